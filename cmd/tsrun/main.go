@@ -1,0 +1,78 @@
+// Command tsrun starts Time Controllers together from one recipe, brings their
+// tags to one place and finds how far their clocks were apart.
+//
+// This package holds flags and printing, one file per command; the work is
+// done by the rooms of pipeline.
+//
+// Results go to standard output, everything about how it is going to standard
+// error, so that a result can be piped. Messages start in lower case and end
+// without a full stop.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run executes one command line and returns the exit code.
+func run(args []string) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	err := root.Execute()
+	if err == nil {
+		return exitGood
+	}
+	var code *exitError
+	if errors.As(err, &code) {
+		if code.err != nil {
+			fmt.Fprintf(os.Stderr, "tsrun: %v\n", code.err)
+		}
+		return code.code
+	}
+	fmt.Fprintf(os.Stderr, "tsrun: %v\n", err)
+	return exitUsage
+}
+
+// Exit codes are an API: scripts rely on them, docs/exit-codes.md lists them.
+const (
+	exitGood        = 0
+	exitOther       = 1
+	exitUsage       = 2
+	exitNotGood     = 3
+	exitRecipe      = 4
+	exitPreflight   = 5
+	exitPlugin      = 6
+	exitVerify      = 7
+	exitInterrupted = 130
+)
+
+// exitError ends the program with a code of its own. A nil err means that the
+// command has already said what is wrong.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return fmt.Sprint(e.err) }
+func (e *exitError) Unwrap() error { return e.err }
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "tsrun RECIPE",
+		Short:         "start Time Controllers together and find their clocks in the photons",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(commands()...)
+	return root
+}
+
+// commands lists every command; each lives in a file of its own.
+func commands() []*cobra.Command {
+	return []*cobra.Command{}
+}

@@ -1,0 +1,64 @@
+// Package need lets a test say what it needs of the machine. A test whose need
+// is not met is skipped with a line that says what to install; with
+// TSRUN_TEST_REQUIRE=all a skip is a failure, so that nothing is skipped where
+// everything should be there.
+package need
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+func missing(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("TSRUN_TEST_REQUIRE") == "all" {
+		t.Fatalf("required: %s", why)
+	}
+	t.Skip(why)
+}
+
+// Tool needs a program of a Debian package and returns its path.
+func Tool(t testing.TB, program, debian string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		missing(t, program+" not found; install it with: apt-get install "+debian)
+	}
+	return path
+}
+
+// Python needs Debian's Python with a module of a Debian package and returns
+// the interpreter's path.
+func Python(t testing.TB, module, debian string) string {
+	t.Helper()
+	const python = "/usr/bin/python3" // Debian's modules are for Debian's Python
+	if err := exec.Command(python, "-c", "import "+module).Run(); err != nil {
+		missing(t, "python module "+module+" not found; install it with: apt-get install "+debian)
+	}
+	return python
+}
+
+// Root needs the privileges of root, for namespaces and mounts.
+func Root(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, "needs root for network namespaces and mounts; run as root")
+	}
+}
+
+// Data needs a recording from the folder that TSRUN_TEST_DATA names and
+// returns its path.
+func Data(t testing.TB, file string) string {
+	t.Helper()
+	dir := os.Getenv("TSRUN_TEST_DATA")
+	if dir == "" {
+		missing(t, "TSRUN_TEST_DATA names no folder of recordings")
+	}
+	path := filepath.Join(dir, file)
+	if _, err := os.Stat(path); err != nil {
+		missing(t, "recording not found: "+path)
+	}
+	return path
+}

@@ -1,0 +1,156 @@
+package recipe
+
+import (
+	"encoding/json"
+
+	"tsrun/pipeline/quantity"
+	"tsrun/sim/sky"
+)
+
+// Recipe is one checked, resolved experiment: parents merged, variables
+// expanded, defaults filled in. Its JSON form is what the master sends a slave
+// and what the run directory keeps.
+type Recipe struct {
+	Version     int       `json:"version"`
+	Name        string    `json:"name"`
+	Description string    `json:"description,omitempty"`
+	Network     Network   `json:"network"`
+	Nodes       []Node    `json:"nodes"` // in the recipe's order
+	Clock       Clock     `json:"clock"`
+	Trigger     Trigger   `json:"trigger"`
+	Acquire     Acquire   `json:"acquire"`
+	Stages      []Stage   `json:"pipeline,omitempty"`
+	Sinks       []Sink    `json:"sinks"`
+	Transfer    Transfer  `json:"transfer"`
+	Faults      Faults    `json:"faults"`
+	Expect      []Expect  `json:"expect,omitempty"`
+	Simulate    *Simulate `json:"simulate,omitempty"`
+}
+
+// Network is what the slaves dial. The master listens on all three ports.
+type Network struct {
+	Master string        `json:"master"` // host name or address
+	Ports  Ports         `json:"ports"`
+	Join   quantity.Time `json:"join"` // how long the master waits for all nodes
+}
+
+// Ports of the master. 0 lets the system choose one (the slaves learn all of
+// them from the status port, which only a recipe of local nodes may leave at 0).
+type Ports struct {
+	Trigger int `json:"trigger"`
+	Status  int `json:"status"`
+	Files   int `json:"files"`
+}
+
+// Node is one PC with its controllers.
+type Node struct {
+	Name        string       `json:"name"`
+	Host        string       `json:"host"` // "local": the master starts it; "remote": a slave joins under this name
+	Controllers []Controller `json:"controllers"`
+	Channels    []Channel    `json:"channels"` // in the recipe's order; the index is the stream number
+}
+
+// Controller is a Time Controller reached through a driver plugin.
+type Controller struct {
+	Name   string          `json:"name"`
+	Driver string          `json:"driver"`
+	Config json.RawMessage `json:"config"`
+}
+
+// Channel is one named input of a controller.
+type Channel struct {
+	Name       string           `json:"name"`
+	Controller string           `json:"controller"`
+	Input      int              `json:"input"`
+	Threshold  quantity.Voltage `json:"threshold"`
+	Edge       string           `json:"edge"`  // "rising" or "falling"
+	Delay      quantity.Time    `json:"delay"` // added to each tag by the controller
+}
+
+// Clock says how the nodes' clocks are compared.
+type Clock struct {
+	Source string `json:"source"` // "none"
+}
+
+// Trigger says how the controllers start together.
+type Trigger struct {
+	Master       string                   `json:"master"` // the node that decides the instant
+	Method       string                   `json:"method"` // "scheduled" or "hardware"
+	Lead         quantity.Time            `json:"lead"`
+	Compensation map[string]quantity.Time `json:"compensation,omitempty"` // node: fired this much earlier
+}
+
+// Acquire says how long to measure.
+type Acquire struct {
+	Duration quantity.Time `json:"duration"`
+	Segment  quantity.Time `json:"segment"`
+}
+
+// Stage is one step of processing between tags and results. Exactly one of the
+// configs is set, the one its Kind names.
+type Stage struct {
+	Name         string              `json:"name"` // unique; the stage's kind where the recipe gives none
+	Kind         string              `json:"stage"`
+	Align        *AlignConfig        `json:"align,omitempty"`
+	Coincidences *CoincidencesConfig `json:"coincidences,omitempty"`
+	Histogram    *HistogramConfig    `json:"histogram,omitempty"`
+}
+
+// AlignConfig finds target's clock against reference's: B minus A with A the
+// reference. What it finds corrects every later stage.
+type AlignConfig struct {
+	Reference string        `json:"reference"` // "alice.signal"
+	Target    string        `json:"target"`
+	Search    quantity.Time `json:"search"` // the offset lies within plus or minus this
+}
+
+// CoincidencesConfig counts pairs within plus or minus half of Window.
+type CoincidencesConfig struct {
+	Of     []string      `json:"of"` // two channels, A then B
+	Window quantity.Time `json:"window"`
+}
+
+// HistogramConfig counts stop minus start in bins over [-Range, Range).
+type HistogramConfig struct {
+	Start string        `json:"start"`
+	Stop  string        `json:"stop"`
+	Range quantity.Time `json:"range"`
+	Bin   quantity.Time `json:"bin"`
+}
+
+// Sink is an output stage.
+type Sink struct {
+	Name   string          `json:"name"`
+	Sink   string          `json:"sink"`            // plugin
+	At     string          `json:"at"`              // "source": on each node, for its own channels
+	Takes  []string        `json:"takes,omitempty"` // channels; none means all
+	Config json.RawMessage `json:"config"`
+}
+
+// Transfer says how segments travel to the master.
+type Transfer struct {
+	Chunk      quantity.Size `json:"chunk"`
+	Verify     string        `json:"verify"`      // "sha256"
+	KeepSource string        `json:"keep_source"` // "until_verified" or "always"
+}
+
+// Faults says what to do on a bad day.
+type Faults struct {
+	LostNode  string        `json:"lost_node"`  // "finish": the others go on; "abort"
+	LostTags  string        `json:"lost_tags"`  // "flag" or "abort"
+	DiskBelow quantity.Size `json:"disk_below"` // refuse to start with less space
+}
+
+// Expect is judged at the end; a miss marks the run and never hides data.
+type Expect struct {
+	Channel string              `json:"channel"` // "alice.signal"
+	RateMin *quantity.Frequency `json:"rate_min,omitempty"`
+	RateMax *quantity.Frequency `json:"rate_max,omitempty"`
+}
+
+// Simulate describes the simulated light and the simulated controllers that
+// look at it. The controllers of a node share its section.
+type Simulate struct {
+	sky.Settings
+	Nodes map[string]sky.Controller `json:"nodes"`
+}

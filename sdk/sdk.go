@@ -1,0 +1,186 @@
+// Package sdk is everything a tsrun plugin needs.
+//
+// A plugin is a small program whose main calls [Serve]. It offers drivers,
+// which control Time Controllers, and sinks, which keep what drivers produce.
+// The SDK owns the process: handshake, logging, configuration, the ZeroMQ data
+// path, and what happens when the host disappears. The author writes one small
+// type:
+//
+//	main ── Serve ──▶ open(ctx, env, config) ──▶ Driver
+//	                       Describe             once, after open
+//	                       Arm, Acquire         once per run
+//	                       Close                once, at the end
+//
+// Tags never travel by gRPC: a driver hands them to its [Stream], and the SDK
+// sends them as blocks over ZeroMQ to the node's distribution core.
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"tsrun/pipeline/tag"
+)
+
+// Plugin is what a plugin program offers.
+type Plugin struct {
+	Name    string // "tc-ethernet"; the name of the binary
+	Version string // usually set at link time
+	Summary string // one line for listings
+	Drivers []DriverType
+	Sinks   []SinkType
+}
+
+// Env is what the host lends a driver or sink.
+type Env struct {
+	Log        *slog.Logger    // goes to the run's log, with node and instance attached
+	Instance   string          // "alice.tc" for a driver, "alice.raw" for a sink
+	Dir        string          // private scratch directory (0700), removed after the run
+	Simulation json.RawMessage // the recipe's simulation of this controller; nil on real hardware
+}
+
+// Driver controls one Time Controller.
+//
+// The SDK calls the methods one at a time: Describe once after open, then Arm
+// and Acquire for every run, and Close once at the end. Close may follow any of
+// them, including one that failed.
+type Driver interface {
+	// Describe reports what the connected device is and can do.
+	Describe(ctx context.Context) (Device, error)
+
+	// Arm programs the inputs. When it returns nil the device is one short,
+	// bounded step away from recording.
+	Arm(ctx context.Context, a Acquisition) error
+
+	// Acquire starts the device with start.Fire and sends its tags to out
+	// until the duration is over, ctx ends, or something fails. The end of ctx
+	// means stop: halt the device, send what it still holds and return nil.
+	Acquire(ctx context.Context, start *Start, out *Stream) error
+
+	// Close leaves the device safe and lets go of it.
+	Close() error
+}
+
+// Reporter is implemented by drivers that have more to say about an
+// acquisition; the report is kept in the run's manifest as JSON. It is asked
+// once, after Acquire returned.
+type Reporter interface {
+	Report() any
+}
+
+// Device describes a connected Time Controller.
+type Device struct {
+	Vendor, Model, Serial, Firmware string
+	Identity                        string // the device's whole identification text
+	ResolutionPs                    int64
+	MaxRateHz                       int64 // tags per second over all inputs; 0: unknown
+	Inputs                          []Input
+	Can                             Capabilities
+	Simulated                       bool
+}
+
+// Input is one input of a device, as labelled on its front panel.
+type Input struct {
+	Number                     int
+	ThresholdMin, ThresholdMax int64 // microvolts
+	DelayMax                   int64 // ps
+}
+
+// Capabilities say which optional parts of a recipe a device honours. The
+// host refuses a recipe that needs one the device lacks before it arms anything.
+type Capabilities struct {
+	ScheduledStart bool // can be fired at an instant
+	HardwareStart  bool // starts on an electrical edge
+	InputDelay     bool // delays inputs in hardware
+}
+
+// Acquisition is what the host asks of a driver for one run.
+type Acquisition struct {
+	Run      tag.RunID
+	Channels []Channel
+	Duration time.Duration // of the acquisition; 0: until stopped
+	Segment  time.Duration // tags should arrive at least this often
+	Method   StartMethod
+	Pulse    bool // Hardware only: this controller makes the START pulse
+}
+
+// Channel is one channel of the recipe on this device.
+type Channel struct {
+	Stream    uint16 // what [Stream.Send] calls it
+	Name      string // "signal"
+	Input     int
+	Threshold int64 // microvolts
+	Falling   bool
+	Delay     int64 // ps, added to each tag of the channel by the device
+}
+
+// StartMethod is how an acquisition starts.
+type StartMethod int
+
+const (
+	// Scheduled: the driver fires at an instant of the node's clock.
+	Scheduled StartMethod = iota
+	// Hardware: an edge on the START input fires; the driver only arms.
+	Hardware
+)
+
+// Sink keeps the blocks of a run.
+//
+// The SDK calls the methods one at a time, in the order Begin, Write…, Finish,
+// Close. Close may follow any of them, including one that failed; after a
+// failure what is whole stays and nothing half-written looks whole.
+type Sink interface {
+	Begin(ctx context.Context, r Recording) error
+	// Write takes one block; blocks of a stream arrive in order, exactly once.
+	// The block and its tags belong to the caller again when Write returns.
+	Write(ctx context.Context, b *tag.Block) error
+	// Finish makes everything durable; each artifact has been given to
+	// Recording.Closed when it returns.
+	Finish(ctx context.Context) error
+	Close() error
+}
+
+// Recording is what a sink is asked to keep.
+type Recording struct {
+	Run     tag.RunID
+	Dir     string // where to write; exists
+	Streams []RecordedStream
+	Segment time.Duration // length of one file; 0: one file per stream
+	Closed  func(Artifact)
+}
+
+// RecordedStream is one stream of a recording.
+type RecordedStream struct {
+	Stream uint16
+	Name   string // "signal"
+}
+
+// Artifact is one file a sink has finished: durable, and never changed again.
+type Artifact struct {
+	Path        string // relative to Recording.Dir
+	Size        int64
+	SHA256      [32]byte
+	Stream      uint16
+	Segment     int    // index in the stream, from 0
+	Tags        uint64 // number of tags
+	First, Last uint64 // ps; 0 when Tags is 0
+	Lost        uint64 // tags known lost within the segment
+}
+
+// Failure is an error that tells its reader what to do. Errors cross between
+// plugin and host as this type; any other error arrives as its message alone.
+type Failure struct {
+	Code    string // "device-timeout", "wrong-device", "disk-full"; stable, for scripts
+	Message string
+	Hint    string // what to do about it
+	Field   string // the config key it is about, if any
+}
+
+func (f *Failure) Error() string {
+	if f.Hint == "" {
+		return f.Message
+	}
+	return f.Message + "; " + f.Hint
+}
