@@ -1,0 +1,139 @@
+package run
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Event is something that happened in a run and that a person or a program may
+// want to see at once. Each is one of the types below.
+type Event interface{ kind() string }
+
+// Observer takes events. Observe returns at once, always.
+type Observer interface{ Observe(Event) }
+
+// StateChanged says which part of the run begins: joining, arming, armed,
+// running, draining, transferring, analysing, done, aborted, failed.
+type StateChanged struct {
+	State string `json:"state"`
+}
+
+// NodeJoined says that a node answered.
+type NodeJoined struct {
+	Node     string `json:"node"`
+	Host     string `json:"host"` // "local" or "remote"
+	Hostname string `json:"hostname,omitempty"`
+	Address  string `json:"address,omitempty"`
+	PID      int    `json:"pid,omitempty"`
+}
+
+// DeviceIdentified says what a controller is.
+type DeviceIdentified struct {
+	Node       string `json:"node"`
+	Controller string `json:"controller"`
+	Device     Device `json:"device"`
+}
+
+// Armed says that all controllers of a node wait for their start.
+type Armed struct {
+	Node string `json:"node"`
+}
+
+// Fired says at which instant the nodes start.
+type Fired struct {
+	InstantNs int64  `json:"instant_ns"` // unix ns of the master's clock; 0 when an edge decides
+	Method    string `json:"method"`
+}
+
+// Progress says how far a node's acquisition is. Progress may be dropped.
+type Progress struct {
+	Node     string        `json:"node"`
+	Tags     uint64        `json:"tags"`
+	Elapsed  time.Duration `json:"elapsed_ns"`
+	Duration time.Duration `json:"duration_ns"` // 0: until stopped
+}
+
+// Transfer says how far a file is on its way to the master. It may be dropped.
+type Transfer struct {
+	Node string `json:"node"`
+	File string `json:"file"`
+	Done int64  `json:"done"` // bytes
+	Size int64  `json:"size"`
+}
+
+// FileVerified says that a file is here and its bytes are proven.
+type FileVerified struct {
+	Node string `json:"node"`
+	File string `json:"file"`
+	Size int64  `json:"size"`
+}
+
+// TagsLost says that tags are missing.
+type TagsLost struct {
+	Node    string `json:"node"`
+	Channel string `json:"channel"`
+	AtPs    uint64 `json:"at_ps"`
+	Tags    uint64 `json:"tags"`
+	Why     string `json:"why"`
+}
+
+// Warning is worth a look, and the run goes on.
+type Warning struct {
+	Node    string `json:"node,omitempty"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// StageDone gives what a stage found.
+type StageDone struct {
+	Result Result `json:"result"`
+}
+
+// Problem is an error that ends the run or a part of it.
+type Problem struct {
+	Node    string `json:"node,omitempty"`
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// Finished is the last event: the whole manifest and where it is.
+type Finished struct {
+	Directory string    `json:"directory"`
+	Manifest  *Manifest `json:"manifest"`
+}
+
+func (StateChanged) kind() string     { return "state" }
+func (NodeJoined) kind() string       { return "joined" }
+func (DeviceIdentified) kind() string { return "device" }
+func (Armed) kind() string            { return "armed" }
+func (Fired) kind() string            { return "fired" }
+func (Progress) kind() string         { return "progress" }
+func (Transfer) kind() string         { return "transfer" }
+func (FileVerified) kind() string     { return "verified" }
+func (TagsLost) kind() string         { return "loss" }
+func (Warning) kind() string          { return "warning" }
+func (StageDone) kind() string        { return "stage" }
+func (Problem) kind() string          { return "error" }
+func (Finished) kind() string         { return "summary" }
+
+// Stamped is an event and when it was observed.
+type Stamped struct {
+	Time  time.Time
+	Event Event
+}
+
+// MarshalJSON gives one object: "event" and "time" first, then the event's own
+// keys.
+func (s Stamped) MarshalJSON() ([]byte, error) {
+	body, err := json.Marshal(s.Event)
+	if err != nil {
+		return nil, fmt.Errorf("encode event: %w", err)
+	}
+	head := fmt.Sprintf(`{"event":%q,"time":%q`, s.Event.kind(), s.Time.UTC().Format(time.RFC3339Nano))
+	if len(body) > 2 { // more than {}
+		head += ","
+	}
+	return append([]byte(head), body[1:]...), nil
+}

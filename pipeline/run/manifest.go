@@ -1,0 +1,233 @@
+package run
+
+import (
+	"encoding/json"
+	"math/bits"
+	"slices"
+	"time"
+
+	"tsrun/pipeline/recipe"
+)
+
+// Manifest is manifest.json: everything there is to know about a run beside
+// its tags. Its keys are stable; docs/run-directory.md describes each.
+type Manifest struct {
+	Condition []Condition      `json:"condition"`
+	Reasons   []Reason         `json:"reasons"`
+	Run       string           `json:"run"`   // 32 hexadecimal digits, as on the wire
+	Name      string           `json:"name"`  // of the recipe
+	Tsrun     string           `json:"tsrun"` // version of the master
+	Recipe    RecipeRecord     `json:"recipe"`
+	Started   time.Time        `json:"started,omitzero"` // UTC
+	Ended     time.Time        `json:"ended,omitzero"`   // UTC; absent: the run has not ended
+	Nodes     map[string]*Node `json:"nodes"`
+	Segments  []Segment        `json:"segments"`
+	Trigger   Trigger          `json:"trigger"`
+	Results   []Result         `json:"results"`
+}
+
+// NewManifest is the manifest of a run that has just begun.
+func NewManifest(id, version string, r *recipe.Recipe, started time.Time) *Manifest {
+	m := &Manifest{
+		Run: id, Name: r.Name, Tsrun: version, Started: started.UTC(),
+		Nodes: map[string]*Node{}, Segments: []Segment{}, Results: []Result{}, Reasons: []Reason{},
+		Trigger: Trigger{
+			Method: r.Trigger.Method, Master: r.Trigger.Master,
+			LeadNs: int64(r.Trigger.Lead) / 1000, ClockSource: r.Clock.Source,
+			Skew: []SkewRecord{},
+		},
+	}
+	for _, n := range r.Nodes {
+		m.Nodes[n.Name] = newNode(n, r.Sinks)
+	}
+	return m
+}
+
+func newNode(n recipe.Node, sinks []recipe.Sink) *Node {
+	node := &Node{
+		Host:        n.Host,
+		Controllers: map[string]*Controller{},
+		Sinks:       map[string]*Sink{},
+		Channels:    map[string]*Channel{},
+	}
+	for _, c := range n.Controllers {
+		node.Controllers[c.Name] = &Controller{Driver: c.Driver}
+	}
+	for i, c := range n.Channels {
+		node.Channels[c.Name] = &Channel{Stream: uint16(i), Controller: c.Controller, Input: c.Input, Losses: []Loss{}}
+	}
+	for _, s := range sinks {
+		if s.At != "source" && s.At != n.Name {
+			continue
+		}
+		kept := &Sink{Sink: s.Sink, Channels: []string{}}
+		for _, c := range n.Channels {
+			if len(s.Takes) == 0 || slices.Contains(s.Takes, n.Name+"."+c.Name) {
+				kept.Channels = append(kept.Channels, c.Name)
+			}
+		}
+		if len(kept.Channels) > 0 {
+			node.Sinks[s.Name] = kept
+		}
+	}
+	return node
+}
+
+// RecipeRecord says which recipe was run and where it came from.
+type RecipeRecord struct {
+	File      string       `json:"file"`   // in the run directory, as given
+	SHA256    string       `json:"sha256"` // of that file
+	Files     []RecipeFile `json:"files"`  // the recipe and its parents
+	Resolved  string       `json:"resolved,omitempty"`
+	Overrides []string     `json:"overrides"` // each --set, as given
+	Git       Git          `json:"git"`
+}
+
+// RecipeFile is one file the recipe was read from.
+type RecipeFile struct {
+	Path   string `json:"path"` // where it was read
+	File   string `json:"file"` // the copy in the run directory
+	SHA256 string `json:"sha256"`
+}
+
+// Node is one PC's part in the run.
+type Node struct {
+	Host        string                 `json:"host"`               // "local" or "remote", as in the recipe
+	Hostname    string                 `json:"hostname,omitempty"` // what the PC calls itself
+	PID         int                    `json:"pid,omitempty"`
+	Version     string                 `json:"version,omitempty"` // of the tsrun that served the node
+	Controllers map[string]*Controller `json:"controllers"`
+	Sinks       map[string]*Sink       `json:"sinks"`
+	Channels    map[string]*Channel    `json:"channels"`
+	Start       *Start                 `json:"start,omitempty"` // absent where no shot was recorded (trigger method hardware)
+}
+
+// Controller is one Time Controller and the driver that reached it.
+type Controller struct {
+	Driver  string          `json:"driver"`
+	Version string          `json:"version,omitempty"`
+	SHA256  string          `json:"sha256,omitempty"` // of the driver's binary
+	PID     int             `json:"pid,omitempty"`
+	Device  Device          `json:"device"`
+	Shot    *Shot           `json:"shot,omitempty"`
+	Report  json.RawMessage `json:"report,omitempty"` // what the driver had to say
+}
+
+// Device is what a controller said it is.
+type Device struct {
+	Vendor       string `json:"vendor,omitempty"`
+	Model        string `json:"model,omitempty"`
+	Serial       string `json:"serial,omitempty"`
+	Firmware     string `json:"firmware,omitempty"`
+	Identity     string `json:"identity,omitempty"` // whole identification text
+	ResolutionPs int64  `json:"resolution_ps,omitempty"`
+	Simulated    bool   `json:"simulated"`
+}
+
+// Shot is one firing: the device began between Called and Returned. All are
+// nanoseconds since 1970 of the node's clock.
+type Shot struct {
+	Asked    int64 `json:"asked"`
+	Called   int64 `json:"called"`
+	Returned int64 `json:"returned"`
+}
+
+// Sink is a plugin that kept tags.
+type Sink struct {
+	Sink     string   `json:"sink"`
+	Version  string   `json:"version,omitempty"`
+	SHA256   string   `json:"sha256,omitempty"` // of the plugin's binary
+	PID      int      `json:"pid,omitempty"`
+	Channels []string `json:"channels"` // of this node that the sink keeps
+}
+
+// Channel is what one channel delivered to its node, whatever became of it.
+type Channel struct {
+	Stream     uint16 `json:"stream"`
+	Controller string `json:"controller"`
+	Input      int    `json:"input"`
+	Tags       uint64 `json:"tags"`
+	FirstPs    uint64 `json:"first_ps"` // 0 when there are no tags
+	LastPs     uint64 `json:"last_ps"`
+	LengthPs   uint64 `json:"length_ps"` // of the acquisition, as the end of the stream said
+	RateMHz    int64  `json:"rate_mhz"`  // tags over length in millihertz, rounded down
+	Lost       uint64 `json:"lost"`      // tags known to be missing
+	Losses     []Loss `json:"losses"`    // at most MaxLosses; Lost counts all
+}
+
+// Loss is one gap.
+type Loss struct {
+	AtPs uint64 `json:"at_ps"`
+	Tags uint64 `json:"tags"`
+	Why  string `json:"why"`
+}
+
+// MaxLosses is how many gaps of one channel are listed one by one.
+const MaxLosses = 1000
+
+// Lose lists a gap. It leaves Lost alone, which is counted by the core from
+// the blocks themselves.
+func (c *Channel) Lose(l Loss) {
+	if len(c.Losses) < MaxLosses {
+		c.Losses = append(c.Losses, l)
+	}
+}
+
+// Count records what the core counted and works out the rate.
+func (c *Channel) Count(tags, first, last, length, lost uint64) {
+	c.Tags, c.FirstPs, c.LastPs, c.LengthPs, c.Lost = tags, first, last, length, lost
+	c.RateMHz = RateMHz(tags, length)
+}
+
+// RateMHz is tags over ps in millihertz (1e-3 Hz), rounded down; 0 for no time
+// at all, the largest int64 where it does not fit.
+func RateMHz(tags, ps uint64) int64 {
+	const milliPerPs = 1_000_000_000_000_000 // 1e12 ps in a second, 1e3 mHz in a Hz
+	if ps == 0 {
+		return 0
+	}
+	hi, lo := bits.Mul64(tags, milliPerPs)
+	if hi >= ps {
+		return maxInt64
+	}
+	q, _ := bits.Div64(hi, lo, ps)
+	return int64(min(q, maxInt64))
+}
+
+const maxInt64 = 1<<63 - 1
+
+// Segment is one closed file of tags of one channel.
+type Segment struct {
+	Node     string `json:"node"`
+	Channel  string `json:"channel"`
+	Sink     string `json:"sink"` // name of the recipe's sink that wrote it
+	Index    int    `json:"index"`
+	File     string `json:"file"`             // relative to the run directory, with slashes
+	Format   string `json:"format,omitempty"` // where the file's name does not tell
+	Size     int64  `json:"size"`
+	SHA256   string `json:"sha256"`
+	Tags     uint64 `json:"tags"`
+	FirstPs  uint64 `json:"first_ps"` // 0 when there are no tags
+	LastPs   uint64 `json:"last_ps"`
+	Lost     uint64 `json:"lost"`
+	Verified bool   `json:"verified"` // the file is here, and its bytes are proven
+}
+
+// Trigger says how the nodes started together.
+type Trigger struct {
+	Method      string       `json:"method"`
+	Master      string       `json:"master"`
+	InstantNs   int64        `json:"instant_ns,omitempty"` // unix ns of the master's clock
+	LeadNs      int64        `json:"lead_ns"`
+	ClockSource string       `json:"clock_source"`
+	Skew        []SkewRecord `json:"skew"`
+}
+
+// Result is what one stage found.
+type Result struct {
+	Stage   string          `json:"stage"` // its name in the recipe
+	Kind    string          `json:"kind"`  // align, coincidences, histogram
+	Files   []string        `json:"files"` // relative to the run directory
+	Skipped string          `json:"skipped,omitempty"`
+	Summary json.RawMessage `json:"summary,omitempty"` // AlignSummary, PairsSummary or HistogramSummary
+}

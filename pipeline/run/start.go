@@ -1,0 +1,90 @@
+package run
+
+import "sort"
+
+// Start is when a node's controllers began, by the node's clock.
+type Start struct {
+	InstantNs      int64 `json:"instant_ns"`      // what the trigger asked for
+	CompensationNs int64 `json:"compensation_ns"` // the node was fired this much earlier
+	EstimateNs     int64 `json:"estimate_ns"`
+	UncertaintyNs  int64 `json:"uncertainty_ns"` // the true start is within this of the estimate
+}
+
+// SkewRecord is how much later than the trigger's master a node started.
+type SkewRecord struct {
+	Node          string `json:"node"`
+	Against       string `json:"against"`
+	SkewNs        int64  `json:"skew_ns"`
+	UncertaintyNs int64  `json:"uncertainty_ns"`
+}
+
+// EstimateStart says when a controller began that was fired compensation
+// before the instant.
+//
+// The device began between Called and Returned: a hard bound, which holds
+// whatever the device is like. A compensation is what the experimenter knows
+// of the device's latency, so with one the estimate is Called plus it, moved
+// into the bound; without one it is the middle. The uncertainty reaches the
+// farther end of the bound. Times of a shot are whole nanoseconds rounded
+// down, so the bound ends one nanosecond after Returned and the uncertainty is
+// never below 1 ns.
+func EstimateStart(s Shot, instant, compensation int64) Start {
+	low, high := s.Called, s.Returned+1
+	if high <= low { // a clock that was set back while the device was started
+		low, high = s.Returned, s.Called+1
+	}
+	estimate := low + (high-low)/2
+	if compensation > 0 {
+		estimate = min(max(low+compensation, low), high)
+	}
+	return Start{
+		InstantNs: instant, CompensationNs: compensation,
+		EstimateNs:    estimate,
+		UncertaintyNs: max(estimate-low, high-estimate, 1),
+	}
+}
+
+// NodeStart is the start of a node with one or more controllers: the middle of
+// all that their estimates allow. ok is false when there was no shot.
+func NodeStart(shots []Shot, instant, compensation int64) (start Start, ok bool) {
+	if len(shots) == 0 {
+		return Start{}, false
+	}
+	start = EstimateStart(shots[0], instant, compensation)
+	for _, s := range shots[1:] {
+		other := EstimateStart(s, instant, compensation)
+		low := min(start.EstimateNs-start.UncertaintyNs, other.EstimateNs-other.UncertaintyNs)
+		high := max(start.EstimateNs+start.UncertaintyNs, other.EstimateNs+other.UncertaintyNs)
+		start.EstimateNs = low + (high-low)/2
+		start.UncertaintyNs = high - start.EstimateNs // the larger half
+	}
+	return start, true
+}
+
+// Skew is how much later node began than against. Both starts are read on
+// their own PC's clock, so for two PCs the skew also holds the difference of
+// their clocks, which only a clock source can know.
+func Skew(node string, start Start, against string, master Start) SkewRecord {
+	return SkewRecord{
+		Node: node, Against: against,
+		SkewNs:        start.EstimateNs - master.EstimateNs,
+		UncertaintyNs: start.UncertaintyNs + master.UncertaintyNs,
+	}
+}
+
+// Skews compares every node that recorded a start with the trigger's master,
+// in order of name.
+func (m *Manifest) Skews() []SkewRecord {
+	skews := []SkewRecord{}
+	master := m.Nodes[m.Trigger.Master]
+	if master == nil || master.Start == nil {
+		return skews
+	}
+	for name, n := range m.Nodes {
+		if n != nil && n.Start != nil && name != m.Trigger.Master {
+			skews = append(skews, Skew(name, *n.Start, m.Trigger.Master, *master.Start))
+		}
+	}
+	sort.Slice(skews, func(i, j int) bool { return skews[i].Node < skews[j].Node })
+	return skews
+}
