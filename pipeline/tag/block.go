@@ -27,6 +27,19 @@ const (
 	End Kind = 3
 )
 
+// String returns the kind's name.
+func (k Kind) String() string {
+	switch k {
+	case Data:
+		return "data"
+	case Mark:
+		return "mark"
+	case End:
+		return "end"
+	}
+	return fmt.Sprintf("kind %d", uint8(k))
+}
+
 // Block is a run of tags of one channel that travels as one message.
 //
 // Blocks of a stream are numbered from 0 without gaps and their tags never

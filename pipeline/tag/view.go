@@ -1,0 +1,82 @@
+package tag
+
+import (
+	"encoding/binary"
+	"unsafe"
+)
+
+// tagSize is the size of a tag on every wire and in bin files: a little-endian
+// 64-bit word.
+const tagSize = 8
+
+// littleEndian tells whether a []uint64 in memory already looks like tags on the wire.
+var littleEndian = func() bool {
+	word := uint16(1)
+	return *(*byte)(unsafe.Pointer(&word)) == 1
+}()
+
+// AsBytes returns tags as they travel: little-endian 64-bit words. On a
+// little-endian machine the result shares memory with tags, so it is valid only
+// as long as tags is left alone; elsewhere it is a copy.
+//
+// AsBytes of a fresh []uint64 is also how to get a buffer of bytes that
+// [AsTags] can view without a copy, because it is aligned; on a big-endian
+// machine it is just a buffer of that size.
+func AsBytes(tags []uint64) []byte {
+	if len(tags) == 0 {
+		return nil
+	}
+	if littleEndian {
+		return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(tags))), len(tags)*tagSize)
+	}
+	return AppendTags(make([]byte, 0, len(tags)*tagSize), tags)
+}
+
+// AsTags returns the whole tags in payload; up to seven bytes behind the last
+// whole one are ignored. On a little-endian machine, and when payload is
+// aligned, the result shares memory with payload. Otherwise the tags are
+// decoded into scratch, which is replaced when it is too small.
+func AsTags(payload []byte, scratch []uint64) []uint64 {
+	n := len(payload) / tagSize
+	if n == 0 {
+		return nil
+	}
+	first := unsafe.Pointer(unsafe.SliceData(payload))
+	if littleEndian && uintptr(first)%unsafe.Alignof(uint64(0)) == 0 {
+		return unsafe.Slice((*uint64)(first), n)
+	}
+	return decodeTags(payload, scratch, n)
+}
+
+func decodeTags(payload []byte, scratch []uint64, n int) []uint64 {
+	if cap(scratch) < n {
+		scratch = make([]uint64, n)
+	}
+	scratch = scratch[:n]
+	for i := range scratch {
+		scratch[i] = binary.LittleEndian.Uint64(payload[i*tagSize:])
+	}
+	return scratch
+}
+
+// AppendTags appends tags to dst as little-endian 64-bit words.
+func AppendTags(dst []byte, tags []uint64) []byte {
+	if littleEndian && len(tags) > 0 {
+		return append(dst, AsBytes(tags)...)
+	}
+	for _, t := range tags {
+		dst = binary.LittleEndian.AppendUint64(dst, t)
+	}
+	return dst
+}
+
+// Violations counts the tags that are earlier than the tag before them.
+func Violations(tags []uint64) int {
+	n := 0
+	for i := 1; i < len(tags); i++ {
+		if tags[i] < tags[i-1] {
+			n++
+		}
+	}
+	return n
+}
