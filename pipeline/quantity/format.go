@@ -27,6 +27,9 @@ func (k *kind) format(v int64) string {
 			continue
 		}
 		number, exact := decimal(magnitude, scale)
+		if u.whole && strings.Contains(number, ".") {
+			continue
+		}
 		if exact && (best == "" || digits(number) <= digits(best)) {
 			best, name = number, u.name
 		}

@@ -22,40 +22,41 @@ type kind struct {
 type unit struct {
 	name  string
 	scale int64 // in the kind's smallest unit
+	whole bool  // written only without a fraction: nobody writes 90 s as 1.5 min
 }
 
 var (
 	timeKind = kind{
 		name: "time", article: "a time", zero: "s", signed: true,
-		units:   []unit{{"ps", 1}, {"ns", 1e3}, {"us", 1e6}, {"ms", 1e9}, {"s", 1e12}, {"min", 60e12}, {"h", 3600e12}},
+		units:   []unit{{name: "ps", scale: 1}, {name: "ns", scale: 1e3}, {name: "us", scale: 1e6}, {name: "ms", scale: 1e9}, {name: "s", scale: 1e12}, {name: "min", scale: 60e12, whole: true}, {name: "h", scale: 3600e12, whole: true}},
 		example: []any{"5 s", "48.2 ns"},
 	}
 	voltageKind = kind{
 		name: "voltage", article: "a voltage", zero: "V", signed: true,
-		units:   []unit{{"uV", 1}, {"mV", 1e3}, {"V", 1e6}},
+		units:   []unit{{name: "uV", scale: 1}, {name: "mV", scale: 1e3}, {name: "V", scale: 1e6}},
 		example: []any{"120 mV", "-0.5 V"},
 	}
 	frequencyKind = kind{
 		name: "frequency", article: "a frequency", zero: "Hz",
-		units:   []unit{{"mHz", 1}, {"Hz", 1e3}, {"kHz", 1e6}, {"MHz", 1e9}, {"GHz", 1e12}},
+		units:   []unit{{name: "mHz", scale: 1}, {name: "Hz", scale: 1e3}, {name: "kHz", scale: 1e6}, {name: "MHz", scale: 1e9}, {name: "GHz", scale: 1e12}},
 		example: []any{"20 kHz", "0.5 Hz"},
 	}
 	sizeKind = kind{
 		name: "size", article: "a size", zero: "B",
 		units: []unit{
-			{"B", 1}, {"kB", 1e3}, {"KiB", 1 << 10}, {"MB", 1e6}, {"MiB", 1 << 20},
-			{"GB", 1e9}, {"GiB", 1 << 30}, {"TB", 1e12}, {"TiB", 1 << 40},
+			{name: "B", scale: 1}, {name: "kB", scale: 1e3}, {name: "KiB", scale: 1 << 10}, {name: "MB", scale: 1e6}, {name: "MiB", scale: 1 << 20},
+			{name: "GB", scale: 1e9}, {name: "GiB", scale: 1 << 30}, {name: "TB", scale: 1e12}, {name: "TiB", scale: 1 << 40},
 		},
 		example: []any{"1 MiB", "64 KiB"},
 	}
 	shareKind = kind{
 		name: "share", article: "a share", zero: "%",
-		units:   []unit{{"ppm", 1}, {"%", 1e4}},
+		units:   []unit{{name: "ppm", scale: 1}, {name: "%", scale: 1e4}},
 		example: []any{"60 %", "99.5 %"},
 	}
 	driftKind = kind{
 		name: "drift", article: "a drift", zero: "ppb", signed: true,
-		units:   []unit{{"ppt", 1e3}, {"ppb", 1e6}, {"ppm", 1e9}},
+		units:   []unit{{name: "ppt", scale: 1e3}, {name: "ppb", scale: 1e6}, {name: "ppm", scale: 1e9}},
 		example: []any{"12 ppb", "-3.5 ppm"},
 	}
 	kinds = []*kind{&timeKind, &voltageKind, &frequencyKind, &sizeKind, &shareKind, &driftKind}
