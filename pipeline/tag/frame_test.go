@@ -88,6 +88,26 @@ func TestFrameNoticesEveryFlippedBit(t *testing.T) {
 	})
 }
 
+func TestDisorderIsFoundAtEveryPlace(t *testing.T) {
+	for n := 1; n < 14; n++ {
+		for at := 1; at < n; at++ {
+			tags := make([]uint64, n)
+			for i := range tags {
+				tags[i] = uint64(10 + i/3)
+			}
+			tags[at] = 9
+			if got := disorder(AppendTags(nil, tags)); got != at {
+				t.Errorf("tag %d of %d: found %d", at, n, got)
+			}
+			tags[at] = tags[at-1]
+			slices.Sort(tags)
+			if got := disorder(AppendTags(nil, tags)); got != 0 {
+				t.Errorf("%v: found %d", tags, got)
+			}
+		}
+	}
+}
+
 // reseal makes the checksum of tampered frames right again, so that the checks
 // behind it are reached.
 func reseal(header, payload []byte) {
