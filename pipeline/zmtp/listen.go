@@ -1,0 +1,199 @@
+package zmtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/go-zeromq/zmq4"
+)
+
+const (
+	// DefaultMaxConns is how many peers a Listener serves at once when Options
+	// name no other number.
+	DefaultMaxConns = 256
+
+	maxScreened  = 64 // handshakes at once
+	acceptPause  = 50 * time.Millisecond
+	maxUnixBytes = 107 // sun_path of sockaddr_un holds 108 with its final zero
+)
+
+// keepAlive finds a peer whose PC vanished within about ten seconds.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: time.Second, Count: 5}
+
+// Options bound what peers of a Listener may take.
+type Options struct {
+	MaxConns int    // peers at once; more are turned away. 0: DefaultMaxConns
+	MaxFrame uint64 // bytes of one frame. 0: DefaultMaxFrame
+}
+
+// Listener accepts peers for a socket of one type.
+type Listener struct {
+	l     net.Listener
+	typ   zmq4.SocketType
+	opts  Options
+	ready chan *Conn // unbuffered: a peer nobody asks for stays in its goroutine
+
+	done    context.Context
+	stop    context.CancelFunc
+	running sync.WaitGroup
+
+	mu       sync.Mutex
+	screened []net.Conn // in handshake, oldest first
+	conns    int        // past their handshake and open
+}
+
+// Listen listens at addr of network "tcp" or "unix" for peers that suit a
+// socket of type typ. A socket file that an earlier process left at a unix
+// path is removed first; any other file there is an error.
+func Listen(network, addr string, typ zmq4.SocketType, o Options) (*Listener, error) {
+	if !known(typ) {
+		return nil, fmt.Errorf("listen on %s: unknown socket type %q", addr, typ)
+	}
+	if network == "unix" {
+		if err := clearPath(addr); err != nil {
+			return nil, err
+		}
+	}
+	config := net.ListenConfig{KeepAliveConfig: keepAlive}
+	l, err := config.Listen(context.Background(), network, addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("listen on %s: another program has this port, perhaps another tsrun; stop it or choose another port: %w", addr, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	if o.MaxConns <= 0 {
+		o.MaxConns = DefaultMaxConns
+	}
+	if o.MaxFrame == 0 {
+		o.MaxFrame = DefaultMaxFrame
+	}
+	z := &Listener{l: l, typ: typ, opts: o, ready: make(chan *Conn)}
+	z.done, z.stop = context.WithCancel(context.Background())
+	z.running.Go(z.accept)
+	return z, nil
+}
+
+// clearPath removes a stale socket file, and only that.
+func clearPath(path string) error {
+	if len(path) > maxUnixBytes {
+		return fmt.Errorf("listen on %s: the path has %d bytes, a unix socket's has at most %d; use a shorter directory", path, len(path), maxUnixBytes)
+	}
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && info.Mode().Type() != fs.ModeSocket {
+		err = errors.New("a file that is no socket is in the way; remove it")
+	}
+	if err == nil {
+		err = os.Remove(path)
+	}
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", path, err)
+	}
+	return nil
+}
+
+// Addr returns the address listened on, with the port the system chose.
+func (z *Listener) Addr() net.Addr { return z.l.Addr() }
+
+// Accept waits for the next peer whose handshake is done. It fails when ctx
+// ends and with net.ErrClosed after Close, never because of a peer.
+func (z *Listener) Accept(ctx context.Context) (*Conn, error) {
+	select {
+	case c := <-z.ready:
+		return c, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-z.done.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+// Close stops listening, ends handshakes and waits for them. Accepted
+// connections belong to who accepted them.
+func (z *Listener) Close() error {
+	z.stop()
+	err := z.l.Close()
+	z.running.Wait()
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// accept hands every incoming connection to a goroutine of its own, so that
+// one that is silent keeps nobody waiting.
+func (z *Listener) accept() {
+	for {
+		nc, err := z.l.Accept()
+		if err != nil {
+			// Out of file descriptors, usually: some come back when peers
+			// leave. Without a pause this would be a busy loop.
+			select {
+			case <-z.done.Done():
+				return
+			case <-time.After(acceptPause):
+				continue
+			}
+		}
+		z.admit(nc)
+		z.running.Go(func() { z.greet(nc) })
+	}
+}
+
+// greet performs one handshake and offers the result to Accept.
+func (z *Listener) greet(nc net.Conn) {
+	c, err := open(z.done, nc, z.typ, true, z.opts.MaxFrame)
+	if !z.finish(nc, err == nil) {
+		nc.Close()
+		return
+	}
+	c.closed = z.release
+	select {
+	case z.ready <- c:
+	case <-z.done.Done():
+		c.Close()
+	}
+}
+
+// admit enters nc into the handshakes under way. When there are too many the
+// oldest makes room: an honest peer's takes far less time than all others'.
+func (z *Listener) admit(nc net.Conn) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if len(z.screened) >= maxScreened {
+		z.screened[0].Close()
+		z.screened = z.screened[1:]
+	}
+	z.screened = append(z.screened, nc)
+}
+
+// finish takes nc out of the handshakes under way and reports whether it may stay.
+func (z *Listener) finish(nc net.Conn, good bool) bool {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if i := slices.Index(z.screened, nc); i >= 0 {
+		z.screened = slices.Delete(z.screened, i, i+1)
+	}
+	if !good || z.conns >= z.opts.MaxConns {
+		return false
+	}
+	z.conns++
+	return true
+}
+
+func (z *Listener) release() {
+	z.mu.Lock()
+	z.conns--
+	z.mu.Unlock()
+}
