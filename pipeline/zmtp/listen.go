@@ -70,6 +70,10 @@ func Listen(network, addr string, typ zmq4.SocketType, o Options) (*Listener, er
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr, err)
 	}
+	return serve(l, typ, o), nil
+}
+
+func serve(l net.Listener, typ zmq4.SocketType, o Options) *Listener {
 	if o.MaxConns <= 0 {
 		o.MaxConns = DefaultMaxConns
 	}
@@ -79,7 +83,7 @@ func Listen(network, addr string, typ zmq4.SocketType, o Options) (*Listener, er
 	z := &Listener{l: l, typ: typ, opts: o, ready: make(chan *Conn)}
 	z.done, z.stop = context.WithCancel(context.Background())
 	z.running.Go(z.accept)
-	return z, nil
+	return z
 }
 
 // clearPath removes a stale socket file, and only that.
