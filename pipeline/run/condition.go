@@ -68,6 +68,13 @@ func Judge(m *Manifest, noticed []Reason) ([]Condition, []Reason) {
 	return conditionsOf(reasons), reasons
 }
 
+// Notice records something against the run that its manifest does not show by
+// itself: an interrupt, a node that left, a stage that had to be skipped.
+func (m *Manifest) Notice(r Reason) { m.noticed = append(m.noticed, r) }
+
+// Judge sets the manifest's condition and reasons from what is known by now.
+func (m *Manifest) Judge() { m.Condition, m.Reasons = Judge(m, m.noticed) }
+
 func judgeNode(m *Manifest, name string, add func(Reason)) {
 	node := m.Nodes[name]
 	if node == nil {

@@ -24,6 +24,8 @@ type Manifest struct {
 	Segments  []Segment        `json:"segments"`
 	Trigger   Trigger          `json:"trigger"`
 	Results   []Result         `json:"results"`
+
+	noticed []Reason // what Judge cannot see in the rest of the manifest
 }
 
 // NewManifest is the manifest of a run that has just begun.

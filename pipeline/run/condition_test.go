@@ -1,0 +1,129 @@
+package run
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+func equalJSON(t *testing.T, a, b any) bool {
+	t.Helper()
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	if errX != nil || errY != nil {
+		t.Fatal(errX, errY)
+	}
+	return string(x) == string(y)
+}
+
+// goodManifest is a finished run of one real controller with one channel of
+// two segments.
+func goodManifest() *Manifest {
+	return &Manifest{
+		Ended: time.Date(2026, 3, 1, 12, 0, 9, 0, time.UTC),
+		Nodes: map[string]*Node{"alice": {
+			Controllers: map[string]*Controller{"tc": {Driver: "tc-ethernet"}},
+			Sinks:       map[string]*Sink{"raw": {Sink: "sink-file", Channels: []string{"signal"}}},
+			Channels:    map[string]*Channel{"signal": {Controller: "tc", Tags: 5, LengthPs: 1_000_000_000_000, RateMHz: 5000}},
+		}},
+		Segments: []Segment{
+			{Node: "alice", Channel: "signal", Sink: "raw", Index: 0, File: "raw/alice/signal-000000.bin", Tags: 3, Verified: true},
+			{Node: "alice", Channel: "signal", Sink: "raw", Index: 1, File: "raw/alice/signal-000001.bin", Tags: 2, Verified: true},
+		},
+	}
+}
+
+func TestJudge(t *testing.T) {
+	at := uint64(77)
+	for _, c := range []struct {
+		name    string
+		change  func(*Manifest)
+		noticed []Reason
+		want    string // conditions
+		reason  string // part of one reason's message
+	}{
+		{"all there", func(*Manifest) {}, nil, "GOOD", ""},
+		{"simulated is still good", func(m *Manifest) { m.Nodes["alice"].Controllers["tc"].Device.Simulated = true }, nil,
+			"GOOD SIMULATED", `controller "tc" is simulated`},
+		{"not ended", func(m *Manifest) { m.Ended = time.Time{} }, nil, "INCOMPLETE", "has not ended"},
+		{"lost tags", func(m *Manifest) {
+			m.Nodes["alice"].Channels["signal"].Lost = 4
+			m.Nodes["alice"].Channels["signal"].Losses = []Loss{{AtPs: at, Tags: 4, Why: "buffer overflow"}}
+		}, nil, "INCOMPLETE", "4 tags lost: buffer overflow"},
+		{"segment not proven", func(m *Manifest) { m.Segments[1].Verified = false }, nil,
+			"INCOMPLETE", "segment 1 was recorded but never proven here"},
+		{"segment nobody reported", func(m *Manifest) { m.Segments = m.Segments[:1] }, nil,
+			"INCOMPLETE", `delivered 5 tags, the files of sink "raw" hold 3`},
+		{"sink wrote nothing at all", func(m *Manifest) { m.Segments = nil }, nil, "INCOMPLETE", "hold 0"},
+		{"more tags in files than delivered", func(m *Manifest) { m.Segments[0].Tags = 30 }, nil, "INCOMPLETE", "hold 32"},
+		{"channel that no sink takes", func(m *Manifest) {
+			m.Nodes["alice"].Channels["herald"] = &Channel{Tags: 9}
+		}, nil, "GOOD", ""},
+		{"interrupted, still simulated", func(m *Manifest) { m.Nodes["alice"].Controllers["tc"].Device.Simulated = true },
+			[]Reason{{Condition: Interrupted, Message: "stopped by the user"}}, "INTERRUPTED SIMULATED", "stopped by the user"},
+		{"many at once, worst first", func(m *Manifest) { m.Segments = m.Segments[:1] }, []Reason{
+			{Condition: Tainted, Message: "rate too low"},
+			{Condition: Unverified, Message: "hash differs"},
+			{Condition: Aborted, Message: "node bob left"},
+		}, "ABORTED UNVERIFIED INCOMPLETE TAINTED", "node bob left"},
+		{"nothing noticed speaks for good", func(m *Manifest) { m.Ended = time.Time{} },
+			[]Reason{{Condition: Good, Message: "I am sure"}}, "INCOMPLETE", ""},
+		{"hostile: holes in the maps", func(m *Manifest) {
+			m.Nodes["bob"] = nil
+			m.Nodes["alice"].Channels["x"] = nil
+			m.Nodes["alice"].Controllers["x"] = nil
+			m.Nodes["alice"].Sinks["x"] = nil
+		}, nil, "GOOD", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := goodManifest()
+			c.change(m)
+			for _, r := range c.noticed {
+				m.Notice(r)
+			}
+			m.Judge()
+			var words []string
+			for _, w := range m.Condition {
+				words = append(words, string(w))
+			}
+			if got := strings.Join(words, " "); got != c.want {
+				t.Errorf("condition %q, want %q (%+v)", got, c.want, m.Reasons)
+			}
+			found := c.reason == ""
+			for _, r := range m.Reasons {
+				found = found || strings.Contains(r.Message, c.reason)
+				if r.Condition == Good {
+					t.Errorf("a reason for GOOD: %+v", r)
+				}
+			}
+			if !found {
+				t.Errorf("no reason says %q: %+v", c.reason, m.Reasons)
+			}
+			before := len(m.Reasons)
+			m.Judge()
+			if len(m.Reasons) != before {
+				t.Errorf("judging twice gives %d reasons, then %d", before, len(m.Reasons))
+			}
+		})
+	}
+}
+
+func TestRateMHz(t *testing.T) {
+	const second = 1_000_000_000_000
+	for _, c := range []struct {
+		tags, ps uint64
+		want     int64
+	}{
+		{0, second, 0},
+		{5, 0, 0},
+		{20_000, second, 20_000_000},
+		{1, 3 * second, 333},
+		{1 << 63, second, 1<<63 - 1}, // more than fits
+		{1 << 60, 1 << 60, 1_000_000_000_000_000},
+	} {
+		if got := RateMHz(c.tags, c.ps); got != c.want {
+			t.Errorf("RateMHz(%d, %d) = %d, want %d", c.tags, c.ps, got, c.want)
+		}
+	}
+}

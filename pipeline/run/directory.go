@@ -1,0 +1,220 @@
+package run
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"tsrun/pipeline/recipe"
+	"tsrun/sdk"
+)
+
+// Names in a run directory. docs/run-directory.md describes each.
+const (
+	ManifestFile = "manifest.json"
+	LogFile      = "log.jsonl"
+	SumsFile     = "SHA256SUMS"
+	RawDir       = "raw"     // raw/NODE/: the segments, never changed
+	ResultsDir   = "results" // what the stages found
+	RecipeDir    = "recipe"  // the recipe as given, its parents, and resolved.json
+)
+
+// Directory is the directory of one run while the run goes on. Its methods may
+// be called by several goroutines, but a manifest belongs to one at a time.
+type Directory struct {
+	path   string
+	log    *Log
+	sealed bool
+}
+
+// Create makes root/<UTC time>-<name> with its log. The directory is new: two
+// runs of one name in one second get different ones. Beside it, the symbolic
+// link "latest" is pointed at it where the file system has such links.
+func Create(root, name string, now time.Time) (*Directory, error) {
+	if name == "" || strings.ContainsAny(name, "/\\\x00\n") || name == "." || name == ".." {
+		return nil, fmt.Errorf("create run directory: %q cannot be part of a directory's name", name)
+	}
+	if err := os.MkdirAll(root, 0o777); err != nil {
+		return nil, notWritable(root, err)
+	}
+	base := now.UTC().Format("20060102T150405Z") + "-" + name
+	path := filepath.Join(root, base)
+	err := os.Mkdir(path, 0o777)
+	for n := 2; errors.Is(err, fs.ErrExist) && n <= 100; n++ {
+		path = filepath.Join(root, fmt.Sprintf("%s-%d", base, n))
+		err = os.Mkdir(path, 0o777)
+	}
+	if err != nil {
+		return nil, notWritable(root, err)
+	}
+	for _, sub := range []string{RawDir, ResultsDir, RecipeDir} {
+		if err := os.Mkdir(filepath.Join(path, sub), 0o777); err != nil {
+			return nil, notWritable(path, err)
+		}
+	}
+	log, err := newLog(filepath.Join(path, LogFile))
+	if err != nil {
+		return nil, notWritable(path, err)
+	}
+	pointLatest(root, filepath.Base(path))
+	return &Directory{path: path, log: log}, nil
+}
+
+func notWritable(where string, err error) error {
+	hint := "choose another place with --runs, or make this one writable"
+	if errors.Is(err, syscall.ENOSPC) {
+		hint = "free some space, or choose another place with --runs"
+	}
+	return &sdk.Failure{
+		Code:    "run-directory",
+		Message: fmt.Sprintf("create run directory in %s: %v", where, err),
+		Hint:    hint,
+	}
+}
+
+// pointLatest replaces root/latest by rename, so that a reader finds the old
+// or the new one. It is a convenience: nothing depends on its success.
+func pointLatest(root, base string) {
+	temporary := filepath.Join(root, "."+base+".latest")
+	if os.Symlink(base, temporary) == nil && os.Rename(temporary, filepath.Join(root, "latest")) != nil {
+		_ = os.Remove(temporary)
+	}
+}
+
+// Path is where the directory is.
+func (d *Directory) Path() string { return d.path }
+
+// Log is the run's log of all nodes.
+func (d *Directory) Log() *Log { return d.log }
+
+// Raw makes the directory of a node's segments and returns its path.
+func (d *Directory) Raw(node string) (string, error) {
+	if !fs.ValidPath(node) || strings.ContainsRune(node, '/') || node == "." {
+		return "", fmt.Errorf("create directory of node %q: not a name", node)
+	}
+	path := filepath.Join(d.path, RawDir, node)
+	if err := os.MkdirAll(path, 0o777); err != nil {
+		return "", notWritable(path, err)
+	}
+	return path, nil
+}
+
+// RecipeSource is one file a recipe was read from, byte for byte.
+type RecipeSource struct {
+	Path  string
+	Bytes []byte
+}
+
+// KeepRecipe writes the recipe's files (the recipe itself first, then its
+// parents) and its resolved form, and returns what the manifest says of them.
+func (d *Directory) KeepRecipe(sources []RecipeSource, resolved *recipe.Recipe, overrides []string) (RecipeRecord, error) {
+	record := RecipeRecord{Files: []RecipeFile{}, Overrides: append([]string{}, overrides...)}
+	taken := map[string]bool{"resolved.json": true}
+	for i, source := range sources {
+		name := plainName(filepath.Base(source.Path))
+		for n := i + 1; taken[name]; n++ {
+			name = fmt.Sprintf("%d-%s", n, plainName(filepath.Base(source.Path)))
+		}
+		taken[name] = true
+		if err := writeAtomic(filepath.Join(d.path, RecipeDir, name), source.Bytes); err != nil {
+			return RecipeRecord{}, fmt.Errorf("keep recipe: %w", err)
+		}
+		sum := sha256.Sum256(source.Bytes)
+		record.Files = append(record.Files, RecipeFile{
+			Path: source.Path, File: RecipeDir + "/" + name, SHA256: hex.EncodeToString(sum[:]),
+		})
+	}
+	if len(record.Files) > 0 {
+		record.File, record.SHA256 = record.Files[0].File, record.Files[0].SHA256
+	}
+	text, err := json.MarshalIndent(resolved, "", "  ")
+	if err != nil {
+		return RecipeRecord{}, fmt.Errorf("keep resolved recipe: %w", err)
+	}
+	record.Resolved = RecipeDir + "/resolved.json"
+	if err := writeAtomic(filepath.Join(d.path, record.Resolved), append(text, '\n')); err != nil {
+		return RecipeRecord{}, fmt.Errorf("keep resolved recipe: %w", err)
+	}
+	return record, nil
+}
+
+// plainName keeps the characters of a file name that need no quoting anywhere.
+func plainName(name string) string {
+	plain := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == '_':
+			return r
+		}
+		return '_'
+	}, name)
+	if strings.Trim(plain, ".") == "" {
+		return "recipe.yaml"
+	}
+	return plain
+}
+
+// WriteManifest judges the manifest and replaces manifest.json by it, so that
+// a reader and a crash find the old or the new one. While Ended is not set it
+// says that the run has not ended.
+func (d *Directory) WriteManifest(m *Manifest) error {
+	if d.sealed {
+		return errors.New("write manifest: the run directory is sealed")
+	}
+	m.Judge()
+	text, err := encodeManifest(m)
+	if err != nil {
+		return err
+	}
+	if err := writeAtomic(filepath.Join(d.path, ManifestFile), text); err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	return nil
+}
+
+// Seal writes the last manifest and SHA256SUMS. Nothing but the log is written
+// after it.
+func (d *Directory) Seal(m *Manifest) error {
+	if err := d.WriteManifest(m); err != nil {
+		return err
+	}
+	d.sealed = true
+	return writeSums(d.path, m)
+}
+
+// Close ends the log.
+func (d *Directory) Close() error { return d.log.Close() }
+
+// writeAtomic writes beside the file, makes the bytes durable, and only then
+// gives them the name.
+func writeAtomic(path string, data []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	err = errors.Join(err, file.Chmod(0o644), file.Sync(), file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes names of a directory durable.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

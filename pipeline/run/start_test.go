@@ -1,0 +1,81 @@
+package run
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestEstimateStart(t *testing.T) {
+	for _, c := range []struct {
+		name                  string
+		called, returned      int64
+		compensation          int64
+		estimate, uncertainty int64
+	}{
+		{"middle of the bound", 1000, 2999, 0, 2000, 1000},
+		{"odd bound: the larger half", 1000, 2000, 0, 1500, 501},
+		{"compensation within the bound", 1000, 2000, 250, 1250, 751},
+		{"compensation beyond the bound", 1000, 2000, 5000, 2001, 1001},
+		{"an instant shot is not exact", 1000, 1000, 0, 1000, 1},
+		{"clock set back while starting", 2000, 1000, 0, 1500, 501},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := EstimateStart(Shot{Called: c.called, Returned: c.returned}, 7, c.compensation)
+			want := Start{InstantNs: 7, CompensationNs: c.compensation, EstimateNs: c.estimate, UncertaintyNs: c.uncertainty}
+			if got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+// Wherever in its bound a device really began, to the picosecond, the stated
+// uncertainty holds; for a node with several devices, for each of them.
+func TestStartUncertaintyHolds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const epoch = 1_700_000_000_000_000_000
+		compensation := rapid.Int64Range(0, 1_000_000).Draw(t, "compensation")
+		var shots []Shot
+		var truths []int64 // ps after epoch
+		for range rapid.IntRange(1, 4).Draw(t, "devices") {
+			low := rapid.Int64Range(0, 1_000_000_000).Draw(t, "called_ps")
+			length := rapid.Int64Range(0, 1_000_000_000).Draw(t, "length_ps")
+			truths = append(truths, low+rapid.Int64Range(0, length).Draw(t, "began_ps"))
+			shots = append(shots, Shot{Called: epoch + low/1000, Returned: epoch + (low+length)/1000})
+		}
+		start, ok := NodeStart(shots, epoch, compensation)
+		if !ok {
+			t.Fatal("no start from a shot")
+		}
+		for _, truth := range truths {
+			apart := truth - (start.EstimateNs-epoch)*1000
+			if max(apart, -apart) > start.UncertaintyNs*1000 {
+				t.Fatalf("true start %d ps from the estimate, uncertainty %d ns", apart, start.UncertaintyNs)
+			}
+		}
+	})
+}
+
+func TestSkews(t *testing.T) {
+	m := &Manifest{Trigger: Trigger{Master: "bob"}, Nodes: map[string]*Node{
+		"carol": {Start: &Start{EstimateNs: 90, UncertaintyNs: 5}},
+		"alice": {Start: &Start{EstimateNs: 150, UncertaintyNs: 20}},
+		"bob":   {Start: &Start{EstimateNs: 100, UncertaintyNs: 10}},
+		"dave":  {}, // never fired
+	}}
+	want := []SkewRecord{
+		{Node: "alice", Against: "bob", SkewNs: 50, UncertaintyNs: 30},
+		{Node: "carol", Against: "bob", SkewNs: -10, UncertaintyNs: 15},
+	}
+	if got := m.Skews(); !equalJSON(t, got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	m.Nodes["bob"].Start = nil
+	if got := m.Skews(); len(got) != 0 {
+		t.Errorf("skew against a master that never fired: %+v", got)
+	}
+	if _, ok := NodeStart(nil, 1, 0); ok {
+		t.Error("a start without a shot")
+	}
+}

@@ -1,0 +1,189 @@
+package run
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+)
+
+// Limits on what is read back from a run directory.
+const (
+	maxManifest = 256 << 20
+	maxSums     = 256 << 20
+)
+
+func encodeManifest(m *Manifest) ([]byte, error) {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(m); err != nil {
+		return nil, fmt.Errorf("encode manifest: %w", err)
+	}
+	return text.Bytes(), nil
+}
+
+// ReadManifest reads the manifest of a run directory. Nothing it says is
+// believed but its form; [Verify] proves the rest.
+func ReadManifest(dir string) (*Manifest, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open run directory: %w", err)
+	}
+	defer root.Close()
+	return readManifest(root)
+}
+
+func readManifest(root *os.Root) (*Manifest, error) {
+	text, err := readBounded(root, ManifestFile, maxManifest)
+	if err != nil {
+		return nil, fmt.Errorf("read manifest: %w", err)
+	}
+	m := new(Manifest)
+	if err := json.Unmarshal(text, m); err != nil {
+		return nil, fmt.Errorf("read manifest: %s: %w", ManifestFile, err)
+	}
+	return m, nil
+}
+
+// readBounded reads a regular file of at most limit bytes.
+func readBounded(root *os.Root, name string, limit int64) ([]byte, error) {
+	file, _, err := openRegular(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = fmt.Errorf("%s: longer than %d bytes", name, limit)
+	}
+	return text, err
+}
+
+// openRegular opens a file below root and refuses whatever is not one: a pipe
+// would wait for ever, and a link may lead elsewhere.
+func openRegular(root *os.Root, name string) (*os.File, fs.FileInfo, error) {
+	info, err := root.Lstat(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("%s: not a regular file", name)
+	}
+	file, err := root.Open(name)
+	return file, info, err
+}
+
+// writeSums writes SHA256SUMS in the form sha256sum reads: all files but the
+// log, which takes lines to the very end, and what is not finished. A segment
+// that was proven is not read a second time.
+func writeSums(dir string, m *Manifest) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", SumsFile, err)
+	}
+	defer root.Close()
+	proven := map[string]string{}
+	for _, s := range m.Segments {
+		if s.Verified {
+			proven[s.File] = s.SHA256
+		}
+	}
+	names, err := finishedFiles(root)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", SumsFile, err)
+	}
+	var text strings.Builder
+	for _, name := range names {
+		sum, ok := proven[name]
+		if !ok {
+			if sum, _, err = hashFile(root, name); err != nil {
+				return fmt.Errorf("write %s: %w", SumsFile, err)
+			}
+		}
+		fmt.Fprintf(&text, "%s  %s\n", sum, name)
+	}
+	if err := writeAtomic(filepath.Join(dir, SumsFile), []byte(text.String())); err != nil {
+		return fmt.Errorf("write %s: %w", SumsFile, err)
+	}
+	return nil
+}
+
+// finishedFiles lists the regular files SHA256SUMS covers, by name.
+func finishedFiles(root *os.Root) ([]string, error) {
+	var names []string
+	err := fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		if name == SumsFile || name == LogFile || unfinished(name) {
+			return nil
+		}
+		if strings.ContainsAny(name, "\\\n\r") {
+			return fmt.Errorf("file name %q needs quoting in %s", name, SumsFile)
+		}
+		names = append(names, name)
+		return nil
+	})
+	sort.Strings(names)
+	return names, err
+}
+
+// unfinished says whether a file is still being written, or was when the run died.
+func unfinished(name string) bool {
+	return strings.HasSuffix(name, ".part") || strings.HasSuffix(name, ".tmp")
+}
+
+// hashFile returns the SHA-256 of a file below root and its size.
+func hashFile(root *os.Root, name string) (string, int64, error) {
+	file, _, err := openRegular(root, name)
+	if err != nil {
+		return "", 0, err
+	}
+	defer file.Close()
+	h := sha256.New()
+	size, err := io.CopyBuffer(h, struct{ io.Reader }{file}, make([]byte, 1<<20))
+	if err != nil {
+		return "", 0, fmt.Errorf("%s: %w", name, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), size, nil
+}
+
+// readSums reads SHA256SUMS into name: sum.
+func readSums(root *os.Root) (map[string]string, error) {
+	text, err := readBounded(root, SumsFile, maxSums)
+	if err != nil {
+		return nil, err
+	}
+	return parseSums(text)
+}
+
+func parseSums(text []byte) (map[string]string, error) {
+	sums := map[string]string{}
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, 64<<10)
+	for n := 1; lines.Scan(); n++ {
+		sum, name, ok := strings.Cut(lines.Text(), "  ")
+		if raw, err := hex.DecodeString(sum); !ok || err != nil || len(raw) != sha256.Size || name == "" {
+			return nil, fmt.Errorf("%s:%d: not a line of sha256sum", SumsFile, n)
+		}
+		if _, twice := sums[name]; twice {
+			return nil, fmt.Errorf("%s:%d: %s is listed twice", SumsFile, n, name)
+		}
+		sums[name] = sum
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", SumsFile, errors.Join(errors.New("a line is too long"), err))
+	}
+	return sums, nil
+}
