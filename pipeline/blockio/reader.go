@@ -1,0 +1,70 @@
+// Package blockio receives blocks of tags from a ZeroMQ connection: what the
+// distribution core does with drivers, and sinks do with the core.
+package blockio
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"tsrun/pipeline/tag"
+	"tsrun/pipeline/zmtp"
+)
+
+// Message is one block as it came: the decoded header, and both frames. It is
+// valid until the next call of [Reader.Next].
+type Message struct {
+	Head    tag.Header
+	Header  []byte // first frame
+	Payload []byte // second frame
+}
+
+// Block returns the message as a block whose tags share its memory.
+func (m *Message) Block() tag.Block { return m.Head.Block(m.Payload, nil) }
+
+// Reader receives blocks. It holds the memory of one block and allocates
+// nothing while it reads.
+type Reader struct {
+	conn   *zmtp.Conn
+	header [tag.HeaderSize]byte
+	buffer []byte // aligned, so that tags can be viewed in place
+	m      Message
+}
+
+// NewReader reads from conn, which stays the caller's.
+func NewReader(conn *zmtp.Conn) *Reader {
+	return &Reader{conn: conn, buffer: tag.AsBytes(make([]uint64, tag.MaxBlockTags))}
+}
+
+// Next receives the next block and checks everything that a block says about
+// itself: shape, checksum, order of its tags. Its place in its stream is for a
+// [tag.Sequence] to check. The error is io.EOF when the peer left between two
+// blocks.
+func (r *Reader) Next() (*Message, error) {
+	header, more, err := r.conn.ReadFrame(r.header[:])
+	if err != nil {
+		return nil, err
+	}
+	if !more {
+		return nil, errors.New("read block: it has one frame, want header and tags")
+	}
+	head, err := tag.DecodeHeader(header)
+	if err != nil {
+		return nil, err
+	}
+	payload, more, err := r.conn.ReadFrame(r.buffer)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read block %d of stream %d: %w", head.Seq, head.Stream, err)
+	}
+	if more {
+		return nil, fmt.Errorf("read block %d of stream %d: it has more than two frames", head.Seq, head.Stream)
+	}
+	if err := head.Check(payload); err != nil {
+		return nil, err
+	}
+	r.m = Message{Head: head, Header: header, Payload: payload}
+	return &r.m, nil
+}

@@ -1,0 +1,40 @@
+package sdk
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// clockNow reads a clock in ns by a raw system call: the scheduler does not
+// get a chance to take the thread away in between.
+func clockNow(id uintptr) int64 {
+	var ts unix.Timespec
+	syscall.RawSyscall(unix.SYS_CLOCK_GETTIME, id, uintptr(unsafe.Pointer(&ts)), 0)
+	return ts.Nano()
+}
+
+// sleepUntil sleeps until a CLOCK_MONOTONIC time in ns. Signals, which the Go
+// runtime sends to its own threads, do not shorten it.
+func sleepUntil(mono int64) {
+	ts := unix.NsecToTimespec(mono)
+	for {
+		_, _, errno := syscall.Syscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC,
+			unix.TIMER_ABSTIME, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+		if errno != unix.EINTR {
+			return
+		}
+	}
+}
+
+// tightenSlack asks the kernel to wake the calling thread at the time it named
+// and not up to 50 us later, and returns what undoes it. The thread is locked.
+func tightenSlack() (restore func()) {
+	slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+	if err != nil {
+		return func() {}
+	}
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // without it the start is at most 50 us later
+	return func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack), 0, 0, 0) }
+}

@@ -1,0 +1,131 @@
+package sdk
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"tsrun/pipeline/tag"
+	"tsrun/sdk/pluginpb"
+)
+
+// This file turns the SDK's types into those of the protocol and back. What
+// comes from the host is checked: it may be of another version.
+
+func runIn(id []byte) (tag.RunID, error) {
+	var run tag.RunID
+	if len(id) != len(run) {
+		return run, fmt.Errorf("read request: run id of %d bytes, want %d", len(id), len(run))
+	}
+	copy(run[:], id)
+	return run, nil
+}
+
+func acquisitionIn(r *pluginpb.ArmRequest) (Acquisition, error) {
+	run, err := runIn(r.Run)
+	if err != nil {
+		return Acquisition{}, err
+	}
+	a := Acquisition{Run: run, Duration: time.Duration(r.DurationNs), Segment: time.Duration(r.SegmentNs),
+		Method: StartMethod(r.Method), Pulse: r.Pulse}
+	seen := map[uint32]bool{}
+	for _, c := range r.Channels {
+		if c.Stream > math.MaxUint16 || seen[c.Stream] {
+			return Acquisition{}, fmt.Errorf("read request: channel %q has stream %d, which is too large or taken", c.Name, c.Stream)
+		}
+		seen[c.Stream] = true
+		a.Channels = append(a.Channels, Channel{Stream: uint16(c.Stream), Name: c.Name, Input: int(c.Input),
+			Threshold: c.ThresholdUv, Falling: c.Falling, Delay: c.DelayPs})
+	}
+	switch {
+	case len(a.Channels) == 0:
+		return Acquisition{}, fmt.Errorf("read request: an acquisition without channels")
+	case a.Duration < 0 || a.Segment < 0:
+		return Acquisition{}, fmt.Errorf("read request: negative duration %v or segment %v", a.Duration, a.Segment)
+	case a.Method != Scheduled && a.Method != Hardware:
+		return Acquisition{}, fmt.Errorf("read request: unknown start method %d", a.Method)
+	}
+	return a, nil
+}
+
+func recordingIn(r *pluginpb.BeginRequest) (Recording, error) {
+	run, err := runIn(r.Run)
+	if err != nil {
+		return Recording{}, err
+	}
+	rec := Recording{Run: run, Dir: r.Dir, Segment: time.Duration(r.SegmentNs)}
+	seen := map[uint32]bool{}
+	for _, s := range r.Streams {
+		if s.Stream > math.MaxUint16 || seen[s.Stream] {
+			return Recording{}, fmt.Errorf("read request: %q has stream %d, which is too large or taken", s.Name, s.Stream)
+		}
+		seen[s.Stream] = true
+		rec.Streams = append(rec.Streams, RecordedStream{Stream: uint16(s.Stream), Name: s.Name})
+	}
+	if len(rec.Streams) == 0 || rec.Segment < 0 {
+		return Recording{}, fmt.Errorf("read request: a recording of %d streams in segments of %v", len(rec.Streams), rec.Segment)
+	}
+	return rec, nil
+}
+
+func deviceOut(d Device) *pluginpb.Device {
+	out := &pluginpb.Device{
+		Vendor: clean(d.Vendor), Model: clean(d.Model), Serial: clean(d.Serial), Firmware: clean(d.Firmware),
+		Identity: clean(d.Identity), ResolutionPs: d.ResolutionPs, MaxRateHz: d.MaxRateHz, Simulated: d.Simulated,
+		Can: &pluginpb.Capabilities{ScheduledStart: d.Can.ScheduledStart, HardwareStart: d.Can.HardwareStart,
+			InputDelay: d.Can.InputDelay},
+	}
+	for _, in := range d.Inputs {
+		out.Inputs = append(out.Inputs, &pluginpb.Input{Number: int32(in.Number), ThresholdMinUv: in.ThresholdMin,
+			ThresholdMaxUv: in.ThresholdMax, DelayMaxPs: in.DelayMax})
+	}
+	return out
+}
+
+func startedOut(s Shot) *pluginpb.DriverEvent {
+	return &pluginpb.DriverEvent{What: &pluginpb.DriverEvent_Started{Started: &pluginpb.Started{
+		AskedUnixNs: s.Asked.UnixNano(), CalledUnixNs: s.Called.UnixNano(),
+		ReturnedUnixNs: s.Returned.UnixNano(), Late: s.Late}}}
+}
+
+func lossOut(l Loss) *pluginpb.DriverEvent {
+	return &pluginpb.DriverEvent{What: &pluginpb.DriverEvent_Lost{Lost: &pluginpb.Loss{
+		Stream: uint32(l.Stream), Tags: l.Tags, AtPs: l.At, Why: clean(l.Why)}}}
+}
+
+func countsOut(counts []StreamCount) []*pluginpb.StreamCount {
+	out := make([]*pluginpb.StreamCount, 0, len(counts))
+	for _, c := range counts {
+		out = append(out, &pluginpb.StreamCount{Stream: uint32(c.Stream), Blocks: c.Blocks, Tags: c.Tags,
+			Lost: c.Lost, FirstPs: c.First, LastPs: c.Last, UntilPs: c.Until})
+	}
+	return out
+}
+
+func artifactOut(a Artifact) *pluginpb.SinkEvent {
+	return &pluginpb.SinkEvent{What: &pluginpb.SinkEvent_Closed{Closed: &pluginpb.Artifact{
+		Path: a.Path, Size: a.Size, Sha256: a.SHA256[:], Stream: uint32(a.Stream), Segment: uint32(a.Segment),
+		Tags: a.Tags, FirstPs: a.First, LastPs: a.Last, Lost: a.Lost}}}
+}
+
+// mergeLoss folds a loss into one of the same stream that the host has not
+// taken yet. The place is that of the first.
+func mergeLoss(pending []*pluginpb.DriverEvent, next *pluginpb.DriverEvent) bool {
+	const distinct = 64 // this many pending events may differ in their reasons
+	loss := next.GetLost()
+	if loss == nil {
+		return false
+	}
+	for i := len(pending) - 1; i >= 0; i-- {
+		p := pending[i].GetLost()
+		if p == nil || p.Stream != loss.Stream || p.Why != loss.Why && len(pending) < distinct {
+			continue
+		}
+		if p.Why != loss.Why {
+			p.Why = "several reasons"
+		}
+		p.Tags += loss.Tags
+		return true
+	}
+	return false
+}

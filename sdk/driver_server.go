@@ -1,0 +1,251 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-zeromq/zmq4"
+	"google.golang.org/grpc"
+
+	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/pluginpb"
+)
+
+// errStopped ends the context of an acquisition that is asked to stop.
+var errStopped = errors.New("the acquisition was stopped")
+
+// driverServer serves the one driver of the process. It calls the driver's
+// methods one at a time and keeps their order.
+type driverServer struct {
+	pluginpb.UnimplementedDriverServer
+	types  []DriverType
+	log    *slog.Logger
+	work   context.Context // ends when the driver has to let go
+	endAll context.CancelCauseFunc
+	events *feed[*pluginpb.DriverEvent]
+
+	mu     sync.Mutex // held while a method of the driver runs, but for Acquire
+	driver Driver
+	closed bool
+	armed  *acquisition // from Arm on
+}
+
+// acquisition is one run of a driver, from Arm to Ended.
+type acquisition struct {
+	Acquisition
+	stream  *Stream
+	ctx     context.Context
+	stop    context.CancelCauseFunc
+	started bool
+	ended   chan struct{} // closed when Ended has been told
+}
+
+func newDriverServer(life context.Context, log *slog.Logger, types []DriverType) *driverServer {
+	work, end := context.WithCancelCause(life)
+	return &driverServer{types: types, log: log, work: work, endAll: end, events: newFeed(mergeLoss)}
+}
+
+// within returns a context that ends with the call and with work.
+func within(call, work context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(call)
+	unhook := context.AfterFunc(work, func() { cancel(context.Cause(work)) })
+	return ctx, func() { unhook(); cancel(nil) }
+}
+
+func (s *driverServer) Configure(call context.Context, r *pluginpb.ConfigureRequest) (*pluginpb.ConfigureResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx, cancel := within(call, s.work)
+	defer cancel()
+	if s.driver != nil || s.closed {
+		return nil, statusOf(errors.New("configure: this process has had its driver; start another"))
+	}
+	var kind *DriverType
+	for i := range s.types {
+		if s.types[i].name == r.Kind {
+			kind = &s.types[i]
+		}
+	}
+	if kind == nil {
+		return nil, statusOf(&Failure{Code: "unknown-kind", Message: fmt.Sprintf("configure: no driver is called %q", r.Kind)})
+	}
+	env := Env{Log: s.log, Instance: r.Instance, Dir: r.Dir, Simulation: r.Simulation}
+	var device Device
+	err := guarded(s.log, "open", func() error {
+		opened, err := kind.open(ctx, env, r.Config)
+		if err == nil {
+			s.driver = opened
+		}
+		return err
+	})
+	if err == nil {
+		err = guarded(s.log, "Describe", func() (err error) {
+			device, err = s.driver.Describe(ctx)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &pluginpb.ConfigureResponse{Device: deviceOut(device)}, nil
+}
+
+func (s *driverServer) Arm(call context.Context, r *pluginpb.ArmRequest) (*pluginpb.ArmResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx, cancel := within(call, s.work)
+	defer cancel()
+	switch {
+	case s.driver == nil || s.closed:
+		return nil, statusOf(errors.New("arm: no device is open"))
+	case s.armed != nil:
+		return nil, statusOf(errors.New("arm: this driver was armed before"))
+	}
+	a, err := acquisitionIn(r)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	conn, err := dialCore(ctx, r.Endpoint, zmq4.Push)
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	if err := guarded(s.log, "Arm", func() error { return s.driver.Arm(ctx, a) }); err != nil {
+		conn.Close()
+		return nil, statusOf(err)
+	}
+	lost := func(l Loss) { s.events.put(lossOut(l)) }
+	s.armed = &acquisition{Acquisition: a, stream: newStream(conn, a, corePatience, lost), ended: make(chan struct{})}
+	s.armed.ctx, s.armed.stop = context.WithCancelCause(s.work)
+	return &pluginpb.ArmResponse{}, nil
+}
+
+// dialCore connects to an endpoint of the distribution core.
+func dialCore(ctx context.Context, endpoint string, typ zmq4.SocketType) (*zmtp.Conn, error) {
+	path, ok := strings.CutPrefix(endpoint, "ipc://")
+	if !ok {
+		return nil, fmt.Errorf("connect to the core: endpoint %q does not begin with ipc://", endpoint)
+	}
+	conn, err := zmtp.Dial(ctx, "unix", path, typ)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the core: %w", err)
+	}
+	return conn, nil
+}
+
+func (s *driverServer) Start(_ context.Context, r *pluginpb.StartRequest) (*pluginpb.StartResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.armed == nil || s.armed.started {
+		return nil, statusOf(errors.New("start: the driver is not armed, or was started or stopped before"))
+	}
+	start := &Start{tell: func(shot Shot) { s.events.put(startedOut(shot)) }}
+	if r.AtUnixNs != 0 {
+		start.at = time.Unix(0, r.AtUnixNs)
+	}
+	s.armed.started = true
+	go s.acquire(s.armed, start)
+	return &pluginpb.StartResponse{}, nil
+}
+
+// acquire runs the acquisition; whoever waits for it waits on a.ended.
+func (s *driverServer) acquire(a *acquisition, start *Start) {
+	err := guarded(s.log, "Acquire", func() error { return s.driver.Acquire(a.ctx, start, a.stream) })
+	if a.ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, errStopped)) {
+		err = nil // it did as it was told
+	}
+	var report json.RawMessage
+	if r, ok := s.driver.(Reporter); ok {
+		failed := guarded(s.log, "Report", func() (err error) {
+			report, err = json.Marshal(r.Report())
+			return err
+		})
+		if failed != nil {
+			s.log.Error("driver's report is lost", "error", failed)
+		}
+	}
+	s.conclude(a, err, report)
+}
+
+// conclude ends the streams and tells Ended.
+func (s *driverServer) conclude(a *acquisition, err error, report json.RawMessage) {
+	counts, sending := a.stream.finish()
+	if err == nil {
+		err = sending
+	}
+	a.stop(nil)
+	s.events.put(&pluginpb.DriverEvent{What: &pluginpb.DriverEvent_Ended{Ended: &pluginpb.Ended{
+		Failure: failureOf(err), Streams: countsOut(counts), Report: report}}})
+	s.events.close()
+	close(a.ended)
+}
+
+func (s *driverServer) Stop(call context.Context, _ *pluginpb.StopRequest) (*pluginpb.StopResponse, error) {
+	if err := s.halt(call, errStopped); err != nil {
+		return nil, statusOf(err)
+	}
+	return &pluginpb.StopResponse{}, nil
+}
+
+// halt ends the acquisition, if there is one, and waits until it has ended.
+func (s *driverServer) halt(ctx context.Context, cause error) error {
+	s.mu.Lock()
+	a := s.armed
+	if a != nil && !a.started {
+		a.started = true
+		s.conclude(a, nil, nil)
+	}
+	s.mu.Unlock()
+	if a == nil {
+		return nil
+	}
+	a.stop(cause)
+	select {
+	case <-a.ended:
+		return nil
+	case <-ctx.Done():
+		return &Failure{Code: "stop-timeout", Message: "stop: the driver is still acquiring; Acquire has not noticed that its context ended"}
+	}
+}
+
+func (s *driverServer) Watch(_ *pluginpb.WatchRequest, out grpc.ServerStreamingServer[pluginpb.DriverEvent]) error {
+	for {
+		e, ok := s.events.next(out.Context())
+		if !ok {
+			return out.Context().Err()
+		}
+		if err := out.Send(e); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *driverServer) Close(context.Context, *pluginpb.CloseRequest) (*pluginpb.CloseResponse, error) {
+	if err := s.release(); err != nil {
+		return nil, statusOf(err)
+	}
+	return &pluginpb.CloseResponse{}, nil
+}
+
+// release stops and lets go of the device, once. It returns when the driver
+// has done so, however long that takes: the caller sees to the time.
+func (s *driverServer) release() error {
+	s.endAll(errStopped)
+	if err := s.halt(context.Background(), errStopped); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events.close()
+	if s.driver == nil || s.closed {
+		s.closed = true
+		return nil
+	}
+	s.closed = true
+	return guarded(s.log, "Close", s.driver.Close)
+}

@@ -1,0 +1,67 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// DriverType is a driver that a recipe can name. Make one with [NewDriver].
+type DriverType struct {
+	offer
+	open func(context.Context, Env, json.RawMessage) (Driver, error)
+}
+
+// SinkType is a sink that a recipe can name. Make one with [NewSink].
+type SinkType struct {
+	offer
+	open func(context.Context, Env, json.RawMessage) (Sink, error)
+}
+
+// offer is what drivers and sinks have in common: a name and a configuration.
+type offer struct {
+	name     string
+	describe func() (Offer, error)
+}
+
+// NewDriver ties a configuration type to the function that opens a device.
+//
+// C is a struct. Its json tags name the keys a recipe may set, its jsonschema
+// tags describe and bound them (`jsonschema:"required,description=where it is"`),
+// and quantities ("48.2 ns") are fields of the types of pipeline/quantity. The
+// host checks a recipe against the schema that follows from C before open is
+// called; keys that the recipe leaves out keep the value they have in defaults.
+//
+// Open connects, makes sure that the device is of the expected kind, and
+// returns. It changes nothing on the device and gives up when ctx ends.
+func NewDriver[C any](name string, defaults C, open func(context.Context, Env, C) (Driver, error)) DriverType {
+	return DriverType{
+		offer: newOffer(name, defaults),
+		open: func(ctx context.Context, env Env, config json.RawMessage) (Driver, error) {
+			c, err := decodeConfig(config, defaults)
+			if err != nil {
+				return nil, err
+			}
+			return open(ctx, env, c)
+		},
+	}
+}
+
+// NewSink ties a configuration type to the function that opens a sink; the
+// configuration works as in [NewDriver]. Open does not write yet: where to is
+// said by [Sink.Begin].
+func NewSink[C any](name string, defaults C, open func(context.Context, Env, C) (Sink, error)) SinkType {
+	return SinkType{
+		offer: newOffer(name, defaults),
+		open: func(ctx context.Context, env Env, config json.RawMessage) (Sink, error) {
+			c, err := decodeConfig(config, defaults)
+			if err != nil {
+				return nil, err
+			}
+			return open(ctx, env, c)
+		},
+	}
+}
+
+func newOffer[C any](name string, defaults C) offer {
+	return offer{name: name, describe: func() (Offer, error) { return describeConfig(name, defaults) }}
+}

@@ -1,0 +1,48 @@
+package sdk
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+)
+
+// ProtocolVersion is the version of the plugin protocol that this SDK speaks.
+const ProtocolVersion = 1
+
+// The magic cookie tells a plugin that it was started by a host and not by
+// hand. It is no secret.
+const (
+	CookieKey   = "TSRUN_PLUGIN"
+	CookieValue = "4f1d0c6b-time-tags"
+)
+
+// Serve runs p until its host lets go of it or disappears, then exits. Main
+// does nothing else. With the argument --describe it prints a [Description] as
+// JSON instead, and without a host it says how plugins are used.
+func Serve(p Plugin) {
+	os.Exit(run(p, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(p Plugin, args []string, stdout, stderr io.Writer) int {
+	if slices.Contains(args, "--describe") {
+		d, err := p.Describe()
+		if err == nil {
+			out := json.NewEncoder(stdout)
+			out.SetIndent("", "  ")
+			err = out.Encode(d)
+		}
+		if err != nil {
+			fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
+			return 1
+		}
+		return 0
+	}
+	if os.Getenv(CookieKey) != CookieValue {
+		fmt.Fprintf(stderr, "%s is a plugin of tsrun: %s\n"+
+			"tsrun starts it when a recipe names it; `%s --describe` prints what it offers\n", p.Name, p.Summary, p.Name)
+		return 2
+	}
+	return newProcess(p, stderr).serve()
+}

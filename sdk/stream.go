@@ -1,0 +1,279 @@
+package sdk
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"tsrun/pipeline/tag"
+)
+
+const (
+	// blockTags is how many tags fill a block: 256 KiB, small enough to be
+	// still in the cache when it is checked.
+	blockTags = 32768
+	// flushEvery is how long a tag waits at most for its block to fill.
+	flushEvery = 20 * time.Millisecond
+	// corePatience is how long a block waits for the core to take it. It is
+	// longer than the core's own patience with a slow sink, so that the sink
+	// is blamed and not the driver.
+	corePatience = 15 * time.Second
+)
+
+// Stream carries tags from a driver to the node's distribution core. Its
+// methods may be called from several goroutines.
+//
+// Tags are gathered into blocks of one stream; a block leaves when it is full
+// or 20 ms old. When the core is behind, Send blocks; when it stays behind for
+// too long, Send fails. No tag is dropped silently.
+type Stream struct {
+	run      tag.RunID
+	out      blockWriter
+	patience time.Duration
+	lost     func(Loss)
+
+	mu    sync.Mutex
+	lanes map[uint16]*lane
+	order []uint16
+	err   error // the first failure; every later call returns it
+
+	done    chan struct{}
+	flusher sync.WaitGroup
+}
+
+// blockWriter takes one message of two frames; it is the connection to the core.
+type blockWriter interface {
+	Send(timeout time.Duration, frames ...[]byte) error
+	Close() error
+}
+
+// Loss is a recorded loss of tags.
+type Loss struct {
+	Stream uint16
+	Tags   uint64
+	At     uint64 // ps: where in the stream
+	Why    string
+}
+
+// StreamCount says what left by one stream.
+type StreamCount struct {
+	Stream      uint16
+	Blocks      uint64
+	Tags, Lost  uint64
+	First, Last uint64 // ps; 0 when Tags is 0
+	Until       uint64 // ps
+}
+
+// lane is one stream on its way into blocks.
+type lane struct {
+	count   StreamCount // what the core has taken
+	pending []uint64    // of the block being filled
+	reached uint64      // ps: no tag before this is accepted
+	lost    uint64      // not yet told by a block
+	header  [tag.HeaderSize]byte
+	frames  [2][]byte // header and payload of the block being sent
+}
+
+// newStream carries the streams of a over out, which it owns. Each loss is
+// told to lost.
+func newStream(out blockWriter, a Acquisition, patience time.Duration, lost func(Loss)) *Stream {
+	s := &Stream{run: a.Run, out: out, patience: patience, lost: lost,
+		lanes: make(map[uint16]*lane, len(a.Channels)), done: make(chan struct{})}
+	for _, c := range a.Channels {
+		s.lanes[c.Stream] = &lane{count: StreamCount{Stream: c.Stream}, pending: make([]uint64, 0, blockTags)}
+		s.order = append(s.order, c.Stream)
+	}
+	s.flusher.Go(s.flushOld)
+	return s
+}
+
+// Send sends tags of a stream: picoseconds since the start of the acquisition,
+// never decreasing, from one call to the next as well, and never before what
+// Mark promised. The slice is the caller's again when Send returns.
+func (s *Stream) Send(stream uint16, tags []uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, err := s.lane(stream)
+	if err != nil || len(tags) == 0 {
+		return err
+	}
+	if err := l.inOrder(tags); err != nil {
+		return s.fail(err)
+	}
+	for len(tags) > 0 {
+		if len(l.pending) == 0 && len(tags) >= blockTags { // no need to gather
+			n := min(len(tags), tag.MaxBlockTags)
+			if err := s.sendBlock(l, tag.Data, tags[:n], tags[n-1]); err != nil {
+				return err
+			}
+			tags = tags[n:]
+			continue
+		}
+		n := min(len(tags), blockTags-len(l.pending))
+		l.pending = append(l.pending, tags[:n]...)
+		tags = tags[n:]
+		if len(l.pending) == blockTags {
+			if err := s.flush(l, l.pending[blockTags-1]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Mark promises that no later tag of the stream is before until (ps). Drivers
+// mark as the acquisition goes on, so that the files of a quiet channel close
+// in time; the last mark says how long the acquisition was.
+func (s *Stream) Mark(stream uint16, until uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, err := s.lane(stream)
+	if err != nil {
+		return err
+	}
+	l.reached = max(l.reached, until) // the flusher tells the core
+	return nil
+}
+
+// Lost records that n tags are missing between the last tag sent and the next
+// one. It is the only way to report a loss: a log line does not count.
+func (s *Stream) Lost(stream uint16, n uint64, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, err := s.lane(stream)
+	if err != nil || n == 0 {
+		return
+	}
+	if s.flush(l, l.reached) != nil { // the loss is behind these tags
+		return
+	}
+	l.lost += n
+	if s.lost != nil {
+		s.lost(Loss{Stream: stream, Tags: n, At: l.reached, Why: why})
+	}
+}
+
+// finish ends every stream where it has come to and lets go of the
+// connection. Later calls fail.
+func (s *Stream) finish() ([]StreamCount, error) {
+	close(s.done)
+	s.flusher.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	counts := make([]StreamCount, 0, len(s.order))
+	for _, id := range s.order {
+		l := s.lanes[id]
+		if s.err == nil && len(l.pending) > 0 {
+			_ = s.flush(l, l.reached) // kept in s.err
+		}
+		if s.err == nil {
+			_ = s.sendBlock(l, tag.End, nil, l.reached)
+		}
+		counts = append(counts, l.count)
+	}
+	err := s.err
+	s.fail(errors.New("send: the acquisition has ended"))
+	if closing := s.out.Close(); err == nil && closing != nil {
+		err = fmt.Errorf("close the connection to the core: %w", closing)
+	}
+	return counts, err
+}
+
+// flushOld sends what has waited long enough, until the stream is finished.
+func (s *Stream) flushOld() {
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.done:
+			return
+		case <-tick.C:
+			s.flushAll()
+		}
+	}
+}
+
+func (s *Stream) flushAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range s.order {
+		if s.err != nil || s.flush(s.lanes[id], s.lanes[id].reached) != nil {
+			return
+		}
+	}
+}
+
+// lane finds a stream. The caller holds mu, as for all that follow.
+func (s *Stream) lane(stream uint16) (*lane, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	l, ok := s.lanes[stream]
+	if !ok {
+		return nil, s.fail(fmt.Errorf("send: stream %d is not one of the acquisition's %v", stream, s.order))
+	}
+	return l, nil
+}
+
+func (s *Stream) fail(err error) error {
+	if s.err == nil {
+		s.err = err
+	}
+	return s.err
+}
+
+// inOrder checks tags before they join the stream, as a whole: the driver
+// learns at once that it sent nonsense.
+func (l *lane) inOrder(tags []uint64) error {
+	previous := l.reached
+	for i, t := range tags {
+		if t < previous {
+			return &Failure{Code: "tags-out-of-order", Message: fmt.Sprintf(
+				"send: tag %d of %d on stream %d is at %d ps, but the stream has already reached %d ps",
+				i, len(tags), l.count.Stream, t, previous)}
+		}
+		previous = t
+	}
+	l.reached = previous
+	return nil
+}
+
+// flush sends what is pending as a block after which the stream has reached
+// until; with nothing pending, what the core has not been told yet.
+func (s *Stream) flush(l *lane, until uint64) error {
+	if len(l.pending) > 0 {
+		err := s.sendBlock(l, tag.Data, l.pending, until)
+		l.pending = l.pending[:0]
+		return err
+	}
+	if until > l.count.Until || l.lost > 0 {
+		return s.sendBlock(l, tag.Mark, nil, until)
+	}
+	return nil
+}
+
+func (s *Stream) sendBlock(l *lane, kind tag.Kind, tags []uint64, until uint64) error {
+	b := tag.Block{Kind: kind, Run: s.run, Stream: l.count.Stream, Seq: l.count.Blocks,
+		Until: until, Lost: l.lost, Tags: tags}
+	payload := tag.AsBytes(tags)
+	b.EncodeHeader(l.header[:], payload)
+	l.frames = [2][]byte{l.header[:], payload}
+	if err := s.out.Send(s.patience, l.frames[:]...); err != nil {
+		return s.fail(&Failure{Code: "core-stalled",
+			Message: fmt.Sprintf("send block %d of stream %d: %v", b.Seq, b.Stream, err),
+			Hint:    "the node's distribution core, or a sink behind it, stopped taking tags; its log says why"})
+	}
+	if c := &l.count; len(tags) > 0 {
+		if c.Tags == 0 {
+			c.First = tags[0]
+		}
+		c.Tags += uint64(len(tags))
+		c.Last = tags[len(tags)-1]
+	}
+	l.count.Blocks++
+	l.count.Until = until
+	l.count.Lost += l.lost
+	l.lost = 0
+	return nil
+}
