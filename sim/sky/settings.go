@@ -1,9 +1,11 @@
-// Package sky is what simulated Time Controllers look at: photon pairs that
-// are a pure function of a seed and of true time, so that simulators in
-// different processes, on different PCs, see the same pairs without talking.
 package sky
 
-import "tsrun/pipeline/quantity"
+import (
+	"errors"
+	"fmt"
+
+	"tsrun/pipeline/quantity"
+)
 
 // Settings describe the light. They are the keys of a recipe's simulate
 // section that are not names of nodes.
@@ -40,4 +42,58 @@ type Replay struct {
 	File     string      `json:"file"`
 	Format   string      `json:"format,omitempty"` // where the name does not tell
 	Channels map[int]int `json:"channels"`         // input of the controller: channel of the file
+}
+
+// Simulation is all that one simulated controller is told: the light, which is
+// the same for all, and how it looks at it itself.
+type Simulation struct {
+	Settings
+	Controller Controller `json:"controller"`
+}
+
+// What a simulation may ask for. The rates keep a PC able to follow, the
+// times keep sums within 64 bits.
+const (
+	maxRate     = 100_000_000 * 1000 // mHz
+	maxJitter   = quantity.Microsecond
+	maxDeadTime = quantity.Millisecond
+	maxDelay    = 10 * quantity.Second
+	maxOffset   = 3600 * quantity.Second
+	maxDrift    = 1_000_000_000_000 // 1000 ppm
+	full        = 1_000_000         // ppm
+)
+
+// Check reports everything in the settings that cannot be simulated.
+func (s Settings) Check() error {
+	return errors.Join(
+		within("pairs.rate", s.Pairs.Rate, 0, maxRate),
+		within("pairs.jitter", s.Pairs.Jitter, 0, maxJitter),
+	)
+}
+
+// Check reports everything about the controller that cannot be simulated,
+// except faults, whose names package idq knows.
+func (c Controller) Check() error {
+	errs := []error{
+		within("clock_offset", c.ClockOffset, -maxOffset, maxOffset),
+		within("drift", c.Drift, -maxDrift, maxDrift),
+		within("start_delay", c.StartDelay, 0, maxDelay),
+		within("dark", c.Dark, 0, maxRate),
+		within("dead_time", c.DeadTime, 0, maxDeadTime),
+	}
+	if c.Efficiency != nil {
+		errs = append(errs, within("efficiency", *c.Efficiency, 0, full))
+	}
+	return errors.Join(errs...)
+}
+
+// within checks one quantity against its bounds, both included.
+func within[T interface {
+	~int64
+	fmt.Stringer
+}](name string, v, low, high T) error {
+	if v < low || v > high {
+		return fmt.Errorf("simulate %s %v: it must lie from %v to %v", name, v, low, high)
+	}
+	return nil
 }
