@@ -4,6 +4,14 @@
 //
 // A time tag is an unsigned 64-bit count of picoseconds since the start of its
 // acquisition. Tags are integers everywhere; no float ever holds one.
+//
+// On the wire a [Block] is two frames: [Block.EncodeHeader] and [AsBytes] write
+// them, [DecodeHeader], [Header.Check] and [Header.Block] read them, and a
+// [Sequence] checks the blocks of a stream against each other.
+//
+// Files are read by [Open], [OpenSegments], [ReadAll] and [ReadRecording],
+// counted by [Scan] and written by [WriteFile] or an [Encoder]. [Merge] puts
+// several channels in one order.
 package tag
 
 import "fmt"

@@ -69,14 +69,3 @@ func AppendTags(dst []byte, tags []uint64) []byte {
 	}
 	return dst
 }
-
-// Violations counts the tags that are earlier than the tag before them.
-func Violations(tags []uint64) int {
-	n := 0
-	for i := 1; i < len(tags); i++ {
-		if tags[i] < tags[i-1] {
-			n++
-		}
-	}
-	return n
-}

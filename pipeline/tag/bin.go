@@ -1,0 +1,131 @@
+package tag
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+)
+
+// binBuffer is how much of a file is read at once when its reader asks for less.
+const binBuffer = 256 << 10
+
+func checkBinSize(f *file) error {
+	if rest := f.Size() % tagSize; rest != 0 {
+		return f.errorf("it ends within a tag: %d bytes after tag %d; the file is cut off or not in format bin", rest, f.Size()/tagSize)
+	}
+	return nil
+}
+
+// binEnds looks at the first and the last tag of a file.
+func binEnds(f *file) ([]ChannelInfo, error) {
+	if err := checkBinSize(f); err != nil {
+		return nil, err
+	}
+	n := f.Size() / tagSize
+	if n == 0 {
+		return nil, nil
+	}
+	var first, last [tagSize]byte
+	if _, err := f.ReadAt(first[:], 0); err != nil {
+		return nil, readError(f.path, err)
+	}
+	if _, err := f.ReadAt(last[:], f.Size()-tagSize); err != nil {
+		return nil, readError(f.path, err)
+	}
+	return []ChannelInfo{{
+		Channel: binChannel, Tags: uint64(n),
+		First: binary.LittleEndian.Uint64(first[:]), Last: binary.LittleEndian.Uint64(last[:]),
+	}}, nil
+}
+
+// binReader reads a bin file in time order.
+type binReader struct {
+	*file
+	r        *bufio.Reader
+	read     uint64 // tags
+	previous uint64
+	err      error
+}
+
+func newBinReader(f *file) *binReader {
+	return &binReader{file: f, r: bufio.NewReaderSize(f, binBuffer)}
+}
+
+func (r *binReader) Next(buf []uint64) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	n, err := readTags(r.r, buf)
+	if err != nil && err != io.EOF {
+		err = readError(r.path, err)
+	}
+	for i, t := range buf[:n] {
+		if t < r.previous {
+			n, err = i, r.errorf("tag %d (byte %d) goes back in time: %d ps after %d ps; %s",
+				r.read, r.read*tagSize, t, r.previous, severalRecords)
+			break
+		}
+		r.previous = t
+		r.read++
+	}
+	r.err = err
+	if n > 0 {
+		return n, nil
+	}
+	return 0, err
+}
+
+// readTags fills tags from r as far as r goes. The error is io.EOF when it
+// ends between two tags.
+func readTags(r io.Reader, tags []uint64) (int, error) {
+	bytes := AsBytes(tags)
+	read, err := io.ReadFull(r, bytes)
+	n := read / tagSize
+	if !littleEndian {
+		copy(tags, decodeTags(bytes[:n*tagSize], nil, n))
+	}
+	if err == io.ErrUnexpectedEOF && read%tagSize == 0 {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// binSource reads a bin file in whatever order it is.
+type binSource struct {
+	f    *file
+	r    *bufio.Reader
+	buf  []uint64
+	at   int
+	read uint64
+}
+
+func openBin(f *file) (source, error) {
+	if err := checkBinSize(f); err != nil {
+		return nil, err
+	}
+	return &binSource{f: f, r: bufio.NewReaderSize(f, binBuffer)}, nil
+}
+
+func (s *binSource) next() (int, uint64, error) {
+	if s.at == len(s.buf) {
+		if s.buf == nil {
+			s.buf = make([]uint64, binBuffer/tagSize)
+		}
+		n, err := readTags(s.r, s.buf[:cap(s.buf)])
+		if n == 0 {
+			if err != io.EOF {
+				err = readError(s.f.path, err)
+			}
+			return 0, 0, err
+		}
+		s.buf, s.at = s.buf[:n], 0
+	}
+	t := s.buf[s.at]
+	s.at++
+	s.read++
+	return binChannel, t, nil
+}
+
+func (s *binSource) place() string   { return fmt.Sprintf("tag %d", s.read-1) }
+func (s *binSource) skipped() uint64 { return 0 }

@@ -1,0 +1,299 @@
+package tag
+
+import (
+	"bytes"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+)
+
+// drain reads r to its end with a buffer of n tags.
+func drain(r Reader, n int) ([]uint64, error) {
+	var tags []uint64
+	buf := make([]uint64, n)
+	for {
+		n, err := r.Next(buf)
+		if err == io.EOF {
+			return tags, nil
+		}
+		if err != nil {
+			return tags, err
+		}
+		tags = append(tags, buf[:n]...)
+	}
+}
+
+func write(t testing.TB, name string, content []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestFilesRoundTrip(t *testing.T) {
+	dir := t.TempDir()
+	rapid.Check(t, func(t *rapid.T) {
+		tags := times(t, rapid.IntRange(0, 60).Draw(t, "n"))
+		format := rapid.SampledFrom([]string{Bin, Txt, Csv}).Draw(t, "format")
+		channel := rapid.IntRange(0, maxChannel).Draw(t, "channel")
+		path := filepath.Join(dir, "x."+format)
+		defer os.Remove(path)
+		if err := WriteFile(path, format, channel, tags); err != nil {
+			t.Fatal(err)
+		}
+		if format == Bin {
+			channel = binChannel
+		}
+		for _, choose := range []int{channel, OnlyChannel} {
+			all, err := ReadAll(path, "", choose)
+			if err != nil || !slices.Equal(all, tags) {
+				t.Fatalf("ReadAll: %v, %v", all, err)
+			}
+			r, _, err := Open(path, "", choose)
+			if err != nil {
+				t.Fatal(err)
+			}
+			piecewise, err := drain(r, rapid.IntRange(1, 70).Draw(t, "buffer"))
+			if err != nil || r.Close() != nil || !slices.Equal(piecewise, tags) {
+				t.Fatalf("Open: %v, %v", piecewise, err)
+			}
+		}
+		want := Info{Format: format}
+		if n := len(tags); n > 0 {
+			want.Channels = []ChannelInfo{{channel, uint64(n), tags[0], tags[n-1]}}
+		}
+		info, err := Scan(path, "")
+		if diff := cmp.Diff(want, info, cmpopts.IgnoreFields(Info{}, "Size")); err != nil || diff != "" {
+			t.Fatal(err, diff)
+		}
+		if info.Tags() != uint64(len(tags)) {
+			t.Fatal(info.Tags())
+		}
+	})
+}
+
+func TestFileBytes(t *testing.T) {
+	tags := []uint64{0, 1 << 53, math.MaxUint64}
+	for format, want := range map[string]string{
+		Bin: "\x00\x00\x00\x00\x00\x00\x00\x00" + "\x00\x00\x00\x00\x00\x00\x20\x00" + "\xff\xff\xff\xff\xff\xff\xff\xff",
+		Txt: "7;0\n7;9007199254740992\n7;18446744073709551615\n",
+		Csv: "channel,ps\n7,0\n7,9007199254740992\n7,18446744073709551615\n",
+	} {
+		path := filepath.Join(t.TempDir(), "x")
+		if err := WriteFile(path, format, 7, tags); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := os.ReadFile(path); string(got) != want {
+			t.Errorf("%s: %q", format, got)
+		}
+		if err := WriteFile(path, format, 7, tags); err == nil {
+			t.Errorf("%s: a file was replaced", format)
+		}
+	}
+}
+
+func TestEncoderRefuses(t *testing.T) {
+	if _, err := NewEncoder(PTU, 1); err == nil || !strings.Contains(err.Error(), `cannot write format "ptu"`) {
+		t.Error(err)
+	}
+	if _, err := NewEncoder(Txt, 65536); err == nil {
+		t.Error("channel 65536 was accepted")
+	}
+	e, err := NewEncoder(Txt, maxChannel)
+	if n := len(e.Append(nil, []uint64{math.MaxUint64})); err != nil || n != e.MaxSize(1) {
+		t.Errorf("longest line is %d bytes, MaxSize says %d, %v", n, e.MaxSize(1), err)
+	}
+}
+
+func TestTextVariants(t *testing.T) {
+	path := write(t, "x.txt", []byte("1;5\r\n2;6\r\n1;7"))
+	for channel, want := range map[int][]uint64{1: {5, 7}, 2: {6}} {
+		r, info, err := Open(path, "", channel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := drain(r, 10)
+		if err != nil || r.Close() != nil || !slices.Equal(got, want) || info.Channels != nil || info.Size != 13 {
+			t.Errorf("channel %d: %v, %v, %+v", channel, got, err, info)
+		}
+	}
+	r, err := ReadRecording(path, "")
+	want := Recording{First: 5, Channels: map[int][]uint64{1: {5, 7}, 2: {6}},
+		Info: Info{Format: Txt, Size: 13, Channels: []ChannelInfo{{1, 2, 5, 7}, {2, 1, 6, 6}}}}
+	if diff := cmp.Diff(want, r); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+}
+
+// TestUnsorted: reading as a whole sorts and counts; reading piece by piece
+// stops with an error that says where.
+func TestUnsorted(t *testing.T) {
+	tags := []uint64{10, 30, 20, 40, 5}
+	sorted := []uint64{5, 10, 20, 30, 40}
+	for format, where := range map[string]string{
+		Bin: "tag 2 (byte 16) goes back in time: 20 ps after 30 ps",
+		Txt: "line 3 goes back in time: 20 ps after 30 ps",
+		Csv: "line 4 goes back in time: 20 ps after 30 ps",
+	} {
+		path := filepath.Join(t.TempDir(), "x."+format)
+		if err := WriteFile(path, format, 1, tags); err != nil {
+			t.Fatal(err)
+		}
+		r, err := ReadRecording(path, "")
+		if err != nil || !slices.Equal(r.Channels[1], sorted) || r.Info.Violations != 2 || r.First != 5 {
+			t.Errorf("%s: %+v, %v", format, r, err)
+		}
+		info, err := Scan(path, "")
+		if diff := cmp.Diff(r.Info, info); err != nil || diff != "" {
+			t.Error(format, err, diff)
+		}
+		for _, n := range []int{1, 2, 3, 10} {
+			open, _, err := Open(path, "", OnlyChannel)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := drain(open, n)
+			if !slices.Equal(got, tags[:2]) || err == nil || !strings.Contains(err.Error(), where) {
+				t.Errorf("%s by %d: %v, %v", format, n, got, err)
+			}
+			if _, again := open.Next(make([]uint64, 1)); again == nil || again.Error() != err.Error() {
+				t.Errorf("%s: after the error: %v", format, again)
+			}
+			open.Close()
+		}
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	dir := t.TempDir()
+	for _, tt := range []struct {
+		name, content string
+		channel       int
+		want          string
+	}{
+		{"a.dat", "", OnlyChannel, "its name does not tell the format; name one of bin, txt, csv, qutag, ptu"},
+		{"short.bin", "12345678123", OnlyChannel, "it ends within a tag: 3 bytes after tag 1"},
+		{"words.txt", "1;5\nhello\n", OnlyChannel, `line 2 is "hello", want CHANNEL;PS`},
+		{"comma.txt", "1,5\n", OnlyChannel, `line 1 is "1,5", want CHANNEL;PS`},
+		{"negative.txt", "1;-5\n", OnlyChannel, "line 1"},
+		{"float.txt", "1;5.0\n", OnlyChannel, "line 1"},
+		{"none.txt", ";5\n", OnlyChannel, "line 1"},
+		{"big.txt", "1;18446744073709551616\n", OnlyChannel, "line 1"},
+		{"channel.txt", "65536;1\n", OnlyChannel, "line 1"},
+		{"blank.txt", "1;5\n\n1;6\n", OnlyChannel, "line 2"},
+		{"long.txt", strings.Repeat("1", 100) + "\n", OnlyChannel, "line 1 is longer than 64 bytes"},
+		{"endless.txt", strings.Repeat("1", 100_000), OnlyChannel, "line 1 is longer than 64 bytes"},
+		{"heading.csv", "1,5\n", OnlyChannel, `line 1 is "1,5", want the heading "channel,ps"`},
+		{"empty.csv", "", OnlyChannel, `line 1 is "", want the heading`},
+		{"two.txt", "1;5\n2;6\n", OnlyChannel, "channel"},
+		{"other.txt", "1;5\n2;6\n", 3, "no tags of channel 3"},
+		{"empty.qutag", "", OnlyChannel, "too few for the header"},
+		{"magic.qutag", strings.Repeat("x", 40), OnlyChannel, "it begins with 78 78 78 78, a quTAG file with 87 b3 91 fa"},
+		{"cut.qutag", quTAGMagic + strings.Repeat("\x00", 36+13), OnlyChannel, "ends within a record of 10 bytes, 3 bytes after"},
+		{"empty.ptu", "", OnlyChannel, "a PicoQuant file with"},
+	} {
+		path := filepath.Join(dir, tt.name)
+		if err := os.WriteFile(path, []byte(tt.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		check := func(how string, err error) {
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), path) {
+				t.Errorf("%s %s: %v, want %q", how, tt.name, err, tt.want)
+			}
+		}
+		_, err := ReadAll(path, "", tt.channel)
+		check("ReadAll", err)
+		r, _, err := Open(path, "", tt.channel)
+		if err == nil {
+			_, err = drain(r, 100)
+			r.Close()
+		}
+		check("Open", err)
+	}
+	for path, want := range map[string]string{
+		filepath.Join(dir, "absent.bin"): "no such file",
+		"/dev/zero":                      "not a regular file",
+		dir:                              "not a regular file",
+	} {
+		if _, _, err := Open(path, Bin, OnlyChannel); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if _, err := Scan("x.bin", "hdf5"); err == nil || !strings.Contains(err.Error(), `unknown format "hdf5"; known are bin, txt`) {
+		t.Error(err)
+	}
+}
+
+func TestQuTAG(t *testing.T) {
+	var file bytes.Buffer
+	file.WriteString(quTAGMagic + strings.Repeat("\x00", 36))
+	file.WriteString("\x02\x00\x00\x00\x00\x00\x00\x80\x01\x00") // 2^63+2 on 1
+	file.WriteString("\x01\x00\x00\x00\x00\x00\x00\x80\x05\x00") // 2^63+1 on 5
+	file.WriteString("\x01\x00\x00\x00\x00\x00\x00\x80\x01\x00") // 2^63+1 on 1
+	path := write(t, "x.qutag", file.Bytes())
+	got, err := ReadRecording(path, "")
+	const base = 1 << 63
+	want := Recording{
+		Info:     Info{Format: QuTAG, Size: 70, Violations: 1, Channels: []ChannelInfo{{1, 2, base + 1, base + 2}, {5, 1, base + 1, base + 1}}},
+		Channels: map[int][]uint64{1: {base + 1, base + 2}, 5: {base + 1}},
+		First:    base + 1,
+	}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Fatal(err, diff)
+	}
+	if _, err := ReadAll(path, "", OnlyChannel); err == nil || !strings.Contains(err.Error(), "it holds channels 1, 5; choose one") {
+		t.Error(err)
+	}
+	r, info, err := Open(path, "", 1)
+	if err != nil || info.Tags() != 3 {
+		t.Fatal(err, info)
+	}
+	tags, err := drain(r, 1)
+	if err != nil || r.Close() != nil || !slices.Equal(tags, want.Channels[1]) {
+		t.Error(tags, err)
+	}
+}
+
+// FuzzRead: whatever a file holds, reading it ends with tags in order or with
+// an error.
+func FuzzRead(f *testing.F) {
+	f.Add(uint8(0), []byte("12345678"))
+	f.Add(uint8(1), []byte("1;5\n2;6\n"))
+	f.Add(uint8(2), []byte("channel,ps\n1,5\n"))
+	f.Add(uint8(3), []byte(quTAGMagic+strings.Repeat("\x01", 56)))
+	for _, kind := range []uint64{0x00010203, 0x00010204, 0x01010204} {
+		f.Add(uint8(4), ptuFile(kind, 4e-12, 0, 0x12345678, 0xf0000000, 0xfe000001, 0x80000002))
+	}
+	f.Fuzz(func(t *testing.T, which uint8, content []byte) {
+		ft := formats()[int(which)%len(formats())]
+		memory := &file{SectionReader: io.NewSectionReader(bytes.NewReader(content), 0, int64(len(content))), path: "x"}
+		r, err := memory.recording(ft)
+		if err != nil {
+			return
+		}
+		n := uint64(0)
+		for i, c := range r.Info.Channels {
+			tags := r.Channels[c.Channel]
+			if !slices.IsSorted(tags) || uint64(len(tags)) != c.Tags || tags[0] != c.First || tags[len(tags)-1] != c.Last || c.First < r.First {
+				t.Fatalf("channel %d: %v, %+v", c.Channel, tags, c)
+			}
+			if i > 0 && r.Info.Channels[i-1].Channel >= c.Channel {
+				t.Fatalf("channels %+v", r.Info.Channels)
+			}
+			n += c.Tags
+		}
+		if n+r.Info.Skipped > uint64(len(content)/3) {
+			t.Fatalf("%d tags from %d bytes", n, len(content))
+		}
+	})
+}

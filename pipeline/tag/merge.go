@@ -1,0 +1,136 @@
+package tag
+
+import (
+	"container/heap"
+	"io"
+)
+
+// mergeBuffer is how many tags of each source a merge holds.
+const mergeBuffer = 4096
+
+// Merger yields the tags of several sources as one sequence by time.
+type Merger struct {
+	heads   heads  // sources that have tags left, the earliest first
+	started bool   // the heads are filled
+	limit   uint64 // the first head may go on up to here without a look at the others
+	err     error
+}
+
+// head is the place a source has reached.
+type head struct {
+	source int
+	reader Reader
+	buf    []uint64
+	tags   []uint64 // left in buf; never empty while in the heap
+}
+
+// Merge merges readers by time. Tags of one time come in the order of the
+// readers; the readers' own order is kept.
+func Merge(readers ...Reader) *Merger {
+	m := &Merger{}
+	for i, r := range readers {
+		m.heads = append(m.heads, &head{source: i, reader: r})
+	}
+	return m
+}
+
+// Next returns the next tag and the index of the reader it comes from, io.EOF
+// when all readers are at their end. The first error of a reader ends the merge.
+func (m *Merger) Next() (t uint64, source int, err error) {
+	if m.err != nil {
+		return 0, 0, m.err
+	}
+	if !m.started {
+		if m.err = m.start(); m.err != nil {
+			return 0, 0, m.err
+		}
+	}
+	h := m.heads[0]
+	t, source = h.tags[0], h.source
+	h.tags = h.tags[1:]
+	if len(h.tags) == 0 || h.tags[0] > m.limit {
+		m.err = m.advance(h)
+	}
+	return t, source, nil
+}
+
+// start reads the first tags of every source.
+func (m *Merger) start() error {
+	m.started = true
+	all := m.heads
+	m.heads = make(heads, 0, len(all))
+	for _, h := range all {
+		h.buf = make([]uint64, mergeBuffer)
+		switch err := h.fill(); err {
+		case nil:
+			m.heads = append(m.heads, h)
+		case io.EOF:
+		default:
+			return err
+		}
+	}
+	heap.Init(&m.heads)
+	return m.setLimit()
+}
+
+// advance puts the first head, which has moved, in its new place.
+func (m *Merger) advance(h *head) error {
+	if len(h.tags) == 0 {
+		switch err := h.fill(); err {
+		case nil:
+		case io.EOF:
+			heap.Pop(&m.heads)
+			return m.setLimit()
+		default:
+			return err
+		}
+	}
+	heap.Fix(&m.heads, 0)
+	return m.setLimit()
+}
+
+func (h *head) fill() error {
+	n, err := h.reader.Next(h.buf)
+	h.tags = h.buf[:n]
+	if n == 0 && err == nil {
+		return io.ErrNoProgress
+	}
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// setLimit finds how far the first head is surely first: up to the earliest of
+// the others, and not including it when the other comes first among equals.
+func (m *Merger) setLimit() error {
+	if len(m.heads) == 0 {
+		return io.EOF
+	}
+	m.limit = 1<<64 - 1
+	for i := 1; i < min(3, len(m.heads)); i++ { // the second is a child of the first
+		other := m.heads[i]
+		limit := other.tags[0]
+		if other.source < m.heads[0].source {
+			limit-- // it is later than the first head's tag, so it is not 0
+		}
+		m.limit = min(m.limit, limit)
+	}
+	return nil
+}
+
+// heads is a heap by time, then source.
+type heads []*head
+
+func (s heads) Len() int      { return len(s) }
+func (s heads) Swap(i, j int) { s[i], s[j] = s[j], s[i] }
+func (s heads) Less(i, j int) bool {
+	a, b := s[i], s[j]
+	return a.tags[0] < b.tags[0] || a.tags[0] == b.tags[0] && a.source < b.source
+}
+func (s *heads) Push(x any) { *s = append(*s, x.(*head)) }
+func (s *heads) Pop() any {
+	last := (*s)[len(*s)-1]
+	*s = (*s)[:len(*s)-1]
+	return last
+}

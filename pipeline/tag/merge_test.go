@@ -1,0 +1,159 @@
+package tag
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+type merged struct {
+	t      uint64
+	source int
+}
+
+func mergeAll(m *Merger) ([]merged, error) {
+	var all []merged
+	for {
+		t, source, err := m.Next()
+		if err == io.EOF {
+			return all, nil
+		}
+		if err != nil {
+			return all, err
+		}
+		all = append(all, merged{t, source})
+	}
+}
+
+// stutter gives the tags of a reader in pieces of n, so that sources run dry at
+// different moments.
+type stutter struct {
+	Reader
+	n int
+}
+
+func (s stutter) Next(buf []uint64) (int, error) { return s.Reader.Next(buf[:min(s.n, len(buf))]) }
+
+func TestMergeIsAStableSort(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var want []merged
+		var readers []Reader
+		for source := range rapid.IntRange(0, 6).Draw(t, "sources") {
+			tags := rapid.SliceOfN(rapid.OneOf(rapid.Uint64Range(0, 20), rapid.Uint64()), 0, 30).Draw(t, "tags")
+			slices.Sort(tags)
+			for _, tag := range tags {
+				want = append(want, merged{tag, source})
+			}
+			readers = append(readers, stutter{NewReader(tags), rapid.IntRange(1, 9).Draw(t, "piece")})
+		}
+		slices.SortStableFunc(want, func(a, b merged) int { return cmp.Compare(a.t, b.t) })
+		m := Merge(readers...)
+		got, err := mergeAll(m)
+		if err != nil || !slices.Equal(got, want) {
+			t.Fatalf("got %v, %v\nwant %v", got, err, want)
+		}
+		if _, _, err := m.Next(); err != io.EOF {
+			t.Fatalf("after the end: %v", err)
+		}
+	})
+}
+
+type broken struct{ Reader }
+
+var errBroken = errors.New("the cable broke")
+
+func (b broken) Next(buf []uint64) (int, error) {
+	n, err := b.Reader.Next(buf)
+	if err == io.EOF {
+		err = errBroken
+	}
+	return n, err
+}
+
+func TestMergePassesErrorsOn(t *testing.T) {
+	got, err := mergeAll(Merge(NewReader([]uint64{1, 9}), broken{NewReader([]uint64{2, 3})}))
+	if err != errBroken || !slices.Equal(got, []merged{{1, 0}, {2, 1}, {3, 1}}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if _, err := mergeAll(Merge(broken{NewReader(nil)}, NewReader([]uint64{1}))); err != errBroken {
+		t.Error(err)
+	}
+	if got, err := mergeAll(Merge()); err != nil || got != nil {
+		t.Error(got, err)
+	}
+}
+
+func TestSegments(t *testing.T) {
+	dir := t.TempDir()
+	var paths []string
+	for i, tags := range [][]uint64{{1, 5}, {}, {5, 6, 7}, {}, {1 << 63}} {
+		paths = append(paths, filepath.Join(dir, fmt.Sprintf("s-%06d.bin", i)))
+		if err := WriteFile(paths[i], Bin, 0, tags); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := 1; n < 8; n++ {
+		r := OpenSegments(paths, "", OnlyChannel)
+		got, err := drain(r, n)
+		if err != nil || r.Close() != nil || !slices.Equal(got, []uint64{1, 5, 5, 6, 7, 1 << 63}) {
+			t.Errorf("by %d: %v, %v", n, got, err)
+		}
+	}
+	r := OpenSegments([]string{paths[2], paths[0]}, "", OnlyChannel)
+	if _, err := drain(r, 10); err == nil || !strings.Contains(err.Error(), "s-000000.bin: it begins at 1 ps, before the end of the segment before it at 7 ps") {
+		t.Error(err)
+	}
+	r.Close()
+	r = OpenSegments([]string{paths[0], filepath.Join(dir, "absent.bin")}, "", OnlyChannel)
+	if got, err := drain(r, 10); err == nil || len(got) != 2 {
+		t.Error(got, err)
+	}
+	r = OpenSegments(paths, "", OnlyChannel)
+	if _, err := r.Next(make([]uint64, 1)); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	if _, err := r.Next(make([]uint64, 1)); err == nil {
+		t.Error("read after Close")
+	}
+}
+
+func BenchmarkMerge(b *testing.B) {
+	for _, k := range []int{2, 8} {
+		b.Run(fmt.Sprint(k), func(b *testing.B) {
+			sources := make([][]uint64, k)
+			const n = 1 << 17
+			for i := range sources {
+				x := uint64(i + 1)
+				t := uint64(0)
+				for range n {
+					x ^= x << 13
+					x ^= x >> 7
+					x ^= x << 17
+					t += x % 2_000_000
+					sources[i] = append(sources[i], t)
+				}
+			}
+			for b.Loop() {
+				var readers []Reader
+				for _, s := range sources {
+					readers = append(readers, NewReader(s))
+				}
+				m := Merge(readers...)
+				for {
+					if _, _, err := m.Next(); err != nil {
+						break
+					}
+				}
+			}
+			b.ReportMetric(float64(b.N*k*n)/b.Elapsed().Seconds()/1e6, "Mtags/s")
+		})
+	}
+}
