@@ -207,6 +207,10 @@ func known(t zmq4.SocketType) bool {
 	return false
 }
 
+// Hello is everything a socket of type t says in a handshake without security:
+// its greeting and its READY command.
+func Hello(t zmq4.SocketType) []byte { return append(plainGreeting(), plainReady(t)...) }
+
 // plainReady is the READY command frame of a peer that says only its type.
 func plainReady(t zmq4.SocketType) []byte {
 	body := append([]byte("\x05READY"), "\x0bSocket-Type"...)

@@ -148,7 +148,7 @@ func (s *scripted) SetReadDeadline(t time.Time) error  { return nil }
 func (s *scripted) SetWriteDeadline(t time.Time) error { return nil }
 
 func FuzzHandshake(f *testing.F) {
-	hello := append(plainGreeting(), plainReady("PUSH")...)
+	hello := Hello("PUSH")
 	f.Add(hello)
 	f.Add(hello[:70])
 	f.Add(append(plainGreeting(), 4, 9, 5, 'R', 'E', 'A', 'D', 'Y', 1, 'x', 0))
@@ -181,7 +181,7 @@ func FuzzReadFrame(f *testing.F) {
 	f.Add([]byte{2, 0, 0, 1, 0, 0, 0, 0, 0})
 	f.Add([]byte{8, 0})
 	f.Fuzz(func(t *testing.T, said []byte) {
-		nc := script(append(append(plainGreeting(), plainReady("PUSH")...), said...))
+		nc := script(append(Hello("PUSH"), said...))
 		c, err := open(t.Context(), nc, zmq4.Pull, true, 1<<16)
 		if err != nil {
 			t.Fatal(err)

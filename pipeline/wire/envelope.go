@@ -1,0 +1,91 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+)
+
+// MaxBody is the largest body of a request or an answer, in bytes.
+const MaxBody = 1 << 20
+
+// An envelope on the wire is one frame of 32 bytes and a body, little-endian:
+//
+//	0  4  magic "TSQA"            8  8  client, random        24  4  zero
+//	4  1  version                16  8  number of the         28  4  CRC-32C of the 28 bytes
+//	5  1  kind                          client's request            before and of the body
+//	6  2  zero
+const (
+	envelopeSize    = 32
+	envelopeVersion = 1
+	envelopeMagic   = "TSQA"
+)
+
+type envelopeKind uint8
+
+const (
+	question envelopeKind = 1
+	answer   envelopeKind = 2
+	refusal  envelopeKind = 3 // the body says why
+)
+
+type envelope struct {
+	kind   envelopeKind
+	client uint64
+	seq    uint64
+	body   []byte
+}
+
+func (e envelope) encode() []byte {
+	b := make([]byte, envelopeSize, envelopeSize+len(e.body))
+	copy(b, envelopeMagic)
+	b[4], b[5] = envelopeVersion, byte(e.kind)
+	binary.LittleEndian.PutUint64(b[8:], e.client)
+	binary.LittleEndian.PutUint64(b[16:], e.seq)
+	binary.LittleEndian.PutUint32(b[28:], envelopeSum(b, e.body))
+	return append(b, e.body...)
+}
+
+func envelopeSum(head, body []byte) uint32 {
+	return crc32.Update(crc32.Checksum(head[:28], castagnoli), castagnoli, body)
+}
+
+// decodeEnvelope reads an envelope; its body is part of b.
+func decodeEnvelope(b []byte) (envelope, error) {
+	switch {
+	case len(b) < envelopeSize || string(b[:4]) != envelopeMagic:
+		return envelope{}, errors.New("decode envelope: it is none")
+	case b[4] != envelopeVersion:
+		return envelope{}, fmt.Errorf("decode envelope: version %d, this release reads %d; install the same release on both PCs", b[4], envelopeVersion)
+	case len(b) > envelopeSize+MaxBody:
+		return envelope{}, fmt.Errorf("decode envelope: body of %d bytes, at most %d are allowed", len(b)-envelopeSize, MaxBody)
+	case binary.LittleEndian.Uint32(b[28:]) != envelopeSum(b, b[envelopeSize:]):
+		return envelope{}, errors.New("decode envelope: checksum differs")
+	}
+	e := envelope{
+		kind:   envelopeKind(b[5]),
+		client: binary.LittleEndian.Uint64(b[8:]),
+		seq:    binary.LittleEndian.Uint64(b[16:]),
+		body:   b[envelopeSize:],
+	}
+	if e.kind < question || e.kind > refusal {
+		return envelope{}, fmt.Errorf("decode envelope: unknown kind %d", e.kind)
+	}
+	return e, nil
+}
+
+// enveloped checks a message of REQ or REP: an empty frame that ends the
+// ZeroMQ address (RFC 28), and an envelope of one of two kinds.
+func enveloped(a, b envelopeKind) func(frames [][]byte) error {
+	return func(frames [][]byte) error {
+		if len(frames[0]) != 0 {
+			return errors.New("receive: no empty frame before the envelope")
+		}
+		e, err := decodeEnvelope(frames[1])
+		if err == nil && e.kind != a && e.kind != b {
+			err = fmt.Errorf("receive: an envelope of kind %d", e.kind)
+		}
+		return err
+	}
+}
