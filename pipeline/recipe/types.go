@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"encoding/json"
+	"slices"
 
 	"tsrun/pipeline/quantity"
 	"tsrun/sim/sky"
@@ -125,6 +126,20 @@ type Sink struct {
 	At     string          `json:"at"`              // "source": on each node, for its own channels
 	Takes  []string        `json:"takes,omitempty"` // channels; none means all
 	Config json.RawMessage `json:"config"`
+}
+
+// Keeps says whether the sink takes a channel, written node.channel.
+func (s Sink) Keeps(channel string) bool {
+	return len(s.Takes) == 0 || slices.Contains(s.Takes, channel)
+}
+
+// ForNode is the part of the recipe that one node needs.
+func (r *Recipe) ForNode(name string) *Recipe {
+	part := *r
+	part.Nodes = slices.Clone(r.Nodes)
+	part.Nodes = slices.DeleteFunc(part.Nodes, func(n Node) bool { return n.Name != name })
+	part.Stages, part.Expect = nil, nil // the master's business
+	return &part
 }
 
 // Transfer says how segments travel to the master.

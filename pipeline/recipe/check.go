@@ -1,0 +1,339 @@
+package recipe
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// maxText bounds one text of a recipe.
+const maxText = 4096
+
+// checker compares nodes with the table of fields. It goes on after a
+// mistake, so that all are found at once.
+type checker struct {
+	problems Problems
+	broken   map[string]bool // paths that were reported: what depends on them is not judged
+	values   map[string]*value
+}
+
+func newChecker() *checker {
+	return &checker{broken: map[string]bool{}, values: map[string]*value{}}
+}
+
+// fail reports a problem of a path.
+func (c *checker) fail(at place, path, code, message, hint string) {
+	c.broken[path] = true
+	c.problems = append(c.problems, at.problem(path, code, message, hint))
+}
+
+// check returns the value of a node by its field, or nil when it is wrong.
+func (c *checker) check(f *field, n *node, name, path string, keyAt place) *value {
+	v := &value{field: f, kind: n.kind, name: name, path: path, at: n.at, keyAt: keyAt, env: n.env, text: n.text}
+	if why := f.later[""]; why != "" {
+		c.fail(keyAt, path, codeUnsupported, strconv.Quote(f.name)+" is not supported yet", why)
+		return nil
+	}
+	if n.kind == nullNode {
+		c.fail(keyAt, path, codeMissing, "has no value", "write one, or remove the key; null deletes only what a parent recipe says")
+		return nil
+	}
+	ok := false
+	switch f.shape {
+	case shapeObject:
+		ok = c.is(n, v, mapNode) && c.object(f, n, v)
+	case shapeMap, shapeNamed:
+		ok = c.is(n, v, mapNode) && c.elements(f, n, v)
+	case shapeList:
+		ok = c.is(n, v, listNode) && c.list(f, n, v)
+	case shapeConfig:
+		ok = c.is(n, v, mapNode) && c.free(n, v)
+	default:
+		ok = c.is(n, v, scalarNode) && c.scalar(f, n, v)
+	}
+	if !ok {
+		c.broken[path] = true
+		return nil
+	}
+	c.values[path] = v
+	return v
+}
+
+// is compares the kind of a node with what is due.
+func (c *checker) is(n *node, v *value, want nodeKind) bool {
+	if n.kind == want {
+		return true
+	}
+	hint := ""
+	if v.field != nil && len(v.field.keys) > 0 && want == mapNode {
+		hint = "its keys are " + strings.Join(names(v.field.keys), ", ")
+	}
+	c.fail(n.at, v.path, codeType, fmt.Sprintf("%s is due here, not %s", want, n.kind), hint)
+	return false
+}
+
+// object checks a section with known keys and fills in defaults. It returns
+// true even when keys are wrong: what is right is still worth checking.
+func (c *checker) object(f *field, n *node, v *value) bool {
+	for _, e := range n.entries {
+		path := join(v.path, e.key)
+		key := f.find(e.key)
+		switch {
+		case key != nil && key.shape == shapeVariant:
+			c.variant(key, n, v, e)
+			continue
+		case key == nil && f.others != nil && !c.nearKey(f, e.key):
+			if message, hint := f.others.form.check(e.key); message != "" {
+				c.fail(e.keyAt, path, codeValue, message, hint)
+				continue
+			}
+			key = f.others
+		case key == nil:
+			c.fail(e.keyAt, path, codeUnknownKey, fmt.Sprintf("unknown key %q", e.key), didOr(e.key, names(f.keys)))
+			continue
+		}
+		if child := c.check(key, e.value, e.key, path, e.keyAt); child != nil {
+			child.other = key == f.others
+			v.keys = append(v.keys, child)
+		}
+	}
+	c.complete(f, n, v)
+	return true
+}
+
+// nearKey tells a misspelt key from the name of an element where both may
+// stand. A mistaken guess costs nothing: names of elements are checked later.
+func (c *checker) nearKey(f *field, key string) bool {
+	return slices.ContainsFunc(names(f.keys), func(name string) bool { return distance(key, name) == 1 })
+}
+
+// complete reports missing keys and adds defaults, in the table's order.
+func (c *checker) complete(f *field, n *node, v *value) {
+	for _, key := range f.keys {
+		if n.entry(key.name) != nil || key.later[""] != "" {
+			continue
+		}
+		path := join(v.path, key.name)
+		switch {
+		case key.required:
+			c.fail(v.keyAt, path, codeMissing, fmt.Sprintf("missing key %q", key.name), whatFor(key))
+		case key.implied:
+			c.adopt(v, c.check(key, &node{kind: mapNode}, key.name, path, place{}))
+		case key.initial == "{}":
+			c.adopt(v, c.check(key, &node{kind: mapNode}, key.name, path, place{}))
+		case key.initial != "":
+			c.adopt(v, c.check(key, &node{kind: scalarNode, text: key.initial}, key.name, path, place{}))
+		}
+	}
+}
+
+func (c *checker) adopt(parent, child *value) {
+	if child != nil {
+		parent.keys = append(parent.keys, child)
+	}
+}
+
+// whatFor says in a missing key's hint what it is and how it looks.
+func whatFor(f *field) string {
+	hint := strings.ToLower(f.doc[:1]) + strings.TrimSuffix(f.doc[1:], ".")
+	if f.amount != nil {
+		hint += fmt.Sprintf("; like %s: %v", f.name, f.amount.schema.Examples[0])
+	}
+	return hint
+}
+
+// variant checks an object whose keys depend on a sibling of it.
+func (c *checker) variant(f *field, parent *node, v *value, e entry) {
+	path := join(v.path, e.key)
+	chosen := parent.get(f.selector)
+	if chosen == nil || f.variants[chosen.text] == nil {
+		c.broken[path] = true // the sibling is reported where it stands
+		return
+	}
+	concrete := &field{name: f.name, doc: f.doc, shape: shapeObject, keys: f.variants[chosen.text], encode: f.encode}
+	if child := c.check(concrete, e.value, e.key, path, e.keyAt); child != nil {
+		child.variant = chosen.text
+		v.keys = append(v.keys, child)
+	}
+}
+
+// elements checks a map from names to values of one kind.
+func (c *checker) elements(f *field, n *node, v *value) bool {
+	if len(n.entries) == 0 {
+		c.fail(v.keyAt, v.path, codeMissing, "is empty", "name at least one "+strings.ToLower(f.each.name)+", or remove the key")
+		return false
+	}
+	for _, e := range n.entries {
+		path := join(v.path, e.key)
+		if message, hint := f.form.check(e.key); message != "" {
+			c.fail(e.keyAt, path, codeValue, message, hint)
+			continue
+		}
+		if child := c.check(f.each, e.value, e.key, path, e.keyAt); child != nil {
+			v.keys = append(v.keys, child)
+		}
+	}
+	return true
+}
+
+func (c *checker) list(f *field, n *node, v *value) bool {
+	if l := f.limits; l != nil && (int64(len(n.items)) < l.min || int64(len(n.items)) > l.max) {
+		due := fmt.Sprintf("%d to %d", l.min, l.max)
+		if l.min == l.max {
+			due = strconv.FormatInt(l.min, 10)
+		}
+		c.fail(n.at, v.path, codeValue, fmt.Sprintf("has %d entries; %s are due", len(n.items), due), "")
+		return false
+	}
+	for i, item := range n.items {
+		if child := c.check(f.each, item, "", index(v.path, i), item.at); child != nil {
+			v.items = append(v.items, child)
+		}
+	}
+	return len(v.items) == len(n.items)
+}
+
+// scalar checks a single value and sets its canonical text and JSON.
+func (c *checker) scalar(f *field, n *node, v *value) bool {
+	if hint := f.later[n.text]; hint != "" {
+		c.fail(n.at, v.path, codeUnsupported, strconv.Quote(n.text)+" is not supported yet", hint)
+		return false
+	}
+	switch f.shape {
+	case shapeInteger:
+		return c.integer(f, n, v)
+	case shapeQuantity:
+		return c.quantity(f, n, v)
+	case shapeChoice:
+		return c.choice(f, n, v)
+	}
+	if message, hint := "", ""; f.form != nil {
+		if message, hint = f.form.check(n.text); message != "" {
+			c.fail(n.at, v.path, codeValue, message, hint)
+			return false
+		}
+	}
+	if n.text == "" || len(n.text) > maxText {
+		c.fail(n.at, v.path, codeValue, fmt.Sprintf("a text of %d bytes", len(n.text)), fmt.Sprintf("write 1 to %d", maxText))
+		return false
+	}
+	if f.path && !filepath.IsAbs(n.text) && n.at.src != nil {
+		v.text = filepath.Join(n.at.src.dir, n.text)
+	}
+	v.scalar = v.text
+	return true
+}
+
+func (c *checker) integer(f *field, n *node, v *value) bool {
+	i, err := strconv.ParseInt(n.text, 10, 64)
+	if err != nil || n.quoted {
+		c.fail(n.at, v.path, codeType, fmt.Sprintf("%q is not a whole number", n.text), "write digits only, without quotes")
+		return false
+	}
+	if f.name == "version" && i > 1 {
+		c.fail(n.at, v.path, codeVersion, fmt.Sprintf("this recipe is of version %d; this release of tsrun reads version 1", i), "use a newer release of tsrun")
+		return false
+	}
+	if l := f.limits; l != nil && (i < l.min || i > l.max) {
+		c.fail(n.at, v.path, codeValue, fmt.Sprintf("%d is out of range", i), fmt.Sprintf("write %d to %d", l.min, l.max))
+		return false
+	}
+	v.text = strconv.FormatInt(i, 10)
+	v.scalar = number(v.text)
+	return true
+}
+
+func (c *checker) quantity(f *field, n *node, v *value) bool {
+	q, err := f.amount.parse(n.text)
+	if err != nil {
+		message, hint := splitAdvice(err)
+		c.fail(n.at, v.path, codeQuantity, message, hint)
+		return false
+	}
+	if l := f.limits; l != nil && (q < l.min || q > l.max) {
+		c.fail(n.at, v.path, codeValue, f.amount.format(q)+" is out of range", fmt.Sprintf("write %s to %s", f.amount.format(l.min), f.amount.format(l.max)))
+		return false
+	}
+	if f.nanoseconds && q%1000 != 0 {
+		c.fail(n.at, v.path, codeQuantity, f.amount.format(q)+" is finer than the clocks of computers", "write whole nanoseconds")
+		return false
+	}
+	v.text = f.amount.format(q)
+	v.scalar = v.text
+	return true
+}
+
+// splitAdvice parts what is wrong from what to do in an error of a quantity.
+func splitAdvice(err error) (message, hint string) {
+	text := err.Error()
+	if message, advice, found := strings.Cut(text, ": write "); found {
+		return message, "write " + advice
+	}
+	message, hint, _ = strings.Cut(text, "; ")
+	return message, hint
+}
+
+func (c *checker) choice(f *field, n *node, v *value) bool {
+	if slices.Contains(f.choices, n.text) {
+		v.scalar = n.text
+		return true
+	}
+	if hint := f.later[anyOther]; hint != "" {
+		c.fail(n.at, v.path, codeUnsupported, strconv.Quote(n.text)+" is not supported yet", hint)
+	} else {
+		c.fail(n.at, v.path, codeValue, fmt.Sprintf("%q is not %s", n.text, oneOf(f.choices)), DidYouMean(n.text, f.choices))
+	}
+	return false
+}
+
+// free takes what stands in a plugin's config, typed as YAML does.
+func (c *checker) free(n *node, v *value) bool {
+	ok := true
+	switch n.kind {
+	case mapNode:
+		for _, e := range n.entries {
+			child := &value{kind: e.value.kind, name: e.key, path: join(v.path, e.key), at: e.value.at, keyAt: e.keyAt, env: e.value.env, text: e.value.text}
+			ok = c.free(e.value, child) && ok
+			v.keys = append(v.keys, child)
+		}
+	case listNode:
+		for i, item := range n.items {
+			child := &value{kind: item.kind, path: index(v.path, i), at: item.at, keyAt: item.at, env: item.env, text: item.text}
+			ok = c.free(item, child) && ok
+			v.items = append(v.items, child)
+		}
+	case nullNode:
+		c.fail(v.keyAt, v.path, codeMissing, "has no value", "write one, or remove the key")
+		return false
+	case scalarNode:
+		ok = c.freeScalar(n, v)
+	}
+	c.values[v.path] = v
+	return ok
+}
+
+func (c *checker) freeScalar(n *node, v *value) bool {
+	if v.scalar = n.text; n.quoted {
+		return true
+	}
+	y := yaml.Node{Kind: yaml.ScalarNode, Value: n.text}
+	switch tag := y.ShortTag(); tag {
+	case "!!bool", "!!int", "!!float":
+		var scalar any
+		if err := y.Decode(&scalar); err != nil {
+			c.fail(n.at, v.path, codeType, fmt.Sprintf("%q is not a number that fits", n.text), "quote it if it is a text")
+			return false
+		}
+		if f, ok := scalar.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
+			c.fail(n.at, v.path, codeType, fmt.Sprintf("%q is no number", n.text), "quote it if it is a text")
+			return false
+		}
+		v.scalar = scalar
+	}
+	return true
+}

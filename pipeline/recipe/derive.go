@@ -1,0 +1,66 @@
+package recipe
+
+// derive writes the defaults that depend on the rest of a recipe into it, as
+// if they stood there: the master of a single node, the names of stages, and
+// the simulation of controllers whose address is sim.
+func derive(root *node) {
+	if stages := root.get("pipeline"); stages != nil {
+		for _, stage := range stages.items {
+			if kind := stage.get("stage"); kind != nil && kind.kind == scalarNode && stage.entry("name") == nil {
+				stage.put(scalarEntry("name", kind.text))
+			}
+		}
+	}
+	nodes := root.get("nodes")
+	if nodes == nil || nodes.kind != mapNode {
+		return
+	}
+	if len(nodes.entries) == 1 {
+		if trigger := section(root, "trigger"); trigger != nil && trigger.entry("master") == nil {
+			trigger.put(scalarEntry("master", nodes.entries[0].key))
+		}
+	}
+	for _, e := range nodes.entries {
+		if simulated(e.value) {
+			if simulate := section(root, "simulate"); simulate != nil {
+				section(simulate, e.key)
+			}
+		}
+	}
+}
+
+// simulatedAddress is what stands for an address where a controller is
+// simulated.
+const simulatedAddress = "sim"
+
+// simulated reports whether a node has a simulated controller.
+func simulated(n *node) bool {
+	controllers := n.get("controllers")
+	if controllers == nil {
+		return false
+	}
+	for _, e := range controllers.entries {
+		if config := e.value.get("config"); config != nil {
+			if address := config.get("address"); address != nil && address.text == simulatedAddress {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// section returns a section of n, made where it is missing, or nil where
+// something else stands in its place.
+func section(n *node, key string) *node {
+	if n.entry(key) == nil {
+		n.put(entry{key: key, value: &node{kind: mapNode}})
+	}
+	if found := n.get(key); found.kind == mapNode {
+		return found
+	}
+	return nil
+}
+
+func scalarEntry(key, text string) entry {
+	return entry{key: key, value: &node{kind: scalarNode, text: text}}
+}

@@ -1,0 +1,132 @@
+package recipe
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/invopop/jsonschema"
+
+	"tsrun/pipeline/quantity"
+)
+
+// field describes one key of a recipe. The table of fields (fields.go) is the
+// only description there is: the checker, the defaults, the editors' schema,
+// `tsrun show` and the reference in docs/recipe.md are made from it.
+type field struct {
+	name  string // the key; for the elements of a map or list, what docs call one
+	doc   string // for the schema and the docs
+	shape shape
+
+	required bool
+	initial  string // the default, as a recipe would write it; "" is none
+	implied  bool   // an object that is filled with defaults where it is left out
+
+	choices     []string          // shapeChoice
+	later       map[string]string // values (or, under "", the key itself) that are not supported yet: what works instead
+	amount      *amount           // shapeQuantity
+	limits      *limits           // of integers and quantities, in the smallest unit
+	nanoseconds bool              // a time that the program's clocks must hold: no finer than 1 ns
+	form        *form             // of texts, and of the keys of a map
+	path        bool              // a text that is a path, relative to the file it is written in
+
+	keys     []*field            // shapeObject
+	others   *field              // shapeObject: any further key is an element of this kind
+	each     *field              // shapeMap, shapeNamed, shapeList: the elements
+	selector string              // shapeVariant: the sibling that chooses
+	variants map[string][]*field // shapeVariant: the keys for each choice
+
+	encode func(v *value, into map[string]any) // how the value enters its parent's JSON, where its name and JSON do not say it
+}
+
+// anyOther stands in field.later for every value that is not a choice.
+const anyOther = "*"
+
+type shape int
+
+const (
+	shapeText shape = iota
+	shapeInteger
+	shapeQuantity
+	shapeChoice
+	shapeObject
+	shapeMap     // names to values; a JSON object
+	shapeNamed   // names to objects; a JSON list of objects that know their name, in the recipe's order
+	shapeList    // a list
+	shapeConfig  // whatever a plugin's schema allows
+	shapeVariant // an object whose keys depend on a sibling
+)
+
+// limits are inclusive.
+type limits struct{ min, max int64 }
+
+func between[T ~int64](low, high T) *limits { return &limits{int64(low), int64(high)} }
+
+// form is what a text must look like.
+type form struct {
+	pattern *regexp.Regexp
+	what    string   // "a name"
+	like    string   // what to write instead
+	refuse  []string // words that mean something else
+}
+
+// check returns a message and a hint, or "" when the text is fine.
+func (f *form) check(text string) (message, hint string) {
+	if !f.pattern.MatchString(text) {
+		return fmt.Sprintf("%q is not %s", text, f.what), f.like
+	}
+	for _, word := range f.refuse {
+		if text == word {
+			return fmt.Sprintf("%q has a meaning of its own here", text), "take another name"
+		}
+	}
+	return "", ""
+}
+
+// amount reads, writes and describes one kind of quantity.
+type amount struct {
+	parse  func(text string) (int64, error)
+	format func(v int64) string
+	schema *jsonschema.Schema
+}
+
+func amountOf[T interface {
+	~int64
+	String() string
+	JSONSchema() *jsonschema.Schema
+}](parse func(string) (T, error)) *amount {
+	var zero T
+	return &amount{
+		parse:  func(text string) (int64, error) { v, err := parse(text); return int64(v), err },
+		format: func(v int64) string { return T(v).String() },
+		schema: zero.JSONSchema(),
+	}
+}
+
+var (
+	times       = amountOf(quantity.ParseTime)
+	voltages    = amountOf(quantity.ParseVoltage)
+	frequencies = amountOf(quantity.ParseFrequency)
+	sizes       = amountOf(quantity.ParseSize)
+	shares      = amountOf(quantity.ParseShare)
+	drifts      = amountOf(quantity.ParseDrift)
+)
+
+// find returns the key of an object, or nil.
+func (f *field) find(name string) *field {
+	for _, k := range f.keys {
+		if k.name == name {
+			return k
+		}
+	}
+	return nil
+}
+
+// names lists the keys of an object that may be written.
+func names(keys []*field) (out []string) {
+	for _, k := range keys {
+		if k.later[""] == "" {
+			out = append(out, k.name)
+		}
+	}
+	return out
+}

@@ -1,0 +1,186 @@
+package recipe
+
+import (
+	"regexp"
+	"strings"
+
+	"tsrun/pipeline/quantity"
+)
+
+const hour = 3600 * quantity.Second
+
+var (
+	nameForm = &form{
+		pattern: regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`),
+		what:    "a name", like: "use up to 32 of a-z, 0-9, - and _, a letter or digit first",
+	}
+	nodeForm = &form{
+		pattern: nameForm.pattern, what: nameForm.what, like: nameForm.like,
+		refuse: []string{"source", "seed", "pairs"},
+	}
+	pluginForm = &form{
+		pattern: regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`),
+		what:    "the name of a plugin", like: "plugins are named with a-z, 0-9 and -",
+	}
+	channelForm = &form{
+		pattern: regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*\.[a-z0-9][a-z0-9_-]*$`),
+		what:    "a channel", like: "write node.channel, like alice.signal",
+	}
+	takesForm = &form{ // results of stages are refused by name later, with their own message
+		pattern: regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)?$`),
+		what:    channelForm.what, like: channelForm.like,
+	}
+	inputForm = &form{
+		pattern: regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*/[1-9][0-9]{0,2}$`),
+		what:    "an input", like: "write controller/input, like tc/1",
+	}
+	hostForm = &form{
+		pattern: regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$`),
+		what:    "a host name or address", like: "write it like 192.168.0.10 or alice.lab",
+	}
+	dialForm = &form{
+		pattern: regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?:[1-9][0-9]{0,4}$`),
+		what:    "host:port", like: "write it like 127.0.0.1:7001",
+	}
+	numberForm = &form{
+		pattern: regexp.MustCompile(`^[0-9]{1,9}$`),
+		what:    "a number", like: "write a whole number",
+	}
+)
+
+// pluginConfig is the config of whatever plugin its section names.
+func pluginConfig() *field {
+	return &field{name: "config", shape: shapeConfig, initial: "{}",
+		doc: "All that the plugin owns; the plugin's own schema says what may stand here."}
+}
+
+// table describes a recipe.
+var table = &field{shape: shapeObject, keys: []*field{
+	{name: "version", shape: shapeInteger, required: true, limits: &limits{1, 1},
+		doc: "Version of the recipe format; the first key of each file."},
+	{name: "extends", shape: shapeText, encode: encodeNothing,
+		doc: "A parent recipe, relative to this file. Sections merge, single values and lists replace, null deletes."},
+	{name: "name", shape: shapeText, required: true, form: nameForm,
+		doc: "Short name; part of the run directory's name."},
+	{name: "description", shape: shapeText,
+		doc: "What is measured, for people."},
+	networkTable, nodesTable, clockTable, triggerTable, acquireTable, stagesTable, sinksTable,
+	transferTable, faultsTable, expectTable,
+	{name: "realtime", shape: shapeObject, later: map[string]string{"": "leave it out: the scheduler's defaults are used"},
+		doc: "Cores, priorities and locked memory."},
+	simulateTable,
+}}
+
+var networkTable = &field{name: "network", shape: shapeObject, implied: true,
+	doc: "What the slaves dial.",
+	keys: []*field{
+		{name: "master", shape: shapeText, initial: "127.0.0.1", form: hostForm,
+			doc: "Address of the master PC, as the slaves reach it."},
+		{name: "ports", shape: shapeObject, implied: true, doc: "Ports that the master listens on; 0 lets the system choose, for local nodes only.",
+			keys: []*field{
+				{name: "trigger", shape: shapeInteger, initial: "5557", limits: &limits{0, 65535}, doc: "Trigger orders (PUB)."},
+				{name: "status", shape: shapeInteger, initial: "5559", limits: &limits{0, 65535}, doc: "Status and heartbeats (REP)."},
+				{name: "files", shape: shapeInteger, initial: "5560", limits: &limits{0, 65535}, doc: "Finished files (PULL)."},
+			}},
+		{name: "join", shape: shapeQuantity, amount: times, nanoseconds: true, initial: "1 min", limits: between(quantity.Second, 24*hour),
+			doc: "How long the master waits for all nodes."},
+		{name: "tls", shape: shapeObject, later: map[string]string{"": "leave it out and use a private network or a tunnel"},
+			doc: "Encryption of the three connections."},
+	}}
+
+var nodesTable = &field{name: "nodes", shape: shapeNamed, required: true, form: nodeForm,
+	doc: "The PCs that take part, by name.",
+	each: &field{name: "NODE", shape: shapeObject, doc: "One PC with its controllers.", keys: []*field{
+		{name: "host", shape: shapeChoice, initial: "local", choices: []string{"local", "remote"},
+			doc: "local: tsrun starts this node itself; remote: a slave on another PC joins under this name."},
+		{name: "controllers", shape: shapeNamed, required: true, form: nameForm, doc: "The node's Time Controllers, by name.",
+			each: &field{name: "CONTROLLER", shape: shapeObject, doc: "One Time Controller.", keys: []*field{
+				{name: "driver", shape: shapeText, required: true, form: pluginForm, doc: "Plugin that controls it, like tc-ethernet."},
+				pluginConfig(),
+			}}},
+		{name: "channels", shape: shapeNamed, required: true, form: nameForm, doc: "The inputs in use, by name; written NODE.CHANNEL elsewhere.",
+			each: &field{name: "CHANNEL", shape: shapeObject, doc: "One input of a controller.", keys: []*field{
+				{name: "on", shape: shapeText, required: true, form: inputForm, encode: encodeInput,
+					doc: "The input, as controller/number: tc/1."},
+				{name: "threshold", shape: shapeQuantity, amount: voltages, required: true, limits: between(-10*quantity.Volt, 10*quantity.Volt),
+					doc: "Voltage at which a pulse counts."},
+				{name: "edge", shape: shapeChoice, initial: "rising", choices: []string{"rising", "falling"},
+					doc: "Which crossing of the threshold is stamped."},
+				{name: "delay", shape: shapeQuantity, amount: times, initial: "0 s", limits: between(-quantity.Second, quantity.Second),
+					doc: "Added by the controller to each tag of the channel: a positive delay makes tags later."},
+			}}},
+	}}}
+
+var clockTable = &field{name: "clock", shape: shapeObject, implied: true,
+	doc: "How the clocks of the nodes are compared.",
+	keys: []*field{
+		{name: "source", shape: shapeChoice, initial: "none", choices: []string{"none"}, later: map[string]string{
+			"auto": "write none", "ptp": "write none and run ptp4l beside tsrun", "chrony": "write none and run chrony beside tsrun", "probe": "write none",
+		}, doc: "none: the clocks are taken as they are; the align stage finds their offset in the tags."},
+		{name: "max_offset", shape: shapeQuantity, amount: times, later: map[string]string{"": "leave it out: nothing measures the offset before the run"},
+			doc: "Largest offset to arm with."},
+	}}
+
+var triggerTable = &field{name: "trigger", shape: shapeObject, implied: true,
+	doc: "How the controllers start together.",
+	keys: []*field{
+		{name: "master", shape: shapeText, form: nameForm, doc: "The node that decides the instant; the only node where there is one."},
+		{name: "method", shape: shapeChoice, initial: "scheduled", choices: []string{"scheduled", "hardware"}, later: map[string]string{
+			"broadcast": "write scheduled: all fire at one instant instead of on receipt",
+		}, doc: "scheduled: all nodes fire at one instant of their clocks; hardware: a START pulse fires, the nodes only arm."},
+		{name: "lead", shape: shapeQuantity, amount: times, nanoseconds: true, initial: "500 ms", limits: between(100*quantity.Millisecond, 60*quantity.Second),
+			doc: "The instant is this far ahead, once every node is armed."},
+		{name: "compensation", shape: shapeMap, form: nameForm, doc: "By node: how long after firing its controllers really start.",
+			each: &field{name: "NODE", shape: shapeQuantity, amount: times, nanoseconds: true, limits: between(-50*quantity.Millisecond, 50*quantity.Millisecond),
+				later: map[string]string{"auto": "write a measured time, like 250 us, or leave it out"},
+				doc:   "The node is fired this much earlier: a positive time moves its start command to before the instant."}},
+	}}
+
+var acquireTable = &field{name: "acquire", shape: shapeObject, required: true,
+	doc: "How long to measure.",
+	keys: []*field{
+		{name: "duration", shape: shapeQuantity, amount: times, nanoseconds: true, required: true, limits: between(quantity.Millisecond, 2400*hour),
+			doc: "Length of the acquisition."},
+		{name: "segment", shape: shapeQuantity, amount: times, nanoseconds: true, initial: "1 s", limits: between(10*quantity.Millisecond, 24*hour),
+			doc: "Length of one file; files close, verify and travel while the run goes on."},
+	}}
+
+var transferTable = &field{name: "transfer", shape: shapeObject, implied: true,
+	doc: "How files travel to the master.",
+	keys: []*field{
+		{name: "streams", shape: shapeChoice, initial: "1", choices: []string{"1"}, encode: encodeNothing,
+			later: map[string]string{anyOther: "write 1, or leave it out"},
+			doc:   "Connections of each node; 1."},
+		{name: "chunk", shape: shapeQuantity, amount: sizes, initial: "1 MiB", limits: between(64*quantity.KiB, 16*quantity.MiB),
+			doc: "How much travels under one checksum."},
+		{name: "compress", shape: shapeChoice, initial: "none", choices: []string{"none"}, encode: encodeNothing,
+			later: map[string]string{anyOther: "write none, or leave it out"},
+			doc:   "Compression on the way; none."},
+		{name: "verify", shape: shapeChoice, initial: "sha256", choices: []string{"sha256"},
+			doc: "What a file must match before it counts."},
+		{name: "keep_source", shape: shapeChoice, initial: "until_verified", choices: []string{"until_verified", "always"},
+			doc: "until_verified: the node's copy goes once the master has proven its own; always: it stays."},
+	}}
+
+var faultsTable = &field{name: "faults", shape: shapeObject, implied: true,
+	doc: "What to do on a bad day.",
+	keys: []*field{
+		{name: "lost_node", shape: shapeChoice, initial: "finish", choices: []string{"finish", "abort"},
+			later: map[string]string{"wait": "write finish or abort", "restart": "write finish or abort"},
+			doc:   "finish: the other nodes go on and the run is INCOMPLETE; abort: all stop."},
+		{name: "lost_tags", shape: shapeChoice, initial: "flag", choices: []string{"flag", "abort"},
+			doc: "flag: the run is INCOMPLETE; abort: all stop."},
+		{name: "clock", shape: shapeText, later: map[string]string{"": "leave it out: clocks are not watched yet"},
+			doc: "What to do when a clock leaves its limit."},
+		{name: "disk_below", shape: shapeQuantity, amount: sizes, initial: "100 MiB",
+			doc: "Refuse to start with less free space."},
+	}}
+
+// encodeNothing is for what the program needs no value of.
+func encodeNothing(*value, map[string]any) {}
+
+// encodeInput splits "tc/1", whose form was checked.
+func encodeInput(v *value, into map[string]any) {
+	controller, input, _ := strings.Cut(v.text, "/")
+	into["controller"], into["input"] = controller, number(input)
+}

@@ -1,0 +1,124 @@
+package recipe
+
+import "tsrun/pipeline/quantity"
+
+// longestWindow bounds searches and histograms.
+const longestWindow = 100 * quantity.Second
+
+func channelField(name, doc string) *field {
+	return &field{name: name, shape: shapeText, required: true, form: channelForm, doc: doc}
+}
+
+var stagesTable = &field{name: "pipeline", shape: shapeList,
+	doc: "What is computed from the tags, in this order, once the master has them; raw files are never changed.",
+	each: &field{name: "STAGE", shape: shapeObject, doc: "One step of processing.", keys: []*field{
+		{name: "stage", shape: shapeChoice, required: true, choices: []string{"align", "coincidences", "histogram"},
+			doc: "What it does."},
+		{name: "name", shape: shapeText, form: nameForm, doc: "What its result is called; the stage where it is left out."},
+		{name: "config", shape: shapeVariant, required: true, selector: "stage", encode: encodeStage, doc: "Depends on the stage.",
+			variants: map[string][]*field{
+				"align": {
+					channelField("reference", "Channel whose clock is kept."),
+					channelField("target", "Channel whose clock is found: the offset, target minus reference, is subtracted from the target's tags in every later stage."),
+					{name: "search", shape: shapeQuantity, amount: times, initial: "10 ms", limits: between(quantity.Nanosecond, longestWindow),
+						doc: "The offset lies within plus or minus this."},
+				},
+				"coincidences": {
+					{name: "of", shape: shapeList, required: true, limits: &limits{2, 2}, doc: "Two channels, A then B.",
+						each: channelField("CHANNEL", "One channel.")},
+					{name: "window", shape: shapeQuantity, amount: times, required: true, limits: between(2*quantity.Picosecond, quantity.Second),
+						doc: "Full width: B minus A within plus or minus half of it counts."},
+				},
+				"histogram": {
+					channelField("start", "Channel that starts the clock."),
+					channelField("stop", "Channel that stops it; the histogram is of stop minus start."),
+					{name: "range", shape: shapeQuantity, amount: times, required: true, limits: between(quantity.Picosecond, longestWindow),
+						doc: "The histogram reaches from minus to plus this."},
+					{name: "bin", shape: shapeQuantity, amount: times, required: true, limits: between(quantity.Picosecond, longestWindow),
+						doc: "Width of a bin; the range is a whole number of them."},
+				},
+			}},
+	}}}
+
+var sinksTable = &field{name: "sinks", shape: shapeNamed, required: true, form: nameForm,
+	doc: "Where tags are kept, by name.",
+	each: &field{name: "SINK", shape: shapeObject, doc: "One output.", keys: []*field{
+		{name: "sink", shape: shapeText, required: true, form: pluginForm, doc: "Plugin that keeps them, like sink-file."},
+		{name: "at", shape: shapeText, initial: "source", form: nameForm,
+			doc: "source: at each node, for its own channels; or the name of one node."},
+		{name: "takes", shape: shapeList, limits: &limits{1, 1000}, doc: "The channels it keeps; all where it is left out.",
+			each: &field{name: "CHANNEL", shape: shapeText, form: takesForm, doc: "One channel."}},
+		pluginConfig(),
+	}}}
+
+var expectTable = &field{name: "expect", shape: shapeMap, form: channelForm, encode: encodeExpect,
+	doc: "What a good run looks like, by channel; judged at the end. A miss marks the run and never hides data.",
+	each: &field{name: "NODE.CHANNEL", shape: shapeObject, doc: "Expectations of one channel.", keys: []*field{
+		{name: "rate", shape: shapeObject, required: true, doc: "Mean rate of tags over the run.", keys: []*field{
+			{name: "min", shape: shapeQuantity, amount: frequencies, doc: "Lowest rate that is good."},
+			{name: "max", shape: shapeQuantity, amount: frequencies, doc: "Highest rate that is good."},
+		}},
+	}}}
+
+var simulateTable = &field{name: "simulate", shape: shapeObject, encode: encodeSimulate,
+	doc: "The light and the controllers whose address is sim; the run is then marked SIMULATED.",
+	keys: []*field{
+		{name: "seed", shape: shapeInteger, initial: "1", limits: &limits{0, 1<<63 - 1},
+			doc: "The light is a pure function of this number and of time."},
+		{name: "pairs", shape: shapeObject, implied: true, doc: "Source of photon pairs, seen by every input.", keys: []*field{
+			{name: "rate", shape: shapeQuantity, amount: frequencies, initial: "20 kHz", limits: between(0, quantity.Frequency(1e12)),
+				doc: "Mean rate of pairs; 0 Hz is darkness."},
+			{name: "jitter", shape: shapeQuantity, amount: times, initial: "80 ps", limits: between(0, quantity.Millisecond),
+				doc: "RMS jitter of each detection."},
+		}},
+	},
+	others: &field{name: "NODE", shape: shapeObject, form: nodeForm, doc: "The simulated controllers of a node: how they differ from perfect ones.", keys: []*field{
+		{name: "clock_offset", shape: shapeQuantity, amount: times, limits: between(-longestWindow, longestWindow), doc: "Added to every tag."},
+		{name: "drift", shape: shapeQuantity, amount: drifts, limits: between(-1e6*quantity.PartPerBillion, 1e6*quantity.PartPerBillion), doc: "Its clock runs this much fast."},
+		{name: "start_delay", shape: shapeQuantity, amount: times, limits: between(0, 10*quantity.Second), doc: "From a start command to the begin of the record."},
+		{name: "efficiency", shape: shapeQuantity, amount: shares, limits: between(0, quantity.Whole), doc: "Part of the photons it detects; all where it is left out."},
+		{name: "dark", shape: shapeQuantity, amount: frequencies, limits: between(0, quantity.Frequency(1e12)), doc: "Rate of uncorrelated counts of each input."},
+		{name: "dead_time", shape: shapeQuantity, amount: times, limits: between(0, quantity.Second), doc: "Blindness of each input after a detection."},
+		{name: "replay", shape: shapeObject, doc: "A recording instead of the light.", keys: []*field{
+			{name: "file", shape: shapeText, required: true, path: true, doc: "The recording, relative to this recipe."},
+			{name: "format", shape: shapeText, form: nameForm, doc: "Its format, where the name does not tell."},
+			{name: "channels", shape: shapeMap, required: true, form: numberForm, doc: "Which channel of the file each input plays.",
+				each: &field{name: "INPUT", shape: shapeInteger, limits: &limits{0, 1 << 16}, doc: "Channel of the file."}},
+		}},
+		{name: "start_line", shape: shapeText, form: dialForm, doc: "host:port where simulators share a START edge, for trigger.method: hardware."},
+		{name: "faults", shape: shapeList, doc: "Misbehaviour on request, for tests.", limits: &limits{1, 64},
+			each: &field{name: "FAULT", shape: shapeText, doc: "Name of a fault, as listed in docs/simulation.md."}},
+	}},
+}
+
+// encodeStage puts a stage's config under the stage's own name.
+func encodeStage(v *value, into map[string]any) { into[v.variant] = v.json() }
+
+// encodeExpect makes the list that Recipe has of the map that people write.
+func encodeExpect(v *value, into map[string]any) {
+	list := []any{}
+	for _, channel := range v.keys {
+		item := map[string]any{"channel": channel.name}
+		if rate := channel.get("rate"); rate != nil {
+			for _, bound := range rate.keys {
+				item["rate_"+bound.name] = bound.json()
+			}
+		}
+		list = append(list, item)
+	}
+	into["expect"] = list
+}
+
+// encodeSimulate moves the nodes' sections into a map of their own.
+func encodeSimulate(v *value, into map[string]any) {
+	nodes, out := map[string]any{}, map[string]any{"nodes": nil}
+	for _, k := range v.keys {
+		if k.other {
+			nodes[k.name] = k.json()
+		} else {
+			out[k.name] = k.json()
+		}
+	}
+	out["nodes"] = nodes
+	into["simulate"] = out
+}

@@ -1,0 +1,203 @@
+package recipe
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+)
+
+// judge checks what no single field can tell: names that refer to others, and
+// sections that contradict each other. It works on a recipe that may have
+// holes where the checker found mistakes; what depends on those is left alone.
+func judge(c *checker, r *Recipe) {
+	j := &judgement{c: c, r: r, channels: map[string]channelInfo{}}
+	for i := range r.Nodes {
+		j.node(&r.Nodes[i])
+	}
+	j.trigger()
+	j.network()
+	j.stages()
+	j.sinks()
+	j.expect()
+	j.simulate()
+}
+
+type judgement struct {
+	c        *checker
+	r        *Recipe
+	channels map[string]channelInfo // by "node.channel"
+	nodes    []string
+}
+
+// channelInfo is what the rest of a recipe needs to know about a channel.
+type channelInfo struct {
+	node, controller string // the controller as "node.controller": tags of one share a clock
+	kept             bool   // by a sink
+}
+
+// fail reports a problem at the value of a path, failKey at its key.
+func (j *judgement) fail(path, code, message, hint string) {
+	j.c.fail(j.c.place(path, false), path, code, message, hint)
+}
+
+func (j *judgement) failKey(path, code, message, hint string) {
+	j.c.fail(j.c.place(path, true), path, code, message, hint)
+}
+
+// place returns where a path is, or where the nearest section around it is.
+func (c *checker) place(path string, key bool) place {
+	for {
+		if v := c.values[path]; v != nil && v.at.src != nil {
+			if key {
+				return v.keyAt
+			}
+			return v.at
+		}
+		dot := strings.LastIndexByte(path, '.')
+		if path == "" {
+			return place{}
+		}
+		path, key = path[:max(0, dot)], true
+	}
+}
+
+// holes reports whether anything below a path was already found wrong.
+func (j *judgement) holes(path string) bool {
+	for broken := range j.c.broken {
+		if broken == path || strings.HasPrefix(broken, path+".") {
+			return true
+		}
+	}
+	return false
+}
+
+func (j *judgement) node(n *Node) {
+	j.nodes = append(j.nodes, n.Name)
+	base := "nodes." + n.Name
+	var controllers []string
+	used := map[string]bool{}
+	for _, controller := range n.Controllers {
+		controllers = append(controllers, controller.Name)
+	}
+	inputs := map[string]string{}
+	for _, channel := range n.Channels {
+		path := base + ".channels." + channel.Name
+		full := n.Name + "." + channel.Name
+		j.channels[full] = channelInfo{node: n.Name, controller: n.Name + "." + channel.Controller}
+		if j.c.broken[path+".on"] {
+			continue
+		}
+		used[channel.Controller] = true
+		if !slices.Contains(controllers, channel.Controller) {
+			if !j.holes(base + ".controllers") {
+				j.fail(path+".on", codeUnknownName, fmt.Sprintf("node %s has no controller %q", n.Name, channel.Controller), didOr(channel.Controller, controllers))
+			}
+			continue
+		}
+		input := fmt.Sprintf("%s/%d", channel.Controller, channel.Input)
+		if other := inputs[input]; other != "" {
+			j.fail(path+".on", codeConflict, fmt.Sprintf("input %s is already channel %q", input, other), "one input is one channel: take another input or remove one")
+		}
+		inputs[input] = channel.Name
+	}
+	if j.holes(base + ".channels") {
+		return
+	}
+	for _, controller := range controllers {
+		if !used[controller] {
+			j.failKey(base+".controllers."+controller, codeUnused, fmt.Sprintf("no channel is on controller %q", controller), "add a channel, or remove the controller")
+		}
+	}
+}
+
+// known checks a reference to a node.
+func (j *judgement) known(path, name string) bool {
+	if slices.Contains(j.nodes, name) || j.c.broken["nodes"] {
+		return true
+	}
+	j.fail(path, codeUnknownName, fmt.Sprintf("no node is named %q", name), didOr(name, j.nodes))
+	return false
+}
+
+// channel checks a reference to a channel and reports whether it can be used.
+func (j *judgement) channel(path, name string) bool {
+	if _, ok := j.channels[name]; ok {
+		return true
+	}
+	if name == "" || j.c.broken[path] || j.c.broken["nodes"] {
+		return false
+	}
+	node, _, dotted := strings.Cut(name, ".")
+	if !dotted {
+		j.fail(path, codeValue, fmt.Sprintf("%q is not a channel", name), didOr(name, j.channelNames("")))
+		return false
+	}
+	if !slices.Contains(j.nodes, node) {
+		j.fail(path, codeUnknownName, fmt.Sprintf("no node is named %q", node), didOr(name, j.channelNames("")))
+		return false
+	}
+	if !j.holes("nodes." + node + ".channels") {
+		j.fail(path, codeUnknownName, fmt.Sprintf("node %s has no channel of that name", node), didOr(name, j.channelNames(node)))
+	}
+	return false
+}
+
+// channelNames lists the channels of a node, or of all, in the recipe's order.
+func (j *judgement) channelNames(node string) (names []string) {
+	for _, n := range j.r.Nodes {
+		for _, channel := range n.Channels {
+			if node == "" || node == n.Name {
+				names = append(names, n.Name+"."+channel.Name)
+			}
+		}
+	}
+	return names
+}
+
+func (j *judgement) trigger() {
+	t := j.r.Trigger
+	if t.Master != "" {
+		j.known("trigger.master", t.Master)
+	} else if len(j.nodes) > 1 && !j.holes("trigger") {
+		j.failKey("trigger.master", codeMissing, `missing key "master"`, "name the node that decides the instant: "+oneOf(j.nodes))
+	}
+	for node := range t.Compensation {
+		j.known("trigger.compensation."+node, node)
+	}
+	if t.Method == "hardware" && len(t.Compensation) > 0 {
+		j.failKey("trigger.compensation", codeConflict, "a START pulse fires all controllers at once: no command can be moved", "remove compensation, or write method: scheduled")
+	}
+}
+
+func (j *judgement) network() {
+	n := j.r.Network
+	remote := ""
+	for _, node := range j.r.Nodes {
+		if node.Host == "remote" {
+			remote = node.Name
+		}
+	}
+	ports := []struct {
+		name   string
+		number int
+	}{{"trigger", n.Ports.Trigger}, {"status", n.Ports.Status}, {"files", n.Ports.Files}}
+	seen := map[int]string{}
+	for _, port := range ports {
+		path := "network.ports." + port.name
+		if j.c.broken[path] {
+			continue
+		}
+		if port.number == 0 && remote != "" {
+			j.fail(path, codeConflict, fmt.Sprintf("port 0 is any port, and node %s on another PC could not know it", remote), "write a number")
+		}
+		if other := seen[port.number]; other != "" && port.number != 0 {
+			j.fail(path, codeConflict, fmt.Sprintf("port %d is already that of %s", port.number, other), "write another number")
+		}
+		seen[port.number] = port.name
+	}
+	ip := net.ParseIP(n.Master)
+	if remote != "" && (n.Master == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())) {
+		j.fail("network.master", codeConflict, fmt.Sprintf("node %s on another PC cannot reach the master at %s", remote, n.Master), "write network: {master: ADDRESS}, as the other PC reaches this one")
+	}
+}

@@ -1,0 +1,271 @@
+package recipe
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+
+	"tsrun/pipeline/quantity"
+)
+
+// maxBins bounds a histogram: 80 MB of counts.
+const maxBins = 10_000_000
+
+// stages checks that each stage can use its channels: they exist, and where
+// they are stamped by different clocks, an earlier align has found the offset.
+func (j *judgement) stages() {
+	clocks := newClocks(j.r.Trigger.Method == "hardware")
+	names := map[string]int{}
+	for i, stage := range j.r.Stages {
+		path := index("pipeline", i)
+		if first, ok := names[stage.Name]; ok && stage.Name != "" {
+			j.fail(path+".name", codeConflict, fmt.Sprintf("stage %d is already named %q", first+1, stage.Name), "give this one another name")
+		}
+		names[stage.Name] = i
+		config := path + ".config"
+		switch {
+		case stage.Align != nil:
+			j.align(config, stage.Align, clocks)
+		case stage.Coincidences != nil && len(stage.Coincidences.Of) == 2:
+			of := stage.Coincidences.Of
+			j.compare(config+".of.0", of[0], config+".of.1", of[1], clocks)
+		case stage.Histogram != nil:
+			h := stage.Histogram
+			j.compare(config+".start", h.Start, config+".stop", h.Stop, clocks)
+			j.bins(config, h.Range, h.Bin)
+		}
+	}
+}
+
+func (j *judgement) align(path string, a *AlignConfig, clocks *clocks) {
+	if !j.pair(path+".reference", a.Reference, path+".target", a.Target) {
+		return
+	}
+	reference, target := j.channels[a.Reference].controller, j.channels[a.Target].controller
+	if reference == target {
+		j.fail(path+".target", codeConflict, "both channels are stamped by one controller, with one clock", "align channels of different controllers")
+	} else if clocks.aligned(reference, target) {
+		j.fail(path+".target", codeConflict, "an earlier stage has already aligned these clocks", "remove one of the two")
+	}
+	clocks.join(reference, target)
+}
+
+// compare checks two channels that a stage subtracts from each other.
+func (j *judgement) compare(pathA, a, pathB, b string, clocks *clocks) {
+	if !j.pair(pathA, a, pathB, b) {
+		return
+	}
+	first, second := j.channels[a].controller, j.channels[b].controller
+	if !clocks.comparable(first, second) {
+		j.fail(pathB, codeConflict, fmt.Sprintf("%s and %s are stamped by different clocks", a, b),
+			fmt.Sprintf("put a stage before this one: {stage: align, config: {reference: %s, target: %s}}", a, b))
+	}
+}
+
+// pair checks two references and that they differ.
+func (j *judgement) pair(pathA, a, pathB, b string) bool {
+	goodA, goodB := j.channel(pathA, a), j.channel(pathB, b)
+	if !goodA || !goodB {
+		return false
+	}
+	if a == b {
+		j.fail(pathB, codeConflict, fmt.Sprintf("both channels are %s", a), "name two different channels")
+		return false
+	}
+	return true
+}
+
+func (j *judgement) bins(path string, reach, bin quantity.Time) {
+	switch {
+	case reach == 0 || bin == 0: // reported
+	case reach%bin != 0:
+		j.fail(path+".bin", codeConflict, fmt.Sprintf("a range of %s is no whole number of bins of %s", reach, bin), "change one of them")
+	case 2*(reach/bin) > maxBins:
+		j.fail(path+".bin", codeValue, fmt.Sprintf("%d bins", 2*(reach/bin)), fmt.Sprintf("a histogram has up to %d: make the bin wider", maxBins))
+	}
+}
+
+// clocks knows which controllers' tags may be compared: those of one
+// controller, those that aligns connect, and all where one pulse started them.
+type clocks struct {
+	together bool
+	parent   map[string]string
+}
+
+func newClocks(together bool) *clocks { return &clocks{together, map[string]string{}} }
+
+func (c *clocks) root(name string) string {
+	for c.parent[name] != "" {
+		name = c.parent[name]
+	}
+	return name
+}
+
+func (c *clocks) aligned(a, b string) bool    { return c.root(a) == c.root(b) }
+func (c *clocks) comparable(a, b string) bool { return c.together || c.aligned(a, b) }
+
+func (c *clocks) join(a, b string) {
+	if a, b = c.root(a), c.root(b); a != b {
+		c.parent[b] = a
+	}
+}
+
+// sinks checks what each sink takes, that no two write the same files, and
+// that what the stages need is kept.
+func (j *judgement) sinks() {
+	for i, sink := range j.r.Sinks {
+		path := "sinks." + sink.Name
+		if sink.At != "source" && sink.At != "" && !j.known(path+".at", sink.At) {
+			continue
+		}
+		if j.holes(path) {
+			j.keep(j.channelNames("")) // what it was meant to keep is unknown
+			continue
+		}
+		j.keep(j.taken(path, &sink))
+		for _, other := range j.r.Sinks[:i] {
+			if other.Sink == sink.Sink && bytes.Equal(other.Config, sink.Config) && j.overlap(&sink, &other) {
+				j.failKey(path, codeConflict, fmt.Sprintf("it would write what sink %q writes", other.Name), "remove one, or let them take different channels")
+			}
+		}
+	}
+	for i, stage := range j.r.Stages {
+		for _, use := range stage.channels() {
+			path := index("pipeline", i) + ".config." + use.key
+			if info, ok := j.channels[use.name]; ok && !info.kept && !j.holes("sinks") && !j.c.broken[path] {
+				j.fail(path, codeConflict, fmt.Sprintf("no sink keeps %s", use.name), "stages work on kept tags: let a sink take it")
+			}
+		}
+	}
+}
+
+// taken lists the channels that reach a sink, and reports what cannot.
+func (j *judgement) taken(path string, sink *Sink) []string {
+	here := j.channelNames("")
+	if sink.At != "source" {
+		here = j.channelNames(sink.At)
+	}
+	if sink.Takes == nil {
+		return here
+	}
+	for i, name := range sink.Takes {
+		at := index(path+".takes", i)
+		if isStage(j.r.Stages, name) {
+			j.fail(at, codeUnsupported, fmt.Sprintf("a sink for the result of stage %q is not supported yet", name), "leave the sink out: results are written to the run directory")
+			continue
+		}
+		if !j.channel(at, name) {
+			continue
+		}
+		if !slices.Contains(here, name) {
+			j.fail(at, codeUnused, fmt.Sprintf("%s is not a channel of node %s, where this sink is", name, sink.At), "write at: source, or take a channel of "+sink.At)
+		}
+		if slices.Index(sink.Takes, name) < i {
+			j.fail(at, codeDuplicate, fmt.Sprintf("%s is taken twice", name), "remove one")
+		}
+	}
+	return sink.Takes
+}
+
+func isStage(stages []Stage, name string) bool {
+	return slices.ContainsFunc(stages, func(s Stage) bool { return s.Name == name })
+}
+
+func (j *judgement) keep(names []string) {
+	for _, name := range names {
+		if info, ok := j.channels[name]; ok {
+			info.kept = true
+			j.channels[name] = info
+		}
+	}
+}
+
+// overlap reports whether two sinks take a channel both.
+func (j *judgement) overlap(a, b *Sink) bool {
+	takes := func(s *Sink, name string) bool {
+		at := s.At == "source" || j.channels[name].node == s.At
+		return at && (s.Takes == nil || slices.Contains(s.Takes, name))
+	}
+	return slices.ContainsFunc(j.channelNames(""), func(name string) bool { return takes(a, name) && takes(b, name) })
+}
+
+// channelUse is one mention of a channel in the config of a stage.
+type channelUse struct{ key, name string }
+
+func (s *Stage) channels() []channelUse {
+	switch {
+	case s.Align != nil:
+		return []channelUse{{"reference", s.Align.Reference}, {"target", s.Align.Target}}
+	case s.Coincidences != nil && len(s.Coincidences.Of) == 2:
+		return []channelUse{{"of.0", s.Coincidences.Of[0]}, {"of.1", s.Coincidences.Of[1]}}
+	case s.Histogram != nil:
+		return []channelUse{{"start", s.Histogram.Start}, {"stop", s.Histogram.Stop}}
+	}
+	return nil
+}
+
+func (j *judgement) expect() {
+	for _, e := range j.r.Expect {
+		path := "expect." + e.Channel
+		if !j.channel(path, e.Channel) || j.holes(path) {
+			continue
+		}
+		switch {
+		case e.RateMin == nil && e.RateMax == nil:
+			j.failKey(path+".rate", codeMissing, "no bound", "write rate: {min: 1 kHz}, {max: 1 MHz} or both")
+		case e.RateMin != nil && e.RateMax != nil && *e.RateMin > *e.RateMax:
+			j.fail(path+".rate.min", codeConflict, fmt.Sprintf("the lowest rate %s is above the highest, %s", *e.RateMin, *e.RateMax), "swap them")
+		}
+	}
+}
+
+// simulate checks the simulation against the nodes: only simulated controllers
+// have one, and those of a hardware trigger need a START line in common.
+func (j *judgement) simulate() {
+	if j.r.Simulate == nil {
+		return
+	}
+	line, first := "", ""
+	for _, n := range j.r.Nodes {
+		settings, ok := j.r.Simulate.Nodes[n.Name]
+		if !ok {
+			continue
+		}
+		path := "simulate." + n.Name
+		if !j.simulated(&n) {
+			j.failKey(path, codeUnused, fmt.Sprintf("node %s has no simulated controller", n.Name), "write address: sim in the config of one, or remove this section")
+			continue
+		}
+		if settings.Replay != nil && settings.Replay.File != "" && n.Host == "local" {
+			if info, err := os.Stat(settings.Replay.File); err != nil || !info.Mode().IsRegular() {
+				j.fail(path+".replay.file", codeValue, "no recording at "+settings.Replay.File, "the name is relative to the file it is written in")
+			}
+		}
+		hardware := j.r.Trigger.Method == "hardware"
+		switch {
+		case hardware && settings.StartLine == "" && !j.holes(path):
+			j.failKey(path, codeMissing, `missing key "start_line": trigger.method: hardware starts simulated controllers by a START line`, "add start_line: 127.0.0.1:7001, the same at each node")
+		case !hardware && settings.StartLine != "":
+			j.fail(path+".start_line", codeUnused, "nothing uses a START line with trigger.method: "+j.r.Trigger.Method, "write method: hardware, or remove it")
+		case hardware && first != "" && settings.StartLine != line:
+			j.fail(path+".start_line", codeConflict, fmt.Sprintf("node %s is on another START line, %s", first, line), "write the same for both")
+		}
+		line, first = settings.StartLine, n.Name
+	}
+	for name := range j.r.Simulate.Nodes {
+		if !slices.Contains(j.nodes, name) && !j.c.broken["nodes"] {
+			j.failKey("simulate."+name, codeUnknownName, fmt.Sprintf("no node is named %q", name), didOr(name, append(names(simulateTable.keys), j.nodes...)))
+		}
+	}
+}
+
+func (j *judgement) simulated(n *Node) bool {
+	for _, controller := range n.Controllers {
+		v := j.c.values["nodes."+n.Name+".controllers."+controller.Name+".config.address"]
+		if v != nil && v.scalar == simulatedAddress {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,172 @@
+package recipe
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+)
+
+// maxFile bounds a recipe; real ones have a few kilobytes.
+const maxFile = 1 << 20
+
+// File is one file that a recipe was made from, as it was when it was read.
+type File struct {
+	Name   string // as the user named it
+	Path   string // absolute
+	Bytes  []byte
+	SHA256 [32]byte
+}
+
+// source is where values come from: a file, or the overrides of the command
+// line, where the n-th override stands as line n.
+type source struct {
+	name  string
+	dir   string // what relative paths in it are relative to
+	lines []string
+	order int
+}
+
+// place is a position in a source; lines and columns count from 1. The zero
+// place is nowhere: that of a default.
+type place struct {
+	src          *source
+	line, column int
+}
+
+func (p place) String() string {
+	if p.src == nil {
+		return "default"
+	}
+	if p.src.name == overrideName {
+		return overrideName
+	}
+	return p.src.name + ":" + strconv.Itoa(p.line)
+}
+
+// problem makes a problem at a place.
+func (p place) problem(path, code, message, hint string) Problem {
+	out := Problem{Line: p.line, Column: p.column, Path: path, Code: code, Message: message, Hint: hint}
+	if p.src != nil {
+		out.File, out.order = p.src.name, p.src.order
+		if p.line >= 1 && p.line <= len(p.src.lines) {
+			out.source = p.src.lines[p.line-1]
+		}
+	}
+	return out
+}
+
+// readFile reads a bounded regular file.
+func readFile(name string) (File, error) {
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return File{}, fmt.Errorf("read recipe %s: %w", name, err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return File{}, fmt.Errorf("read recipe: %w", err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return File{}, fmt.Errorf("read recipe %s: not a regular file", name)
+	}
+	bytes, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return File{}, fmt.Errorf("read recipe %s: %w", name, err)
+	}
+	if len(bytes) > maxFile {
+		return File{}, fmt.Errorf("read recipe %s: larger than %d KiB; is it a recipe?", name, maxFile>>10)
+	}
+	return newFile(name, path, bytes), nil
+}
+
+func newFile(name, path string, bytes []byte) File {
+	return File{Name: name, Path: path, Bytes: bytes, SHA256: sha256.Sum256(bytes)}
+}
+
+// parseFile turns the bytes of a file into nodes.
+func parseFile(f File, order int) (*node, Problems) {
+	src := &source{name: f.Name, dir: filepath.Dir(f.Path), order: order}
+	start := place{src, 1, 1}
+	if !utf8.Valid(f.Bytes) {
+		return nil, Problems{start.problem("", codeSyntax, "the file is not UTF-8 text", "save it as UTF-8")}
+	}
+	src.lines = strings.Split(string(f.Bytes), "\n")
+	if problems := findTabs(src); problems != nil {
+		return nil, problems
+	}
+	decoder := yaml.NewDecoder(strings.NewReader(string(f.Bytes)))
+	var document, second yaml.Node
+	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
+		return nil, Problems{start.problem("", codeMissing, "the recipe is empty", "start with: version: 1")}
+	} else if err != nil {
+		return nil, Problems{syntaxProblem(src, err)}
+	}
+	if err := decoder.Decode(&second); err == nil {
+		at := place{src, second.Line, 1}
+		return nil, Problems{at.problem("", codeSyntax, "a second document begins here", "a recipe is one document: remove what follows ---")}
+	} else if !errors.Is(err, io.EOF) {
+		return nil, Problems{syntaxProblem(src, err)}
+	}
+	return convert(src, &document)
+}
+
+// findTabs points at the first tab of each line. YAML forbids them where it
+// counts and reads them differently elsewhere, and nobody sees them.
+func findTabs(src *source) (problems Problems) {
+	for i, line := range src.lines {
+		if before, _, found := strings.Cut(line, "\t"); found {
+			at := place{src, i + 1, utf8.RuneCountInString(before) + 1}
+			problems = append(problems, at.problem("", codeSyntax, "a tab", "use spaces"))
+		}
+	}
+	return problems
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+// advice explains the YAML library's most frequent messages.
+var advice = []struct{ about, message, hint string }{
+	{"mapping values are not allowed", "a second key on the line of a value", "put the key on its own line, or quote a value that contains a colon"},
+	{"could not find expected ':'", "a key without a colon", `write "key: value", with a space after the colon`},
+	{"did not find expected key", "the indentation or the brackets do not fit", "indent keys of one section equally and close every { and ["},
+	{"did not find expected ',' or '}'", "a { is not closed", "separate by commas and close with }"},
+	{"did not find expected ',' or ']'", "a [ is not closed", "separate by commas and close with ]"},
+	{"did not find expected '-' indicator", "a list ends in the middle", "indent every - of one list equally"},
+	{"cannot start any token", "a character that cannot begin a value", "quote the value"},
+	{"unknown anchor", "an alias without an anchor", "define the anchor above its use, or write the value out"},
+	{"unexpected end of stream", "a quote is not closed", "close it"},
+}
+
+// syntaxProblem places an error of the YAML library. The library names a line
+// at most, counted from 0 in some errors, and never a column; the caret goes to
+// the first character of that line.
+func syntaxProblem(src *source, err error) Problem {
+	at, message, hint := place{src, 1, 1}, err.Error(), ""
+	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+		if n, err := strconv.Atoi(m[1]); err == nil {
+			at.line = max(1, min(n, len(src.lines)))
+		}
+		message = m[2]
+	}
+	for at.line < len(src.lines) && strings.TrimSpace(src.lines[at.line-1]) == "" {
+		at.line++
+	}
+	line := src.lines[at.line-1]
+	at.column = len(line) - len(strings.TrimLeft(line, " ")) + 1
+	for _, a := range advice {
+		if strings.Contains(message, a.about) {
+			message, hint = a.message+" ("+message+")", a.hint
+			break
+		}
+	}
+	return at.problem("", codeSyntax, message, hint)
+}

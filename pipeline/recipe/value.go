@@ -1,0 +1,96 @@
+package recipe
+
+import (
+	"encoding/json"
+	"strconv"
+)
+
+// value is a checked part of a recipe, with its place and the field it obeys.
+// Values form the tree that becomes a [Recipe] and that `tsrun show` prints.
+type value struct {
+	field   *field // nil inside the config of a plugin
+	kind    nodeKind
+	name    string // its key, or "" in a list
+	other   bool   // an element of field.others
+	path    string
+	at      place  // of the value
+	keyAt   place  // of its key, or of the value where it has none
+	env     string // the variable it was made from
+	text    string // scalar: canonical, as a recipe would write it
+	scalar  any    // scalar: as JSON has it
+	variant string // shapeVariant: the choice
+	keys    []*value
+	items   []*value
+}
+
+func (v *value) get(name string) *value {
+	for _, k := range v.keys {
+		if k.name == name {
+			return k
+		}
+	}
+	return nil
+}
+
+// origin says where the value comes from: "alice.yaml:14", "--set", "default".
+func (v *value) origin() string {
+	if v.env != "" {
+		return v.at.String() + ", env " + v.env
+	}
+	return v.at.String()
+}
+
+// json returns the value as encoding/json takes it, in the shape of [Recipe].
+func (v *value) json() any {
+	switch v.kind {
+	case listNode:
+		list := make([]any, len(v.items))
+		for i, item := range v.items {
+			list[i] = item.json()
+		}
+		return list
+	case mapNode:
+		if v.field != nil && v.field.shape == shapeNamed {
+			list := make([]any, len(v.keys))
+			for i, k := range v.keys {
+				item := k.json().(map[string]any)
+				item["name"] = k.name
+				list[i] = item
+			}
+			return list
+		}
+		object := make(map[string]any, len(v.keys))
+		for _, k := range v.keys {
+			if k.field != nil && k.field.encode != nil {
+				k.field.encode(k, object)
+			} else {
+				object[k.name] = k.json()
+			}
+		}
+		return object
+	}
+	return v.scalar
+}
+
+// number is a checked whole number as JSON.
+func number(text string) json.Number { return json.Number(text) }
+
+// visit calls f for v and everything in it.
+func (v *value) visit(f func(*value)) {
+	f(v)
+	for _, k := range v.keys {
+		k.visit(f)
+	}
+	for _, item := range v.items {
+		item.visit(f)
+	}
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func index(path string, i int) string { return join(path, strconv.Itoa(i)) }
