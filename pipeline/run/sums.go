@@ -1,12 +1,10 @@
 package run
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -170,20 +168,16 @@ func readSums(root *os.Root) (map[string]string, error) {
 
 func parseSums(text []byte) (map[string]string, error) {
 	sums := map[string]string{}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, 64<<10)
-	for n := 1; lines.Scan(); n++ {
-		sum, name, ok := strings.Cut(lines.Text(), "  ")
-		if raw, err := hex.DecodeString(sum); !ok || err != nil || len(raw) != sha256.Size || name == "" {
+	for n := 1; len(text) > 0; n++ {
+		line, rest, ended := bytes.Cut(text, []byte("\n"))
+		sum, name, ok := strings.Cut(string(line), "  ")
+		if raw, err := hex.DecodeString(sum); !ended || !ok || err != nil || len(raw) != sha256.Size || name == "" {
 			return nil, fmt.Errorf("%s:%d: not a line of sha256sum", SumsFile, n)
 		}
 		if _, twice := sums[name]; twice {
 			return nil, fmt.Errorf("%s:%d: %s is listed twice", SumsFile, n, name)
 		}
-		sums[name] = sum
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", SumsFile, errors.Join(errors.New("a line is too long"), err))
+		sums[name], text = sum, rest
 	}
 	return sums, nil
 }

@@ -1,0 +1,96 @@
+package run
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Printable replaces what could move a terminal's cursor or change its colours,
+// line ends included: text of devices, plugins and other PCs is shown, never obeyed.
+func Printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '\uFFFD'
+	}, text)
+}
+
+// grouped writes an integer with a space between thousands.
+func grouped(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	sign := ""
+	if n < 0 {
+		sign, digits = "-", digits[1:]
+	}
+	var groups []string
+	for len(digits) > 3 {
+		groups = append([]string{digits[len(digits)-3:]}, groups...)
+		digits = digits[:len(digits)-3]
+	}
+	return sign + strings.Join(append([]string{digits}, groups...), " ")
+}
+
+// hertz writes millihertz with four significant digits.
+func hertz(mHz int64) string {
+	v := float64(mHz) / 1000
+	for _, u := range []struct {
+		scale float64
+		name  string
+	}{{1e9, "GHz"}, {1e6, "MHz"}, {1e3, "kHz"}} {
+		if v >= u.scale {
+			return significant(v/u.scale) + " " + u.name
+		}
+	}
+	return significant(v) + " Hz"
+}
+
+// significant writes four digits, or all of those before the point.
+func significant(v float64) string {
+	decimals := 3
+	for limit := 10.0; decimals > 0 && v >= limit; limit *= 10 {
+		decimals--
+	}
+	return strconv.FormatFloat(v, 'f', decimals, 64)
+}
+
+// picoseconds writes a time exactly, in ps below 100 ns and in ns above.
+func picoseconds(ps int64) string {
+	if ps > -100_000 && ps < 100_000 {
+		return grouped(ps) + " ps"
+	}
+	text := grouped(ps/1000) + "." + fmt.Sprintf("%03d", magnitude(ps%1000))
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") + " ns"
+}
+
+// nanoseconds writes a time exactly, in ns below 100 us and in us above.
+func nanoseconds(ns int64) string {
+	if ns > -100_000 && ns < 100_000 {
+		return grouped(ns) + " ns"
+	}
+	return fmt.Sprintf("%s.%03d us", grouped(ns/1000), magnitude(ns%1000))
+}
+
+// seconds writes a length of an acquisition to the millisecond.
+func seconds(ps uint64) string {
+	return fmt.Sprintf("%d.%03d s", ps/1e12, ps%1e12/1e9)
+}
+
+func magnitude(n int64) int64 { return max(n, -n) }
+
+// rounded is the nearest integer, and the nearest end of the range for what
+// does not fit.
+func rounded(v float64) int64 {
+	switch v = math.Round(v); {
+	case math.IsNaN(v):
+		return 0
+	case v >= math.MaxInt64:
+		return math.MaxInt64
+	case v <= math.MinInt64:
+		return math.MinInt64
+	}
+	return int64(v)
+}

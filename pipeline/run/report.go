@@ -1,0 +1,218 @@
+package run
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// maxReasons is how many reasons a report lists; the manifest has all.
+const maxReasons = 12
+
+// Report writes the summary of a run for a person at a terminal, from its
+// manifest alone. dir is where the run directory is.
+func Report(w io.Writer, m *Manifest, dir string) error {
+	var out strings.Builder
+	reportCondition(&out, m)
+	out.WriteByte('\n')
+	reportChannels(&out, m)
+	out.WriteByte('\n')
+	reportStart(&out, m)
+	for _, r := range m.Results {
+		reportResult(&out, r)
+	}
+	entry(&out, "files", "%s", dir)
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// entry writes one line of the report; name may be empty to continue the one above.
+func entry(out *strings.Builder, name, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	fmt.Fprintf(out, "%-10s %s\n", Printable(name), Printable(text))
+}
+
+func reportCondition(out *strings.Builder, m *Manifest) {
+	words := make([]string, len(m.Condition))
+	for i, c := range m.Condition {
+		words[i] = string(c)
+	}
+	entry(out, "condition", "%s", strings.Join(words, " + "))
+	shown := 0
+	for _, r := range m.Reasons {
+		if r.Condition == Simulated {
+			continue
+		}
+		if shown++; shown > maxReasons {
+			continue
+		}
+		where := strings.Trim(r.Node+"."+r.Channel, ".")
+		if where != "" {
+			where += ": "
+		}
+		entry(out, "", "%s: %s%s", r.Condition, where, r.Message)
+	}
+	if shown > maxReasons {
+		entry(out, "", "and %d more reasons in %s", shown-maxReasons, ManifestFile)
+	}
+	if names := simulatedControllers(m); len(names) > 0 {
+		entry(out, "", "SIMULATED: %s; these tags were computed, not measured", strings.Join(names, ", "))
+	}
+	when := "started " + m.Started.UTC().Format("2006-01-02 15:04:05 MST")
+	if !m.Ended.IsZero() {
+		when += fmt.Sprintf(", took %s", m.Ended.Sub(m.Started).Round(100*time.Millisecond))
+	}
+	entry(out, "run", "%s, %s", m.Name, when)
+}
+
+func simulatedControllers(m *Manifest) (names []string) {
+	for _, node := range nodeOrder(m) {
+		for _, name := range sortedKeys(m.Nodes[node].Controllers) {
+			if c := m.Nodes[node].Controllers[name]; c != nil && c.Device.Simulated {
+				names = append(names, node+"."+name)
+			}
+		}
+	}
+	return names
+}
+
+// nodeOrder is the trigger's master first, then the others by name.
+func nodeOrder(m *Manifest) []string {
+	var names []string
+	for _, name := range sortedKeys(m.Nodes) {
+		switch {
+		case m.Nodes[name] == nil:
+		case name == m.Trigger.Master:
+			names = slices.Insert(names, 0, name)
+		default:
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func reportChannels(out *strings.Builder, m *Manifest) {
+	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	row := func(cells ...string) {
+		for i := range cells {
+			cells[i] = Printable(cells[i])
+		}
+		fmt.Fprintln(table, strings.Join(cells, "\t"))
+	}
+	row("channel", "tags", "rate", "length", "lost", "controller")
+	for _, node := range nodeOrder(m) {
+		n := m.Nodes[node]
+		for _, name := range byStream(n.Channels) {
+			c := n.Channels[name]
+			row(node+"."+name, grouped(int64(min(c.Tags, maxInt64))), hertz(c.RateMHz), seconds(c.LengthPs),
+				grouped(int64(min(c.Lost, maxInt64))), deviceOf(n, c.Controller))
+		}
+	}
+	_ = table.Flush() // into memory
+}
+
+func byStream(channels map[string]*Channel) []string {
+	var names []string
+	for _, name := range sortedKeys(channels) {
+		if channels[name] != nil {
+			names = append(names, name)
+		}
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return int(channels[a].Stream) - int(channels[b].Stream) })
+	return names
+}
+
+func deviceOf(n *Node, name string) string {
+	c := n.Controllers[name]
+	if c == nil {
+		return name
+	}
+	text := strings.TrimSpace(c.Device.Model + " " + c.Device.Serial)
+	if text == "" {
+		text = c.Driver
+	}
+	if c.Device.Simulated {
+		text += " (SIMULATED)"
+	}
+	return text
+}
+
+func reportStart(out *strings.Builder, m *Manifest) {
+	switch {
+	case m.Trigger.Method == "hardware":
+		entry(out, "start", "by an edge on the START inputs; their skew is that of the cables")
+	case len(m.Trigger.Skew) == 0 && len(m.Nodes) > 1:
+		entry(out, "start", "no skew: fewer than two nodes recorded when they started")
+	}
+	for i, s := range m.Trigger.Skew {
+		name := ""
+		if i == 0 {
+			name = "start"
+		}
+		direction := "after"
+		if s.SkewNs < 0 {
+			direction = "before"
+		}
+		entry(out, name, "%s began %s ± %s %s %s", s.Node, nanoseconds(magnitude(s.SkewNs)), nanoseconds(s.UncertaintyNs), direction, s.Against)
+	}
+	if m.Trigger.ClockSource == "none" && len(m.Nodes) > 1 {
+		note := "no clock source compared the clocks of the PCs (clock.source: none)"
+		if !slices.ContainsFunc(nodeOrder(m), func(n string) bool { return m.Nodes[n].Host != "local" }) {
+			note += "; all nodes ran on this PC and read one clock"
+		} else {
+			note += ", so their difference is in the skew and in no uncertainty"
+		}
+		entry(out, "clock", "%s", note)
+	}
+}
+
+func reportResult(out *strings.Builder, r Result) {
+	if r.Skipped != "" {
+		entry(out, r.Stage, "skipped: %s", r.Skipped)
+		return
+	}
+	if s, ok := decodeSummary[AlignSummary](r); ok && r.Kind == "align" {
+		reportAlign(out, r, s)
+	}
+	if s, ok := decodeSummary[PairsSummary](r); ok && r.Kind == "coincidences" {
+		entry(out, r.Stage, "%s pairs of %s within %s%s", grouped(int64(min(s.All, maxInt64))),
+			strings.Join(s.Of, " and "), picoseconds(s.Window), corrected(s.Corrected))
+		entry(out, "", "%.1f ± %.1f of them by accident; %s when each tag counts once", s.Accidentals, s.AccidentalsSD,
+			grouped(int64(min(s.OneToOne, maxInt64))))
+	}
+	if s, ok := decodeSummary[HistogramSummary](r); ok && r.Kind == "histogram" {
+		entry(out, r.Stage, "%s - %s: highest bin %s at %s, bins of %s%s", s.Stop, s.Start, grouped(int64(min(s.PeakCounts, maxInt64))),
+			picoseconds(s.PeakPs), picoseconds(s.BinPs), corrected(s.Corrected))
+	}
+	for _, f := range r.Files {
+		entry(out, "", "%s", f)
+	}
+}
+
+func reportAlign(out *strings.Builder, r Result, s AlignSummary) {
+	if !s.Found {
+		entry(out, r.Stage, "no offset of %s against %s: %s", s.Target, s.Reference, s.Refused)
+		if s.Hint != "" {
+			entry(out, "", "%s", s.Hint)
+		}
+		return
+	}
+	entry(out, r.Stage, "%s - %s = %s ± %s at %s", s.Target, s.Reference,
+		grouped(rounded(s.OffsetPs)), picoseconds(max(1, rounded(s.OffsetSDPs))), seconds(s.AtPs))
+	direction := "fast"
+	if s.FrequencyPpb < 0 {
+		direction = "slow"
+	}
+	entry(out, "", "the clock of %s runs %.3f ± %.3f ppb %s", s.Target, math.Abs(s.FrequencyPpb), s.FrequencySDPpb, direction)
+}
+
+func corrected(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return "; " + strings.Join(names, " and ") + " corrected"
+}

@@ -1,0 +1,306 @@
+package run
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"tsrun/pipeline/tag"
+)
+
+// Finding is one thing in a run directory that is not as its manifest says.
+type Finding struct {
+	File    string `json:"file"` // relative to the run directory
+	Code    string `json:"code"` // missing, size, hash, tags, order, extra, path, sums, unfinished, manifest
+	Message string `json:"message"`
+}
+
+// Verification is what [Verify] looked at and found.
+type Verification struct {
+	Run      string    `json:"run"` // identifier, "" when the manifest cannot be read
+	Files    int       `json:"files"`
+	Bytes    int64     `json:"bytes"`
+	Tags     uint64    `json:"tags"`
+	Findings []Finding `json:"findings"` // none: everything is as it was recorded
+}
+
+// Verify proves a run directory again: every file the manifest or SHA256SUMS
+// names is there with its size and hash, every segment holds the tags it should
+// in order of time, the segments of a channel follow each other, and nothing
+// else lies among the raw files. The directory may come from anywhere: nothing
+// outside it is opened, and whatever it holds is a finding and no error. The
+// error is for a directory that cannot be read at all.
+func Verify(dir string) (Verification, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return Verification{}, fmt.Errorf("verify: %w", err)
+	}
+	defer root.Close()
+	v := &verifier{dir: dir, root: root, hashed: map[string]string{}, result: Verification{Findings: []Finding{}}}
+	m, err := readManifest(root)
+	if err != nil {
+		v.found(ManifestFile, "manifest", "%v", err)
+		return v.result, nil
+	}
+	v.result.Run = m.Run
+	if m.Ended.IsZero() {
+		v.found(ManifestFile, "unfinished", "the run has not ended: tsrun is still at work or was killed")
+	}
+	v.segments(m)
+	v.sums(m)
+	v.extras(m)
+	slices.SortStableFunc(v.result.Findings, func(a, b Finding) int { return cmp.Compare(a.File, b.File) })
+	return v.result, nil
+}
+
+type verifier struct {
+	dir    string
+	root   *os.Root
+	hashed map[string]string // file: its SHA-256, of those that were read
+	result Verification
+}
+
+func (v *verifier) found(file, code, format string, args ...any) {
+	v.result.Findings = append(v.result.Findings, Finding{File: file, Code: code, Message: fmt.Sprintf(format, args...)})
+}
+
+// track names the segments of one channel that one sink wrote.
+type track struct{ node, channel, sink string }
+
+func (v *verifier) segments(m *Manifest) {
+	tracks := map[track][]Segment{}
+	seen := map[string]bool{}
+	for _, s := range m.Segments {
+		switch {
+		case !inRaw(s):
+			v.found(s.File, "path", "the manifest names a segment of node %q that is not below %s/%s/", s.Node, RawDir, s.Node)
+			continue
+		case seen[s.File]:
+			v.found(s.File, "manifest", "the manifest lists this segment twice")
+			continue
+		}
+		seen[s.File] = true
+		t := track{s.Node, s.Channel, s.Sink}
+		tracks[t] = append(tracks[t], s)
+		v.segment(s)
+	}
+	for t, list := range tracks {
+		v.track(t, list)
+	}
+	v.totals(m, tracks)
+}
+
+// inRaw says whether a segment is where its node's files belong.
+func inRaw(s Segment) bool {
+	return fs.ValidPath(s.File) && !strings.Contains(s.Node, "/") && s.Node != "" &&
+		strings.HasPrefix(s.File, RawDir+"/"+s.Node+"/")
+}
+
+// segment proves one file: there, of that size and hash, with those tags.
+func (v *verifier) segment(s Segment) {
+	sum, size, err := hashFile(v.root, s.File)
+	if err != nil {
+		what := "was recorded but never arrived"
+		if s.Verified {
+			what = "was here and proven when the run ended"
+		}
+		v.found(s.File, "missing", "%s; now: %v", what, withoutPath(err))
+		return
+	}
+	v.hashed[s.File] = sum
+	v.result.Files++
+	v.result.Bytes += size
+	if size != s.Size {
+		v.found(s.File, "size", "%d bytes, the manifest says %d", size, s.Size)
+	}
+	if sum != s.SHA256 {
+		v.found(s.File, "hash", "SHA-256 is %s, the manifest says %s", sum, s.SHA256)
+	}
+	if !written(s) {
+		v.found(s.File, "manifest", "not in a format of segments: %s, %s or %s", tag.Bin, tag.Txt, tag.Csv)
+		return
+	}
+	c, err := countTags(filepath.Join(v.dir, filepath.FromSlash(s.File)), s.Format)
+	v.result.Tags += c.tags
+	switch {
+	case err != nil:
+		v.found(s.File, "order", "%v", err)
+	case c != counted{s.Tags, s.FirstPs, s.LastPs}:
+		v.found(s.File, "tags", "holds %d tags from %d ps to %d ps, the manifest says %d from %d ps to %d ps",
+			c.tags, c.first, c.last, s.Tags, s.FirstPs, s.LastPs)
+	}
+}
+
+// written says whether a segment is in a format that sinks write and that can
+// be read piece by piece.
+func written(s Segment) bool {
+	format := cmp.Or(s.Format, strings.TrimPrefix(path.Ext(s.File), "."))
+	return format == tag.Bin || format == tag.Txt || format == tag.Csv
+}
+
+type counted struct{ tags, first, last uint64 }
+
+// countTags reads a segment through. The reader refuses tags that go back in time.
+func countTags(path, format string) (c counted, err error) {
+	r, _, err := tag.Open(path, format, tag.OnlyChannel)
+	if err != nil {
+		return c, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	buf := make([]uint64, 1<<15)
+	for {
+		n, err := r.Next(buf)
+		if n > 0 {
+			if c.tags == 0 {
+				c.first = buf[0]
+			}
+			c.tags += uint64(n)
+			c.last = buf[n-1]
+		}
+		if err == io.EOF {
+			return c, nil
+		}
+		if err != nil {
+			return c, err
+		}
+	}
+}
+
+// track proves that the segments of one channel are all there and follow each other.
+func (v *verifier) track(t track, list []Segment) {
+	slices.SortStableFunc(list, func(a, b Segment) int { return cmp.Compare(a.Index, b.Index) })
+	var last uint64
+	for i, s := range list {
+		if s.Index != i {
+			v.found(s.File, "missing", "segment %d of %s.%s is where number %d is due", s.Index, t.node, t.channel, i)
+			return
+		}
+		if s.Tags > 0 {
+			if s.FirstPs < last {
+				v.found(s.File, "order", "begins at %d ps, before the end of the segment before it at %d ps", s.FirstPs, last)
+			}
+			last = s.LastPs
+		}
+	}
+}
+
+// totals proves that the files of each sink hold what its channels delivered.
+func (v *verifier) totals(m *Manifest, tracks map[track][]Segment) {
+	for _, node := range sortedKeys(m.Nodes) {
+		n := m.Nodes[node]
+		if n == nil {
+			continue
+		}
+		for _, name := range sortedKeys(n.Sinks) {
+			if n.Sinks[name] == nil {
+				continue
+			}
+			for _, channel := range n.Sinks[name].Channels {
+				c := n.Channels[channel]
+				if c == nil {
+					v.found(ManifestFile, "manifest", "sink %q of %s keeps %q, which is no channel", name, node, channel)
+					continue
+				}
+				var kept uint64
+				for _, s := range tracks[track{node, channel, name}] {
+					kept += s.Tags
+				}
+				if kept != c.Tags {
+					v.found(RawDir+"/"+node, "tags", "%s.%s delivered %d tags, the segments of sink %q hold %d", node, channel, c.Tags, name, kept)
+				}
+			}
+		}
+	}
+}
+
+// sums proves every file SHA256SUMS names, and that it names those it should.
+func (v *verifier) sums(m *Manifest) {
+	sums, err := readSums(v.root)
+	if err != nil {
+		v.found(SumsFile, "sums", "%v", withoutPath(err))
+		return
+	}
+	for _, name := range sortedKeys(sums) {
+		if !fs.ValidPath(name) {
+			v.found(SumsFile, "path", "names %q, which is not a file below the run directory", name)
+			continue
+		}
+		sum, ok := v.hashed[name]
+		if !ok {
+			var size int64
+			if sum, size, err = hashFile(v.root, name); err != nil {
+				v.found(name, "missing", "%s names it; %v", SumsFile, withoutPath(err))
+				continue
+			}
+			v.result.Files++
+			v.result.Bytes += size
+		}
+		if sum != sums[name] {
+			v.found(name, "hash", "SHA-256 is %s, %s says %s", sum, SumsFile, sums[name])
+		}
+	}
+	for _, name := range namedFiles(m) {
+		if _, ok := sums[name]; !ok {
+			v.found(name, "sums", "%s does not name it", SumsFile)
+		}
+	}
+}
+
+// namedFiles are the files a finished run's manifest stands on.
+func namedFiles(m *Manifest) []string {
+	names := []string{ManifestFile}
+	for _, s := range m.Segments {
+		if s.Verified {
+			names = append(names, s.File)
+		}
+	}
+	for _, f := range m.Recipe.Files {
+		names = append(names, f.File)
+	}
+	if m.Recipe.Resolved != "" {
+		names = append(names, m.Recipe.Resolved)
+	}
+	for _, r := range m.Results {
+		names = append(names, r.Files...)
+	}
+	return names
+}
+
+// extras finds what lies among the raw files without being in the manifest.
+func (v *verifier) extras(m *Manifest) {
+	known := map[string]bool{}
+	for _, s := range m.Segments {
+		known[s.File] = true
+	}
+	err := fs.WalkDir(v.root.FS(), RawDir, func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			v.found(name, "missing", "%v", withoutPath(err))
+		case entry.IsDir() || known[name]:
+		case unfinished(path.Base(name)):
+			v.found(name, "extra", "a file that was never finished; its bytes are not proven")
+		default:
+			v.found(name, "extra", "the manifest does not know it")
+		}
+		return nil
+	})
+	if err != nil {
+		v.found(RawDir, "missing", "%v", withoutPath(err))
+	}
+}
+
+// withoutPath drops what a finding says anyway.
+func withoutPath(err error) error {
+	var named *fs.PathError
+	if errors.As(err, &named) {
+		return named.Err
+	}
+	return err
+}
