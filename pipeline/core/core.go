@@ -1,0 +1,271 @@
+// Package core is a node's distribution core: it takes blocks of tags from the
+// drivers and hands each to every sink that wants its stream.
+//
+//	New ─▶ Core ─ Inlet  ─▶ endpoint, for a driver to PUSH to
+//	            ─ Outlet ─▶ endpoint, for a sink to PULL from
+//	            ─ Run         until every stream has ended
+//	            ─ Abandon     when a driver is gone
+//	            ─ Counts      at any time
+//
+// Inlets and outlets are made before Run, and Run is under way before drivers
+// are armed and sinks begin.
+//
+// Each block is checked (checksum, run, numbering, order of times) and then
+// forwarded as it came, from the memory it was received into; there is no
+// queue. A slow sink therefore slows the driver down: that is wanted, because
+// the driver has the only buffer that was made for it. A sink that takes
+// nothing for longer than Patience fails, loudly, and the others go on.
+//
+// Every stream that a sink was promised ends with an End block, whatever
+// happens to its driver: when the driver's connection breaks or a block is
+// bad, the core makes the End itself, after what was good.
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-zeromq/zmq4"
+
+	"tsrun/pipeline/tag"
+	"tsrun/pipeline/zmtp"
+)
+
+// DefaultPatience is how long a sink may take for one block.
+const DefaultPatience = 5 * time.Second
+
+// abandonedDrain is how long what a dead driver has left in its socket may
+// take to arrive.
+const abandonedDrain = 2 * time.Second
+
+// Core distributes blocks. Its fields are set before Run.
+type Core struct {
+	// RunID is the run whose blocks are let through. When it is zero, the first
+	// block says which run it is.
+	RunID    tag.RunID
+	Patience time.Duration
+
+	dir string
+	log *slog.Logger
+
+	mu      sync.Mutex
+	inlets  []*inlet
+	outlets []*outlet
+	streams map[uint16]*stream
+	run     tag.RunID // RunID, or learned
+	running bool
+}
+
+// stream is one stream on its way from its inlet to its outlets.
+type stream struct {
+	in    *inlet
+	out   []*outlet
+	seq   tag.Sequence // of its inlet's goroutine alone
+	count Count        // guarded by Core.mu
+}
+
+// Count says what has come on one stream.
+type Count struct {
+	Stream      uint16
+	Inlet       string
+	Blocks      uint64
+	Tags, Lost  uint64
+	First, Last uint64 // ps; 0 when Tags is 0
+	Until       uint64 // ps: no later tag comes before this
+	Ended       bool
+	Err         error // why the stream ended early; nil as long as all is well
+}
+
+// Fault says what went wrong with one inlet or outlet; the errors that Run
+// returns consist of Faults.
+type Fault struct {
+	Name string // as given to Inlet or Outlet
+	Sink bool   // an outlet, not an inlet
+	Err  error
+}
+
+func (f *Fault) Error() string {
+	side := "driver"
+	if f.Sink {
+		side = "sink"
+	}
+	return fmt.Sprintf("distribute blocks: %s %s: %v", side, f.Name, f.Err)
+}
+
+func (f *Fault) Unwrap() error { return f.Err }
+
+// New returns a core without inlets and outlets, whose sockets will be in dir;
+// dir is private and has a short path.
+func New(dir string, log *slog.Logger) *Core {
+	if log == nil {
+		log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	return &Core{Patience: DefaultPatience, dir: dir, log: log, streams: map[uint16]*stream{}}
+}
+
+// Inlet makes an endpoint for one driver, which brings the named streams. A
+// stream has one inlet.
+func (c *Core) Inlet(name string, streams []uint16) (endpoint string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.check(name, streams); err != nil {
+		return "", err
+	}
+	for _, id := range streams {
+		if c.streams[id] != nil {
+			return "", fmt.Errorf("make inlet %s: stream %d comes from %s already", name, id, c.streams[id].in.name)
+		}
+	}
+	l, endpoint, err := c.listen("in-"+name, zmq4.Pull)
+	if err != nil {
+		return "", err
+	}
+	in := &inlet{name: name, listener: l, streams: slices.Clone(streams)}
+	in.life, in.end = context.WithCancel(context.Background())
+	for _, id := range streams {
+		c.streams[id] = &stream{in: in, seq: tag.Sequence{Stream: id}, count: Count{Stream: id, Inlet: name}}
+	}
+	c.inlets = append(c.inlets, in)
+	return endpoint, nil
+}
+
+// Outlet makes an endpoint for one sink, which gets the named streams. Their
+// inlets may be made later, but before Run.
+func (c *Core) Outlet(name string, streams []uint16) (endpoint string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.check(name, streams); err != nil {
+		return "", err
+	}
+	l, endpoint, err := c.listen("out-"+name, zmq4.Push)
+	if err != nil {
+		return "", err
+	}
+	c.outlets = append(c.outlets, &outlet{name: name, listener: l, streams: slices.Clone(streams), ready: make(chan struct{})})
+	return endpoint, nil
+}
+
+func (c *Core) check(name string, streams []uint16) error {
+	switch {
+	case c.running:
+		return fmt.Errorf("make endpoint %s: the core is running already", name)
+	case name == "" || filepath.Base(name) != name:
+		return fmt.Errorf("make endpoint %q: not a file name", name)
+	case len(streams) == 0:
+		return fmt.Errorf("make endpoint %s: it has no streams", name)
+	}
+	for i, id := range streams {
+		if slices.Contains(streams[:i], id) {
+			return fmt.Errorf("make endpoint %s: stream %d is named twice", name, id)
+		}
+	}
+	return nil
+}
+
+func (c *Core) listen(name string, typ zmq4.SocketType) (*zmtp.Listener, string, error) {
+	path := filepath.Join(c.dir, name)
+	l, err := zmtp.Listen("unix", path, typ, zmtp.Options{MaxConns: 1, MaxFrame: tag.MaxPayload})
+	if err != nil {
+		return nil, "", err
+	}
+	return l, "ipc://" + path, nil
+}
+
+// Run distributes blocks until every stream has ended and every sink has been
+// given everything, or until ctx ends. It returns the [Fault]s of drivers and
+// sinks that failed meanwhile, joined. Run is called once; it closes all
+// endpoints.
+func (c *Core) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := c.connectStreams(); err != nil {
+		c.closeAll()
+		return err
+	}
+	// The end of ctx wakes whoever is blocked in a read or a write.
+	unhook := context.AfterFunc(ctx, c.closeAll)
+	defer unhook()
+	var accepting, serving sync.WaitGroup
+	for _, out := range c.outlets {
+		accepting.Go(func() { out.accept(ctx) })
+	}
+	faults := make([]error, len(c.inlets))
+	for i, in := range c.inlets {
+		serving.Go(func() { faults[i] = c.serve(ctx, in) })
+	}
+	serving.Wait()
+	stopped := context.Cause(ctx)
+	cancel()
+	accepting.Wait()
+	c.closeAll()
+	if stopped != nil {
+		return fmt.Errorf("distribute blocks: %w", stopped)
+	}
+	for _, out := range c.outlets {
+		if err := out.failure(); err != nil {
+			faults = append(faults, &Fault{Name: out.name, Sink: true, Err: err})
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// connectStreams gives each stream its outlets.
+func (c *Core) connectStreams() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running {
+		return errors.New("distribute blocks: the core has run already")
+	}
+	c.running = true
+	c.run = c.RunID
+	for _, out := range c.outlets {
+		for _, id := range out.streams {
+			if c.streams[id] == nil {
+				return fmt.Errorf("distribute blocks: sink %s wants stream %d, which no driver brings", out.name, id)
+			}
+			c.streams[id].out = append(c.streams[id].out, out)
+		}
+	}
+	return nil
+}
+
+func (c *Core) closeAll() {
+	for _, in := range c.inlets {
+		in.close()
+	}
+	for _, out := range c.outlets {
+		out.close()
+	}
+}
+
+// Abandon says that the driver which brings a stream is gone for good: all of
+// its streams end with what has come. What it left in its socket still counts.
+func (c *Core) Abandon(id uint16) {
+	c.mu.Lock()
+	s := c.streams[id]
+	c.mu.Unlock()
+	if s != nil {
+		s.in.abandon()
+	}
+}
+
+// Counts returns what has come on each stream, by ascending stream.
+func (c *Core) Counts() []Count {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	counts := make([]Count, 0, len(c.streams))
+	for _, s := range c.streams {
+		counts = append(counts, s.count)
+	}
+	slices.SortFunc(counts, func(a, b Count) int { return int(a.Stream) - int(b.Stream) })
+	return counts
+}
+
+var errGone = errors.New("the driver is gone")

@@ -1,0 +1,179 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"tsrun/pipeline/blockio"
+	"tsrun/pipeline/tag"
+	"tsrun/pipeline/zmtp"
+)
+
+// inlet is where one driver's blocks come in.
+type inlet struct {
+	name     string
+	listener *zmtp.Listener
+	streams  []uint16
+
+	life context.Context // ends when the driver is abandoned
+	end  context.CancelFunc
+
+	mu     sync.Mutex
+	conn   *zmtp.Conn
+	closed bool
+}
+
+// serve forwards what one driver brings, and ends its streams however it ends.
+func (c *Core) serve(ctx context.Context, in *inlet) error {
+	err := c.receive(ctx, in)
+	in.close() // a driver that goes on sending must notice
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		c.log.Error("driver's streams end early", "inlet", in.name, "error", err)
+	}
+	for _, id := range in.streams {
+		s := c.streams[id]
+		if !s.seq.Ended() {
+			c.endEarly(ctx, s, err)
+		}
+	}
+	if err != nil {
+		return &Fault{Name: in.name, Err: err}
+	}
+	return nil
+}
+
+// receive forwards blocks until every stream of the inlet has had its End.
+func (c *Core) receive(ctx context.Context, in *inlet) error {
+	conn, err := in.accept(ctx)
+	if err != nil {
+		return err
+	}
+	blocks := blockio.NewReader(conn)
+	for open := len(in.streams); open > 0; {
+		m, err := blocks.Next()
+		switch {
+		case err == io.EOF:
+			return fmt.Errorf("the driver left before %d of its %d streams had ended", open, len(in.streams))
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return errors.New("the driver left in the middle of a block")
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return errGone
+		case err != nil:
+			return err
+		}
+		s := c.streams[m.Head.Stream]
+		if s == nil || s.in != in {
+			return fmt.Errorf("refuse block %d of stream %d: this driver brings streams %v", m.Head.Seq, m.Head.Stream, in.streams)
+		}
+		if err := c.accept(s, m.Head); err != nil {
+			return err
+		}
+		c.forward(ctx, s, m.Header, m.Payload)
+		if m.Head.Kind == tag.End {
+			open--
+		}
+	}
+	return nil
+}
+
+// accept checks a block's place in its stream and counts it.
+func (c *Core) accept(s *stream, h tag.Header) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.run == (tag.RunID{}) {
+		c.run = h.Run
+	}
+	s.seq.Run = c.run
+	if err := s.seq.Accept(h); err != nil {
+		return err
+	}
+	n := &s.count
+	if h.Count > 0 {
+		if n.Tags == 0 {
+			n.First = h.First
+		}
+		n.Last = h.Last
+	}
+	n.Blocks++
+	n.Tags += uint64(h.Count)
+	n.Lost += h.Lost
+	n.Until = s.seq.Until()
+	n.Ended = s.seq.Ended()
+	return nil
+}
+
+// forward hands one block to every outlet of its stream, unchanged.
+func (c *Core) forward(ctx context.Context, s *stream, header, payload []byte) {
+	for _, out := range s.out {
+		if err := out.send(ctx, c.Patience, header, payload); err != nil {
+			c.log.Error("sink fails and gets no more blocks", "outlet", out.name, "stream", s.count.Stream, "error", err)
+		}
+	}
+}
+
+// endEarly makes the End that a stream's driver owes.
+func (c *Core) endEarly(ctx context.Context, s *stream, because error) {
+	c.mu.Lock()
+	s.count.Ended, s.count.Err = true, because
+	end := tag.Block{Kind: tag.End, Run: c.run, Stream: s.count.Stream, Seq: s.seq.Accepted(), Until: s.seq.Until()}
+	c.mu.Unlock()
+	var header [tag.HeaderSize]byte
+	end.EncodeHeader(header[:], nil)
+	c.forward(ctx, s, header[:], nil)
+}
+
+// accept waits for the driver. Nobody else gets in after it.
+func (in *inlet) accept(ctx context.Context) (*zmtp.Conn, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	unhook := context.AfterFunc(in.life, func() { cancel(errGone) })
+	defer unhook()
+	conn, err := in.listener.Accept(ctx)
+	in.listener.Close()
+	if err != nil {
+		return nil, err
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.closed {
+		conn.Close()
+		return nil, context.Canceled
+	}
+	in.conn = conn
+	in.hurry()
+	return conn, nil
+}
+
+// abandon lets the inlet read what is left, and wait no longer.
+func (in *inlet) abandon() {
+	in.end()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.hurry()
+}
+
+// hurry bounds the reads of an abandoned connection; mu is held.
+func (in *inlet) hurry() {
+	if in.life.Err() != nil && in.conn != nil {
+		_ = in.conn.SetReadDeadline(time.Now().Add(abandonedDrain)) // else it ends when the kernel closes it
+	}
+}
+
+func (in *inlet) close() {
+	in.end()
+	in.listener.Close()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.closed = true
+	if in.conn != nil {
+		in.conn.Close()
+	}
+}

@@ -1,0 +1,114 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"tsrun/pipeline/zmtp"
+)
+
+// outlet is where one sink gets its blocks. Several inlets may send to it.
+type outlet struct {
+	name     string
+	listener *zmtp.Listener
+	streams  []uint16
+	ready    chan struct{} // closed when the sink has connected, or cannot any more
+
+	mu     sync.Mutex
+	conn   *zmtp.Conn
+	closed bool
+	err    error // the first failure; nothing is sent after it
+}
+
+// accept waits for the sink. Nobody else gets in after it.
+func (o *outlet) accept(ctx context.Context) {
+	defer close(o.ready)
+	conn, err := o.listener.Accept(ctx)
+	o.listener.Close()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case err != nil:
+		o.fail(err)
+	case o.closed || o.err != nil:
+		conn.Close()
+	default:
+		o.conn = conn
+	}
+}
+
+// send gives the sink one block, and patience to take it. It returns the
+// failure that makes it the last one; later calls do nothing.
+func (o *outlet) send(ctx context.Context, patience time.Duration, header, payload []byte) error {
+	conn, err := o.connection(ctx, patience)
+	if conn == nil {
+		return err
+	}
+	if err := conn.Send(patience, header, payload); err != nil {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.err != nil || ctx.Err() != nil {
+			return nil // told already, or our own doing
+		}
+		return o.fail(fmt.Errorf("it did not take a block within %v: %w", patience, err))
+	}
+	return nil
+}
+
+// connection returns the way to the sink, nil when there is none any more.
+func (o *outlet) connection(ctx context.Context, patience time.Duration) (*zmtp.Conn, error) {
+	select {
+	case <-o.ready:
+	default:
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		select {
+		case <-o.ready:
+		case <-ctx.Done():
+			return nil, nil
+		case <-timer.C:
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			if o.err != nil {
+				return nil, nil
+			}
+			return nil, o.fail(fmt.Errorf("it has not connected within %v of the first block", patience))
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return nil, nil
+	}
+	return o.conn, nil
+}
+
+// fail keeps the first failure and returns it; mu is held.
+func (o *outlet) fail(err error) error {
+	if o.err == nil {
+		o.err = err
+	}
+	return err
+}
+
+func (o *outlet) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if errors.Is(o.err, context.Canceled) {
+		return nil
+	}
+	return o.err
+}
+
+func (o *outlet) close() {
+	o.listener.Close()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	if o.conn != nil {
+		o.conn.Close()
+	}
+}

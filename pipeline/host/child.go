@@ -1,0 +1,198 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// child is a plugin's process; it implements go-plugin's Runner, whose own
+// does not start children on a lasting thread, kill their groups, or survive a
+// grandchild that keeps the pipes open.
+type child struct {
+	cmd    *exec.Cmd
+	out    *os.File // read end of the child's standard output
+	err    *os.File // and of its standard error
+	first  firstBytes
+	words  *lastWords
+	read   chan struct{} // closed when everything on standard error was read
+	exited chan struct{} // closed when the process has been waited for
+
+	mu     sync.Mutex
+	pid    int              // 0 until it runs
+	killed bool             // by us, before it ended by itself
+	gone   bool             // ended; its number may soon be another's
+	state  *os.ProcessState // valid when exited is closed
+}
+
+// drainAfterExit is how long the pipes of a dead plugin are read on; a
+// grandchild may hold them open for ever.
+const drainAfterExit = 500 * time.Millisecond
+
+func newChild(cmd *exec.Cmd, log *slog.Logger) *child {
+	return &child{cmd: cmd, words: &lastWords{log: log}, read: make(chan struct{}), exited: make(chan struct{})}
+}
+
+// Start implements go-plugin's Runner.
+func (c *child) Start(context.Context) error {
+	outRead, outWrite, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	errRead, errWrite, err := os.Pipe()
+	if err != nil {
+		outRead.Close()
+		outWrite.Close()
+		return err
+	}
+	c.out, c.err = outRead, errRead
+	c.cmd.Stdin = nil // a plugin does not read the host's terminal
+	c.cmd.Stdout, c.cmd.Stderr = outWrite, errWrite
+	err = Spawn(c.cmd)
+	outWrite.Close()
+	errWrite.Close()
+	if err != nil {
+		outRead.Close()
+		errRead.Close()
+		return err
+	}
+	c.mu.Lock()
+	c.pid = c.cmd.Process.Pid
+	if c.killed { // meanwhile
+		_ = syscall.Kill(-c.pid, syscall.SIGKILL)
+	}
+	c.mu.Unlock()
+	go func() {
+		defer close(c.read)
+		c.words.listen(errRead)
+	}()
+	go c.reap(c.pid)
+	return nil
+}
+
+// reap waits for the process, takes what is left of its group with it, and
+// ends the reading of its pipes.
+func (c *child) reap(pid int) {
+	awaitExit(pid)
+	c.mu.Lock()
+	c.gone = true
+	_ = syscall.Kill(-pid, syscall.SIGKILL) // while the zombie still holds the number
+	c.mu.Unlock()
+	_ = c.cmd.Wait() // the state says it all
+	c.state = c.cmd.ProcessState
+	limit := time.Now().Add(drainAfterExit)
+	_ = c.out.SetReadDeadline(limit)
+	_ = c.err.SetReadDeadline(limit)
+	<-c.read
+	c.err.Close()
+	close(c.exited)
+}
+
+// Wait implements go-plugin's Runner; go-plugin calls it when it has read all
+// of standard output.
+func (c *child) Wait(context.Context) error {
+	<-c.exited
+	c.out.Close()
+	return nil
+}
+
+// Kill implements go-plugin's Runner: the whole process group goes.
+func (c *child) Kill(context.Context) error {
+	c.kill()
+	return nil
+}
+
+// kill ends the whole process group, also when it is only about to start.
+func (c *child) kill() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone {
+		return
+	}
+	c.killed = true
+	if c.pid != 0 {
+		_ = syscall.Kill(-c.pid, syscall.SIGKILL)
+	}
+}
+
+// id returns the process id, 0 when it was never started.
+func (c *child) id() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pid
+}
+
+// wasKilled tells whether the process ended because we killed it.
+func (c *child) wasKilled() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.killed
+}
+
+// Stdout implements go-plugin's Runner; what comes first is kept, to explain
+// a handshake that is none.
+func (c *child) Stdout() io.ReadCloser {
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.TeeReader(c.out, &c.first), c.out}
+}
+
+// Stderr implements go-plugin's Runner. We read standard error ourselves.
+func (c *child) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
+
+// Name implements go-plugin's Runner.
+func (c *child) Name() string { return c.cmd.Path }
+
+// ID implements go-plugin's Runner.
+func (c *child) ID() string {
+	if pid := c.id(); pid != 0 {
+		return strconv.Itoa(pid)
+	}
+	return ""
+}
+
+// Diagnose implements go-plugin's Runner; explain does this work.
+func (c *child) Diagnose(context.Context) string { return "" }
+
+// PluginToHost implements go-plugin's Runner: both live on one machine.
+func (c *child) PluginToHost(network, addr string) (string, string, error) {
+	return network, addr, nil
+}
+
+// HostToPlugin implements go-plugin's Runner.
+func (c *child) HostToPlugin(network, addr string) (string, string, error) {
+	return network, addr, nil
+}
+
+// firstBytes keeps the beginning of what is written to it.
+type firstBytes struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (f *firstBytes) Write(p []byte) (int, error) {
+	const enough = 1024
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if room := enough - len(f.text); room > 0 {
+		f.text = append(f.text, p[:min(room, len(p))]...)
+	}
+	return len(p), nil
+}
+
+// line returns the first line that is not empty.
+func (f *firstBytes) line() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	line, _, _ := bytes.Cut(bytes.TrimSpace(f.text), []byte("\n"))
+	return strings.ToValidUTF8(string(line), "?")
+}

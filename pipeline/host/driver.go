@@ -1,0 +1,208 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"tsrun/sdk"
+	"tsrun/sdk/pluginpb"
+)
+
+// Driver is a driver plugin with its device open. It runs one acquisition:
+// Arm, Start, and Stop or a natural end. Its methods may be called from
+// several goroutines.
+type Driver struct {
+	*process
+	rpc    pluginpb.DriverClient
+	device sdk.Device
+	events chan DriverEvent
+	watch  watch
+}
+
+// DriverEvent is one of [Started], [Lost] and [Ended].
+type DriverEvent interface{ driverEvent() }
+
+// Started says when the device was started.
+type Started struct{ Shot sdk.Shot }
+
+// Lost says that tags were lost.
+type Lost struct{ sdk.Loss }
+
+// Ended says that the acquisition is over; it is the last event. The streams
+// have had their End unless Err says why not. A process that dies, hangs or is
+// closed before its acquisition ended is reported like this too.
+type Ended struct {
+	Err     error
+	Streams []sdk.StreamCount
+	Report  json.RawMessage // what the driver has to say; nil if nothing
+}
+
+func (Started) driverEvent() {}
+func (Lost) driverEvent()    {}
+func (Ended) driverEvent()   {}
+
+// StartDriver starts a plugin process and opens its device. It returns after
+// the device has described itself, or with everything undone.
+func (h *Host) StartDriver(ctx context.Context, s Spec) (*Driver, error) {
+	p, err := h.start(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	d := &Driver{process: p, rpc: pluginpb.NewDriverClient(p.conn), events: make(chan DriverEvent, eventBuffer)}
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	request, err := p.configuration(ctx, s, "driver")
+	if err == nil {
+		p.letGo = d.letGo
+		var response *pluginpb.ConfigureResponse
+		if response, err = d.rpc.Configure(ctx, request); err == nil {
+			d.device = deviceIn(response.GetDevice())
+		} else {
+			err = p.explain("open device", err)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.close(ctx))
+	}
+	d.watch.start(p, d.follow)
+	return d, nil
+}
+
+// limited bounds a call for which the caller set no deadline.
+func limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, openTimeout)
+}
+
+// Component returns the plugin's binary and version, as it says itself.
+func (p *process) Component() Component { return p.component }
+
+// PID returns the process id.
+func (p *process) PID() int { return p.run.id() }
+
+// Device returns what the device said about itself.
+func (d *Driver) Device() sdk.Device { return d.device }
+
+// Events returns what happens, in order; it is closed after [Ended]. Somebody
+// has to receive from it until then.
+func (d *Driver) Events() <-chan DriverEvent { return d.events }
+
+// Arm prepares the device for an acquisition and connects the driver to an
+// endpoint of the core.
+func (d *Driver) Arm(ctx context.Context, a sdk.Acquisition, endpoint string) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	_, err := d.rpc.Arm(ctx, armOut(a, endpoint))
+	return d.explain("arm", err)
+}
+
+// Start lets the acquisition begin at an instant of this machine's clock, or
+// at once when it is zero. It returns when the driver has taken the order.
+func (d *Driver) Start(ctx context.Context, at time.Time) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	request := &pluginpb.StartRequest{}
+	if !at.IsZero() {
+		request.AtUnixNs = at.UnixNano()
+	}
+	_, err := d.rpc.Start(ctx, request)
+	return d.explain("start", err)
+}
+
+// Stop ends the acquisition and returns when it has ended; stopping what has
+// ended already is no mistake.
+func (d *Driver) Stop(ctx context.Context) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	_, err := d.rpc.Stop(ctx, &pluginpb.StopRequest{})
+	return d.explain("stop", err)
+}
+
+// Close leaves the device safe and ends the process, by force when it takes
+// longer than some seconds. It returns what the driver said. Events is closed
+// when Close returns.
+func (d *Driver) Close(ctx context.Context) error {
+	err := d.close(ctx)
+	d.watch.stop()
+	return err
+}
+
+func (d *Driver) letGo(ctx context.Context) error {
+	_, err := d.rpc.Close(ctx, &pluginpb.CloseRequest{})
+	return d.explain("close device", err)
+}
+
+// follow turns the plugin's events into ours until the acquisition has ended.
+func (d *Driver) follow(ctx context.Context) {
+	defer close(d.events)
+	tell := func(e DriverEvent) {
+		select {
+		case d.events <- e:
+		case <-d.watch.abandoned:
+		}
+	}
+	stream, err := d.rpc.Watch(ctx, &pluginpb.WatchRequest{})
+	for err == nil {
+		var e *pluginpb.DriverEvent
+		if e, err = stream.Recv(); err != nil {
+			break
+		}
+		switch what := e.What.(type) {
+		case *pluginpb.DriverEvent_Started:
+			tell(startedIn(what.Started))
+		case *pluginpb.DriverEvent_Lost:
+			tell(Lost{lossIn(what.Lost)})
+		case *pluginpb.DriverEvent_Ended:
+			tell(d.endedIn(what.Ended))
+			return
+		}
+	}
+	tell(Ended{Err: d.cutOff(err)})
+}
+
+// cutOff says why no more events come.
+func (p *process) cutOff(err error) error {
+	if p.leaving.Load() {
+		return fmt.Errorf("%s: it was closed before its end", p.instance)
+	}
+	if death := p.death(); death != nil {
+		return death
+	}
+	return p.explain("watch", err)
+}
+
+// eventBuffer is how many events wait for a slow receiver before the plugin
+// has to keep them itself.
+const eventBuffer = 1024
+
+// watch is the goroutine that follows a plugin's events.
+type watch struct {
+	cancel    context.CancelFunc
+	abandoned chan struct{} // closed when nobody needs events any more
+	running   sync.WaitGroup
+	once      sync.Once
+}
+
+func (w *watch) start(p *process, follow func(context.Context)) {
+	var ctx context.Context
+	ctx, w.cancel = context.WithCancel(context.Background())
+	w.abandoned = make(chan struct{})
+	w.running.Go(func() { follow(ctx) })
+}
+
+// stop waits until the last event is in the channel; one that does not fit
+// because nobody receives is dropped.
+func (w *watch) stop() {
+	w.once.Do(func() {
+		grace := time.AfterFunc(time.Second, func() { close(w.abandoned) })
+		defer grace.Stop()
+		w.running.Wait()
+		w.cancel()
+	})
+}

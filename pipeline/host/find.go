@@ -1,0 +1,154 @@
+package host
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"tsrun/pipeline/recipe"
+	"tsrun/sdk"
+)
+
+// Component is a plugin that was found.
+type Component struct {
+	Name        string
+	Path        string
+	SHA256      [32]byte // of the binary
+	Version     string   // "" when nobody has said it
+	Summary     string
+	Description *sdk.Description // from NAME.json beside the binary; nil when there is none
+}
+
+var validName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+
+// DefaultDirs returns where plugins are looked for: the directories of the
+// --plugin-dir flags, those of $TSRUN_PLUGINS (separated by colons), plugins/
+// beside tsrun, and beside tsrun itself.
+func DefaultDirs(flagDirs []string) []string {
+	dirs := slices.Clone(flagDirs)
+	for _, dir := range filepath.SplitList(os.Getenv("TSRUN_PLUGINS")) {
+		if dir != "" {
+			dirs = append(dirs, dir)
+		}
+	}
+	if self, err := os.Executable(); err == nil {
+		if real, err := filepath.EvalSymlinks(self); err == nil {
+			self = real
+		}
+		dirs = append(dirs, filepath.Join(filepath.Dir(self), "plugins"), filepath.Dir(self))
+	}
+	return dirs
+}
+
+// Find looks for a plugin in dirs and reads what it says about itself from the
+// description beside it (see [sdk.Description]); it starts nothing.
+func Find(dirs []string, name string) (Component, error) {
+	c, err := locate(dirs, name)
+	if err != nil {
+		return Component{}, err
+	}
+	text, err := os.ReadFile(c.Path + ".json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	var d sdk.Description
+	if err == nil {
+		err = json.Unmarshal(text, &d)
+	}
+	if err == nil && d.Name != name {
+		err = fmt.Errorf("it describes %q", d.Name)
+	}
+	if err != nil {
+		return Component{}, &sdk.Failure{Code: "bad-description",
+			Message: fmt.Sprintf("read description of plugin %s at %s.json: %v", name, c.Path, err),
+			Hint:    fmt.Sprintf("write it anew: %s --describe > %s.json", c.Path, c.Path)}
+	}
+	c.Version, c.Summary, c.Description = d.Version, d.Summary, &d
+	return c, nil
+}
+
+// locate finds and hashes a plugin's binary.
+func locate(dirs []string, name string) (Component, error) {
+	if !validName.MatchString(name) {
+		return Component{}, &sdk.Failure{Code: "bad-plugin-name",
+			Message: fmt.Sprintf("find plugin %q: not a plugin name", name),
+			Hint:    "names hold only a-z, 0-9 and -"}
+	}
+	for _, dir := range dirs {
+		path := filepath.Join(dir, name)
+		info, err := os.Stat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return Component{}, fmt.Errorf("find plugin %s: %w", name, err)
+		case info.IsDir():
+			continue
+		case !executable(info):
+			return Component{}, &sdk.Failure{Code: "plugin-not-executable",
+				Message: fmt.Sprintf("find plugin %s: %s is not an executable file", name, path),
+				Hint:    "make it executable: chmod +x " + path}
+		}
+		sum, err := hashFile(path)
+		if err != nil {
+			return Component{}, fmt.Errorf("hash plugin %s: %w", name, err)
+		}
+		return Component{Name: name, Path: path, SHA256: sum}, nil
+	}
+	return Component{}, unknownPlugin(dirs, name)
+}
+
+func unknownPlugin(dirs []string, name string) error {
+	found := available(dirs)
+	hint := "none was found there; `make build` puts them in bin/plugins, and --plugin-dir names another place"
+	if len(found) > 0 {
+		hint = strings.TrimSpace(recipe.DidYouMean(name, found) + " found are: " + strings.Join(found, ", "))
+	}
+	return &sdk.Failure{Code: "unknown-plugin",
+		Message: fmt.Sprintf("find plugin %s: there is none in %s", name, strings.Join(dirs, ", ")), Hint: hint}
+}
+
+// available lists the names of everything in dirs that could be a plugin.
+func available(dirs []string) []string {
+	var names []string
+	for _, dir := range dirs {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			continue // a directory on the list need not exist
+		}
+		for _, e := range entries {
+			info, err := os.Stat(filepath.Join(dir, e.Name()))
+			if err == nil && executable(info) && validName.MatchString(e.Name()) && e.Name() != "tsrun" {
+				names = append(names, e.Name())
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func executable(info fs.FileInfo) bool {
+	return info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
+}
+
+func hashFile(path string) (sum [32]byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return sum, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return sum, err
+	}
+	copy(sum[:], h.Sum(nil))
+	return sum, nil
+}

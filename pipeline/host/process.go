@@ -1,0 +1,257 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
+
+	"tsrun/sdk"
+	"tsrun/sdk/pluginpb"
+)
+
+// process is one plugin process, from its start to the end of its last trace.
+type process struct {
+	host      *Host
+	component Component
+	instance  string
+	log       *slog.Logger
+	scratch   string
+
+	run    *child
+	client *goplugin.Client
+	conn   *grpc.ClientConn
+
+	beats    context.Context // of the lease
+	endLease context.CancelFunc
+	lease    sync.WaitGroup
+	hung     atomic.Bool
+	leaving  atomic.Bool // close has begun: its end is no death
+
+	letGo    func(context.Context) error // the Close call of its driver or sink; nil before Configure
+	closing  sync.Once
+	closeErr error
+}
+
+// Spec says which plugin to start, and as what.
+type Spec struct {
+	Plugin     string
+	Instance   string          // "alice.tc"; names the scratch directory and the log's records
+	Config     json.RawMessage // checked against the plugin's schema
+	Simulation json.RawMessage // nil on real hardware
+}
+
+var validInstance = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// start brings a process up to its lease. On failure nothing is left of it.
+func (h *Host) start(ctx context.Context, s Spec) (_ *process, err error) {
+	component, err := locate(h.dirs, s.Plugin)
+	if err != nil {
+		return nil, err
+	}
+	if !validInstance.MatchString(s.Instance) {
+		return nil, fmt.Errorf("start plugin %s: instance %q is no file name", s.Plugin, s.Instance)
+	}
+	p := &process{host: h, component: component, instance: s.Instance,
+		log:     h.log.With("plugin", s.Plugin, "instance", s.Instance),
+		scratch: filepath.Join(h.runtime, s.Instance)}
+	if err := h.enter(p); err != nil {
+		return nil, err
+	}
+	p.beats, p.endLease = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			p.leaving.Store(true)
+			p.stop()
+		}
+	}()
+	if err := os.MkdirAll(p.scratch, 0o700); err != nil {
+		return nil, fmt.Errorf("make scratch directory of plugin: %w", err)
+	}
+	p.run = newChild(p.command(), p.log)
+	unhook := context.AfterFunc(ctx, p.run.kill)
+	defer unhook()
+	if err := p.shakeHands(); err != nil {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("start plugin %s: %w", s.Plugin, context.Cause(ctx))
+		}
+		return nil, p.explainStart(err)
+	}
+	return p, p.takeLease()
+}
+
+// command is the plugin with the few variables of our environment that
+// programs need; anything else of the host's would be a hidden setting.
+func (p *process) command() *exec.Cmd {
+	cmd := exec.Command(p.component.Path)
+	allowed := []string{"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH",
+		"GODEBUG", "GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GOTRACEBACK", "GOCOVERDIR"}
+	cmd.Env = []string{}
+	for _, v := range os.Environ() {
+		name, _, _ := strings.Cut(v, "=")
+		if slices.Contains(allowed, name) || strings.HasPrefix(name, "LC_") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	return cmd
+}
+
+// shakeHands starts the process and connects to it.
+func (p *process) shakeHands() error {
+	p.client = goplugin.NewClient(&goplugin.ClientConfig{
+		HandshakeConfig: goplugin.HandshakeConfig{ProtocolVersion: sdk.ProtocolVersion,
+			MagicCookieKey: sdk.CookieKey, MagicCookieValue: sdk.CookieValue},
+		VersionedPlugins: map[int]goplugin.PluginSet{sdk.ProtocolVersion: {"tsrun": dispenser{}}},
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
+		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, _ string) (runner.Runner, error) {
+			p.run.cmd.Env = append(p.run.cmd.Env, spec.Env...) // cookie, versions, socket directory
+			return p.run, nil
+		},
+		SkipHostEnv:      true,
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: p.host.runtime},
+		StartTimeout:     startTimeout,
+		Logger:           hclog.NewNullLogger(), // lastWords does the logging
+		SyncStdout:       &printed{log: p.log, to: "standard output"},
+		SyncStderr:       &printed{log: p.log, to: "standard error"},
+	})
+	rpc, err := p.client.Client()
+	if err != nil {
+		return err
+	}
+	conn, err := rpc.Dispense("tsrun")
+	if err != nil {
+		return err
+	}
+	p.conn = conn.(*grpc.ClientConn)
+	return nil
+}
+
+// dispenser hands out go-plugin's connection; our services are made on it.
+type dispenser struct {
+	goplugin.NetRPCUnsupportedPlugin
+}
+
+func (dispenser) GRPCServer(*goplugin.GRPCBroker, *grpc.Server) error {
+	return errors.New("the host serves no plugin")
+}
+
+func (dispenser) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
+	return conn, nil
+}
+
+// printed logs what a plugin prints once go-plugin has replaced its standard
+// output and error; a line may come in pieces, which become records of their own.
+type printed struct {
+	log *slog.Logger
+	to  string
+}
+
+func (w *printed) Write(p []byte) (int, error) {
+	if text := strings.TrimSpace(strings.ToValidUTF8(string(p), "?")); text != "" {
+		w.log.Info("plugin printed", "to", w.to, "text", text)
+	}
+	return len(p), nil
+}
+
+// takeLease opens the lease and watches its beats: a process that does not
+// beat has hung and is killed.
+func (p *process) takeLease() error {
+	first, cancel := context.WithTimeout(p.beats, describeWithin)
+	defer cancel()
+	lease, err := pluginpb.NewPluginClient(p.conn).Lease(p.beats, &pluginpb.LeaseRequest{})
+	if err != nil {
+		return p.explain("lease", err)
+	}
+	unhook := context.AfterFunc(first, func() {
+		if errors.Is(first.Err(), context.DeadlineExceeded) {
+			p.run.kill()
+		}
+	})
+	_, err = lease.Recv()
+	if !unhook() && err == nil {
+		err = first.Err()
+	}
+	if err != nil {
+		return p.explain("lease", err)
+	}
+	p.lease.Go(func() {
+		watchdog := time.AfterFunc(hungAfter, func() {
+			p.hung.Store(true)
+			p.log.Error("plugin does not answer any more and is killed", "silent_for", hungAfter)
+			p.run.kill()
+		})
+		defer watchdog.Stop()
+		for {
+			if _, err := lease.Recv(); err != nil {
+				break
+			}
+			watchdog.Reset(hungAfter)
+		}
+		select { // the plugin ended its lease: it must be on its way out
+		case <-p.run.exited:
+		case <-p.beats.Done():
+		case <-time.After(killTimeout):
+			p.run.kill()
+		}
+	})
+	return nil
+}
+
+// close lets the plugin go, once: the driver or sink first, then the process.
+// It returns what the driver or sink said to that.
+func (p *process) close(ctx context.Context) error {
+	p.closing.Do(func() {
+		p.leaving.Store(true)
+		ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+		defer cancel()
+		if p.letGo != nil && !p.ended() {
+			p.closeErr = p.letGo(ctx)
+		}
+		p.stop()
+	})
+	return p.closeErr
+}
+
+// ended tells whether the process has ended already.
+func (p *process) ended() bool {
+	select {
+	case <-p.run.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// stop ends the process and waits for it. go-plugin asks politely first, but
+// without a deadline, so a watchdog stands by.
+func (p *process) stop() {
+	if p.client != nil {
+		watchdog := time.AfterFunc(killTimeout, p.run.kill)
+		p.client.Kill()
+		watchdog.Stop()
+		if p.run.id() != 0 {
+			<-p.run.exited
+		}
+	}
+	p.endLease()
+	p.lease.Wait()
+	p.host.leave(p)
+	if err := os.RemoveAll(p.scratch); err != nil {
+		p.log.Warn("scratch directory of plugin stays", "error", err)
+	}
+}

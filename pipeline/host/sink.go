@@ -1,0 +1,145 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"tsrun/pipeline/tag"
+	"tsrun/sdk"
+	"tsrun/sdk/pluginpb"
+)
+
+// Sink is a sink plugin. It keeps one recording: Begin, then blocks come by
+// themselves, then Finish. Its methods may be called from several goroutines.
+type Sink struct {
+	*process
+	rpc    pluginpb.SinkClient
+	events chan SinkEvent
+	watch  watch
+	told   atomic.Uint64 // artifacts in events so far
+	more   chan struct{} // has a token when told has grown
+}
+
+// SinkEvent is one of [Closed] and [Failed].
+type SinkEvent interface{ sinkEvent() }
+
+// Closed says that a file is finished.
+type Closed struct{ sdk.Artifact }
+
+// Failed says that the sink takes no more blocks. What is whole stays.
+type Failed struct{ Err error }
+
+func (Closed) sinkEvent() {}
+func (Failed) sinkEvent() {}
+
+// SinkBegin is what a sink is asked to keep.
+type SinkBegin struct {
+	Run     tag.RunID
+	Dir     string
+	Streams []sdk.RecordedStream
+	Segment time.Duration // length of one file; 0: one file per stream
+}
+
+// StartSink starts a plugin process and opens its sink, or undoes everything.
+func (h *Host) StartSink(ctx context.Context, s Spec) (*Sink, error) {
+	p, err := h.start(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	k := &Sink{process: p, rpc: pluginpb.NewSinkClient(p.conn),
+		events: make(chan SinkEvent, eventBuffer), more: make(chan struct{}, 1)}
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	request, err := p.configuration(ctx, s, "sink")
+	if err == nil {
+		p.letGo = k.letGo
+		_, err = k.rpc.Configure(ctx, request)
+		err = p.explain("open sink", err)
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.close(ctx))
+	}
+	k.watch.start(p, k.follow)
+	return k, nil
+}
+
+// Events returns what happens, in order; it is closed by Close, or when the
+// process dies. Somebody has to receive from it until then.
+func (k *Sink) Events() <-chan SinkEvent { return k.events }
+
+// Begin prepares the output and connects the sink to an endpoint of the core.
+func (k *Sink) Begin(ctx context.Context, b SinkBegin, endpoint string) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	_, err := k.rpc.Begin(ctx, beginOut(b, endpoint))
+	return k.explain("begin", err)
+}
+
+// Finish waits until the sink has had the End of every stream and has made
+// everything durable. Every artifact is in Events when it returns nil.
+func (k *Sink) Finish(ctx context.Context) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	r, err := k.rpc.Finish(ctx, &pluginpb.FinishRequest{})
+	if err != nil {
+		return k.explain("finish", err)
+	}
+	for k.told.Load() < r.Artifacts {
+		select {
+		case <-k.more:
+		case <-ctx.Done():
+			return fmt.Errorf("%s: finish: %d of %d artifacts have arrived: %w",
+				k.instance, k.told.Load(), r.Artifacts, context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// Close ends the sink and its process, by force when it takes longer than some
+// seconds; what Finish has not confirmed may be incomplete. Events is closed
+// when Close returns.
+func (k *Sink) Close(ctx context.Context) error {
+	err := k.close(ctx)
+	k.watch.stop()
+	return err
+}
+
+func (k *Sink) letGo(ctx context.Context) error {
+	_, err := k.rpc.Close(ctx, &pluginpb.CloseRequest{})
+	return k.explain("close sink", err)
+}
+
+// follow turns the plugin's events into ours until the sink is closed.
+func (k *Sink) follow(ctx context.Context) {
+	defer close(k.events)
+	tell := func(e SinkEvent) {
+		select {
+		case k.events <- e:
+		case <-k.watch.abandoned:
+		}
+	}
+	stream, err := k.rpc.Watch(ctx, &pluginpb.WatchRequest{})
+	for err == nil {
+		var e *pluginpb.SinkEvent
+		if e, err = stream.Recv(); err != nil {
+			break
+		}
+		switch what := e.What.(type) {
+		case *pluginpb.SinkEvent_Closed:
+			tell(Closed{artifactIn(what.Closed)})
+			k.told.Add(1)
+			select {
+			case k.more <- struct{}{}:
+			default:
+			}
+		case *pluginpb.SinkEvent_Failed:
+			tell(Failed{k.failure(what.Failed)})
+		}
+	}
+	if !k.leaving.Load() {
+		tell(Failed{k.cutOff(err)})
+	}
+}

@@ -1,0 +1,49 @@
+package host
+
+import (
+	"errors"
+	"os/exec"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Spawn starts cmd as the leader of a process group of its own and sees to it
+// that the kernel signals it when this process dies: with SIGTERM, so that it
+// can leave its device safe, unless cmd asks for another signal.
+//
+// The kernel sends that signal when the thread that started the child ends,
+// and Go ends threads now and then. So Spawn starts cmd on a thread that stays
+// until the child has ended.
+func Spawn(cmd *exec.Cmd) error {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid = true
+	if cmd.SysProcAttr.Pdeathsig == 0 {
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGTERM
+	}
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			awaitExit(cmd.Process.Pid)
+		}
+	}()
+	return <-started
+}
+
+// awaitExit returns when a child has ended; it stays a zombie for whoever
+// waits for it, so its process id and group cannot be another's yet.
+func awaitExit(pid int) {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}
