@@ -1,0 +1,43 @@
+# tsrun: `make run` builds and runs the example on simulated controllers,
+# `make test` runs every test that this machine can run.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X main.version=$(VERSION)
+PLUGINS := tc-ethernet sink-file
+RECIPE  ?= recipes/coincidence.yaml
+
+.PHONY: help build run test bench lint ci-deps clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/tsrun and bin/plugins/*
+	@mkdir -p bin/plugins
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tsrun ./cmd/tsrun
+	@for p in $(PLUGINS); do \
+		$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plugins/$$p ./plugins/$$p && \
+		bin/plugins/$$p --describe > bin/plugins/$$p.json || exit 1; \
+	done
+
+run: build ## run RECIPE (default recipes/coincidence.yaml) on simulated controllers
+	bin/tsrun $(RECIPE)
+
+test: build ## run all tests; what this machine lacks is skipped and listed
+	@$(GO) test $(GOTESTFLAGS) -json ./... > bin/test.json; status=$$?; \
+	$(GO) run ./internal/testreport < bin/test.json; exit $$status
+
+bench: build ## measure speed, as ratios within one run
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+
+lint: ## formatting, vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 ./...
+
+ci-deps: ## install the Debian packages that some tests need
+	apt-get update -q
+	apt-get install -y -q --no-install-recommends python3-zmq python3-numpy iproute2 linuxptp chrony
+
+clean: ## remove what was built
+	rm -rf bin

@@ -1,0 +1,102 @@
+// Package house checks the rules of the house that no compiler checks.
+package house
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// floors are the packages of each floor, from the top; an import never points up.
+var floors = [][]string{
+	{"cmd/"},
+	{"pipeline/master", "pipeline/slave"},
+	{"pipeline/run", "pipeline/host", "pipeline/core", "pipeline/transfer"},
+	{"pipeline/wire", "pipeline/recipe", "pipeline/correlate"},
+	{"plugins/"},
+	{"sdk", "sim/idq"},
+	{"pipeline/blockio"},
+	{"pipeline/tag", "pipeline/zmtp", "sim/sky"},
+	{"pipeline/quantity"},
+}
+
+func floorOf(path string) int {
+	path = strings.TrimPrefix(path, "tsrun/")
+	for i, floor := range floors {
+		for _, p := range floor {
+			if path == strings.TrimSuffix(p, "/") || strings.HasPrefix(path, strings.TrimSuffix(p, "/")+"/") {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+func TestImportsNeverPointUp(t *testing.T) {
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "tsrun/...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	decoder := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(p.ImportPath, "tsrun/internal/") || strings.HasPrefix(p.ImportPath, "tsrun/e2e") {
+			continue
+		}
+		here := floorOf(p.ImportPath)
+		if here < 0 {
+			t.Errorf("%s stands on no floor: give it one in docs/architecture.md and here", p.ImportPath)
+		}
+		for _, i := range p.Imports {
+			if strings.HasPrefix(i, "tsrun/") && floorOf(i) < here {
+				t.Errorf("%s imports %s, which is above it", p.ImportPath, i)
+			}
+			if strings.HasPrefix(p.ImportPath, "tsrun/plugins/") && strings.HasPrefix(i, "tsrun/pipeline/") && floorOf(i) < floorOf("sdk") {
+				t.Errorf("plugin %s imports %s, which is not for plugins", p.ImportPath, i)
+			}
+		}
+	}
+}
+
+// TestDependenciesAreExplained compares docs/dependencies.md with go.mod.
+func TestDependenciesAreExplained(t *testing.T) {
+	mod, doc := read(t, "../../go.mod"), read(t, "../../docs/dependencies.md")
+	direct := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^\s+(\S+) v\S+$`).FindAllStringSubmatch(mod, -1) {
+		direct[m[1]] = true
+		if !strings.Contains(doc, "`"+m[1]+"`") {
+			t.Errorf("docs/dependencies.md does not say why %s is needed", m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| ([^|]+) \\|").FindAllStringSubmatch(doc, -1) {
+		for _, name := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(m[1], -1) {
+			if !direct[name[1]] {
+				t.Errorf("docs/dependencies.md explains %s, which go.mod does not require directly", name[1])
+			}
+		}
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

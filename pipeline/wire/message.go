@@ -1,0 +1,162 @@
+package wire
+
+import (
+	"encoding/json"
+
+	"tsrun/sdk"
+)
+
+// Protocol is the version of the conversation between slave and master. It
+// changes when either side would misunderstand the other.
+const Protocol = 1
+
+// Request is what a slave asks or tells over the status port. Exactly one of
+// Join, Report and File is set. A request may arrive twice: the master's
+// answer must not depend on it.
+type Request struct {
+	Node   string          `json:"node"`
+	Token  string          `json:"token,omitempty"` // of the session, from Welcome; empty in a Join
+	Join   *Join           `json:"join,omitempty"`
+	Report *Report         `json:"report,omitempty"`
+	File   json.RawMessage `json:"file,omitempty"` // a question of the file transfer
+}
+
+// Join asks to take part under a name.
+type Join struct {
+	Protocol int    `json:"protocol"`
+	Instance string `json:"instance"` // random, of this process: two slaves of one name are told apart by it
+	Version  string `json:"version"`
+	Host     string `json:"host"`
+	PID      int    `json:"pid"`
+}
+
+// Report is the heartbeat: where the slave stands and what is new.
+type Report struct {
+	Phase    Phase             `json:"phase"`
+	Order    uint64            `json:"order"`  // number of the last order carried out
+	Beacon   bool              `json:"beacon"` // the trigger port has been heard
+	Progress []ChannelProgress `json:"progress,omitempty"`
+	News     []News            `json:"news,omitempty"` // in order, numbered without gaps
+}
+
+// Phase is where a node stands in a run.
+type Phase string
+
+// The phases of a node, in order. Failed is reported beside what was still done:
+// a node whose driver died still closes and sends its files.
+const (
+	Preparing    Phase = "preparing"    // plugins start, devices open
+	Ready        Phase = "ready"        // devices answered, trigger port heard
+	Armed        Phase = "armed"        // one bounded step from recording
+	Running      Phase = "running"      // the instant is accepted; waiting for it or recording
+	Draining     Phase = "draining"     // recorded; files are being closed
+	Transferring Phase = "transferring" // files closed; on their way
+	Done         Phase = "done"         // everything of this node is with the master
+)
+
+// ChannelProgress is how far one channel has come.
+type ChannelProgress struct {
+	Stream uint16 `json:"stream"`
+	Tags   uint64 `json:"tags"`
+	Lost   uint64 `json:"lost"`
+	First  uint64 `json:"first_ps"`
+	Last   uint64 `json:"last_ps"`
+	Until  uint64 `json:"until_ps"`
+}
+
+// News is one fact that the master must learn exactly once. Exactly one of
+// its facts is set.
+type News struct {
+	Seq        uint64          `json:"seq"` // from 1
+	Controller *ControllerUp   `json:"controller,omitempty"`
+	Sink       *SinkUp         `json:"sink,omitempty"`
+	Shot       *ShotFired      `json:"shot,omitempty"`
+	Loss       *Loss           `json:"loss,omitempty"`
+	Segment    *Segment        `json:"segment,omitempty"`
+	Ended      *Ended          `json:"ended,omitempty"`
+	Failure    *Failed         `json:"failure,omitempty"`
+	Log        json.RawMessage `json:"log,omitempty"` // one line of the node's log
+}
+
+// ControllerUp says which device a node has opened, and with which plugin.
+type ControllerUp struct {
+	Name   string     `json:"name"`
+	Plugin PluginID   `json:"plugin"`
+	Device sdk.Device `json:"device"`
+}
+
+// SinkUp says which plugin keeps a node's tags.
+type SinkUp struct {
+	Name   string   `json:"name"`
+	Plugin PluginID `json:"plugin"`
+}
+
+// PluginID is what a manifest says of a plugin.
+type PluginID struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	SHA256  string `json:"sha256"`
+	PID     int    `json:"pid"`
+}
+
+// ShotFired is when a controller was started, in nanoseconds of Unix time on
+// the node's clock. The device was started between Called and Returned.
+type ShotFired struct {
+	Controller string `json:"controller"`
+	AskedNs    int64  `json:"asked_ns"`
+	CalledNs   int64  `json:"called_ns"`
+	ReturnedNs int64  `json:"returned_ns"`
+}
+
+// Loss is tags known to be missing.
+type Loss struct {
+	Stream uint16 `json:"stream"`
+	AtPs   uint64 `json:"at_ps"`
+	Tags   uint64 `json:"tags"`
+	Why    string `json:"why"`
+}
+
+// Segment is one closed file of a node.
+type Segment struct {
+	Sink    string `json:"sink"` // name of the recipe's sink that wrote it
+	Name    string `json:"name"` // raw/NODE/CHANNEL-000000.bin
+	Stream  uint16 `json:"stream"`
+	Index   int    `json:"index"`
+	Size    int64  `json:"size"`
+	SHA256  string `json:"sha256"`
+	Tags    uint64 `json:"tags"`
+	FirstPs uint64 `json:"first_ps"`
+	LastPs  uint64 `json:"last_ps"`
+	Lost    uint64 `json:"lost"`
+}
+
+// Ended says that a controller's acquisition is over.
+type Ended struct {
+	Controller string          `json:"controller"`
+	Report     json.RawMessage `json:"report,omitempty"` // the driver's own words
+}
+
+// Failed is something that went wrong on a node and will not mend by itself.
+type Failed struct {
+	What    string      `json:"what"` // "controller tc", "sink raw"
+	Failure sdk.Failure `json:"failure"`
+}
+
+// Reply is what the master answers.
+type Reply struct {
+	Refused *sdk.Failure    `json:"refused,omitempty"` // final: asking again will not help
+	Wait    string          `json:"wait,omitempty"`    // a Join that may succeed later; says why not now
+	Welcome *Welcome        `json:"welcome,omitempty"`
+	Seen    uint64          `json:"seen,omitempty"`  // the last news the master has
+	Order   *Order          `json:"order,omitempty"` // the newest order, for a slave that missed it
+	File    json.RawMessage `json:"file,omitempty"`
+}
+
+// Welcome admits a slave to a run and gives it its part of the recipe.
+type Welcome struct {
+	Run         string          `json:"run"`
+	Token       string          `json:"token"`  // 32 hexadecimal digits; marks everything the slave sends in this run
+	Recipe      json.RawMessage `json:"recipe"` // resolved; holds this node only
+	TriggerPort int             `json:"trigger_port"`
+	FilesPort   int             `json:"files_port"`
+}
