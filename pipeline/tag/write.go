@@ -29,8 +29,8 @@ func NewEncoder(format string, channel int) (Encoder, error) {
 	return Encoder{}, fmt.Errorf("encode tags: cannot write format %q; these can be: %s", format, strings.Join(writable, ", "))
 }
 
-// Suffix returns how names of files of the format end: ".bin".
-func (e Encoder) Suffix() string { return "." + e.format }
+// Format returns the name of the format, which is also how its files end.
+func (e Encoder) Format() string { return e.format }
 
 // Heading returns what a file begins with, before any tag.
 func (e Encoder) Heading() string {

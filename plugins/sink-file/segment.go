@@ -1,0 +1,121 @@
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"tsrun/pipeline/tag"
+	"tsrun/sdk"
+)
+
+const (
+	// writeBehind is how many bytes are handed to the disk at a time, long
+	// before the file is closed, so that making it durable takes little.
+	writeBehind = 8 << 20
+	// textPiece is how many tags are turned into text at a time.
+	textPiece = 1 << 15
+)
+
+// segment is a file being written.
+type segment struct {
+	file     *os.File
+	dir      string
+	encoder  tag.Encoder
+	hash     hash.Hash
+	hasher   *hasher
+	behind   int64        // bytes handed to the disk
+	artifact sdk.Artifact // hash and size are filled in when it is published
+}
+
+func partName(name string) string { return "." + name + ".part" }
+
+// createSegment creates the file of a segment. It replaces no file.
+func createSegment(dir, name string, encoder tag.Encoder, h *hasher) (*segment, error) {
+	f, err := os.OpenFile(filepath.Join(dir, partName(name)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("create segment: %w", err)
+	}
+	g := &segment{file: f, dir: dir, encoder: encoder, hash: sha256.New(), hasher: h, artifact: sdk.Artifact{Path: name}}
+	if heading := encoder.Heading(); heading != "" {
+		if err := g.writeBytes([]byte(heading)); err != nil {
+			return nil, errors.Join(err, g.abandon())
+		}
+	}
+	return g, nil
+}
+
+// write appends tags, which are not empty. The buffer is for text; it comes
+// back, perhaps grown.
+func (g *segment) write(tags []uint64, buf []byte) ([]byte, error) {
+	a := &g.artifact
+	if a.Tags == 0 {
+		a.First = tags[0]
+	}
+	a.Last = tags[len(tags)-1]
+	a.Tags += uint64(len(tags))
+	if g.encoder.Format() == tag.Bin { // as the tags lie in memory
+		return buf, g.writeBytes(tag.AsBytes(tags))
+	}
+	for len(tags) > 0 {
+		n := min(len(tags), textPiece)
+		buf = g.encoder.Append(buf[:0], tags[:n])
+		if err := g.writeBytes(buf); err != nil {
+			return buf, err
+		}
+		tags = tags[n:]
+	}
+	return buf, nil
+}
+
+func (g *segment) writeBytes(b []byte) error {
+	err := g.hasher.during(g.hash, b, func() error {
+		_, err := g.file.Write(b)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("write segment: %w", err)
+	}
+	g.artifact.Size += int64(len(b))
+	if fresh := g.artifact.Size - g.behind; fresh >= writeBehind {
+		// A hint; what went wrong with the disk is told by the sync at the end.
+		_ = unix.SyncFileRange(int(g.file.Fd()), g.behind, fresh, unix.SYNC_FILE_RANGE_WRITE)
+		g.behind = g.artifact.Size
+	}
+	return nil
+}
+
+// publish makes the file durable and gives it its name; dir is open for the
+// same directory.
+func (g *segment) publish(dir *os.File) (sdk.Artifact, error) {
+	g.hash.Sum(g.artifact.SHA256[:0])
+	if err := errors.Join(g.file.Sync(), g.file.Close()); err != nil {
+		return sdk.Artifact{}, fmt.Errorf("make segment durable: %w", err)
+	}
+	name := filepath.Join(g.dir, g.artifact.Path)
+	if _, err := os.Lstat(name); err == nil {
+		return sdk.Artifact{}, fmt.Errorf("publish segment: %s is there already", name)
+	}
+	if err := os.Rename(g.file.Name(), name); err != nil {
+		return sdk.Artifact{}, fmt.Errorf("publish segment: %w", err)
+	}
+	if err := dir.Sync(); err != nil {
+		return sdk.Artifact{}, fmt.Errorf("make name of segment durable: %w", err)
+	}
+	return g.artifact, nil
+}
+
+// abandon closes the file; with tags in it, it stays for whoever wants to save
+// them, under its name of something partial.
+func (g *segment) abandon() error {
+	err := g.file.Close()
+	if g.artifact.Tags == 0 {
+		err = errors.Join(err, os.Remove(g.file.Name()))
+	}
+	return err
+}

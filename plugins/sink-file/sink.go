@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"tsrun/pipeline/tag"
+	"tsrun/sdk"
+)
+
+// maxIndex is the highest number of a segment: file names have six digits, and
+// a damaged tag must not make a million empty files.
+const maxIndex = 999_999
+
+// sink is a recording of several streams into one directory.
+type sink struct {
+	format  string
+	dir     *os.File // kept open to make renames durable
+	length  uint64   // ps of one segment; 0: one segment per stream
+	streams map[uint16]*stream
+	closer  *closer
+	hasher  *hasher
+	text    []byte // reused by the segments' encoders
+}
+
+// stream is a row of segments.
+type stream struct {
+	sdk.RecordedStream
+	encoder tag.Encoder
+	index   int      // of the current segment
+	start   uint64   // ps: its first instant
+	last    uint64   // ps: its last instant
+	lost    uint64   // tags lost within it
+	segment *segment // nil until it has tags or ends
+	ended   bool
+}
+
+func (s *sink) Begin(_ context.Context, r sdk.Recording) error {
+	if err := s.plan(r); err != nil {
+		return err
+	}
+	dir, err := os.Open(r.Dir)
+	if err != nil {
+		return failure(r.Dir, fmt.Errorf("open directory: %w", err))
+	}
+	s.dir = dir
+	s.closer = newCloser(dir, r.Closed)
+	s.hasher = newHasher()
+	// The first files are made at once, so that a directory which takes none
+	// is noticed before anything is measured.
+	for _, st := range s.streams {
+		if err := s.openSegment(st); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plan checks what is to be recorded.
+func (s *sink) plan(r sdk.Recording) error {
+	if s.streams != nil {
+		return errors.New("begin: this sink is recording already")
+	}
+	carry, length := bits.Mul64(uint64(r.Segment), 1000)
+	if r.Segment < 0 || carry != 0 {
+		return fmt.Errorf("begin: a segment of %v is not between 0 and 213 days", r.Segment)
+	}
+	s.length = length
+	s.streams = map[uint16]*stream{}
+	names := map[string]bool{}
+	for _, rs := range r.Streams {
+		if rs.Name == "" || rs.Name != filepath.Base(rs.Name) || strings.HasPrefix(rs.Name, ".") {
+			return fmt.Errorf("begin: %q cannot be the name of a file", rs.Name)
+		}
+		if names[rs.Name] || s.streams[rs.Stream] != nil {
+			return fmt.Errorf("begin: stream %d %q is there twice", rs.Stream, rs.Name)
+		}
+		names[rs.Name] = true
+		encoder, err := tag.NewEncoder(s.format, int(rs.Stream))
+		if err != nil {
+			return err
+		}
+		s.streams[rs.Stream] = &stream{RecordedStream: rs, encoder: encoder, last: s.length - 1}
+	}
+	return nil
+}
+
+func (s *sink) openSegment(st *stream) error {
+	name := fmt.Sprintf("%s-%06d.%s", st.Name, st.index, st.encoder.Format())
+	seg, err := createSegment(s.dir.Name(), name, st.encoder, s.hasher)
+	if err != nil {
+		return failure(s.dir.Name(), err)
+	}
+	seg.artifact.Stream, seg.artifact.Segment = st.Stream, st.index
+	st.segment = seg
+	return nil
+}
+
+// Write keeps the tags of b. Blocks come in time order, checked by the SDK.
+func (s *sink) Write(ctx context.Context, b *tag.Block) error {
+	if err := s.closer.failed(); err != nil {
+		return err
+	}
+	st := s.streams[b.Stream]
+	if st == nil || st.ended {
+		return fmt.Errorf("stream %d is not being recorded", b.Stream)
+	}
+	st.lost += b.Lost
+	if err := s.writeTags(ctx, st, b.Tags); err != nil {
+		return err
+	}
+	if b.Kind == tag.End {
+		return s.end(ctx, st, b.Until)
+	}
+	// Nothing before Until will come: what ends there or before is full.
+	for st.last < b.Until {
+		if err := s.rotate(ctx, st); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *sink) writeTags(ctx context.Context, st *stream, tags []uint64) error {
+	for len(tags) > 0 {
+		if tags[0] > st.last {
+			if err := s.rotate(ctx, st); err != nil {
+				return err
+			}
+			continue
+		}
+		n := len(tags)
+		if tags[n-1] > st.last {
+			n, _ = slices.BinarySearch(tags, st.last+1)
+		}
+		if st.segment == nil {
+			if err := s.openSegment(st); err != nil {
+				return err
+			}
+		}
+		var err error
+		if s.text, err = st.segment.write(tags[:n], s.text); err != nil {
+			return failure(s.dir.Name(), err)
+		}
+		tags = tags[n:]
+	}
+	return nil
+}
+
+// rotate ends the current segment and makes the next one current.
+func (s *sink) rotate(ctx context.Context, st *stream) error {
+	if st.last == math.MaxUint64 {
+		return fmt.Errorf("stream %s goes on after its only segment", st.Name)
+	}
+	if st.index == maxIndex {
+		return &sdk.Failure{Code: "too-many-segments",
+			Message: fmt.Sprintf("stream %s goes beyond %d ps, the end of segment %d", st.Name, st.last, maxIndex),
+			Hint:    "make acquire.segment longer, or look at the controller: a tag this late may be damaged"}
+	}
+	if err := s.endSegment(ctx, st); err != nil {
+		return err
+	}
+	st.index++
+	st.start = st.last + 1
+	st.last = st.start + min(s.length-1, math.MaxUint64-st.start)
+	return nil
+}
+
+// endSegment gives the current segment to the closer, made when it has no tags.
+func (s *sink) endSegment(ctx context.Context, st *stream) error {
+	if st.segment == nil {
+		if err := s.openSegment(st); err != nil {
+			return err
+		}
+	}
+	seg := st.segment
+	seg.artifact.Lost = st.lost
+	if err := s.closer.take(ctx, seg); err != nil {
+		return err
+	}
+	st.segment, st.lost = nil, 0
+	return nil
+}
+
+// end makes the last segment of a stream the one that holds the last instant
+// before until, unless tags went further.
+func (s *sink) end(ctx context.Context, st *stream, until uint64) error {
+	st.ended = true
+	for until > 0 && st.last < until-1 {
+		if err := s.rotate(ctx, st); err != nil {
+			return err
+		}
+	}
+	if st.segment == nil && st.lost == 0 && st.index > 0 && st.start >= until {
+		return nil // a mark closed the last segment already
+	}
+	return s.endSegment(ctx, st)
+}
+
+// Finish makes everything durable. A stream without an End keeps what it has.
+func (s *sink) Finish(ctx context.Context) error {
+	if s.closer == nil {
+		return errors.New("finish: nothing was begun")
+	}
+	for _, st := range s.streams {
+		if st.ended {
+			continue
+		}
+		st.ended = true
+		if st.segment == nil && st.lost == 0 {
+			continue
+		}
+		if err := s.endSegment(ctx, st); err != nil {
+			return err
+		}
+	}
+	return s.closer.finish(ctx)
+}
+
+// Close lets go of what was not finished; it stays under its name of something
+// partial. Segments that were full are still published.
+func (s *sink) Close() error {
+	var errs []error
+	for _, st := range s.streams {
+		if st.segment != nil {
+			errs = append(errs, st.segment.abandon())
+			st.segment = nil
+		}
+	}
+	if s.closer != nil {
+		// What went wrong in the closer was told by Write or Finish.
+		s.closer.stop()
+		s.hasher.stop()
+		errs = append(errs, s.dir.Close())
+		s.closer = nil
+	}
+	return errors.Join(errs...)
+}
