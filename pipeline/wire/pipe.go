@@ -101,21 +101,12 @@ func (p *pipe) receive() error {
 	return nil
 }
 
-// ZMTP's frame flags (RFC 23, section 2.2).
-const (
-	more    = 1 << 0
-	long    = 1 << 1
-	command = 1 << 2
-)
-
-const greetingSize = 64
-
 // appendMessage appends frames as ZMTP, with lengths of 8 bytes throughout.
 func appendMessage(b []byte, frames [][]byte) []byte {
 	for i, f := range frames {
-		flags := byte(long)
+		flags := byte(zmtp.FlagLong)
 		if i < len(frames)-1 {
-			flags |= more
+			flags |= zmtp.FlagMore
 		}
 		b = binary.BigEndian.AppendUint64(append(b, flags), uint64(len(f)))
 		b = append(b, f...)
@@ -130,10 +121,10 @@ func (p *pipe) Write(b []byte) (int, error) {
 	defer p.writing.Unlock()
 	p.written = append(p.written, b...)
 	if !p.greeted {
-		if len(p.written) < greetingSize {
+		if len(p.written) < zmtp.GreetingSize {
 			return len(b), nil
 		}
-		p.written, p.greeted = p.written[greetingSize:], true
+		p.written, p.greeted = p.written[zmtp.GreetingSize:], true
 	}
 	for {
 		frames, rest, whole := splitMessage(p.written)
@@ -160,7 +151,7 @@ func splitMessage(b []byte) (frames [][]byte, rest []byte, whole bool) {
 			return nil, nil, false
 		}
 		flags, size, head := b[0], uint64(b[1]), 2
-		if flags&long != 0 {
+		if flags&zmtp.FlagLong != 0 {
 			if len(b) < 9 {
 				return nil, nil, false
 			}
@@ -170,11 +161,11 @@ func splitMessage(b []byte) (frames [][]byte, rest []byte, whole bool) {
 			return nil, nil, false
 		}
 		end := head + int(size)
-		if flags&command == 0 {
+		if flags&zmtp.FlagCommand == 0 {
 			frames = append(frames, b[head:end])
 		}
 		b = b[end:]
-		if flags&more == 0 {
+		if flags&zmtp.FlagMore == 0 {
 			return frames, b, true
 		}
 	}

@@ -20,7 +20,8 @@ import (
 const HandshakeTimeout = 2 * time.Second
 
 const (
-	greetingSize = 64   // RFC 23, section 2.1
+	// GreetingSize is the length of a greeting in bytes (RFC 23, section 2.1).
+	GreetingSize = 64
 	maxReady     = 1024 // bytes of a READY command; libzmq sends about 50
 )
 
@@ -85,7 +86,7 @@ func (s *screen) Read(p []byte) (int, error) {
 func (s *screen) advance() error {
 	switch {
 	case !s.greeted:
-		var g [greetingSize]byte
+		var g [GreetingSize]byte
 		if _, err := io.ReadFull(s.Conn, g[:]); err != nil {
 			return fmt.Errorf("read greeting: %w", inside(err))
 		}
@@ -127,7 +128,7 @@ func checkGreeting(g []byte) error {
 }
 
 func plainGreeting() []byte {
-	g := make([]byte, greetingSize)
+	g := make([]byte, GreetingSize)
 	g[0], g[9], g[10] = 0xff, 0x7f, 3
 	copy(g[12:], "NULL")
 	return g
@@ -141,8 +142,8 @@ func readReady(r io.Reader) ([]byte, error) {
 	}
 	size := uint64(h[1])
 	switch h[0] {
-	case flagCommand:
-	case flagCommand | flagLong:
+	case FlagCommand:
+	case FlagCommand | FlagLong:
 		if _, err := io.ReadFull(r, h[2:]); err != nil {
 			return nil, fmt.Errorf("read READY: %w", inside(err))
 		}
@@ -216,5 +217,5 @@ func plainReady(t zmq4.SocketType) []byte {
 	body := append([]byte("\x05READY"), "\x0bSocket-Type"...)
 	body = binary.BigEndian.AppendUint32(body, uint32(len(t)))
 	body = append(body, t...)
-	return append([]byte{flagCommand, byte(len(body))}, body...)
+	return append([]byte{FlagCommand, byte(len(body))}, body...)
 }
