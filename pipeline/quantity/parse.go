@@ -21,7 +21,7 @@ func (k *kind) parse(text string) (int64, error) {
 		return 0, err
 	}
 	if name == "" {
-		return 0, fmt.Errorf("%s needs a unit: write %s %s, not %s", k.article, number, k.zero, number)
+		return 0, fmt.Errorf("%s needs a unit: write %s %s, not %s", k.article, number, k.advise, number)
 	}
 	u, ok := k.lookup(name)
 	if !ok {

@@ -69,7 +69,7 @@ func TestParseErrorsSayTheFix(t *testing.T) {
 	}{
 		{&timeKind, "5", "a time needs a unit: write 5 s, not 5"},
 		{&timeKind, "0", "a time needs a unit: write 0 s, not 0"},
-		{&voltageKind, "0.12", "a voltage needs a unit: write 0.12 V, not 0.12"},
+		{&voltageKind, "120", "a voltage needs a unit: write 120 mV, not 120"},
 		{&timeKind, "0.5 ps", "0.5 ps is finer than 1 ps; give fewer digits"},
 		{&timeKind, "1.0001 ns", "1.0001 ns is finer than 1 ps; give fewer digits"},
 		{&sizeKind, "0.1 KiB", "0.1 KiB is finer than 1 B; give fewer digits"},

@@ -13,7 +13,8 @@ type kind struct {
 	name    string // the schema's name for it: "time"
 	article string // "a time"
 	units   []unit // from the smallest to the largest; the first has scale 1
-	zero    string // the unit that 0 is written in, and that advice uses
+	zero    string // the unit that 0 is written in
+	advise  string // the unit for a number that has none
 	signed  bool
 	example []any
 }
@@ -27,22 +28,22 @@ type unit struct {
 
 var (
 	timeKind = kind{
-		name: "time", article: "a time", zero: "s", signed: true,
+		name: "time", article: "a time", zero: "s", advise: "s", signed: true,
 		units:   []unit{{name: "ps", scale: 1}, {name: "ns", scale: 1e3}, {name: "us", scale: 1e6}, {name: "ms", scale: 1e9}, {name: "s", scale: 1e12}, {name: "min", scale: 60e12, whole: true}, {name: "h", scale: 3600e12, whole: true}},
 		example: []any{"5 s", "48.2 ns"},
 	}
 	voltageKind = kind{
-		name: "voltage", article: "a voltage", zero: "V", signed: true,
+		name: "voltage", article: "a voltage", zero: "V", advise: "mV", signed: true,
 		units:   []unit{{name: "uV", scale: 1}, {name: "mV", scale: 1e3}, {name: "V", scale: 1e6}},
 		example: []any{"120 mV", "-0.5 V"},
 	}
 	frequencyKind = kind{
-		name: "frequency", article: "a frequency", zero: "Hz",
+		name: "frequency", article: "a frequency", zero: "Hz", advise: "Hz",
 		units:   []unit{{name: "mHz", scale: 1}, {name: "Hz", scale: 1e3}, {name: "kHz", scale: 1e6}, {name: "MHz", scale: 1e9}, {name: "GHz", scale: 1e12}},
 		example: []any{"20 kHz", "0.5 Hz"},
 	}
 	sizeKind = kind{
-		name: "size", article: "a size", zero: "B",
+		name: "size", article: "a size", zero: "B", advise: "MiB",
 		units: []unit{
 			{name: "B", scale: 1}, {name: "kB", scale: 1e3}, {name: "KiB", scale: 1 << 10}, {name: "MB", scale: 1e6}, {name: "MiB", scale: 1 << 20},
 			{name: "GB", scale: 1e9}, {name: "GiB", scale: 1 << 30}, {name: "TB", scale: 1e12}, {name: "TiB", scale: 1 << 40},
@@ -50,12 +51,12 @@ var (
 		example: []any{"1 MiB", "64 KiB"},
 	}
 	shareKind = kind{
-		name: "share", article: "a share", zero: "%",
+		name: "share", article: "a share", zero: "%", advise: "%",
 		units:   []unit{{name: "ppm", scale: 1}, {name: "%", scale: 1e4}},
 		example: []any{"60 %", "99.5 %"},
 	}
 	driftKind = kind{
-		name: "drift", article: "a drift", zero: "ppb", signed: true,
+		name: "drift", article: "a drift", zero: "ppb", advise: "ppb", signed: true,
 		units:   []unit{{name: "ppt", scale: 1e3}, {name: "ppb", scale: 1e6}, {name: "ppm", scale: 1e9}},
 		example: []any{"12 ppb", "-3.5 ppm"},
 	}

@@ -34,7 +34,7 @@ func (c *checker) fail(at place, path, code, message, hint string) {
 
 // check returns the value of a node by its field, or nil when it is wrong.
 func (c *checker) check(f *field, n *node, name, path string, keyAt place) *value {
-	v := &value{field: f, kind: n.kind, name: name, path: path, at: n.at, keyAt: keyAt, env: n.env, text: n.text}
+	v := &value{field: f, kind: n.kind, name: name, path: path, at: n.at, keyAt: keyAt, env: n.env, written: n.text, text: n.text}
 	if why := f.later[""]; why != "" {
 		c.fail(keyAt, path, codeUnsupported, strconv.Quote(f.name)+" is not supported yet", why)
 		return nil
@@ -69,8 +69,12 @@ func (c *checker) is(n *node, v *value, want nodeKind) bool {
 	if n.kind == want {
 		return true
 	}
-	hint := ""
-	if v.field != nil && len(v.field.keys) > 0 && want == mapNode {
+	hint := map[nodeKind]string{
+		scalarNode: "write " + v.name + ": VALUE",
+		listNode:   "write " + v.name + ": [A, B]",
+		mapNode:    "write keys and values below " + v.name + ":",
+	}[want]
+	if len(v.field.keys) > 0 && want == mapNode {
 		hint = "its keys are " + strings.Join(names(v.field.keys), ", ")
 	}
 	c.fail(n.at, v.path, codeType, fmt.Sprintf("%s is due here, not %s", want, n.kind), hint)
@@ -80,6 +84,7 @@ func (c *checker) is(n *node, v *value, want nodeKind) bool {
 // object checks a section with known keys and fills in defaults. It returns
 // true even when keys are wrong: what is right is still worth checking.
 func (c *checker) object(f *field, n *node, v *value) bool {
+	misspelt := map[string]bool{}
 	for _, e := range n.entries {
 		path := join(v.path, e.key)
 		key := f.find(e.key)
@@ -87,7 +92,7 @@ func (c *checker) object(f *field, n *node, v *value) bool {
 		case key != nil && key.shape == shapeVariant:
 			c.variant(key, n, v, e)
 			continue
-		case key == nil && f.others != nil && !c.nearKey(f, e.key):
+		case key == nil && f.others != nil:
 			if message, hint := f.others.form.check(e.key); message != "" {
 				c.fail(e.keyAt, path, codeValue, message, hint)
 				continue
@@ -95,6 +100,9 @@ func (c *checker) object(f *field, n *node, v *value) bool {
 			key = f.others
 		case key == nil:
 			c.fail(e.keyAt, path, codeUnknownKey, fmt.Sprintf("unknown key %q", e.key), didOr(e.key, names(f.keys)))
+			if meant := nearest(e.key, names(f.keys)); meant != "" {
+				misspelt[meant] = true
+			}
 			continue
 		}
 		if child := c.check(key, e.value, e.key, path, e.keyAt); child != nil {
@@ -102,24 +110,21 @@ func (c *checker) object(f *field, n *node, v *value) bool {
 			v.keys = append(v.keys, child)
 		}
 	}
-	c.complete(f, n, v)
+	c.complete(f, n, v, misspelt)
 	return true
 }
 
-// nearKey tells a misspelt key from the name of an element where both may
-// stand. A mistaken guess costs nothing: names of elements are checked later.
-func (c *checker) nearKey(f *field, key string) bool {
-	return slices.ContainsFunc(names(f.keys), func(name string) bool { return distance(key, name) == 1 })
-}
-
-// complete reports missing keys and adds defaults, in the table's order.
-func (c *checker) complete(f *field, n *node, v *value) {
+// complete reports missing keys and adds defaults, in the table's order. A key
+// that stands there misspelt was reported.
+func (c *checker) complete(f *field, n *node, v *value, misspelt map[string]bool) {
 	for _, key := range f.keys {
 		if n.entry(key.name) != nil || key.later[""] != "" {
 			continue
 		}
 		path := join(v.path, key.name)
 		switch {
+		case misspelt[key.name]:
+			c.broken[path] = true
 		case key.required:
 			c.fail(v.keyAt, path, codeMissing, fmt.Sprintf("missing key %q", key.name), whatFor(key))
 		case key.implied:
@@ -187,7 +192,7 @@ func (c *checker) list(f *field, n *node, v *value) bool {
 		if l.min == l.max {
 			due = strconv.FormatInt(l.min, 10)
 		}
-		c.fail(n.at, v.path, codeValue, fmt.Sprintf("has %d entries; %s are due", len(n.items), due), "")
+		c.fail(n.at, v.path, codeValue, fmt.Sprintf("a list of %d", len(n.items)), "write "+due+" entries")
 		return false
 	}
 	for i, item := range n.items {
@@ -286,7 +291,7 @@ func (c *checker) choice(f *field, n *node, v *value) bool {
 	if hint := f.later[anyOther]; hint != "" {
 		c.fail(n.at, v.path, codeUnsupported, strconv.Quote(n.text)+" is not supported yet", hint)
 	} else {
-		c.fail(n.at, v.path, codeValue, fmt.Sprintf("%q is not %s", n.text, oneOf(f.choices)), DidYouMean(n.text, f.choices))
+		c.fail(n.at, v.path, codeValue, fmt.Sprintf("%q is not %s", n.text, oneOf(f.choices)), didOr(n.text, f.choices))
 	}
 	return false
 }

@@ -92,10 +92,7 @@ func (p *pluginChecker) config(path string, schema, config []byte) error {
 	mistakes, err := CheckConfig(schema, config)
 	for _, m := range mistakes {
 		section := join(path, m.Path)
-		full := section
-		if m.Key != "" {
-			full = join(section, m.Key)
-		}
+		full := join(section, m.Key)
 		p.c.fail(p.c.place(full, m.Key != ""), full, m.Code, m.Message, m.Hint)
 	}
 	return err

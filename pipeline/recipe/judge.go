@@ -62,6 +62,11 @@ func (c *checker) place(path string, key bool) place {
 	}
 }
 
+// forget drops the problems of everything below a path.
+func (c *checker) forget(path string) {
+	c.problems = slices.DeleteFunc(c.problems, func(p Problem) bool { return strings.HasPrefix(p.Path, path+".") })
+}
+
 // holes reports whether anything below a path was already found wrong.
 func (j *judgement) holes(path string) bool {
 	for broken := range j.c.broken {
@@ -113,7 +118,7 @@ func (j *judgement) node(n *Node) {
 
 // known checks a reference to a node.
 func (j *judgement) known(path, name string) bool {
-	if slices.Contains(j.nodes, name) || j.c.broken["nodes"] {
+	if slices.Contains(j.nodes, name) || j.c.broken["nodes"] || j.c.broken["nodes."+name] {
 		return true
 	}
 	j.fail(path, codeUnknownName, fmt.Sprintf("no node is named %q", name), didOr(name, j.nodes))
@@ -131,6 +136,9 @@ func (j *judgement) channel(path, name string) bool {
 	node, _, dotted := strings.Cut(name, ".")
 	if !dotted {
 		j.fail(path, codeValue, fmt.Sprintf("%q is not a channel", name), didOr(name, j.channelNames("")))
+		return false
+	}
+	if j.c.broken["nodes."+node] {
 		return false
 	}
 	if !slices.Contains(j.nodes, node) {

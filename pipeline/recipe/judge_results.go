@@ -239,7 +239,7 @@ func (j *judgement) simulate() {
 		}
 		if settings.Replay != nil && settings.Replay.File != "" && n.Host == "local" {
 			if info, err := os.Stat(settings.Replay.File); err != nil || !info.Mode().IsRegular() {
-				j.fail(path+".replay.file", codeValue, "no recording at "+settings.Replay.File, "the name is relative to the file it is written in")
+				j.fail(path+".replay.file", codeValue, "no recording at "+j.c.values[path+".replay.file"].written, "the name is relative to the file it is written in")
 			}
 		}
 		hardware := j.r.Trigger.Method == "hardware"
@@ -248,13 +248,16 @@ func (j *judgement) simulate() {
 			j.failKey(path, codeMissing, `missing key "start_line": trigger.method: hardware starts simulated controllers by a START line`, "add start_line: 127.0.0.1:7001, the same at each node")
 		case !hardware && settings.StartLine != "":
 			j.fail(path+".start_line", codeUnused, "nothing uses a START line with trigger.method: "+j.r.Trigger.Method, "write method: hardware, or remove it")
-		case hardware && first != "" && settings.StartLine != line:
+		case hardware && first != "" && settings.StartLine != "" && settings.StartLine != line:
 			j.fail(path+".start_line", codeConflict, fmt.Sprintf("node %s is on another START line, %s", first, line), "write the same for both")
 		}
-		line, first = settings.StartLine, n.Name
+		if settings.StartLine != "" {
+			line, first = settings.StartLine, n.Name
+		}
 	}
 	for name := range j.r.Simulate.Nodes {
-		if !slices.Contains(j.nodes, name) && !j.c.broken["nodes"] {
+		if !slices.Contains(j.nodes, name) && !j.c.broken["nodes"] && !j.c.broken["nodes."+name] {
+			j.c.forget("simulate." + name) // what stands in it was meant otherwise
 			j.failKey("simulate."+name, codeUnknownName, fmt.Sprintf("no node is named %q", name), didOr(name, append(names(simulateTable.keys), j.nodes...)))
 		}
 	}

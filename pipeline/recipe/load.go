@@ -70,14 +70,11 @@ func resolve(file File, o Options) (*Resolved, error) {
 		env = os.LookupEnv
 	}
 	root, files, problems := gather(file, env)
-	if problems == nil {
-		problems = override(root, o.Set)
-	}
 	if problems != nil {
 		return nil, problems.sorted()
 	}
 	c := newChecker()
-	c.problems = expand(root, "", env)
+	c.problems = append(override(root, o.Set), expand(root, "", env)...)
 	derive(root)
 	v := c.check(table, root, "", "", place{root.at.src, root.at.line, root.at.column})
 	recipe, err := decode(v)

@@ -82,7 +82,7 @@ func readParent(files []File, extends *entry, env Lookup) (File, *Problem) {
 	}
 	file, err := readFile(name)
 	if err != nil {
-		return fail(strings.TrimPrefix(err.Error(), "read recipe: "), "the name is relative to "+filepath.Dir(child.Path))
+		return fail(strings.TrimPrefix(err.Error(), "read recipe: "), "the name is relative to the file it stands in")
 	}
 	for _, f := range files {
 		if sameFile(f.Path, file.Path) {

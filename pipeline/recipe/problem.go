@@ -108,16 +108,21 @@ func (ps Problems) sorted() Problems {
 // DidYouMean returns `did you mean "x"?` for the candidate nearest to what was
 // written, or "" when none is near.
 func DidYouMean(got string, candidates []string) string {
+	if best := nearest(got, candidates); best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	return ""
+}
+
+// nearest returns the candidate that got is a misspelling of, or "".
+func nearest(got string, candidates []string) string {
 	best, least := "", max(2, len(got)/3)+1
 	for _, want := range candidates {
 		if d := distance(strings.ToLower(got), strings.ToLower(want)); d < least {
 			best, least = want, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("did you mean %q?", best)
+	return best
 }
 
 // didOr is DidYouMean, or the list of all candidates where none is near.

@@ -50,7 +50,7 @@ func CheckConfig(schema, config []byte) ([]Mistake, error) {
 	}
 	words := &wording{printer: message.NewPrinter(language.English), schema: document, config: instance}
 	words.leaves(invalid)
-	return words.mistakes, nil
+	return words.withoutMisspelt(), nil
 }
 
 // noLoader keeps schemas from reaching out to files and networks.
@@ -116,6 +116,15 @@ func (w *wording) leaves(e *jsonschema.ValidationError) {
 		message, hint, code := w.explain(follow(w.config, e.InstanceLocation), k, about)
 		w.add(Mistake{path, "", code, message, hint})
 	}
+}
+
+// withoutMisspelt drops missing keys that stand there misspelt.
+func (w *wording) withoutMisspelt() []Mistake {
+	return slices.DeleteFunc(w.mistakes, func(missing Mistake) bool {
+		return missing.Code == codeMissing && slices.ContainsFunc(w.mistakes, func(unknown Mistake) bool {
+			return unknown.Code == codeUnknownKey && unknown.Path == missing.Path && nearest(unknown.Key, []string{missing.Key}) != ""
+		})
+	})
 }
 
 func (w *wording) add(m Mistake) {

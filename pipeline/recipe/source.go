@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -8,8 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
@@ -64,13 +67,14 @@ func (p place) problem(path, code, message, hint string) Problem {
 	return out
 }
 
-// readFile reads a bounded regular file.
+// readFile reads a bounded regular file. A named pipe is opened without
+// waiting for a writer.
 func readFile(name string) (File, error) {
 	path, err := filepath.Abs(name)
 	if err != nil {
 		return File{}, fmt.Errorf("read recipe %s: %w", name, err)
 	}
-	f, err := os.Open(path)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return File{}, fmt.Errorf("read recipe: %w", err)
 	}
@@ -78,28 +82,31 @@ func readFile(name string) (File, error) {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return File{}, fmt.Errorf("read recipe %s: not a regular file", name)
 	}
-	bytes, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return File{}, fmt.Errorf("read recipe %s: %w", name, err)
 	}
-	if len(bytes) > maxFile {
+	if len(text) > maxFile {
 		return File{}, fmt.Errorf("read recipe %s: larger than %d KiB; is it a recipe?", name, maxFile>>10)
 	}
-	return newFile(name, path, bytes), nil
+	return newFile(name, path, text), nil
 }
 
-func newFile(name, path string, bytes []byte) File {
-	return File{Name: name, Path: path, Bytes: bytes, SHA256: sha256.Sum256(bytes)}
+func newFile(name, path string, text []byte) File {
+	return File{Name: name, Path: path, Bytes: text, SHA256: sha256.Sum256(text)}
 }
 
 // parseFile turns the bytes of a file into nodes.
 func parseFile(f File, order int) (*node, Problems) {
 	src := &source{name: f.Name, dir: filepath.Dir(f.Path), order: order}
 	start := place{src, 1, 1}
-	if !utf8.Valid(f.Bytes) {
+	src.lines = strings.Split(strings.ToValidUTF8(string(f.Bytes), "\uFFFD"), "\n")
+	if at := notUTF8(f.Bytes); at >= 0 {
+		before := f.Bytes[:at]
+		start.line += bytes.Count(before, []byte("\n"))
+		start.column += utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
 		return nil, Problems{start.problem("", codeSyntax, "the file is not UTF-8 text", "save it as UTF-8")}
 	}
-	src.lines = strings.Split(string(f.Bytes), "\n")
 	if problems := findTabs(src); problems != nil {
 		return nil, problems
 	}
@@ -119,6 +126,18 @@ func parseFile(f File, order int) (*node, Problems) {
 	return convert(src, &document)
 }
 
+// notUTF8 returns where the first byte is that is not UTF-8, or -1.
+func notUTF8(text []byte) int {
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
+}
+
 // findTabs points at the first tab of each line. YAML forbids them where it
 // counts and reads them differently elsewhere, and nobody sees them.
 func findTabs(src *source) (problems Problems) {
@@ -130,6 +149,8 @@ func findTabs(src *source) (problems Problems) {
 	}
 	return problems
 }
+
+var unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
@@ -147,15 +168,22 @@ var advice = []struct{ about, message, hint string }{
 }
 
 // syntaxProblem places an error of the YAML library. The library names a line
-// at most, counted from 0 in some errors, and never a column; the caret goes to
-// the first character of that line.
+// at most and never a column; the caret goes to the first character of that
+// line. The errors of its parser, which say what it did not find, count lines
+// from 0, those of its scanner from 1.
 func syntaxProblem(src *source, err error) Problem {
 	at, message, hint := place{src, 1, 1}, err.Error(), ""
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		if n, err := strconv.Atoi(m[1]); err == nil {
-			at.line = max(1, min(n, len(src.lines)))
+			at.line = n
 		}
-		message = m[2]
+		if message = m[2]; strings.HasPrefix(message, "did not find") {
+			at.line++
+		}
+		at.line = max(1, min(at.line, len(src.lines)))
+	}
+	if m := unknownAnchor.FindStringSubmatch(message); m != nil {
+		at.line = 1 + max(0, slices.IndexFunc(src.lines, func(line string) bool { return strings.Contains(line, "*"+m[1]) }))
 	}
 	for at.line < len(src.lines) && strings.TrimSpace(src.lines[at.line-1]) == "" {
 		at.line++
@@ -167,6 +195,9 @@ func syntaxProblem(src *source, err error) Problem {
 			message, hint = a.message+" ("+message+")", a.hint
 			break
 		}
+	}
+	if strings.Contains(line, "${") && strings.HasPrefix(message, "a {") {
+		hint = "between { and }, quote a value that holds a variable"
 	}
 	return at.problem("", codeSyntax, message, hint)
 }

@@ -16,6 +16,7 @@ type value struct {
 	at      place  // of the value
 	keyAt   place  // of its key, or of the value where it has none
 	env     string // the variable it was made from
+	written string // scalar: as the recipe writes it
 	text    string // scalar: canonical, as a recipe would write it
 	scalar  any    // scalar: as JSON has it
 	variant string // shapeVariant: the choice
@@ -86,9 +87,10 @@ func (v *value) visit(f func(*value)) {
 	}
 }
 
+// join puts a key under a path; either may be empty.
 func join(path, key string) string {
-	if path == "" {
-		return key
+	if path == "" || key == "" {
+		return path + key
 	}
 	return path + "." + key
 }

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"tsrun/pipeline/host"
+	"tsrun/pipeline/recipe"
+	"tsrun/sdk"
+)
+
+// recipeFlags are what commands that only read a recipe have in common.
+type recipeFlags struct {
+	sets       []string
+	pluginDirs []string
+}
+
+func (f *recipeFlags) register(c *cobra.Command) {
+	c.Flags().StringArrayVar(&f.sets, "set", nil, "change the recipe first, PATH=VALUE")
+	c.Flags().StringArrayVar(&f.pluginDirs, "plugin-dir", nil, "look for plugins here first")
+}
+
+func newCheckCommand() *cobra.Command {
+	var flags recipeFlags
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "check RECIPE",
+		Short: "find every mistake in a recipe; starts nothing",
+		Long: `check reads a recipe, its parents and the descriptions of its plugins, and
+prints every mistake with its line, a caret and what to do. It starts nothing and
+reaches no device. A recipe with mistakes ends it with exit code 4.
+
+With --json each mistake is an object on a line of its own, with the keys file,
+line, column, path, code, message and hint.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			resolved, err := recipe.Load(args[0], recipe.Options{Set: flags.sets, Catalog: catalog(host.DefaultDirs(flags.pluginDirs))})
+			if err != nil {
+				return reportMistakes(c.OutOrStdout(), err, asJSON)
+			}
+			reportNotes(c.ErrOrStderr(), resolved.Notes)
+			if !asJSON {
+				fmt.Fprintf(c.OutOrStdout(), "%s: OK: %s\n", args[0], summarize(resolved.Recipe))
+			}
+			return nil
+		},
+	}
+	flags.register(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print each mistake as JSON on a line")
+	return c
+}
+
+// loadRecipe reads and checks a recipe, its plugins' configs included, for a
+// command that goes on to run it, and prints its mistakes.
+func loadRecipe(path string, sets, dirs []string, asJSON bool) (*recipe.Resolved, error) {
+	resolved, err := recipe.Load(path, recipe.Options{Set: sets, Catalog: catalog(dirs)})
+	switch {
+	case err != nil && asJSON:
+		return nil, reportMistakes(os.Stdout, err, true)
+	case err != nil:
+		return nil, reportMistakes(os.Stderr, err, false)
+	}
+	reportNotes(os.Stderr, resolved.Notes)
+	return resolved, nil
+}
+
+// reportMistakes prints the mistakes of a recipe and returns what ends the
+// command: an error without a text when they have said it all.
+func reportMistakes(out io.Writer, err error, asJSON bool) error {
+	var problems recipe.Problems
+	if !errors.As(err, &problems) {
+		return &exitError{exitRecipe, err}
+	}
+	if asJSON {
+		encoder := json.NewEncoder(out)
+		for _, p := range problems {
+			if err := encoder.Encode(p); err != nil {
+				return &exitError{exitOther, err}
+			}
+		}
+		return &exitError{exitRecipe, nil}
+	}
+	if _, err := fmt.Fprintln(out, problems); err != nil {
+		return &exitError{exitOther, err}
+	}
+	return &exitError{exitRecipe, nil}
+}
+
+func reportNotes(out io.Writer, notes []recipe.Problem) {
+	for _, n := range notes {
+		fmt.Fprintln(out, "note:", n)
+	}
+}
+
+// summarize says in a few words what a recipe is of.
+func summarize(r *recipe.Recipe) string {
+	channels := 0
+	for _, n := range r.Nodes {
+		channels += len(n.Channels)
+	}
+	text := fmt.Sprintf("%s, %s, %s", count(len(r.Nodes), "node"), count(channels, "channel"), r.Acquire.Duration)
+	if r.Simulate != nil {
+		text += ", SIMULATED"
+	}
+	return text
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// catalog looks plugins up in directories, by the descriptions beside them.
+type catalog []string
+
+var _ recipe.Catalog = catalog(nil)
+
+func (dirs catalog) Plugin(name string) (recipe.Plugin, error) {
+	component, err := host.Find(dirs, name)
+	if err != nil {
+		return recipe.Plugin{}, err
+	}
+	d := component.Description
+	if d == nil {
+		return recipe.Plugin{Undescribed: true}, nil
+	}
+	return recipe.Plugin{Driver: schemaOf(d.Drivers, name), Sink: schemaOf(d.Sinks, name)}, nil
+}
+
+// schemaOf returns the schema of the offer that the host would take: that of
+// the plugin's own name, or the only one.
+func schemaOf(offers []sdk.Offer, name string) []byte {
+	for _, o := range offers {
+		if o.Name == name || len(offers) == 1 {
+			return o.Schema
+		}
+	}
+	return nil
+}

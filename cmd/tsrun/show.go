@@ -1,0 +1,33 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"tsrun/pipeline/host"
+	"tsrun/pipeline/recipe"
+)
+
+func newShowCommand() *cobra.Command {
+	var flags recipeFlags
+	c := &cobra.Command{
+		Use:   "show RECIPE",
+		Short: "print a recipe as it would run, with the origin of each value",
+		Long: `show prints the resolved recipe: parents merged, --set applied, variables
+replaced, defaults filled in. Beside each value stands where it comes from. What
+it prints is a recipe itself. It starts nothing.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			resolved, err := recipe.Load(args[0], recipe.Options{Set: flags.sets, Catalog: catalog(host.DefaultDirs(flags.pluginDirs))})
+			if err != nil {
+				return reportMistakes(c.ErrOrStderr(), err, false)
+			}
+			reportNotes(c.ErrOrStderr(), resolved.Notes)
+			if _, err := c.OutOrStdout().Write(resolved.YAML()); err != nil {
+				return &exitError{exitOther, err}
+			}
+			return nil
+		},
+	}
+	flags.register(c)
+	return c
+}
