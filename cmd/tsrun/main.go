@@ -17,10 +17,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() { os.Exit(execute(os.Args[1:])) }
 
-// run executes one command line and returns the exit code.
-func run(args []string) int {
+// execute runs one command line and returns the exit code.
+func execute(args []string) int {
 	root := newRootCommand()
 	root.SetArgs(args)
 	err := root.Execute()
@@ -74,5 +74,10 @@ func newRootCommand() *cobra.Command {
 
 // commands lists every command; each lives in a file of its own.
 func commands() []*cobra.Command {
-	return []*cobra.Command{}
+	return []*cobra.Command{
+		newCheckCommand(),
+		newShowCommand(),
+		newSimCommand(),
+		newVerifyCommand(),
+	}
 }

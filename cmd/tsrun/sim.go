@@ -1,0 +1,164 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"tsrun/pipeline/quantity"
+	"tsrun/sim/idq"
+	"tsrun/sim/sky"
+)
+
+func newSimCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "sim",
+		Short: "simulate a Time Controller for other programs",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newSimIDQCommand())
+	return c
+}
+
+// simFlags are the flags of tsrun sim idq.
+type simFlags struct {
+	config     idq.Config
+	efficiency quantity.Share
+	replay     sky.Replay
+	channels   []string
+	verbose    bool
+}
+
+func newSimIDQCommand() *cobra.Command {
+	f := simFlags{efficiency: 1e6}
+	c := &cobra.Command{
+		Use:   "idq",
+		Short: "simulate an ID Quantique ID1000 and its DataLinkTargetService",
+		Long: `Simulate an ID Quantique ID1000 and its DataLinkTargetService.
+
+Prints JSON lines: first where it listens, then after each acquisition the
+ground truth: when it really began, how the clock ran, and what was delivered.
+Runs until it is interrupted.
+
+Faults: ` + strings.Join(idq.Faults(), ", "),
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runSimIDQ(c, f) },
+	}
+	f.add(c)
+	return c
+}
+
+func (f *simFlags) add(c *cobra.Command) {
+	s, k := &f.config.Sky, &f.config.Controller
+	s.Pairs.Rate, s.Pairs.Jitter = 20*quantity.Kilohertz, 80
+	flags := c.Flags()
+	flags.StringVar(&f.config.Listen, "listen", "127.0.0.1", "address to listen on")
+	flags.IntVar(&f.config.SCPIPort, "scpi-port", idq.SCPIPort, "port of the Time Controller; 0 for any")
+	flags.IntVar(&f.config.DLTPort, "dlt-port", idq.DLTPort, "port of the DataLinkTargetService; 0 for any")
+	flags.StringVar(&f.config.Serial, "serial", "", "serial number; simulators with different ones detect independently (default: from the address)")
+	flags.StringVar(&f.config.Folder, "folder", "", "where start-save puts files with relative names")
+	flags.BoolVar(&f.config.Strict, "strict", false, "refuse SCPI headers that only exist at the root")
+	flags.Uint64Var(&s.Seed, "seed", 1, "simulators of one seed see the same pairs")
+	flags.TextVar(&s.Pairs.Rate, "pairs-rate", s.Pairs.Rate, "rate of photon pairs")
+	flags.TextVar(&s.Pairs.Jitter, "jitter", s.Pairs.Jitter, "rms of each detection")
+	flags.TextVar(&f.efficiency, "efficiency", f.efficiency, "share of photons that an input detects")
+	flags.TextVar(&k.Dark, "dark", k.Dark, "rate of dark counts of each input")
+	flags.TextVar(&k.DeadTime, "dead-time", k.DeadTime, "of each input after a detection")
+	flags.TextVar(&k.ClockOffset, "clock-offset", k.ClockOffset, "added to every tag")
+	flags.TextVar(&k.Drift, "drift", k.Drift, "how much the clock runs fast")
+	flags.TextVar(&k.StartDelay, "start-delay", k.StartDelay, "from a start command to the record's begin")
+	flags.StringVar(&k.StartLine, "start-line", "", "host:port where simulators share a START edge")
+	flags.StringVar(&f.replay.File, "replay", "", "play a recorded file instead of the sky")
+	flags.StringVar(&f.replay.Format, "replay-format", "", "format of the file where its name does not tell")
+	flags.StringSliceVar(&f.channels, "channels", []string{"1=1"}, "INPUT=CHANNEL of the file, for each input that plays")
+	flags.StringArrayVar(&k.Faults, "fault", nil, "misbehave; may be repeated")
+	flags.BoolVar(&f.verbose, "verbose", false, "log every request to standard error")
+}
+
+func runSimIDQ(c *cobra.Command, f simFlags) error {
+	k := &f.config.Controller
+	k.Efficiency = &f.efficiency
+	if f.replay.File != "" {
+		channels, err := parseChannels(f.channels)
+		if err != nil {
+			return err
+		}
+		f.replay.Channels = channels
+		k.Replay = &f.replay
+	}
+	if f.config.Serial == "" {
+		f.config.Serial = "SIM-" + f.config.Listen
+	}
+	level := slog.LevelWarn
+	if f.verbose {
+		level = slog.LevelDebug
+	}
+	f.config.Log = slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
+
+	out := &simOutput{w: c.OutOrStdout()}
+	f.config.Acquired = func(t idq.Truth) { out.write("truth", t) }
+	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	sim, err := idq.New(f.config)
+	if err != nil {
+		return err
+	}
+	out.write("listening", struct {
+		Simulated bool   `json:"simulated"`
+		Serial    string `json:"serial"`
+		SCPI      string `json:"scpi"`
+		DLT       string `json:"dlt"`
+	}{true, f.config.Serial, sim.SCPIAddr(), sim.DLTAddr()})
+	if err := sim.Run(ctx); err != nil {
+		return &exitError{exitOther, err}
+	}
+	return out.err
+}
+
+// parseChannels reads INPUT=CHANNEL pairs.
+func parseChannels(list []string) (map[int]int, error) {
+	channels := map[int]int{}
+	for _, text := range list {
+		left, right, _ := strings.Cut(text, "=")
+		input, err1 := strconv.Atoi(left)
+		channel, err2 := strconv.Atoi(right)
+		if err1 != nil || err2 != nil || input < 1 {
+			return nil, fmt.Errorf("read --channels %q: write INPUT=CHANNEL, such as 1=2", text)
+		}
+		if _, twice := channels[input]; twice {
+			return nil, fmt.Errorf("read --channels %q: input %d is given twice", text, input)
+		}
+		channels[input] = channel
+	}
+	return channels, nil
+}
+
+// simOutput prints values as JSON lines {"NAME": VALUE}, also from several
+// goroutines, and keeps the first error.
+type simOutput struct {
+	mu  sync.Mutex
+	w   io.Writer
+	err error
+}
+
+func (l *simOutput) write(name string, v any) {
+	line, err := json.Marshal(map[string]any{name: v})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		_, err = l.w.Write(append(line, '\n'))
+	}
+	if l.err == nil {
+		l.err = err
+	}
+}
+

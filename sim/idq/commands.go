@@ -1,0 +1,216 @@
+package idq
+
+import (
+	"math"
+	"strconv"
+	"strings"
+)
+
+// command is what a header stands for. Its value is kept under the canonical
+// header and returned on query, whether or not anything in the simulator
+// depends on it.
+type command struct {
+	kind      kind
+	choices   []string // choice: long forms
+	def       value
+	low, high int64 // span, number, count, volts
+
+	perBlock func(block int) value                      // default that depends on the block
+	ask      func(d *device, block int) (string, error) // answers the query instead of the value kept
+	act      func(d *device, block int, v value) error  // after the value is kept, or the action itself
+	check    func(d *device, block int, v value) error  // before it is kept
+}
+
+// Limits of times: a record of the longest span and its period stay within 64 bits.
+const (
+	longestSpan  = int64(1) << 60 // ps, 13 days
+	longestDelay = int64(1e12)    // 1 s
+	deadTime     = int64(40_000)  // ps: the least between two records
+)
+
+func onOff(def string) *command { return &command{kind: toggle, def: value{text: def}} }
+
+func oneOf(choices ...string) *command {
+	return &command{kind: choice, choices: choices, def: value{text: choices[0][:shortForm(choices[0])]}}
+}
+
+func times(def, low, high int64) *command {
+	return &command{kind: span, def: value{n: def}, low: low, high: high}
+}
+
+func integer(def, low, high int64) *command {
+	return &command{kind: number, def: value{n: def}, low: low, high: high}
+}
+
+func counting(def int64) *command {
+	return &command{kind: count, def: value{n: def}, low: 1, high: math.MaxInt64}
+}
+
+func linked(def string) *command { return &command{kind: link, def: value{text: def}} }
+
+func do(act func(d *device, block int, v value) error) *command {
+	return &command{kind: action, act: act}
+}
+
+func tell(ask func(d *device, block int) (string, error)) *command {
+	return &command{kind: reading, ask: ask}
+}
+
+func nothing(*device, int, value) error { return nil }
+
+// commandTree returns every command of the device.
+func commandTree() *mnemonic {
+	root := &mnemonic{}
+	addDevice(root)
+	addInputs(root)
+	addRouting(root)
+	addGenerators(root)
+	addReadout(root)
+	return root
+}
+
+func addDevice(root *mnemonic) {
+	root.add("*IDN", tell((*device).identity))
+	root.add("DEVIce:RESolution", oneOf("HIRES", "LOWRES"))
+	root.add("DEVIce:RESolution:BWIDth", tell(func(d *device, _ int) (string, error) {
+		return strconv.FormatInt(d.resolution(), 10), nil
+	}))
+	root.add("DEVIce:SYNC", oneOf("INTernal", "EXTernal"))
+	root.add("DEVIce:CONFiguration:LOAD", oneOf("HISTOgram", "COUNTer"))
+	root.add("DEVIce:SAMPling:RECAlibrate", do(nothing))
+}
+
+func addInputs(root *mnemonic) {
+	for _, block := range []string{"STARt", "INPUt#4"} {
+		root.add(block+":ENABle", onOff("ON"))
+		root.add(block+":COUPling", oneOf("DC", "AC"))
+		root.add(block+":EDGE", oneOf("RISIng", "FALLing"))
+		root.add(block+":THREshold", &command{kind: volts, low: -5_000_000, high: 5_000_000})
+		root.add(block+":SELEct", oneOf("UNSHaped", "SHAPed", "OUTPut"))
+		root.add(block+":RESYnc", oneOf("AUTO", "ON", "OFF"))
+		root.add(block+":HIREs:ERROr", tell(func(*device, int) (string, error) { return "0", nil }))
+		root.add(block+":HIREs:ERROr:CLEAr", do(nothing))
+		root.add(block+":HIREs:CLEAr", do(nothing))
+	}
+	for _, block := range []string{"STARt", "INPUt#4", "TSCO#24"} {
+		name, _, _ := strings.Cut(block, "#")
+		root.add(block+":COUNter", tell(func(d *device, n int) (string, error) { return d.counter(name, n).query() }))
+		mode := oneOf("CYCLe", "ACCUmulate")
+		mode.act = func(d *device, n int, _ value) error { return d.resetCounter(name, n) }
+		root.add(block+":COUNter:MODE", mode)
+		root.add(block+":COUNter:INTEgration", times(1e12, 1e6, 10e12))
+		root.add(block+":COUNter:RESEt", do(func(d *device, n int, _ value) error { return d.resetCounter(name, n) }))
+	}
+}
+
+// addRouting adds the blocks between inputs and readout. The links they have
+// without being set follow the vendor's scripts.
+func addRouting(root *mnemonic) {
+	root.add("DELAy#8:VALUe", times(0, 0, longestDelay))
+	delay := linked(unlinked)
+	delay.perBlock = func(n int) value {
+		if n == 8 { // carries the START trigger where several devices work together
+			return value{text: "STAR"}
+		}
+		return value{text: "INPU" + strconv.Itoa((n-1)%inputs+1)}
+	}
+	addLink(root, "DELAy#8:LINK", delay)
+	first := linked(unlinked)
+	first.perBlock = func(n int) value {
+		if n > inputs && n <= 2*inputs {
+			return value{text: "DELA" + strconv.Itoa(n-inputs)}
+		}
+		return value{text: unlinked}
+	}
+	addLink(root, "TSCO#24:FIRst:LINK", first)
+	addLink(root, "TSCO#24:SECond:LINK", linked(unlinked))
+	for _, side := range []string{"OPIN", "OPOUt"} {
+		root.add("TSCO#24:"+side, oneOf("ONLYFIR", "ONLYSEC", "AND", "OR", "MUTE"))
+	}
+	root.add("TSCO#24:WINDow:ENABle", onOff("OFF"))
+	for _, end := range []string{"BEGIn", "END"} {
+		addLink(root, "TSCO#24:WINDow:"+end+":LINK", linked(unlinked))
+		root.add("TSCO#24:WINDow:"+end+":DELAy", times(0, 0, longestDelay))
+		root.add("TSCO#24:WINDow:"+end+":EDGE", oneOf("RISIng", "FALLing"))
+	}
+	root.add("OUTPut#4:ENABle", onOff("OFF"))
+	addLink(root, "OUTPut#4:LINK", linked(unlinked))
+	root.add("OUTPut#4:PULSe", onOff("OFF"))
+	root.add("OUTPut#4:PULSe:WIDTh", times(1e6, 1, longestSpan))
+}
+
+// addLink adds a link and the list of what it takes.
+func addLink(root *mnemonic, pattern string, c *command) {
+	root.add(pattern, c)
+	root.add(pattern+":ADDResses", tell(func(*device, int) (string, error) { return addresses(), nil }))
+}
+
+func addGenerators(root *mnemonic) {
+	enable := onOff("OFF")
+	enable.act = (*device).generatorEnabled
+	root.add("GENerator#8:ENABle", enable)
+	root.add("GENerator#8:PPERiod", times(1_004_000, 1, longestSpan))
+	root.add("GENerator#8:PWIDth", times(1_000_000, 1, longestSpan))
+	root.add("GENerator#8:PNUMber", counting(1))
+	root.add("GENerator#8:PLAY", do((*device).generatorPlay))
+	root.add("GENerator#8:STOP", do((*device).generatorStop))
+	addTrigger(root, "GENerator#8", do(nothing))
+
+	root.add("RECord:ENABle", onOff("OFF"))
+	root.add("RECord:NUMber", counting(1))
+	width, period := times(1e12, 1, longestSpan), times(1e12+deadTime, 1, longestSpan+deadTime)
+	width.act = (*device).recordWidth
+	period.check = (*device).recordPeriod
+	root.add("RECord:DURation", width)
+	root.add("RECord:PWIDth", width)
+	root.add("RECord:PPERiod", period)
+	root.add("RECord:PLAY", do((*device).recordPlay))
+	root.add("RECord:STOP", do((*device).recordStop))
+	root.add("RECord:STAGe", tell((*device).recordStage))
+	addTrigger(root, "RECord", do((*device).recordArm))
+}
+
+func addTrigger(root *mnemonic, block string, arm *command) {
+	root.add(block+":TRIGger:ARM", arm)
+	root.add(block+":TRIGger:ARM:MODE", oneOf("MANUal", "AUTO"))
+	root.add(block+":TRIGger:DELAy", times(0, 0, longestDelay))
+	addLink(root, block+":TRIGger:LINK", linked(unlinked))
+}
+
+func addReadout(root *mnemonic) {
+	stop := func(n int) value { return value{text: "TSCO" + strconv.Itoa(n+inputs)} }
+	for _, block := range []string{"HISTogram#4", "RAW#4"} {
+		addLink(root, block+":REF:LINK", linked(unlinked))
+		stops := linked(unlinked)
+		stops.perBlock = stop
+		addLink(root, block+":STOP:LINK", stops)
+		addLink(root, block+":ENABle:LINK", linked("REC"))
+	}
+	for _, side := range []string{"REF", "STOP"} {
+		root.add("HISTogram#4:"+side+":FILTer", oneOf("RISIng", "FALLing", "ALL"))
+	}
+	root.add("HISTogram#4:MINimum", times(0, 0, longestSpan))
+	width := times(100, 1, 17_179_869_183_999)
+	width.act = (*device).histogramWidth
+	root.add("HISTogram#4:BWIDth", width)
+	root.add("HISTogram#4:BCOUnt", integer(maxBins, 1, maxBins))
+	root.add("HISTogram#4:DATA", tell((*device).histogramData))
+	root.add("HISTogram#4:FLUSh", do((*device).histogramFlush))
+	root.add("HISTogram#4:STATe", tell((*device).recordStage))
+
+	send := onOff("OFF")
+	send.act = func(d *device, n int, v value) error {
+		d.send[n].Store(v.text == "ON")
+		return nil
+	}
+	root.add("RAW#4:SEND", send)
+	root.add("RAW#4:NUMErator", integer(1, 1, math.MaxInt32))
+	root.add("RAW#4:DENOminator", integer(1, 1, math.MaxInt32))
+	root.add("RAW#4:ERRORS", tell(func(d *device, n int) (string, error) {
+		return strconv.FormatUint(d.lost[n].Load(), 10), nil
+	}))
+	root.add("RAW#4:ERRORS:CLEAR", do(func(d *device, n int, _ value) error {
+		d.lost[n].Store(0)
+		return nil
+	}))
+}

@@ -1,0 +1,133 @@
+package idq
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"tsrun/pipeline/quantity"
+)
+
+// faults is what a simulated controller does wrong because it was asked to.
+// Records count from 0, requests from 1.
+type faults struct {
+	slowReply   time.Duration // before each reply of either service
+	noReply     uint64        // this SCPI request is never answered; 0: none
+	scpiError   string        // canonical header that is always refused
+	rawErrors   uint64        // RAWn:ERRORS? after the first record; as many of its tags are lost
+	dltError    string        // entry in errors of every status object
+	stuck       onRecord      // never ends
+	crash       onRecord      // the DataLinkTargetService dies before delivering it
+	split       onRecord      // delivered in two messages
+	empty       onRecord      // without its tags
+	repeat      onRecord      // delivered twice
+	swap        onRecord      // delivered after the next one
+	highRate    bool          // more events than the device can take
+	stale       bool          // every channel has an acquisition open from the beginning
+	oldStatus   bool          // status says seconds_since_last_activity
+	wrongDevice bool          // *IDN? names something else
+	silent      bool          // connections are taken, nothing is ever sent
+}
+
+// onRecord is a fault that strikes one record.
+type onRecord struct {
+	armed  bool
+	record uint64
+}
+
+func (f onRecord) strikes(record uint64) bool { return f.armed && f.record == record }
+
+// faultParsers set one fault each; the argument is what follows the equals
+// sign, and has for those without one to be empty.
+var faultParsers = map[string]struct {
+	argument string // what it is called in messages; empty: there is none
+	set      func(f *faults, argument string) error
+}{
+	"slow-reply": {"DURATION", func(f *faults, arg string) error {
+		d, err := quantity.ParseTime(arg)
+		if err == nil && (d < 0 || d > 60*quantity.Second) {
+			err = fmt.Errorf("%v must lie from 0 to 60 s", d)
+		}
+		f.slowReply = d.Duration()
+		return err
+	}},
+	"no-reply": {"REQUEST", func(f *faults, arg string) (err error) {
+		f.noReply, err = strconv.ParseUint(arg, 10, 32)
+		return err
+	}},
+	"scpi-error": {"HEADER", func(f *faults, arg string) error {
+		path, err := commandTree().find(strings.Split(strings.TrimSuffix(arg, "?"), ":"))
+		if err != nil {
+			return err
+		}
+		f.scpiError = path.header
+		return nil
+	}},
+	"raw-errors": {"COUNT", func(f *faults, arg string) (err error) {
+		f.rawErrors, err = strconv.ParseUint(arg, 10, 32)
+		return err
+	}},
+	"dlt-error": {"TEXT", func(f *faults, arg string) error {
+		f.dltError = arg
+		return nil
+	}},
+	"stuck-record":  {"RECORD", func(f *faults, arg string) error { return f.stuck.parse(arg) }},
+	"dlt-crash":     {"RECORD", func(f *faults, arg string) error { return f.crash.parse(arg) }},
+	"split-record":  {"RECORD", func(f *faults, arg string) error { return f.split.parse(arg) }},
+	"empty-record":  {"RECORD", func(f *faults, arg string) error { return f.empty.parse(arg) }},
+	"repeat-record": {"RECORD", func(f *faults, arg string) error { return f.repeat.parse(arg) }},
+	"swap-records":  {"RECORD", func(f *faults, arg string) error { return f.swap.parse(arg) }},
+
+	"high-rate":         {"", func(f *faults, _ string) error { f.highRate = true; return nil }},
+	"stale-acquisition": {"", func(f *faults, _ string) error { f.stale = true; return nil }},
+	"old-status-key":    {"", func(f *faults, _ string) error { f.oldStatus = true; return nil }},
+	"wrong-identity":    {"", func(f *faults, _ string) error { f.wrongDevice = true; return nil }},
+	"silent":            {"", func(f *faults, _ string) error { f.silent = true; return nil }},
+}
+
+func (f *onRecord) parse(arg string) (err error) {
+	f.armed = true
+	f.record, err = strconv.ParseUint(arg, 10, 32)
+	return err
+}
+
+// Faults lists the faults that can be asked for, as they are written.
+func Faults() []string {
+	names := slices.Sorted(maps.Keys(faultParsers))
+	for i, name := range names {
+		if arg := faultParsers[name].argument; arg != "" {
+			names[i] = name + "=" + arg
+		}
+	}
+	return names
+}
+
+// CheckFaults reports the first fault that is not one of [Faults].
+func CheckFaults(list []string) error {
+	_, err := parseFaults(list)
+	return err
+}
+
+// parseFaults reads the faults asked for.
+func parseFaults(list []string) (faults, error) {
+	var f faults
+	for _, text := range list {
+		name, arg, has := strings.Cut(text, "=")
+		p, ok := faultParsers[name]
+		switch {
+		case !ok:
+			return faults{}, fmt.Errorf("simulate fault %q: unknown; the faults are %s", text, strings.Join(Faults(), ", "))
+		case p.argument == "" && has:
+			return faults{}, fmt.Errorf("simulate fault %q: %s takes no argument", text, name)
+		case p.argument != "" && arg == "":
+			return faults{}, fmt.Errorf("simulate fault %q: write %s=%s", text, name, p.argument)
+		}
+		if err := p.set(&f, arg); err != nil {
+			return faults{}, fmt.Errorf("simulate fault %q: read %s: %w", text, p.argument, err)
+		}
+	}
+	return f, nil
+}

@@ -1,0 +1,172 @@
+package idq
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/go-zeromq/zmq4"
+
+	"tsrun/pipeline/zmtp"
+	"tsrun/sim/sky"
+)
+
+const (
+	maxRequest   = 64 << 10 // bytes
+	maxEnvelope  = 8        // frames a router on the way may put before a request
+	replyTimeout = 5 * time.Second
+	maxClients   = 64
+)
+
+// answer is the reply to one request.
+type answer struct {
+	text  string
+	after sky.Instant // not sent before this instant
+	none  bool        // a fault: no reply at all
+}
+
+// server answers text requests as a ZeroMQ REP socket would. Each client has a
+// connection and a goroutine of its own, so none waits for another.
+type server struct {
+	name   string
+	answer func(request string) answer
+	slow   time.Duration // a fault: wait before each reply
+	silent bool          // a fault: take connections and never say a word
+	log    *slog.Logger
+
+	listener *zmtp.Listener
+	mute     net.Listener // instead of listener when silent
+}
+
+func (s *server) listen(host string, port int) (err error) {
+	addr := hostPort(host, port)
+	if s.silent {
+		s.mute, err = net.Listen("tcp", addr)
+		return err
+	}
+	s.listener, err = zmtp.Listen("tcp", addr, zmq4.Rep, zmtp.Options{MaxConns: maxClients, MaxFrame: maxRequest})
+	return err
+}
+
+func (s *server) addr() string {
+	if s.silent {
+		return s.mute.Addr().String()
+	}
+	return s.listener.Addr().String()
+}
+
+func (s *server) close() {
+	if s.silent {
+		s.mute.Close()
+		return
+	}
+	s.listener.Close()
+}
+
+// serve accepts clients until ctx ends.
+func (s *server) serve(ctx context.Context, t *tasks) error {
+	if s.silent {
+		return s.keepSilent(ctx)
+	}
+	defer s.close()
+	for {
+		conn, err := s.listener.Accept(ctx)
+		if err != nil {
+			return err
+		}
+		t.run(func(ctx context.Context) { s.client(ctx, conn) })
+	}
+}
+
+// keepSilent lets clients connect and leaves them without a greeting.
+func (s *server) keepSilent(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, s.close)
+	defer stop()
+	var conns []net.Conn
+	defer func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	}()
+	for {
+		c, err := s.mute.Accept()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		if conns = append(conns, c); len(conns) > maxClients {
+			conns[0].Close()
+			conns = conns[1:]
+		}
+	}
+}
+
+// client serves one connection until it ends.
+func (s *server) client(ctx context.Context, conn *zmtp.Conn) {
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	log := s.log.With("service", s.name, "client", conn.RemoteAddr().String())
+	log.Debug("client connected", "socket", conn.PeerType())
+	buf := make([]byte, maxRequest)
+	for {
+		envelope, request, err := readRequest(conn, buf)
+		if err != nil {
+			if !errors.Is(err, io.EOF) && ctx.Err() == nil {
+				log.Warn("client refused", "error", err)
+			}
+			return
+		}
+		a := s.answer(request)
+		log.Debug("request answered", "request", request, "reply", a.text)
+		if a.none {
+			continue
+		}
+		if s.slow > 0 && !pause(ctx, s.slow) {
+			return
+		}
+		if a.after != (sky.Instant{}) {
+			pauseUntil(ctx, a.after)
+		}
+		if err := conn.Send(replyTimeout, append(envelope, []byte(a.text))...); err != nil {
+			return
+		}
+	}
+}
+
+var errEnvelope = errors.New("request has no empty frame before its text; use a REQ socket")
+
+// readRequest reads one message: the envelope, which ends with an empty frame
+// and must come back with the reply (RFC 28), and the text. Frames behind the
+// text are passed over.
+func readRequest(conn *zmtp.Conn, buf []byte) (envelope [][]byte, text string, err error) {
+	more := true
+	for {
+		var frame []byte
+		if frame, more, err = conn.ReadFrame(buf); err != nil {
+			return nil, "", err
+		}
+		envelope = append(envelope, append([]byte(nil), frame...))
+		if !more || len(envelope) > maxEnvelope {
+			return nil, "", errEnvelope
+		}
+		if len(frame) == 0 {
+			break
+		}
+	}
+	for first := true; more; first = false {
+		var frame []byte
+		if frame, more, err = conn.ReadFrame(buf); err != nil {
+			return nil, "", err
+		}
+		if first {
+			text = string(frame)
+		}
+	}
+	return envelope, text, nil
+}
