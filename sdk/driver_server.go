@@ -119,8 +119,9 @@ func (s *driverServer) Arm(call context.Context, r *pluginpb.ArmRequest) (*plugi
 		conn.Close()
 		return nil, statusOf(err)
 	}
-	lost := func(l Loss) { s.events.put(lossOut(l)) }
-	s.armed = &acquisition{Acquisition: a, stream: newStream(conn, a, corePatience, lost), ended: make(chan struct{})}
+	stream := NewStream(conn, a)
+	stream.lost = func(l Loss) { s.events.put(lossOut(l)) }
+	s.armed = &acquisition{Acquisition: a, stream: stream, ended: make(chan struct{})}
 	s.armed.ctx, s.armed.stop = context.WithCancelCause(s.work)
 	return &pluginpb.ArmResponse{}, nil
 }
@@ -174,7 +175,7 @@ func (s *driverServer) acquire(a *acquisition, start *Start) {
 
 // conclude ends the streams and tells Ended.
 func (s *driverServer) conclude(a *acquisition, err error, report json.RawMessage) {
-	counts, sending := a.stream.finish()
+	counts, sending := a.stream.Finish()
 	if err == nil {
 		err = sending
 	}

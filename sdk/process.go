@@ -59,6 +59,8 @@ func (p *process) serve() int {
 	// The kernel sends SIGTERM when the host dies, and SIGHUP to a plugin that
 	// was stopped at that time.
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	// Logging to a host that is gone must not end us before the device is safe.
+	signal.Ignore(syscall.SIGPIPE)
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

@@ -29,9 +29,9 @@ const (
 // too long, Send fails. No tag is dropped silently.
 type Stream struct {
 	run      tag.RunID
-	out      blockWriter
+	out      BlockWriter
 	patience time.Duration
-	lost     func(Loss)
+	lost     func(Loss) // told of each loss; may be nil
 
 	mu    sync.Mutex
 	lanes map[uint16]*lane
@@ -42,8 +42,9 @@ type Stream struct {
 	flusher sync.WaitGroup
 }
 
-// blockWriter takes one message of two frames; it is the connection to the core.
-type blockWriter interface {
+// BlockWriter is the connection to the core: it takes messages of two frames,
+// which are the caller's again when Send returns.
+type BlockWriter interface {
 	Send(timeout time.Duration, frames ...[]byte) error
 	Close() error
 }
@@ -75,10 +76,11 @@ type lane struct {
 	frames  [2][]byte // header and payload of the block being sent
 }
 
-// newStream carries the streams of a over out, which it owns. Each loss is
-// told to lost.
-func newStream(out blockWriter, a Acquisition, patience time.Duration, lost func(Loss)) *Stream {
-	s := &Stream{run: a.Run, out: out, patience: patience, lost: lost,
+// NewStream carries the streams of an acquisition over out, which it closes at
+// the end. The SDK makes the stream of a driver that it serves; this is for
+// tests of drivers.
+func NewStream(out BlockWriter, a Acquisition) *Stream {
+	s := &Stream{run: a.Run, out: out, patience: corePatience,
 		lanes: make(map[uint16]*lane, len(a.Channels)), done: make(chan struct{})}
 	for _, c := range a.Channels {
 		s.lanes[c.Stream] = &lane{count: StreamCount{Stream: c.Stream}, pending: make([]uint64, 0, blockTags)}
@@ -154,9 +156,9 @@ func (s *Stream) Lost(stream uint16, n uint64, why string) {
 	}
 }
 
-// finish ends every stream where it has come to and lets go of the
-// connection. Later calls fail.
-func (s *Stream) finish() ([]StreamCount, error) {
+// Finish ends every stream where it has come to and lets go of the connection;
+// it says what the core has taken. The SDK calls it after Acquire.
+func (s *Stream) Finish() ([]StreamCount, error) {
 	close(s.done)
 	s.flusher.Wait()
 	s.mu.Lock()

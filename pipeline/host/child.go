@@ -130,11 +130,13 @@ func (c *child) id() int {
 	return c.pid
 }
 
-// wasKilled tells whether the process ended because we killed it.
+// wasKilled tells, when exited is closed, whether the process ended because we
+// killed it. What was exiting already keeps its own status.
 func (c *child) wasKilled() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.killed
+	status, ok := c.state.Sys().(syscall.WaitStatus)
+	return c.killed && ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
 // Stdout implements go-plugin's Runner; what comes first is kept, to explain

@@ -32,9 +32,8 @@ func (p *process) configuration(ctx context.Context, s Spec, role string) (*plug
 			Message: fmt.Sprintf("use plugin %s as the %s of %s: it offers no such %s", s.Plugin, role, s.Instance, role),
 			Hint:    fmt.Sprintf("`%s --describe` prints what it offers", p.component.Path)}
 	}
-	if wrong := CheckConfig(offer.Schema, s.Config); len(wrong) > 0 {
-		return nil, &sdk.Failure{Code: wrong[0].Code, Message: s.Instance + ": " + wrong[0].Message,
-			Hint: wrong[0].Hint, Field: wrong[0].Field}
+	if err := checkConfig(offer.Schema, s.Config); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Instance, err)
 	}
 	return &pluginpb.ConfigureRequest{Kind: offer.Name, Instance: s.Instance, Config: s.Config,
 		Simulation: s.Simulation, Dir: p.scratch}, nil

@@ -36,8 +36,7 @@ func (p *process) explainStart(err error) error {
 	case p.run.id() == 0:
 		return &sdk.Failure{Code: "plugin-start", Message: message("%v", err)}
 	}
-	natural := !p.run.wasKilled() // go-plugin kills what fails the handshake
-	p.run.kill()
+	p.run.kill() // go-plugin has done so already, except when it exited by itself
 	<-p.run.exited
 	line := p.run.first.line()
 	fields := strings.Split(line, "|")
@@ -55,10 +54,10 @@ func (p *process) explainStart(err error) error {
 			Hint: "build the plugin with go-plugin 1"}
 	case line != "":
 		return &sdk.Failure{Code: "plugin-start", Message: message("%v", err)}
-	case natural:
+	case !p.run.wasKilled():
 		return p.crash("plugin-crashed", message("it ended before the handshake, %s", p.run.state))
 	}
-	return p.crash("plugin-start-timeout", message("no handshake within %v", startTimeout))
+	return p.crash("plugin-start-timeout", message("no handshake within %v", p.host.startTimeout))
 }
 
 func number(text string) bool {
@@ -92,7 +91,7 @@ func (p *process) death() error {
 	}
 	who := fmt.Sprintf("plugin %s of %s (pid %d)", p.component.Name, p.instance, p.run.id())
 	if p.hung.Load() {
-		return p.crash("plugin-hung", fmt.Sprintf("%s did not answer for %v and was killed", who, hungAfter))
+		return p.crash("plugin-hung", fmt.Sprintf("%s did not answer for %v and was killed", who, p.host.hungAfter))
 	}
 	return p.crash("plugin-died", fmt.Sprintf("%s died, %s", who, p.run.state))
 }

@@ -49,6 +49,9 @@ type Host struct {
 	mu      sync.Mutex
 	running map[*process]struct{}
 	closed  bool
+
+	startTimeout time.Duration // from exec to handshake
+	hungAfter    time.Duration // without a beat
 }
 
 // New returns a host without plugins. The runtime directory is created if
@@ -73,7 +76,8 @@ func New(o Options) (*Host, error) {
 	if log == nil {
 		log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	return &Host{dirs: o.Dirs, runtime: dir, log: log, running: map[*process]struct{}{}}, nil
+	return &Host{dirs: o.Dirs, runtime: dir, log: log, running: map[*process]struct{}{},
+		startTimeout: 10 * time.Second, hungAfter: 10 * time.Second}, nil
 }
 
 // Close stops every plugin that still runs, all at once, and waits for them;
@@ -115,10 +119,8 @@ func (h *Host) leave(p *process) {
 }
 
 const (
-	startTimeout   = 10 * time.Second // from exec to handshake
 	describeWithin = 5 * time.Second
 	openTimeout    = 60 * time.Second // Configure, Arm and Begin, when the caller sets no deadline
 	closeTimeout   = 5 * time.Second  // for a driver to make its device safe
 	killTimeout    = 4 * time.Second  // for a plugin to exit by itself after that
-	hungAfter      = 10 * time.Second // without a beat
 )

@@ -32,6 +32,7 @@ type process struct {
 	instance  string
 	log       *slog.Logger
 	scratch   string
+	sockets   string // directory of go-plugin's socket; "" before the start
 
 	run    *child
 	client *goplugin.Client
@@ -118,13 +119,14 @@ func (p *process) shakeHands() error {
 			MagicCookieKey: sdk.CookieKey, MagicCookieValue: sdk.CookieValue},
 		VersionedPlugins: map[int]goplugin.PluginSet{sdk.ProtocolVersion: {"tsrun": dispenser{}}},
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, _ string) (runner.Runner, error) {
+		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, sockets string) (runner.Runner, error) {
+			p.sockets = sockets
 			p.run.cmd.Env = append(p.run.cmd.Env, spec.Env...) // cookie, versions, socket directory
 			return p.run, nil
 		},
 		SkipHostEnv:      true,
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: p.host.runtime},
-		StartTimeout:     startTimeout,
+		StartTimeout:     p.host.startTimeout,
 		Logger:           hclog.NewNullLogger(), // lastWords does the logging
 		SyncStdout:       &printed{log: p.log, to: "standard output"},
 		SyncStderr:       &printed{log: p.log, to: "standard error"},
@@ -190,9 +192,9 @@ func (p *process) takeLease() error {
 		return p.explain("lease", err)
 	}
 	p.lease.Go(func() {
-		watchdog := time.AfterFunc(hungAfter, func() {
+		watchdog := time.AfterFunc(p.host.hungAfter, func() {
 			p.hung.Store(true)
-			p.log.Error("plugin does not answer any more and is killed", "silent_for", hungAfter)
+			p.log.Error("plugin does not answer any more and is killed", "silent_for", p.host.hungAfter)
 			p.run.kill()
 		})
 		defer watchdog.Stop()
@@ -200,7 +202,7 @@ func (p *process) takeLease() error {
 			if _, err := lease.Recv(); err != nil {
 				break
 			}
-			watchdog.Reset(hungAfter)
+			watchdog.Reset(p.host.hungAfter)
 		}
 		select { // the plugin ended its lease: it must be on its way out
 		case <-p.run.exited:
@@ -251,7 +253,9 @@ func (p *process) stop() {
 	p.endLease()
 	p.lease.Wait()
 	p.host.leave(p)
-	if err := os.RemoveAll(p.scratch); err != nil {
-		p.log.Warn("scratch directory of plugin stays", "error", err)
+	for _, dir := range []string{p.scratch, p.sockets} {
+		if err := os.RemoveAll(dir); err != nil {
+			p.log.Warn("directory of plugin stays", "dir", dir, "error", err)
+		}
 	}
 }

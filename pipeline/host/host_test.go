@@ -1,0 +1,350 @@
+package host
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"tsrun/sdk"
+)
+
+// pluginDir links the test binary to the names of plugins.
+func pluginDir(t testing.TB, names ...string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, name := range names {
+		if err := os.Symlink(self, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// shortDir is a directory whose path leaves room for socket names.
+func shortDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// logged is a log to look into.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func newHost(t *testing.T, plugins ...string) (*Host, *logged) {
+	t.Helper()
+	log := &logged{}
+	h, err := New(Options{Dirs: []string{pluginDir(t, plugins...)}, Runtime: shortDir(t), Log: slog.New(slog.NewJSONHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Errorf("close host: %v", err)
+		}
+		left, _ := os.ReadDir(h.runtime)
+		for _, e := range left {
+			t.Errorf("left in the runtime directory: %s", e.Name())
+		}
+	})
+	return h, log
+}
+
+func failureOf(t *testing.T, err error) *sdk.Failure {
+	t.Helper()
+	var f *sdk.Failure
+	if !errors.As(err, &f) {
+		t.Fatalf("got %v (%T), want an sdk.Failure", err, err)
+	}
+	return f
+}
+
+// alive tells whether a process exists and is more than a zombie.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(rest, "Z")
+}
+
+func gone(t *testing.T, pid int, within time.Duration) {
+	t.Helper()
+	for deadline := time.Now().Add(within); alive(pid); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d is still there after %v", pid, within)
+		}
+	}
+}
+
+func TestStartFailuresSayWhy(t *testing.T) {
+	h, _ := newHost(t, "tc-panics", "tc-exits", "tc-noisy", "tc-future", "tc-silent", "tc-test")
+	h.startTimeout = time.Second
+	write := func(name, text string, mode os.FileMode) {
+		if err := os.WriteFile(filepath.Join(h.dirs[0], name), []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("tc-data", "just a file", 0o644)
+	write("tc-foreign", "\x7fELF but for another machine", 0o755)
+	write("tc-script", "#!/no/such/interpreter\n", 0o755)
+	tests := []struct {
+		plugin, config string
+		code           string
+		says           []string
+		field          string
+	}{
+		{plugin: "tc-tset", code: "unknown-plugin", says: []string{h.dirs[0], `did you mean "tc-test"?`, "tc-noisy"}},
+		{plugin: "../tc-test", code: "bad-plugin-name", says: []string{"a-z"}},
+		{plugin: "tc-data", code: "plugin-not-executable", says: []string{"chmod +x"}},
+		{plugin: "tc-foreign", code: "plugin-wrong-format"},
+		{plugin: "tc-script", code: "plugin-start", says: []string{"no such file"}},
+		{plugin: "tc-panics", code: "plugin-crashed", says: []string{"panic: no licence file", "plugins_test.go"}},
+		{plugin: "tc-exits", code: "plugin-crashed", says: []string{"exit status 3", "cannot open the licence file"}},
+		{plugin: "tc-noisy", code: "plugin-noise", says: []string{"vendor library 4.2 loaded", "standard error"}},
+		{plugin: "tc-future", code: "plugin-protocol", says: []string{"protocol 7", "same release"}},
+		{plugin: "tc-silent", code: "plugin-start-timeout", says: []string{"1s"}},
+		{plugin: "tc-test", config: `{"mode":"no-device"}`, code: "device-timeout", says: []string{"192.0.2.7", "switched on"}, field: "address"},
+		{plugin: "tc-test", config: `{"tagz":5}`, code: "bad-config", says: []string{`"tagz"`, `did you mean "tags"?`}, field: "tagz"},
+		{plugin: "tc-test", config: `{"tags":-5}`, code: "bad-config", field: "tags"},
+		{plugin: "tc-test", config: `{"spacing":"3 parsecs"}`, code: "bad-config", field: "spacing"},
+	}
+	for _, test := range tests {
+		t.Run(strings.ReplaceAll(test.plugin+test.config, "/", "_"), func(t *testing.T) {
+			t.Parallel()
+			instance := "alice." + strings.TrimLeft(test.plugin, "./") + fmt.Sprint(len(test.config))
+			d, err := h.StartDriver(t.Context(), Spec{Plugin: test.plugin, Instance: instance, Config: json.RawMessage(test.config)})
+			if err == nil {
+				d.Close(t.Context())
+				t.Fatal("it started")
+			}
+			f := failureOf(t, err)
+			if f.Code != test.code || f.Field != test.field {
+				t.Errorf("code %q and field %q, want %q and %q: %v", f.Code, f.Field, test.code, test.field, err)
+			}
+			for _, text := range test.says {
+				if !strings.Contains(err.Error(), text) {
+					t.Errorf("it does not say %q: %v", text, err)
+				}
+			}
+		})
+	}
+}
+
+func TestFindReadsTheDescriptionBesideTheBinary(t *testing.T) {
+	dir := pluginDir(t, "tc-test")
+	c, err := Find([]string{"/no/such/dir", dir}, "tc-test")
+	if err != nil || c.Description != nil || c.Path != filepath.Join(dir, "tc-test") || c.SHA256 == [32]byte{} {
+		t.Fatalf("without a description: %+v, %v", c, err)
+	}
+	text, err := exec.Command(c.Path, "--describe").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(c.Path+".json", text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = Find([]string{dir}, "tc-test"); err != nil {
+		t.Fatal(err)
+	}
+	if c.Version != "1.2.3" || c.Description == nil || len(c.Description.Drivers) != 1 || len(c.Description.Sinks) != 1 {
+		t.Errorf("description: %+v", c)
+	}
+	if err := checkConfig(c.Description.Drivers[0].Schema, json.RawMessage(`{"spacing":"5 ns"}`)); err != nil {
+		t.Errorf("a good configuration is refused: %v", err)
+	}
+	if err := os.WriteFile(c.Path+".json", []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = Find([]string{dir}, "tc-test"); failureOf(t, err).Code != "bad-description" {
+		t.Errorf("a broken description gives %v", err)
+	}
+}
+
+func TestPluginRunByHandSaysWhatItIs(t *testing.T) {
+	out, err := exec.Command(filepath.Join(pluginDir(t, "tc-test"), "tc-test")).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "plugin of tsrun") || !strings.Contains(string(out), "--describe") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestDriverDescribesItsDevice(t *testing.T) {
+	h, log := newHost(t, "tc-test")
+	t.Setenv("SECRET_OF_THE_HOST", "1")
+	d, err := h.StartDriver(t.Context(), Spec{Plugin: "tc-test", Instance: "alice.tc", Config: json.RawMessage(`{"spacing":"7 ns"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := d.Component(); c.Version != "1.2.3" || c.SHA256 == [32]byte{} {
+		t.Errorf("component %+v", c)
+	}
+	if v := d.Device(); v.Model != "Ramp" || !v.Simulated || !v.Can.ScheduledStart || v.Inputs[0].ThresholdMin != -2e6 {
+		t.Errorf("device %+v", v)
+	}
+	environment, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", d.PID()))
+	if err != nil || bytes.Contains(environment, []byte("SECRET_OF_THE_HOST")) || !bytes.Contains(environment, []byte(h.runtime)) {
+		t.Errorf("environment %q, %v", environment, err)
+	}
+	if err := d.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	gone(t, d.PID(), time.Second)
+	if text := log.String(); !strings.Contains(text, "device open") || !strings.Contains(text, `"spacing_ps":7000`) || !strings.Contains(text, `"instance":"alice.tc"`) {
+		t.Errorf("the plugin's log record did not arrive: %s", text)
+	}
+	if e, open := <-d.Events(); open && e.(Ended).Err == nil {
+		t.Errorf("closing an idle driver told %v", e)
+	}
+}
+
+// closed is a plugin that refuses to go.
+func TestCloseEndsWhatDoesNotWantTo(t *testing.T) {
+	for _, mode := range []string{"hang-close", "stopped"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			h, _ := newHost(t, "tc-test")
+			config := json.RawMessage(`{"mode":"endless"}`)
+			if mode == "hang-close" {
+				config = json.RawMessage(`{"mode":"hang-close"}`)
+			}
+			d, err := h.StartDriver(t.Context(), Spec{Plugin: "tc-test", Instance: "alice.tc", Config: config})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if mode == "stopped" {
+				if err := syscall.Kill(d.PID(), syscall.SIGSTOP); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err = d.Close(t.Context())
+			if failureOf(t, err).Code != "plugin-timeout" {
+				t.Errorf("got %v, want plugin-timeout", err)
+			}
+			if alive(d.PID()) {
+				t.Error("the process is still there")
+			}
+		})
+	}
+}
+
+func TestHungPluginIsKilledAndTold(t *testing.T) {
+	h, _ := newHost(t, "tc-test")
+	h.hungAfter = 2 * time.Second
+	d, err := h.StartDriver(t.Context(), Spec{Plugin: "tc-test", Instance: "alice.tc"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(d.PID(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if e := lastEvent(t, d); failureOf(t, e.Err).Code != "plugin-hung" {
+		t.Errorf("got %v, want plugin-hung", e.Err)
+	}
+}
+
+// lastEvent drains a driver's events and returns the last.
+func lastEvent(t *testing.T, d *Driver) Ended {
+	t.Helper()
+	timeout := time.After(30 * time.Second)
+	var last DriverEvent
+	for {
+		select {
+		case e, open := <-d.Events():
+			if open {
+				last = e
+				continue
+			}
+			ended, ok := last.(Ended)
+			if !ok {
+				t.Fatalf("the last event was %T, want Ended", last)
+			}
+			return ended
+		case <-timeout:
+			t.Fatal("no Ended within 30 s")
+		}
+	}
+}
+
+// TestPluginDiesWithItsHost: within three seconds, with its device made safe.
+func TestPluginDiesWithItsHost(t *testing.T) {
+	for _, mode := range []string{"running", "stopped", "hang-close"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			dir, trace := pluginDir(t, "tc-test", "the-host"), filepath.Join(t.TempDir(), "trace")
+			config := fmt.Sprintf(`{"trace":%q}`, trace)
+			if mode == "hang-close" {
+				config = `{"mode":"hang-close"}`
+			}
+			host := exec.Command(filepath.Join(dir, "the-host"), dir, shortDir(t), config)
+			out, err := host.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			host.Stderr = os.Stderr
+			if err := host.Start(); err != nil {
+				t.Fatal(err)
+			}
+			var pid int
+			_, err = fmt.Fscan(bufio.NewReader(out), &pid)
+			if err == nil && mode == "stopped" {
+				err = syscall.Kill(pid, syscall.SIGSTOP)
+			}
+			host.Process.Kill()
+			host.Wait()
+			if err != nil {
+				t.Fatal(err)
+			}
+			gone(t, pid, 3*time.Second)
+			if mode != "hang-close" {
+				if text, err := os.ReadFile(trace); string(text) != "safe" {
+					t.Errorf("the device was not made safe: %q, %v", text, err)
+				}
+			}
+		})
+	}
+}
+
+func TestCancelledStartLeavesNothing(t *testing.T) {
+	h, _ := newHost(t, "tc-silent")
+	cause := errors.New("stopped by a test")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
+	if _, err := h.StartDriver(ctx, Spec{Plugin: "tc-silent", Instance: "alice.tc"}); !errors.Is(err, cause) {
+		t.Errorf("got %v, want the cause", err)
+	}
+}

@@ -1,0 +1,231 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	goplugin "github.com/hashicorp/go-plugin"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+
+	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/tag"
+	"tsrun/sdk"
+)
+
+// The test binary plays every plugin of these tests, good and bad: a link to
+// it with the plugin's name is a plugin of that name.
+func TestMain(m *testing.M) {
+	if play, ok := roles[filepath.Base(os.Args[0])]; ok {
+		play()
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+var roles = map[string]func(){
+	"tc-test":   func() { sdk.Serve(testPlugin("tc-test")) },
+	"sink-test": func() { sdk.Serve(testPlugin("sink-test")) },
+	"tc-panics": func() { panic("no licence file") },
+	"tc-exits": func() {
+		fmt.Fprintln(os.Stderr, "cannot open the licence file")
+		os.Exit(3)
+	},
+	"tc-noisy": func() {
+		fmt.Println("vendor library 4.2 loaded")
+		sdk.Serve(testPlugin("tc-noisy"))
+	},
+	"tc-silent": func() { forever() },
+	"tc-future": func() {
+		goplugin.Serve(&goplugin.ServeConfig{
+			HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: sdk.CookieKey, MagicCookieValue: sdk.CookieValue},
+			VersionedPlugins: map[int]goplugin.PluginSet{7: {"tsrun": nothing{}}},
+			GRPCServer:       goplugin.DefaultGRPCServer,
+		})
+	},
+	"the-host": playHost,
+}
+
+// nothing serves a plugin protocol without services.
+type nothing struct{ dispenser }
+
+func (nothing) GRPCServer(*goplugin.GRPCBroker, *grpc.Server) error { return nil }
+
+func forever() {
+	for {
+		time.Sleep(time.Hour)
+	}
+}
+
+func testPlugin(name string) sdk.Plugin {
+	return sdk.Plugin{Name: name, Version: "1.2.3", Summary: "Plays a controller.",
+		Drivers: []sdk.DriverType{sdk.NewDriver("tc-test", driverConfig{Tags: 1000, Spacing: quantity.Nanosecond}, openDriver)},
+		Sinks:   []sdk.SinkType{sdk.NewSink("sink-test", sinkConfig{}, openSink)}}
+}
+
+type driverConfig struct {
+	Mode    string        `json:"mode" jsonschema:"enum=,enum=endless,enum=panic,enum=crash,enum=hang-close,enum=deaf,enum=no-device,enum=lossy"`
+	Tags    int           `json:"tags" jsonschema:"minimum=0"`
+	Spacing quantity.Time `json:"spacing" jsonschema:"description=time between tags"`
+	Trace   string        `json:"trace"` // file that Close leaves behind
+}
+
+type driver struct {
+	driverConfig
+	a sdk.Acquisition
+}
+
+func openDriver(_ context.Context, env sdk.Env, c driverConfig) (sdk.Driver, error) {
+	if c.Mode == "no-device" {
+		return nil, &sdk.Failure{Code: "device-timeout", Message: "connect to 192.0.2.7: no answer", Hint: "is it switched on?", Field: "address"}
+	}
+	env.Log.Info("device open", "spacing_ps", int64(c.Spacing))
+	return &driver{driverConfig: c}, nil
+}
+
+func (d *driver) Describe(context.Context) (sdk.Device, error) {
+	return sdk.Device{Vendor: "Example", Model: "Ramp", Serial: "7", ResolutionPs: 1, Simulated: true,
+		Inputs: []sdk.Input{{Number: 1, ThresholdMin: -2e6, ThresholdMax: 2e6}}, Can: sdk.Capabilities{ScheduledStart: true}}, nil
+}
+
+func (d *driver) Arm(_ context.Context, a sdk.Acquisition) error {
+	d.a = a
+	return nil
+}
+
+func (d *driver) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Stream) error {
+	if err := start.Fire(ctx, func() error { return nil }); err != nil {
+		return err
+	}
+	switch d.Mode {
+	case "panic":
+		panic("index out of range")
+	case "crash":
+		go func() { panic("a bug in another goroutine") }()
+		forever()
+	case "deaf":
+		forever()
+	}
+	tags := make([]uint64, 0, 100)
+	for i := 0; i < d.Tags || d.Mode == "endless" && ctx.Err() == nil; {
+		tags = tags[:0]
+		for ; len(tags) < cap(tags) && (i < d.Tags || d.Mode == "endless"); i++ {
+			tags = append(tags, uint64(i)*uint64(d.Spacing))
+		}
+		for _, c := range d.a.Channels {
+			if err := out.Send(c.Stream, tags); err != nil {
+				return err
+			}
+		}
+		if d.Mode == "endless" {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for _, c := range d.a.Channels {
+		if d.Mode == "lossy" {
+			out.Lost(c.Stream, 3, "fifo overflow")
+		}
+		if err := out.Mark(c.Stream, uint64(d.a.Duration)*1000); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *driver) Report() any { return map[string]any{"mode": d.Mode} }
+
+func (d *driver) Close() error {
+	if d.Mode == "hang-close" {
+		forever()
+	}
+	if d.Trace != "" {
+		return os.WriteFile(d.Trace, []byte("safe"), 0o600)
+	}
+	return nil
+}
+
+type sinkConfig struct {
+	Mode string `json:"mode" jsonschema:"enum=,enum=full,enum=slow,enum=panic"`
+}
+
+// sink writes the tags of each stream to one file.
+type sink struct {
+	sinkConfig
+	r     sdk.Recording
+	files map[uint16]*os.File
+	tags  map[uint16]uint64
+}
+
+func openSink(_ context.Context, _ sdk.Env, c sinkConfig) (sdk.Sink, error) {
+	return &sink{sinkConfig: c, files: map[uint16]*os.File{}, tags: map[uint16]uint64{}}, nil
+}
+
+func (k *sink) Begin(_ context.Context, r sdk.Recording) error {
+	k.r = r
+	for _, s := range r.Streams {
+		f, err := os.Create(filepath.Join(r.Dir, s.Name+".bin"))
+		if err != nil {
+			return err
+		}
+		k.files[s.Stream] = f
+	}
+	return nil
+}
+
+func (k *sink) Write(ctx context.Context, b *tag.Block) error {
+	switch k.Mode {
+	case "full":
+		return &sdk.Failure{Code: "disk-full", Message: "write segment: no space left on device", Hint: "free some"}
+	case "slow":
+		<-ctx.Done()
+		return ctx.Err()
+	case "panic":
+		panic("nil map")
+	}
+	k.tags[b.Stream] += uint64(len(b.Tags))
+	_, err := k.files[b.Stream].Write(tag.AsBytes(b.Tags))
+	return err
+}
+
+func (k *sink) Finish(context.Context) error {
+	for _, s := range k.r.Streams {
+		if err := k.files[s.Stream].Sync(); err != nil {
+			return err
+		}
+		k.r.Closed(sdk.Artifact{Path: s.Name + ".bin", Stream: s.Stream, Tags: k.tags[s.Stream], Size: int64(8 * k.tags[s.Stream])})
+	}
+	return nil
+}
+
+func (k *sink) Close() error {
+	var errs []error
+	for _, f := range k.files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// playHost is a host in a process of its own, to be killed: it starts a
+// plugin, says its process id, and waits.
+func playHost() {
+	signal.Ignore(syscall.SIGTERM)
+	h, err := New(Options{Dirs: []string{os.Args[1]}, Runtime: os.Args[2], Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		panic(err)
+	}
+	d, err := h.StartDriver(context.Background(), Spec{Plugin: "tc-test", Instance: "alice.tc", Config: []byte(os.Args[3])})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(d.PID())
+	forever()
+}

@@ -1,0 +1,263 @@
+package sdk
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"tsrun/pipeline/tag"
+)
+
+// capture is a core that keeps the blocks it is sent, after checking them as
+// the real one does.
+type capture struct {
+	mu     sync.Mutex
+	blocks map[uint16][]tag.Block
+	seqs   map[uint16]*tag.Sequence
+	fail   error
+	bad    error
+	closed bool
+}
+
+func newCapture() *capture {
+	return &capture{blocks: map[uint16][]tag.Block{}, seqs: map[uint16]*tag.Sequence{}}
+}
+
+func (c *capture) Send(_ time.Duration, frames ...[]byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fail != nil {
+		return c.fail
+	}
+	h, err := tag.DecodeHeader(slices.Clone(frames[0]))
+	if err == nil {
+		err = h.Check(frames[1])
+	}
+	if err == nil {
+		if c.seqs[h.Stream] == nil {
+			c.seqs[h.Stream] = &tag.Sequence{Stream: h.Stream}
+		}
+		err = c.seqs[h.Stream].Accept(h)
+	}
+	if err != nil {
+		c.bad = errors.Join(c.bad, err)
+		return err
+	}
+	b := h.Block(frames[1], nil)
+	b.Tags = slices.Clone(b.Tags)
+	c.blocks[h.Stream] = append(c.blocks[h.Stream], b)
+	return nil
+}
+
+func (c *capture) Close() error { c.closed = true; return nil }
+
+// tags returns all tags of a stream, the losses told, and its last block.
+func (c *capture) tags(stream uint16) (tags []uint64, lost uint64, last tag.Block) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, b := range c.blocks[stream] {
+		tags = append(tags, b.Tags...)
+		lost += b.Lost
+		last = b
+	}
+	return tags, lost, last
+}
+
+func acquisitionOf(streams ...uint16) Acquisition {
+	a := Acquisition{Run: tag.RunID{1}}
+	for _, s := range streams {
+		a.Channels = append(a.Channels, Channel{Stream: s})
+	}
+	return a
+}
+
+// TestStreamKeepsEverything: whatever a driver sends in whatever pieces comes
+// out as blocks that the core accepts, with the same tags and losses.
+func TestStreamKeepsEverything(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		core := newCapture()
+		var losses []Loss
+		s := NewStream(core, acquisitionOf(3, 7))
+		s.lost = func(l Loss) { losses = append(losses, l) }
+		want := map[uint16][]uint64{}
+		reached, lost := map[uint16]uint64{}, map[uint16]uint64{}
+		for range rapid.IntRange(0, 30).Draw(t, "steps") {
+			id := rapid.SampledFrom([]uint16{3, 7}).Draw(t, "stream")
+			switch rapid.SampledFrom([]string{"send", "send", "big", "mark", "lost", "flush"}).Draw(t, "step") {
+			case "send", "big":
+				n := rapid.IntRange(0, 100).Draw(t, "tags")
+				if rapid.Bool().Draw(t, "large") {
+					n = rapid.SampledFrom([]int{blockTags - 1, blockTags, blockTags + 1, tag.MaxBlockTags, tag.MaxBlockTags + 5}).Draw(t, "many")
+				}
+				step := rapid.Uint64Range(0, 1000).Draw(t, "spacing")
+				tags := make([]uint64, n)
+				for i := range tags {
+					reached[id] += step
+					tags[i] = reached[id]
+				}
+				want[id] = append(want[id], tags...)
+				if err := s.Send(id, tags); err != nil {
+					t.Fatal(err)
+				}
+				clear(tags) // they are ours again
+			case "mark":
+				reached[id] += rapid.Uint64Range(0, 1e12).Draw(t, "ahead")
+				if err := s.Mark(id, reached[id]); err != nil {
+					t.Fatal(err)
+				}
+			case "lost":
+				n := rapid.Uint64Range(0, 5).Draw(t, "lost")
+				lost[id] += n
+				s.Lost(id, n, "test")
+			case "flush":
+				s.flushAll()
+			}
+		}
+		counts, err := s.Finish()
+		if err != nil || core.bad != nil {
+			t.Fatal(err, core.bad)
+		}
+		var told uint64
+		for _, l := range losses {
+			told += l.Tags
+		}
+		if told != lost[3]+lost[7] {
+			t.Fatalf("told of %d lost tags, want %d", told, lost[3]+lost[7])
+		}
+		for i, id := range []uint16{3, 7} {
+			tags, missing, last := core.tags(id)
+			if !slices.Equal(tags, want[id]) || missing != lost[id] {
+				t.Fatalf("stream %d: %d tags and %d lost, want %d and %d", id, len(tags), missing, len(want[id]), lost[id])
+			}
+			if last.Kind != tag.End || last.Until != reached[id] {
+				t.Fatalf("stream %d ends with %v until %d, want End until %d", id, last.Kind, last.Until, reached[id])
+			}
+			c := counts[i]
+			if c.Stream != id || c.Tags != uint64(len(tags)) || c.Lost != lost[id] || c.Blocks != last.Seq+1 || c.Until != reached[id] {
+				t.Fatalf("counts of stream %d: %+v", id, c)
+			}
+		}
+		if !core.closed {
+			t.Fatal("the connection was left open")
+		}
+	})
+}
+
+func TestStreamPlacesALossBetweenTags(t *testing.T) {
+	core := newCapture()
+	s := NewStream(core, acquisitionOf(1))
+	for _, step := range []error{s.Send(1, []uint64{10, 20})} {
+		if step != nil {
+			t.Fatal(step)
+		}
+	}
+	s.Lost(1, 4, "overflow")
+	if err := s.Send(1, []uint64{50}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	blocks := core.blocks[1]
+	at := slices.IndexFunc(blocks, func(b tag.Block) bool { return b.Lost == 4 })
+	var before []uint64
+	for _, b := range blocks[:max(at, 0)] {
+		before = append(before, b.Tags...)
+	}
+	if at < 0 || !slices.Equal(before, []uint64{10, 20}) {
+		t.Errorf("the loss is told by block %d, after tags %v", at, before)
+	}
+}
+
+func TestStreamSendsWhatWaits(t *testing.T) {
+	core := newCapture()
+	s := NewStream(core, acquisitionOf(1))
+	defer s.Finish()
+	if err := s.Send(1, []uint64{5}); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		if tags, _, _ := core.tags(1); len(tags) == 1 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a single tag was kept for ten seconds")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestStreamRefuses(t *testing.T) {
+	tests := []struct {
+		name string
+		do   func(*Stream) error
+		code string
+	}{
+		{"a tag before the one before it", func(s *Stream) error { return s.Send(1, []uint64{5, 4}) }, "tags-out-of-order"},
+		{"a tag before the call before", func(s *Stream) error {
+			return errors.Join(s.Send(1, []uint64{5}), s.Send(1, []uint64{4}))
+		}, "tags-out-of-order"},
+		{"a tag before a mark", func(s *Stream) error {
+			return errors.Join(s.Mark(1, 100), s.Send(1, []uint64{99}))
+		}, "tags-out-of-order"},
+		{"an unknown stream", func(s *Stream) error { return s.Send(9, []uint64{1}) }, ""},
+		{"an unknown stream's mark", func(s *Stream) error { return s.Mark(9, 1) }, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := NewStream(newCapture(), acquisitionOf(1))
+			err := test.do(s)
+			var f *Failure
+			if err == nil || test.code != "" && (!errors.As(err, &f) || f.Code != test.code) {
+				t.Errorf("got %v, want code %q", err, test.code)
+			}
+			if later := s.Send(1, []uint64{1000}); later == nil {
+				t.Error("the stream goes on after a mistake")
+			}
+			if _, err := s.Finish(); err == nil {
+				t.Error("the mistake is forgotten at the end")
+			}
+		})
+	}
+}
+
+func TestStreamTellsThatTheCoreStalled(t *testing.T) {
+	core := newCapture()
+	core.fail = errors.New("i/o timeout")
+	s := NewStream(core, acquisitionOf(1))
+	err := s.Send(1, make([]uint64, blockTags))
+	var f *Failure
+	if !errors.As(err, &f) || f.Code != "core-stalled" {
+		t.Errorf("got %v, want core-stalled", err)
+	}
+	counts, err := s.Finish()
+	if err == nil || counts[0].Tags != 0 {
+		t.Errorf("finish: %+v, %v; nothing was taken", counts, err)
+	}
+}
+
+func TestStreamAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	s := NewStream(discard{}, acquisitionOf(1))
+	defer s.Finish()
+	tags := make([]uint64, 1000)
+	if n := testing.AllocsPerRun(1000, func() {
+		if err := s.Send(1, tags); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations per Send", n)
+	}
+}
+
+type discard struct{}
+
+func (discard) Send(time.Duration, ...[]byte) error { return nil }
+func (discard) Close() error                        { return nil }
