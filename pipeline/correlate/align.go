@@ -1,0 +1,202 @@
+package correlate
+
+import (
+	"fmt"
+	"math"
+
+	"tsrun/pipeline/quantity"
+)
+
+// AlignOptions are what is known before: B minus A, when both began to record,
+// lies within plus or minus Search, and B's frequency differs from A's by at
+// most MaxDrift.
+type AlignOptions struct {
+	Search   int64          // ps
+	MaxDrift quantity.Drift // parts per 1e15
+}
+
+// What is asked of the clocks where nobody knows better.
+const (
+	DefaultSearch   = int64(20_000_000_000)          // ps: 20 ms, more than a start over a network is late
+	DefaultMaxDrift = quantity.Drift(20_000_000_000) // 20 ppm: what a quartz without an oven keeps
+)
+
+const (
+	maxSearch  = int64(20_000_000_000_000) // ps
+	minOverlap = int64(10_000_000_000)     // ps: shorter records say nothing about frequency
+	minTags    = 16                        // of each stream
+)
+
+// Check says what is wrong with the options.
+func (o AlignOptions) Check() error {
+	switch {
+	case o.Search < 1:
+		return fmt.Errorf("search of %d ps leaves nothing to find; give how far the clocks may be apart", o.Search)
+	case o.Search > maxSearch:
+		return &LimitError{What: "search", Value: fmt.Sprintf("%d ps", o.Search), Limit: "20 s", Hint: "bring the records' zeros closer together first"}
+	case o.MaxDrift < 0 || o.MaxDrift > maxDrift:
+		return &LimitError{What: "drift", Value: fmt.Sprintf("%d ppb", o.MaxDrift/1_000_000), Limit: "0 to 1000 ppm", Hint: "no clock of a time controller is that far off"}
+	}
+	return nil
+}
+
+// Alignment says where B's clock is on A's.
+//
+// B minus A is Offset at the time Reference of A's clock and grows by Frequency
+// times the time since. Standard deviations come from the pairs' scatter; where
+// the clocks do not keep to a straight line (ChiSquare well above Freedom) they
+// are enlarged by the square root of the quotient, and Warning says so.
+type Alignment struct {
+	Reference    uint64  `json:"reference_ps"` // on A's scale, the middle of the time both recorded
+	Offset       float64 `json:"offset_ps"`
+	OffsetSD     float64 `json:"offset_sd_ps"`
+	Frequency    float64 `json:"frequency_ppb"` // positive: B's clock runs fast
+	FrequencySD  float64 `json:"frequency_sd_ppb"`
+	Start        uint64  `json:"start_ps"` // on A's scale, when both had begun to record
+	StartOffset  float64 `json:"start_offset_ps"`
+	StartSD      float64 `json:"start_offset_sd_ps"`
+	Overlap      int64   `json:"overlap_ps"`
+	Pairs        int64   `json:"pairs"`        // without what chance explains
+	Accidentals  float64 `json:"accidentals"`  // expected within three Jitter of the line
+	Jitter       float64 `json:"jitter_ps"`    // standard deviation of a pair's difference
+	Significance float64 `json:"significance"` // in standard deviations of chance
+	ChiSquare    float64 `json:"chi_square"`   // of slices of the record about the line
+	Freedom      int     `json:"freedom"`      // its degrees of freedom
+	Slices       int     `json:"slices"`
+	LostSlices   int     `json:"lost_slices"` // slices where the pairs are not on the line at all
+	Warning      string  `json:"warning,omitempty"`
+}
+
+// Correction returns what carries B's tags to A's clock.
+func (a Alignment) Correction() Correction {
+	return Correction{
+		Reference: a.Reference,
+		Offset:    int64(math.Round(a.Offset)),
+		Frequency: quantity.Drift(math.Round(a.Frequency * 1e6)),
+	}
+}
+
+// Refusal is the error of an alignment without enough evidence. It is an
+// answer, not a fault: the tags were read, and they do not say.
+type Refusal struct {
+	Code   string `json:"code"` // "few-tags", "no-overlap", "no-peak", "not-significant", "outside-search", "outside-drift", "not-straight"
+	Reason string `json:"reason"`
+	Hint   string `json:"hint"`
+}
+
+func (r *Refusal) Error() string { return r.Reason + "; " + r.Hint }
+
+// Align finds B's clock on A's scale from the photons both recorded. Tags must
+// be in order of time. The error is a *[Refusal] when the tags give no
+// significant answer.
+//
+// The result depends on nothing but the arguments. Time and memory are bounded
+// by the numbers of tags and by constants, whatever the tags are.
+func Align(a, b []uint64, o AlignOptions) (Alignment, error) {
+	if err := o.Check(); err != nil {
+		return Alignment{}, err
+	}
+	s, err := newSearcher(a, b, o)
+	if err != nil {
+		return Alignment{}, err
+	}
+	line, err := s.find()
+	if err != nil {
+		return Alignment{}, err
+	}
+	if line, err = s.extend(line); err != nil {
+		return Alignment{}, err
+	}
+	r, err := s.conclude(line)
+	if err != nil {
+		return Alignment{}, err
+	}
+	return r, nil
+}
+
+// searcher holds what all steps of one alignment need.
+type searcher struct {
+	AlignOptions
+	a, b     []uint64 // in order, no time twice
+	from, to uint64   // A's times at which B may have recorded too
+	centre   uint64   // of the first segment looked at
+	reach    int64    // ps: the offset at centre lies within plus or minus this
+	trials   float64  // places where a peak was looked for, over all attempts
+}
+
+func newSearcher(a, b []uint64, o AlignOptions) (*searcher, error) {
+	s := &searcher{AlignOptions: o}
+	var err error
+	if s.a, err = distinct(a, "A", a); err != nil {
+		return nil, err
+	}
+	if s.b, err = distinct(b, "B", a); err != nil {
+		return nil, err
+	}
+	if len(s.a) < minTags || len(s.b) < minTags {
+		return nil, &Refusal{Code: "few-tags",
+			Reason: fmt.Sprintf("A has %d different times and B %d", len(s.a), len(s.b)),
+			Hint:   "check that both channels count, and measure longer"}
+	}
+	// Times from A's first tag: what B began and ended, were the offset zero.
+	began, ended := int64(s.b[0]-s.a[0]), int64(s.b[len(s.b)-1]-s.a[0])
+	length := int64(s.a[len(s.a)-1] - s.a[0])
+	from, to := max(0, began-o.Search), min(length, ended+o.Search)
+	if to-from < minOverlap {
+		return nil, &Refusal{Code: "no-overlap",
+			Reason: fmt.Sprintf("the records have at most %.3g ms in common", float64(max(to-from, 0))/1e9),
+			Hint:   "they need 10 ms; check that both files are of the same run, or search wider"}
+	}
+	s.from, s.to = s.a[0]+uint64(from), s.a[0]+uint64(to)
+	middle := (from + to) / 2
+	if first, last := max(0, began), min(length, ended); last-first >= minOverlap {
+		middle = (first + last) / 2
+	}
+	s.centre = s.a[0] + uint64(middle)
+	s.reach = o.Search + scale(middle-max(0, min(began, middle)), int64(o.MaxDrift), driftUnit)
+	return s, nil
+}
+
+// distinct checks order and span and leaves out tags that repeat a time: they
+// say nothing about the clocks, and many of them would look like a peak.
+func distinct(tags []uint64, name string, reference []uint64) ([]uint64, error) {
+	f := feed{name: name}
+	if len(reference) > 0 {
+		f.zero = &reference[0]
+	}
+	if err := f.check(tags); err != nil {
+		return nil, err
+	}
+	repeats := 0
+	for i := 1; i < len(tags); i++ {
+		if tags[i] == tags[i-1] {
+			repeats++
+		}
+	}
+	if repeats == 0 {
+		return tags, nil
+	}
+	kept := make([]uint64, 0, len(tags)-repeats)
+	for i, t := range tags {
+		if i == 0 || t != tags[i-1] {
+			kept = append(kept, t)
+		}
+	}
+	return kept, nil
+}
+
+// within returns the tags in [from, to).
+func within(tags []uint64, from, to uint64) []uint64 {
+	i := search(len(tags), func(i int) bool { return int64(tags[i]-from) >= 0 })
+	k := search(len(tags), func(i int) bool { return int64(tags[i]-to) >= 0 })
+	return tags[i:max(i, k)]
+}
+
+// segment returns the times about the centre c, of at most the given length,
+// at which both may have recorded; at an end of the record it grows to the
+// other side.
+func (s *searcher) segment(c uint64, length int64) (from, to uint64) {
+	length = min(length, int64(s.to-s.from))
+	at := max(0, min(int64(c-s.from)-length/2, int64(s.to-s.from)-length))
+	return s.from + uint64(at), s.from + uint64(at+length)
+}

@@ -1,0 +1,138 @@
+package correlate_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/quantity"
+)
+
+const (
+	ms      = int64(1_000_000_000)
+	second  = 1000 * ms
+	ppm     = quantity.Drift(1_000_000_000)
+	ppb     = quantity.Drift(1_000_000)
+	longest = 30 * time.Second // a search that takes longer is out of bounds
+)
+
+func TestAlignFindsTheTruth(t *testing.T) {
+	tests := []struct {
+		name   string
+		e      experiment
+		search int64
+		drift  quantity.Drift
+	}{
+		{"1 s", experiment{seconds: 1}, 20 * ms, 20 * ppm},
+		{"1 s, 1 ppb", experiment{seconds: 1, df: 1e-9}, 20 * ms, 20 * ppm},
+		{"1 s, 100 ppb", experiment{seconds: 1, df: 1e-7}, 20 * ms, 20 * ppm},
+		{"1 s, 10 ppm", experiment{seconds: 1, df: 1e-5}, 20 * ms, 20 * ppm},
+		{"2 s", experiment{seconds: 2}, 20 * ms, 20 * ppm},
+		{"2 s, 1 ppb", experiment{seconds: 2, df: 1e-9}, 20 * ms, 20 * ppm},
+		{"2 s, 100 ppb", experiment{seconds: 2, df: 1e-7}, 20 * ms, 20 * ppm},
+		{"2 s, 10 ppm", experiment{seconds: 2, df: 1e-5}, 20 * ms, 20 * ppm},
+		{"2 s, 20 ppm slow", experiment{seconds: 2, df: -1.99e-5}, 20 * ms, 20 * ppm},
+		{"negative offset", experiment{seconds: 2, offset: -45_700_000_123, df: -1e-6}, 100 * ms, 20 * ppm},
+		{"late start", experiment{seconds: 8, lateB: 3.5, offset: -150_000_000_000, df: 1e-6}, 200 * ms, 20 * ppm},
+		{"B ends early", experiment{seconds: 6, earlyB: 4, df: 1e-6}, 200 * ms, 20 * ppm},
+		{"jitter 350 ps", experiment{seconds: 2, jitter: 350, df: 1e-7}, 20 * ms, 20 * ppm},
+		{"jitter 20 ps", experiment{seconds: 2, jitter: 20, df: 1e-7}, 20 * ms, 20 * ppm},
+		{"jitter 3 ns", experiment{seconds: 2, jitter: 3000, df: 1e-7}, 20 * ms, 20 * ppm},
+		{"search 1 us", experiment{seconds: 2, offset: 400_000, df: 1.2e-8}, 1_000_000, 20 * ppm},
+		{"search 1 ms", experiment{seconds: 2, offset: -400_000_000, df: 1.2e-8}, ms, 20 * ppm},
+		{"search 200 ms", experiment{seconds: 1, offset: 145 * ms, df: 1e-6}, 200 * ms, 20 * ppm},
+		{"search 3 s", experiment{seconds: 6, offset: 1_500_345_678_901, df: 1e-5}, 3 * second, 20 * ppm},
+		{"offset longer than the record", experiment{seconds: 1, offset: 1_500_345_678_901, df: 1e-6}, 3 * second, 20 * ppm},
+		{"bright pairs", experiment{seconds: 5, singlesA: 14e3, singlesB: 14e3, pairs: 7200, jitter: 80, offset: 5 * ms, df: 1.2e-8}, 10 * ms, 20 * ppm},
+		{"no background", experiment{seconds: 1, singlesA: 5e3, singlesB: 5e3, df: 1e-7}, 20 * ms, 20 * ppm},
+		{"1 kcps", experiment{seconds: 10, singlesA: 1e3, singlesB: 1e3, pairs: 100, df: 1e-6}, 20 * ms, 20 * ppm},
+		{"1 kcps, search 3 s", experiment{seconds: 20, singlesA: 1e3, singlesB: 1e3, pairs: 100, offset: -2 * second, df: 1e-6}, 3 * second, 20 * ppm},
+		{"1 Mcps", experiment{seconds: 1, singlesA: 1e6, singlesB: 1e6, pairs: 50e3, df: 1e-7}, 20 * ms, 20 * ppm},
+		{"unequal rates", experiment{seconds: 2, singlesA: 10e3, singlesB: 500e3, pairs: 4e3, df: 1e-7}, 20 * ms, 20 * ppm},
+		{"weak, known clock", experiment{seconds: 2, pairs: 2e3, df: 5e-7}, 20 * ms, ppm},
+		{"one frequency", experiment{seconds: 2}, 20 * ms, 0},
+		{"100 ppm", experiment{seconds: 2, df: 5e-5}, 20 * ms, 100 * ppm},
+		{"long clock readings", experiment{seconds: 1, start: 1 << 63, df: 1e-7}, 20 * ms, 20 * ppm},
+		{"from zero", experiment{seconds: 1, start: 1_000_000, offset: 400_000, df: 1e-8}, 20 * ms, 20 * ppm},
+	}
+	for i, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			test.e.seed = uint64(1000 + i)
+			a, b, tr := test.e.make()
+			begin := time.Now()
+			r, err := correlate.Align(a, b, correlate.AlignOptions{Search: test.search, MaxDrift: test.drift})
+			took := time.Since(begin)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%v; %s", took.Round(time.Millisecond), compare(r, tr))
+			checkAgainst(t, r, tr)
+		})
+	}
+}
+
+func compare(r correlate.Alignment, tr truth) string {
+	return fmt.Sprintf("offset %+.2f ps (sd %.2f, bound %.2f), frequency %+.2e (sd %.1e, bound %.1e), pairs %d of %d, jitter %.0f, S %.0f, chi2 %.0f/%d, lost %d %s",
+		r.Offset-tr.offsetAt(r.Reference), r.OffsetSD, tr.offsetBound(), r.Frequency*1e-9-tr.df, r.FrequencySD*1e-9, tr.dfBound(),
+		r.Pairs, tr.pairsMade, r.Jitter, r.Significance, r.ChiSquare, r.Freedom, r.LostSlices, r.Warning)
+}
+
+// checkAgainst wants errors within four standard deviations, and those near
+// the bound.
+func checkAgainst(t *testing.T, r correlate.Alignment, tr truth) {
+	t.Helper()
+	near := func(what string, got, want, sd, bound float64) {
+		t.Helper()
+		if math.Abs(got-want) > 4*sd+0.1*bound {
+			t.Errorf("%s is %g, want %g, sd %g", what, got, want, sd)
+		}
+		if sd < 0.9*bound || sd > 1.6*bound {
+			t.Errorf("%s has sd %g where the bound is %g", what, sd, bound)
+		}
+	}
+	near("offset", r.Offset, tr.offsetAt(r.Reference), r.OffsetSD, tr.offsetBound())
+	near("frequency", r.Frequency*1e-9, tr.df, r.FrequencySD*1e-9, tr.dfBound())
+	near("start offset", r.StartOffset, tr.offsetAt(r.Start), r.StartSD, 2*tr.offsetBound())
+	if made := float64(tr.pairsMade); math.Abs(float64(r.Pairs)-made) > 6*math.Sqrt(made)+0.02*made {
+		t.Errorf("%d pairs, want %d", r.Pairs, tr.pairsMade)
+	}
+	if math.Abs(r.Jitter-tr.sigma) > 0.15*tr.sigma {
+		t.Errorf("jitter %g, want %g", r.Jitter, tr.sigma)
+	}
+	if r.Warning != "" {
+		t.Errorf("warning: %s", r.Warning)
+	}
+	if got := float64(r.Correction().OffsetAt(r.Start)); math.Abs(got-tr.offsetAt(r.Start)) > 5*r.StartSD+2 {
+		t.Errorf("the correction is %g at the start, want %g", got, tr.offsetAt(r.Start))
+	}
+}
+
+func TestAlignRefuses(t *testing.T) {
+	tests := []struct {
+		name string
+		e    experiment
+		o    correlate.AlignOptions
+		code string
+	}{
+		{"offset beyond search", experiment{seconds: 2}, correlate.AlignOptions{Search: ms, MaxDrift: 20 * ppm}, "no-peak"},
+		{"drift beyond limit", experiment{seconds: 2, df: 5e-5}, correlate.AlignOptions{Search: 20 * ms, MaxDrift: ppm}, "no-peak"},
+		{"records apart", experiment{seconds: 1, offset: 10 * second}, correlate.AlignOptions{Search: 20 * ms, MaxDrift: ppm}, "no-overlap"},
+		{"few tags", experiment{seconds: 1, singlesA: 5, singlesB: 5, pairs: 5}, correlate.AlignOptions{Search: 20 * ms, MaxDrift: ppm}, "few-tags"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			a, b, _ := test.e.make()
+			r, err := correlate.Align(a, b, test.o)
+			var refusal *correlate.Refusal
+			if !errors.As(err, &refusal) {
+				t.Fatalf("got %+v, %v", r, err)
+			}
+			if refusal.Code != test.code || refusal.Reason == "" || refusal.Hint == "" {
+				t.Errorf("refused by %+v, want %s", refusal, test.code)
+			}
+		})
+	}
+}

@@ -1,0 +1,220 @@
+package correlate
+
+import (
+	"cmp"
+	"math"
+	"math/bits"
+	"slices"
+)
+
+// attempt is one way to look for the peak: in a segment of A of some length,
+// either by listing every difference (cells 0) or by a cyclic correlation of
+// cells of equal width.
+type attempt struct {
+	length int64   // ps of A
+	cells  int     // a power of two
+	shift  int     // a cell is 2^shift ps wide
+	cost   float64 // roughly, in nanoseconds
+}
+
+const (
+	minSegment  = int64(20_000_000_000) // ps
+	minCells    = 1 << 12
+	maxCells    = 1 << 22
+	maxSegment  = 1 << 22 // tags of A in one segment
+	maxPoints   = 150_000 // differences that are worth listing
+	enoughLL    = 4.0     // log likelihood beyond chance for which a peak is looked at closely
+	convincedLL = 8.0     // and for which it is believed to be one
+)
+
+// candidate is a peak of differences: B minus A at the centre of a segment of
+// A lies within plus or minus half of offset.
+type candidate struct {
+	centre uint64
+	length int64
+	offset int64
+	half   int64
+}
+
+// find looks for the peak by attempts from cheap to dear and returns the line
+// that the first convincing one leads to.
+func (s *searcher) find() (line, error) {
+	for _, try := range s.attempts() {
+		c := candidate{centre: s.centre, length: try.length, half: s.reach}
+		if try.cells > 0 {
+			var ok bool
+			if c, ok = s.correlate(try); !ok {
+				continue
+			}
+		}
+		if l, ok := s.verify(c); ok {
+			return l, nil
+		}
+	}
+	return line{}, &Refusal{Code: "no-peak",
+		Reason: "no offset within the search gives more pairs than chance",
+		Hint:   "check that both channels see the same source, search wider, allow more drift, or measure with less background"}
+}
+
+// attempts plans the search. The best a segment of length T can do, with cells
+// as wide as the drift smears the peak, is the same for every T, because wider
+// cells hold more accidentals; but short segments may hold too few pairs, and
+// long ones need fewer cells to span the search. So all lengths are tried, each
+// with few cells before many.
+func (s *searcher) attempts() []attempt {
+	var plan []attempt
+	all := int64(s.to - s.from)
+	rateA := float64(len(s.a)) / float64(s.a[len(s.a)-1]-s.a[0])
+	rateB := float64(len(s.b)) / float64(s.b[len(s.b)-1]-s.b[0])
+	for length := min(minSegment, all); ; length = min(4*length, all) {
+		smear := scale(length, int64(s.MaxDrift), driftUnit)
+		tags := rateA * float64(length)
+		if tags > maxSegment {
+			break
+		}
+		if points := tags * rateB * float64(2*s.reach+smear); points <= maxPoints {
+			plan = append(plan, attempt{length: length, cost: 400 * points})
+		}
+		span := 2*s.reach + length // no wrap-around into the searched part
+		fine := cellShift(span, maxCells)
+		if smear > 1 { // finer than half the smear gains nothing
+			fine = max(fine, bits.Len64(uint64(smear/2)))
+		}
+		for shift := fine; span>>shift >= minCells/2; shift += 2 {
+			cells := 1 << bits.Len64(uint64(span>>shift))
+			plan = append(plan, attempt{length: length, cells: cells, shift: shift,
+				cost: float64(cells)*float64(4*bits.Len(uint(cells))) + 10*(tags+rateB*float64(span))})
+		}
+		if length == all {
+			break
+		}
+	}
+	if len(plan) == 0 || plan[0].length > minSegment/4 {
+		plan = append(plan, s.short(rateA*rateB, all)...)
+	}
+	slices.SortStableFunc(plan, func(x, y attempt) int { return cmp.Compare(x.cost, y.cost) })
+	return plan
+}
+
+// short returns a listing of a segment as long as the limit on points allows,
+// where that is shorter than the shortest segment but may still hold pairs.
+func (s *searcher) short(rates float64, all int64) []attempt {
+	length := maxPoints / (rates * float64(2*s.reach))
+	if length >= float64(min(minSegment, all)) || length < 1e9 {
+		return nil
+	}
+	return []attempt{{length: int64(length), cost: 400 * maxPoints}}
+}
+
+// cellShift returns the width, as a power of two, of which at most n cells
+// span the given time.
+func cellShift(span int64, n int) int {
+	return max(0, bits.Len64(uint64(span))-bits.Len64(uint64(n))+1)
+}
+
+// correlate finds the likeliest peak of one cyclic correlation and says
+// whether it is worth a closer look.
+func (s *searcher) correlate(try attempt) (candidate, bool) {
+	from, to := s.segment(s.centre, try.length)
+	a := within(s.a, from, to)
+	b := within(s.b, from-uint64(s.reach), to+uint64(s.reach))
+	if len(a) < minTags || len(b) < minTags {
+		return candidate{}, false
+	}
+	mask := uint64(try.cells - 1)
+	x, y := make([]float32, try.cells), make([]float32, try.cells)
+	for _, t := range a {
+		x[(t-from)>>try.shift&mask]++
+	}
+	for _, t := range b {
+		y[uint64(int64(t-from)>>try.shift)&mask]++
+	}
+	lags := int(s.reach>>try.shift) + 1
+	at, boxes, ll := likeliest(crossCorrelation(x, y), lags)
+	s.trials += float64(2*lags + 1)
+	if ll < enoughLL {
+		return candidate{}, false
+	}
+	// The difference of two cells' times is spread over two cells.
+	width := int64(1) << try.shift
+	return candidate{
+		centre: from + (to-from)/2, length: int64(to - from),
+		offset: int64(at)*width + int64(boxes-1)*width/2,
+		half:   int64(boxes)*width/2 + width,
+	}, true
+}
+
+// likeliest finds in counts over cyclic lags the box of 1, 2, 4, 8 or 16 lags,
+// beginning within plus or minus lags of 0, that chance explains worst. The
+// expectation is the mean of the neighbourhood, so that a slope from records
+// that overlap in part is no peak; ll is the log likelihood ratio, less the log
+// of the number of boxes looked at, and scaled down when counts scatter more
+// than Poisson's.
+func likeliest(counts []float32, lags int) (at, boxes int, ll float64) {
+	n := len(counts)
+	sums := make([]float64, n+1)
+	for i, c := range counts {
+		sums[i+1] = sums[i] + float64(c)
+	}
+	box := func(i, w int) float64 {
+		i &= n - 1
+		if i+w <= n {
+			return sums[i+w] - sums[i]
+		}
+		return sums[n] - sums[i] + sums[i+w-n]
+	}
+	lags = min(lags, n/2-1)
+	ll = math.Inf(-1)
+	for m := 1; m <= 16; m *= 2 {
+		around := min(32*m+256, n/8)
+		if around < 4*m {
+			break
+		}
+		expected := func(i int) float64 {
+			e := (box(i-(around-m)/2, around) - box(i, m)) * float64(m) / float64(around-m)
+			return max(e, 1e-3)
+		}
+		excess := overdispersion(lags, m, func(i int) float64 {
+			e := expected(i)
+			d := box(i, m) - e
+			return d * d / e
+		})
+		for i := -lags; i <= lags; i++ {
+			c := box(i, m)
+			e := expected(i)
+			if c < e+3*math.Sqrt(e)+2 {
+				continue
+			}
+			if l := surprise(c, e)/excess - math.Log(5*float64(2*lags+1)/float64(m)); l > ll {
+				at, boxes, ll = i, m, l
+			}
+		}
+	}
+	return at, boxes, ll
+}
+
+// overdispersion is how much more the counts scatter than Poisson's, at least
+// 1: the median of squared deviations, which a peak does not move, over that of
+// the normal distribution.
+func overdispersion(lags, step int, deviation func(i int) float64) float64 {
+	const enough, ample = 32, 4096
+	step = max(step+1, (2*lags+1)/ample)
+	var sample []float64
+	for i := -lags; i <= lags; i += step {
+		sample = append(sample, deviation(i))
+	}
+	if len(sample) < enough {
+		return 1
+	}
+	slices.Sort(sample)
+	return max(1, sample[len(sample)/2]/0.4549)
+}
+
+// surprise is the log of how much better c counts are explained by their own
+// mean than by the expectation e (Poisson); 0 where c is not above e.
+func surprise(c, e float64) float64 {
+	if c <= e {
+		return 0
+	}
+	return c*math.Log(c/e) - (c - e)
+}

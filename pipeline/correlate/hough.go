@@ -1,0 +1,199 @@
+package correlate
+
+import (
+	"io"
+	"math"
+
+	"tsrun/pipeline/quantity"
+)
+
+// point is a pair of tags: when it was on A's scale, from the line's
+// Reference, and by how much its difference is off the line. Both in ps.
+type point struct{ t, d float64 }
+
+// line is what is known of B's clock while it is being found: the correction
+// so far, good over the length about its Reference, and how far the truth may
+// still be from it.
+type line struct {
+	Correction
+	length int64   // ps of A
+	ux     float64 // ps, at Reference
+	uy     float64 // slope, ps per ps
+	bin    float64 // ps: resolution reached by counting
+	sigma  float64 // ps: jitter, once fitted
+}
+
+// moved returns the correction of which points have the residual x + y*t. What
+// the integers of a Correction cannot hold is left for the next step to find.
+func (c Correction) moved(x, y float64) Correction {
+	f := float64(c.Frequency) / driftUnit
+	c.Offset += int64(math.Round((1 + f) * x))
+	c.Frequency += quantity.Drift(math.Round((y + f*y) * driftUnit))
+	return c
+}
+
+// collect lists the pairs off the line by at most half, in the segment of the
+// given length about its Reference. When there would be more than most, only
+// every second, fourth, ... tag of A is used; stride says which.
+func (s *searcher) collect(c Correction, length int64, half float64, most int) (points []point, stride int, err error) {
+	from, to := s.segment(c.Reference, length)
+	a := within(s.a, from, to+1)
+	if len(a) == 0 {
+		return nil, 1, nil
+	}
+	first := search(len(s.b), func(i int) bool { return int64(c.Apply(s.b[i])-from) >= -int64(half) })
+	last := search(len(s.b), func(i int) bool { return int64(c.Apply(s.b[i])-to) > int64(half) })
+	b := s.b[first:max(first, last)]
+	for stride = 1; ; stride *= 2 {
+		points, complete, err := collectEach(a, b, c, int64(half), stride, most)
+		if err != nil || complete {
+			return points, stride, err
+		}
+	}
+}
+
+func collectEach(a, b []uint64, c Correction, half int64, stride, most int) (points []point, complete bool, err error) {
+	j, err := newJoin(Tags(a), Tags(b), -half, half, c)
+	if err != nil {
+		return nil, false, err
+	}
+	skip := 0
+	for {
+		block, _, fixed, err := j.next()
+		if err == io.EOF {
+			return points, true, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		k := search(len(fixed), func(i int) bool { return int64(fixed[i]-block[0]) >= -half })
+		for _, t := range block {
+			if skip > 0 {
+				skip--
+				continue
+			}
+			skip = stride - 1
+			for k < len(fixed) && int64(fixed[k]-t) < -half {
+				k++
+			}
+			for i := k; i < len(fixed) && int64(fixed[i]-t) <= half; i++ {
+				points = append(points, point{float64(int64(t - c.Reference)), float64(int64(fixed[i] - t))})
+			}
+			if len(points) > most {
+				return nil, false, nil
+			}
+		}
+	}
+}
+
+// peak is the line of a Hough transform with most points on it.
+type peak struct {
+	x, y   float64 // offset at t = 0 and slope
+	ll     float64 // log likelihood beyond chance, trials taken into account
+	count  float64 // points on the line
+	chance float64 // points expected there
+	trials float64
+}
+
+const (
+	maxLines = 400
+	maxBins1 = 1 << 18
+	bestBin  = 800.0 // ps: finer than this the fit is better than counting
+)
+
+// houghBin returns how wide bins must be for one transform to cover offsets
+// within plus or minus ux and slopes within plus or minus uy, over a length.
+func houghBin(ux, uy, length, finest float64) float64 {
+	return max(finest, uy*length/(maxLines/2), 2*(ux+uy*length/2)/maxBins1)
+}
+
+// hough counts, for slopes within plus or minus uy so close that neighbours
+// differ by one bin over the whole length, how many points fall on each line,
+// and returns the fullest pair of neighbouring bins.
+func hough(points []point, ux, uy, length, bin float64) peak {
+	half := ux + uy*length/2
+	bins := int(2*half/bin) + 2
+	counts := make([]uint32, bins)
+	lines := 1
+	if uy > 0 {
+		lines = 2*int(math.Ceil(uy*length/bin)) + 1
+	}
+	best := peak{ll: math.Inf(-1), trials: float64(lines) * float64(bins)}
+	for l := range lines {
+		slope := 0.0
+		if lines > 1 {
+			slope = uy * (2*float64(l)/float64(lines-1) - 1)
+		}
+		clear(counts)
+		inside := 0
+		for _, p := range points {
+			if k := int(math.Floor((p.d - slope*p.t + half) / bin)); k >= 0 && k < bins {
+				counts[k]++
+				inside++
+			}
+		}
+		most, at := uint32(0), 0
+		for k := 1; k < bins; k++ {
+			if n := counts[k-1] + counts[k]; n > most {
+				most, at = n, k
+			}
+		}
+		chance := max(2*(float64(inside)-float64(most))/float64(max(bins-2, 1)), 1e-3)
+		if ll := surprise(float64(most), chance); ll > best.ll {
+			best.ll, best.count, best.chance = ll, float64(most), chance
+			best.x, best.y = -half+float64(at)*bin, slope
+		}
+	}
+	best.ll -= math.Log(best.trials)
+	return best
+}
+
+// verify looks at a candidate closely: pairs listed one by one must lie on one
+// line of offset and frequency. It returns the line, as finely as counting in
+// bins resolves it.
+func (s *searcher) verify(c candidate) (line, bool) {
+	l := line{
+		Correction: Correction{Reference: c.centre, Offset: c.offset},
+		length:     c.length, ux: float64(c.half), uy: float64(s.MaxDrift) / driftUnit,
+	}
+	net := 0.0
+	for round := 0; ; round++ {
+		points, ok := s.listing(&l)
+		if !ok {
+			return line{}, false
+		}
+		length := float64(l.length)
+		bin := houghBin(l.ux, l.uy, length, bestBin)
+		p := hough(points, l.ux, l.uy, length, bin)
+		if round == 0 {
+			s.trials += p.trials
+			if p.ll < convincedLL || p.count < 8 {
+				return line{}, false
+			}
+		} else if p.count-p.chance < 0.5*net {
+			return l, true // finer bins split the peak: its width is resolved
+		}
+		net = p.count - p.chance
+		l.Correction = l.Correction.moved(p.x, p.y)
+		l.ux, l.uy, l.bin = 2*bin, min(l.uy, 4*bin/length), bin
+		if bin <= bestBin {
+			return l, true
+		}
+	}
+}
+
+// listing collects the points of a line, of a shorter segment where there are
+// too many to look at.
+func (s *searcher) listing(l *line) ([]point, bool) {
+	for ; l.length >= 1e9; l.length /= 2 {
+		half := l.ux + l.uy*float64(l.length)/2
+		points, stride, err := s.collect(l.Correction, l.length, half, maxPoints)
+		if err != nil {
+			return nil, false
+		}
+		if stride == 1 {
+			return points, true
+		}
+	}
+	return nil, false
+}
