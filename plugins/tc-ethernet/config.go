@@ -1,0 +1,160 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/invopop/jsonschema"
+
+	"tsrun/pipeline/quantity"
+	"tsrun/sdk"
+)
+
+const (
+	simulated = "sim" // the address of the simulator in this plugin
+
+	defaultSCPIPort   = 5555
+	defaultDLT        = "127.0.0.1:6060"
+	defaultStreamPort = 4242
+
+	// minRecord keeps records long against the delays of a PC, because the
+	// time at which a record arrives helps to tell its number.
+	minRecord = 200 * quantity.Time(1e9)
+	maxRecord = 3600 * quantity.Time(1e12)
+
+	minTimeout = 100 * quantity.Time(1e9)
+	maxTimeout = 60 * quantity.Time(1e12)
+)
+
+// config is what a recipe says about one Time Controller.
+type config struct {
+	Address    string        `json:"address" jsonschema:"required,description=Host or host:port of the Time Controller; sim starts a simulated one"`
+	SCPIPort   int           `json:"scpi_port" jsonschema:"minimum=1,maximum=65535,description=Port of the Time Controller's commands; a port in address comes first"`
+	DLT        string        `json:"dlt" jsonschema:"description=host:port of the DataLinkTarget service that receives this controller's tags"`
+	StreamPort int           `json:"stream_port" jsonschema:"minimum=0,maximum=65532,description=Port at which the service hands over the tags of input 1; the other inputs follow. 0 takes free ports"`
+	Record     record        `json:"record" jsonschema:"description=Tags arrive once a record: its period of at least 200 ms or single for one record over the whole acquisition"`
+	Resolution string        `json:"resolution" jsonschema:"enum=HIRES,enum=LOWRES,enum=,description=Resolution mode to set; empty leaves the device as it is"`
+	Timeout    quantity.Time `json:"timeout" jsonschema:"description=How long to wait for one reply"`
+}
+
+func defaults() config {
+	return config{
+		SCPIPort:   defaultSCPIPort,
+		DLT:        defaultDLT,
+		StreamPort: defaultStreamPort,
+		Record:     record{Period: minRecord},
+		Timeout:    2 * quantity.Time(1e12),
+	}
+}
+
+// record is the period of the records of an acquisition, or one record for all
+// of it. Its text is a time or the word single.
+type record struct {
+	Single bool
+	Period quantity.Time
+}
+
+const single = "single"
+
+func (r record) MarshalJSON() ([]byte, error) {
+	if r.Single {
+		return json.Marshal(single)
+	}
+	return json.Marshal(r.Period)
+}
+
+func (r *record) UnmarshalJSON(text []byte) error {
+	var word string
+	if json.Unmarshal(text, &word) == nil && word == single {
+		*r = record{Single: true}
+		return nil
+	}
+	var period quantity.Time
+	if err := json.Unmarshal(text, &period); err != nil {
+		return err
+	}
+	*r = record{Period: period}
+	return nil
+}
+
+// JSONSchema describes the text of a record.
+func (record) JSONSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{
+		AnyOf: []*jsonschema.Schema{
+			{Const: single},
+			quantity.Time(0).JSONSchema(),
+		},
+	}
+}
+
+// endpoint is a checked config: where everything is.
+type endpoint struct {
+	host string // of the Time Controller, as the DataLinkTarget service must call it
+	scpi string // host:port
+	dlt  string // host:port
+}
+
+// check finds the mistakes that a schema cannot.
+func (c config) check() (endpoint, error) {
+	if err := c.checkTimes(); err != nil {
+		return endpoint{}, err
+	}
+	if c.Address == simulated {
+		return endpoint{}, nil
+	}
+	host, port := c.Address, strconv.Itoa(c.SCPIPort)
+	if h, p, err := net.SplitHostPort(c.Address); err == nil {
+		host, port = h, p
+	}
+	host = strings.Trim(host, "[]") // an IPv6 address without a port
+	if !isHost(host) || !isPort(port) {
+		return endpoint{}, mistake("address", fmt.Sprintf("%q is not the address of a Time Controller", c.Address),
+			"write a host, host:port, or sim; controllers leave the factory with a 169.254.x.y address, shown on their display")
+	}
+	dltHost, dltPort, err := net.SplitHostPort(c.DLT)
+	if err != nil || !isHost(dltHost) || !isPort(dltPort) {
+		return endpoint{}, mistake("dlt", fmt.Sprintf("%q is not the address of a DataLinkTarget service", c.DLT),
+			"write host:port, such as "+defaultDLT)
+	}
+	return endpoint{host: host, scpi: net.JoinHostPort(host, port), dlt: c.DLT}, nil
+}
+
+func (c config) checkTimes() error {
+	if !c.Record.Single && (c.Record.Period < minRecord || c.Record.Period > maxRecord) {
+		return mistake("record", fmt.Sprintf("records of %v cannot be numbered", c.Record.Period),
+			fmt.Sprintf("write %v to %v, or %s", minRecord, maxRecord, single))
+	}
+	if c.Timeout < minTimeout || c.Timeout > maxTimeout {
+		return mistake("timeout", fmt.Sprintf("a reply is not waited for as long as %v", c.Timeout),
+			fmt.Sprintf("write %v to %v", minTimeout, maxTimeout))
+	}
+	switch c.Resolution {
+	case "", "HIRES", "LOWRES":
+	default:
+		return mistake("resolution", fmt.Sprintf("%q is no resolution mode", c.Resolution), "write HIRES or LOWRES, or leave it out")
+	}
+	if c.StreamPort < 0 || c.StreamPort > 65536-inputs {
+		return mistake("stream_port", fmt.Sprintf("port %d leaves no room for %d streams", c.StreamPort, inputs), "write a port up to 65532, or 0 for free ones")
+	}
+	return nil
+}
+
+func mistake(field, message, hint string) error {
+	return &sdk.Failure{Code: "bad-config", Field: field, Message: message, Hint: hint}
+}
+
+// isHost accepts what may stand in a host name or an address. Host names end
+// up in commands of the DataLinkTarget service, so nothing else may pass.
+func isHost(s string) bool {
+	return s != "" && len(s) <= 253 && strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '.' || r == '-' || r == ':' || r == '%' || r == '_')
+	}) < 0 && s[0] != '-'
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"slices"
+	"time"
+)
+
+// A message of the DataLinkTarget service holds tags of one record and does
+// not say of which. These rules of the service are what there is to go by:
+//
+//   - messages of a channel come in order; a record gives one message when it
+//     is over, several when it is large, and none when it is empty;
+//   - the service hands over the tags of a record, then counts the record as
+//     completed, then goes on to the next one. It counts empty records too.
+//
+// From them follow bounds for the number of a message's record:
+//
+//	count, before   A status that counts k records and only tags that came with
+//	                earlier messages: at least k.
+//	count, after    A status asked for when the message was there: at most k.
+//	arrival         A record arrives after its end: at most as many as have ended.
+//	restart         Values fall: at least one more than the message before.
+//	order           Never less than the message before; and a message whose
+//	                number is known bounds those still undecided before it.
+//
+// A message is numbered when its bounds meet. That is at once as long as this
+// process is not held up for a whole period; after that, it takes a message or
+// two more. Bounds that contradict each other, or never meet, make a message
+// ambiguous: it is reported as lost, and never put at a guessed time.
+
+// snapshot is what one status says: so many records completed, so many tags
+// counted.
+type snapshot struct {
+	records int
+	tags    uint64
+}
+
+// message is what is known of a message on its arrival.
+type message struct {
+	at          time.Duration // since the start command
+	tags        uint64
+	first, last uint64 // smallest and largest value
+	count       int    // records counted by a status asked for after its arrival; -1: none was
+	begun       bool   // may have come before its record was over
+}
+
+// numbering finds the numbers of one channel's messages. It is fed with
+// statuses and messages and does nothing else.
+type numbering struct {
+	timing   timing
+	records  int    // in the acquisition; 0: no end
+	received uint64 // tags of all messages so far
+
+	statuses []snapshot // which count tags that have not come yet, in order
+	floor    int        // the next message is of no earlier record
+
+	follows  bool   // a message was taken before
+	previous int    // lower bound of its record
+	last     uint64 // its largest value
+
+	held []candidate // undecided messages, in order
+}
+
+// candidate is a message with the bounds of its record number.
+type candidate struct {
+	low, high int
+	apart     int // 1 when its record is certainly not that of the message before
+	at        time.Duration
+	begun     bool
+}
+
+// maxStatuses bounds the statuses remembered. Forgetting an old one makes a
+// bound wider, never wrong.
+const maxStatuses = 64
+
+// note takes a status in; statuses come in the order they were answered.
+func (n *numbering) note(s snapshot) {
+	if k := len(n.statuses); k > 0 && n.statuses[k-1].tags == s.tags {
+		n.statuses[k-1] = s
+	} else {
+		if k == maxStatuses {
+			n.statuses = slices.Delete(n.statuses, 0, 1)
+		}
+		n.statuses = append(n.statuses, s)
+	}
+	n.settle()
+}
+
+// settle raises the floor by the statuses all of whose tags have come.
+func (n *numbering) settle() {
+	passed := 0
+	for _, s := range n.statuses {
+		if s.tags > n.received {
+			break
+		}
+		n.floor = max(n.floor, s.records)
+		passed++
+	}
+	n.statuses = slices.Delete(n.statuses, 0, passed)
+}
+
+// take adds a message to those to be numbered, or returns false when what is
+// known of it is a contradiction; then it will never have a number.
+func (n *numbering) take(m message) bool {
+	c := candidate{low: n.floor, at: m.at, begun: m.begun}
+	c.high = n.timing.latest(m.at, m.begun)
+	if m.count >= 0 {
+		c.high = min(c.high, m.count)
+	}
+	if n.records > 0 {
+		c.high = min(c.high, n.records-1)
+	}
+	if n.follows {
+		if m.first < n.last {
+			c.apart = 1
+		}
+		c.low = max(c.low, n.previous+c.apart)
+	}
+	n.received += m.tags
+	n.settle()
+	if c.low > c.high {
+		return false
+	}
+	n.follows, n.previous, n.last = true, c.low, m.last
+	n.held = append(n.held, c)
+	n.tighten()
+	return true
+}
+
+// extend says that the message taken last goes on to a larger value.
+func (n *numbering) extend(last uint64) { n.last = max(n.last, last) }
+
+// tighten lets each undecided message bound the one before it. No bounds can
+// cross, because take has made every lower bound respect the one before.
+func (n *numbering) tighten() {
+	for i := len(n.held) - 1; i > 0; i-- {
+		n.held[i-1].high = min(n.held[i-1].high, n.held[i].high-n.held[i].apart)
+	}
+}
+
+// next returns the number of the first undecided message and forgets it, or
+// false when it is not decided yet.
+func (n *numbering) next() (record int, ok bool) {
+	if len(n.held) == 0 || n.held[0].low < n.held[0].high {
+		return 0, false
+	}
+	c := n.held[0]
+	n.held = slices.Delete(n.held, 0, 1)
+	if !c.begun {
+		n.timing.placed(c.at, c.low)
+	}
+	return c.low, true
+}
+
+// drop gives the first undecided message up and returns its bounds.
+func (n *numbering) drop() (low, high int) {
+	c := n.held[0]
+	n.held = slices.Delete(n.held, 0, 1)
+	return c.low, c.high
+}
+
+// finish says how many records there were, when no message will come any more.
+// A last record that was cut short may not have been counted.
+func (n *numbering) finish(records int) {
+	if k := len(n.held); k > 0 {
+		last := &n.held[k-1]
+		last.high = min(last.high, max(records-1, last.low))
+		n.tighten()
+	}
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/tag"
+	"tsrun/sdk"
+	"tsrun/sim/idq"
+	"tsrun/sim/sky"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// sink is an output that checks what the SDK would check, and adds up.
+type sink struct {
+	mu    sync.Mutex
+	lanes map[uint16]*received
+	err   error         // the first thing that was wrong
+	slow  time.Duration // to wait at every Send
+}
+
+// received is what came on one stream.
+type received struct {
+	tags, lost uint64
+	sum        hash.Hash
+	reached    uint64
+	until      uint64 // the last mark
+	marks      int
+	reasons    []string
+}
+
+var _ output = (*sink)(nil)
+
+func newSink(channels ...sdk.Channel) *sink {
+	s := &sink{lanes: make(map[uint16]*received)}
+	for _, c := range channels {
+		s.lanes[c.Stream] = &received{sum: sha256.New()}
+	}
+	return s
+}
+
+func (s *sink) Send(stream uint16, tags []uint64) error {
+	time.Sleep(s.slow)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.lanes[stream]
+	for _, t := range tags {
+		if t < r.reached {
+			s.err = errors.Join(s.err, fmt.Errorf("stream %d: a tag at %d after %d", stream, t, r.reached))
+			return s.err
+		}
+		r.reached = t
+	}
+	r.tags += uint64(len(tags))
+	r.sum.Write(tag.AsBytes(tags))
+	return nil
+}
+
+func (s *sink) Mark(stream uint16, until uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.lanes[stream]
+	r.reached, r.until = max(r.reached, until), max(r.until, until)
+	r.marks++
+	return nil
+}
+
+func (s *sink) Lost(stream uint16, n uint64, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.lanes[stream]
+	r.lost += n
+	r.reasons = append(r.reasons, why)
+}
+
+// twoChannels are what most tests record: inputs 1 and 3.
+func twoChannels() []sdk.Channel {
+	return []sdk.Channel{
+		{Stream: 0, Name: "signal", Input: 1, Threshold: 120_000},
+		{Stream: 1, Name: "herald", Input: 3, Threshold: -80_000, Falling: true, Delay: 12_400},
+	}
+}
+
+// light is a simulation with a clock that is wrong in every way.
+func light(seed uint64, faults ...string) sky.Simulation {
+	return sky.Simulation{
+		Settings: sky.Settings{Seed: seed, Pairs: sky.Pairs{Rate: 20 * quantity.Kilohertz, Jitter: 80}},
+		Controller: sky.Controller{
+			ClockOffset: 400 * quantity.Nanosecond, Drift: 12 * quantity.PartPerBillion,
+			StartDelay: 250 * quantity.Microsecond, Dark: 2 * quantity.Kilohertz, Faults: faults,
+		},
+	}
+}
+
+func environment(t *testing.T, s sky.Simulation) sdk.Env {
+	t.Helper()
+	text, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sdk.Env{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Instance: "alice.tc", Dir: t.TempDir(), Simulation: text}
+}
+
+// openSimulated opens the driver on a simulator of its own.
+func openSimulated(t *testing.T, s sky.Simulation, change func(*config)) *driver {
+	t.Helper()
+	c := defaults()
+	c.Address = simulated
+	if change != nil {
+		change(&c)
+	}
+	d, err := newDriver(t.Context(), environment(t, s), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil && !t.Failed() {
+			t.Logf("close: %v", err)
+		}
+	})
+	return d
+}
+
+// acquire arms and acquires, and checks what must hold whatever happened.
+func acquire(t *testing.T, ctx context.Context, d *driver, a sdk.Acquisition, out *sink) (*report, error) {
+	t.Helper()
+	if err := d.Arm(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	err := d.acquire(ctx, sdk.NewStart(time.Now().Add(20*time.Millisecond)), out)
+	if out.err != nil {
+		t.Error(out.err)
+	}
+	r := d.Report().(*report)
+	for i, c := range a.Channels {
+		got := out.lanes[c.Stream]
+		if r.Channels[i].Tags != got.tags {
+			t.Errorf("channel %s: %d tags reported, %d sent", c.Name, r.Channels[i].Tags, got.tags)
+		}
+	}
+	return r, err
+}
+
+// wantTruth checks that every tag the simulator delivered has arrived, at its
+// own time.
+func wantTruth(t *testing.T, truth *idq.Truth, a sdk.Acquisition, out *sink) {
+	t.Helper()
+	if len(truth.Channels) != len(a.Channels) {
+		t.Fatalf("the simulator used %d channels, want %d", len(truth.Channels), len(a.Channels))
+	}
+	for i, c := range a.Channels {
+		want, got := truth.Channels[i], out.lanes[c.Stream]
+		if want.Input != c.Input || want.DelayPs != c.Delay {
+			t.Errorf("channel %s: input %d with delay %d, want %d with %d", c.Name, want.Input, want.DelayPs, c.Input, c.Delay)
+		}
+		if got.tags != want.Tags || hex.EncodeToString(got.sum.Sum(nil)) != want.SHA256 {
+			t.Errorf("channel %s: %d tags, want %d with their own times (losses: %v)", c.Name, got.tags, want.Tags, got.reasons)
+		}
+		if want.Tags == 0 {
+			t.Errorf("channel %s: the simulator delivered nothing, so this shows nothing", c.Name)
+		}
+		if got.lost != 0 {
+			t.Errorf("channel %s: %d tags lost: %v", c.Name, got.lost, got.reasons)
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import "time"
+
+const (
+	// clockTolerance is how far two quartz clocks may drift apart: 100 ppm.
+	clockTolerance = 10_000 // one in so many
+
+	// phaseWindow is how long an arrival tells where records end. Over it, two
+	// clocks drift apart by less than 12 ms.
+	phaseWindow = time.Minute
+)
+
+// timing bounds the number of a record by the time at which it arrived.
+//
+// All times are measured from just before the start command was given. Record
+// r ends at start + r·period + width, and cannot arrive before. The start is
+// known to lie between the command and its reply, give or take the drift of
+// the clocks. What is wanted is the latest record that can have arrived; so
+// the start must not be put too late, or a record would be refused its own
+// number.
+//
+// As long as the start is known well enough, its earliest value does. When the
+// reply was slow, or after some minutes of drift, it is moved with the earliest
+// arrivals of the last one or two minutes, but never out of what is possible.
+type timing struct {
+	period, width time.Duration
+	returned      time.Duration // when the device had confirmed the start
+
+	// The earliest start that the arrivals of this window and of the one
+	// before it speak for, and when this window began.
+	early, earlyBefore time.Duration
+	known, knownBefore bool
+	windowBegan        time.Duration
+
+	unfinished time.Duration // the latest start that statuses alone speak for
+}
+
+func newTiming(p plan, returned time.Duration) timing {
+	return timing{period: max(picoseconds(p.period), 1), width: picoseconds(p.width), returned: returned}
+}
+
+// latest returns the latest record that can have arrived at a time: of those
+// that are over, or, with begun, of those that have begun. It is -1 when there
+// is none.
+func (t *timing) latest(at time.Duration, begun bool) int {
+	since := at - t.start(at)
+	if !begun {
+		since -= t.width
+	}
+	if since < 0 {
+		return -1
+	}
+	return int(since / t.period)
+}
+
+// start is the earliest start that is credible at a time.
+func (t *timing) start(at time.Duration) time.Duration {
+	drift := at / clockTolerance
+	earliest, latest := -drift, t.returned+drift
+	if latest-earliest < t.period/2 {
+		return earliest
+	}
+	guess := t.unfinished
+	switch {
+	case t.known && t.knownBefore:
+		guess = min(t.early, t.earlyBefore)
+	case t.known:
+		guess = t.early
+	case t.knownBefore:
+		guess = t.earlyBefore
+	}
+	// A quarter of a period: arrivals that were all late would otherwise deny
+	// the next punctual one its number.
+	return min(max(guess-t.period/4, earliest), latest)
+}
+
+// placed learns from a record that has been numbered and arrived whole.
+func (t *timing) placed(at time.Duration, record int) {
+	if at-t.windowBegan > phaseWindow {
+		t.earlyBefore, t.knownBefore = t.early, t.known
+		t.known, t.windowBegan = false, at
+	}
+	start := at - time.Duration(record)*t.period - t.width
+	if !t.known || start < t.early {
+		t.early, t.known = start, true
+	}
+}
+
+// counted learns from a status asked for at a time: the record after those it
+// counts was not over yet, or only just.
+func (t *timing) counted(asked time.Duration, records int) {
+	t.unfinished = max(t.unfinished, asked-time.Duration(records)*t.period-t.width)
+}
