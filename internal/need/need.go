@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func missing(t testing.TB, why string) {
@@ -46,6 +48,28 @@ func Root(t testing.TB) {
 	if os.Geteuid() != 0 {
 		missing(t, "needs root for network namespaces and mounts; run as root")
 	}
+}
+
+// Disk needs a small file system of its own, such as of size "2m", and returns
+// where it is; it is gone when the test ends. Root of a container may not be
+// allowed to mount one.
+func Disk(t testing.TB, size string) string {
+	t.Helper()
+	Root(t)
+	dir := t.TempDir()
+	switch err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err {
+	case nil:
+	case unix.EPERM, unix.EACCES:
+		missing(t, "needs to mount a tmpfs, which this root may not; run outside the container")
+	default:
+		t.Fatalf("mount a tmpfs of %s: %v", size, err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Errorf("unmount %s: %v", dir, err)
+		}
+	})
+	return dir
 }
 
 // Data needs a recording from the folder that TSRUN_TEST_DATA names and

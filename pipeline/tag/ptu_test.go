@@ -118,6 +118,26 @@ func TestT2RoundTrip(t *testing.T) {
 	})
 }
 
+// TestT2Overflows: what an overflow record says of how many it stands for
+// depends on the type.
+func TestT2Overflows(t *testing.T) {
+	for _, tt := range []struct {
+		recordType uint64
+		overflow   uint32
+		want       uint64
+	}{
+		{0x01010204, 0xfe000000, 33554432},     // none said: one
+		{0x01010204, 0xfe000005, 5 * 33554432}, // five
+		{0x00010204, 0xfe000005, 33552000},     // version 1: always one
+		{0x00010203, 0xf0000010, 210698240},    // bits that are no markers
+	} {
+		got, err := ReadAll(write(t, "x.ptu", ptuFile(tt.recordType, 1e-12, 0, tt.overflow, 0)), "", OnlyChannel)
+		if err != nil || len(got) != 1 || got[0] != tt.want {
+			t.Errorf("type %#x, overflow %#x: %v, %v, want %d", tt.recordType, tt.overflow, got, err, tt.want)
+		}
+	}
+}
+
 // TestT2LongRecording goes past the places where a narrower integer breaks.
 func TestT2LongRecording(t *testing.T) {
 	l := t2Layouts[2]

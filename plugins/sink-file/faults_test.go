@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"tsrun/internal/need"
 	"tsrun/pipeline/tag"
 	"tsrun/sdk"
@@ -27,16 +25,7 @@ const errNoSpace = syscall.ENOSPC
 // TestDiskFull fills a small disk: the error says so, and what was closed
 // before is whole.
 func TestDiskFull(t *testing.T) {
-	need.Root(t)
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
-		t.Fatalf("mount a small disk: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := need.Disk(t, "2m")
 	r := begin(t, dir, tag.Bin, time.Microsecond, "a")
 	block := make([]uint64, 8192)
 	var err error

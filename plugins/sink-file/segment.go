@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -99,7 +100,7 @@ func (g *segment) publish(dir *os.File) (sdk.Artifact, error) {
 	}
 	name := filepath.Join(g.dir, g.artifact.Path)
 	if _, err := os.Lstat(name); err == nil {
-		return sdk.Artifact{}, fmt.Errorf("publish segment: %s is there already", name)
+		return sdk.Artifact{}, fmt.Errorf("publish segment: %s: %w", name, fs.ErrExist)
 	}
 	if err := os.Rename(g.file.Name(), name); err != nil {
 		return sdk.Artifact{}, fmt.Errorf("publish segment: %w", err)

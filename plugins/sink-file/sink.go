@@ -116,14 +116,14 @@ func (s *sink) Write(ctx context.Context, b *tag.Block) error {
 	if err := s.writeTags(ctx, st, b.Tags); err != nil {
 		return err
 	}
-	if b.Kind == tag.End {
-		return s.end(ctx, st, b.Until)
-	}
 	// Nothing before Until will come: what ends there or before is full.
 	for st.last < b.Until {
 		if err := s.rotate(ctx, st); err != nil {
 			return err
 		}
+	}
+	if b.Kind == tag.End {
+		return s.end(ctx, st, b.Until)
 	}
 	return nil
 }
@@ -189,17 +189,12 @@ func (s *sink) endSegment(ctx context.Context, st *stream) error {
 	return nil
 }
 
-// end makes the last segment of a stream the one that holds the last instant
-// before until, unless tags went further.
+// end ends the current segment, unless it is empty and begins where the
+// acquisition ends. The first one was made by Begin, so there is at least that.
 func (s *sink) end(ctx context.Context, st *stream, until uint64) error {
 	st.ended = true
-	for until > 0 && st.last < until-1 {
-		if err := s.rotate(ctx, st); err != nil {
-			return err
-		}
-	}
-	if st.segment == nil && st.lost == 0 && st.index > 0 && st.start >= until {
-		return nil // a mark closed the last segment already
+	if st.segment == nil && st.lost == 0 && st.start >= until {
+		return nil
 	}
 	return s.endSegment(ctx, st)
 }
