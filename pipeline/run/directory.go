@@ -191,30 +191,3 @@ func (d *Directory) Seal(m *Manifest) error {
 
 // Close ends the log.
 func (d *Directory) Close() error { return d.log.Close() }
-
-// writeAtomic writes beside the file, makes the bytes durable, and only then
-// gives them the name.
-func writeAtomic(path string, data []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	err = errors.Join(err, file.Chmod(0o644), file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes names of a directory durable.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}

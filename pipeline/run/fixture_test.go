@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -90,3 +91,10 @@ func flipByte(t *testing.T, path string, at int64) {
 		t.Fatal(err)
 	}
 }
+
+var errFull = errors.New("no space left")
+
+// fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errFull }

@@ -194,25 +194,28 @@ func reportResult(out *strings.Builder, r Result) {
 }
 
 func reportAlign(out *strings.Builder, r Result, s AlignSummary) {
-	if !s.Found {
-		entry(out, r.Stage, "no offset of %s against %s: %s", s.Target, s.Reference, s.Refused)
+	if s.Refused {
+		entry(out, r.Stage, "no offset of %s against %s: %s", s.Target, s.Reference, s.Reason)
 		if s.Hint != "" {
 			entry(out, "", "%s", s.Hint)
 		}
 		return
 	}
 	entry(out, r.Stage, "%s - %s = %s ± %s at %s", s.Target, s.Reference,
-		grouped(rounded(s.OffsetPs)), picoseconds(max(1, rounded(s.OffsetSDPs))), seconds(s.AtPs))
+		grouped(s.OffsetPs), picoseconds(max(1, rounded(s.OffsetSDPs))), seconds(s.ReferencePs))
 	direction := "fast"
 	if s.FrequencyPpb < 0 {
 		direction = "slow"
 	}
 	entry(out, "", "the clock of %s runs %.3f ± %.3f ppb %s", s.Target, math.Abs(s.FrequencyPpb), s.FrequencySDPpb, direction)
+	if s.Alignment != nil && s.Alignment.Warning != "" {
+		entry(out, "", "%s", s.Alignment.Warning)
+	}
 }
 
-func corrected(names []string) string {
-	if len(names) == 0 {
-		return ""
+func corrected(yes bool) string {
+	if yes {
+		return ", clocks corrected"
 	}
-	return "; " + strings.Join(names, " and ") + " corrected"
+	return ""
 }

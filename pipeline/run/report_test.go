@@ -114,19 +114,19 @@ func fullManifest(t *testing.T) *Manifest {
 }
 
 func fullResults(t *testing.T) []Result {
-	correction := correlate.Correction{Reference: 2_500_000_000_000, Offset: 400_030, Frequency: 12_000_000}
 	return []Result{
 		{Stage: "align", Kind: "align", Files: []string{"results/align.json"}, Summary: summaryOf(t, AlignSummary{
-			Reference: "alice.signal", Target: "bob.idler", Found: true, OffsetPs: 400_029.6, OffsetSDPs: 2.4,
-			AtPs: 2_500_000_000_000, FrequencyPpb: 12.0004, FrequencySDPpb: 0.0123, Correction: &correction})},
+			Reference: "alice.signal", Target: "bob.idler", OffsetPs: 400_030, OffsetSDPs: 2.4,
+			ReferencePs: 2_500_000_000_000, Frequency1e15: 12_000_400, FrequencyPpb: 12.0004, FrequencySDPpb: 0.0123, Simulated: true,
+			Alignment: &correlate.Alignment{Warning: "the clocks do not keep to a straight line"}})},
 		{Stage: "pairs", Kind: "coincidences", Files: []string{"results/pairs.csv"}, Summary: summaryOf(t, PairsSummary{
-			Of: []string{"alice.signal", "bob.idler"}, Corrected: []string{"bob.idler"},
+			Of: []string{"alice.signal", "bob.idler"}, Corrected: true,
 			Coincidences: correlate.Coincidences{Window: 1000, All: 59_800, OneToOne: 59_790, Accidentals: 12.5, AccidentalsSD: 1.25}})},
 		{Stage: "g2", Kind: "histogram", Files: []string{"results/g2.csv"}, Summary: summaryOf(t, HistogramSummary{
-			Start: "alice.signal", Stop: "bob.idler", Corrected: []string{"bob.idler"}, RangePs: 20_000, BinPs: 50,
+			Start: "alice.signal", Stop: "bob.idler", Corrected: true, RangePs: 20_000, BinPs: 50,
 			Pairs: 60_000, PeakPs: -50, PeakCounts: 13_000})},
 		{Stage: "late", Kind: "align", Files: []string{"results/late.json"}, Summary: summaryOf(t, AlignSummary{
-			Reference: "alice.herald", Target: "bob.idler", Refused: "no peak stands out", Hint: "search a wider range"})},
+			Reference: "alice.herald", Target: "bob.idler", Refused: true, Reason: "no peak stands out", Hint: "search a wider range"})},
 		{Stage: "never", Kind: "histogram", Files: []string{}, Skipped: "alice.herald has no tags"},
 	}
 }

@@ -1,0 +1,255 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/tag"
+)
+
+// Analyse executes the recipe's stages in order over the segments that are in
+// the run directory, writes their files under results/, and enters what they
+// found into the manifest. Raw files are only read.
+//
+// What an align stage finds corrects the clock of its target in all later
+// stages. A stage that cannot be executed, and one whose clocks no align stage
+// could connect, is skipped; like an align stage that finds nothing it makes
+// the run TAINTED, with its reason. Then the recipe's expectations are judged.
+//
+// The error is for an analysis that did not come to its end: ctx ended, or
+// results cannot be written.
+func Analyse(ctx context.Context, dir string, r *recipe.Recipe, m *Manifest, o Observer) error {
+	a := &analysis{ctx: ctx, dir: dir, manifest: m, clocks: newClocks(r.Trigger.Method == "hardware")}
+	for _, s := range r.Stages {
+		result, err := a.stage(s)
+		if err != nil {
+			return fmt.Errorf("stage %q: %w", s.Name, err)
+		}
+		m.Results = append(m.Results, result)
+		o.Observe(StageDone{Result: result})
+	}
+	expectations(r.Expect, m)
+	return nil
+}
+
+type analysis struct {
+	ctx      context.Context // of one call of Analyse
+	dir      string
+	manifest *Manifest
+	clocks   *clocks
+}
+
+// stage executes one stage. What is wrong with the tags or the stage becomes
+// part of the result; the error ends the analysis.
+func (a *analysis) stage(s recipe.Stage) (Result, error) {
+	result := Result{Stage: s.Name, Kind: s.Kind, Files: []string{}}
+	var summary any
+	var err error
+	switch {
+	case s.Align != nil:
+		summary, err = a.align(s.Align, &result)
+	case s.Coincidences != nil:
+		summary, err = a.coincidences(s.Coincidences, &result)
+	case s.Histogram != nil:
+		summary, err = a.histogram(s.Histogram, &result)
+	default:
+		err = fmt.Errorf("there is no stage of the kind %q", s.Kind)
+	}
+	if err == nil {
+		result.Summary, err = json.Marshal(summary)
+	}
+	var write *writeError
+	switch {
+	case a.ctx.Err() != nil:
+		return result, context.Cause(a.ctx)
+	case errors.As(err, &write):
+		return result, err
+	case err != nil:
+		result.Skipped, result.Files = err.Error(), []string{}
+		a.manifest.Notice(Reason{Condition: Tainted, Message: fmt.Sprintf("stage %q was skipped: %v", s.Name, err)})
+	}
+	return result, nil
+}
+
+// writeError says that a result could not be written, so that later ones will
+// not be either.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string { return "write results: " + e.err.Error() }
+func (e *writeError) Unwrap() error { return e.err }
+
+// file writes one file of a result; its name is the stage's. An error of the
+// disk is told from one of the tags that are read meanwhile.
+func (a *analysis) file(result *Result, suffix string, write func(io.Writer) error) error {
+	name := ResultsDir + "/" + plainName(result.Stage) + suffix
+	var of error // what was written for
+	err := atomically(filepath.Join(a.dir, filepath.FromSlash(name)), func(w io.Writer) error {
+		disk := &watched{w: w}
+		if of = write(disk); disk.err != nil {
+			of = nil
+			return disk.err
+		}
+		return of
+	})
+	switch {
+	case of != nil:
+		return of
+	case err != nil:
+		return &writeError{err}
+	}
+	result.Files = append(result.Files, name)
+	return nil
+}
+
+// watched remembers the first error of the writer below it.
+type watched struct {
+	w   io.Writer
+	err error
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.w.Write(p)
+	if err != nil && w.err == nil {
+		w.err = err
+	}
+	return n, err
+}
+
+// pair is two channels and what carries b's times to a's clock.
+type pair struct {
+	a, b       *channelStream
+	correction correlate.Correction
+	corrected  bool
+}
+
+func (a *analysis) pair(nameA, nameB string) (*pair, error) {
+	streamA, err := a.open(nameA)
+	if err != nil {
+		return nil, err
+	}
+	streamB, err := a.open(nameB)
+	if err != nil {
+		return nil, errors.Join(err, streamA.Close())
+	}
+	p := &pair{a: streamA, b: streamB}
+	var comparable bool
+	p.correction, p.corrected, comparable = a.clocks.between(a.clockOf(nameA), a.clockOf(nameB))
+	if !comparable {
+		return nil, errors.Join(fmt.Errorf("no offset was found between the clocks of %s and %s", nameA, nameB), p.Close())
+	}
+	return p, nil
+}
+
+func (p *pair) Close() error { return errors.Join(p.a.Close(), p.b.Close()) }
+
+// clockOf names the clock a channel is stamped by: its controller's.
+func (a *analysis) clockOf(name string) string {
+	node, channel, _ := strings.Cut(name, ".")
+	if c := a.channel(name); c != nil {
+		return node + "." + c.Controller
+	}
+	return node + "." + channel
+}
+
+// channel is the manifest's entry of "alice.signal"; nil when there is none.
+func (a *analysis) channel(name string) *Channel {
+	_, channel, _ := strings.Cut(name, ".")
+	if n := a.nodeOf(name); n != nil {
+		return n.Channels[channel]
+	}
+	return nil
+}
+
+func (a *analysis) nodeOf(name string) *Node {
+	node, _, _ := strings.Cut(name, ".")
+	return a.manifest.Nodes[node]
+}
+
+// channelStream reads the segments of one channel that are here and proven, as
+// long as the analysis goes on.
+type channelStream struct {
+	ctx  context.Context
+	name string
+	tag.ReadCloser
+}
+
+func (s *channelStream) Next(buf []uint64) (int, error) {
+	if s.ctx.Err() != nil {
+		return 0, context.Cause(s.ctx)
+	}
+	n, err := s.ReadCloser.Next(buf)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%s: %w", s.name, err)
+	}
+	return n, err
+}
+
+func (a *analysis) open(name string) (*channelStream, error) {
+	c := a.channel(name)
+	if c == nil {
+		return nil, fmt.Errorf("there is no channel %s", name)
+	}
+	node, channel, _ := strings.Cut(name, ".")
+	segments := bestSegments(a.manifest.Segments, node, channel)
+	if len(segments) == 0 && c.Tags > 0 {
+		return nil, fmt.Errorf("no file of %s arrived", name)
+	}
+	format := ""
+	paths := make([]string, len(segments))
+	for i, s := range segments {
+		paths[i] = filepath.Join(a.dir, filepath.FromSlash(s.File))
+		format = s.Format
+	}
+	return &channelStream{ctx: a.ctx, name: name, ReadCloser: tag.OpenSegments(paths, format, tag.OnlyChannel)}, nil
+}
+
+// bestSegments are the proven segments of one channel in order, from the sink
+// of which most tags are here.
+func bestSegments(all []Segment, node, channel string) []Segment {
+	bySink := map[string][]Segment{}
+	tags := map[string]uint64{}
+	for _, s := range all {
+		if s.Node == node && s.Channel == channel && s.Verified && inRaw(s) {
+			bySink[s.Sink] = append(bySink[s.Sink], s)
+			tags[s.Sink] += s.Tags
+		}
+	}
+	best := ""
+	for _, sink := range sortedKeys(bySink) {
+		if best == "" || tags[sink] > tags[best] {
+			best = sink
+		}
+	}
+	segments := bySink[best]
+	slices.SortFunc(segments, func(a, b Segment) int { return a.Index - b.Index })
+	return segments
+}
+
+// expectations compares the channels' rates with what the recipe expects.
+func expectations(expect []recipe.Expect, m *Manifest) {
+	for _, e := range expect {
+		node, channel, _ := strings.Cut(e.Channel, ".")
+		rate := int64(0)
+		if n := m.Nodes[node]; n != nil && n.Channels[channel] != nil {
+			rate = n.Channels[channel].RateMHz
+		}
+		miss := func(relation string, bound int64) {
+			m.Notice(Reason{Condition: Tainted, Node: node, Channel: channel,
+				Message: fmt.Sprintf("a rate of %s is %s the expected %s", hertz(rate), relation, hertz(bound))})
+		}
+		if e.RateMin != nil && rate < int64(*e.RateMin) {
+			miss("below", int64(*e.RateMin))
+		}
+		if e.RateMax != nil && rate > int64(*e.RateMax) {
+			miss("above", int64(*e.RateMax))
+		}
+	}
+}

@@ -1,0 +1,316 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/recipe"
+)
+
+const (
+	second   = 1_000_000_000_000 // ps
+	duration = second
+)
+
+// pairsOf makes the tags of n channels that see the same photons, each with a
+// clock of its own that is offset ps ahead and gains frequency (1e-15), and
+// dark counts of its own.
+func pairsOf(seed uint64, offset, frequency []int64) [][]uint64 {
+	random := rand.New(rand.NewPCG(seed, 1))
+	channels := make([][]uint64, len(offset))
+	stamp := func(i int, t int64) {
+		t += offset[i] + int64(float64(t)*float64(frequency[i])*1e-15) + int64(random.NormFloat64()*50)
+		if t >= 0 && t < duration {
+			channels[i] = append(channels[i], uint64(t))
+		}
+	}
+	for range 20_000 {
+		t := random.Int64N(duration)
+		for i := range channels {
+			stamp(i, t)
+		}
+	}
+	for i := range channels {
+		for range 2_000 {
+			stamp(i, random.Int64N(duration))
+		}
+		slices.Sort(channels[i])
+	}
+	return channels
+}
+
+// halves splits a channel into two segments and an empty one between.
+func halves(tags []uint64) [][]uint64 {
+	return [][]uint64{tags[:len(tags)/2], {}, tags[len(tags)/2:]}
+}
+
+func analysed(t *testing.T, channels map[string][]uint64, r *recipe.Recipe) (*Directory, *Manifest, []Event, error) {
+	t.Helper()
+	d := newDirectory(t)
+	m := &Manifest{Ended: noon, Nodes: map[string]*Node{}}
+	for name, tags := range channels {
+		node, channel, _ := strings.Cut(name, ".")
+		writeChannel(t, d, m, node, channel, halves(tags))
+		m.Nodes[node].Channels[channel].Controller = "tc"
+		m.Nodes[node].Controllers = map[string]*Controller{"tc": {Device: Device{Simulated: node == "bob"}}}
+	}
+	feed := NewFeed()
+	err := Analyse(t.Context(), d.Path(), r, m, feed)
+	m.Judge()
+	return d, m, drain(t, feed), err
+}
+
+func alignStage(name, reference, target string) recipe.Stage {
+	return recipe.Stage{Name: name, Kind: "align", Align: &recipe.AlignConfig{Reference: reference, Target: target, Search: 2_000_000}}
+}
+
+func histogramStage(name, start, stop string) recipe.Stage {
+	return recipe.Stage{Name: name, Kind: "histogram", Histogram: &recipe.HistogramConfig{Start: start, Stop: stop, Range: 20_000, Bin: 50}}
+}
+
+func pairsStage(name, a, b string) recipe.Stage {
+	return recipe.Stage{Name: name, Kind: "coincidences", Coincidences: &recipe.CoincidencesConfig{Of: []string{a, b}, Window: 1000}}
+}
+
+func result(t *testing.T, m *Manifest, stage string) Result {
+	t.Helper()
+	i := slices.IndexFunc(m.Results, func(r Result) bool { return r.Stage == stage })
+	if i < 0 {
+		t.Fatalf("no result of stage %q in %+v", stage, m.Results)
+	}
+	return m.Results[i]
+}
+
+func lines(t *testing.T, d *Directory, file string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(d.Path(), file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+}
+
+func TestAnalyseFindsClocksAndCorrectsThem(t *testing.T) {
+	tags := pairsOf(3, []int64{0, 400_000, -300_000}, []int64{0, 12_000_000_000, -7_000_000_000})
+	r := &recipe.Recipe{Trigger: recipe.Trigger{Method: "scheduled"}, Stages: []recipe.Stage{
+		alignStage("align", "alice.signal", "bob.idler"),
+		alignStage("second", "bob.idler", "carol.third"),
+		pairsStage("pairs", "alice.signal", "bob.idler"),
+		histogramStage("g2", "bob.idler", "alice.signal"), // the corrected one is the start
+		histogramStage("over bob", "alice.signal", "carol.third"),
+	}}
+	d, m, events, err := analysed(t, map[string][]uint64{"alice.signal": tags[0], "bob.idler": tags[1], "carol.third": tags[2]}, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var align AlignSummary
+	if err := json.Unmarshal([]byte(strings.Join(lines(t, d, "results/align.json"), "\n")), &align); err != nil {
+		t.Fatal(err)
+	}
+	want := 400_000 + int64(float64(align.ReferencePs)*12e-6)
+	if align.Refused || max(align.OffsetPs-want, want-align.OffsetPs) > 20 || !align.Simulated {
+		t.Errorf("offset %d ps at %d ps, truly %d ps: %+v", align.OffsetPs, align.ReferencePs, want, align)
+	}
+	pairs, ok := decodeSummary[PairsSummary](result(t, m, "pairs"))
+	if !ok || pairs.All < 19_900 || pairs.All > 20_100 || !pairs.Corrected {
+		t.Errorf("pairs: %+v", pairs)
+	}
+	rows := lines(t, d, "results/pairs.csv")
+	if !strings.HasPrefix(rows[0], "# SIMULATED") || rows[1] != "a_ps,b_ps,delta_ps,one_to_one" || uint64(len(rows)-2) != pairs.All {
+		t.Errorf("%d rows for %d pairs: %q", len(rows), pairs.All, rows[:2])
+	}
+	for _, row := range rows[2:] {
+		var a, b uint64
+		var delta, one int64
+		if n, err := fmt.Sscanf(row, "%d,%d,%d,%d", &a, &b, &delta, &one); n != 4 || delta < -500 || delta > 500 {
+			t.Fatalf("row %q (%v)", row, err)
+		}
+		if _, found := slices.BinarySearch(tags[1], b); !found {
+			t.Fatalf("row %q: bob never recorded that", row)
+		}
+	}
+	for _, stage := range []string{"g2", "over bob"} {
+		h, ok := decodeSummary[HistogramSummary](result(t, m, stage))
+		if !ok || !h.Corrected || h.PeakPs < -100 || h.PeakPs > 50 || h.PeakCounts < 3000 {
+			t.Errorf("%s: %+v", stage, h)
+		}
+	}
+	if got := lines(t, d, "results/over_bob.csv"); got[0] != "start_ps,counts" || len(got) != 801 || !strings.HasPrefix(got[1], "-20000,") {
+		t.Errorf("histogram of real devices: %d lines from %q", len(got), got[:2])
+	}
+	if len(events) != 5 || !m.Has(Good) {
+		t.Errorf("%d events, condition %v: %+v", len(events), m.Condition, m.Reasons)
+	}
+	if err := d.Seal(m); err != nil {
+		t.Fatal(err)
+	}
+	if v := mustVerify(t, d.Path()); len(v.Findings) > 0 {
+		t.Errorf("raw files were changed: %+v", v.Findings)
+	}
+}
+
+// Without a common clock there is nothing to correct and nothing to count: it
+// is said, and nothing is made up.
+func TestAnalyseRefuses(t *testing.T) {
+	a, b := pairsOf(1, []int64{0}, []int64{0})[0], pairsOf(2, []int64{0}, []int64{0})[0]
+	stages := []recipe.Stage{
+		alignStage("align", "alice.signal", "bob.idler"),
+		pairsStage("pairs", "alice.signal", "bob.idler"),
+		histogramStage("own", "alice.signal", "alice.herald"),
+	}
+	channels := map[string][]uint64{"alice.signal": a, "bob.idler": b, "alice.herald": a}
+	d, m, _, err := analysed(t, channels, &recipe.Recipe{Trigger: recipe.Trigger{Method: "scheduled"}, Stages: stages})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := decodeSummary[AlignSummary](result(t, m, "align")); !ok || !s.Refused || s.Reason == "" || s.OffsetPs != 0 {
+		t.Errorf("uncorrelated channels were aligned: %+v", s)
+	}
+	if text := strings.Join(lines(t, d, "results/align.json"), ""); !strings.Contains(text, `"refused": true`) {
+		t.Errorf("the file does not say it: %s", text)
+	}
+	if r := result(t, m, "pairs"); r.Skipped == "" || len(r.Files) > 0 {
+		t.Errorf("pairs of clocks that were not found: %+v", r)
+	}
+	if r := result(t, m, "own"); r.Skipped != "" {
+		t.Errorf("channels of one clock need no align: %+v", r)
+	}
+	if !m.Has(Tainted) || m.Has(Good) || len(m.Reasons) != 3 { // refused, skipped, simulated
+		t.Errorf("condition %v: %+v", m.Condition, m.Reasons)
+	}
+	_, m, _, err = analysed(t, channels, &recipe.Recipe{Trigger: recipe.Trigger{Method: "hardware"}, Stages: stages[1:2]})
+	if s, ok := decodeSummary[PairsSummary](result(t, m, "pairs")); err != nil || !ok || s.Corrected {
+		t.Errorf("one START edge makes clocks comparable: %+v (%v)", s, err)
+	}
+}
+
+func TestAnalyseSkipsWhatItCannotDo(t *testing.T) {
+	a := pairsOf(1, []int64{0}, []int64{0})[0]
+	backwards := slices.Clone(a)
+	backwards[7], backwards[8] = backwards[8]+1, backwards[7]
+	for _, c := range []struct {
+		name   string
+		stage  recipe.Stage
+		tags   []uint64
+		harm   func(*Manifest)
+		saying string
+	}{
+		{"unknown channel", histogramStage("s", "alice.signal", "alice.x"), a, nil, "there is no channel alice.x"},
+		{"unknown kind", recipe.Stage{Name: "s", Kind: "magic"}, a, nil, `no stage of the kind "magic"`},
+		{"tags that go back", histogramStage("s", "alice.signal", "alice.herald"), backwards, nil, "goes back in time"},
+		{"nothing arrived", histogramStage("s", "alice.signal", "alice.herald"), a, func(m *Manifest) {
+			for i := range m.Segments {
+				m.Segments[i].Verified = false
+			}
+		}, "no file of alice.signal arrived"},
+		{"a window that cannot be", recipe.Stage{Name: "s", Coincidences: &recipe.CoincidencesConfig{
+			Of: []string{"alice.signal", "alice.herald"}}}, a, nil, "window is 0 ps"},
+		{"pairs of three", recipe.Stage{Name: "s", Coincidences: &recipe.CoincidencesConfig{Of: []string{"a", "b", "c"}}}, a, nil, "not of 3"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newDirectory(t)
+			m := &Manifest{Ended: noon, Nodes: map[string]*Node{}}
+			writeChannel(t, d, m, "alice", "signal", [][]uint64{c.tags})
+			writeChannel(t, d, m, "alice", "herald", [][]uint64{c.tags})
+			if c.harm != nil {
+				c.harm(m)
+			}
+			if err := Analyse(t.Context(), d.Path(), &recipe.Recipe{Stages: []recipe.Stage{c.stage}}, m, NewFeed()); err != nil {
+				t.Fatal(err)
+			}
+			m.Judge()
+			if r := result(t, m, "s"); !strings.Contains(r.Skipped, c.saying) || len(r.Files) > 0 || !m.Has(Tainted) {
+				t.Errorf("%+v, condition %v; want a reason that says %q", r, m.Condition, c.saying)
+			}
+			if left, err := os.ReadDir(filepath.Join(d.Path(), ResultsDir)); err != nil || len(left) > 0 {
+				t.Errorf("a skipped stage left %v (%v)", left, err)
+			}
+		})
+	}
+}
+
+func TestAnalyseEnds(t *testing.T) {
+	stages := []recipe.Stage{pairsStage("pairs", "alice.signal", "alice.herald")}
+	d := newDirectory(t)
+	m := &Manifest{Nodes: map[string]*Node{}}
+	a := pairsOf(1, []int64{0}, []int64{0})[0]
+	writeChannel(t, d, m, "alice", "signal", [][]uint64{a})
+	writeChannel(t, d, m, "alice", "herald", [][]uint64{a})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	enough := errors.New("enough")
+	cancel(enough)
+	if err := Analyse(ctx, d.Path(), &recipe.Recipe{Stages: stages}, m, NewFeed()); !errors.Is(err, enough) {
+		t.Errorf("an analysis that was told to end: %v", err)
+	}
+	if err := os.RemoveAll(filepath.Join(d.Path(), ResultsDir)); err != nil {
+		t.Fatal(err)
+	}
+	var failed *writeError
+	if err := Analyse(t.Context(), d.Path(), &recipe.Recipe{Stages: stages}, m, NewFeed()); !errors.As(err, &failed) {
+		t.Errorf("results that cannot be written: %v", err)
+	}
+	if len(m.Results) > 0 {
+		t.Errorf("results: %+v", m.Results)
+	}
+}
+
+// A full disk is told from tags that cannot be read.
+func TestResultFileErrors(t *testing.T) {
+	d := newDirectory(t)
+	a := &analysis{dir: d.Path()}
+	var r Result
+	r.Stage = "x"
+	bad := errors.New("bad tags")
+	if err := a.file(&r, ".csv", func(w io.Writer) error { _, _ = w.Write([]byte("half")); return bad }); err != bad {
+		t.Errorf("got %v", err)
+	}
+	full := func(w io.Writer) error {
+		w.(*watched).w = fullDisk{}
+		_, err := w.Write([]byte("x"))
+		return fmt.Errorf("pair: %w", err)
+	}
+	var failed *writeError
+	if err := a.file(&r, ".csv", full); !errors.As(err, &failed) || !errors.Is(err, errFull) {
+		t.Errorf("got %v", err)
+	}
+	if left, err := os.ReadDir(filepath.Join(d.Path(), ResultsDir)); err != nil || len(left) > 0 || len(r.Files) > 0 {
+		t.Errorf("left %v, files %v (%v)", left, r.Files, err)
+	}
+}
+
+func TestExpectations(t *testing.T) {
+	bound := func(mHz int64) *quantity.Frequency { f := quantity.Frequency(mHz); return &f }
+	for _, c := range []struct {
+		name   string
+		expect recipe.Expect
+		want   string
+	}{
+		{"within", recipe.Expect{Channel: "alice.signal", RateMin: bound(5000), RateMax: bound(5000)}, ""},
+		{"too low", recipe.Expect{Channel: "alice.signal", RateMin: bound(1_000_000)}, "a rate of 5.000 Hz is below the expected 1.000 kHz"},
+		{"too high", recipe.Expect{Channel: "alice.signal", RateMax: bound(4999)}, "a rate of 5.000 Hz is above the expected 4.999 Hz"},
+		{"no such channel counts nothing", recipe.Expect{Channel: "zoe.x", RateMin: bound(1)}, "a rate of 0.000 Hz is below the expected 0.001 Hz"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := goodManifest()
+			expectations([]recipe.Expect{c.expect}, m)
+			m.Judge()
+			got := ""
+			for _, r := range m.Reasons {
+				got += r.Message
+			}
+			if got != c.want || m.Has(Tainted) != (c.want != "") {
+				t.Errorf("%q, condition %v", got, m.Condition)
+			}
+		})
+	}
+}
