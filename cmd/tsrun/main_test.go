@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets the test binary play tsrun in scripts, as a process of its own.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"tsrun": main})
+}
+
+// TestScripts runs every script in testdata/script: one promise of the command
+// line each. Beside testscript's own commands there is
+//
+//	exits CODE PROGRAM ARGS…
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:  "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+	})
+}
+
+// exits runs a program and compares its exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS…")
+	}
+	want, err := strconv.Atoi(args[0])
+	if err != nil {
+		ts.Fatalf("exits: %q is no exit code", args[0])
+	}
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("exits: %v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// docs/exit-codes.md lists exactly the constants of main.go.
+func TestExitCodesAreDocumented(t *testing.T) {
+	documented := rows(t, "../../docs/exit-codes.md", `(?m)^\| (\d+) \| `+"`"+`(exit\w+)`+"`"+` \|`, 1, 2)
+	declared := rows(t, "main.go", `(?m)^\t(exit[A-Z]\w*)\s+= (\d+)$`, 2, 1)
+	if len(declared) == 0 {
+		t.Fatal("main.go declares no exit codes")
+	}
+	for code, name := range declared {
+		if documented[code] != name {
+			t.Errorf("%s = %s stands in the document as %q", name, code, documented[code])
+		}
+	}
+	for code, name := range documented {
+		if declared[code] != name {
+			t.Errorf("the document lists %s for %s, main.go %q", code, name, declared[code])
+		}
+	}
+}
+
+// rows finds pairs in a file: the group code and the group name of a pattern.
+func rows(t *testing.T, path, pattern string, code, name int) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1) {
+		found[m[code]] = m[name]
+	}
+	return found
+}

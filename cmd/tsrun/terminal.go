@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"tsrun/pipeline/run"
+)
+
+// The rules of the terminal: the summary of a run goes to standard output, and
+// with --json every event does, one a line; how it is going goes to standard
+// error, as bars that redraw themselves where that is a terminal and as plain
+// lines elsewhere.
+
+// showEvents shows a run until its feed is closed and read. The error is that
+// of standard output: a reader that is gone does not end the run.
+func showEvents(feed *run.Feed, asJSON bool) error {
+	var s shower
+	switch {
+	case asJSON:
+		s = &jsonLines{out: os.Stdout}
+	case term.IsTerminal(int(os.Stderr.Fd())):
+		s = &bars{plain: plain{out: os.Stdout, err: os.Stderr}, width: terminalWidth}
+	default:
+		s = &plain{out: os.Stdout, err: os.Stderr}
+	}
+	return show(feed, s)
+}
+
+// shower shows events in the order they happened.
+type shower interface {
+	show(events []run.Stamped) error
+}
+
+// show feeds a shower to the end, even when it has failed, so that the run
+// never waits for its terminal.
+func show(feed *run.Feed, s shower) error {
+	var failed error
+	for {
+		events, ok := feed.Next(context.Background()) // ends when the run closes the feed
+		if !ok {
+			return failed
+		}
+		if failed == nil {
+			failed = s.show(events)
+		}
+	}
+}
+
+func terminalWidth() int {
+	width, _, err := term.GetSize(int(os.Stderr.Fd()))
+	if err != nil || width < 20 {
+		return 80
+	}
+	return width
+}
+
+// jsonLines writes every event as one JSON object on a line of its own.
+type jsonLines struct{ out io.Writer }
+
+func (j *jsonLines) show(events []run.Stamped) error {
+	for _, e := range events {
+		line, err := json.Marshal(e)
+		if err != nil {
+			return fmt.Errorf("encode event: %w", err)
+		}
+		if _, err := j.out.Write(append(line, '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	progressEvery = time.Second // between plain lines about one node's progress
+	maxLossLines  = 10          // about one channel; the manifest has all
+)
+
+// plain writes lines that need no terminal.
+type plain struct {
+	out, err io.Writer
+	last     map[string]time.Time // when progress of a node was last written
+	losses   map[string]int
+	verified map[string]*verified
+}
+
+// verified counts the files of a node that are proven here.
+type verified struct {
+	files int
+	bytes int64
+}
+
+func (p *plain) show(events []run.Stamped) error {
+	for _, e := range events {
+		if err := p.event(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *plain) event(e run.Stamped) error {
+	if finished, ok := e.Event.(run.Finished); ok {
+		return p.summary(finished)
+	}
+	line := p.line(e)
+	if line == "" {
+		return nil
+	}
+	_, err := fmt.Fprintln(p.err, run.Printable(line))
+	return err
+}
+
+func (p *plain) summary(f run.Finished) error {
+	if f.Manifest == nil {
+		return nil
+	}
+	return run.Report(p.out, f.Manifest, f.Directory)
+}
+
+// line is what there is to say about an event; "" for nothing.
+func (p *plain) line(e run.Stamped) string {
+	switch v := e.Event.(type) {
+	case run.Progress:
+		return p.progress(v, e.Time)
+	case run.FileVerified:
+		p.verify(v)
+		return ""
+	case run.TagsLost:
+		return p.loss(v)
+	case run.StateChanged:
+		return v.State + p.transferred(v.State)
+	}
+	return describe(e.Event)
+}
+
+func (p *plain) progress(v run.Progress, now time.Time) string {
+	if p.last == nil {
+		p.last = map[string]time.Time{}
+	}
+	whole := v.Duration > 0 && v.Elapsed >= v.Duration
+	if last, ok := p.last[v.Node]; ok && !whole && now.Sub(last) < progressEvery {
+		return ""
+	}
+	p.last[v.Node] = now
+	of := ""
+	if v.Duration > 0 {
+		of = fmt.Sprintf(" of %v", v.Duration)
+	}
+	return fmt.Sprintf("%s: %v%s, %d tags", v.Node, v.Elapsed.Round(10*time.Millisecond), of, v.Tags)
+}
+
+func (p *plain) verify(v run.FileVerified) {
+	if p.verified == nil {
+		p.verified = map[string]*verified{}
+	}
+	if p.verified[v.Node] == nil {
+		p.verified[v.Node] = &verified{}
+	}
+	p.verified[v.Node].files++
+	p.verified[v.Node].bytes += v.Size
+}
+
+// transferred says what has arrived, once everything has.
+func (p *plain) transferred(state string) string {
+	if state != "analysing" || len(p.verified) == 0 {
+		return ""
+	}
+	files, bytes := 0, int64(0)
+	for _, v := range p.verified {
+		files += v.files
+		bytes += v.bytes
+	}
+	return fmt.Sprintf(": %d files with %d bytes are here and verified", files, bytes)
+}
+
+func (p *plain) loss(v run.TagsLost) string {
+	if p.losses == nil {
+		p.losses = map[string]int{}
+	}
+	channel := v.Node + "." + v.Channel
+	p.losses[channel]++
+	switch n := p.losses[channel]; {
+	case n < maxLossLines:
+		return fmt.Sprintf("warning: %s lost %d tags at %d ps: %s", channel, v.Tags, v.AtPs, v.Why)
+	case n == maxLossLines:
+		return fmt.Sprintf("warning: %s goes on losing tags; manifest.json will list where", channel)
+	}
+	return ""
+}
+
+// describe says an event in a line, as far as it needs no memory of others.
+func describe(e run.Event) string {
+	switch v := e.(type) {
+	case run.NodeJoined:
+		return fmt.Sprintf("%s joined (%s, process %d%s)", v.Node, v.Host, v.PID, prefixed(" on ", v.Hostname))
+	case run.DeviceIdentified:
+		name := v.Device.Identity
+		if name == "" {
+			name = v.Device.Vendor + " " + v.Device.Model + " " + v.Device.Serial
+		}
+		if v.Device.Simulated {
+			name += " (SIMULATED)"
+		}
+		return fmt.Sprintf("%s.%s is %s", v.Node, v.Controller, name)
+	case run.Armed:
+		return v.Node + " armed"
+	case run.Fired:
+		if v.InstantNs == 0 {
+			return "waiting for the START edge"
+		}
+		return "start at " + time.Unix(0, v.InstantNs).UTC().Format("15:04:05.000000000 MST")
+	case run.Warning:
+		return "warning: " + prefix(v.Node) + v.Message + prefixed("; ", v.Hint)
+	case run.Problem:
+		return "error: " + prefix(v.Node) + v.Message + prefixed("; ", v.Hint)
+	case run.StageDone:
+		if v.Result.Skipped != "" {
+			return fmt.Sprintf("%s skipped: %s", v.Result.Stage, v.Result.Skipped)
+		}
+		return v.Result.Stage + " done"
+	}
+	return ""
+}
+
+func prefix(node string) string {
+	if node == "" {
+		return ""
+	}
+	return node + ": "
+}
+
+func prefixed(before, text string) string {
+	if text == "" {
+		return ""
+	}
+	return before + text
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"tsrun/pipeline/run"
+)
+
+// aRun is what a run of two nodes may tell, one event every 100 ms.
+func aRun() []run.Stamped {
+	events := []run.Event{
+		run.StateChanged{State: "joining"},
+		run.NodeJoined{Node: "alice", Host: "local", PID: 41},
+		run.NodeJoined{Node: "bob", Host: "remote", PID: 42, Hostname: "bench"},
+		run.DeviceIdentified{Node: "alice", Controller: "tc", Device: run.Device{Identity: "IDQ,ID900", Simulated: true}},
+		run.DeviceIdentified{Node: "bob", Controller: "tc", Device: run.Device{Vendor: "IDQ", Model: "ID1000", Serial: "7\x1b[2J"}},
+		run.Armed{Node: "alice"},
+		run.Fired{InstantNs: 1_700_000_000_250_000_000, Method: "scheduled"},
+	}
+	for i := range 20 {
+		at := time.Duration(i+1) * 100 * time.Millisecond
+		events = append(events, run.Progress{Node: "alice", Tags: uint64(i+1) * 1000, Elapsed: at, Duration: 2 * time.Second})
+	}
+	for i := range 12 {
+		events = append(events, run.TagsLost{Node: "bob", Channel: "idler", AtPs: uint64(i), Tags: 2, Why: "overflow"})
+	}
+	events = append(events,
+		run.Transfer{Node: "bob", File: "raw/bob/idler-000000.bin", Done: 50, Size: 100},
+		run.FileVerified{Node: "bob", File: "raw/bob/idler-000000.bin", Size: 100},
+		run.Warning{Node: "bob", Message: "disk is slow", Hint: "use another"},
+		run.StateChanged{State: "analysing"},
+		run.StageDone{Result: run.Result{Stage: "g2", Kind: "histogram"}},
+		run.StageDone{Result: run.Result{Stage: "pairs", Kind: "coincidences", Skipped: "no offset"}},
+		run.Problem{Message: "transfer gave up", Hint: "look at the cable"},
+		run.Finished{Directory: "runs/x", Manifest: &run.Manifest{Name: "pairs", Condition: []run.Condition{run.Good}}},
+	)
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	stamped := make([]run.Stamped, len(events))
+	for i, e := range events {
+		stamped[i] = run.Stamped{Time: start.Add(time.Duration(i) * 100 * time.Millisecond), Event: e}
+	}
+	return stamped
+}
+
+const plainLines = `joining
+alice joined (local, process 41)
+bob joined (remote, process 42 on bench)
+alice.tc is IDQ,ID900 (SIMULATED)
+bob.tc is IDQ ID1000 7` + "\uFFFD" + `[2J
+alice armed
+start at 22:13:20.250000000 UTC
+alice: 100ms of 2s, 1000 tags
+alice: 1.1s of 2s, 11000 tags
+alice: 2s of 2s, 20000 tags
+warning: bob.idler lost 2 tags at 0 ps: overflow
+warning: bob.idler lost 2 tags at 1 ps: overflow
+warning: bob.idler lost 2 tags at 2 ps: overflow
+warning: bob.idler lost 2 tags at 3 ps: overflow
+warning: bob.idler lost 2 tags at 4 ps: overflow
+warning: bob.idler lost 2 tags at 5 ps: overflow
+warning: bob.idler lost 2 tags at 6 ps: overflow
+warning: bob.idler lost 2 tags at 7 ps: overflow
+warning: bob.idler lost 2 tags at 8 ps: overflow
+warning: bob.idler goes on losing tags; manifest.json will list where
+warning: bob: disk is slow; use another
+analysing: 1 files with 100 bytes are here and verified
+g2 done
+pairs skipped: no offset
+error: transfer gave up; look at the cable
+`
+
+func TestPlainLines(t *testing.T) {
+	var out, lines bytes.Buffer
+	if err := (&plain{out: &out, err: &lines}).show(aRun()); err != nil {
+		t.Fatal(err)
+	}
+	if lines.String() != plainLines {
+		t.Errorf("got:\n%s\nwant:\n%s", &lines, plainLines)
+	}
+	if !strings.HasPrefix(out.String(), "condition  GOOD\n") {
+		t.Errorf("summary on standard output:\n%s", &out)
+	}
+}
+
+func TestJSONLines(t *testing.T) {
+	var out bytes.Buffer
+	events := aRun()
+	if err := (&jsonLines{out: &out}).show(events); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	if len(lines) != len(events) {
+		t.Fatalf("%d lines for %d events", len(lines), len(events))
+	}
+	for _, line := range lines {
+		var v struct {
+			Event string
+			Time  time.Time
+		}
+		if err := json.Unmarshal([]byte(line), &v); err != nil || v.Event == "" || v.Time.IsZero() {
+			t.Errorf("line %q (%v)", line, err)
+		}
+	}
+}
+
+// screen shows what a terminal shows that was sent text: only the cursor moves
+// that bars use exist.
+func screen(t *testing.T, text string) []string {
+	t.Helper()
+	var lines []string
+	row := 0
+	up := regexp.MustCompile(`^\x1b\[(\d+)A\x1b\[J`)
+	for text != "" {
+		if m := up.FindStringSubmatch(text); m != nil {
+			var n int
+			fmt.Sscan(m[1], &n)
+			if row -= n; row < 0 {
+				t.Fatalf("the cursor was moved above the first line")
+			}
+			lines, text = lines[:row], text[len(m[0]):]
+			continue
+		}
+		line, rest, ended := strings.Cut(text, "\n")
+		if !ended || strings.Contains(line, "\x1b") || strings.Contains(line, "\r") {
+			t.Fatalf("unfinished line or unknown sequence: %q", line)
+		}
+		lines, text = append(lines, line), rest
+		row++
+	}
+	return lines
+}
+
+func TestBars(t *testing.T) {
+	var out, terminal bytes.Buffer
+	b := &bars{plain: plain{out: &out, err: &terminal}, width: func() int { return 60 }}
+	for _, e := range aRun() {
+		if err := b.show([]run.Stamped{e}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := screen(t, terminal.String())
+	last := lines[len(lines)-2:]
+	if !strings.HasPrefix(last[0], "alice    [====") || !strings.Contains(last[0], "100.00%") || !strings.HasSuffix(last[0], "20000 tags") {
+		t.Errorf("bar of the acquisition: %q", last[0])
+	}
+	if !strings.Contains(last[1], "50.00%") || !strings.Contains(last[1], "raw/bob/idler") {
+		t.Errorf("bar of the transfer: %q", last[1])
+	}
+	for _, line := range lines {
+		if len([]rune(line)) > 59 && strings.Contains(line, "%") {
+			t.Errorf("a bar of %d columns wraps on 60: %q", len([]rune(line)), line)
+		}
+	}
+	var want []string
+	for _, line := range strings.Split(strings.TrimSuffix(plainLines, "\n"), "\n") {
+		if !strings.HasPrefix(line, "alice: ") { // progress is in the bar
+			want = append(want, line)
+		}
+	}
+	if got := lines[:len(lines)-2]; strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("lines above the bars:\n%s", strings.Join(got, "\n"))
+	}
+	if !strings.HasPrefix(out.String(), "condition  GOOD\n") {
+		t.Errorf("summary on standard output:\n%s", &out)
+	}
+}
+
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+// A reader that has gone must not hold up the run.
+func TestShowOutlivesItsReader(t *testing.T) {
+	feed := run.NewFeed()
+	done := make(chan error)
+	go func() { done <- show(feed, &jsonLines{out: brokenPipe{}}) }()
+	for range 3 {
+		feed.Observe(run.StateChanged{State: "running"})
+	}
+	feed.Close()
+	if err := <-done; err == nil {
+		t.Error("the error of standard output is lost")
+	}
+}
