@@ -22,7 +22,7 @@ const (
 	minCells    = 1 << 12
 	maxCells    = 1 << 22
 	maxSegment  = 1 << 22 // tags of A in one segment
-	maxPoints   = 150_000 // differences that are worth listing
+	maxPoints   = 50_000  // differences that are worth listing
 	enoughLL    = 4.0     // log likelihood beyond chance for which a peak is looked at closely
 	convincedLL = 8.0     // and for which it is believed to be one
 )
@@ -65,7 +65,7 @@ func (s *searcher) attempts() []attempt {
 	var plan []attempt
 	all := int64(s.to - s.from)
 	rateA := float64(len(s.a)) / float64(s.a[len(s.a)-1]-s.a[0])
-	rateB := float64(len(s.b)) / float64(s.b[len(s.b)-1]-s.b[0])
+	rateB := s.rateB()
 	for length := min(minSegment, all); ; length = min(4*length, all) {
 		smear := scale(length, int64(s.MaxDrift), driftUnit)
 		tags := rateA * float64(length)

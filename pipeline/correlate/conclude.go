@@ -60,9 +60,8 @@ func (s *searcher) extend(l line) (line, error) {
 func (s *searcher) narrow(l *line, points []point, half float64) []point {
 	length := float64(l.length)
 	bin := houghBin(l.ux, l.uy+wander, length, 2*l.sigma)
-	p := hough(points, l.ux, l.uy+wander, length, bin)
-	before := l.Correction
-	l.Correction = before.moved(p.x, p.y)
+	p := hough(sample(points, maxPoints/4), l.ux, l.uy+wander, length, bin)
+	l.Correction = l.Correction.moved(p.x, p.y)
 	l.ux, l.uy = 2*bin, 4*bin/length
 	half = max(fitReach/2*l.sigma, 4000) + l.ux
 	var near []point
@@ -72,6 +71,19 @@ func (s *searcher) narrow(l *line, points []point, half float64) []point {
 		}
 	}
 	return near
+}
+
+// sample returns every n-th point, so many that about most remain.
+func sample(points []point, most int) []point {
+	stride := len(points)/most + 1
+	if stride == 1 {
+		return points
+	}
+	kept := make([]point, 0, most+1)
+	for i := 0; i < len(points); i += stride {
+		kept = append(kept, points[i])
+	}
+	return kept
 }
 
 // overlap sets the limits of the search to the time that both recorded.
@@ -138,7 +150,7 @@ var errLost = &Refusal{Code: "not-straight",
 // chance is how many accidental pairs a window of the given width holds.
 func (s *searcher) chance(width float64) float64 {
 	inside := within(s.a, s.from, s.to)
-	return float64(len(inside)) * width * float64(len(s.b)) / float64(s.b[len(s.b)-1]-s.b[0])
+	return float64(len(inside)) * width * s.rateB()
 }
 
 // report turns the correction and what a fit about it found into numbers.

@@ -113,7 +113,7 @@ func houghBin(ux, uy, length, finest float64) float64 {
 func hough(points []point, ux, uy, length, bin float64) peak {
 	half := ux + uy*length/2
 	bins := int(2*half/bin) + 2
-	counts := make([]uint32, bins)
+	counts, perBin := make([]uint32, bins), 1/bin
 	lines := 1
 	if uy > 0 {
 		lines = 2*int(math.Ceil(uy*length/bin)) + 1
@@ -127,7 +127,8 @@ func hough(points []point, ux, uy, length, bin float64) peak {
 		clear(counts)
 		inside := 0
 		for _, p := range points {
-			if k := int(math.Floor((p.d - slope*p.t + half) / bin)); k >= 0 && k < bins {
+			k := int((p.d - slope*p.t + half) * perBin)
+			if uint(k) < uint(bins) {
 				counts[k]++
 				inside++
 			}
@@ -185,9 +186,13 @@ func (s *searcher) verify(c candidate) (line, bool) {
 // listing collects the points of a line, of a shorter segment where there are
 // too many to look at.
 func (s *searcher) listing(l *line) ([]point, bool) {
-	for ; l.length >= 1e9; l.length /= 2 {
+	for ; l.length >= 1e9; l.length = l.length * 3 / 4 {
 		half := l.ux + l.uy*float64(l.length)/2
-		points, stride, err := s.collect(l.Correction, l.length, half, maxPoints)
+		from, to := s.segment(l.Reference, l.length)
+		if float64(len(within(s.a, from, to)))*s.rateB()*2*half > maxPoints {
+			continue
+		}
+		points, stride, err := s.collect(l.Correction, l.length, half, 2*maxPoints)
 		if err != nil {
 			return nil, false
 		}
@@ -196,4 +201,9 @@ func (s *searcher) listing(l *line) ([]point, bool) {
 		}
 	}
 	return nil, false
+}
+
+// rateB is how many tags per ps B has on average.
+func (s *searcher) rateB() float64 {
+	return float64(len(s.b)) / float64(s.b[len(s.b)-1]-s.b[0])
 }

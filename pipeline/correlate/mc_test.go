@@ -1,0 +1,61 @@
+package correlate_test
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"tsrun/pipeline/correlate"
+)
+
+// TestAlignReachesTheBound compares errors over many experiments with the
+// Cramér-Rao bound. The window of the quotient is where 40 normal errors lie
+// but for one time in ten thousand.
+func TestAlignReachesTheBound(t *testing.T) {
+	const seeds = 40
+	var offset, frequency, claimed float64
+	for seed := range uint64(seeds) {
+		rng := rand.New(rand.NewPCG(seed, 99))
+		e := experiment{seconds: 1, singlesA: 60e3, singlesB: 60e3, df: (2*rng.Float64() - 1) * 1.9e-5,
+			offset: rng.Int64N(36*ms) - 18*ms, seed: 5000 + seed}
+		a, b, tr := e.make()
+		r, err := correlate.Align(a, b, correlate.AlignOptions{Search: 20 * ms, MaxDrift: 20 * ppm})
+		if err != nil {
+			t.Fatalf("%+v: %v", e, err)
+		}
+		off, df := r.Offset-tr.offsetAt(r.Reference), r.Frequency*1e-9-tr.df
+		offset += off * off / (tr.offsetBound() * tr.offsetBound())
+		frequency += df * df / (tr.dfBound() * tr.dfBound())
+		claimed += off * off / (r.OffsetSD * r.OffsetSD)
+	}
+	for _, v := range []struct {
+		what string
+		sum  float64
+	}{{"offset", offset}, {"frequency", frequency}, {"offset against its own deviation", claimed}} {
+		quotient := math.Sqrt(v.sum / seeds)
+		t.Logf("%s: rms error over bound %.3f", v.what, quotient)
+		if quotient < 0.6 || quotient > 1.45 {
+			t.Errorf("%s: rms error is %.3f of the bound", v.what, quotient)
+		}
+	}
+}
+
+func TestAlignRefusesChance(t *testing.T) {
+	seeds := 30
+	if testing.Short() {
+		seeds = 5
+	}
+	for seed := range uint64(seeds) {
+		rng := rand.New(rand.NewPCG(seed, 98))
+		rate := math.Pow(10, 3+2*rng.Float64())
+		e := experiment{seconds: 0.2 + rng.Float64(), singlesA: rate, singlesB: 2 * rate, pairs: -1, seed: 7000 + seed, offset: 1 * ms}
+		a, b, _ := e.make()
+		search := int64(math.Pow(10, 6+6*rng.Float64()))
+		r, err := correlate.Align(a, b, correlate.AlignOptions{Search: search, MaxDrift: 20 * ppm})
+		var refusal *correlate.Refusal
+		if !errors.As(err, &refusal) {
+			t.Errorf("seed %d, %.3g cps, search %d ps: %+v, %v", seed, rate, search, r, err)
+		}
+	}
+}
