@@ -2,7 +2,9 @@ package recipe
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 
 	"github.com/invopop/jsonschema"
 
@@ -130,3 +132,6 @@ func names(keys []*field) (out []string) {
 	}
 	return out
 }
+
+// choicesOfVariant lists the choices that a variant has keys for, in order.
+func (f *field) choicesOfVariant() []string { return slices.Sorted(maps.Keys(f.variants)) }

@@ -90,7 +90,7 @@ type wording struct {
 }
 
 // leaves reports the innermost causes; the outer ones only say that something
-// inside of them is wrong. A value with several is reported once.
+// inside of them is wrong.
 func (w *wording) leaves(e *jsonschema.ValidationError) {
 	if len(e.Causes) > 0 {
 		for _, cause := range e.Causes {
@@ -127,9 +127,15 @@ func (w *wording) withoutMisspelt() []Mistake {
 	})
 }
 
+// add keeps one mistake of each place: of several, as "any of these" makes
+// them, what a quantity has to say about it, else the first.
 func (w *wording) add(m Mistake) {
-	if !slices.ContainsFunc(w.mistakes, func(o Mistake) bool { return o.Path == m.Path && o.Key == m.Key }) {
+	i := slices.IndexFunc(w.mistakes, func(o Mistake) bool { return o.Path == m.Path && o.Key == m.Key })
+	switch {
+	case i < 0:
 		w.mistakes = append(w.mistakes, m)
+	case m.Code == codeQuantity:
+		w.mistakes[i] = m
 	}
 }
 

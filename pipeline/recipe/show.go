@@ -3,6 +3,8 @@ package recipe
 import (
 	"bytes"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -59,10 +61,11 @@ type printedLine struct{ text, from string }
 
 func (p *printer) line(text, from string) { p.lines = append(p.lines, printedLine{text, from}) }
 
-// keys prints a section; first stands before its first key.
+// keys prints a section: the keys of the table in its order, then others in
+// the recipe's.
 func (p *printer) keys(v *value, indent string) {
-	for _, k := range v.keys {
-		key := indent + quote(k.name) + ":"
+	for _, k := range v.ordered() {
+		key := indent + plainKey(k.name) + ":"
 		switch {
 		case k.kind == scalarNode:
 			p.line(key+" "+k.print(), k.origin())
@@ -122,10 +125,38 @@ func (v *value) flow() string {
 
 // print writes a single value so that it is read back as it is.
 func (v *value) print() string {
-	if text, ok := v.scalar.(string); ok {
+	if text, ok := v.scalar.(string); ok && (v.field == nil || v.field.shape != shapeChoice) {
 		return quote(text)
 	}
 	return fmt.Sprint(v.scalar)
+}
+
+// ordered returns the keys of a section, those of the table first.
+func (v *value) ordered() []*value {
+	keys := slices.Clone(v.keys)
+	if v.field != nil {
+		slices.SortStableFunc(keys, func(a, b *value) int { return v.field.rank(a.name) - v.field.rank(b.name) })
+	}
+	return keys
+}
+
+// rank is the place of a key in the table; unknown keys come last.
+func (f *field) rank(name string) int {
+	if i := slices.IndexFunc(f.keys, func(k *field) bool { return k.name == name }); i >= 0 {
+		return i
+	}
+	return len(f.keys)
+}
+
+var wordKey = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// plainKey quotes a key only where YAML's grammar needs it: keys are read as
+// texts, so "on" is no truth value.
+func plainKey(key string) string {
+	if wordKey.MatchString(key) && key[0] != '-' && key != "..." {
+		return key
+	}
+	return quote(key)
 }
 
 // quote quotes a text where YAML needs it, also within a list on one line.

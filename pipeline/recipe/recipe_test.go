@@ -1,0 +1,372 @@
+package recipe
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tsrun/pipeline/quantity"
+)
+
+func load(t *testing.T, path string, sets ...string) *Resolved {
+	t.Helper()
+	r, err := Load(path, Options{Set: sets, Env: noEnv, Catalog: newTestCatalog()})
+	if err != nil {
+		t.Fatalf("%s:\n%v", path, err)
+	}
+	return r
+}
+
+// origin returns where a value of a resolved recipe comes from.
+func origin(t *testing.T, r *Resolved, path string) Origin {
+	t.Helper()
+	for _, o := range r.Origins() {
+		if o.Path == path {
+			return o
+		}
+	}
+	t.Fatalf("the recipe has no %s", path)
+	return Origin{}
+}
+
+// The table of fields reaches every field of the types: recipes that say
+// everything leave nothing empty.
+func TestEveryFieldOfTheTypesHasAKey(t *testing.T) {
+	empty := map[string]bool{}
+	seen := map[string]bool{}
+	for _, path := range []string{"testdata/right/everything.yaml", "testdata/right/hardware.yaml"} {
+		findEmpty("", reflect.ValueOf(*load(t, path).Recipe), empty, seen)
+	}
+	for path := range seen {
+		if empty[path] {
+			t.Errorf("nothing fills %s", path)
+		}
+	}
+}
+
+// findEmpty notes in seen each field of the types, and in empty those that no
+// element of a list or map fills.
+func findEmpty(path string, v reflect.Value, empty, seen map[string]bool) {
+	if !seen[path] {
+		seen[path], empty[path] = true, true
+	}
+	if !v.IsZero() {
+		empty[path] = false
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			findEmpty(path, v.Elem(), empty, seen)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			findEmpty(path+"."+v.Type().Field(i).Name, v.Field(i), empty, seen)
+		}
+	case reflect.Slice:
+		if v.Type() != reflect.TypeFor[json.RawMessage]() {
+			for i := range v.Len() {
+				findEmpty(path+"[]", v.Index(i), empty, seen)
+			}
+		}
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			findEmpty(path+"{}", v.MapIndex(k), empty, seen)
+		}
+	}
+}
+
+// The values arrive as they are written, in their smallest units.
+func TestValuesArrive(t *testing.T) {
+	r := load(t, "testdata/right/everything.yaml").Recipe
+	signal := Channel{Name: "signal", Controller: "tc", Input: 2, Threshold: -120000, Edge: "falling", Delay: -12400}
+	if diff := cmp.Diff(signal, r.Nodes[1].Channels[0]); diff != "" {
+		t.Errorf("alice.signal:\n%s", diff)
+	}
+	if got := r.Trigger.Compensation["bob"]; got != -1*quantity.Microsecond {
+		t.Errorf("compensation of bob is %v", got)
+	}
+	if got := r.Simulate.Seed; got != 9223372036854775807 {
+		t.Errorf("seed is %d", got)
+	}
+	if got := r.Simulate.Nodes["alice"]; got.Drift != -12500000 || *got.Efficiency != 600000 || got.DeadTime != 45000 {
+		t.Errorf("simulation of alice is %+v", got)
+	}
+	want, err := filepath.Abs("testdata/good.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Simulate.Nodes["bob"].Replay; got.File != want || got.Channels[1] != 4 {
+		t.Errorf("replay of bob is %+v", got)
+	}
+	if r.Stages[1].Name != "coincidences" || r.Stages[1].Coincidences.Window != 1000 || r.Stages[2].Histogram.Bin != 50 {
+		t.Errorf("stages are %+v", r.Stages)
+	}
+	if r.Expect[0].Channel != "alice.signal" || *r.Expect[0].RateMin != 1e6 || *r.Expect[0].RateMax != 2e9 {
+		t.Errorf("expectations are %+v", r.Expect)
+	}
+}
+
+func TestParentsMergeAndNullDeletes(t *testing.T) {
+	r := load(t, "testdata/right/everything.yaml")
+	names := []string{"testdata/right/everything.yaml", "testdata/right/lab/parent.yaml", "testdata/right/lab/grandparent.yaml"}
+	for i, f := range r.Files {
+		text, err := os.ReadFile(names[i])
+		if err != nil || f.Name != names[i] || string(f.Bytes) != string(text) || !filepath.IsAbs(f.Path) {
+			t.Errorf("file %d is %s at %s, %v; want %s", i, f.Name, f.Path, err, names[i])
+		}
+	}
+	if r.Recipe.Name != "everything" {
+		t.Errorf("name is %q, the child's is due", r.Recipe.Name)
+	}
+	bob := r.Recipe.Nodes[0]
+	if want := []Channel{{Name: "idler", Controller: "tc", Input: 1, Threshold: 80000, Edge: "falling"}}; !slices.Equal(bob.Channels, want) {
+		t.Errorf("channels of bob are %+v, want %+v", bob.Channels, want)
+	}
+	if got := string(bob.Controllers[0].Config); got != `{"address":"sim"}` {
+		t.Errorf("config of bob.tc is %s: null did not delete mode", got)
+	}
+	for path, want := range map[string]string{
+		"nodes.bob.channels.idler.threshold":      "testdata/right/lab/parent.yaml:9",
+		"nodes.bob.channels.idler.edge":           "testdata/right/lab/grandparent.yaml:8",
+		"nodes.bob.channels.idler.delay":          "default",
+		"nodes.bob.controllers.tc.config.address": "testdata/right/lab/parent.yaml:7",
+		"transfer.chunk":                          "testdata/right/everything.yaml:31",
+		"pipeline.1.name":                         "default",
+	} {
+		if got := origin(t, r, path).From; got != want {
+			t.Errorf("%s comes from %s, want %s", path, got, want)
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	r := load(t, "testdata/good.yaml").Recipe
+	want := Network{Master: "127.0.0.1", Ports: Ports{5557, 5559, 5560}, Join: 60 * quantity.Second}
+	if r.Network != want || r.Trigger.Method != "scheduled" || r.Trigger.Lead != 500*quantity.Millisecond || r.Acquire.Segment != quantity.Second {
+		t.Errorf("defaults are %+v, %+v, %+v", r.Network, r.Trigger, r.Acquire)
+	}
+	if r.Simulate != nil {
+		t.Errorf("a recipe of real controllers has a simulation: %+v", r.Simulate)
+	}
+	sim := load(t, "testdata/good.yaml", "nodes.bob.controllers.tc.config.address=sim").Recipe.Simulate
+	if _, ok := sim.Nodes["bob"]; sim == nil || !ok || len(sim.Nodes) != 1 || sim.Pairs.Rate == 0 {
+		t.Errorf("a simulated controller has the simulation %+v", sim)
+	}
+	single := load(t, "testdata/good.yaml", "nodes.bob=null", "trigger.master=null").Recipe
+	if single.Trigger.Master != "alice" {
+		t.Errorf("the master of a single node is %q", single.Trigger.Master)
+	}
+}
+
+func TestOverrides(t *testing.T) {
+	const stage = `pipeline=[{stage: histogram, name: g2, config: {start: alice.signal, stop: alice.herald, range: 1 ns, bin: 10 ps}}]`
+	sets := []string{
+		"acquire.duration=2 s",
+		"name=no", // a text, whatever YAML thinks of it
+		stage,
+		"pipeline.g2.config.bin=20 ps",
+		"pipeline.0.config.range=2 ns",
+		"expect.alice.signal.rate.min=5 kHz",
+		"sinks.raw.config.rotate=10 s",
+		"nodes.alice.channels.herald.delay=1 ns",
+		"sinks.raw.takes=[alice.signal, alice.herald]",
+		"nodes.alice.controllers.tc.config.inputs=3",
+		"description=a = b",
+	}
+	r := load(t, "testdata/good.yaml", sets...)
+	got := r.Recipe
+	h := got.Stages[0].Histogram
+	if got.Acquire.Duration != 2*quantity.Second || got.Name != "no" || h.Bin != 20 || h.Range != 2000 ||
+		*got.Expect[0].RateMin != 5e6 || got.Nodes[0].Channels[1].Delay != 1000 || len(got.Sinks[0].Takes) != 2 || got.Description != "a = b" {
+		t.Errorf("overridden recipe is %+v", got)
+	}
+	if config := string(got.Nodes[0].Controllers[0].Config); config != `{"address":"192.0.2.1","inputs":3}` {
+		t.Errorf("config is %s", config)
+	}
+	if !slices.Equal(r.Overrides, sets) {
+		t.Errorf("recorded overrides are %q", r.Overrides)
+	}
+	if o := origin(t, r, "acquire.duration"); o.From != "--set" || o.Value != "2 s" {
+		t.Errorf("origin of the duration is %+v", o)
+	}
+}
+
+func TestVariables(t *testing.T) {
+	env := func(name string) (string, bool) {
+		value, ok := map[string]string{"TC": "192.0.2.9", "N": "3", "EMPTY": "", "INJECT": "x, mode: safe"}[name]
+		return value, ok
+	}
+	const head = "version: 1\nextends: testdata/good.yaml\n"
+	parse := func(text string) (*Resolved, error) {
+		return Parse("here.yaml", []byte(head+text), Options{Env: env, Catalog: newTestCatalog()})
+	}
+	r, err := parse("acquire: {duration: \"${env:LONG:-7 s}\"}\nnodes: {alice: {controllers: {tc: {config: {address: \"${env:TC}\"}}}}}\n" +
+		"description: ${env:INJECT} ${env:EMPTY:-unused}!\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Recipe.Acquire.Duration != 7*quantity.Second || r.Recipe.Description != "x, mode: safe !" {
+		t.Errorf("duration %v, description %q", r.Recipe.Acquire.Duration, r.Recipe.Description)
+	}
+	if o := origin(t, r, "nodes.alice.controllers.tc.config.address"); o.Value != "192.0.2.9" || o.From != "here.yaml:4, env TC" {
+		t.Errorf("origin of the address is %+v", o)
+	}
+	r, err = parse("nodes:\n  alice:\n    controllers:\n      tc:\n        config:\n          inputs: ${env:N}\n")
+	if err != nil || !strings.Contains(string(r.Recipe.Nodes[0].Controllers[0].Config), `"inputs":3`) {
+		t.Errorf("an unquoted variable is no number: %v", err)
+	}
+}
+
+// What show prints is a recipe, and the same one.
+func TestShowRoundTrip(t *testing.T) {
+	for _, path := range []string{"testdata/right/everything.yaml", "testdata/right/hardware.yaml", "testdata/good.yaml"} {
+		r := load(t, path)
+		text := r.YAML()
+		again, err := Parse("shown.yaml", text, Options{Env: noEnv, Catalog: newTestCatalog()})
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		if diff := cmp.Diff(r.Recipe, again.Recipe); diff != "" {
+			t.Errorf("%s shown and read again:\n%s", path, diff)
+		}
+	}
+	shown := string(load(t, "testdata/good.yaml", "acquire.duration=90 s", `description="a: #1"`).YAML())
+	golden(t, "testdata/good.shown", shown)
+}
+
+func TestFilesThatAreNoRecipe(t *testing.T) {
+	dir := t.TempDir()
+	big := filepath.Join(dir, "big.yaml")
+	if err := os.WriteFile(big, make([]byte, maxFile+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pipe := filepath.Join(dir, "pipe.yaml")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		dir: "not a regular file", pipe: "not a regular file", big: "larger than", filepath.Join(dir, "none.yaml"): "no such file",
+	} {
+		_, err := Load(path, Options{})
+		var problems Problems
+		if err == nil || errors.As(err, &problems) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", path, err, want)
+		}
+	}
+}
+
+func TestChainOfParentsIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	name := func(i int) string { return "r" + string(rune('a'+i)) + ".yaml" }
+	for i := range maxParents + 2 {
+		text := "version: 1\nextends: " + name(i+1) + "\n"
+		if err := os.WriteFile(filepath.Join(dir, name(i)), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := Load(filepath.Join(dir, name(0)), Options{})
+	if err == nil || !strings.Contains(err.Error(), "more than 8 parents") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// An alias is written out where it stands, and an override of one copy leaves
+// the other alone.
+func TestAliases(t *testing.T) {
+	const text = `version: 1
+name: aliases
+nodes:
+  alice:
+    controllers: {tc: {driver: tc-test, config: {address: 192.0.2.1}}}
+    channels:
+      signal: &input {on: tc/1, threshold: 120 mV}
+      herald: *input
+acquire: {duration: 5 s}
+sinks: {raw: {sink: sink-test}}
+`
+	r, err := Parse("aliases.yaml", []byte(text), Options{Set: []string{"nodes.alice.channels.herald.on=tc/2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := r.Recipe.Nodes[0].Channels; c[0].Input != 1 || c[1].Input != 2 || c[1].Threshold != 120000 {
+		t.Errorf("channels are %+v", c)
+	}
+}
+
+// A plugin of another PC may be unknown here; what is unknown is noted.
+func TestRemotePluginsAreNoted(t *testing.T) {
+	r := load(t, "testdata/good.yaml", "nodes.bob.host=remote", "network.master=192.0.2.7", "nodes.bob.controllers.tc.driver=tc-other")
+	if len(r.Notes) != 1 || r.Notes[0].Path != "nodes.bob.controllers.tc.driver" || !strings.Contains(r.Notes[0].Message, "not on this PC") {
+		t.Errorf("notes are %v", r.Notes)
+	}
+	if _, err := Load("testdata/good.yaml", Options{Set: []string{"nodes.bob.controllers.tc.driver=tc-other"}, Catalog: newTestCatalog()}); err == nil {
+		t.Error("an unknown plugin of this PC passes")
+	}
+}
+
+// The recipes that ship are right, and are what the editors' schema says.
+func TestShippedRecipes(t *testing.T) {
+	paths, err := filepath.Glob("../../recipes/*.yaml")
+	if err != nil || len(paths) < 4 {
+		t.Fatalf("found %d recipes, %v", len(paths), err)
+	}
+	for _, path := range paths {
+		if _, err := Load(path, Options{Env: noEnv}); err != nil {
+			t.Errorf("%v", err)
+		}
+		if text, err := os.ReadFile(path); err != nil || !strings.HasPrefix(string(text), "# yaml-language-server: $schema=schema.json\n") {
+			t.Errorf("%s does not name its schema, %v", path, err)
+		}
+	}
+}
+
+// FuzzParse feeds bytes of strangers. Whatever they are, the answer is a
+// recipe or problems with places, and a recipe that is printed is read again.
+func FuzzParse(f *testing.F) {
+	for _, pattern := range []string{"testdata/wrong/*.yaml", "testdata/*.yaml", "testdata/right/*.yaml", "../../recipes/*.yaml"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(text, "acquire.duration=5 s")
+		}
+	}
+	f.Add([]byte("version: 1\nx: &a [*a]\n"), "a.b.c=[1, {d: e}]")
+	f.Add([]byte("version: 1\n? {a: b}\n: c\n"), "pipeline.0=null")
+	catalog := newTestCatalog()
+	f.Fuzz(func(t *testing.T, text []byte, set string) {
+		r, err := Parse("testdata/fuzz.yaml", text, Options{Set: []string{set}, Env: noEnv, Catalog: catalog})
+		var problems Problems
+		switch {
+		case errors.As(err, &problems):
+			for _, p := range problems {
+				if p.Line < 1 || p.Column < 1 || p.String() == "" {
+					t.Errorf("problem %+v", p)
+				}
+			}
+		case err != nil:
+			t.Errorf("error %v", err)
+		default:
+			again, err := Parse("shown.yaml", r.YAML(), Options{Env: noEnv, Catalog: catalog})
+			if err != nil {
+				t.Fatalf("%v\nin\n%s", err, r.YAML())
+			}
+			if diff := cmp.Diff(r.Recipe, again.Recipe); diff != "" {
+				t.Errorf("shown and read again:\n%s", diff)
+			}
+		}
+	})
+}
