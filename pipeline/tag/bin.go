@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // binBuffer is how much of a file is read at once when its reader asks for less.
@@ -89,6 +90,33 @@ func readTags(r io.Reader, tags []uint64) (int, error) {
 		err = io.EOF
 	}
 	return n, err
+}
+
+// binRecording reads all of a bin file, with one allocation of its size.
+func binRecording(f *file) (Recording, error) {
+	if err := checkBinSize(f); err != nil {
+		return Recording{}, err
+	}
+	r := Recording{Info: Info{Format: Bin, Size: f.Size()}, Channels: map[int][]uint64{}}
+	if f.Size() == 0 {
+		return r, nil
+	}
+	tags := make([]uint64, f.Size()/tagSize)
+	if _, err := readTags(f, tags); err != nil {
+		return Recording{}, readError(f.path, err)
+	}
+	for i := 1; i < len(tags); i++ {
+		if tags[i] < tags[i-1] {
+			r.Info.Violations++
+		}
+	}
+	if r.Info.Violations > 0 {
+		slices.Sort(tags)
+	}
+	r.First = tags[0]
+	r.Channels[binChannel] = tags
+	r.Info.Channels = []ChannelInfo{{Channel: binChannel, Tags: uint64(len(tags)), First: tags[0], Last: tags[len(tags)-1]}}
+	return r, nil
 }
 
 // binSource reads a bin file in whatever order it is.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -100,6 +101,22 @@ func TestFileBytes(t *testing.T) {
 			t.Errorf("%s: a file was replaced", format)
 		}
 	}
+}
+
+func TestParseUint(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(
+			rapid.StringMatching(`[0-9]{0,22}`),
+			rapid.StringMatching(`1844674407370955[0-9]{4}`),
+			rapid.StringMatching(`[0-9+_ .a-]{1,21}`),
+		).Draw(t, "text")
+		want, err := strconv.ParseUint(text, 10, 64)
+		wantOK := err == nil && len(text) <= 20 // more than 20 digits are zeros first
+		got, ok := parseUint([]byte(text))
+		if ok != wantOK || ok && got != want {
+			t.Fatalf("%q: %d, %t, want %d, %t", text, got, ok, want, wantOK)
+		}
+	})
 }
 
 func TestEncoderRefuses(t *testing.T) {

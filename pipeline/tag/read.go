@@ -151,6 +151,9 @@ func (f *file) recording(ft format) (Recording, error) {
 	if f.Size() > maxInMemory {
 		return Recording{}, f.errorf("%d bytes are too many to hold in memory, at most %d", f.Size(), int64(maxInMemory))
 	}
+	if ft.name == Bin {
+		return binRecording(f)
+	}
 	var numbers []int
 	var lists [][]uint64
 	r := Recording{Channels: map[int][]uint64{}}

@@ -79,12 +79,20 @@ func (s *textSource) skipped() uint64 { return 0 }
 // parseUint reads a number that fits 64 bits, with no sign, space or
 // underscore. It is not strconv's because that wants a string for each tag.
 func parseUint(digits []byte) (n uint64, ok bool) {
-	if len(digits) == 0 || len(digits) > 20 {
+	const always = 19 // this many digits always fit
+	if len(digits) == 0 || len(digits) > always+1 {
 		return 0, false
 	}
-	for _, c := range digits {
+	for _, c := range digits[:min(len(digits), always)] {
 		d := uint64(c - '0')
-		if d > 9 || n > math.MaxUint64/10 || n*10 > math.MaxUint64-d {
+		if d > 9 {
+			return 0, false
+		}
+		n = n*10 + d
+	}
+	if len(digits) > always {
+		d := uint64(digits[always] - '0')
+		if d > 9 || n > (math.MaxUint64-d)/10 {
 			return 0, false
 		}
 		n = n*10 + d
