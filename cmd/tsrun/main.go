@@ -68,6 +68,10 @@ func newRootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	var flags runFlags
+	flags.register(root)
+	root.Args = cobra.MaximumNArgs(1)
+	root.RunE = flags.start
 	root.AddCommand(commands()...)
 	return root
 }

@@ -161,4 +161,3 @@ func (l *simOutput) write(name string, v any) {
 		l.err = err
 	}
 }
-

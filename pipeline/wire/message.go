@@ -118,6 +118,7 @@ type Loss struct {
 
 // Segment is one closed file of a node.
 type Segment struct {
+	File    uint32 `json:"file"` // its number in the transfer
 	Sink    string `json:"sink"` // name of the recipe's sink that wrote it
 	Name    string `json:"name"` // raw/NODE/CHANNEL-000000.bin
 	Stream  uint16 `json:"stream"`

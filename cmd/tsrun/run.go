@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"tsrun/pipeline/host"
+	"tsrun/pipeline/master"
+	"tsrun/pipeline/run"
+	"tsrun/sdk"
+)
+
+// version is set when a release is linked.
+var version = "0.1.0-dev"
+
+// runFlags are the flags of tsrun itself: tsrun RECIPE, or --mode slave.
+type runFlags struct {
+	mode       string
+	node       string
+	master     string
+	once       bool
+	data       string
+	runs       string
+	sets       []string
+	pluginDirs []string
+	json       bool
+}
+
+func (f *runFlags) register(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.mode, "mode", "master", "master: run RECIPE; slave: serve a master on another PC")
+	flags.StringVar(&f.node, "node", "", "slave: the name of this PC in the recipe")
+	flags.StringVar(&f.master, "master", "", "slave: the master's address, HOST[:STATUSPORT]")
+	flags.BoolVar(&f.once, "once", false, "slave: end after one run")
+	flags.StringVar(&f.data, "data", "runs", "slave: where recorded files wait until the master has them")
+	flags.StringVar(&f.runs, "runs", "runs", "master: where run directories are made")
+	flags.StringArrayVar(&f.sets, "set", nil, "master: change the recipe, PATH=VALUE; recorded with the run")
+	flags.StringArrayVar(&f.pluginDirs, "plugin-dir", nil, "look for plugins here first")
+	flags.BoolVar(&f.json, "json", false, "master: one event a line on standard output")
+}
+
+// start is what the root command does.
+func (f *runFlags) start(c *cobra.Command, args []string) error {
+	switch {
+	case f.mode == "slave" && len(args) > 0:
+		return usage("a slave takes no recipe: its master sends it")
+	case f.mode == "slave":
+		return runSlave(c.Context(), f)
+	case f.mode != "master":
+		return usage(fmt.Sprintf("--mode %q: write master or slave", f.mode))
+	case len(args) == 0:
+		return c.Help()
+	}
+	return runMaster(c.Context(), f, args[0])
+}
+
+// runMaster executes one recipe.
+func runMaster(ctx context.Context, f *runFlags, path string) error {
+	dirs := host.DefaultDirs(f.pluginDirs)
+	resolved, err := loadRecipe(path, f.sets, dirs, f.json)
+	if err != nil {
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return &exitError{exitOther, fmt.Errorf("find tsrun's own program: %w", err)}
+	}
+	interrupts, stop := interruptions()
+	defer stop()
+	feed := run.NewFeed()
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		_ = showEvents(feed, f.json) // a reader that is gone does not end the run
+	}()
+	outcome, err := master.Run(ctx, master.Options{
+		Recipe: resolved, Runs: f.runs, PluginDirs: dirs, Program: program, Version: version,
+		Observer: feed, Interrupts: interrupts,
+	})
+	feed.Close()
+	<-shown
+	if err != nil {
+		return failure(err)
+	}
+	if code := exitCode(outcome.Manifest); code != exitGood {
+		return &exitError{code, nil} // the summary has said why
+	}
+	return nil
+}
+
+// exitCode is what a script learns of a run.
+func exitCode(m *run.Manifest) int {
+	switch {
+	case m.Has(run.Interrupted), m.Has(run.Aborted):
+		return exitInterrupted
+	case m.Has(run.Unverified):
+		return exitVerify
+	case run.IsGood(m.Condition):
+		return exitGood
+	}
+	return exitNotGood
+}
+
+// failure gives an error that ended a command before there was anything to
+// judge the exit code its cause deserves.
+func failure(err error) error {
+	var f *sdk.Failure
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &f):
+		return &exitError{exitOther, err}
+	case strings.HasPrefix(f.Code, "plugin-"):
+		return &exitError{exitPlugin, err}
+	case f.Code == "config":
+		return &exitError{exitRecipe, err}
+	case f.Code == "aborted":
+		return &exitError{exitInterrupted, err}
+	}
+	return &exitError{exitPreflight, err}
+}
+
+func usage(message string) error { return &exitError{exitUsage, errors.New(message)} }
+
+// interruptions passes on what the user and the system want ended.
+func interruptions() (<-chan struct{}, func()) {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	interrupts := make(chan struct{}, 4)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-signals:
+				select {
+				case interrupts <- struct{}{}:
+				default: // two are enough
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	return interrupts, func() { signal.Stop(signals); close(done) }
+}
+
+// interruptible ends a context with the first Ctrl-C.
+func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+}

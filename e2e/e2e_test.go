@@ -1,0 +1,210 @@
+// Package e2e runs the real program: real processes, real sockets, real files.
+// TestMain builds tsrun and its plugins once.
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"tsrun/pipeline/run"
+	"tsrun/sim/idq"
+)
+
+// bin holds tsrun and plugins/.
+var bin string
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "tsrun-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	bin = dir
+	build := func(out, pkg string) error {
+		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, out), pkg)
+		cmd.Dir, cmd.Stderr = "..", os.Stderr
+		return cmd.Run()
+	}
+	if err := errors.Join(build("tsrun", "./cmd/tsrun"),
+		build("plugins/tc-ethernet", "./plugins/tc-ethernet"), build("plugins/sink-file", "./plugins/sink-file")); err != nil {
+		fmt.Fprintln(os.Stderr, "build:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+// tsrun is one running program.
+type tsrun struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stdout lockedBuffer
+	stderr lockedBuffer
+	ended  chan error
+}
+
+// lockedBuffer may be read while a process writes to it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// start runs tsrun in a working directory of the test's own; wrap, if any, is
+// put before the program ("ip netns exec NS").
+func start(t *testing.T, dir string, wrap []string, args ...string) *tsrun {
+	t.Helper()
+	line := append(append(slices.Clone(wrap), filepath.Join(bin, "tsrun")), args...)
+	p := &tsrun{t: t, cmd: exec.Command(line[0], line[1:]...), ended: make(chan error, 1)}
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, &p.stdout, &p.stderr
+	p.cmd.WaitDelay = 5 * time.Second // a grandchild may hold the pipes
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.ended <- p.cmd.Wait() }()
+	t.Cleanup(func() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) })
+	return p
+}
+
+// wait returns the exit code.
+func (p *tsrun) wait(timeout time.Duration) int {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(timeout):
+		p.t.Fatalf("tsrun has not ended after %v\nstdout:\n%s\nstderr:\n%s", timeout, p.stdout.String(), p.stderr.String())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// result runs tsrun to its end.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+func runTsrun(t *testing.T, dir string, args ...string) result {
+	t.Helper()
+	p := start(t, dir, nil, args...)
+	code := p.wait(90 * time.Second)
+	return result{code, p.stdout.String(), p.stderr.String()}
+}
+
+// freePorts are --set overrides that let the system choose the ports, so that
+// tests do not meet each other or a tsrun that is at work.
+var freePorts = []string{"--set", "network.ports.trigger=0", "--set", "network.ports.status=0", "--set", "network.ports.files=0"}
+
+// shipped is the path of a shipped recipe.
+func shipped(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("..", "recipes", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// latest is the run directory of the only run in dir, with its manifest.
+func latest(t *testing.T, dir string) (string, *run.Manifest) {
+	t.Helper()
+	path, err := filepath.EvalSymlinks(filepath.Join(dir, "runs", "latest"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := run.ReadManifest(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, m
+}
+
+// truth is what the simulator behind a controller says of itself.
+func truth(t *testing.T, m *run.Manifest, node string) idq.Truth {
+	t.Helper()
+	var report struct {
+		Simulation *idq.Truth `json:"simulation"`
+	}
+	if err := json.Unmarshal(m.Nodes[node].Controllers["tc"].Report, &report); err != nil {
+		t.Fatal(err)
+	}
+	if report.Simulation == nil {
+		t.Fatalf("the manifest has no ground truth of %s", node)
+	}
+	return *report.Simulation
+}
+
+// good fails the test unless the run ended well.
+func good(t *testing.T, r result) {
+	t.Helper()
+	if r.code != 0 {
+		t.Fatalf("exit code %d\nstdout:\n%s\nstderr:\n%s", r.code, r.stdout, r.stderr)
+	}
+}
+
+// occupied binds a port of the loopback for the length of the test.
+func occupied(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// eventually waits until ok, for what another process does in its own time.
+func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(within); !ok(); {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", within, what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func contains(t *testing.T, text string, wants ...string) {
+	t.Helper()
+	for _, want := range wants {
+		if !strings.Contains(text, want) {
+			t.Errorf("lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+func write(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var _ io.Writer = (*lockedBuffer)(nil)

@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tsrun/internal/need"
+)
+
+// twoHosts makes two network namespaces joined by a cable, and says how to run
+// a program in each.
+func twoHosts(t *testing.T) (master, slave []string, address string) {
+	t.Helper()
+	need.Root(t)
+	ip := need.Tool(t, "ip", "iproute2")
+	do := func(line string) {
+		t.Helper()
+		if out, err := exec.Command(ip, strings.Fields(line)...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %s: %v: %s", line, err, out)
+		}
+	}
+	tag := strconv.Itoa(os.Getpid())
+	a, b := "tsrun-a"+tag, "tsrun-b"+tag
+	for _, ns := range []string{a, b} {
+		do("netns add " + ns)
+		t.Cleanup(func() { _ = exec.Command(ip, "netns", "del", ns).Run() })
+		do("-n " + ns + " link set lo up")
+	}
+	do(fmt.Sprintf("link add ta%s netns %s type veth peer name tb%s netns %s", tag, a, tag, b))
+	do(fmt.Sprintf("-n %s addr add 10.77.0.1/24 dev ta%s", a, tag))
+	do(fmt.Sprintf("-n %s addr add 10.77.0.2/24 dev tb%s", b, tag))
+	do(fmt.Sprintf("-n %s link set ta%s up", a, tag))
+	do(fmt.Sprintf("-n %s link set tb%s up", b, tag))
+	in := func(ns string) []string { return []string{ip, "netns", "exec", ns} }
+	return in(a), in(b), "10.77.0.1"
+}
+
+// TestTwoPCs runs the recipe over a cable: the other PC is given a name and an
+// address, nothing else.
+func TestTwoPCs(t *testing.T) {
+	here, there, address := twoHosts(t)
+	work, away := t.TempDir(), t.TempDir()
+	slave := start(t, away, there, "--mode", "slave", "--node", "bob", "--master", address)
+	master := start(t, work, here, shipped(t, "coincidence.yaml"), "--set", "acquire.duration=2 s",
+		"--set", "network.master="+address, "--set", "nodes.bob.host=remote")
+	if code := master.wait(60 * time.Second); code != 0 {
+		t.Fatalf("exit code %d\n%s\n%s\nslave:\n%s", code, master.stdout.String(), master.stderr.String(), slave.stderr.String())
+	}
+	dir, m := latest(t, work)
+	checkRun(t, dir, m)
+	eventually(t, 10*time.Second, "the slave's own copies are gone", func() bool {
+		left, err := os.ReadDir(away + "/runs")
+		return err == nil && len(left) == 0
+	})
+	again := start(t, work, here, shipped(t, "coincidence.yaml"), "--set", "acquire.duration=1 s",
+		"--set", "network.master="+address, "--set", "nodes.bob.host=remote")
+	if code := again.wait(60 * time.Second); code != 0 {
+		t.Errorf("the slave did not go back to waiting: exit code %d\n%s\nslave:\n%s", code, again.stderr.String(), slave.stderr.String())
+	}
+	if err := slave.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if code := slave.wait(10 * time.Second); code != 130 {
+		t.Errorf("the slave's exit code after Ctrl-C is %d, want 130", code)
+	}
+}
+
+// hostileBytes are what a port scanner, a broken program or an enemy sends.
+func hostileBytes() map[string][]byte {
+	greeting := make([]byte, 64)
+	greeting[0], greeting[9], greeting[10] = 0xff, 0x7f, 3
+	copy(greeting[12:], "NULL")
+	long := func(length uint64) []byte {
+		return binary.BigEndian.AppendUint64(append(append([]byte{}, greeting...), 0x06), length)
+	}
+	noise := make([]byte, 4096)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range noise {
+		noise[i] = byte(r.Uint32())
+	}
+	ready := func(body string) []byte {
+		b := append(append([]byte{}, greeting...), 0x04, byte(6+len(body)), 5)
+		return append(append(b, "READY"...), body...)
+	}
+	valid := "\x0bSocket-Type\x00\x00\x00\x03SUB"
+	return map[string][]byte{
+		"silent":                  {},
+		"random":                  noise,
+		"length 2^62":             long(1 << 62),
+		"length 2^40":             long(1 << 40),
+		"length 2^62 after READY": binary.BigEndian.AppendUint64(append(ready(valid), 0x02), 1<<62),
+		"length 2^40 after READY": binary.BigEndian.AppendUint64(append(ready(valid), 0x02), 1<<40),
+		"truncated READY":         ready("\x0bSocket-Type\x00\x00\x00\xff"),
+		"no Socket-Type":          ready(""),
+	}
+}
+
+// TestHostileNetwork lets strangers at all three ports while a run goes on.
+func TestHostileNetwork(t *testing.T) {
+	work := t.TempDir()
+	ports := map[string]int{}
+	args := []string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=3 s", "--json"}
+	for _, name := range []string{"trigger", "status", "files"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports[name] = l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		args = append(args, "--set", fmt.Sprintf("network.ports.%s=%d", name, ports[name]))
+	}
+	p := start(t, work, nil, args...)
+	eventually(t, 20*time.Second, "all ports are open", func() bool {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", ports["files"]))
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	var strangers sync.WaitGroup
+	defer strangers.Wait()
+	stop := make(chan struct{})
+	defer close(stop)
+	for _, port := range ports {
+		for name, bytes := range hostileBytes() {
+			strangers.Go(func() {
+				for range 40 {
+					if c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), time.Second); err == nil {
+						_, _ = c.Write(bytes)
+						if name == "silent" {
+							<-stop
+						}
+						c.Close()
+					}
+					select {
+					case <-stop:
+						return
+					case <-time.After(50 * time.Millisecond):
+					}
+				}
+			})
+		}
+	}
+	if code := p.wait(60 * time.Second); code != 0 {
+		t.Fatalf("exit code %d\n%s\n%s", code, p.stdout.String(), p.stderr.String())
+	}
+	dir, m := latest(t, work)
+	checkRun(t, dir, m)
+}

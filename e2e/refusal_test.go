@@ -1,0 +1,173 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tsrun/internal/need"
+)
+
+// refused runs coincidence.yaml with overrides and expects an exit code and
+// words; nothing may hang.
+func refused(t *testing.T, code int, wants []string, args ...string) {
+	t.Helper()
+	r := runTsrun(t, t.TempDir(), append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=1 s"}, args...)...)
+	if r.code != code {
+		t.Errorf("exit code %d, want %d\n%s%s", r.code, code, r.stdout, r.stderr)
+	}
+	contains(t, r.stdout+r.stderr, wants...)
+}
+
+func TestUnknownPlugin(t *testing.T) {
+	refused(t, 4, []string{"tc-ethernt", `did you mean "tc-ethernet"`}, append(freePorts, "--set", "nodes.alice.controllers.tc.driver=tc-ethernt")...)
+}
+
+// pluginThat installs a shell script as a plugin with the description of the
+// real one, so that the recipe is accepted and the process is started.
+func pluginThat(t *testing.T, script string) string {
+	t.Helper()
+	dir := t.TempDir()
+	description, err := exec.Command(filepath.Join(bin, "plugins", "tc-ethernet"), "--describe").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "tc-ethernet.json"), string(description))
+	path := write(t, filepath.Join(dir, "tc-ethernet"), "#!/bin/sh\n"+script+"\n")
+	if err := os.Chmod(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestPluginThatPanics(t *testing.T) {
+	dir := pluginThat(t, `echo 'panic: boom in main' >&2; exit 2`)
+	refused(t, 6, []string{"tc-ethernet", "panic: boom in main"}, append(freePorts, "--plugin-dir", dir)...)
+}
+
+func TestPluginOfAnotherProtocol(t *testing.T) {
+	dir := pluginThat(t, `echo '1|99|unix|/nowhere|grpc'; sleep 5`)
+	refused(t, 6, []string{"tc-ethernet", "protocol", "99"}, append(freePorts, "--plugin-dir", dir)...)
+}
+
+func TestPluginThatTalksFirst(t *testing.T) {
+	dir := pluginThat(t, `echo 'hello, I am a plugin'; sleep 5`)
+	refused(t, 6, []string{"tc-ethernet", "hello, I am a plugin"}, append(freePorts, "--plugin-dir", dir)...)
+}
+
+func TestDeviceThatDoesNotAnswer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and never says a word
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	refused(t, 5, []string{"127.0.0.1:" + port, "bob", "check"}, append(freePorts, "--set", "nodes.bob.controllers.tc.config.address=127.0.0.1:"+port)...)
+}
+
+func TestDeviceThatIsNotThere(t *testing.T) {
+	port := occupiedThenFree(t)
+	refused(t, 5, []string{fmt.Sprintf("127.0.0.1:%d", port), "bob", "refused"},
+		append(freePorts, "--set", fmt.Sprintf("nodes.bob.controllers.tc.config.address=127.0.0.1:%d", port))...)
+}
+
+func occupiedThenFree(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func TestWrongDevice(t *testing.T) {
+	refused(t, 5, []string{"bob", "not a Time Controller"}, append(freePorts, "--set", "simulate.bob.faults=[wrong-identity]")...)
+}
+
+func TestPortInUse(t *testing.T) {
+	port := occupied(t)
+	refused(t, 5, []string{fmt.Sprint(port), "in use", "network.ports.status"},
+		"--set", "network.ports.trigger=0", "--set", "network.ports.files=0", "--set", fmt.Sprintf("network.ports.status=%d", port))
+}
+
+func TestRunDirectoryNotWritable(t *testing.T) {
+	blocked := write(t, filepath.Join(t.TempDir(), "file"), "")
+	refused(t, 5, []string{"run directory", "--runs"}, append(freePorts, "--runs", filepath.Join(blocked, "runs"))...)
+}
+
+// tmpfs mounts a small file system for the length of the test.
+func tmpfs(t *testing.T, size string) string {
+	t.Helper()
+	need.Root(t)
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Fatalf("mount: %v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+	return dir
+}
+
+func TestDiskTooSmall(t *testing.T) {
+	refused(t, 5, []string{"disk_below", "free"}, append(freePorts, "--runs", filepath.Join(tmpfs(t, "4m"), "runs"))...)
+}
+
+// TestDiskThatFills records onto a disk that cannot hold the run: the failure
+// is said, and what was whole is kept, proven and named.
+func TestDiskThatFills(t *testing.T) {
+	disk := tmpfs(t, "6m")
+	r := runTsrun(t, t.TempDir(), append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=20 s",
+		"--set", "acquire.segment=500 ms", "--set", "simulate.pairs.rate=100 kHz", "--set", "faults.disk_below=1 MiB",
+		"--runs", filepath.Join(disk, "runs")}, freePorts...)...)
+	if r.code != 3 {
+		t.Errorf("exit code %d, want 3\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	contains(t, r.stdout+r.stderr, "no space left on device", "INCOMPLETE")
+	whole, err := filepath.Glob(filepath.Join(disk, "runs", "latest", "raw", "*", "*.bin"))
+	if err != nil || len(whole) == 0 {
+		t.Errorf("nothing was kept (%v)", err)
+	}
+}
+
+// TestUnknownNodeAndTakenName sends strangers to a master that waits for bob.
+func TestUnknownNodeAndTakenName(t *testing.T) {
+	work := t.TempDir()
+	status := occupiedThenFree(t)
+	master := start(t, work, nil, shipped(t, "coincidence.yaml"), "--set", "acquire.duration=3 s", "--json",
+		"--set", "network.ports.trigger=0", "--set", "network.ports.files=0", "--set", fmt.Sprintf("network.ports.status=%d", status),
+		"--set", "nodes.bob.host=remote")
+	address := fmt.Sprintf("127.0.0.1:%d", status)
+	joined := func(node string) func() bool {
+		return func() bool {
+			return strings.Contains(master.stdout.String(), `"event":"joined"`) && strings.Contains(master.stdout.String(), `"node":"`+node+`"`)
+		}
+	}
+	eventually(t, 20*time.Second, "alice has joined", joined("alice"))
+
+	carol := runTsrun(t, t.TempDir(), "--mode", "slave", "--node", "carol", "--master", address)
+	if carol.code != 5 {
+		t.Errorf("unknown node: exit code %d, want 5", carol.code)
+	}
+	contains(t, carol.stderr, `no node "carol"`, "alice, bob")
+
+	alice := runTsrun(t, t.TempDir(), "--mode", "slave", "--node", "alice", "--master", address)
+	if alice.code != 5 {
+		t.Errorf("name taken: exit code %d, want 5", alice.code)
+	}
+	contains(t, alice.stderr, "a slave named alice has joined already")
+
+	bob := start(t, t.TempDir(), nil, "--mode", "slave", "--node", "bob", "--master", address, "--once")
+	if code := master.wait(60 * time.Second); code != 0 {
+		t.Errorf("the run beside them: exit code %d\n%s\n%s", code, master.stdout.String(), master.stderr.String())
+	}
+	if code := bob.wait(20 * time.Second); code != 0 {
+		t.Errorf("bob: exit code %d\n%s", code, bob.stderr.String())
+	}
+	dir, m := latest(t, work)
+	checkRun(t, dir, m)
+}

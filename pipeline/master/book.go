@@ -1,0 +1,195 @@
+package master
+
+import (
+	"fmt"
+	"time"
+
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/transfer"
+	"tsrun/pipeline/wire"
+)
+
+// book collects what the manifest will say. It belongs to the conductor, and
+// to the analysis while that goes on.
+type book struct {
+	manifest *run.Manifest
+	recipe   *recipe.Recipe
+	channels map[string][]string // node: channel names by stream
+	counts   map[string]map[uint16]wire.ChannelProgress
+	segments map[string]announced // by the file's name
+	shots    map[string][]run.Shot
+}
+
+func newBook(c *conductor, now time.Time) *book {
+	b := &book{
+		manifest: run.NewManifest(c.run.String(), c.options.Version, c.recipe, now),
+		recipe:   c.recipe,
+		channels: map[string][]string{}, counts: map[string]map[uint16]wire.ChannelProgress{},
+		segments: map[string]announced{}, shots: map[string][]run.Shot{},
+	}
+	for _, n := range c.recipe.Nodes {
+		b.counts[n.Name] = map[uint16]wire.ChannelProgress{}
+		for _, ch := range n.Channels {
+			b.channels[n.Name] = append(b.channels[n.Name], ch.Name)
+		}
+	}
+	return b
+}
+
+func (b *book) joined(name string, j *wire.Join) {
+	n := b.manifest.Nodes[name]
+	n.Hostname, n.PID, n.Version = j.Host, j.PID, j.Version
+}
+
+func (b *book) controller(name string, up *wire.ControllerUp) run.Device {
+	d := up.Device
+	device := run.Device{
+		Vendor: d.Vendor, Model: d.Model, Serial: d.Serial, Firmware: d.Firmware,
+		Identity: d.Identity, ResolutionPs: d.ResolutionPs, Simulated: d.Simulated,
+	}
+	if c := b.manifest.Nodes[name].Controllers[up.Name]; c != nil {
+		c.Version, c.SHA256, c.PID, c.Device = up.Plugin.Version, up.Plugin.SHA256, up.Plugin.PID, device
+	}
+	return device
+}
+
+func (b *book) sink(name string, up *wire.SinkUp) {
+	if s := b.manifest.Nodes[name].Sinks[up.Name]; s != nil {
+		s.Version, s.SHA256, s.PID = up.Plugin.Version, up.Plugin.SHA256, up.Plugin.PID
+	}
+}
+
+func (b *book) instant(ns int64) {
+	b.manifest.Trigger.InstantNs = ns
+}
+
+func (b *book) shot(name string, s *wire.ShotFired) {
+	shot := run.Shot{Asked: s.AskedNs, Called: s.CalledNs, Returned: s.ReturnedNs}
+	if c := b.manifest.Nodes[name].Controllers[s.Controller]; c != nil {
+		c.Shot = &shot
+	}
+	b.shots[name] = append(b.shots[name], shot)
+}
+
+// channel is the manifest's entry of a stream; nil for a stream the recipe does not have.
+func (b *book) channel(name string, stream uint16) (*run.Channel, string) {
+	channels := b.channels[name]
+	if int(stream) >= len(channels) {
+		return nil, fmt.Sprintf("stream %d", stream)
+	}
+	return b.manifest.Nodes[name].Channels[channels[stream]], channels[stream]
+}
+
+func (b *book) loss(name string, l *wire.Loss) string {
+	c, channel := b.channel(name, l.Stream)
+	if c != nil {
+		c.Lose(run.Loss{AtPs: l.AtPs, Tags: l.Tags, Why: l.Why})
+	}
+	return channel
+}
+
+func (b *book) ended(name string, e *wire.Ended) {
+	if c := b.manifest.Nodes[name].Controllers[e.Controller]; c != nil {
+		c.Report = e.Report
+	}
+}
+
+func (b *book) segment(name string, s *wire.Segment) {
+	_, channel := b.channel(name, s.Stream)
+	if _, known := b.segments[s.Name]; known {
+		return
+	}
+	file := transfer.File{ID: s.File, Name: s.Name, Size: s.Size}
+	if err := file.SHA256.UnmarshalText([]byte(s.SHA256)); err != nil {
+		b.manifest.Notice(run.Reason{Condition: run.Unverified, Node: name, Channel: channel, Message: fmt.Sprintf("%s: %v", s.Name, err)})
+	}
+	b.segments[s.Name] = announced{File: file, node: name, index: len(b.manifest.Segments)}
+	b.manifest.Segments = append(b.manifest.Segments, run.Segment{
+		Node: name, Channel: channel, Sink: s.Sink, Index: s.Index, File: s.Name, Size: s.Size,
+		SHA256: s.SHA256, Tags: s.Tags, FirstPs: s.FirstPs, LastPs: s.LastPs, Lost: s.Lost,
+	})
+}
+
+// announced is a file that a node says it has closed.
+type announced struct {
+	transfer.File
+	node  string
+	index int // in the manifest's segments
+}
+
+// unproven lists the files that the manifest does not call verified yet.
+func (b *book) unproven() (files []announced) {
+	for _, a := range b.segments {
+		if !b.manifest.Segments[a.index].Verified {
+			files = append(files, a)
+		}
+	}
+	return files
+}
+
+func (b *book) proven(name string) {
+	b.manifest.Segments[b.segments[name].index].Verified = true
+}
+
+func (b *book) progress(name string, progress []wire.ChannelProgress) {
+	for _, p := range progress {
+		b.counts[name][p.Stream] = p
+	}
+}
+
+// progressEvent is how far a node is: its slowest channel.
+func (b *book) progressEvent(name string) run.Progress {
+	e := run.Progress{Node: name, Duration: b.recipe.Acquire.Duration.Duration()}
+	slowest := ^uint64(0)
+	for _, p := range b.counts[name] {
+		e.Tags += p.Tags
+		slowest = min(slowest, p.Until)
+	}
+	if len(b.counts[name]) > 0 {
+		e.Elapsed = time.Duration(slowest / 1000)
+	}
+	return e
+}
+
+// counted enters what the nodes counted and when they started.
+func (b *book) counted() {
+	for name, node := range b.manifest.Nodes {
+		for stream, p := range b.counts[name] {
+			if c, _ := b.channel(name, stream); c != nil {
+				c.Count(p.Tags, p.First, p.Last, p.Until, p.Lost)
+			}
+		}
+		compensation := int64(b.recipe.Trigger.Compensation[name].Duration())
+		if b.recipe.Trigger.Method != "scheduled" {
+			continue // the edge decides, not the shot
+		}
+		if start, ok := run.NodeStart(b.shots[name], b.manifest.Trigger.InstantNs, compensation); ok {
+			node.Start = &start
+		}
+	}
+	b.manifest.Trigger.Skew = b.manifest.Skews()
+}
+
+func (b *book) analysed(err error) {
+	if err != nil {
+		b.manifest.Notice(run.Reason{Condition: run.Tainted, Message: fmt.Sprintf("analysis: %v", err)})
+	}
+}
+
+// conditions is what each kind of trouble makes of a run.
+var conditions = map[troubleKind]run.Condition{
+	refusal: run.Aborted, missing: run.Incomplete, stopped: run.Interrupted, canceled: run.Aborted,
+}
+
+// close enters how the run ended.
+func (b *book) close(s state, now time.Time) {
+	if s.phase != done {
+		b.counted()
+	}
+	for _, t := range s.troubles {
+		b.manifest.Notice(run.Reason{Condition: conditions[t.kind], Node: t.node, Message: t.failure.Error()})
+	}
+	b.manifest.Ended = now.UTC()
+	b.manifest.Judge()
+}

@@ -1,0 +1,187 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"tsrun/pipeline/host"
+	"tsrun/pipeline/run"
+	"tsrun/sdk"
+)
+
+// child is a slave process that the master started for a local node.
+type child struct {
+	node string
+	cmd  *exec.Cmd
+	out  *lastLines
+	done chan struct{} // closed when the process has ended
+}
+
+// preflight checks everything that can be known before anything is started.
+func preflight(o Options) error {
+	for _, n := range o.Recipe.Recipe.Nodes {
+		if n.Host != "local" {
+			continue
+		}
+		for _, c := range n.Controllers {
+			if _, err := host.Find(o.PluginDirs, c.Driver); err != nil {
+				return fmt.Errorf("controller %s.%s: %w", n.Name, c.Name, err)
+			}
+		}
+	}
+	for _, s := range o.Recipe.Recipe.Sinks {
+		if _, err := host.Find(o.PluginDirs, s.Sink); err != nil {
+			return fmt.Errorf("sink %s: %w", s.Name, err)
+		}
+	}
+	if err := os.MkdirAll(o.Runs, 0o777); err != nil {
+		return &sdk.Failure{Code: "run-directory", Message: fmt.Sprintf("make %s: %v", o.Runs, err),
+			Hint: "choose another place with --runs, or make this one writable"}
+	}
+	return run.CheckSpace(o.Runs, o.Recipe.Recipe.Faults.DiskBelow)
+}
+
+// spawn starts one slave for each local node. They die with this process.
+func (c *conductor) spawn(ctx context.Context) error {
+	for _, n := range c.recipe.Nodes {
+		if n.Host != "local" {
+			continue
+		}
+		if err := c.spawnOne(ctx, n.Name); err != nil {
+			return fmt.Errorf("start slave %s: %w", n.Name, err)
+		}
+	}
+	return nil
+}
+
+func (c *conductor) spawnOne(ctx context.Context, name string) error {
+	args := []string{"--mode", "slave", "--node", name, "--once",
+		"--master", net.JoinHostPort(c.recipe.Network.Master, fmt.Sprint(portOf(c.status.Addr()))),
+		"--data", c.sources()}
+	for _, d := range c.options.PluginDirs {
+		args = append(args, "--plugin-dir", d)
+	}
+	k := &child{node: name, cmd: exec.Command(c.options.Program, args...), out: &lastLines{}, done: make(chan struct{})}
+	k.cmd.Stdout, k.cmd.Stderr = k.out, k.out
+	if err := host.Spawn(k.cmd); err != nil {
+		return err
+	}
+	c.children = append(c.children, k)
+	go func() { // ends with the process, which dismiss sees to
+		err := k.cmd.Wait()
+		close(k.done)
+		if ctx.Err() == nil && err != nil {
+			c.input(evFailed{name, "slave process", k.epitaph(err)})
+		}
+	}()
+	return nil
+}
+
+// sources is where local slaves keep their files until the master has them.
+func (c *conductor) sources() string { return filepath.Join(c.dir.Path(), "sources") }
+
+// epitaph explains the end of a slave by its last words.
+func (k *child) epitaph(err error) sdk.Failure {
+	f := sdk.Failure{Code: "slave-died", Message: err.Error(), Hint: "log.jsonl in the run directory has what it said before; what it had sent is kept"}
+	if words := k.out.String(); words != "" {
+		f.Message += "; its last words: " + words
+	}
+	return f
+}
+
+// dismiss waits until the slaves have heard that the run is over, answering
+// them meanwhile, and ends the local ones that do not go by themselves.
+func (c *conductor) dismiss() {
+	timeout := time.NewTimer(dismissTimeout)
+	defer timeout.Stop()
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for !c.dismissed() {
+		select {
+		case r := <-c.requests:
+			r.answer <- c.answer(context.Background(), r)
+			continue
+		case <-c.inputs:
+			continue
+		case <-poll.C:
+			continue
+		case <-timeout.C:
+		}
+		break
+	}
+	for _, k := range c.children {
+		select {
+		case <-k.done:
+			continue
+		default:
+		}
+		_ = k.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-k.done:
+		case <-time.After(dismissTimeout):
+			_ = syscall.Kill(-k.cmd.Process.Pid, syscall.SIGKILL) // its group: plugins have groups of their own and die with it
+			<-k.done
+		}
+	}
+	// Each slave removes what the master has proven. What is left was not
+	// proven, or was asked to stay.
+	if err := os.Remove(c.sources()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		c.log.Warn("copies of local nodes are left", "dir", c.sources())
+		c.observe(run.Warning{Message: "copies of local nodes are left in " + c.sources()})
+	}
+}
+
+// dismissed says that every slave knows and every local one has ended.
+func (c *conductor) dismissed() bool {
+	for name, m := range c.members {
+		n := c.state.nodes[name]
+		if m != nil && !n.gone && c.order != nil && n.order < c.order.Seq && !c.childEnded(name) {
+			return false
+		}
+	}
+	for _, k := range c.children {
+		select {
+		case <-k.done:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func (c *conductor) childEnded(name string) bool {
+	for _, k := range c.children {
+		if k.node == name {
+			select {
+			case <-k.done:
+				return true
+			default:
+			}
+		}
+	}
+	return false
+}
+
+// lastLines keeps the end of what a process wrote. Only the process's copying
+// goroutine writes, and it has ended when the process has been waited for.
+type lastLines struct{ buf []byte }
+
+const lastLinesSize = 2048
+
+func (l *lastLines) Write(p []byte) (int, error) {
+	l.buf = append(l.buf, p...)
+	if over := len(l.buf) - lastLinesSize; over > 0 {
+		l.buf = append(l.buf[:0], l.buf[over:]...)
+	}
+	return len(p), nil
+}
+
+func (l *lastLines) String() string { return strings.TrimSpace(string(l.buf)) }

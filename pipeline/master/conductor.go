@@ -1,0 +1,245 @@
+package master
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"time"
+
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/tag"
+	"tsrun/pipeline/transfer"
+	"tsrun/pipeline/wire"
+)
+
+const (
+	beaconEvery = 100 * time.Millisecond
+	watchEvery  = 250 * time.Millisecond
+	// lostAfter is how long a node may be silent: 25 heartbeats.
+	lostAfter = 5 * time.Second
+	// dismissTimeout bounds the wait for slaves to hear that the run is over.
+	dismissTimeout = 3 * time.Second
+)
+
+// conductor is the goroutine that owns the run. Others send it inputs.
+type conductor struct {
+	options Options
+	recipe  *recipe.Recipe
+	run     tag.RunID
+	log     *slog.Logger // writes to lines
+	lines   lines
+	dir     *run.Directory
+	book    *book
+
+	status   *wire.StatusServer
+	trigger  *wire.Publisher
+	receiver *transfer.Receiver
+
+	requests chan request  // from slaves; unbuffered: the asker waits for its answer
+	inputs   chan any      // state events from other goroutines
+	stopped  chan struct{} // closed when nobody reads requests any more
+
+	state    state
+	members  map[string]*member
+	order    *wire.Order // the newest, repeated in every answer
+	deadline *time.Timer
+	analysis analysis
+	children []*child
+}
+
+// member is what the conductor knows of a slave beside its place in the state.
+type member struct {
+	instance string
+	token    [16]byte
+	welcome  *wire.Welcome
+	heard    time.Time
+	news     uint64 // the last one taken
+}
+
+func newConductor(o Options) *conductor {
+	c := &conductor{
+		options: o, recipe: o.Recipe.Recipe,
+		requests: make(chan request), inputs: make(chan any), stopped: make(chan struct{}),
+		members: map[string]*member{},
+	}
+	c.log = slog.New(slog.NewJSONHandler(&c.lines, nil))
+	rand.Read(c.run[:]) // never fails
+	return c
+}
+
+// names of the recipe's nodes, in its order.
+func (c *conductor) names() (names []string) {
+	for _, n := range c.recipe.Nodes {
+		names = append(names, n.Name)
+	}
+	return names
+}
+
+func (c *conductor) rules() rules {
+	return rules{
+		lead:          c.recipe.Trigger.Lead.Duration(),
+		duration:      c.recipe.Acquire.Duration.Duration(),
+		join:          c.recipe.Network.Join.Duration(),
+		abortOnLoss:   c.recipe.Faults.LostTags == "abort",
+		abortOnAbsent: c.recipe.Faults.LostNode == "abort",
+	}
+}
+
+// loop conducts until the run is over. The end of ctx gives the run up.
+func (c *conductor) loop(ctx context.Context) error {
+	c.deadline = time.NewTimer(time.Hour)
+	defer c.deadline.Stop()
+	watch := time.NewTicker(watchEvery)
+	defer watch.Stop()
+	var effects []any
+	c.state, effects = newState(c.names(), c.rules())
+	c.observe(run.StateChanged{State: string(c.state.phase)})
+	c.perform(ctx, effects)
+	cancelled := ctx.Done()
+	for !c.state.phase.over() {
+		select {
+		case r := <-c.requests:
+			r.answer <- c.answer(ctx, r)
+		case e := <-c.inputs:
+			c.handle(ctx, e)
+		case p := <-c.receiver.Progress():
+			c.arrived(p)
+		case err := <-c.analysis.done:
+			c.analysis.done = nil
+			c.book.analysed(err)
+			c.handle(ctx, evAnalysed{})
+		case <-c.deadline.C:
+			c.handle(ctx, evOverdue{})
+		case now := <-watch.C:
+			c.watch(ctx, now)
+		case <-c.options.Interrupts:
+			c.handle(ctx, evInterrupted{})
+		case <-cancelled:
+			cancelled = nil
+			c.handle(ctx, evInterrupted{})
+			c.handle(ctx, evInterrupted{}) // nobody is there to wait for: as the second one
+		}
+	}
+	c.analysis.end()
+	return nil
+}
+
+// analysis is the execution of the stages, which goes on beside the loop.
+type analysis struct {
+	cancel context.CancelFunc
+	done   chan error // one value
+}
+
+// end gives up an analysis that still goes on, and waits for it.
+func (a *analysis) end() {
+	if a.cancel == nil {
+		return
+	}
+	a.cancel()
+	if a.done != nil {
+		<-a.done
+	}
+}
+
+// handle takes one event through the state machine and does what follows.
+func (c *conductor) handle(ctx context.Context, event any) {
+	before := c.state
+	var effects []any
+	c.state, effects = next(c.state, event)
+	for _, t := range c.state.troubles[len(before.troubles):] {
+		c.log.Error("trouble", "kind", string(t.kind), "about", t.node, "code", t.failure.Code, "message", t.failure.Message, "hint", t.failure.Hint)
+		c.observe(run.Problem{Node: t.node, Code: t.failure.Code, Message: t.failure.Message, Hint: t.failure.Hint})
+	}
+	if c.state.phase != before.phase {
+		c.log.Info("phase", "phase", string(c.state.phase))
+		c.observe(run.StateChanged{State: string(c.state.phase)})
+	}
+	c.perform(ctx, effects)
+}
+
+func (c *conductor) perform(ctx context.Context, effects []any) {
+	for _, effect := range effects {
+		switch e := effect.(type) {
+		case doOrder:
+			c.give(e)
+		case doDeadline:
+			c.deadline.Stop()
+			if e.after > 0 {
+				c.deadline.Reset(e.after)
+			}
+		case doAnalyse:
+			c.analyse(ctx)
+		}
+	}
+}
+
+// give publishes an order; the answers to the slaves' reports repeat it.
+func (c *conductor) give(e doOrder) {
+	now := time.Now()
+	order := wire.Order{Kind: e.kind, Seq: e.seq, Run: c.run, Sent: now.UnixNano()}
+	if e.kind == wire.Fire {
+		order.Instant = now.Add(e.lead).UnixNano()
+		c.book.instant(order.Instant)
+		c.observe(run.Fired{InstantNs: order.Instant, Method: c.recipe.Trigger.Method})
+	}
+	c.order = &order
+	if err := c.trigger.Publish(order); err != nil {
+		c.log.Warn("order not published; the slaves learn it with their next report", "order", order.Kind, "error", err)
+	}
+}
+
+// watch looks for slaves that have fallen silent.
+func (c *conductor) watch(ctx context.Context, now time.Time) {
+	for name, m := range c.members {
+		if silence := now.Sub(m.heard); silence > lostAfter && c.state.nodes[name].phase != wire.Done {
+			c.handle(ctx, evSilent{name, silence})
+		}
+	}
+}
+
+// analyse executes the stages beside the loop, so that the slaves are still
+// answered and a Ctrl-C still counts. Until it is done the manifest is its own.
+func (c *conductor) analyse(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	c.confirm()
+	c.analysis = analysis{cancel: cancel, done: done}
+	c.book.counted()
+	go func() {
+		done <- run.Analyse(ctx, c.dir.Path(), c.recipe, c.book.manifest, c.options.Observer)
+	}()
+}
+
+// arrived shows how far a file is. What the manifest says of it comes from confirm.
+func (c *conductor) arrived(p transfer.Progress) {
+	switch {
+	case p.Refused != "":
+		c.log.Error("file refused", "about", p.Node, "file", p.File, "why", p.Refused)
+		c.observe(run.Problem{Node: p.Node, Code: "file-refused", Message: p.File + ": " + p.Refused, Hint: "the node keeps its copy"})
+	case p.Verified:
+		c.observe(run.FileVerified{Node: p.Node, File: p.File, Size: p.Size})
+	default:
+		c.observe(run.Transfer{Node: p.Node, File: p.File, Done: p.Done, Size: p.Size})
+	}
+}
+
+// confirm asks the receiver about every file that the nodes have announced.
+func (c *conductor) confirm() {
+	for _, f := range c.book.unproven() {
+		m := c.members[f.node]
+		if c.receiver.Ask(m.token, f.File).Verified {
+			c.book.proven(f.Name)
+		}
+	}
+}
+
+// input hands an event to the loop, unless the loop is over.
+func (c *conductor) input(event any) {
+	select {
+	case c.inputs <- event:
+	case <-c.stopped:
+	}
+}
+
+func (c *conductor) observe(e run.Event) { c.options.Observer.Observe(e) }

@@ -1,0 +1,197 @@
+// Package master runs one recipe: it lets the nodes in, decides the instant,
+// watches how they stand, receives their files, has the stages executed and
+// writes down what happened.
+//
+//	Run ── preflight ─ listen ─ spawn local slaves ─ loop ─ release ─ seal
+//	                                                  │
+//	  status requests ──▶ serve ──┐                   │  next(state, event) → (state, effects)
+//	  silence, deadlines ─────────┼──▶ events ──▶ conductor ──▶ orders, deadlines, analysis
+//	  files verified ─────────────┤                   │
+//	  Ctrl-C, local slaves' ends ─┘                   └──▶ book: what the manifest will say
+//
+// The conductor is one goroutine; nothing else changes the state of a run.
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/transfer"
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+)
+
+// Options say what to run and where.
+type Options struct {
+	Recipe     *recipe.Resolved
+	Runs       string   // directory of run directories
+	PluginDirs []string // where this PC's plugins are looked for
+	Program    string   // tsrun itself, started once for each local node
+	Version    string
+	Observer   run.Observer
+	// Interrupts ends the run early, keeping what was recorded; a second one
+	// gives the run up.
+	Interrupts <-chan struct{}
+}
+
+// Outcome is how a run ended.
+type Outcome struct {
+	Manifest  *run.Manifest
+	Directory string
+}
+
+// Run executes the recipe. An error means that nothing was recorded: it was
+// refused before anything started, or by a node, and says what to do. What was
+// recorded, in whatever condition, is an Outcome.
+func Run(ctx context.Context, o Options) (*Outcome, error) {
+	if err := preflight(o); err != nil {
+		return nil, err
+	}
+	c := newConductor(o)
+	if err := c.listen(ctx); err != nil {
+		return nil, err
+	}
+	defer c.stopListening()
+	if err := c.openDirectory(ctx); err != nil {
+		return nil, err
+	}
+	defer c.dir.Close()
+	return c.conduct(ctx)
+}
+
+// conduct is the run between its directory being made and being sealed.
+func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	group, background := errgroup.WithContext(background)
+	group.Go(func() error { return c.receiver.Run(background) })
+	group.Go(func() error { return c.beacons(background) })
+
+	err := c.spawn(background)
+	if err == nil {
+		err = c.loop(ctx)
+	}
+	c.dismiss()
+	c.confirm()
+	stop()
+	err = errors.Join(err, group.Wait())
+	return c.finish(err)
+}
+
+// finish seals the directory and tells the observer.
+func (c *conductor) finish(err error) (*Outcome, error) {
+	c.book.close(c.state, time.Now())
+	if sealed := c.dir.Seal(c.book.manifest); sealed != nil {
+		err = errors.Join(err, fmt.Errorf("write manifest: %w", sealed))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.state.phase == failed {
+		t := c.state.troubles[len(c.state.troubles)-1]
+		f := t.failure
+		if t.node != "" {
+			f.Message = "node " + t.node + ": " + f.Message
+		}
+		return nil, &f
+	}
+	c.observe(run.Finished{Directory: c.dir.Path(), Manifest: c.book.manifest})
+	return &Outcome{Manifest: c.book.manifest, Directory: c.dir.Path()}, nil
+}
+
+// listen opens the three ports that slaves dial.
+func (c *conductor) listen(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			c.stopListening()
+		}
+	}()
+	n := c.recipe.Network
+	if c.status, err = wire.ListenStatus(ctx, address(n.Master, n.Ports.Status), c.serve); err != nil {
+		return listenFailure("status", err)
+	}
+	if c.trigger, err = wire.ListenTrigger(ctx, address(n.Master, n.Ports.Trigger)); err != nil {
+		return listenFailure("trigger", err)
+	}
+	if c.receiver, err = transfer.NewReceiver(address(n.Master, n.Ports.Files), c.log); err != nil {
+		return listenFailure("files", err)
+	}
+	return nil
+}
+
+func (c *conductor) stopListening() {
+	if c.status != nil {
+		c.status.Close()
+	}
+	if c.trigger != nil {
+		c.trigger.Close()
+	}
+	if c.receiver != nil {
+		c.receiver.Close()
+	}
+	close(c.stopped)
+}
+
+func address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+
+// listenFailure says which of the recipe's ports could not be had.
+func listenFailure(port string, err error) error {
+	f := &sdk.Failure{Code: "port", Field: "network.ports." + port,
+		Hint: "another tsrun may be running here: end it, or set network.ports." + port + " to a free port; network.master must be an address of this PC"}
+	f.Message = fmt.Sprintf("open the %s port: %v", port, err)
+	var known *sdk.Failure
+	if errors.As(err, &known) {
+		f.Message, f.Code = "open the "+port+" port: "+known.Message, known.Code
+	}
+	return f
+}
+
+// openDirectory makes the run directory and keeps the recipe in it.
+func (c *conductor) openDirectory(ctx context.Context) (err error) {
+	now := time.Now()
+	if c.dir, err = run.Create(c.options.Runs, c.recipe.Name, now); err != nil {
+		return err
+	}
+	c.lines.to(c.dir.Log())
+	c.book = newBook(c, now)
+	var sources []run.RecipeSource
+	for _, f := range c.options.Recipe.Files {
+		sources = append(sources, run.RecipeSource{Path: f.Path, Bytes: f.Bytes})
+	}
+	record, err := c.dir.KeepRecipe(sources, c.recipe, c.options.Recipe.Overrides)
+	if err != nil {
+		return err
+	}
+	record.Git = run.Provenance(ctx, c.options.Recipe.Files[0].Path)
+	c.book.manifest.Recipe = record
+	c.book.manifest.Judge()
+	if err := c.dir.WriteManifest(c.book.manifest); err != nil {
+		return err
+	}
+	c.log.Info("run begins", "run", c.run.String(), "recipe", c.recipe.Name, "version", c.options.Version)
+	return nil
+}
+
+// beacons tells the slaves that the trigger port is alive.
+func (c *conductor) beacons(ctx context.Context) error {
+	tick := time.NewTicker(beaconEvery)
+	defer tick.Stop()
+	for {
+		beacon := wire.Order{Kind: wire.Beacon, Run: c.run, Sent: time.Now().UnixNano()}
+		if err := c.trigger.Publish(beacon); err != nil {
+			c.log.Warn("beacon not sent", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,206 @@
+package master
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/transfer"
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+)
+
+// request is a slave's question on its way to the conductor.
+type request struct {
+	peer   string
+	body   wire.Request
+	answer chan wire.Reply
+}
+
+// serve answers one message of the status port. It is called by the server's
+// goroutine; what concerns the run is answered by the conductor, questions of
+// the file transfer by the receiver, which has locks of its own.
+func (c *conductor) serve(peer string, body []byte) []byte {
+	var r request
+	if err := json.Unmarshal(body, &r.body); err != nil {
+		return encode(wire.Reply{Refused: &sdk.Failure{Code: "malformed", Message: fmt.Sprintf("read status request: %v", err)}})
+	}
+	if len(r.body.File) > 0 {
+		return encode(c.answerFile(r.body))
+	}
+	r.peer, r.answer = peer, make(chan wire.Reply, 1)
+	select {
+	case c.requests <- r:
+		return encode(<-r.answer)
+	case <-c.stopped:
+		return encode(wire.Reply{Refused: &sdk.Failure{Code: "over", Message: "the run is over"}})
+	}
+}
+
+func encode(r wire.Reply) []byte {
+	body, err := json.Marshal(r)
+	if err != nil { // a Reply holds nothing that cannot be encoded
+		panic(err)
+	}
+	return body
+}
+
+func (c *conductor) answerFile(r wire.Request) wire.Reply {
+	var token [16]byte
+	var file transfer.File
+	if n, err := hex.Decode(token[:], []byte(r.Token)); err != nil || n != len(token) {
+		return wire.Reply{Refused: &sdk.Failure{Code: "token", Message: "ask about a file: not a token of this run"}}
+	}
+	if err := json.Unmarshal(r.File, &file); err != nil {
+		return wire.Reply{Refused: &sdk.Failure{Code: "malformed", Message: fmt.Sprintf("ask about a file: %v", err)}}
+	}
+	answer, err := json.Marshal(c.receiver.Ask(token, file))
+	if err != nil {
+		return wire.Reply{Refused: &sdk.Failure{Code: "malformed", Message: fmt.Sprintf("ask about a file: %v", err)}}
+	}
+	return wire.Reply{File: answer}
+}
+
+// answer decides what a slave is told. A request may come twice; answering it
+// again changes nothing.
+func (c *conductor) answer(ctx context.Context, r request) wire.Reply {
+	if r.body.Join != nil {
+		return c.join(ctx, r)
+	}
+	m := c.members[r.body.Node]
+	if m == nil || hex.EncodeToString(m.token[:]) != r.body.Token || r.body.Report == nil {
+		return refuse("token", "report: this is not a session of the run that is under way", "start the slave anew")
+	}
+	if c.state.nodes[r.body.Node].gone {
+		return refuse("node-lost", "report: the run went on without this node", "the recorded files are kept on its disk")
+	}
+	m.heard = time.Now()
+	c.take(ctx, r.body.Node, m, r.body.Report)
+	return wire.Reply{Seen: m.news, Order: c.order}
+}
+
+func refuse(code, message, hint string) wire.Reply {
+	return wire.Reply{Refused: &sdk.Failure{Code: code, Message: message, Hint: hint}}
+}
+
+// join lets a slave in, once, under a name of the recipe.
+func (c *conductor) join(ctx context.Context, r request) wire.Reply {
+	name, j := r.body.Node, r.body.Join
+	if j.Protocol != wire.Protocol {
+		return refuse("protocol", fmt.Sprintf("join: the slave speaks protocol %d, this master %d", j.Protocol, wire.Protocol),
+			"install the same release of tsrun on both PCs")
+	}
+	if names := c.names(); !slices.Contains(names, name) {
+		return refuse("unknown-node", fmt.Sprintf("join: the recipe has no node %q", name),
+			"start the slave with --node and one of: "+strings.Join(names, ", "))
+	}
+	m := c.members[name]
+	switch {
+	case m != nil && m.instance == j.Instance:
+		m.heard = time.Now()
+		return wire.Reply{Welcome: m.welcome}
+	case m != nil:
+		return refuse("name-taken", fmt.Sprintf("join: a slave named %s has joined already (on %s)", name, c.book.manifest.Nodes[name].Hostname),
+			"each slave needs a name of its own: check --node here and there")
+	case c.state.phase != joining:
+		return wire.Reply{Wait: "a run is under way without this node"}
+	}
+	m, err := c.admit(name, j)
+	if err != nil {
+		return wire.Reply{Refused: &sdk.Failure{Code: "admit", Message: fmt.Sprintf("join: %v", err)}}
+	}
+	c.members[name] = m
+	c.book.joined(name, j)
+	c.log.Info("node joined", "about", name, "host", j.Host, "address", r.peer, "pid", j.PID)
+	c.observe(run.NodeJoined{Node: name, Host: c.book.manifest.Nodes[name].Host, Hostname: j.Host, Address: r.peer, PID: j.PID})
+	c.handle(ctx, evJoined{name})
+	return wire.Reply{Welcome: m.welcome}
+}
+
+func (c *conductor) admit(name string, j *wire.Join) (*member, error) {
+	m := &member{instance: j.Instance, heard: time.Now()}
+	rand.Read(m.token[:]) // never fails
+	part, err := json.Marshal(c.recipe.ForNode(name))
+	if err != nil {
+		return nil, fmt.Errorf("encode recipe: %w", err)
+	}
+	if _, err := c.dir.Raw(name); err != nil {
+		return nil, err
+	}
+	c.receiver.Admit(m.token, name, c.dir.Path())
+	m.welcome = &wire.Welcome{
+		Run: c.run.String(), Token: hex.EncodeToString(m.token[:]), Recipe: part,
+		TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()),
+	}
+	return m, nil
+}
+
+func portOf(a net.Addr) int {
+	_, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(port)
+	return n
+}
+
+// take believes a report: what is new first, then where the node stands.
+func (c *conductor) take(ctx context.Context, name string, m *member, r *wire.Report) {
+	for _, n := range r.News {
+		if n.Seq != m.news+1 {
+			continue // known already
+		}
+		m.news = n.Seq
+		c.hear(ctx, name, n)
+	}
+	if len(r.Progress) > 0 {
+		c.book.progress(name, r.Progress)
+		c.observe(c.book.progressEvent(name))
+	}
+	phase := r.Phase
+	if phase == wire.Ready && !r.Beacon {
+		phase = wire.Preparing // it could not be triggered
+	}
+	before := c.state.nodes[name]
+	if phase == wire.Armed && before.phase != wire.Armed {
+		c.observe(run.Armed{Node: name})
+	}
+	if phase != before.phase || r.Order != before.order {
+		c.handle(ctx, evReported{node: name, phase: phase, order: r.Order})
+	}
+}
+
+// hear takes one piece of news.
+func (c *conductor) hear(ctx context.Context, name string, n wire.News) {
+	switch {
+	case n.Controller != nil:
+		device := c.book.controller(name, n.Controller)
+		c.observe(run.DeviceIdentified{Node: name, Controller: n.Controller.Name, Device: device})
+	case n.Sink != nil:
+		c.book.sink(name, n.Sink)
+	case n.Shot != nil:
+		c.book.shot(name, n.Shot)
+	case n.Loss != nil:
+		channel := c.book.loss(name, n.Loss)
+		c.observe(run.TagsLost{Node: name, Channel: channel, AtPs: n.Loss.AtPs, Tags: n.Loss.Tags, Why: n.Loss.Why})
+		c.handle(ctx, evTagsLost{name})
+	case n.Segment != nil:
+		c.book.segment(name, n.Segment)
+	case n.Ended != nil:
+		c.book.ended(name, n.Ended)
+	case n.Failure != nil:
+		c.handle(ctx, evFailed{name, n.Failure.What, n.Failure.Failure})
+	case n.Log != nil:
+		if err := c.dir.Log().AppendRemote(name, n.Log); err != nil {
+			c.observe(run.Warning{Node: name, Message: fmt.Sprintf("log line not kept: %v", err)})
+		}
+	}
+}

@@ -1,0 +1,361 @@
+package master
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+)
+
+// phase is where the run as a whole stands.
+type phase string
+
+const (
+	joining      phase = "joining"      // nodes appear, open their devices
+	arming       phase = "arming"       // all there; each is told to arm
+	armed        phase = "armed"        // all armed; the instant is out and being acknowledged
+	running      phase = "running"      // all have the instant
+	draining     phase = "draining"     // told to stop, or recorded; files are being closed
+	transferring phase = "transferring" // all recorded; files are on their way
+	analysing    phase = "analysing"    // everything is here
+	done         phase = "done"
+	aborted      phase = "aborted" // the user said so twice, or before there was anything to keep
+	failed       phase = "failed"  // never started
+)
+
+// over says that nothing more happens in a phase.
+func (p phase) over() bool { return p == done || p == aborted || p == failed }
+
+// started says that tags may exist from this phase on.
+func (p phase) started() bool {
+	return p == running || p == draining || p == transferring || p == analysing || p == done
+}
+
+// node is what the run knows of one node.
+type node struct {
+	joined bool
+	phase  wire.Phase
+	order  uint64 // the last order it carried out
+	gone   bool   // lost, and not waited for any more
+	failed bool   // something of it failed; what it has still comes
+}
+
+// state is everything the run's decisions depend on. It is a value: next makes
+// a new one and shares nothing with the old.
+type state struct {
+	phase       phase
+	nodes       map[string]node
+	rules       rules
+	orders      uint64 // number of the last order given
+	fire        uint64 // number of the Fire order, 0 before
+	interrupted bool
+	troubles    []trouble
+}
+
+// rules are the parts of the recipe that decide.
+type rules struct {
+	lead          time.Duration
+	duration      time.Duration // of the acquisition; 0: until interrupted
+	join          time.Duration
+	abortOnLoss   bool // lost tags end the run
+	abortOnAbsent bool // a lost or failed node ends the run
+}
+
+// trouble is one reason why a run is not what it should be.
+type trouble struct {
+	kind    troubleKind
+	node    string
+	failure sdk.Failure
+}
+
+type troubleKind string
+
+const (
+	refusal  troubleKind = "refusal"  // nothing was recorded because of it
+	missing  troubleKind = "missing"  // something that should have been recorded was not, or did not arrive
+	stopped  troubleKind = "stopped"  // the user ended the run early
+	canceled troubleKind = "canceled" // the user threw the run away
+)
+
+// Events. Each is something that happened outside; next decides what it means.
+type (
+	evJoined   struct{ node string }
+	evReported struct {
+		node  string
+		phase wire.Phase
+		order uint64
+	}
+	evFailed struct {
+		node    string
+		what    string
+		failure sdk.Failure
+	}
+	evSilent struct {
+		node  string
+		since time.Duration
+	}
+	evTagsLost    struct{ node string }
+	evInterrupted struct{}
+	evOverdue     struct{} // the deadline of the phase has passed
+	evAnalysed    struct{}
+)
+
+// Effects. Each is something the run's goroutine has to do.
+type (
+	// doOrder publishes an order. For a Fire the instant is lead from now.
+	doOrder struct {
+		kind wire.OrderKind
+		seq  uint64
+		lead time.Duration
+	}
+	doDeadline struct{ after time.Duration } // of the new phase; 0: none
+	doAnalyse  struct{}
+)
+
+// Deadlines of phases that no recipe sets. Each is generous: it ends a wait
+// that would otherwise never end, it does not hurry anyone.
+const (
+	armTimeout      = 60 * time.Second
+	drainTimeout    = 60 * time.Second  // from the end of the acquisition to the last closed file
+	transferTimeout = 600 * time.Second // without a node finishing
+)
+
+// ackGuard is how long before the instant every node must have acknowledged
+// it; a node that has not could not fire in time, so nobody does.
+func ackGuard(lead time.Duration) time.Duration { return lead / 4 }
+
+func newState(names []string, r rules) (state, []any) {
+	s := state{phase: joining, nodes: map[string]node{}, rules: r}
+	for _, n := range names {
+		s.nodes[n] = node{}
+	}
+	return s, []any{doDeadline{r.join}}
+}
+
+// next is the run's whole logic: from where it stands and what happened to
+// where it stands then and what is to be done. It reads no clock and does nothing.
+func next(s state, event any) (state, []any) {
+	if s.phase.over() {
+		return s, nil
+	}
+	s.nodes = maps.Clone(s.nodes)
+	s.troubles = slices.Clone(s.troubles)
+	switch e := event.(type) {
+	case evJoined:
+		s.change(e.node, func(n *node) { n.joined = true })
+	case evReported:
+		s.change(e.node, func(n *node) { n.phase, n.order = e.phase, e.order })
+		return s.advance()
+	case evFailed:
+		return s.nodeFailed(e)
+	case evSilent:
+		return s.nodeSilent(e)
+	case evTagsLost:
+		if s.rules.abortOnLoss && s.phase == running {
+			return s.stop()
+		}
+	case evInterrupted:
+		return s.interrupt()
+	case evOverdue:
+		return s.overdue()
+	case evAnalysed:
+		if s.phase == analysing {
+			s.phase = done
+			return s, []any{s.order(wire.Release)}
+		}
+	}
+	return s, nil
+}
+
+func (s *state) change(name string, f func(*node)) {
+	if n, ok := s.nodes[name]; ok {
+		f(&n)
+		s.nodes[name] = n
+	}
+}
+
+// order numbers a new order.
+func (s *state) order(kind wire.OrderKind) doOrder {
+	s.orders++
+	return doOrder{kind: kind, seq: s.orders}
+}
+
+// present says that every node still counted on has come to where ok is true.
+func (s *state) present(ok func(node) bool) bool {
+	for _, n := range s.nodes {
+		if !n.gone && !ok(n) {
+			return false
+		}
+	}
+	return true
+}
+
+// reached orders the phases of a node.
+func reached(p wire.Phase) func(node) bool {
+	rank := []wire.Phase{wire.Preparing, wire.Ready, wire.Armed, wire.Running, wire.Draining, wire.Transferring, wire.Done}
+	return func(n node) bool {
+		return slices.Index(rank, n.phase) >= slices.Index(rank, p)
+	}
+}
+
+// advance moves the run on when all nodes have come far enough. One event may
+// carry it through several phases.
+func (s state) advance() (state, []any) {
+	var effects []any
+	for {
+		before := s.phase
+		switch {
+		case s.phase == joining && s.present(reached(wire.Ready)):
+			s.phase = arming
+			effects = append(effects, s.order(wire.Arm), doDeadline{armTimeout})
+		case s.phase == arming && s.present(reached(wire.Armed)):
+			s.phase = armed
+			fire := s.order(wire.Fire)
+			fire.lead = s.rules.lead
+			s.fire = fire.seq
+			effects = append(effects, fire, doDeadline{s.rules.lead - ackGuard(s.rules.lead)})
+		case s.phase == armed && s.present(func(n node) bool { return n.order >= s.fire }):
+			s.phase = running
+			effects = append(effects, s.runningDeadline())
+		case (s.phase == running || s.phase == draining) && s.present(reached(wire.Transferring)):
+			s.phase = transferring
+			effects = append(effects, doDeadline{transferTimeout})
+		case s.phase == running && s.present(reached(wire.Draining)):
+			s.phase = draining
+			effects = append(effects, doDeadline{drainTimeout})
+		case s.phase == transferring && s.present(reached(wire.Done)):
+			s.phase = analysing
+			effects = append(effects, doDeadline{}, doAnalyse{})
+		}
+		if s.phase == before {
+			return s, effects
+		}
+	}
+}
+
+func (s *state) runningDeadline() doDeadline {
+	if s.rules.duration == 0 {
+		return doDeadline{}
+	}
+	return doDeadline{s.rules.lead + s.rules.duration + drainTimeout}
+}
+
+func (s state) nodeFailed(e evFailed) (state, []any) {
+	if _, known := s.nodes[e.node]; !known {
+		return s, nil
+	}
+	f := e.failure
+	f.Message = e.what + ": " + f.Message
+	if !s.phase.started() {
+		return s.refuse(trouble{refusal, e.node, f})
+	}
+	s.troubles = append(s.troubles, trouble{missing, e.node, f})
+	s.change(e.node, func(n *node) { n.failed = true })
+	if s.rules.abortOnAbsent && s.phase == running {
+		return s.stop()
+	}
+	return s, nil
+}
+
+func (s state) nodeSilent(e evSilent) (state, []any) {
+	n, known := s.nodes[e.node]
+	if !known || !n.joined || n.gone || s.phase == analysing {
+		return s, nil
+	}
+	f := sdk.Failure{
+		Code:    "node-lost",
+		Message: fmt.Sprintf("nothing heard for %v", e.since.Round(100*time.Millisecond)),
+		Hint:    "look at the node's own log and at the network between; what it recorded is kept on its disk",
+	}
+	if !s.phase.started() {
+		return s.refuse(trouble{refusal, e.node, f})
+	}
+	s.troubles = append(s.troubles, trouble{missing, e.node, f})
+	s.change(e.node, func(n *node) { n.gone = true })
+	if s.rules.abortOnAbsent && s.phase == running {
+		return s.stop()
+	}
+	return s.advance()
+}
+
+// refuse ends a run of which nothing was recorded.
+func (s state) refuse(t trouble) (state, []any) {
+	s.phase = failed
+	s.troubles = append(s.troubles, t)
+	return s, []any{s.order(wire.Abort)}
+}
+
+// stop ends the recording and keeps everything.
+func (s state) stop() (state, []any) {
+	s.phase = draining
+	return s, []any{s.order(wire.Stop), doDeadline{drainTimeout}}
+}
+
+func (s state) interrupt() (state, []any) {
+	if s.interrupted || !s.phase.started() {
+		s.phase = aborted
+		s.troubles = append(s.troubles, trouble{canceled, "", sdk.Failure{Code: "aborted", Message: "aborted by the user"}})
+		return s, []any{s.order(wire.Abort)}
+	}
+	s.interrupted = true
+	if s.phase != running {
+		return s, nil // recorded already: the second one ends the rest
+	}
+	s.troubles = append(s.troubles, trouble{stopped, "", sdk.Failure{Code: "interrupted", Message: "stopped by the user before the acquisition was over"}})
+	return s.stop()
+}
+
+// overdue ends the wait for the nodes that hold the run up.
+func (s state) overdue() (state, []any) {
+	var late []string
+	far := map[phase]func(node) bool{
+		joining:      reached(wire.Ready),
+		arming:       reached(wire.Armed),
+		armed:        func(n node) bool { return n.order >= s.fire },
+		running:      reached(wire.Transferring),
+		draining:     reached(wire.Transferring),
+		transferring: reached(wire.Done),
+	}[s.phase]
+	if far == nil {
+		return s, nil
+	}
+	for name, n := range s.nodes {
+		if !n.gone && !far(n) {
+			late = append(late, name)
+		}
+	}
+	slices.Sort(late)
+	if !s.phase.started() {
+		return s.refuse(trouble{refusal, late[0], s.lateness(late)})
+	}
+	for _, name := range late {
+		s.troubles = append(s.troubles, trouble{missing, name, sdk.Failure{
+			Code:    "node-late",
+			Message: fmt.Sprintf("not finished %s in time", s.phase),
+			Hint:    "what the node recorded is kept on its disk",
+		}})
+		s.change(name, func(n *node) { n.gone = true })
+	}
+	return s.advance()
+}
+
+// lateness explains a run that could not start.
+func (s *state) lateness(late []string) sdk.Failure {
+	first := s.nodes[late[0]]
+	switch {
+	case s.phase == armed:
+		return sdk.Failure{Code: "trigger-unacknowledged",
+			Message: fmt.Sprintf("the trigger was not acknowledged by %v in time, so nobody fired", late),
+			Hint:    "raise trigger.lead, or look for what keeps the node or its network busy"}
+	case !first.joined:
+		return sdk.Failure{Code: "node-absent",
+			Message: fmt.Sprintf("%v did not join within %v", late, s.rules.join),
+			Hint:    fmt.Sprintf("start it there with: tsrun --mode slave --node %s --master ADDRESS-OF-THIS-PC", late[0])}
+	}
+	return sdk.Failure{Code: "node-not-ready",
+		Message: fmt.Sprintf("%v still %s when the time was up", late, first.phase),
+		Hint:    "look at the node's log lines above"}
+}

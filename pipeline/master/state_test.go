@@ -1,0 +1,249 @@
+package master
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+)
+
+var testRules = rules{lead: 400 * time.Millisecond, duration: time.Second, join: 10 * time.Second}
+
+// story plays events against the state machine and notes what it did.
+type story struct {
+	state   state
+	effects []string
+}
+
+func newStory(r rules, names ...string) *story {
+	s := &story{}
+	var effects []any
+	s.state, effects = newState(names, r)
+	s.note(effects)
+	return s
+}
+
+func (s *story) note(effects []any) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case doOrder:
+			s.effects = append(s.effects, fmt.Sprintf("order %d %v", e.seq, e.kind))
+		case doDeadline:
+			s.effects = append(s.effects, fmt.Sprintf("deadline %v", e.after))
+		case doAnalyse:
+			s.effects = append(s.effects, "analyse")
+		}
+	}
+}
+
+func (s *story) happens(events ...any) *story {
+	for _, e := range events {
+		var effects []any
+		s.state, effects = next(s.state, e)
+		s.note(effects)
+	}
+	return s
+}
+
+// all makes every node report a phase with the last order carried out.
+func (s *story) all(p wire.Phase) *story {
+	for _, name := range []string{"alice", "bob"} {
+		s.happens(evReported{name, p, s.state.orders})
+	}
+	return s
+}
+
+// upTo plays a good run as far as a phase.
+func upTo(t *testing.T, p phase, r rules) *story {
+	t.Helper()
+	s := newStory(r, "alice", "bob").happens(evJoined{"alice"}, evJoined{"bob"})
+	steps := []struct {
+		phase phase
+		play  func()
+	}{
+		{joining, func() {}},
+		{arming, func() { s.all(wire.Ready) }},
+		{armed, func() { s.all(wire.Armed) }},
+		{running, func() { s.all(wire.Armed); s.all(wire.Running) }},
+		{draining, func() { s.all(wire.Draining) }},
+		{transferring, func() { s.all(wire.Transferring) }},
+		{analysing, func() { s.all(wire.Done) }},
+		{done, func() { s.happens(evAnalysed{}) }},
+	}
+	for _, step := range steps {
+		step.play()
+		if s.state.phase != step.phase {
+			t.Fatalf("phase %s, want %s", s.state.phase, step.phase)
+		}
+		if step.phase == p {
+			break
+		}
+	}
+	return s
+}
+
+func TestGoodRun(t *testing.T) {
+	s := upTo(t, done, testRules)
+	want := []string{
+		"deadline 10s",
+		"order 1 arm", "deadline 1m0s",
+		"order 2 fire", "deadline 300ms",
+		"deadline 1m1.4s",
+		"deadline 1m0s",
+		"deadline 10m0s",
+		"deadline 0s", "analyse",
+		"order 3 release",
+	}
+	if diff := cmp.Diff(want, s.effects); diff != "" {
+		t.Errorf("effects (-want +got):\n%s", diff)
+	}
+	if len(s.state.troubles) != 0 {
+		t.Errorf("troubles in a good run: %v", s.state.troubles)
+	}
+}
+
+func TestNobodyArmsBeforeAllAreReady(t *testing.T) {
+	s := upTo(t, joining, testRules).happens(evReported{"alice", wire.Ready, 0}, evReported{"alice", wire.Armed, 0})
+	if s.state.phase != joining || s.state.orders != 0 {
+		t.Errorf("phase %s after %d orders with bob absent", s.state.phase, s.state.orders)
+	}
+}
+
+func TestTroubles(t *testing.T) {
+	broken := sdk.Failure{Code: "plugin-crashed", Message: "driver died", Hint: "look"}
+	strict := testRules
+	strict.abortOnAbsent, strict.abortOnLoss = true, true
+	tests := []struct {
+		name      string
+		rules     rules
+		from      phase
+		events    []any
+		phase     phase
+		lastOrder string
+		trouble   troubleKind
+		says      string
+	}{
+		{"absent node", testRules, joining, []any{evOverdue{}}, failed, "abort", refusal, "still"},
+		{"device refuses", testRules, joining, []any{evFailed{"bob", "controller tc", broken}}, failed, "abort", refusal, "controller tc: driver died"},
+		{"arming takes too long", testRules, arming, []any{evOverdue{}}, failed, "abort", refusal, "alice bob"},
+		{"trigger not acknowledged", testRules, armed, []any{evReported{"alice", wire.Running, 2}, evOverdue{}}, failed, "abort", refusal, "[bob]"},
+		{"node dies before the instant", testRules, armed, []any{evSilent{"bob", 5 * time.Second}}, failed, "abort", refusal, "nothing heard for 5s"},
+		{"driver dies while recording", testRules, running, []any{evFailed{"bob", "controller tc", broken}}, running, "fire", missing, "driver died"},
+		{"the same, strict", strict, running, []any{evFailed{"bob", "controller tc", broken}}, draining, "stop", missing, "driver died"},
+		{"node lost while recording", testRules, running, []any{evSilent{"bob", 5 * time.Second}}, running, "fire", missing, "nothing heard"},
+		{"the same, strict", strict, running, []any{evSilent{"bob", 5 * time.Second}}, draining, "stop", missing, "nothing heard"},
+		{"tags lost, strict", strict, running, []any{evTagsLost{"bob"}}, draining, "stop", "", ""},
+		{"tags lost", testRules, running, []any{evTagsLost{"bob"}}, running, "fire", "", ""},
+		{"first Ctrl-C", testRules, running, []any{evInterrupted{}}, draining, "stop", stopped, "stopped by the user"},
+		{"second Ctrl-C", testRules, running, []any{evInterrupted{}, evInterrupted{}}, aborted, "abort", canceled, "aborted"},
+		{"Ctrl-C before the start", testRules, arming, []any{evInterrupted{}}, aborted, "abort", canceled, "aborted"},
+		{"Ctrl-C while files travel", testRules, transferring, []any{evInterrupted{}}, transferring, "fire", "", ""},
+		{"the second then", testRules, transferring, []any{evInterrupted{}, evInterrupted{}}, aborted, "abort", canceled, "aborted"},
+		{"all nodes lost", testRules, running, []any{evSilent{"bob", 5 * time.Second}, evSilent{"alice", 5 * time.Second}}, analysing, "fire", missing, "nothing heard"},
+		{"transfer stuck", testRules, transferring, []any{evReported{"alice", wire.Done, 2}, evOverdue{}}, analysing, "fire", missing, "not finished transferring"},
+		{"a stranger", testRules, running, []any{evFailed{"carol", "x", broken}, evSilent{"carol", 0}}, running, "fire", "", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := upTo(t, test.from, test.rules).happens(test.events...)
+			if s.state.phase != test.phase {
+				t.Errorf("phase %s, want %s", s.state.phase, test.phase)
+			}
+			if got := lastOrder(s.effects); got != test.lastOrder {
+				t.Errorf("last order %q, want %q", got, test.lastOrder)
+			}
+			if test.trouble == "" {
+				if len(s.state.troubles) > 0 {
+					t.Errorf("troubles %v, want none", s.state.troubles)
+				}
+				return
+			}
+			if len(s.state.troubles) == 0 {
+				t.Fatal("no trouble noted")
+			}
+			last := s.state.troubles[len(s.state.troubles)-1]
+			if last.kind != test.trouble || !strings.Contains(last.failure.Message, test.says) {
+				t.Errorf("trouble %s %q, want %s with %q", last.kind, last.failure.Message, test.trouble, test.says)
+			}
+		})
+	}
+}
+
+func lastOrder(effects []string) string {
+	for _, e := range slices.Backward(effects) {
+		if rest, ok := strings.CutPrefix(e, "order "); ok {
+			return strings.Fields(rest)[1]
+		}
+	}
+	return ""
+}
+
+// TestStateNeverFiresAnUnarmedNode plays random events: no order is numbered
+// twice, Fire is given at most once and only when every node has said that it
+// is armed, a finished run stays finished, and every unfinished phase that
+// waits has a deadline or is the acquisition without an end.
+func TestStateNeverFiresAnUnarmedNode(t *testing.T) {
+	phases := []wire.Phase{wire.Preparing, wire.Ready, wire.Armed, wire.Running, wire.Draining, wire.Transferring, wire.Done}
+	rapid.Check(t, func(t *rapid.T) {
+		names := []string{"alice", "bob", "carol"}
+		s, _ := newState(names, testRules)
+		wasArmed := map[string]bool{}
+		fires, last := 0, uint64(0)
+		for range rapid.IntRange(1, 60).Draw(t, "events") {
+			node := rapid.SampledFrom(names).Draw(t, "node")
+			var event any
+			switch rapid.IntRange(0, 12).Draw(t, "kind") {
+			case 0:
+				event = evOverdue{}
+			case 1:
+				event = evSilent{node, lostAfter}
+			case 2:
+				event = evFailed{node, "controller tc", sdk.Failure{Message: "x"}}
+			case 3:
+				event = evInterrupted{}
+			case 4:
+				event = evAnalysed{}
+			case 5:
+				event = evJoined{node}
+			default:
+				p := rapid.SampledFrom(phases).Draw(t, "phase")
+				wasArmed[node] = slices.Index(phases, p) >= slices.Index(phases, wire.Armed)
+				event = evReported{node, p, uint64(rapid.IntRange(0, int(s.orders)).Draw(t, "order"))}
+			}
+			over := s.phase.over()
+			var effects []any
+			s, effects = next(s, event)
+			if over && len(effects) > 0 {
+				t.Fatalf("a finished run still did %v", effects)
+			}
+			for _, e := range effects {
+				order, ok := e.(doOrder)
+				if !ok {
+					continue
+				}
+				if order.seq != last+1 {
+					t.Fatalf("order %d after %d", order.seq, last)
+				}
+				last = order.seq
+				if order.kind == wire.Fire {
+					fires++
+					for _, n := range names {
+						if !wasArmed[n] {
+							t.Fatalf("fired with %s not armed", n)
+						}
+					}
+				}
+			}
+		}
+		if fires > 1 {
+			t.Fatalf("fired %d times", fires)
+		}
+	})
+}

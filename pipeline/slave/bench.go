@@ -1,0 +1,287 @@
+package slave
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tsrun/pipeline/core"
+	"tsrun/pipeline/host"
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/transfer"
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+	"tsrun/sim/sky"
+)
+
+// closeTimeout bounds how long a bench is given to make its devices safe.
+const closeTimeout = 10 * time.Second
+
+// bench is what stands on this node's table for one run: its controllers and
+// sinks, each a plugin process, and the distribution core between them.
+type bench struct {
+	s       *session
+	log     *slog.Logger
+	host    *host.Host
+	core    *core.Core
+	drivers []*controller
+	sinks   []*sink
+
+	pumps    errgroup.Group // of the core and of every plugin's events; ended by finish or close
+	coreDone chan error
+	recorded chan struct{} // closed when the recording is over
+	once     sync.Once
+	closed   sync.Once
+	halt     context.CancelFunc // ends the core
+
+	mu    sync.Mutex
+	files uint32 // numbers given to closed files
+	alive int    // sinks that still take blocks
+	told  bool   // the master knows of a failure of a driver or a sink
+}
+
+// controller is one Time Controller of the recipe behind its driver.
+type controller struct {
+	recipe  recipe.Controller
+	driver  *host.Driver
+	streams []uint16
+	ended   chan error // one value
+}
+
+// sink is one sink of the recipe that keeps channels of this node.
+type sink struct {
+	recipe  recipe.Sink
+	plugin  *host.Sink
+	streams []uint16
+	dir     string        // relative to the session's
+	ended   chan struct{} // closed when its events have ended
+}
+
+func newBench(s *session) (*bench, error) {
+	b := &bench{s: s, log: s.log, recorded: make(chan struct{}), coreDone: make(chan error, 1), halt: func() {}}
+	h, err := host.New(host.Options{Dirs: s.options.PluginDirs, Runtime: s.runtime, Log: s.log})
+	if err != nil {
+		return b, err
+	}
+	b.host = h
+	b.core = core.New(s.runtime, s.log)
+	b.core.RunID = s.run
+	return b, nil
+}
+
+// open starts every plugin and opens every device, all at once.
+func (b *bench) open(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, c := range b.s.node.Controllers {
+		d := &controller{recipe: c, streams: b.streamsOf(c.Name), ended: make(chan error, 1)}
+		b.drivers = append(b.drivers, d)
+		group.Go(func() error { return b.openController(ctx, d) })
+	}
+	for _, r := range b.s.recipe.Sinks {
+		if k := b.sinkFor(r); k != nil {
+			b.sinks = append(b.sinks, k)
+			group.Go(func() error { return b.openSink(ctx, k) })
+		}
+	}
+	b.alive = len(b.sinks)
+	return group.Wait()
+}
+
+func (b *bench) openController(ctx context.Context, c *controller) error {
+	simulation, err := b.simulation()
+	if err != nil {
+		return err
+	}
+	c.driver, err = b.host.StartDriver(ctx, host.Spec{
+		Plugin: c.recipe.Driver, Instance: b.s.node.Name + "." + c.recipe.Name,
+		Config: c.recipe.Config, Simulation: simulation,
+	})
+	if err != nil {
+		return fmt.Errorf("controller %s: %w", c.recipe.Name, err)
+	}
+	device := c.driver.Device()
+	b.s.reporter.tell(wire.News{Controller: &wire.ControllerUp{
+		Name: c.recipe.Name, Device: device, Plugin: pluginID(c.driver.Component(), c.driver.PID()),
+	}})
+	return b.suits(c, device)
+}
+
+// simulation is what a driver whose device is simulated gets to know.
+func (b *bench) simulation() (json.RawMessage, error) {
+	if b.s.recipe.Simulate == nil {
+		return nil, nil
+	}
+	return json.Marshal(struct {
+		sky.Settings
+		Controller sky.Controller `json:"controller"`
+	}{b.s.recipe.Simulate.Settings, b.s.recipe.Simulate.Nodes[b.s.node.Name]})
+}
+
+// suits checks that the device can do what the recipe asks of it.
+func (b *bench) suits(c *controller, d sdk.Device) error {
+	refuse := func(format string, args ...any) error {
+		return &sdk.Failure{Code: "device-unsuited", Message: fmt.Sprintf("controller %s: ", c.recipe.Name) + fmt.Sprintf(format, args...),
+			Hint: "change the recipe, or use another controller"}
+	}
+	if b.method() == sdk.Hardware && !d.Can.HardwareStart {
+		return refuse("the device has no START input, trigger.method: hardware needs one")
+	}
+	inputs := map[int]sdk.Input{}
+	for _, in := range d.Inputs {
+		inputs[in.Number] = in
+	}
+	for _, i := range c.streams {
+		ch := b.s.node.Channels[i]
+		in, ok := inputs[ch.Input]
+		switch {
+		case !ok:
+			return refuse("channel %s is on input %d, the device has %d inputs", ch.Name, ch.Input, len(inputs))
+		case int64(ch.Threshold) < in.ThresholdMin || int64(ch.Threshold) > in.ThresholdMax:
+			return refuse("threshold %v of channel %s is outside %d mV to %d mV", ch.Threshold, ch.Name, in.ThresholdMin/1000, in.ThresholdMax/1000)
+		case ch.Delay != 0 && !d.Can.InputDelay:
+			return refuse("the device has no input delays, channel %s asks for %v", ch.Name, ch.Delay)
+		}
+	}
+	return nil
+}
+
+func (b *bench) method() sdk.StartMethod {
+	if b.s.recipe.Trigger.Method == "hardware" {
+		return sdk.Hardware
+	}
+	return sdk.Scheduled
+}
+
+// sinkFor is the recipe's sink as far as it concerns this node; nil: not at all.
+func (b *bench) sinkFor(r recipe.Sink) *sink {
+	node := b.s.node
+	if r.At != "source" && r.At != node.Name {
+		return nil
+	}
+	k := &sink{recipe: r, ended: make(chan struct{}), dir: b.s.rawDir()}
+	if len(b.s.recipe.Sinks) > 1 {
+		k.dir = filepath.Join(k.dir, r.Name)
+	}
+	for i, c := range node.Channels {
+		if r.Keeps(node.Name + "." + c.Name) {
+			k.streams = append(k.streams, uint16(i))
+		}
+	}
+	if len(k.streams) == 0 {
+		return nil
+	}
+	return k
+}
+
+func (b *bench) openSink(ctx context.Context, k *sink) (err error) {
+	k.plugin, err = b.host.StartSink(ctx, host.Spec{
+		Plugin: k.recipe.Sink, Instance: b.s.node.Name + "." + k.recipe.Name, Config: k.recipe.Config,
+	})
+	if err != nil {
+		return fmt.Errorf("sink %s: %w", k.recipe.Name, err)
+	}
+	b.s.reporter.tell(wire.News{Sink: &wire.SinkUp{Name: k.recipe.Name, Plugin: pluginID(k.plugin.Component(), k.plugin.PID())}})
+	return nil
+}
+
+func pluginID(c host.Component, pid int) wire.PluginID {
+	return wire.PluginID{Name: c.Name, Version: c.Version, SHA256: hex.EncodeToString(c.SHA256[:]), PID: pid}
+}
+
+func (b *bench) streamsOf(controller string) (streams []uint16) {
+	for i, c := range b.s.node.Channels {
+		if c.Controller == controller {
+			streams = append(streams, uint16(i))
+		}
+	}
+	return streams
+}
+
+// progress is how far every channel has come.
+func (b *bench) progress() []wire.ChannelProgress {
+	counts := b.core.Counts()
+	progress := make([]wire.ChannelProgress, 0, len(counts))
+	for _, c := range counts {
+		progress = append(progress, wire.ChannelProgress{
+			Stream: c.Stream, Tags: c.Tags, Lost: c.Lost, First: c.First, Last: c.Last, Until: c.Until,
+		})
+	}
+	return progress
+}
+
+// closedFile passes a finished file on: its facts to the master, its bytes to
+// the transfer.
+func (b *bench) closedFile(k *sink, a sdk.Artifact) {
+	b.mu.Lock()
+	b.files++
+	id := b.files
+	b.mu.Unlock()
+	name := filepath.ToSlash(filepath.Join(k.dir, a.Path))
+	b.s.reporter.tell(wire.News{Segment: &wire.Segment{
+		File: id, Sink: k.recipe.Name, Name: name, Stream: a.Stream, Index: a.Segment, Size: a.Size,
+		SHA256: hex.EncodeToString(a.SHA256[:]), Tags: a.Tags, FirstPs: a.First, LastPs: a.Last, Lost: a.Lost,
+	}})
+	b.s.sender.Queue(transfer.File{
+		ID: id, Name: name, Path: filepath.Join(b.s.dir, k.dir, a.Path), Size: a.Size, SHA256: a.SHA256,
+	})
+}
+
+// close ends whatever still runs and waits for it.
+func (b *bench) close() {
+	if b == nil || b.host == nil {
+		return
+	}
+	b.closed.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		b.markRecorded()
+		var group errgroup.Group
+		for _, c := range b.drivers {
+			if c.driver != nil {
+				group.Go(func() error { return c.driver.Close(ctx) })
+			}
+		}
+		for _, k := range b.sinks {
+			if k.plugin != nil {
+				group.Go(func() error { return k.plugin.Close(ctx) })
+			}
+		}
+		err := errors.Join(group.Wait(), b.host.Close())
+		b.halt()
+		b.pumps.Wait()
+		if err != nil {
+			b.log.Warn("plugins did not stop cleanly", "error", err)
+		}
+	})
+}
+
+// fail tells the master that a driver or a sink has failed. It returns how
+// many sinks still take blocks.
+func (b *bench) fail(what string, err error, isSink bool) (alive int) {
+	b.s.reporter.fail(what, err)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.told = true
+	if isSink {
+		b.alive--
+	}
+	return b.alive
+}
+
+// failed says whether the master knows of a failure already, so that what
+// follows from it is not told as another.
+func (b *bench) failed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.told
+}
+
+func (b *bench) markRecorded() { b.once.Do(func() { close(b.recorded) }) }

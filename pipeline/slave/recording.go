@@ -1,0 +1,212 @@
+package slave
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tsrun/pipeline/host"
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+)
+
+const (
+	// stopTimeout bounds how long a device may take to halt and hand over what it holds.
+	stopTimeout = 30 * time.Second
+	// finishTimeout bounds how long a sink may take to make its last files durable.
+	finishTimeout = 60 * time.Second
+)
+
+// arm connects drivers and sinks to the core and programs the devices. When it
+// returns nil, every device is one short step from recording.
+func (b *bench) arm(ctx context.Context) error {
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	b.halt = stop
+	inlets := make([]string, len(b.drivers))
+	for i, c := range b.drivers {
+		endpoint, err := b.core.Inlet(c.recipe.Name, c.streams)
+		if err != nil {
+			return fmt.Errorf("controller %s: %w", c.recipe.Name, err)
+		}
+		inlets[i] = endpoint
+	}
+	outlets := make([]string, len(b.sinks))
+	for i, k := range b.sinks {
+		endpoint, err := b.core.Outlet(k.recipe.Name, k.streams)
+		if err != nil {
+			return fmt.Errorf("sink %s: %w", k.recipe.Name, err)
+		}
+		outlets[i] = endpoint
+	}
+	b.pumps.Go(func() error {
+		b.coreDone <- b.core.Run(run)
+		return nil
+	})
+	for i, k := range b.sinks {
+		if err := b.begin(ctx, k, outlets[i]); err != nil {
+			return fmt.Errorf("sink %s: %w", k.recipe.Name, err)
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for i, c := range b.drivers {
+		group.Go(func() error {
+			if err := c.driver.Arm(ctx, b.acquisition(i, c), inlets[i]); err != nil {
+				return fmt.Errorf("controller %s: %w", c.recipe.Name, err)
+			}
+			b.pumps.Go(func() error { b.follow(c); return nil })
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (b *bench) begin(ctx context.Context, k *sink, endpoint string) error {
+	dir := filepath.Join(b.s.dir, k.dir)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make %s: %w", dir, err)
+	}
+	streams := make([]sdk.RecordedStream, len(k.streams))
+	for i, n := range k.streams {
+		streams[i] = sdk.RecordedStream{Stream: n, Name: b.s.node.Channels[n].Name}
+	}
+	err := k.plugin.Begin(ctx, host.SinkBegin{
+		Run: b.s.run, Dir: dir, Streams: streams, Segment: b.s.recipe.Acquire.Segment.Duration(),
+	}, endpoint)
+	if err == nil {
+		b.pumps.Go(func() error { b.collect(k); return nil })
+	}
+	return err
+}
+
+func (b *bench) acquisition(i int, c *controller) sdk.Acquisition {
+	a := sdk.Acquisition{
+		Run: b.s.run, Method: b.method(),
+		Duration: b.s.recipe.Acquire.Duration.Duration(),
+		Segment:  b.s.recipe.Acquire.Segment.Duration(),
+		Pulse:    i == 0 && b.s.recipe.Trigger.Master == b.s.node.Name,
+	}
+	for _, n := range c.streams {
+		ch := b.s.node.Channels[n]
+		a.Channels = append(a.Channels, sdk.Channel{
+			Stream: n, Name: ch.Name, Input: ch.Input, Threshold: int64(ch.Threshold),
+			Falling: ch.Edge == "falling", Delay: int64(ch.Delay),
+		})
+	}
+	return a
+}
+
+// fire hands every driver the instant, each its own compensation earlier.
+func (b *bench) fire(ctx context.Context, instant time.Time) error {
+	at := instant.Add(-b.s.recipe.Trigger.Compensation[b.s.node.Name].Duration())
+	group, ctx := errgroup.WithContext(ctx)
+	for _, c := range b.drivers {
+		group.Go(func() error {
+			if err := c.driver.Start(ctx, at); err != nil {
+				return fmt.Errorf("controller %s: %w", c.recipe.Name, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// follow turns what a driver reports into news, until its acquisition is over.
+func (b *bench) follow(c *controller) {
+	var end error
+	for event := range c.driver.Events() {
+		switch e := event.(type) {
+		case host.Started:
+			b.s.reporter.tell(wire.News{Shot: &wire.ShotFired{
+				Controller: c.recipe.Name,
+				AskedNs:    e.Shot.Asked.UnixNano(), CalledNs: e.Shot.Called.UnixNano(), ReturnedNs: e.Shot.Returned.UnixNano(),
+			}})
+		case host.Lost:
+			b.s.reporter.tell(wire.News{Loss: &wire.Loss{Stream: e.Stream, AtPs: e.At, Tags: e.Tags, Why: e.Why}})
+		case host.Ended:
+			end = e.Err
+			b.s.reporter.tell(wire.News{Ended: &wire.Ended{Controller: c.recipe.Name, Report: e.Report}})
+		}
+	}
+	if end != nil {
+		b.fail("controller "+c.recipe.Name, end, false)
+		for _, n := range c.streams {
+			b.core.Abandon(n) // what came stays, and the sinks get their End
+		}
+	}
+	c.ended <- end
+}
+
+// collect turns what a sink reports into files to send. When the last sink has
+// failed there is nowhere left to put tags, and the devices are stopped.
+func (b *bench) collect(k *sink) {
+	defer close(k.ended)
+	for event := range k.plugin.Events() {
+		switch e := event.(type) {
+		case host.Closed:
+			b.closedFile(k, e.Artifact)
+		case host.Failed:
+			if b.fail("sink "+k.recipe.Name, e.Err, true) == 0 {
+				b.pumps.Go(func() error { b.stop(context.Background()); return nil })
+			}
+		}
+	}
+}
+
+// stop halts every device; what they hold is still delivered.
+func (b *bench) stop(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	var group errgroup.Group
+	for _, c := range b.drivers {
+		group.Go(func() error { return c.driver.Stop(ctx) })
+	}
+	if err := group.Wait(); err != nil {
+		b.log.Warn("controllers did not stop cleanly", "error", err)
+	}
+}
+
+// finish waits until every device is done and every file is closed. An error
+// that was already told to the master as a failure is not returned again.
+func (b *bench) finish(ctx context.Context) error {
+	for _, c := range b.drivers {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-c.ended:
+		}
+	}
+	b.s.reporter.enter(wire.Draining)
+	var err error
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case err = <-b.coreDone:
+	}
+	if err = errors.Join(err, b.finishSinks(ctx)); err != nil && b.failed() {
+		b.log.Warn("recording ended with what failed before", "error", err)
+		return nil
+	}
+	return err
+}
+
+// finishSinks has every sink make its files durable and ends it.
+func (b *bench) finishSinks(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, finishTimeout, fmt.Errorf("files were not closed within %v", finishTimeout))
+	defer cancel()
+	var errs []error
+	for _, k := range b.sinks {
+		if err := k.plugin.Finish(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("sink %s: %w", k.recipe.Name, err))
+		}
+		if err := k.plugin.Close(ctx); err != nil {
+			b.log.Warn("sink did not close cleanly", "sink", k.recipe.Name, "error", err)
+		}
+		<-k.ended // Close has closed its events
+	}
+	return errors.Join(errs...)
+}

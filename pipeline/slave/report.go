@@ -1,0 +1,233 @@
+package slave
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+)
+
+const (
+	heartbeat = 200 * time.Millisecond
+	// newsBatch bounds what one report carries; the rest goes with the next.
+	newsBatch = 200
+	// masterPatience is how long a finished node waits for a master that does not answer.
+	masterPatience = 10 * time.Second
+)
+
+// reporter tells the master how the node stands: at every heartbeat, and at
+// once when something changed. News stay queued until the master has them.
+type reporter struct {
+	node, token string
+	status      *wire.StatusClient
+	progress    func() []wire.ChannelProgress
+	orders      *inbox
+	kick        chan struct{}
+
+	mu       sync.Mutex
+	phase    wire.Phase
+	order    uint64
+	beacon   bool
+	news     []wire.News // not yet seen by the master
+	lastNews uint64
+	heard    time.Time // the master's last answer
+	refused  *sdk.Failure
+}
+
+func newReporter(node, token string, status *wire.StatusClient, orders *inbox) *reporter {
+	return &reporter{node: node, token: token, status: status, orders: orders,
+		kick: make(chan struct{}, 1), phase: wire.Preparing, heard: time.Now(),
+		progress: func() []wire.ChannelProgress { return nil }}
+}
+
+// Run reports until ctx ends or the master refuses this session for good.
+func (r *reporter) Run(ctx context.Context) error {
+	tick := time.NewTicker(heartbeat)
+	defer tick.Stop()
+	for {
+		if err := r.report(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-r.kick:
+		}
+	}
+}
+
+func (r *reporter) report(ctx context.Context) error {
+	reply, err := ask(ctx, r.status, wire.Request{Node: r.node, Token: r.token, Report: r.snapshot()})
+	if err != nil {
+		return nil // unheard of: the next heartbeat tries again, and silence is judged by heard
+	}
+	if reply.Refused != nil {
+		r.mu.Lock()
+		r.refused = reply.Refused
+		r.mu.Unlock()
+		r.orders.close(reply.Refused)
+		return reply.Refused
+	}
+	r.mu.Lock()
+	r.heard = time.Now()
+	for len(r.news) > 0 && r.news[0].Seq <= reply.Seen {
+		r.news = r.news[1:]
+	}
+	more := len(r.news) > 0
+	r.mu.Unlock()
+	if more {
+		r.wake()
+	}
+	if reply.Order != nil {
+		r.orders.put(*reply.Order)
+	}
+	return nil
+}
+
+// last tells the master the end and hangs up. Run has ended before.
+func (r *reporter) last() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = r.report(ctx) // the master may be gone; it would notice the silence by itself
+	r.status.Close()
+}
+
+func (r *reporter) snapshot() *wire.Report {
+	r.mu.Lock()
+	progress := r.progress
+	r.mu.Unlock()
+	counts := progress() // asks the core, which has locks of its own
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	news := r.news[:min(len(r.news), newsBatch)]
+	return &wire.Report{Phase: r.phase, Order: r.order, Beacon: r.beacon, Progress: counts, News: append([]wire.News(nil), news...)}
+}
+
+func (r *reporter) wake() {
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+// tell queues one piece of news.
+func (r *reporter) tell(n wire.News) {
+	r.mu.Lock()
+	r.lastNews++
+	n.Seq = r.lastNews
+	r.news = append(r.news, n)
+	r.mu.Unlock()
+	r.wake()
+}
+
+// fail reports something that will not mend by itself.
+func (r *reporter) fail(what string, err error) {
+	f := sdk.Failure{Code: "failed"}
+	if cause := (*sdk.Failure)(nil); errors.As(err, &cause) {
+		f = *cause
+	}
+	f.Message = err.Error() // with what was wrapped around the cause
+	if f.Hint != "" {
+		f.Message = strings.TrimSuffix(f.Message, "; "+f.Hint)
+	}
+	r.tell(wire.News{Failure: &wire.Failed{What: what, Failure: f}})
+}
+
+func (r *reporter) enter(p wire.Phase) {
+	r.mu.Lock()
+	r.phase = p
+	r.mu.Unlock()
+	r.wake()
+}
+
+// carriedOut acknowledges an order.
+func (r *reporter) carriedOut(seq uint64) {
+	r.mu.Lock()
+	r.order = seq
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *reporter) heardBeacon() {
+	r.mu.Lock()
+	r.beacon = true
+	r.mu.Unlock()
+}
+
+func (r *reporter) setProgress(f func() []wire.ChannelProgress) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.progress = f
+}
+
+// silence is how long the master has not answered.
+func (r *reporter) silence() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Since(r.heard)
+}
+
+// toldAll says that the master has all news.
+func (r *reporter) toldAll() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.news) == 0
+}
+
+// Write takes one line of the node's log, so that the reporter can be the
+// target of a slog handler.
+func (r *reporter) Write(line []byte) (int, error) {
+	if json.Valid(line) {
+		r.tell(wire.News{Log: append(json.RawMessage(nil), line...)})
+	}
+	return len(line), nil
+}
+
+// inbox holds the newest order. Orders arrive twice, by publication and with
+// the master's answers, and are believed once, by their number.
+type inbox struct {
+	mu   sync.Mutex
+	last uint64
+	ch   chan wire.Order
+	err  error
+	shut chan struct{}
+}
+
+func newInbox() *inbox {
+	return &inbox{ch: make(chan wire.Order, 16), shut: make(chan struct{})}
+}
+
+func (b *inbox) put(o wire.Order) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if o.Seq <= b.last || o.Kind == wire.Beacon || b.err != nil {
+		return
+	}
+	b.last = o.Seq
+	select {
+	case b.ch <- o:
+	default: // 16 orders behind: a run has six
+	}
+}
+
+// close ends every wait for an order.
+func (b *inbox) close(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil {
+		b.err = err
+		close(b.shut)
+	}
+}
+
+func (b *inbox) closedBy() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}

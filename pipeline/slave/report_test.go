@@ -1,0 +1,159 @@
+package slave
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestInboxBelievesEachOrderOnce(t *testing.T) {
+	b := newInbox()
+	for _, seq := range []uint64{1, 1, 3, 2, 3} { // published, repeated, one missed, come late, repeated
+		b.put(wire.Order{Kind: wire.Arm, Seq: seq})
+	}
+	b.put(wire.Order{Kind: wire.Beacon, Seq: 9})
+	var got []uint64
+	for len(b.ch) > 0 {
+		got = append(got, (<-b.ch).Seq)
+	}
+	if diff := cmp.Diff([]uint64{1, 3}, got); diff != "" {
+		t.Errorf("orders (-want +got):\n%s", diff)
+	}
+	first := errors.New("first")
+	b.close(first)
+	b.close(errors.New("second"))
+	b.put(wire.Order{Kind: wire.Stop, Seq: 10})
+	if len(b.ch) != 0 || b.closedBy() != first {
+		t.Errorf("a closed inbox took an order, or forgot why it was closed: %v", b.closedBy())
+	}
+}
+
+// fakeMaster answers reports on a real status port.
+type fakeMaster struct {
+	mu      sync.Mutex
+	news    []uint64
+	deaf    int // answers that are lost
+	reply   wire.Reply
+	reports int
+}
+
+func (f *fakeMaster) serve(_ string, body []byte) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var r wire.Request
+	if err := json.Unmarshal(body, &r); err != nil {
+		panic(err)
+	}
+	f.reports++
+	reply := f.reply
+	for _, n := range r.Report.News {
+		if n.Seq == uint64(len(f.news))+1 {
+			f.news = append(f.news, n.Seq)
+		}
+	}
+	reply.Seen = uint64(len(f.news))
+	if f.deaf > 0 { // believed, but the slave does not learn it
+		f.deaf--
+		reply.Seen = 0
+	}
+	answer, err := json.Marshal(reply)
+	if err != nil {
+		panic(err)
+	}
+	return answer
+}
+
+// reporting starts a reporter against a fake master.
+func reporting(t *testing.T, f *fakeMaster) (*reporter, <-chan error) {
+	t.Helper()
+	server, err := wire.ListenStatus(context.Background(), "127.0.0.1:0", f.serve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newReporter("bob", "token", wire.NewStatusClient(server.Addr().String()), newInbox())
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		r.last()
+		server.Close()
+	})
+	return r, ended
+}
+
+func TestNewsAreToldOnceInOrder(t *testing.T) {
+	f := &fakeMaster{deaf: 2}
+	r, _ := reporting(t, f)
+	for range 3 * newsBatch / 2 { // more than one report carries
+		r.tell(wire.News{Loss: &wire.Loss{Tags: 1, Why: "test"}})
+	}
+	for end := time.Now().Add(20 * time.Second); !r.toldAll(); {
+		if time.Now().After(end) {
+			t.Fatal("news are not acknowledged")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.news) != 3*newsBatch/2 {
+		t.Errorf("%d news arrived, want %d", len(f.news), 3*newsBatch/2)
+	}
+	for i, seq := range f.news {
+		if seq != uint64(i+1) {
+			t.Fatalf("news %d came in place %d", seq, i+1)
+		}
+	}
+}
+
+func TestRefusalEndsEveryWait(t *testing.T) {
+	f := &fakeMaster{reply: wire.Reply{Refused: &sdk.Failure{Code: "token", Message: "not of this run"}}}
+	r, ended := reporting(t, f)
+	select {
+	case <-r.orders.shut:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the inbox is still open")
+	}
+	var failure *sdk.Failure
+	if err := <-ended; !errors.As(err, &failure) || failure.Code != "token" {
+		t.Errorf("the reporter ended with %v", err)
+	}
+}
+
+func TestAnswersCarryOrders(t *testing.T) {
+	f := &fakeMaster{reply: wire.Reply{Order: &wire.Order{Kind: wire.Arm, Seq: 7}}}
+	r, _ := reporting(t, f)
+	select {
+	case o := <-r.orders.ch:
+		if o.Seq != 7 || o.Kind != wire.Arm {
+			t.Errorf("order %v %d", o.Kind, o.Seq)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("no order came")
+	}
+}
+
+func TestFailuresKeepTheirHint(t *testing.T) {
+	r := newReporter("bob", "", nil, newInbox())
+	r.fail("controller tc", fmt.Errorf("open: %w", &sdk.Failure{Code: "wrong-device", Message: "m", Hint: "h"}))
+	r.fail("sink raw", errors.New("plain"))
+	want := []wire.News{
+		{Seq: 1, Failure: &wire.Failed{What: "controller tc", Failure: sdk.Failure{Code: "wrong-device", Message: "open: m", Hint: "h"}}},
+		{Seq: 2, Failure: &wire.Failed{What: "sink raw", Failure: sdk.Failure{Code: "failed", Message: "plain"}}},
+	}
+	if diff := cmp.Diff(want, r.news); diff != "" {
+		t.Errorf("news (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,332 @@
+package slave
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/tag"
+	"tsrun/pipeline/transfer"
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+)
+
+// errAborted ends a session whose run was thrown away.
+var errAborted = errors.New("the master aborted the run")
+
+type sessionAddresses struct{ status, trigger, files string }
+
+// session is this node's part in one run.
+type session struct {
+	options Options
+	recipe  *recipe.Recipe
+	node    *recipe.Node
+	run     tag.RunID
+	token   [16]byte
+	dir     string // where this run's files wait
+	runtime string // private directory of sockets
+	address sessionAddresses
+
+	log      *slog.Logger
+	reporter *reporter
+	orders   *inbox
+	sender   *transfer.Sender
+	fired    bool       // there may be tags
+	sent     chan error // one value, when the sender ends: nil when the master has proven every file
+}
+
+func newSession(o Options, w *wire.Welcome, r *recipe.Recipe, a sessionAddresses) (*session, error) {
+	s := &session{options: o, recipe: r, node: &r.Nodes[0], address: a, orders: newInbox(), sent: make(chan error, 1)}
+	if n, err := hex.Decode(s.run[:], []byte(w.Run)); err != nil || n != len(s.run) {
+		return nil, fmt.Errorf("read the master's welcome: run %q is not 32 hexadecimal digits", w.Run)
+	}
+	if n, err := hex.Decode(s.token[:], []byte(w.Token)); err != nil || n != len(s.token) {
+		return nil, errors.New("read the master's welcome: the token is not 32 hexadecimal digits")
+	}
+	s.reporter = newReporter(o.Node, w.Token, wire.NewStatusClient(a.status), s.orders)
+	s.log = slog.New(fanout{o.Log.Handler(), slog.NewJSONHandler(s.reporter, nil)})
+	s.dir = filepath.Join(o.Data, w.Run+"-"+o.Node)
+	return s, nil
+}
+
+// take goes through the phases. Whatever ends it, plugins are stopped and every
+// goroutine it started has ended when it returns.
+func (s *session) take(ctx context.Context) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if err := s.makeDirectories(); err != nil {
+		return err
+	}
+	defer os.RemoveAll(s.runtime)
+
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	group, background := errgroup.WithContext(background)
+	defer func() {
+		stopBackground()
+		group.Wait()
+		s.reporter.last()
+	}()
+	group.Go(func() error { return s.reporter.Run(background) })
+	group.Go(func() error { return s.listen(background) })
+	s.startSender(group, background)
+
+	b, err := s.prepare(ctx)
+	defer b.close()
+	if err == nil {
+		err = s.record(ctx, cancel, b)
+	}
+	return s.depart(ctx, err)
+}
+
+// startSender starts the transfer of closed files, which goes on while the
+// acquisition does.
+func (s *session) startSender(group *errgroup.Group, ctx context.Context) {
+	questions := wire.NewStatusClient(s.address.status)
+	s.sender = transfer.NewSender(transfer.SenderOptions{
+		Addr:  s.address.files,
+		Token: s.token,
+		Chunk: int(s.recipe.Transfer.Chunk),
+		Ask: func(ctx context.Context, f transfer.File) (transfer.Answer, error) {
+			return s.askFile(ctx, questions, f)
+		},
+		Log: s.log,
+	})
+	group.Go(func() error {
+		defer questions.Close()
+		s.sent <- s.sender.Run(ctx)
+		return nil
+	})
+}
+
+func (s *session) askFile(ctx context.Context, c *wire.StatusClient, f transfer.File) (transfer.Answer, error) {
+	question, err := json.Marshal(f)
+	if err != nil {
+		return transfer.Answer{}, fmt.Errorf("encode question about %s: %w", f.Name, err)
+	}
+	reply, err := ask(ctx, c, wire.Request{Node: s.node.Name, Token: hex.EncodeToString(s.token[:]), File: question})
+	if err != nil {
+		return transfer.Answer{}, err
+	}
+	if reply.Refused != nil {
+		return transfer.Answer{}, reply.Refused
+	}
+	var a transfer.Answer
+	if err := json.Unmarshal(reply.File, &a); err != nil {
+		return transfer.Answer{}, fmt.Errorf("decode the master's answer about %s: %w", f.Name, err)
+	}
+	return a, nil
+}
+
+func (s *session) makeDirectories() error {
+	if err := os.MkdirAll(filepath.Join(s.dir, s.rawDir()), 0o755); err != nil {
+		return &sdk.Failure{Code: "data-directory", Message: fmt.Sprintf("make the directory for recorded files: %v", err),
+			Hint: "choose a writable one with --data"}
+	}
+	runtime, err := os.MkdirTemp("", "tsrun-") // 0700; short, because socket paths end at 107 bytes
+	if err != nil {
+		return fmt.Errorf("make a private directory for sockets: %w", err)
+	}
+	s.runtime = runtime
+	return nil
+}
+
+// rawDir is where this node's files stand, here and in the master's run directory.
+func (s *session) rawDir() string { return filepath.Join("raw", s.node.Name) }
+
+// listen passes the orders the master publishes to the inbox.
+func (s *session) listen(ctx context.Context) error {
+	sub, err := wire.DialTrigger(ctx, s.address.trigger)
+	if err != nil {
+		return nil // the reporter's answers repeat every order; without a beacon the master will not arm
+	}
+	defer sub.Close()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case r, open := <-sub.Orders():
+			if !open {
+				return nil
+			}
+			if r.Order.Run != s.run {
+				continue
+			}
+			s.reporter.heardBeacon()
+			s.orders.put(r.Order)
+		}
+	}
+}
+
+// prepare opens every controller and starts every sink of this node.
+func (s *session) prepare(ctx context.Context) (*bench, error) {
+	b, err := newBench(s)
+	if err != nil {
+		return b, err
+	}
+	return b, b.open(ctx)
+}
+
+// record carries out the master's orders from ready to the last closed file.
+func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, b *bench) error {
+	s.reporter.enter(wire.Ready)
+	order, err := s.await(ctx, wire.Arm)
+	if err != nil {
+		return err
+	}
+	if err := b.arm(ctx); err != nil {
+		return err
+	}
+	s.reporter.setProgress(b.progress)
+	s.reporter.carriedOut(order.Seq)
+	s.reporter.enter(wire.Armed)
+
+	if order, err = s.await(ctx, wire.Fire); err != nil {
+		return err
+	}
+	if err := b.fire(ctx, time.Unix(0, order.Instant)); err != nil {
+		return err
+	}
+	s.fired = true
+	s.reporter.carriedOut(order.Seq)
+	s.reporter.enter(wire.Running)
+
+	watched := make(chan struct{})
+	go func() { // ends with the recording: await returns when b.recorded is closed
+		defer close(watched)
+		s.stopWhenTold(ctx, cancel, b)
+	}()
+	err = b.finish(ctx)
+	b.markRecorded()
+	<-watched
+	return err
+}
+
+// stopWhenTold ends the recording early when the master says so.
+func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFunc, b *bench) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.recorded:
+			return
+		case <-s.orders.shut:
+			cancel(s.orders.closedBy())
+			return
+		case o := <-s.orders.ch:
+			s.reporter.carriedOut(o.Seq)
+			switch o.Kind {
+			case wire.Stop:
+				b.stop(ctx)
+			case wire.Abort, wire.Release:
+				cancel(errAborted)
+				return
+			}
+		}
+	}
+}
+
+// await waits for one kind of order; any order that ends the run ends the wait.
+func (s *session) await(ctx context.Context, kind wire.OrderKind) (wire.Order, error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return wire.Order{}, context.Cause(ctx)
+		case <-s.orders.shut:
+			return wire.Order{}, s.orders.closedBy()
+		case <-time.After(heartbeat):
+			if s.reporter.silence() > masterPatience {
+				return wire.Order{}, fmt.Errorf("the master has not answered for %v", masterPatience)
+			}
+		case o := <-s.orders.ch:
+			switch o.Kind {
+			case kind:
+				if kind == wire.Release {
+					s.reporter.carriedOut(o.Seq)
+				}
+				return o, nil
+			case wire.Abort, wire.Release, wire.Stop:
+				s.reporter.carriedOut(o.Seq)
+				return wire.Order{}, errAborted
+			}
+		}
+	}
+}
+
+// depart sends what is left, waits until the master has everything and is
+// released. A session that failed says so and still sends its whole files.
+func (s *session) depart(ctx context.Context, err error) error {
+	if err != nil && !errors.Is(err, errAborted) && ctx.Err() == nil {
+		s.log.Error("node failed", "error", err)
+		s.reporter.fail("node "+s.node.Name, err)
+	}
+	if errors.Is(err, errAborted) || ctx.Err() != nil {
+		return err
+	}
+	if !s.fired { // nothing to send; the master gives the run up
+		_, released := s.await(ctx, wire.Release)
+		return errors.Join(err, released)
+	}
+	s.reporter.enter(wire.Transferring)
+	s.sender.Finish()
+	if sent := s.awaitSent(ctx); sent != nil {
+		return errors.Join(err, sent)
+	}
+	s.reporter.enter(wire.Done)
+	if _, released := s.await(ctx, wire.Release); released != nil {
+		return errors.Join(err, released)
+	}
+	s.removeSource()
+	return err
+}
+
+// awaitSent waits until the master has proven every file and has all news.
+func (s *session) awaitSent(ctx context.Context) error {
+	sent := s.sent
+	for {
+		if sent == nil && s.reporter.toldAll() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case err := <-sent:
+			if err != nil {
+				return err
+			}
+			sent = nil
+		case <-s.orders.shut:
+			return s.orders.closedBy()
+		case o := <-s.orders.ch:
+			s.reporter.carriedOut(o.Seq)
+			if o.Kind == wire.Abort || o.Kind == wire.Release {
+				return errAborted
+			}
+		case <-time.After(heartbeat):
+			if s.reporter.silence() > masterPatience {
+				return &sdk.Failure{Code: "master-gone",
+					Message: fmt.Sprintf("the master has not answered for %v; not everything is with it", masterPatience),
+					Hint:    "the recorded files are in " + s.dir}
+			}
+		}
+	}
+}
+
+// removeSource deletes what the master has proven to have.
+func (s *session) removeSource() {
+	if s.recipe.Transfer.KeepSource == "always" {
+		s.log.Info("recorded files kept", "dir", s.dir)
+		return
+	}
+	if err := os.RemoveAll(s.dir); err != nil {
+		s.log.Warn("recorded files could not be removed", "dir", s.dir, "error", err)
+	}
+}

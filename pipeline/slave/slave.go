@@ -1,0 +1,161 @@
+// Package slave is the part of tsrun that runs on every PC with controllers,
+// the master's own included: it joins a master under a name, opens the
+// controllers the recipe gives it, fires them when told, keeps their tags and
+// sends the files.
+//
+//	Run ── join ──▶ session ── prepare ─ arm ─ fire ─ record ─ send ──▶ back to join
+//	                  ├── reporter   heartbeat, progress and news to the master (REQ)
+//	                  ├── listener   orders from the master (SUB), the reporter's answers repeat the last
+//	                  ├── bench      drivers and sinks in their processes, the distribution core between
+//	                  └── transfer   closed files to the master (PUSH)
+//
+// A session is one goroutine that goes through the phases of package wire in
+// order; the others feed it.
+package slave
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+)
+
+// Options say who this slave is and whom it serves.
+type Options struct {
+	Node       string   // the name it joins under
+	Master     string   // host:port of the master's status port
+	Once       bool     // end after one run
+	Data       string   // where recorded files wait until the master has them
+	PluginDirs []string // where plugins are looked for
+	Version    string
+	Log        *slog.Logger
+}
+
+const (
+	joinPause = 250 * time.Millisecond // between two attempts to join
+	// onceWait bounds how long a slave that is meant for one run waits for its master.
+	onceWait = 30 * time.Second
+)
+
+// Run waits for the master, takes part in its run, and waits again, until ctx
+// ends or, with Once, one run is over. A refusal by the master is final.
+func Run(ctx context.Context, o Options) error {
+	host, _, err := net.SplitHostPort(o.Master)
+	if err != nil {
+		return &sdk.Failure{Code: "master-address", Message: fmt.Sprintf("master %q: %v", o.Master, err),
+			Hint: "write it as HOST:PORT, the port being the recipe's network.ports.status"}
+	}
+	j := joiner{options: o, host: host, instance: randomHex(8)}
+	for {
+		welcome, err := j.join(ctx)
+		if err != nil {
+			return err
+		}
+		err = j.serve(ctx, welcome)
+		if ctx.Err() != nil || o.Once {
+			return err
+		}
+		if err != nil {
+			o.Log.Error("run ended badly", "node", o.Node, "run", welcome.Run, "error", err)
+		}
+	}
+}
+
+// joiner asks the master for a place in its run.
+type joiner struct {
+	options  Options
+	host     string
+	instance string
+}
+
+func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
+	if j.options.Once {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, onceWait,
+			fmt.Errorf("master %s let nobody in for %v", j.options.Master, onceWait))
+		defer cancel()
+	}
+	status := wire.NewStatusClient(j.options.Master)
+	defer status.Close()
+	hostname, _ := os.Hostname()
+	request := wire.Request{Node: j.options.Node, Join: &wire.Join{
+		Protocol: wire.Protocol, Instance: j.instance, Version: j.options.Version, Host: hostname, PID: os.Getpid(),
+	}}
+	said := ""
+	for {
+		reply, err := ask(ctx, status, request)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case err != nil:
+			reply.Wait = err.Error()
+		case reply.Refused != nil:
+			return nil, reply.Refused
+		case reply.Welcome != nil:
+			return reply.Welcome, nil
+		}
+		if reply.Wait != said {
+			said = reply.Wait
+			j.options.Log.Info("waiting for the master", "node", j.options.Node, "master", j.options.Master, "why", said)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(joinPause):
+		}
+	}
+}
+
+// serve takes part in one run.
+func (j *joiner) serve(ctx context.Context, w *wire.Welcome) error {
+	var r recipe.Recipe
+	if err := json.Unmarshal(w.Recipe, &r); err != nil {
+		return fmt.Errorf("read the recipe sent by the master: %w", err)
+	}
+	if len(r.Nodes) != 1 || r.Nodes[0].Name != j.options.Node {
+		return errors.New("read the recipe sent by the master: it does not describe this node")
+	}
+	s, err := newSession(j.options, w, &r, sessionAddresses{
+		status:  j.options.Master,
+		trigger: net.JoinHostPort(j.host, strconv.Itoa(w.TriggerPort)),
+		files:   net.JoinHostPort(j.host, strconv.Itoa(w.FilesPort)),
+	})
+	if err != nil {
+		return err
+	}
+	return s.take(ctx)
+}
+
+// ask puts one question to the master.
+func ask(ctx context.Context, status *wire.StatusClient, request wire.Request) (wire.Reply, error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return wire.Reply{}, fmt.Errorf("encode request: %w", err)
+	}
+	answer, err := status.Call(ctx, body)
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	var reply wire.Reply
+	if err := json.Unmarshal(answer, &reply); err != nil {
+		return wire.Reply{}, fmt.Errorf("decode the master's answer: %w", err)
+	}
+	return reply, nil
+}
+
+func randomHex(n int) string {
+	b := make([]byte, n)
+	rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
