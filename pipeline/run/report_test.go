@@ -48,10 +48,8 @@ func summaryOf(t *testing.T, v any) json.RawMessage {
 	return text
 }
 
-// fullManifest is a manifest with every key set, made the way the master does.
-func fullManifest(t *testing.T) *Manifest {
-	t.Helper()
-	r := &recipe.Recipe{
+func twoNodes() *recipe.Recipe {
+	return &recipe.Recipe{
 		Name: "coincidence",
 		Nodes: []recipe.Node{
 			{Name: "alice", Host: "local",
@@ -68,7 +66,12 @@ func fullManifest(t *testing.T) *Manifest {
 			{Name: "far", Sink: "sink-file", At: "bob", Takes: []string{"alice.signal"}},
 		},
 	}
-	m := NewManifest("000102030405060708090a0b0c0d0e0f", "0.1.0", r, noon)
+}
+
+// fullManifest is a manifest with every key set, made the way the master does.
+func fullManifest(t *testing.T) *Manifest {
+	t.Helper()
+	m := NewManifest("000102030405060708090a0b0c0d0e0f", "0.1.0", twoNodes(), noon)
 	m.Recipe = RecipeRecord{
 		File: "recipe/coincidence.yaml", SHA256: strings.Repeat("ab", 32), Resolved: "recipe/resolved.json",
 		Files:     []RecipeFile{{Path: "recipes/coincidence.yaml", File: "recipe/coincidence.yaml", SHA256: strings.Repeat("ab", 32)}},
