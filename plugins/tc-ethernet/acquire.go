@@ -158,16 +158,16 @@ func (w *watch) askService(orders context.Context, l *watched) {
 	if !w.downSince.IsZero() && l != w.firstActive() {
 		return // one channel is enough to find out that it is back
 	}
-	asked := time.Now()
+	asked, waiting := time.Now(), l.waiting.Load()
 	st, err := w.dlt.status(orders, l.id)
 	if err != nil {
 		if w.downSince.IsZero() {
 			w.downSince = asked
 			w.log.Warn("the DataLinkTarget service does not answer", "error", err)
 		}
-		if time.Since(w.downSince) > inactivityLimit {
+		if time.Since(w.downSince) > w.patience {
 			for _, each := range w.lanes {
-				w.fail(each, "service-lost", fmt.Sprintf("the DataLinkTarget service has not answered for %v: %v", inactivityLimit, err),
+				w.fail(each, "service-lost", fmt.Sprintf("the DataLinkTarget service has not answered for %v: %v", w.patience, err),
 					"restart it; what it had not handed over is lost")
 			}
 		}
@@ -180,7 +180,14 @@ func (w *watch) askService(orders context.Context, l *watched) {
 	l.last, l.heard = st, true
 	l.records.Store(int64(st.records))
 	w.noteErrors(l, st)
-	l.tell(counted{snapshot: snapshot{st.records, st.tags}, asked: asked.Sub(w.began.called), until: w.complete(st.records)})
+	l.tell(news{
+		counted: counted{
+			snapshot: snapshot{st.records, st.tags},
+			asked:    asked.Sub(w.began.called),
+			idle:     waiting && l.waiting.Load() && w.stoppedAt.IsZero(),
+		},
+		until: w.complete(st.records),
+	})
 }
 
 func (w *watch) firstActive() *watched {
@@ -261,7 +268,7 @@ func (w *watch) judge(l *watched) {
 		l.over = true
 		return
 	}
-	limit := inactivityLimit
+	limit := w.patience
 	if w.stoppedAt.IsZero() && w.stage == playing {
 		limit += picoseconds(w.period)
 	}
@@ -334,7 +341,7 @@ func (w *watch) over() bool {
 	if w.stage != playing || len(w.failures) > 0 {
 		return true
 	}
-	if time.Since(w.doneAt) > inactivityLimit {
+	if time.Since(w.doneAt) > w.patience {
 		w.log.Warn("the records did not stop by themselves")
 		return true
 	}

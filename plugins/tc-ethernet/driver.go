@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"tsrun/pipeline/quantity"
 	"tsrun/sdk"
@@ -31,6 +32,8 @@ type driver struct {
 	dlt dlt
 	sim *simulator // nil on real hardware
 
+	patience time.Duration // inactivityLimit, shorter in tests
+
 	identity string
 	armed    *armed // nil unless armed
 	report   *report
@@ -51,7 +54,7 @@ func newDriver(ctx context.Context, env sdk.Env, c config) (*driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &driver{log: env.Log, config: c, endpoint: where}
+	d := &driver{log: env.Log, config: c, endpoint: where, patience: inactivityLimit}
 	if c.Address == simulated {
 		if d.sim, err = startSimulator(env); err != nil {
 			return nil, err

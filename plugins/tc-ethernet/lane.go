@@ -55,13 +55,14 @@ type lane struct {
 
 	report channelReport
 
-	statuses chan counted  // from the goroutine that watches; a new one replaces one not taken yet
+	statuses chan news     // from the goroutine that watches; a new one replaces one not taken yet
 	done     chan struct{} // closed when the goroutine has ended
 	err      error         // why, once done is closed: sending failed
 	ended    error         // why the stream ended, once done is closed; nil: by the service's mark
 
 	received atomic.Uint64 // tags taken from the stream and dealt with
 	busy     atomic.Bool   // waiting for the core
+	waiting  atomic.Bool   // for the next message, with none before it in hand
 	records  atomic.Int64  // counted by the service; set by the goroutine that watches
 	stopped  atomic.Int64  // ns since origin when a stop was ordered; 0: not yet
 }
@@ -72,26 +73,25 @@ type waiting struct {
 	tags   []uint64
 }
 
-// counted is a status with what follows from it.
-type counted struct {
-	snapshot
-	asked time.Duration // since origin
-	until uint64        // ps: the counted records end here; 0: not known
+// news is a status for a lane.
+type news struct {
+	counted
+	until uint64 // ps: the counted records end here
 }
 
 func newLane(c sdk.Channel, id string) *lane {
 	return &lane{channel: c, id: id, report: channelReport{Channel: c.Name, Input: c.Input},
-		statuses: make(chan counted, 1), done: make(chan struct{})}
+		statuses: make(chan news, 1), done: make(chan struct{})}
 }
 
 // begin tells the lane when the records began.
 func (l *lane) begin(p plan, began span, out output) {
 	l.plan, l.origin, l.out = p, began.called, out
-	l.number = numbering{timing: newTiming(p, began.returned.Sub(began.called)), records: p.records}
+	l.number = newNumbering(p, began.returned.Sub(began.called))
 }
 
 // tell gives the lane a status. Only one goroutine may.
-func (l *lane) tell(c counted) {
+func (l *lane) tell(c news) {
 	select {
 	case <-l.statuses: // older, and not taken yet
 	default:
@@ -102,7 +102,7 @@ func (l *lane) tell(c counted) {
 // run numbers and sends until the stream has ended.
 func (l *lane) run(ctx context.Context) {
 	defer close(l.done)
-	s := newStream(l.conn)
+	s := newStream(l.conn, &l.waiting)
 	reading, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
@@ -140,9 +140,8 @@ func (l *lane) run(ctx context.Context) {
 }
 
 // note takes a status in and marks the records that are complete.
-func (l *lane) note(c counted) error {
-	l.number.timing.counted(c.asked, c.records)
-	l.number.note(c.snapshot)
+func (l *lane) note(c news) error {
+	l.number.note(c.counted)
 	if len(l.queue) > 0 || l.inside || c.tags > l.number.received || c.until <= l.reached {
 		return nil
 	}

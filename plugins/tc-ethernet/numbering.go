@@ -27,12 +27,24 @@ import (
 // process is not held up for a whole period; after that, it takes a message or
 // two more. Bounds that contradict each other, or never meet, make a message
 // ambiguous: it is reported as lost, and never put at a guessed time.
+//
+// A service that is itself late keeps the rules or has put records out of
+// order; nothing tells which. So when it leaves a record uncounted that is long
+// over, though it answers and its tags are taken, everything is ambiguous
+// until it has caught up.
 
 // snapshot is what one status says: so many records completed, so many tags
 // counted.
 type snapshot struct {
 	records int
 	tags    uint64
+}
+
+// counted is a snapshot with its circumstances.
+type counted struct {
+	snapshot
+	asked time.Duration // since the start command
+	idle  bool          // this process was waiting for tags all the while, and no stop had been ordered
 }
 
 // message is what is known of a message on its arrival.
@@ -59,6 +71,10 @@ type numbering struct {
 	last     uint64 // its largest value
 
 	held []candidate // undecided messages, in order
+
+	lateRecord int           // long over and not counted by the last status; -1: none
+	lateSince  time.Duration // when that was first asked
+	doubtful   bool          // the service is late: nothing can be numbered
 }
 
 // candidate is a message with the bounds of its record number.
@@ -73,8 +89,14 @@ type candidate struct {
 // bound wider, never wrong.
 const maxStatuses = 64
 
+func newNumbering(p plan, returned time.Duration) numbering {
+	return numbering{timing: newTiming(p, returned), records: p.records, lateRecord: -1}
+}
+
 // note takes a status in; statuses come in the order they were answered.
-func (n *numbering) note(s snapshot) {
+func (n *numbering) note(c counted) {
+	s := c.snapshot
+	n.timing.counted(c.asked, s.records)
 	if k := len(n.statuses); k > 0 && n.statuses[k-1].tags == s.tags {
 		n.statuses[k-1] = s
 	} else {
@@ -84,6 +106,30 @@ func (n *numbering) note(s snapshot) {
 		n.statuses = append(n.statuses, s)
 	}
 	n.settle()
+	n.watch(c)
+}
+
+// watch finds out whether the service is late. One late status is not enough:
+// after a pause of the whole PC, the first may be answered before the first
+// record is handed over.
+func (n *numbering) watch(c counted) {
+	due := n.timing.overdue(c.asked)
+	if n.records > 0 {
+		due = min(due, n.records)
+	}
+	switch {
+	case c.records >= due:
+		n.lateRecord = -1
+		if c.tags <= n.received {
+			n.doubtful = false
+		}
+	case !c.idle:
+		n.lateRecord = -1
+	case n.lateRecord != c.records:
+		n.lateRecord, n.lateSince = c.records, c.asked
+	case c.asked-n.lateSince >= n.timing.period/4:
+		n.doubtful = true
+	}
 }
 
 // settle raises the floor by the statuses all of whose tags have come.
@@ -118,7 +164,7 @@ func (n *numbering) take(m message) bool {
 	}
 	n.received += m.tags
 	n.settle()
-	if c.low > c.high {
+	if c.low > c.high || n.doubtful {
 		return false
 	}
 	n.follows, n.previous, n.last = true, c.low, m.last

@@ -7,8 +7,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-func testTiming() timing {
-	return newTiming(plan{period: 200e9, width: 200e9 - deadTime}, time.Millisecond)
+// testNumbering is that of records of 200 ms, started within 1 ms.
+func testNumbering(records int) numbering {
+	return newNumbering(plan{records: records, period: 200e9, width: 200e9 - deadTime}, time.Millisecond)
 }
 
 const ms = time.Millisecond
@@ -17,10 +18,15 @@ const ms = time.Millisecond
 // what came, and which number each message got in the end (-1: none).
 func TestNumberingTable(t *testing.T) {
 	type event struct {
-		status  *snapshot
+		status  *counted
 		message *message
 	}
-	saw := func(records int, tags uint64) event { return event{status: &snapshot{records, tags}} }
+	saw := func(records int, tags uint64) event {
+		return event{status: &counted{snapshot: snapshot{records, tags}}}
+	}
+	waited := func(at time.Duration, records int, tags uint64) event {
+		return event{status: &counted{snapshot{records, tags}, at, true}}
+	}
 	came := func(at time.Duration, tags, first, last uint64, count int) event {
 		return event{message: &message{at: at, tags: tags, first: first, last: last, count: count}}
 	}
@@ -61,13 +67,20 @@ func TestNumberingTable(t *testing.T) {
 		{"a status overtakes the message it counts", 0, []event{
 			saw(0, 0), saw(1, 5), came(203*ms, 5, 1, 90, 1), saw(1, 5), came(402*ms, 5, 1, 90, 2),
 		}, 2, []int{0, 1}},
+		{"put out of order", 0, []event{
+			waited(190*ms, 0, 0), came(202*ms, 5, 1, 90, 0), waited(250*ms, 1, 5), waited(400*ms, 1, 5), waited(460*ms, 1, 5),
+			waited(520*ms, 1, 5), came(602*ms, 6, 1, 90, 1), came(603*ms, 5, 1, 90, 2), waited(650*ms, 3, 16), came(802*ms, 5, 1, 90, 3),
+		}, 4, []int{0, -1, -1, 3}},
+		{"answered once before a backlog", 0, []event{
+			waited(190*ms, 0, 0), came(202*ms, 5, 1, 90, 0), waited(590*ms, 1, 5), came(592*ms, 6, 1, 90, 1), waited(595*ms, 2, 11),
+		}, 4, []int{0, 1}},
 		{"the end of the acquisition decides", 0, []event{
 			saw(0, 0), came(450*ms, 5, 1, 90, 2), came(450*ms, 5, 1, 90, 2),
 		}, 2, []int{0, 1}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			n := numbering{timing: testTiming(), records: test.records}
+			n := testNumbering(test.records)
 			got := make([]int, 0, len(test.want))
 			var open []int // indices in got of what n holds
 			settle := func() {
@@ -133,8 +146,8 @@ func TestNumberingIsComplete(t *testing.T) {
 	})
 }
 
-// TestNumberingDense: when every record has tags, no delay makes a message
-// ambiguous in the end.
+// TestNumberingDense: when every record has tags, no delay of this process
+// makes a message ambiguous in the end.
 func TestNumberingDense(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawStory(t, 2*time.Second, dense)
@@ -174,8 +187,8 @@ type storyOption int
 
 const dense storyOption = 1
 
-// drawStory invents a history. The service falls behind the device and the
-// reader behind the service by up to delay.
+// drawStory invents a history. The reader falls behind the service by up to
+// half of delay, and so does the service behind the device, unless it is dense.
 func drawStory(t *rapid.T, delay time.Duration, options ...storyOption) *story {
 	const period = 200 * ms
 	s := &story{records: rapid.IntRange(1, 30).Draw(t, "records"), drift: rapid.Int64Range(-50, 50).Draw(t, "ppm")}
@@ -193,15 +206,13 @@ func drawStory(t *rapid.T, delay time.Duration, options ...storyOption) *story {
 	for r := range s.records {
 		end := start + time.Duration(r+1)*period - 40
 		end += end * time.Duration(s.drift) / 1e6
-		now = max(now, end+wait("service")/2)
-		parts := rapid.IntRange(0, 3).Draw(t, "messages")
-		if len(options) > 0 {
-			parts = 1
+		parts, value := 1, uint64(0)
+		if len(options) == 0 {
+			end += wait("service") / 2
+			parts = rapid.IntRange(0, 3).Draw(t, "messages")
+			value = uint64(rapid.IntRange(0, 400).Draw(t, "value"))
 		}
-		value := uint64(rapid.IntRange(0, 400).Draw(t, "value"))
-		if len(options) > 0 {
-			value = 0
-		}
+		now = max(now, end)
 		for range parts {
 			m := sentMessage{record: r, first: value, tags: uint64(rapid.IntRange(1, 4).Draw(t, "tags"))}
 			m.last = m.first + uint64(rapid.IntRange(1, 300).Draw(t, "length"))
@@ -246,7 +257,7 @@ func drawStory(t *rapid.T, delay time.Duration, options ...storyOption) *story {
 
 // play lets the numbering work and returns what it said of each message; -1: ambiguous.
 func (s *story) play() []int {
-	n := numbering{timing: testTiming(), records: s.records}
+	n := testNumbering(s.records)
 	got := make([]int, len(s.sent))
 	var open []int
 	settle := func() {
@@ -261,8 +272,7 @@ func (s *story) play() []int {
 	}
 	for _, step := range s.steps {
 		if step.message < 0 {
-			n.timing.counted(step.at, step.status.records)
-			n.note(step.status)
+			n.note(counted{step.status, step.at, true})
 			continue
 		}
 		m := s.sent[step.message]

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"tsrun/pipeline/tag"
@@ -41,14 +42,15 @@ type buffer struct {
 
 // stream takes the messages of one channel from the service.
 type stream struct {
-	conn   *zmtp.Conn
-	pieces chan piece
-	spare  chan *buffer
-	err    error // why the stream ended, once pieces is closed; nil: by the service's end mark
+	conn    *zmtp.Conn
+	waiting *atomic.Bool // for the next message, with none before it in hand
+	pieces  chan piece
+	spare   chan *buffer
+	err     error // why the stream ended, once pieces is closed; nil: by the service's end mark
 }
 
-func newStream(conn *zmtp.Conn) *stream {
-	return &stream{conn: conn, pieces: make(chan piece), spare: make(chan *buffer, spareBuffers)}
+func newStream(conn *zmtp.Conn, waiting *atomic.Bool) *stream {
+	return &stream{conn: conn, waiting: waiting, pieces: make(chan piece), spare: make(chan *buffer, spareBuffers)}
 }
 
 // errClosed is a stream that the service closed without an end mark.
@@ -59,7 +61,9 @@ var errClosed = errors.New("the DataLinkTarget service closed the stream")
 func (s *stream) read(ctx context.Context) {
 	defer close(s.pieces)
 	for {
+		s.waiting.Store(true)
 		size, more, err := s.conn.NextFrame()
+		s.waiting.Store(false)
 		switch {
 		case errors.Is(err, io.EOF):
 			s.err = errClosed

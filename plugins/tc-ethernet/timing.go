@@ -54,6 +54,20 @@ func (t *timing) latest(at time.Duration, begun bool) int {
 	return int(since / t.period)
 }
 
+// overdue returns how many records must have been counted at a time: all that
+// were over a quarter of a period before it, whatever the start was.
+func (t *timing) overdue(at time.Duration) int {
+	start := t.returned + at/clockTolerance
+	if early, known := t.arrivals(); known {
+		start = min(start, early)
+	}
+	since := at - t.period/4 - start - t.width
+	if since < 0 {
+		return 0
+	}
+	return int(since/t.period) + 1
+}
+
 // start is the earliest start that is credible at a time.
 func (t *timing) start(at time.Duration) time.Duration {
 	drift := at / clockTolerance
@@ -61,18 +75,25 @@ func (t *timing) start(at time.Duration) time.Duration {
 	if latest-earliest < t.period/2 {
 		return earliest
 	}
-	guess := t.unfinished
-	switch {
-	case t.known && t.knownBefore:
-		guess = min(t.early, t.earlyBefore)
-	case t.known:
-		guess = t.early
-	case t.knownBefore:
-		guess = t.earlyBefore
+	guess, known := t.arrivals()
+	if !known {
+		guess = t.unfinished
 	}
 	// A quarter of a period: arrivals that were all late would otherwise deny
 	// the next punctual one its number.
 	return min(max(guess-t.period/4, earliest), latest)
+}
+
+// arrivals returns the earliest start that recent arrivals speak for, if there
+// were any. The real one is no later.
+func (t *timing) arrivals() (start time.Duration, known bool) {
+	switch {
+	case t.known && t.knownBefore:
+		return min(t.early, t.earlyBefore), true
+	case t.known:
+		return t.early, true
+	}
+	return t.earlyBefore, t.knownBefore
 }
 
 // placed learns from a record that has been numbered and arrived whole.
