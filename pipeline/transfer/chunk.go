@@ -1,0 +1,77 @@
+package transfer
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+)
+
+// A chunk on the wire is a message of two frames: a head of 56 bytes,
+// little-endian, and the bytes themselves.
+//
+//	 0  4  magic "TSFC"      28  8  number of the chunk     48  4  CRC-32C of the bytes
+//	 4  1  version                  in its session, from 1  52  4  CRC-32C of the head
+//	 5  3  zero              36  8  offset in the file                before this
+//	 8 16  token             44  4  length of the bytes
+//	24  4  file
+const (
+	headSize    = 56
+	headVersion = 1
+	headMagic   = "TSFC"
+)
+
+const (
+	// DefaultChunk is the length of a chunk when none other is asked for.
+	DefaultChunk = 256 << 10
+	// MaxChunk is the longest chunk a Receiver takes.
+	MaxChunk = 4 << 20
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+type head struct {
+	token  [16]byte
+	file   uint32
+	number uint64
+	offset uint64
+	length uint32
+	sum    uint32 // CRC-32C of the bytes
+}
+
+// put encodes h into b, which has headSize bytes.
+func (h head) put(b []byte) {
+	clear(b)
+	copy(b, headMagic)
+	b[4] = headVersion
+	copy(b[8:], h.token[:])
+	binary.LittleEndian.PutUint32(b[24:], h.file)
+	binary.LittleEndian.PutUint64(b[28:], h.number)
+	binary.LittleEndian.PutUint64(b[36:], h.offset)
+	binary.LittleEndian.PutUint32(b[44:], h.length)
+	binary.LittleEndian.PutUint32(b[48:], h.sum)
+	binary.LittleEndian.PutUint32(b[52:], crc32.Checksum(b[:52], castagnoli))
+}
+
+func decodeHead(b []byte) (head, error) {
+	switch {
+	case len(b) != headSize || string(b[:4]) != headMagic:
+		return head{}, errors.New("decode chunk: it is none")
+	case b[4] != headVersion:
+		return head{}, fmt.Errorf("decode chunk: version %d, this release reads %d; install the same release on both PCs", b[4], headVersion)
+	case binary.LittleEndian.Uint32(b[52:]) != crc32.Checksum(b[:52], castagnoli):
+		return head{}, errors.New("decode chunk: checksum of its head differs")
+	}
+	h := head{
+		token:  [16]byte(b[8:24]),
+		file:   binary.LittleEndian.Uint32(b[24:]),
+		number: binary.LittleEndian.Uint64(b[28:]),
+		offset: binary.LittleEndian.Uint64(b[36:]),
+		length: binary.LittleEndian.Uint32(b[44:]),
+		sum:    binary.LittleEndian.Uint32(b[48:]),
+	}
+	if h.length == 0 || h.length > MaxChunk || h.offset > maxSize {
+		return head{}, fmt.Errorf("decode chunk: %d bytes at %d", h.length, h.offset)
+	}
+	return h, nil
+}

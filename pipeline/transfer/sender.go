@@ -1,0 +1,153 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	maxOpen     = 16               // files under way at once
+	sendTimeout = 30 * time.Second // for one chunk; longer, and the connection is made anew
+	patience    = time.Minute      // without any progress; longer, and Run gives up
+	stillness   = 10 * time.Second // the same; longer, and the connection is made anew
+	redialPause = 200 * time.Millisecond
+	maxBarren   = 20 // times in a row that sending a file again made no less of it missing
+
+	firstPoll = 5 * time.Millisecond // between questions about what was sent; doubled each time
+	lastPoll  = 250 * time.Millisecond
+)
+
+// SenderOptions say where a Sender sends and whom it asks.
+type SenderOptions struct {
+	Addr  string   // of the files port, host:port
+	Token [16]byte // of the session
+	Chunk int      // bytes; 0: DefaultChunk
+	// Ask asks the Receiver about a file, however that is reached. It tries
+	// until it has an answer or ctx ends; an error ends the Sender.
+	Ask func(ctx context.Context, f File) (Answer, error)
+	Log *slog.Logger
+}
+
+// Sender sends files until the Receiver has proven that it has them. Source
+// files are only read.
+type Sender struct {
+	options SenderOptions
+	wake    chan bool // holds at most one value
+
+	mu       sync.Mutex
+	queue    []File
+	finished bool
+}
+
+// NewSender returns a Sender; Run makes it work.
+func NewSender(o SenderOptions) *Sender {
+	if o.Chunk == 0 {
+		o.Chunk = DefaultChunk
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Sender{options: o, wake: make(chan bool, 1)}
+}
+
+// Queue hands over a closed file to be sent. It never waits, and may be called
+// before Run and while it works.
+func (s *Sender) Queue(f File) {
+	s.mu.Lock()
+	s.queue = append(s.queue, f)
+	s.mu.Unlock()
+	s.nudge()
+}
+
+// Finish says that no file will be queued any more.
+func (s *Sender) Finish() {
+	s.mu.Lock()
+	s.finished = true
+	s.mu.Unlock()
+	s.nudge()
+}
+
+func (s *Sender) nudge() {
+	select {
+	case s.wake <- true:
+	default:
+	}
+}
+
+// next takes up to n files off the queue, and reports whether none will follow.
+func (s *Sender) next(n int) (files []File, last bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n = min(n, len(s.queue))
+	files, s.queue = s.queue[:n], s.queue[n:]
+	return files, s.finished && len(s.queue) == 0
+}
+
+// Run sends what is queued and returns nil when Finish has been called and
+// every file is verified. A file that cannot be read or is refused does not
+// keep the others from being sent; Run then returns an error for each such
+// file at the end. It gives up when ctx ends, when Ask fails, and when nothing
+// has moved for a minute although something should.
+func (s *Sender) Run(ctx context.Context) error {
+	if s.options.Chunk < 0 || s.options.Chunk > MaxChunk {
+		return fmt.Errorf("send files: chunks of %d bytes; at most %d can be sent", s.options.Chunk, MaxChunk)
+	}
+	t := &transmission{SenderOptions: s.options, buf: make([]byte, s.options.Chunk)}
+	defer t.close()
+	poll := firstPoll
+	for {
+		files, last := s.next(maxOpen - len(t.open))
+		if len(t.open) == 0 {
+			t.moved = time.Now() // waiting for files is no standstill
+		}
+		for _, f := range files {
+			t.open = append(t.open, &outgoing{file: f})
+		}
+		if err := t.ask(ctx); err != nil {
+			return errors.Join(append(t.failed, err)...)
+		}
+		if len(t.open) == 0 && last {
+			return errors.Join(t.failed...)
+		}
+		if t.send(ctx) || len(files) > 0 {
+			poll = firstPoll
+		} else {
+			s.pause(ctx, len(t.open), poll)
+			poll = min(2*poll, lastPoll)
+		}
+		if ctx.Err() != nil {
+			return errors.Join(append(t.failed, fmt.Errorf("send files: %w", context.Cause(ctx)))...)
+		}
+		since := time.Since(t.moved)
+		if since > patience {
+			return errors.Join(append(t.failed, t.standstill(since))...)
+		}
+		if since > stillness && t.conn != nil && time.Since(t.dialed) > stillness {
+			t.drop(errors.New("nothing that was sent arrives"))
+		}
+	}
+}
+
+// pause waits for something to do: a file there is room for, the end, or, while
+// files are under way, for no longer than poll.
+func (s *Sender) pause(ctx context.Context, underWay int, poll time.Duration) {
+	s.mu.Lock()
+	ready := underWay < maxOpen && len(s.queue) > 0 || underWay == 0 && s.finished
+	s.mu.Unlock()
+	if ready {
+		return
+	}
+	var tick <-chan time.Time
+	if underWay > 0 {
+		tick = time.After(poll)
+	}
+	select {
+	case <-s.wake:
+	case <-tick:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,102 @@
+// Package transfer brings closed files from the nodes to the master and proves
+// that they arrived whole.
+//
+//	node                                              master
+//	Queue ─▶ Sender ── chunks ── PUSH ─ ─ ─ ▶ PULL ── Receiver ─▶ NAME.part
+//	          │  ▲                                       │  hash, fsync, rename
+//	          │  └── Answer: missing ranges, verified ── Ask
+//	          └───── "what have you got of this file?" ──┘
+//
+// Questions travel over the status port, chunks over a ZMTP connection of
+// their own whose back-pressure is TCP's. There are no acknowledgements to
+// lose: the Sender asks what is missing, sends that, and asks again until the
+// Receiver has verified the SHA-256 of what it has on disk. A cut connection, a
+// damaged chunk and a file whose hash differs are all just missing ranges.
+//
+// The Receiver believes nothing. Who sends must know the token of the session;
+// names stay below the node's own folder; sizes, offsets and lengths are
+// checked before anything is allocated or written.
+package transfer
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"path"
+	"strings"
+)
+
+// Digest is a SHA-256; in JSON and in print it is hexadecimal.
+type Digest [32]byte
+
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// MarshalText returns 64 hexadecimal digits.
+func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads 64 hexadecimal digits.
+func (d *Digest) UnmarshalText(text []byte) error {
+	b, err := hex.DecodeString(string(text))
+	if err != nil || len(b) != len(d) {
+		return fmt.Errorf("read SHA-256 %.70q: 64 hexadecimal digits are needed", text)
+	}
+	copy(d[:], b)
+	return nil
+}
+
+// File is one closed file. It must not change while it is queued.
+type File struct {
+	ID     uint32 `json:"id"`   // of this file among those of the session
+	Name   string `json:"name"` // where it belongs at the master, with slashes: "raw/alice/signal-000000.bin"
+	Path   string `json:"-"`    // where it is now
+	Size   int64  `json:"size"` // bytes
+	SHA256 Digest `json:"sha256"`
+}
+
+const (
+	maxSize = 1 << 43 // bytes, 8 TiB; no file system of a lab PC takes more in one file
+	maxName = 1024
+)
+
+// check checks what a node claims about a file of its.
+func (f File) check(node string) error {
+	folder := "raw/" + node + "/"
+	base := path.Base(f.Name)
+	switch {
+	case f.Size < 0 || f.Size > maxSize:
+		return fmt.Errorf("size of %d bytes", f.Size)
+	case len(f.Name) > maxName, strings.ContainsFunc(f.Name, func(r rune) bool { return r < ' ' || r == '\\' || r == 0x7f }):
+		return errors.New("the name is too long or has control characters or backslashes")
+	case !strings.HasPrefix(f.Name, folder), path.Clean(f.Name) != f.Name:
+		return fmt.Errorf("the file does not belong into %s", folder)
+	case strings.HasPrefix(base, "."), strings.HasSuffix(base, partSuffix):
+		return errors.New("names that begin with a dot or end with " + partSuffix + " are kept for files under way")
+	}
+	return nil
+}
+
+// partSuffix marks a file that is not whole yet.
+const partSuffix = ".part"
+
+// Answer says how a file fares at the master.
+type Answer struct {
+	Verified bool    `json:"verified,omitempty"` // durable there, with the SHA-256 that was announced
+	Refused  string  `json:"refused,omitempty"`  // final: it will not be taken, and why
+	Missing  []Range `json:"missing,omitempty"`  // at most maxRanges; none while it is being verified
+	Taken    uint64  `json:"taken,omitempty"`    // number of the newest chunk of the session that was dealt with
+}
+
+// Range is a part of a file, in bytes.
+type Range struct {
+	Offset int64 `json:"offset"`
+	Length int64 `json:"length"`
+}
+
+// check checks that r lies within a file of size bytes.
+func (r Range) check(size int64) error {
+	if r.Offset < 0 || r.Length <= 0 || r.Length > math.MaxInt64-r.Offset || r.Offset+r.Length > size {
+		return fmt.Errorf("range of %d bytes at %d of a file of %d", r.Length, r.Offset, size)
+	}
+	return nil
+}

@@ -1,0 +1,265 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"time"
+
+	"github.com/go-zeromq/zmq4"
+
+	"tsrun/pipeline/zmtp"
+)
+
+// transmission is the state of Run.
+type transmission struct {
+	SenderOptions
+	open   []*outgoing
+	failed []error
+
+	conn    *zmtp.Conn
+	lost    chan bool // closed when the peer of conn has gone
+	release func() bool
+	dialed  time.Time
+	refusal error  // why the last connection could not be made, or broke
+	session uint64 // counts connections
+
+	number uint64 // of the newest chunk, over all connections
+	taken  uint64 // newest chunk the receiver has dealt with
+	moved  time.Time
+	buf    []byte
+	head   [headSize]byte
+}
+
+// outgoing is one file on its way out.
+type outgoing struct {
+	file    File
+	source  *os.File
+	todo    []Range
+	sent    uint64 // number of its newest chunk; 0: none yet
+	session uint64 // in which that went
+	left    int64  // bytes that were missing when todo was last set
+	barren  int    // times in a row that sending made them no fewer
+}
+
+// ask asks about every file with nothing left to send, and forgets those that
+// are over.
+func (t *transmission) ask(ctx context.Context) error {
+	t.notice()
+	still := t.open[:0]
+	for _, o := range t.open {
+		over := false
+		if len(o.todo) == 0 {
+			a, err := t.Ask(ctx, o.file)
+			if err != nil {
+				return fmt.Errorf("ask about %s: %w", o.file.Name, err)
+			}
+			over = t.heed(o, a)
+		}
+		if !over {
+			still = append(still, o)
+			continue
+		}
+		t.moved = time.Now()
+		if o.source != nil {
+			o.source.Close()
+		}
+	}
+	clear(t.open[len(still):])
+	t.open = still
+	return nil
+}
+
+// heed decides what an answer means for a file, and reports whether it is over.
+func (t *transmission) heed(o *outgoing, a Answer) (over bool) {
+	switch {
+	case a.Verified:
+		return true
+	case a.Refused != "":
+		return t.fail(o, fmt.Errorf("the master refused it: %s", a.Refused))
+	case len(a.Missing) > maxRanges:
+		return t.fail(o, fmt.Errorf("the master misses %d ranges, at most %d can be right", len(a.Missing), maxRanges))
+	}
+	left := int64(0)
+	for _, r := range a.Missing {
+		if err := r.check(o.file.Size); err != nil {
+			return t.fail(o, fmt.Errorf("the master misses what is not there: %w", err))
+		}
+		left += r.Length
+	}
+	if a.Taken > t.taken || left == 0 {
+		t.taken, t.moved = max(t.taken, a.Taken), time.Now()
+	}
+	t.number = max(t.number, a.Taken) // another Sender of the session came before
+	// What is missing may still be on its way, unless the newest chunk was
+	// dealt with or its connection is no more.
+	if left > 0 && (o.sent <= a.Taken || o.session != t.session || t.conn == nil) {
+		o.todo = a.Missing
+		if o.barren++; o.sent == 0 || left < o.left {
+			o.barren = 0
+		}
+		o.left = left
+		if o.barren > maxBarren {
+			return t.fail(o, fmt.Errorf("sent %d times, and %d bytes still do not arrive undamaged", maxBarren, left))
+		}
+	}
+	return false
+}
+
+// fail notes that a file cannot be sent, and reports that it is over.
+func (t *transmission) fail(o *outgoing, err error) bool {
+	err = fmt.Errorf("send %s: %w", o.file.Name, err)
+	t.Log.Error("file not sent", "file", o.file.Name, "error", err)
+	t.failed = append(t.failed, err)
+	o.todo = nil
+	return true
+}
+
+// send sends what is to do of every file, and reports whether that was anything.
+func (t *transmission) send(ctx context.Context) (sent bool) {
+	still := t.open[:0]
+	for _, o := range t.open {
+		over := false
+		for len(o.todo) > 0 && !over && ctx.Err() == nil && t.connect(ctx) {
+			if err := t.chunk(o); err != nil {
+				over = t.fail(o, err)
+			}
+			sent = true
+		}
+		if !over {
+			still = append(still, o)
+		} else if o.source != nil {
+			o.source.Close()
+		}
+	}
+	clear(t.open[len(still):])
+	t.open = still
+	return sent
+}
+
+// chunk sends the next chunk of o. Only the file can make it fail: a broken
+// connection leaves the chunk to do.
+func (t *transmission) chunk(o *outgoing) error {
+	if err := o.look(); err != nil {
+		return err
+	}
+	next := &o.todo[0]
+	b := t.buf[:min(int64(len(t.buf)), next.Length)]
+	if n, err := o.source.ReadAt(b, next.Offset); n < len(b) {
+		return fmt.Errorf("read %d bytes at %d: %w", len(b), next.Offset, err)
+	}
+	t.number++
+	h := head{token: t.Token, file: o.file.ID, number: t.number, offset: uint64(next.Offset), length: uint32(len(b)), sum: crc32.Checksum(b, castagnoli)}
+	h.put(t.head[:])
+	if err := t.conn.Send(sendTimeout, t.head[:], b); err != nil {
+		t.drop(err)
+		return nil
+	}
+	o.sent, o.session, t.moved = t.number, t.session, time.Now()
+	next.Offset += int64(len(b))
+	if next.Length -= int64(len(b)); next.Length == 0 {
+		o.todo = o.todo[1:]
+	}
+	return nil
+}
+
+// look opens the source, and checks that it still is what was queued.
+func (o *outgoing) look() error {
+	if o.source != nil {
+		return nil
+	}
+	f, err := os.Open(o.file.Path)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() != o.file.Size {
+		err = fmt.Errorf("%s has %d bytes now and had %d when it was closed", o.file.Path, info.Size(), o.file.Size)
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	o.source = f
+	return nil
+}
+
+// connect makes a connection unless there is one, and reports whether there is.
+func (t *transmission) connect(ctx context.Context) bool {
+	t.notice()
+	if t.conn != nil {
+		return true
+	}
+	if time.Since(t.dialed) < redialPause {
+		return false
+	}
+	t.dialed = time.Now()
+	conn, err := zmtp.Dial(ctx, "tcp", t.Addr, zmq4.Push)
+	if err != nil {
+		t.refusal = err
+		return false
+	}
+	t.session++
+	t.conn, t.lost = conn, make(chan bool)
+	t.release = context.AfterFunc(ctx, func() { conn.Close() }) // ends a Send
+	go watch(conn, t.lost)
+	return true
+}
+
+// watch ends when the peer leaves: a PULL socket says nothing before.
+func watch(conn *zmtp.Conn, lost chan<- bool) {
+	defer close(lost)
+	var none [1]byte
+	for {
+		if _, _, err := conn.ReadFrame(none[:]); err != nil {
+			return
+		}
+	}
+}
+
+// notice drops the connection if its peer has left.
+func (t *transmission) notice() {
+	if t.conn == nil {
+		return
+	}
+	select {
+	case <-t.lost:
+		t.drop(errors.New("the master closed the connection"))
+	default:
+	}
+}
+
+func (t *transmission) drop(why error) {
+	t.Log.Warn("file connection lost; what is missing is sent again", "master", t.Addr, "error", why)
+	t.refusal = why
+	t.hangUp()
+}
+
+func (t *transmission) hangUp() {
+	t.release()
+	t.conn.Close()
+	<-t.lost
+	t.conn = nil
+}
+
+func (t *transmission) close() {
+	if t.conn != nil {
+		t.hangUp()
+	}
+	for _, o := range t.open {
+		if o.source != nil {
+			o.source.Close()
+		}
+	}
+}
+
+// standstill says that nothing moves, and why as far as is known.
+func (t *transmission) standstill(since time.Duration) error {
+	err := fmt.Errorf("send %s: nothing has moved for %v", t.open[0].file.Name, since.Round(time.Second))
+	if t.conn == nil && t.refusal != nil {
+		err = fmt.Errorf("%w: %w; check that a firewall lets %s through", err, t.refusal, t.Addr)
+	}
+	return err
+}
