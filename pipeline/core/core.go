@@ -41,9 +41,12 @@ import (
 // DefaultPatience is how long a sink may take for one block.
 const DefaultPatience = 5 * time.Second
 
-// abandonedDrain is how long what a dead driver has left in its socket may
-// take to arrive.
-const abandonedDrain = 2 * time.Second
+const (
+	// abandonedDrain is how long what a dead driver has left in its socket may
+	// take to arrive, and abandonedConnect how long its connection may.
+	abandonedDrain   = 2 * time.Second
+	abandonedConnect = 300 * time.Millisecond
+)
 
 // Core distributes blocks. Its fields are set before Run.
 type Core struct {

@@ -134,7 +134,8 @@ func (c *Core) endEarly(ctx context.Context, s *stream, because error) {
 func (in *inlet) accept(ctx context.Context) (*zmtp.Conn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	unhook := context.AfterFunc(in.life, func() { cancel(errGone) })
+	// A driver that connected before it died is still let in.
+	unhook := context.AfterFunc(in.life, func() { time.AfterFunc(abandonedConnect, func() { cancel(errGone) }) })
 	defer unhook()
 	conn, err := in.listener.Accept(ctx)
 	in.listener.Close()

@@ -103,6 +103,31 @@ func alive(pid int) bool {
 	return !strings.HasPrefix(rest, "Z")
 }
 
+// freeze stops every thread of a process and returns when they stand.
+func freeze(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	moving := func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if err != nil || len(threads) == 0 {
+			t.Fatalf("threads of %d: %v", pid, err)
+		}
+		for _, thread := range threads {
+			if stat, err := os.ReadFile(thread); err == nil && !bytes.Contains(stat, []byte(") T ")) {
+				return true
+			}
+		}
+		return false
+	}
+	for deadline := time.Now().Add(10 * time.Second); moving(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d does not stop", pid)
+		}
+	}
+}
+
 func gone(t *testing.T, pid int, within time.Duration) {
 	t.Helper()
 	for deadline := time.Now().Add(within); alive(pid); time.Sleep(5 * time.Millisecond) {
@@ -232,7 +257,6 @@ func TestDriverDescribesItsDevice(t *testing.T) {
 	}
 }
 
-// closed is a plugin that refuses to go.
 func TestCloseEndsWhatDoesNotWantTo(t *testing.T) {
 	for _, mode := range []string{"hang-close", "stopped"} {
 		t.Run(mode, func(t *testing.T) {
@@ -247,9 +271,7 @@ func TestCloseEndsWhatDoesNotWantTo(t *testing.T) {
 				t.Fatal(err)
 			}
 			if mode == "stopped" {
-				if err := syscall.Kill(d.PID(), syscall.SIGSTOP); err != nil {
-					t.Fatal(err)
-				}
+				freeze(t, d.PID())
 			}
 			err = d.Close(t.Context())
 			if failureOf(t, err).Code != "plugin-timeout" {
@@ -269,9 +291,7 @@ func TestHungPluginIsKilledAndTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(d.PID(), syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	freeze(t, d.PID())
 	if e := lastEvent(t, d); failureOf(t, e.Err).Code != "plugin-hung" {
 		t.Errorf("got %v, want plugin-hung", e.Err)
 	}
@@ -322,7 +342,7 @@ func TestPluginDiesWithItsHost(t *testing.T) {
 			var pid int
 			_, err = fmt.Fscan(bufio.NewReader(out), &pid)
 			if err == nil && mode == "stopped" {
-				err = syscall.Kill(pid, syscall.SIGSTOP)
+				freeze(t, pid)
 			}
 			host.Process.Kill()
 			host.Wait()

@@ -1,0 +1,254 @@
+package core_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"tsrun/pipeline/core"
+	"tsrun/pipeline/host"
+	"tsrun/pipeline/tag"
+	"tsrun/sdk"
+)
+
+const benchPlugin = "bench-plugin"
+
+const (
+	benchRounds = 7
+	benchTags   = 64 << 20 // in one round: 512 MiB
+	benchSend   = 1 << 15  // in one call of Send, and in one write to the plain socket
+)
+
+func servePlugin() {
+	sdk.Serve(sdk.Plugin{Name: benchPlugin,
+		Drivers: []sdk.DriverType{sdk.NewDriver(benchPlugin, benchConfig{}, func(_ context.Context, _ sdk.Env, c benchConfig) (sdk.Driver, error) {
+			return &benchDriver{c: c}, nil
+		})},
+		Sinks: []sdk.SinkType{sdk.NewSink("discard", struct{}{}, func(context.Context, sdk.Env, struct{}) (sdk.Sink, error) {
+			return discard{}, nil
+		})}})
+}
+
+type benchConfig struct {
+	Plain string `json:"plain"` // path of a plain socket to write to instead
+}
+
+type benchDriver struct {
+	c      benchConfig
+	stream uint16
+}
+
+func (d *benchDriver) Describe(context.Context) (sdk.Device, error) { return sdk.Device{}, nil }
+func (d *benchDriver) Close() error                                 { return nil }
+
+func (d *benchDriver) Arm(_ context.Context, a sdk.Acquisition) error {
+	d.stream = a.Channels[0].Stream
+	return nil
+}
+
+// Acquire sends the same tags again and again: they are all at one instant.
+func (d *benchDriver) Acquire(_ context.Context, _ *sdk.Start, out *sdk.Stream) error {
+	tags := make([]uint64, benchSend)
+	for i := range tags {
+		tags[i] = 1 << 40
+	}
+	send := func() error { return out.Send(d.stream, tags) }
+	if d.c.Plain != "" {
+		conn, err := net.Dial("unix", d.c.Plain)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		send = func() error {
+			_, err := conn.Write(tag.AsBytes(tags))
+			return err
+		}
+	}
+	for range benchTags / benchSend {
+		if err := send(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type discard struct{}
+
+func (discard) Begin(context.Context, sdk.Recording) error { return nil }
+func (discard) Write(context.Context, *tag.Block) error    { return nil }
+func (discard) Finish(context.Context) error               { return nil }
+func (discard) Close() error                               { return nil }
+
+// BenchmarkPluginToCore compares the path of blocks from a plugin's process
+// through the core with a plain unix socket that moves the same bytes between
+// the same processes; the goal is a ratio of 0.8. Without a sink the core only
+// receives and checks.
+func BenchmarkPluginToCore(b *testing.B) {
+	for b.Loop() {
+		var ratios, rates []float64
+		for range benchRounds {
+			plain := timePlain(b)
+			blocks := timeBlocks(b, false)
+			ratios = append(ratios, plain.Seconds()/blocks.Seconds())
+			rates = append(rates, benchTags*8/blocks.Seconds()/1e9)
+		}
+		b.ReportMetric(median(ratios), "ratio-to-plain-socket")
+		b.ReportMetric(median(rates), "GB/s")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// BenchmarkPluginToCoreToSink times tags from a driver's process through the
+// core to a sink's process that throws them away; the goal is 100 Mtags/s.
+func BenchmarkPluginToCoreToSink(b *testing.B) {
+	for b.Loop() {
+		var rates []float64
+		for range benchRounds {
+			rates = append(rates, benchTags/timeBlocks(b, true).Seconds()/1e6)
+		}
+		b.ReportMetric(median(rates), "Mtags/s")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+func benchHost(b *testing.B) (*host.Host, string) {
+	b.Helper()
+	dir, err := os.MkdirTemp("", "ts")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { os.RemoveAll(dir) })
+	self, err := os.Executable()
+	if err == nil {
+		err = os.Symlink(self, filepath.Join(dir, benchPlugin))
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	h, err := host.New(host.Options{Dirs: []string{dir}, Runtime: filepath.Join(dir, "r")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return h, dir
+}
+
+// timeBlocks returns how long the tags take from the start of the driver until
+// its streams have ended, and with a sink until it has finished.
+func timeBlocks(b *testing.B, withSink bool) time.Duration {
+	b.Helper()
+	h, dir := benchHost(b)
+	defer h.Close()
+	c := core.New(dir, nil)
+	c.RunID = run
+	in, err := c.Inlet("in", []uint16{1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var out string
+	if withSink {
+		if out, err = c.Outlet("out", []uint16{1}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	done := make(chan error, 1)
+	go func() { done <- c.Run(b.Context()) }()
+	driver := startDriver(b, h, "", in)
+	var sink *host.Sink
+	if withSink {
+		if sink, err = h.StartSink(b.Context(), host.Spec{Plugin: benchPlugin, Instance: "sink"}); err != nil {
+			b.Fatal(err)
+		}
+		begin := host.SinkBegin{Run: run, Dir: dir, Streams: []sdk.RecordedStream{{Stream: 1, Name: "a"}}}
+		if err := sink.Begin(b.Context(), begin, out); err != nil {
+			b.Fatal(err)
+		}
+	}
+	began := time.Now()
+	if err := driver.Start(b.Context(), time.Time{}); err != nil {
+		b.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+	if withSink {
+		if err := sink.Finish(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	took := time.Since(began)
+	if n := c.Counts()[0].Tags; n != benchTags {
+		b.Fatalf("%d tags arrived, want %d", n, benchTags)
+	}
+	return took
+}
+
+// timePlain is timeBlocks over a plain socket, from the first byte to the last.
+func timePlain(b *testing.B) time.Duration {
+	b.Helper()
+	h, dir := benchHost(b)
+	defer h.Close()
+	c := core.New(dir, nil)
+	in, err := c.Inlet("in", []uint16{1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- c.Run(b.Context()) }()
+	path := filepath.Join(dir, "plain")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	driver := startDriver(b, h, path, in)
+	began := time.Now()
+	if err := driver.Start(b.Context(), time.Time{}); err != nil {
+		b.Fatal(err)
+	}
+	conn, err := l.Accept()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	buffer := make([]byte, benchSend*8)
+	for range benchTags / benchSend {
+		if _, err := io.ReadFull(conn, buffer); err != nil {
+			b.Fatal(err)
+		}
+	}
+	took := time.Since(began)
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+	return took
+}
+
+func startDriver(b *testing.B, h *host.Host, plain, endpoint string) *host.Driver {
+	b.Helper()
+	config := json.RawMessage(fmt.Sprintf(`{"plain":%q}`, plain))
+	d, err := h.StartDriver(b.Context(), host.Spec{Plugin: benchPlugin, Instance: "driver", Config: config})
+	if err != nil {
+		b.Fatal(err)
+	}
+	a := sdk.Acquisition{Run: run, Channels: []sdk.Channel{{Stream: 1, Name: "a", Input: 1}}}
+	if err := d.Arm(b.Context(), a, endpoint); err != nil {
+		b.Fatal(err)
+	}
+	go func() { // until the driver is closed
+		for range d.Events() {
+		}
+	}()
+	return d
+}

@@ -1,0 +1,486 @@
+package core_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-zeromq/zmq4"
+
+	"tsrun/pipeline/blockio"
+	"tsrun/pipeline/core"
+	"tsrun/pipeline/tag"
+	"tsrun/pipeline/zmtp"
+)
+
+var run = tag.RunID{1, 2, 3}
+
+// node is a core under test.
+type node struct {
+	t testing.TB
+	*core.Core
+	done chan error
+	stop context.CancelFunc
+}
+
+func newNode(t testing.TB) *node {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	n := &node{t: t, Core: core.New(dir, nil), done: make(chan error, 1)}
+	n.RunID = run
+	n.Patience = 20 * time.Second
+	return n
+}
+
+func (n *node) inlet(name string, streams ...uint16) string {
+	n.t.Helper()
+	endpoint, err := n.Inlet(name, streams)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return endpoint
+}
+
+func (n *node) outlet(name string, streams ...uint16) string {
+	n.t.Helper()
+	endpoint, err := n.Outlet(name, streams)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return endpoint
+}
+
+func (n *node) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	n.stop = cancel
+	go func() { n.done <- n.Run(ctx); close(n.done) }()
+	n.t.Cleanup(func() { cancel(); <-n.done })
+}
+
+// wait returns what Run returned.
+func (n *node) wait() error {
+	n.t.Helper()
+	select {
+	case err := <-n.done:
+		return err
+	case <-time.After(30 * time.Second):
+		n.t.Fatal("the core is still running after 30 s")
+		return nil
+	}
+}
+
+func dial(t testing.TB, endpoint string, typ zmq4.SocketType) *zmtp.Conn {
+	t.Helper()
+	conn, err := zmtp.Dial(t.Context(), "unix", strings.TrimPrefix(endpoint, "ipc://"), typ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// driver sends hand-made blocks.
+type driver struct {
+	t    testing.TB
+	conn *zmtp.Conn
+	next map[uint16]uint64
+}
+
+func newDriver(t testing.TB, endpoint string) *driver {
+	return &driver{t: t, conn: dial(t, endpoint, zmq4.Push), next: map[uint16]uint64{}}
+}
+
+func (d *driver) send(b tag.Block) {
+	d.t.Helper()
+	if b.Run == (tag.RunID{}) {
+		b.Run = run
+	}
+	b.Seq += d.next[b.Stream]
+	d.next[b.Stream]++
+	var header [tag.HeaderSize]byte
+	payload := tag.AsBytes(b.Tags)
+	b.EncodeHeader(header[:], payload)
+	if err := d.conn.Send(10*time.Second, header[:], payload); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *driver) tags(stream uint16, tags ...uint64) {
+	d.t.Helper()
+	d.send(tag.Block{Kind: tag.Data, Stream: stream, Tags: tags, Until: tags[len(tags)-1]})
+}
+
+func (d *driver) end(stream uint16, until uint64) {
+	d.t.Helper()
+	d.send(tag.Block{Kind: tag.End, Stream: stream, Until: until})
+}
+
+// sink collects blocks until every stream has ended or the core leaves.
+type sink struct {
+	mu      sync.Mutex
+	frames  map[uint16][][]byte // header and payload of each block, joined
+	tags    map[uint16][]uint64
+	last    map[uint16]tag.Block
+	err     error
+	done    chan struct{}
+	streams int
+}
+
+func newSink(t testing.TB, endpoint string, streams int) *sink {
+	t.Helper()
+	conn := dial(t, endpoint, zmq4.Pull)
+	s := &sink{frames: map[uint16][][]byte{}, tags: map[uint16][]uint64{}, last: map[uint16]tag.Block{}, done: make(chan struct{}), streams: streams}
+	go s.collect(conn)
+	t.Cleanup(func() { conn.Close(); <-s.done })
+	return s
+}
+
+func (s *sink) collect(conn *zmtp.Conn) {
+	defer close(s.done)
+	in := blockio.NewReader(conn)
+	seqs := map[uint16]*tag.Sequence{}
+	for open := s.streams; open > 0; {
+		m, err := in.Next()
+		if err == nil {
+			id := m.Head.Stream
+			if seqs[id] == nil {
+				seqs[id] = &tag.Sequence{Run: run, Stream: id}
+			}
+			err = seqs[id].Accept(m.Head)
+		}
+		if err != nil {
+			s.err = err
+			return
+		}
+		id := m.Head.Stream
+		b := m.Block()
+		s.frames[id] = append(s.frames[id], slices.Concat(m.Header, m.Payload))
+		s.tags[id] = append(s.tags[id], b.Tags...)
+		b.Tags = nil
+		s.last[id] = b
+		if b.Kind == tag.End {
+			open--
+		}
+	}
+}
+
+func (s *sink) wait(t testing.TB) {
+	t.Helper()
+	select {
+	case <-s.done:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the sink is still waiting after 30 s")
+	}
+	if s.err != nil {
+		t.Fatalf("sink: %v", s.err)
+	}
+}
+
+func TestBlocksArriveUnchangedWhereTheyAreWanted(t *testing.T) {
+	n := newNode(t)
+	a, b := n.inlet("alice.tc", 1, 2), n.inlet("bob.tc", 9)
+	all, some := n.outlet("all", 1, 2, 9), n.outlet("some", 2)
+	n.start()
+	everything, part := newSink(t, all, 3), newSink(t, some, 1)
+	alice, bob := newDriver(t, a), newDriver(t, b)
+	want := map[uint16][]uint64{}
+	for i := range uint64(200) {
+		for _, s := range []uint16{1, 2, 9} {
+			tags := make([]uint64, 1+i*37)
+			for j := range tags {
+				tags[j] = i*1e6 + uint64(j)*uint64(s)
+			}
+			want[s] = append(want[s], tags...)
+			if s == 9 {
+				bob.tags(s, tags...)
+			} else {
+				alice.tags(s, tags...)
+			}
+		}
+	}
+	alice.send(tag.Block{Kind: tag.Mark, Stream: 1, Until: 3e8, Lost: 7})
+	alice.end(1, 4e8)
+	alice.end(2, 4e8)
+	bob.end(9, 4e8)
+	if err := n.wait(); err != nil {
+		t.Error(err)
+	}
+	everything.wait(t)
+	part.wait(t)
+	for _, s := range []uint16{1, 2, 9} {
+		if !slices.Equal(everything.tags[s], want[s]) {
+			t.Errorf("stream %d: %d tags, want %d", s, len(everything.tags[s]), len(want[s]))
+		}
+	}
+	if len(part.frames) != 1 || !slices.EqualFunc(part.frames[2], everything.frames[2], bytes.Equal) {
+		t.Errorf("the second sink got %d streams, and not the same blocks of stream 2", len(part.frames))
+	}
+	counts := n.Counts()
+	if c := counts[0]; c.Stream != 1 || c.Inlet != "alice.tc" || c.Tags != uint64(len(want[1])) || c.Blocks != 202 || c.Lost != 7 ||
+		c.Until != 4e8 || !c.Ended || c.Err != nil || c.First != 0 || c.Last != want[1][len(want[1])-1] {
+		t.Errorf("counts %+v", c)
+	}
+	if len(counts) != 3 || counts[2].Inlet != "bob.tc" {
+		t.Errorf("counts %+v", counts)
+	}
+}
+
+// TestBadBlocksEndTheStreamLoudly: the sink gets what was good before, and an
+// End; the core blames the driver; another driver is not disturbed.
+func TestBadBlocksEndTheStreamLoudly(t *testing.T) {
+	raw := func(d *driver, spoil func(header, payload []byte) [][]byte) {
+		b := tag.Block{Kind: tag.Data, Run: run, Stream: 1, Seq: 1, Until: 40, Tags: []uint64{30, 40}}
+		var header [tag.HeaderSize]byte
+		payload := slices.Clone(tag.AsBytes(b.Tags))
+		b.EncodeHeader(header[:], payload)
+		d.conn.Send(10*time.Second, spoil(header[:], payload)...)
+	}
+	tests := []struct {
+		name string
+		bad  func(*driver)
+		says string
+	}{
+		{"flipped bit in a tag", func(d *driver) {
+			raw(d, func(h, p []byte) [][]byte { p[3] ^= 4; return [][]byte{h, p} })
+		}, "checksum"},
+		{"flipped bit in the header", func(d *driver) {
+			raw(d, func(h, p []byte) [][]byte { h[50] ^= 1; return [][]byte{h, p} })
+		}, "checksum"},
+		{"one frame", func(d *driver) { raw(d, func(h, _ []byte) [][]byte { return [][]byte{h} }) }, "one frame"},
+		{"three frames", func(d *driver) {
+			raw(d, func(h, p []byte) [][]byte { return [][]byte{h, p, p} })
+		}, "more than two frames"},
+		{"short header", func(d *driver) {
+			raw(d, func(h, p []byte) [][]byte { return [][]byte{h[:40], p} })
+		}, "40 bytes"},
+		{"endless frame", func(d *driver) {
+			raw(d, func(h, p []byte) [][]byte { return [][]byte{h, make([]byte, tag.MaxPayload+8)} })
+		}, "too large"},
+		{"foreign run", func(d *driver) {
+			d.send(tag.Block{Kind: tag.Data, Run: tag.RunID{9}, Stream: 1, Tags: []uint64{30}, Until: 30})
+		}, "run"},
+		{"missing block", func(d *driver) {
+			d.send(tag.Block{Kind: tag.Data, Stream: 1, Seq: 1, Tags: []uint64{30}, Until: 30})
+		}, "missing"},
+		{"back in time", func(d *driver) { d.tags(1, 19) }, "reach"},
+		{"stream of another driver", func(d *driver) { d.tags(2, 30) }, "this driver brings"},
+		{"connection cut", func(d *driver) { d.conn.Close() }, "left before"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			n := newNode(t)
+			a, b, out := n.inlet("alice.tc", 1), n.inlet("bob.tc", 2), n.outlet("sink", 1, 2)
+			n.start()
+			s := newSink(t, out, 2)
+			alice, bob := newDriver(t, a), newDriver(t, b)
+			alice.tags(1, 10, 20)
+			test.bad(alice)
+			bob.tags(2, 5)
+			bob.end(2, 100)
+			err := n.wait()
+			var fault *core.Fault
+			if !errors.As(err, &fault) || fault.Sink || fault.Name != "alice.tc" || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("the core says %v, want a fault of alice.tc that says %q", err, test.says)
+			}
+			s.wait(t)
+			if !slices.Equal(s.tags[1], []uint64{10, 20}) || s.last[1].Kind != tag.End || s.last[1].Until != 20 {
+				t.Errorf("the sink has tags %v and %+v", s.tags[1], s.last[1])
+			}
+			if !slices.Equal(s.tags[2], []uint64{5}) {
+				t.Errorf("the other driver's tags are %v", s.tags[2])
+			}
+			if c := n.Counts()[0]; c.Err == nil || !c.Ended || c.Tags != 2 {
+				t.Errorf("counts %+v", c)
+			}
+		})
+	}
+}
+
+func TestSlowSinkFailsAloneAndLoudly(t *testing.T) {
+	n := newNode(t)
+	n.Patience = 3 * time.Second
+	in, slow, good := n.inlet("alice.tc", 1), n.outlet("slow", 1), n.outlet("good", 1)
+	n.start()
+	dial(t, slow, zmq4.Pull) // and never reads
+	s := newSink(t, good, 1)
+	d := newDriver(t, in)
+	block := make([]uint64, tag.MaxBlockTags)
+	const blocks = 20 // 20 MiB: more than sockets hold
+	for range blocks {
+		d.tags(1, block...)
+	}
+	d.end(1, 1)
+	var fault *core.Fault
+	if err := n.wait(); !errors.As(err, &fault) || !fault.Sink || fault.Name != "slow" {
+		t.Errorf("the core says %v, want a fault of the slow sink", err)
+	}
+	s.wait(t)
+	if len(s.tags[1]) != blocks*tag.MaxBlockTags {
+		t.Errorf("the good sink has %d tags, want %d", len(s.tags[1]), blocks*tag.MaxBlockTags)
+	}
+}
+
+func TestSinkThatNeverComesFails(t *testing.T) {
+	n := newNode(t)
+	n.Patience = 100 * time.Millisecond
+	in := n.inlet("alice.tc", 1)
+	n.outlet("absent", 1)
+	n.start()
+	d := newDriver(t, in)
+	d.end(1, 5)
+	var fault *core.Fault
+	if err := n.wait(); !errors.As(err, &fault) || fault.Name != "absent" {
+		t.Errorf("the core says %v", err)
+	}
+}
+
+// TestBackPressureReachesTheDriver: a sink that pauses stops the driver; then
+// everything arrives.
+func TestBackPressureReachesTheDriver(t *testing.T) {
+	n := newNode(t)
+	in, out := n.inlet("alice.tc", 1), n.outlet("sink", 1)
+	n.start()
+	conn := dial(t, out, zmq4.Pull)
+	d := newDriver(t, in)
+	block := make([]uint64, tag.MaxBlockTags)
+	var header [tag.HeaderSize]byte
+	sent := uint64(0)
+	for ; ; sent++ { // until the driver is stopped
+		if sent > 1000 {
+			t.Fatal("a gigabyte went nowhere")
+		}
+		b := tag.Block{Kind: tag.Data, Run: run, Stream: 1, Seq: sent, Tags: block}
+		b.EncodeHeader(header[:], tag.AsBytes(block))
+		if err := d.conn.Send(300*time.Millisecond, header[:], tag.AsBytes(block)); err != nil {
+			break // the connection is closed in the middle of a block
+		}
+	}
+	s := &sink{frames: map[uint16][][]byte{}, tags: map[uint16][]uint64{}, last: map[uint16]tag.Block{}, done: make(chan struct{}), streams: 1}
+	go s.collect(conn)
+	s.wait(t)
+	if got := uint64(len(s.tags[1])); got != sent*tag.MaxBlockTags {
+		t.Errorf("%d tags arrived, %d were taken from the driver", got, sent*tag.MaxBlockTags)
+	}
+	if err := n.wait(); err == nil || !strings.Contains(err.Error(), "middle of a block") {
+		t.Errorf("the core says %v", err)
+	}
+}
+
+func TestAbandonEndsTheStreamsOfADriver(t *testing.T) {
+	for _, connected := range []bool{false, true} {
+		n := newNode(t)
+		in, out := n.inlet("alice.tc", 1, 2), n.outlet("sink", 1, 2)
+		n.start()
+		s := newSink(t, out, 2)
+		if connected {
+			newDriver(t, in).tags(2, 7, 8) // and then hangs
+		}
+		n.Abandon(1)
+		n.Abandon(1)
+		n.Abandon(77) // nobody's
+		var fault *core.Fault
+		if err := n.wait(); !errors.As(err, &fault) || fault.Name != "alice.tc" {
+			t.Errorf("connected %v: the core says %v", connected, err)
+		}
+		s.wait(t)
+		if s.last[1].Kind != tag.End || s.last[2].Kind != tag.End {
+			t.Errorf("connected %v: the sink has %+v", connected, s.last)
+		}
+		if connected && !slices.Equal(s.tags[2], []uint64{7, 8}) {
+			t.Errorf("tags %v were left behind", s.tags[2])
+		}
+	}
+}
+
+func TestCancelledCoreEnds(t *testing.T) {
+	n := newNode(t)
+	in, out := n.inlet("alice.tc", 1), n.outlet("sink", 1)
+	n.start()
+	s := newSink(t, out, 1)
+	newDriver(t, in).tags(1, 3)
+	n.stop()
+	if err := n.wait(); !errors.Is(err, context.Canceled) {
+		t.Errorf("the core says %v", err)
+	}
+	<-s.done
+	if s.err == nil {
+		t.Error("the sink was told that its streams ended whole")
+	}
+}
+
+func TestOnlyOneDriverGetsIn(t *testing.T) {
+	n := newNode(t)
+	in := n.inlet("alice.tc", 1)
+	n.start()
+	d := newDriver(t, in)
+	d.tags(1, 1)
+	if conn, err := zmtp.Dial(t.Context(), "unix", strings.TrimPrefix(in, "ipc://"), zmq4.Push); err == nil {
+		defer conn.Close()
+		if _, _, err := conn.ReadFrame(make([]byte, 8)); err != io.EOF && err == nil {
+			t.Error("a second driver was let in")
+		}
+	}
+	d.end(1, 2)
+	if err := n.wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWrongPlansAreRefused(t *testing.T) {
+	n := newNode(t)
+	n.inlet("alice.tc", 1, 2)
+	for name, make := range map[string]func() (string, error){
+		"stream twice in one":   func() (string, error) { return n.Inlet("b", []uint16{5, 5}) },
+		"stream of another":     func() (string, error) { return n.Inlet("b", []uint16{2}) },
+		"no streams":            func() (string, error) { return n.Inlet("b", nil) },
+		"a path for a name":     func() (string, error) { return n.Outlet("../b", []uint16{1}) },
+		"no name":               func() (string, error) { return n.Outlet("", []uint16{1}) },
+		"stream twice in a out": func() (string, error) { return n.Outlet("b", []uint16{1, 1}) },
+	} {
+		if endpoint, err := make(); err == nil {
+			t.Errorf("%s: got %s", name, endpoint)
+		}
+	}
+	n.outlet("sink", 1, 3)
+	if err := n.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "stream 3") {
+		t.Errorf("a sink without a driver: %v", err)
+	}
+}
+
+// TestRunIsLearned: without a run of its own the core keeps to the first one.
+func TestRunIsLearned(t *testing.T) {
+	n := newNode(t)
+	n.RunID = tag.RunID{}
+	a, b := n.inlet("alice.tc", 1), n.inlet("bob.tc", 2)
+	n.start()
+	alice := newDriver(t, a)
+	alice.tags(1, 1)
+	alice.end(1, 1)
+	for deadline := time.Now().Add(10 * time.Second); !n.Counts()[0].Ended; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("alice has not ended")
+		}
+	}
+	newDriver(t, b).send(tag.Block{Kind: tag.End, Run: tag.RunID{8}, Stream: 2})
+	if err := n.wait(); err == nil || !strings.Contains(err.Error(), binaryHex(8)) {
+		t.Errorf("the core says %v", err)
+	}
+}
+
+func binaryHex(first byte) string {
+	var id tag.RunID
+	binary.BigEndian.PutUint64(id[:], uint64(first)<<56)
+	return id.String()
+}
