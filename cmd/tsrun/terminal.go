@@ -86,6 +86,7 @@ const (
 type plain struct {
 	out, err io.Writer
 	last     map[string]time.Time // when progress of a node was last written
+	whole    map[string]bool      // whether that said it has recorded all
 	losses   map[string]int
 	verified map[string]*verified
 }
@@ -140,15 +141,20 @@ func (p *plain) line(e run.Stamped) string {
 	return describe(e.Event)
 }
 
+// progress is written once a second from the first tag on, and once when the
+// acquisition is over.
 func (p *plain) progress(v run.Progress, now time.Time) string {
 	if p.last == nil {
-		p.last = map[string]time.Time{}
+		p.last, p.whole = map[string]time.Time{}, map[string]bool{}
 	}
 	whole := v.Duration > 0 && v.Elapsed >= v.Duration
+	if p.whole[v.Node] || v.Elapsed == 0 && v.Tags == 0 {
+		return ""
+	}
 	if last, ok := p.last[v.Node]; ok && !whole && now.Sub(last) < progressEvery {
 		return ""
 	}
-	p.last[v.Node] = now
+	p.last[v.Node], p.whole[v.Node] = now, whole
 	of := ""
 	if v.Duration > 0 {
 		of = fmt.Sprintf(" of %v", v.Duration)

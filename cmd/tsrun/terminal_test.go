@@ -24,10 +24,12 @@ func aRun() []run.Stamped {
 		run.Armed{Node: "alice"},
 		run.Fired{InstantNs: 1_700_000_000_250_000_000, Method: "scheduled"},
 	}
+	events = append(events, run.Progress{Node: "alice", Duration: 2 * time.Second}) // not begun
 	for i := range 20 {
 		at := time.Duration(i+1) * 100 * time.Millisecond
 		events = append(events, run.Progress{Node: "alice", Tags: uint64(i+1) * 1000, Elapsed: at, Duration: 2 * time.Second})
 	}
+	events = append(events, run.Progress{Node: "alice", Tags: 20_000, Elapsed: 2 * time.Second, Duration: 2 * time.Second}) // once more
 	for i := range 12 {
 		events = append(events, run.TagsLost{Node: "bob", Channel: "idler", AtPs: uint64(i), Tags: 2, Why: "overflow"})
 	}

@@ -57,6 +57,16 @@ func significant(v float64) string {
 	return strconv.FormatFloat(v, 'f', decimals, 64)
 }
 
+// measured writes a value and its standard deviation, both to the digit that
+// is the deviation's second, at most six behind the point; one where there is no deviation.
+func measured(v, sd float64) string {
+	decimals := 1
+	if sd > 0 {
+		decimals = int(min(6, max(0, 1-math.Floor(math.Log10(sd)))))
+	}
+	return strconv.FormatFloat(v, 'f', decimals, 64) + " ± " + strconv.FormatFloat(sd, 'f', decimals, 64)
+}
+
 // picoseconds writes a time exactly, in ps below 100 ns and in ns above.
 func picoseconds(ps int64) string {
 	if ps > -100_000 && ps < 100_000 {

@@ -181,7 +181,7 @@ func reportResult(out *strings.Builder, r Result) {
 	if s, ok := decodeSummary[PairsSummary](r); ok && r.Kind == "coincidences" {
 		entry(out, r.Stage, "%s pairs of %s within %s%s", grouped(int64(min(s.All, maxInt64))),
 			strings.Join(s.Of, " and "), picoseconds(s.Window), corrected(s.Corrected))
-		entry(out, "", "%.1f ± %.1f of them by accident; %s when each tag counts once", s.Accidentals, s.AccidentalsSD,
+		entry(out, "", "%s of them by accident; %s when each tag counts once", measured(s.Accidentals, s.AccidentalsSD),
 			grouped(int64(min(s.OneToOne, maxInt64))))
 	}
 	if s, ok := decodeSummary[HistogramSummary](r); ok && r.Kind == "histogram" {
@@ -207,7 +207,7 @@ func reportAlign(out *strings.Builder, r Result, s AlignSummary) {
 	if s.FrequencyPpb < 0 {
 		direction = "slow"
 	}
-	entry(out, "", "the clock of %s runs %.3f ± %.3f ppb %s", s.Target, math.Abs(s.FrequencyPpb), s.FrequencySDPpb, direction)
+	entry(out, "", "the clock of %s runs %s ppb %s", s.Target, measured(math.Abs(s.FrequencyPpb), s.FrequencySDPpb), direction)
 	if s.Alignment != nil && s.Alignment.Warning != "" {
 		entry(out, "", "%s", s.Alignment.Warning)
 	}

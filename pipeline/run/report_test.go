@@ -185,6 +185,8 @@ func TestFormats(t *testing.T) {
 		{grouped(0), "0"}, {grouped(999), "999"}, {grouped(-1000), "-1 000"}, {grouped(math.MinInt64), "-9 223 372 036 854 775 808"},
 		{hertz(0), "0.000 Hz"}, {hertz(333), "0.333 Hz"}, {hertz(999_999), "1000.0 Hz"}, {hertz(20_024_600), "20.02 kHz"},
 		{hertz(123_456_789_000), "123.5 MHz"}, {hertz(math.MaxInt64), "9223372 GHz"},
+		{measured(12.000281, 0.00032), "12.00028 ± 0.00032"}, {measured(1234.5, 45.6), "1234 ± 46"}, {measured(1, 0), "1.0 ± 0.0"},
+		{measured(1, math.Inf(1)), "1 ± +Inf"}, {measured(0.5, 1e-12), "0.500000 ± 0.000000"},
 		{picoseconds(-50), "-50 ps"}, {picoseconds(99_999), "99 999 ps"}, {picoseconds(1_000_000), "1 000 ns"},
 		{picoseconds(-400_030), "-400.03 ns"}, {picoseconds(math.MinInt64), "-9 223 372 036 854 775.808 ns"},
 		{nanoseconds(-12), "-12 ns"}, {nanoseconds(250_007), "250.007 us"},
