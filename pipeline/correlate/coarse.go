@@ -19,7 +19,7 @@ type attempt struct {
 
 const (
 	minSegment  = int64(20_000_000_000) // ps
-	minCells    = 1 << 12
+	minCells    = 1 << 15
 	maxCells    = 1 << 22
 	maxSegment  = 1 << 22 // tags of A in one segment
 	maxPoints   = 50_000  // differences that are worth listing
@@ -80,7 +80,7 @@ func (s *searcher) attempts() []attempt {
 		if smear > 1 { // finer than half the smear gains nothing
 			fine = max(fine, bits.Len64(uint64(smear/2)))
 		}
-		for shift := fine; span>>shift >= minCells/2; shift += 2 {
+		for shift := fine; shift == fine || span>>shift >= minCells/2; shift += 2 {
 			cells := 1 << bits.Len64(uint64(span>>shift))
 			plan = append(plan, attempt{length: length, cells: cells, shift: shift,
 				cost: float64(cells)*float64(4*bits.Len(uint(cells))) + 10*(tags+rateB*float64(span))})
@@ -116,92 +116,131 @@ func cellShift(span int64, n int) int {
 // whether it is worth a closer look.
 func (s *searcher) correlate(try attempt) (candidate, bool) {
 	from, to := s.segment(s.centre, try.length)
+	full := int((to - from) >> try.shift) // cells of the segment
+	to = from + uint64(full)<<try.shift
 	a := within(s.a, from, to)
 	b := within(s.b, from-uint64(s.reach), to+uint64(s.reach))
 	if len(a) < minTags || len(b) < minTags {
 		return candidate{}, false
 	}
-	mask := uint64(try.cells - 1)
 	x, y := make([]float32, try.cells), make([]float32, try.cells)
 	for _, t := range a {
-		x[(t-from)>>try.shift&mask]++
+		x[(t-from)>>try.shift]++
 	}
+	wrap := int64(try.cells - 1)
 	for _, t := range b {
-		y[uint64(int64(t-from)>>try.shift)&mask]++
+		y[int64(t-from)>>try.shift&wrap]++
 	}
-	lags := int(s.reach>>try.shift) + 1
-	at, boxes, ll := likeliest(crossCorrelation(x, y), lags)
+	// Even streams would give every lag what is opposite, times how dense A is.
+	// Without their means both streams are left with what their tags do beyond
+	// being many, which by chance sums to zero.
+	evenA := float64(len(a)) / float64(full)
+	opposite := slide(y, full)
+	for i := range full {
+		x[i] -= float32(evenA)
+	}
+	first, last := int64(b[0]-from)>>try.shift, int64(b[len(b)-1]-from)>>try.shift
+	evenB := float32(len(b)) / float32(last-first+1)
+	for i := first; i <= last; i++ {
+		y[i&wrap] -= evenB
+	}
+	lags := min(int(s.reach>>try.shift)+1, try.cells/2-1)
+	p := likeliest(crossCorrelation(x, y), opposite, evenA, lags)
 	s.trials += float64(2*lags + 1)
-	if ll < enoughLL {
+	if p.ll < enoughLL {
 		return candidate{}, false
 	}
 	// The difference of two cells' times is spread over two cells.
 	width := int64(1) << try.shift
 	return candidate{
 		centre: from + (to-from)/2, length: int64(to - from),
-		offset: int64(at)*width + int64(boxes-1)*width/2,
-		half:   int64(boxes)*width/2 + width,
+		offset: int64(p.at)*width + int64(p.boxes-1)*width/2,
+		half:   int64(p.boxes)*width/2 + width,
 	}, true
 }
 
-// likeliest finds in counts over cyclic lags the box of 1, 2, 4, 8 or 16 lags,
-// beginning within plus or minus lags of 0, that chance explains worst. The
-// expectation is the mean of the neighbourhood, so that a slope from records
-// that overlap in part is no peak; ll is the log likelihood ratio, less the log
-// of the number of boxes looked at, and scaled down when counts scatter more
-// than Poisson's.
-func likeliest(counts []float32, lags int) (at, boxes int, ll float64) {
-	n := len(counts)
-	sums := make([]float64, n+1)
-	for i, c := range counts {
-		sums[i+1] = sums[i] + float64(c)
+// cyclic sums boxes of an array whose end is its beginning.
+type cyclic struct{ sums []float64 }
+
+func newCyclic(v []float32) cyclic {
+	c := cyclic{make([]float64, len(v)+1)}
+	for i, x := range v {
+		c.sums[i+1] = c.sums[i] + float64(x)
 	}
-	box := func(i, w int) float64 {
-		i &= n - 1
-		if i+w <= n {
-			return sums[i+w] - sums[i]
-		}
-		return sums[n] - sums[i] + sums[i+w-n]
+	return c
+}
+
+// box returns the sum of w values from index i on; w is at most the length.
+func (c cyclic) box(i, w int) float64 {
+	n := len(c.sums) - 1
+	if i %= n; i < 0 {
+		i += n
 	}
-	lags = min(lags, n/2-1)
-	ll = math.Inf(-1)
+	if i+w <= n {
+		return c.sums[i+w] - c.sums[i]
+	}
+	return c.sums[n] - c.sums[i] + c.sums[i+w-n]
+}
+
+// slide returns the sum of the w values from each index on.
+func slide(v []float32, w int) cyclic {
+	c := newCyclic(v)
+	moving := make([]float32, len(v))
+	for i := range v {
+		moving[i] = float32(c.box(i, w))
+	}
+	return newCyclic(moving)
+}
+
+// bump is a box of lags that holds more pairs than chance explains: boxes lags
+// from lag at on.
+type bump struct {
+	at, boxes int
+	ll        float64
+}
+
+// likeliest finds the box of 1, 2, 4, 8 or 16 lags, beginning within plus or
+// minus lags of 0, that chance explains worst. excess is what the correlation has
+// beyond even streams, even*opposite what those give; what the neighbourhood
+// has in excess is expected too, so that a slow change of rates is no peak. ll is the log likelihood ratio,
+// scaled down when counts scatter more than Poisson's, less the log of the
+// number of boxes looked at.
+func likeliest(excess []float32, opposite cyclic, even float64, lags int) bump {
+	more := newCyclic(excess)
+	best := bump{ll: math.Inf(-1)}
 	for m := 1; m <= 16; m *= 2 {
-		around := min(32*m+256, n/8)
-		if around < 4*m {
-			break
+		around := min(32*m+256, len(excess)/8)
+		counts := func(i int) (c, e float64) {
+			sum, chance := more.box(i, m), even*opposite.box(i, m)
+			near := (more.box(i-(around-m)/2, around) - sum) * float64(m) / float64(around-m)
+			return sum + chance, max(chance+near, chance/2, 1e-3)
 		}
-		expected := func(i int) float64 {
-			e := (box(i-(around-m)/2, around) - box(i, m)) * float64(m) / float64(around-m)
-			return max(e, 1e-3)
-		}
-		excess := overdispersion(lags, m, func(i int) float64 {
-			e := expected(i)
-			d := box(i, m) - e
-			return d * d / e
-		})
+		scatter := overdispersion(lags, m, counts)
+		looked := math.Log(5 * float64(2*lags+1) / float64(m))
 		for i := -lags; i <= lags; i++ {
-			c := box(i, m)
-			e := expected(i)
+			c, e := counts(i)
 			if c < e+3*math.Sqrt(e)+2 {
 				continue
 			}
-			if l := surprise(c, e)/excess - math.Log(5*float64(2*lags+1)/float64(m)); l > ll {
-				at, boxes, ll = i, m, l
+			if ll := surprise(c, e)/scatter - looked; ll > best.ll {
+				best = bump{at: i, boxes: m, ll: ll}
 			}
 		}
 	}
-	return at, boxes, ll
+	return best
 }
 
 // overdispersion is how much more the counts scatter than Poisson's, at least
 // 1: the median of squared deviations, which a peak does not move, over that of
-// the normal distribution.
-func overdispersion(lags, step int, deviation func(i int) float64) float64 {
+// the normal distribution. Lags where next to nothing is expected do not say.
+func overdispersion(lags, step int, counts func(i int) (c, e float64)) float64 {
 	const enough, ample = 32, 4096
 	step = max(step+1, (2*lags+1)/ample)
 	var sample []float64
 	for i := -lags; i <= lags; i += step {
-		sample = append(sample, deviation(i))
+		if c, e := counts(i); e >= 2 {
+			sample = append(sample, (c-e)*(c-e)/e)
+		}
 	}
 	if len(sample) < enough {
 		return 1

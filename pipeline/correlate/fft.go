@@ -64,14 +64,13 @@ func (f *fft) butterflies(k, quarter, s int) {
 // crossCorrelation returns c[l] = sum over n of a[n]*b[n+l], indices modulo
 // len(a), which is a power of two of at least 4. Two real inputs share one
 // complex transform: with z = a + ib, A(k) = (Z(k)+Z*(-k))/2 and
-// B(k) = (Z(k)-Z*(-k))/2i. The means are taken out before and put back after,
-// because single precision would lose the rest beside them.
+// B(k) = (Z(k)-Z*(-k))/2i. Inputs should be near zero on average, because
+// single precision loses what is small beside a large mean.
 func crossCorrelation(a, b []float32) []float32 {
 	n := len(a)
 	f := newFFT(n)
-	meanA, meanB := mean(a), mean(b)
 	for i := range a {
-		f.z[i] = complex(a[i]-float32(meanA), b[i]-float32(meanB))
+		f.z[i] = complex(a[i], b[i])
 	}
 	f.transform()
 	for k := range n {
@@ -84,20 +83,9 @@ func crossCorrelation(a, b []float32) []float32 {
 	}
 	f.z, f.aux = f.aux, f.z
 	f.transform()
-	// The means as they were subtracted, so that nothing is left over.
-	meanA, meanB = float64(float32(meanA)), float64(float32(meanB))
-	back := float64(n) * meanA * meanB
 	c := make([]float32, n)
 	for i := range c {
-		c[i] = float32(float64(real(f.z[i]))/float64(n) + back)
+		c[i] = real(f.z[i]) / float32(n)
 	}
 	return c
-}
-
-func mean(v []float32) float64 {
-	sum := 0.0
-	for _, x := range v {
-		sum += float64(x)
-	}
-	return sum / float64(len(v))
 }
