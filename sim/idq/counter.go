@@ -14,10 +14,13 @@ type inputCounter struct {
 	block  string // canonical, "INPUt1"
 	since  sky.Instant
 
-	source sky.Source // mode ACCUmulate: what has not been counted yet
-	input  int        // of source
-	total  uint64
-	buf    []int64
+	// Of mode ACCUmulate.
+	source  sky.Source // what has not been counted yet
+	input   int        // of source
+	counted int64      // ps after since: up to where
+	total   uint64
+
+	buf []int64 // reused
 }
 
 // counter returns the counter of a block, from now on when it is new.
@@ -59,8 +62,8 @@ func (c *inputCounter) query() (string, error) {
 		start = d.rec.startOr(from)
 	}
 	first := from.Sub(start)
-	n := len(d.source(o.n, start, first).Until(first+length, nil))
-	return strconv.Itoa(n), nil
+	n := c.count(d.source(o.n, start, first), first, first+length)
+	return strconv.FormatUint(n, 10), nil
 }
 
 // address returns the block as links write it, "INPU1".
@@ -76,9 +79,20 @@ func (c *inputCounter) advance(d *device) {
 		return
 	}
 	if c.source == nil || c.input != o.n {
-		c.source, c.input = d.source(o.n, c.since, 0), o.n
+		c.source, c.input, c.counted = d.source(o.n, c.since, 0), o.n, 0
 	}
 	now := sky.Now().Sub(c.since)
-	c.buf = c.source.Until(now, c.buf[:0])
-	c.total += uint64(len(c.buf))
+	c.total += c.count(c.source, c.counted, now)
+	c.counted = now
+}
+
+// count returns how many detections a source has before to, looking from from
+// on in pieces that bound memory.
+func (c *inputCounter) count(source sky.Source, from, to int64) (n uint64) {
+	for from < to {
+		from = min(to, from+stride)
+		c.buf = source.Until(from, c.buf[:0])
+		n += uint64(len(c.buf))
+	}
+	return n
 }

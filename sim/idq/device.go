@@ -50,6 +50,9 @@ func newDevice(config Config, f faults, replay *sky.Recording, h *hub) *device {
 	}
 }
 
+// maxInstructions bounds a message, so that its replies stay small.
+const maxInstructions = 100
+
 // answer executes one message and returns the replies of its instructions, one a line.
 func (d *device) answer(message string) answer {
 	d.mu.Lock()
@@ -58,7 +61,12 @@ func (d *device) answer(message string) answer {
 	d.hold = sky.Instant{}
 	var lines []string
 	var at level
-	for _, in := range parseMessage(message) {
+	instructions := parseMessage(message)
+	if len(instructions) > maxInstructions {
+		err := &scpiError{"OUT_OF_RANGE", fmt.Sprintf("a message of %d instructions, at most %d are taken", len(instructions), maxInstructions)}
+		return answer{text: err.Error()}
+	}
+	for _, in := range instructions {
 		var reply string
 		var err error
 		if reply, at, err = d.execute(in, at); err != nil {
@@ -197,9 +205,12 @@ func (d *device) source(input int, start sky.Instant, from int64) sky.Source {
 	return sky.NewInput(d.config.Sky, c, d.config.Serial, input, start, from)
 }
 
-// highRate is above what the device takes over all inputs: 10 million events
-// per second.
-const highRate = 12_000_000 * 1000 // mHz
+// Under the fault high-rate each input sees more than its quarter of the 10
+// million events per second that the device takes; the rest is lost.
+const (
+	highRate    = 4_000_000 * 1000 // mHz, of each input
+	fullQuarter = 2_500_000        // events per second and channel
+)
 
 // enabled reports whether an input is switched on.
 func (d *device) enabled(input int) bool {

@@ -26,7 +26,7 @@ func (f faults) strikesData(k uint64) bool {
 			return true
 		}
 	}
-	return f.rawErrors > 0 && k == 0
+	return f.highRate || f.rawErrors > 0 && k == 0
 }
 
 // finish hands over record k, which is complete.
@@ -55,9 +55,17 @@ func (r *recording) finish(k uint64, begin int64) {
 	}
 }
 
-// spoil applies the faults that cost tags.
+// spoil applies the faults that cost tags. The number of errors the device
+// counts is that of the tags it lost.
 func (r *recording) spoil(w *raw, k uint64) {
 	f := r.device.faults
+	if f.highRate {
+		fits := int(float64(r.width) * 1e-12 * fullQuarter)
+		if over := len(w.values) - fits; over > 0 {
+			w.lose(over)
+			r.device.lost[w.Channel].Add(uint64(over))
+		}
+	}
 	if f.empty.strikes(k) || f.crash.strikes(k) {
 		w.lose(len(w.values))
 	}

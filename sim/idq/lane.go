@@ -27,7 +27,7 @@ type lane struct {
 	self       bool    // stop and reference are the same input: only earlier events refer
 	resolution int64   // ps
 
-	refs      []int64 // stamps of the reference not yet behind a stop, in order
+	refs      []int64 // stamps of the reference within one collect, reused
 	record    int64   // begin of the record that last and referred belong to
 	last      int64   // stamp of the last reference event
 	referred  bool    // there was one in this record
@@ -92,16 +92,16 @@ func (l *lane) collect(begin, limit int64, emit func(value, index uint64)) {
 		value := t - since
 		emit(uint64(value-value%l.resolution), l.index)
 	})
-	l.refs = append(l.refs[:0], l.refs[used:]...)
+	for _, t := range l.refs[used:] { // before every stop to come
+		l.refer(t)
+	}
+	l.refs = l.refs[:0]
 }
 
-// refer makes t the reference of what follows. Events left over from the
-// record before are counted and refer to nothing.
+// refer makes t the reference of what follows.
 func (l *lane) refer(t int64) {
 	l.index++
-	if t >= l.record {
-		l.last, l.referred = t, true
-	}
+	l.last, l.referred = t, true
 }
 
 // rest ends a record at end without passing anything on: what was not

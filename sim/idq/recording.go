@@ -152,7 +152,7 @@ func (r *recording) record(ctx context.Context, k uint64, begin int64) (whole bo
 			return false
 		}
 		limit := min(now, end)
-		for looked < limit {
+		for looked < limit && ctx.Err() == nil {
 			looked = min(limit, looked+stride)
 			r.look(k, begin, looked)
 		}
