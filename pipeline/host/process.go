@@ -223,6 +223,9 @@ func (p *process) close(ctx context.Context) error {
 		defer cancel()
 		if p.letGo != nil && !p.ended() {
 			p.closeErr = p.letGo(ctx)
+			if ctx.Err() != nil { // it has had its chance
+				p.run.kill()
+			}
 		}
 		p.stop()
 	})
