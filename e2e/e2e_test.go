@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -41,8 +40,18 @@ func testMain(m *testing.M) int {
 		cmd.Dir, cmd.Stderr = "..", os.Stderr
 		return cmd.Run()
 	}
-	if err := errors.Join(build("tsrun", "./cmd/tsrun"),
-		build("plugins/tc-ethernet", "./plugins/tc-ethernet"), build("plugins/sink-file", "./plugins/sink-file")); err != nil {
+	plugin := func(name string) error {
+		path := filepath.Join("plugins", name)
+		if err := build(path, "./plugins/"+name); err != nil {
+			return err
+		}
+		description, err := exec.Command(filepath.Join(dir, path), "--describe").Output()
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, path+".json"), description, 0o644)
+	}
+	if err := errors.Join(build("tsrun", "./cmd/tsrun"), plugin("tc-ethernet"), plugin("sink-file")); err != nil {
 		fmt.Fprintln(os.Stderr, "build:", err)
 		return 1
 	}
@@ -206,5 +215,3 @@ func write(t *testing.T, path, text string) string {
 	}
 	return path
 }
-
-var _ io.Writer = (*lockedBuffer)(nil)

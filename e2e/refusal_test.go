@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,13 +68,18 @@ func TestDeviceThatDoesNotAnswer(t *testing.T) {
 	}
 	defer l.Close()
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	refused(t, 5, []string{"127.0.0.1:" + port, "bob", "check"}, append(freePorts, "--set", "nodes.bob.controllers.tc.config.address=127.0.0.1:"+port)...)
+	refused(t, 5, []string{"127.0.0.1:" + port, "bob", "check"}, atBob("127.0.0.1:"+port)...)
 }
 
 func TestDeviceThatIsNotThere(t *testing.T) {
 	port := occupiedThenFree(t)
-	refused(t, 5, []string{fmt.Sprintf("127.0.0.1:%d", port), "bob", "refused"},
-		append(freePorts, "--set", fmt.Sprintf("nodes.bob.controllers.tc.config.address=127.0.0.1:%d", port))...)
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	refused(t, 5, []string{address, "bob", "refused"}, atBob(address)...)
+}
+
+// atBob gives bob a device that is not simulated.
+func atBob(address string) []string {
+	return append(slices.Clone(freePorts), "--set", "simulate.bob=null", "--set", "nodes.bob.controllers.tc.config.address="+address)
 }
 
 func occupiedThenFree(t *testing.T) int {
@@ -87,7 +93,7 @@ func occupiedThenFree(t *testing.T) int {
 }
 
 func TestWrongDevice(t *testing.T) {
-	refused(t, 5, []string{"bob", "not a Time Controller"}, append(freePorts, "--set", "simulate.bob.faults=[wrong-identity]")...)
+	refused(t, 5, []string{"bob", "Oscilloscope", "Time Controller"}, append(freePorts, "--set", "simulate.bob.faults=[wrong-identity]")...)
 }
 
 func TestPortInUse(t *testing.T) {
@@ -98,29 +104,17 @@ func TestPortInUse(t *testing.T) {
 
 func TestRunDirectoryNotWritable(t *testing.T) {
 	blocked := write(t, filepath.Join(t.TempDir(), "file"), "")
-	refused(t, 5, []string{"run directory", "--runs"}, append(freePorts, "--runs", filepath.Join(blocked, "runs"))...)
-}
-
-// tmpfs mounts a small file system for the length of the test.
-func tmpfs(t *testing.T, size string) string {
-	t.Helper()
-	need.Root(t)
-	dir := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Fatalf("mount: %v: %s", err, out)
-	}
-	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
-	return dir
+	refused(t, 5, []string{"run directories", "not a directory", "--runs"}, append(freePorts, "--runs", filepath.Join(blocked, "runs"))...)
 }
 
 func TestDiskTooSmall(t *testing.T) {
-	refused(t, 5, []string{"disk_below", "free"}, append(freePorts, "--runs", filepath.Join(tmpfs(t, "4m"), "runs"))...)
+	refused(t, 5, []string{"disk_below", "free"}, append(freePorts, "--runs", filepath.Join(need.Disk(t, "4m"), "runs"))...)
 }
 
 // TestDiskThatFills records onto a disk that cannot hold the run: the failure
 // is said, and what was whole is kept, proven and named.
 func TestDiskThatFills(t *testing.T) {
-	disk := tmpfs(t, "6m")
+	disk := need.Disk(t, "6m")
 	r := runTsrun(t, t.TempDir(), append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=20 s",
 		"--set", "acquire.segment=500 ms", "--set", "simulate.pairs.rate=100 kHz", "--set", "faults.disk_below=1 MiB",
 		"--runs", filepath.Join(disk, "runs")}, freePorts...)...)
@@ -136,32 +130,29 @@ func TestDiskThatFills(t *testing.T) {
 
 // TestUnknownNodeAndTakenName sends strangers to a master that waits for bob.
 func TestUnknownNodeAndTakenName(t *testing.T) {
+	here, there, address := twoHosts(t)
 	work := t.TempDir()
-	status := occupiedThenFree(t)
-	master := start(t, work, nil, shipped(t, "coincidence.yaml"), "--set", "acquire.duration=3 s", "--json",
-		"--set", "network.ports.trigger=0", "--set", "network.ports.files=0", "--set", fmt.Sprintf("network.ports.status=%d", status),
-		"--set", "nodes.bob.host=remote")
-	address := fmt.Sprintf("127.0.0.1:%d", status)
-	joined := func(node string) func() bool {
-		return func() bool {
-			return strings.Contains(master.stdout.String(), `"event":"joined"`) && strings.Contains(master.stdout.String(), `"node":"`+node+`"`)
-		}
+	master := start(t, work, here, shipped(t, "coincidence.yaml"), "--set", "acquire.duration=2 s", "--json",
+		"--set", "network.master="+address, "--set", "nodes.bob.host=remote")
+	eventually(t, 20*time.Second, "alice has joined", func() bool {
+		return strings.Contains(master.stdout.String(), `"event":"joined"`)
+	})
+	slave := func(name string) *tsrun {
+		return start(t, t.TempDir(), there, "--mode", "slave", "--node", name, "--master", address, "--once")
 	}
-	eventually(t, 20*time.Second, "alice has joined", joined("alice"))
-
-	carol := runTsrun(t, t.TempDir(), "--mode", "slave", "--node", "carol", "--master", address)
-	if carol.code != 5 {
-		t.Errorf("unknown node: exit code %d, want 5", carol.code)
+	carol := slave("carol")
+	if code := carol.wait(20 * time.Second); code != 5 {
+		t.Errorf("unknown node: exit code %d, want 5", code)
 	}
-	contains(t, carol.stderr, `no node "carol"`, "alice, bob")
+	contains(t, carol.stderr.String(), `no node "carol"`, "alice, bob")
 
-	alice := runTsrun(t, t.TempDir(), "--mode", "slave", "--node", "alice", "--master", address)
-	if alice.code != 5 {
-		t.Errorf("name taken: exit code %d, want 5", alice.code)
+	alice := slave("alice")
+	if code := alice.wait(20 * time.Second); code != 5 {
+		t.Errorf("name taken: exit code %d, want 5", code)
 	}
-	contains(t, alice.stderr, "a slave named alice has joined already")
+	contains(t, alice.stderr.String(), "a slave named alice has joined already")
 
-	bob := start(t, t.TempDir(), nil, "--mode", "slave", "--node", "bob", "--master", address, "--once")
+	bob := slave("bob")
 	if code := master.wait(60 * time.Second); code != 0 {
 		t.Errorf("the run beside them: exit code %d\n%s\n%s", code, master.stdout.String(), master.stderr.String())
 	}

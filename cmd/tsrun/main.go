@@ -83,5 +83,8 @@ func commands() []*cobra.Command {
 		newShowCommand(),
 		newSimCommand(),
 		newVerifyCommand(),
+		newAlignCommand(),
+		newHistogramCommand(),
+		newCoincidencesCommand(),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -86,6 +87,10 @@ func runMaster(ctx context.Context, f *runFlags, path string) error {
 	})
 	feed.Close()
 	<-shown
+	var refusal *master.Refusal
+	if errors.As(err, &refusal) {
+		return &exitError{failureCode(err), nil} // the events have said why
+	}
 	if err != nil {
 		return failure(err)
 	}
@@ -108,23 +113,30 @@ func exitCode(m *run.Manifest) int {
 	return exitNotGood
 }
 
-// failure gives an error that ended a command before there was anything to
-// judge the exit code its cause deserves.
+// failure gives an error that ended a command the exit code its cause deserves.
 func failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{failureCode(err), err}
+}
+
+// pluginCodes are the failures of plugins whose codes do not begin with "plugin-".
+var pluginCodes = []string{"unknown-plugin", "unknown-kind", "wrong-kind", "bad-description", "bad-plugin-name"}
+
+func failureCode(err error) int {
 	var f *sdk.Failure
 	switch {
-	case err == nil:
-		return nil
 	case !errors.As(err, &f):
-		return &exitError{exitOther, err}
-	case strings.HasPrefix(f.Code, "plugin-"):
-		return &exitError{exitPlugin, err}
-	case f.Code == "config":
-		return &exitError{exitRecipe, err}
+		return exitOther
+	case strings.HasPrefix(f.Code, "plugin-"), slices.Contains(pluginCodes, f.Code):
+		return exitPlugin
+	case f.Code == "bad-config":
+		return exitRecipe
 	case f.Code == "aborted":
-		return &exitError{exitInterrupted, err}
+		return exitInterrupted
 	}
-	return &exitError{exitPreflight, err}
+	return exitPreflight
 }
 
 func usage(message string) error { return &exitError{exitUsage, errors.New(message)} }

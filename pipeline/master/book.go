@@ -132,10 +132,13 @@ func (b *book) proven(name string) {
 	b.manifest.Segments[b.segments[name].index].Verified = true
 }
 
-func (b *book) progress(name string, progress []wire.ChannelProgress) {
+// progress enters how far a node's channels are, and says whether that is news.
+func (b *book) progress(name string, progress []wire.ChannelProgress) (moved bool) {
 	for _, p := range progress {
+		moved = moved || b.counts[name][p.Stream] != p && p.Until > 0
 		b.counts[name][p.Stream] = p
 	}
+	return moved
 }
 
 // progressEvent is how far a node is: its slowest channel.

@@ -43,7 +43,7 @@ func preflight(o Options) error {
 		}
 	}
 	if err := os.MkdirAll(o.Runs, 0o777); err != nil {
-		return &sdk.Failure{Code: "run-directory", Message: fmt.Sprintf("make %s: %v", o.Runs, err),
+		return &sdk.Failure{Code: "run-directory", Message: fmt.Sprintf("make the directory of run directories, %s: %v", o.Runs, err),
 			Hint: "choose another place with --runs, or make this one writable"}
 	}
 	return run.CheckSpace(o.Runs, o.Recipe.Recipe.Faults.DiskBelow)
@@ -79,7 +79,7 @@ func (c *conductor) spawnOne(ctx context.Context, name string) error {
 		err := k.cmd.Wait()
 		close(k.done)
 		if ctx.Err() == nil && err != nil {
-			c.input(evFailed{name, "slave process", k.epitaph(err)})
+			c.input(evFailed{name, k.epitaph(err)})
 		}
 	}()
 	return nil
@@ -90,7 +90,7 @@ func (c *conductor) sources() string { return filepath.Join(c.dir.Path(), "sourc
 
 // epitaph explains the end of a slave by its last words.
 func (k *child) epitaph(err error) sdk.Failure {
-	f := sdk.Failure{Code: "slave-died", Message: err.Error(), Hint: "log.jsonl in the run directory has what it said before; what it had sent is kept"}
+	f := sdk.Failure{Code: "slave-died", Message: "slave process: " + err.Error(), Hint: "log.jsonl in the run directory has what it said before; what it had sent is kept"}
 	if words := k.out.String(); words != "" {
 		f.Message += "; its last words: " + words
 	}

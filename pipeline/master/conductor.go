@@ -3,7 +3,9 @@ package master
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"tsrun/pipeline/recipe"
@@ -154,8 +156,25 @@ func (c *conductor) handle(ctx context.Context, event any) {
 	if c.state.phase != before.phase {
 		c.log.Info("phase", "phase", string(c.state.phase))
 		c.observe(run.StateChanged{State: string(c.state.phase)})
+		if slices.Contains(savedAt, c.state.phase) {
+			c.save()
+		}
 	}
 	c.perform(ctx, effects)
+}
+
+// savedAt are the phases at whose beginning the manifest is written, so that
+// a master that is killed leaves one that says how far it came. None is between
+// arming and the instant: a flush to disk may take as long as the lead.
+var savedAt = []phase{arming, draining, transferring}
+
+func (c *conductor) save() {
+	c.book.counted()
+	c.book.manifest.Judge()
+	if err := c.dir.WriteManifest(c.book.manifest); err != nil {
+		c.log.Error("manifest not written", "error", err)
+		c.observe(run.Warning{Message: fmt.Sprintf("manifest not written: %v", err), Hint: "it is tried again at the end"})
+	}
 }
 
 func (c *conductor) perform(ctx context.Context, effects []any) {

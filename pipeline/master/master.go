@@ -48,9 +48,18 @@ type Outcome struct {
 	Directory string
 }
 
+// Refusal is the end of a run in which a node could not take part, so that
+// nothing was recorded. The observer has been told.
+type Refusal struct{ cause sdk.Failure }
+
+func (r *Refusal) Error() string { return r.cause.Error() }
+func (r *Refusal) Unwrap() error { return &r.cause }
+
 // Run executes the recipe. An error means that nothing was recorded: it was
 // refused before anything started, or by a node, and says what to do. What was
 // recorded, in whatever condition, is an Outcome.
+//
+// The error of a run that a node refused is a [Refusal].
 func Run(ctx context.Context, o Options) (*Outcome, error) {
 	if err := preflight(o); err != nil {
 		return nil, err
@@ -94,15 +103,10 @@ func (c *conductor) finish(err error) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.state.phase == failed {
-		t := c.state.troubles[len(c.state.troubles)-1]
-		f := t.failure
-		if t.node != "" {
-			f.Message = "node " + t.node + ": " + f.Message
-		}
-		return nil, &f
-	}
 	c.observe(run.Finished{Directory: c.dir.Path(), Manifest: c.book.manifest})
+	if c.state.phase == failed {
+		return nil, &Refusal{cause: c.state.troubles[len(c.state.troubles)-1].failure}
+	}
 	return &Outcome{Manifest: c.book.manifest, Directory: c.dir.Path()}, nil
 }
 
@@ -127,6 +131,7 @@ func (c *conductor) listen(ctx context.Context) (err error) {
 }
 
 func (c *conductor) stopListening() {
+	close(c.stopped) // first: the status port waits for the answers under way
 	if c.status != nil {
 		c.status.Close()
 	}
@@ -136,7 +141,6 @@ func (c *conductor) stopListening() {
 	if c.receiver != nil {
 		c.receiver.Close()
 	}
-	close(c.stopped)
 }
 
 func address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }

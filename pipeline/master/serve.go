@@ -161,8 +161,7 @@ func (c *conductor) take(ctx context.Context, name string, m *member, r *wire.Re
 		m.news = n.Seq
 		c.hear(ctx, name, n)
 	}
-	if len(r.Progress) > 0 {
-		c.book.progress(name, r.Progress)
+	if c.book.progress(name, r.Progress) {
 		c.observe(c.book.progressEvent(name))
 	}
 	phase := r.Phase
@@ -197,7 +196,7 @@ func (c *conductor) hear(ctx context.Context, name string, n wire.News) {
 	case n.Ended != nil:
 		c.book.ended(name, n.Ended)
 	case n.Failure != nil:
-		c.handle(ctx, evFailed{name, n.Failure.What, n.Failure.Failure})
+		c.handle(ctx, evFailed{name, *n.Failure})
 	case n.Log != nil:
 		if err := c.dir.Log().AppendRemote(name, n.Log); err != nil {
 			c.observe(run.Warning{Node: name, Message: fmt.Sprintf("log line not kept: %v", err)})

@@ -90,7 +90,6 @@ type (
 	}
 	evFailed struct {
 		node    string
-		what    string
 		failure sdk.Failure
 	}
 	evSilent struct {
@@ -248,7 +247,6 @@ func (s state) nodeFailed(e evFailed) (state, []any) {
 		return s, nil
 	}
 	f := e.failure
-	f.Message = e.what + ": " + f.Message
 	if !s.phase.started() {
 		return s.refuse(trouble{refusal, e.node, f})
 	}

@@ -131,12 +131,12 @@ func TestTroubles(t *testing.T) {
 		says      string
 	}{
 		{"absent node", testRules, joining, []any{evOverdue{}}, failed, "abort", refusal, "still"},
-		{"device refuses", testRules, joining, []any{evFailed{"bob", "controller tc", broken}}, failed, "abort", refusal, "controller tc: driver died"},
+		{"device refuses", testRules, joining, []any{evFailed{"bob", broken}}, failed, "abort", refusal, "driver died"},
 		{"arming takes too long", testRules, arming, []any{evOverdue{}}, failed, "abort", refusal, "alice bob"},
 		{"trigger not acknowledged", testRules, armed, []any{evReported{"alice", wire.Running, 2}, evOverdue{}}, failed, "abort", refusal, "[bob]"},
 		{"node dies before the instant", testRules, armed, []any{evSilent{"bob", 5 * time.Second}}, failed, "abort", refusal, "nothing heard for 5s"},
-		{"driver dies while recording", testRules, running, []any{evFailed{"bob", "controller tc", broken}}, running, "fire", missing, "driver died"},
-		{"the same, strict", strict, running, []any{evFailed{"bob", "controller tc", broken}}, draining, "stop", missing, "driver died"},
+		{"driver dies while recording", testRules, running, []any{evFailed{"bob", broken}}, running, "fire", missing, "driver died"},
+		{"the same, strict", strict, running, []any{evFailed{"bob", broken}}, draining, "stop", missing, "driver died"},
 		{"node lost while recording", testRules, running, []any{evSilent{"bob", 5 * time.Second}}, running, "fire", missing, "nothing heard"},
 		{"the same, strict", strict, running, []any{evSilent{"bob", 5 * time.Second}}, draining, "stop", missing, "nothing heard"},
 		{"tags lost, strict", strict, running, []any{evTagsLost{"bob"}}, draining, "stop", "", ""},
@@ -148,7 +148,7 @@ func TestTroubles(t *testing.T) {
 		{"the second then", testRules, transferring, []any{evInterrupted{}, evInterrupted{}}, aborted, "abort", canceled, "aborted"},
 		{"all nodes lost", testRules, running, []any{evSilent{"bob", 5 * time.Second}, evSilent{"alice", 5 * time.Second}}, analysing, "fire", missing, "nothing heard"},
 		{"transfer stuck", testRules, transferring, []any{evReported{"alice", wire.Done, 2}, evOverdue{}}, analysing, "fire", missing, "not finished transferring"},
-		{"a stranger", testRules, running, []any{evFailed{"carol", "x", broken}, evSilent{"carol", 0}}, running, "fire", "", ""},
+		{"a stranger", testRules, running, []any{evFailed{"carol", broken}, evSilent{"carol", 0}}, running, "fire", "", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -205,7 +205,7 @@ func TestStateNeverFiresAnUnarmedNode(t *testing.T) {
 			case 1:
 				event = evSilent{node, lostAfter}
 			case 2:
-				event = evFailed{node, "controller tc", sdk.Failure{Message: "x"}}
+				event = evFailed{node, sdk.Failure{Message: "x"}}
 			case 3:
 				event = evInterrupted{}
 			case 4:

@@ -105,7 +105,7 @@ func (b *bench) openController(ctx context.Context, c *controller) error {
 		Config: c.recipe.Config, Simulation: simulation,
 	})
 	if err != nil {
-		return fmt.Errorf("controller %s: %w", c.recipe.Name, err)
+		return err
 	}
 	device := c.driver.Device()
 	b.s.reporter.tell(wire.News{Controller: &wire.ControllerUp{
@@ -186,7 +186,7 @@ func (b *bench) openSink(ctx context.Context, k *sink) (err error) {
 		Plugin: k.recipe.Sink, Instance: b.s.node.Name + "." + k.recipe.Name, Config: k.recipe.Config,
 	})
 	if err != nil {
-		return fmt.Errorf("sink %s: %w", k.recipe.Name, err)
+		return err
 	}
 	b.s.reporter.tell(wire.News{Sink: &wire.SinkUp{Name: k.recipe.Name, Plugin: pluginID(k.plugin.Component(), k.plugin.PID())}})
 	return nil
@@ -265,8 +265,8 @@ func (b *bench) close() {
 
 // fail tells the master that a driver or a sink has failed. It returns how
 // many sinks still take blocks.
-func (b *bench) fail(what string, err error, isSink bool) (alive int) {
-	b.s.reporter.fail(what, err)
+func (b *bench) fail(err error, isSink bool) (alive int) {
+	b.s.reporter.fail(err)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.told = true

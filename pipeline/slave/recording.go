@@ -49,14 +49,14 @@ func (b *bench) arm(ctx context.Context) error {
 	})
 	for i, k := range b.sinks {
 		if err := b.begin(ctx, k, outlets[i]); err != nil {
-			return fmt.Errorf("sink %s: %w", k.recipe.Name, err)
+			return err
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for i, c := range b.drivers {
 		group.Go(func() error {
 			if err := c.driver.Arm(ctx, b.acquisition(i, c), inlets[i]); err != nil {
-				return fmt.Errorf("controller %s: %w", c.recipe.Name, err)
+				return err
 			}
 			b.pumps.Go(func() error { b.follow(c); return nil })
 			return nil
@@ -105,12 +105,7 @@ func (b *bench) fire(ctx context.Context, instant time.Time) error {
 	at := instant.Add(-b.s.recipe.Trigger.Compensation[b.s.node.Name].Duration())
 	group, ctx := errgroup.WithContext(ctx)
 	for _, c := range b.drivers {
-		group.Go(func() error {
-			if err := c.driver.Start(ctx, at); err != nil {
-				return fmt.Errorf("controller %s: %w", c.recipe.Name, err)
-			}
-			return nil
-		})
+		group.Go(func() error { return c.driver.Start(ctx, at) })
 	}
 	return group.Wait()
 }
@@ -133,7 +128,7 @@ func (b *bench) follow(c *controller) {
 		}
 	}
 	if end != nil {
-		b.fail("controller "+c.recipe.Name, end, false)
+		b.fail(end, false)
 		for _, n := range c.streams {
 			b.core.Abandon(n) // what came stays, and the sinks get their End
 		}
@@ -150,7 +145,7 @@ func (b *bench) collect(k *sink) {
 		case host.Closed:
 			b.closedFile(k, e.Artifact)
 		case host.Failed:
-			if b.fail("sink "+k.recipe.Name, e.Err, true) == 0 {
+			if b.fail(e.Err, true) == 0 {
 				b.pumps.Go(func() error { b.stop(context.Background()); return nil })
 			}
 		}
@@ -201,7 +196,7 @@ func (b *bench) finishSinks(ctx context.Context) error {
 	var errs []error
 	for _, k := range b.sinks {
 		if err := k.plugin.Finish(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("sink %s: %w", k.recipe.Name, err))
+			errs = append(errs, err)
 		}
 		if err := k.plugin.Close(ctx); err != nil {
 			b.log.Warn("sink did not close cleanly", "sink", k.recipe.Name, "error", err)

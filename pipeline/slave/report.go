@@ -127,7 +127,7 @@ func (r *reporter) tell(n wire.News) {
 }
 
 // fail reports something that will not mend by itself.
-func (r *reporter) fail(what string, err error) {
+func (r *reporter) fail(err error) {
 	f := sdk.Failure{Code: "failed"}
 	if cause := (*sdk.Failure)(nil); errors.As(err, &cause) {
 		f = *cause
@@ -136,7 +136,7 @@ func (r *reporter) fail(what string, err error) {
 	if f.Hint != "" {
 		f.Message = strings.TrimSuffix(f.Message, "; "+f.Hint)
 	}
-	r.tell(wire.News{Failure: &wire.Failed{What: what, Failure: f}})
+	r.tell(wire.News{Failure: &f})
 }
 
 func (r *reporter) enter(p wire.Phase) {

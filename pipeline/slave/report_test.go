@@ -147,11 +147,11 @@ func TestAnswersCarryOrders(t *testing.T) {
 
 func TestFailuresKeepTheirHint(t *testing.T) {
 	r := newReporter("bob", "", nil, newInbox())
-	r.fail("controller tc", fmt.Errorf("open: %w", &sdk.Failure{Code: "wrong-device", Message: "m", Hint: "h"}))
-	r.fail("sink raw", errors.New("plain"))
+	r.fail(fmt.Errorf("open: %w", &sdk.Failure{Code: "wrong-device", Message: "m", Hint: "h"}))
+	r.fail(errors.New("plain"))
 	want := []wire.News{
-		{Seq: 1, Failure: &wire.Failed{What: "controller tc", Failure: sdk.Failure{Code: "wrong-device", Message: "open: m", Hint: "h"}}},
-		{Seq: 2, Failure: &wire.Failed{What: "sink raw", Failure: sdk.Failure{Code: "failed", Message: "plain"}}},
+		{Seq: 1, Failure: &sdk.Failure{Code: "wrong-device", Message: "open: m", Hint: "h"}},
+		{Seq: 2, Failure: &sdk.Failure{Code: "failed", Message: "plain"}},
 	}
 	if diff := cmp.Diff(want, r.news); diff != "" {
 		t.Errorf("news (-want +got):\n%s", diff)

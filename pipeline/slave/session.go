@@ -266,12 +266,15 @@ func (s *session) await(ctx context.Context, kind wire.OrderKind) (wire.Order, e
 func (s *session) depart(ctx context.Context, err error) error {
 	if err != nil && !errors.Is(err, errAborted) && ctx.Err() == nil {
 		s.log.Error("node failed", "error", err)
-		s.reporter.fail("node "+s.node.Name, err)
+		s.reporter.fail(err)
+	}
+	if !s.fired { // nothing to send, nothing to keep
+		defer os.RemoveAll(s.dir)
 	}
 	if errors.Is(err, errAborted) || ctx.Err() != nil {
 		return err
 	}
-	if !s.fired { // nothing to send; the master gives the run up
+	if !s.fired { // the master gives the run up
 		_, released := s.await(ctx, wire.Release)
 		return errors.Join(err, released)
 	}

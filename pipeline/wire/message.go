@@ -74,8 +74,8 @@ type News struct {
 	Loss       *Loss           `json:"loss,omitempty"`
 	Segment    *Segment        `json:"segment,omitempty"`
 	Ended      *Ended          `json:"ended,omitempty"`
-	Failure    *Failed         `json:"failure,omitempty"`
-	Log        json.RawMessage `json:"log,omitempty"` // one line of the node's log
+	Failure    *sdk.Failure    `json:"failure,omitempty"` // something that went wrong and will not mend by itself
+	Log        json.RawMessage `json:"log,omitempty"`     // one line of the node's log
 }
 
 // ControllerUp says which device a node has opened, and with which plugin.
@@ -135,12 +135,6 @@ type Segment struct {
 type Ended struct {
 	Controller string          `json:"controller"`
 	Report     json.RawMessage `json:"report,omitempty"` // the driver's own words
-}
-
-// Failed is something that went wrong on a node and will not mend by itself.
-type Failed struct {
-	What    string      `json:"what"` // "controller tc", "sink raw"
-	Failure sdk.Failure `json:"failure"`
 }
 
 // Reply is what the master answers.

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/spf13/cobra"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/quantity"
+)
+
+type alignFlags struct {
+	tagFiles
+	search quantity.Time
+	drift  quantity.Drift
+	asJSON bool
+}
+
+func newAlignCommand() *cobra.Command {
+	f := alignFlags{search: quantity.Time(correlate.DefaultSearch), drift: correlate.DefaultMaxDrift}
+	c := &cobra.Command{
+		Use:   "align A [B]",
+		Short: "find B's clock on A's scale from the photons both recorded",
+		Long: `Find B's clock on A's scale from the photons both recorded.
+
+The offset is B minus A at a time of A's clock, and is what to subtract from B;
+a positive frequency means that B's clock runs fast. Without enough evidence
+there is no answer but a reason, and exit code 3.` + tagFilesHelp,
+		RunE: func(c *cobra.Command, args []string) error { return runAlign(c, args, f) },
+	}
+	f.add(c)
+	c.Flags().TextVar(&f.search, "search", f.search, "the offset at the start lies within plus or minus this")
+	c.Flags().TextVar(&f.drift, "max-drift", f.drift, "the clocks' frequencies differ by at most this")
+	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object")
+	return c
+}
+
+// alignAnswer is what --json prints. When Refused, only Reason, Hint and Code
+// are there.
+type alignAnswer struct {
+	Refused bool   `json:"refused"`
+	Code    string `json:"code,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Hint    string `json:"hint,omitempty"`
+	*correlate.Alignment
+}
+
+func runAlign(c *cobra.Command, args []string, f alignFlags) error {
+	o := correlate.AlignOptions{Search: int64(f.search), MaxDrift: f.drift}
+	if err := o.Check(); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	a, b, err := f.readBoth(args)
+	if err != nil {
+		return err
+	}
+	found, err := correlate.Align(a, b, o)
+	answer := alignAnswer{Alignment: &found}
+	var refusal *correlate.Refusal
+	if errors.As(err, &refusal) {
+		answer = alignAnswer{Refused: true, Code: refusal.Code, Reason: refusal.Reason, Hint: refusal.Hint}
+	} else if err != nil {
+		return &exitError{exitOther, err}
+	}
+	if f.asJSON {
+		err = json.NewEncoder(c.OutOrStdout()).Encode(answer)
+	} else if !answer.Refused {
+		err = printAlignment(c.OutOrStdout(), found)
+	}
+	switch {
+	case err != nil:
+		return &exitError{exitOther, err}
+	case answer.Refused && f.asJSON:
+		return &exitError{exitNotGood, nil} // the answer has said why
+	case answer.Refused:
+		return &exitError{exitNotGood, fmt.Errorf("no alignment: %w", refusal)}
+	}
+	return nil
+}
+
+func printAlignment(out io.Writer, r correlate.Alignment) error {
+	seconds := float64(r.Overlap) / 1e12
+	speed := "fast"
+	if r.Frequency < 0 {
+		speed = "slow"
+	}
+	_, err := fmt.Fprintf(out, `B minus A    %s, that is %s, when A shows %s
+frequency    %s: B's clock runs %s
+at start     %s, when A shows %s
+pairs        %d in %.4g s, %.4g per s; %.3g more by chance; jitter %.3g ps
+certainty    %.3g standard deviations beyond chance
+straightness chi-square %.4g for %d degrees of freedom
+`,
+		withSD(r.Offset, r.OffsetSD, "ps"), quantity.Time(math.Round(r.Offset)), clockReading(r.Reference),
+		withSD(r.Frequency, r.FrequencySD, "ppb"), speed,
+		withSD(r.StartOffset, r.StartSD, "ps"), clockReading(r.Start),
+		r.Pairs, seconds, float64(r.Pairs)/seconds, r.Accidentals, r.Jitter,
+		r.Significance, r.ChiSquare, r.Freedom)
+	if err == nil && r.Warning != "" {
+		_, err = fmt.Fprintf(out, "warning      %s\n", r.Warning)
+	}
+	return err
+}
+
+// clockReading writes a tag as seconds, exactly.
+func clockReading(t uint64) string {
+	const second = 1_000_000_000_000
+	return fmt.Sprintf("%d.%012d s", t/second, t%second)
+}
