@@ -44,7 +44,7 @@ func (d *driver) acquire(ctx context.Context, start starter, out output) error {
 	orders := context.WithoutCancel(ctx) // for what has to be done after the end of ctx as well
 	began, err := d.fire(ctx, start)
 	if err != nil {
-		undo := d.disarm(orders)
+		undo := d.giveUp(ctx)
 		if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
 			return undo // stopped before it began
 		}
@@ -163,11 +163,11 @@ func (w *watch) askService(orders context.Context, l *watched) {
 	if err != nil {
 		if w.downSince.IsZero() {
 			w.downSince = asked
-			w.log.Warn("the DataLinkTarget service does not answer", "error", err)
+			w.log.Warn("the DataLinkTarget service tells nothing", "error", err)
 		}
 		if time.Since(w.downSince) > w.patience {
 			for _, each := range w.lanes {
-				w.fail(each, "service-lost", fmt.Sprintf("the DataLinkTarget service has not answered for %v: %v", w.patience, err),
+				w.fail(each, "service-lost", fmt.Sprintf("the DataLinkTarget service has told nothing for %v: %v", w.patience, err),
 					"restart it; what it had not handed over is lost")
 			}
 		}
@@ -311,7 +311,9 @@ func (w *watch) isDone(l *watched) bool {
 	}
 	most := 0
 	for _, other := range w.lanes {
-		most = max(most, other.last.records)
+		if other.failed == nil {
+			most = max(most, other.last.records)
+		}
 	}
 	quiet := l.last.inactivity
 	return quiet > quietAfterStop || quiet > quietAfterRecord && l.last.records > 0 && l.last.records == most

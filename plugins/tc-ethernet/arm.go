@@ -48,12 +48,13 @@ func (d *driver) Arm(ctx context.Context, a sdk.Acquisition) error {
 	if err := d.disarm(ctx); err != nil {
 		return err
 	}
+	d.report = nil
 	d.armed = &armed{plan: p, duration: uint64(a.Duration.Nanoseconds()) * 1000}
 	if a.Method == sdk.Hardware {
 		d.armed.start = &startEdge{pulse: a.Pulse}
 	}
 	if err := d.arm(ctx, a); err != nil {
-		d.disarm(context.WithoutCancel(ctx)) // the first error says it all
+		d.giveUp(ctx) // the first error says it all
 		return err
 	}
 	d.log.Info("armed", "records", p.records, "period", quantity.Time(p.period).String(), "channels", len(a.Channels))

@@ -176,7 +176,7 @@ func (d *driver) Report() any {
 
 // Close stops what is still going on and lets go of the device.
 func (d *driver) Close() error {
-	err := d.disarm(context.Background())
+	err := d.giveUp(context.Background())
 	d.tc.close()
 	d.dlt.close()
 	if d.sim != nil {

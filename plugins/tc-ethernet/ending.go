@@ -4,12 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"tsrun/sdk"
 )
 
 // drainLimit is how long a stream may stand still after its acquisition was
 // closed before it is cut.
 const drainLimit = 5 * time.Second
+
+// undoLimit bounds making the device safe: the host gives a plugin 3 s.
+const undoLimit = 2500 * time.Millisecond
 
 // finish stops the device, closes the streams and accounts for every tag that
 // is missing. What was received has been sent by then.
@@ -17,14 +23,38 @@ func (w *watch) finish(orders context.Context) error {
 	err := w.tc.do(orders, "REC:STOP") // has no effect when it has stopped by itself
 	for _, l := range w.lanes {
 		w.closeChannel(orders, l)
-		err = errors.Join(err, w.tc.do(orders, fmt.Sprintf("RAW%d:SEND OFF", l.channel.Input)))
-		w.countErrors(orders, l)
+		if err == nil { // else it would be asked in vain, and each time waited for
+			err = w.tc.do(orders, fmt.Sprintf("RAW%d:SEND OFF", l.channel.Input))
+			w.countErrors(orders, l)
+		}
 		w.markEnd(l)
 	}
 	if len(w.failures) > 0 {
-		return errors.Join(w.failures...) // these say why; err only says that it got worse
+		return combine(w.failures) // these say why; err only says that it got worse
 	}
 	return err
+}
+
+// combine makes one failure of many, with the code and the hint of the first
+// that has them, which is the nearest to the cause.
+func combine(failures []error) error {
+	var all *sdk.Failure
+	texts := make([]string, len(failures))
+	for i, err := range failures {
+		texts[i] = err.Error()
+		var f *sdk.Failure
+		if errors.As(err, &f) {
+			texts[i] = f.Message
+			if all == nil {
+				all = &sdk.Failure{Code: f.Code, Hint: f.Hint, Field: f.Field}
+			}
+		}
+	}
+	if all == nil {
+		return errors.Join(failures...)
+	}
+	all.Message = strings.Join(texts, "; ")
+	return all
 }
 
 // closeChannel closes the acquisition of a channel and waits for the end of its stream.
@@ -34,6 +64,7 @@ func (w *watch) closeChannel(orders context.Context, l *watched) {
 		switch {
 		case err != nil:
 			w.log.Warn("close the acquisition of a channel", "channel", l.channel.Name, "error", err)
+			w.downSince = time.Now() // the others need not wait for it too
 		case known:
 			l.last, l.heard = last, true
 			l.records.Store(int64(last.records))
@@ -92,6 +123,13 @@ func (w *watch) markEnd(l *watched) {
 	if err := w.out.Mark(l.channel.Stream, until); err != nil {
 		w.failures = append(w.failures, err)
 	}
+}
+
+// giveUp disarms without waiting longer than undoLimit, whatever became of ctx.
+func (d *driver) giveUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
+	defer cancel()
+	return d.disarm(ctx)
 }
 
 // disarm stops the device and closes what Arm has opened. It does nothing when

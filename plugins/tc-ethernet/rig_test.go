@@ -13,16 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/tag"
 	"tsrun/sdk"
 	"tsrun/sim/idq"
 	"tsrun/sim/sky"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // sink is an output that checks what the SDK would check, and adds up.
 type sink struct {
