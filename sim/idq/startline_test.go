@@ -1,6 +1,9 @@
 package idq_test
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"slices"
@@ -8,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/internal/need"
+	"tsrun/pipeline/tag"
 	"tsrun/sim/idq"
 	"tsrun/sim/sky"
 )
@@ -182,4 +187,35 @@ func TestReplayKeepsDifferencesAcrossControllers(t *testing.T) {
 		s.scpi().ask(fmt.Sprintf(arm, 0))
 	}
 	simulators[0].scpi().ask(fmt.Sprintf(pulse, "1"))
+}
+
+// TestRecordingReplaysTagForTag plays both channels of a real recording on two
+// controllers from one edge.
+func TestRecordingReplaysTagForTag(t *testing.T) {
+	file := need.Data(t, "200204_HH400_T2_320MHz_HBT.timeres")
+	recording, err := tag.ReadRecording(file, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	var simulators []*simulator
+	for channel := 1; channel <= 2; channel++ {
+		s := start(t, idq.Config{Folder: t.TempDir(), Controller: sky.Controller{
+			StartLine: line, Replay: &sky.Replay{File: file, Channels: map[int]int{1: channel}},
+		}})
+		simulators = append(simulators, s)
+		s.dlt().ask("start-save --address 127.0.0.1 --channel 1 --filename all.bin")
+		s.scpi().ask("RAW1:SEND ON;:" + fmt.Sprintf(arm, 0) + ";STOP;DUR 1100e9;TRIG:ARM")
+	}
+	simulators[0].scpi().ask(fmt.Sprintf(pulse, "1"))
+	for i, s := range simulators {
+		truth := s.truth()
+		sum := sha256.New()
+		for _, x := range recording.Channels[i+1] {
+			binary.Write(sum, binary.LittleEndian, x-recording.First)
+		}
+		if got, want := truth.Channels[0], hex.EncodeToString(sum.Sum(nil)); got.SHA256 != want || got.Tags != uint64(len(recording.Channels[i+1])) {
+			t.Errorf("channel %d: truth %+v, want %d tags, sum %s", i+1, got, len(recording.Channels[i+1]), want)
+		}
+	}
 }
