@@ -104,14 +104,14 @@ func (c *conductor) join(ctx context.Context, r request) wire.Reply {
 	}
 	m := c.members[name]
 	switch {
-	case m != nil && m.instance == j.Instance:
-		m.heard = time.Now()
-		return wire.Reply{Welcome: m.welcome}
-	case m != nil:
+	case m != nil && m.instance != j.Instance:
 		return refuse("name-taken", fmt.Sprintf("join: a slave named %s has joined already (on %s)", name, c.book.manifest.Nodes[name].Hostname),
 			"each slave needs a name of its own: check --node here and there")
-	case c.state.phase != joining:
-		return wire.Reply{Wait: "a run is under way without this node"}
+	case c.state.phase != joining: // also for one that was in this run and is back for the next
+		return wire.Reply{Wait: "a run is under way"}
+	case m != nil: // its first answer was lost
+		m.heard = time.Now()
+		return wire.Reply{Welcome: m.welcome}
 	}
 	m, err := c.admit(name, j)
 	if err != nil {
