@@ -39,6 +39,7 @@ type target struct {
 	queue     []part
 	queued    int // bytes
 	finishing bool
+	silent    bool // the stream ends without a last message
 	records   uint64
 	tags      uint64
 	heard     time.Time // of the device
@@ -79,7 +80,7 @@ func (t *target) signal() {
 	}
 }
 
-// run delivers until finish, kill or the end of ctx.
+// run delivers until finish or the end of ctx.
 func (t *target) run(ctx context.Context) {
 	defer close(t.done)
 	defer t.cancel()
@@ -87,7 +88,7 @@ func (t *target) run(ctx context.Context) {
 	for p, ok := t.next(); ok; p, ok = t.next() {
 		t.deliver(p)
 	}
-	if t.life.Err() == nil {
+	if t.life.Err() == nil && !t.silent { // silent is set before finishing
 		t.fail(t.out.end(t.life))
 	}
 	t.fail(t.out.close())
@@ -105,7 +106,8 @@ func (t *target) next() (p part, ok bool) {
 	for t.life.Err() == nil {
 		t.mu.Lock()
 		if len(t.queue) > 0 {
-			p, t.queue = t.queue[0], t.queue[1:]
+			p, t.queue[0] = t.queue[0], part{} // which else would keep its tags alive
+			t.queue = t.queue[1:]
 			t.queued -= 8 * (len(p.values) + len(p.indices))
 			t.mu.Unlock()
 			return p, true
@@ -163,10 +165,12 @@ func (t *target) finish() {
 	<-t.done
 }
 
-// kill leaves the peer without a word.
+// kill delivers what is left like finish, and then leaves without a word.
 func (t *target) kill() {
-	t.cancel()
-	<-t.done
+	t.mu.Lock()
+	t.silent = true
+	t.mu.Unlock()
+	t.finish()
 }
 
 // status returns the object that status and stop reply with.
