@@ -11,9 +11,6 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// maxText bounds one text of a recipe.
-const maxText = 4096
-
 // checker compares nodes with the table of fields. It goes on after a
 // mistake, so that all are found at once.
 type checker struct {
@@ -223,8 +220,8 @@ func (c *checker) scalar(f *field, n *node, v *value) bool {
 			return false
 		}
 	}
-	if n.text == "" || len(n.text) > maxText {
-		c.fail(n.at, v.path, codeValue, fmt.Sprintf("a text of %d bytes", len(n.text)), fmt.Sprintf("write 1 to %d", maxText))
+	if n.text == "" {
+		c.fail(n.at, v.path, codeValue, "an empty text", "write one, or remove the key")
 		return false
 	}
 	if f.path && !filepath.IsAbs(n.text) && n.at.src != nil {

@@ -10,6 +10,7 @@ import (
 const (
 	maxDepth = 24   // of nesting
 	maxNodes = 5000 // values in one file after aliases are written out
+	maxText  = 4096 // bytes of one text
 )
 
 type nodeKind int
@@ -145,6 +146,10 @@ func (c *converter) scalar(y *yaml.Node, n *node) {
 		c.fail(y, codeSyntax, "a YAML tag ("+y.Tag+")", "write the plain value")
 		return
 	}
+	if len(y.Value) > maxText {
+		c.fail(y, codeTooLarge, fmt.Sprintf("a text of %d bytes", len(y.Value)), fmt.Sprintf("write up to %d", maxText))
+		return
+	}
 	n.text = y.Value
 	n.quoted = y.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
 	if n.quoted || y.ShortTag() != "!!null" {
@@ -155,7 +160,7 @@ func (c *converter) scalar(y *yaml.Node, n *node) {
 func (c *converter) entries(y *yaml.Node, n *node, depth int) {
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		key, value := y.Content[i], y.Content[i+1]
-		if key.Kind != yaml.ScalarNode {
+		if key.Kind != yaml.ScalarNode || len(key.Value) > maxText {
 			c.fail(key, codeSyntax, "a key that is not a single word", "write a plain key")
 			continue
 		}

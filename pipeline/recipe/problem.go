@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Problem is one mistake in a recipe, with its place and what to do about it.
@@ -52,25 +53,36 @@ func (p Problem) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:%d:%d: ", p.File, p.Line, p.Column)
 	if p.Path != "" {
-		b.WriteString(p.Path + ": ")
+		b.WriteString(printable(p.Path) + ": ")
 	}
-	b.WriteString(p.Message)
+	b.WriteString(printable(p.Message))
 	line, column := window(p.source, p.Column)
 	if line == "" {
 		if p.Hint != "" {
-			b.WriteString("; " + p.Hint)
+			b.WriteString("; " + printable(p.Hint))
 		}
 		return b.String()
 	}
 	fmt.Fprintf(&b, "\n    %s\n    %s^", line, strings.Repeat(" ", column-1))
 	if p.Hint != "" {
-		b.WriteString(" " + p.Hint)
+		b.WriteString(" " + printable(p.Hint))
 	}
 	return b.String()
 }
 
+// printable makes control characters spaces: a recipe of a stranger must not
+// move carets, or command a terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
 // window cuts a long line to the part around its column, and moves the column
-// along. Control characters would move the caret or worse; they become spaces.
+// along.
 func window(line string, column int) (string, int) {
 	runes := []rune(strings.TrimRight(line, " \r\n"))
 	column = max(1, min(column, len(runes)+1))
@@ -78,12 +90,7 @@ func window(line string, column int) (string, int) {
 		from := max(0, min(column-1-widest/2, len(runes)-widest))
 		runes, column = runes[from:from+widest], column-from
 	}
-	for i, r := range runes {
-		if r < ' ' || r == 0x7f {
-			runes[i] = ' '
-		}
-	}
-	return string(runes), column
+	return printable(string(runes)), column
 }
 
 // Problems are all mistakes of a recipe, sorted by position.

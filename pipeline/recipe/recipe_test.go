@@ -157,7 +157,10 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("a recipe of real controllers has a simulation: %+v", r.Simulate)
 	}
 	sim := load(t, "testdata/good.yaml", "nodes.bob.controllers.tc.config.address=sim").Recipe.Simulate
-	if _, ok := sim.Nodes["bob"]; sim == nil || !ok || len(sim.Nodes) != 1 || sim.Pairs.Rate == 0 {
+	if sim == nil {
+		t.Fatal("a simulated controller has no simulation")
+	}
+	if _, ok := sim.Nodes["bob"]; !ok || len(sim.Nodes) != 1 || sim.Pairs.Rate == 0 {
 		t.Errorf("a simulated controller has the simulation %+v", sim)
 	}
 	single := load(t, "testdata/good.yaml", "nodes.bob=null", "trigger.master=null").Recipe

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -43,7 +44,7 @@ func simulatedPairs() string {
 			all = append(all, detection{r.Int64N(length), channel})
 		}
 	}
-	slices.SortFunc(all, func(a, b detection) int { return int(a.ps - b.ps) })
+	slices.SortStableFunc(all, func(a, b detection) int { return cmp.Compare(a.ps, b.ps) })
 	var text strings.Builder
 	for _, d := range all {
 		fmt.Fprintf(&text, "%d;%d\n", d.channel, max(0, d.ps))

@@ -56,6 +56,10 @@ func expand(n *node, path string, env Lookup) (problems Problems) {
 		names = append(names, m[1])
 	}
 	out.WriteString(text[last:])
+	if out.Len() > maxText {
+		problems = append(problems, n.at.problem(path, codeTooLarge, fmt.Sprintf("a text of %d bytes with its variables", out.Len()), fmt.Sprintf("texts have up to %d", maxText)))
+		return problems
+	}
 	n.text, n.env = out.String(), strings.Join(names, ", ")
 	return problems
 }
