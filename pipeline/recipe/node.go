@@ -9,7 +9,7 @@ import (
 
 const (
 	maxDepth = 24   // of nesting
-	maxNodes = 5000 // values in one file after aliases are written out
+	maxNodes = 9999 // keys and values in one file after aliases are written out
 	maxText  = 4096 // bytes of one text
 )
 
@@ -109,13 +109,7 @@ func (c *converter) fail(y *yaml.Node, code, message, hint string) {
 // node converts one value. It returns a null node for what it refuses.
 func (c *converter) node(y *yaml.Node, depth int) *node {
 	n := &node{kind: nullNode, at: c.at(y)}
-	c.count++
-	if c.full {
-		return n
-	}
-	if c.count > maxNodes || depth > maxDepth {
-		c.full = true
-		c.fail(y, codeTooLarge, fmt.Sprintf("more than %d values or %d levels, aliases written out", maxNodes, maxDepth), "a recipe is small: write fewer aliases")
+	if !c.room(y, depth) {
 		return n
 	}
 	switch y.Kind {
@@ -141,6 +135,16 @@ func (c *converter) node(y *yaml.Node, depth int) *node {
 	return n
 }
 
+// room counts a value, and reports once that there are too many.
+func (c *converter) room(y *yaml.Node, depth int) bool {
+	c.count++
+	if !c.full && (c.count > maxNodes || depth > maxDepth) {
+		c.full = true
+		c.fail(y, codeTooLarge, fmt.Sprintf("more than %d keys and values or %d levels, aliases written out", maxNodes, maxDepth), "a recipe is small: write fewer aliases")
+	}
+	return !c.full
+}
+
 func (c *converter) scalar(y *yaml.Node, n *node) {
 	if y.Style&yaml.TaggedStyle != 0 {
 		c.fail(y, codeSyntax, "a YAML tag ("+y.Tag+")", "write the plain value")
@@ -160,6 +164,9 @@ func (c *converter) scalar(y *yaml.Node, n *node) {
 func (c *converter) entries(y *yaml.Node, n *node, depth int) {
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		key, value := y.Content[i], y.Content[i+1]
+		if !c.room(key, depth) {
+			return
+		}
 		if key.Kind != yaml.ScalarNode || len(key.Value) > maxText {
 			c.fail(key, codeSyntax, "a key that is not a single word", "write a plain key")
 			continue
