@@ -114,7 +114,8 @@ func TestGivesUp(t *testing.T) {
 // TestTooFast: above what the device can take, it loses tags and says so.
 func TestTooFast(t *testing.T) {
 	d := openSimulated(t, light(14, "high-rate"), nil)
-	a := sdk.Acquisition{Channels: twoChannels(), Duration: 450 * ms}
+	d.patience = time.Minute // so many tags take the simulator a while
+	a := sdk.Acquisition{Channels: twoChannels(), Duration: 200 * ms}
 	out := newSink(a.Channels...)
 	if _, err := acquire(t, t.Context(), d, a, out); err != nil {
 		t.Fatal(err)

@@ -55,6 +55,9 @@ func TestNumberingTable(t *testing.T) {
 		{"held up, and one record empty: nobody knows", 0, []event{
 			saw(0, 0), came(700*ms, 5, 1, 90, 3), came(701*ms, 5, 1, 90, 3), saw(3, 10), came(802*ms, 5, 1, 90, 3),
 		}, 4, []int{-1, -1, 3}},
+		{"held up, but nothing was counted yet", 0, []event{
+			saw(0, 0), came(700*ms, 5, 1, 90, 0),
+		}, 3, []int{0}},
 		{"repeated", 0, []event{
 			saw(0, 0), came(202*ms, 5, 1, 90, 0), came(203*ms, 5, 1, 90, 1), saw(1, 10), came(402*ms, 5, 2, 40, 1),
 		}, 2, []int{0, -1, 1}},
