@@ -45,7 +45,7 @@ func (o AlignOptions) Check() error {
 // B minus A is Offset at the time Reference of A's clock and grows by Frequency
 // times the time since. Standard deviations come from the pairs' scatter; where
 // the clocks do not keep to a straight line (ChiSquare well above Freedom) they
-// are enlarged by the square root of the quotient, and Warning says so.
+// hold what the clocks do beside it, and Warning says so.
 type Alignment struct {
 	Reference    uint64  `json:"reference_ps"` // on A's scale, the middle of the time both recorded
 	Offset       float64 `json:"offset_ps"`
@@ -77,9 +77,19 @@ func (a Alignment) Correction() Correction {
 }
 
 // Refusal is the error of an alignment without enough evidence. It is an
-// answer, not a fault: the tags were read, and they do not say.
+// answer, not a fault: the tags were read, and they do not say. The codes are
+//
+//	few-tags         a stream has hardly any tags
+//	no-overlap       the records have less than 10 ms in common
+//	no-peak          no offset gives more pairs than chance
+//	not-significant  the whole record does not confirm what a part showed
+//	outside-search   the best offset is beyond what was searched
+//	outside-drift    the best frequency is beyond what was allowed
+//	not-straight     the clocks step, or wander too far for one line
+//	too-broad        A and B vary together, but slower than pairs do
+//	ambiguous        there are several peaks of much the same height
 type Refusal struct {
-	Code   string `json:"code"` // "few-tags", "no-overlap", "no-peak", "not-significant", "outside-search", "outside-drift", "not-straight"
+	Code   string `json:"code"` // see below; stable, for scripts
 	Reason string `json:"reason"`
 	Hint   string `json:"hint"`
 }

@@ -120,6 +120,9 @@ func TestAlignRefuses(t *testing.T) {
 		{"offset beyond search", experiment{seconds: 2}, correlate.AlignOptions{Search: ms, MaxDrift: 20 * ppm}, "no-peak"},
 		{"drift beyond limit", experiment{seconds: 2, df: 5e-5}, correlate.AlignOptions{Search: 20 * ms, MaxDrift: ppm}, "no-peak"},
 		{"records apart", experiment{seconds: 1, offset: 10 * second}, correlate.AlignOptions{Search: 20 * ms, MaxDrift: ppm}, "no-overlap"},
+		{"two paths", experiment{seconds: 2, echo: 40_000}, correlate.AlignOptions{Search: 20 * ms, MaxDrift: ppm}, "ambiguous"},
+		{"a clock that steps far", experiment{seconds: 4, step: 50_000}, correlate.AlignOptions{Search: 20 * ms, MaxDrift: ppm}, "not-straight"},
+		{"slow light", experiment{seconds: 2, jitter: 200_000, singlesA: 14e3, singlesB: 14e3, pairs: 7e3}, correlate.AlignOptions{Search: 20 * ms, MaxDrift: ppm}, "too-broad"},
 		{"few tags", experiment{seconds: 1, singlesA: 5, singlesB: 5, pairs: 5}, correlate.AlignOptions{Search: 20 * ms, MaxDrift: ppm}, "few-tags"},
 	}
 	for _, test := range tests {
@@ -134,5 +137,94 @@ func TestAlignRefuses(t *testing.T) {
 				t.Errorf("refused by %+v, want %s", refusal, test.code)
 			}
 		})
+	}
+}
+
+// TestAlignShowsWander bends the clock: the answer must say so, with a
+// chi-square that fits, or there must be none.
+func TestAlignShowsWander(t *testing.T) {
+	tests := []struct {
+		name string
+		e    experiment
+	}{
+		{"parabola of 0.5 ns", experiment{seconds: 10, ddf: 4e-11}},
+		{"parabola of 5 ns", experiment{seconds: 10, ddf: 4e-10}},
+		{"parabola of 50 ns", experiment{seconds: 10, ddf: 4e-9}},
+		{"sine of 0.3 ns", experiment{seconds: 10, sine: 300}},
+		{"sine of 20 ns", experiment{seconds: 10, sine: 20_000}},
+		{"step of 0.4 ns", experiment{seconds: 10, step: 400}},
+		{"step of 5 ns, late", experiment{seconds: 10, step: 5000, earlyB: 3}},
+		{"step of 5 ns", experiment{seconds: 10, step: 5000}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			test.e.seed = 31
+			a, b, tr := test.e.make()
+			r, err := correlate.Align(a, b, correlate.AlignOptions{Search: 20 * ms, MaxDrift: 20 * ppm})
+			var refusal *correlate.Refusal
+			if errors.As(err, &refusal) {
+				t.Log(refusal)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Log(compare(r, tr))
+			if r.Warning == "" || r.ChiSquare < 1.5*float64(r.Freedom) && r.LostSlices == 0 {
+				t.Errorf("the wander is hidden: %s", compare(r, tr))
+			}
+			if off := math.Abs(r.Offset - tr.offsetAt(r.Reference)); off > 4*r.OffsetSD {
+				t.Errorf("the deviation is too small: %s", compare(r, tr))
+			}
+			if off := math.Abs(r.StartOffset - tr.offsetAt(r.Start)); off > 4*r.StartSD {
+				t.Errorf("the start is off by %g ps, its deviation is %g ps", off, r.StartSD)
+			}
+		})
+	}
+}
+
+func TestAlignSurvivesHostileInput(t *testing.T) {
+	regular := func(n int, step uint64) []uint64 {
+		tags := make([]uint64, n)
+		for i := range tags {
+			tags[i] = uint64(i) * step
+		}
+		return tags
+	}
+	bursts := make([]uint64, 0, 200_000) // ten thousand tags at each of twenty times
+	for i := range uint64(20) {
+		for k := range uint64(10_000) {
+			bursts = append(bursts, i*i*7_000_000_000+k)
+		}
+	}
+	a, _, _ := experiment{seconds: 1}.make()
+	far := []uint64{0, math.MaxUint64}
+	o := correlate.AlignOptions{Search: 20 * ms, MaxDrift: 20 * ppm}
+	for _, test := range []struct {
+		name string
+		a, b []uint64
+	}{
+		{"nothing", nil, nil}, {"nothing in B", a, nil}, {"nothing in A", nil, a},
+		{"zeros", make([]uint64, 1<<20), make([]uint64, 1<<20)}, {"zeros in B", a, make([]uint64, 1<<20)},
+		{"every picosecond", regular(1<<20, 1), regular(1<<20, 1)},
+		{"every 20 ns", regular(1<<20, 20_000), regular(1<<20, 20_000)},
+		{"every microsecond", regular(1<<20, 1_000_000), regular(1<<20, 1_000_000)},
+		{"bursts", bursts, bursts}, {"bursts in B", a, bursts},
+		{"far apart", far, far},
+		{"backwards", []uint64{5, 4}, a}, {"B backwards", a, []uint64{5, 4}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			begin := time.Now()
+			r, err := correlate.Align(test.a, test.b, o)
+			t.Log(time.Since(begin), err)
+			if err == nil {
+				t.Errorf("there is nothing to align, but %+v", r)
+			}
+		})
+	}
+	for _, bad := range []correlate.AlignOptions{{}, {Search: -1}, {Search: math.MaxInt64}, {Search: 1, MaxDrift: -1}, {Search: 1, MaxDrift: math.MaxInt64}} {
+		if _, err := correlate.Align(a, a, bad); err == nil {
+			t.Errorf("%+v is accepted", bad)
+		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+
+	"tsrun/pipeline/tag"
 )
 
 // Coincidences are the pairs of two streams and what of them is chance.
@@ -83,7 +85,7 @@ func (o CoincidenceOptions) Check() error {
 
 // Coincide finds the coincidences of a and b, both in order of time.
 func Coincide(a, b []uint64, o CoincidenceOptions) (Coincidences, error) {
-	return CoincideStreams(Tags(a), Tags(b), o)
+	return CoincideStreams(tag.NewReader(a), tag.NewReader(b), o)
 }
 
 // CoincideStreams is [Coincide] for streams of any length; it holds only as

@@ -140,7 +140,10 @@ func (s *searcher) conclude(l line) (Alignment, error) {
 	places := (1 + float64(s.reach)/f.sigma) * (1 + float64(s.MaxDrift)/driftUnit*float64(all)/f.sigma)
 	ll := surprise(count, chance) - math.Log(places+s.trials)
 	r.Significance = math.Sqrt(2 * max(ll, 0))
-	return r, s.judge(r, ll)
+	if err := s.judge(r, ll); err != nil {
+		return r, err
+	}
+	return r, s.alone(l.Correction.moved(f.x, f.y), f.sigma)
 }
 
 var errLost = &Refusal{Code: "not-straight",
@@ -178,6 +181,10 @@ func (s *searcher) judge(r Alignment, ll float64) error {
 		return &Refusal{Code: "not-significant",
 			Reason: fmt.Sprintf("the best line, at %.6g us, has %d pairs where chance gives %.3g", r.Offset/1e6, r.Pairs, r.Accidentals),
 			Hint:   "measure longer, or with more pairs or less background"}
+	case r.Jitter > maxJitter:
+		return &Refusal{Code: "too-broad",
+			Reason: fmt.Sprintf("the light of A and B varies together, but within %.3g ns: no peak of pairs", r.Jitter/1e3),
+			Hint:   "check that the source makes pairs and that its light does not flicker"}
 	case r.LostSlices > r.Slices/2:
 		return errLost
 	case math.Abs(r.StartOffset) > float64(s.Search)+sureties*r.StartSD:

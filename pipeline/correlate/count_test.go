@@ -13,6 +13,7 @@ import (
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/tag"
 )
 
 // bases are where integers of 32 or 64 bits and floats of 53 begin to go wrong.
@@ -307,10 +308,10 @@ func TestStreams(t *testing.T) {
 		t.Error(diff)
 	}
 	torn := errors.New("torn")
-	if _, err := correlate.CountStreams(correlate.Tags(tags), broken{torn}, o); err != torn {
+	if _, err := correlate.CountStreams(tag.NewReader(tags), broken{torn}, o); err != torn {
 		t.Errorf("a broken stream gives %v", err)
 	}
-	if _, err := correlate.CountStreams(broken{nil}, correlate.Tags(tags), o); err == nil {
+	if _, err := correlate.CountStreams(broken{nil}, tag.NewReader(tags), o); err == nil {
 		t.Error("a stream that never ends is not noticed")
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
+
+	"tsrun/pipeline/tag"
 )
 
 // Histogram is how often each difference B minus A occurred: Counts[k] pairs
@@ -51,7 +53,7 @@ func (o HistogramOptions) Check() error {
 // Count counts the differences of every tag of a with every tag of b. Both
 // must be in order of time.
 func Count(a, b []uint64, o HistogramOptions) (Histogram, error) {
-	return CountStreams(Tags(a), Tags(b), o)
+	return CountStreams(tag.NewReader(a), tag.NewReader(b), o)
 }
 
 // CountStreams is [Count] for streams of any length; it holds only as many

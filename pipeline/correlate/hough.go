@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/tag"
 )
 
 // point is a pair of tags: when it was on A's scale, from the line's
@@ -53,7 +54,7 @@ func (s *searcher) collect(c Correction, length int64, half float64, most int) (
 }
 
 func collectEach(a, b []uint64, c Correction, half int64, stride, most int) (points []point, complete bool, err error) {
-	j, err := newJoin(Tags(a), Tags(b), -half, half, c)
+	j, err := newJoin(tag.NewReader(a), tag.NewReader(b), -half, half, c)
 	if err != nil {
 		return nil, false, err
 	}

@@ -20,6 +20,7 @@ type experiment struct {
 	ddf           float64 // 1/s
 	sine          float64 // ps, of a period of a third of the record
 	step          float64 // ps, in the middle of the record
+	echo          float64 // ps later than others every second partner reaches B
 	start         uint64  // ps, A's clock at t = 0; 0: 40000 s
 	lateB, earlyB float64 // s: B begins so much later, ends so much earlier
 	seed          uint64
@@ -78,7 +79,7 @@ func (e experiment) make() (a, b []uint64, tr truth) {
 	}
 	poisson(rng, e.pairs, length, func(t float64) {
 		tagA(t)
-		tagB(t)
+		tagB(t + e.echo*float64(rng.IntN(2)))
 		if t >= tr.from && t <= tr.to {
 			tr.pairsMade++
 		}

@@ -28,6 +28,7 @@ func straighten(r *Alignment, points []point, f fit, half, length float64) {
 	}
 	r.Slices = n
 	var widths []float64
+	wandered := 0.0 // sum of squares, ps^2, without what chance gives
 	for _, slice := range cut {
 		g, ok := fitSlice(slice, half, f.sigma)
 		if !ok || g.n < 0.3*f.n/float64(n) {
@@ -35,6 +36,7 @@ func straighten(r *Alignment, points []point, f fit, half, length float64) {
 			continue
 		}
 		r.ChiSquare += g.x * g.x / g.vx
+		wandered += g.x*g.x - g.vx
 		widths = append(widths, g.sigma)
 	}
 	r.Freedom = max(0, len(widths)-2)
@@ -43,8 +45,12 @@ func straighten(r *Alignment, points []point, f fit, half, length float64) {
 	if bent {
 		slices.Sort(widths)
 		r.Jitter = widths[len(widths)/2] // the whole record's is widened by the wander
-		grow := math.Sqrt(r.ChiSquare / free)
-		r.OffsetSD, r.StartSD, r.FrequencySD = r.OffsetSD*grow, r.StartSD*grow, r.FrequencySD*grow
+		// What the clock did off the line no number of pairs averages away. At
+		// the ends a bend is off by twice its mean.
+		rms := math.Sqrt(max(0, wandered) / float64(len(widths)))
+		r.OffsetSD = math.Hypot(r.OffsetSD, rms)
+		r.StartSD = math.Hypot(r.StartSD, 2*rms)
+		r.FrequencySD = math.Hypot(r.FrequencySD, math.Sqrt(12)*rms/length*1e9)
 	}
 	if bent || r.LostSlices > n/10 {
 		r.Warning = fmt.Sprintf("the clocks do not keep to a straight line: chi-square %.3g for %d degrees of freedom, %d of %d slices without pairs on it; align shorter parts of the record",

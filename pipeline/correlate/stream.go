@@ -3,28 +3,12 @@ package correlate
 import (
 	"errors"
 	"io"
+
+	"tsrun/pipeline/tag"
 )
 
-// Stream yields tags of one channel in order of time: up to len(buf) of them a
-// call, and io.EOF, with or without last tags, at the end. The readers of
-// package tag are Streams.
-type Stream interface {
-	Next(buf []uint64) (n int, err error)
-}
-
-// Tags makes a Stream of a slice.
-func Tags(tags []uint64) Stream { return &slice{tags} }
-
-type slice struct{ rest []uint64 }
-
-func (s *slice) Next(buf []uint64) (int, error) {
-	n := copy(buf, s.rest)
-	s.rest = s.rest[n:]
-	if len(s.rest) == 0 {
-		return n, io.EOF
-	}
-	return n, nil
-}
+// Stream yields the tags of one channel in order of time.
+type Stream = tag.Reader
 
 const (
 	chunk     = 1 << 14         // tags asked of a stream at a time
