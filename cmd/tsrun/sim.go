@@ -110,7 +110,7 @@ func runSimIDQ(c *cobra.Command, f simFlags) error {
 	defer stop()
 	sim, err := idq.New(f.config)
 	if err != nil {
-		return err
+		return failure(err)
 	}
 	out.write("listening", struct {
 		Simulated bool   `json:"simulated"`

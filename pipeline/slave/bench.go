@@ -119,10 +119,10 @@ func (b *bench) simulation() (json.RawMessage, error) {
 	if b.s.recipe.Simulate == nil {
 		return nil, nil
 	}
-	return json.Marshal(struct {
-		sky.Settings
-		Controller sky.Controller `json:"controller"`
-	}{b.s.recipe.Simulate.Settings, b.s.recipe.Simulate.Nodes[b.s.node.Name]})
+	return json.Marshal(sky.Simulation{
+		Settings:   b.s.recipe.Simulate.Settings,
+		Controller: b.s.recipe.Simulate.Nodes[b.s.node.Name],
+	})
 }
 
 // suits checks that the device can do what the recipe asks of it.
