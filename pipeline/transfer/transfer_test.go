@@ -63,7 +63,7 @@ func TestMoreFilesThanMayBeUnderWay(t *testing.T) {
 	asked := map[uint32]int{}
 	s := NewSender(SenderOptions{Ask: func(_ context.Context, f File) (Answer, error) {
 		asked[f.ID]++
-		return Answer{Verified: asked[f.ID] > 1}, nil
+		return Answer{Verified: asked[f.ID] > 4}, nil
 	}})
 	var files []File
 	for id := range uint32(maxOpen + 1) {

@@ -3,7 +3,9 @@ package wire
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -240,6 +242,38 @@ func TestHostileBytesOnTheTriggerPort(t *testing.T) {
 		t.Fatalf("got %v", r)
 	}
 	hear(t, p, dialTrigger(t, p.Addr().String())) // and a new one gets in
+}
+
+func TestSubscriberThatBreaksTheRulesIsDropped(t *testing.T) {
+	p := listenTrigger(t)
+	many := make([][][]byte, maxSubscriptions+1)
+	for i := range many {
+		many[i] = [][]byte{{1, byte(i)}}
+	}
+	for name, messages := range map[string][][][]byte{
+		"no subscription":    {{[]byte("hello")}},
+		"empty message":      {{nil}},
+		"two frames":         {{{1}, {1}}},
+		"long topic":         {{append([]byte{1}, make([]byte, maxSubscription)...)}},
+		"many subscriptions": many,
+	} {
+		c, err := zmtp.Dial(t.Context(), "tcp", p.Addr().String(), zmq4.Sub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for i, frames := range messages {
+			if err := c.Send(wait, frames...); err != nil {
+				t.Fatalf("%s: dropped before message %d: %v", name, i, err)
+			}
+		}
+		if err := c.SetReadDeadline(time.Now().Add(wait)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.ReadFrame(make([]byte, orderSize)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // harm says everything in said to addr, each over its own connection, which

@@ -83,6 +83,11 @@ func TestFloodOfSilentClientsKeepsNobodyOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer push.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.screened); n > maxScreened {
+		t.Fatalf("%d handshakes at once", n)
+	}
 }
 
 func TestMaxConnsTurnsAwayUntilOneLeaves(t *testing.T) {
