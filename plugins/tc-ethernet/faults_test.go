@@ -52,7 +52,7 @@ func TestRecordedLosses(t *testing.T) {
 		{"raw-errors=5", "counts 5 data-loss errors", func(idq.ChannelTruth) uint64 { return 5 }, 0},
 		{"dlt-error=buffer overrun", "buffer overrun", func(idq.ChannelTruth) uint64 { return 1 }, 0},
 		{"repeat-record=1", "contradict", nil, 1},
-		{"swap-records=1", "contradict", nil, 2},
+		{"swap-records=1", "late", nil, 2},
 	}
 	for _, test := range tests {
 		t.Run(test.fault, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 // TestHardwareStart: two controllers on one START line begin at the very same
 // true instant, though only one is told when.
 func TestHardwareStart(t *testing.T) {
+	t.Parallel()
 	port, err := freePort()
 	if err != nil {
 		t.Fatal(err)
@@ -54,6 +55,7 @@ func TestHardwareStart(t *testing.T) {
 // TestHardwareStopWhileWaiting: a controller that waits for an edge that never
 // comes can be stopped.
 func TestHardwareStopWhileWaiting(t *testing.T) {
+	t.Parallel()
 	d := openSimulated(t, light(1), nil)
 	a := sdk.Acquisition{Channels: twoChannels(), Duration: time.Second, Method: sdk.Hardware}
 	if err := d.Arm(t.Context(), a); err != nil {

@@ -171,8 +171,8 @@ func (l *lane) take(ctx context.Context, s *stream, p piece) error {
 	}
 	l.report.Messages++
 	l.inside, l.record = !p.last, -1
-	if !l.number.take(m) {
-		l.giveUp(p.size, fmt.Sprintf("a message of %d tags fits no record: time, count and values contradict each other", p.size))
+	if err := l.number.take(m); err != nil {
+		l.giveUp(p.size, fmt.Sprintf("a message of %d tags fits no record: %v", p.size, err))
 		s.recycle(p.buffer)
 		return nil
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -30,8 +31,8 @@ import (
 //
 // A service that is itself late keeps the rules or has put records out of
 // order; nothing tells which. So when it leaves a record uncounted that is long
-// over, though it answers and its tags are taken, everything is ambiguous
-// until it has caught up.
+// over, though it answers and its tags are taken, every message is ambiguous
+// that can be of more than one record, until it has caught up.
 
 // snapshot is what one status says: so many records completed, so many tags
 // counted.
@@ -74,7 +75,7 @@ type numbering struct {
 
 	lateRecord int           // long over and not counted by the last status; -1: none
 	lateSince  time.Duration // when that was first asked
-	doubtful   bool          // the service is late: nothing can be numbered
+	doubtful   bool          // the service is late: its count proves nothing
 }
 
 // candidate is a message with the bounds of its record number.
@@ -145,32 +146,43 @@ func (n *numbering) settle() {
 	n.statuses = slices.Delete(n.statuses, 0, passed)
 }
 
-// take adds a message to those to be numbered, or returns false when what is
-// known of it is a contradiction; then it will never have a number.
-func (n *numbering) take(m message) bool {
+// Why a message will never have a number.
+var (
+	errContradiction = errors.New("time, count and values contradict each other")
+	errLate          = errors.New("the DataLinkTarget service is late by a record or more, so that its count proves nothing; " +
+		"longer records or lower rates help, if the PC is too slow")
+)
+
+// take adds a message to those to be numbered, unless it can never have a
+// number.
+func (n *numbering) take(m message) error {
 	c := candidate{low: n.floor, at: m.at, begun: m.begun}
-	c.high = n.timing.latest(m.at, m.begun)
-	if m.count >= 0 {
-		c.high = min(c.high, m.count)
-	}
-	if n.records > 0 {
-		c.high = min(c.high, n.records-1)
-	}
 	if n.follows {
 		if m.first < n.last {
 			c.apart = 1
 		}
 		c.low = max(c.low, n.previous+c.apart)
 	}
+	c.high = n.timing.latest(m.at, m.begun)
+	if n.records > 0 {
+		c.high = min(c.high, n.records-1)
+	}
+	late := n.doubtful && c.low < c.high
+	if m.count >= 0 {
+		c.high = min(c.high, m.count)
+	}
 	n.received += m.tags
 	n.settle()
-	if c.low > c.high || n.doubtful {
-		return false
+	switch {
+	case late:
+		return errLate
+	case c.low > c.high:
+		return errContradiction
 	}
 	n.follows, n.previous, n.last = true, c.low, m.last
 	n.held = append(n.held, c)
 	n.tighten()
-	return true
+	return nil
 }
 
 // extend says that the message taken last goes on to a larger value.

@@ -74,6 +74,10 @@ func TestNumberingTable(t *testing.T) {
 			waited(190*ms, 0, 0), came(202*ms, 5, 1, 90, 0), waited(250*ms, 1, 5), waited(400*ms, 1, 5), waited(460*ms, 1, 5),
 			waited(520*ms, 1, 5), came(602*ms, 6, 1, 90, 1), came(603*ms, 5, 1, 90, 2), waited(650*ms, 3, 16), came(802*ms, 5, 1, 90, 3),
 		}, 4, []int{0, -1, -1, 3}},
+		{"late, but never by a record", 0, []event{
+			waited(190*ms, 0, 0), waited(260*ms, 0, 0), waited(330*ms, 0, 0), waited(390*ms, 0, 0), came(395*ms, 5, 1, 90, 0),
+			waited(460*ms, 1, 5), waited(590*ms, 1, 5), came(595*ms, 5, 1, 90, 1), waited(597*ms, 2, 10),
+		}, 4, []int{0, 1}},
 		{"answered once before a backlog", 0, []event{
 			waited(190*ms, 0, 0), came(202*ms, 5, 1, 90, 0), waited(590*ms, 1, 5), came(592*ms, 6, 1, 90, 1), waited(595*ms, 2, 11),
 		}, 4, []int{0, 1}},
@@ -102,7 +106,7 @@ func TestNumberingTable(t *testing.T) {
 					continue
 				}
 				got = append(got, -1)
-				if n.take(*e.message) {
+				if n.take(*e.message) == nil {
 					open = append(open, len(got)-1)
 				}
 				settle()
@@ -280,7 +284,7 @@ func (s *story) play() []int {
 		}
 		m := s.sent[step.message]
 		got[step.message] = -1
-		if n.take(message{at: m.read, tags: m.tags, first: m.first, last: m.last, count: m.count}) {
+		if n.take(message{at: m.read, tags: m.tags, first: m.first, last: m.last, count: m.count}) == nil {
 			open = append(open, step.message)
 		}
 		settle()

@@ -163,6 +163,7 @@ func acquireFrom(t *testing.T, d *driver, a sdk.Acquisition, out *sink, meanwhil
 }
 
 func TestOtherProcess(t *testing.T) {
+	t.Parallel()
 	p := startProcess(t, light(21))
 	d := p.openDriver(t)
 	device, err := d.Describe(t.Context())
@@ -183,6 +184,7 @@ func TestOtherProcess(t *testing.T) {
 // TestPausedDevice: when device and service stand still for some records and
 // then deliver them all at once, every tag still finds its record.
 func TestPausedDevice(t *testing.T) {
+	t.Parallel()
 	p := startProcess(t, light(22))
 	d := p.openDriver(t)
 	a := sdk.Acquisition{Channels: twoChannels(), Duration: 2 * time.Second}
@@ -202,6 +204,7 @@ func TestPausedDevice(t *testing.T) {
 // TestKilledDevice: what was received is kept, the loss is recorded, and the
 // driver gives up in time.
 func TestKilledDevice(t *testing.T) {
+	t.Parallel()
 	p := startProcess(t, light(23))
 	d := p.openDriver(t)
 	d.patience = time.Second

@@ -23,7 +23,7 @@ func TestTimingOverHours(t *testing.T) {
 			over += delay + over*time.Duration(ppm)/1e6
 			// In between, statuses are asked for and nothing comes.
 			timing.counted(over-period/3, record)
-			late := time.Duration(rapid.Int64Range(0, int64(period)/4).Draw(t, "late"))
+			late := time.Duration(rapid.Int64Range(0, int64(period)/6).Draw(t, "late"))
 			high := timing.latest(over+late, false)
 			if high < record {
 				t.Fatalf("record %d of drift %d ppm arrived %v late: at most %d", record, ppm, late, high)
