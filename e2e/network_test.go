@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -13,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/internal/hostile"
 	"tsrun/internal/need"
 )
 
@@ -74,36 +73,6 @@ func TestTwoPCs(t *testing.T) {
 	}
 }
 
-// hostileBytes are what a port scanner, a broken program or an enemy sends.
-func hostileBytes() map[string][]byte {
-	greeting := make([]byte, 64)
-	greeting[0], greeting[9], greeting[10] = 0xff, 0x7f, 3
-	copy(greeting[12:], "NULL")
-	long := func(length uint64) []byte {
-		return binary.BigEndian.AppendUint64(append(append([]byte{}, greeting...), 0x06), length)
-	}
-	noise := make([]byte, 4096)
-	r := rand.New(rand.NewPCG(1, 2))
-	for i := range noise {
-		noise[i] = byte(r.Uint32())
-	}
-	ready := func(body string) []byte {
-		b := append(append([]byte{}, greeting...), 0x04, byte(6+len(body)), 5)
-		return append(append(b, "READY"...), body...)
-	}
-	valid := "\x0bSocket-Type\x00\x00\x00\x03SUB"
-	return map[string][]byte{
-		"silent":                  {},
-		"random":                  noise,
-		"length 2^62":             long(1 << 62),
-		"length 2^40":             long(1 << 40),
-		"length 2^62 after READY": binary.BigEndian.AppendUint64(append(ready(valid), 0x02), 1<<62),
-		"length 2^40 after READY": binary.BigEndian.AppendUint64(append(ready(valid), 0x02), 1<<40),
-		"truncated READY":         ready("\x0bSocket-Type\x00\x00\x00\xff"),
-		"no Socket-Type":          ready(""),
-	}
-}
-
 // TestHostileNetwork lets strangers at all three ports while a run goes on.
 func TestHostileNetwork(t *testing.T) {
 	work := t.TempDir()
@@ -130,21 +99,23 @@ func TestHostileNetwork(t *testing.T) {
 	defer strangers.Wait()
 	stop := make(chan struct{})
 	defer close(stop)
-	for _, port := range ports {
-		for name, bytes := range hostileBytes() {
+	suits := map[string]string{"trigger": "SUB", "status": "REQ", "files": "PUSH"}
+	for kind, port := range ports {
+		for _, bytes := range hostile.Bytes(suits[kind]) {
 			strangers.Go(func() {
 				for range 40 {
 					if c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), time.Second); err == nil {
 						_, _ = c.Write(bytes)
-						if name == "silent" {
-							<-stop
+						select { // silence is an attack, too
+						case <-stop:
+						case <-time.After(50 * time.Millisecond):
 						}
 						c.Close()
 					}
 					select {
 					case <-stop:
 						return
-					case <-time.After(50 * time.Millisecond):
+					default:
 					}
 				}
 			})
