@@ -22,6 +22,7 @@ const (
 	minCells    = 1 << 15
 	maxCells    = 1 << 22
 	maxSegment  = 1 << 22 // tags of A in one segment
+	enoughTags  = 1000    // of A: a segment with so many holds pairs if it can be aligned at all
 	maxPoints   = 50_000  // differences that are worth listing
 	enoughLL    = 4.0     // log likelihood beyond chance for which a peak is looked at closely
 	convincedLL = 8.0     // and for which it is believed to be one
@@ -59,10 +60,13 @@ func (s *searcher) find() (line, error) {
 // attempts plans the search. The best a segment of length T can do, with cells
 // as wide as the drift smears the peak, is the same for every T, because wider
 // cells hold more accidentals; but short segments may hold too few pairs, and
-// long ones need fewer cells to span the search. So all lengths are tried, each
-// with few cells before many.
+// long ones need fewer cells to span the search. So several lengths are tried,
+// each with few cells before many, but none that is much dearer than the
+// cheapest that is as sensitive as can be.
 func (s *searcher) attempts() []attempt {
 	var plan []attempt
+	const dearer = 3.0
+	best := math.Inf(1) // cost of the cheapest attempt with the finest useful cells
 	all := int64(s.to - s.from)
 	rateA := float64(len(s.a)) / float64(s.a[len(s.a)-1]-s.a[0])
 	rateB := s.rateB()
@@ -82,8 +86,12 @@ func (s *searcher) attempts() []attempt {
 		}
 		for shift := fine; shift == fine || span>>shift >= minCells/2; shift += 2 {
 			cells := 1 << bits.Len64(uint64(span>>shift))
-			plan = append(plan, attempt{length: length, cells: cells, shift: shift,
-				cost: float64(cells)*float64(4*bits.Len(uint(cells))) + 10*(tags+rateB*float64(span))})
+			try := attempt{length: length, cells: cells, shift: shift,
+				cost: float64(cells)*float64(4*bits.Len(uint(cells))) + 10*(tags+rateB*float64(span))}
+			plan = append(plan, try)
+			if shift == fine && int64(1)<<shift <= smear && tags >= enoughTags {
+				best = min(best, try.cost)
+			}
 		}
 		if length == all {
 			break
@@ -92,6 +100,7 @@ func (s *searcher) attempts() []attempt {
 	if len(plan) == 0 || plan[0].length > minSegment/4 {
 		plan = append(plan, s.short(rateA*rateB, all)...)
 	}
+	plan = slices.DeleteFunc(plan, func(try attempt) bool { return try.cost > dearer*best })
 	slices.SortStableFunc(plan, func(x, y attempt) int { return cmp.Compare(x.cost, y.cost) })
 	return plan
 }
