@@ -245,10 +245,15 @@ func TestDriverDescribesItsDevice(t *testing.T) {
 	if err != nil || bytes.Contains(environment, []byte("SECRET_OF_THE_HOST")) || !bytes.Contains(environment, []byte(h.runtime)) {
 		t.Errorf("environment %q, %v", environment, err)
 	}
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(log.String(), "chatter of a vendor's library"); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("what the plugin printed is not in the log: %s", log)
+		}
+	}
 	if err := d.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	gone(t, d.PID(), time.Second)
+	gone(t, d.PID(), 10*time.Second)
 	if text := log.String(); !strings.Contains(text, "device open") || !strings.Contains(text, `"spacing_ps":7000`) || !strings.Contains(text, `"instance":"alice.tc"`) {
 		t.Errorf("the plugin's log record did not arrive: %s", text)
 	}

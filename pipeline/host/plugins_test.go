@@ -88,6 +88,7 @@ func openDriver(_ context.Context, env sdk.Env, c driverConfig) (sdk.Driver, err
 	if c.Mode == "no-device" {
 		return nil, &sdk.Failure{Code: "device-timeout", Message: "connect to 192.0.2.7: no answer", Hint: "is it switched on?", Field: "address"}
 	}
+	fmt.Println("chatter of a vendor's library")
 	env.Log.Info("device open", "spacing_ps", int64(c.Spacing))
 	return &driver{driverConfig: c}, nil
 }
