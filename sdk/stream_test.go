@@ -75,69 +75,80 @@ func acquisitionOf(streams ...uint16) Acquisition {
 	return a
 }
 
+// sender drives a stream at random and remembers what it sent.
+type sender struct {
+	s       *Stream
+	want    map[uint16][]uint64
+	reached map[uint16]uint64
+	lost    map[uint16]uint64
+}
+
+func (d *sender) step(t *rapid.T) {
+	id := rapid.SampledFrom([]uint16{3, 7}).Draw(t, "stream")
+	switch rapid.SampledFrom([]string{"send", "send", "mark", "lost", "flush"}).Draw(t, "step") {
+	case "send":
+		d.send(t, id)
+	case "mark":
+		d.reached[id] += rapid.Uint64Range(0, 1e12).Draw(t, "ahead")
+		if err := d.s.Mark(id, d.reached[id]); err != nil {
+			t.Fatal(err)
+		}
+	case "lost":
+		n := rapid.Uint64Range(0, 5).Draw(t, "lost")
+		d.lost[id] += n
+		d.s.Lost(id, n, "test")
+	case "flush":
+		d.s.flushAll()
+	}
+}
+
+func (d *sender) send(t *rapid.T, id uint16) {
+	n := rapid.IntRange(0, 100).Draw(t, "tags")
+	if rapid.Bool().Draw(t, "large") {
+		n = rapid.SampledFrom([]int{blockTags - 1, blockTags, blockTags + 1, tag.MaxBlockTags, tag.MaxBlockTags + 5}).Draw(t, "many")
+	}
+	spacing := rapid.Uint64Range(0, 1000).Draw(t, "spacing")
+	tags := make([]uint64, n)
+	for i := range tags {
+		d.reached[id] += spacing
+		tags[i] = d.reached[id]
+	}
+	d.want[id] = append(d.want[id], tags...)
+	if err := d.s.Send(id, tags); err != nil {
+		t.Fatal(err)
+	}
+	clear(tags) // they are ours again
+}
+
 // TestStreamKeepsEverything: whatever a driver sends in whatever pieces comes
 // out as blocks that the core accepts, with the same tags and losses.
 func TestStreamKeepsEverything(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		core := newCapture()
-		var losses []Loss
-		s := NewStream(core, acquisitionOf(3, 7))
-		s.lost = func(l Loss) { losses = append(losses, l) }
-		want := map[uint16][]uint64{}
-		reached, lost := map[uint16]uint64{}, map[uint16]uint64{}
+		d := &sender{s: NewStream(core, acquisitionOf(3, 7)),
+			want: map[uint16][]uint64{}, reached: map[uint16]uint64{}, lost: map[uint16]uint64{}}
+		var told uint64
+		d.s.lost = func(l Loss) { told += l.Tags }
 		for range rapid.IntRange(0, 30).Draw(t, "steps") {
-			id := rapid.SampledFrom([]uint16{3, 7}).Draw(t, "stream")
-			switch rapid.SampledFrom([]string{"send", "send", "big", "mark", "lost", "flush"}).Draw(t, "step") {
-			case "send", "big":
-				n := rapid.IntRange(0, 100).Draw(t, "tags")
-				if rapid.Bool().Draw(t, "large") {
-					n = rapid.SampledFrom([]int{blockTags - 1, blockTags, blockTags + 1, tag.MaxBlockTags, tag.MaxBlockTags + 5}).Draw(t, "many")
-				}
-				step := rapid.Uint64Range(0, 1000).Draw(t, "spacing")
-				tags := make([]uint64, n)
-				for i := range tags {
-					reached[id] += step
-					tags[i] = reached[id]
-				}
-				want[id] = append(want[id], tags...)
-				if err := s.Send(id, tags); err != nil {
-					t.Fatal(err)
-				}
-				clear(tags) // they are ours again
-			case "mark":
-				reached[id] += rapid.Uint64Range(0, 1e12).Draw(t, "ahead")
-				if err := s.Mark(id, reached[id]); err != nil {
-					t.Fatal(err)
-				}
-			case "lost":
-				n := rapid.Uint64Range(0, 5).Draw(t, "lost")
-				lost[id] += n
-				s.Lost(id, n, "test")
-			case "flush":
-				s.flushAll()
-			}
+			d.step(t)
 		}
-		counts, err := s.Finish()
+		counts, err := d.s.Finish()
 		if err != nil || core.bad != nil {
 			t.Fatal(err, core.bad)
 		}
-		var told uint64
-		for _, l := range losses {
-			told += l.Tags
-		}
-		if told != lost[3]+lost[7] {
-			t.Fatalf("told of %d lost tags, want %d", told, lost[3]+lost[7])
+		if told != d.lost[3]+d.lost[7] {
+			t.Fatalf("told of %d lost tags, want %d", told, d.lost[3]+d.lost[7])
 		}
 		for i, id := range []uint16{3, 7} {
 			tags, missing, last := core.tags(id)
-			if !slices.Equal(tags, want[id]) || missing != lost[id] {
-				t.Fatalf("stream %d: %d tags and %d lost, want %d and %d", id, len(tags), missing, len(want[id]), lost[id])
+			if !slices.Equal(tags, d.want[id]) || missing != d.lost[id] {
+				t.Fatalf("stream %d: %d tags and %d lost, want %d and %d", id, len(tags), missing, len(d.want[id]), d.lost[id])
 			}
-			if last.Kind != tag.End || last.Until != reached[id] {
-				t.Fatalf("stream %d ends with %v until %d, want End until %d", id, last.Kind, last.Until, reached[id])
+			if last.Kind != tag.End || last.Until != d.reached[id] {
+				t.Fatalf("stream %d ends with %v until %d, want End until %d", id, last.Kind, last.Until, d.reached[id])
 			}
 			c := counts[i]
-			if c.Stream != id || c.Tags != uint64(len(tags)) || c.Lost != lost[id] || c.Blocks != last.Seq+1 || c.Until != reached[id] {
+			if c.Stream != id || c.Tags != uint64(len(tags)) || c.Lost != d.lost[id] || c.Blocks != last.Seq+1 || c.Until != d.reached[id] {
 				t.Fatalf("counts of stream %d: %+v", id, c)
 			}
 		}

@@ -236,48 +236,51 @@ func TestBlocksArriveUnchangedWhereTheyAreWanted(t *testing.T) {
 	}
 }
 
+// spoiled sends a block after spoil has had it.
+func spoiled(d *driver, spoil func(header, payload []byte) [][]byte) {
+	b := tag.Block{Kind: tag.Data, Run: run, Stream: 1, Seq: 1, Until: 40, Tags: []uint64{30, 40}}
+	var header [tag.HeaderSize]byte
+	payload := slices.Clone(tag.AsBytes(b.Tags))
+	b.EncodeHeader(header[:], payload)
+	d.conn.Send(10*time.Second, spoil(header[:], payload)...)
+}
+
+var badBlocks = []struct {
+	name string
+	bad  func(*driver)
+	says string
+}{
+	{"flipped bit in a tag", func(d *driver) {
+		spoiled(d, func(h, p []byte) [][]byte { p[3] ^= 4; return [][]byte{h, p} })
+	}, "checksum"},
+	{"flipped bit in the header", func(d *driver) {
+		spoiled(d, func(h, p []byte) [][]byte { h[50] ^= 1; return [][]byte{h, p} })
+	}, "checksum"},
+	{"one frame", func(d *driver) { spoiled(d, func(h, _ []byte) [][]byte { return [][]byte{h} }) }, "one frame"},
+	{"three frames", func(d *driver) {
+		spoiled(d, func(h, p []byte) [][]byte { return [][]byte{h, p, p} })
+	}, "more than two frames"},
+	{"short header", func(d *driver) {
+		spoiled(d, func(h, p []byte) [][]byte { return [][]byte{h[:40], p} })
+	}, "40 bytes"},
+	{"endless frame", func(d *driver) {
+		spoiled(d, func(h, p []byte) [][]byte { return [][]byte{h, make([]byte, tag.MaxPayload+8)} })
+	}, "too large"},
+	{"foreign run", func(d *driver) {
+		d.send(tag.Block{Kind: tag.Data, Run: tag.RunID{9}, Stream: 1, Tags: []uint64{30}, Until: 30})
+	}, "run"},
+	{"missing block", func(d *driver) {
+		d.send(tag.Block{Kind: tag.Data, Stream: 1, Seq: 1, Tags: []uint64{30}, Until: 30})
+	}, "missing"},
+	{"back in time", func(d *driver) { d.tags(1, 19) }, "reach"},
+	{"stream of another driver", func(d *driver) { d.tags(2, 30) }, "this driver brings"},
+	{"connection cut", func(d *driver) { d.conn.Close() }, "left before"},
+}
+
 // TestBadBlocksEndTheStreamLoudly: the sink gets what was good before, and an
 // End; the core blames the driver; another driver is not disturbed.
 func TestBadBlocksEndTheStreamLoudly(t *testing.T) {
-	raw := func(d *driver, spoil func(header, payload []byte) [][]byte) {
-		b := tag.Block{Kind: tag.Data, Run: run, Stream: 1, Seq: 1, Until: 40, Tags: []uint64{30, 40}}
-		var header [tag.HeaderSize]byte
-		payload := slices.Clone(tag.AsBytes(b.Tags))
-		b.EncodeHeader(header[:], payload)
-		d.conn.Send(10*time.Second, spoil(header[:], payload)...)
-	}
-	tests := []struct {
-		name string
-		bad  func(*driver)
-		says string
-	}{
-		{"flipped bit in a tag", func(d *driver) {
-			raw(d, func(h, p []byte) [][]byte { p[3] ^= 4; return [][]byte{h, p} })
-		}, "checksum"},
-		{"flipped bit in the header", func(d *driver) {
-			raw(d, func(h, p []byte) [][]byte { h[50] ^= 1; return [][]byte{h, p} })
-		}, "checksum"},
-		{"one frame", func(d *driver) { raw(d, func(h, _ []byte) [][]byte { return [][]byte{h} }) }, "one frame"},
-		{"three frames", func(d *driver) {
-			raw(d, func(h, p []byte) [][]byte { return [][]byte{h, p, p} })
-		}, "more than two frames"},
-		{"short header", func(d *driver) {
-			raw(d, func(h, p []byte) [][]byte { return [][]byte{h[:40], p} })
-		}, "40 bytes"},
-		{"endless frame", func(d *driver) {
-			raw(d, func(h, p []byte) [][]byte { return [][]byte{h, make([]byte, tag.MaxPayload+8)} })
-		}, "too large"},
-		{"foreign run", func(d *driver) {
-			d.send(tag.Block{Kind: tag.Data, Run: tag.RunID{9}, Stream: 1, Tags: []uint64{30}, Until: 30})
-		}, "run"},
-		{"missing block", func(d *driver) {
-			d.send(tag.Block{Kind: tag.Data, Stream: 1, Seq: 1, Tags: []uint64{30}, Until: 30})
-		}, "missing"},
-		{"back in time", func(d *driver) { d.tags(1, 19) }, "reach"},
-		{"stream of another driver", func(d *driver) { d.tags(2, 30) }, "this driver brings"},
-		{"connection cut", func(d *driver) { d.conn.Close() }, "left before"},
-	}
-	for _, test := range tests {
+	for _, test := range badBlocks {
 		t.Run(test.name, func(t *testing.T) {
 			n := newNode(t)
 			a, b, out := n.inlet("alice.tc", 1), n.inlet("bob.tc", 2), n.outlet("sink", 1, 2)
