@@ -58,13 +58,13 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	if err != nil {
 		return err
 	}
-	found, err := correlate.Align(a, b, o)
+	found, unaligned := correlate.Align(a, b, o)
 	answer := alignAnswer{Alignment: &found}
 	var refusal *correlate.Refusal
-	if errors.As(err, &refusal) {
+	if errors.As(unaligned, &refusal) {
 		answer = alignAnswer{Refused: true, Code: refusal.Code, Reason: refusal.Reason, Hint: refusal.Hint}
-	} else if err != nil {
-		return &exitError{exitOther, err}
+	} else if unaligned != nil {
+		return &exitError{exitOther, unaligned}
 	}
 	if f.asJSON {
 		err = json.NewEncoder(c.OutOrStdout()).Encode(answer)

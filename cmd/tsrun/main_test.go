@@ -20,10 +20,11 @@ func TestMain(m *testing.M) {
 // line each. Beside testscript's own commands there is
 //
 //	exits CODE PROGRAM ARGS…
+//	photons A.bin B.bin OFFSET DRIFT
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "photons": photons},
 	})
 }
 
