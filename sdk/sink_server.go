@@ -142,6 +142,9 @@ func (s *sinkServer) writeAll(conn *zmtp.Conn, rec Recording) error {
 		if seq == nil {
 			return fmt.Errorf("receive blocks: stream %d is not part of this recording", m.Head.Stream)
 		}
+		if err := m.Check(); err != nil {
+			return fmt.Errorf("receive blocks: %w", err)
+		}
 		if err := seq.Accept(m.Head); err != nil {
 			return fmt.Errorf("receive blocks: %w", err)
 		}

@@ -100,19 +100,18 @@ func (s *Stream) Send(stream uint16, tags []uint64) error {
 	if err != nil || len(tags) == 0 {
 		return err
 	}
-	if err := l.inOrder(tags); err != nil {
-		return s.fail(err)
-	}
 	for len(tags) > 0 {
-		if len(l.pending) == 0 && len(tags) >= blockTags { // no need to gather
-			n := min(len(tags), tag.MaxBlockTags)
+		n := min(len(tags), blockTags-len(l.pending))
+		if err := l.inOrder(tags[:n]); err != nil {
+			return s.fail(err)
+		}
+		if n == blockTags { // no need to gather
 			if err := s.sendBlock(l, tag.Data, tags[:n], tags[n-1]); err != nil {
 				return err
 			}
 			tags = tags[n:]
 			continue
 		}
-		n := min(len(tags), blockTags-len(l.pending))
 		l.pending = append(l.pending, tags[:n]...)
 		tags = tags[n:]
 		if len(l.pending) == blockTags {
@@ -225,19 +224,20 @@ func (s *Stream) fail(err error) error {
 	return s.err
 }
 
-// inOrder checks tags before they join the stream, as a whole: the driver
-// learns at once that it sent nonsense.
+// inOrder checks tags before they join the stream: the driver learns at once
+// that it sent nonsense. It looks at no more than one block of them, so that
+// what follows finds them in the cache.
 func (l *lane) inOrder(tags []uint64) error {
+	at := tag.Disorder(tags)
 	previous := l.reached
-	for i, t := range tags {
-		if t < previous {
-			return &Failure{Code: "tags-out-of-order", Message: fmt.Sprintf(
-				"send: tag %d of %d on stream %d is at %d ps, but the stream has already reached %d ps",
-				i, len(tags), l.count.Stream, t, previous)}
-		}
-		previous = t
+	if at > 0 {
+		previous = tags[at-1]
 	}
-	l.reached = previous
+	if tags[at] < previous {
+		return &Failure{Code: "tags-out-of-order", Message: fmt.Sprintf(
+			"send: a tag of stream %d is at %d ps, but the stream has already reached %d ps", l.count.Stream, tags[at], previous)}
+	}
+	l.reached = tags[len(tags)-1]
 	return nil
 }
 

@@ -19,6 +19,10 @@ type Message struct {
 	Payload []byte // second frame
 }
 
+// Check checks the tags themselves: their checksum and order. Whoever uses
+// them calls it; whoever only passes the message on need not.
+func (m *Message) Check() error { return m.Head.Check(m.Payload) }
+
 // Block returns the message as a block whose tags share its memory.
 func (m *Message) Block() tag.Block { return m.Head.Block(m.Payload, nil) }
 
@@ -36,10 +40,9 @@ func NewReader(conn *zmtp.Conn) *Reader {
 	return &Reader{conn: conn, buffer: tag.AsBytes(make([]uint64, tag.MaxBlockTags))}
 }
 
-// Next receives the next block and checks everything that a block says about
-// itself: shape, checksum, order of its tags. Its place in its stream is for a
-// [tag.Sequence] to check. The error is io.EOF when the peer left between two
-// blocks.
+// Next receives the next block and checks its shape and everything its header
+// says. Its place in its stream is for a [tag.Sequence] to check, its tags for
+// [Message.Check]. The error is io.EOF when the peer left between two blocks.
 func (r *Reader) Next() (*Message, error) {
 	header, more, err := r.conn.ReadFrame(r.header[:])
 	if err != nil {
@@ -62,8 +65,8 @@ func (r *Reader) Next() (*Message, error) {
 	if more {
 		return nil, fmt.Errorf("read block %d of stream %d: it has more than two frames", head.Seq, head.Stream)
 	}
-	if err := head.Check(payload); err != nil {
-		return nil, err
+	if want := head.Size(); len(payload) != want {
+		return nil, fmt.Errorf("read block %d of stream %d: %d bytes of tags, the header says %d", head.Seq, head.Stream, len(payload), want)
 	}
 	r.m = Message{Head: head, Header: header, Payload: payload}
 	return &r.m, nil

@@ -11,12 +11,16 @@ import (
 //
 //	 0  magic "TSBK"        24..  run, continued     56  first tag, ps
 //	 4  version u16         32  sequence number      64  last tag, ps
-//	 6  kind u8             40  until, ps            72  0 u32
-//	 7  0 u8                48  lost tags            76  CRC-32C u32 of the
-//	 8  stream u16                                       76 bytes before it
-//	10  0 u16                                            and of the payload
+//	 6  kind u8             40  until, ps            72  CRC-32C u32 of the
+//	 7  0 u8                48  lost tags                payload
+//	 8  stream u16                                   76  CRC-32C u32 of the
+//	10  0 u16                                            76 bytes before it
 //	12  count u32
 //	16  run, 16 bytes
+//
+// The header has a checksum of its own, so that whoever only passes a block on
+// can believe what it says without reading the tags; whoever uses the tags
+// checks them, against the sum their sender made: from end to end.
 const (
 	// HeaderSize is the length of a block's first frame in bytes.
 	HeaderSize = 80
@@ -27,7 +31,8 @@ const (
 
 	headerMagic   = "TSBK"
 	headerVersion = 1
-	checksumAt    = 76
+	payloadSumAt  = 72
+	headerSumAt   = 76
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -43,8 +48,7 @@ type Header struct {
 	Count       int    // tags in the payload
 	First, Last uint64 // ps; 0 when Count is 0
 
-	checksum uint32 // as received: of header and payload
-	partial  uint32 // as computed: of the header alone, continued by Check
+	payloadSum uint32
 }
 
 // EncodeHeader writes the block's first frame into dst, which holds at least
@@ -68,12 +72,12 @@ func (b *Block) EncodeHeader(dst []byte, payload []byte) {
 		le.PutUint64(dst[56:], b.Tags[0])
 		le.PutUint64(dst[64:], b.Tags[n-1])
 	}
-	sum := crc32.Update(crc32.Checksum(dst[:checksumAt], castagnoli), castagnoli, payload)
-	le.PutUint32(dst[checksumAt:], sum)
+	le.PutUint32(dst[payloadSumAt:], crc32.Checksum(payload, castagnoli))
+	le.PutUint32(dst[headerSumAt:], crc32.Checksum(dst[:headerSumAt], castagnoli))
 }
 
 // DecodeHeader reads a block's first frame. Everything that can be known
-// without the payload is checked; the checksum is checked by [Header.Check].
+// without the payload is checked; the payload is checked by [Header.Check].
 func DecodeHeader(frame []byte) (Header, error) {
 	if len(frame) != HeaderSize {
 		return Header{}, fmt.Errorf("decode block header: %d bytes, want %d", len(frame), HeaderSize)
@@ -85,24 +89,26 @@ func DecodeHeader(frame []byte) (Header, error) {
 	if v := le.Uint16(frame[4:]); v != headerVersion {
 		return Header{}, fmt.Errorf("decode block header: version %d, this program reads version %d", v, headerVersion)
 	}
-	if frame[7] != 0 || le.Uint16(frame[10:]) != 0 || le.Uint32(frame[72:]) != 0 {
+	if frame[7] != 0 || le.Uint16(frame[10:]) != 0 {
 		return Header{}, fmt.Errorf("decode block header: reserved bytes are not 0")
+	}
+	if got, want := crc32.Checksum(frame[:headerSumAt], castagnoli), le.Uint32(frame[headerSumAt:]); got != want {
+		return Header{}, fmt.Errorf("decode block header: checksum %08x, want %08x; it was damaged on its way", got, want)
 	}
 	count := le.Uint32(frame[12:])
 	if count > MaxBlockTags {
 		return Header{}, fmt.Errorf("decode block header: %d tags, at most %d fit a block", count, MaxBlockTags)
 	}
 	h := Header{
-		Kind:     Kind(frame[6]),
-		Stream:   le.Uint16(frame[8:]),
-		Seq:      le.Uint64(frame[32:]),
-		Until:    le.Uint64(frame[40:]),
-		Lost:     le.Uint64(frame[48:]),
-		Count:    int(count),
-		First:    le.Uint64(frame[56:]),
-		Last:     le.Uint64(frame[64:]),
-		checksum: le.Uint32(frame[checksumAt:]),
-		partial:  crc32.Checksum(frame[:checksumAt], castagnoli),
+		Kind:       Kind(frame[6]),
+		Stream:     le.Uint16(frame[8:]),
+		Seq:        le.Uint64(frame[32:]),
+		Until:      le.Uint64(frame[40:]),
+		Lost:       le.Uint64(frame[48:]),
+		Count:      int(count),
+		First:      le.Uint64(frame[56:]),
+		Last:       le.Uint64(frame[64:]),
+		payloadSum: le.Uint32(frame[payloadSumAt:]),
 	}
 	copy(h.Run[:], frame[16:])
 	if err := h.consistent(); err != nil {
@@ -134,14 +140,17 @@ func (h Header) consistent() error {
 	return nil
 }
 
+// Size is the length of the second frame in bytes.
+func (h Header) Size() int { return h.Count * tagSize }
+
 // Check checks the second frame against the first: length, checksum, first and
 // last tag, and that no tag is earlier than the one before it.
 func (h Header) Check(payload []byte) error {
-	if len(payload) != h.Count*tagSize {
-		return h.errorf("payload of %d bytes, want %d for %d tags", len(payload), h.Count*tagSize, h.Count)
+	if len(payload) != h.Size() {
+		return h.errorf("payload of %d bytes, want %d for %d tags", len(payload), h.Size(), h.Count)
 	}
-	if sum := crc32.Update(h.partial, castagnoli, payload); sum != h.checksum {
-		return h.errorf("checksum %08x, want %08x; the block was damaged on its way", sum, h.checksum)
+	if sum := crc32.Checksum(payload, castagnoli); sum != h.payloadSum {
+		return h.errorf("checksum %08x, want %08x; the block was damaged on its way", sum, h.payloadSum)
 	}
 	if h.Count == 0 {
 		return nil
@@ -157,6 +166,10 @@ func (h Header) Check(payload []byte) error {
 	}
 	return nil
 }
+
+// Disorder returns the index of the first tag that is before its predecessor,
+// 0 when there is none.
+func Disorder(tags []uint64) int { return disorder(AsBytes(tags)) }
 
 // disorder returns the index of the first tag in payload that is before its
 // predecessor, 0 when there is none. It reads four tags a turn because every

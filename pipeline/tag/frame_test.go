@@ -111,8 +111,8 @@ func TestDisorderIsFoundAtEveryPlace(t *testing.T) {
 // reseal makes the checksum of tampered frames right again, so that the checks
 // behind it are reached.
 func reseal(header, payload []byte) {
-	sum := crc32.Update(crc32.Checksum(header[:checksumAt], castagnoli), castagnoli, payload)
-	binary.LittleEndian.PutUint32(header[checksumAt:], sum)
+	binary.LittleEndian.PutUint32(header[payloadSumAt:], crc32.Checksum(payload, castagnoli))
+	binary.LittleEndian.PutUint32(header[headerSumAt:], crc32.Checksum(header[:headerSumAt], castagnoli))
 }
 
 func TestFrameRefuses(t *testing.T) {
@@ -129,7 +129,7 @@ func TestFrameRefuses(t *testing.T) {
 		{"long header", data, func(h, p []byte) ([]byte, []byte) { return append(h, 0), p }, "81 bytes, want 80"},
 		{"magic", data, func(h, p []byte) ([]byte, []byte) { h[0] = 'X'; return h, p }, `begins with "XSBK"`},
 		{"version", data, func(h, p []byte) ([]byte, []byte) { h[4] = 2; return h, p }, "version 2"},
-		{"reserved", data, func(h, p []byte) ([]byte, []byte) { h[73] = 1; return h, p }, "reserved"},
+		{"reserved", data, func(h, p []byte) ([]byte, []byte) { h[10] = 1; return h, p }, "reserved"},
 		{"count", data, func(h, p []byte) ([]byte, []byte) { le.PutUint32(h[12:], MaxBlockTags+1); return h, p }, "131073 tags, at most 131072"},
 		{"kind", data, func(h, p []byte) ([]byte, []byte) { h[6] = 4; return h, p }, "unknown kind 4"},
 		{"kind zero", data, func(h, p []byte) ([]byte, []byte) { h[6] = 0; return h, p }, "unknown kind 0"},
