@@ -87,7 +87,8 @@ type watch struct {
 type watched struct {
 	*lane
 	last          status
-	heard         bool // last is a status
+	heard         bool      // last is a status
+	asked         time.Time // when for the last time
 	changed       time.Time
 	received      uint64 // at that time
 	rawErrors     int64
@@ -110,8 +111,7 @@ func (d *driver) watch(began span, out output) *watch {
 
 // run returns when every channel is done or given up.
 func (w *watch) run(ctx, orders context.Context) {
-	// A third of a period, so that between two records there is a status.
-	tick := time.NewTicker(min(max(picoseconds(w.period)/3, shortestPoll), longestPoll))
+	tick := time.NewTicker(w.poll())
 	defer tick.Stop()
 	stop := ctx.Done()
 	for !w.over() {
@@ -124,6 +124,12 @@ func (w *watch) run(ctx, orders context.Context) {
 		}
 		w.look(orders)
 	}
+}
+
+// poll is how often the service is asked: several times a record, because
+// between two records there must be a status.
+func (w *watch) poll() time.Duration {
+	return min(max(picoseconds(w.period)/5, shortestPoll), longestPoll)
 }
 
 // stop ends the records; the running one is cut short.
@@ -174,6 +180,7 @@ func (w *watch) askService(orders context.Context, l *watched) {
 		return
 	}
 	w.downSince = time.Time{}
+	calm := w.isCalm(l, asked) && waiting && l.waiting.Load()
 	if received := l.lane.received.Load(); !l.heard || st.records != l.last.records || st.tags != l.last.tags || received != l.received || l.busy.Load() {
 		l.changed, l.received = time.Now(), received
 	}
@@ -184,10 +191,19 @@ func (w *watch) askService(orders context.Context, l *watched) {
 		counted: counted{
 			snapshot: snapshot{st.records, st.tags},
 			asked:    asked.Sub(w.began.called),
-			idle:     waiting && l.waiting.Load() && w.stoppedAt.IsZero(),
+			calm:     calm,
 		},
 		until: w.complete(st.records),
 	})
+}
+
+// isCalm tells whether a status that has just come was asked for in time and
+// answered at once, so that nothing held this PC up since the one before it.
+func (w *watch) isCalm(l *watched, asked time.Time) bool {
+	between := asked.Sub(l.asked)
+	l.asked = asked
+	period := picoseconds(w.period)
+	return w.stoppedAt.IsZero() && between < period/2 && time.Since(asked) < period/10
 }
 
 func (w *watch) firstActive() *watched {

@@ -116,10 +116,10 @@ func TestStopBeforeStart(t *testing.T) {
 func TestSparse(t *testing.T) {
 	t.Parallel()
 	s := light(7)
-	s.Pairs.Rate = 3 * quantity.Hertz
+	s.Pairs.Rate = 2 * quantity.Hertz
 	s.Controller.Dark = 0
-	d := openSimulated(t, s, nil)
-	a := sdk.Acquisition{Channels: twoChannels(), Duration: 3 * time.Second}
+	d := openSimulated(t, s, func(c *config) { c.Record.Period = 400 * quantity.Millisecond })
+	a := sdk.Acquisition{Channels: twoChannels(), Duration: 4 * time.Second}
 	out := newSink(a.Channels...)
 	r, err := acquire(t, t.Context(), d, a, out)
 	if err != nil {

@@ -48,17 +48,20 @@ func TestRecordedLosses(t *testing.T) {
 		fault, reason string
 		lost          func(c idq.ChannelTruth) uint64 // tags of a record, about
 		messages      uint64                          // that are ambiguous
+		period        quantity.Time
 	}{
-		{"raw-errors=5", "counts 5 data-loss errors", func(idq.ChannelTruth) uint64 { return 5 }, 0},
-		{"dlt-error=buffer overrun", "buffer overrun", func(idq.ChannelTruth) uint64 { return 1 }, 0},
-		{"repeat-record=1", "contradict", nil, 1},
-		{"swap-records=1", "late", nil, 2},
+		{"raw-errors=5", "counts 5 data-loss errors", func(idq.ChannelTruth) uint64 { return 5 }, 0, 300 * quantity.Millisecond},
+		{"dlt-error=buffer overrun", "buffer overrun", func(idq.ChannelTruth) uint64 { return 1 }, 0, 300 * quantity.Millisecond},
+		{"repeat-record=1", "contradict", nil, 1, 300 * quantity.Millisecond},
+		// So long that even a PC that is held up now and then can tell that a
+		// record is late.
+		{"swap-records=1", "late", nil, 2, 2 * quantity.Second},
 	}
 	for _, test := range tests {
 		t.Run(test.fault, func(t *testing.T) {
 			t.Parallel()
-			d := openSimulated(t, light(12, test.fault), nil)
-			a := sdk.Acquisition{Channels: twoChannels(), Duration: 850 * ms}
+			d := openSimulated(t, light(12, test.fault), func(c *config) { c.Record.Period = test.period })
+			a := sdk.Acquisition{Channels: twoChannels(), Duration: 3 * test.period.Duration()}
 			out := newSink(a.Channels...)
 			r, err := acquire(t, t.Context(), d, a, out)
 			if err != nil {

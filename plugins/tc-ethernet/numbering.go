@@ -45,7 +45,7 @@ type snapshot struct {
 type counted struct {
 	snapshot
 	asked time.Duration // since the start command
-	idle  bool          // this process was waiting for tags all the while, and no stop had been ordered
+	calm  bool          // asked and answered promptly, while this process was waiting for tags
 }
 
 // message is what is known of a message on its arrival.
@@ -73,9 +73,11 @@ type numbering struct {
 
 	held []candidate // undecided messages, in order
 
-	lateRecord int           // long over and not counted by the last status; -1: none
-	lateSince  time.Duration // when that was first asked
+	late       bool          // the last status left a record uncounted that was long over
+	lateRecord int           // that record
+	lateSince  time.Duration // when it was first found so
 	doubtful   bool          // the service is late: its count proves nothing
+	sure       int           // floor when it was not late yet
 }
 
 // candidate is a message with the bounds of its record number.
@@ -91,7 +93,7 @@ type candidate struct {
 const maxStatuses = 64
 
 func newNumbering(p plan, returned time.Duration) numbering {
-	return numbering{timing: newTiming(p, returned), records: p.records, lateRecord: -1}
+	return numbering{timing: newTiming(p, returned), records: p.records}
 }
 
 // note takes a status in; statuses come in the order they were answered.
@@ -108,29 +110,39 @@ func (n *numbering) note(c counted) {
 	}
 	n.settle()
 	n.watch(c)
+	if !n.late && !n.doubtful {
+		n.sure = n.floor
+	}
 }
 
-// watch finds out whether the service is late. One late status is not enough:
-// after a pause of the whole PC, the first may be answered before the first
-// record is handed over.
+// watch finds out whether the service is late. It takes two statuses, both on
+// a PC that is not held up itself: after a pause of the whole PC, one may well
+// be answered before the first record is handed over.
 func (n *numbering) watch(c counted) {
-	due := n.timing.overdue(c.asked)
+	period := n.timing.period
+	switch {
+	case c.records >= n.due(c.asked, period/4):
+		n.late = false
+		if c.tags <= n.received && c.records >= n.due(c.asked, 0) {
+			n.doubtful = false
+		}
+	case !c.calm:
+		n.late = false
+	case !n.late || n.lateRecord != c.records:
+		n.late, n.lateRecord, n.lateSince = true, c.records, c.asked
+	case c.asked-n.lateSince >= period/2:
+		n.doubtful = true
+	}
+}
+
+// due returns how many records should be counted at a time: those that were
+// over for so long.
+func (n *numbering) due(at, since time.Duration) int {
+	due := n.timing.over(at, since)
 	if n.records > 0 {
 		due = min(due, n.records)
 	}
-	switch {
-	case c.records >= due:
-		n.lateRecord = -1
-		if c.tags <= n.received {
-			n.doubtful = false
-		}
-	case !c.idle:
-		n.lateRecord = -1
-	case n.lateRecord != c.records:
-		n.lateRecord, n.lateSince = c.records, c.asked
-	case c.asked-n.lateSince >= n.timing.period/4:
-		n.doubtful = true
-	}
+	return due
 }
 
 // settle raises the floor by the statuses all of whose tags have come.
@@ -157,6 +169,9 @@ var (
 // number.
 func (n *numbering) take(m message) error {
 	c := candidate{low: n.floor, at: m.at, begun: m.begun}
+	if n.doubtful {
+		c.low = n.sure
+	}
 	if n.follows {
 		if m.first < n.last {
 			c.apart = 1

@@ -71,8 +71,8 @@ func TestNumberingTable(t *testing.T) {
 			saw(0, 0), saw(1, 5), came(203*ms, 5, 1, 90, 1), saw(1, 5), came(402*ms, 5, 1, 90, 2),
 		}, 2, []int{0, 1}},
 		{"put out of order", 0, []event{
-			waited(190*ms, 0, 0), came(202*ms, 5, 1, 90, 0), waited(250*ms, 1, 5), waited(400*ms, 1, 5), waited(460*ms, 1, 5),
-			waited(520*ms, 1, 5), came(602*ms, 6, 1, 90, 1), came(603*ms, 5, 1, 90, 2), waited(650*ms, 3, 16), came(802*ms, 5, 1, 90, 3),
+			waited(190*ms, 0, 0), came(202*ms, 5, 1, 90, 0), waited(250*ms, 1, 5), waited(455*ms, 1, 5), waited(495*ms, 1, 5),
+			waited(565*ms, 1, 5), came(602*ms, 6, 1, 90, 1), waited(603*ms, 2, 11), came(604*ms, 5, 1, 90, 2), waited(650*ms, 3, 16), came(802*ms, 5, 1, 90, 3),
 		}, 4, []int{0, -1, -1, 3}},
 		{"late, but never by a record", 0, []event{
 			waited(190*ms, 0, 0), waited(260*ms, 0, 0), waited(330*ms, 0, 0), waited(390*ms, 0, 0), came(395*ms, 5, 1, 90, 0),

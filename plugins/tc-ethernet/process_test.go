@@ -187,12 +187,13 @@ func TestPausedDevice(t *testing.T) {
 	t.Parallel()
 	p := startProcess(t, light(22))
 	d := p.openDriver(t)
-	a := sdk.Acquisition{Channels: twoChannels(), Duration: 2 * time.Second}
+	d.config.Record.Period = quantity.Second
+	a := sdk.Acquisition{Channels: twoChannels(), Duration: 4 * time.Second}
 	out := newSink(a.Channels...)
 	err := acquireFrom(t, d, a, out, func() {
-		time.Sleep(500 * ms)
+		time.Sleep(800 * ms)
 		p.signal(t, syscall.SIGSTOP)
-		time.Sleep(700 * ms)
+		time.Sleep(1400 * ms)
 		p.signal(t, syscall.SIGCONT)
 	})
 	if err != nil {

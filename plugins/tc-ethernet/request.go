@@ -59,7 +59,7 @@ func (r *requester) ask(ctx context.Context, request string) (string, error) {
 		r.conn = conn
 	}
 	text, err := r.exchange(ctx, request)
-	if err != nil {
+	if err != nil && r.conn != nil {
 		r.conn.Close()
 		r.conn = nil
 	}
@@ -70,8 +70,12 @@ func (r *requester) ask(ctx context.Context, request string) (string, error) {
 // delimiter frame, then the text (RFC 28).
 func (r *requester) exchange(ctx context.Context, request string) (string, error) {
 	conn := r.conn
-	wake := context.AfterFunc(ctx, func() { conn.Close() })
-	defer wake()
+	unhook := context.AfterFunc(ctx, func() { conn.Close() })
+	defer func() {
+		if !unhook() {
+			r.conn = nil // closed, perhaps after the reply had come
+		}
+	}()
 	err := conn.Send(r.timeout, nil, []byte(request))
 	if err == nil {
 		err = conn.SetReadDeadline(time.Now().Add(r.timeout))

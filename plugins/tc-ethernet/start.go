@@ -99,8 +99,9 @@ func (d *driver) fire(ctx context.Context, start starter) (span, error) {
 
 // fireEdge makes the pulse, if it is for this controller to make, and returns
 // when the edge was seen. The records began after the last time they were
-// still waiting; that may have been before this controller's instant, if the
-// clock of the PC that makes the pulse is ahead.
+// still waiting, give or take how long the device takes to notice. That may
+// have been before this controller's instant, if the clock of the PC that makes
+// the pulse is ahead.
 func (d *driver) fireEdge(ctx, order context.Context, began *span) error {
 	if d.armed.start.pulse {
 		began.called = time.Now()
@@ -116,7 +117,9 @@ func (d *driver) fireEdge(ctx, order context.Context, began *span) error {
 		if err != nil || stage != d.armed.start.stage {
 			return err
 		}
-		began.called = asked
+		if waiting := asked.Add(-picoseconds(d.armed.period) / 2); waiting.After(began.called) {
+			began.called = waiting
+		}
 		if time.Now().After(deadline) {
 			return &sdk.Failure{Code: "start-edge", Message: fmt.Sprintf("start: no edge came to START within %v of the instant", edgeTimeout),
 				Hint: "check the cable from the outputs of the controller that makes the pulse, its own START included"}

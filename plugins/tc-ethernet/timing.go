@@ -54,34 +54,34 @@ func (t *timing) latest(at time.Duration, begun bool) int {
 	return int(since / t.period)
 }
 
-// overdue returns how many records must have been counted at a time: all that
-// were over a quarter of a period before it, whatever the start was.
-func (t *timing) overdue(at time.Duration) int {
+// over returns how many records were over for some time already, whatever the
+// start was.
+func (t *timing) over(at, since time.Duration) int {
 	start := t.returned + at/clockTolerance
 	if early, known := t.arrivals(); known {
-		start = min(start, early)
+		start = min(start, early+4*phaseWindow/clockTolerance)
 	}
-	since := at - t.period/4 - start - t.width
-	if since < 0 {
+	at -= since + start + t.width
+	if at < 0 {
 		return 0
 	}
-	return int(since/t.period) + 1
+	return int(at/t.period) + 1
 }
 
 // start is the earliest start that is credible at a time.
 func (t *timing) start(at time.Duration) time.Duration {
 	drift := at / clockTolerance
 	earliest, latest := -drift, t.returned+drift
-	if latest-earliest < t.period/2 {
+	if latest-earliest < t.period*3/4 {
 		return earliest
 	}
 	guess, known := t.arrivals()
 	if !known {
 		guess = t.unfinished
 	}
-	// A quarter of a period: arrivals that were all late would otherwise deny
-	// the next punctual one its number.
-	return min(max(guess-t.period/4, earliest), latest)
+	// Half a period: arrivals that were all late would otherwise deny the next
+	// punctual one its number.
+	return min(max(guess-t.period/2, earliest), latest)
 }
 
 // arrivals returns the earliest start that recent arrivals speak for, if there
