@@ -63,14 +63,26 @@ func (e *exitError) Unwrap() error { return e.err }
 
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "tsrun RECIPE",
-		Short:         "start Time Controllers together and find their clocks in the photons",
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Use:   "tsrun RECIPE",
+		Short: "start Time Controllers together and find their clocks in the photons",
+		Long: `tsrun starts the Time Controllers of several PCs together from one recipe, brings
+their time tags to this PC, verified and complete, and finds from the photons how far
+the clocks were apart. A run leaves a directory in runs/ that says what was recorded,
+by what, when and in which condition.
+
+On the other PC: tsrun --mode slave --node NAME --master ADDRESS-OF-THIS-PC`,
+		Example: `  tsrun recipes/coincidence.yaml
+  tsrun recipes/coincidence.yaml --set 'acquire.duration=10 s' --json
+  tsrun check recipes/lab-two-pcs.yaml
+  tsrun verify runs/latest`,
+		Version:                    version,
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true,
+		SilenceErrors:              true,
 	}
 	var flags runFlags
 	flags.register(root)
-	root.Args = cobra.MaximumNArgs(1)
+	root.Args = recipeOrNothing
 	root.RunE = flags.start
 	root.AddCommand(commands()...)
 	return root
