@@ -25,6 +25,9 @@ func (s *searcher) extend(l line) (line, error) {
 	if err := s.overlap(l.Correction); err != nil {
 		return l, err
 	}
+	if l.bin > 2*maxJitter {
+		return l, tooBroad(l.bin)
+	}
 	all := int64(s.to - s.from)
 	l.sigma = l.bin
 	for length := min(l.length, all); ; length = min(4*length, all) {
@@ -53,6 +56,13 @@ func (s *searcher) extend(l line) (line, error) {
 			return l, nil
 		}
 	}
+}
+
+// tooBroad refuses a peak that is no peak of pairs.
+func tooBroad(width float64) error {
+	return &Refusal{Code: "too-broad",
+		Reason: fmt.Sprintf("the light of A and B varies together, but within %.3g ns: no peak of pairs", width/1e3),
+		Hint:   "check that the source makes pairs and that its light does not flicker"}
 }
 
 // narrow finds by counting where on a wide strip the line is, moves it there,
@@ -182,9 +192,7 @@ func (s *searcher) judge(r Alignment, ll float64) error {
 			Reason: fmt.Sprintf("the best line, at %.6g us, has %d pairs where chance gives %.3g", r.Offset/1e6, r.Pairs, r.Accidentals),
 			Hint:   "measure longer, or with more pairs or less background"}
 	case r.Jitter > maxJitter:
-		return &Refusal{Code: "too-broad",
-			Reason: fmt.Sprintf("the light of A and B varies together, but within %.3g ns: no peak of pairs", r.Jitter/1e3),
-			Hint:   "check that the source makes pairs and that its light does not flicker"}
+		return tooBroad(r.Jitter)
 	case r.LostSlices > r.Slices/2:
 		return errLost
 	case math.Abs(r.StartOffset) > float64(s.Search)+sureties*r.StartSD:

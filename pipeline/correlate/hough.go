@@ -45,15 +45,20 @@ func (s *searcher) collect(c Correction, length int64, half float64, most int) (
 	first := search(len(s.b), func(i int) bool { return int64(c.Apply(s.b[i])-from) >= -int64(half) })
 	last := search(len(s.b), func(i int) bool { return int64(c.Apply(s.b[i])-to) > int64(half) })
 	b := s.b[first:max(first, last)]
-	for stride = 1; ; stride *= 2 {
-		points, complete, err := collectEach(a, b, c, int64(half), stride, most)
+	chance := float64(len(a)) * s.rateB() * 2 * half
+	for stride = 1; chance > float64(stride)*float64(most); {
+		stride *= 2
+	}
+	for ; ; stride *= 2 {
+		points = make([]point, 0, min(most, int(1.2*chance)/stride+len(a)/stride/16)+1)
+		points, complete, err := collectEach(points, a, b, c, int64(half), stride, most)
 		if err != nil || complete {
 			return points, stride, err
 		}
 	}
 }
 
-func collectEach(a, b []uint64, c Correction, half int64, stride, most int) (points []point, complete bool, err error) {
+func collectEach(points []point, a, b []uint64, c Correction, half int64, stride, most int) (all []point, complete bool, err error) {
 	j, err := newJoin(tag.NewReader(a), tag.NewReader(b), -half, half, c)
 	if err != nil {
 		return nil, false, err
