@@ -128,7 +128,6 @@ func (d *driver) end(stream uint16, until uint64) {
 
 // sink collects blocks until every stream has ended or the core leaves.
 type sink struct {
-	mu      sync.Mutex
 	frames  map[uint16][][]byte // header and payload of each block, joined
 	tags    map[uint16][]uint64
 	last    map[uint16]tag.Block

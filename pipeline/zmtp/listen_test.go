@@ -131,7 +131,6 @@ func TestMaxConnsTurnsAwayUntilOneLeaves(t *testing.T) {
 type exhausted struct {
 	net.Listener
 	asked atomic.Int64
-	done  chan struct{}
 }
 
 func (e *exhausted) Accept() (net.Conn, error) { e.asked.Add(1); return nil, syscall.EMFILE }

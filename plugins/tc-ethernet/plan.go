@@ -79,8 +79,5 @@ func (p plan) commands() []string {
 	}
 }
 
-// length is how long the whole acquisition takes; 0: until stopped.
-func (p plan) length() time.Duration { return picoseconds(p.period) * time.Duration(p.records) }
-
 // picoseconds turns ps into a Duration, rounded down to ns.
 func picoseconds(ps uint64) time.Duration { return time.Duration(ps / 1000) }
