@@ -215,15 +215,7 @@ func (s *driverServer) halt(ctx context.Context, cause error) error {
 }
 
 func (s *driverServer) Watch(_ *pluginpb.WatchRequest, out grpc.ServerStreamingServer[pluginpb.DriverEvent]) error {
-	for {
-		e, ok := s.events.next(out.Context())
-		if !ok {
-			return out.Context().Err()
-		}
-		if err := out.Send(e); err != nil {
-			return err
-		}
-	}
+	return relay(s.events, out)
 }
 
 func (s *driverServer) Close(context.Context, *pluginpb.CloseRequest) (*pluginpb.CloseResponse, error) {

@@ -3,6 +3,8 @@ package sdk
 import (
 	"context"
 	"sync"
+
+	"google.golang.org/grpc"
 )
 
 // feed keeps events in order until the host has taken them. Putting never
@@ -66,6 +68,19 @@ func (f *feed[T]) next(ctx context.Context) (item T, ok bool) {
 		case <-f.wake:
 		case <-ctx.Done():
 			return item, false
+		}
+	}
+}
+
+// relay passes events on to the host until there will be no more or it hangs up.
+func relay[E any](events *feed[*E], out grpc.ServerStreamingServer[E]) error {
+	for {
+		e, ok := events.next(out.Context())
+		if !ok {
+			return out.Context().Err()
+		}
+		if err := out.Send(e); err != nil {
+			return err
 		}
 	}
 }

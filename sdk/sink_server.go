@@ -186,15 +186,7 @@ func (s *sinkServer) Finish(call context.Context, _ *pluginpb.FinishRequest) (*p
 }
 
 func (s *sinkServer) Watch(_ *pluginpb.WatchRequest, out grpc.ServerStreamingServer[pluginpb.SinkEvent]) error {
-	for {
-		e, ok := s.events.next(out.Context())
-		if !ok {
-			return out.Context().Err()
-		}
-		if err := out.Send(e); err != nil {
-			return err
-		}
-	}
+	return relay(s.events, out)
 }
 
 func (s *sinkServer) Close(context.Context, *pluginpb.CloseRequest) (*pluginpb.CloseResponse, error) {

@@ -16,7 +16,7 @@ import (
 func TestRecordings(t *testing.T) {
 	for _, known := range recordings.All(t) {
 		t.Run(known.Name, func(t *testing.T) {
-			a, b := readChannel(t, known, known.A), readChannel(t, known, known.B)
+			a, b := channel(t, known, known.A), channel(t, known, known.B)
 			if diff := cmp.Diff(known.BMinusA, positive(t, a, b)); diff != "" {
 				t.Errorf("B minus A: %s", diff)
 			}
@@ -27,19 +27,19 @@ func TestRecordings(t *testing.T) {
 	}
 }
 
-func readChannel(t *testing.T, known recordings.Known, channel int) []uint64 {
+func channel(t *testing.T, known recordings.Known, number int) []uint64 {
 	t.Helper()
-	tags, err := tag.ReadAll(known.Path, "", channel)
+	tags, err := tag.ReadAll(known.Path, "", number)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := known.Counts[strconv.Itoa(channel)]; uint64(len(tags)) != want {
-		t.Fatalf("channel %d has %d tags, want %d", channel, len(tags), want)
+	if want := known.Counts[strconv.Itoa(number)]; uint64(len(tags)) != want {
+		t.Fatalf("channel %d has %d tags, want %d", number, len(tags), want)
 	}
 	return tags
 }
 
-// positive counts b - a from 0 on in the bins of the known histograms.
+// positive counts b - a in [0, 160 ns) in bins of 16 ps.
 func positive(t *testing.T, a, b []uint64) []uint64 {
 	t.Helper()
 	h, err := correlate.Count(a, b, correlate.HistogramOptions{Range: recordings.Bins * recordings.BinPs, Bin: recordings.BinPs})
