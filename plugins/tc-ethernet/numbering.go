@@ -130,7 +130,7 @@ func (n *numbering) watch(c counted) {
 		n.late = false
 	case !n.late || n.lateRecord != c.records:
 		n.late, n.lateRecord, n.lateSince = true, c.records, c.asked
-	case c.asked-n.lateSince >= period/2:
+	case c.asked-n.lateSince >= period/3:
 		n.doubtful = true
 	}
 }
