@@ -35,7 +35,7 @@ func TestSinkRefusesBadTags(t *testing.T) {
 		spoil func(payload []byte)
 		says  string
 	}{
-		"damaged":  {[]uint64{30, 40, 50}, func(p []byte) { p[9] ^= 1 }, "checksum"},
+		"damaged":  {[]uint64{30, 40, 50}, func(p []byte) { p[1] ^= 1 }, "the header says 30 to 50 ps"},
 		"disorder": {[]uint64{30, 50, 40, 60}, func([]byte) {}, "tag 2 at 40 ps is before its predecessor at 50 ps"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestSinkRefusesBadTags(t *testing.T) {
 			for _, b := range []tag.Block{good, bad} {
 				var header [tag.HeaderSize]byte
 				payload := tag.AppendTags(nil, b.Tags)
-				b.EncodeHeader(header[:], payload)
+				b.EncodeHeader(header[:])
 				if b.Seq == 1 {
 					test.spoil(payload)
 				}

@@ -102,7 +102,7 @@ func (s *Stream) Send(stream uint16, tags []uint64) error {
 	}
 	for len(tags) > 0 {
 		n := min(len(tags), blockTags-len(l.pending))
-		if err := l.inOrder(tags[:n]); err != nil {
+		if err := l.advance(tags[:n]); err != nil {
 			return s.fail(err)
 		}
 		if n == blockTags { // no need to gather
@@ -224,20 +224,16 @@ func (s *Stream) fail(err error) error {
 	return s.err
 }
 
-// inOrder checks tags before they join the stream: the driver learns at once
-// that it sent nonsense. It looks at no more than one block of them, so that
-// what follows finds them in the cache.
-func (l *lane) inOrder(tags []uint64) error {
-	at := tag.Disorder(tags)
-	previous := l.reached
-	if at > 0 {
-		previous = tags[at-1]
-	}
-	if tags[at] < previous {
+// advance checks how tags join the stream: a driver learns at once that it
+// went back in time. Whether they are in order among themselves is for the
+// sinks to check, which read every tag anyway.
+func (l *lane) advance(tags []uint64) error {
+	first, last := tags[0], tags[len(tags)-1]
+	if first < l.reached || last < first {
 		return &Failure{Code: "tags-out-of-order", Message: fmt.Sprintf(
-			"send: a tag of stream %d is at %d ps, but the stream has already reached %d ps", l.count.Stream, tags[at], previous)}
+			"send: tags from %d to %d ps on stream %d, which has already reached %d ps", first, last, l.count.Stream, l.reached)}
 	}
-	l.reached = tags[len(tags)-1]
+	l.reached = last
 	return nil
 }
 
@@ -258,9 +254,8 @@ func (s *Stream) flush(l *lane, until uint64) error {
 func (s *Stream) sendBlock(l *lane, kind tag.Kind, tags []uint64, until uint64) error {
 	b := tag.Block{Kind: kind, Run: s.run, Stream: l.count.Stream, Seq: l.count.Blocks,
 		Until: until, Lost: l.lost, Tags: tags}
-	payload := tag.AsBytes(tags)
-	b.EncodeHeader(l.header[:], payload)
-	l.frames = [2][]byte{l.header[:], payload}
+	b.EncodeHeader(l.header[:])
+	l.frames = [2][]byte{l.header[:], tag.AsBytes(tags)}
 	if err := s.out.Send(s.patience, l.frames[:]...); err != nil {
 		return s.fail(&Failure{Code: "core-stalled",
 			Message: fmt.Sprintf("send block %d of stream %d: %v", b.Seq, b.Stream, err),

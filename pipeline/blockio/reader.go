@@ -19,7 +19,7 @@ type Message struct {
 	Payload []byte // second frame
 }
 
-// Check checks the tags themselves: their checksum and order. Whoever uses
+// Check checks the tags themselves: their number, ends and order. Whoever uses
 // them calls it; whoever only passes the message on need not.
 func (m *Message) Check() error { return m.Head.Check(m.Payload) }
 

@@ -70,7 +70,7 @@ func TestBackPressureReachesTheDriver(t *testing.T) {
 			t.Fatal("a gigabyte went nowhere")
 		}
 		b := tag.Block{Kind: tag.Data, Run: run, Stream: 1, Seq: sent, Tags: block}
-		b.EncodeHeader(header[:], tag.AsBytes(block))
+		b.EncodeHeader(header[:])
 		if err := d.conn.Send(300*time.Millisecond, header[:], tag.AsBytes(block)); err != nil {
 			break // the connection is closed in the middle of a block
 		}

@@ -3,7 +3,6 @@ package core_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -38,8 +37,7 @@ func servePlugin() {
 }
 
 type benchConfig struct {
-	Plain   string `json:"plain"`   // path of a plain socket to write to instead
-	Checked bool   `json:"checked"` // with a header and checksum before each write
+	Plain string `json:"plain"` // path of a plain socket to write to instead
 }
 
 type benchDriver struct {
@@ -70,7 +68,10 @@ func (d *benchDriver) Acquire(_ context.Context, _ *sdk.Start, out *sdk.Stream) 
 			return err
 		}
 		defer conn.Close()
-		send = func() error { return writePlain(conn, tags, d.c.Checked) }
+		send = func() error {
+			_, err := conn.Write(tag.AsBytes(tags))
+			return err
+		}
 	}
 	for k := range benchTags / benchSend {
 		tags = d.tags[k*benchSend : (k+1)*benchSend]
@@ -79,41 +80,6 @@ func (d *benchDriver) Acquire(_ context.Context, _ *sdk.Start, out *sdk.Stream) 
 		}
 	}
 	return nil
-}
-
-// writePlain does by hand what a block needs at least: the tags, and when
-// checked a look at their order and a header with their checksum.
-func writePlain(conn net.Conn, tags []uint64, checked bool) error {
-	if !checked {
-		_, err := conn.Write(tag.AsBytes(tags))
-		return err
-	}
-	if !slices.IsSorted(tags) {
-		return errors.New("tags are out of order")
-	}
-	var header [tag.HeaderSize]byte
-	b := tag.Block{Kind: tag.Data, Run: run, Tags: tags}
-	b.EncodeHeader(header[:], tag.AsBytes(tags))
-	frames := net.Buffers{header[:], tag.AsBytes(tags)}
-	_, err := frames.WriteTo(conn)
-	return err
-}
-
-func readPlain(conn net.Conn, buffer []byte, checked bool) error {
-	var header [tag.HeaderSize]byte
-	if checked {
-		if _, err := io.ReadFull(conn, header[:]); err != nil {
-			return err
-		}
-	}
-	if _, err := io.ReadFull(conn, buffer); err != nil || !checked {
-		return err
-	}
-	h, err := tag.DecodeHeader(header[:])
-	if err == nil {
-		err = h.Check(buffer)
-	}
-	return err
 }
 
 type discard struct{}
@@ -125,20 +91,16 @@ func (discard) Close() error                               { return nil }
 
 // BenchmarkPluginToCore compares the path of blocks from a plugin's process to
 // the core, without a sink, with a plain unix socket that moves the same bytes
-// between the same processes in the same run; the goal is a ratio of 0.8. The
-// second ratio is to a plain socket whose two ends also check order and
-// checksum; the path itself leaves the check of the receiving end to the sinks.
+// between the same processes in the same run; the goal is a ratio of 0.8.
 func BenchmarkPluginToCore(b *testing.B) {
 	for b.Loop() {
-		var plain, checked, rates []float64
+		var plain, rates []float64
 		for range benchRounds {
 			blocks := timeBlocks(b, nil).Seconds()
-			plain = append(plain, timePlain(b, false).Seconds()/blocks)
-			checked = append(checked, timePlain(b, true).Seconds()/blocks)
+			plain = append(plain, timePlain(b).Seconds()/blocks)
 			rates = append(rates, benchTags*8/blocks/1e9)
 		}
 		b.ReportMetric(median(plain), "of-plain-socket")
-		b.ReportMetric(median(checked), "of-checked-socket")
 		b.ReportMetric(median(rates), "GB/s")
 		b.ReportMetric(0, "ns/op")
 	}
@@ -287,7 +249,7 @@ func timeBlocks(b *testing.B, to *benchSink) time.Duration {
 }
 
 // timePlain is timeBlocks over a plain socket, from the first byte to the last.
-func timePlain(b *testing.B, checked bool) time.Duration {
+func timePlain(b *testing.B) time.Duration {
 	b.Helper()
 	h, dir := benchHost(b, nil)
 	defer h.Close()
@@ -304,7 +266,7 @@ func timePlain(b *testing.B, checked bool) time.Duration {
 		b.Fatal(err)
 	}
 	defer l.Close()
-	driver := startDriver(b, h, benchConfig{Plain: path, Checked: checked}, in)
+	driver := startDriver(b, h, benchConfig{Plain: path}, in)
 	began := time.Now()
 	if err := driver.Start(b.Context(), time.Time{}); err != nil {
 		b.Fatal(err)
@@ -316,7 +278,7 @@ func timePlain(b *testing.B, checked bool) time.Duration {
 	defer conn.Close()
 	buffer := tag.AsBytes(make([]uint64, benchSend))
 	for range benchTags / benchSend {
-		if err := readPlain(conn, buffer, checked); err != nil {
+		if _, err := io.ReadFull(conn, buffer); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -12,8 +12,8 @@
 //
 // The header of each block is checked (checksum, run, numbering, order of
 // times) and the block then forwarded as it came, from the memory it was
-// received into; there is no queue. The tags themselves are not read here: they
-// carry a checksum from driver to sink, and every sink checks it. A slow sink therefore slows the driver down: that is wanted, because
+// received into; there is no queue. The tags themselves are not read here;
+// every sink checks them. A slow sink therefore slows the driver down: that is wanted, because
 // the driver has the only buffer that was made for it. A sink that takes
 // nothing for longer than Patience fails, loudly, and the others go on.
 //

@@ -109,7 +109,7 @@ func (d *driver) send(b tag.Block) {
 	d.next[b.Stream]++
 	var header [tag.HeaderSize]byte
 	payload := tag.AsBytes(b.Tags)
-	b.EncodeHeader(header[:], payload)
+	b.EncodeHeader(header[:])
 	if err := d.conn.Send(10*time.Second, header[:], payload); err != nil {
 		d.t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func spoiled(d *driver, spoil func(header, payload []byte) [][]byte) {
 	b := tag.Block{Kind: tag.Data, Run: run, Stream: 1, Seq: 1, Until: 40, Tags: []uint64{30, 40}}
 	var header [tag.HeaderSize]byte
 	payload := slices.Clone(tag.AsBytes(b.Tags))
-	b.EncodeHeader(header[:], payload)
+	b.EncodeHeader(header[:])
 	d.conn.Send(10*time.Second, spoil(header[:], payload)...)
 }
 

@@ -126,7 +126,7 @@ func (c *Core) endEarly(ctx context.Context, s *stream, because error) {
 	end := tag.Block{Kind: tag.End, Run: c.run, Stream: s.count.Stream, Seq: s.seq.Accepted(), Until: s.seq.Until()}
 	c.mu.Unlock()
 	var header [tag.HeaderSize]byte
-	end.EncodeHeader(header[:], nil)
+	end.EncodeHeader(header[:])
 	c.forward(ctx, s, header[:], nil)
 }
 
