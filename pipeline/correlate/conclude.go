@@ -40,7 +40,7 @@ func (s *searcher) extend(l line) (line, error) {
 			return l, err
 		}
 		if half > fitReach*l.sigma {
-			points = s.narrow(&l, points, half)
+			points = s.narrow(&l, points)
 			half = max(fitReach/2*l.sigma, 4000) + l.ux
 		}
 		f, ok := fitLine(points, half, 1.5*l.sigma, float64(length)/2, false)
@@ -67,13 +67,13 @@ func tooBroad(width float64) error {
 
 // narrow finds by counting where on a wide strip the line is, moves it there,
 // and returns the points about it.
-func (s *searcher) narrow(l *line, points []point, half float64) []point {
+func (s *searcher) narrow(l *line, points []point) []point {
 	length := float64(l.length)
 	bin := houghBin(l.ux, l.uy+wander, length, 2*l.sigma)
 	p := hough(sample(points, maxPoints/4), l.ux, l.uy+wander, length, bin)
 	l.Correction = l.Correction.moved(p.x, p.y)
 	l.ux, l.uy = 2*bin, 4*bin/length
-	half = max(fitReach/2*l.sigma, 4000) + l.ux
+	half := max(fitReach/2*l.sigma, 4000) + l.ux
 	var near []point
 	for _, q := range points {
 		if d := q.d - p.x - p.y*q.t; math.Abs(d) <= half {
