@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +17,8 @@ const (
 	heartbeat = 200 * time.Millisecond
 	// newsBatch bounds what one report carries; the rest goes with the next.
 	newsBatch = 200
+	// maxQueued is how many news may wait before lines of the log are dropped.
+	maxQueued = 10_000
 	// masterPatience is how long a finished node waits for a master that does not answer.
 	masterPatience = 10 * time.Second
 )
@@ -35,6 +38,7 @@ type reporter struct {
 	beacon   bool
 	news     []wire.News // not yet seen by the master
 	lastNews uint64
+	dropped  int       // lines of the log, since one was last queued
 	heard    time.Time // the master's last answer
 	refused  *sdk.Failure
 }
@@ -181,11 +185,26 @@ func (r *reporter) toldAll() bool {
 }
 
 // Write takes one line of the node's log, so that the reporter can be the
-// target of a slog handler.
+// target of a slog handler. While the master is away, only so many wait for
+// it: facts are never dropped, lines of the log are, and counted.
 func (r *reporter) Write(line []byte) (int, error) {
-	if json.Valid(line) {
-		r.tell(wire.News{Log: append(json.RawMessage(nil), line...)})
+	r.mu.Lock()
+	full := len(r.news) >= maxQueued
+	if full {
+		r.dropped++
 	}
+	dropped := r.dropped
+	if !full {
+		r.dropped = 0
+	}
+	r.mu.Unlock()
+	switch {
+	case full || !json.Valid(line):
+		return len(line), nil
+	case dropped > 0:
+		r.tell(wire.News{Log: fmt.Appendf(nil, `{"level":"WARN","msg":"log lines dropped while the master was away","lines":%d}`, dropped)})
+	}
+	r.tell(wire.News{Log: append(json.RawMessage(nil), line...)})
 	return len(line), nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -155,5 +156,26 @@ func TestFailuresKeepTheirHint(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, r.news); diff != "" {
 		t.Errorf("news (-want +got):\n%s", diff)
+	}
+}
+
+func TestLogLinesAreDroppedNotFacts(t *testing.T) {
+	r := newReporter("bob", "", nil, newInbox())
+	line := []byte(`{"msg":"again"}`)
+	for range maxQueued + 5 {
+		if _, err := r.Write(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.tell(wire.News{Loss: &wire.Loss{Tags: 1}})
+	if n := len(r.news); n != maxQueued+1 || r.news[n-1].Loss == nil {
+		t.Fatalf("%d news wait, want %d lines and the loss", n, maxQueued)
+	}
+	r.news = nil // the master is back and has them all
+	if _, err := r.Write(line); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.news) != 2 || !strings.Contains(string(r.news[0].Log), `"lines":5`) {
+		t.Errorf("news %v, want a word about the 5 lines and the line", r.news)
 	}
 }

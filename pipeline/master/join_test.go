@@ -1,0 +1,120 @@
+package master
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/wire"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// zmq4 never ends the writer of a PUB socket; it holds no connection.
+		goleak.IgnoreAnyFunction("github.com/go-zeromq/zmq4.(*pubMWriter).run"))
+}
+
+const joinRecipe = `version: 1
+name: join
+network: {ports: {trigger: 0, status: 0, files: 0}}
+nodes:
+  alice:
+    controllers: {tc: {driver: tc-ethernet, config: {address: 127.0.0.1}}}
+    channels: {a: {on: tc/1, threshold: 100 mV}}
+  bob:
+    controllers: {tc: {driver: tc-ethernet, config: {address: 127.0.0.1}}}
+    channels: {b: {on: tc/1, threshold: 100 mV}}
+trigger: {master: alice}
+acquire: {duration: 1 s}
+sinks: {raw: {sink: sink-file}}
+`
+
+// listening is a conductor whose loop has not begun.
+func listening(t *testing.T) *conductor {
+	t.Helper()
+	resolved, err := recipe.Parse("join.yaml", []byte(joinRecipe), recipe.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	feed := run.NewFeed()
+	c := newConductor(Options{Recipe: resolved, Runs: t.TempDir(), Observer: feed})
+	if err := c.listen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.stopListening)
+	if err := c.openDirectory(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.dir.Close() })
+	c.state, _ = newState(c.names(), c.rules())
+	return c
+}
+
+// joins asks for a place as one slave process.
+func joins(t *testing.T, c *conductor, name, instance string, protocol int) wire.Reply {
+	t.Helper()
+	return c.join(t.Context(), request{body: wire.Request{Node: name,
+		Join: &wire.Join{Protocol: protocol, Instance: instance, Host: "pc"}}})
+}
+
+func TestJoin(t *testing.T) {
+	c := listening(t)
+	first := joins(t, c, "alice", "1", wire.Protocol)
+	if first.Welcome == nil || first.Welcome.Run != c.run.String() || first.Welcome.FilesPort == 0 || first.Welcome.TriggerPort == 0 {
+		t.Fatalf("welcome %+v", first)
+	}
+	if again := joins(t, c, "alice", "1", wire.Protocol); again.Welcome == nil || again.Welcome.Token != first.Welcome.Token {
+		t.Error("a repeated join got another answer")
+	}
+	for code, reply := range map[string]wire.Reply{
+		"name-taken":   joins(t, c, "alice", "2", wire.Protocol),
+		"unknown-node": joins(t, c, "carol", "3", wire.Protocol),
+		"protocol":     joins(t, c, "bob", "4", wire.Protocol+1),
+	} {
+		if reply.Refused == nil || reply.Refused.Code != code || reply.Refused.Hint == "" {
+			t.Errorf("%s: reply %+v", code, reply)
+		}
+	}
+	c.state.phase = running
+	if late := joins(t, c, "bob", "5", wire.Protocol); late.Wait == "" {
+		t.Errorf("a slave that comes during a run: %+v, want to wait", late)
+	}
+	if back := joins(t, c, "alice", "1", wire.Protocol); back.Wait == "" {
+		t.Errorf("a slave that is back for the next run: %+v, want to wait", back)
+	}
+}
+
+func TestReportsNeedTheTokenAndComeTwice(t *testing.T) {
+	c := listening(t)
+	token := joins(t, c, "alice", "1", wire.Protocol).Welcome.Token
+	report := wire.Report{Phase: wire.Ready, News: []wire.News{
+		{Seq: 1, Loss: &wire.Loss{Tags: 3, Why: "test"}},
+		{Seq: 3, Loss: &wire.Loss{Tags: 5, Why: "out of order"}},
+	}}
+	for _, wrong := range []wire.Request{
+		{Node: "alice", Token: "x", Report: &report}, {Node: "bob", Token: token, Report: &report}, {Node: "alice", Token: token},
+	} {
+		if reply := c.answer(t.Context(), request{body: wrong}); reply.Refused == nil {
+			t.Errorf("%+v was believed", wrong)
+		}
+	}
+	for range 2 { // a request may arrive twice
+		reply := c.answer(t.Context(), request{body: wire.Request{Node: "alice", Token: token, Report: &report}})
+		if reply.Refused != nil || reply.Seen != 1 {
+			t.Errorf("reply %+v, want news 1 seen", reply)
+		}
+	}
+	if losses := c.book.manifest.Nodes["alice"].Channels["a"].Losses; len(losses) != 1 {
+		t.Errorf("losses %v, want the first news once and the third not before the second", losses)
+	}
+	if p := c.state.nodes["alice"].phase; p != wire.Preparing {
+		t.Errorf("phase %s: ready without having heard the trigger port", p)
+	}
+	report.Beacon = true
+	c.answer(t.Context(), request{body: wire.Request{Node: "alice", Token: token, Report: &report}})
+	if p := c.state.nodes["alice"].phase; p != wire.Ready {
+		t.Errorf("phase %s, want ready", p)
+	}
+}
