@@ -126,6 +126,9 @@ func TestDiskThatFills(t *testing.T) {
 	if err != nil || len(whole) == 0 {
 		t.Errorf("nothing was kept (%v)", err)
 	}
+	if v := runTsrun(t, t.TempDir(), "verify", filepath.Join(disk, "runs", "latest")); v.code != 7 || strings.Contains(v.stdout, "hash") {
+		t.Errorf("verify: exit code %d, want 7 for what is missing, and no damage\n%s", v.code, v.stdout)
+	}
 }
 
 // TestUnknownNodeAndTakenName sends strangers to a master that waits for bob.

@@ -163,6 +163,37 @@ func TestProcessesAndKilledMaster(t *testing.T) {
 	}
 }
 
+// TestKilledDriver kills bob's driver in the middle of a run: alice goes on to
+// the end, what bob had recorded is kept, and nobody calls the run good.
+func TestKilledDriver(t *testing.T) {
+	work := t.TempDir()
+	p := start(t, work, nil, append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=3 s",
+		"--set", "acquire.segment=500 ms", "--json"}, freePorts...)...)
+	eventually(t, 30*time.Second, "a file of bob's is here", func() bool {
+		return strings.Contains(p.stdout.String(), `"file":"raw/bob/idler-000000.bin"`)
+	})
+	members := family(t, p.cmd.Process.Pid)
+	bob := members[slices.IndexFunc(members, func(m process) bool { return strings.Contains(m.command, "--node bob") })].pid
+	driver := slices.IndexFunc(members, func(m process) bool { return m.parent == bob && strings.Contains(m.command, "tc-ethernet") })
+	if err := syscall.Kill(members[driver].pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.wait(60 * time.Second); code != 3 {
+		t.Errorf("exit code %d, want 3\n%s\n%s", code, p.stdout.String(), p.stderr.String())
+	}
+	dir, m := latest(t, work)
+	if !m.Has(run.Incomplete) || !slices.ContainsFunc(m.Reasons, func(r run.Reason) bool { return r.Node == "bob" && r.Condition == run.Incomplete }) {
+		t.Errorf("condition %v, reasons %v", m.Condition, m.Reasons)
+	}
+	checkTags(t, dir, m, "alice", "signal")
+	if kept := m.Nodes["bob"].Channels["idler"].Tags; kept == 0 {
+		t.Error("nothing of bob's was kept")
+	}
+	if v := runTsrun(t, work, "verify", dir); v.code != 0 {
+		t.Errorf("verify: exit code %d\n%s", v.code, v.stdout)
+	}
+}
+
 // TestInterrupt stops a run early: what was recorded is kept, sent and told.
 func TestInterrupt(t *testing.T) {
 	work := t.TempDir()

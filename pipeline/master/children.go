@@ -79,7 +79,7 @@ func (c *conductor) spawnOne(ctx context.Context, name string) error {
 		err := k.cmd.Wait()
 		close(k.done)
 		if ctx.Err() == nil && err != nil {
-			c.input(evFailed{name, k.epitaph(err)})
+			c.input(evGone{name, k.epitaph(err)})
 		}
 	}()
 	return nil

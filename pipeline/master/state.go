@@ -96,6 +96,10 @@ type (
 		node  string
 		since time.Duration
 	}
+	evGone struct { // its process has ended
+		node    string
+		failure sdk.Failure
+	}
 	evTagsLost    struct{ node string }
 	evInterrupted struct{}
 	evOverdue     struct{} // the deadline of the phase has passed
@@ -151,7 +155,13 @@ func next(s state, event any) (state, []any) {
 	case evFailed:
 		return s.nodeFailed(e)
 	case evSilent:
-		return s.nodeSilent(e)
+		return s.nodeGone(e.node, sdk.Failure{
+			Code:    "node-lost",
+			Message: fmt.Sprintf("nothing heard for %v", e.since.Round(100*time.Millisecond)),
+			Hint:    "look at the node's own log and at the network between; what it recorded is kept on its disk",
+		})
+	case evGone:
+		return s.nodeGone(e.node, e.failure)
 	case evTagsLost:
 		if s.rules.abortOnLoss && s.phase == running {
 			return s.stop()
@@ -258,21 +268,17 @@ func (s state) nodeFailed(e evFailed) (state, []any) {
 	return s, nil
 }
 
-func (s state) nodeSilent(e evSilent) (state, []any) {
-	n, known := s.nodes[e.node]
-	if !known || !n.joined || n.gone || s.phase == analysing {
+// nodeGone goes on without a node, or ends the run.
+func (s state) nodeGone(name string, f sdk.Failure) (state, []any) {
+	n, known := s.nodes[name]
+	if !known || n.gone || s.phase == analysing {
 		return s, nil
 	}
-	f := sdk.Failure{
-		Code:    "node-lost",
-		Message: fmt.Sprintf("nothing heard for %v", e.since.Round(100*time.Millisecond)),
-		Hint:    "look at the node's own log and at the network between; what it recorded is kept on its disk",
-	}
 	if !s.phase.started() {
-		return s.refuse(trouble{refusal, e.node, f})
+		return s.refuse(trouble{refusal, name, f})
 	}
-	s.troubles = append(s.troubles, trouble{missing, e.node, f})
-	s.change(e.node, func(n *node) { n.gone = true })
+	s.troubles = append(s.troubles, trouble{missing, name, f})
+	s.change(name, func(n *node) { n.gone = true })
 	if s.rules.abortOnAbsent && s.phase == running {
 		return s.stop()
 	}

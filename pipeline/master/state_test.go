@@ -138,6 +138,8 @@ func TestTroubles(t *testing.T) {
 		{"driver dies while recording", testRules, running, []any{evFailed{"bob", broken}}, running, "fire", missing, "driver died"},
 		{"the same, strict", strict, running, []any{evFailed{"bob", broken}}, draining, "stop", missing, "driver died"},
 		{"node lost while recording", testRules, running, []any{evSilent{"bob", 5 * time.Second}}, running, "fire", missing, "nothing heard"},
+		{"its process ends while recording", testRules, running, []any{evGone{"bob", broken}, evSilent{"bob", 5 * time.Second}}, running, "fire", missing, "driver died"},
+		{"its process ends before the start", testRules, arming, []any{evGone{"bob", broken}}, failed, "abort", refusal, "driver died"},
 		{"the same, strict", strict, running, []any{evSilent{"bob", 5 * time.Second}}, draining, "stop", missing, "nothing heard"},
 		{"tags lost, strict", strict, running, []any{evTagsLost{"bob"}}, draining, "stop", "", ""},
 		{"tags lost", testRules, running, []any{evTagsLost{"bob"}}, running, "fire", "", ""},

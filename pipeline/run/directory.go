@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tsrun/pipeline/recipe"
 	"tsrun/sdk"
 )
@@ -63,6 +65,9 @@ func Create(root, name string, now time.Time) (*Directory, error) {
 	log, err := newLog(filepath.Join(path, LogFile))
 	if err != nil {
 		return nil, notWritable(path, err)
+	}
+	if err := reserve(filepath.Join(path, reserveFile)); err != nil {
+		return nil, errors.Join(notWritable(path, err), log.Close())
 	}
 	pointLatest(root, filepath.Base(path))
 	return &Directory{path: path, log: log}, nil
@@ -179,9 +184,31 @@ func (d *Directory) WriteManifest(m *Manifest) error {
 	return nil
 }
 
+const (
+	// reserveFile keeps reserveSize bytes free for Seal: a disk that the tags
+	// have filled must still take the manifest that says so.
+	reserveFile = "reserve.tmp"
+	reserveSize = 1 << 20
+)
+
+func reserve(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	err = unix.Fallocate(int(f.Fd()), 0, 0, reserveSize)
+	if errors.Is(err, unix.EOPNOTSUPP) { // a file system that cannot promise space
+		err = nil
+	}
+	return errors.Join(err, f.Close())
+}
+
 // Seal writes the last manifest and SHA256SUMS. Nothing but the log is written
 // after it.
 func (d *Directory) Seal(m *Manifest) error {
+	if err := os.Remove(filepath.Join(d.path, reserveFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("release reserved space: %w", err)
+	}
 	if err := d.WriteManifest(m); err != nil {
 		return err
 	}

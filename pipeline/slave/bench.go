@@ -43,9 +43,8 @@ type bench struct {
 	halt     context.CancelFunc // ends the core
 
 	mu    sync.Mutex
-	files uint32 // numbers given to closed files
-	alive int    // sinks that still take blocks
-	told  bool   // the master knows of a failure of a driver or a sink
+	alive int  // sinks that still take blocks
+	told  bool // the master knows of a failure of a driver or a sink
 }
 
 // controller is one Time Controller of the recipe behind its driver.
@@ -221,8 +220,9 @@ func (b *bench) progress() []wire.ChannelProgress {
 // the transfer.
 func (b *bench) closedFile(k *sink, a sdk.Artifact) {
 	b.mu.Lock()
-	b.files++
-	id := b.files
+	path := filepath.Join(b.s.dir, k.dir, a.Path)
+	b.s.queued = append(b.s.queued, path)
+	id := uint32(len(b.s.queued))
 	b.mu.Unlock()
 	name := filepath.ToSlash(filepath.Join(k.dir, a.Path))
 	b.s.reporter.tell(wire.News{Segment: &wire.Segment{
@@ -230,7 +230,7 @@ func (b *bench) closedFile(k *sink, a sdk.Artifact) {
 		SHA256: hex.EncodeToString(a.SHA256[:]), Tags: a.Tags, FirstPs: a.First, LastPs: a.Last, Lost: a.Lost,
 	}})
 	b.s.sender.Queue(transfer.File{
-		ID: id, Name: name, Path: filepath.Join(b.s.dir, k.dir, a.Path), Size: a.Size, SHA256: a.SHA256,
+		ID: id, Name: name, Path: path, Size: a.Size, SHA256: a.SHA256,
 	})
 }
 

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -41,6 +43,7 @@ type session struct {
 	orders   *inbox
 	sender   *transfer.Sender
 	fired    bool       // there may be tags
+	queued   []string   // paths of files given to the sender; owned by its bench until the recording is over
 	sent     chan error // one value, when the sender ends: nil when the master has proven every file
 }
 
@@ -280,42 +283,47 @@ func (s *session) depart(ctx context.Context, err error) error {
 	}
 	s.reporter.enter(wire.Transferring)
 	s.sender.Finish()
-	if sent := s.awaitSent(ctx); sent != nil {
-		return errors.Join(err, sent)
+	unsent, gone := s.awaitSent(ctx)
+	if gone != nil {
+		return errors.Join(err, gone)
+	}
+	if unsent != nil {
+		s.reporter.fail(unsent)
 	}
 	s.reporter.enter(wire.Done)
 	if _, released := s.await(ctx, wire.Release); released != nil {
 		return errors.Join(err, released)
 	}
-	s.removeSource()
-	return err
+	if unsent == nil {
+		s.removeSource()
+	}
+	return errors.Join(err, unsent)
 }
 
-// awaitSent waits until the master has proven every file and has all news.
-func (s *session) awaitSent(ctx context.Context) error {
+// awaitSent waits until the sender is done and the master has all news. unsent
+// says which files the master does not take, gone why there is no point in
+// waiting.
+func (s *session) awaitSent(ctx context.Context) (unsent, gone error) {
 	sent := s.sent
 	for {
 		if sent == nil && s.reporter.toldAll() {
-			return nil
+			return unsent, nil
 		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
-		case err := <-sent:
-			if err != nil {
-				return err
-			}
+			return nil, context.Cause(ctx)
+		case unsent = <-sent:
 			sent = nil
 		case <-s.orders.shut:
-			return s.orders.closedBy()
+			return nil, s.orders.closedBy()
 		case o := <-s.orders.ch:
 			s.reporter.carriedOut(o.Seq)
 			if o.Kind == wire.Abort || o.Kind == wire.Release {
-				return errAborted
+				return nil, errAborted
 			}
 		case <-time.After(heartbeat):
 			if s.reporter.silence() > masterPatience {
-				return &sdk.Failure{Code: "master-gone",
+				return nil, &sdk.Failure{Code: "master-gone",
 					Message: fmt.Sprintf("the master has not answered for %v; not everything is with it", masterPatience),
 					Hint:    "the recorded files are in " + s.dir}
 			}
@@ -323,13 +331,30 @@ func (s *session) awaitSent(ctx context.Context) error {
 	}
 }
 
-// removeSource deletes what the master has proven to have.
+// removeSource deletes what the master has proven to have. Anything else that
+// stands beside it, such as the unfinished file of a sink whose disk was full,
+// is for a person to judge.
 func (s *session) removeSource() {
 	if s.recipe.Transfer.KeepSource == "always" {
 		s.log.Info("recorded files kept", "dir", s.dir)
 		return
 	}
-	if err := os.RemoveAll(s.dir); err != nil {
-		s.log.Warn("recorded files could not be removed", "dir", s.dir, "error", err)
+	for _, path := range s.queued {
+		if err := os.Remove(path); err != nil {
+			s.log.Warn("recorded file could not be removed", "file", path, "error", err)
+		}
+	}
+	var dirs []string
+	_ = filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error { // what it cannot see stays
+		if err == nil && d.IsDir() {
+			dirs = append(dirs, path)
+		}
+		return nil
+	})
+	for _, dir := range slices.Backward(dirs) {
+		_ = os.Remove(dir) // those that are not empty stay
+	}
+	if _, err := os.Stat(s.dir); err == nil {
+		s.log.Warn("unfinished files are left", "dir", s.dir)
 	}
 }
