@@ -252,22 +252,6 @@ func TestStreamTellsThatTheCoreStalled(t *testing.T) {
 	}
 }
 
-func TestStreamAllocatesNothing(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
-	s := NewStream(discard{}, acquisitionOf(1))
-	defer s.Finish()
-	tags := make([]uint64, 1000)
-	if n := testing.AllocsPerRun(1000, func() {
-		if err := s.Send(1, tags); err != nil {
-			t.Fatal(err)
-		}
-	}); n > 0 {
-		t.Errorf("%v allocations per Send", n)
-	}
-}
-
 type discard struct{}
 
 func (discard) Send(time.Duration, ...[]byte) error { return nil }

@@ -135,6 +135,7 @@ func (d *Driver) Close(ctx context.Context) error {
 
 func (d *Driver) letGo(ctx context.Context) error {
 	_, err := d.rpc.Close(ctx, &pluginpb.CloseRequest{})
+	d.watch.await(ctx)
 	return d.explain("close device", err)
 }
 
@@ -185,6 +186,7 @@ const eventBuffer = 1024
 type watch struct {
 	cancel    context.CancelFunc
 	abandoned chan struct{} // closed when nobody needs events any more
+	followed  chan struct{} // closed when the last event has come; nil before start
 	running   sync.WaitGroup
 	once      sync.Once
 }
@@ -192,8 +194,24 @@ type watch struct {
 func (w *watch) start(p *process, follow func(context.Context)) {
 	var ctx context.Context
 	ctx, w.cancel = context.WithCancel(context.Background())
-	w.abandoned = make(chan struct{})
-	w.running.Go(func() { follow(ctx) })
+	w.abandoned, w.followed = make(chan struct{}), make(chan struct{})
+	w.running.Go(func() {
+		defer close(w.followed)
+		follow(ctx)
+	})
+}
+
+// await gives the plugin's last events, which are on their way when it has
+// answered Close, time to arrive before its process is ended.
+func (w *watch) await(ctx context.Context) {
+	if w.followed == nil {
+		return
+	}
+	select {
+	case <-w.followed:
+	case <-ctx.Done():
+	case <-time.After(time.Second):
+	}
 }
 
 // stop waits until the last event is in the channel; one that does not fit

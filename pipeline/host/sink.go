@@ -109,6 +109,7 @@ func (k *Sink) Close(ctx context.Context) error {
 
 func (k *Sink) letGo(ctx context.Context) error {
 	_, err := k.rpc.Close(ctx, &pluginpb.CloseRequest{})
+	k.watch.await(ctx)
 	return k.explain("close sink", err)
 }
 
