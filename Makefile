@@ -28,7 +28,8 @@ test: build ## run all tests; what this machine lacks is skipped and listed
 	$(GO) run ./internal/testreport < bin/test.json; exit $$status
 
 bench: build ## measure speed, as ratios within one run
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+	@$(GO) test -p 1 -run '^$$' -bench . -benchtime 1x ./... > bin/bench.txt; status=$$?; \
+	grep -E '^(pkg|Benchmark|---|panic|FAIL)' bin/bench.txt; exit $$status
 
 lint: ## formatting, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
