@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -91,31 +90,4 @@ func upperHalf(t *testing.T, path string) (counts []uint64) {
 		}
 	}
 	return counts
-}
-
-// TestHistogramOfRecordings counts the files directly.
-func TestHistogramOfRecordings(t *testing.T) {
-	for _, known := range recordings.All(t) {
-		t.Run(known.Name, func(t *testing.T) {
-			count := func(first, second int) []uint64 {
-				r := runTsrun(t, t.TempDir(), "histogram", known.Path, known.Path, "--channel", fmt.Sprintf("%d,%d", first, second),
-					"--range", "160 ns", "--bin", "16 ps", "--json")
-				good(t, r)
-				var h struct {
-					StartPs int64    `json:"start_ps"`
-					BinPs   int64    `json:"bin_ps"`
-					Counts  []uint64 `json:"counts"`
-				}
-				if err := json.Unmarshal([]byte(r.stdout), &h); err != nil {
-					t.Fatal(err)
-				}
-				if h.StartPs != -160_000 || h.BinPs != recordings.BinPs || len(h.Counts) != 2*recordings.Bins {
-					t.Fatalf("start %d ps, bin %d ps, %d bins", h.StartPs, h.BinPs, len(h.Counts))
-				}
-				return h.Counts[recordings.Bins:]
-			}
-			sameBins(t, "B minus A", known.BMinusA, count(known.A, known.B))
-			sameBins(t, "A minus B", known.AMinusB, count(known.B, known.A))
-		})
-	}
 }
