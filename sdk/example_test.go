@@ -54,22 +54,22 @@ func (n *noise) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Stream) 
 	next := make(map[uint16]uint64)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for now := uint64(0); now < end || end == 0; {
+	for reached := uint64(0); reached < end || end == 0; {
 		select {
 		case <-ctx.Done():
 			return nil // stopped: what was recorded has been sent
 		case <-tick.C:
 		}
-		now += ms
+		reached += ms
 		for _, c := range n.run.Channels {
 			var tags []uint64
-			for ; next[c.Stream] < now; next[c.Stream] += uint64(random.ExpFloat64() * spacing) {
+			for ; next[c.Stream] < reached; next[c.Stream] += uint64(random.ExpFloat64() * spacing) {
 				tags = append(tags, next[c.Stream])
 			}
 			if err := out.Send(c.Stream, tags); err != nil {
 				return fmt.Errorf("send %s: %w", c.Name, err)
 			}
-			if err := out.Mark(c.Stream, now); err != nil { // nothing earlier comes any more
+			if err := out.Mark(c.Stream, reached); err != nil { // nothing earlier comes any more
 				return fmt.Errorf("mark %s: %w", c.Name, err)
 			}
 		}

@@ -89,7 +89,7 @@ func (c *conductor) rules() rules {
 }
 
 // loop conducts until the run is over. The end of ctx gives the run up.
-func (c *conductor) loop(ctx context.Context) error {
+func (c *conductor) loop(ctx context.Context) {
 	c.deadline = time.NewTimer(time.Hour)
 	defer c.deadline.Stop()
 	watch := time.NewTicker(watchEvery)
@@ -124,7 +124,6 @@ func (c *conductor) loop(ctx context.Context) error {
 		}
 	}
 	c.analysis.end()
-	return nil
 }
 
 // analysis is the execution of the stages, which goes on beside the loop.

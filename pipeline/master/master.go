@@ -85,7 +85,7 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 
 	err := c.spawn(background)
 	if err == nil {
-		err = c.loop(ctx)
+		c.loop(ctx)
 	}
 	c.dismiss()
 	c.confirm()

@@ -40,7 +40,6 @@ type node struct {
 	phase  wire.Phase
 	order  uint64 // the last order it carried out
 	gone   bool   // lost, and not waited for any more
-	failed bool   // something of it failed; what it has still comes
 }
 
 // state is everything the run's decisions depend on. It is a value: next makes
@@ -261,7 +260,6 @@ func (s state) nodeFailed(e evFailed) (state, []any) {
 		return s.refuse(trouble{refusal, e.node, f})
 	}
 	s.troubles = append(s.troubles, trouble{missing, e.node, f})
-	s.change(e.node, func(n *node) { n.failed = true })
 	if s.rules.abortOnAbsent && s.phase == running {
 		return s.stop()
 	}

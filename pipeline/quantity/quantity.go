@@ -20,8 +20,6 @@
 package quantity
 
 import (
-	"fmt"
-	"math"
 	"time"
 
 	"github.com/invopop/jsonschema"
@@ -169,12 +167,3 @@ func (t Time) Duration() time.Duration { return time.Duration(t / Nanosecond) }
 
 // WholeNanoseconds reports whether [Time.Duration] is exact.
 func (t Time) WholeNanoseconds() bool { return t%Nanosecond == 0 }
-
-// TimeOf returns d in picoseconds. Go's durations reach a thousand times
-// further than 64 bits of picoseconds do; beyond 106 days is an error.
-func TimeOf(d time.Duration) (Time, error) {
-	if d > math.MaxInt64/1000 || d < math.MinInt64/1000 {
-		return 0, fmt.Errorf("%v is too long for 64 bits of picoseconds; stay below 106 days", d)
-	}
-	return Time(d) * Nanosecond, nil
-}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"tsrun/pipeline/quantity"
+	"tsrun/sim/idq"
 )
 
 // maxBins bounds a histogram: 80 MB of counts.
@@ -240,6 +241,11 @@ func (j *judgement) simulate() {
 		if settings.Replay != nil && settings.Replay.File != "" && n.Host == "local" {
 			if info, err := os.Stat(settings.Replay.File); err != nil || !info.Mode().IsRegular() {
 				j.fail(path+".replay.file", codeValue, "no recording at "+j.c.values[path+".replay.file"].written, "the name is relative to the file it is written in")
+			}
+		}
+		for i, fault := range settings.Faults {
+			if err := idq.CheckFaults([]string{fault}); err != nil {
+				j.fail(fmt.Sprintf("%s.faults.%d", path, i), codeValue, err.Error(), "leave it out to simulate a controller that behaves")
 			}
 		}
 		hardware := j.r.Trigger.Method == "hardware"

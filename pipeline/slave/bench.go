@@ -52,7 +52,7 @@ type controller struct {
 	recipe  recipe.Controller
 	driver  *host.Driver
 	streams []uint16
-	ended   chan error // one value
+	ended   chan struct{} // closed when its events have ended
 }
 
 // sink is one sink of the recipe that keeps channels of this node.
@@ -80,7 +80,7 @@ func newBench(s *session) (*bench, error) {
 func (b *bench) open(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, c := range b.s.node.Controllers {
-		d := &controller{recipe: c, streams: b.streamsOf(c.Name), ended: make(chan error, 1)}
+		d := &controller{recipe: c, streams: b.streamsOf(c.Name), ended: make(chan struct{})}
 		b.drivers = append(b.drivers, d)
 		group.Go(func() error { return b.openController(ctx, d) })
 	}

@@ -112,7 +112,7 @@ func (b *bench) fire(ctx context.Context, instant time.Time) error {
 
 // follow turns what a driver reports into news, until its acquisition is over.
 func (b *bench) follow(c *controller) {
-	var end error
+	defer close(c.ended)
 	for event := range c.driver.Events() {
 		switch e := event.(type) {
 		case host.Started:
@@ -123,17 +123,20 @@ func (b *bench) follow(c *controller) {
 		case host.Lost:
 			b.s.reporter.tell(wire.News{Loss: &wire.Loss{Stream: e.Stream, AtPs: e.At, Tags: e.Tags, Why: e.Why}})
 		case host.Ended:
-			end = e.Err
 			b.s.reporter.tell(wire.News{Ended: &wire.Ended{Controller: c.recipe.Name, Report: e.Report}})
+			if e.Err != nil {
+				b.lose(c, e.Err)
+			}
 		}
 	}
-	if end != nil {
-		b.fail(end, false)
-		for _, n := range c.streams {
-			b.core.Abandon(n) // what came stays, and the sinks get their End
-		}
+}
+
+// lose goes on without a driver: what came stays, and the sinks get their End.
+func (b *bench) lose(c *controller, err error) {
+	b.fail(err, false)
+	for _, n := range c.streams {
+		b.core.Abandon(n)
 	}
-	c.ended <- end
 }
 
 // collect turns what a sink reports into files to send. When the last sink has
