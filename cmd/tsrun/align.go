@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/align"
 	"tsrun/pipeline/quantity"
 )
 
@@ -21,7 +21,7 @@ type alignFlags struct {
 }
 
 func newAlignCommand() *cobra.Command {
-	f := alignFlags{search: quantity.Time(correlate.DefaultSearch), drift: correlate.DefaultMaxDrift}
+	f := alignFlags{search: quantity.Time(align.DefaultSearch), drift: align.DefaultMaxDrift}
 	c := &cobra.Command{
 		Use:   "align A [B]",
 		Short: "find B's clock on A's scale from the photons both recorded",
@@ -46,11 +46,11 @@ type alignAnswer struct {
 	Code    string `json:"code,omitempty"`
 	Reason  string `json:"reason,omitempty"`
 	Hint    string `json:"hint,omitempty"`
-	*correlate.Alignment
+	*align.Alignment
 }
 
 func runAlign(c *cobra.Command, args []string, f alignFlags) error {
-	o := correlate.AlignOptions{Search: int64(f.search), MaxDrift: f.drift}
+	o := align.Options{Search: int64(f.search), MaxDrift: f.drift}
 	if err := o.Check(); err != nil {
 		return &exitError{exitUsage, err}
 	}
@@ -58,9 +58,9 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	if err != nil {
 		return err
 	}
-	found, unaligned := correlate.Align(a, b, o)
+	found, unaligned := align.Align(a, b, o)
 	answer := alignAnswer{Alignment: &found}
-	var refusal *correlate.Refusal
+	var refusal *align.Refusal
 	if errors.As(unaligned, &refusal) {
 		answer = alignAnswer{Refused: true, Code: refusal.Code, Reason: refusal.Reason, Hint: refusal.Hint}
 	} else if unaligned != nil {
@@ -82,7 +82,7 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	return nil
 }
 
-func printAlignment(out io.Writer, r correlate.Alignment) error {
+func printAlignment(out io.Writer, r align.Alignment) error {
 	seconds := float64(r.Overlap) / 1e12
 	speed := "fast"
 	if r.Frequency < 0 {

@@ -53,7 +53,11 @@ type coincidencesAnswer struct {
 }
 
 func runCoincidences(c *cobra.Command, args []string, f coincidencesFlags) error {
-	o := correlate.CoincidenceOptions{Window: int64(f.window), Correction: correlate.Correction{Offset: int64(f.offset)}}
+	correction, err := correlate.NewCorrection(correlate.Line{Offset: int64(f.offset)})
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	o := correlate.CoincidenceOptions{Window: int64(f.window), Correction: correction}
 	if err := o.Check(); err != nil {
 		return &exitError{exitUsage, err}
 	}

@@ -46,8 +46,12 @@ number of bins, and a difference d falls into bin floor(d/bin).` + tagFilesHelp,
 }
 
 func runHistogram(c *cobra.Command, args []string, f histogramFlags) error {
+	correction, err := correlate.NewCorrection(correlate.Line{Offset: int64(f.offset)})
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
 	o := correlate.HistogramOptions{Range: int64(f.reach), Bin: int64(f.bin),
-		Correction: correlate.Correction{Offset: int64(f.offset)}}
+		Correction: correction}
 	if err := o.Check(); err != nil {
 		return &exitError{exitUsage, err}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/tag"
+	"tsrun/pipeline/tagfile"
 )
 
 // tagFiles are the flags by which align, coincidences and histogram find two
@@ -27,7 +28,7 @@ then be one and the same file.`
 
 func (f *tagFiles) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.channel, "channel", "", "channel of the files: N, or N,M for A and B")
-	c.Flags().StringVar(&f.format, "format", "", "format of the files where their names do not tell: "+strings.Join(tag.Formats(), ", "))
+	c.Flags().StringVar(&f.format, "format", "", "format of the files where their names do not tell: "+strings.Join(tagfile.Formats(), ", "))
 	c.Args = cobra.RangeArgs(1, 2)
 }
 
@@ -40,7 +41,7 @@ type source struct {
 
 // sources says where A and B are.
 func (f *tagFiles) sources(args []string) (a, b source, err error) {
-	a = source{path: args[0], format: f.format, channel: tag.OnlyChannel}
+	a = source{path: args[0], format: f.format, channel: tagfile.OnlyChannel}
 	b = a
 	b.path = args[len(args)-1]
 	first, second, two := strings.Cut(f.channel, ",")
@@ -67,8 +68,8 @@ func channelNumber(text string) (int, error) {
 	return int(n), nil
 }
 
-func (s source) open() (tag.ReadCloser, error) {
-	r, _, err := tag.Open(s.path, s.format, s.channel)
+func (s source) open() (tagfile.ReadCloser, error) {
+	r, _, err := tagfile.Open(s.path, s.format, s.channel)
 	if err != nil {
 		return nil, &exitError{exitOther, err}
 	}
@@ -99,8 +100,8 @@ func (f *tagFiles) readBoth(args []string) (a, b []uint64, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if a, err = tag.ReadAll(from.path, from.format, from.channel); err == nil {
-		b, err = tag.ReadAll(to.path, to.format, to.channel)
+	if a, err = tagfile.ReadAll(from.path, from.format, from.channel); err == nil {
+		b, err = tagfile.ReadAll(to.path, to.format, to.channel)
 	}
 	if err != nil {
 		return nil, nil, &exitError{exitOther, err}

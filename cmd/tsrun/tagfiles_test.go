@@ -14,7 +14,7 @@ import (
 
 	"tsrun/internal/recordings"
 	"tsrun/pipeline/quantity"
-	"tsrun/pipeline/tag"
+	"tsrun/pipeline/tagfile"
 )
 
 // photons writes two files of half a second: 2000 photons of which both
@@ -53,8 +53,8 @@ func photons(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	slices.Sort(a)
 	slices.Sort(b)
-	ts.Check(tag.WriteFile(ts.MkAbs(args[0]), tag.Bin, 1, a))
-	ts.Check(tag.WriteFile(ts.MkAbs(args[1]), tag.Bin, 1, b))
+	ts.Check(tagfile.WriteFile(ts.MkAbs(args[0]), tagfile.Bin, 1, a))
+	ts.Check(tagfile.WriteFile(ts.MkAbs(args[1]), tagfile.Bin, 1, b))
 }
 
 // TestHistogramOfRecordings runs the command on real recordings, both ways

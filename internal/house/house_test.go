@@ -17,11 +17,14 @@ var floors = [][]string{
 	{"cmd/"},
 	{"pipeline/master", "pipeline/slave"},
 	{"pipeline/run", "pipeline/host", "pipeline/core", "pipeline/transfer"},
+	{"pipeline/align"},
+	{"pipeline/track"},
 	{"pipeline/wire", "pipeline/recipe", "pipeline/correlate"},
 	{"plugins/"},
 	{"sdk", "sim/idq"},
 	{"pipeline/blockio"},
-	{"pipeline/tag", "pipeline/zmtp", "sim/sky"},
+	{"sim/sky", "pipeline/tagfile"},
+	{"pipeline/tag", "pipeline/zmtp", "pipeline/pack"},
 	{"pipeline/quantity"},
 }
 

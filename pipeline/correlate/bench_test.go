@@ -1,7 +1,6 @@
 package correlate_test
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -29,7 +28,7 @@ func BenchmarkHistogram(b *testing.B) {
 	}{
 		{"sparse", correlate.HistogramOptions{Range: 5_000, Bin: 10}},
 		{"dense", correlate.HistogramOptions{Range: 10_000_000, Bin: 1000}},
-		{"corrected", correlate.HistogramOptions{Range: 5_000, Bin: 10, Correction: correlate.Correction{Reference: x[n/2], Offset: 12345, Frequency: 20_000_000}}},
+		{"corrected", correlate.HistogramOptions{Range: 5_000, Bin: 10, Correction: line(b, correlate.Line{Reference: x[n/2], Offset: 12345, Frequency: 20_000_000})}},
 	} {
 		b.Run(of.name, func(b *testing.B) {
 			for b.Loop() {
@@ -53,29 +52,15 @@ func BenchmarkCoincidences(b *testing.B) {
 	b.ReportMetric(2*n*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mtags/s")
 }
 
-func BenchmarkAlign(b *testing.B) {
-	for _, seconds := range []float64{1, 12} {
-		x, y, tr := experiment{seconds: seconds, df: 1e-7, seed: 3}.make()
-		b.Run(fmt.Sprintf("%gs", seconds), func(b *testing.B) {
-			var r correlate.Alignment
-			var err error
-			for b.Loop() {
-				r, err = correlate.Align(x, y, correlate.AlignOptions{Search: correlate.DefaultSearch, MaxDrift: correlate.DefaultMaxDrift})
-				if err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/align")
-			b.ReportMetric(r.Offset-tr.offsetAt(r.Reference), "ps-off")
-		})
+// line is the correction along one line.
+func line(t interface {
+	Helper()
+	Fatal(...any)
+}, l correlate.Line) correlate.Correction {
+	t.Helper()
+	c, err := correlate.NewCorrection(l)
+	if err != nil {
+		t.Fatal(err)
 	}
-	x, y, _ := experiment{seconds: 2, pairs: -1, seed: 4}.make()
-	b.Run("refused", func(b *testing.B) {
-		for b.Loop() {
-			if _, err := correlate.Align(x, y, correlate.AlignOptions{Search: correlate.DefaultSearch, MaxDrift: correlate.DefaultMaxDrift}); err == nil {
-				b.Fatal("found pairs where there are none")
-			}
-		}
-		b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/align")
-	})
+	return c
 }

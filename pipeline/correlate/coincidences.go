@@ -80,7 +80,7 @@ func (o CoincidenceOptions) Check() error {
 	case o.Shift > maxRange/8:
 		return &LimitError{What: "shift", Value: fmt.Sprintf("%d ps", o.Shift), Limit: "40 hours", Hint: "choose a shorter shift"}
 	}
-	return o.Correction.Check()
+	return nil
 }
 
 // Coincide finds the coincidences of a and b, both in order of time.
@@ -99,10 +99,7 @@ func CoincideStreams(a, b Stream, o CoincidenceOptions) (Coincidences, error) {
 	}
 	half := o.Window / 2
 	reach := shiftsEachSide*o.Shift + half
-	j, err := newJoin(a, b, -reach, reach, o.Correction)
-	if err != nil {
-		return Coincidences{}, err
-	}
+	j := newJoin(a, b, -reach, reach, o.Correction)
 	s := sweep{half: half, shift: o.Shift, each: o.Each}
 	for {
 		block, raw, fixed, err := j.next()

@@ -2,92 +2,86 @@ package correlate
 
 import (
 	"fmt"
-	"math/bits"
-
-	"tsrun/pipeline/quantity"
+	"slices"
 )
 
-// Correction carries times of B's clock to A's.
-//
-// At the time Reference on A's scale B's clock shows Offset more than A's, and
-// it gains Frequency for every unit of A's time:
-//
-//	B = A + Offset + Frequency*(A - Reference)
-//
-// Apply solves this for A, so the offset is SUBTRACTED from the target. The
-// zero Correction changes nothing.
-type Correction struct {
-	Reference uint64         `json:"reference_ps"`   // ps, on A's scale
-	Offset    int64          `json:"offset_ps"`      // ps, B minus A at Reference
-	Frequency quantity.Drift `json:"frequency_1e15"` // parts per 1e15; positive: B's clock runs fast
-}
+// Correction carries times of B's clock to A's along one line or several, each
+// from its Reference on; the first also holds before its own. So it follows a
+// clock whose frequency wanders, and one that steps. The zero Correction
+// changes nothing.
+type Correction struct{ lines []Line }
 
-const (
-	driftUnit = 1_000_000_000_000_000 // quantity.Drift counts parts of this
-	maxDrift  = driftUnit / 1000      // 1000 ppm: no clock that makes time tags is worse
-	maxOffset = int64(1) << 61        // ps, 26 days
-)
-
-// Check says whether the correction can be applied exactly.
-func (c Correction) Check() error {
-	if c.Offset > maxOffset || c.Offset < -maxOffset {
-		return &LimitError{What: "offset", Value: fmt.Sprintf("%d ps", c.Offset), Limit: "26 days", Hint: "give tags of both nodes the same zero first"}
-	}
-	if c.Frequency > maxDrift || c.Frequency < -maxDrift {
-		return &LimitError{What: "frequency", Value: fmt.Sprintf("%d ppb", c.Frequency/1_000_000), Limit: "1000 ppm", Hint: "no clock of a time controller is that far off"}
-	}
-	return nil
-}
-
-// Apply returns when, on A's clock, B's clock showed t. The result is rounded
-// to the nearest picosecond, halves away from Reference, by integers alone, so
-// it is the same on every machine, and order is kept.
-//
-// A time before A's zero wraps around; differences between results and A's
-// tags, taken modulo 2^64 and read as signed, stay right.
-func (c Correction) Apply(t uint64) uint64 {
-	elapsed := int64(t - c.Reference - uint64(c.Offset)) // of B's clock
-	if c.Frequency == 0 {
-		return c.Reference + uint64(elapsed)
-	}
-	return c.Reference + uint64(elapsed-scale(elapsed, int64(c.Frequency), driftUnit+int64(c.Frequency)))
-}
-
-// ApplyAll appends the corrected tags to dst.
-func (c Correction) ApplyAll(dst, tags []uint64) []uint64 {
-	if c.Frequency == 0 {
-		for _, t := range tags {
-			dst = append(dst, t-uint64(c.Offset))
+// NewCorrection returns the correction of these lines, which are in order of
+// their references, on A's scale and on B's.
+func NewCorrection(lines ...Line) (Correction, error) {
+	for i, l := range lines {
+		if err := l.Check(); err != nil {
+			return Correction{}, err
 		}
-		return dst
+		if i > 0 && (int64(l.Reference-lines[i-1].Reference) <= 0 || int64(l.began()-lines[i-1].began()) <= 0) {
+			return Correction{}, fmt.Errorf("line %d of a correction begins at %d ps of A and %d ps of B, not after the line before it", i, l.Reference, l.began())
+		}
 	}
-	for _, t := range tags {
-		dst = append(dst, c.Apply(t))
+	return Correction{slices.Clone(lines)}, nil
+}
+
+// Lines returns the lines in order; none for the zero Correction.
+func (c Correction) Lines() []Line { return slices.Clone(c.lines) }
+
+// IsZero says whether the correction changes nothing.
+func (c Correction) IsZero() bool { return len(c.lines) == 0 }
+
+// began is what B's clock shows at the line's Reference.
+func (l Line) began() uint64 { return l.Reference + uint64(l.Offset) }
+
+// at returns the index of the line that holds when B's clock shows t.
+func (c Correction) at(t uint64) int {
+	return max(0, search(len(c.lines), func(i int) bool { return int64(c.lines[i].began()-t) > 0 })-1)
+}
+
+// Apply returns when, on A's clock, B's clock showed t; order is kept, also
+// from line to line.
+func (c Correction) Apply(t uint64) uint64 {
+	if len(c.lines) == 0 {
+		return t
+	}
+	return c.apply(c.at(t), t)
+}
+
+func (c Correction) apply(i int, t uint64) uint64 {
+	fixed := c.lines[i].Apply(t)
+	if i+1 < len(c.lines) {
+		if next := c.lines[i+1].Reference; int64(fixed-next) > 0 {
+			return next
+		}
+	}
+	return fixed
+}
+
+// ApplyAll appends the corrected tags, which are in order, to dst.
+func (c Correction) ApplyAll(dst, tags []uint64) []uint64 {
+	if len(c.lines) == 0 || len(tags) == 0 {
+		return append(dst, tags...)
+	}
+	for i := c.at(tags[0]); len(tags) > 0; i++ {
+		n := len(tags)
+		if i+1 < len(c.lines) {
+			began := c.lines[i+1].began()
+			n = search(n, func(k int) bool { return int64(tags[k]-began) >= 0 })
+		}
+		for _, t := range tags[:n] {
+			dst = append(dst, c.apply(i, t))
+		}
+		tags = tags[n:]
 	}
 	return dst
 }
 
 // OffsetAt returns B minus A at the time t of A's clock, in ps.
 func (c Correction) OffsetAt(t uint64) int64 {
-	return c.Offset + scale(int64(t-c.Reference), int64(c.Frequency), driftUnit)
-}
-
-// scale returns v*num/den rounded to nearest, halves away from zero, through a
-// product of 128 bits. den is positive and |num| at most den/2, so the
-// quotient fits.
-func scale(v, num, den int64) int64 {
-	hi, lo := bits.Mul64(magnitude(v), magnitude(num))
-	lo, carry := bits.Add64(lo, uint64(den)/2, 0)
-	q, _ := bits.Div64(hi+carry, lo, uint64(den))
-	if (v < 0) != (num < 0) {
-		return -int64(q)
+	if len(c.lines) == 0 {
+		return 0
 	}
-	return int64(q)
-}
-
-func magnitude(v int64) uint64 {
-	if v < 0 {
-		return -uint64(v)
-	}
-	return uint64(v)
+	i := max(0, search(len(c.lines), func(i int) bool { return int64(c.lines[i].Reference-t) > 0 })-1)
+	return c.lines[i].OffsetAt(t)
 }

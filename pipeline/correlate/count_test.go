@@ -30,8 +30,8 @@ func drawTags(t *rapid.T, label string, base uint64) []uint64 {
 	return tags
 }
 
-func drawCorrection(t *rapid.T, base uint64) correlate.Correction {
-	return correlate.Correction{
+func drawLine(t *rapid.T, base uint64) correlate.Line {
+	return correlate.Line{
 		Reference: base + rapid.Uint64Range(0, 3000).Draw(t, "reference"),
 		Offset:    rapid.Int64Range(-500, 500).Draw(t, "offset"),
 		Frequency: quantity.Drift(rapid.Int64Range(-1_000_000_000_000, 1_000_000_000_000).Draw(t, "frequency")),
@@ -39,7 +39,7 @@ func drawCorrection(t *rapid.T, base uint64) correlate.Correction {
 }
 
 // slowApply is Correction.Apply by big rationals.
-func slowApply(c correlate.Correction, tag uint64) *big.Int {
+func slowApply(c correlate.Line, tag uint64) *big.Int {
 	v := new(big.Int).SetUint64(tag)
 	ref := new(big.Int).SetUint64(c.Reference)
 	v.Sub(v, ref).Sub(v, big.NewInt(c.Offset))
@@ -66,7 +66,7 @@ func slowApply(c correlate.Correction, tag uint64) *big.Int {
 func pairsOf(a, b []uint64, c correlate.Correction, each func(i, j int, delta int64)) {
 	for i := range a {
 		for j := range b {
-			d := slowApply(c, b[j])
+			d := slowApply(c.Lines()[0], b[j])
 			d.Sub(d, new(big.Int).SetUint64(a[i]))
 			each(i, j, d.Int64())
 		}
@@ -75,7 +75,7 @@ func pairsOf(a, b []uint64, c correlate.Correction, each func(i, j int, delta in
 
 func TestCorrectionIsExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := correlate.Correction{
+		c := correlate.Line{
 			Reference: rapid.Uint64Range(0, 1<<63).Draw(t, "reference"),
 			Offset:    rapid.Int64Range(-1<<61, 1<<61).Draw(t, "offset"),
 			Frequency: quantity.Drift(rapid.Int64Range(-1_000_000_000_000, 1_000_000_000_000).Draw(t, "frequency")),
@@ -100,7 +100,7 @@ func TestCorrectionIsExact(t *testing.T) {
 }
 
 func TestCorrectionSubtractsTheOffset(t *testing.T) {
-	c := correlate.Correction{Reference: 1_000_000_000_000, Offset: 400_000, Frequency: 12_000_000} // 400 ns, 12 ppb
+	c := correlate.Line{Reference: 1_000_000_000_000, Offset: 400_000, Frequency: 12_000_000} // 400 ns, 12 ppb
 	// One second after the reference B's clock shows 400 ns and 12 ns more.
 	if got := c.Apply(2_000_000_412_000); got != 2_000_000_000_000 {
 		t.Errorf("Apply gives %d", got)
@@ -111,7 +111,7 @@ func TestCorrectionSubtractsTheOffset(t *testing.T) {
 	if got := c.OffsetAt(0); got != 388_000 {
 		t.Errorf("OffsetAt before the reference gives %d", got)
 	}
-	if got := (correlate.Correction{Offset: 10}).Apply(3); int64(got-5) != -12 {
+	if got := (correlate.Line{Offset: 10}).Apply(3); int64(got-5) != -12 {
 		t.Errorf("a time before zero is %d from 5, want -12", int64(got-5))
 	}
 }
@@ -120,7 +120,7 @@ func TestHistogramEqualsBruteForce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		base := rapid.SampledFrom(bases).Draw(t, "base")
 		a, b := drawTags(t, "a", base), drawTags(t, "b", base)
-		o := correlate.HistogramOptions{Bin: rapid.Int64Range(1, 9).Draw(t, "bin"), Correction: drawCorrection(t, base)}
+		o := correlate.HistogramOptions{Bin: rapid.Int64Range(1, 9).Draw(t, "bin"), Correction: line(t, drawLine(t, base))}
 		o.Range = o.Bin * rapid.Int64Range(1, 60).Draw(t, "bins")
 		want := make([]uint64, 2*o.Range/o.Bin)
 		pairsOf(a, b, o.Correction, func(_, _ int, d int64) {
@@ -157,7 +157,7 @@ func TestCoincidencesEqualBruteForce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		base := rapid.SampledFrom(bases).Draw(t, "base")
 		a, b := drawTags(t, "a", base), drawTags(t, "b", base)
-		o := correlate.CoincidenceOptions{Window: rapid.Int64Range(1, 60).Draw(t, "window"), Correction: drawCorrection(t, base)}
+		o := correlate.CoincidenceOptions{Window: rapid.Int64Range(1, 60).Draw(t, "window"), Correction: line(t, drawLine(t, base))}
 		o.Shift = o.Window + rapid.Int64Range(1, 200).Draw(t, "shift")
 		var got, want []correlate.Pair
 		o.Each = func(p correlate.Pair) error { got = append(got, p); return nil }
@@ -339,8 +339,6 @@ func TestHostileInput(t *testing.T) {
 	}
 	for _, bad := range []correlate.HistogramOptions{
 		{Range: 10}, {Bin: 1}, {Range: 10, Bin: 3}, {Range: 1 << 40, Bin: 1}, {Range: math.MaxInt64, Bin: math.MaxInt64},
-		{Range: 10, Bin: 1, Correction: correlate.Correction{Offset: math.MinInt64}},
-		{Range: 10, Bin: 1, Correction: correlate.Correction{Frequency: 1e13}},
 	} {
 		if _, err := correlate.Count(zeros[:2], zeros[:2], bad); err == nil {
 			t.Errorf("%+v is accepted", bad)

@@ -47,7 +47,7 @@ func (o HistogramOptions) Check() error {
 	case o.Range/o.Bin > maxBins/2:
 		return &LimitError{What: "histogram", Value: fmt.Sprintf("%d bins", 2*(o.Range/o.Bin)), Limit: fmt.Sprintf("%d bins", maxBins), Hint: "choose a shorter range or a wider bin"}
 	}
-	return o.Correction.Check()
+	return nil
 }
 
 // Count counts the differences of every tag of a with every tag of b. Both
@@ -62,10 +62,7 @@ func CountStreams(a, b Stream, o HistogramOptions) (Histogram, error) {
 	if err := o.Check(); err != nil {
 		return Histogram{}, err
 	}
-	j, err := newJoin(a, b, -o.Range, o.Range-1, o.Correction)
-	if err != nil {
-		return Histogram{}, err
-	}
+	j := newJoin(a, b, -o.Range, o.Range-1, o.Correction)
 	h := Histogram{Start: -o.Range, Bin: o.Bin, Counts: make([]uint64, 2*(o.Range/o.Bin))}
 	for {
 		block, _, window, err := j.next()

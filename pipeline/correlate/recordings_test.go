@@ -8,7 +8,7 @@ import (
 
 	"tsrun/internal/recordings"
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/tag"
+	"tsrun/pipeline/tagfile"
 )
 
 // TestRecordings compares both halves of the histograms of real recordings
@@ -29,7 +29,7 @@ func TestRecordings(t *testing.T) {
 
 func channel(t *testing.T, known recordings.Known, number int) []uint64 {
 	t.Helper()
-	tags, err := tag.ReadAll(known.Path, "", number)
+	tags, err := tagfile.ReadAll(known.Path, "", number)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,6 +53,16 @@ func (f *feed) more(buf []uint64) ([]uint64, error) {
 	return buf[:start], errStuck
 }
 
+// CheckOrder says where tags run backwards, or lie too far from the first of
+// reference for exact differences. The stream is called name in the error.
+func CheckOrder(tags []uint64, name string, reference []uint64) error {
+	f := feed{name: name}
+	if len(reference) > 0 {
+		f.zero = &reference[0]
+	}
+	return f.check(tags)
+}
+
 func (f *feed) check(tags []uint64) error {
 	if len(tags) == 0 {
 		return nil
@@ -92,11 +102,8 @@ type join struct {
 	dropped uint64   // tags of B that no later block of A needs
 }
 
-func newJoin(a, b Stream, lo, hi int64, c Correction) (*join, error) {
-	if err := c.Check(); err != nil {
-		return nil, err
-	}
-	return &join{a: feed{from: a, name: "A"}, b: feed{from: b, name: "B"}, lo: lo, hi: hi, correct: c}, nil
+func newJoin(a, b Stream, lo, hi int64, c Correction) *join {
+	return &join{a: feed{from: a, name: "A"}, b: feed{from: b, name: "B"}, lo: lo, hi: hi, correct: c}
 }
 
 // next returns the next block of A with its window of B, or io.EOF. The slices

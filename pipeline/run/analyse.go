@@ -12,7 +12,7 @@ import (
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/tag"
+	"tsrun/pipeline/tagfile"
 )
 
 // Analyse executes the recipe's stages in order over the segments that are in
@@ -141,9 +141,13 @@ func (a *analysis) pair(nameA, nameB string) (*pair, error) {
 	}
 	p := &pair{a: streamA, b: streamB}
 	var comparable bool
-	p.correction, p.corrected, comparable = a.clocks.between(a.clockOf(nameA), a.clockOf(nameB))
+	var line correlate.Line
+	line, p.corrected, comparable = a.clocks.between(a.clockOf(nameA), a.clockOf(nameB))
 	if !comparable {
 		return nil, errors.Join(fmt.Errorf("no offset was found between the clocks of %s and %s", nameA, nameB), p.Close())
+	}
+	if p.correction, err = correlate.NewCorrection(line); err != nil {
+		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
 }
@@ -178,7 +182,7 @@ func (a *analysis) nodeOf(name string) *Node {
 type channelStream struct {
 	ctx  context.Context
 	name string
-	tag.ReadCloser
+	tagfile.ReadCloser
 }
 
 func (s *channelStream) Next(buf []uint64) (int, error) {
@@ -208,7 +212,7 @@ func (a *analysis) open(name string) (*channelStream, error) {
 		paths[i] = filepath.Join(a.dir, filepath.FromSlash(s.File))
 		format = s.Format
 	}
-	return &channelStream{ctx: a.ctx, name: name, ReadCloser: tag.OpenSegments(paths, format, tag.OnlyChannel)}, nil
+	return &channelStream{ctx: a.ctx, name: name, ReadCloser: tagfile.OpenSegments(paths, format, tagfile.OnlyChannel)}, nil
 }
 
 // bestSegments are the proven segments of one channel in order, from the sink

@@ -12,9 +12,9 @@ import (
 
 // A clock shows Offset more than true time at true time Reference and gains
 // Frequency: what a correction of that clock against a perfect one is.
-func drawClock(t *rapid.T, name string) correlate.Correction {
+func drawClock(t *rapid.T, name string) correlate.Line {
 	const ms = 1_000_000_000
-	return correlate.Correction{
+	return correlate.Line{
 		Reference: rapid.Uint64Range(0, 100_000*ms).Draw(t, name+" reference"),
 		Offset:    rapid.Int64Range(-10*ms, 10*ms).Draw(t, name+" offset"),
 		Frequency: quantity.Drift(rapid.Int64Range(-50e9, 50e9).Draw(t, name+" frequency")), // 50 ppm
@@ -25,7 +25,7 @@ func drawClock(t *rapid.T, name string) correlate.Correction {
 // from the truth only by the rounding of its three numbers.
 func TestClocksComposeExactly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		shows := func(k correlate.Correction, truly uint64) uint64 { return truly + uint64(k.OffsetAt(truly)) }
+		shows := func(k correlate.Line, truly uint64) uint64 { return truly + uint64(k.OffsetAt(truly)) }
 		ab, bc := drawClock(t, "ab"), drawClock(t, "bc")
 		c := newClocks(false)
 		c.found("a", "b", ab)
@@ -54,7 +54,7 @@ func TestClocksComposeExactly(t *testing.T) {
 func TestClocksKnowWhatTheyDoNotKnow(t *testing.T) {
 	for _, together := range []bool{false, true} {
 		c := newClocks(together)
-		c.found("a", "b", correlate.Correction{Offset: 7})
+		c.found("a", "b", correlate.Line{Offset: 7})
 		for _, pair := range []struct {
 			a, b      string
 			known, ok bool

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tsrun/pipeline/align"
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/recipe"
@@ -121,7 +122,7 @@ func fullResults(t *testing.T) []Result {
 		{Stage: "align", Kind: "align", Files: []string{"results/align.json"}, Summary: summaryOf(t, AlignSummary{
 			Reference: "alice.signal", Target: "bob.idler", OffsetPs: 400_030, OffsetSDPs: 2.4,
 			ReferencePs: 2_500_000_000_000, Frequency1e15: 12_000_400, FrequencyPpb: 12.0004, FrequencySDPpb: 0.0123, Simulated: true,
-			Alignment: &correlate.Alignment{Warning: "the clocks do not keep to a straight line"}})},
+			Alignment: &align.Alignment{Warning: "the clocks do not keep to a straight line"}})},
 		{Stage: "pairs", Kind: "coincidences", Files: []string{"results/pairs.csv"}, Summary: summaryOf(t, PairsSummary{
 			Of: []string{"alice.signal", "bob.idler"}, Corrected: true,
 			Coincidences: correlate.Coincidences{Window: 1000, All: 59_800, OneToOne: 59_790, Accidentals: 12.5, AccidentalsSD: 1.25}})},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 
+	"tsrun/pipeline/align"
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/recipe"
 )
@@ -33,9 +34,9 @@ func (a *analysis) align(c *recipe.AlignConfig, result *Result) (any, error) {
 	if err := errors.Join(errA, errB); err != nil {
 		return nil, err
 	}
-	found, err := correlate.Align(tagsA, tagsB, correlate.AlignOptions{Search: int64(c.Search), MaxDrift: correlate.DefaultMaxDrift})
+	found, err := align.Align(tagsA, tagsB, align.Options{Search: int64(c.Search), MaxDrift: align.DefaultMaxDrift})
 	summary := AlignSummary{Reference: c.Reference, Target: c.Target, Simulated: a.simulated(c.Reference, c.Target)}
-	var refusal *correlate.Refusal
+	var refusal *align.Refusal
 	switch {
 	case errors.As(err, &refusal):
 		summary.Refused, summary.Reason, summary.Hint = true, refusal.Reason, refusal.Hint
@@ -47,7 +48,7 @@ func (a *analysis) align(c *recipe.AlignConfig, result *Result) (any, error) {
 		if !wholeA || !wholeB {
 			found.Warning += fmt.Sprintf("only the first %d tags of a channel were looked at", maxAlignTags)
 		}
-		correction := found.Correction()
+		correction := found.Line()
 		a.clocks.found(a.clockOf(c.Reference), a.clockOf(c.Target), correction)
 		summary.fill(found, correction)
 	}
@@ -60,7 +61,7 @@ func (a *analysis) align(c *recipe.AlignConfig, result *Result) (any, error) {
 	})
 }
 
-func (s *AlignSummary) fill(found correlate.Alignment, correction correlate.Correction) {
+func (s *AlignSummary) fill(found align.Alignment, correction correlate.Line) {
 	s.OffsetPs, s.ReferencePs, s.Frequency1e15 = correction.Offset, correction.Reference, int64(correction.Frequency)
 	s.OffsetSDPs, s.FrequencyPpb, s.FrequencySDPpb = found.OffsetSD, found.Frequency, found.FrequencySD
 	s.Alignment = &found

@@ -3,6 +3,7 @@ package run
 import (
 	"encoding/json"
 
+	"tsrun/pipeline/align"
 	"tsrun/pipeline/correlate"
 )
 
@@ -24,7 +25,7 @@ type AlignSummary struct {
 	FrequencySDPpb float64 `json:"frequency_sd_ppb"`
 	Simulated      bool    `json:"simulated"`
 
-	Alignment *correlate.Alignment `json:"alignment,omitempty"` // all that was estimated
+	Alignment *align.Alignment `json:"alignment,omitempty"` // all that was estimated
 }
 
 // PairsSummary is what a coincidences stage found.

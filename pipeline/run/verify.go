@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"tsrun/pipeline/tag"
+	"tsrun/pipeline/tagfile"
 )
 
 // Finding is one thing in a run directory that is not as its manifest says.
@@ -124,7 +124,7 @@ func (v *verifier) segment(s Segment) {
 		v.found(s.File, "hash", "SHA-256 is %s, the manifest says %s", sum, s.SHA256)
 	}
 	if !written(s) {
-		v.found(s.File, "manifest", "not in a format of segments: %s, %s or %s", tag.Bin, tag.Txt, tag.Csv)
+		v.found(s.File, "manifest", "not in a format of segments: %s, %s or %s", tagfile.Bin, tagfile.Txt, tagfile.Csv)
 		return
 	}
 	c, err := countTags(filepath.Join(v.dir, filepath.FromSlash(s.File)), s.Format)
@@ -142,14 +142,14 @@ func (v *verifier) segment(s Segment) {
 // be read piece by piece.
 func written(s Segment) bool {
 	format := cmp.Or(s.Format, strings.TrimPrefix(path.Ext(s.File), "."))
-	return format == tag.Bin || format == tag.Txt || format == tag.Csv
+	return format == tagfile.Bin || format == tagfile.Txt || format == tagfile.Csv
 }
 
 type counted struct{ tags, first, last uint64 }
 
 // countTags reads a segment through. The reader refuses tags that go back in time.
 func countTags(path, format string) (c counted, err error) {
-	r, _, err := tag.Open(path, format, tag.OnlyChannel)
+	r, _, err := tagfile.Open(path, format, tagfile.OnlyChannel)
 	if err != nil {
 		return c, err
 	}

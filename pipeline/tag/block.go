@@ -1,6 +1,6 @@
 // Package tag holds time tags: the blocks they travel in, the frames blocks
-// are sent as, the files they are kept in, and the merge of many streams into
-// one by time.
+// are sent as, and the merge of many streams into one by time. Files of tags
+// are the business of package tagfile.
 //
 // A time tag is an unsigned 64-bit count of picoseconds since the start of its
 // acquisition. Tags are integers everywhere; no float ever holds one.
@@ -9,9 +9,7 @@
 // them, [DecodeHeader], [Header.Check] and [Header.Block] read them, and a
 // [Sequence] checks the blocks of a stream against each other.
 //
-// Files are read by [Open], [OpenSegments], [ReadAll] and [ReadRecording],
-// counted by [Scan] and written by [WriteFile] or an [Encoder]. [Merge] puts
-// several channels in one order.
+// A [Reader] yields the tags of one channel; [Merge] puts several in one order.
 package tag
 
 import "fmt"

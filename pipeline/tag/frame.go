@@ -30,7 +30,7 @@ const (
 	// MaxBlockTags bounds the tags of one block: a payload of 1 MiB.
 	MaxBlockTags = 131072
 	// MaxPayload is the length in bytes of the longest second frame.
-	MaxPayload = MaxBlockTags * tagSize
+	MaxPayload = MaxBlockTags * Size
 
 	headerMagic   = "TSBK"
 	headerVersion = 1
@@ -139,7 +139,7 @@ func (h Header) consistent() error {
 }
 
 // Size is the length of the second frame in bytes.
-func (h Header) Size() int { return h.Count * tagSize }
+func (h Header) Size() int { return h.Count * Size }
 
 // Check checks the second frame against the first: length, first and last tag,
 // and that no tag is earlier than the one before it.
@@ -151,13 +151,13 @@ func (h Header) Check(payload []byte) error {
 		return nil
 	}
 	le := binary.LittleEndian
-	first, last := le.Uint64(payload), le.Uint64(payload[len(payload)-tagSize:])
+	first, last := le.Uint64(payload), le.Uint64(payload[len(payload)-Size:])
 	if first != h.First || last != h.Last {
 		return h.errorf("tags from %d to %d ps, the header says %d to %d ps", first, last, h.First, h.Last)
 	}
 	if at := disorder(payload); at > 0 {
 		return h.errorf("tag %d at %d ps is before its predecessor at %d ps",
-			at, le.Uint64(payload[at*tagSize:]), le.Uint64(payload[(at-1)*tagSize:]))
+			at, le.Uint64(payload[at*Size:]), le.Uint64(payload[(at-1)*Size:]))
 	}
 	return nil
 }
@@ -167,7 +167,7 @@ func (h Header) Check(payload []byte) error {
 // tag of a run passes here.
 func disorder(payload []byte) int {
 	le := binary.LittleEndian
-	const turn = 4 * tagSize
+	const turn = 4 * Size
 	previous, at := uint64(0), 0
 	for ; at+turn <= len(payload); at += turn {
 		p := payload[at : at+turn : at+turn]
@@ -177,10 +177,10 @@ func disorder(payload []byte) int {
 		}
 		previous = d
 	}
-	for ; at+tagSize <= len(payload); at += tagSize {
+	for ; at+Size <= len(payload); at += Size {
 		t := le.Uint64(payload[at:])
 		if t < previous {
-			return at / tagSize
+			return at / Size
 		}
 		previous = t
 	}

@@ -5,9 +5,9 @@ import (
 	"unsafe"
 )
 
-// tagSize is the size of a tag on every wire and in bin files: a little-endian
+// Size is the length in bytes of a tag on every wire and in bin files: a little-endian
 // 64-bit word.
-const tagSize = 8
+const Size = 8
 
 // littleEndian tells whether a []uint64 in memory already looks like tags on the wire.
 var littleEndian = func() bool {
@@ -27,9 +27,9 @@ func AsBytes(tags []uint64) []byte {
 		return nil
 	}
 	if littleEndian {
-		return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(tags))), len(tags)*tagSize)
+		return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(tags))), len(tags)*Size)
 	}
-	return AppendTags(make([]byte, 0, len(tags)*tagSize), tags)
+	return AppendTags(make([]byte, 0, len(tags)*Size), tags)
 }
 
 // AsTags returns the whole tags in payload; up to seven bytes behind the last
@@ -37,7 +37,7 @@ func AsBytes(tags []uint64) []byte {
 // aligned, the result shares memory with payload. Otherwise the tags are
 // decoded into scratch, which is replaced when it is too small.
 func AsTags(payload []byte, scratch []uint64) []uint64 {
-	n := len(payload) / tagSize
+	n := len(payload) / Size
 	if n == 0 {
 		return nil
 	}
@@ -54,7 +54,7 @@ func decodeTags(payload []byte, scratch []uint64, n int) []uint64 {
 	}
 	scratch = scratch[:n]
 	for i := range scratch {
-		scratch[i] = binary.LittleEndian.Uint64(payload[i*tagSize:])
+		scratch[i] = binary.LittleEndian.Uint64(payload[i*Size:])
 	}
 	return scratch
 }

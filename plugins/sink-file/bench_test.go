@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/tag"
+	"tsrun/pipeline/tagfile"
 	"tsrun/sdk"
 )
 
@@ -20,11 +21,11 @@ const (
 // and beside it the same bytes in the same pieces to a plain file, in turns.
 // The ratio is the plain file's time over the sink's.
 func BenchmarkSink(b *testing.B) {
-	for _, format := range []string{tag.Bin, tag.Txt} {
+	for _, format := range []string{tagfile.Bin, tagfile.Txt} {
 		b.Run(format, func(b *testing.B) {
 			dir := b.TempDir()
 			tags := make([]uint64, benchBlock)
-			encoder, err := tag.NewEncoder(format, 0)
+			encoder, err := tagfile.NewEncoder(format, 0)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -17,6 +17,7 @@ import (
 
 	"tsrun/internal/need"
 	"tsrun/pipeline/tag"
+	"tsrun/pipeline/tagfile"
 	"tsrun/sdk"
 )
 
@@ -26,7 +27,7 @@ const errNoSpace = syscall.ENOSPC
 // before is whole.
 func TestDiskFull(t *testing.T) {
 	dir := need.Disk(t, "2m")
-	r := begin(t, dir, tag.Bin, time.Microsecond, "a")
+	r := begin(t, dir, tagfile.Bin, time.Microsecond, "a")
 	block := make([]uint64, 8192)
 	var err error
 	for n := uint64(0); err == nil && n < 1000; n++ {
@@ -66,7 +67,7 @@ func TestDirectoryGoesAway(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	r := begin(t, dir, tag.Bin, time.Nanosecond, "a")
+	r := begin(t, dir, tagfile.Bin, time.Nanosecond, "a")
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func endlessBlock(n uint64) []uint64 {
 
 // recordEndlessly records until it is killed and tells of each closed segment.
 func recordEndlessly(dir string) {
-	s := &sink{format: tag.Bin}
+	s := &sink{format: tagfile.Bin}
 	err := s.Begin(context.Background(), sdk.Recording{Dir: dir, Segment: 10 * time.Nanosecond,
 		Streams: []sdk.RecordedStream{{Name: "a"}}, Closed: func(a sdk.Artifact) { fmt.Println(a.Path) }})
 	for n := uint64(0); err == nil; n++ {
@@ -169,7 +170,7 @@ func TestCancelledWhileTheDiskIsBehind(t *testing.T) {
 		cancel(stop)
 		<-free
 	}
-	s := &sink{format: tag.Bin}
+	s := &sink{format: tagfile.Bin}
 	err := s.Begin(ctx, sdk.Recording{Dir: t.TempDir(), Segment: time.Nanosecond,
 		Streams: []sdk.RecordedStream{{Name: "a"}}, Closed: behind})
 	if err != nil {

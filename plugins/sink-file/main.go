@@ -22,7 +22,7 @@ package main
 import (
 	"context"
 
-	"tsrun/pipeline/tag"
+	"tsrun/pipeline/tagfile"
 	"tsrun/sdk"
 )
 
@@ -34,10 +34,10 @@ type config struct {
 	Format string `json:"format" jsonschema:"enum=bin,enum=txt,enum=csv,description=bin: 64-bit little-endian picoseconds; txt: a line CHANNEL;PS per tag; csv: the same with a comma and a heading"`
 }
 
-func defaults() config { return config{Format: tag.Bin} }
+func defaults() config { return config{Format: tagfile.Bin} }
 
 func open(_ context.Context, _ sdk.Env, c config) (sdk.Sink, error) {
-	if _, err := tag.NewEncoder(c.Format, 0); err != nil {
+	if _, err := tagfile.NewEncoder(c.Format, 0); err != nil {
 		return nil, &sdk.Failure{Code: "bad-config", Message: err.Error(), Field: "format"}
 	}
 	return &sink{format: c.Format}, nil

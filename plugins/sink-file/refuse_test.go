@@ -13,12 +13,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tsrun/pipeline/tag"
+	"tsrun/pipeline/tagfile"
 	"tsrun/sdk"
 )
 
 // TestCloseWithoutFinish: what was not finished does not look whole.
 func TestCloseWithoutFinish(t *testing.T) {
-	r := begin(t, t.TempDir(), tag.Bin, time.Nanosecond, "a", "quiet")
+	r := begin(t, t.TempDir(), tagfile.Bin, time.Nanosecond, "a", "quiet")
 	if err := r.write(t.Context(), tag.Data, 0, 0, 0, 1, 1001); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +61,7 @@ func TestRefuses(t *testing.T) {
 		{"no directory", sdk.Recording{Dir: filepath.Join(dir, "absent")}, "absent: no such file"},
 		{"file there", sdk.Recording{Dir: taken, Streams: []sdk.RecordedStream{{Name: "a"}}}, "file exists"},
 	} {
-		s := &sink{format: tag.Bin}
+		s := &sink{format: tagfile.Bin}
 		if err := s.Begin(t.Context(), tt.rec); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 		}
@@ -76,7 +77,7 @@ func TestRefuses(t *testing.T) {
 // TestDamagedTimes: a tag or a promise from the far future is refused before
 // it fills the directory.
 func TestDamagedTimes(t *testing.T) {
-	r := begin(t, t.TempDir(), tag.Bin, time.Nanosecond, "a")
+	r := begin(t, t.TempDir(), tagfile.Bin, time.Nanosecond, "a")
 	st := r.sink.streams[0]
 	st.index, st.start, st.last = maxIndex-1, 0, 999
 	err := r.write(t.Context(), tag.Mark, 0, math.MaxUint64, 0)
@@ -92,7 +93,7 @@ func TestDamagedTimes(t *testing.T) {
 // TestPublishedFileIsNeverReplaced: a file of that name that turned up meanwhile
 // stays, and after it nothing more is published.
 func TestPublishedFileIsNeverReplaced(t *testing.T) {
-	r := begin(t, t.TempDir(), tag.Bin, time.Nanosecond, "a")
+	r := begin(t, t.TempDir(), tagfile.Bin, time.Nanosecond, "a")
 	if err := os.WriteFile(filepath.Join(r.dir, "a-000000.bin"), []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}

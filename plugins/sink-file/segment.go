@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tsrun/pipeline/tag"
+	"tsrun/pipeline/tagfile"
 	"tsrun/sdk"
 )
 
@@ -27,7 +28,7 @@ const (
 type segment struct {
 	file     *os.File
 	dir      string
-	encoder  tag.Encoder
+	encoder  tagfile.Encoder
 	hash     hash.Hash
 	hasher   *hasher
 	behind   int64        // bytes handed to the disk
@@ -37,7 +38,7 @@ type segment struct {
 func partName(name string) string { return "." + name + ".part" }
 
 // createSegment creates the file of a segment. It replaces no file.
-func createSegment(dir, name string, encoder tag.Encoder, h *hasher) (*segment, error) {
+func createSegment(dir, name string, encoder tagfile.Encoder, h *hasher) (*segment, error) {
 	f, err := os.OpenFile(filepath.Join(dir, partName(name)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("create segment: %w", err)
@@ -60,7 +61,7 @@ func (g *segment) write(tags []uint64, buf []byte) ([]byte, error) {
 	}
 	a.Last = tags[len(tags)-1]
 	a.Tags += uint64(len(tags))
-	if g.encoder.Format() == tag.Bin { // as the tags lie in memory
+	if g.encoder.Format() == tagfile.Bin { // as the tags lie in memory
 		return buf, g.writeBytes(tag.AsBytes(tags))
 	}
 	for len(tags) > 0 {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"tsrun/pipeline/tag"
+	"tsrun/pipeline/tagfile"
 	"tsrun/sdk"
 )
 
@@ -33,7 +34,7 @@ type sink struct {
 // stream is a row of segments.
 type stream struct {
 	sdk.RecordedStream
-	encoder tag.Encoder
+	encoder tagfile.Encoder
 	index   int      // of the current segment
 	start   uint64   // ps: its first instant
 	last    uint64   // ps: its last instant
@@ -83,7 +84,7 @@ func (s *sink) plan(r sdk.Recording) error {
 			return fmt.Errorf("begin: stream %d %q is there twice", rs.Stream, rs.Name)
 		}
 		names[rs.Name] = true
-		encoder, err := tag.NewEncoder(s.format, int(rs.Stream))
+		encoder, err := tagfile.NewEncoder(s.format, int(rs.Stream))
 		if err != nil {
 			return err
 		}

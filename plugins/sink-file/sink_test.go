@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tsrun/pipeline/tag"
+	"tsrun/pipeline/tagfile"
 	"tsrun/sdk"
 )
 
@@ -136,7 +137,7 @@ func TestSegments(t *testing.T) {
 			map[string]string{"a-000000.bin": bin(1<<53 + 1), "a-000001.bin": bin(1 << 63), "a-000002.bin": bin(math.MaxUint64)}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := begin(t, t.TempDir(), tag.Bin, tt.segment, "a")
+			r := begin(t, t.TempDir(), tagfile.Bin, tt.segment, "a")
 			for _, b := range tt.blocks {
 				if err := r.write(t.Context(), b.kind, 0, b.until, b.lost, b.tags...); err != nil {
 					t.Fatal(err)
@@ -172,7 +173,7 @@ func checkArtifacts(t testing.TB, r *recorder) {
 			t.Errorf("%s: segment %d of stream %d, want %d", a.Path, a.Segment, a.Stream, next[a.Stream])
 		}
 		next[a.Stream]++
-		tags, err := tag.ReadAll(filepath.Join(r.dir, a.Path), "", tag.OnlyChannel)
+		tags, err := tagfile.ReadAll(filepath.Join(r.dir, a.Path), "", tagfile.OnlyChannel)
 		if err != nil {
 			t.Error(err)
 		}
@@ -192,7 +193,7 @@ func TestBlocksDoNotShowInFiles(t *testing.T) {
 	base := t.TempDir()
 	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
-		format := rapid.SampledFrom([]string{tag.Bin, tag.Txt, tag.Csv}).Draw(rt, "format")
+		format := rapid.SampledFrom([]string{tagfile.Bin, tagfile.Txt, tagfile.Csv}).Draw(rt, "format")
 		segment := rapid.SampledFrom([]time.Duration{0, 1, 3, 1000}).Draw(rt, "segment") * time.Nanosecond
 		until := rapid.Uint64Range(0, 12*ns).Draw(rt, "until")
 		tags := rapid.SliceOfN(rapid.Uint64Range(0, 12*ns), 0, 40).Draw(rt, "tags")
@@ -242,7 +243,7 @@ func TestBlocksDoNotShowInFiles(t *testing.T) {
 		}) {
 			all += strings.TrimPrefix(whole[name], "channel,ps\n")
 		}
-		encoder, _ := tag.NewEncoder(format, 0)
+		encoder, _ := tagfile.NewEncoder(format, 0)
 		if all != string(encoder.Append(nil, tags)) {
 			rt.Fatal("the files together are not the tags")
 		}
@@ -255,7 +256,7 @@ func TestLongBlocks(t *testing.T) {
 	for i := range tags {
 		tags[i] = uint64(i) * 7
 	}
-	for _, format := range []string{tag.Bin, tag.Txt, tag.Csv} {
+	for _, format := range []string{tagfile.Bin, tagfile.Txt, tagfile.Csv} {
 		r := begin(t, t.TempDir(), format, 0, "a")
 		if err := r.write(t.Context(), tag.Data, 0, 0, 0, tags...); err != nil {
 			t.Fatal(err)
@@ -269,7 +270,7 @@ func TestLongBlocks(t *testing.T) {
 }
 
 func TestStreamsAreSeparate(t *testing.T) {
-	r := begin(t, t.TempDir(), tag.Txt, time.Nanosecond, "signal", "herald")
+	r := begin(t, t.TempDir(), tagfile.Txt, time.Nanosecond, "signal", "herald")
 	for _, err := range []error{
 		r.write(t.Context(), tag.Data, 1, 0, 0, 5),
 		r.write(t.Context(), tag.Data, 0, 0, 0, 1500),
@@ -292,7 +293,7 @@ func TestStreamsAreSeparate(t *testing.T) {
 func TestSegmentsCloseWhileTheRunGoesOn(t *testing.T) {
 	dir := t.TempDir()
 	closed := make(chan sdk.Artifact, 1)
-	s := &sink{format: tag.Bin}
+	s := &sink{format: tagfile.Bin}
 	err := s.Begin(t.Context(), sdk.Recording{Dir: dir, Segment: time.Nanosecond,
 		Streams: []sdk.RecordedStream{{Name: "a"}}, Closed: func(a sdk.Artifact) { closed <- a }})
 	if err != nil {
@@ -313,7 +314,7 @@ func TestSegmentsCloseWhileTheRunGoesOn(t *testing.T) {
 }
 
 func TestFinishKeepsStreamsWithoutEnd(t *testing.T) {
-	r := begin(t, t.TempDir(), tag.Bin, time.Nanosecond, "a", "b")
+	r := begin(t, t.TempDir(), tagfile.Bin, time.Nanosecond, "a", "b")
 	if err := r.write(t.Context(), tag.Data, 0, 0, 0, 1, 1001); err != nil {
 		t.Fatal(err)
 	}

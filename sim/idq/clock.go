@@ -1,8 +1,7 @@
 package idq
 
 import (
-	"math/bits"
-
+	"tsrun/pipeline/quantity"
 	"tsrun/sim/sky"
 )
 
@@ -13,12 +12,12 @@ import (
 //
 // with the product rounded to whole picoseconds, half away from zero.
 type clock struct {
-	offset int64 // ps, added to every tag
-	drift  int64 // parts in 1e15 that the clock runs fast
+	offset int64          // ps, added to every tag
+	drift  quantity.Drift // how much the clock runs fast
 }
 
 // elapsed returns how far the clock advances in ps of true time.
-func (c clock) elapsed(ps int64) int64 { return ps + mulE15(ps, c.drift) }
+func (c clock) elapsed(ps int64) int64 { return ps + c.drift.Of(ps) }
 
 // trueTime returns the true time in which the clock advances by ps, to about
 // one picosecond; it serves to choose what to look at and how long to wait,
@@ -26,29 +25,9 @@ func (c clock) elapsed(ps int64) int64 { return ps + mulE15(ps, c.drift) }
 func (c clock) trueTime(ps int64) int64 {
 	t := ps
 	for range 6 { // each step divides the error by 1000 or more, for drifts up to 1e-3
-		t = ps - mulE15(t, c.drift)
+		t = ps - c.drift.Of(t)
 	}
 	return t
-}
-
-// mulE15 returns a·b/1e15, rounded half away from zero. The result must fit
-// 64 bits, which it does for |b| < 1e15.
-func mulE15(a, b int64) int64 {
-	const unit = 1_000_000_000_000_000
-	hi, lo := bits.Mul64(magnitude(a), magnitude(b))
-	lo, carry := bits.Add64(lo, unit/2, 0)
-	q, _ := bits.Div64(hi+carry, lo, unit)
-	if (a < 0) != (b < 0) {
-		return -int64(q)
-	}
-	return int64(q)
-}
-
-func magnitude(x int64) uint64 {
-	if x < 0 {
-		return -uint64(x)
-	}
-	return uint64(x)
 }
 
 // stamps turns the detections of one input into what the clock says of them,

@@ -186,7 +186,7 @@ func (d *device) resolution() int64 {
 // clock returns how the controller's clock runs. An external clock input is
 // fed with true time, so every controller locked to it runs alike.
 func (d *device) clock() clock {
-	c := clock{offset: int64(d.config.Controller.ClockOffset), drift: int64(d.config.Controller.Drift)}
+	c := clock{offset: int64(d.config.Controller.ClockOffset), drift: d.config.Controller.Drift}
 	if d.get("DEVIce:SYNC").text == "EXT" {
 		c.drift = 0
 	}

@@ -7,13 +7,14 @@ import (
 
 	"pgregory.net/rapid"
 
+	"tsrun/pipeline/quantity"
 	"tsrun/sim/sky"
 )
 
 func genClock(t *rapid.T) clock {
 	return clock{
 		offset: rapid.Int64Range(-5_000_000, 5_000_000).Draw(t, "offset"),
-		drift:  rapid.Int64Range(-1_000_000_000_000, 1_000_000_000_000).Draw(t, "drift"),
+		drift:  quantity.Drift(rapid.Int64Range(-1_000_000_000_000, 1_000_000_000_000).Draw(t, "drift")),
 	}
 }
 
@@ -22,7 +23,7 @@ func TestElapsedIsExact(t *testing.T) {
 		c := genClock(t)
 		ps := rapid.Int64Range(-4e18, 4e18).Draw(t, "ps")
 		// floor(2·ps·drift/1e15 + 1) / 2 rounds the magnitude half up.
-		twice := new(big.Int).Mul(big.NewInt(magnitudeOf(ps)), big.NewInt(magnitudeOf(c.drift)))
+		twice := new(big.Int).Mul(big.NewInt(magnitudeOf(ps)), big.NewInt(magnitudeOf(int64(c.drift))))
 		twice.Mul(twice, big.NewInt(2)).Add(twice, big.NewInt(1e15)).Div(twice, big.NewInt(2e15))
 		want := twice.Int64()
 		if (ps < 0) != (c.drift < 0) {

@@ -105,7 +105,7 @@ func (d *device) begin(e edgeSource, delay int64) bool {
 	r.stopping, r.stop = context.WithCancel(context.Background())
 	r.known = Truth{
 		Simulated: true, Serial: d.config.Serial, Acquisition: d.recorded, Trigger: e.name,
-		ClockOffsetPs: r.clock.offset, DriftE15: r.clock.drift,
+		ClockOffsetPs: r.clock.offset, DriftE15: int64(r.clock.drift),
 		WidthPs: uint64(r.width), PeriodPs: uint64(r.period),
 	}
 	for n := 1; n <= channels; n++ {

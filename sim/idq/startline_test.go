@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"tsrun/internal/need"
-	"tsrun/pipeline/tag"
+	"tsrun/pipeline/tagfile"
 	"tsrun/sim/idq"
 	"tsrun/sim/sky"
 )
@@ -193,7 +193,7 @@ func TestReplayKeepsDifferencesAcrossControllers(t *testing.T) {
 // controllers from one edge.
 func TestRecordingReplaysTagForTag(t *testing.T) {
 	file := need.Data(t, "200204_HH400_T2_320MHz_HBT.timeres")
-	recording, err := tag.ReadRecording(file, "")
+	recording, err := tagfile.ReadRecording(file, "")
 	if err != nil {
 		t.Fatal(err)
 	}

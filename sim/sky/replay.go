@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"tsrun/pipeline/tag"
+	"tsrun/pipeline/tagfile"
 )
 
 // Recording is a recorded file, ready to be played as the detections of a
@@ -20,7 +20,7 @@ func OpenReplay(r Replay) (*Recording, error) {
 	if len(r.Channels) == 0 {
 		return nil, fmt.Errorf("replay %s: no input is given a channel; write channels: {1: 1} for input 1 to play channel 1", r.File)
 	}
-	file, err := tag.ReadRecording(r.File, r.Format)
+	file, err := tagfile.ReadRecording(r.File, r.Format)
 	if err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
 	}

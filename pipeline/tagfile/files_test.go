@@ -1,4 +1,4 @@
-package tag
+package tagfile
 
 import (
 	"bytes"
@@ -14,10 +14,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
+
+	"tsrun/pipeline/tag"
 )
 
 // drain reads r to its end with a buffer of n tags.
-func drain(r Reader, n int) ([]uint64, error) {
+func drain(r tag.Reader, n int) ([]uint64, error) {
 	var tags []uint64
 	buf := make([]uint64, n)
 	for {
@@ -313,4 +315,14 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("%d tags from %d bytes", n, len(content))
 		}
 	})
+}
+
+func times(t *rapid.T, n int) []uint64 {
+	start := rapid.SampledFrom([]uint64{0, 1 << 27, 1 << 32, 1 << 40, 1 << 53, 1 << 63, math.MaxUint64 - 1000}).Draw(t, "near")
+	tags := make([]uint64, n)
+	for i := range tags {
+		tags[i] = start - min(start, 500) + rapid.Uint64Range(0, 1000).Draw(t, "t")
+	}
+	slices.Sort(tags)
+	return tags
 }

@@ -1,4 +1,4 @@
-package tag
+package tagfile
 
 import (
 	"errors"
@@ -6,18 +6,13 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"tsrun/pipeline/tag"
 )
 
-// Reader yields the tags of one channel in time order.
-type Reader interface {
-	// Next fills buf from its start and returns how many tags it wrote: at
-	// least one, or an error, io.EOF at the end. buf must not be empty.
-	Next(buf []uint64) (n int, err error)
-}
-
-// ReadCloser is a Reader of something that has to be closed.
+// ReadCloser is a [tag.Reader] of something that has to be closed.
 type ReadCloser interface {
-	Reader
+	tag.Reader
 	io.Closer
 }
 
@@ -43,7 +38,7 @@ func Open(path, format string, channel int) (ReadCloser, Info, error) {
 		if err != nil {
 			return nil, Info{}, err
 		}
-		return nopCloser{NewReader(tags)}, r.Info, nil
+		return nopCloser{tag.NewReader(tags)}, r.Info, nil
 	}
 	f, err := openFile(path)
 	if err != nil {
@@ -204,21 +199,7 @@ func (r Recording) channel(path string, channel int) ([]uint64, error) {
 	return nil, fmt.Errorf("read %s: no tags of channel %d; it holds %s", path, channel, strings.Join(names, ", "))
 }
 
-// NewReader returns a Reader of tags, which must be in time order.
-func NewReader(tags []uint64) Reader { return &sliceReader{tags} }
-
-type sliceReader struct{ rest []uint64 }
-
-func (r *sliceReader) Next(buf []uint64) (int, error) {
-	if len(r.rest) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(buf, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
-}
-
-type nopCloser struct{ Reader }
+type nopCloser struct{ tag.Reader }
 
 func (nopCloser) Close() error { return nil }
 

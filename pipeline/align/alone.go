@@ -1,9 +1,11 @@
-package correlate
+package align
 
 import (
 	"fmt"
 	"math"
 	"slices"
+
+	"tsrun/pipeline/correlate"
 )
 
 const (
@@ -18,7 +20,7 @@ const (
 // alone refuses a peak that has rivals: a pulsed source gives one for every
 // pulse, and several paths to one detector give one each. Which of them is the
 // offset is not for the tags to say.
-func (s *searcher) alone(c Correction, sigma float64) error {
+func (s *searcher) alone(c correlate.Line, sigma float64) error {
 	bin := 2 * sigma
 	bins := 2*int(lookAround/bin) + 1
 	half := float64(bins) * bin / 2

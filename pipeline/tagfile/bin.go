@@ -1,4 +1,4 @@
-package tag
+package tagfile
 
 import (
 	"bufio"
@@ -6,14 +6,16 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"tsrun/pipeline/tag"
 )
 
 // binBuffer is how much of a file is read at once when its reader asks for less.
 const binBuffer = 256 << 10
 
 func checkBinSize(f *file) error {
-	if rest := f.Size() % tagSize; rest != 0 {
-		return f.errorf("it ends within a tag: %d bytes after tag %d; the file is cut off or not in format bin", rest, f.Size()/tagSize)
+	if rest := f.Size() % tag.Size; rest != 0 {
+		return f.errorf("it ends within a tag: %d bytes after tag %d; the file is cut off or not in format bin", rest, f.Size()/tag.Size)
 	}
 	return nil
 }
@@ -23,15 +25,15 @@ func binEnds(f *file) ([]ChannelInfo, error) {
 	if err := checkBinSize(f); err != nil {
 		return nil, err
 	}
-	n := f.Size() / tagSize
+	n := f.Size() / tag.Size
 	if n == 0 {
 		return nil, nil
 	}
-	var first, last [tagSize]byte
+	var first, last [tag.Size]byte
 	if _, err := f.ReadAt(first[:], 0); err != nil {
 		return nil, readError(f.path, err)
 	}
-	if _, err := f.ReadAt(last[:], f.Size()-tagSize); err != nil {
+	if _, err := f.ReadAt(last[:], f.Size()-tag.Size); err != nil {
 		return nil, readError(f.path, err)
 	}
 	return []ChannelInfo{{
@@ -64,7 +66,7 @@ func (r *binReader) Next(buf []uint64) (int, error) {
 	for i, t := range buf[:n] {
 		if t < r.previous {
 			n, err = i, r.errorf("tag %d (byte %d) goes back in time: %d ps after %d ps; %s",
-				r.read, r.read*tagSize, t, r.previous, severalRecords)
+				r.read, r.read*tag.Size, t, r.previous, severalRecords)
 			break
 		}
 		r.previous = t
@@ -80,13 +82,11 @@ func (r *binReader) Next(buf []uint64) (int, error) {
 // readTags fills tags from r as far as r goes. The error is io.EOF when it
 // ends between two tags.
 func readTags(r io.Reader, tags []uint64) (int, error) {
-	bytes := AsBytes(tags)
+	bytes := tag.AsBytes(tags)
 	read, err := io.ReadFull(r, bytes)
-	n := read / tagSize
-	if !littleEndian {
-		copy(tags, decodeTags(bytes[:n*tagSize], nil, n))
-	}
-	if err == io.ErrUnexpectedEOF && read%tagSize == 0 {
+	n := read / tag.Size
+	copy(tags, tag.AsTags(bytes[:n*tag.Size], nil)) // bytes are the tags themselves on a little-endian machine
+	if err == io.ErrUnexpectedEOF && read%tag.Size == 0 {
 		err = io.EOF
 	}
 	return n, err
@@ -101,7 +101,7 @@ func binRecording(f *file) (Recording, error) {
 	if f.Size() == 0 {
 		return r, nil
 	}
-	tags := make([]uint64, f.Size()/tagSize)
+	tags := make([]uint64, f.Size()/tag.Size)
 	if _, err := readTags(f, tags); err != nil {
 		return Recording{}, readError(f.path, err)
 	}
@@ -138,7 +138,7 @@ func openBin(f *file) (source, error) {
 func (s *binSource) next() (int, uint64, error) {
 	if s.at == len(s.buf) {
 		if s.buf == nil {
-			s.buf = make([]uint64, binBuffer/tagSize)
+			s.buf = make([]uint64, binBuffer/tag.Size)
 		}
 		n, err := readTags(s.r, s.buf[:cap(s.buf)])
 		if n == 0 {

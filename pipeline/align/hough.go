@@ -1,11 +1,10 @@
-package correlate
+package align
 
 import (
-	"io"
 	"math"
 
+	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
-	"tsrun/pipeline/tag"
 )
 
 // point is a pair of tags: when it was on A's scale, from the line's
@@ -16,7 +15,7 @@ type point struct{ t, d float64 }
 // so far, good over the length about its Reference, and how far the truth may
 // still be from it.
 type line struct {
-	Correction
+	correlate.Line
 	length int64   // ps of A
 	ux     float64 // ps, at Reference
 	uy     float64 // slope, ps per ps
@@ -25,8 +24,8 @@ type line struct {
 }
 
 // moved returns the correction of which points have the residual x + y*t. What
-// the integers of a Correction cannot hold is left for the next step to find.
-func (c Correction) moved(x, y float64) Correction {
+// the integers of a Line cannot hold is left for the next step to find.
+func moved(c correlate.Line, x, y float64) correlate.Line {
 	f := float64(c.Frequency) / driftUnit
 	c.Offset += int64(math.Round((1 + f) * x))
 	c.Frequency += quantity.Drift(math.Round((y + f*y) * driftUnit))
@@ -36,7 +35,7 @@ func (c Correction) moved(x, y float64) Correction {
 // collect lists the pairs off the line by at most half, in the segment of the
 // given length about its Reference. When there would be more than most, only
 // every second, fourth, ... tag of A is used; stride says which.
-func (s *searcher) collect(c Correction, length int64, half float64, most int) (points []point, stride int, err error) {
+func (s *searcher) collect(c correlate.Line, length int64, half float64, most int) (points []point, stride int, err error) {
 	from, to := s.segment(c.Reference, length)
 	a := within(s.a, from, to+1)
 	if len(a) == 0 {
@@ -51,45 +50,28 @@ func (s *searcher) collect(c Correction, length int64, half float64, most int) (
 	}
 	for ; ; stride *= 2 {
 		points = make([]point, 0, min(most, int(1.2*chance)/stride+len(a)/stride/16)+1)
-		points, complete, err := collectEach(points, a, b, c, int64(half), stride, most)
-		if err != nil || complete {
-			return points, stride, err
+		if points, complete := collectEach(points, a, b, c, int64(half), stride, most); complete {
+			return points, stride, nil
 		}
 	}
 }
 
-func collectEach(points []point, a, b []uint64, c Correction, half int64, stride, most int) (all []point, complete bool, err error) {
-	j, err := newJoin(tag.NewReader(a), tag.NewReader(b), -half, half, c)
-	if err != nil {
-		return nil, false, err
-	}
-	skip := 0
-	for {
-		block, _, fixed, err := j.next()
-		if err == io.EOF {
-			return points, true, nil
+func collectEach(points []point, a, b []uint64, c correlate.Line, half int64, stride, most int) (all []point, complete bool) {
+	fixed := c.ApplyAll(nil, b)
+	k := 0
+	for i := 0; i < len(a); i += stride {
+		t := a[i]
+		for k < len(fixed) && int64(fixed[k]-t) < -half {
+			k++
 		}
-		if err != nil {
-			return nil, false, err
+		for j := k; j < len(fixed) && int64(fixed[j]-t) <= half; j++ {
+			points = append(points, point{float64(int64(t - c.Reference)), float64(int64(fixed[j] - t))})
 		}
-		k := search(len(fixed), func(i int) bool { return int64(fixed[i]-block[0]) >= -half })
-		for _, t := range block {
-			if skip > 0 {
-				skip--
-				continue
-			}
-			skip = stride - 1
-			for k < len(fixed) && int64(fixed[k]-t) < -half {
-				k++
-			}
-			for i := k; i < len(fixed) && int64(fixed[i]-t) <= half; i++ {
-				points = append(points, point{float64(int64(t - c.Reference)), float64(int64(fixed[i] - t))})
-			}
-			if len(points) > most {
-				return nil, false, nil
-			}
+		if len(points) > most {
+			return nil, false
 		}
 	}
+	return points, true
 }
 
 // peak is the line of a Hough transform with most points on it.
@@ -160,8 +142,8 @@ func hough(points []point, ux, uy, length, bin float64) peak {
 // bins resolves it.
 func (s *searcher) verify(c candidate) (line, bool) {
 	l := line{
-		Correction: Correction{Reference: c.centre, Offset: c.offset},
-		length:     c.length, ux: float64(c.half), uy: float64(s.MaxDrift) / driftUnit,
+		Line:   correlate.Line{Reference: c.centre, Offset: c.offset},
+		length: c.length, ux: float64(c.half), uy: float64(s.MaxDrift) / driftUnit,
 	}
 	net := 0.0
 	for round := 0; ; round++ {
@@ -181,7 +163,7 @@ func (s *searcher) verify(c candidate) (line, bool) {
 			return l, true // finer bins split the peak: its width is resolved
 		}
 		net = p.count - p.chance
-		l.Correction = l.Correction.moved(p.x, p.y)
+		l.Line = moved(l.Line, p.x, p.y)
 		l.ux, l.uy, l.bin = 2*bin, min(l.uy, 4*bin/length), bin
 		if bin <= bestBin {
 			return l, true
@@ -198,7 +180,7 @@ func (s *searcher) listing(l *line) ([]point, bool) {
 		if float64(len(within(s.a, from, to)))*s.rateB()*2*half > maxPoints {
 			continue
 		}
-		points, stride, err := s.collect(l.Correction, l.length, half, 2*maxPoints)
+		points, stride, err := s.collect(l.Line, l.length, half, 2*maxPoints)
 		if err != nil {
 			return nil, false
 		}

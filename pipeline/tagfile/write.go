@@ -1,4 +1,4 @@
-package tag
+package tagfile
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"tsrun/pipeline/tag"
 )
 
 // Encoder turns tags of one channel into the bytes of a file.
@@ -43,7 +45,7 @@ func (e Encoder) Heading() string {
 // MaxSize returns how many bytes n tags become at most.
 func (e Encoder) MaxSize(n int) int {
 	if e.format == Bin {
-		return n * tagSize
+		return n * tag.Size
 	}
 	return n * len("65535;18446744073709551615\n")
 }
@@ -56,7 +58,7 @@ func (e Encoder) Append(dst []byte, tags []uint64) []byte {
 	case Csv:
 		return appendLines(dst, e.channel, ',', tags)
 	}
-	return AppendTags(dst, tags)
+	return tag.AppendTags(dst, tags)
 }
 
 // Encode writes the heading and all tags to w.

@@ -1,9 +1,11 @@
-package tag
+package tagfile
 
 import (
 	"io"
 	"path/filepath"
 	"testing"
+
+	"tsrun/pipeline/tag"
 )
 
 // BenchmarkReadAll reads ten million tags of each format that is written.
@@ -41,7 +43,7 @@ func BenchmarkReadAll(b *testing.B) {
 	}
 }
 
-func discard(r Reader) error {
+func discard(r tag.Reader) error {
 	buf := make([]uint64, 1<<15)
 	for {
 		if _, err := r.Next(buf); err == io.EOF {

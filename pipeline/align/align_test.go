@@ -1,4 +1,4 @@
-package correlate_test
+package align_test
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/align"
 	"tsrun/pipeline/quantity"
 )
 
@@ -63,7 +63,7 @@ func TestAlignFindsTheTruth(t *testing.T) {
 			test.e.seed = uint64(1000 + i)
 			a, b, tr := test.e.make()
 			begin := time.Now()
-			r, err := correlate.Align(a, b, correlate.AlignOptions{Search: test.search, MaxDrift: test.drift})
+			r, err := align.Align(a, b, align.Options{Search: test.search, MaxDrift: test.drift})
 			took := time.Since(begin)
 			if err != nil {
 				t.Fatal(err)
@@ -74,7 +74,7 @@ func TestAlignFindsTheTruth(t *testing.T) {
 	}
 }
 
-func compare(r correlate.Alignment, tr truth) string {
+func compare(r align.Alignment, tr truth) string {
 	return fmt.Sprintf("offset %+.2f ps (sd %.2f, bound %.2f), frequency %+.2e (sd %.1e, bound %.1e), pairs %d of %d, jitter %.0f, S %.0f, chi2 %.0f/%d, lost %d %s",
 		r.Offset-tr.offsetAt(r.Reference), r.OffsetSD, tr.offsetBound(), r.Frequency*1e-9-tr.df, r.FrequencySD*1e-9, tr.dfBound(),
 		r.Pairs, tr.pairsMade, r.Jitter, r.Significance, r.ChiSquare, r.Freedom, r.LostSlices, r.Warning)
@@ -82,7 +82,7 @@ func compare(r correlate.Alignment, tr truth) string {
 
 // checkAgainst wants errors within four standard deviations, and those near
 // the bound.
-func checkAgainst(t *testing.T, r correlate.Alignment, tr truth) {
+func checkAgainst(t *testing.T, r align.Alignment, tr truth) {
 	t.Helper()
 	near := func(what string, got, want, sd, bound float64) {
 		t.Helper()
@@ -105,7 +105,7 @@ func checkAgainst(t *testing.T, r correlate.Alignment, tr truth) {
 	if r.Warning != "" {
 		t.Errorf("warning: %s", r.Warning)
 	}
-	if got := float64(r.Correction().OffsetAt(r.Start)); math.Abs(got-tr.offsetAt(r.Start)) > 5*r.StartSD+2 {
+	if got := float64(r.Line().OffsetAt(r.Start)); math.Abs(got-tr.offsetAt(r.Start)) > 5*r.StartSD+2 {
 		t.Errorf("the correction is %g at the start, want %g", got, tr.offsetAt(r.Start))
 	}
 }
@@ -114,22 +114,22 @@ func TestAlignRefuses(t *testing.T) {
 	tests := []struct {
 		name string
 		e    experiment
-		o    correlate.AlignOptions
+		o    align.Options
 		code string
 	}{
-		{"offset beyond search", experiment{seconds: 1}, correlate.AlignOptions{Search: ms, MaxDrift: 20 * ppm}, "no-peak"},
-		{"drift beyond limit", experiment{seconds: 0.5, df: 9e-5, offset: ms}, correlate.AlignOptions{Search: 2 * ms, MaxDrift: 20 * ppm}, "no-peak"},
-		{"records apart", experiment{seconds: 1, offset: 10 * second}, correlate.AlignOptions{Search: 20 * ms, MaxDrift: ppm}, "no-overlap"},
-		{"two paths", experiment{seconds: 2, echo: 40_000}, correlate.AlignOptions{Search: 20 * ms, MaxDrift: ppm}, "ambiguous"},
-		{"a clock that steps far", experiment{seconds: 2, step: 50_000}, correlate.AlignOptions{Search: 20 * ms, MaxDrift: ppm}, "not-straight"},
-		{"slow light", experiment{seconds: 2, jitter: 200_000, singlesA: 14e3, singlesB: 14e3, pairs: 7e3}, correlate.AlignOptions{Search: 20 * ms, MaxDrift: ppm}, "too-broad"},
-		{"few tags", experiment{seconds: 1, singlesA: 5, singlesB: 5, pairs: 5}, correlate.AlignOptions{Search: 20 * ms, MaxDrift: ppm}, "few-tags"},
+		{"offset beyond search", experiment{seconds: 1}, align.Options{Search: ms, MaxDrift: 20 * ppm}, "no-peak"},
+		{"drift beyond limit", experiment{seconds: 0.5, df: 9e-5, offset: ms}, align.Options{Search: 2 * ms, MaxDrift: 20 * ppm}, "no-peak"},
+		{"records apart", experiment{seconds: 1, offset: 10 * second}, align.Options{Search: 20 * ms, MaxDrift: ppm}, "no-overlap"},
+		{"two paths", experiment{seconds: 2, echo: 40_000}, align.Options{Search: 20 * ms, MaxDrift: ppm}, "ambiguous"},
+		{"a clock that steps far", experiment{seconds: 2, step: 50_000}, align.Options{Search: 20 * ms, MaxDrift: ppm}, "not-straight"},
+		{"slow light", experiment{seconds: 2, jitter: 200_000, singlesA: 14e3, singlesB: 14e3, pairs: 7e3}, align.Options{Search: 20 * ms, MaxDrift: ppm}, "too-broad"},
+		{"few tags", experiment{seconds: 1, singlesA: 5, singlesB: 5, pairs: 5}, align.Options{Search: 20 * ms, MaxDrift: ppm}, "few-tags"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			a, b, _ := test.e.make()
-			r, err := correlate.Align(a, b, test.o)
-			var refusal *correlate.Refusal
+			r, err := align.Align(a, b, test.o)
+			var refusal *align.Refusal
 			if !errors.As(err, &refusal) {
 				t.Fatalf("got %+v, %v", r, err)
 			}
@@ -160,8 +160,8 @@ func TestAlignShowsWander(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			test.e.seed = 31
 			a, b, tr := test.e.make()
-			r, err := correlate.Align(a, b, correlate.AlignOptions{Search: 20 * ms, MaxDrift: 20 * ppm})
-			var refusal *correlate.Refusal
+			r, err := align.Align(a, b, align.Options{Search: 20 * ms, MaxDrift: 20 * ppm})
+			var refusal *align.Refusal
 			if errors.As(err, &refusal) {
 				t.Log(refusal)
 				return
@@ -199,7 +199,7 @@ func TestAlignSurvivesHostileInput(t *testing.T) {
 	}
 	a, _, _ := experiment{seconds: 1}.make()
 	far := []uint64{0, math.MaxUint64}
-	o := correlate.AlignOptions{Search: 20 * ms, MaxDrift: 20 * ppm}
+	o := align.Options{Search: 20 * ms, MaxDrift: 20 * ppm}
 	for _, test := range []struct {
 		name string
 		a, b []uint64
@@ -215,15 +215,15 @@ func TestAlignSurvivesHostileInput(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			begin := time.Now()
-			r, err := correlate.Align(test.a, test.b, o)
+			r, err := align.Align(test.a, test.b, o)
 			t.Log(time.Since(begin), err)
 			if err == nil {
 				t.Errorf("there is nothing to align, but %+v", r)
 			}
 		})
 	}
-	for _, bad := range []correlate.AlignOptions{{}, {Search: -1}, {Search: math.MaxInt64}, {Search: 1, MaxDrift: -1}, {Search: 1, MaxDrift: math.MaxInt64}} {
-		if _, err := correlate.Align(a, a, bad); err == nil {
+	for _, bad := range []align.Options{{}, {Search: -1}, {Search: math.MaxInt64}, {Search: 1, MaxDrift: -1}, {Search: 1, MaxDrift: math.MaxInt64}} {
+		if _, err := align.Align(a, a, bad); err == nil {
 			t.Errorf("%+v is accepted", bad)
 		}
 	}

@@ -1,19 +1,23 @@
-package correlate
+package align
 
 import (
 	"fmt"
 	"math"
+	"sort"
 
+	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
 )
 
-// AlignOptions are what is known before: B minus A, when both began to record,
+// Options are what is known before: B minus A, when both began to record,
 // lies within plus or minus Search, and B's frequency differs from A's by at
 // most MaxDrift.
-type AlignOptions struct {
+type Options struct {
 	Search   int64          // ps
 	MaxDrift quantity.Drift // parts per 1e15
 }
+
+const driftUnit = 1e15 // quantity.Drift counts parts of this
 
 // What is asked of the clocks where nobody knows better.
 const (
@@ -28,14 +32,14 @@ const (
 )
 
 // Check says what is wrong with the options.
-func (o AlignOptions) Check() error {
+func (o Options) Check() error {
 	switch {
 	case o.Search < 1:
 		return fmt.Errorf("search of %d ps leaves nothing to find; give how far the clocks may be apart", o.Search)
 	case o.Search > maxSearch:
-		return &LimitError{What: "search", Value: fmt.Sprintf("%d ps", o.Search), Limit: "20 s", Hint: "bring the records' zeros closer together first"}
-	case o.MaxDrift < 0 || o.MaxDrift > maxDrift:
-		return &LimitError{What: "drift", Value: fmt.Sprintf("%d ppb", o.MaxDrift/1_000_000), Limit: "0 to 1000 ppm", Hint: "no clock of a time controller is that far off"}
+		return &correlate.LimitError{What: "search", Value: fmt.Sprintf("%d ps", o.Search), Limit: "20 s", Hint: "bring the records' zeros closer together first"}
+	case o.MaxDrift < 0 || o.MaxDrift > correlate.MaxDrift:
+		return &correlate.LimitError{What: "drift", Value: fmt.Sprintf("%d ppb", o.MaxDrift/1_000_000), Limit: "0 to 1000 ppm", Hint: "no clock of a time controller is that far off"}
 	}
 	return nil
 }
@@ -67,9 +71,9 @@ type Alignment struct {
 	Warning      string  `json:"warning,omitempty"`
 }
 
-// Correction returns what carries B's tags to A's clock.
-func (a Alignment) Correction() Correction {
-	return Correction{
+// Line returns what carries B's tags to A's clock.
+func (a Alignment) Line() correlate.Line {
+	return correlate.Line{
 		Reference: a.Reference,
 		Offset:    int64(math.Round(a.Offset)),
 		Frequency: quantity.Drift(math.Round(a.Frequency * 1e6)),
@@ -102,7 +106,7 @@ func (r *Refusal) Error() string { return r.Reason + "; " + r.Hint }
 //
 // The result depends on nothing but the arguments. Time and memory are bounded
 // by the numbers of tags and by constants, whatever the tags are.
-func Align(a, b []uint64, o AlignOptions) (Alignment, error) {
+func Align(a, b []uint64, o Options) (Alignment, error) {
 	if err := o.Check(); err != nil {
 		return Alignment{}, err
 	}
@@ -126,7 +130,7 @@ func Align(a, b []uint64, o AlignOptions) (Alignment, error) {
 
 // searcher holds what all steps of one alignment need.
 type searcher struct {
-	AlignOptions
+	Options
 	a, b     []uint64 // in order, no time twice
 	from, to uint64   // A's times at which B may have recorded too
 	centre   uint64   // of the first segment looked at
@@ -134,8 +138,8 @@ type searcher struct {
 	trials   float64  // places where a peak was looked for, over all attempts
 }
 
-func newSearcher(a, b []uint64, o AlignOptions) (*searcher, error) {
-	s := &searcher{AlignOptions: o}
+func newSearcher(a, b []uint64, o Options) (*searcher, error) {
+	s := &searcher{Options: o}
 	var err error
 	if s.a, err = distinct(a, "A", a); err != nil {
 		return nil, err
@@ -163,18 +167,17 @@ func newSearcher(a, b []uint64, o AlignOptions) (*searcher, error) {
 		middle = (first + last) / 2
 	}
 	s.centre = s.a[0] + uint64(middle)
-	s.reach = o.Search + scale(middle-max(0, min(began, middle)), int64(o.MaxDrift), driftUnit)
+	s.reach = o.Search + o.MaxDrift.Of(middle-max(0, min(began, middle)))
 	return s, nil
 }
 
 // distinct checks order and span and leaves out tags that repeat a time: they
 // say nothing about the clocks, and many of them would look like a peak.
 func distinct(tags []uint64, name string, reference []uint64) ([]uint64, error) {
-	f := feed{name: name}
-	if len(reference) > 0 {
-		f.zero = &reference[0]
+	if len(tags) == 0 {
+		return nil, nil
 	}
-	if err := f.check(tags); err != nil {
+	if err := correlate.CheckOrder(tags, name, reference); err != nil {
 		return nil, err
 	}
 	repeats := 0
@@ -210,3 +213,6 @@ func (s *searcher) segment(c uint64, length int64) (from, to uint64) {
 	at := max(0, min(int64(c-s.from)-length/2, int64(s.to-s.from)-length))
 	return s.from + uint64(at), s.from + uint64(at+length)
 }
+
+// search returns the smallest i in [0, n) for which reached is true, or n.
+func search(n int, reached func(int) bool) int { return sort.Search(n, reached) }

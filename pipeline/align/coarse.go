@@ -1,4 +1,4 @@
-package correlate
+package align
 
 import (
 	"cmp"
@@ -71,7 +71,7 @@ func (s *searcher) attempts() []attempt {
 	rateA := float64(len(s.a)) / float64(s.a[len(s.a)-1]-s.a[0])
 	rateB := s.rateB()
 	for length := min(minSegment, all); ; length = min(4*length, all) {
-		smear := scale(length, int64(s.MaxDrift), driftUnit)
+		smear := s.MaxDrift.Of(length)
 		tags := rateA * float64(length)
 		if tags > maxSegment {
 			break

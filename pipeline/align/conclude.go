@@ -1,8 +1,10 @@
-package correlate
+package align
 
 import (
 	"fmt"
 	"math"
+
+	"tsrun/pipeline/correlate"
 )
 
 const (
@@ -15,14 +17,14 @@ const (
 // recentred returns the same line with its Reference elsewhere.
 func (l line) recentred(reference uint64) line {
 	l.ux += l.uy * math.Abs(float64(int64(reference-l.Reference)))
-	l.Correction = Correction{Reference: reference, Offset: l.OffsetAt(reference), Frequency: l.Frequency}
+	l.Line = correlate.Line{Reference: reference, Offset: l.OffsetAt(reference), Frequency: l.Frequency}
 	return l
 }
 
 // extend follows a line from its segment to the whole record, four times as
 // far each time, so that it is never carried further than it is known.
 func (s *searcher) extend(l line) (line, error) {
-	if err := s.overlap(l.Correction); err != nil {
+	if err := s.overlap(l.Line); err != nil {
 		return l, err
 	}
 	if l.bin > 2*maxJitter {
@@ -35,7 +37,7 @@ func (s *searcher) extend(l line) (line, error) {
 		l = l.recentred(from + (to-from)/2)
 		l.length = length
 		half := max(fitReach/2*l.sigma, 4000) + l.ux + (l.uy+wander)*float64(length)/2
-		points, _, err := s.collect(l.Correction, length, half, maxFitPoints)
+		points, _, err := s.collect(l.Line, length, half, maxFitPoints)
 		if err != nil {
 			return l, err
 		}
@@ -49,7 +51,7 @@ func (s *searcher) extend(l line) (line, error) {
 				Reason: fmt.Sprintf("the pairs of %.3g s are on a line that is lost within %.3g s", float64(length)/4e12, float64(length)/1e12),
 				Hint:   "the clocks wander or step; align shorter parts of the record"}
 		}
-		l.Correction = l.Correction.moved(f.x, f.y)
+		l.Line = moved(l.Line, f.x, f.y)
 		l.sigma = f.sigma
 		l.ux, l.uy = 1+sureties*math.Sqrt(f.vx), 1e-15+sureties*math.Sqrt(f.vy)
 		if length == all {
@@ -71,7 +73,7 @@ func (s *searcher) narrow(l *line, points []point) []point {
 	length := float64(l.length)
 	bin := houghBin(l.ux, l.uy+wander, length, 2*l.sigma)
 	p := hough(sample(points, maxPoints/4), l.ux, l.uy+wander, length, bin)
-	l.Correction = l.Correction.moved(p.x, p.y)
+	l.Line = moved(l.Line, p.x, p.y)
 	l.ux, l.uy = 2*bin, 4*bin/length
 	half := max(fitReach/2*l.sigma, 4000) + l.ux
 	var near []point
@@ -97,7 +99,7 @@ func sample(points []point, most int) []point {
 }
 
 // overlap sets the limits of the search to the time that both recorded.
-func (s *searcher) overlap(c Correction) error {
+func (s *searcher) overlap(c correlate.Line) error {
 	zero := s.a[0]
 	began, ended := int64(c.Apply(s.b[0])-zero), int64(c.Apply(s.b[len(s.b)-1])-zero)
 	from, to := max(0, began), min(int64(s.a[len(s.a)-1]-zero), ended)
@@ -112,7 +114,7 @@ func (s *searcher) overlap(c Correction) error {
 
 // conclude fits the line to the whole record, judges it, and says what it is.
 func (s *searcher) conclude(l line) (Alignment, error) {
-	if err := s.overlap(l.Correction); err != nil {
+	if err := s.overlap(l.Line); err != nil {
 		return Alignment{}, err
 	}
 	all := int64(s.to - s.from)
@@ -124,11 +126,11 @@ func (s *searcher) conclude(l line) (Alignment, error) {
 	var half float64
 	for round := range 2 { // the second time about the line that the first one found
 		if round > 0 {
-			l.Correction, l.sigma = l.Correction.moved(f.x, f.y), f.sigma
+			l.Line, l.sigma = moved(l.Line, f.x, f.y), f.sigma
 		}
 		half = fitReach * max(l.sigma, 5)
 		var err error
-		if points, stride, err = s.collect(l.Correction, all, half, maxFitPoints); err != nil {
+		if points, stride, err = s.collect(l.Line, all, half, maxFitPoints); err != nil {
 			return Alignment{}, err
 		}
 		var ok bool
@@ -153,7 +155,7 @@ func (s *searcher) conclude(l line) (Alignment, error) {
 	if err := s.judge(r, ll); err != nil {
 		return r, err
 	}
-	return r, s.alone(l.Correction.moved(f.x, f.y), f.sigma)
+	return r, s.alone(moved(l.Line, f.x, f.y), f.sigma)
 }
 
 var errLost = &Refusal{Code: "not-straight",

@@ -1,4 +1,4 @@
-package correlate_test
+package align_test
 
 import (
 	"errors"
@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/align"
 )
 
 // TestAlignReachesTheBound compares errors over many experiments with the
@@ -20,7 +20,7 @@ func TestAlignReachesTheBound(t *testing.T) {
 		e := experiment{seconds: 0.5, singlesA: 30e3, singlesB: 30e3, df: (2*rng.Float64() - 1) * 1.9e-5,
 			offset: rng.Int64N(36*ms) - 18*ms, seed: 5000 + seed}
 		a, b, tr := e.make()
-		r, err := correlate.Align(a, b, correlate.AlignOptions{Search: 20 * ms, MaxDrift: 20 * ppm})
+		r, err := align.Align(a, b, align.Options{Search: 20 * ms, MaxDrift: 20 * ppm})
 		if err != nil {
 			t.Fatalf("%+v: %v", e, err)
 		}
@@ -48,8 +48,8 @@ func TestAlignRefusesChance(t *testing.T) {
 		e := experiment{seconds: 0.1 + 0.3*rng.Float64(), singlesA: rate, singlesB: 2 * rate, pairs: -1, seed: 7000 + seed, offset: 1 * ms}
 		a, b, _ := e.make()
 		search := int64(math.Pow(10, 6+5*rng.Float64()))
-		r, err := correlate.Align(a, b, correlate.AlignOptions{Search: search, MaxDrift: 20 * ppm})
-		var refusal *correlate.Refusal
+		r, err := align.Align(a, b, align.Options{Search: search, MaxDrift: 20 * ppm})
+		var refusal *align.Refusal
 		if !errors.As(err, &refusal) {
 			t.Errorf("seed %d, %.3g cps, search %d ps: %+v, %v", seed, rate, search, r, err)
 		}

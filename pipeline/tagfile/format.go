@@ -1,4 +1,9 @@
-package tag
+// Package tagfile reads and writes files of time tags, those of tsrun and those
+// of other instruments.
+//
+// Files are read by [Open], [OpenSegments], [ReadAll] and [ReadRecording],
+// counted by [Scan] and written by [WriteFile] or an [Encoder].
+package tagfile
 
 import (
 	"errors"

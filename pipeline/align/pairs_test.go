@@ -1,4 +1,4 @@
-package correlate_test
+package align_test
 
 import (
 	"math"
