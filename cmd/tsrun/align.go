@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 
 	"github.com/spf13/cobra"
 
@@ -58,7 +57,7 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	if err != nil {
 		return err
 	}
-	found, unaligned := align.Align(a, b, o)
+	found, unaligned := align.Align(c.Context(), a, b, o)
 	answer := alignAnswer{Alignment: &found}
 	var refusal *align.Refusal
 	if errors.As(unaligned, &refusal) {
@@ -95,9 +94,9 @@ pairs        %d in %.4g s, %.4g per s; %.3g more by chance; jitter %.3g ps
 certainty    %.3g standard deviations beyond chance
 straightness chi-square %.4g for %d degrees of freedom
 `,
-		withSD(r.Offset, r.OffsetSD, "ps"), quantity.Time(math.Round(r.Offset)), clockReading(r.Reference),
+		withSD(r.Offset.Float(), r.OffsetSD, "ps"), quantity.Time(r.Offset.Whole), clockReading(r.Reference),
 		withSD(r.Frequency, r.FrequencySD, "ppb"), speed,
-		withSD(r.StartOffset, r.StartSD, "ps"), clockReading(r.Start),
+		withSD(r.StartOffset.Float(), r.StartSD, "ps"), clockReading(r.Start),
 		r.Pairs, seconds, float64(r.Pairs)/seconds, r.Accidentals, r.Jitter,
 		r.Significance, r.ChiSquare, r.Freedom)
 	if err == nil && r.Warning != "" {

@@ -1,6 +1,7 @@
 package align
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"sort"
@@ -51,33 +52,57 @@ func (o Options) Check() error {
 // the clocks do not keep to a straight line (ChiSquare well above Freedom) they
 // hold what the clocks do beside it, and Warning says so.
 type Alignment struct {
-	Reference    uint64  `json:"reference_ps"` // on A's scale, the middle of the time both recorded
-	Offset       float64 `json:"offset_ps"`
-	OffsetSD     float64 `json:"offset_sd_ps"`
-	Frequency    float64 `json:"frequency_ppb"` // positive: B's clock runs fast
-	FrequencySD  float64 `json:"frequency_sd_ppb"`
-	Start        uint64  `json:"start_ps"` // on A's scale, when both had begun to record
-	StartOffset  float64 `json:"start_offset_ps"`
-	StartSD      float64 `json:"start_offset_sd_ps"`
-	Overlap      int64   `json:"overlap_ps"`
-	Pairs        int64   `json:"pairs"`        // without what chance explains
-	Accidentals  float64 `json:"accidentals"`  // expected within three Jitter of the line
-	Jitter       float64 `json:"jitter_ps"`    // standard deviation of a pair's difference
-	Significance float64 `json:"significance"` // in standard deviations of chance
-	ChiSquare    float64 `json:"chi_square"`   // of slices of the record about the line
-	Freedom      int     `json:"freedom"`      // its degrees of freedom
-	Slices       int     `json:"slices"`
-	LostSlices   int     `json:"lost_slices"` // slices where the pairs are not on the line at all
-	Warning      string  `json:"warning,omitempty"`
+	Reference    uint64        `json:"reference_ps"` // on A's scale, the middle of the time both recorded
+	Offset       quantity.Fine `json:"offset_ps"`
+	OffsetSD     float64       `json:"offset_sd_ps"`
+	Frequency    float64       `json:"frequency_ppb"` // positive: B's clock runs fast
+	FrequencySD  float64       `json:"frequency_sd_ppb"`
+	Start        uint64        `json:"start_ps"` // on A's scale, when both had begun to record
+	StartOffset  quantity.Fine `json:"start_offset_ps"`
+	StartSD      float64       `json:"start_offset_sd_ps"`
+	Overlap      int64         `json:"overlap_ps"`
+	Pairs        int64         `json:"pairs"`        // without what chance explains
+	Accidentals  float64       `json:"accidentals"`  // expected within three Jitter of the line
+	Jitter       float64       `json:"jitter_ps"`    // standard deviation of a pair's difference
+	Significance float64       `json:"significance"` // in standard deviations of chance
+	ChiSquare    float64       `json:"chi_square"`   // of slices of the record about the line
+	Freedom      int           `json:"freedom"`      // its degrees of freedom
+	Slices       int           `json:"slices"`
+	LostSlices   int           `json:"lost_slices"` // slices where the pairs are not on the line at all
+	Warning      string        `json:"warning,omitempty"`
 }
 
 // Line returns what carries B's tags to A's clock.
 func (a Alignment) Line() correlate.Line {
 	return correlate.Line{
 		Reference: a.Reference,
-		Offset:    int64(math.Round(a.Offset)),
+		Offset:    a.Offset.Whole,
 		Frequency: quantity.Drift(math.Round(a.Frequency * 1e6)),
 	}
+}
+
+// Correction returns what carries B's tags to A's clock: one line where the
+// clocks keep to one.
+func (a Alignment) Correction() correlate.Correction {
+	c, err := correlate.NewCorrection(a.Line())
+	if err != nil { // not of an alignment that Align returned
+		return correlate.Correction{}
+	}
+	return c
+}
+
+// OffsetAt returns B minus A at a time of A's clock and its standard deviation
+// in ps.
+func (a Alignment) OffsetAt(t uint64) (offset quantity.Fine, sd float64) {
+	offset = a.Offset.Plus(a.Frequency * 1e-9 * float64(int64(t-a.Reference)))
+	slope := a.FrequencySD * 1e-9
+	start, at := float64(int64(a.Start-a.Reference)), float64(int64(t-a.Reference))
+	variance := a.OffsetSD*a.OffsetSD + at*at*slope*slope
+	if start != 0 { // offset and frequency are correlated: the deviation at the start says how much
+		both := a.StartSD*a.StartSD - a.OffsetSD*a.OffsetSD - start*start*slope*slope
+		variance += both * at / start
+	}
+	return offset, math.Sqrt(max(0, variance))
 }
 
 // Refusal is the error of an alignment without enough evidence. It is an
@@ -105,12 +130,13 @@ func (r *Refusal) Error() string { return r.Reason + "; " + r.Hint }
 // significant answer.
 //
 // The result depends on nothing but the arguments. Time and memory are bounded
-// by the numbers of tags and by constants, whatever the tags are.
-func Align(a, b []uint64, o Options) (Alignment, error) {
+// by the numbers of tags and by constants, whatever the tags are; it ends early
+// when ctx does.
+func Align(ctx context.Context, a, b []uint64, o Options) (Alignment, error) {
 	if err := o.Check(); err != nil {
 		return Alignment{}, err
 	}
-	s, err := newSearcher(a, b, o)
+	s, err := newSearcher(ctx, a, b, o)
 	if err != nil {
 		return Alignment{}, err
 	}
@@ -131,6 +157,7 @@ func Align(a, b []uint64, o Options) (Alignment, error) {
 // searcher holds what all steps of one alignment need.
 type searcher struct {
 	Options
+	ctx      context.Context
 	a, b     []uint64 // in order, no time twice
 	from, to uint64   // A's times at which B may have recorded too
 	centre   uint64   // of the first segment looked at
@@ -138,8 +165,8 @@ type searcher struct {
 	trials   float64  // places where a peak was looked for, over all attempts
 }
 
-func newSearcher(a, b []uint64, o Options) (*searcher, error) {
-	s := &searcher{Options: o}
+func newSearcher(ctx context.Context, a, b []uint64, o Options) (*searcher, error) {
+	s := &searcher{Options: o, ctx: ctx}
 	var err error
 	if s.a, err = distinct(a, "A", a); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package align_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -63,7 +64,7 @@ func TestAlignFindsTheTruth(t *testing.T) {
 			test.e.seed = uint64(1000 + i)
 			a, b, tr := test.e.make()
 			begin := time.Now()
-			r, err := align.Align(a, b, align.Options{Search: test.search, MaxDrift: test.drift})
+			r, err := align.Align(context.Background(), a, b, align.Options{Search: test.search, MaxDrift: test.drift})
 			took := time.Since(begin)
 			if err != nil {
 				t.Fatal(err)
@@ -76,7 +77,7 @@ func TestAlignFindsTheTruth(t *testing.T) {
 
 func compare(r align.Alignment, tr truth) string {
 	return fmt.Sprintf("offset %+.2f ps (sd %.2f, bound %.2f), frequency %+.2e (sd %.1e, bound %.1e), pairs %d of %d, jitter %.0f, S %.0f, chi2 %.0f/%d, lost %d %s",
-		r.Offset-tr.offsetAt(r.Reference), r.OffsetSD, tr.offsetBound(), r.Frequency*1e-9-tr.df, r.FrequencySD*1e-9, tr.dfBound(),
+		r.Offset.Float()-tr.offsetAt(r.Reference), r.OffsetSD, tr.offsetBound(), r.Frequency*1e-9-tr.df, r.FrequencySD*1e-9, tr.dfBound(),
 		r.Pairs, tr.pairsMade, r.Jitter, r.Significance, r.ChiSquare, r.Freedom, r.LostSlices, r.Warning)
 }
 
@@ -93,9 +94,9 @@ func checkAgainst(t *testing.T, r align.Alignment, tr truth) {
 			t.Errorf("%s has sd %g where the bound is %g", what, sd, bound)
 		}
 	}
-	near("offset", r.Offset, tr.offsetAt(r.Reference), r.OffsetSD, tr.offsetBound())
+	near("offset", r.Offset.Float(), tr.offsetAt(r.Reference), r.OffsetSD, tr.offsetBound())
 	near("frequency", r.Frequency*1e-9, tr.df, r.FrequencySD*1e-9, tr.dfBound())
-	near("start offset", r.StartOffset, tr.offsetAt(r.Start), r.StartSD, 2*tr.offsetBound())
+	near("start offset", r.StartOffset.Float(), tr.offsetAt(r.Start), r.StartSD, 2*tr.offsetBound())
 	if made := float64(tr.pairsMade); math.Abs(float64(r.Pairs)-made) > 6*math.Sqrt(made)+0.02*made {
 		t.Errorf("%d pairs, want %d", r.Pairs, tr.pairsMade)
 	}
@@ -128,7 +129,7 @@ func TestAlignRefuses(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			a, b, _ := test.e.make()
-			r, err := align.Align(a, b, test.o)
+			r, err := align.Align(context.Background(), a, b, test.o)
 			var refusal *align.Refusal
 			if !errors.As(err, &refusal) {
 				t.Fatalf("got %+v, %v", r, err)
@@ -160,7 +161,7 @@ func TestAlignShowsWander(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			test.e.seed = 31
 			a, b, tr := test.e.make()
-			r, err := align.Align(a, b, align.Options{Search: 20 * ms, MaxDrift: 20 * ppm})
+			r, err := align.Align(context.Background(), a, b, align.Options{Search: 20 * ms, MaxDrift: 20 * ppm})
 			var refusal *align.Refusal
 			if errors.As(err, &refusal) {
 				t.Log(refusal)
@@ -173,10 +174,10 @@ func TestAlignShowsWander(t *testing.T) {
 			if r.Warning == "" || r.ChiSquare < 1.5*float64(r.Freedom) && r.LostSlices == 0 {
 				t.Errorf("the wander is hidden: %s", compare(r, tr))
 			}
-			if off := math.Abs(r.Offset - tr.offsetAt(r.Reference)); off > 4*r.OffsetSD {
+			if off := math.Abs(r.Offset.Float() - tr.offsetAt(r.Reference)); off > 4*r.OffsetSD {
 				t.Errorf("the deviation is too small: %s", compare(r, tr))
 			}
-			if off := math.Abs(r.StartOffset - tr.offsetAt(r.Start)); off > 4*r.StartSD {
+			if off := math.Abs(r.StartOffset.Float() - tr.offsetAt(r.Start)); off > 4*r.StartSD {
 				t.Errorf("the start is off by %g ps, its deviation is %g ps", off, r.StartSD)
 			}
 		})
@@ -215,7 +216,7 @@ func TestAlignSurvivesHostileInput(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			begin := time.Now()
-			r, err := align.Align(test.a, test.b, o)
+			r, err := align.Align(context.Background(), test.a, test.b, o)
 			t.Log(time.Since(begin), err)
 			if err == nil {
 				t.Errorf("there is nothing to align, but %+v", r)
@@ -223,7 +224,7 @@ func TestAlignSurvivesHostileInput(t *testing.T) {
 		})
 	}
 	for _, bad := range []align.Options{{}, {Search: -1}, {Search: math.MaxInt64}, {Search: 1, MaxDrift: -1}, {Search: 1, MaxDrift: math.MaxInt64}} {
-		if _, err := align.Align(a, a, bad); err == nil {
+		if _, err := align.Align(context.Background(), a, a, bad); err == nil {
 			t.Errorf("%+v is accepted", bad)
 		}
 	}

@@ -1,6 +1,7 @@
 package align_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -14,19 +15,19 @@ func BenchmarkAlign(b *testing.B) {
 			var r align.Alignment
 			var err error
 			for b.Loop() {
-				r, err = align.Align(x, y, align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift})
+				r, err = align.Align(context.Background(), x, y, align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift})
 				if err != nil {
 					b.Fatal(err)
 				}
 			}
 			b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/align")
-			b.ReportMetric(r.Offset-tr.offsetAt(r.Reference), "ps-off")
+			b.ReportMetric(r.Offset.Float()-tr.offsetAt(r.Reference), "ps-off")
 		})
 	}
 	x, y, _ := experiment{seconds: 2, pairs: -1, seed: 4}.make()
 	b.Run("refused", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := align.Align(x, y, align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift}); err == nil {
+			if _, err := align.Align(context.Background(), x, y, align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift}); err == nil {
 				b.Fatal("found pairs where there are none")
 			}
 		}

@@ -41,6 +41,9 @@ type candidate struct {
 // that the first convincing one leads to.
 func (s *searcher) find() (line, error) {
 	for _, try := range s.attempts() {
+		if err := s.ctx.Err(); err != nil {
+			return line{}, err
+		}
 		c := candidate{centre: s.centre, length: try.length, half: s.reach}
 		if try.cells > 0 {
 			var ok bool

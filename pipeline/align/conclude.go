@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/quantity"
 )
 
 const (
@@ -171,10 +172,10 @@ func (s *searcher) chance(width float64) float64 {
 // report turns the correction and what a fit about it found into numbers.
 func (s *searcher) report(l line, f fit, stride int) Alignment {
 	slope := float64(l.Frequency) / driftUnit
-	at := func(t uint64) (offset, sd float64) {
+	at := func(t uint64) (offset quantity.Fine, sd float64) {
 		elapsed := float64(int64(t - l.Reference))
 		x, sd := f.at(elapsed)
-		return float64(l.Offset) + slope*elapsed + (1+slope)*x, sd
+		return quantity.NewFine(l.Offset, slope*elapsed+(1+slope)*x), sd
 	}
 	r := Alignment{Reference: l.Reference, Start: s.from, Overlap: int64(s.to - s.from), Jitter: f.sigma}
 	r.Offset, r.OffsetSD = at(l.Reference)
@@ -191,15 +192,15 @@ func (s *searcher) judge(r Alignment, ll float64) error {
 	switch {
 	case ll < convincedLL:
 		return &Refusal{Code: "not-significant",
-			Reason: fmt.Sprintf("the best line, at %.6g us, has %d pairs where chance gives %.3g", r.Offset/1e6, r.Pairs, r.Accidentals),
+			Reason: fmt.Sprintf("the best line, at %.6g us, has %d pairs where chance gives %.3g", r.Offset.Float()/1e6, r.Pairs, r.Accidentals),
 			Hint:   "measure longer, or with more pairs or less background"}
 	case r.Jitter > maxJitter:
 		return tooBroad(r.Jitter)
 	case r.LostSlices > r.Slices/2:
 		return errLost
-	case math.Abs(r.StartOffset) > float64(s.Search)+sureties*r.StartSD:
+	case math.Abs(r.StartOffset.Float()) > float64(s.Search)+sureties*r.StartSD:
 		return &Refusal{Code: "outside-search",
-			Reason: fmt.Sprintf("the best offset, %.9g us, is beyond the search of %.6g us", r.StartOffset/1e6, float64(s.Search)/1e6),
+			Reason: fmt.Sprintf("the best offset, %.9g us, is beyond the search of %.6g us", r.StartOffset.Float()/1e6, float64(s.Search)/1e6),
 			Hint:   "search wider if the clocks may be that far apart"}
 	case math.Abs(r.Frequency) > drift+sureties*r.FrequencySD:
 		return &Refusal{Code: "outside-drift",

@@ -1,6 +1,7 @@
 package align_test
 
 import (
+	"context"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -20,11 +21,11 @@ func TestAlignReachesTheBound(t *testing.T) {
 		e := experiment{seconds: 0.5, singlesA: 30e3, singlesB: 30e3, df: (2*rng.Float64() - 1) * 1.9e-5,
 			offset: rng.Int64N(36*ms) - 18*ms, seed: 5000 + seed}
 		a, b, tr := e.make()
-		r, err := align.Align(a, b, align.Options{Search: 20 * ms, MaxDrift: 20 * ppm})
+		r, err := align.Align(context.Background(), a, b, align.Options{Search: 20 * ms, MaxDrift: 20 * ppm})
 		if err != nil {
 			t.Fatalf("%+v: %v", e, err)
 		}
-		off, df := r.Offset-tr.offsetAt(r.Reference), r.Frequency*1e-9-tr.df
+		off, df := r.Offset.Float()-tr.offsetAt(r.Reference), r.Frequency*1e-9-tr.df
 		offset += off * off / (tr.offsetBound() * tr.offsetBound())
 		frequency += df * df / (tr.dfBound() * tr.dfBound())
 		claimed += off * off / (r.OffsetSD * r.OffsetSD)
@@ -48,7 +49,7 @@ func TestAlignRefusesChance(t *testing.T) {
 		e := experiment{seconds: 0.1 + 0.3*rng.Float64(), singlesA: rate, singlesB: 2 * rate, pairs: -1, seed: 7000 + seed, offset: 1 * ms}
 		a, b, _ := e.make()
 		search := int64(math.Pow(10, 6+5*rng.Float64()))
-		r, err := align.Align(a, b, align.Options{Search: search, MaxDrift: 20 * ppm})
+		r, err := align.Align(context.Background(), a, b, align.Options{Search: search, MaxDrift: 20 * ppm})
 		var refusal *align.Refusal
 		if !errors.As(err, &refusal) {
 			t.Errorf("seed %d, %.3g cps, search %d ps: %+v, %v", seed, rate, search, r, err)

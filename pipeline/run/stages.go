@@ -34,7 +34,7 @@ func (a *analysis) align(c *recipe.AlignConfig, result *Result) (any, error) {
 	if err := errors.Join(errA, errB); err != nil {
 		return nil, err
 	}
-	found, err := align.Align(tagsA, tagsB, align.Options{Search: int64(c.Search), MaxDrift: align.DefaultMaxDrift})
+	found, err := align.Align(a.ctx, tagsA, tagsB, align.Options{Search: int64(c.Search), MaxDrift: align.DefaultMaxDrift})
 	summary := AlignSummary{Reference: c.Reference, Target: c.Target, Simulated: a.simulated(c.Reference, c.Target)}
 	var refusal *align.Refusal
 	switch {
