@@ -86,3 +86,12 @@ func Data(t testing.TB, file string) string {
 	}
 	return path
 }
+
+// Long skips a test that takes long unless TSRUN_TEST_LONG=1 asks for it, as
+// `make test-long` does. Such a test's name begins with TestLong.
+func Long(t testing.TB) {
+	t.Helper()
+	if os.Getenv("TSRUN_TEST_LONG") != "1" {
+		t.Skip("takes long; run it with: make test-long")
+	}
+}
