@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"tsrun/pipeline/align"
 )
 
 // Event is something that happened in a run and that a person or a program may
@@ -69,6 +71,19 @@ type FileVerified struct {
 	Size int64  `json:"size"`
 }
 
+// Sync says how the target's clock of an align stage stands against the
+// reference's, as far as the proven segments tell while the run goes on. It is
+// also a line of sync.jsonl. A newer one may replace it unread, unless the
+// state differs.
+type Sync struct {
+	Stage        string      `json:"stage"`
+	Reference    string      `json:"reference"` // channel, "alice.signal"
+	Target       string      `json:"target"`
+	Segment      *int        `json:"segment,omitempty"` // set: this is the last that the segment of this number told
+	State        align.State `json:"state"`
+	*align.Value             // target minus reference; nil: nothing is known yet
+}
+
 // TagsLost says that tags are missing.
 type TagsLost struct {
 	Node    string `json:"node"`
@@ -113,6 +128,7 @@ func (Progress) kind() string         { return "progress" }
 func (Transfer) kind() string         { return "transfer" }
 func (FileVerified) kind() string     { return "verified" }
 func (TagsLost) kind() string         { return "loss" }
+func (Sync) kind() string             { return "sync" }
 func (Warning) kind() string          { return "warning" }
 func (StageDone) kind() string        { return "stage" }
 func (Problem) kind() string          { return "error" }

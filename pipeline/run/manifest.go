@@ -24,6 +24,7 @@ type Manifest struct {
 	Segments  []Segment        `json:"segments"`
 	Trigger   Trigger          `json:"trigger"`
 	Results   []Result         `json:"results"`
+	Sync      string           `json:"sync,omitempty"` // file of what align stages knew while the run went on
 
 	noticed []Reason // what Judge cannot see in the rest of the manifest
 }

@@ -270,6 +270,9 @@ func namedFiles(m *Manifest) []string {
 	for _, r := range m.Results {
 		names = append(names, r.Files...)
 	}
+	if m.Sync != "" {
+		names = append(names, m.Sync)
+	}
 	return names
 }
 
