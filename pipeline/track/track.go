@@ -1,0 +1,112 @@
+// Package track follows B's clock through two records of tags, by the photon
+// pairs in them, from one place where it is known.
+//
+//	Follow      the whole record: tracked both ways, smoothed, judged
+//	NewFilter   the same forward only, for records that still grow
+//
+// What is followed is x(t), B minus A beside the straight line of the [Seed],
+// and its slope. The way of a record through the package:
+//
+//	frame.go    the seed's line, exactly; the pairs near it, one by one
+//	slice.go    where the pairs of a slice of time are: a normal over a flat background
+//	state.go    two-state Kalman filter: phase and frequency
+//	bank.go     many of them side by side, while the clock's noise is not known
+//	tracker.go  from slice to slice: windows, losses, outliers, re-acquisition
+//	smooth.go   Rauch-Tung-Striebel smoother, and the clock between knots
+//	noise.go    the clock's noise, by maximum likelihood
+//	steps.go    jumps of the clock: found, placed in time, measured
+//	facts.go    straight line, quarters of the record, gaps
+//	allan.go    Allan deviation
+//	filter.go   the forward half
+package track
+
+import (
+	"errors"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/quantity"
+)
+
+// Seed is what is known of B's clock before it is followed.
+type Seed struct {
+	Line        correlate.Line // good near its Reference
+	OffsetSD    float64        // ps, of the offset at Reference
+	FrequencySD float64        // ps per ps
+	Jitter      float64        // ps: standard deviation of a pair's difference, roughly
+	PairRate    float64        // pairs per second of A's time, without chance ones, roughly
+}
+
+// Knot is B minus A at a time of A's clock.
+type Knot struct {
+	Time        uint64        `json:"time_ps"` // on A's scale
+	Offset      quantity.Fine `json:"offset_ps"`
+	OffsetSD    float64       `json:"offset_sd_ps"`
+	Frequency   float64       `json:"frequency_ppb"` // positive: B's clock runs fast
+	FrequencySD float64       `json:"frequency_sd_ppb"`
+	Pairs       float64       `json:"pairs"` // of the slice, without chance ones
+}
+
+// Step is a jump of B's clock against A's: a clock that was set, or cycles of a
+// reference that were missed.
+type Step struct {
+	Time     uint64  `json:"time_ps"` // on A's scale
+	TimeSD   float64 `json:"time_sd_ps"`
+	Offset   float64 `json:"offset_ps"` // by how much B minus A changes
+	OffsetSD float64 `json:"offset_sd_ps"`
+}
+
+// Gap is a stretch of A's time in which no pairs were found.
+type Gap struct {
+	From uint64 `json:"from_ps"`
+	To   uint64 `json:"to_ps"`
+}
+
+// AllanPoint is the overlapping Allan deviation of B's clock against A's.
+type AllanPoint struct {
+	Tau       float64 `json:"tau_s"`
+	Deviation float64 `json:"deviation"` // dimensionless, without what the pairs' jitter adds
+	SD        float64 `json:"sd"`
+	Floor     float64 `json:"floor"` // what the pairs' jitter alone would show
+}
+
+// Noise is how B's clock wanders against A's: the standard deviation that its
+// frequency, a dimensionless number, gets from white frequency noise when it is
+// averaged over 1 s, and by how much a random walk of frequency changes it in
+// 1 s. Zero: too little to be seen.
+type Noise struct {
+	WhiteFM      float64 `json:"white_fm"`
+	RandomWalkFM float64 `json:"random_walk_fm"`
+}
+
+// Part is how well the corrected pairs of a part of the record agree with the
+// whole: their differences B minus A should lie about 0 with the same width.
+type Part struct {
+	From     uint64  `json:"from_ps"`
+	To       uint64  `json:"to_ps"`
+	Centre   float64 `json:"centre_ps"`
+	CentreSD float64 `json:"centre_sd_ps"`
+	Width    float64 `json:"width_ps"` // standard deviation
+	Pairs    float64 `json:"pairs"`
+}
+
+// Track is B's clock on A's, as long as both recorded.
+type Track struct {
+	Knots       []Knot       `json:"knots"`
+	Steps       []Step       `json:"steps,omitempty"`
+	Gaps        []Gap        `json:"gaps,omitempty"`
+	Allan       []AllanPoint `json:"allan,omitempty"`
+	Noise       Noise        `json:"noise"`
+	Straight    Knot         `json:"straight"`    // the straight line through all, at the mean time of the pairs
+	ChiSquare   float64      `json:"chi_square"`  // of the slices about that line
+	Freedom     int          `json:"freedom"`     // its degrees of freedom
+	Quarters    []Part       `json:"quarters"`    // the corrected record's, for a check of itself
+	Slice       float64      `json:"slice_s"`     // time between knots
+	Slices      int          `json:"slices"`      // stretches of A's tags in which pairs were looked for
+	Lost        int          `json:"lost_slices"` // those without
+	Jitter      float64      `json:"jitter_ps"`   // standard deviation of a pair's difference
+	Pairs       float64      `json:"pairs"`       // without chance ones
+	Accidentals float64      `json:"accidentals"` // expected within three Jitter of the track
+}
+
+// ErrLost is the error of Follow where the pairs are not on the seed's line.
+var ErrLost = errors.New("there are no pairs about the line that the clock was to be followed from")
