@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"tsrun/internal/pairs"
 	"tsrun/pipeline/align"
 )
 
@@ -18,16 +19,16 @@ func TestAlignReachesTheBound(t *testing.T) {
 	var offset, frequency, claimed float64
 	for seed := range uint64(seeds) {
 		rng := rand.New(rand.NewPCG(seed, 99))
-		e := experiment{seconds: 0.5, singlesA: 30e3, singlesB: 30e3, df: (2*rng.Float64() - 1) * 1.9e-5,
-			offset: rng.Int64N(36*ms) - 18*ms, seed: 5000 + seed}
-		a, b, tr := e.make()
+		e := pairs.Experiment{Seconds: 0.5, SinglesA: 30e3, SinglesB: 30e3, Frequency: (2*rng.Float64() - 1) * 1.9e-5,
+			Offset: rng.Int64N(36*ms) - 18*ms, Seed: 5000 + seed}
+		a, b, tr := e.Make()
 		r, err := align.Align(context.Background(), a, b, align.Options{Search: 20 * ms, MaxDrift: 20 * ppm})
 		if err != nil {
 			t.Fatalf("%+v: %v", e, err)
 		}
-		off, df := r.Offset.Float()-tr.offsetAt(r.Reference), r.Frequency*1e-9-tr.df
-		offset += off * off / (tr.offsetBound() * tr.offsetBound())
-		frequency += df * df / (tr.dfBound() * tr.dfBound())
+		off, df := r.Offset.Minus(tr.OffsetAt(r.Reference)), r.Frequency*1e-9-tr.Frequency
+		offset += off * off / (tr.OffsetBound(r.Reference) * tr.OffsetBound(r.Reference))
+		frequency += df * df / (tr.FrequencyBound() * tr.FrequencyBound())
 		claimed += off * off / (r.OffsetSD * r.OffsetSD)
 	}
 	for _, v := range []struct {
@@ -46,8 +47,8 @@ func TestAlignRefusesChance(t *testing.T) {
 	for seed := range uint64(16) {
 		rng := rand.New(rand.NewPCG(seed, 98))
 		rate := math.Pow(10, 3+1.7*rng.Float64())
-		e := experiment{seconds: 0.1 + 0.3*rng.Float64(), singlesA: rate, singlesB: 2 * rate, pairs: -1, seed: 7000 + seed, offset: 1 * ms}
-		a, b, _ := e.make()
+		e := pairs.Experiment{Seconds: 0.1 + 0.3*rng.Float64(), SinglesA: rate, SinglesB: 2 * rate, Pairs: -1, Seed: 7000 + seed, Offset: 1 * ms}
+		a, b, _ := e.Make()
 		search := int64(math.Pow(10, 6+5*rng.Float64()))
 		r, err := align.Align(context.Background(), a, b, align.Options{Search: search, MaxDrift: 20 * ppm})
 		var refusal *align.Refusal
