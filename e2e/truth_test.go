@@ -11,6 +11,7 @@ import (
 	"slices"
 	"testing"
 
+	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/run"
 	"tsrun/sim/idq"
 )
@@ -30,16 +31,24 @@ func channelTruth(t *testing.T, truth idq.Truth, input int) idq.ChannelTruth {
 	return truth.Channels[i]
 }
 
-// trueOffset is what B minus A truly is for a photon that A stamps at, in ps.
-// Both stamp (T − start)(1 + drift) + offset + delay; see docs/simulation.md.
-func trueOffset(t *testing.T, a, b idq.Truth, inputA, inputB int, at int64) float64 {
+// twoClocks knows what B minus A truly is, from the simulators of both. One is
+// not for concurrent use.
+type twoClocks struct {
+	a, b           idq.Clock
+	delayA, delayB int64 // ps
+	late           int64 // ps by which B began after A
+}
+
+func newTwoClocks(t *testing.T, a, b idq.Truth, inputA, inputB int) twoClocks {
 	t.Helper()
-	constant := func(x idq.Truth, input int) float64 {
-		return float64(x.ClockOffsetPs + channelTruth(t, x, input).DelayPs)
-	}
-	sinceA := (float64(at) - constant(a, inputA)) / (1 + float64(a.DriftE15)*1e-15)
-	sinceB := sinceA - float64(startDifference(a, b))
-	return sinceB*(1+float64(b.DriftE15)*1e-15) + constant(b, inputB) - float64(at)
+	return twoClocks{a.Clock(), b.Clock(), channelTruth(t, a, inputA).DelayPs, channelTruth(t, b, inputB).DelayPs, startDifference(a, b)}
+}
+
+// offset is B minus A for a photon that A stamps at, in ps.
+func (c twoClocks) offset(at int64) quantity.Fine {
+	since := c.a.TrueTime(at - c.delayA) // of A's start
+	difference := c.b.Reading(since - c.late).Minus(c.a.Reading(since))
+	return quantity.NewFine(c.delayB-c.delayA, difference)
 }
 
 // checkTags compares every file of a node's channel with what its simulator
@@ -106,7 +115,7 @@ func checkOffset(t *testing.T, dir string, m *run.Manifest) {
 	if err := json.Unmarshal(text, &found); err != nil {
 		t.Fatal(err)
 	}
-	want := trueOffset(t, truth(t, m, "alice"), truth(t, m, "bob"), 1, 1, found.ReferencePs)
+	want := newTwoClocks(t, truth(t, m, "alice"), truth(t, m, "bob"), 1, 1).offset(found.ReferencePs).Float()
 	miss := float64(found.OffsetPs) - want
 	t.Logf("offset %d ps ± %.2f ps, truly %.1f ps: off by %.2f ps", found.OffsetPs, found.OffsetSdPs, want, miss)
 	if found.Refused || math.Abs(miss) > 100 {

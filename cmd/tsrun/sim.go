@@ -75,6 +75,8 @@ func (f *simFlags) add(c *cobra.Command) {
 	flags.TextVar(&k.DeadTime, "dead-time", k.DeadTime, "of each input after a detection")
 	flags.TextVar(&k.ClockOffset, "clock-offset", k.ClockOffset, "added to every tag")
 	flags.TextVar(&k.Drift, "drift", k.Drift, "how much the clock runs fast")
+	flags.TextVar(&k.WhiteFM, "white-fm", k.WhiteFM, "white frequency noise of its clock: the Allan deviation at 1 s")
+	flags.TextVar(&k.RandomWalkFM, "random-walk-fm", k.RandomWalkFM, "random walk of its clock's frequency: the change in 1 s")
 	flags.TextVar(&k.StartDelay, "start-delay", k.StartDelay, "from a start command to the record's begin")
 	flags.StringVar(&k.StartLine, "start-line", "", "host:port where simulators share a START edge")
 	flags.StringVar(&f.replay.File, "replay", "", "play a recorded file instead of the sky")

@@ -1,6 +1,7 @@
 package quantity
 
 import (
+	"math"
 	"math/big"
 	"testing"
 
@@ -37,9 +38,17 @@ func TestDriftOfIsExact(t *testing.T) {
 		if product.Sign() < 0 {
 			half.Neg(half)
 		}
-		want := product.Add(product, half).Quo(product, big.NewInt(1_000_000_000_000_000))
+		want := half.Add(product, half).Quo(half, big.NewInt(driftUnit))
 		if got := Drift(d).Of(v); big.NewInt(got).Cmp(want) != 0 {
 			t.Fatalf("%d of %d: %d, want %d", d, v, got, want)
+		}
+		fine := Drift(d).FineOf(v)
+		if fine.Whole != want.Int64() {
+			t.Fatalf("%d of %d: %v, want %d", d, v, fine, want)
+		}
+		rest := product.Sub(product, want.Mul(want, big.NewInt(driftUnit))).Int64()
+		if math.Abs(fine.Part*driftUnit-float64(rest)) > 0.5 {
+			t.Fatalf("%d of %d: %g/1e15 over %d, want %d/1e15", d, v, fine.Part*driftUnit, fine.Whole, rest)
 		}
 	})
 }

@@ -75,6 +75,8 @@ var simulateTable = &field{name: "simulate", shape: shapeObject, encode: encodeS
 	others: &field{name: "NODE", shape: shapeObject, form: nodeForm, doc: "The simulated controllers of a node: how they differ from perfect ones.", keys: []*field{
 		{name: "clock_offset", shape: shapeQuantity, amount: times, limits: between(-longestWindow, longestWindow), doc: "Added to every tag."},
 		{name: "drift", shape: shapeQuantity, amount: drifts, limits: between(-1e6*quantity.PartPerBillion, 1e6*quantity.PartPerBillion), doc: "Its clock runs this much fast."},
+		{name: "white_fm", shape: shapeQuantity, amount: drifts, limits: between(0, 1000*quantity.PartPerBillion), doc: "White frequency noise of its clock: the Allan deviation at 1 s."},
+		{name: "random_walk_fm", shape: shapeQuantity, amount: drifts, limits: between(0, 100*quantity.PartPerBillion), doc: "Random walk of its clock's frequency: the rms change in 1 s."},
 		{name: "start_delay", shape: shapeQuantity, amount: times, limits: between(0, 10*quantity.Second), doc: "From a start command to the begin of the record."},
 		{name: "efficiency", shape: shapeQuantity, amount: shares, limits: between(0, quantity.Whole), doc: "Part of the photons it detects; all where it is left out."},
 		{name: "dark", shape: shapeQuantity, amount: frequencies, limits: between(0, quantity.Frequency(1e12)), doc: "Rate of uncorrelated counts of each input."},

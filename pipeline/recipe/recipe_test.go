@@ -96,7 +96,7 @@ func TestValuesArrive(t *testing.T) {
 	if got := r.Simulate.Seed; got != 9223372036854775807 {
 		t.Errorf("seed is %d", got)
 	}
-	if got := r.Simulate.Nodes["alice"]; got.Drift != -12500000 || *got.Efficiency != 600000 || got.DeadTime != 45000 {
+	if got := r.Simulate.Nodes["alice"]; got.Drift != -12500000 || got.WhiteFM != 100000 || got.RandomWalkFM != 20000 || *got.Efficiency != 600000 || got.DeadTime != 45000 {
 		t.Errorf("simulation of alice is %+v", got)
 	}
 	want, err := filepath.Abs("testdata/good.yaml")

@@ -183,15 +183,10 @@ func (d *device) resolution() int64 {
 	return 1
 }
 
-// clock returns how the controller's clock runs. An external clock input is
-// fed with true time, so every controller locked to it runs alike.
-func (d *device) clock() clock {
-	c := clock{offset: int64(d.config.Controller.ClockOffset), drift: d.config.Controller.Drift}
-	if d.get("DEVIce:SYNC").text == "EXT" {
-		c.drift = 0
-	}
-	return c
-}
+// freeRunning reports whether the controller's own clock is at work. An
+// external clock input is fed with true time, so every controller locked to it
+// runs alike.
+func (d *device) freeRunning() bool { return d.get("DEVIce:SYNC").text != "EXT" }
 
 // source returns the detections of an input from ps picoseconds after start on.
 func (d *device) source(input int, start sky.Instant, from int64) sky.Source {

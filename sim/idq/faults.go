@@ -29,6 +29,7 @@ type faults struct {
 	stale       bool          // every channel has an acquisition open from the beginning
 	oldStatus   bool          // status says seconds_since_last_activity
 	wrongDevice bool          // *IDN? names something else
+	clockStep   clockStep     // the clock jumps
 	silent      bool          // connections are taken, nothing is ever sent
 }
 
@@ -81,6 +82,11 @@ var faultParsers = map[string]struct {
 	"repeat-record": {"RECORD", func(f *faults, arg string) error { return f.repeat.parse(arg) }},
 	"swap-records":  {"RECORD", func(f *faults, arg string) error { return f.swap.parse(arg) }},
 
+	"clock-step": {"BY@AT", func(f *faults, arg string) (err error) {
+		f.clockStep, err = parseClockStep(arg)
+		return err
+	}},
+
 	"high-rate":         {"", func(f *faults, _ string) error { f.highRate = true; return nil }},
 	"stale-acquisition": {"", func(f *faults, _ string) error { f.stale = true; return nil }},
 	"old-status-key":    {"", func(f *faults, _ string) error { f.oldStatus = true; return nil }},
@@ -92,6 +98,28 @@ func (f *onRecord) parse(arg string) (err error) {
 	f.armed = true
 	f.record, err = strconv.ParseUint(arg, 10, 32)
 	return err
+}
+
+// parseClockStep reads BY@AT, such as 5 ns@30 s.
+func parseClockStep(arg string) (clockStep, error) {
+	left, right, found := strings.Cut(arg, "@")
+	if !found {
+		return clockStep{}, fmt.Errorf("%q has no @: write it like 5 ns@30 s", arg)
+	}
+	by, err := quantity.ParseTime(left)
+	if err != nil {
+		return clockStep{}, err
+	}
+	at, err := quantity.ParseTime(right)
+	switch {
+	case err != nil:
+		return clockStep{}, err
+	case by <= 0 || by > quantity.Second:
+		return clockStep{}, fmt.Errorf("a jump by %v: it must be above 0 and up to 1 s", by)
+	case at < 0:
+		return clockStep{}, fmt.Errorf("a jump at %v: it must come after the start", at)
+	}
+	return clockStep{at: int64(at), by: int64(by)}, nil
 }
 
 // Faults lists the faults that can be asked for, as they are written.

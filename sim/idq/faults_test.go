@@ -59,17 +59,18 @@ func TestFaultNames(t *testing.T) {
 	if err := idq.CheckFaults(nil); err != nil {
 		t.Error(err)
 	}
-	for _, good := range []string{"slow-reply=50 ms", "no-reply=3", "scpi-error=REC:PLAY", "scpi-error=RAW1:ERRORS?", "dlt-error=a = b", "high-rate"} {
+	for _, good := range []string{"slow-reply=50 ms", "no-reply=3", "scpi-error=REC:PLAY", "scpi-error=RAW1:ERRORS?", "dlt-error=a = b", "high-rate", "clock-step=5 ns@30 s"} {
 		if err := idq.CheckFaults([]string{good}); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
 	for bad, want := range map[string]string{
-		"gremlins":           "the faults are dlt-crash=RECORD, dlt-error=TEXT, empty-record=RECORD",
+		"gremlins":           "the faults are clock-step=BY@AT, dlt-crash=RECORD, dlt-error=TEXT, empty-record=RECORD",
 		"silent=1":           "takes no argument",
 		"split-record":       "write split-record=RECORD",
 		"split-record=-1":    "read RECORD",
 		"slow-reply=5":       "read DURATION",
+		"clock-step=5 ns":    "has no @",
 		"slow-reply=2 min":   "must lie from 0 to 60 s",
 		"scpi-error=REC:FLY": "SCPI_ERR_UNKNOWN_COMMAND",
 	} {

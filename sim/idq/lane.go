@@ -39,7 +39,7 @@ type lane struct {
 
 // newLane opens the inputs of a block. Sources begin early enough for every
 // stamp from 0 on.
-func newLane(w wiring, c clock, resolution int64, open func(input int, from int64) sky.Source) *lane {
+func newLane(w wiring, c Clock, resolution int64, open func(input int, from int64) sky.Source) *lane {
 	l := &lane{resolution: resolution, perRecord: w.ref.block == "REC", self: w.ref.block == "INPU" && w.ref == w.stop, record: -1}
 	if n := w.input(); n != 0 {
 		l.stop = newStamps(c, w.stop.delay, func(from int64) sky.Source { return open(n, from) })

@@ -11,8 +11,8 @@ import (
 	"tsrun/sim/sky"
 )
 
-func genClock(t *rapid.T) clock {
-	return clock{
+func genClock(t *rapid.T) Clock {
+	return Clock{
 		offset: rapid.Int64Range(-5_000_000, 5_000_000).Draw(t, "offset"),
 		drift:  quantity.Drift(rapid.Int64Range(-1_000_000_000_000, 1_000_000_000_000).Draw(t, "drift")),
 	}
@@ -158,7 +158,7 @@ func TestReferences(t *testing.T) {
 			}
 		}
 		w := wiring{stop: origin{block: "INPU", n: 1}, ref: ref}
-		got := runLane(t, newLane(w, clock{}, 1, sources(times)), records, width, period)
+		got := runLane(t, newLane(w, Clock{}, 1, sources(times)), records, width, period)
 		for k := range want {
 			if !slices.Equal(got[k], want[k]) {
 				t.Fatalf("record %d: %v, want %v", k, got[k], want[k])

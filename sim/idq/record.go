@@ -93,9 +93,10 @@ func (d *device) begin(e edgeSource, delay int64) bool {
 		return false
 	}
 	d.recorded++
+	known := d.foretell(e.name)
 	r := &recording{
-		device: d, clock: d.clock(), resolution: d.resolution(), edge: e, delay: delay,
-		width: d.get("RECord:PWIDth").n, period: d.get("RECord:PPERiod").n,
+		device: d, known: known, clock: known.Clock(), resolution: d.resolution(), edge: e, delay: delay,
+		width: int64(known.WidthPs), period: int64(known.PeriodPs),
 		records: uint64(d.get("RECord:NUMber").n),
 		over:    make(chan struct{}),
 	}
@@ -103,11 +104,6 @@ func (d *device) begin(e edgeSource, delay int64) bool {
 		r.records = endless
 	}
 	r.stopping, r.stop = context.WithCancel(context.Background())
-	r.known = Truth{
-		Simulated: true, Serial: d.config.Serial, Acquisition: d.recorded, Trigger: e.name,
-		ClockOffsetPs: r.clock.offset, DriftE15: int64(r.clock.drift),
-		WidthPs: uint64(r.width), PeriodPs: uint64(r.period),
-	}
 	for n := 1; n <= channels; n++ {
 		w := d.wiring("RAW", n)
 		r.raws = append(r.raws, &raw{links: w, ledger: newLedger(n, w.input(), w.stop.delay), gone: &undelivered{}})
@@ -118,6 +114,20 @@ func (d *device) begin(e edgeSource, delay int64) bool {
 	d.rec = r
 	d.tasks.run(r.run)
 	return true
+}
+
+// foretell returns what is known of an acquisition before it begins.
+func (d *device) foretell(trigger string) Truth {
+	c := d.config.Controller
+	t := Truth{
+		Simulated: true, Serial: d.config.Serial, Acquisition: d.recorded, Trigger: trigger, Seed: d.config.Sky.Seed,
+		ClockOffsetPs: int64(c.ClockOffset), ClockStepAtPs: d.faults.clockStep.at, ClockStepPs: d.faults.clockStep.by,
+		WidthPs: uint64(d.get("RECord:PWIDth").n), PeriodPs: uint64(d.get("RECord:PPERiod").n),
+	}
+	if d.freeRunning() {
+		t.DriftE15, t.WhiteFME15, t.RandomWalkFME15 = int64(c.Drift), int64(c.WhiteFM), int64(c.RandomWalkFM)
+	}
+	return t
 }
 
 // wiring returns how a RAW or HISTogram block is linked now. A disabled input

@@ -25,7 +25,7 @@ const (
 // may wait for it with its own held.
 type recording struct {
 	device     *device
-	clock      clock
+	clock      Clock
 	width      int64  // ps of a record
 	period     int64  // ps from record to record
 	records    uint64 // how many; or endless

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"hash"
 
+	"tsrun/pipeline/quantity"
 	"tsrun/sim/sky"
 )
 
@@ -19,6 +20,7 @@ type Truth struct {
 	Simulated   bool   `json:"simulated"` // always true
 	Serial      string `json:"serial"`
 	Acquisition int    `json:"acquisition"` // counts from 1; 0: there was none yet
+	Seed        uint64 `json:"seed"`        // of the light, and with the serial number of the clock's noise
 
 	// The true instant at which the first record began, in two parts, because
 	// picoseconds since 1970 do not fit 64 bits.
@@ -26,8 +28,13 @@ type Truth struct {
 	StartPs     int64  `json:"start_ps"` // 0 to 999, after StartUnixNs
 	Trigger     string `json:"trigger"`  // "command", "generator" or "start line"
 
-	ClockOffsetPs int64 `json:"clock_offset_ps"`
-	DriftE15      int64 `json:"drift_e15"` // parts in 1e15, as the clock ran: 0 when DEVIce:SYNC is EXT
+	// How the clock ran; with DEVIce:SYNC EXT it neither drifted nor wandered.
+	ClockOffsetPs   int64 `json:"clock_offset_ps"`
+	DriftE15        int64 `json:"drift_e15"`                    // parts in 1e15
+	WhiteFME15      int64 `json:"white_fm_e15,omitempty"`       // Allan deviation at 1 s of white frequency noise
+	RandomWalkFME15 int64 `json:"random_walk_fm_e15,omitempty"` // change of the frequency in 1 s, rms
+	ClockStepAtPs   int64 `json:"clock_step_at_ps,omitempty"`   // true time since the start at which a fault made it jump
+	ClockStepPs     int64 `json:"clock_step_ps,omitempty"`      // by so much
 
 	WidthPs  uint64 `json:"width_ps"`
 	PeriodPs uint64 `json:"period_ps"`
@@ -68,6 +75,17 @@ func (l *ledger) truth() ChannelTruth {
 	t := l.ChannelTruth
 	t.SHA256 = hex.EncodeToString(l.sum.Sum(nil))
 	return t
+}
+
+// Clock returns the clock of the acquisition, which tells what it showed at
+// any true time.
+func (t Truth) Clock() Clock {
+	return Clock{
+		offset: t.ClockOffsetPs,
+		drift:  quantity.Drift(t.DriftE15),
+		wander: sky.NewWander(t.Seed, t.Serial, quantity.Drift(t.WhiteFME15), quantity.Drift(t.RandomWalkFME15)),
+		step:   clockStep{at: t.ClockStepAtPs, by: t.ClockStepPs},
+	}
 }
 
 // began notes the start instant.

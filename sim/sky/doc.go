@@ -5,6 +5,7 @@
 //	Settings ── Pairs ──▶ true times of pairs, the same for everyone who asks
 //	Settings, Controller ── NewInput ──▶ Source: what one input detects of them
 //	Replay ── OpenReplay ──▶ Recording ── Input ──▶ Source: a recorded file instead
+//	seed, serial ── NewWander ──▶ Wander: what noise does to the phase of a controller's clock
 //
 // True time is the host's CLOCK_REALTIME, held as an [Instant] because
 // picoseconds since 1970 do not fit 64 bits. It is cut into cells of 1 ms.

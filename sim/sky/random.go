@@ -50,6 +50,7 @@ const (
 	purposePairs = iota + 1
 	purposeDetection
 	purposeDark
+	purposeClock
 )
 
 // process draws the times of a Poisson process within one cell.

@@ -24,15 +24,17 @@ type Pairs struct {
 // Controller describes one simulated Time Controller: how it differs from a
 // perfect one that stamps true time.
 type Controller struct {
-	ClockOffset quantity.Time      `json:"clock_offset,omitempty"` // added to every tag
-	Drift       quantity.Drift     `json:"drift,omitempty"`        // its clock runs this much fast
-	StartDelay  quantity.Time      `json:"start_delay,omitempty"`  // from a start command to the record's begin
-	Efficiency  *quantity.Share    `json:"efficiency,omitempty"`   // nil: 100 %
-	Dark        quantity.Frequency `json:"dark,omitempty"`         // uncorrelated counts of each input
-	DeadTime    quantity.Time      `json:"dead_time,omitempty"`    // of each input after a detection
-	Replay      *Replay            `json:"replay,omitempty"`       // a recording instead of the light
-	StartLine   string             `json:"start_line,omitempty"`   // host:port where simulators share a START edge
-	Faults      []string           `json:"faults,omitempty"`       // misbehaviour on request, see package idq
+	ClockOffset  quantity.Time      `json:"clock_offset,omitempty"`   // added to every tag
+	Drift        quantity.Drift     `json:"drift,omitempty"`          // its clock runs this much fast
+	WhiteFM      quantity.Drift     `json:"white_fm,omitempty"`       // its clock's noise, see Wander
+	RandomWalkFM quantity.Drift     `json:"random_walk_fm,omitempty"` //
+	StartDelay   quantity.Time      `json:"start_delay,omitempty"`    // from a start command to the record's begin
+	Efficiency   *quantity.Share    `json:"efficiency,omitempty"`     // nil: 100 %
+	Dark         quantity.Frequency `json:"dark,omitempty"`           // uncorrelated counts of each input
+	DeadTime     quantity.Time      `json:"dead_time,omitempty"`      // of each input after a detection
+	Replay       *Replay            `json:"replay,omitempty"`         // a recording instead of the light
+	StartLine    string             `json:"start_line,omitempty"`     // host:port where simulators share a START edge
+	Faults       []string           `json:"faults,omitempty"`         // misbehaviour on request, see package idq
 }
 
 // Replay plays a recorded file. Times are kept relative to the first tag of
@@ -77,6 +79,8 @@ func (c Controller) Check() error {
 	errs := []error{
 		within("clock_offset", c.ClockOffset, -maxOffset, maxOffset),
 		within("drift", c.Drift, -maxDrift, maxDrift),
+		within("white_fm", c.WhiteFM, 0, maxWhiteFM),
+		within("random_walk_fm", c.RandomWalkFM, 0, maxRandomWalkFM),
 		within("start_delay", c.StartDelay, 0, maxDelay),
 		within("dark", c.Dark, 0, maxRate),
 		within("dead_time", c.DeadTime, 0, maxDeadTime),

@@ -211,9 +211,10 @@ func TestNormalStaysWithinReach(t *testing.T) {
 
 func TestCheckNamesWhatIsOutOfBounds(t *testing.T) {
 	share := quantity.Share(full + 1)
-	c := Controller{ClockOffset: maxOffset + 1, Drift: -maxDrift - 1, StartDelay: -1, Dark: maxRate + 1, DeadTime: -1, Efficiency: &share}
+	c := Controller{ClockOffset: maxOffset + 1, Drift: -maxDrift - 1, StartDelay: -1, Dark: maxRate + 1, DeadTime: -1, Efficiency: &share,
+		WhiteFM: maxWhiteFM + 1, RandomWalkFM: -1}
 	err := c.Check()
-	for _, name := range []string{"clock_offset", "drift", "start_delay", "dark", "dead_time", "efficiency"} {
+	for _, name := range []string{"clock_offset", "drift", "white_fm", "random_walk_fm", "start_delay", "dark", "dead_time", "efficiency"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not named in: %v", name, err)
 		}
