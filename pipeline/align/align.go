@@ -69,7 +69,14 @@ type Alignment struct {
 	Freedom      int           `json:"freedom"`      // its degrees of freedom
 	Slices       int           `json:"slices"`
 	LostSlices   int           `json:"lost_slices"` // slices where the pairs are not on the line at all
-	Warning      string        `json:"warning,omitempty"`
+
+	// Of a pulsed source the accidental pairs repeat after every period, in ps.
+	// Ambiguity is the height of the highest of those peaks, as a part of the
+	// pairs' own: near 0 there is no doubt about the pulse.
+	Period    float64 `json:"period_ps,omitempty"`
+	Ambiguity float64 `json:"ambiguity,omitempty"`
+
+	Warning string `json:"warning,omitempty"`
 }
 
 // Line returns what carries B's tags to A's clock.
@@ -104,26 +111,6 @@ func (a Alignment) OffsetAt(t uint64) (offset quantity.Fine, sd float64) {
 	}
 	return offset, math.Sqrt(max(0, variance))
 }
-
-// Refusal is the error of an alignment without enough evidence. It is an
-// answer, not a fault: the tags were read, and they do not say. The codes are
-//
-//	few-tags         a stream has hardly any tags
-//	no-overlap       the records have less than 10 ms in common
-//	no-peak          no offset gives more pairs than chance
-//	not-significant  the whole record does not confirm what a part showed
-//	outside-search   the best offset is beyond what was searched
-//	outside-drift    the best frequency is beyond what was allowed
-//	not-straight     the clocks step, or wander too far for one line
-//	too-broad        A and B vary together, but slower than pairs do
-//	ambiguous        there are several peaks of much the same height
-type Refusal struct {
-	Code   string `json:"code"` // see below; stable, for scripts
-	Reason string `json:"reason"`
-	Hint   string `json:"hint"`
-}
-
-func (r *Refusal) Error() string { return r.Reason + "; " + r.Hint }
 
 // Align finds B's clock on A's scale from the photons both recorded. Tags must
 // be in order of time. The error is a *[Refusal] when the tags give no

@@ -1,11 +1,12 @@
 package align
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
 
-	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/quantity"
 )
 
 const (
@@ -14,67 +15,119 @@ const (
 	besidePeak    = 6.0         // standard deviations from the peak where another may begin
 	rivalHeight   = 0.5         // of the peak, from which another makes the answer ambiguous
 	rivalTogether = 0.25        // of the peak's time, from which the rival is not the same peak after a step
-	aroundMost    = 1 << 19     // differences that are looked at
+	aroundMost    = 1 << 18     // differences that are looked at
+	aroundParts   = 16          // of the record, a stretch of each of which is looked at
+	maxCandidates = 8
 )
 
-// alone refuses a peak that has rivals: a pulsed source gives one for every
-// pulse, and several paths to one detector give one each. Which of them is the
-// offset is not for the tags to say.
-func (s *searcher) alone(c correlate.Line, sigma float64) error {
-	bin := 2 * sigma
-	bins := 2*int(lookAround/bin) + 1
-	half := float64(bins) * bin / 2
-	points, _, err := s.collect(c, int64(s.to-s.from), half, aroundMost)
-	if err != nil {
-		return err
+// around is what lies within lookAround of the peak: how many pairs at which
+// difference, in bins of two standard deviations.
+type around struct {
+	points []point
+	sigma  float64 // ps, of the peak
+	bin    float64 // ps
+	half   float64 // ps: where the bins begin, to both sides
+	counts []float64
+	chance float64   // in two neighbouring bins
+	pairs  []float64 // counts of neighbouring bins, so that no peak is cut in two
+}
+
+// survey counts the pairs around a correction that leaves jitter sigma.
+func (s *searcher) survey(c fixer, sigma float64) around {
+	r := around{sigma: sigma, bin: 2 * sigma}
+	bins := 2*int(lookAround/r.bin) + 1
+	r.half = float64(bins) * r.bin / 2
+	all := int64(s.to - s.from)
+	each := all / aroundParts
+	rate := float64(len(within(s.a, s.from, s.to))) / float64(all) * s.rateB() * 2 * r.half
+	stretch := max(1, min(each, int64(aroundMost/aroundParts/rate)))
+	for k := range int64(aroundParts) {
+		from := s.from + uint64(k*each+(each-stretch)/2)
+		points, _ := s.collectIn(from, from+uint64(stretch), c, r.half, aroundMost)
+		for i := range points {
+			points[i].t = float64(k)
+		}
+		r.points = append(r.points, points...)
 	}
-	counts := make([]float64, bins)
-	for _, p := range points {
-		if k := int((p.d + half) / bin); k < bins {
-			counts[k]++
+	r.counts = make([]float64, bins)
+	for _, p := range r.points {
+		if k := int((p.d + r.half) / r.bin); k < bins {
+			r.counts[k]++
 		}
 	}
-	heights := make([]float64, bins-1) // of neighbouring pairs of bins, so that no peak is cut in two
-	for k := range heights {
-		heights[k] = counts[k] + counts[k+1]
+	r.pairs = make([]float64, bins-1)
+	for k := range r.pairs {
+		r.pairs[k] = r.counts[k] + r.counts[k+1]
 	}
-	ordered := slices.Sorted(slices.Values(heights))
-	chance := ordered[len(ordered)/2]
-	middle := (bins - 1) / 2 // of the bins; the heights about it are those before and after
-	main := max(heights[middle], heights[middle-1]) - chance
-	beside := int(math.Ceil(besidePeak*sigma/bin)) + 1
-	rival := -1
-	for k, h := range heights {
+	r.chance = slices.Sorted(slices.Values(r.pairs))[len(r.pairs)/2]
+	return r
+}
+
+// rival is a peak beside the highest.
+type rival struct{ away, height float64 } // ps; of the highest
+
+// rivals lists the certain peaks beside the highest, highest first.
+func (r around) rivals() (found []rival) {
+	middle := (len(r.counts) - 1) / 2 // the heights about it are those before and after
+	main := max(r.pairs[middle], r.pairs[middle-1]) - r.chance
+	beside := int(math.Ceil(besidePeak*r.sigma/r.bin)) + 1
+	for k, h := range r.pairs {
 		far := k < middle-1-beside || k > middle+beside
-		if far && h-chance > rivalHeight*main && h > chance+sureties*math.Sqrt(chance+1) && (rival < 0 || h > heights[rival]) {
-			rival = k
+		highest := (k == 0 || h > r.pairs[k-1]) && (k+1 == len(r.pairs) || h >= r.pairs[k+1])
+		if far && highest && h > r.chance+sureties*math.Sqrt(r.chance+1) {
+			found = append(found, rival{float64(k+1)*r.bin - r.half, (h - r.chance) / main})
 		}
 	}
-	if rival < 0 {
+	slices.SortStableFunc(found, func(x, y rival) int { return cmp.Compare(y.height, x.height) })
+	return found
+}
+
+// alone looks for rivals of the peak: a pulsed source gives one for every
+// pulse, and several paths to one detector give one each. Which of them is the
+// offset is not for the tags to say, unless one stands out.
+func (s *searcher) alone(r *Alignment, c fixer, sigma float64) error {
+	seen := s.survey(c, sigma)
+	r.Period = seen.period()
+	rivals := seen.rivals()
+	if r.Period > 0 && len(rivals) > 0 {
+		r.Ambiguity = rivals[0].height
+	}
+	if len(rivals) == 0 || rivals[0].height <= rivalHeight {
 		return nil
 	}
-	away := float64(rival+1)*bin - half
-	if together(points, away, bin, float64(s.to-s.from)) < rivalTogether {
+	away := rivals[0].away
+	if r.Period == 0 && seen.together(away) < rivalTogether {
 		return &Refusal{Code: "not-straight",
 			Reason: fmt.Sprintf("a part of the record has its pairs %.4g ns beside the line of the rest", away/1e3),
 			Hint:   "a clock stepped or lost its reference; align the parts before and after by themselves"}
 	}
-	return &Refusal{Code: "ambiguous",
+	candidates := []quantity.Fine{r.Offset}
+	for _, v := range rivals {
+		if v.height > rivalHeight && len(candidates) < maxCandidates {
+			candidates = append(candidates, r.Offset.Plus(v.away))
+		}
+	}
+	refusal := &Refusal{Code: "ambiguous", Candidates: candidates,
 		Reason: fmt.Sprintf("a peak %.4g ns beside the highest is nearly as high", away/1e3),
-		Hint:   "a pulsed source or several paths look like that; align channels with one path, or a source without a period"}
+		Hint:   "several paths to a detector look like that; align channels with one path"}
+	if r.Period > 0 {
+		refusal.Period = r.Period
+		refusal.Reason = fmt.Sprintf("peaks every %.6g ns are nearly as high as the highest: the offset is known but for a multiple of that", r.Period/1e3)
+		refusal.Hint = "a pulsed source looks like that; search less than half of its period, give both nodes a marker, or use pairs that stand out from their neighbours"
+	}
+	return refusal
 }
 
-// together is how much of the peak at 0 is at times when the one at away is
-// there too, from 0 to 1.
-func together(points []point, away, width, length float64) float64 {
-	const parts = 16
-	var main, rival [parts]float64
-	for _, p := range points {
-		k := max(0, min(parts-1, int((p.t/length+0.5)*parts)))
-		if math.Abs(p.d) <= width {
+// together is how much of the highest peak is in parts of the record where the
+// one beside it is too, from 0 to 1.
+func (r around) together(away float64) float64 {
+	var main, rival [aroundParts]float64
+	for _, p := range r.points {
+		k := int(p.t)
+		if math.Abs(p.d) <= r.bin {
 			main[k]++
 		}
-		if math.Abs(p.d-away) <= width {
+		if math.Abs(p.d-away) <= r.bin {
 			rival[k]++
 		}
 	}

@@ -38,10 +38,7 @@ func (s *searcher) extend(l line) (line, error) {
 		l = l.recentred(from + (to-from)/2)
 		l.length = length
 		half := max(fitReach/2*l.sigma, 4000) + l.ux + (l.uy+wander)*float64(length)/2
-		points, _, err := s.collect(l.Line, length, half, maxFitPoints)
-		if err != nil {
-			return l, err
-		}
+		points, _ := s.collect(l.Line, length, half, maxFitPoints)
 		if half > fitReach*l.sigma {
 			points = s.narrow(&l, points)
 			half = max(fitReach/2*l.sigma, 4000) + l.ux
@@ -130,10 +127,7 @@ func (s *searcher) conclude(l line) (Alignment, error) {
 			l.Line, l.sigma = moved(l.Line, f.x, f.y), f.sigma
 		}
 		half = fitReach * max(l.sigma, 5)
-		var err error
-		if points, stride, err = s.collect(l.Line, all, half, maxFitPoints); err != nil {
-			return Alignment{}, err
-		}
+		points, stride = s.collect(l.Line, all, half, maxFitPoints)
 		var ok bool
 		if f, ok = fitLine(points, half, l.sigma, float64(all)/2, false); !ok {
 			return Alignment{}, errLost
@@ -156,7 +150,7 @@ func (s *searcher) conclude(l line) (Alignment, error) {
 	if err := s.judge(r, ll); err != nil {
 		return r, err
 	}
-	return r, s.alone(moved(l.Line, f.x, f.y), f.sigma)
+	return r, s.alone(&r, moved(l.Line, f.x, f.y), f.sigma)
 }
 
 var errLost = &Refusal{Code: "not-straight",

@@ -23,13 +23,23 @@ func newFFT(n int) *fft {
 
 // transform replaces z by its transform; aux is overwritten.
 func (f *fft) transform() {
+	const part = 1 << 14 // butterflies of one step that are worth a core's attention
 	stride := 1
 	left := f.n
 	for ; left >= 4; left, stride = left/4, stride*4 {
 		quarter := left / 4
-		for k := range quarter {
-			f.butterflies(k, quarter, stride)
-		}
+		parts := max(1, f.n/4/part)
+		each(parts, func(i int) {
+			from, to := span(quarter*stride, parts, i) // both powers of two
+			if stride == 1 {
+				f.first(from, to)
+				return
+			}
+			for k := from / stride; k*stride < to; k++ {
+				lo, hi := max(from, k*stride), min(to, (k+1)*stride)
+				f.butterflies(k, quarter, stride, lo-k*stride, hi-k*stride)
+			}
+		})
 		f.z, f.aux = f.aux, f.z
 	}
 	if left == 2 {
@@ -41,15 +51,36 @@ func (f *fft) transform() {
 	}
 }
 
-// butterflies does the k-th group of one radix-4 step.
-func (f *fft) butterflies(k, quarter, s int) {
+// first does the k-th butterflies, from <= k < to, of the first step.
+func (f *fft) first(from, to int) {
+	quarter := f.n / 4
+	a, b := f.z[from:to], f.z[from+quarter:to+quarter]
+	c, d := f.z[from+2*quarter:to+2*quarter], f.z[from+3*quarter:to+3*quarter]
+	roots, out := f.roots[from:to], f.aux[4*from:4*to]
+	for k := range a {
+		ac, bd := a[k]+c[k], b[k]+d[k]
+		amc, bmd := a[k]-c[k], b[k]-d[k]
+		turned := complex(imag(bmd), -real(bmd)) // -i (b-d)
+		w1 := roots[k]
+		w2 := w1 * w1
+		o := out[4*k : 4*k+4 : 4*k+4]
+		o[0] = ac + bd
+		o[1] = w1 * (amc + turned)
+		o[2] = w2 * (ac - bd)
+		o[3] = w1 * w2 * (amc - turned)
+	}
+}
+
+// butterflies does those from lo to hi of the k-th group of one radix-4 step.
+func (f *fft) butterflies(k, quarter, s, lo, hi int) {
 	w1 := f.roots[k*s]
 	w2 := w1 * w1
 	w3 := w1 * w2
 	a, b := f.z[s*k:s*k+s], f.z[s*(k+quarter):s*(k+quarter)+s]
 	c, d := f.z[s*(k+2*quarter):s*(k+2*quarter)+s], f.z[s*(k+3*quarter):s*(k+3*quarter)+s]
 	out := f.aux[4*s*k : 4*s*k+4*s]
-	o0, o1, o2, o3 := out[:s], out[s:2*s], out[2*s:3*s], out[3*s:]
+	o0, o1, o2, o3 := out[lo:hi], out[s+lo:s+hi], out[2*s+lo:2*s+hi], out[3*s+lo:3*s+hi]
+	a, b, c, d = a[lo:hi], b[lo:hi], c[lo:hi], d[lo:hi]
 	for r := range a {
 		ac, bd := a[r]+c[r], b[r]+d[r]
 		amc, bmd := a[r]-c[r], b[r]-d[r]

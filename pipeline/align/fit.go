@@ -28,6 +28,15 @@ const (
 // units of the length.
 type sums struct{ n, t, tt, r, rt, rr float64 }
 
+func (s *sums) add(o sums) {
+	s.n += o.n
+	s.t += o.t
+	s.tt += o.tt
+	s.r += o.r
+	s.rt += o.rt
+	s.rr += o.rr
+}
+
 // step returns the shift of the line that the moments ask for.
 func (s sums) step() (dx, dy float64) {
 	if det := s.n*s.tt - s.t*s.t; det > 1e-9*s.n*s.n {
@@ -67,6 +76,20 @@ func fitLine(points []point, half, sigma, length float64, flat bool) (f fit, ok 
 // moments weighs each point by the probability that it belongs to the line. It
 // also returns the information: sums of the squared score, weight*r/sigma^2.
 func (f *fit) moments(points []point, half float64) (s sums, info sums) {
+	const part = 1 << 13 // of fixed size, so that sums are the same on any number of cores
+	n := (len(points) + part - 1) / part
+	parts := make([][2]sums, n)
+	each(n, func(i int) {
+		parts[i][0], parts[i][1] = f.momentsOf(points[i*part:min(len(points), (i+1)*part)], half)
+	})
+	for _, p := range parts {
+		s.add(p[0])
+		info.add(p[1])
+	}
+	return s, info
+}
+
+func (f *fit) momentsOf(points []point, half float64) (s sums, info sums) {
 	peak := f.share / (f.sigma * math.Sqrt(2*math.Pi))
 	flat := (1 - f.share) / (2 * half)
 	for _, p := range points {

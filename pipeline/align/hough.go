@@ -7,10 +7,6 @@ import (
 	"tsrun/pipeline/quantity"
 )
 
-// point is a pair of tags: when it was on A's scale, from the line's
-// Reference, and by how much its difference is off the line. Both in ps.
-type point struct{ t, d float64 }
-
 // line is what is known of B's clock while it is being found: the correction
 // so far, good over the length about its Reference, and how far the truth may
 // still be from it.
@@ -30,48 +26,6 @@ func moved(c correlate.Line, x, y float64) correlate.Line {
 	c.Offset += int64(math.Round((1 + f) * x))
 	c.Frequency += quantity.Drift(math.Round((y + f*y) * driftUnit))
 	return c
-}
-
-// collect lists the pairs off the line by at most half, in the segment of the
-// given length about its Reference. When there would be more than most, only
-// every second, fourth, ... tag of A is used; stride says which.
-func (s *searcher) collect(c correlate.Line, length int64, half float64, most int) (points []point, stride int, err error) {
-	from, to := s.segment(c.Reference, length)
-	a := within(s.a, from, to+1)
-	if len(a) == 0 {
-		return nil, 1, nil
-	}
-	first := search(len(s.b), func(i int) bool { return int64(c.Apply(s.b[i])-from) >= -int64(half) })
-	last := search(len(s.b), func(i int) bool { return int64(c.Apply(s.b[i])-to) > int64(half) })
-	b := s.b[first:max(first, last)]
-	chance := float64(len(a)) * s.rateB() * 2 * half
-	for stride = 1; chance > float64(stride)*float64(most); {
-		stride *= 2
-	}
-	for ; ; stride *= 2 {
-		points = make([]point, 0, min(most, int(1.2*chance)/stride+len(a)/stride/16)+1)
-		if points, complete := collectEach(points, a, b, c, int64(half), stride, most); complete {
-			return points, stride, nil
-		}
-	}
-}
-
-func collectEach(points []point, a, b []uint64, c correlate.Line, half int64, stride, most int) (all []point, complete bool) {
-	fixed := c.ApplyAll(nil, b)
-	k := 0
-	for i := 0; i < len(a); i += stride {
-		t := a[i]
-		for k < len(fixed) && int64(fixed[k]-t) < -half {
-			k++
-		}
-		for j := k; j < len(fixed) && int64(fixed[j]-t) <= half; j++ {
-			points = append(points, point{float64(int64(t - c.Reference)), float64(int64(fixed[j] - t))})
-		}
-		if len(points) > most {
-			return nil, false
-		}
-	}
-	return points, true
 }
 
 // peak is the line of a Hough transform with most points on it.
@@ -101,40 +55,55 @@ func houghBin(ux, uy, length, finest float64) float64 {
 func hough(points []point, ux, uy, length, bin float64) peak {
 	half := ux + uy*length/2
 	bins := int(2*half/bin) + 2
-	counts, perBin := make([]uint32, bins), 1/bin
 	lines := 1
 	if uy > 0 {
 		lines = 2*int(math.Ceil(uy*length/bin)) + 1
 	}
-	best := peak{ll: math.Inf(-1), trials: float64(lines) * float64(bins)}
-	for l := range lines {
-		slope := 0.0
-		if lines > 1 {
-			slope = uy * (2*float64(l)/float64(lines-1) - 1)
-		}
-		clear(counts)
-		inside := 0
-		for _, p := range points {
-			k := int((p.d - slope*p.t + half) * perBin)
-			if uint(k) < uint(bins) {
-				counts[k]++
-				inside++
+	const together = 16 // lines that share counters
+	parts := make([]peak, (lines+together-1)/together)
+	each(len(parts), func(i int) {
+		counts := make([]uint32, bins)
+		parts[i] = peak{ll: math.Inf(-1)}
+		for l := i * together; l < min(lines, (i+1)*together); l++ {
+			slope := 0.0
+			if lines > 1 {
+				slope = uy * (2*float64(l)/float64(lines-1) - 1)
+			}
+			if p := fullest(points, counts, slope, half, bin); p.ll > parts[i].ll {
+				parts[i] = p
 			}
 		}
-		most, at := uint32(0), 0
-		for k := 1; k < bins; k++ {
-			if n := counts[k-1] + counts[k]; n > most {
-				most, at = n, k
-			}
-		}
-		chance := max(2*(float64(inside)-float64(most))/float64(max(bins-2, 1)), 1e-3)
-		if ll := surprise(float64(most), chance); ll > best.ll {
-			best.ll, best.count, best.chance = ll, float64(most), chance
-			best.x, best.y = -half+float64(at)*bin, slope
+	})
+	best := parts[0]
+	for _, p := range parts[1:] {
+		if p.ll > best.ll {
+			best = p
 		}
 	}
+	best.trials = float64(lines) * float64(bins)
 	best.ll -= math.Log(best.trials)
 	return best
+}
+
+// fullest returns the fullest pair of neighbouring bins at one slope.
+func fullest(points []point, counts []uint32, slope, half, bin float64) peak {
+	clear(counts)
+	inside, perBin := 0, 1/bin
+	for _, p := range points {
+		k := int((p.d - slope*p.t + half) * perBin)
+		if uint(k) < uint(len(counts)) {
+			counts[k]++
+			inside++
+		}
+	}
+	most, at := uint32(0), 0
+	for k := 1; k < len(counts); k++ {
+		if n := counts[k-1] + counts[k]; n > most {
+			most, at = n, k
+		}
+	}
+	chance := max(2*(float64(inside)-float64(most))/float64(max(len(counts)-2, 1)), 1e-3)
+	return peak{x: -half + float64(at)*bin, y: slope, ll: surprise(float64(most), chance), count: float64(most), chance: chance}
 }
 
 // verify looks at a candidate closely: pairs listed one by one must lie on one
@@ -180,11 +149,7 @@ func (s *searcher) listing(l *line) ([]point, bool) {
 		if float64(len(within(s.a, from, to)))*s.rateB()*2*half > maxPoints {
 			continue
 		}
-		points, stride, err := s.collect(l.Line, l.length, half, 2*maxPoints)
-		if err != nil {
-			return nil, false
-		}
-		if stride == 1 {
+		if points, stride := s.collect(l.Line, l.length, half, 2*maxPoints); stride == 1 {
 			return points, true
 		}
 	}

@@ -1,0 +1,26 @@
+package align
+
+import "tsrun/pipeline/quantity"
+
+// Refusal is the error of an alignment without enough evidence. It is an
+// answer, not a fault: the tags were read, and they do not say. The codes are
+//
+//	few-tags         a stream has hardly any tags
+//	no-overlap       the records have less than 10 ms in common
+//	no-peak          no offset gives more pairs than chance
+//	not-significant  the whole record does not confirm what a part showed
+//	outside-search   the best offset is beyond what was searched
+//	outside-drift    the best frequency is beyond what was allowed
+//	not-straight     the clocks step, or wander too far for one line
+//	too-broad        A and B vary together, but slower than pairs do
+//	ambiguous        there are several peaks of much the same height
+type Refusal struct {
+	Code   string `json:"code"` // see above; stable, for scripts
+	Reason string `json:"reason"`
+	Hint   string `json:"hint"`
+
+	Period     float64         `json:"period_ps,omitempty"`     // of the peaks, where they repeat
+	Candidates []quantity.Fine `json:"candidates_ps,omitempty"` // offsets, the likeliest first, some of many where there is a Period
+}
+
+func (r *Refusal) Error() string { return r.Reason + "; " + r.Hint }
