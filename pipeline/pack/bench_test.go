@@ -1,0 +1,90 @@
+package pack_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"tsrun/pipeline/pack"
+)
+
+// poisson makes n tags at a rate per second.
+func poisson(n int, rate float64, seed uint64) []uint64 {
+	rng := rand.New(rand.NewPCG(seed, 3))
+	tags := make([]uint64, n)
+	t := 1e12
+	for i := range tags {
+		t += rng.ExpFloat64() * 1e12 / rate
+		tags[i] = uint64(t)
+	}
+	return tags
+}
+
+// entropy is that of the time between tags of a Poisson source, in bits at 1 ps.
+func entropy(rate float64) float64 { return math.Log2(math.E * 1e12 / rate) }
+
+// packAll packs tags as blocks and returns how long each is.
+func packAll(tb testing.TB, dst []byte, tags []uint64) ([]byte, []int) {
+	tb.Helper()
+	var sizes []int
+	for part := range slices.Chunk(tags, pack.MaxTags) {
+		before := len(dst)
+		var err error
+		if dst, err = pack.Append(dst, part); err != nil {
+			tb.Fatal(err)
+		}
+		sizes = append(sizes, len(dst)-before)
+	}
+	return dst, sizes
+}
+
+func unpackAll(tb testing.TB, dst []uint64, packed []byte, sizes []int) []uint64 {
+	tb.Helper()
+	for _, size := range sizes {
+		var err error
+		if dst, err = pack.Decode(dst, packed[:size]); err != nil {
+			tb.Fatal(err)
+		}
+		packed = packed[size:]
+	}
+	return dst
+}
+
+// BenchmarkPack reports medians of several rounds on one core, and the size
+// beside the entropy.
+func BenchmarkPack(b *testing.B) {
+	for _, rate := range []float64{1e5, 1e6, 1e7} {
+		b.Run(fmt.Sprintf("%.0fkcps", rate/1e3), func(b *testing.B) {
+			tags := poisson(64*pack.MaxTags, rate, 1)
+			packed, sizes := packAll(b, nil, tags)
+			unpacked := make([]uint64, 0, len(tags))
+			var encode, decode []float64
+			for b.Loop() {
+				for range 9 {
+					begin := time.Now()
+					packAll(b, packed[:0], tags)
+					middle := time.Now()
+					unpacked = unpackAll(b, unpacked[:0], packed, sizes)
+					end := time.Now()
+					encode = append(encode, middle.Sub(begin).Seconds())
+					decode = append(decode, end.Sub(middle).Seconds())
+				}
+			}
+			if !slices.Equal(tags, unpacked) {
+				b.Fatal("tags come back different")
+			}
+			b.ReportMetric(float64(len(tags))/median(encode)/1e6, "Mtags/s-encode")
+			b.ReportMetric(float64(len(tags))/median(decode)/1e6, "Mtags/s-decode")
+			b.ReportMetric(8*float64(len(packed))/float64(len(tags))/entropy(rate), "size/entropy")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+func median(x []float64) float64 {
+	x = slices.Sorted(slices.Values(x))
+	return x[len(x)/2]
+}

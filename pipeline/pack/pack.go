@@ -1,0 +1,134 @@
+package pack
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"slices"
+)
+
+const (
+	// MaxTags bounds the tags of one block.
+	MaxTags = 1 << 16
+	// HeaderSize is how many bytes tell the length of a block.
+	HeaderSize = 20
+	// MaxSize is the length in bytes of the longest block.
+	MaxSize = HeaderSize + MaxTags/run + (MaxTags-1)*8
+
+	run     = 128 // differences that share a width
+	covered = 4   // where the bytes begin that the checksum covers
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Append appends the block of 1 to [MaxTags] tags to dst.
+func Append(dst []byte, tags []uint64) ([]byte, error) {
+	if len(tags) == 0 || len(tags) > MaxTags {
+		return dst, fmt.Errorf("pack tags: %d of them, a block holds 1 to %d", len(tags), MaxTags)
+	}
+	start, at := len(dst), HeaderSize+runsOf(len(tags))
+	dst = slices.Grow(dst, at)[:start+at]
+	size := at
+	for k := range runsOf(len(tags)) {
+		part := runOf(tags, k)
+		w := width(part)
+		dst[start+HeaderSize+k] = byte(w)
+		size += wordBytes(len(part)-1, uint(w))
+	}
+	dst = slices.Grow(dst, size-at)[:start+size]
+	block := dst[start:]
+	for k := range runsOf(len(tags)) {
+		part, w := runOf(tags, k), uint(block[HeaderSize+k])
+		n := wordBytes(len(part)-1, w)
+		packRun(block[at:at+n], part, w)
+		at += n
+	}
+	le := binary.LittleEndian
+	le.PutUint32(block[4:], uint32(size))
+	le.PutUint64(block[8:], tags[0])
+	le.PutUint32(block[16:], uint32(len(tags)))
+	le.PutUint32(block, crc32.Checksum(block[covered:], castagnoli))
+	return dst, nil
+}
+
+// Header is what the first bytes of a block say.
+type Header struct {
+	Size  int    // bytes of the whole block
+	First uint64 // ps
+	Count int    // tags
+}
+
+// ReadHeader reads the first [HeaderSize] bytes of a block. Only [Decode] tells
+// whether they are undamaged; until then Size and Count are merely possible.
+func ReadHeader(block []byte) (Header, error) {
+	if len(block) < HeaderSize {
+		return Header{}, fmt.Errorf("unpack tags: the block ends after %d bytes, within its header of %d", len(block), HeaderSize)
+	}
+	le := binary.LittleEndian
+	size, count := le.Uint32(block[4:]), le.Uint32(block[16:])
+	if count == 0 || count > MaxTags {
+		return Header{}, fmt.Errorf("unpack tags: the block says %d tags, it holds 1 to %d", count, MaxTags)
+	}
+	least := HeaderSize + runsOf(int(count))
+	if most := least + 8*int(count-1); int64(size) < int64(least) || int64(size) > int64(most) {
+		return Header{}, fmt.Errorf("unpack tags: the block says %d bytes, %d tags take %d to %d", size, count, least, most)
+	}
+	return Header{Size: int(size), First: le.Uint64(block[8:]), Count: int(count)}, nil
+}
+
+// Decode appends the tags of a block to dst. The block is exactly its own
+// length, see [Header]; any other, and one that is damaged, is an error.
+func Decode(dst []uint64, block []byte) ([]uint64, error) {
+	h, err := ReadHeader(block)
+	if err != nil {
+		return dst, err
+	}
+	if len(block) != h.Size {
+		return dst, fmt.Errorf("unpack tags: %d bytes for a block of %d", len(block), h.Size)
+	}
+	if got, want := crc32.Checksum(block[covered:], castagnoli), binary.LittleEndian.Uint32(block); got != want {
+		return dst, fmt.Errorf("unpack tags: checksum %08x, want %08x; the block was damaged", got, want)
+	}
+	runs := runsOf(h.Count)
+	widths, words := block[HeaderSize:HeaderSize+runs], block[HeaderSize+runs:]
+	if err := checkWidths(h.Count, widths, len(words)); err != nil {
+		return dst, err
+	}
+	start := len(dst)
+	dst = slices.Grow(dst, h.Count)[:start+h.Count]
+	tags := dst[start:]
+	tags[0] = h.First
+	previous := h.First
+	rest := tags[1:]
+	for _, w := range widths {
+		part := rest[:min(run, len(rest))]
+		previous = unpackRun(part, previous, words, uint(w))
+		rest, words = rest[len(part):], words[wordBytes(len(part), uint(w)):]
+	}
+	return dst, nil
+}
+
+// checkWidths compares the words that the runs need with those that are there.
+func checkWidths(count int, widths []byte, have int) error {
+	need, left := 0, count-1
+	for k, w := range widths {
+		if w > 64 {
+			return fmt.Errorf("unpack tags: run %d has differences of %d bits, at most 64 are possible", k, w)
+		}
+		n := min(run, left)
+		need, left = need+wordBytes(n, uint(w)), left-n
+	}
+	if need != have {
+		return fmt.Errorf("unpack tags: differences take %d bytes, the block has %d", need, have)
+	}
+	return nil
+}
+
+// runsOf is the number of runs of a block of count tags.
+func runsOf(count int) int { return (count - 1 + run - 1) / run }
+
+// runOf is the k-th run of tags, with the tag before it.
+func runOf(tags []uint64, k int) []uint64 { return tags[k*run : min((k+1)*run+1, len(tags))] }
+
+// wordBytes is the length in bytes of a run of n differences.
+func wordBytes(n int, width uint) int { return (n*int(width) + 63) / 64 * 8 }
