@@ -89,6 +89,7 @@ type plain struct {
 	whole    map[string]bool      // whether that said it has recorded all
 	losses   map[string]int
 	verified map[string]*verified
+	clocks   map[string]clockLine // by stage
 }
 
 // verified counts the files of a node that are proven here.
@@ -130,6 +131,8 @@ func (p *plain) line(e run.Stamped) string {
 	switch v := e.Event.(type) {
 	case run.Progress:
 		return p.progress(v, e.Time)
+	case run.Sync:
+		return p.sync(v, e.Time)
 	case run.FileVerified:
 		p.verify(v)
 		return ""

@@ -15,16 +15,18 @@ import (
 const redrawEvery = 50 * time.Millisecond
 
 // bars writes the lines of plain above bars that are redrawn in place: for each
-// node one of its acquisition and one of the file it is sending.
+// node one of its acquisition and one of the file it is sending, and below them
+// a line for each align stage.
 //
 // The bars are rendered by pb and put on the terminal here, because lines have
 // to be written between two drawings.
 type bars struct {
 	plain
-	width func() int
-	nodes []*nodeBars // as they were first heard of
-	drawn int         // lines of bars on the terminal, the cursor below them
-	last  time.Time   // when they were drawn
+	width  func() int
+	nodes  []*nodeBars // as they were first heard of
+	clocks []run.Sync  // the newest of each align stage
+	drawn  int         // lines of bars on the terminal, the cursor below them
+	last   time.Time   // when they were drawn
 }
 
 type nodeBars struct {
@@ -43,6 +45,8 @@ func (b *bars) show(events []run.Stamped) error {
 			b.acquire(v)
 		case run.Transfer:
 			b.send(v)
+		case run.Sync:
+			b.sync(v, &lines)
 		case run.Finished:
 			finished = &v
 		default:
@@ -59,7 +63,7 @@ func (b *bars) show(events []run.Stamped) error {
 	if err := b.redraw(lines.String()); err != nil || finished == nil {
 		return err
 	}
-	b.nodes, b.drawn = nil, 0 // what is drawn stays, above the summary
+	b.nodes, b.clocks, b.drawn = nil, nil, 0 // what is drawn stays, above the summary
 	return b.summary(*finished)
 }
 
@@ -116,6 +120,10 @@ func (b *bars) redraw(lines string) error {
 				b.drawn++
 			}
 		}
+	}
+	for _, line := range b.clockLines(width) {
+		out.WriteString(line + "\n")
+		b.drawn++
 	}
 	_, err := b.err.Write([]byte(out.String()))
 	return err

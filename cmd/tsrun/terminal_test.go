@@ -10,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/pipeline/align"
+	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/track"
 )
 
 // aRun is what a run of two nodes may tell, one event every 100 ms.
@@ -33,7 +36,18 @@ func aRun() []run.Stamped {
 	for i := range 12 {
 		events = append(events, run.TagsLost{Node: "bob", Channel: "idler", AtPs: uint64(i), Tags: 2, Why: "overflow"})
 	}
-	events = append(events,
+	clock := run.Sync{Stage: "align", Reference: "alice.signal", Target: "bob.idler", State: align.Searching}
+	events = append(events, clock)
+	clock.State = align.Tracking
+	for i := range 12 { // a second and a bit
+		clock.Value = &align.Value{State: align.Tracking, Knot: track.Knot{Time: uint64(i+1) * 1_000_000_000_000,
+			Offset: quantity.NewFine(400_000, 0.25), OffsetSD: 2, Frequency: -12, FrequencySD: 0.03}}
+		events = append(events, clock)
+	}
+	jumped := *clock.Value
+	jumped.Step = &track.Step{Time: 12_500_000_000_000, Offset: 5000, OffsetSD: 3}
+	clock.State, clock.Value = align.Stepped, &jumped
+	events = append(events, clock,
 		run.Transfer{Node: "bob", File: "raw/bob/idler-000000.bin", Done: 50, Size: 100},
 		run.FileVerified{Node: "bob", File: "raw/bob/idler-000000.bin", Size: 100},
 		run.Warning{Node: "bob", Message: "disk is slow", Hint: "use another"},
@@ -71,6 +85,10 @@ warning: bob.idler lost 2 tags at 6 ps: overflow
 warning: bob.idler lost 2 tags at 7 ps: overflow
 warning: bob.idler lost 2 tags at 8 ps: overflow
 warning: bob.idler goes on losing tags; manifest.json will list where
+align: bob.idler - alice.signal: not found yet
+align: bob.idler - alice.signal = 400000.2 ± 2.0 ps, 12.000 ± 0.030 ppb slow, at 1.000 s
+align: bob.idler - alice.signal = 400000.2 ± 2.0 ps, 12.000 ± 0.030 ppb slow, at 11.000 s
+warning: align: bob.idler - alice.signal = 400000.2 ± 2.0 ps, 12.000 ± 0.030 ppb slow, at 12.000 s; it jumped by 5000.0 ± 3.0 ps at 12.500 s
 warning: bob: disk is slow; use another
 analysing: 1 files with 100 bytes are here and verified
 g2 done
@@ -148,12 +166,15 @@ func TestBars(t *testing.T) {
 		}
 	}
 	lines := screen(t, terminal.String())
-	last := lines[len(lines)-2:]
+	last := lines[len(lines)-3:]
 	if !strings.HasPrefix(last[0], "alice    [====") || !strings.Contains(last[0], "100.00%") || !strings.HasSuffix(last[0], "20000 tags") {
 		t.Errorf("bar of the acquisition: %q", last[0])
 	}
 	if !strings.Contains(last[1], "50.00%") || !strings.Contains(last[1], "raw/bob/idler") {
 		t.Errorf("bar of the transfer: %q", last[1])
+	}
+	if want := "align: bob.idler - alice.signal = 400000.2 ± 2.0 ps, 12.000"; last[2] != want {
+		t.Errorf("line of the clock: %q, want %q", last[2], want)
 	}
 	for _, line := range lines {
 		if len([]rune(line)) > 59 && strings.Contains(line, "%") {
@@ -162,11 +183,11 @@ func TestBars(t *testing.T) {
 	}
 	var want []string
 	for _, line := range strings.Split(strings.TrimSuffix(plainLines, "\n"), "\n") {
-		if !strings.HasPrefix(line, "alice: ") { // progress is in the bar
+		if !strings.HasPrefix(line, "alice: ") && !strings.HasPrefix(line, "align: ") { // on lines of their own
 			want = append(want, line)
 		}
 	}
-	if got := lines[:len(lines)-2]; strings.Join(got, "\n") != strings.Join(want, "\n") {
+	if got := lines[:len(lines)-3]; strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("lines above the bars:\n%s", strings.Join(got, "\n"))
 	}
 	if !strings.HasPrefix(out.String(), "condition  GOOD\n") {

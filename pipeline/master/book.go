@@ -18,6 +18,7 @@ type book struct {
 	channels map[string][]string // node: channel names by stream
 	counts   map[string]map[uint16]wire.ChannelProgress
 	segments map[string]announced // by the file's name
+	early    map[string]bool      // files that were proven before they were announced
 	shots    map[string][]run.Shot
 }
 
@@ -26,7 +27,7 @@ func newBook(c *conductor, now time.Time) *book {
 		manifest: run.NewManifest(c.run.String(), c.options.Version, c.recipe, now),
 		recipe:   c.recipe,
 		channels: map[string][]string{}, counts: map[string]map[uint16]wire.ChannelProgress{},
-		segments: map[string]announced{}, shots: map[string][]run.Shot{},
+		segments: map[string]announced{}, early: map[string]bool{}, shots: map[string][]run.Shot{},
 	}
 	for _, n := range c.recipe.Nodes {
 		b.counts[n.Name] = map[uint16]wire.ChannelProgress{}
@@ -114,8 +115,9 @@ func (b *book) segment(name string, s *wire.Segment) {
 // announced is a file that a node says it has closed.
 type announced struct {
 	transfer.File
-	node  string
-	index int // in the manifest's segments
+	node    string
+	index   int  // in the manifest's segments
+	arrived bool // and proven, and that was said
 }
 
 // unproven lists the files that the manifest does not call verified yet.
@@ -130,6 +132,22 @@ func (b *book) unproven() (files []announced) {
 
 func (b *book) proven(name string) {
 	b.manifest.Segments[b.segments[name].index].Verified = true
+}
+
+// arrived returns the manifest's entry of a segment once it was both announced
+// and proven, which come in either order; ok is true once.
+func (b *book) arrived(name string, proven bool) (s run.Segment, ok bool) {
+	a, known := b.segments[name]
+	if proven && !known {
+		b.early[name] = true
+	}
+	if !known || a.arrived || !proven && !b.early[name] {
+		return s, false
+	}
+	delete(b.early, name)
+	a.arrived = true
+	b.segments[name] = a
+	return b.manifest.Segments[a.index], true
 }
 
 // progress enters how far a node's channels are, and says whether that is news.

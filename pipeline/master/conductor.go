@@ -47,6 +47,8 @@ type conductor struct {
 	order    *wire.Order // the newest, repeated in every answer
 	deadline *time.Timer
 	analysis analysis
+	syncer   *syncer // nil: no segment of an align stage is here yet
+	unsynced bool    // there could be none
 	children []*child
 }
 
@@ -224,7 +226,11 @@ func (c *conductor) analyse(ctx context.Context) {
 	c.confirm()
 	c.analysis = analysis{cancel: cancel, done: done}
 	c.book.counted()
+	live := c.syncer
 	go func() {
+		if live != nil {
+			live.finish(ctx)
+		}
 		done <- run.Analyse(ctx, c.dir.Path(), c.recipe, c.book.manifest, c.options.Observer)
 	}()
 }
@@ -237,6 +243,7 @@ func (c *conductor) arrived(p transfer.Progress) {
 		c.observe(run.Problem{Node: p.Node, Code: "file-refused", Message: p.File + ": " + p.Refused, Hint: "the node keeps its copy"})
 	case p.Verified:
 		c.observe(run.FileVerified{Node: p.Node, File: p.File, Size: p.Size})
+		c.follow(p.File, true)
 	default:
 		c.observe(run.Transfer{Node: p.Node, File: p.File, Done: p.Done, Size: p.Size})
 	}
@@ -248,8 +255,41 @@ func (c *conductor) confirm() {
 		m := c.members[f.node]
 		if c.receiver.Ask(m.token, f.File).Verified {
 			c.book.proven(f.Name)
+			c.follow(f.Name, true)
 		}
 	}
+}
+
+// follow hands a segment that is announced and proven to those who follow the
+// clocks meanwhile. Once the stages are at work nobody does any more.
+func (c *conductor) follow(name string, proven bool) {
+	segment, ok := c.book.arrived(name, proven)
+	if !ok || c.analysis.cancel != nil {
+		return
+	}
+	if c.syncer == nil {
+		c.startSyncer()
+	}
+	if c.syncer != nil {
+		c.syncer.offer(segment)
+	}
+}
+
+// startSyncer begins to follow clocks when the first segment is here: the nodes
+// have said by then when they started.
+func (c *conductor) startSyncer() {
+	if c.unsynced || !slices.ContainsFunc(c.recipe.Stages, func(s recipe.Stage) bool { return s.Align != nil }) {
+		return
+	}
+	c.book.counted()
+	var err error
+	if c.syncer, err = newSyncer(c.dir, c.recipe, c.book.manifest, c.options.Observer); err != nil {
+		c.unsynced = true
+		c.log.Warn("clocks are not followed while the run goes on", "error", err)
+		c.observe(run.Warning{Message: fmt.Sprintf("clocks are not followed while the run goes on: %v", err), Hint: "the align stages find them at the end"})
+		return
+	}
+	c.book.manifest.Sync = run.SyncFile
 }
 
 // input hands an event to the loop, unless the loop is over.

@@ -89,6 +89,12 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 	}
 	c.dismiss()
 	c.confirm()
+	if c.syncer != nil {
+		c.syncer.end()
+		for _, f := range c.syncer.stages {
+			c.book.manifest.NoticeJumps(f.Stage, f.Target, f.live.Steps())
+		}
+	}
 	stop()
 	err = errors.Join(err, group.Wait())
 	return c.finish(err)

@@ -193,6 +193,7 @@ func (c *conductor) hear(ctx context.Context, name string, n wire.News) {
 		c.handle(ctx, evTagsLost{name})
 	case n.Segment != nil:
 		c.book.segment(name, n.Segment)
+		c.follow(n.Segment.Name, false)
 	case n.Ended != nil:
 		c.book.ended(name, n.Ended)
 	case n.Failure != nil:

@@ -13,13 +13,14 @@ import (
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/track"
 )
 
 func number(n int) *int { return &n }
 
 func someSyncs() []Sync {
-	value := align.Value{State: align.Tracking, Time: 1_000_000_000_000, Offset: quantity.NewFine(-412_345, 0.25),
-		OffsetSD: 2.5, Frequency: 12.25, FrequencySD: 0.5, Pairs: 300}
+	value := align.Value{State: align.Tracking, Knot: track.Knot{Time: 1_000_000_000_000, Offset: quantity.NewFine(-412_345, 0.25),
+		OffsetSD: 2.5, Frequency: 12.25, FrequencySD: 0.5, Pairs: 300}}
 	return []Sync{
 		{Stage: "align", Reference: "alice.signal", Target: "bob.idler", Segment: number(0), State: align.Searching},
 		{Stage: "align", Reference: "alice.signal", Target: "bob.idler", State: align.Tracking, Value: &value},

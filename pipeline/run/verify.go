@@ -71,11 +71,11 @@ func (v *verifier) found(file, code, format string, args ...any) {
 	v.result.Findings = append(v.result.Findings, Finding{File: file, Code: code, Message: fmt.Sprintf(format, args...)})
 }
 
-// track names the segments of one channel that one sink wrote.
-type track struct{ node, channel, sink string }
+// series names the segments of one channel that one sink wrote.
+type series struct{ node, channel, sink string }
 
 func (v *verifier) segments(m *Manifest) {
-	tracks := map[track][]Segment{}
+	tracks := map[series][]Segment{}
 	seen := map[string]bool{}
 	for _, s := range m.Segments {
 		switch {
@@ -87,7 +87,7 @@ func (v *verifier) segments(m *Manifest) {
 			continue
 		}
 		seen[s.File] = true
-		t := track{s.Node, s.Channel, s.Sink}
+		t := series{s.Node, s.Channel, s.Sink}
 		tracks[t] = append(tracks[t], s)
 		v.segment(s)
 	}
@@ -174,7 +174,7 @@ func countTags(path, format string) (c counted, err error) {
 }
 
 // track proves that the segments of one channel are all there and follow each other.
-func (v *verifier) track(t track, list []Segment) {
+func (v *verifier) track(t series, list []Segment) {
 	slices.SortStableFunc(list, func(a, b Segment) int { return cmp.Compare(a.Index, b.Index) })
 	var last uint64
 	for i, s := range list {
@@ -192,7 +192,7 @@ func (v *verifier) track(t track, list []Segment) {
 }
 
 // totals proves that the files of each sink hold what its channels delivered.
-func (v *verifier) totals(m *Manifest, tracks map[track][]Segment) {
+func (v *verifier) totals(m *Manifest, tracks map[series][]Segment) {
 	for _, node := range sortedKeys(m.Nodes) {
 		n := m.Nodes[node]
 		if n == nil {
@@ -209,7 +209,7 @@ func (v *verifier) totals(m *Manifest, tracks map[track][]Segment) {
 					continue
 				}
 				var kept uint64
-				for _, s := range tracks[track{node, channel, name}] {
+				for _, s := range tracks[series{node, channel, name}] {
 					kept += s.Tags
 				}
 				if kept != c.Tags {

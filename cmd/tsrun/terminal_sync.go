@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tsrun/pipeline/align"
+	"tsrun/pipeline/run"
+)
+
+// syncLine says how the clock of an align stage stands.
+func syncLine(v run.Sync) string {
+	pair := fmt.Sprintf("%s: %s - %s", v.Stage, v.Target, v.Reference)
+	if v.Value == nil {
+		return pair + ": " + withoutValue(v.State)
+	}
+	text := fmt.Sprintf("%s = %s, %s, at %s", pair, withSD(v.Offset.Float(), v.OffsetSD, "ps"), speed(v.Frequency, v.FrequencySD), shortReading(v.Time))
+	switch {
+	case v.State == align.Lost:
+		text += "; no pairs since, so this is foretold"
+	case v.Step != nil:
+		text += fmt.Sprintf("; it jumped by %s at %s", withSD(v.Step.Offset, v.Step.OffsetSD, "ps"), shortReading(v.Step.Time))
+	}
+	return text
+}
+
+func withoutValue(s align.State) string {
+	if s == align.Lost {
+		return "no pairs"
+	}
+	return "not found yet"
+}
+
+func jumped(v run.Sync) bool { return v.Value != nil && v.Step != nil }
+
+// speed writes a frequency for a person.
+func speed(ppb, sd float64) string {
+	if ppb < 0 {
+		return withSD(-ppb, sd, "ppb") + " slow"
+	}
+	return withSD(ppb, sd, "ppb") + " fast"
+}
+
+// shortReading writes a tag as seconds, to the millisecond.
+func shortReading(t uint64) string { return fmt.Sprintf("%d.%03d s", t/1e12, t%1e12/1e9) }
+
+// sync is written once a second for each stage, and whenever its state changes.
+func (p *plain) sync(v run.Sync, now time.Time) string {
+	if p.clocks == nil {
+		p.clocks = map[string]clockLine{}
+	}
+	before, known := p.clocks[v.Stage]
+	if known && v.State == before.state && now.Sub(before.written) < progressEvery {
+		return ""
+	}
+	p.clocks[v.Stage] = clockLine{v.State, now}
+	if jumped(v) {
+		return "warning: " + syncLine(v)
+	}
+	return syncLine(v)
+}
+
+// clockLine is what was last written of a stage.
+type clockLine struct {
+	state   align.State
+	written time.Time
+}
+
+// sync shows an align stage on a line below the bars; what a person should not
+// miss stays above them.
+func (b *bars) sync(v run.Sync, lines *strings.Builder) {
+	i := slices.IndexFunc(b.clocks, func(o run.Sync) bool { return o.Stage == v.Stage })
+	if i < 0 {
+		i = len(b.clocks)
+		b.clocks = append(b.clocks, run.Sync{})
+	}
+	if jumped(v) {
+		lines.WriteString(run.Printable("warning: "+syncLine(v)) + "\n")
+	}
+	b.clocks[i] = v
+}
+
+// clockLines are the lines of all align stages, cut where they would wrap.
+func (b *bars) clockLines(width int) (lines []string) {
+	for _, v := range b.clocks {
+		line := []rune(run.Printable(syncLine(v)))
+		lines = append(lines, string(line[:min(len(line), width)]))
+	}
+	return lines
+}

@@ -1,0 +1,148 @@
+package align
+
+import (
+	"context"
+	"errors"
+	"math"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/track"
+)
+
+const (
+	firstPause = uint64(1_000_000_000_000)  // ps: 1 s of tags before the clock is first looked for
+	lastPause  = uint64(30_000_000_000_000) // ps: 30 s
+	nearest    = 1e6                        // ps: 1 us, searched at least about where a lost clock was foretold
+	steadiest  = 1e-9                       // frequency allowed to have changed at least
+	widening   = 30                         // of the search, from try to try
+)
+
+// quest is the search for a clock that is not known. Tries become rarer, so
+// that looking for what is not there costs little.
+type quest struct {
+	begun    bool
+	since    uint64 // A's time of the earliest tags looked at
+	previous uint64 // try, A's time
+	next     uint64 // try, A's time
+	pause    uint64
+	width    float64 // of the search, compared with the first try
+}
+
+// acquire looks for the clock where it is not known and it is time for another
+// try. found says that there is a filter to be fed again.
+func (l *Live) acquire(ctx context.Context) (found bool, err error) {
+	if !l.seenA || !l.seenB || l.filter != nil && !l.strayed() {
+		return false, nil
+	}
+	l.begin()
+	for t := &l.quest; ; t.next += t.pause {
+		if int64(l.lastA-t.next) <= 0 || int64(l.lastB-t.next-uint64(l.foretold(t.next).Offset)) <= 0 {
+			return false, nil
+		}
+		windows := []uint64{t.since}
+		if t.previous != t.since {
+			windows = []uint64{t.previous, t.since} // first what is new: pairs may just have come back
+		}
+		for _, from := range windows {
+			if found, err := l.try(ctx, from); found || err != nil {
+				return found, err
+			}
+		}
+		t.previous, t.pause, t.width = t.next, min(t.pause+t.pause/2, lastPause), min(t.width*widening, 1e9)
+	}
+}
+
+// begin starts a quest, unless there is one.
+func (l *Live) begin() {
+	switch t := &l.quest; {
+	case t.begun:
+	case l.filter == nil:
+		*t = quest{begun: true, since: l.origin, previous: l.origin, next: l.origin + firstPause, pause: firstPause, width: 1}
+	default:
+		since := l.filter.State().LostSince
+		*t = quest{begun: true, since: since, previous: since, next: l.fedTo, pause: uint64(l.lag() / 2), width: 1}
+	}
+}
+
+// foretold is the line along which the clock is looked for: where it was lost,
+// or none.
+func (l *Live) foretold(at uint64) correlate.Line {
+	if l.filter == nil {
+		return correlate.Line{}
+	}
+	offset, _ := l.filter.At(at)
+	return correlate.Line{Reference: at, Offset: offset.Whole, Frequency: parts(l.last.Frequency * 1e-9)}
+}
+
+func parts(f float64) quantity.Drift { return quantity.Drift(math.Round(f * driftUnit)) }
+
+// prior is what the next try assumes: three times the error of what is
+// foretold and more from try to try, or what the options say.
+func (l *Live) prior(at uint64) Options {
+	o := Options{Search: l.reach(), MaxDrift: l.options.MaxDrift}
+	if l.filter != nil {
+		_, sd := l.filter.At(at)
+		if wide := max(3*sd, nearest) * l.quest.width; wide < float64(o.Search) {
+			o.Search = int64(wide)
+		}
+		if wide := max(3*l.last.FrequencySD*1e-9, steadiest) * l.quest.width * driftUnit; wide < float64(o.MaxDrift) {
+			o.MaxDrift = quantity.Drift(wide)
+		}
+	}
+	return o
+}
+
+// reach is how far apart the clocks may be by now.
+func (l *Live) reach() int64 {
+	return min(l.options.Search+l.options.MaxDrift.Of(int64(l.lastA-l.origin)), maxSearch)
+}
+
+// try looks for the clock in the tags from a time of A's clock to that of the try.
+func (l *Live) try(ctx context.Context, from uint64) (found bool, err error) {
+	to := l.quest.next
+	line, o := l.foretold(from), l.prior(to)
+	a := within(l.a, from, to)
+	b := line.ApplyAll(nil, within(l.b, from+uint64(line.Offset)-uint64(o.Search), to+uint64(line.OffsetAt(to))))
+	result, err := Align(ctx, a, b, o)
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	l.resume(seedOf(result, line))
+	return true, nil
+}
+
+// seedOf begins where both records of an alignment begin, with much less
+// certainty than it has: the filter will look at the same tags again. Its B
+// was corrected along the line before.
+func seedOf(r Alignment, line correlate.Line) track.Seed {
+	at := r.Start
+	offset, sd := r.StartOffset, r.StartSD
+	frequency, frequencySD := r.Frequency*1e-9, r.FrequencySD*1e-9
+	before := float64(line.Frequency) / driftUnit
+	return track.Seed{
+		Line: correlate.Line{
+			Reference: at,
+			Offset:    offset.Whole + line.OffsetAt(at+uint64(offset.Whole)),
+			Frequency: parts(before + frequency + before*frequency),
+		},
+		OffsetSD: caution * max(sd, 1), FrequencySD: caution * frequencySD,
+		Jitter: r.Jitter, PairRate: float64(r.Pairs) / float64(r.Overlap) * 1e12,
+	}
+}
+
+// resume follows the clock from a seed, through the tags that are held.
+func (l *Live) resume(seed track.Seed) {
+	if l.filter != nil && l.last.State != "" {
+		l.before = l.filter
+	}
+	l.filter, l.seed, l.told, l.quest = track.NewFilter(seed), seed, 0, quest{}
+	at, margin := seed.Line.Reference, int64(10*(seed.OffsetSD+seed.Jitter))
+	l.fedTo = at
+	l.fedA = search(len(l.a), func(i int) bool { return int64(l.a[i]-at) >= 0 })
+	l.fedB = search(len(l.b), func(i int) bool { return int64(l.b[i]-at-uint64(seed.Line.Offset)) >= -margin })
+}

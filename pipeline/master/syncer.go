@@ -1,0 +1,295 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"tsrun/pipeline/align"
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/tagfile"
+)
+
+const (
+	// maxProven is how many proven segments wait for the syncer; it is not told
+	// of more, and treats what they hold as a gap.
+	maxProven = 4096
+	// behindAfter is how many segments of one channel may wait before it is said.
+	behindAfter = 8
+	// missAfter is how many later segments are here before one that is not is
+	// given up.
+	missAfter = 16
+	// lastValues is how long the analysis waits for the live values of what has
+	// arrived; it needs none of them.
+	lastValues = 30 * time.Second
+)
+
+// syncer follows the clocks of the align stages while the run goes on: from the
+// segments that are proven here, in a goroutine of its own. Nobody waits for it
+// while tags are recorded, and what it finds changes no result: the stages look
+// at the whole record once more.
+//
+//	offer ──▶ segments (bounded) ──▶ loop ──▶ align.Live of each stage ──▶ events, sync.jsonl
+type syncer struct {
+	dir      string
+	observer run.Observer
+	log      *run.SyncLog
+	stages   []*follower
+	segments chan run.Segment
+	missed   atomic.Int64 // segments that found no room
+	behind   bool         // and it was said
+	stop     context.CancelFunc
+	done     chan struct{} // closed when the loop has ended
+}
+
+// follower is one align stage. It takes the segments of both channels in
+// pairs of the same number, because those are of the same time.
+type follower struct {
+	run.Sync          // what all its events have in common
+	reference, target pile
+	live              *align.Live
+	over              bool // given up
+	next              int
+}
+
+// pile holds the proven segments of a channel that were not followed yet.
+type pile struct {
+	channel, sink string
+	segments      map[int]run.Segment
+}
+
+// newSyncer starts to follow the clocks of a recipe with align stages. The
+// manifest is only read, and only here.
+func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o run.Observer) (*syncer, error) {
+	s := &syncer{dir: d.Path(), observer: o, segments: make(chan run.Segment, maxProven), done: make(chan struct{})}
+	for _, stage := range r.Stages {
+		if stage.Align == nil {
+			continue
+		}
+		live, err := align.NewLive(m.AlignOptions(stage.Align))
+		if err != nil {
+			return nil, fmt.Errorf("stage %q: %w", stage.Name, err)
+		}
+		c := stage.Align
+		s.stages = append(s.stages, &follower{
+			Sync:      run.Sync{Stage: stage.Name, Reference: c.Reference, Target: c.Target},
+			reference: newPile(r, c.Reference), target: newPile(r, c.Target), live: live,
+		})
+	}
+	var err error
+	if s.log, err = d.SyncLog(); err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background()) // ended by end
+	s.stop = stop
+	go s.loop(ctx)
+	return s, nil
+}
+
+func newPile(r *recipe.Recipe, channel string) pile {
+	p := pile{channel: channel, segments: map[int]run.Segment{}}
+	for _, sink := range r.Sinks {
+		if sink.Keeps(channel) {
+			p.sink = sink.Name
+			break
+		}
+	}
+	return p
+}
+
+// put takes a segment of the channel.
+func (p *pile) put(s run.Segment) bool {
+	if s.Node+"."+s.Channel != p.channel || s.Sink != p.sink {
+		return false
+	}
+	p.segments[s.Index] = s
+	return true
+}
+
+// offer hands over a proven segment. It never waits.
+func (s *syncer) offer(segment run.Segment) {
+	select {
+	case s.segments <- segment:
+	default:
+		s.missed.Add(1)
+	}
+}
+
+// finish waits until everything offered was followed, though not for ever.
+// Nothing is offered after it.
+func (s *syncer) finish(ctx context.Context) {
+	close(s.segments)
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+	case <-time.After(lastValues):
+		s.warn("the live values of the last segments were given up", "the align stages look at everything")
+	}
+	s.end()
+}
+
+// end stops the syncer, wherever it is.
+func (s *syncer) end() {
+	s.stop()
+	<-s.done
+}
+
+func (s *syncer) loop(ctx context.Context) {
+	defer close(s.done)
+	defer s.close()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case segment, more := <-s.segments:
+			if !more {
+				return
+			}
+			s.lag()
+			for _, f := range s.stages {
+				// Both: a recipe may align a channel with itself.
+				if isReference, isTarget := f.reference.put(segment), f.target.put(segment); isReference || isTarget {
+					s.follow(ctx, f)
+				}
+			}
+		}
+	}
+}
+
+// close ends sync.jsonl and says what is not in it.
+func (s *syncer) close() {
+	leftOut, err := s.log.Close()
+	if err != nil {
+		s.warn(fmt.Sprintf("%s: %v", run.SyncFile, err), "its values are lost, the results are not")
+	} else if leftOut > 0 {
+		s.warn(fmt.Sprintf("%d values are not in %s", leftOut, run.SyncFile), "the results of the align stages cover the whole record")
+	}
+	if n := s.missed.Load(); n > 0 {
+		s.warn(fmt.Sprintf("%d segments came faster than live alignment could follow", n), "the align stages look at them")
+	}
+}
+
+// lag says when the syncer falls behind, once each time.
+func (s *syncer) lag() {
+	waiting := len(s.segments) / (2 * len(s.stages))
+	switch {
+	case waiting == 0:
+		s.behind = false
+	case waiting >= behindAfter && !s.behind:
+		s.behind = true
+		s.warn(fmt.Sprintf("live alignment is %d segments behind", waiting), "recording goes on unhindered; longer segments or a faster PC would help")
+	}
+}
+
+func (s *syncer) warn(message, hint string) {
+	s.observer.Observe(run.Warning{Message: message, Hint: hint})
+}
+
+// follow takes a stage through the segments that are there of both channels.
+func (s *syncer) follow(ctx context.Context, f *follower) {
+	for !f.over && ctx.Err() == nil {
+		index, ok := f.ready()
+		if !ok {
+			return
+		}
+		err := s.segment(ctx, f, index)
+		f.drop(index)
+		if err != nil && ctx.Err() == nil {
+			f.over = true
+			s.warn(fmt.Sprintf("stage %q is not followed live any more: %v", f.Stage, err), "it looks at the whole record at the end")
+		}
+	}
+}
+
+// ready returns the segments to be followed next: those due, or the first of
+// later ones where the due ones do not come.
+func (f *follower) ready() (index int, ok bool) {
+	complete := 0
+	for i := range f.reference.segments {
+		if _, both := f.target.segments[i]; !both {
+			continue
+		}
+		if i == f.next {
+			return i, true
+		}
+		if complete++; complete == 1 || i < index {
+			index = i
+		}
+	}
+	return index, complete > missAfter
+}
+
+// drop forgets everything up to a segment.
+func (f *follower) drop(index int) {
+	f.next = index + 1
+	for _, p := range []pile{f.reference, f.target} {
+		for i := range p.segments {
+			if i <= index {
+				delete(p.segments, i)
+			}
+		}
+	}
+}
+
+// segment follows a stage through one segment of both channels.
+func (s *syncer) segment(ctx context.Context, f *follower, index int) (err error) {
+	a, err := s.open(f.reference.segments[index])
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	b, err := s.open(f.target.segments[index])
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	var last *align.Value // held back, because it may be the segment's last
+	err = f.live.Read(ctx, a, b, func(values []align.Value) {
+		for _, v := range values {
+			if last != nil {
+				s.tell(f, *last, nil)
+			}
+			last = &v
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if last != nil {
+		s.tell(f, *last, &index)
+		return nil
+	}
+	e := f.Sync
+	e.Segment, e.State = &index, f.live.State()
+	s.record(e)
+	s.observer.Observe(e)
+	return nil
+}
+
+// tell writes a value down and shows it where somebody should see it at once.
+func (s *syncer) tell(f *follower, v align.Value, segment *int) {
+	e := f.Sync
+	changed := v.State != f.State
+	f.State = v.State
+	e.State, e.Value, e.Segment = v.State, &v, segment
+	s.record(e)
+	if segment != nil || changed {
+		s.observer.Observe(e)
+	}
+}
+
+func (s *syncer) record(e run.Sync) {
+	if err := s.log.Append(e); err != nil {
+		s.warn(err.Error(), "no more live values are kept; the run goes on")
+	}
+}
+
+func (s *syncer) open(segment run.Segment) (tagfile.ReadCloser, error) {
+	path := filepath.Join(s.dir, filepath.FromSlash(segment.File))
+	r, _, err := tagfile.Open(path, segment.Format, tagfile.OnlyChannel)
+	return r, err
+}

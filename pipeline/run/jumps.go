@@ -1,0 +1,65 @@
+package run
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"tsrun/pipeline/align"
+	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/track"
+)
+
+// maxJumps is how many jumps of one clock become reasons; the stage's file has all.
+const maxJumps = 20
+
+// NoticeJumps makes a run TAINTED whose clock was seen to jump while it went
+// on, where the align stage did not get to say so itself: its word, on the
+// whole record, counts more.
+func (m *Manifest) NoticeJumps(stage, target string, jumps []track.Step) {
+	said := slices.ContainsFunc(m.Results, func(r Result) bool {
+		s, ok := decodeSummary[AlignSummary](r)
+		return ok && r.Stage == stage && r.Kind == "align" && !s.Refused
+	})
+	if !said {
+		m.noticeJumps(stage, target, jumps)
+	}
+}
+
+func (m *Manifest) noticeJumps(stage, target string, jumps []track.Step) {
+	for i, j := range jumps {
+		if i == maxJumps {
+			m.Notice(Reason{Condition: Tainted, Message: fmt.Sprintf("stage %q: the clock of %s jumped %d more times", stage, target, len(jumps)-i)})
+			return
+		}
+		m.Notice(Reason{Condition: Tainted, AtPs: &j.Time,
+			Message: fmt.Sprintf("stage %q: the clock of %s jumped by %s ps at %s", stage, target, measured(j.Offset, j.OffsetSD), seconds(j.Time))})
+	}
+}
+
+// longestStart bounds what a trigger record may add to a search: what differs
+// by more is most likely the clocks of two PCs.
+const longestStart = 3 * quantity.Second
+
+// AlignOptions are what an align stage assumes before it looks: the search of
+// the recipe, and as much more as the nodes are known to have begun apart.
+func (m *Manifest) AlignOptions(c *recipe.AlignConfig) align.Options {
+	o := align.Options{Search: int64(c.Search), MaxDrift: align.DefaultMaxDrift}
+	reference, target := m.nodeOf(c.Reference), m.nodeOf(c.Target)
+	if reference == nil || target == nil || reference.Start == nil || target.Start == nil {
+		return o
+	}
+	skew := Skew("", *target.Start, "", *reference.Start)
+	const limit = int64(longestStart) / 1000 // ns
+	if s, u := magnitude(skew.SkewNs), skew.UncertaintyNs; s <= limit && u >= 0 && u <= limit {
+		o.Search += (s + u) * 1000
+	}
+	return o
+}
+
+// nodeOf is the node of a channel, "alice.signal"; nil where there is none.
+func (m *Manifest) nodeOf(channel string) *Node {
+	node, _, _ := strings.Cut(channel, ".")
+	return m.Nodes[node]
+}
