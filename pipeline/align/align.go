@@ -8,6 +8,7 @@ import (
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/track"
 )
 
 // Options are what is known before: B minus A, when both began to record,
