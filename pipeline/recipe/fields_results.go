@@ -1,6 +1,9 @@
 package recipe
 
-import "tsrun/pipeline/quantity"
+import (
+	"tsrun/pipeline/quantity"
+	"tsrun/sim/sky"
+)
 
 // longestWindow bounds searches and histograms.
 const longestWindow = 100 * quantity.Second
@@ -66,21 +69,21 @@ var simulateTable = &field{name: "simulate", shape: shapeObject, encode: encodeS
 		{name: "seed", shape: shapeInteger, initial: "1", limits: &limits{0, 1<<63 - 1},
 			doc: "The light is a pure function of this number and of time."},
 		{name: "pairs", shape: shapeObject, implied: true, doc: "Source of photon pairs, seen by every input.", keys: []*field{
-			{name: "rate", shape: shapeQuantity, amount: frequencies, initial: "20 kHz", limits: between(0, quantity.Frequency(1e12)),
+			{name: "rate", shape: shapeQuantity, amount: frequencies, initial: "20 kHz", limits: between(0, sky.MaxRate),
 				doc: "Mean rate of pairs; 0 Hz is darkness."},
-			{name: "jitter", shape: shapeQuantity, amount: times, initial: "80 ps", limits: between(0, quantity.Millisecond),
+			{name: "jitter", shape: shapeQuantity, amount: times, initial: "80 ps", limits: between(0, sky.MaxJitter),
 				doc: "RMS jitter of each detection."},
 		}},
 	},
 	others: &field{name: "NODE", shape: shapeObject, form: nodeForm, doc: "The simulated controllers of a node: how they differ from perfect ones.", keys: []*field{
-		{name: "clock_offset", shape: shapeQuantity, amount: times, limits: between(-longestWindow, longestWindow), doc: "Added to every tag."},
-		{name: "drift", shape: shapeQuantity, amount: drifts, limits: between(-1e6*quantity.PartPerBillion, 1e6*quantity.PartPerBillion), doc: "Its clock runs this much fast."},
-		{name: "white_fm", shape: shapeQuantity, amount: drifts, limits: between(0, 1000*quantity.PartPerBillion), doc: "White frequency noise of its clock: the Allan deviation at 1 s."},
-		{name: "random_walk_fm", shape: shapeQuantity, amount: drifts, limits: between(0, 100*quantity.PartPerBillion), doc: "Random walk of its clock's frequency: the rms change in 1 s."},
-		{name: "start_delay", shape: shapeQuantity, amount: times, limits: between(0, 10*quantity.Second), doc: "From a start command to the begin of the record."},
+		{name: "clock_offset", shape: shapeQuantity, amount: times, limits: between(-sky.MaxOffset, sky.MaxOffset), doc: "Added to every tag."},
+		{name: "drift", shape: shapeQuantity, amount: drifts, limits: between(-sky.MaxDrift, sky.MaxDrift), doc: "Its clock runs this much fast."},
+		{name: "white_fm", shape: shapeQuantity, amount: drifts, limits: between(0, sky.MaxWhiteFM), doc: "White frequency noise of its clock: the Allan deviation at 1 s."},
+		{name: "random_walk_fm", shape: shapeQuantity, amount: drifts, limits: between(0, sky.MaxRandomWalkFM), doc: "Random walk of its clock's frequency: the rms change in 1 s."},
+		{name: "start_delay", shape: shapeQuantity, amount: times, limits: between(0, sky.MaxDelay), doc: "From a start command to the begin of the record."},
 		{name: "efficiency", shape: shapeQuantity, amount: shares, limits: between(0, quantity.Whole), doc: "Part of the photons it detects; all where it is left out."},
-		{name: "dark", shape: shapeQuantity, amount: frequencies, limits: between(0, quantity.Frequency(1e12)), doc: "Rate of uncorrelated counts of each input."},
-		{name: "dead_time", shape: shapeQuantity, amount: times, limits: between(0, quantity.Second), doc: "Blindness of each input after a detection."},
+		{name: "dark", shape: shapeQuantity, amount: frequencies, limits: between(0, sky.MaxRate), doc: "Rate of uncorrelated counts of each input."},
+		{name: "dead_time", shape: shapeQuantity, amount: times, limits: between(0, sky.MaxDeadTime), doc: "Blindness of each input after a detection."},
 		{name: "replay", shape: shapeObject, doc: "A recording instead of the light.", keys: []*field{
 			{name: "file", shape: shapeText, required: true, path: true, doc: "The recording, relative to this recipe."},
 			{name: "format", shape: shapeText, form: nameForm, doc: "Its format, where the name does not tell."},

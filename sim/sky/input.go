@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"tsrun/pipeline/quantity"
 )
 
 // Source gives the detections of one input in order of time.
@@ -82,7 +84,7 @@ func NewInput(s Settings, c Controller, serial string, number int, start Instant
 		last:     math.MinInt64 / 2,
 	}
 	if c.Efficiency != nil {
-		in.detected = uint64(float64(*c.Efficiency) / full * (1 << 63))
+		in.detected = uint64(float64(*c.Efficiency) / float64(quantity.Whole) * (1 << 63))
 	}
 	first := start.Add(from - in.reach)
 	in.cell = first.cell

@@ -54,22 +54,25 @@ type Simulation struct {
 }
 
 // What a simulation may ask for. The rates keep a PC able to follow, the
-// times keep sums within 64 bits.
+// times keep sums within 64 bits. Any noise must leave the clock running
+// forwards: white noise of 1 ppm changes the frequency of a cell by less than
+// 200 ppm, and a random walk of 100 ppb adds 1000 ppm in years.
 const (
-	maxRate     = 100_000_000 * 1000 // mHz
-	maxJitter   = quantity.Microsecond
-	maxDeadTime = quantity.Millisecond
-	maxDelay    = 10 * quantity.Second
-	maxOffset   = 3600 * quantity.Second
-	maxDrift    = 1_000_000_000_000 // 1000 ppm
-	full        = 1_000_000         // ppm
+	MaxRate         = 100_000_000 * quantity.Hertz
+	MaxJitter       = quantity.Microsecond
+	MaxDeadTime     = quantity.Millisecond
+	MaxDelay        = 10 * quantity.Second
+	MaxOffset       = 3600 * quantity.Second
+	MaxDrift        = 1_000_000 * quantity.PartPerBillion
+	MaxWhiteFM      = 1000 * quantity.PartPerBillion
+	MaxRandomWalkFM = 100 * quantity.PartPerBillion
 )
 
 // Check reports everything in the settings that cannot be simulated.
 func (s Settings) Check() error {
 	return errors.Join(
-		within("pairs.rate", s.Pairs.Rate, 0, maxRate),
-		within("pairs.jitter", s.Pairs.Jitter, 0, maxJitter),
+		within("pairs.rate", s.Pairs.Rate, 0, MaxRate),
+		within("pairs.jitter", s.Pairs.Jitter, 0, MaxJitter),
 	)
 }
 
@@ -77,16 +80,16 @@ func (s Settings) Check() error {
 // except faults, whose names package idq knows.
 func (c Controller) Check() error {
 	errs := []error{
-		within("clock_offset", c.ClockOffset, -maxOffset, maxOffset),
-		within("drift", c.Drift, -maxDrift, maxDrift),
-		within("white_fm", c.WhiteFM, 0, maxWhiteFM),
-		within("random_walk_fm", c.RandomWalkFM, 0, maxRandomWalkFM),
-		within("start_delay", c.StartDelay, 0, maxDelay),
-		within("dark", c.Dark, 0, maxRate),
-		within("dead_time", c.DeadTime, 0, maxDeadTime),
+		within("clock_offset", c.ClockOffset, -MaxOffset, MaxOffset),
+		within("drift", c.Drift, -MaxDrift, MaxDrift),
+		within("white_fm", c.WhiteFM, 0, MaxWhiteFM),
+		within("random_walk_fm", c.RandomWalkFM, 0, MaxRandomWalkFM),
+		within("start_delay", c.StartDelay, 0, MaxDelay),
+		within("dark", c.Dark, 0, MaxRate),
+		within("dead_time", c.DeadTime, 0, MaxDeadTime),
 	}
 	if c.Efficiency != nil {
-		errs = append(errs, within("efficiency", *c.Efficiency, 0, full))
+		errs = append(errs, within("efficiency", *c.Efficiency, 0, quantity.Whole))
 	}
 	return errors.Join(errs...)
 }

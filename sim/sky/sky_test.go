@@ -82,7 +82,7 @@ func TestPairsAreTheSameHoweverTheIntervalIsCut(t *testing.T) {
 func TestDetectionsAreNeitherLostNorDoubledAtBoundaries(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := light(rapid.Uint64().Draw(t, "seed"), 50_000, quantity.Time(rapid.Int64Range(0, 1e6).Draw(t, "jitter")))
-		share := quantity.Share(rapid.Int64Range(0, full).Draw(t, "efficiency"))
+		share := quantity.Share(rapid.Int64Range(0, int64(quantity.Whole)).Draw(t, "efficiency"))
 		c := Controller{
 			Efficiency: &share,
 			Dark:       quantity.Frequency(rapid.Int64Range(0, 50_000).Draw(t, "dark")) * quantity.Hertz,
@@ -210,16 +210,16 @@ func TestNormalStaysWithinReach(t *testing.T) {
 }
 
 func TestCheckNamesWhatIsOutOfBounds(t *testing.T) {
-	share := quantity.Share(full + 1)
-	c := Controller{ClockOffset: maxOffset + 1, Drift: -maxDrift - 1, StartDelay: -1, Dark: maxRate + 1, DeadTime: -1, Efficiency: &share,
-		WhiteFM: maxWhiteFM + 1, RandomWalkFM: -1}
+	share := quantity.Whole + 1
+	c := Controller{ClockOffset: MaxOffset + 1, Drift: -MaxDrift - 1, StartDelay: -1, Dark: MaxRate + 1, DeadTime: -1, Efficiency: &share,
+		WhiteFM: MaxWhiteFM + 1, RandomWalkFM: -1}
 	err := c.Check()
 	for _, name := range []string{"clock_offset", "drift", "white_fm", "random_walk_fm", "start_delay", "dark", "dead_time", "efficiency"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not named in: %v", name, err)
 		}
 	}
-	if err := (Settings{Pairs: Pairs{Rate: -1, Jitter: maxJitter + 1}}).Check(); err == nil || !strings.Contains(err.Error(), "pairs.rate") {
+	if err := (Settings{Pairs: Pairs{Rate: -1, Jitter: MaxJitter + 1}}).Check(); err == nil || !strings.Contains(err.Error(), "pairs.rate") {
 		t.Errorf("settings: %v", err)
 	}
 	if err := (Controller{}).Check(); err != nil {

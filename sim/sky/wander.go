@@ -110,11 +110,3 @@ func (w *Wander) fill(number int64) *wanderBlock {
 	}
 	return b
 }
-
-// Any noise must leave the clock running forwards: white noise of 1 ppm
-// changes the frequency of a cell by less than 200 ppm, and a random walk of
-// 100 ppb adds 1000 ppm in years.
-const (
-	maxWhiteFM      = 1000 * quantity.PartPerBillion
-	maxRandomWalkFM = 100 * quantity.PartPerBillion
-)
