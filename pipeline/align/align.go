@@ -78,6 +78,8 @@ type Alignment struct {
 	Ambiguity float64 `json:"ambiguity,omitempty"`
 
 	Warning string `json:"warning,omitempty"`
+
+	Track *track.Track `json:"track,omitempty"` // B's clock through the record; nil: one line is all
 }
 
 // Line returns what carries B's tags to A's clock.
