@@ -57,7 +57,7 @@ func runCoincidences(c *cobra.Command, args []string, f coincidencesFlags) error
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	o := correlate.CoincidenceOptions{Window: int64(f.window), Correction: correction}
+	o := correlate.CoincidenceOptions{Window: int64(f.window)}
 	if err := o.Check(); err != nil {
 		return &exitError{exitUsage, err}
 	}
@@ -66,7 +66,7 @@ func runCoincidences(c *cobra.Command, args []string, f coincidencesFlags) error
 	if err != nil {
 		return err
 	}
-	found, err := correlate.CoincideStreams(a, b, o)
+	found, err := correlate.Coincide([]correlate.Channel{{Tags: a}, {Tags: b, Correction: correction}}, o)
 	if err == nil {
 		if f.asJSON {
 			err = json.NewEncoder(c.OutOrStdout()).Encode(answerOf(found))

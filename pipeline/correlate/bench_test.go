@@ -45,7 +45,7 @@ func BenchmarkCoincidences(b *testing.B) {
 	const n = 2_000_000
 	x, y := poissonTags(n, 1), poissonTags(n, 2)
 	for b.Loop() {
-		if _, err := correlate.Coincide(x, y, correlate.CoincidenceOptions{Window: 1000}); err != nil {
+		if _, err := correlate.Coincide(channelsOf(x, y), correlate.CoincidenceOptions{Window: 1000}); err != nil {
 			b.Fatal(err)
 		}
 	}

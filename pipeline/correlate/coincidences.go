@@ -2,30 +2,71 @@ package correlate
 
 import (
 	"fmt"
-	"io"
 	"math"
-
-	"tsrun/pipeline/tag"
 )
 
-// Coincidences are the pairs of two streams and what of them is chance.
-//
-// All counts every pair in the window; OneToOne lets each tag take part once,
-// the earliest tags first, which is the largest number of pairs that share no
-// tag. Accidentals is the mean number of pairs in windows of the same width
-// shifted far away, where only chance makes pairs; Net is All minus that.
-// Standard deviations are those of Poisson counts.
+// Coincidences are the tags that several channels have in common, and what of
+// them is chance. Those of all channels are in the embedded [Fold]; of more than
+// two channels, Parts holds every pair, and every fold that lacks one channel.
 type Coincidences struct {
-	Window        int64   `json:"window_ps"`
-	TagsA         uint64  `json:"tags_a"`
-	TagsB         uint64  `json:"tags_b"`
-	Overlap       uint64  `json:"overlap_ps"` // the time both recorded, first to last tag, on A's scale
-	All           uint64  `json:"all"`
-	OneToOne      uint64  `json:"one_to_one"`
-	Accidentals   float64 `json:"accidentals"`
-	AccidentalsSD float64 `json:"accidentals_sd"`
-	Net           float64 `json:"net"`
-	NetSD         float64 `json:"net_sd"`
+	Window   int64          `json:"window_ps"`
+	Shift    int64          `json:"shift_ps"` // between the windows of accidentals
+	TagsA    uint64         `json:"tags_a"`
+	TagsB    uint64         `json:"tags_b"`
+	Overlap  uint64         `json:"overlap_ps"` // the time all recorded, first to last tag, on A's scale
+	Channels []ChannelCount `json:"channels"`   // A first
+	Fold
+	Parts []Fold `json:"parts,omitempty"`
+}
+
+// ChannelCount is how many tags one channel brought.
+type ChannelCount struct {
+	Tags    uint64 `json:"tags"`
+	Singles uint64 `json:"singles"` // those of the time all recorded
+}
+
+// Fold is how often some of the channels, named by their letters, saw something
+// together: one tag of each, no two of them further apart than half the window.
+//
+// All counts every such tuple; OneToOne lets each tag take part once, the
+// earliest tags first, which is the largest number of tuples that share no tag.
+// Accidentals are the tuples that are not of one event: what is known of them
+// comes from windows shifted far away, see [CoincidenceOptions]. Of two channels
+// that is their mean, of more the tuples in which a part of the channels met by
+// an event count as well as those where all met by chance, which are Chance. Net
+// is All minus Accidentals. Standard deviations are those of Poisson counts:
+// they hold as long as a window rarely sees two tags of one channel.
+type Fold struct {
+	Of            string       `json:"fold"` // as "AB", "ABC"
+	All           uint64       `json:"all"`
+	OneToOne      uint64       `json:"one_to_one"`
+	Accidentals   float64      `json:"accidentals"`
+	AccidentalsSD float64      `json:"accidentals_sd"`
+	Chance        float64      `json:"chance"`
+	Net           float64      `json:"net"`
+	NetSD         float64      `json:"net_sd"`
+	Heralding     []Efficiency `json:"heralding,omitempty"`
+}
+
+// Efficiency is the part of the events seen by the channels By that Of saw with
+// them: net coincidences of all over those without Of, after D. N. Klyshko, Sov.
+// J. Quantum Electron. 10, 1112 (1980). By of one channel are its singles.
+type Efficiency struct {
+	Of    string  `json:"of"`
+	By    string  `json:"by"`
+	Value float64 `json:"efficiency"`
+	SD    float64 `json:"sd"`
+}
+
+// CAR returns the coincidence-to-accidental ratio All/Accidentals and its
+// standard deviation; ok is false when there were no accidentals.
+func (f Fold) CAR() (ratio, sd float64, ok bool) {
+	if f.Accidentals <= 0 {
+		return 0, 0, false
+	}
+	all := float64(f.All)
+	ratio = all / f.Accidentals
+	return ratio, math.Hypot(math.Sqrt(all)/f.Accidentals, ratio*f.AccidentalsSD/f.Accidentals), true
 }
 
 // Rate returns n per second of overlap and its standard deviation; zeros
@@ -37,34 +78,28 @@ func (c Coincidences) Rate(n, sd float64) (rate, rateSD float64) {
 	return n * 1e12 / float64(c.Overlap), sd * 1e12 / float64(c.Overlap)
 }
 
-// CAR returns the coincidence-to-accidental ratio All/Accidentals and its
-// standard deviation; ok is false when there were no accidentals.
-func (c Coincidences) CAR() (ratio, sd float64, ok bool) {
-	if c.Accidentals == 0 {
-		return 0, 0, false
-	}
-	all := float64(c.All)
-	ratio = all / c.Accidentals
-	return ratio, math.Hypot(math.Sqrt(all)/c.Accidentals, ratio*c.AccidentalsSD/c.Accidentals), true
-}
-
-// Pair is two tags within the window.
-type Pair struct {
-	A, B     uint64 // ps, as recorded
-	Delta    int64  // ps: B, corrected, minus A
-	OneToOne bool   // whether the pair is one of those that share no tag
-}
-
 // CoincidenceOptions say what a coincidence is.
+//
+// Accidentals come from the same records with channels shifted against each
+// other by up to four times Shift, to both sides. Shift must be longer than what
+// correlates the channels: the dead time of their detectors, and their echoes.
 type CoincidenceOptions struct {
-	Window     int64 // ps: pairs with |B - A| <= Window/2, both ends included
-	Correction Correction
-	Shift      int64            // ps between the windows of accidentals; 0: ten windows, at least 1 us
-	Each       func(Pair) error // is given every pair, in order of A, then B; an error ends the count
+	Window int64             // ps: no two tags further apart than Window/2, which is included
+	Shift  int64             // ps; 0: ten windows, at least 1 us
+	Each   func(Tuple) error // is given every tuple of all channels, in order of A, then B and so on; an error ends the count
+}
+
+// Tuple is one tag of each channel within the window. Its slices hold until
+// the function it was given to returns.
+type Tuple struct {
+	Tags     []uint64 // ps, as recorded
+	Deltas   []int64  // ps: of each channel but A, on the common clock, minus A
+	OneToOne bool     // whether it is one of those that share no tag
 }
 
 const (
 	shiftsEachSide = 4
+	shiftedWindows = 2 * shiftsEachSide
 	minShift       = int64(1_000_000) // ps: beyond dead times' echoes in most detectors
 )
 
@@ -83,14 +118,12 @@ func (o CoincidenceOptions) Check() error {
 	return nil
 }
 
-// Coincide finds the coincidences of a and b, both in order of time.
-func Coincide(a, b []uint64, o CoincidenceOptions) (Coincidences, error) {
-	return CoincideStreams(tag.NewReader(a), tag.NewReader(b), o)
-}
-
-// CoincideStreams is [Coincide] for streams of any length; it holds only as
-// many tags as the shifted windows need.
-func CoincideStreams(a, b Stream, o CoincidenceOptions) (Coincidences, error) {
+// Coincide finds the coincidences of the channels, whose streams may be of any
+// length: it holds only as many tags as the shifted windows need.
+func Coincide(channels []Channel, o CoincidenceOptions) (Coincidences, error) {
+	if err := checkNumber(len(channels)); err != nil {
+		return Coincidences{}, err
+	}
 	if err := o.Check(); err != nil {
 		return Coincidences{}, err
 	}
@@ -98,16 +131,23 @@ func CoincideStreams(a, b Stream, o CoincidenceOptions) (Coincidences, error) {
 		o.Shift = max(10*o.Window, minShift)
 	}
 	half := o.Window / 2
-	reach := shiftsEachSide*o.Shift + half
-	j := newJoin(a, b, -reach, reach, o.Correction)
-	s := sweep{half: half, shift: o.Shift, each: o.Each}
+	g, err := newGather(channels, shiftsEachSide*o.Shift+half)
+	if err != nil {
+		return Coincidences{}, err
+	}
+	counters := newCounters(len(channels), half, o.Shift)
+	counters[0].listed = o.Each != nil
+	list := lister{half: half, each: o.Each}
 	for {
-		block, raw, fixed, err := j.next()
-		if err == io.EOF {
-			return s.result(o.Window, j), nil
+		more, err := g.more()
+		if err == nil && !more {
+			return conclude(g, o, counters), nil
 		}
-		if err == nil {
-			err = s.add(block, raw, fixed, j.dropped)
+		for i := 0; i < len(counters) && err == nil; i++ {
+			err = counters[i].add(g)
+		}
+		if err == nil && o.Each != nil {
+			err = list.add(g, counters[0].matched)
 		}
 		if err != nil {
 			return Coincidences{}, err
@@ -115,50 +155,52 @@ func CoincideStreams(a, b Stream, o CoincidenceOptions) (Coincidences, error) {
 	}
 }
 
-// sweep counts pairs block by block.
-type sweep struct {
-	half, shift int64
-	each        func(Pair) error
-	all, one    uint64
-	shifted     uint64 // pairs in all shifted windows together
-	free        uint64 // index in B of the first tag no earlier pair has taken
-}
-
-func (s *sweep) add(a, raw, fixed []uint64, dropped uint64) error {
-	s.all += countWithin(a, fixed, -s.half, s.half)
-	for k := int64(1); k <= shiftsEachSide; k++ {
-		s.shifted += countWithin(a, fixed, k*s.shift-s.half, k*s.shift+s.half)
-		s.shifted += countWithin(a, fixed, -k*s.shift-s.half, -k*s.shift+s.half)
-	}
-	return s.match(a, raw, fixed, dropped)
-}
-
-// match gives each tag of A the first tag of B in its window that no earlier
-// tag of A has taken, and lists the pairs if somebody listens.
-func (s *sweep) match(a, raw, fixed []uint64, dropped uint64) error {
-	from := search(len(fixed), func(i int) bool { return int64(fixed[i]-a[0]) >= -s.half })
-	for _, t := range a {
-		for from < len(fixed) && int64(fixed[from]-t) < -s.half {
-			from++
-		}
-		mine := from
-		if s.free > dropped {
-			mine = max(from, int(s.free-dropped))
-		}
-		if mine < len(fixed) && int64(fixed[mine]-t) <= s.half {
-			s.free = dropped + uint64(mine) + 1
-			s.one++
-		}
-		if s.each == nil {
-			continue
-		}
-		for k := from; k < len(fixed) && int64(fixed[k]-t) <= s.half; k++ {
-			if err := s.each(Pair{A: t, B: raw[k], Delta: int64(fixed[k] - t), OneToOne: k == mine}); err != nil {
-				return err
+// newCounters returns a counter of all n channels and then, where these are
+// more than two, of every pair and of all but one.
+func newCounters(n int, half, shift int64) []*counter {
+	all := 1<<n - 1
+	masks := []int{all}
+	if n > 2 {
+		for a := range n {
+			for b := a + 1; b < n; b++ {
+				masks = append(masks, 1<<a|1<<b)
 			}
 		}
 	}
-	return nil
+	if n > 3 {
+		for last := n - 1; last >= 0; last-- {
+			masks = append(masks, all&^(1<<last))
+		}
+	}
+	counters := make([]*counter, len(masks))
+	for i, m := range masks {
+		counters[i] = newCounter(m, half, shift)
+	}
+	return counters
+}
+
+// conclude makes the result of what was counted.
+func conclude(g *gather, o CoincidenceOptions, counters []*counter) Coincidences {
+	c := Coincidences{Window: o.Window, Shift: o.Shift, Overlap: g.overlap(), TagsA: g.lanes[0].count, TagsB: g.lanes[1].count}
+	found := map[int]*yield{}
+	for i, l := range g.lanes {
+		c.Channels = append(c.Channels, ChannelCount{Tags: l.count, Singles: l.singles})
+		n := float64(l.singles)
+		found[1<<i] = &yield{net: n, variance: n}
+	}
+	for _, k := range counters {
+		found[k.mask] = k.yield()
+	}
+	for i, k := range counters {
+		f := k.fold(found[k.mask])
+		f.Heralding = k.heralding(found)
+		if i == 0 {
+			c.Fold = f
+		} else {
+			c.Parts = append(c.Parts, f)
+		}
+	}
+	return c
 }
 
 // countWithin counts the pairs with lo <= b - a <= hi by two pointers that
@@ -176,18 +218,4 @@ func countWithin(a, b []uint64, lo, hi int64) (n uint64) {
 		n += uint64(to - from)
 	}
 	return n
-}
-
-func (s *sweep) result(window int64, j *join) Coincidences {
-	c := Coincidences{Window: window, TagsA: j.a.count, TagsB: j.b.count, All: s.all, OneToOne: s.one}
-	const windows = 2 * shiftsEachSide
-	c.Accidentals = float64(s.shifted) / windows
-	c.AccidentalsSD = math.Sqrt(float64(s.shifted)) / windows
-	c.Net = float64(c.All) - c.Accidentals
-	c.NetSD = math.Hypot(math.Sqrt(float64(c.All)), c.AccidentalsSD)
-	if c.TagsA > 0 && c.TagsB > 0 {
-		first, last := int64(j.correct.Apply(j.b.first)-j.a.first), int64(j.correct.Apply(j.b.last)-j.a.first)
-		c.Overlap = uint64(max(0, min(last, int64(j.a.last-j.a.first))-max(first, 0)))
-	}
-	return c
 }

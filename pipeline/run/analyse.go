@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/tagfile"
 )
@@ -123,37 +122,6 @@ func (w *watched) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// pair is two channels and what carries b's times to a's clock.
-type pair struct {
-	a, b       *channelStream
-	correction correlate.Correction
-	corrected  bool
-}
-
-func (a *analysis) pair(nameA, nameB string) (*pair, error) {
-	streamA, err := a.open(nameA)
-	if err != nil {
-		return nil, err
-	}
-	streamB, err := a.open(nameB)
-	if err != nil {
-		return nil, errors.Join(err, streamA.Close())
-	}
-	p := &pair{a: streamA, b: streamB}
-	var comparable bool
-	var line correlate.Line
-	line, p.corrected, comparable = a.clocks.between(a.clockOf(nameA), a.clockOf(nameB))
-	if !comparable {
-		return nil, errors.Join(fmt.Errorf("no offset was found between the clocks of %s and %s", nameA, nameB), p.Close())
-	}
-	if p.correction, err = correlate.NewCorrection(line); err != nil {
-		return nil, errors.Join(err, p.Close())
-	}
-	return p, nil
-}
-
-func (p *pair) Close() error { return errors.Join(p.a.Close(), p.b.Close()) }
-
 // clockOf names the clock a channel is stamped by: its controller's.
 func (a *analysis) clockOf(name string) string {
 	node, channel, _ := strings.Cut(name, ".")
@@ -166,15 +134,10 @@ func (a *analysis) clockOf(name string) string {
 // channel is the manifest's entry of "alice.signal"; nil when there is none.
 func (a *analysis) channel(name string) *Channel {
 	_, channel, _ := strings.Cut(name, ".")
-	if n := a.nodeOf(name); n != nil {
+	if n := a.manifest.nodeOf(name); n != nil {
 		return n.Channels[channel]
 	}
 	return nil
-}
-
-func (a *analysis) nodeOf(name string) *Node {
-	node, _, _ := strings.Cut(name, ".")
-	return a.manifest.Nodes[node]
 }
 
 // channelStream reads the segments of one channel that are here and proven, as

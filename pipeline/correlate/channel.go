@@ -1,0 +1,33 @@
+package correlate
+
+import "fmt"
+
+// MaxChannels is how many channels a coincidence has at most.
+const MaxChannels = 8
+
+// letters name channels in the order in which they are given.
+const letters = "ABCDEFGH"
+
+// Channel is one stream of tags and what brings them to the common clock.
+type Channel struct {
+	Tags       Stream
+	Correction Correction // from the channel's clock to the common one, that of A
+	Offset     int64      // ps: how much later its tags still come, by cables and detectors; subtracted
+}
+
+// toCommon returns the correction with the offset taken off as well.
+func (c Channel) toCommon() (Correction, error) {
+	if c.Offset == 0 {
+		return c.Correction, nil
+	}
+	offset, err := NewCorrection(Line{Offset: c.Offset})
+	return Chain(offset, c.Correction), err
+}
+
+// checkNumber says what is wrong with the number of channels of a coincidence.
+func checkNumber(n int) error {
+	if n < 2 || n > MaxChannels {
+		return fmt.Errorf("coincidences are of 2 to %d channels, not of %d", MaxChannels, n)
+	}
+	return nil
+}

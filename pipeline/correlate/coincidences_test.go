@@ -1,0 +1,384 @@
+package correlate_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/tag"
+)
+
+// channelsOf are channels of tags on one clock.
+func channelsOf(tags ...[]uint64) (channels []correlate.Channel) {
+	for _, t := range tags {
+		channels = append(channels, correlate.Channel{Tags: tag.NewReader(t)})
+	}
+	return channels
+}
+
+// drawChannels draws n channels, all but the first with a clock of their own,
+// and returns them with their tags and with the times these stand for.
+func drawChannels(t *rapid.T, n int, steps uint64) (channels []correlate.Channel, raw, fixed [][]uint64) {
+	base := rapid.SampledFrom(bases).Draw(t, "base")
+	for i := range n {
+		tags := drawFew(t, fmt.Sprint("tags ", i), base, steps)
+		c := correlate.Channel{Tags: tag.NewReader(tags)}
+		if i > 0 {
+			l := drawLine(t, base)
+			c.Correction, c.Offset = line(t, l), rapid.Int64Range(-200, 200).Draw(t, "offset")
+		}
+		times := make([]uint64, len(tags))
+		for k, tag := range tags {
+			times[k] = c.Correction.Apply(tag) - uint64(c.Offset)
+		}
+		channels, raw, fixed = append(channels, c), append(raw, tags), append(fixed, times)
+	}
+	return channels, raw, fixed
+}
+
+func drawFew(t *rapid.T, label string, base, most uint64) []uint64 {
+	steps := rapid.SliceOfN(rapid.Uint64Range(0, 40), 0, int(most)).Draw(t, label)
+	tags := make([]uint64, len(steps))
+	for i, d := range steps {
+		base += d
+		tags[i] = base
+	}
+	return tags
+}
+
+// tuples lists every choice of one tag of each channel, those of channel i
+// moved back by shifts[i], of which no two are more than half apart.
+func tuples(times [][]uint64, shifts []int64, half int64) (found [][]int) {
+	var extend func(chosen []int)
+	extend = func(chosen []int) {
+		j := len(chosen)
+		if j == len(times) {
+			found = append(found, slices.Clone(chosen))
+			return
+		}
+		for i := range times[j] {
+			near := true
+			for k, c := range chosen {
+				d := int64(times[j][i]-times[k][c]) - shifts[j] + shifts[k]
+				near = near && d <= half && -d <= half
+			}
+			if near {
+				extend(append(chosen, i))
+			}
+		}
+	}
+	extend(nil)
+	return found
+}
+
+func number(times [][]uint64, half int64, shifts ...int64) float64 {
+	return float64(len(tuples(times, shifts, half)))
+}
+
+// eight is the mean over the eight shifts.
+func eight(shift int64, count func(s int64) float64) (mean float64) {
+	for _, k := range []int64{-4, -3, -2, -1, 1, 2, 3, 4} {
+		mean += count(k*shift) / 8
+	}
+	return mean
+}
+
+func TestPairsEqualBruteForce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		channels, raw, times := drawChannels(t, 2, 120)
+		o := correlate.CoincidenceOptions{Window: rapid.Int64Range(1, 60).Draw(t, "window")}
+		o.Shift = o.Window + rapid.Int64Range(1, 200).Draw(t, "shift")
+		half := o.Window / 2
+		var got, want []correlate.Tuple
+		o.Each = func(p correlate.Tuple) error { got = append(got, cloned(p)); return nil }
+		c, err := correlate.Coincide(channels, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		free, last, one := 0, -1, uint64(0)
+		var edges [][2]int
+		for _, p := range tuples(times, []int64{0, 0}, half) {
+			i, j := p[0], p[1]
+			w := correlate.Tuple{Tags: []uint64{raw[0][i], raw[1][j]}, Deltas: []int64{int64(times[1][j] - times[0][i])}, OneToOne: i != last && j >= free}
+			if w.OneToOne {
+				last, free, one = i, j+1, one+1
+			}
+			want, edges = append(want, w), append(edges, [2]int{i, j})
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatal(diff)
+		}
+		accidentals := eight(o.Shift, func(s int64) float64 { return number(times, half, 0, s) })
+		if c.All != uint64(len(want)) || c.OneToOne != one || c.Accidentals != accidentals || c.Chance != accidentals {
+			t.Fatalf("got %+v, want %d pairs, %d one to one, %g by chance", c, len(want), one, accidentals)
+		}
+		if most := matching(edges); c.OneToOne != uint64(most) {
+			t.Fatalf("%d pairs one to one, %d are possible", c.OneToOne, most)
+		}
+		checkSingles(t, c, times)
+	})
+}
+
+func cloned(p correlate.Tuple) correlate.Tuple {
+	p.Tags, p.Deltas = slices.Clone(p.Tags), slices.Clone(p.Deltas)
+	return p
+}
+
+// checkSingles counts the tags between the latest first and the earliest last.
+func checkSingles(t *rapid.T, c correlate.Coincidences, times [][]uint64) {
+	base := uint64(0)
+	for _, channel := range times {
+		if len(channel) == 0 {
+			if c.Overlap != 0 {
+				t.Fatalf("overlap of %d ps with an empty channel", c.Overlap)
+			}
+			return
+		}
+		base = channel[0]
+	}
+	from, to := int64(math.MinInt64), int64(math.MaxInt64)
+	for _, channel := range times {
+		from, to = max(from, int64(channel[0]-base)), min(to, int64(channel[len(channel)-1]-base))
+	}
+	if want := uint64(max(0, to-from)); c.Overlap != want {
+		t.Fatalf("overlap %d ps, want %d", c.Overlap, want)
+	}
+	for i, channel := range times {
+		n := uint64(0)
+		for _, x := range channel {
+			if at := int64(x - base); at >= from && at <= to {
+				n++
+			}
+		}
+		if c.Channels[i].Singles != n || c.Channels[i].Tags != uint64(len(channel)) {
+			t.Fatalf("channel %d: %+v, want %d singles of %d tags", i, c.Channels[i], n, len(channel))
+		}
+	}
+}
+
+// matching is the size of the largest matching, by augmenting paths.
+func matching(edges [][2]int) (n int) {
+	of, left := map[int][]int{}, []int{}
+	for _, e := range edges {
+		if of[e[0]] == nil {
+			left = append(left, e[0])
+		}
+		of[e[0]] = append(of[e[0]], e[1])
+	}
+	taken := map[int]int{}
+	var try func(x int, seen map[int]bool) bool
+	try = func(x int, seen map[int]bool) bool {
+		for _, y := range of[x] {
+			if seen[y] {
+				continue
+			}
+			seen[y] = true
+			if z, held := taken[y]; !held || try(z, seen) {
+				taken[y] = x
+				return true
+			}
+		}
+		return false
+	}
+	for _, x := range left {
+		if try(x, map[int]bool{}) {
+			n++
+		}
+	}
+	return n
+}
+
+// Three and four channels: every tuple, every part, the one-to-one tuples by
+// trying all, and the accidentals by the formulas written out.
+func TestFoldsEqualBruteForce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		channels, raw, times := drawChannels(t, 3, 9)
+		o := correlate.CoincidenceOptions{Window: rapid.Int64Range(2, 120).Draw(t, "window")}
+		o.Shift = o.Window + rapid.Int64Range(1, 40).Draw(t, "shift")
+		half := o.Window / 2
+		var got, want []correlate.Tuple
+		o.Each = func(p correlate.Tuple) error { got = append(got, cloned(p)); return nil }
+		c, err := correlate.Coincide(channels, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := tuples(times, []int64{0, 0, 0}, half)
+		one := uint64(0)
+		for k, p := range all {
+			w := correlate.Tuple{OneToOne: got[min(k, len(got)-1)].OneToOne}
+			for i, at := range p {
+				w.Tags = append(w.Tags, raw[i][at])
+				if i > 0 {
+					w.Deltas = append(w.Deltas, int64(times[i][at]-times[0][p[0]]))
+				}
+			}
+			if w.OneToOne {
+				one++
+			}
+			want = append(want, w)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatal(diff)
+		}
+		if c.Fold.Of != "ABC" || c.All != uint64(len(all)) || c.OneToOne != one || one != uint64(disjoint(all)) {
+			t.Fatalf("got %+v, want %d, of which %d listed and %d possible one to one", c.Fold, len(all), one, disjoint(all))
+		}
+		count := func(a, b, c int64) float64 { return number(times, half, a, b, c) }
+		abc := eight(o.Shift, func(s int64) float64 { return count(0, 0, s) })
+		acb := eight(o.Shift, func(s int64) float64 { return count(0, s, 0) })
+		bca := eight(o.Shift, func(s int64) float64 { return count(0, s, s) })
+		chance := 8. / 7 * eight(o.Shift, func(s int64) float64 {
+			return eight(o.Shift, func(r int64) float64 {
+				if r == s {
+					return 0
+				}
+				return count(0, s, r)
+			})
+		})
+		if want := abc + acb + bca - 2*chance; math.Abs(c.Accidentals-want) > 1e-9 || math.Abs(c.Chance-chance) > 1e-9 {
+			t.Fatalf("accidentals %g, by chance %g; want %g and %g", c.Accidentals, c.Chance, want, chance)
+		}
+		checkSingles(t, c, times)
+		if len(times[0]) > 0 {
+			checkParts(t, c, times, o)
+		}
+	})
+}
+
+// checkParts compares each part with the same channels counted alone.
+func checkParts(t *rapid.T, c correlate.Coincidences, times [][]uint64, o correlate.CoincidenceOptions) {
+	o.Each = nil
+	var later [][]uint64 // far from zero, where corrected times may wrap around
+	for _, channel := range times {
+		l := slices.Clone(channel)
+		for i := range l {
+			l[i] += 1<<40 - times[0][0]
+		}
+		later = append(later, l)
+	}
+	for k, of := range [][2]int{{0, 1}, {0, 2}, {1, 2}} {
+		alone, err := correlate.Coincide(channelsOf(later[of[0]], later[of[1]]), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		part := c.Parts[k]
+		if part.Of != string([]byte{byte('A' + of[0]), byte('A' + of[1])}) {
+			t.Fatalf("part %d is of %s", k, part.Of)
+		}
+		part.Of, part.Heralding, alone.Fold.Heralding = "AB", nil, nil // those are of another overlap
+		if diff := cmp.Diff(alone.Fold, part); diff != "" {
+			t.Fatal(diff)
+		}
+	}
+}
+
+// disjoint is the largest number of tuples that share no tag, by trying all.
+func disjoint(all [][]int) int {
+	if len(all) == 0 {
+		return 0
+	}
+	var rest [][]int
+	for _, p := range all[1:] {
+		shares := false
+		for i := range p {
+			shares = shares || p[i] == all[0][i]
+		}
+		if !shares {
+			rest = append(rest, p)
+		}
+	}
+	with := 1 + disjoint(rest)
+	if with >= len(all) {
+		return with
+	}
+	return max(with, disjoint(all[1:]))
+}
+
+// Channels that see the same have as many coincidences of any number.
+func TestEightChannels(t *testing.T) {
+	var tags []uint64
+	for i := range uint64(5_000) {
+		tags = append(tags, i*10_000_000+i*i%5_000_000)
+	}
+	o := correlate.CoincidenceOptions{Window: 1000}
+	for n := 2; n <= correlate.MaxChannels; n++ {
+		var all [][]uint64
+		for range n {
+			all = append(all, tags)
+		}
+		c, err := correlate.Coincide(channelsOf(all...), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts := map[int]int{2: 0, 3: 3}
+		want, known := parts[n]
+		if !known {
+			want = n*(n-1)/2 + n
+		}
+		if c.All != 5_000 || c.OneToOne != 5_000 || c.Overlap != tags[len(tags)-1] || len(c.Parts) != want {
+			t.Errorf("%d channels: %+v", n, c)
+		}
+		if len(c.Heralding) != n || math.Abs(c.Heralding[n-1].Value-1) > 0.01 {
+			t.Errorf("%d channels herald %+v", n, c.Heralding)
+		}
+	}
+}
+
+// An offset is taken off beside what the clock's line explains, to the picosecond.
+func TestOffsetsAddUp(t *testing.T) {
+	a := []uint64{5_000_000_000_000}
+	l := correlate.Line{Reference: 4_000_000_000_000, Offset: 700, Frequency: 20_000_000_000} // 20 ppm
+	b := []uint64{5_000_000_000_000 + 700 + 20_000_000 + 33}
+	c := channelsOf(a, b)
+	c[1].Correction, c[1].Offset = line(t, l), 33
+	found, err := correlate.Coincide(c, correlate.CoincidenceOptions{Window: 1})
+	if err != nil || found.All != 1 {
+		t.Errorf("got %+v, %v", found, err)
+	}
+}
+
+func TestCoincidencesRefuse(t *testing.T) {
+	zeros := make([]uint64, 1<<19)
+	var order *correlate.OrderError
+	var limit *correlate.LimitError
+	o := correlate.CoincidenceOptions{Window: 1000}
+	if c, err := correlate.Coincide(channelsOf(zeros, zeros), o); err != nil || c.All != 1<<38 || c.OneToOne != 1<<19 {
+		t.Errorf("2^38 coincidences at one time: %+v, %v", c, err)
+	}
+	if _, err := correlate.Coincide(channelsOf([]uint64{1}, []uint64{1}, []uint64{5, 4}), o); !errors.As(err, &order) || order.Stream != "C" {
+		t.Errorf("C out of order: %v", err)
+	}
+	if _, err := correlate.Coincide([]correlate.Channel{{Tags: tag.NewReader(nil)}, {Tags: tag.NewReader(nil), Offset: math.MaxInt64}}, o); !errors.As(err, &limit) {
+		t.Errorf("an offset of 100 days: %v", err)
+	}
+	enough := errors.New("enough")
+	o.Each = func(correlate.Tuple) error { return enough }
+	if _, err := correlate.Coincide(channelsOf([]uint64{1}, []uint64{1}), o); err != enough {
+		t.Errorf("an error of who listens: %v", err)
+	}
+	for _, bad := range []correlate.CoincidenceOptions{{}, {Window: -5}, {Window: math.MaxInt64}, {Window: 100, Shift: 50}, {Window: 100, Shift: math.MaxInt64}} {
+		if _, err := correlate.Coincide(channelsOf(zeros[:2], zeros[:2]), bad); err == nil {
+			t.Errorf("%+v is accepted", bad)
+		}
+	}
+	for _, n := range []int{0, 1, 9} {
+		if _, err := correlate.Coincide(make([]correlate.Channel, n), correlate.CoincidenceOptions{Window: 1}); err == nil {
+			t.Errorf("%d channels are accepted", n)
+		}
+	}
+}
+
+// The search for tuples gives up rather than go on for hours.
+func TestTuplesWithoutEnd(t *testing.T) {
+	zeros := make([]uint64, 1<<14)
+	var limit *correlate.LimitError
+	if _, err := correlate.Coincide(channelsOf(zeros, zeros, zeros), correlate.CoincidenceOptions{Window: 1000}); !errors.As(err, &limit) {
+		t.Errorf("2^42 tuples: %v", err)
+	}
+}

@@ -1,0 +1,52 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/quantity"
+)
+
+// inputs are the channels that one stage reads, each with what carries its
+// times to the clock of the first.
+type inputs struct {
+	streams   []*channelStream
+	channels  []correlate.Channel
+	corrected bool // any of them by what align stages found
+}
+
+// inputs opens the named channels. offsets, which may be nil, says how much
+// later the tags of a channel come beside what its clock explains.
+func (a *analysis) inputs(offsets map[string]quantity.Time, names ...string) (*inputs, error) {
+	in := &inputs{}
+	for _, name := range names {
+		if err := in.add(a, names[0], name, int64(offsets[name])); err != nil {
+			return nil, errors.Join(err, in.Close())
+		}
+	}
+	return in, nil
+}
+
+func (in *inputs) add(a *analysis, reference, name string, offset int64) error {
+	stream, err := a.open(name)
+	if err != nil {
+		return err
+	}
+	in.streams = append(in.streams, stream)
+	correction, known, comparable := a.clocks.between(a.clockOf(reference), a.clockOf(name))
+	if !comparable {
+		return fmt.Errorf("no offset was found between the clocks of %s and %s", reference, name)
+	}
+	in.channels = append(in.channels, correlate.Channel{Tags: stream, Correction: correction, Offset: offset})
+	in.corrected = in.corrected || known
+	return nil
+}
+
+func (in *inputs) Close() error {
+	var errs []error
+	for _, s := range in.streams {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
+}

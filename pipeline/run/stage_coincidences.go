@@ -1,0 +1,67 @@
+package run
+
+import (
+	"io"
+	"strconv"
+	"strings"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/recipe"
+)
+
+// coincidences counts what the channels saw together and writes every tuple.
+func (a *analysis) coincidences(c *recipe.CoincidencesConfig, result *Result) (any, error) {
+	in, err := a.inputs(nil, c.Of...)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	summary := PairsSummary{Of: c.Of, Corrected: in.corrected}
+	err = a.file(result, ".csv", func(w io.Writer) error {
+		if _, err := io.WriteString(w, a.heading(tupleColumns(len(c.Of)), c.Of...)); err != nil {
+			return err
+		}
+		var line []byte
+		summary.Coincidences, err = correlate.Coincide(in.channels, correlate.CoincidenceOptions{
+			Window: int64(c.Window),
+			Each: func(t correlate.Tuple) error {
+				line = appendTuple(line[:0], t)
+				_, err := w.Write(line)
+				return err
+			},
+		})
+		return err
+	})
+	return summary, err
+}
+
+// tupleColumns names the columns of what n channels saw together: the tags,
+// then the differences to A; of two channels there is one.
+func tupleColumns(n int) string {
+	if n == 2 {
+		return "a_ps,b_ps,delta_ps,one_to_one"
+	}
+	var columns []string
+	for i := range n {
+		columns = append(columns, letter(i)+"_ps")
+	}
+	for i := 1; i < n; i++ {
+		columns = append(columns, "delta_"+letter(i)+"_ps")
+	}
+	return strings.Join(append(columns, "one_to_one"), ",")
+}
+
+func letter(i int) string { return string(rune('a' + i)) }
+
+func appendTuple(line []byte, t correlate.Tuple) []byte {
+	for _, tag := range t.Tags {
+		line = append(strconv.AppendUint(line, tag, 10), ',')
+	}
+	for _, d := range t.Deltas {
+		line = append(strconv.AppendInt(line, d, 10), ',')
+	}
+	if t.OneToOne {
+		return append(line, "1\n"...)
+	}
+	return append(line, "0\n"...)
+}

@@ -1,0 +1,47 @@
+package run
+
+import (
+	"io"
+	"strconv"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/recipe"
+)
+
+// histogram counts the differences stop minus start.
+func (a *analysis) histogram(c *recipe.HistogramConfig, result *Result) (any, error) {
+	in, err := a.inputs(nil, c.Start, c.Stop)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	h, err := correlate.CountStreams(in.streams[0], in.streams[1], correlate.HistogramOptions{
+		Range: int64(c.Range), Bin: int64(c.Bin), Correction: in.channels[1].Correction,
+	})
+	if err != nil {
+		return nil, err
+	}
+	summary := HistogramSummary{
+		Start: c.Start, Stop: c.Stop, Corrected: in.corrected,
+		RangePs: int64(c.Range), BinPs: h.Bin, Pairs: h.Pairs, PeakPs: h.Start,
+	}
+	for i, n := range h.Counts {
+		if n > summary.PeakCounts {
+			summary.PeakCounts, summary.PeakPs = n, h.Start+int64(i)*h.Bin
+		}
+	}
+	return summary, a.file(result, ".csv", func(w io.Writer) error {
+		if _, err := io.WriteString(w, a.heading("start_ps,counts", c.Start, c.Stop)); err != nil {
+			return err
+		}
+		var line []byte
+		for i, n := range h.Counts {
+			line = append(strconv.AppendInt(line[:0], h.Start+int64(i)*h.Bin, 10), ',')
+			line = append(strconv.AppendUint(line, n, 10), '\n')
+			if _, err := w.Write(line); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
