@@ -5,12 +5,13 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X main.version=$(VERSION)
 PLUGINS := tc-ethernet sink-file
+LONG    := $(addprefix ./,$(sort $(dir $(wildcard */*_long_test.go */*/*_long_test.go))))
 RECIPE  ?= recipes/coincidence.yaml
 
-.PHONY: help build run test bench lint ci-deps clean
+.PHONY: help build run test test-long bench lint ci-deps clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/tsrun and bin/plugins/*
 	@mkdir -p bin/plugins
@@ -26,6 +27,10 @@ run: build ## run RECIPE (default recipes/coincidence.yaml) on simulated control
 test: build ## run all tests; what this machine lacks is skipped and listed
 	@$(GO) test $(GOTESTFLAGS) -json ./... > bin/test.json; status=$$?; \
 	$(GO) run ./internal/testreport < bin/test.json; exit $$status
+
+test-long: build ## run the tests that take minutes, without the race detector
+	@TSRUN_TEST_LONG=1 $(GO) test -p 1 -timeout 15m -run '^TestLong' -json $(LONG) > bin/test-long.json; status=$$?; \
+	$(GO) run ./internal/testreport -each < bin/test-long.json; exit $$status
 
 bench: build ## measure speed, as ratios within one run
 	@$(GO) test -p 1 -run '^$$' -bench . -benchtime 1x ./... > bin/bench.txt; status=$$?; \

@@ -1,11 +1,12 @@
 // Command testreport reads the output of `go test -json` and says what a
 // person wants to know: what failed and its output, what was skipped and why,
-// and how many passed.
+// and how many passed; with -each it names those, too.
 package main
 
 import (
 	"bufio"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -22,6 +23,7 @@ type event struct {
 
 // tally is what the events add up to.
 type tally struct {
+	each           bool // name each test that passes, with the seconds it took
 	passed, failed int
 	skipped        []string            // "test: reason"
 	output         map[string][]string // of what has not passed yet, by package and test
@@ -29,7 +31,9 @@ type tally struct {
 }
 
 func main() {
-	t, err := read(os.Stdin)
+	each := flag.Bool("each", false, "name each test that passes, with the seconds it took")
+	flag.Parse()
+	t, err := read(os.Stdin, *each)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "testreport: %v\n", err)
 		os.Exit(1)
@@ -40,8 +44,8 @@ func main() {
 	}
 }
 
-func read(r io.Reader) (*tally, error) {
-	t := &tally{output: map[string][]string{}}
+func read(r io.Reader, each bool) (*tally, error) {
+	t := &tally{each: each, output: map[string][]string{}}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -69,6 +73,9 @@ func (t *tally) add(e event) {
 	case "pass":
 		if e.Test != "" {
 			t.passed++
+			if t.each && !strings.Contains(e.Test, "/") {
+				fmt.Printf("      %-40s %.1fs\n", e.Test, e.Elapsed)
+			}
 		} else {
 			fmt.Printf("ok    %-40s %.1fs\n", e.Package, e.Elapsed)
 		}

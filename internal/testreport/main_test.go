@@ -13,7 +13,7 @@ func TestReport(t *testing.T) {
 {"Action":"fail","Package":"p","Test":"TestC"}
 {"Action":"fail","Package":"p"}
 `
-	tally, err := read(strings.NewReader(in))
+	tally, err := read(strings.NewReader(in), false)
 	if err != nil {
 		t.Fatal(err)
 	}
