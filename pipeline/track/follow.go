@@ -2,46 +2,190 @@ package track
 
 import (
 	"context"
+	"slices"
 
-	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
+	"golang.org/x/sync/errgroup"
 )
 
 // Follow tracks B's clock from the seed's Reference both ways, to the ends of
-// the records, and smooths it. Tags are in order of time. The error is
-// [ErrLost] when no pairs are found, or the context's.
+// the time both recorded, and smooths it. Tags are in order of time. The error
+// is [ErrLost] when hardly any pairs are found, a limit of the line, or the
+// context's.
+//
+// The result depends on nothing but the arguments. Time and memory are bounded
+// by the numbers of tags, whatever they are.
 func Follow(ctx context.Context, a, b []uint64, seed Seed) (*Track, error) {
 	if err := seed.Line.Check(); err != nil {
 		return nil, err
 	}
-	return nil, ErrLost
+	if len(a) == 0 || len(b) == 0 {
+		return nil, ErrLost
+	}
+	f := &follower{frame: newFrame(seed.Line), a: a, b: b, seed: seed.bounded()}
+	f.slice = f.seed.sliceLength()
+	rough, err := f.track(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(rough) < leastSlices {
+		return nil, ErrLost
+	}
+	return f.conclude(ctx, rough)
 }
 
-// At returns B minus A at a time of A's clock, and its standard deviation.
-func (t *Track) At(time uint64) (offset quantity.Fine, sd float64) { return quantity.Fine{}, 0 }
+const leastSlices = 3
 
-// Correction returns what carries B's tags to A's clock along the track.
-func (t *Track) Correction() (correlate.Correction, error) { return correlate.Correction{}, nil }
-
-// Filter follows B's clock while the records grow.
-type Filter struct{}
-
-// NewFilter returns a filter that begins at the seed's Reference.
-func NewFilter(seed Seed) *Filter { return &Filter{} }
-
-// State says how the filter stands.
-type State struct {
-	Tracking  bool   // the last slice had pairs where they were expected
-	LostSince uint64 // A's time of the last pairs, when not
-	Time      uint64 // A's time up to which tags were looked at
-	Steps     []Step // so far
+// follower holds what following a whole record needs.
+type follower struct {
+	frame
+	a, b  []uint64
+	seed  Seed
+	slice int64 // ps
+	tried int   // slices that were looked at
 }
 
-// Advance takes the next tags of both records.
-func (f *Filter) Advance(a, b []uint64) ([]Knot, error) { return nil, nil }
+// bounded is the seed with what cannot be brought to what can.
+func (s Seed) bounded() Seed {
+	clamp := func(v, low, high, otherwise float64) float64 {
+		if !(v > 0) {
+			return otherwise
+		}
+		return min(max(v, low), high)
+	}
+	s.Jitter = clamp(s.Jitter, 5, 1e6, 300)
+	s.OffsetSD = clamp(s.OffsetSD, 0, 1e9, 0)
+	s.FrequencySD = clamp(s.FrequencySD, 0, 1e-3, 0)
+	s.PairRate = clamp(s.PairRate, 1e-3, 1e9, 1)
+	return s
+}
 
-// State returns how the filter stands.
-func (f *Filter) State() State { return State{} }
+const (
+	shortestSlice = 10_000_000_000    // ps
+	longestSlice  = 1_000_000_000_000 // ps
+	pairsPerSlice = 300
+)
 
-// At predicts B minus A at a time of A's clock.
-func (f *Filter) At(time uint64) (offset quantity.Fine, sd float64) { return quantity.Fine{}, 0 }
+// sliceLength is long enough for the pairs of a slice to tell where they are,
+// and short enough for a clock not to move them by much.
+func (s Seed) sliceLength() int64 {
+	return min(max(int64(pairsPerSlice/s.PairRate*second), shortestSlice), longestSlice)
+}
+
+// track follows the clock both ways at once, and returns the slices in order.
+func (f *follower) track(ctx context.Context) ([]slice, error) {
+	var both [2][]slice
+	var tried [2]int
+	g, ctx := errgroup.WithContext(ctx)
+	for i, direction := range []int64{-1, 1} {
+		g.Go(func() error {
+			r := runner{follower: f, tracker: newTracker(f.frame, f.seed, float64(direction)), direction: direction}
+			r.keep = true
+			r.work = 4*float64(len(f.a)+len(f.b)) + 4*mostListed
+			err := r.run(ctx)
+			both[i], tried[i] = r.found, r.tried
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	f.tried = tried[0] + tried[1]
+	slices.Reverse(both[0])
+	return append(both[0], both[1]...), nil
+}
+
+// runner takes one direction of a whole record.
+type runner struct {
+	*follower
+	*tracker
+	direction int64
+	found     []slice
+	tried     int
+}
+
+// run looks at slice after slice of A's tags; those without tags are passed.
+func (r *runner) run(ctx context.Context) error {
+	tags := r.a
+	if r.direction > 0 {
+		tags = tags[search(tags, r.line.Reference):]
+	} else {
+		tags = tags[:search(tags, r.line.Reference)]
+	}
+	for len(tags) > 0 {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		var from int64
+		var part []uint64
+		if r.direction > 0 {
+			from = floor(r.since(tags[0]), r.slice)
+			n := search(tags, r.line.Reference+uint64(from+r.slice))
+			part, tags = tags[:n], tags[n:]
+		} else {
+			from = floor(r.since(tags[len(tags)-1]), r.slice)
+			n := search(tags, r.line.Reference+uint64(from))
+			part, tags = tags[n:], tags[:n]
+		}
+		r.take(part, from)
+	}
+	return nil
+}
+
+// floor returns the largest multiple of unit that is not above v.
+func floor(v, unit int64) int64 {
+	n := v / unit
+	if v < n*unit {
+		n--
+	}
+	return n * unit
+}
+
+func (r *runner) take(part []uint64, from int64) {
+	m := r.window(r.bank, from, from+r.slice)
+	if !r.recorded(part, m) {
+		return
+	}
+	r.tried++
+	lost := r.last
+	wasLost := r.misses >= 3
+	for _, s := range r.step(part, r.b, from, from+r.slice) {
+		if wasLost && s.leapt {
+			r.backfill(s, lost)
+		}
+		r.found = append(r.found, s.slice)
+	}
+}
+
+// recorded says whether B recorded while A took these tags.
+func (r *runner) recorded(part []uint64, m aim) bool {
+	first, last := r.offsetAt(part[0]).Plus(m.x), r.offsetAt(part[len(part)-1]).Plus(m.x)
+	return int64(r.b[len(r.b)-1]-part[0]-uint64(first.Whole)) > 0 && int64(r.b[0]-part[len(part)-1]-uint64(last.Whole)) < 0
+}
+
+// backfill follows the clock from where it was found again back to where it
+// was lost.
+func (r *runner) backfill(s fix, lost int64) {
+	k := newTracker(r.frame, r.seed, -float64(r.direction))
+	k.keep, k.sigma = true, r.sigma
+	start := s.state
+	if r.direction > 0 {
+		start = start.mirrored()
+	}
+	k.bank = newBank(k.direction*s.t, start)
+	var back []slice
+	for from := s.from - r.direction*r.slice; k.misses < 2; from -= r.direction * r.slice {
+		if (from-lost)*r.direction <= 0 {
+			break
+		}
+		part := r.a[search(r.a, r.line.Reference+uint64(from)):search(r.a, r.line.Reference+uint64(from+r.slice))]
+		if len(part) == 0 {
+			k.misses++
+			continue
+		}
+		for _, s := range k.step(part, r.b, from, from+r.slice) {
+			back = append(back, s.slice)
+		}
+	}
+	slices.Reverse(back)
+	r.found = append(r.found, back...)
+}

@@ -106,6 +106,9 @@ type Track struct {
 	Jitter      float64      `json:"jitter_ps"`   // standard deviation of a pair's difference
 	Pairs       float64      `json:"pairs"`       // without chance ones
 	Accidentals float64      `json:"accidentals"` // expected within three Jitter of the track
+
+	frame
+	path *path
 }
 
 // ErrLost is the error of Follow where the pairs are not on the seed's line.

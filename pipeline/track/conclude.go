@@ -1,0 +1,153 @@
+package track
+
+import (
+	"context"
+	"math"
+)
+
+// conclude smooths the slices of the first pass, cuts the pairs about that path
+// into slices of the best length, smooths those, and tells what was found.
+func (f *follower) conclude(ctx context.Context, rough []slice) (*Track, error) {
+	s := newStrip(rough)
+	p := &path{slices: rough}
+	p.estimate()
+	p.findLeaps()
+	lost := f.tried - len(p.slices)
+	f.locateAll(p, s)
+	var r []float64
+	for range 2 { // the second time only where finer slices show more jumps
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		r = s.residuals(p)
+		s.fitPeak(r)
+		s.rate = p.rate()
+		record := p.slices[len(p.slices)-1].to - p.slices[0].from
+		fine := s.cut(p, r, s.bestLength(p.noise, f.slice, record))
+		if len(fine.slices) < leastSlices {
+			return nil, ErrLost
+		}
+		fine.refine(fine.likelihood(fine.noise), 3)
+		known := len(fine.leaps)
+		fine.findLeaps()
+		p = fine
+		if len(p.leaps) <= known {
+			break
+		}
+		f.locateAll(p, s)
+	}
+	r = s.residuals(p)
+	s.fitPeak(r)
+	t := f.report(p, s, r)
+	t.Slices, t.Lost = f.tried, max(lost, 0)
+	return t, nil
+}
+
+// locateAll places all jumps in time.
+func (f *follower) locateAll(p *path, s *strip) {
+	if len(p.leaps) == 0 {
+		return
+	}
+	back := p.backward()
+	for k := range p.leaps {
+		f.locate(p, s, back, k)
+	}
+}
+
+// rate is how many pairs there are per second of the slices.
+func (p *path) rate() float64 {
+	var n, length float64
+	for i := range p.slices {
+		n += p.slices[i].n
+		length += p.slices[i].length
+	}
+	return max(n/length, 1e-3)
+}
+
+// report says what was found.
+func (f *follower) report(p *path, s *strip, r []float64) *Track {
+	t := &Track{path: p, frame: f.frame, Noise: p.noise.told(), Steps: f.steps(p), Jitter: s.peak.sigma}
+	var length float64
+	for i := range p.slices {
+		q := &p.slices[i]
+		t.Knots = append(t.Knots, f.knot(q.at, p.all[i], q.n))
+		t.Pairs += q.n
+		length += q.length
+	}
+	t.Slice = length / float64(len(p.slices))
+	within := 0.0
+	for _, d := range r {
+		if math.Abs(d) <= s.half {
+			within++
+		}
+	}
+	t.Accidentals = within * (1 - s.peak.share) * 3 * s.peak.sigma / s.half
+	t.straighten(p)
+	t.Quarters = f.quarters(p, s, r)
+	t.Gaps = f.gaps(p)
+	t.Allan = p.allan()
+	return t
+}
+
+// straighten fits a straight line to all slices, weighted by their variances.
+func (t *Track) straighten(p *path) {
+	var w, wt, wx float64
+	for i := range p.slices {
+		q := &p.slices[i]
+		w += 1 / q.v
+		wt += q.t / q.v
+		wx += q.x / q.v
+	}
+	mean, middle := wt/w, wx/w
+	var tt, tx float64
+	for i := range p.slices {
+		q := &p.slices[i]
+		tt += (q.t - mean) * (q.t - mean) / q.v
+		tx += (q.t - mean) * (q.x - middle) / q.v
+	}
+	slope := tx / tt
+	for i := range p.slices {
+		q := &p.slices[i]
+		d := q.x - middle - slope*(q.t-mean)
+		t.ChiSquare += d * d / q.v
+	}
+	t.Freedom = len(p.slices) - 2
+	at := int64(mean * second)
+	t.Straight = t.knot(at, state{x: middle + slope*(float64(at)/second-mean), y: slope, xx: 1 / w, yy: 1 / tt}, t.Pairs)
+}
+
+// quarters looks at the corrected record in four parts.
+func (f *follower) quarters(p *path, s *strip, r []float64) []Part {
+	first, last := p.slices[0].from, p.slices[len(p.slices)-1].to
+	var parts []Part
+	k := 0
+	for i := range int64(4) {
+		from, to := first+(last-first)/4*i, first+(last-first)/4*(i+1)
+		var part []float64
+		for ; k < len(r) && s.points[k].at < to; k++ {
+			if math.Abs(r[k]) <= s.half {
+				part = append(part, r[k])
+			}
+		}
+		q := Part{From: f.line.Reference + uint64(from), To: f.line.Reference + uint64(to)}
+		if g, ok := s.peak.fit(part, s.half, false); ok {
+			q.Centre, q.CentreSD, q.Width, q.Pairs = g.mu, math.Sqrt(g.v), g.sigma, g.n
+		}
+		parts = append(parts, q)
+	}
+	return parts
+}
+
+const gapSlices = 3 // without pairs are a gap
+
+// gaps lists the stretches without pairs, between the slices beside them.
+func (f *follower) gaps(p *path) []Gap {
+	var gaps []Gap
+	for i := 1; i < len(p.slices); i++ {
+		from, to := p.slices[i-1].to, p.slices[i].from
+		if to-from >= gapSlices*f.slice {
+			gaps = append(gaps, Gap{f.line.Reference + uint64(from), f.line.Reference + uint64(to)})
+		}
+	}
+	return gaps
+}

@@ -1,0 +1,126 @@
+package track
+
+import (
+	"math"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/quantity"
+)
+
+// At returns B minus A at a time of A's clock, and its standard deviation: as
+// all pairs show it within the record, and beyond its ends and in gaps as the
+// clock's noise lets expect.
+func (t *Track) At(time uint64) (offset quantity.Fine, sd float64) {
+	k := t.knot(t.since(time), t.path.at(t.since(time)), 0)
+	return k.Offset, k.OffsetSD
+}
+
+const (
+	tolerance = 0.5 // ps: how far the lines of a correction may be off the track
+	deepest   = 8   // halvings of a gap between two knots
+)
+
+// node is a place that the lines of a correction go through.
+type node struct {
+	at int64   // ps since Reference
+	x  float64 // ps beside the seed's line
+}
+
+// Correction returns what carries B's tags to A's clock along the track, within
+// half a picosecond of it and rounded to whole ones; where the clock jumps, a
+// line ends and the next begins.
+func (t *Track) Correction() (correlate.Correction, error) {
+	var lines []correlate.Line
+	p := t.path
+	first := 0
+	for k := 0; k <= len(p.leaps); k++ {
+		last := len(p.slices)
+		if k < len(p.leaps) {
+			last = p.leaps[k].before
+		}
+		var nodes []node
+		if k > 0 {
+			at := p.leaps[k-1].at
+			nodes = append(nodes, node{at, p.at(at).x})
+		}
+		for i := first; i < last; i++ {
+			at := node{p.slices[i].at, p.all[i].x}
+			nodes = t.connect(nodes, at, deepest)
+		}
+		if k < len(p.leaps) {
+			at := p.leaps[k].at - 1
+			nodes = t.connect(nodes, node{at, p.at(at).x}, deepest)
+		}
+		lines = t.join(lines, nodes)
+		first = last
+	}
+	return correlate.NewCorrection(lines...)
+}
+
+// connect appends a node, and before it such as are needed where the track
+// bends between.
+func (t *Track) connect(nodes []node, next node, depth int) []node {
+	if len(nodes) == 0 {
+		return append(nodes, next)
+	}
+	last := nodes[len(nodes)-1]
+	if next.at-last.at < 2 {
+		return nodes
+	}
+	at := last.at + (next.at-last.at)/2
+	middle := node{at, t.path.at(at).x}
+	if depth > 0 && math.Abs(middle.x-(last.x+next.x)/2) > tolerance/2 {
+		return t.connect(t.connect(nodes, middle, depth-1), next, depth-1)
+	}
+	return append(nodes, next)
+}
+
+// join appends the fewest lines that pass all nodes closely: each goes on as
+// long as one slope does for all it passes.
+func (t *Track) join(lines []correlate.Line, nodes []node) []correlate.Line {
+	for i := 0; i < len(nodes); {
+		anchor := nodes[i]
+		reference := t.line.Reference + uint64(anchor.at)
+		exact := t.offsetAt(reference).Plus(anchor.x)
+		low, high := math.Inf(-1), math.Inf(1)
+		i++
+		for ; i < len(nodes); i++ {
+			length := float64(nodes[i].at - anchor.at)
+			slope := (nodes[i].x - anchor.x + exact.Part) / length
+			bottom, top := max(low, slope-tolerance/length), min(high, slope+tolerance/length)
+			if bottom > top {
+				break
+			}
+			low, high = bottom, top
+		}
+		slope := 0.0
+		if !math.IsInf(low, 0) {
+			slope = (low + high) / 2
+		} else if len(lines) > 0 {
+			slope = float64(lines[len(lines)-1].Frequency)/driftUnit - t.slope
+		}
+		lines = appendLine(lines, correlate.Line{
+			Reference: reference, Offset: exact.Whole,
+			Frequency: t.line.Frequency + quantity.Drift(math.Round(slope*driftUnit)),
+		})
+		if i < len(nodes) {
+			i-- // the next line begins where this one ends
+		}
+	}
+	return lines
+}
+
+// appendLine leaves out lines that B's clock shows after the new one although
+// they are before it: a clock that jumped back showed those times twice, and
+// the later ones count.
+func appendLine(lines []correlate.Line, l correlate.Line) []correlate.Line {
+	began := l.Reference + uint64(l.Offset)
+	for len(lines) > 0 {
+		last := lines[len(lines)-1]
+		if int64(began-last.Reference-uint64(last.Offset)) > 0 && int64(l.Reference-last.Reference) > 0 {
+			break
+		}
+		lines = lines[:len(lines)-1]
+	}
+	return append(lines, l)
+}

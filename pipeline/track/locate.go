@@ -1,0 +1,118 @@
+package track
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// locate finds when the clock jumped, from the pairs one by one: each lies
+// about what the clock was to be before or after. The posterior of the moment,
+// equally likely everywhere before, gives its mean and standard deviation. The
+// strip then holds the pairs of both sides.
+func (f *follower) locate(p *path, s *strip, back []state, k int) {
+	l := &p.leaps[k]
+	first, last := l.before-2, l.before+1 // the slices beside the jump may hold pairs of both sides
+	if k > 0 {
+		first = max(first, p.leaps[k-1].before)
+	}
+	if k+1 < len(p.leaps) {
+		last = min(last, p.leaps[k+1].before-1)
+	}
+	first, last = max(first, 0), min(last, len(p.slices)-1)
+	from, to := p.slices[first].at, p.slices[last].at
+	old := branch{p.slices[first].t, p.filtered[first], p.noise}
+	young := branch{p.slices[last].t, back[last], p.noise}
+	points := f.beside(s, old, young, from, to)
+	if len(points) == 0 {
+		return
+	}
+	l.at, l.sd = changed(points, s, old, young, from, to)
+	s.replace(points, from, to, func(q point) bool {
+		side := old
+		if q.at >= l.at {
+			side = young
+		}
+		x, v := side.at(q.at)
+		return math.Abs(q.d-x) <= s.half+4*math.Sqrt(v)
+	})
+}
+
+// branch is one side of a jump, carried to the other.
+type branch struct {
+	t float64
+	state
+	noise noise
+}
+
+func (b branch) at(time int64) (x, v float64) {
+	t := float64(time) / second
+	var s state
+	if t >= b.t {
+		s = b.after(t-b.t, b.noise)
+	} else {
+		s = b.mirrored().after(b.t-t, b.noise)
+	}
+	return s.x, s.xx
+}
+
+// beside lists the pairs near either side, in order.
+func (f *follower) beside(s *strip, old, young branch, from, to int64) []point {
+	a := f.a[search(f.a, f.line.Reference+uint64(from)):search(f.a, f.line.Reference+uint64(to))]
+	c := collector{frame: f.frame}
+	var points []point
+	for _, b := range []branch{old, young} {
+		_, v1 := b.at(from)
+		_, v2 := b.at(to)
+		centre := int64(b.t * second)
+		near, _ := c.collect(a, f.b, aim{centre: centre, x: b.x, y: b.y / second, half: s.half + 4*math.Sqrt(max(v1, v2))}, maxPoints)
+		points = append(points, near...)
+	}
+	slices.SortFunc(points, func(p, q point) int {
+		return cmp.Or(cmp.Compare(p.at, q.at), cmp.Compare(p.d, q.d))
+	})
+	return slices.Compact(points)
+}
+
+// changed returns the mean and standard deviation of the moment between from
+// and to after which points lie about young instead of old.
+func changed(points []point, s *strip, old, young branch, from, to int64) (at int64, sd float64) {
+	flat := (1 - s.peak.share) / (2 * s.half)
+	weigh := func(b branch, q point) float64 {
+		x, v := b.at(q.at)
+		v += s.peak.sigma * s.peak.sigma
+		d := q.d - x
+		return math.Log(flat + s.peak.share*math.Exp(-d*d/(2*v))/math.Sqrt(2*math.Pi*v))
+	}
+	score := make([]float64, len(points)+1) // of a change just before point i
+	for i, q := range points {
+		score[i+1] = score[i] + weigh(old, q) - weigh(young, q)
+	}
+	best := slices.Max(score)
+	var sum, mean, square float64
+	for i := range score {
+		left, right := from, to
+		if i > 0 {
+			left = points[i-1].at
+		}
+		if i < len(points) {
+			right = points[i].at
+		}
+		length := float64(right - left)
+		w := math.Exp(score[i]-best) * (length + 1)
+		middle := float64(left-from) + length/2
+		sum += w
+		mean += w * middle
+		square += w * (middle*middle + length*length/12)
+	}
+	mean /= sum
+	return from + int64(mean), math.Sqrt(max(square/sum-mean*mean, 1))
+}
+
+// replace puts points between from and to in the place of those of the strip.
+func (s *strip) replace(points []point, from, to int64, good func(point) bool) {
+	low, _ := slices.BinarySearchFunc(s.points, from, func(p point, t int64) int { return cmp.Compare(p.at, t) })
+	high, _ := slices.BinarySearchFunc(s.points, to, func(p point, t int64) int { return cmp.Compare(p.at, t) })
+	points = slices.DeleteFunc(points, func(q point) bool { return !good(q) })
+	s.points = slices.Replace(s.points, low, max(low, high), points...)
+}

@@ -1,0 +1,81 @@
+package track
+
+import "math"
+
+// state is what is known of the clock at one time: its phase x and slope y
+// beside the seed's line, with their covariance. Units are ps and s.
+type state struct{ x, y, xx, xy, yy float64 }
+
+// noise is how the clock moves by itself: the phase walks randomly, which is
+// white noise of the frequency, and so does the frequency.
+type noise struct {
+	qx float64 // ps^2/s
+	qy float64 // ps^2/s^3
+}
+
+// after returns the state dt seconds later, by the covariance of a two-state
+// clock in continuous time (Zucca and Tavella 2005, eq. 18), exact for every dt.
+func (s state) after(dt float64, q noise) state {
+	s.x += s.y * dt
+	s.xx += dt * (2*s.xy + dt*s.yy + q.qx + q.qy*dt*dt/3)
+	s.xy += dt * (s.yy + q.qy*dt/2)
+	s.yy += dt * q.qy
+	return s
+}
+
+// given returns the state after the phase was measured to be z with variance v
+// (Kalman 1960), and the log likelihood of that measurement.
+func (s state) given(z, v float64) (state, float64) {
+	sum := s.xx + v
+	kx, ky, r := s.xx/sum, s.xy/sum, z-s.x
+	return state{
+		x: s.x + kx*r, y: s.y + ky*r,
+		xx: kx * v, xy: s.xy * v / sum, yy: s.yy - ky*s.xy,
+	}, -0.5 * (math.Log(sum) + r*r/sum)
+}
+
+// leapt is the state after a jump of unknown size: the slope goes on, the phase
+// is what is measured.
+func (s state) leapt(z, v float64) state {
+	return state{x: z, y: s.y, xx: v, yy: s.yy}
+}
+
+// smoothed returns the state s, dt before next, with all that is known of next
+// from later on (Rauch, Tung, Striebel 1965); ahead is s carried to next.
+func (s state) smoothed(dt float64, ahead, next state) state {
+	// gain = P F' / P(ahead); F' of a step dt
+	axx, axy := s.xx+dt*s.xy, s.xy
+	ayx, ayy := s.xy+dt*s.yy, s.yy
+	det := ahead.xx*ahead.yy - ahead.xy*ahead.xy
+	if !(det > 0) {
+		return s
+	}
+	gxx, gxy := (axx*ahead.yy-axy*ahead.xy)/det, (axy*ahead.xx-axx*ahead.xy)/det
+	gyx, gyy := (ayx*ahead.yy-ayy*ahead.xy)/det, (ayy*ahead.xx-ayx*ahead.xy)/det
+	return s.corrected(gxx, gxy, gyx, gyy, ahead, next)
+}
+
+// smoothedLeap is smoothed over a jump between s and next: only the slope
+// carries across.
+func (s state) smoothedLeap(dt float64, ahead, next state) state {
+	return s.corrected(0, (s.xy)/ahead.yy, 0, s.yy/ahead.yy, ahead, next)
+}
+
+func (s state) corrected(gxx, gxy, gyx, gyy float64, ahead, next state) state {
+	dx, dy := next.x-ahead.x, next.y-ahead.y
+	s.x += gxx*dx + gxy*dy
+	s.y += gyx*dx + gyy*dy
+	dxx, dxy, dyy := next.xx-ahead.xx, next.xy-ahead.xy, next.yy-ahead.yy
+	bxx, bxy := gxx*dxx+gxy*dxy, gxx*dxy+gxy*dyy
+	byx, byy := gyx*dxx+gyy*dxy, gyx*dxy+gyy*dyy
+	s.xx += bxx*gxx + bxy*gxy
+	s.xy += bxx*gyx + bxy*gyy
+	s.yy += byx*gyx + byy*gyy
+	return s
+}
+
+// mirrored is the state as seen with time running backwards.
+func (s state) mirrored() state {
+	s.y, s.xy = -s.y, -s.xy
+	return s
+}
