@@ -17,6 +17,7 @@ const (
 	rivalTogether = 0.25        // of the peak's time, from which the rival is not the same peak after a step
 	aroundMost    = 1 << 18     // differences that are looked at
 	aroundParts   = 16          // of the record, a stretch of each of which is looked at
+	narrowest     = 400.0       // ps: finer bins would be too many
 	maxCandidates = 8
 )
 
@@ -34,7 +35,7 @@ type around struct {
 
 // survey counts the pairs around a correction that leaves jitter sigma.
 func (s *searcher) survey(c fixer, sigma float64) around {
-	r := around{sigma: sigma, bin: 2 * sigma}
+	r := around{sigma: sigma, bin: max(2*sigma, narrowest)}
 	bins := 2*int(lookAround/r.bin) + 1
 	r.half = float64(bins) * r.bin / 2
 	all := int64(s.to - s.from)

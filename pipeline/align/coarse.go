@@ -55,6 +55,12 @@ func (s *searcher) find() (line, error) {
 			return l, nil
 		}
 	}
+	if l, ok := s.weak(); ok {
+		return l, nil
+	}
+	if err := s.ctx.Err(); err != nil {
+		return line{}, err
+	}
 	return line{}, &Refusal{Code: "no-peak",
 		Reason: "no offset within the search gives more pairs than chance",
 		Hint:   "check that both channels see the same source, search wider, allow more drift, or measure with less background"}

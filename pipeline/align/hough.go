@@ -107,13 +107,22 @@ func fullest(points []point, counts []uint32, slope, half, bin float64) peak {
 }
 
 // verify looks at a candidate closely: pairs listed one by one must lie on one
-// line of offset and frequency. It returns the line, as finely as counting in
-// bins resolves it.
+// line of offset and frequency.
 func (s *searcher) verify(c candidate) (line, bool) {
 	l := line{
 		Line:   correlate.Line{Reference: c.centre, Offset: c.offset},
 		length: c.length, ux: float64(c.half), uy: float64(s.MaxDrift) / driftUnit,
 	}
+	return s.closeIn(l, func(p peak, _, _ float64) bool {
+		s.trials += p.trials
+		return p.ll >= convincedLL && p.count >= 8
+	})
+}
+
+// closeIn counts the pairs about a line in ever finer bins and returns the line
+// as finely as counting resolves it, if believe says of the first peak, of its
+// bins and of the length that it is one.
+func (s *searcher) closeIn(l line, believe func(p peak, bin, length float64) bool) (line, bool) {
 	net := 0.0
 	for round := 0; ; round++ {
 		points, ok := s.listing(&l)
@@ -124,20 +133,46 @@ func (s *searcher) verify(c candidate) (line, bool) {
 		bin := houghBin(l.ux, l.uy, length, bestBin)
 		p := hough(points, l.ux, l.uy, length, bin)
 		if round == 0 {
-			s.trials += p.trials
-			if p.ll < convincedLL || p.count < 8 {
+			if !believe(p, bin, length) {
 				return line{}, false
 			}
 		} else if p.count-p.chance < 0.5*net {
 			return l, true // finer bins split the peak: its width is resolved
 		}
 		net = p.count - p.chance
+		half := l.ux + l.uy*length/2
 		l.Line = moved(l.Line, p.x, p.y)
 		l.ux, l.uy, l.bin = 2*bin, min(l.uy, 4*bin/length), bin
 		if bin <= bestBin {
+			l.bin = breadth(points, p, bin, half)
+			l.ux = max(l.ux, 2*l.bin)
 			return l, true
 		}
 	}
+}
+
+// breadth widens the bin of a peak while the peak does not stand out of what
+// is next to it: light that flickers has peaks so broad that narrow bins see
+// only their noise. Half as much as a wider bin holds is enough to keep one.
+func breadth(points []point, p peak, bin, half float64) float64 {
+	inside := func(w float64) (all float64) {
+		for _, q := range points {
+			if math.Abs(q.d-p.x-p.y*q.t) <= w {
+				all++
+			}
+		}
+		return all
+	}
+	found, count := bin, inside(bin)
+	for w := 4 * bin; w < half; w *= 4 {
+		all := inside(w)
+		chance := float64(len(points)) * w / half
+		places := max(1, p.trials*w/half)
+		if surprise(count, all*found/w)-math.Log(places) < convincedLL && all-chance > sureties*math.Sqrt(all) && all > 2*count {
+			found, count = w, all
+		}
+	}
+	return found
 }
 
 // listing collects the points of a line, of a shorter segment where there are

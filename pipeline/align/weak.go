@@ -1,0 +1,183 @@
+package align
+
+import (
+	"cmp"
+	"math"
+	"math/bits"
+	"slices"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/quantity"
+)
+
+// A weak signal hides in cells that are wide enough for every frequency that
+// is allowed. The way out is to cut the segment into slices so short that no
+// frequency smears them, to count the differences of each slice in narrow bins,
+// and to add the slices up along every line (see tree). With bins of width r
+// over a time T, p pairs and s singles per second, the peak stands
+//
+//	p/s * sqrt(T/r)
+//
+// standard deviations out of the background, where one correlation reaches
+// p/s * sqrt(1/drift). Lists of the highest ridges are then looked at closely.
+type weakPlan struct {
+	slices int // a power of two
+	shift  int // bins are 2^shift ps wide
+	length int64
+	reward float64 // T/r
+	cost   float64 // ns of one core
+}
+
+const (
+	treeWidth   = 1 << 12
+	mostSlices   = 1 << 11
+	minShift    = 10
+	maxShift    = 30
+	maxPerBin   = 0.25 // of what a slice's bin can hold, expected
+	nsPerPair   = 1.5
+	nsPerSum    = 0.35
+	nominations = 64
+
+	// The search may take so much time of one core for each second that both
+	// recorded, and no more than weakMost: who measures longer can wait longer.
+	weakPerSecond = 0.3e9 // ns
+	weakMost      = 6e9   // ns
+)
+
+// planWeak returns the most sensitive search within the cost, if there is one.
+func (s *searcher) planWeak(most float64) (best weakPlan, ok bool) {
+	all := s.to - s.from
+	rateA := float64(len(s.a)) / float64(s.a[len(s.a)-1]-s.a[0])
+	drift := float64(s.MaxDrift) / driftUnit
+	for shift := minShift; shift <= maxShift; shift++ {
+		bin := float64(int64(1) << shift)
+		for slices := 4; slices <= mostSlices; slices *= 2 {
+			slice := float64(all) / float64(slices)
+			if drift > 0 {
+				slice = min(slice, bin/drift)
+			}
+			length := slice * float64(slices)
+			perBin := rateA * slice * s.rateB() * bin
+			if perBin > maxPerBin*float64(1<<14/slices-1) {
+				continue
+			}
+			bins := 2*float64(s.reach)/bin + 2*float64(slices)
+			halo := 1 + float64(slices)/treeWidth
+			sums := bins * float64(2*slices*bits.Len(uint(slices)))
+			chunks := bins/treeWidth + 1
+			cost := nsPerPair*rateA*length*(s.rateB()*bins*bin*halo+4*chunks) + nsPerSum*sums*halo
+			p := weakPlan{slices, shift, int64(length), length / bin, cost}
+			if cost <= most && (p.reward > 1.01*best.reward || p.reward > 0.99*best.reward && cost < best.cost) {
+				best, ok = p, true
+			}
+		}
+	}
+	return best, ok
+}
+
+// weak looks for a signal that correlations of whole segments do not show.
+func (s *searcher) weak() (line, bool) {
+	budget := min(weakMost, weakPerSecond*float64(s.to-s.from)/1e12)
+	done := 0.0
+	for _, share := range []float64{1.0 / 16, 1} {
+		plan, ok := s.planWeak(share * budget)
+		if !ok || plan.reward < 2*done || s.ctx.Err() != nil {
+			continue
+		}
+		done = plan.reward
+		for _, c := range s.nominate(plan) {
+			if l, ok := s.confirm(c); ok {
+				return l, true
+			}
+		}
+	}
+	return line{}, false
+}
+
+// nominee is a ridge that is worth a closer look.
+type nominee struct {
+	line
+	ll float64
+}
+
+// nominate returns the ridges that chance explains worst, the worst first.
+func (s *searcher) nominate(p weakPlan) []nominee {
+	from, to := s.segment(s.centre, p.length)
+	bin := int64(1) << p.shift
+	low := -s.reach - int64(p.slices)*bin
+	chunks := int((s.reach-low)/(treeWidth*bin)) + 1
+	found := make([][2]nominee, chunks)
+	trees := make(chan *tree, chunks) // those not in use
+	each(chunks, func(i int) {
+		if s.ctx.Err() != nil {
+			return
+		}
+		var t *tree
+		select {
+		case t = <-trees:
+		default:
+			t = newTree(p.slices, treeWidth)
+		}
+		found[i] = s.ridges(p, t, from, to, low+int64(i)*treeWidth*bin)
+		trees <- t
+	})
+	var all []nominee
+	for _, f := range found {
+		for _, n := range f {
+			if n.ll > 0 {
+				all = append(all, n)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(x, y nominee) int { return cmp.Compare(y.ll, x.ll) })
+	return all[:min(len(all), nominations)]
+}
+
+// ridges returns the highest rising and the highest falling ridge that begin
+// in the tree's bins from low on.
+func (s *searcher) ridges(p weakPlan, t *tree, from, to uint64, low int64) (found [2]nominee) {
+	counted := 0
+	for i := range p.slices {
+		a, b := span64(to-from, p.slices, i)
+		counted += t.fill(i, within(s.a, from+a, from+b), s.b, low, p.shift)
+	}
+	chance := 2 * float64(counted) / float64(t.bins())
+	if chance == 0 {
+		return found
+	}
+	bin := float64(int64(1) << p.shift)
+	apart := float64(to-from) * float64(p.slices-1) / float64(p.slices) // first to last slice's middle
+	for i, reversed := range []bool{false, true} {
+		r := t.highest(reversed)
+		slope := float64(r.shift) * bin / apart
+		if reversed {
+			slope = -slope
+		}
+		found[i] = nominee{ll: surprise(float64(r.count), max(chance, 1e-3)), line: line{
+			Line: correlate.Line{
+				Reference: from + (to-from)/2,
+				Offset:    low + int64((float64(r.at)+float64(r.shift)/2+1)*bin),
+				Frequency: quantity.Drift(slope * driftUnit),
+			},
+			length: int64(to - from), ux: 3 * bin, uy: 3 * bin / apart, bin: bin,
+		}}
+	}
+	return found
+}
+
+// span64 is span for times.
+func span64(length uint64, parts, i int) (from, to uint64) {
+	n := length / uint64(parts)
+	return n * uint64(i), n * uint64(i+1)
+}
+
+// confirm lists the pairs about a nominee and looks for its line in bins as
+// narrow as the pairs' jitter, where it must stand out against all places that
+// the whole search could have pointed to.
+func (s *searcher) confirm(c nominee) (line, bool) {
+	return s.closeIn(c.line, func(p peak, bin float64, length float64) bool {
+		drift := float64(s.MaxDrift) / driftUnit
+		places := (2*float64(s.reach)/bin + 1) * (2*drift*length/bin + 1)
+		return p.count >= 8 && p.ll+math.Log(p.trials)-math.Log(places) > convincedLL
+	})
+}

@@ -1,0 +1,58 @@
+package align_test
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"tsrun/internal/need"
+	"tsrun/internal/pairs"
+	"tsrun/pipeline/align"
+	"tsrun/pipeline/quantity"
+)
+
+// TestAlignFindsWeakSignals wants signals that no correlation of a whole
+// segment shows: their pairs over singles are below the root of the drift that
+// is allowed times some 25.
+func TestAlignFindsWeakSignals(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		e      pairs.Experiment
+		search int64
+		drift  quantity.Drift
+	}{
+		{"500 of 100 k per second", pairs.Experiment{Seconds: 3, Pairs: 500, Frequency: 3e-7, Seed: 11, Offset: -2 * ms}, 5 * ms, 2 * ppm},
+		{"slow clock", pairs.Experiment{Seconds: 3, Pairs: 500, Frequency: -1.9e-6, Seed: 12, Offset: 2 * ms}, 5 * ms, 2 * ppm},
+		{"100 ppm", pairs.Experiment{Seconds: 2, Frequency: 5e-5, Seed: 1030}, 20 * ms, 100 * ppm},
+		{"common clock", pairs.Experiment{Seconds: 3, Pairs: 100, Seed: 13, Offset: 200_000_000}, ms, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			expectWeak(t, test.e, align.Options{Search: test.search, MaxDrift: test.drift})
+		})
+	}
+}
+
+// TestLongAlignFindsTheWeakest wants 200 pairs in 100 000 counts per second,
+// with little and with usual knowledge of the clocks.
+func TestLongAlignFindsTheWeakest(t *testing.T) {
+	need.Long(t)
+	for _, drift := range []quantity.Drift{ppm, 20 * ppm} {
+		expectWeak(t, pairs.Experiment{Seconds: 12, Pairs: 200, Frequency: 1e-7, Seed: 410}, align.Options{Search: 20 * ms, MaxDrift: drift})
+	}
+}
+
+func expectWeak(t *testing.T, e pairs.Experiment, o align.Options) {
+	t.Helper()
+	a, b, truth := e.Make()
+	r, err := align.Align(context.Background(), a, b, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound := truth.OffsetBound(r.Reference)
+	if off := r.Offset.Minus(truth.OffsetAt(r.Reference)); math.Abs(off) > 4*r.OffsetSD || r.OffsetSD > 1.6*bound {
+		t.Errorf("off by %.2f ps, sd %.2f, bound %.2f", off, r.OffsetSD, bound)
+	}
+	if off := r.Frequency*1e-9 - e.Frequency; math.Abs(off) > 4e-9*r.FrequencySD {
+		t.Errorf("frequency off by %.2g, sd %.2g", off, r.FrequencySD*1e-9)
+	}
+}
