@@ -5,17 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/run"
 )
 
 type alignFlags struct {
 	tagFiles
 	search quantity.Time
 	drift  quantity.Drift
+	out    string
 	asJSON bool
 }
 
@@ -34,6 +37,7 @@ there is no answer but a reason, and exit code 3.` + tagFilesHelp,
 	f.add(c)
 	c.Flags().TextVar(&f.search, "search", f.search, "the offset at the start lies within plus or minus this")
 	c.Flags().TextVar(&f.drift, "max-drift", f.drift, "the clocks' frequencies differ by at most this")
+	c.Flags().StringVarP(&f.out, "out", "o", "", "write the answer to this file too, as JSON; a refusal writes none")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object")
 	return c
 }
@@ -57,7 +61,9 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	if err != nil {
 		return err
 	}
-	found, unaligned := align.Align(c.Context(), a, b, o)
+	ctx, cancel := interruptible(c.Context())
+	defer cancel()
+	found, unaligned := align.Align(ctx, a, b, o)
 	answer := alignAnswer{Alignment: &found}
 	var refusal *align.Refusal
 	if errors.As(unaligned, &refusal) {
@@ -65,9 +71,16 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	} else if unaligned != nil {
 		return &exitError{exitOther, unaligned}
 	}
-	if f.asJSON {
-		err = json.NewEncoder(c.OutOrStdout()).Encode(answer)
-	} else if !answer.Refused {
+	text, err := json.Marshal(answer)
+	text = append(text, '\n')
+	if err == nil && f.out != "" && !answer.Refused {
+		err = run.WriteAtomic(f.out, text)
+	}
+	switch {
+	case err != nil:
+	case f.asJSON:
+		_, err = c.OutOrStdout().Write(text)
+	case !answer.Refused:
 		err = printAlignment(c.OutOrStdout(), found)
 	}
 	switch {
@@ -81,27 +94,32 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	return nil
 }
 
+// printAlignment says what was found, for a person.
 func printAlignment(out io.Writer, r align.Alignment) error {
+	var text strings.Builder
 	seconds := float64(r.Overlap) / 1e12
-	speed := "fast"
-	if r.Frequency < 0 {
-		speed = "slow"
-	}
-	_, err := fmt.Fprintf(out, `B minus A    %s, that is %s, when A shows %s
-frequency    %s: B's clock runs %s
+	fmt.Fprintf(&text, `B minus A    %s, that is %s, when A shows %s
+frequency    %s
 at start     %s, when A shows %s
 pairs        %d in %.4g s, %.4g per s; %.3g more by chance; jitter %.3g ps
 certainty    %.3g standard deviations beyond chance
 straightness chi-square %.4g for %d degrees of freedom
 `,
 		withSD(r.Offset.Float(), r.OffsetSD, "ps"), quantity.Time(r.Offset.Whole), clockReading(r.Reference),
-		withSD(r.Frequency, r.FrequencySD, "ppb"), speed,
+		speed(r.Frequency, r.FrequencySD),
 		withSD(r.StartOffset.Float(), r.StartSD, "ps"), clockReading(r.Start),
 		r.Pairs, seconds, float64(r.Pairs)/seconds, r.Accidentals, r.Jitter,
 		r.Significance, r.ChiSquare, r.Freedom)
-	if err == nil && r.Warning != "" {
-		_, err = fmt.Fprintf(out, "warning      %s\n", r.Warning)
+	if r.Period > 0 {
+		fmt.Fprintf(&text, "pulses       every %.6g ps; another pulse would explain %.3g of the pairs\n", r.Period, r.Ambiguity)
 	}
+	if r.Track != nil {
+		printTrack(&text, r.Track)
+	}
+	if r.Warning != "" {
+		fmt.Fprintf(&text, "warning      %s\n", r.Warning)
+	}
+	_, err := io.WriteString(out, text.String())
 	return err
 }
 

@@ -96,6 +96,7 @@ func commands() []*cobra.Command {
 		newSimCommand(),
 		newVerifyCommand(),
 		newAlignCommand(),
+		newDriftCommand(),
 		newHistogramCommand(),
 		newCoincidencesCommand(),
 	}

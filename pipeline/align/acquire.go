@@ -30,16 +30,13 @@ type quest struct {
 }
 
 // acquire looks for the clock where it is not known and it is time for another
-// try. found says that there is a filter to be fed again.
+// try. found says that there is a filter to be fed.
 func (l *Live) acquire(ctx context.Context) (found bool, err error) {
 	if !l.seenA || !l.seenB || l.filter != nil && !l.strayed() {
 		return false, nil
 	}
 	l.begin()
-	for t := &l.quest; ; t.next += t.pause {
-		if int64(l.lastA-t.next) <= 0 || int64(l.lastB-t.next-uint64(l.foretold(t.next).Offset)) <= 0 {
-			return false, nil
-		}
+	for t := &l.quest; l.reached(t.next); t.next += t.pause {
 		windows := []uint64{t.since}
 		if t.previous != t.since {
 			windows = []uint64{t.previous, t.since} // first what is new: pairs may just have come back
@@ -51,6 +48,15 @@ func (l *Live) acquire(ctx context.Context) (found bool, err error) {
 		}
 		t.previous, t.pause, t.width = t.next, min(t.pause+t.pause/2, lastPause), min(t.width*widening, 1e9)
 	}
+	return false, nil
+}
+
+// reached says whether all tags before a time of A's clock are there.
+func (l *Live) reached(t uint64) bool {
+	if l.filter != nil {
+		return int64(l.fedTo-t) >= 0
+	}
+	return int64(l.lastA-t) > 0 && int64(l.lastB-t) > 0
 }
 
 // begin starts a quest, unless there is one.
@@ -60,7 +66,7 @@ func (l *Live) begin() {
 	case l.filter == nil:
 		*t = quest{begun: true, since: l.origin, previous: l.origin, next: l.origin + firstPause, pause: firstPause, width: 1}
 	default:
-		since := l.filter.State().LostSince
+		since := l.filter.State().LastPair
 		*t = quest{begun: true, since: since, previous: since, next: l.fedTo, pause: uint64(l.lag() / 2), width: 1}
 	}
 }

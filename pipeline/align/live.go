@@ -88,7 +88,7 @@ func (l *Live) Add(ctx context.Context, a, b []uint64) ([]Value, error) {
 	}
 	var values []Value
 	for ctx.Err() == nil {
-		followed, err := l.advance()
+		followed, moved, err := l.advance()
 		values = append(values, followed...)
 		if err != nil {
 			return values, err
@@ -97,7 +97,7 @@ func (l *Live) Add(ctx context.Context, a, b []uint64) ([]Value, error) {
 		if err != nil {
 			return values, err
 		}
-		if !found {
+		if !moved && !found {
 			l.trim()
 			return values, nil
 		}
@@ -169,32 +169,30 @@ func (l *Live) take(a, b []uint64) error {
 	return nil
 }
 
-// advance feeds the filter, a step of time at once, as far as both records have
-// come or until the clock is lost.
-func (l *Live) advance() (values []Value, err error) {
-	for l.filter != nil && !l.strayed() {
-		next := l.fedTo + liveStep
-		if l.fedA < len(l.a) && int64(l.a[l.fedA]-next) > 0 { // nothing happens for long
-			next = l.a[l.fedA] - (l.a[l.fedA]-l.fedTo)%liveStep + liveStep
-		}
-		predicted, _ := l.filter.At(next)
-		end := next + uint64(predicted.Whole)
-		if int64(l.lastA-next) <= 0 || int64(l.lastB-end) <= 0 {
-			return append(values, l.silence()...), nil
-		}
-		na := search(len(l.a)-l.fedA, func(i int) bool { return int64(l.a[l.fedA+i]-next) >= 0 })
-		nb := search(len(l.b)-l.fedB, func(i int) bool { return int64(l.b[l.fedB+i]-end) >= 0 })
-		knots, err := l.filter.Advance(l.a[l.fedA:l.fedA+na], l.b[l.fedB:l.fedB+nb])
-		if err != nil {
-			return values, err
-		}
-		l.fedA, l.fedB, l.fedTo = l.fedA+na, l.fedB+nb, next
-		values = append(values, l.values(knots)...)
+// advance feeds the filter a step of time, when both records have come so far.
+// What the filter cannot find any more acquire does.
+func (l *Live) advance() (values []Value, moved bool, err error) {
+	if l.filter == nil {
+		return nil, false, nil
 	}
-	if l.filter != nil && !l.lost {
-		values = append(values, l.loses())
+	next := l.fedTo + liveStep
+	if l.fedA < len(l.a) && int64(l.a[l.fedA]-next) > 0 { // nothing happens for long
+		next = l.a[l.fedA] - (l.a[l.fedA]-l.fedTo)%liveStep + liveStep
 	}
-	return values, nil
+	predicted, _ := l.filter.At(next)
+	end := next + uint64(predicted.Whole)
+	if int64(l.lastA-next) <= 0 || int64(l.lastB-end) <= 0 {
+		return l.silence(), false, nil
+	}
+	na := search(len(l.a)-l.fedA, func(i int) bool { return int64(l.a[l.fedA+i]-next) >= 0 })
+	nb := search(len(l.b)-l.fedB, func(i int) bool { return int64(l.b[l.fedB+i]-end) >= 0 })
+	knots, err := l.filter.Advance(l.a[l.fedA:l.fedA+na], l.b[l.fedB:l.fedB+nb])
+	l.fedA, l.fedB, l.fedTo = l.fedA+na, l.fedB+nb, next
+	values = l.values(knots)
+	if !l.lost && l.strayed() {
+		values = append(values, l.loses()...)
+	}
+	return values, true, err
 }
 
 // lag is how long a clock may be without pairs before it counts as lost, in ps.
@@ -205,7 +203,7 @@ func (l *Live) lag() float64 {
 // strayed says that the filter has found no pairs for too long.
 func (l *Live) strayed() bool {
 	s := l.filter.State()
-	return !s.Tracking && float64(int64(s.Time-s.LostSince)) > l.lag()
+	return !s.Tracking && float64(int64(s.Until-s.LastPair)) > l.lag()
 }
 
 // silence says that the clock is lost because one record does not go on.
@@ -215,21 +213,21 @@ func (l *Live) silence() []Value {
 	if l.lost || ahead <= l.lag()+float64(liveStep) {
 		return nil
 	}
-	return []Value{l.loses()}
+	return l.loses()
 }
 
-// loses tells what is foretold of a clock that has just been lost.
-func (l *Live) loses() Value {
+// loses tells what is foretold of a clock that has just been lost; nothing of
+// one that was never followed.
+func (l *Live) loses() []Value {
 	l.lost = true
-	since := l.fedTo
-	if s := l.filter.State(); !s.Tracking {
-		since = s.LostSince
+	if l.last.State == "" {
+		return nil
 	}
 	v := Value{State: Lost, Knot: track.Knot{
-		Time: since + uint64(l.lag()), Frequency: l.last.Frequency, FrequencySD: l.last.FrequencySD,
+		Time: l.filter.State().LastPair + uint64(l.lag()), Frequency: l.last.Frequency, FrequencySD: l.last.FrequencySD,
 	}}
 	v.Offset, v.OffsetSD = l.filter.At(v.Time)
-	return v
+	return []Value{v}
 }
 
 // values makes values of the filter's knots.
@@ -254,8 +252,7 @@ func (l *Live) values(knots []track.Knot) (values []Value) {
 				l.steps = append(l.steps, *v.Step)
 			}
 		}
-		l.last, l.lost = v, false
-		l.last.State = Tracking
+		l.last, l.lost, l.quest = v, false, quest{}
 		values = append(values, v)
 	}
 	return values
@@ -269,7 +266,7 @@ func (l *Live) jump(k track.Knot) *track.Step {
 	if math.Abs(change) <= jumpSDs*sd {
 		return nil
 	}
-	since := l.before.State().LostSince
+	since := l.before.State().LastPair
 	between := float64(int64(k.Time - since))
 	return &track.Step{Time: since + uint64(max(between, 0)/2), TimeSD: between / math.Sqrt(12), Offset: change, OffsetSD: sd}
 }
@@ -279,11 +276,7 @@ func (l *Live) jump(k track.Knot) *track.Step {
 func (l *Live) trim() {
 	from, early := l.quest.since, l.quest.since-uint64(l.reach())
 	if l.filter != nil {
-		if s := l.filter.State(); s.Tracking {
-			from = l.fedTo
-		} else {
-			from = s.LostSince
-		}
+		from = l.filter.State().LastPair
 		predicted, _ := l.filter.At(from)
 		early = from + uint64(predicted.Whole) - liveStep
 	}

@@ -32,8 +32,9 @@ func atomically(path string, write func(io.Writer) error) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// writeAtomic is atomically for bytes that are there already.
-func writeAtomic(path string, data []byte) error {
+// WriteAtomic replaces a file by data and makes it durable: a reader and a
+// crash find the old file or the whole new one.
+func WriteAtomic(path string, data []byte) error {
 	return atomically(path, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err

@@ -21,6 +21,14 @@ func drawClock(t *rapid.T, name string) correlate.Line {
 	}
 }
 
+func correction(t interface{ Fatal(...any) }, lines ...correlate.Line) correlate.Correction {
+	c, err := correlate.NewCorrection(lines...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // What a correction does, the other way round or over a third clock, differs
 // from the truth only by the rounding of its three numbers.
 func TestClocksComposeExactly(t *testing.T) {
@@ -28,8 +36,8 @@ func TestClocksComposeExactly(t *testing.T) {
 		shows := func(k correlate.Line, truly uint64) uint64 { return truly + uint64(k.OffsetAt(truly)) }
 		ab, bc := drawClock(t, "ab"), drawClock(t, "bc")
 		c := newClocks(false)
-		c.found("a", "b", ab)
-		c.found("c", "b", inverse(bc)) // as a recipe that aligns against the middle one from both sides
+		c.found("a", "b", correction(t, ab))
+		c.found("c", "b", correction(t, bc).Inverse()) // as a recipe that aligns against the middle one from both sides
 		const day = 86_400_000_000_000_000
 		a := rapid.Uint64Range(1<<50, 1<<50+day).Draw(t, "time on a")
 		onB := shows(ab, a)
@@ -54,14 +62,14 @@ func TestClocksComposeExactly(t *testing.T) {
 func TestClocksKnowWhatTheyDoNotKnow(t *testing.T) {
 	for _, together := range []bool{false, true} {
 		c := newClocks(together)
-		c.found("a", "b", correlate.Line{Offset: 7})
+		c.found("a", "b", correction(t, correlate.Line{Offset: 7}))
 		for _, pair := range []struct {
 			a, b      string
 			known, ok bool
 			offset    int64
 		}{{"a", "a", false, true, 0}, {"a", "b", true, true, 7}, {"b", "a", true, true, -7}, {"a", "c", false, together, 0}} {
 			k, known, ok := c.between(pair.a, pair.b)
-			got := fmt.Sprint(known, ok, k.Offset)
+			got := fmt.Sprint(known, ok, k.OffsetAt(1000))
 			if want := fmt.Sprint(pair.known, pair.ok, pair.offset); got != want {
 				t.Errorf("together %v, %s and %s: %s, want %s", together, pair.a, pair.b, got, want)
 			}

@@ -129,7 +129,7 @@ func (d *Directory) KeepRecipe(sources []RecipeSource, resolved *recipe.Recipe, 
 			name = fmt.Sprintf("%d-%s", n, plainName(filepath.Base(source.Path)))
 		}
 		taken[name] = true
-		if err := writeAtomic(filepath.Join(d.path, RecipeDir, name), source.Bytes); err != nil {
+		if err := WriteAtomic(filepath.Join(d.path, RecipeDir, name), source.Bytes); err != nil {
 			return RecipeRecord{}, fmt.Errorf("keep recipe: %w", err)
 		}
 		sum := sha256.Sum256(source.Bytes)
@@ -145,7 +145,7 @@ func (d *Directory) KeepRecipe(sources []RecipeSource, resolved *recipe.Recipe, 
 		return RecipeRecord{}, fmt.Errorf("keep resolved recipe: %w", err)
 	}
 	record.Resolved = RecipeDir + "/resolved.json"
-	if err := writeAtomic(filepath.Join(d.path, record.Resolved), append(text, '\n')); err != nil {
+	if err := WriteAtomic(filepath.Join(d.path, record.Resolved), append(text, '\n')); err != nil {
 		return RecipeRecord{}, fmt.Errorf("keep resolved recipe: %w", err)
 	}
 	return record, nil
@@ -178,7 +178,7 @@ func (d *Directory) WriteManifest(m *Manifest) error {
 	if err != nil {
 		return err
 	}
-	if err := writeAtomic(filepath.Join(d.path, ManifestFile), text); err != nil {
+	if err := WriteAtomic(filepath.Join(d.path, ManifestFile), text); err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
 	return nil

@@ -14,6 +14,7 @@ type AlignSummary struct {
 	Reference string `json:"reference"` // channel, "alice.signal"
 	Target    string `json:"target"`
 	Refused   bool   `json:"refused"` // nothing was found that could be believed
+	Code      string `json:"code,omitempty"`
 	Reason    string `json:"reason,omitempty"`
 	Hint      string `json:"hint,omitempty"`
 

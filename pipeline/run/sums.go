@@ -111,7 +111,7 @@ func writeSums(dir string, m *Manifest) error {
 		}
 		fmt.Fprintf(&text, "%s  %s\n", sum, name)
 	}
-	if err := writeAtomic(filepath.Join(dir, SumsFile), []byte(text.String())); err != nil {
+	if err := WriteAtomic(filepath.Join(dir, SumsFile), []byte(text.String())); err != nil {
 		return fmt.Errorf("write %s: %w", SumsFile, err)
 	}
 	return nil

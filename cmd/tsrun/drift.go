@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tsrun/pipeline/align"
+	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/run"
+)
+
+type driftFlags struct {
+	tagFiles
+	search   quantity.Time
+	maxDrift quantity.Drift
+	csv      string
+	json     string
+}
+
+func newDriftCommand() *cobra.Command {
+	f := driftFlags{search: quantity.Time(align.DefaultSearch), maxDrift: align.DefaultMaxDrift}
+	c := &cobra.Command{
+		Use:   "drift RUN | A [B]",
+		Short: "show how B's clock drifted against A's through a record",
+		Long: `Show how B's clock drifted against A's through a record: offset and frequency
+over time, each with its standard deviation, and the Allan deviation.
+
+RUN is a run directory; then the clocks of its align stages are followed once
+more, through the tags that are in it. Offsets are B minus A, target minus
+reference. Without enough evidence there is no answer but a reason, and exit
+code 3.` + tagFilesHelp,
+		Example: `  tsrun drift runs/latest
+  tsrun drift runs/latest --csv drift.csv
+  tsrun drift alice.bin bob.bin --json -`,
+		RunE: func(c *cobra.Command, args []string) error { return runDrift(c, args, f) },
+	}
+	f.add(c)
+	c.Flags().TextVar(&f.search, "search", f.search, "files: the offset at the start lies within plus or minus this")
+	c.Flags().TextVar(&f.maxDrift, "max-drift", f.maxDrift, "files: the clocks' frequencies differ by at most this")
+	c.Flags().StringVar(&f.csv, "csv", "", "write offset and frequency over time to this file; -: to standard output, and nothing else")
+	c.Flags().StringVar(&f.json, "json", "", "write everything as one JSON object to this file; -: to standard output, and nothing else")
+	return c
+}
+
+func runDrift(c *cobra.Command, args []string, f driftFlags) error {
+	if f.csv == "-" && f.json == "-" {
+		return usage("standard output takes one of --csv and --json, not both")
+	}
+	drifts, err := f.drifts(c, args)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(writeResult(c.OutOrStdout(), f.csv, driftCSV(drifts)), writeResult(c.OutOrStdout(), f.json, driftJSON(drifts)))
+	if err == nil && f.csv != "-" && f.json != "-" {
+		err = printDrifts(c.OutOrStdout(), drifts)
+	}
+	if err != nil {
+		return &exitError{exitOther, err}
+	}
+	for _, d := range drifts {
+		if d.Refused {
+			return &exitError{exitNotGood, fmt.Errorf("no drift of %s against %s: %s; %s", d.Target, d.Reference, d.Reason, d.Hint)}
+		}
+	}
+	return nil
+}
+
+// drifts follows the clocks of a run or of two files.
+func (f *driftFlags) drifts(c *cobra.Command, args []string) ([]run.Drift, error) {
+	ctx, cancel := interruptible(c.Context())
+	defer cancel()
+	if info, err := os.Stat(args[0]); len(args) == 1 && err == nil && info.IsDir() {
+		drifts, err := run.Drifts(ctx, args[0])
+		if err != nil {
+			return nil, &exitError{exitOther, err}
+		}
+		return drifts, nil
+	}
+	o := align.Options{Search: int64(f.search), MaxDrift: f.maxDrift}
+	if err := o.Check(); err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	a, b, err := f.readBoth(args)
+	if err != nil {
+		return nil, err
+	}
+	found, err := align.Align(ctx, a, b, o)
+	summary, err := run.NewAlignSummary(filepath.Base(args[0]), filepath.Base(args[len(args)-1]), found, err)
+	if err != nil {
+		return nil, &exitError{exitOther, err}
+	}
+	return []run.Drift{{AlignSummary: summary}}, nil
+}
+
+// writeResult writes to a file, all of it or nothing, or to standard output.
+func writeResult(out io.Writer, path string, text []byte) error {
+	switch path {
+	case "":
+		return nil
+	case "-":
+		_, err := out.Write(text)
+		return err
+	}
+	return run.WriteAtomic(path, text)
+}
+
+func driftJSON(drifts []run.Drift) []byte {
+	text, err := json.Marshal(struct {
+		Clocks []run.Drift `json:"clocks"`
+	}{drifts})
+	if err != nil { // numbers of an alignment are finite
+		panic(err)
+	}
+	return append(text, '\n')
+}
+
+// driftCSV has a line for each knot of each pair of clocks.
+func driftCSV(drifts []run.Drift) []byte {
+	var out bytes.Buffer
+	for _, d := range drifts {
+		if d.Simulated {
+			out.WriteString("# SIMULATED: computed, not measured\n")
+			break
+		}
+	}
+	out.WriteString("reference,target," + strings.Join(run.KnotColumns, ",") + "\n")
+	var line []byte
+	for _, d := range drifts {
+		if d.Alignment == nil || d.Alignment.Track == nil {
+			continue
+		}
+		for _, k := range d.Alignment.Track.Knots {
+			line = append(append(append(append(line[:0], d.Reference...), ','), d.Target...), ',')
+			out.Write(run.AppendKnot(line, k))
+		}
+	}
+	return out.Bytes()
+}

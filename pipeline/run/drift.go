@@ -1,0 +1,93 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"tsrun/pipeline/align"
+	"tsrun/pipeline/recipe"
+)
+
+// Drift is how the clocks of one align stage stood through a record.
+type Drift struct {
+	Stage string `json:"stage,omitempty"`
+	AlignSummary
+}
+
+// Drifts follows the clocks of a run's align stages once more, through the tags
+// that are in its directory. It changes nothing there. A stage that finds
+// nothing says so in its Drift; the error is for a directory that is none of a
+// run, for tags that cannot be read, and for the end of ctx.
+func Drifts(ctx context.Context, dir string) ([]Drift, error) {
+	m, r, err := readRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	a := &analysis{ctx: ctx, dir: dir, manifest: m}
+	var drifts []Drift
+	for _, s := range r.Stages {
+		if s.Align == nil {
+			continue
+		}
+		found, err := a.findClock(s.Align)
+		summary, err := NewAlignSummary(s.Align.Reference, s.Align.Target, found, err)
+		if err != nil {
+			return nil, fmt.Errorf("stage %q: %w", s.Name, err)
+		}
+		summary.Simulated = a.simulated(s.Align.Reference, s.Align.Target)
+		drifts = append(drifts, Drift{s.Name, summary})
+	}
+	if len(drifts) == 0 {
+		return nil, errors.New("the recipe of this run has no align stage; name the files of two channels instead")
+	}
+	return drifts, nil
+}
+
+// readRun reads what a run directory says of itself: its manifest and the
+// recipe as it was resolved.
+func readRun(dir string) (*Manifest, *recipe.Recipe, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open run directory: %w", err)
+	}
+	defer root.Close()
+	m, err := readManifest(root)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !fs.ValidPath(m.Recipe.Resolved) {
+		return nil, nil, fmt.Errorf("read recipe of the run: the manifest names %q, which is no file of it", m.Recipe.Resolved)
+	}
+	text, err := readBounded(root, m.Recipe.Resolved, maxManifest)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read recipe of the run: %w", err)
+	}
+	r := new(recipe.Recipe)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, nil, fmt.Errorf("read recipe of the run: %s: %w", m.Recipe.Resolved, err)
+	}
+	return m, r, nil
+}
+
+// NewAlignSummary is what [align.Align] returned of two channels; a refusal is
+// a summary too, any other error is returned.
+func NewAlignSummary(reference, target string, found align.Alignment, err error) (AlignSummary, error) {
+	s := AlignSummary{Reference: reference, Target: target}
+	var refusal *align.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		s.Refused, s.Code, s.Reason, s.Hint = true, refusal.Code, refusal.Reason, refusal.Hint
+	case err != nil:
+		return s, err
+	default:
+		line := found.Line()
+		s.OffsetPs, s.ReferencePs, s.Frequency1e15 = line.Offset, line.Reference, int64(line.Frequency)
+		s.OffsetSDPs, s.FrequencyPpb, s.FrequencySDPpb = found.OffsetSD, found.Frequency, found.FrequencySD
+		s.Alignment = &found
+	}
+	return s, nil
+}
