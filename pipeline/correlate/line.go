@@ -2,7 +2,7 @@ package correlate
 
 import (
 	"fmt"
-	"math/bits"
+	"slices"
 
 	"tsrun/pipeline/quantity"
 )
@@ -47,25 +47,13 @@ func (l Line) Check() error {
 //
 // A time before A's zero wraps around; differences between results and A's
 // tags, taken modulo 2^64 and read as signed, stay right.
-func (l Line) Apply(t uint64) uint64 {
-	elapsed := int64(t - l.Reference - uint64(l.Offset)) // of B's clock
-	if l.Frequency == 0 {
-		return l.Reference + uint64(elapsed)
-	}
-	return l.Reference + uint64(elapsed-scale(elapsed, int64(l.Frequency), driftUnit+int64(l.Frequency)))
-}
+func (l Line) Apply(t uint64) uint64 { return l.toA().apply(t) }
 
-// ApplyAll appends the corrected tags to dst.
+// ApplyAll appends the corrected tags, which are in order, to dst.
 func (l Line) ApplyAll(dst, tags []uint64) []uint64 {
-	if l.Frequency == 0 {
-		for _, t := range tags {
-			dst = append(dst, t-uint64(l.Offset))
-		}
-		return dst
-	}
-	for _, t := range tags {
-		dst = append(dst, l.Apply(t))
-	}
+	start := len(dst)
+	dst = slices.Grow(dst, len(tags))[:start+len(tags)]
+	l.toA().applyAll(dst[start:], tags)
 	return dst
 }
 
@@ -74,22 +62,16 @@ func (l Line) OffsetAt(t uint64) int64 {
 	return l.Offset + l.Frequency.Of(int64(t-l.Reference))
 }
 
-// scale returns v*num/den rounded to nearest, halves away from zero, through a
-// product of 128 bits. den is positive and |num| at most den/2, so the
-// quotient fits.
-func scale(v, num, den int64) int64 {
-	hi, lo := bits.Mul64(magnitude(v), magnitude(num))
-	lo, carry := bits.Add64(lo, uint64(den)/2, 0)
-	q, _ := bits.Div64(hi+carry, lo, uint64(den))
-	if (v < 0) != (num < 0) {
-		return -int64(q)
-	}
-	return int64(q)
+// began is what B's clock shows at the line's Reference.
+func (l Line) began() uint64 { return l.Reference + uint64(l.Offset) }
+
+// toA is the line solved for A: e of B's time after the Reference are
+// e - e*F/(1+F) of A's.
+func (l Line) toA() slope {
+	return slope{from: l.began(), to: l.Reference, num: -int64(l.Frequency), den: driftUnit + int64(l.Frequency)}
 }
 
-func magnitude(v int64) uint64 {
-	if v < 0 {
-		return -uint64(v)
-	}
-	return uint64(v)
+// toB is the line as it is written.
+func (l Line) toB() slope {
+	return slope{from: l.Reference, to: l.began(), num: int64(l.Frequency), den: driftUnit}
 }
