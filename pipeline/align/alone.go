@@ -88,16 +88,22 @@ func (r around) rivals() (found []rival) {
 // offset is not for the tags to say, unless one stands out.
 func (s *searcher) alone(r *Alignment, c fixer, sigma float64) error {
 	seen := s.survey(c, sigma)
-	r.Period = seen.period()
 	rivals := seen.rivals()
-	if r.Period > 0 && len(rivals) > 0 {
-		r.Ambiguity = rivals[0].height
+	if r.Period = seen.period(); r.Period > 0 {
+		teeth := seen.teeth(r.Period)
+		r.Ambiguity = teeth.highest / max(teeth.main, 1)
+		if teeth.surprise()-math.Log(1+2*float64(s.reach)/r.Period) < convincedLL {
+			return pulsed(*r, teeth)
+		}
+		rivals = slices.DeleteFunc(rivals, func(v rival) bool {
+			return math.Abs(math.Remainder(v.away, r.Period)) <= 3*sigma+2*seen.bin
+		})
 	}
 	if len(rivals) == 0 || rivals[0].height <= rivalHeight {
 		return nil
 	}
 	away := rivals[0].away
-	if r.Period == 0 && seen.together(away) < rivalTogether {
+	if seen.together(away) < rivalTogether {
 		return &Refusal{Code: "not-straight",
 			Reason: fmt.Sprintf("a part of the record has its pairs %.4g ns beside the line of the rest", away/1e3),
 			Hint:   "a clock stepped or lost its reference; align the parts before and after by themselves"}
@@ -108,15 +114,20 @@ func (s *searcher) alone(r *Alignment, c fixer, sigma float64) error {
 			candidates = append(candidates, r.Offset.Plus(v.away))
 		}
 	}
-	refusal := &Refusal{Code: "ambiguous", Candidates: candidates,
+	return &Refusal{Code: "ambiguous", Candidates: candidates,
 		Reason: fmt.Sprintf("a peak %.4g ns beside the highest is nearly as high", away/1e3),
 		Hint:   "several paths to a detector look like that; align channels with one path"}
-	if r.Period > 0 {
-		refusal.Period = r.Period
-		refusal.Reason = fmt.Sprintf("peaks every %.6g ns are nearly as high as the highest: the offset is known but for a multiple of that", r.Period/1e3)
-		refusal.Hint = "a pulsed source looks like that; search less than half of its period, give both nodes a marker, or use pairs that stand out from their neighbours"
+}
+
+// pulsed refuses a peak that does not stand out among its neighbours.
+func pulsed(r Alignment, c comb) error {
+	candidates := []quantity.Fine{r.Offset}
+	for n := 1; len(candidates) < maxCandidates; n++ {
+		candidates = append(candidates, r.Offset.Plus(-float64(n)*r.Period), r.Offset.Plus(float64(n)*r.Period))
 	}
-	return refusal
+	return &Refusal{Code: "ambiguous", Period: r.Period, Candidates: candidates[:maxCandidates],
+		Reason: fmt.Sprintf("there are peaks every %.6g ns, and the highest, of %.0f pairs, does not stand out from others of %.3g on average: the offset is known but for a multiple of that", r.Period/1e3, c.main, c.mean),
+		Hint:   "a pulsed source looks like that; search less than half of its period, give both nodes a marker, or use pairs that stand out from their neighbours"}
 }
 
 // together is how much of the highest peak is in parts of the record where the

@@ -71,7 +71,7 @@ func (s *searcher) find() (line, error) {
 // cells hold more accidentals; but short segments may hold too few pairs, and
 // long ones need fewer cells to span the search. So several lengths are tried,
 // each with few cells before many, but none that is much dearer than the
-// cheapest that is as sensitive as can be.
+// cheapest that is as sensitive as can be, or than adding up slices is.
 func (s *searcher) attempts() []attempt {
 	var plan []attempt
 	const dearer = 3.0
@@ -108,6 +108,9 @@ func (s *searcher) attempts() []attempt {
 	}
 	if len(plan) == 0 || plan[0].length > minSegment/4 {
 		plan = append(plan, s.short(rateA*rateB, all)...)
+	}
+	if p, ok := s.slightly(); ok {
+		best = min(best, p.cost)
 	}
 	plan = slices.DeleteFunc(plan, func(try attempt) bool { return try.cost > dearer*best })
 	slices.SortStableFunc(plan, func(x, y attempt) int { return cmp.Compare(x.cost, y.cost) })

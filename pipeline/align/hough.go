@@ -113,19 +113,19 @@ func (s *searcher) verify(c candidate) (line, bool) {
 		Line:   correlate.Line{Reference: c.centre, Offset: c.offset},
 		length: c.length, ux: float64(c.half), uy: float64(s.MaxDrift) / driftUnit,
 	}
-	return s.closeIn(l, func(p peak, _, _ float64) bool {
+	return s.closeIn(l, maxPoints, func(p peak, _, _ float64) bool {
 		s.trials += p.trials
 		return p.ll >= convincedLL && p.count >= 8
 	})
 }
 
-// closeIn counts the pairs about a line in ever finer bins and returns the line
-// as finely as counting resolves it, if believe says of the first peak, of its
-// bins and of the length that it is one.
-func (s *searcher) closeIn(l line, believe func(p peak, bin, length float64) bool) (line, bool) {
+// closeIn counts the pairs about a line, not many more than most, in ever finer
+// bins and returns the line as finely as counting resolves it, if believe says
+// of the first peak, of its bins and of the length that it is one.
+func (s *searcher) closeIn(l line, most int, believe func(p peak, bin, length float64) bool) (line, bool) {
 	net := 0.0
 	for round := 0; ; round++ {
-		points, ok := s.listing(&l)
+		points, ok := s.listing(&l, most)
 		if !ok {
 			return line{}, false
 		}
@@ -177,14 +177,14 @@ func breadth(points []point, p peak, bin, half float64) float64 {
 
 // listing collects the points of a line, of a shorter segment where there are
 // too many to look at.
-func (s *searcher) listing(l *line) ([]point, bool) {
+func (s *searcher) listing(l *line, most int) ([]point, bool) {
 	for ; l.length >= 1e9; l.length = l.length * 3 / 4 {
 		half := l.ux + l.uy*float64(l.length)/2
 		from, to := s.segment(l.Reference, l.length)
-		if float64(len(within(s.a, from, to)))*s.rateB()*2*half > maxPoints {
+		if float64(len(within(s.a, from, to)))*s.rateB()*2*half > float64(most) {
 			continue
 		}
-		if points, stride := s.collect(l.Line, l.length, half, 2*maxPoints); stride == 1 {
+		if points, stride := s.collect(l.Line, l.length, half, 2*most); stride == 1 {
 			return points, true
 		}
 	}

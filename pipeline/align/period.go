@@ -99,3 +99,34 @@ func (r around) refined(rest []float64, period float64) float64 {
 		}
 	}
 }
+
+// comb is how many pairs are in the highest peak of a pulsed source, and in
+// those beside it.
+type comb struct{ main, highest, mean, scatter float64 }
+
+// teeth counts the pairs within three standard deviations of each peak.
+func (r around) teeth(period float64) (c comb) {
+	n := int((r.half - 3*r.sigma) / period)
+	counts := make([]float64, 2*n+1)
+	for _, p := range r.points {
+		k := math.Round(p.d / period)
+		if math.Abs(p.d-k*period) <= 3*r.sigma && math.Abs(k) <= float64(n) {
+			counts[int(k)+n]++
+		}
+	}
+	c.main = counts[n]
+	counts = append(counts[:n], counts[n+1:]...)
+	for _, v := range counts {
+		c.mean += v / float64(len(counts))
+		c.highest = max(c.highest, v)
+	}
+	for _, v := range counts {
+		c.scatter += (v - c.mean) * (v - c.mean) / float64(len(counts))
+	}
+	c.scatter = max(1, c.scatter/max(c.mean, 1e-3))
+	return c
+}
+
+// surprise is how badly the mean of the others explains the highest, as a log
+// likelihood.
+func (c comb) surprise() float64 { return surprise(c.main, max(c.mean, 1e-3)) / c.scatter }

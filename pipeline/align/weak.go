@@ -29,14 +29,15 @@ type weakPlan struct {
 }
 
 const (
-	treeWidth   = 1 << 12
-	mostSlices   = 1 << 11
-	minShift    = 10
-	maxShift    = 30
-	maxPerBin   = 0.25 // of what a slice's bin can hold, expected
-	nsPerPair   = 1.5
-	nsPerSum    = 0.35
-	nominations = 64
+	treeWidth     = 1 << 12
+	mostSlices    = 1 << 11
+	minShift      = 10
+	maxShift      = 30
+	maxPerBin     = 0.25 // of what a slice's bin can hold, expected
+	nsPerPair     = 1.5
+	nsPerSum      = 0.35
+	nominations   = 64
+	confirmPoints = 10_000 // of each
 
 	// The search may take so much time of one core for each second that both
 	// recorded, and no more than weakMost: who measures longer can wait longer.
@@ -44,8 +45,9 @@ const (
 	weakMost      = 6e9   // ns
 )
 
-// planWeak returns the most sensitive search within the cost, if there is one.
-func (s *searcher) planWeak(most float64) (best weakPlan, ok bool) {
+// planWeak returns the search that is most sensitive, or the cheapest of those
+// that are sensitive enough, within the cost.
+func (s *searcher) planWeak(most, enough float64) (best weakPlan, ok bool) {
 	all := s.to - s.from
 	rateA := float64(len(s.a)) / float64(s.a[len(s.a)-1]-s.a[0])
 	drift := float64(s.MaxDrift) / driftUnit
@@ -57,6 +59,9 @@ func (s *searcher) planWeak(most float64) (best weakPlan, ok bool) {
 				slice = min(slice, bin/drift)
 			}
 			length := slice * float64(slices)
+			if tags := rateA * length; tags < enoughTags && length < 0.99*float64(all) {
+				continue // too short to hold pairs
+			}
 			perBin := rateA * slice * s.rateB() * bin
 			if perBin > maxPerBin*float64(1<<14/slices-1) {
 				continue
@@ -66,7 +71,7 @@ func (s *searcher) planWeak(most float64) (best weakPlan, ok bool) {
 			sums := bins * float64(2*slices*bits.Len(uint(slices)))
 			chunks := bins/treeWidth + 1
 			cost := nsPerPair*rateA*length*(s.rateB()*bins*bin*halo+4*chunks) + nsPerSum*sums*halo
-			p := weakPlan{slices, shift, int64(length), length / bin, cost}
+			p := weakPlan{slices, shift, int64(length), min(length/bin, enough), cost}
 			if cost <= most && (p.reward > 1.01*best.reward || p.reward > 0.99*best.reward && cost < best.cost) {
 				best, ok = p, true
 			}
@@ -75,20 +80,38 @@ func (s *searcher) planWeak(most float64) (best weakPlan, ok bool) {
 	return best, ok
 }
 
+// budget is how many ns of one core the search may take.
+func (s *searcher) budget() float64 {
+	return min(weakMost, weakPerSecond*float64(s.to-s.from)/1e12)
+}
+
+// slightly is the cheapest search that finds what correlations find.
+func (s *searcher) slightly() (weakPlan, bool) {
+	if s.MaxDrift == 0 {
+		return s.planWeak(s.budget()/16, math.Inf(1))
+	}
+	return s.planWeak(s.budget(), 8*driftUnit/float64(s.MaxDrift))
+}
+
 // weak looks for a signal that correlations of whole segments do not show.
 func (s *searcher) weak() (line, bool) {
-	budget := min(weakMost, weakPerSecond*float64(s.to-s.from)/1e12)
-	done := 0.0
-	for _, share := range []float64{1.0 / 16, 1} {
-		plan, ok := s.planWeak(share * budget)
-		if !ok || plan.reward < 2*done || s.ctx.Err() != nil {
-			continue
+	first, ok := s.slightly()
+	if ok {
+		if l, ok := s.among(first); ok {
+			return l, true
 		}
-		done = plan.reward
-		for _, c := range s.nominate(plan) {
-			if l, ok := s.confirm(c); ok {
-				return l, true
-			}
+	}
+	if all, ok := s.planWeak(s.budget(), math.Inf(1)); ok && all.reward > 2*first.reward && s.ctx.Err() == nil {
+		return s.among(all)
+	}
+	return line{}, false
+}
+
+// among looks for the line among the nominees of one search.
+func (s *searcher) among(p weakPlan) (line, bool) {
+	for _, c := range s.nominate(p) {
+		if l, ok := s.confirm(c); ok {
+			return l, true
 		}
 	}
 	return line{}, false
@@ -175,7 +198,7 @@ func span64(length uint64, parts, i int) (from, to uint64) {
 // narrow as the pairs' jitter, where it must stand out against all places that
 // the whole search could have pointed to.
 func (s *searcher) confirm(c nominee) (line, bool) {
-	return s.closeIn(c.line, func(p peak, bin float64, length float64) bool {
+	return s.closeIn(c.line, confirmPoints, func(p peak, bin float64, length float64) bool {
 		drift := float64(s.MaxDrift) / driftUnit
 		places := (2*float64(s.reach)/bin + 1) * (2*drift*length/bin + 1)
 		return p.count >= 8 && p.ll+math.Log(p.trials)-math.Log(places) > convincedLL
