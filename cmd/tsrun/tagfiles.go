@@ -19,12 +19,23 @@ type tagFiles struct {
 	format  string
 }
 
-const tagFilesHelp = `
+var tagFilesHelp = `
 
-A and B are files of tags: ` + "bin, txt, csv, qutag or ptu" + `. The name tells the format
-(.bin .txt .csv .qutag .ptu .timeres), or --format does. From a file of several
-channels --channel takes one; --channel N,M takes N for A and M for B, which may
-then be one and the same file.`
+A and B are files of tags; the name tells the format, or --format does. From a
+file of several channels --channel takes one; --channel N,M takes N for A and M
+for B, which may then be one and the same file.
+
+` + formatsHelp()
+
+// formatsHelp is a line for each format of tag files.
+func formatsHelp() string {
+	var b strings.Builder
+	b.WriteString("Formats of tag files:\n")
+	for _, f := range tagfile.Table() {
+		fmt.Fprintf(&b, "  %-8s %-14s %s\n", f.Name, strings.Join(f.Suffixes, " "), f.About)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
 
 func (f *tagFiles) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.channel, "channel", "", "channel of the files: N, or N,M for A and B")

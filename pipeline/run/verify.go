@@ -124,7 +124,7 @@ func (v *verifier) segment(s Segment) {
 		v.found(s.File, "hash", "SHA-256 is %s, the manifest says %s", sum, s.SHA256)
 	}
 	if !written(s) {
-		v.found(s.File, "manifest", "not in a format of segments: %s, %s or %s", tagfile.Bin, tagfile.Txt, tagfile.Csv)
+		v.found(s.File, "manifest", "not in a format of segments: %s", strings.Join(tagfile.Streamed(), ", "))
 		return
 	}
 	c, err := countTags(filepath.Join(v.dir, filepath.FromSlash(s.File)), s.Format)
@@ -142,12 +142,13 @@ func (v *verifier) segment(s Segment) {
 // be read piece by piece.
 func written(s Segment) bool {
 	format := cmp.Or(s.Format, strings.TrimPrefix(path.Ext(s.File), "."))
-	return format == tagfile.Bin || format == tagfile.Txt || format == tagfile.Csv
+	return slices.Contains(tagfile.Streamed(), format)
 }
 
 type counted struct{ tags, first, last uint64 }
 
-// countTags reads a segment through. The reader refuses tags that go back in time.
+// countTags reads a segment through. Tags that go back in time are an error:
+// the reader would sort them, but no sink writes them.
 func countTags(path, format string) (c counted, err error) {
 	r, _, err := tagfile.Open(path, format, tagfile.OnlyChannel)
 	if err != nil {
@@ -165,6 +166,9 @@ func countTags(path, format string) (c counted, err error) {
 			c.last = buf[n-1]
 		}
 		if err == io.EOF {
+			if info := r.Info(); info.Violations > 0 {
+				return c, fmt.Errorf("%d tags go back in time, the farthest by %d ps", info.Violations, info.Farthest)
+			}
 			return c, nil
 		}
 		if err != nil {

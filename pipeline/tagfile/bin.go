@@ -2,16 +2,12 @@ package tagfile
 
 import (
 	"bufio"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"slices"
 
 	"tsrun/pipeline/tag"
 )
-
-// binBuffer is how much of a file is read at once when its reader asks for less.
-const binBuffer = 256 << 10
 
 func checkBinSize(f *file) error {
 	if rest := f.Size() % tag.Size; rest != 0 {
@@ -20,63 +16,36 @@ func checkBinSize(f *file) error {
 	return nil
 }
 
-// binEnds looks at the first and the last tag of a file.
-func binEnds(f *file) ([]ChannelInfo, error) {
-	if err := checkBinSize(f); err != nil {
-		return nil, err
-	}
-	n := f.Size() / tag.Size
-	if n == 0 {
-		return nil, nil
-	}
-	var first, last [tag.Size]byte
-	if _, err := f.ReadAt(first[:], 0); err != nil {
-		return nil, readError(f.path, err)
-	}
-	if _, err := f.ReadAt(last[:], f.Size()-tag.Size); err != nil {
-		return nil, readError(f.path, err)
-	}
-	return []ChannelInfo{{
-		Channel: binChannel, Tags: uint64(n),
-		First: binary.LittleEndian.Uint64(first[:]), Last: binary.LittleEndian.Uint64(last[:]),
-	}}, nil
-}
-
 // binReader reads a bin file in time order.
 type binReader struct {
-	*file
-	r        *bufio.Reader
-	read     uint64 // tags
-	previous uint64
-	err      error
+	window
+	info Info
 }
 
-func newBinReader(f *file) *binReader {
-	return &binReader{file: f, r: bufio.NewReaderSize(f, binBuffer)}
+func newBinReader(f *file, info Info) *binReader {
+	r := bufio.NewReaderSize(f, ioBuffer)
+	return &binReader{info: info, window: window{
+		f: f,
+		read: func(buf []uint64) (int, error) {
+			n, err := readTags(r, buf)
+			if err != nil && err != io.EOF {
+				err = readError(f.path, err)
+			}
+			return n, err
+		},
+		place: func(nth uint64) string { return fmt.Sprintf("tag %d (byte %d)", nth, nth*tag.Size) },
+	}}
 }
 
-func (r *binReader) Next(buf []uint64) (int, error) {
-	if r.err != nil {
-		return 0, r.err
+func (r *binReader) Close() error { return r.f.Close() }
+
+func (r *binReader) Info() Info {
+	info := r.ordered
+	info.Format, info.Size, info.Resolution = r.info.Format, r.info.Size, r.info.Resolution
+	if r.taken > 0 {
+		info.Channels = []ChannelInfo{{Channel: binChannel, Tags: r.taken, First: r.first, Last: r.latest}}
 	}
-	n, err := readTags(r.r, buf)
-	if err != nil && err != io.EOF {
-		err = readError(r.path, err)
-	}
-	for i, t := range buf[:n] {
-		if t < r.previous {
-			n, err = i, r.errorf("tag %d (byte %d) goes back in time: %d ps after %d ps; %s",
-				r.read, r.read*tag.Size, t, r.previous, severalRecords)
-			break
-		}
-		r.previous = t
-		r.read++
-	}
-	r.err = err
-	if n > 0 {
-		return n, nil
-	}
-	return 0, err
+	return info
 }
 
 // readTags fills tags from r as far as r goes. The error is io.EOF when it
@@ -97,25 +66,22 @@ func binRecording(f *file) (Recording, error) {
 	if err := checkBinSize(f); err != nil {
 		return Recording{}, err
 	}
-	r := Recording{Info: Info{Format: Bin, Size: f.Size()}, Channels: map[int][]uint64{}}
-	if f.Size() == 0 {
-		return r, nil
-	}
-	tags := make([]uint64, f.Size()/tag.Size)
-	if _, err := readTags(f, tags); err != nil {
-		return Recording{}, readError(f.path, err)
-	}
-	for i := 1; i < len(tags); i++ {
-		if tags[i] < tags[i-1] {
-			r.Info.Violations++
+	y := tally{info: Info{Format: Bin, Size: f.Size(), Resolution: 1}}
+	r := Recording{Channels: map[int][]uint64{}}
+	if f.Size() > 0 {
+		tags := make([]uint64, f.Size()/tag.Size)
+		if _, err := readTags(f, tags); err != nil {
+			return Recording{}, readError(f.path, err)
 		}
+		for _, t := range tags {
+			y.add(binChannel, t)
+		}
+		if y.info.Violations > 0 {
+			slices.Sort(tags)
+		}
+		r.First, r.Channels[binChannel] = tags[0], tags
 	}
-	if r.Info.Violations > 0 {
-		slices.Sort(tags)
-	}
-	r.First = tags[0]
-	r.Channels[binChannel] = tags
-	r.Info.Channels = []ChannelInfo{{Channel: binChannel, Tags: uint64(len(tags)), First: tags[0], Last: tags[len(tags)-1]}}
+	r.Info = y.done(nil)
 	return r, nil
 }
 
@@ -132,13 +98,13 @@ func openBin(f *file) (source, error) {
 	if err := checkBinSize(f); err != nil {
 		return nil, err
 	}
-	return &binSource{f: f, r: bufio.NewReaderSize(f, binBuffer)}, nil
+	return &binSource{f: f, r: bufio.NewReaderSize(f, ioBuffer)}, nil
 }
 
 func (s *binSource) next() (int, uint64, error) {
 	if s.at == len(s.buf) {
 		if s.buf == nil {
-			s.buf = make([]uint64, binBuffer/tag.Size)
+			s.buf = make([]uint64, ioBuffer/tag.Size)
 		}
 		n, err := readTags(s.r, s.buf[:cap(s.buf)])
 		if n == 0 {
@@ -155,5 +121,21 @@ func (s *binSource) next() (int, uint64, error) {
 	return binChannel, t, nil
 }
 
-func (s *binSource) place() string   { return fmt.Sprintf("tag %d", s.read-1) }
-func (s *binSource) skipped() uint64 { return 0 }
+func (s *binSource) place() string { return fmt.Sprintf("tag %d", s.read-1) }
+func (s *binSource) facts() []Fact { return nil }
+
+// binEncoder writes tags as they lie in memory; there is no room for a channel.
+type binEncoder struct{ one oneChannel }
+
+func newBinEncoder(o encoding) (encoder, error) { return &binEncoder{oneChannel{format: Bin}}, nil }
+
+func (e *binEncoder) heading() []byte { return nil }
+
+func (e *binEncoder) append(dst []byte, channel int, tags []uint64) ([]byte, error) {
+	if err := e.one.check(channel); err != nil {
+		return dst, err
+	}
+	return tag.AppendTags(dst, tags), nil
+}
+
+func (e *binEncoder) finish(dst []byte) ([]byte, error) { return dst, nil }

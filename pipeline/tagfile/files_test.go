@@ -71,12 +71,12 @@ func TestFilesRoundTrip(t *testing.T) {
 				t.Fatalf("Open: %v, %v", piecewise, err)
 			}
 		}
-		want := Info{Format: format}
+		want := Info{Format: format, Resolution: 1}
 		if n := len(tags); n > 0 {
 			want.Channels = []ChannelInfo{{channel, uint64(n), tags[0], tags[n-1]}}
 		}
 		info, err := Scan(path, "")
-		if diff := cmp.Diff(want, info, cmpopts.IgnoreFields(Info{}, "Size")); err != nil || diff != "" {
+		if diff := cmp.Diff(want, info, cmpopts.IgnoreFields(Info{}, "Size", "Pause", "PauseFrom")); err != nil || diff != "" {
 			t.Fatal(err, diff)
 		}
 		if info.Tags() != uint64(len(tags)) {
@@ -122,15 +122,11 @@ func TestParseUint(t *testing.T) {
 }
 
 func TestEncoderRefuses(t *testing.T) {
-	if _, err := NewEncoder(PTU, 1); err == nil || !strings.Contains(err.Error(), `cannot write format "ptu"`) {
+	if _, err := NewEncoder(PTU, 1); err == nil || !strings.Contains(err.Error(), `cannot write format "ptu" piece by piece`) {
 		t.Error(err)
 	}
 	if _, err := NewEncoder(Txt, 65536); err == nil {
 		t.Error("channel 65536 was accepted")
-	}
-	e, err := NewEncoder(Txt, maxChannel)
-	if n := len(e.Append(nil, []uint64{math.MaxUint64})); err != nil || n != e.MaxSize(1) {
-		t.Errorf("longest line is %d bytes, MaxSize says %d, %v", n, e.MaxSize(1), err)
 	}
 }
 
@@ -148,28 +144,35 @@ func TestTextVariants(t *testing.T) {
 	}
 	r, err := ReadRecording(path, "")
 	want := Recording{First: 5, Channels: map[int][]uint64{1: {5, 7}, 2: {6}},
-		Info: Info{Format: Txt, Size: 13, Channels: []ChannelInfo{{1, 2, 5, 7}, {2, 1, 6, 6}}}}
+		Info: Info{Format: Txt, Size: 13, Resolution: 1, Pause: 1, PauseFrom: 5, Channels: []ChannelInfo{{1, 2, 5, 7}, {2, 1, 6, 6}}}}
 	if diff := cmp.Diff(want, r); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
 }
 
-// TestUnsorted: reading as a whole sorts and counts; reading piece by piece
-// stops with an error that says where.
+// TestUnsorted: what is out of order within the window is sorted and counted in
+// both ways of reading; what is farther back is sorted in memory, and piece by
+// piece ends with an error that says where.
 func TestUnsorted(t *testing.T) {
-	tags := []uint64{10, 30, 20, 40, 5}
-	sorted := []uint64{5, 10, 20, 30, 40}
+	const far = 1_000_000
+	near := []uint64{10, 30, 20, 40, 5, 2 * far, far}
+	sorted := []uint64{5, 10, 20, 30, 40, far, 2 * far}
+	tooFar := []uint64{10, 30, far + 31, 30, 50}
 	for format, where := range map[string]string{
-		Bin: "tag 2 (byte 16) goes back in time: 20 ps after 30 ps",
-		Txt: "line 3 goes back in time: 20 ps after 30 ps",
-		Csv: "line 4 goes back in time: 20 ps after 30 ps",
+		Bin: "tag 3 (byte 24) goes back in time: 30 ps after 1000031 ps",
+		Txt: "line 4 goes back in time: 30 ps after 1000031 ps",
+		Csv: "line 5 goes back in time: 30 ps after 1000031 ps",
+		NPY: "record 3 goes back in time: 30 ps after 1000031 ps",
 	} {
-		path := filepath.Join(t.TempDir(), "x."+format)
-		if err := WriteFile(path, format, 1, tags); err != nil {
-			t.Fatal(err)
+		dir := t.TempDir()
+		path, bad := filepath.Join(dir, "x."+format), filepath.Join(dir, "bad."+format)
+		for name, tags := range map[string][]uint64{path: near, bad: tooFar} {
+			if err := WriteFile(name, format, 1, tags); err != nil {
+				t.Fatal(err)
+			}
 		}
 		r, err := ReadRecording(path, "")
-		if err != nil || !slices.Equal(r.Channels[1], sorted) || r.Info.Violations != 2 || r.First != 5 {
+		if err != nil || !slices.Equal(r.Channels[1], sorted) || r.Info.Violations != 3 || r.Info.Farthest != far || r.First != 5 {
 			t.Errorf("%s: %+v, %v", format, r, err)
 		}
 		info, err := Scan(path, "")
@@ -182,7 +185,15 @@ func TestUnsorted(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, err := drain(open, n)
-			if !slices.Equal(got, tags[:2]) || err == nil || !strings.Contains(err.Error(), where) {
+			if diff := cmp.Diff(r.Info, open.Info()); err != nil || !slices.Equal(got, sorted) || diff != "" {
+				t.Errorf("%s by %d: %v, %v\n%s", format, n, got, err, diff)
+			}
+			open.Close()
+			if open, _, err = Open(bad, "", OnlyChannel); err != nil {
+				t.Fatal(err)
+			}
+			got, err = drain(open, n)
+			if !slices.Equal(got, tooFar[:3]) || err == nil || !strings.Contains(err.Error(), where) {
 				t.Errorf("%s by %d: %v, %v", format, n, got, err)
 			}
 			if _, again := open.Next(make([]uint64, 1)); again == nil || again.Error() != err.Error() {
@@ -200,7 +211,7 @@ func TestReadRefuses(t *testing.T) {
 		channel       int
 		want          string
 	}{
-		{"a.dat", "", OnlyChannel, "its name does not tell the format; name one of bin, txt, csv, qutag, ptu"},
+		{"a.dat", "", OnlyChannel, "its name does not tell the format; name one of bin, txt, csv, tags, qutag, "},
 		{"short.bin", "12345678123", OnlyChannel, "it ends within a tag: 3 bytes after tag 1"},
 		{"words.txt", "1;5\nhello\n", OnlyChannel, `line 2 is "hello", want CHANNEL;PS`},
 		{"comma.txt", "1,5\n", OnlyChannel, `line 1 is "1,5", want CHANNEL;PS`},
@@ -263,7 +274,7 @@ func TestQuTAG(t *testing.T) {
 	got, err := ReadRecording(path, "")
 	const base = 1 << 63
 	want := Recording{
-		Info:     Info{Format: QuTAG, Size: 70, Violations: 1, Channels: []ChannelInfo{{1, 2, base + 1, base + 2}, {5, 1, base + 1, base + 1}}},
+		Info:     Info{Format: QuTAG, Size: 70, Resolution: 1, Violations: 1, Farthest: 1, Channels: []ChannelInfo{{1, 2, base + 1, base + 2}, {5, 1, base + 1, base + 1}}},
 		Channels: map[int][]uint64{1: {base + 1, base + 2}, 5: {base + 1}},
 		First:    base + 1,
 	}
@@ -274,47 +285,13 @@ func TestQuTAG(t *testing.T) {
 		t.Error(err)
 	}
 	r, info, err := Open(path, "", 1)
-	if err != nil || info.Tags() != 3 {
+	if err != nil || info.Tags() != 0 {
 		t.Fatal(err, info)
 	}
 	tags, err := drain(r, 1)
-	if err != nil || r.Close() != nil || !slices.Equal(tags, want.Channels[1]) {
+	if err != nil || r.Close() != nil || !slices.Equal(tags, want.Channels[1]) || r.Info().Tags() != 3 {
 		t.Error(tags, err)
 	}
-}
-
-// FuzzRead: whatever a file holds, reading it ends with tags in order or with
-// an error.
-func FuzzRead(f *testing.F) {
-	f.Add(uint8(0), []byte("12345678"))
-	f.Add(uint8(1), []byte("1;5\n2;6\n"))
-	f.Add(uint8(2), []byte("channel,ps\n1,5\n"))
-	f.Add(uint8(3), []byte(quTAGMagic+strings.Repeat("\x01", 56)))
-	for _, kind := range []uint64{0x00010203, 0x00010204, 0x01010204} {
-		f.Add(uint8(4), ptuFile(kind, 4e-12, 0, 0x12345678, 0xf0000000, 0xfe000001, 0x80000002))
-	}
-	f.Fuzz(func(t *testing.T, which uint8, content []byte) {
-		ft := formats()[int(which)%len(formats())]
-		memory := &file{SectionReader: io.NewSectionReader(bytes.NewReader(content), 0, int64(len(content))), path: "x"}
-		r, err := memory.recording(ft)
-		if err != nil {
-			return
-		}
-		n := uint64(0)
-		for i, c := range r.Info.Channels {
-			tags := r.Channels[c.Channel]
-			if !slices.IsSorted(tags) || uint64(len(tags)) != c.Tags || tags[0] != c.First || tags[len(tags)-1] != c.Last || c.First < r.First {
-				t.Fatalf("channel %d: %v, %+v", c.Channel, tags, c)
-			}
-			if i > 0 && r.Info.Channels[i-1].Channel >= c.Channel {
-				t.Fatalf("channels %+v", r.Info.Channels)
-			}
-			n += c.Tags
-		}
-		if n+r.Info.Skipped > uint64(len(content)/3) {
-			t.Fatalf("%d tags from %d bytes", n, len(content))
-		}
-	})
 }
 
 func times(t *rapid.T, n int) []uint64 {

@@ -1,191 +1,119 @@
 // Package tagfile reads and writes files of time tags, those of tsrun and those
 // of other instruments.
 //
-// Files are read by [Open], [OpenSegments], [ReadAll] and [ReadRecording],
-// counted by [Scan] and written by [WriteFile] or an [Encoder].
+//	[Table], [Formats]              what there is: names, suffixes, abilities
+//	[Open], [OpenSegments]          one channel, piece by piece, in bounded memory
+//	[ReadAll], [ReadRecording]      a whole file, sorted, in memory
+//	[Scan]                          what a file holds: [Info] with its facts
+//	[WriteFile], [NewEncoder]       one channel; the encoder for who owns the file
+//	[Convert]                       any format to any that can be written
+//
+// A format is one line of a table (format.go) and one file of code: a source
+// that yields tags in file order and an encoder that makes bytes of them. What
+// is common lies between: order.go sorts what is slightly out of order, info.go
+// counts, writer.go makes a file appear only when it is whole.
+//
+// docs/files.md describes every format bit by bit.
 package tagfile
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"os"
-	"path/filepath"
+	"math"
 	"slices"
 	"strings"
 )
 
-// The file formats. Bin, Txt and Csv are written and read; the others are
-// recordings of other instruments and only read.
+// The file formats.
 const (
-	Bin   = "bin"   // little-endian u64 ps, nothing else; one channel
-	Txt   = "txt"   // a line "channel;ps" per tag
-	Csv   = "csv"   // a line "channel,ps", then one like it per tag
-	QuTAG = "qutag" // qutools quTAG binary
-	PTU   = "ptu"   // PicoQuant T2, unified file format
+	Bin     = "bin"     // little-endian u64 ps, nothing else; one channel
+	Txt     = "txt"     // a line "channel;ps" per tag
+	Csv     = "csv"     // a line "channel,ps", then one like it per tag
+	Tags    = "tags"    // tsrun's compact blocks with checksums and an index
+	QuTAG   = "qutag"   // qutools quTAG binary, ten bytes a tag
+	QuTAG5  = "qutag5"  // qutools quTAG compressed, five bytes a tag
+	PTU     = "ptu"     // PicoQuant unified file, T2 or T3
+	A0      = "a0"      // S-Fifteen, two lines of eight hexadecimal digits, low half first
+	A1      = "a1"      // S-Fifteen, 64-bit words
+	A2      = "a2"      // S-Fifteen, lines of sixteen hexadecimal digits
+	A0X     = "a0x"     // a0 with its halves swapped
+	A1X     = "a1x"     // a1 with its halves swapped
+	A2X     = "a2x"     // a2 with its halves swapped
+	Swabian = "swabian" // Swabian Instruments dump, sixteen bytes a tag
+	NPY     = "npy"     // an array of numpy
 )
 
 // OnlyChannel asks for the tags of a file that holds one channel; with it, a
-// file of several channels is an error that lists them.
-const OnlyChannel = -1
+// file of several channels is an error that says so.
+const OnlyChannel = math.MinInt32
 
-// binChannel is the channel number of bin files, which carry none.
+// binChannel is the channel number of files that carry none.
 const binChannel = 1
 
-// maxInMemory bounds the size in bytes of a file that is read as a whole.
-const maxInMemory = 16 << 30
+// Format is what is known of one file format.
+type Format struct {
+	Name     string
+	Suffixes []string // of file names, with the dot; a suffix may belong to several formats
+	About    string   // one line
+	// OneChannel says that a file holds no channel numbers.
+	OneChannel bool
+	// Resolution is the finest step of time in ps; 0 when each file says its own.
+	Resolution float64
 
-// format is how one file format is told and read.
-type format struct {
-	name     string
-	suffixes []string
-	open     func(f *file) (source, error) // nil for bin, which has no records with channels
+	magic   string                        // how every file begins; "" when they begin anyhow
+	open    func(f *file) (source, error) // tags in file order; nil for tags, which holds each channel by itself
+	encoder func(o encoding) (encoder, error)
 }
 
-// source yields the tags of a file in file order, io.EOF at the end.
-type source interface {
-	next() (channel int, t uint64, err error)
-	// place says where the tag that next returned last is: "line 7", "record 6".
-	place() string
-	// skipped counts the records so far that are no tags.
-	skipped() uint64
-}
-
-func formats() []format {
-	return []format{
-		{Bin, []string{".bin"}, nil},
-		{Txt, []string{".txt"}, openTxt},
-		{Csv, []string{".csv"}, openCsv},
-		{QuTAG, []string{".qutag"}, openQuTAG},
-		{PTU, []string{".ptu", ".timeres"}, openPTU},
+// registry is the one table of formats: help, errors and documentation come
+// from it.
+func registry() []Format {
+	return []Format{
+		{Name: Bin, Suffixes: []string{".bin"}, About: "64-bit little-endian ps, one channel",
+			OneChannel: true, Resolution: 1, open: openBin, encoder: newBinEncoder},
+		{Name: Txt, Suffixes: []string{".txt"}, About: "a line CHANNEL;PS per tag",
+			Resolution: 1, open: openTxt, encoder: newTxtEncoder},
+		{Name: Csv, Suffixes: []string{".csv"}, About: "a line CHANNEL,PS per tag, with a heading",
+			Resolution: 1, magic: csvHeader, open: openCsv, encoder: newCsvEncoder},
+		{Name: Tags, Suffixes: []string{".tags"}, About: "tsrun's compact blocks, with checksums and an index",
+			Resolution: 1, magic: tagsMagic, encoder: newTagsEncoder},
+		{Name: QuTAG, Suffixes: []string{".qutag"}, About: "qutools quTAG binary, 10 bytes a tag",
+			Resolution: 1, magic: quTAGMagic, open: openQuTAG, encoder: newQuTAGEncoder},
+		{Name: QuTAG5, Suffixes: []string{".qutag5"}, About: "qutools quTAG compressed, 5 bytes a tag",
+			Resolution: 1, open: openQuTAG5, encoder: newQuTAG5Encoder},
+		{Name: PTU, Suffixes: []string{".ptu", ".timeres"}, About: "PicoQuant T2 and T3; written as generic T2",
+			magic: ptuMagic, open: openPTU, encoder: newPTUEncoder},
+		fifteen(A0, "lines of 8 hexadecimal digits"),
+		fifteen(A1, "64-bit words"),
+		fifteen(A2, "lines of 16 hexadecimal digits"),
+		fifteen(A0X, "a0 with halves swapped"),
+		fifteen(A1X, "a1 with halves swapped"),
+		fifteen(A2X, "a2 with halves swapped"),
+		{Name: Swabian, Suffixes: []string{".swabian", ".dump"}, About: "Swabian Instruments dump, 16 bytes a tag",
+			Resolution: 1, open: openSwabian, encoder: newSwabianEncoder},
+		{Name: NPY, Suffixes: []string{".npy"}, About: "numpy array of times, or of channels and times",
+			Resolution: 1, magic: npyMagic, open: openNPY, encoder: newNPYEncoder},
 	}
 }
 
-// Formats returns the names of the formats that can be read.
+// Table returns every format there is. All can be read and written.
+func Table() []Format { return registry() }
+
+// Formats returns the names of all formats.
 func Formats() []string {
 	var names []string
-	for _, f := range formats() {
-		names = append(names, f.name)
+	for _, f := range registry() {
+		names = append(names, f.Name)
 	}
 	return names
 }
 
-// formatOf finds the format by its name or, when that is empty, by the file's.
-func formatOf(path, name string) (format, error) {
-	suffix := strings.ToLower(filepath.Ext(path))
-	for _, f := range formats() {
-		if name == f.name || name == "" && slices.Contains(f.suffixes, suffix) {
-			return f, nil
-		}
+// find returns the format of a name.
+func find(name string) (Format, bool) {
+	all := registry()
+	i := slices.IndexFunc(all, func(f Format) bool { return f.Name == name })
+	if i < 0 {
+		return Format{}, false
 	}
-	if name != "" {
-		return format{}, fmt.Errorf("read %s: unknown format %q; known are %s", path, name, strings.Join(Formats(), ", "))
-	}
-	return format{}, fmt.Errorf("read %s: its name does not tell the format; name one of %s", path, strings.Join(Formats(), ", "))
+	return all[i], true
 }
 
-// file is an open tag file. Only the bytes it had when it was opened are read.
-type file struct {
-	*io.SectionReader
-	path   string
-	closer io.Closer
-}
-
-// openFile opens a regular file; anything else could block or never end.
-func openFile(path string) (*file, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, readError(path, err)
-	}
-	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("read %s: not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, readError(path, err)
-	}
-	return &file{SectionReader: io.NewSectionReader(f, 0, st.Size()), path: path, closer: f}, nil
-}
-
-func (f *file) Close() error { return f.closer.Close() }
-
-func (f *file) errorf(format string, args ...any) error {
-	return fmt.Errorf("read %s: "+format, append([]any{f.path}, args...)...)
-}
-
-// readError says which file, once: the os package's errors name it already.
-func readError(path string, err error) error {
-	var named *os.PathError
-	if errors.As(err, &named) {
-		err = named.Err
-	}
-	return fmt.Errorf("read %s: %w", path, err)
-}
-
-// Info says what a file holds.
-type Info struct {
-	Format     string
-	Size       int64         // bytes
-	Channels   []ChannelInfo // by number; none when only reading the file could tell
-	Violations uint64        // tags that are before the tag written before them, of whatever channel
-	Skipped    uint64        // records that are no tags, such as markers
-}
-
-// ChannelInfo says what a file holds of one channel.
-type ChannelInfo struct {
-	Channel     int
-	Tags        uint64
-	First, Last uint64 // earliest and latest, ps; 0 when Tags is 0
-}
-
-// Tags returns the number of tags of all channels.
-func (i Info) Tags() uint64 {
-	n := uint64(0)
-	for _, c := range i.Channels {
-		n += c.Tags
-	}
-	return n
-}
-
-// tally builds an Info from tags in file order.
-type tally struct {
-	info     Info
-	previous uint64
-	any      bool
-	nth      map[int]int // channel → index in info.Channels
-	last     int         // index of the previous tag's channel
-}
-
-// add returns the index of the tag's channel in the order of first appearance.
-func (y *tally) add(channel int, t uint64) int {
-	if y.any && t < y.previous {
-		y.info.Violations++
-	}
-	if !y.any || y.info.Channels[y.last].Channel != channel {
-		y.last = y.find(channel, t)
-	}
-	y.previous, y.any = t, true
-	c := &y.info.Channels[y.last]
-	c.Tags++
-	c.First, c.Last = min(c.First, t), max(c.Last, t)
-	return y.last
-}
-
-func (y *tally) find(channel int, t uint64) int {
-	i, known := y.nth[channel]
-	if !known {
-		if y.nth == nil {
-			y.nth = map[int]int{}
-		}
-		i = len(y.info.Channels)
-		y.nth[channel] = i
-		y.info.Channels = append(y.info.Channels, ChannelInfo{Channel: channel, First: t, Last: t})
-	}
-	return i
-}
-
-// done returns the Info; no tags are added after it.
-func (y *tally) done() Info {
-	slices.SortFunc(y.info.Channels, func(a, b ChannelInfo) int { return a.Channel - b.Channel })
-	return y.info
-}
+func list(names []string) string { return strings.Join(names, ", ") }

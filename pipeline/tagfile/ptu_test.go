@@ -179,18 +179,19 @@ func TestPTURefuses(t *testing.T) {
 		{"negative records", entry(ptuRecords, ptuInt, 1<<63), "the header says -9223372036854775808 records"},
 		{"huge string", entry("File_Comment", ptuAnsi, 1<<62), `header tag "File_Comment" at byte 16 is 4611686018427387904 bytes long`},
 		{"negative string", entry("File_Comment", ptuAnsi, math.MaxUint64), "longer than the file"},
-		{"T3", entry(ptuType, ptuInt, 0x01010304), "is of mode T3"},
-		{"record type", entry(ptuType, ptuInt, 0x01020304), "T3"},
+		{"T3 without steps", entry(ptuType, ptuInt, 0x01010304), "lacks MeasDesc_Resolution, which mode T3 needs"},
 		{"unknown type", entry(ptuType, ptuInt, 0x00010299), "unknown record type 0x00010299"},
 		{"type of type", entry(ptuType, ptuDouble, 0x01010204), "has type 0x20000008, want 0x10000008"},
 		{"bits", entry(ptuBits, ptuInt, 64), "is 64, want 32"},
-		{"fraction", entry(ptuUnit, ptuDouble, math.Float64bits(12.5e-12)), "is 1.25e-11 s, want a whole number of picoseconds"},
+		{"long unit", entry(ptuUnit, ptuDouble, math.Float64bits(1.5)), "is 1.5 s, which is no resolution; it is between 1 fs and 1 s"},
+		{"negative unit", entry(ptuUnit, ptuDouble, math.Float64bits(-1e-12)), "is -1e-12 s"},
 		{"no unit", entry(ptuUnit, ptuDouble, math.Float64bits(math.NaN())), "is NaN s"},
 		{"infinite unit", entry(ptuUnit, ptuDouble, math.Float64bits(math.Inf(1))), "is +Inf s"},
 		{"lacking", bytes.Replace(good(), []byte(ptuUnit), []byte("MeasDesc_Something0000000"), 1), "lacks"},
 		{"illegal record", ptuFile(0x01010204, 1e-12, 0, 5, 0x80000000|20<<25), "record 1 is 0xa8000000"},
 		{"illegal pico channel", ptuFile(0x00010203, 4e-12, 0, 7<<28), "record 0 is 0x70000000"},
-		{"too late", ptuFile(0x01010204, 4e-3, 0, slices.Repeat([]uint32{0xffffffff}, 40)...), "later than 64 bits"},
+		{"too late", ptuFile(0x01010204, 4e-3, 0, append(slices.Repeat([]uint32{0xffffffff}, 40), 5)...), "record 40 is later than 64 bits"},
+		{"too many overflows", ptuFile(0x01010204, 1e-12, 0, slices.Repeat([]uint32{0xffffffff}, 20_000)...), "later than 64 bits"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := ReadRecording(write(t, "x.ptu", tt.content), "")

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"tsrun/pipeline/tag"
 )
+
+// maxInMemory bounds the size in bytes of a file that is read as a whole.
+const maxInMemory = 16 << 30
 
 // ReadCloser is a [tag.Reader] of something that has to be closed.
 type ReadCloser interface {
@@ -16,46 +18,114 @@ type ReadCloser interface {
 	io.Closer
 }
 
-// Open opens a file of tags for reading one channel piece by piece. The format
-// is one of [Formats], or told from the name when it is empty. The channel is
-// a number in the file, or [OnlyChannel]; it is ignored for bin files.
+// FileReader reads one channel of one file.
+type FileReader interface {
+	ReadCloser
+	// Info says what the file held as far as it has been read; all of it
+	// after io.EOF. It is of all channels that were passed on the way.
+	Info() Info
+}
+
+// Open opens a file of tags for reading one channel piece by piece, in bounded
+// memory. The format is one of [Formats], or told from the file when it is
+// empty. The channel is a number in the file, or [OnlyChannel]; it is ignored
+// for files that hold no numbers.
 //
-// Files of bin, txt and csv are read in bounded memory. They must be in time
-// order; the first tag that is not ends them with an error that says where.
-// Recordings of other instruments are held in memory and sorted. Info has no
-// channels for txt and csv, and no count of violations for bin; [Scan] tells.
-func Open(path, format string, channel int) (ReadCloser, Info, error) {
-	ft, err := formatOf(path, format)
+// Tags that are out of order by at most 1 us are sorted and counted; one that
+// is farther back ends the file with an error that says where. Info has the
+// channels when the file tells them at once.
+func Open(path, format string, channel int) (FileReader, Info, error) {
+	f, ft, err := openAs(path, format)
 	if err != nil {
 		return nil, Info{}, err
 	}
-	if ft.name == QuTAG || ft.name == PTU {
-		r, err := readRecording(path, ft)
-		if err != nil {
-			return nil, Info{}, err
-		}
-		tags, err := r.channel(path, channel)
-		if err != nil {
-			return nil, Info{}, err
-		}
-		return nopCloser{tag.NewReader(tags)}, r.Info, nil
-	}
-	f, err := openFile(path)
-	if err != nil {
-		return nil, Info{}, err
-	}
-	info := Info{Format: ft.name, Size: f.Size()}
-	var r ReadCloser
-	if ft.name == Bin {
-		info.Channels, err = binEnds(f)
-		r = newBinReader(f)
-	} else {
-		r, err = newSourceReader(f, ft, channel)
-	}
+	r, info, err := f.reader(ft, channel)
 	if err != nil {
 		return nil, Info{}, errors.Join(err, f.Close())
 	}
 	return r, info, nil
+}
+
+func (f *file) reader(ft Format, channel int) (FileReader, Info, error) {
+	info := Info{Format: ft.Name, Size: f.Size(), Resolution: ft.Resolution}
+	if ft.Name == Bin {
+		err := checkBinSize(f)
+		return newBinReader(f, info), info, err
+	}
+	if ft.Name == Tags {
+		t, err := openTags(f)
+		if err != nil {
+			return nil, Info{}, err
+		}
+		r, err := t.reader(channel)
+		return r, t.summary(), err
+	}
+	src, err := ft.open(f)
+	if err != nil {
+		return nil, Info{}, err
+	}
+	r := &channelReader{file: f, channel: channel, only: channel == OnlyChannel || ft.OneChannel}
+	r.sorter = newSorter(f, ft, src, r.want)
+	return r, info, nil
+}
+
+// channelReader reads one channel of a source.
+type channelReader struct {
+	*file
+	*sorter
+	channel int // once only is settled
+	only    bool
+	found   bool
+	others  bool
+	err     error
+}
+
+func (r *channelReader) Info() Info { return r.sorter.info() }
+
+// want lets the tags of the channel pass.
+func (r *channelReader) want(channel int) error {
+	if r.only && !r.found {
+		r.channel = channel
+	}
+	switch {
+	case channel == r.channel:
+		r.found = true
+		return nil
+	case r.only:
+		return r.errorf("%s is of channel %d, those before are of %d; choose a channel", r.src.place(), channel, r.channel)
+	}
+	r.others = true
+	return skip
+}
+
+func (r *channelReader) Next(buf []uint64) (int, error) {
+	n := 0
+	for n < len(buf) && r.err == nil {
+		var e event
+		if e, r.err = r.sorter.next(); r.err == nil {
+			buf[n] = e.t
+			n++
+		}
+	}
+	if n > 0 {
+		return n, nil // the error comes with the next call
+	}
+	if r.err == io.EOF && r.others && !r.found {
+		r.err = r.absent(r.channel, r.Info().Channels)
+	}
+	return 0, r.err
+}
+
+// absent says which channels there are instead of the one asked for.
+func (f *file) absent(channel int, there []ChannelInfo) error {
+	var names []string
+	for _, c := range there {
+		names = append(names, fmt.Sprint(c.Channel))
+	}
+	if channel == OnlyChannel {
+		return f.errorf("it holds channels %s; choose one", list(names))
+	}
+	return f.errorf("no tags of channel %d; it holds %s", channel, list(names))
 }
 
 // Recording is a whole file in memory.
@@ -65,75 +135,11 @@ type Recording struct {
 	First    uint64           // ps: the earliest tag of any channel; 0 without tags
 }
 
-// ReadRecording reads all channels of a file and sorts each. The tags of a bin
-// file are channel 1. It needs memory of a few times the size of the file.
+// ReadRecording reads all channels of a file and sorts each, however far out of
+// order its tags are. The tags of a file without channel numbers are channel 1.
+// It needs memory of a few times the size of the file.
 func ReadRecording(path, format string) (Recording, error) {
-	ft, err := formatOf(path, format)
-	if err != nil {
-		return Recording{}, err
-	}
-	return readRecording(path, ft)
-}
-
-// ReadAll reads all tags of one channel of a file, sorted. Format and channel
-// are those of [Open].
-func ReadAll(path, format string, channel int) ([]uint64, error) {
-	ft, err := formatOf(path, format)
-	if err != nil {
-		return nil, err
-	}
-	r, err := readRecording(path, ft)
-	if err != nil {
-		return nil, err
-	}
-	if ft.name == Bin {
-		channel = OnlyChannel
-	}
-	return r.channel(path, channel)
-}
-
-// Scan reads a file through and says what it holds; bin, txt and csv files in
-// bounded memory.
-func Scan(path, format string) (Info, error) {
-	ft, err := formatOf(path, format)
-	if err != nil {
-		return Info{}, err
-	}
-	f, err := openFile(path)
-	if err != nil {
-		return Info{}, err
-	}
-	info, err := scan(f, ft, func(int, int, uint64) {})
-	return info, errors.Join(err, f.Close())
-}
-
-// scan gives each tag to visit, in file order. Channels are also counted in the
-// order in which they first appear; nth is that number.
-func scan(f *file, ft format, visit func(nth, channel int, t uint64)) (Info, error) {
-	y := tally{info: Info{Format: ft.name, Size: f.Size()}}
-	open := ft.open
-	if ft.name == Bin {
-		open = openBin
-	}
-	src, err := open(f)
-	if err != nil {
-		return Info{}, err
-	}
-	for {
-		channel, t, err := src.next()
-		if err == io.EOF {
-			y.info.Skipped = src.skipped()
-			return y.done(), nil
-		}
-		if err != nil {
-			return Info{}, err
-		}
-		visit(y.add(channel, t), channel, t)
-	}
-}
-
-func readRecording(path string, ft format) (Recording, error) {
-	f, err := openFile(path)
+	f, ft, err := openAs(path, format)
 	if err != nil {
 		return Recording{}, err
 	}
@@ -141,19 +147,89 @@ func readRecording(path string, ft format) (Recording, error) {
 	return r, errors.Join(err, f.Close())
 }
 
+// ReadAll reads all tags of one channel of a file, sorted. Format and channel
+// are those of [Open].
+func ReadAll(path, format string, channel int) ([]uint64, error) {
+	f, ft, err := openAs(path, format)
+	if err != nil {
+		return nil, err
+	}
+	r, err := f.recording(ft)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if ft.OneChannel {
+		channel = OnlyChannel
+	}
+	return r.channel(f, channel)
+}
+
+// Scan says what a file holds, in bounded memory. It reads the file through
+// unless the file has an index that tells. With an error it returns what was
+// found before it.
+func Scan(path, format string) (Info, error) {
+	f, ft, err := openAs(path, format)
+	if err != nil {
+		return Info{}, err
+	}
+	info, err := scan(f, ft)
+	return info, errors.Join(err, f.Close())
+}
+
+func scan(f *file, ft Format) (Info, error) {
+	if ft.Name == Tags {
+		t, err := openTags(f)
+		if err != nil {
+			return Info{}, err
+		}
+		return t.summary(), t.missing
+	}
+	src, err := ft.open(f)
+	if err != nil {
+		return Info{}, err
+	}
+	return readThrough(f, ft, src, func(int, int, uint64) {})
+}
+
+// readThrough gives each tag to visit, in file order. Channels are also counted
+// in the order in which they first appear; nth is that number.
+func readThrough(f *file, ft Format, src source, visit func(nth, channel int, t uint64)) (Info, error) {
+	s := newSorter(f, ft, src, nil)
+	for {
+		channel, t, err := src.next()
+		if err == io.EOF {
+			return s.info(), nil
+		}
+		if err != nil {
+			return s.info(), err
+		}
+		visit(s.tally.add(channel, t), channel, t)
+	}
+}
+
 // recording reads all of f.
-func (f *file) recording(ft format) (Recording, error) {
+func (f *file) recording(ft Format) (Recording, error) {
 	if f.Size() > maxInMemory {
 		return Recording{}, f.errorf("%d bytes are too many to hold in memory, at most %d", f.Size(), int64(maxInMemory))
 	}
-	if ft.name == Bin {
+	switch ft.Name {
+	case Bin:
 		return binRecording(f)
+	case Tags:
+		t, err := openTags(f)
+		if err != nil {
+			return Recording{}, err
+		}
+		return t.recording()
+	}
+	src, err := ft.open(f)
+	if err != nil {
+		return Recording{}, err
 	}
 	var numbers []int
 	var lists [][]uint64
 	r := Recording{Channels: map[int][]uint64{}}
-	var err error
-	r.Info, err = scan(f, ft, func(nth, channel int, t uint64) {
+	r.Info, err = readThrough(f, ft, src, func(nth, channel int, t uint64) {
 		if nth == len(lists) {
 			numbers, lists = append(numbers, channel), append(lists, nil)
 		}
@@ -167,7 +243,9 @@ func (f *file) recording(ft format) (Recording, error) {
 	}
 	if r.Info.Violations > 0 {
 		for _, tags := range r.Channels {
-			slices.Sort(tags)
+			if !slices.IsSorted(tags) {
+				slices.Sort(tags)
+			}
 		}
 	}
 	for i, c := range r.Info.Channels {
@@ -179,7 +257,7 @@ func (f *file) recording(ft format) (Recording, error) {
 }
 
 // channel returns the tags of one channel, or of the only one.
-func (r Recording) channel(path string, channel int) ([]uint64, error) {
+func (r Recording) channel(f *file, channel int) ([]uint64, error) {
 	if len(r.Channels) == 0 {
 		return nil, nil
 	}
@@ -189,82 +267,5 @@ func (r Recording) channel(path string, channel int) ([]uint64, error) {
 	if tags, found := r.Channels[channel]; found {
 		return tags, nil
 	}
-	var names []string
-	for _, c := range r.Info.Channels {
-		names = append(names, fmt.Sprint(c.Channel))
-	}
-	if channel == OnlyChannel {
-		return nil, fmt.Errorf("read %s: it holds channels %s; choose one", path, strings.Join(names, ", "))
-	}
-	return nil, fmt.Errorf("read %s: no tags of channel %d; it holds %s", path, channel, strings.Join(names, ", "))
+	return nil, f.absent(channel, r.Info.Channels)
 }
-
-type nopCloser struct{ tag.Reader }
-
-func (nopCloser) Close() error { return nil }
-
-// sourceReader reads one channel of a source and insists on time order.
-type sourceReader struct {
-	*file
-	src      source
-	channel  int // OnlyChannel until the first tag tells
-	only     bool
-	previous uint64
-	found    bool
-	others   bool
-	err      error
-}
-
-func newSourceReader(f *file, ft format, channel int) (*sourceReader, error) {
-	src, err := ft.open(f)
-	if err != nil {
-		return nil, err
-	}
-	return &sourceReader{file: f, src: src, channel: channel, only: channel == OnlyChannel}, nil
-}
-
-func (r *sourceReader) Next(buf []uint64) (int, error) {
-	n := 0
-	for n < len(buf) && r.err == nil {
-		var t uint64
-		if t, r.err = r.tag(); r.err == nil {
-			buf[n] = t
-			n++
-		}
-	}
-	if n > 0 {
-		return n, nil // the error comes with the next call
-	}
-	return 0, r.err
-}
-
-func (r *sourceReader) tag() (uint64, error) {
-	for {
-		channel, t, err := r.src.next()
-		if err == io.EOF && r.others && !r.found {
-			return 0, r.errorf("no tags of channel %d", r.channel)
-		}
-		if err != nil {
-			return 0, err
-		}
-		if r.only && !r.found {
-			r.channel = channel
-		}
-		if channel != r.channel {
-			if r.only {
-				return 0, r.errorf("%s is of channel %d, those before are of %d; choose a channel", r.src.place(), channel, r.channel)
-			}
-			r.others = true
-			continue
-		}
-		if r.found && t < r.previous {
-			return 0, r.errorf("%s goes back in time: %d ps after %d ps; %s", r.src.place(), t, r.previous, severalRecords)
-		}
-		r.found, r.previous = true, t
-		return t, nil
-	}
-}
-
-// severalRecords is the usual cause of tags that go back in time in a file
-// that a controller wrote.
-const severalRecords = "the file may hold several records one after another"

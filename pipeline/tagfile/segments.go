@@ -8,7 +8,8 @@ import (
 
 // OpenSegments opens the segment files of one channel, in order, as one
 // reader. They are opened one after another as the reading goes on. Format and
-// channel are those of [Open].
+// channel are those of [Open]. Tags out of order are an error, however near:
+// the instrument's are sorted before they come to a segment.
 func OpenSegments(paths []string, format string, channel int) ReadCloser {
 	return &segments{paths: paths, format: format, channel: channel}
 }
@@ -18,7 +19,7 @@ type segments struct {
 	format   string
 	channel  int
 	path     string // open
-	current  ReadCloser
+	current  FileReader
 	previous uint64
 	err      error
 }
@@ -31,6 +32,11 @@ func (s *segments) Next(buf []uint64) (int, error) {
 			}
 		}
 		n, err := s.current.Next(buf)
+		if info := s.current.Info(); info.Violations > 0 {
+			s.err = fmt.Errorf("read %s: it goes back in time: %d tags, the farthest by %d ps; segments are written in order, so this one was changed or damaged",
+				s.path, info.Violations, info.Farthest)
+			break
+		}
 		if n > 0 {
 			if buf[0] < s.previous {
 				s.err = fmt.Errorf("read %s: it begins at %d ps, before the end of the segment before it at %d ps", s.path, buf[0], s.previous)

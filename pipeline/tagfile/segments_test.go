@@ -29,6 +29,15 @@ func TestSegments(t *testing.T) {
 		t.Error(err)
 	}
 	r.Close()
+	backwards := filepath.Join(dir, "b-000000.bin")
+	if err := WriteFile(backwards, Bin, 0, []uint64{1, 5, 4}); err != nil {
+		t.Fatal(err)
+	}
+	r = OpenSegments([]string{backwards}, "", OnlyChannel)
+	if got, err := drain(r, 10); err == nil || len(got) != 0 || !strings.Contains(err.Error(), "it goes back in time: 1 tags, the farthest by 1 ps") {
+		t.Error(got, err)
+	}
+	r.Close()
 	r = OpenSegments([]string{paths[0], filepath.Join(dir, "absent.bin")}, "", OnlyChannel)
 	if got, err := drain(r, 10); err == nil || len(got) != 2 {
 		t.Error(got, err)

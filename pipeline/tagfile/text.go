@@ -73,8 +73,8 @@ func (s *textSource) next() (int, uint64, error) {
 	return int(channel), t, nil
 }
 
-func (s *textSource) place() string   { return fmt.Sprintf("line %d", s.line) }
-func (s *textSource) skipped() uint64 { return 0 }
+func (s *textSource) place() string { return fmt.Sprintf("line %d", s.line) }
+func (s *textSource) facts() []Fact { return nil }
 
 // parseUint reads a number that fits 64 bits, with no sign, space or
 // underscore. It is not strconv's because that wants a string for each tag.
@@ -100,14 +100,32 @@ func parseUint(digits []byte) (n uint64, ok bool) {
 	return n, true
 }
 
-// appendLines appends a line for each tag.
-func appendLines(dst []byte, channel int, separator byte, tags []uint64) []byte {
+// textEncoder writes a line for each tag.
+type textEncoder struct {
+	head      string
+	separator byte
+}
+
+func newTxtEncoder(encoding) (encoder, error) { return textEncoder{separator: ';'}, nil }
+
+func newCsvEncoder(encoding) (encoder, error) {
+	return textEncoder{head: csvHeader + "\n", separator: ','}, nil
+}
+
+func (e textEncoder) heading() []byte { return []byte(e.head) }
+
+func (e textEncoder) append(dst []byte, channel int, tags []uint64) ([]byte, error) {
+	if err := checkChannel(channel, 0, maxChannel); err != nil {
+		return dst, err
+	}
 	var prefix [maxLine]byte
-	head := append(strconv.AppendInt(prefix[:0], int64(channel), 10), separator)
+	head := append(strconv.AppendInt(prefix[:0], int64(channel), 10), e.separator)
 	for _, t := range tags {
 		dst = append(dst, head...)
 		dst = strconv.AppendUint(dst, t, 10)
 		dst = append(dst, '\n')
 	}
-	return dst
+	return dst, nil
 }
+
+func (e textEncoder) finish(dst []byte) ([]byte, error) { return dst, nil }

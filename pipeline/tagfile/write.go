@@ -1,96 +1,199 @@
 package tagfile
 
-import (
-	"errors"
-	"fmt"
-	"io"
-	"os"
-	"strings"
+import "fmt"
 
-	"tsrun/pipeline/tag"
-)
+// encoder makes the bytes of one file out of tags in order of time.
+type encoder interface {
+	// heading is what the file begins with. At the end of the file it may have
+	// become another of the same length, which then takes its place.
+	heading() []byte
+	// append appends the bytes of tags of one channel, which follow all
+	// before in time. It may hold some back.
+	append(dst []byte, channel int, tags []uint64) ([]byte, error)
+	// finish appends what is left and what ends the file.
+	finish(dst []byte) ([]byte, error)
+}
 
-// Encoder turns tags of one channel into the bytes of a file.
+// shifted is an encoder of a format whose counter wraps, so that every time
+// comes back less by the same.
+type shifted interface{ shift() uint64 }
+
+// rounding is an encoder of a format with steps other than 1 ps: so many times
+// became the nearest.
+type rounding interface{ rounded() uint64 }
+
+// encoding is what an encoder may want to know before the first tag.
+type encoding struct {
+	oneChannel bool // all tags are of one channel
+}
+
+// Encoder makes the bytes of a file of one channel; for callers who own the
+// file. The bytes of a file are those of [Encoder.Heading], then of every
+// [Encoder.Append], then of [Encoder.Finish]; an Encoder makes one file.
 type Encoder struct {
 	format  string
 	channel int
+	encoder encoder
 }
 
-// NewEncoder returns an encoder for one of the formats [Bin], [Txt] and [Csv].
-// The channel is the number that text gives each tag, from 0 to 65535.
-func NewEncoder(format string, channel int) (Encoder, error) {
-	writable := []string{Bin, Txt, Csv}
-	for _, name := range writable {
+// Streamed returns the formats that an [Encoder] makes: those whose beginning
+// does not depend on what follows. Segments are of these.
+func Streamed() []string { return []string{Bin, Txt, Csv, Tags} }
+
+// NewEncoder returns an encoder for one of the formats [Bin], [Txt], [Csv] and
+// [Tags]. The channel is the number that the file gives each tag, from 0 to 65535.
+func NewEncoder(format string, channel int) (*Encoder, error) {
+	if err := checkChannel(channel, 0, maxChannel); err != nil {
+		return nil, fmt.Errorf("encode tags: %w", err)
+	}
+	for _, name := range Streamed() {
 		if format == name {
-			if channel < 0 || channel > maxChannel {
-				return Encoder{}, fmt.Errorf("encode tags: channel %d is not between 0 and %d", channel, maxChannel)
-			}
-			return Encoder{format, channel}, nil
+			ft, _ := find(name)
+			e, err := ft.encoder(encoding{oneChannel: true})
+			return &Encoder{format, channel, e}, err
 		}
 	}
-	return Encoder{}, fmt.Errorf("encode tags: cannot write format %q; these can be: %s", format, strings.Join(writable, ", "))
+	return nil, fmt.Errorf("encode tags: cannot write format %q piece by piece; these can be: %s", format, list(Streamed()))
 }
 
 // Format returns the name of the format, which is also how its files end.
-func (e Encoder) Format() string { return e.format }
+func (e *Encoder) Format() string { return e.format }
 
-// Heading returns what a file begins with, before any tag.
-func (e Encoder) Heading() string {
-	if e.format == Csv {
-		return csvHeader + "\n"
-	}
-	return ""
+// Heading returns what the file begins with, before any tag.
+func (e *Encoder) Heading() []byte { return e.encoder.heading() }
+
+// Append appends the bytes of tags to dst. Tags are in order of time and follow
+// those before; some may be kept for the next call.
+func (e *Encoder) Append(dst []byte, tags []uint64) ([]byte, error) {
+	return e.encoder.append(dst, e.channel, tags)
 }
 
-// MaxSize returns how many bytes n tags become at most.
-func (e Encoder) MaxSize(n int) int {
-	if e.format == Bin {
-		return n * tag.Size
-	}
-	return n * len("65535;18446744073709551615\n")
-}
+// Finish appends what is left and what ends the file.
+func (e *Encoder) Finish(dst []byte) ([]byte, error) { return e.encoder.finish(dst) }
 
-// Append appends the bytes of tags to dst.
-func (e Encoder) Append(dst []byte, tags []uint64) []byte {
-	switch e.format {
-	case Txt:
-		return appendLines(dst, e.channel, ';', tags)
-	case Csv:
-		return appendLines(dst, e.channel, ',', tags)
+// WriteFile writes tags of one channel to a new file of any format. It replaces
+// no file, and leaves none when it fails. The channel is ignored by formats
+// that hold none.
+func WriteFile(path, format string, channel int, tags []uint64) error {
+	ft, known := find(format)
+	if !known {
+		return fmt.Errorf("write %s: unknown format %q; known are %s", path, format, list(Formats()))
 	}
-	return tag.AppendTags(dst, tags)
-}
-
-// Encode writes the heading and all tags to w.
-func (e Encoder) Encode(w io.Writer, tags []uint64) error {
-	if _, err := io.WriteString(w, e.Heading()); err != nil {
+	e, err := ft.encoder(encoding{oneChannel: true})
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	out, err := create(path, false)
+	if err != nil {
 		return err
 	}
+	w := newWriter(out, e)
 	const piece = 1 << 15
-	buf := make([]byte, 0, e.MaxSize(min(piece, len(tags))))
-	for len(tags) > 0 {
+	for len(tags) > 0 && err == nil {
 		n := min(piece, len(tags))
-		if _, err := w.Write(e.Append(buf, tags[:n])); err != nil {
-			return err
-		}
+		err = w.write(channel, tags[:n])
 		tags = tags[n:]
 	}
+	return w.close(err)
+}
+
+// writer brings the bytes of an encoder into a file.
+type writer struct {
+	out     *output
+	encoder encoder
+	buf     []byte
+	started bool
+}
+
+func newWriter(out *output, e encoder) *writer { return &writer{out: out, encoder: e} }
+
+// write writes tags of one channel, which follow all before in time.
+func (w *writer) write(channel int, tags []uint64) (err error) {
+	if !w.started {
+		w.started = true
+		w.buf = append(w.buf, w.encoder.heading()...)
+	}
+	if w.buf, err = w.encoder.append(w.buf, channel, tags); err != nil {
+		return fmt.Errorf("write %s: %w", w.out.path, err)
+	}
+	if len(w.buf) < ioBuffer {
+		return nil
+	}
+	return w.flush()
+}
+
+func (w *writer) flush() error {
+	_, err := w.out.Write(w.buf)
+	w.buf = w.buf[:0]
+	return err
+}
+
+// close ends the file and gives it its name, or removes it when err says that
+// something went wrong before.
+func (w *writer) close(err error) error {
+	if err == nil && !w.started {
+		err = w.write(0, nil)
+	}
+	if err == nil {
+		if w.buf, err = w.encoder.finish(w.buf); err != nil {
+			err = fmt.Errorf("write %s: %w", w.out.path, err)
+		}
+	}
+	if err == nil {
+		err = w.flush()
+	}
+	if err == nil {
+		err = w.out.patch(w.encoder.heading())
+	}
+	return w.out.close(err)
+}
+
+// oneChannel sees to it that all tags of a file without channel numbers are of
+// one channel.
+type oneChannel struct {
+	format  string
+	channel int
+	any     bool
+}
+
+func (o *oneChannel) check(channel int) error {
+	if o.any && channel != o.channel {
+		return fmt.Errorf("format %s holds one channel, here are %d and %d; choose one", o.format, o.channel, channel)
+	}
+	o.channel, o.any = channel, true
 	return nil
 }
 
-// WriteFile writes tags to a new file of format [Bin], [Txt] or [Csv]. It
-// replaces no file, and leaves none when it fails.
-func WriteFile(path, format string, channel int, tags []uint64) error {
-	e, err := NewEncoder(format, channel)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return fmt.Errorf("write tags: %w", err)
-	}
-	if err := errors.Join(e.Encode(f, tags), f.Close()); err != nil {
-		return errors.Join(fmt.Errorf("write tags: %w", err), os.Remove(path))
+// checkChannel checks that a format can hold a channel.
+func checkChannel(channel, least, most int) error {
+	if channel < least || channel > most {
+		return fmt.Errorf("channel %d is not between %d and %d, the channels of this format", channel, least, most)
 	}
 	return nil
 }
+
+// rewrap is the opposite of [unwrap]: times as a counter shows that begins
+// again from 0 after each period.
+type rewrap struct {
+	period uint64
+	window uint64
+	latest uint64
+	first  uint64
+	any    bool
+}
+
+// at returns what the counter shows. A pause in which the counter could wrap
+// unseen is an error.
+func (w *rewrap) at(ticks uint64) (counter uint64, err error) {
+	if !w.any {
+		w.first, w.any = ticks, true
+	} else if pause := ticks - w.latest; pause >= w.period-w.window {
+		return 0, fmt.Errorf("between two tags, %d and %d ticks, there are more than the %d its counter can tell; choose another format, or less of the file",
+			w.latest, ticks, w.period-w.window-1)
+	}
+	w.latest = ticks
+	return ticks % w.period, nil
+}
+
+// shift is how much less every time is when it is read back, in ticks.
+func (w *rewrap) shift() uint64 { return w.first - w.first%w.period }

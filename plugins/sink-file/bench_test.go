@@ -21,7 +21,7 @@ const (
 // and beside it the same bytes in the same pieces to a plain file, in turns.
 // The ratio is the plain file's time over the sink's.
 func BenchmarkSink(b *testing.B) {
-	for _, format := range []string{tagfile.Bin, tagfile.Txt} {
+	for _, format := range []string{tagfile.Bin, tagfile.Tags, tagfile.Txt} {
 		b.Run(format, func(b *testing.B) {
 			dir := b.TempDir()
 			tags := make([]uint64, benchBlock)
@@ -34,7 +34,11 @@ func BenchmarkSink(b *testing.B) {
 				start := time.Now()
 				benchSink(b, dir, format, tags)
 				middle := time.Now()
-				benchPlain(b, dir, encoder.Append(nil, tags))
+				encoded, err := encoder.Append(nil, tags)
+				if err != nil {
+					b.Fatal(err)
+				}
+				benchPlain(b, dir, encoded)
 				sink += middle.Sub(start)
 				plain += time.Since(middle)
 			}

@@ -31,7 +31,7 @@ var version = "dev"
 
 // config is what a recipe says about the sink.
 type config struct {
-	Format string `json:"format" jsonschema:"enum=bin,enum=txt,enum=csv,description=bin: 64-bit little-endian picoseconds; txt: a line CHANNEL;PS per tag; csv: the same with a comma and a heading"`
+	Format string `json:"format" jsonschema:"enum=bin,enum=tags,enum=txt,enum=csv,description=bin: 64-bit little-endian picoseconds; tags: the same in 2 to 4 bytes a tag with checksums; txt: a line CHANNEL;PS per tag; csv: the same with a comma and a heading"`
 }
 
 func defaults() config { return config{Format: tagfile.Bin} }

@@ -20,40 +20,41 @@ const (
 	// writeBehind is how many bytes are handed to the disk at a time, long
 	// before the file is closed, so that making it durable takes little.
 	writeBehind = 8 << 20
-	// textPiece is how many tags are turned into text at a time.
-	textPiece = 1 << 15
+	// piece is how many tags are encoded at a time.
+	piece = 1 << 15
 )
 
 // segment is a file being written.
 type segment struct {
 	file     *os.File
 	dir      string
-	encoder  tagfile.Encoder
+	encoder  *tagfile.Encoder
 	hash     hash.Hash
 	hasher   *hasher
 	behind   int64        // bytes handed to the disk
+	finished bool         // the encoder has said its last
 	artifact sdk.Artifact // hash and size are filled in when it is published
 }
 
 func partName(name string) string { return "." + name + ".part" }
 
 // createSegment creates the file of a segment. It replaces no file.
-func createSegment(dir, name string, encoder tagfile.Encoder, h *hasher) (*segment, error) {
+func createSegment(dir, name string, encoder *tagfile.Encoder, h *hasher) (*segment, error) {
 	f, err := os.OpenFile(filepath.Join(dir, partName(name)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("create segment: %w", err)
 	}
 	g := &segment{file: f, dir: dir, encoder: encoder, hash: sha256.New(), hasher: h, artifact: sdk.Artifact{Path: name}}
-	if heading := encoder.Heading(); heading != "" {
-		if err := g.writeBytes([]byte(heading)); err != nil {
+	if heading := encoder.Heading(); len(heading) > 0 {
+		if err := g.writeBytes(heading); err != nil {
 			return nil, errors.Join(err, g.abandon())
 		}
 	}
 	return g, nil
 }
 
-// write appends tags, which are not empty. The buffer is for text; it comes
-// back, perhaps grown.
+// write appends tags, which are not empty. The buffer is for encoded bytes; it
+// comes back, perhaps grown. Some may stay in the encoder until the end.
 func (g *segment) write(tags []uint64, buf []byte) ([]byte, error) {
 	a := &g.artifact
 	if a.Tags == 0 {
@@ -65,8 +66,11 @@ func (g *segment) write(tags []uint64, buf []byte) ([]byte, error) {
 		return buf, g.writeBytes(tag.AsBytes(tags))
 	}
 	for len(tags) > 0 {
-		n := min(len(tags), textPiece)
-		buf = g.encoder.Append(buf[:0], tags[:n])
+		n := min(len(tags), piece)
+		var err error
+		if buf, err = g.encoder.Append(buf[:0], tags[:n]); err != nil {
+			return buf, fmt.Errorf("write segment: %w", err)
+		}
 		if err := g.writeBytes(buf); err != nil {
 			return buf, err
 		}
@@ -75,7 +79,23 @@ func (g *segment) write(tags []uint64, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
+// finish writes what the encoder held back and what ends the file.
+func (g *segment) finish(buf []byte) ([]byte, error) {
+	if g.finished {
+		return buf, nil
+	}
+	g.finished = true
+	buf, err := g.encoder.Finish(buf[:0])
+	if err != nil {
+		return buf, fmt.Errorf("write segment: %w", err)
+	}
+	return buf, g.writeBytes(buf)
+}
+
 func (g *segment) writeBytes(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
 	err := g.hasher.during(g.hash, b, func() error {
 		_, err := g.file.Write(b)
 		return err

@@ -28,13 +28,12 @@ type sink struct {
 	streams map[uint16]*stream
 	closer  *closer
 	hasher  *hasher
-	text    []byte // reused by the segments' encoders
+	encoded []byte // reused by the segments' encoders
 }
 
 // stream is a row of segments.
 type stream struct {
 	sdk.RecordedStream
-	encoder tagfile.Encoder
 	index   int      // of the current segment
 	start   uint64   // ps: its first instant
 	last    uint64   // ps: its last instant
@@ -84,18 +83,18 @@ func (s *sink) plan(r sdk.Recording) error {
 			return fmt.Errorf("begin: stream %d %q is there twice", rs.Stream, rs.Name)
 		}
 		names[rs.Name] = true
-		encoder, err := tagfile.NewEncoder(s.format, int(rs.Stream))
-		if err != nil {
-			return err
-		}
-		s.streams[rs.Stream] = &stream{RecordedStream: rs, encoder: encoder, last: s.length - 1}
+		s.streams[rs.Stream] = &stream{RecordedStream: rs, last: s.length - 1}
 	}
 	return nil
 }
 
 func (s *sink) openSegment(st *stream) error {
-	name := fmt.Sprintf("%s-%06d.%s", st.Name, st.index, st.encoder.Format())
-	seg, err := createSegment(s.dir.Name(), name, st.encoder, s.hasher)
+	encoder, err := tagfile.NewEncoder(s.format, int(st.Stream))
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("%s-%06d.%s", st.Name, st.index, encoder.Format())
+	seg, err := createSegment(s.dir.Name(), name, encoder, s.hasher)
 	if err != nil {
 		return failure(s.dir.Name(), err)
 	}
@@ -147,7 +146,7 @@ func (s *sink) writeTags(ctx context.Context, st *stream, tags []uint64) error {
 			}
 		}
 		var err error
-		if s.text, err = st.segment.write(tags[:n], s.text); err != nil {
+		if s.encoded, err = st.segment.write(tags[:n], s.encoded); err != nil {
 			return failure(s.dir.Name(), err)
 		}
 		tags = tags[n:]
@@ -183,6 +182,10 @@ func (s *sink) endSegment(ctx context.Context, st *stream) error {
 	}
 	seg := st.segment
 	seg.artifact.Lost = st.lost
+	var err error
+	if s.encoded, err = seg.finish(s.encoded); err != nil {
+		return failure(s.dir.Name(), err)
+	}
 	if err := s.closer.take(ctx, seg); err != nil {
 		return err
 	}

@@ -1,0 +1,290 @@
+package tagfile
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/bits"
+)
+
+// S-Fifteen time stamp units write 64-bit events: bits 10 to 63 the time in
+// 1/256 ns, bits 0 to 3 the detectors that fired, bit 4 a dummy event that only
+// keeps the time, bits 5 to 9 flags that are not read. The time begins again
+// after 2^54 ticks, 19.5 hours. As a file an event is
+//
+//	a1  eight bytes, little-endian
+//	a0  two lines of eight hexadecimal digits, the low half first
+//	a2  one line of sixteen hexadecimal digits
+//
+// and with an x behind the name the same with the halves swapped, as older
+// units write a1.
+const (
+	fifteenTimeBits = 54
+	fifteenFlagBits = 10
+	fifteenDummy    = 1 << 4
+	fifteenMost     = 4 // detectors
+	fifteenTick     = 3.90625
+	// fifteenWindow is the reorder window in ticks, rounded up.
+	fifteenWindow = reorder*256/1000 + 1
+)
+
+// ticksToPs is ticks of 1/256 ns in ps, rounded to the nearest, halves up.
+func ticksToPs(ticks uint64) (ps uint64, ok bool) {
+	high, low := bits.Mul64(ticks, 125)
+	low, carry := bits.Add64(low, 16, 0)
+	high += carry
+	return high<<(64-5) | low>>5, high < 1<<5
+}
+
+// psToTicks is the nearest tick, halves up.
+func psToTicks(ps uint64) uint64 {
+	high, low := bits.Mul64(ps, 32)
+	low, carry := bits.Add64(low, 62, 0)
+	ticks, _ := bits.Div64(high+carry, low, 125)
+	return ticks
+}
+
+// fifteenText is how the events of a format are lines.
+type fifteenText struct {
+	lines   int // per event; 0 when events are not text
+	swapped bool
+}
+
+var fifteenFormats = map[string]fifteenText{
+	A0: {2, false}, A1: {0, false}, A2: {1, false},
+	A0X: {2, true}, A1X: {0, true}, A2X: {1, true},
+}
+
+// fifteen makes the table's line of a format.
+func fifteen(name, about string) Format {
+	l := fifteenFormats[name]
+	return Format{Name: name, Suffixes: []string{"." + name, ".ts"}, About: "S-Fifteen, " + about, Resolution: fifteenTick,
+		open:    func(f *file) (source, error) { return openFifteen(f, l) },
+		encoder: func(encoding) (encoder, error) { return newFifteenEncoder(l), nil }}
+}
+
+type fifteenSource struct {
+	records
+	layout fifteenText
+	time   unwrap
+	t      uint64 // of the last event
+	left   uint64 // its detectors that are still to be told
+}
+
+func openFifteen(f *file, l fifteenText) (source, error) {
+	size := 8
+	if l.lines > 0 {
+		size = l.lines + 16
+		end, err := f.lineEnd()
+		if err != nil {
+			return nil, err
+		}
+		size += (end - 1) * l.lines
+	}
+	r, err := newRecords(f, bufio.NewReaderSize(f, ioBuffer), 0, size)
+	return &fifteenSource{records: r, layout: l, time: unwrap{period: 1 << fifteenTimeBits, window: fifteenWindow}}, err
+}
+
+// lineEnd is how many bytes end a line of the file: 2 with carriage returns.
+func (f *file) lineEnd() (int, error) {
+	start, err := f.head(32)
+	if at := bytes.IndexByte(start, '\n'); at > 0 && start[at-1] == '\r' {
+		return 2, err
+	}
+	return 1, err
+}
+
+func (s *fifteenSource) next() (int, uint64, error) {
+	for s.left == 0 {
+		record, err := s.record()
+		if err != nil {
+			return 0, 0, err
+		}
+		word, ok := s.layout.word(record)
+		if !ok {
+			return 0, 0, s.f.errorf("%s is %q, want %d lines of %d hexadecimal digits", s.place(), record, s.layout.lines, 16/s.layout.lines)
+		}
+		if err := s.event(word); err != nil {
+			return 0, 0, err
+		}
+	}
+	detector := bits.TrailingZeros64(s.left)
+	s.left &= s.left - 1
+	return detector + 1, s.t, nil
+}
+
+// event takes an event apart. One without a detector tells nothing but that
+// time goes on; dummies are written late and do not even tell that.
+func (s *fifteenSource) event(word uint64) error {
+	if word&fifteenDummy != 0 {
+		s.note(Dummies, 0, s.place)
+		return nil
+	}
+	if s.left = word & (1<<fifteenMost - 1); s.left == 0 {
+		s.note(Markers, 0, s.place)
+		return nil
+	}
+	ticks, wrapped, ok := s.time.at(word >> fifteenFlagBits)
+	if wrapped {
+		s.note(Wraps, 0, s.place)
+	}
+	if ok {
+		s.t, ok = ticksToPs(ticks)
+	}
+	if !ok {
+		return s.f.errorf("%s is later than 64 bits of picoseconds can tell", s.place())
+	}
+	return nil
+}
+
+// word reads one event.
+func (l fifteenText) word(record []byte) (word uint64, ok bool) {
+	ok = true
+	switch l.lines {
+	case 0:
+		word = binary.LittleEndian.Uint64(record)
+	case 1:
+		word, ok = hexadecimal(record)
+	case 2:
+		half := len(record) / 2
+		low, okLow := hexadecimal(record[:half])
+		high, okHigh := hexadecimal(record[half:])
+		word, ok = high<<32|low, okLow && okHigh
+	}
+	if l.swapped {
+		word = bits.RotateLeft64(word, 32)
+	}
+	return word, ok
+}
+
+// hexadecimal reads a line of digits with its end.
+func hexadecimal(line []byte) (n uint64, ok bool) {
+	line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+	if len(line) != 8 && len(line) != 16 {
+		return 0, false
+	}
+	for _, c := range line {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		case 'A' <= c && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		n = n<<4 | uint64(c)
+	}
+	return n, true
+}
+
+// sniffFifteen tells the formats of S-Fifteen apart: by the length of lines,
+// and by which half of the events counts the time.
+func (f *file) sniffFifteen() (Format, error) {
+	start, err := f.head(1 << 16)
+	if err != nil {
+		return Format{}, err
+	}
+	plain, swapped := A1, A1X
+	switch bytes.IndexByte(bytes.ReplaceAll(start[:min(len(start), 20)], []byte("\r"), nil), '\n') {
+	case 8:
+		plain, swapped = A0, A0X
+	case 16:
+		plain, swapped = A2, A2X
+	}
+	back, backSwapped := f.goingBack(fifteenFormats[plain]), f.goingBack(fifteenFormats[swapped])
+	if back == backSwapped {
+		return Format{}, f.errorf("its content does not tell whether it is %s or %s; name one", plain, swapped)
+	}
+	if backSwapped < back {
+		plain = swapped
+	}
+	ft, _ := find(plain)
+	return ft, nil
+}
+
+// goingBack counts the times that go back at the beginning of the file, read
+// in one format; what cannot be read goes back without end.
+func (f *file) goingBack(l fifteenText) int {
+	const enough, never = 4096, 1 << 30
+	whole := *f
+	whole.SectionReader = io.NewSectionReader(f.SectionReader, 0, f.Size())
+	src, err := openFifteen(&whole, l)
+	if err != nil {
+		return never
+	}
+	s := src.(*fifteenSource)
+	n, before := 0, uint64(0)
+	for range enough {
+		record, err := s.record()
+		if err == io.EOF {
+			break
+		}
+		word, ok := l.word(record)
+		if err != nil || !ok {
+			return never
+		}
+		if word < before {
+			n++
+		}
+		before = word
+	}
+	return n
+}
+
+// fifteenEncoder writes one event per tag. A time that is not a whole number of
+// ticks becomes the nearest.
+type fifteenEncoder struct {
+	layout fifteenText
+	wrap   rewrap
+	moved  uint64 // tags that are not where they were
+}
+
+func newFifteenEncoder(l fifteenText) *fifteenEncoder {
+	return &fifteenEncoder{layout: l, wrap: rewrap{period: 1 << fifteenTimeBits, window: fifteenWindow}}
+}
+
+func (e *fifteenEncoder) heading() []byte { return nil }
+
+func (e *fifteenEncoder) append(dst []byte, channel int, tags []uint64) ([]byte, error) {
+	if err := checkChannel(channel, 1, fifteenMost); err != nil {
+		return dst, err
+	}
+	for _, t := range tags {
+		ticks := psToTicks(t)
+		if back, _ := ticksToPs(ticks); back != t {
+			e.moved++
+		}
+		counter, err := e.wrap.at(ticks)
+		if err != nil {
+			return dst, err
+		}
+		word := counter<<fifteenFlagBits | 1<<(channel-1)
+		if e.layout.swapped {
+			word = bits.RotateLeft64(word, 32)
+		}
+		switch e.layout.lines {
+		case 0:
+			dst = binary.LittleEndian.AppendUint64(dst, word)
+		case 1:
+			dst = fmt.Appendf(dst, "%016x\n", word)
+		case 2:
+			dst = fmt.Appendf(dst, "%08x\n%08x\n", uint32(word), uint32(word>>32))
+		}
+	}
+	return dst, nil
+}
+
+func (e *fifteenEncoder) finish(dst []byte) ([]byte, error) { return dst, nil }
+
+// shift is a whole number of picoseconds, because 2^54 ticks are.
+func (e *fifteenEncoder) shift() uint64 {
+	ps, _ := ticksToPs(e.wrap.shift())
+	return ps
+}
+
+// rounded counts the times that come back as another.
+func (e *fifteenEncoder) rounded() uint64 { return e.moved }

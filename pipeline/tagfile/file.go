@@ -1,0 +1,117 @@
+package tagfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// file is an open tag file. Only the bytes it had when it was opened are read.
+type file struct {
+	*io.SectionReader
+	path   string
+	closer io.Closer
+	limits span
+}
+
+// span is the part of a file that is wanted: times from first to last, both
+// included. Sources may use it to skip what lies outside; they need not.
+type span struct{ first, last uint64 }
+
+var everything = span{0, 1<<64 - 1}
+
+// openFile opens a regular file; anything else could block or never end.
+func openFile(path string) (*file, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, readError(path, err)
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("read %s: not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, readError(path, err)
+	}
+	return &file{SectionReader: io.NewSectionReader(f, 0, st.Size()), path: path, closer: f, limits: everything}, nil
+}
+
+func (f *file) Close() error { return f.closer.Close() }
+
+func (f *file) errorf(format string, args ...any) error {
+	return fmt.Errorf("read %s: "+format, append([]any{f.path}, args...)...)
+}
+
+// head returns up to n bytes from the beginning of the file.
+func (f *file) head(n int64) ([]byte, error) {
+	b := make([]byte, min(n, f.Size()))
+	if _, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
+		return nil, readError(f.path, err)
+	}
+	return b, nil
+}
+
+// readError says which file, once: the os package's errors name it already.
+func readError(path string, err error) error {
+	var named *os.PathError
+	if errors.As(err, &named) {
+		err = named.Err
+	}
+	return fmt.Errorf("read %s: %w", path, err)
+}
+
+// openAs opens a file and finds its format: by name when there is one, else by
+// its suffix, and where that is unknown or common to several, by its content.
+func openAs(path, name string) (*file, Format, error) {
+	if _, known := find(name); name != "" && !known {
+		return nil, Format{}, fmt.Errorf("read %s: unknown format %q; known are %s", path, name, list(Formats()))
+	}
+	f, err := openFile(path)
+	if err != nil {
+		return nil, Format{}, err
+	}
+	ft, err := f.format(name)
+	if err != nil {
+		return nil, Format{}, errors.Join(err, f.Close())
+	}
+	return f, ft, nil
+}
+
+func (f *file) format(name string) (Format, error) {
+	if ft, known := find(name); known {
+		return ft, nil
+	}
+	suffix := strings.ToLower(filepath.Ext(f.path))
+	switch of := bySuffix(suffix); {
+	case len(of) == 1:
+		return of[0], nil
+	case len(of) > 1:
+		return f.sniffFifteen()
+	}
+	start, err := f.head(64)
+	if err != nil {
+		return Format{}, err
+	}
+	for _, ft := range registry() {
+		if ft.magic != "" && bytes.HasPrefix(start, []byte(ft.magic)) {
+			return ft, nil
+		}
+	}
+	return Format{}, f.errorf("its name does not tell the format; name one of %s", list(Formats()))
+}
+
+// bySuffix returns the formats that a suffix may mean.
+func bySuffix(suffix string) []Format {
+	var of []Format
+	for _, ft := range registry() {
+		if slices.Contains(ft.Suffixes, suffix) {
+			of = append(of, ft)
+		}
+	}
+	return of
+}

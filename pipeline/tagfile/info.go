@@ -1,0 +1,137 @@
+package tagfile
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Info says what a file holds.
+type Info struct {
+	Format     string        `json:"format"`
+	Size       int64         `json:"bytes"`
+	Resolution float64       `json:"resolution_ps"` // the finest step of time the file can tell, ps; 0 unknown
+	Channels   []ChannelInfo `json:"channels"`      // by number; none when only reading the file could tell
+	// Violations counts the tags that are before a tag written earlier, of
+	// whatever channel; Farthest is by how much at most.
+	Violations uint64 `json:"order_violations"`
+	Farthest   uint64 `json:"farthest_back_ps"`
+	// Pause is the longest time between two successive tags, and PauseFrom
+	// where it begins.
+	Pause     uint64 `json:"longest_pause_ps"`
+	PauseFrom uint64 `json:"pause_from_ps"`
+	Facts     []Fact `json:"facts"` // what the file says beside tags
+}
+
+// Fact is one kind of thing that a file says beside its tags.
+type Fact struct {
+	Kind  FactKind `json:"kind"`
+	Count uint64   `json:"count"`
+	First string   `json:"first"` // where it is first: "record 6"
+	// Lost is how many tags it says are missing; 0 where it does not say.
+	Lost uint64 `json:"lost,omitempty"`
+}
+
+// FactKind is what a [Fact] is about.
+type FactKind string
+
+// The kinds of facts.
+const (
+	Wraps     FactKind = "wraps"     // the counter of time began again from 0; times go on
+	Markers   FactKind = "markers"   // signals from outside that are no tags
+	Dummies   FactKind = "dummies"   // records the instrument makes to keep time, with no detection
+	Overflows FactKind = "overflows" // the instrument lost tags because it was too slow
+	Missed    FactKind = "missed"    // tags the instrument says it missed
+	Faults    FactKind = "faults"    // errors of the clock or the instrument
+)
+
+// ChannelInfo says what a file holds of one channel.
+type ChannelInfo struct {
+	Channel int    `json:"channel"`
+	Tags    uint64 `json:"tags"`
+	First   uint64 `json:"first_ps"` // earliest, ps; 0 when Tags is 0
+	Last    uint64 `json:"last_ps"`  // latest, ps; 0 when Tags is 0
+}
+
+// Tags returns the number of tags of all channels.
+func (i Info) Tags() uint64 {
+	n := uint64(0)
+	for _, c := range i.Channels {
+		n += c.Tags
+	}
+	return n
+}
+
+// factBook collects the facts of a source.
+type factBook struct{ known []Fact }
+
+// note adds one occurrence; place is called for the first of its kind.
+func (s *factBook) note(kind FactKind, lost uint64, place func() string) {
+	for i := range s.known {
+		if s.known[i].Kind == kind {
+			s.known[i].Count++
+			s.known[i].Lost += lost
+			return
+		}
+	}
+	s.known = append(s.known, Fact{Kind: kind, Count: 1, First: place(), Lost: lost})
+}
+
+func (s *factBook) facts() []Fact { return s.known }
+
+// tally builds an Info from tags in file order.
+type tally struct {
+	info   Info
+	latest uint64
+	before uint64 // the previous tag in the file
+	any    bool
+	nth    map[int]int // channel → index in info.Channels
+	last   int         // index of the previous tag's channel
+}
+
+// add returns the index of the tag's channel in the order of first appearance.
+func (y *tally) add(channel int, t uint64) int {
+	switch {
+	case !y.any:
+		y.latest = t
+	case t >= y.latest:
+		if pause := t - y.latest; pause > y.info.Pause {
+			y.info.Pause, y.info.PauseFrom = pause, y.latest
+		}
+		y.latest = t
+	default:
+		y.info.Farthest = max(y.info.Farthest, y.latest-t)
+	}
+	if y.any && t < y.before {
+		y.info.Violations++
+	}
+	if !y.any || y.info.Channels[y.last].Channel != channel {
+		y.last = y.find(channel, t)
+	}
+	y.before, y.any = t, true
+	c := &y.info.Channels[y.last]
+	c.Tags++
+	c.First, c.Last = min(c.First, t), max(c.Last, t)
+	return y.last
+}
+
+func (y *tally) find(channel int, t uint64) int {
+	i, known := y.nth[channel]
+	if !known {
+		if y.nth == nil {
+			y.nth = map[int]int{}
+		}
+		i = len(y.info.Channels)
+		y.nth[channel] = i
+		y.info.Channels = append(y.info.Channels, ChannelInfo{Channel: channel, First: t, Last: t})
+	}
+	return i
+}
+
+// done returns the Info as it is now, with the facts of a source.
+func (y *tally) done(of []Fact) Info {
+	info := y.info
+	info.Channels = slices.Clone(info.Channels)
+	slices.SortFunc(info.Channels, func(a, b ChannelInfo) int { return cmp.Compare(a.Channel, b.Channel) })
+	info.Facts = slices.Clone(of)
+	return info
+}

@@ -1,0 +1,262 @@
+package tagfile
+
+import (
+	"io"
+	"slices"
+	"sort"
+
+	"tsrun/pipeline/tag"
+)
+
+const (
+	// reorder is how far back a tag may be, in ps: recorders write channels
+	// through buffers of their own, which are out of step by some 100 ns.
+	reorder = 1_000_000
+	// maxPending bounds the tags that are held back to be sorted. More than
+	// these within the reorder window are as many as no instrument delivers.
+	maxPending = 4096
+	// severalRecords is the usual cause of tags that go back in time farther.
+	severalRecords = "the file may hold several records one after another"
+)
+
+// event is a tag and its channel.
+type event struct {
+	t       uint64
+	channel int
+}
+
+// events yields the tags of several channels by time, io.EOF at the end.
+type events interface {
+	next() (event, error)
+	info() Info
+}
+
+// sorter puts the tags of a source in order of time, as far as they are out of
+// order by at most the reorder window. Tags of one time stay as they were.
+type sorter struct {
+	f       *file
+	src     source
+	tally   tally
+	want    func(channel int) error // skip, or an error that ends the reading
+	pending []event                 // sorted, from head on
+	head    int
+	latest  uint64
+	gone    uint64 // the tag that went out last
+	started bool
+	end     error
+}
+
+// skip is what want returns for a channel that is not wanted.
+var skip = io.ErrNoProgress
+
+func newSorter(f *file, ft Format, src source, want func(channel int) error) *sorter {
+	s := &sorter{f: f, src: src, want: want, tally: tally{info: Info{Format: ft.Name, Size: f.Size(), Resolution: ft.Resolution}}}
+	if r, ok := src.(resolved); ok {
+		s.tally.info.Resolution = r.resolution()
+	}
+	return s
+}
+
+func (s *sorter) info() Info { return s.tally.done(s.src.facts()) }
+
+func (s *sorter) next() (event, error) {
+	for {
+		if n := len(s.pending) - s.head; n > 0 {
+			first := s.pending[s.head]
+			if s.end != nil || n > maxPending || s.latest-first.t >= reorder {
+				s.head++
+				s.gone, s.started = first.t, true
+				return first, nil
+			}
+		}
+		if s.end != nil {
+			return event{}, s.end
+		}
+		s.end = s.pull()
+	}
+}
+
+// pull takes the next tag that is wanted from the source.
+func (s *sorter) pull() error {
+	for {
+		channel, t, err := s.src.next()
+		if err != nil {
+			return err
+		}
+		s.tally.add(channel, t)
+		if s.want != nil {
+			if err := s.want(channel); err == skip {
+				continue
+			} else if err != nil {
+				return err
+			}
+		}
+		return s.put(event{t, channel})
+	}
+}
+
+// put puts a tag where it belongs among the pending ones.
+func (s *sorter) put(e event) error {
+	if s.head == len(s.pending) {
+		s.pending, s.head = s.pending[:0], 0
+	} else if s.head > 2*maxPending {
+		s.pending, s.head = s.pending[:copy(s.pending, s.pending[s.head:])], 0
+	}
+	if e.t >= s.latest {
+		s.latest = e.t
+		s.pending = append(s.pending, e)
+		return nil
+	}
+	if s.latest-e.t > reorder || s.started && e.t < s.gone {
+		return s.f.errorf("%s goes back in time: %d ps after %d ps, farther than the %d ps that are sorted; %s",
+			s.src.place(), e.t, s.latest, reorder, severalRecords)
+	}
+	waiting := s.pending[s.head:]
+	at := sort.Search(len(waiting), func(i int) bool { return waiting[i].t > e.t })
+	s.pending = slices.Insert(s.pending, s.head+at, e)
+	return nil
+}
+
+// window does for a single list of tags what a sorter does for a source, many
+// tags at a time.
+type window struct {
+	f     *file
+	read  func(buf []uint64) (int, error) // the next tags in file order, at least one
+	place func(nth uint64) string
+
+	buf     []uint64 // sorted
+	head    int
+	ready   int // from head to here may go out
+	taken   uint64
+	first   uint64 // the earliest
+	latest  uint64
+	before  uint64 // the previous tag in the file
+	gone    uint64 // the last tag that went out
+	ordered Info   // its figures of order and pauses
+	end     error
+}
+
+// windowBatch is how many tags are read at once.
+const windowBatch = 1 << 15
+
+func (w *window) Next(buf []uint64) (int, error) {
+	for w.head == w.ready {
+		if w.end != nil {
+			return 0, w.end
+		}
+		w.end = w.fill()
+	}
+	n := copy(buf, w.buf[w.head:w.ready])
+	w.head += n
+	return n, nil
+}
+
+// fill reads the next batch and says how much of it may go out.
+func (w *window) fill() error {
+	if w.buf == nil {
+		w.buf = make([]uint64, 0, windowBatch+maxPending)
+	}
+	held := copy(w.buf[:cap(w.buf)], w.buf[w.head:])
+	n, err := w.read(w.buf[held : held+windowBatch])
+	w.buf, w.head, w.ready = w.buf[:held+n], 0, 0
+	whole, bad := w.check(held)
+	w.buf = w.buf[:whole]
+	if bad != nil {
+		err = bad
+	}
+	w.ready = len(w.buf)
+	if err == nil {
+		for w.ready > 0 && len(w.buf)-w.ready < maxPending && w.latest-w.buf[w.ready-1] < reorder {
+			w.ready--
+		}
+	}
+	if w.ready > 0 {
+		w.gone = w.buf[w.ready-1]
+	}
+	return err
+}
+
+// check sorts the buffer, of which the first tags are sorted already. The
+// error is for a tag too far back; how many are before it is returned too.
+func (w *window) check(held int) (n int, bad error) {
+	sorted := true
+	if w.taken == 0 && held < len(w.buf) {
+		w.first, w.latest = w.buf[held], w.buf[held]
+	}
+	for n = held; n < len(w.buf); n++ {
+		t := w.buf[n]
+		if t >= w.latest {
+			if pause := t - w.latest; pause > w.ordered.Pause {
+				w.ordered.Pause, w.ordered.PauseFrom = pause, w.latest
+			}
+			w.latest, w.before = t, t
+			continue
+		}
+		sorted = false
+		w.ordered.Farthest = max(w.ordered.Farthest, w.latest-t)
+		if t < w.before {
+			w.ordered.Violations++
+		}
+		if w.latest-t > reorder || t < w.gone {
+			bad = w.f.errorf("%s goes back in time: %d ps after %d ps, farther than the %d ps that are sorted; %s",
+				w.place(w.taken+uint64(n-held)), t, w.latest, reorder, severalRecords)
+			break
+		}
+		w.first, w.before = min(w.first, t), t
+	}
+	w.taken += uint64(n - held)
+	if !sorted {
+		slices.Sort(w.buf[:n])
+	}
+	return n, bad
+}
+
+// merged is the events of readers of one channel each.
+type merged struct {
+	readers []*blockReader
+	m       *tag.Merger
+	missing error // what ends them instead of io.EOF
+}
+
+// events yields all channels that are wanted, none for all.
+func (t *tagsFile) events(channels []int) (*merged, error) {
+	e := &merged{missing: t.missing}
+	var readers []tag.Reader
+	if channels == nil {
+		for _, c := range t.summary().Channels {
+			channels = append(channels, c.Channel)
+		}
+	}
+	whole := *t
+	whole.missing = nil // told once, after all channels
+	for _, c := range channels {
+		r, err := whole.reader(c)
+		if err != nil {
+			return nil, err
+		}
+		e.readers, readers = append(e.readers, r), append(readers, r)
+	}
+	e.m = tag.Merge(readers...)
+	return e, nil
+}
+
+func (m *merged) next() (event, error) {
+	t, nth, err := m.m.Next()
+	if err == io.EOF && m.missing != nil {
+		err = m.missing
+	}
+	if err != nil {
+		return event{}, err
+	}
+	return event{t, m.readers[nth].of.Channel}, nil
+}
+
+func (m *merged) info() Info {
+	info := Info{}
+	for _, r := range m.readers {
+		one := r.Info()
+		one.Channels = append(info.Channels, one.Channels...)
+		info = one
+	}
+	return info
+}

@@ -1,0 +1,105 @@
+package tagfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// output is a file that gets its name when it is whole. Until then it lies
+// beside it as .NAME.part; what a failure leaves is removed.
+type output struct {
+	path    string
+	file    *os.File
+	size    int64
+	replace bool
+}
+
+// create begins a file. Unless it may replace one, there must be none yet.
+func create(path string, replace bool) (*output, error) {
+	o := &output{path: path, replace: replace}
+	if err := o.free(); err != nil {
+		return nil, err
+	}
+	part := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".part")
+	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("write %s: %s is in the way: another program is writing this file, or one was killed; remove it if none is", path, part)
+	}
+	if err != nil {
+		return nil, o.failed(err)
+	}
+	o.file = f
+	return o, nil
+}
+
+// free says whether the name may be taken.
+func (o *output) free() error {
+	st, err := os.Lstat(o.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return o.failed(err)
+	case !o.replace:
+		return fmt.Errorf("write %s: %w; nothing there was changed", o.path, fs.ErrExist)
+	case !st.Mode().IsRegular():
+		return fmt.Errorf("write %s: not a regular file", o.path)
+	}
+	return nil
+}
+
+func (o *output) failed(err error) error {
+	var named *os.PathError
+	if errors.As(err, &named) {
+		err = named.Err
+	}
+	return fmt.Errorf("write %s: %w", o.path, err)
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.file.Write(b)
+	o.size += int64(n)
+	if err != nil {
+		return n, o.failed(err)
+	}
+	return n, nil
+}
+
+// patch replaces the beginning of the file.
+func (o *output) patch(heading []byte) error {
+	if len(heading) == 0 {
+		return nil
+	}
+	if _, err := o.file.WriteAt(heading, 0); err != nil {
+		return o.failed(err)
+	}
+	return nil
+}
+
+// close makes the file durable and gives it its name. When err tells of an
+// earlier failure, or anything fails, no file is left.
+func (o *output) close(err error) error {
+	if err == nil {
+		if err = o.file.Sync(); err != nil {
+			err = o.failed(err)
+		}
+	}
+	if closing := o.file.Close(); err == nil && closing != nil {
+		err = o.failed(closing)
+	}
+	if err == nil {
+		err = o.free()
+	}
+	if err == nil {
+		if err = os.Rename(o.file.Name(), o.path); err != nil {
+			err = o.failed(err)
+		}
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(o.file.Name()))
+	}
+	return nil
+}

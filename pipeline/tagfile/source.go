@@ -1,0 +1,86 @@
+package tagfile
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+)
+
+// source yields the tags of a file in file order, io.EOF at the end. It holds
+// no more than a few blocks of the file.
+type source interface {
+	next() (channel int, t uint64, err error)
+	// place says where the tag that next returned last is: "line 7", "record 6".
+	place() string
+	// facts are what the file has said beside tags so far.
+	facts() []Fact
+}
+
+// resolved is a source that knows the resolution of its file.
+type resolved interface{ resolution() float64 }
+
+// ioBuffer is how much of a file is read at once.
+const ioBuffer = 256 << 10
+
+// records reads records of one size.
+type records struct {
+	f    *file
+	r    *bufio.Reader
+	size int
+	read uint64
+	factBook
+}
+
+// newRecords reads what is behind the first bytes of f, which r has read.
+func newRecords(f *file, r *bufio.Reader, header int64, size int) (records, error) {
+	if rest := (f.Size() - header) % int64(size); rest != 0 {
+		return records{}, f.errorf("it ends within a record of %d bytes, %d bytes after the last whole one; the file is cut off or in another format", size, rest)
+	}
+	return records{f: f, r: r, size: size}, nil
+}
+
+// record returns the next record, valid until the next call.
+func (s *records) record() ([]byte, error) {
+	record, err := s.r.Peek(s.size)
+	if err == io.EOF && len(record) == 0 {
+		return nil, io.EOF
+	}
+	if err == nil {
+		_, err = s.r.Discard(s.size)
+	}
+	if err != nil {
+		return nil, readError(s.f.path, err)
+	}
+	s.read++
+	return record, nil
+}
+
+func (s *records) place() string { return fmt.Sprintf("record %d", s.read-1) }
+
+// unwrap makes times of a counter that begins again from 0 go on. A counter
+// that goes back by at most the reorder window went back; one that goes back
+// farther has wrapped. What is wrapped twice between two tags cannot be seen.
+type unwrap struct {
+	period uint64 // ticks
+	window uint64 // ticks
+	latest uint64 // unwrapped
+	any    bool
+}
+
+// at returns the ticks since the counter's zero before the first record.
+func (u *unwrap) at(counter uint64) (ticks uint64, wrapped, ok bool) {
+	if !u.any {
+		u.latest, u.any = counter, true
+		return counter, false, true
+	}
+	now := u.latest % u.period
+	forward := (counter + u.period - now) % u.period
+	if back := u.period - forward; forward != 0 && back <= min(u.window, u.latest) {
+		return u.latest - back, false, true
+	}
+	if u.latest > 1<<64-1-forward {
+		return 0, false, false
+	}
+	u.latest += forward
+	return u.latest, counter < now, true
+}
