@@ -19,7 +19,7 @@ func syncLine(v run.Sync) string {
 	text := fmt.Sprintf("%s = %s, %s, at %s", pair, withSD(v.Offset.Float(), v.OffsetSD, "ps"), speed(v.Frequency, v.FrequencySD), shortReading(v.Time))
 	switch {
 	case v.State == align.Lost:
-		text += "; no pairs since, so this is foretold"
+		text += "; lost: no pairs since"
 	case v.Step != nil:
 		text += fmt.Sprintf("; it jumped by %s at %s", withSD(v.Step.Offset, v.Step.OffsetSD, "ps"), shortReading(v.Step.Time))
 	}

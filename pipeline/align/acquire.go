@@ -12,6 +12,7 @@ import (
 
 const (
 	firstPause = uint64(1_000_000_000_000)  // ps: 1 s of tags before the clock is first looked for
+	firstWeak  = uint64(4_000_000_000_000)  // ps: 4 s before weak signals are looked for; they are when a record has doubled
 	lastPause  = uint64(30_000_000_000_000) // ps: 30 s
 	nearest    = 1e6                        // ps: 1 us, searched at least about where a lost clock was foretold
 	steadiest  = 1e-9                       // frequency allowed to have changed at least
@@ -27,6 +28,7 @@ type quest struct {
 	next     uint64 // try, A's time
 	pause    uint64
 	width    float64 // of the search, compared with the first try
+	weak     uint64  // length of a record in which weak signals are looked for again, ps
 }
 
 // acquire looks for the clock where it is not known and it is time for another
@@ -37,14 +39,17 @@ func (l *Live) acquire(ctx context.Context) (found bool, err error) {
 	}
 	l.begin()
 	for t := &l.quest; l.reached(t.next); t.next += t.pause {
-		windows := []uint64{t.since}
-		if t.previous != t.since {
-			windows = []uint64{t.previous, t.since} // first what is new: pairs may just have come back
-		}
-		for _, from := range windows {
-			if found, err := l.try(ctx, from); found || err != nil {
+		if t.previous != t.since { // pairs may just have begun
+			if found, err := l.try(ctx, t.previous, true); found || err != nil {
 				return found, err
 			}
+		}
+		brief := l.filter != nil || t.next-t.since < t.weak
+		if !brief {
+			t.weak = 2 * (t.next - t.since)
+		}
+		if found, err := l.try(ctx, t.since, brief); found || err != nil {
+			return found, err
 		}
 		t.previous, t.pause, t.width = t.next, min(t.pause+t.pause/2, lastPause), min(t.width*widening, 1e9)
 	}
@@ -64,7 +69,7 @@ func (l *Live) begin() {
 	switch t := &l.quest; {
 	case t.begun:
 	case l.filter == nil:
-		*t = quest{begun: true, since: l.origin, previous: l.origin, next: l.origin + firstPause, pause: firstPause, width: 1}
+		*t = quest{begun: true, since: l.origin, previous: l.origin, next: l.origin + firstPause, pause: firstPause, width: 1, weak: firstWeak}
 	default:
 		since := l.filter.State().LastPair
 		*t = quest{begun: true, since: since, previous: since, next: l.fedTo, pause: uint64(l.lag() / 2), width: 1}
@@ -105,12 +110,12 @@ func (l *Live) reach() int64 {
 }
 
 // try looks for the clock in the tags from a time of A's clock to that of the try.
-func (l *Live) try(ctx context.Context, from uint64) (found bool, err error) {
+func (l *Live) try(ctx context.Context, from uint64, brief bool) (found bool, err error) {
 	to := l.quest.next
 	line, o := l.foretold(from), l.prior(to)
 	a := within(l.a, from, to)
 	b := line.ApplyAll(nil, within(l.b, from+uint64(line.Offset)-uint64(o.Search), to+uint64(line.OffsetAt(to))))
-	result, err := Align(ctx, a, b, o)
+	result, err := aligned(ctx, a, b, o, brief)
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
 		return false, nil

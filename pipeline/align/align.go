@@ -123,6 +123,12 @@ func (a Alignment) OffsetAt(t uint64) (offset quantity.Fine, sd float64) {
 // by the numbers of tags and by constants, whatever the tags are; it ends early
 // when ctx does.
 func Align(ctx context.Context, a, b []uint64, o Options) (Alignment, error) {
+	return aligned(ctx, a, b, o, false)
+}
+
+// aligned is Align; a brief one does not look for weak signals, which takes
+// most of the time where there is nothing to find.
+func aligned(ctx context.Context, a, b []uint64, o Options, brief bool) (Alignment, error) {
 	if err := o.Check(); err != nil {
 		return Alignment{}, err
 	}
@@ -130,6 +136,7 @@ func Align(ctx context.Context, a, b []uint64, o Options) (Alignment, error) {
 	if err != nil {
 		return Alignment{}, err
 	}
+	s.brief = brief
 	line, err := s.find()
 	if err != nil {
 		return Alignment{}, err
@@ -148,6 +155,7 @@ func Align(ctx context.Context, a, b []uint64, o Options) (Alignment, error) {
 type searcher struct {
 	Options
 	ctx      context.Context
+	brief    bool     // weak signals are not looked for
 	a, b     []uint64 // in order, no time twice
 	from, to uint64   // A's times at which B may have recorded too
 	centre   uint64   // of the first segment looked at

@@ -32,8 +32,10 @@ const (
 //	                        ▲                                   │
 //	                        └──── found again, or stepped ◀─────┘
 //
-// The values depend on the tags alone, not on the portions they come in.
-// Memory is bounded, whatever comes; one goroutine at a time may use it.
+// The values depend on the tags alone, not on the portions they come in, as
+// long as neither record runs ahead of the other for so long that it seems to
+// have ended. Memory is bounded, whatever comes; one goroutine at a time may
+// use it.
 type Live struct {
 	options Options
 	a, b    []uint64 // from some time before the clock was last seen
@@ -210,23 +212,21 @@ func (l *Live) strayed() bool {
 func (l *Live) silence() []Value {
 	predicted, _ := l.filter.At(l.lastA)
 	ahead := math.Abs(quantity.Fine{Whole: int64(l.lastB - l.lastA)}.Minus(predicted))
-	if l.lost || ahead <= l.lag()+float64(liveStep) {
+	if l.lost || ahead <= l.lag()+float64(liveStep)+math.Abs(predicted.Float()) {
 		return nil
 	}
 	return l.loses()
 }
 
-// loses tells what is foretold of a clock that has just been lost; nothing of
-// one that was never followed.
+// loses tells of a clock that has just been lost what was known last; nothing
+// of one that was never followed.
 func (l *Live) loses() []Value {
 	l.lost = true
 	if l.last.State == "" {
 		return nil
 	}
-	v := Value{State: Lost, Knot: track.Knot{
-		Time: l.filter.State().LastPair + uint64(l.lag()), Frequency: l.last.Frequency, FrequencySD: l.last.FrequencySD,
-	}}
-	v.Offset, v.OffsetSD = l.filter.At(v.Time)
+	v := l.last
+	v.State, v.Pairs, v.Step = Lost, 0, nil
 	return []Value{v}
 }
 

@@ -8,7 +8,7 @@ type State string
 const (
 	Searching State = "searching" // not found yet
 	Tracking  State = "tracking"  // followed from pair to pair
-	Lost      State = "lost"      // no pairs where they should be: the offset is foretold, not measured
+	Lost      State = "lost"      // no pairs where they should be: a value tells what was known last
 	Stepped   State = "stepped"   // followed again, elsewhere than foretold: the clock jumped
 )
 
