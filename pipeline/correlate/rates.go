@@ -1,0 +1,188 @@
+package correlate
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Rates are the numbers of tags over time. Bin k is of the times in [Start +
+// k*Bin, Start + (k+1)*Bin) on the common clock; all channels have as many bins,
+// and Start is a multiple of Bin.
+type Rates struct {
+	Start    int64         `json:"start_ps"` // negative before the zero of A's clock
+	Bin      int64         `json:"bin_ps"`
+	Channels []ChannelRate `json:"channels"`
+}
+
+// ChannelRate is one channel of [Rates]. Bins outside of [First, Last] are of
+// times for which the channel brought no tags at all; a bin of no tags between
+// them is a gap.
+type ChannelRate struct {
+	Tags   uint64   `json:"tags"`
+	First  int64    `json:"first_ps"` // the first tag's time, on the common clock
+	Last   int64    `json:"last_ps"`
+	Rate   float64  `json:"rate_hz"` // tags per second from first to last
+	RateSD float64  `json:"rate_sd_hz"`
+	Counts []uint64 `json:"counts"`
+	Gaps   []Gap    `json:"gaps,omitempty"` // in order of time
+}
+
+// Gap is a silence that light of the channel's mean rate would have once in a
+// million such records: from the tag before it to the tag after it.
+type Gap struct {
+	From int64 `json:"from_ps"`
+	To   int64 `json:"to_ps"`
+}
+
+const (
+	maxRateBins = 1 << 22
+	maxGaps     = 1000 // the longest are kept
+	rareGap     = 1e-6 // of a record
+)
+
+// CountRates counts the tags of each channel in bins of time, reading one
+// channel after another. Memory is that of the bins.
+func CountRates(channels []Channel, bin int64) (Rates, error) {
+	if bin < 1 {
+		return Rates{}, fmt.Errorf("bin is %d ps; it must be at least 1 ps", bin)
+	}
+	counted := make([]*timeline, len(channels))
+	var zero *uint64
+	for i, c := range channels {
+		correct, err := c.toCommon()
+		if err != nil {
+			return Rates{}, err
+		}
+		t := &timeline{feed: feed{from: c.Tags, name: fmt.Sprintf("channel %d", i+1), zero: zero}, correct: correct, bin: bin}
+		if err := t.run(); err != nil {
+			return Rates{}, err
+		}
+		counted[i], zero = t, t.zero
+	}
+	return ratesOf(counted, bin)
+}
+
+// timeline counts one channel. Bins are numbered from the zero of the common
+// clock.
+type timeline struct {
+	feed
+	correct Correction
+	bin     int64
+	begin   int64 // number of counts[0]
+	counts  []uint64
+	from    int64 // ps: the first tag
+	until   int64 // ps: the last
+	gaps    []Gap // the longest, in order of length, longest first
+}
+
+func (t *timeline) run() error {
+	var buf, fixed []uint64
+	var err error
+	for !t.ended {
+		if buf, err = t.more(buf[:0]); err != nil {
+			return err
+		}
+		fixed = t.correct.ApplyAll(fixed[:0], buf)
+		for _, u := range fixed {
+			if err := t.add(int64(u)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t *timeline) add(at int64) error {
+	number := floorDiv(at, t.bin)
+	if t.counts == nil {
+		t.begin, t.from = number, at
+	} else {
+		t.silence(Gap{t.until, at})
+	}
+	t.until = at
+	if number-t.begin >= maxRateBins || number < t.begin {
+		return &LimitError{What: "number of bins", Value: fmt.Sprintf("more than %d", maxRateBins), Limit: "that", Hint: "choose a longer bin"}
+	}
+	for int64(len(t.counts)) <= number-t.begin {
+		t.counts = append(t.counts, 0)
+	}
+	t.counts[number-t.begin]++
+	return nil
+}
+
+func (g Gap) length() int64 { return g.To - g.From }
+
+// silence keeps the longest gaps.
+func (t *timeline) silence(g Gap) {
+	if len(t.gaps) == maxGaps && g.length() <= t.gaps[maxGaps-1].length() {
+		return
+	}
+	at := search(len(t.gaps), func(i int) bool { return t.gaps[i].length() < g.length() })
+	if len(t.gaps) == maxGaps {
+		t.gaps = t.gaps[:maxGaps-1]
+	}
+	t.gaps = slices.Insert(t.gaps, at, g)
+}
+
+// rare are the gaps that are too long for chance, in order of time: n silences
+// of light of the rate r are all shorter than g but once in exp(r g)/n records.
+func (t *timeline) rare(rate float64) []Gap {
+	longest := int64(math.MaxInt64)
+	if rate > 0 {
+		longest = int64(math.Min(math.Log(float64(t.count)/rareGap)/rate*1e12, math.MaxInt64/2))
+	}
+	n := search(len(t.gaps), func(i int) bool { return t.gaps[i].length() <= longest })
+	gaps := slices.Clone(t.gaps[:n])
+	slices.SortFunc(gaps, func(a, b Gap) int { return cmp.Compare(a.From, b.From) })
+	return gaps
+}
+
+// ratesOf brings all channels to the same bins.
+func ratesOf(counted []*timeline, bin int64) (Rates, error) {
+	begin, end := int64(math.MaxInt64), int64(math.MinInt64)
+	for _, t := range counted {
+		if t.count > 0 {
+			begin, end = min(begin, t.begin), max(end, t.begin+int64(len(t.counts)))
+		}
+	}
+	r := Rates{Bin: bin, Channels: []ChannelRate{}}
+	if begin < end {
+		r.Start = begin * bin
+	} else {
+		end = begin
+	}
+	if uint64(end-begin) > maxRateBins {
+		return Rates{}, &LimitError{What: "number of bins", Value: fmt.Sprint(uint64(end - begin)), Limit: fmt.Sprint(maxRateBins), Hint: "choose a longer bin"}
+	}
+	for _, t := range counted {
+		c := ChannelRate{Tags: t.count, First: t.from, Last: t.until, Counts: make([]uint64, end-begin)}
+		if t.count > 0 {
+			copy(c.Counts[t.begin-begin:], t.counts)
+		}
+		if seconds := float64(t.until-t.from) / 1e12; seconds > 0 {
+			n := float64(t.count)
+			c.Rate, c.RateSD = n/seconds, math.Sqrt(n)/seconds
+		}
+		c.Gaps = t.rare(c.Rate)
+		r.Channels = append(r.Channels, c)
+	}
+	return r, nil
+}
+
+// Recorded says whether bin k lies between the channel's first and last tag.
+func (r Rates) Recorded(channel, k int) bool {
+	c := r.Channels[channel]
+	low := r.Start + int64(k)*r.Bin
+	return c.Tags > 0 && c.First < low+r.Bin && c.Last >= low
+}
+
+// floorDiv is the quotient rounded down.
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
