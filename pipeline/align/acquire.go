@@ -151,6 +151,7 @@ func (l *Live) resume(seed track.Seed) {
 	if l.filter != nil && l.last.State != "" {
 		l.before = l.filter
 	}
+	l.shown = l.quest.next
 	l.filter, l.seed, l.told, l.quest = track.NewFilter(seed), seed, 0, quest{}
 	at, margin := seed.Line.Reference, int64(10*(seed.OffsetSD+seed.Jitter))
 	l.fedTo = at

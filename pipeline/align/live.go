@@ -32,10 +32,8 @@ const (
 //	                        ▲                                   │
 //	                        └──── found again, or stepped ◀─────┘
 //
-// The values depend on the tags alone, not on the portions they come in, as
-// long as neither record runs ahead of the other for so long that it seems to
-// have ended. Memory is bounded, whatever comes; one goroutine at a time may
-// use it.
+// The values depend on the tags alone, not on the portions they come in.
+// Memory is bounded, whatever comes; one goroutine at a time may use it.
 type Live struct {
 	options Options
 	a, b    []uint64 // from some time before the clock was last seen
@@ -50,7 +48,8 @@ type Live struct {
 	filter *track.Filter // nil: searching
 	seed   track.Seed    // of the filter
 	before *track.Filter // the one that lost the clock, until the next has values
-	fedTo  uint64        // A's time up to which the filter was fed
+	shown  uint64        // A's time up to which tags showed where it begins
+	fedTo  uint64        // A's time up to which it was fed
 	last   Value         // with pairs
 	told   int           // of the filter's own steps
 	lost   bool          // and it was said
@@ -108,8 +107,9 @@ func (l *Live) Add(ctx context.Context, a, b []uint64) ([]Value, error) {
 }
 
 // Read takes tags of both records to the ends of two readers, such as the next
-// segment of each, piece by piece so that neither runs ahead of the other.
-// each gets the values, as they come.
+// segment of each, piece by piece so that neither runs ahead of the other. Both
+// end at about the same time: where one has ended long before, the clock is
+// lost. each gets the values, as they come.
 func (l *Live) Read(ctx context.Context, a, b tag.Reader, each func([]Value)) error {
 	buf := make([]uint64, readPiece)
 	for a != nil || b != nil {
@@ -136,6 +136,9 @@ func (l *Live) Read(ctx context.Context, a, b tag.Reader, each func([]Value)) er
 		if err != nil {
 			return err
 		}
+	}
+	if l.silent() {
+		each(l.loses())
 	}
 	return nil
 }
@@ -184,7 +187,7 @@ func (l *Live) advance() (values []Value, moved bool, err error) {
 	predicted, _ := l.filter.At(next)
 	end := next + uint64(predicted.Whole)
 	if int64(l.lastA-next) <= 0 || int64(l.lastB-end) <= 0 {
-		return l.silence(), false, nil
+		return nil, false, nil
 	}
 	na := search(len(l.a)-l.fedA, func(i int) bool { return int64(l.a[l.fedA+i]-next) >= 0 })
 	nb := search(len(l.b)-l.fedB, func(i int) bool { return int64(l.b[l.fedB+i]-end) >= 0 })
@@ -202,20 +205,22 @@ func (l *Live) lag() float64 {
 	return min(max(lostSlices*slicePairs/max(l.seed.PairRate, 1e-9)*1e12, shortestLag), longestLag)
 }
 
-// strayed says that the filter has found no pairs for too long.
+// strayed says that the filter has found no pairs for too long, those that
+// showed where the clock is among them.
 func (l *Live) strayed() bool {
 	s := l.filter.State()
-	return !s.Tracking && float64(int64(s.Until-s.LastPair)) > l.lag()
+	return !s.Tracking && float64(int64(s.Until-s.LastPair)) > l.lag() && int64(s.Until-l.shown) >= 0
 }
 
-// silence says that the clock is lost because one record does not go on.
-func (l *Live) silence() []Value {
+// silent says that a clock that is followed will not be, because one of the
+// records does not go on.
+func (l *Live) silent() bool {
+	if l.filter == nil || l.lost || l.last.State == "" {
+		return false
+	}
 	predicted, _ := l.filter.At(l.lastA)
 	ahead := math.Abs(quantity.Fine{Whole: int64(l.lastB - l.lastA)}.Minus(predicted))
-	if l.lost || ahead <= l.lag()+float64(liveStep)+math.Abs(predicted.Float()) {
-		return nil
-	}
-	return l.loses()
+	return ahead > l.lag()+float64(liveStep)+math.Abs(predicted.Float())
 }
 
 // loses tells of a clock that has just been lost what was known last; nothing
