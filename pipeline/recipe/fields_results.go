@@ -15,33 +15,28 @@ func channelField(name, doc string) *field {
 var stagesTable = &field{name: "pipeline", shape: shapeList,
 	doc: "What is computed from the tags, in this order, once the master has them; raw files are never changed.",
 	each: &field{name: "STAGE", shape: shapeObject, doc: "One step of processing.", keys: []*field{
-		{name: "stage", shape: shapeChoice, required: true, choices: []string{"align", "coincidences", "histogram"},
+		{name: "stage", shape: shapeChoice, required: true, choices: []string{"align", "coincidences", "scan", "histogram", "g2", "rates"},
 			doc: "What it does."},
 		{name: "name", shape: shapeText, form: nameForm, doc: "What its result is called; the stage where it is left out."},
 		{name: "config", shape: shapeVariant, required: true, selector: "stage", encode: encodeStage, doc: "Depends on the stage.",
 			variants: map[string][]*field{
-				"align": {
-					channelField("reference", "Channel whose clock is kept."),
-					channelField("target", "Channel whose clock is found: the offset, target minus reference, is subtracted from the target's tags in every later stage."),
-					{name: "search", shape: shapeQuantity, amount: times, initial: "10 ms", limits: between(quantity.Nanosecond, longestWindow),
-						doc: "The offset lies within plus or minus this."},
-				},
-				"coincidences": {
-					{name: "of", shape: shapeList, required: true, limits: &limits{2, 2}, doc: "Two channels, A then B.",
-						each: channelField("CHANNEL", "One channel.")},
-					{name: "window", shape: shapeQuantity, amount: times, required: true, limits: between(2*quantity.Picosecond, quantity.Second),
-						doc: "Full width: B minus A within plus or minus half of it counts."},
-				},
-				"histogram": {
-					channelField("start", "Channel that starts the clock."),
-					channelField("stop", "Channel that stops it; the histogram is of stop minus start."),
-					{name: "range", shape: shapeQuantity, amount: times, required: true, limits: between(quantity.Picosecond, longestWindow),
-						doc: "The histogram reaches from minus to plus this."},
-					{name: "bin", shape: shapeQuantity, amount: times, required: true, limits: between(quantity.Picosecond, longestWindow),
-						doc: "Width of a bin; the range is a whole number of them."},
-				},
+				"align":        alignKeys,
+				"coincidences": coincidencesKeys,
+				"scan":         scanKeys,
+				"histogram":    histogramKeys,
+				"g2":           g2Keys,
+				"rates":        ratesKeys,
 			}},
 	}}}
+
+var alignKeys = []*field{
+	channelField("reference", "Channel whose clock is kept."),
+	channelField("target", "Channel whose clock is found: the offset, target minus reference, is subtracted from the target's tags in every later stage."),
+	{name: "search", shape: shapeQuantity, amount: times, initial: "20 ms", limits: between(quantity.Nanosecond, 20*quantity.Second),
+		doc: "The offset lies within plus or minus this, and what the nodes are known to have started apart."},
+	{name: "max_drift", shape: shapeQuantity, amount: drifts, initial: "20 ppm", limits: between(0, 1e6*quantity.PartPerBillion),
+		doc: "The frequencies of the clocks differ by at most this: 0 ppb where both follow one reference."},
+}
 
 var sinksTable = &field{name: "sinks", shape: shapeNamed, required: true, form: nameForm,
 	doc: "Where tags are kept, by name.",

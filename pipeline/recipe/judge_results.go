@@ -6,12 +6,8 @@ import (
 	"os"
 	"slices"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/sim/idq"
 )
-
-// maxBins bounds a histogram: 80 MB of counts.
-const maxBins = 10_000_000
 
 // stages checks that each stage can use its channels: they exist, and where
 // they are stamped by different clocks, an earlier align has found the offset.
@@ -28,13 +24,17 @@ func (j *judgement) stages() {
 		switch {
 		case stage.Align != nil:
 			j.align(config, stage.Align, clocks)
-		case stage.Coincidences != nil && len(stage.Coincidences.Of) == 2:
-			of := stage.Coincidences.Of
-			j.compare(config+".of.0", of[0], config+".of.1", of[1], clocks)
+		case stage.Coincidences != nil:
+			j.coincidences(config, stage.Coincidences, clocks)
+		case stage.Scan != nil:
+			j.compare(config+".start", stage.Scan.Start, config+".stop", stage.Scan.Stop, clocks)
+			j.delays(config, stage.Scan)
 		case stage.Histogram != nil:
-			h := stage.Histogram
-			j.compare(config+".start", h.Start, config+".stop", h.Stop, clocks)
-			j.bins(config, h.Range, h.Bin)
+			j.histogram(config, stage.Histogram, clocks)
+		case stage.G2 != nil:
+			j.g2(config, stage.G2, clocks)
+		case stage.Rates != nil:
+			j.rates(config, stage.Rates)
 		}
 	}
 }
@@ -75,16 +75,6 @@ func (j *judgement) pair(pathA, a, pathB, b string) bool {
 		return false
 	}
 	return true
-}
-
-func (j *judgement) bins(path string, reach, bin quantity.Time) {
-	switch {
-	case reach == 0 || bin == 0: // reported
-	case reach%bin != 0:
-		j.fail(path+".bin", codeConflict, fmt.Sprintf("a range of %s is no whole number of bins of %s", reach, bin), "change one of them")
-	case 2*(reach/bin) > maxBins:
-		j.fail(path+".bin", codeValue, fmt.Sprintf("%d bins", 2*(reach/bin)), fmt.Sprintf("a histogram has up to %d: make the bin wider", maxBins))
-	}
 }
 
 // clocks knows which controllers' tags may be compared: those of one
@@ -189,21 +179,6 @@ func (j *judgement) overlap(a, b *Sink) bool {
 		return at && (s.Takes == nil || slices.Contains(s.Takes, name))
 	}
 	return slices.ContainsFunc(j.channelNames(""), func(name string) bool { return takes(a, name) && takes(b, name) })
-}
-
-// channelUse is one mention of a channel in the config of a stage.
-type channelUse struct{ key, name string }
-
-func (s *Stage) channels() []channelUse {
-	switch {
-	case s.Align != nil:
-		return []channelUse{{"reference", s.Align.Reference}, {"target", s.Align.Target}}
-	case s.Coincidences != nil && len(s.Coincidences.Of) == 2:
-		return []channelUse{{"of.0", s.Coincidences.Of[0]}, {"of.1", s.Coincidences.Of[1]}}
-	case s.Histogram != nil:
-		return []channelUse{{"start", s.Histogram.Start}, {"stop", s.Histogram.Stop}}
-	}
-	return nil
 }
 
 func (j *judgement) expect() {

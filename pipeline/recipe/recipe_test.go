@@ -106,7 +106,7 @@ func TestValuesArrive(t *testing.T) {
 	if got := r.Simulate.Nodes["bob"].Replay; got.File != want || got.Channels[1] != 4 {
 		t.Errorf("replay of bob is %+v", got)
 	}
-	if r.Stages[1].Name != "coincidences" || r.Stages[1].Coincidences.Window != 1000 || r.Stages[2].Histogram.Bin != 50 {
+	if r.Stages[1].Name != "coincidences" || r.Stages[1].Coincidences.Window != 1000 || r.Stages[5].Histogram.Bin != 50 {
 		t.Errorf("stages are %+v", r.Stages)
 	}
 	if r.Expect[0].Channel != "alice.signal" || *r.Expect[0].RateMin != 1e6 || *r.Expect[0].RateMax != 2e9 {
@@ -138,7 +138,7 @@ func TestParentsMergeAndNullDeletes(t *testing.T) {
 		"nodes.bob.channels.idler.edge":           "testdata/right/lab/grandparent.yaml:8",
 		"nodes.bob.channels.idler.delay":          "default",
 		"nodes.bob.controllers.tc.config.address": "testdata/right/lab/parent.yaml:7",
-		"transfer.chunk":                          "testdata/right/everything.yaml:31",
+		"transfer.chunk":                          "testdata/right/everything.yaml:34",
 		"pipeline.1.name":                         "default",
 	} {
 		if got := origin(t, r, path).From; got != want {

@@ -94,20 +94,37 @@ type Stage struct {
 	Kind         string              `json:"stage"`
 	Align        *AlignConfig        `json:"align,omitempty"`
 	Coincidences *CoincidencesConfig `json:"coincidences,omitempty"`
+	Scan         *ScanConfig         `json:"scan,omitempty"`
 	Histogram    *HistogramConfig    `json:"histogram,omitempty"`
+	G2           *G2Config           `json:"g2,omitempty"`
+	Rates        *RatesConfig        `json:"rates,omitempty"`
 }
 
 // AlignConfig finds target's clock against reference's: B minus A with A the
 // reference. What it finds corrects every later stage.
 type AlignConfig struct {
-	Reference string        `json:"reference"` // "alice.signal"
-	Target    string        `json:"target"`
-	Search    quantity.Time `json:"search"` // the offset lies within plus or minus this
+	Reference string         `json:"reference"` // "alice.signal"
+	Target    string         `json:"target"`
+	Search    quantity.Time  `json:"search"`    // the offset lies within plus or minus this
+	MaxDrift  quantity.Drift `json:"max_drift"` // and the frequencies differ by at most this
 }
 
-// CoincidencesConfig counts pairs within plus or minus half of Window.
+// CoincidencesConfig counts tags of all channels of which no two are further
+// apart than half of Window.
 type CoincidencesConfig struct {
-	Of     []string      `json:"of"` // two channels, A then B
+	Of      []string                 `json:"of"` // two to eight channels, A first
+	Window  quantity.Time            `json:"window"`
+	Offsets map[string]quantity.Time `json:"offsets,omitempty"` // channel: how much later its tags come; subtracted
+	Shift   quantity.Time            `json:"shift,omitempty"`   // of the windows for accidentals; 0: ten windows, at least 1 us
+}
+
+// ScanConfig counts coincidences of stop minus start at every delay.
+type ScanConfig struct {
+	Start  string        `json:"start"`
+	Stop   string        `json:"stop"`
+	From   quantity.Time `json:"from"`
+	To     quantity.Time `json:"to"`
+	Step   quantity.Time `json:"step"`
 	Window quantity.Time `json:"window"`
 }
 
@@ -117,6 +134,19 @@ type HistogramConfig struct {
 	Stop  string        `json:"stop"`
 	Range quantity.Time `json:"range"`
 	Bin   quantity.Time `json:"bin"`
+}
+
+// G2Config is a histogram over what uncorrelated light would give.
+type G2Config struct {
+	HistogramConfig
+	Far    quantity.Time `json:"far,omitempty"`    // 0: over light of the recorded rates; else over bins so far from zero
+	Period quantity.Time `json:"period,omitempty"` // of a pulsed source; 0: none
+}
+
+// RatesConfig counts the tags of channels in bins of time.
+type RatesConfig struct {
+	Of  []string      `json:"of"`
+	Bin quantity.Time `json:"bin"`
 }
 
 // Sink is an output stage.
