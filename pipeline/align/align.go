@@ -49,9 +49,10 @@ func (o Options) Check() error {
 // Alignment says where B's clock is on A's.
 //
 // B minus A is Offset at the time Reference of A's clock and grows by Frequency
-// times the time since. Standard deviations come from the pairs' scatter; where
-// the clocks do not keep to a straight line (ChiSquare well above Freedom) they
-// hold what the clocks do beside it, and Warning says so.
+// times the time since, where the clock keeps to a straight line. Where it does
+// not (ChiSquare well above Freedom, or Steps in the Track), Offset and Frequency
+// are what the Track says at Reference and at Start, and [Alignment.OffsetAt] and
+// [Alignment.Correction] follow it everywhere.
 type Alignment struct {
 	Reference    uint64        `json:"reference_ps"` // on A's scale, the middle of the time both recorded
 	Offset       quantity.Fine `json:"offset_ps"`
@@ -79,7 +80,8 @@ type Alignment struct {
 
 	Warning string `json:"warning,omitempty"`
 
-	Track *track.Track `json:"track,omitempty"` // B's clock through the record; nil: one line is all
+	Track   *track.Track `json:"track,omitempty"` // B's clock through the record; nil: the pairs are too few to follow it
+	wanders bool         // off any straight line: the track is what to correct by
 }
 
 // Line returns what carries B's tags to A's clock.
@@ -92,8 +94,14 @@ func (a Alignment) Line() correlate.Line {
 }
 
 // Correction returns what carries B's tags to A's clock: one line where the
-// clocks keep to one.
+// clocks keep to one, several where they wander. Of an alignment that was
+// written and read back it is the one line.
 func (a Alignment) Correction() correlate.Correction {
+	if a.wanders {
+		if c, err := a.Track.Correction(); err == nil {
+			return c
+		}
+	}
 	c, err := correlate.NewCorrection(a.Line())
 	if err != nil { // not of an alignment that Align returned
 		return correlate.Correction{}
@@ -104,6 +112,9 @@ func (a Alignment) Correction() correlate.Correction {
 // OffsetAt returns B minus A at a time of A's clock and its standard deviation
 // in ps.
 func (a Alignment) OffsetAt(t uint64) (offset quantity.Fine, sd float64) {
+	if a.wanders {
+		return a.Track.At(t)
+	}
 	offset = a.Offset.Plus(a.Frequency * 1e-9 * float64(int64(t-a.Reference)))
 	slope := a.FrequencySD * 1e-9
 	start, at := float64(int64(a.Start-a.Reference)), float64(int64(t-a.Reference))
@@ -141,14 +152,7 @@ func aligned(ctx context.Context, a, b []uint64, o Options, brief bool) (Alignme
 	if err != nil {
 		return Alignment{}, err
 	}
-	if line, err = s.extend(line); err != nil {
-		return Alignment{}, err
-	}
-	r, err := s.conclude(line)
-	if err != nil {
-		return Alignment{}, err
-	}
-	return r, nil
+	return s.settle(line)
 }
 
 // searcher holds what all steps of one alignment need.

@@ -55,10 +55,8 @@ func (s *searcher) find() (line, error) {
 			return l, nil
 		}
 	}
-	if !s.brief {
-		if l, ok := s.weak(); ok {
-			return l, nil
-		}
+	if l, ok := s.weak(); ok {
+		return l, nil
 	}
 	if err := s.ctx.Err(); err != nil {
 		return line{}, err

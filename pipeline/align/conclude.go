@@ -1,161 +1,154 @@
 package align
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/track"
 )
 
 const (
-	maxFitPoints = 1 << 22 // pairs that are fitted; of more, an even part is taken
-	fitReach     = 20.0    // standard deviations of jitter about the line that are fitted
-	sureties     = 5.0     // standard deviations that count as certain
-	wander       = 5e-11   // slope a quiet clock may change by between segments
+	doubt     = 4.0 // standard deviations of chi-square beyond which the line is doubted
+	offCentre = 0.2 // of the jitter that a quarter of the corrected record may be off
+	tooWide   = 1.5 // of the jitter that its pairs may scatter
 )
 
-// recentred returns the same line with its Reference elsewhere.
-func (l line) recentred(reference uint64) line {
-	l.ux += l.uy * math.Abs(float64(int64(reference-l.Reference)))
-	l.Line = correlate.Line{Reference: reference, Offset: l.OffsetAt(reference), Frequency: l.Frequency}
-	return l
-}
-
-// extend follows a line from its segment to the whole record, four times as
-// far each time, so that it is never carried further than it is known.
-func (s *searcher) extend(l line) (line, error) {
-	if err := s.overlap(l.Line); err != nil {
-		return l, err
+// settle follows the clock from a line through the whole record and says what
+// it does, or why not.
+func (s *searcher) settle(l line) (Alignment, error) {
+	seed, err := s.extend(l, false)
+	if err != nil {
+		return Alignment{}, err
 	}
-	if l.bin > 2*maxJitter {
-		return l, tooBroad(l.bin)
-	}
-	all := int64(s.to - s.from)
-	l.sigma = l.bin
-	for length := min(l.length, all); ; length = min(4*length, all) {
-		from, to := s.segment(l.Reference, length)
-		l = l.recentred(from + (to-from)/2)
-		l.length = length
-		half := max(fitReach/2*l.sigma, 4000) + l.ux + (l.uy+wander)*float64(length)/2
-		points, _ := s.collect(l.Line, length, half, maxFitPoints)
-		if half > fitReach*l.sigma {
-			points = s.narrow(&l, points)
-			half = max(fitReach/2*l.sigma, 4000) + l.ux
+	t, err := track.Follow(s.ctx, s.a, s.b, seed.seed())
+	switch {
+	case errors.Is(err, track.ErrLost): // hardly any pairs: one line is all they can tell
+		if seed, err = s.extend(seed, true); err != nil {
+			return Alignment{}, err
 		}
-		f, ok := fitLine(points, half, 1.5*l.sigma, float64(length)/2, false)
-		if !ok {
-			return l, &Refusal{Code: "not-straight",
-				Reason: fmt.Sprintf("the pairs of %.3g s are on a line that is lost within %.3g s", float64(length)/4e12, float64(length)/1e12),
-				Hint:   "the clocks wander or step; align shorter parts of the record"}
-		}
-		l.Line = moved(l.Line, f.x, f.y)
-		l.sigma = f.sigma
-		l.ux, l.uy = 1+sureties*math.Sqrt(f.vx), 1e-15+sureties*math.Sqrt(f.vy)
-		if length == all {
-			return l, nil
-		}
+		return s.straight(seed.Line, seed.sigma, nil)
+	case err != nil:
+		return Alignment{}, err
+	case bends(t):
+		return s.bent(t)
 	}
+	line := correlate.Line{Reference: t.Straight.Time, Offset: t.Straight.Offset.Whole,
+		Frequency: quantity.Drift(math.Round(t.Straight.Frequency * 1e6))}
+	return s.straight(line, t.Jitter, t)
 }
 
-// tooBroad refuses a peak that is no peak of pairs.
-func tooBroad(width float64) error {
-	return &Refusal{Code: "too-broad",
-		Reason: fmt.Sprintf("the light of A and B varies together, but within %.3g ns: no peak of pairs", width/1e3),
-		Hint:   "check that the source makes pairs and that its light does not flicker"}
+// bends says whether a clock does what no straight line does.
+func bends(t *track.Track) bool {
+	free := float64(t.Freedom)
+	return len(t.Steps) > 0 || t.ChiSquare > free+doubt*math.Sqrt(2*free)
 }
 
-// narrow finds by counting where on a wide strip the line is, moves it there,
-// and returns the points about it.
-func (s *searcher) narrow(l *line, points []point) []point {
-	length := float64(l.length)
-	bin := houghBin(l.ux, l.uy+wander, length, 2*l.sigma)
-	p := hough(sample(points, maxPoints/4), l.ux, l.uy+wander, length, bin)
-	l.Line = moved(l.Line, p.x, p.y)
-	l.ux, l.uy = 2*bin, 4*bin/length
-	half := max(fitReach/2*l.sigma, 4000) + l.ux
-	var near []point
-	for _, q := range points {
-		if d := q.d - p.x - p.y*q.t; math.Abs(d) <= half {
-			near = append(near, point{q.t, d})
-		}
-	}
-	return near
-}
-
-// sample returns every n-th point, so many that about most remain.
-func sample(points []point, most int) []point {
-	stride := len(points)/most + 1
-	if stride == 1 {
-		return points
-	}
-	kept := make([]point, 0, most+1)
-	for i := 0; i < len(points); i += stride {
-		kept = append(kept, points[i])
-	}
-	return kept
-}
-
-// overlap sets the limits of the search to the time that both recorded.
-func (s *searcher) overlap(c correlate.Line) error {
-	zero := s.a[0]
-	began, ended := int64(c.Apply(s.b[0])-zero), int64(c.Apply(s.b[len(s.b)-1])-zero)
-	from, to := max(0, began), min(int64(s.a[len(s.a)-1]-zero), ended)
-	if to-from < minOverlap {
-		return &Refusal{Code: "no-overlap",
-			Reason: fmt.Sprintf("with this offset the records have only %.3g ms in common", float64(max(to-from, 0))/1e9),
-			Hint:   "they need 10 ms; measure longer, or start both nodes together"}
-	}
-	s.from, s.to = zero+uint64(from), zero+uint64(to)
-	return nil
-}
-
-// conclude fits the line to the whole record, judges it, and says what it is.
-func (s *searcher) conclude(l line) (Alignment, error) {
-	if err := s.overlap(l.Line); err != nil {
+// straight fits one line to the whole record and judges it.
+func (s *searcher) straight(c correlate.Line, sigma float64, t *track.Track) (Alignment, error) {
+	if err := s.overlap(c); err != nil {
 		return Alignment{}, err
 	}
 	all := int64(s.to - s.from)
-	l = l.recentred(s.from + uint64(all)/2)
-	l.length = all
-	var points []point
-	var f fit
-	var stride int
-	var half float64
-	for round := range 2 { // the second time about the line that the first one found
-		if round > 0 {
-			l.Line, l.sigma = moved(l.Line, f.x, f.y), f.sigma
-		}
-		half = fitReach * max(l.sigma, 5)
-		points, stride = s.collect(l.Line, all, half, maxFitPoints)
-		var ok bool
-		if f, ok = fitLine(points, half, l.sigma, float64(all)/2, false); !ok {
-			return Alignment{}, errLost
-		}
+	l := line{Line: c, sigma: sigma}.recentred(s.from + uint64(all)/2)
+	half := fitReach * max(sigma, 5)
+	points, stride := s.collect(l.Line, all, half, maxFitPoints)
+	f, ok := fitLine(points, half, sigma, float64(all)/2, false)
+	if !ok {
+		return Alignment{}, errLost
 	}
 	r := s.report(l, f, stride)
-	straighten(&r, points, f, half, float64(all))
-	chance := max(f.density*6*f.sigma, s.chance(6*f.sigma)/float64(stride))
-	count := 0.0
+	r.Track = t
+	count, chance := 0.0, max(f.density*6*f.sigma, s.chance(6*f.sigma)/float64(stride))
 	for _, p := range points {
 		if math.Abs(p.d-f.x-f.y*p.t) <= 3*f.sigma {
 			count++
 		}
 	}
 	r.Accidentals = chance * float64(stride)
+	return s.judged(r, surprise(count, chance), moved(l.Line, f.x, f.y))
+}
+
+// bent tells what the track says of a clock that does not keep to a line.
+func (s *searcher) bent(t *track.Track) (Alignment, error) {
+	c, err := t.Correction()
+	if err != nil {
+		return Alignment{}, errLost
+	}
+	if err := s.overlap(c); err != nil {
+		return Alignment{}, err
+	}
+	r := Alignment{Reference: s.from + (s.to-s.from)/2, Start: s.from, Overlap: int64(s.to - s.from),
+		Pairs: int64(math.Round(t.Pairs)), Jitter: t.Jitter, Track: t, wanders: true}
+	r.Offset, r.OffsetSD = t.At(r.Reference)
+	r.StartOffset, r.StartSD = t.At(r.Start)
+	r.Frequency, r.FrequencySD = slope(t.Knots, r.Reference)
+	r.Accidentals = max(t.Accidentals, s.chance(6*t.Jitter))
+	return s.judged(r, surprise(t.Pairs+r.Accidentals, r.Accidentals), c)
+}
+
+// slope returns the frequency between the knots about a time, in ppb.
+func slope(knots []track.Knot, t uint64) (frequency, sd float64) {
+	k := search(len(knots), func(i int) bool { return int64(knots[i].Time-t) >= 0 })
+	after, before := knots[min(k, len(knots)-1)], knots[max(k-1, 0)]
+	if after.Time == before.Time {
+		return after.Frequency, after.FrequencySD
+	}
+	part := max(0, min(1, float64(int64(t-before.Time))/float64(after.Time-before.Time)))
+	return before.Frequency + part*(after.Frequency-before.Frequency), max(before.FrequencySD, after.FrequencySD)
+}
+
+// judged refuses what is not certain, of a result whose pairs chance explains
+// badly by the log likelihood ll.
+func (s *searcher) judged(r Alignment, ll float64, c fixer) (Alignment, error) {
+	if t := r.Track; t != nil {
+		r.ChiSquare, r.Freedom, r.Slices, r.LostSlices = t.ChiSquare, t.Freedom, t.Slices, t.Lost
+		r.Warning = warning(t)
+	}
 	// Places where a line of this width could have been found by chance.
-	places := (1 + float64(s.reach)/f.sigma) * (1 + float64(s.MaxDrift)/driftUnit*float64(all)/f.sigma)
-	ll := surprise(count, chance) - math.Log(places+s.trials)
+	places := (1 + float64(s.reach)/r.Jitter) * (1 + float64(s.MaxDrift)/driftUnit*float64(r.Overlap)/r.Jitter)
+	ll -= math.Log(places + s.trials)
 	r.Significance = math.Sqrt(2 * max(ll, 0))
 	if err := s.judge(r, ll); err != nil {
 		return r, err
 	}
-	return r, s.alone(&r, moved(l.Line, f.x, f.y), f.sigma)
+	return r, s.alone(&r, c, r.Jitter)
+}
+
+// warning says what is to be known of a clock beside its numbers.
+func warning(t *track.Track) string {
+	switch {
+	case len(t.Steps) == 1:
+		return fmt.Sprintf("B's clock jumps by %.6g ns", t.Steps[0].Offset/1e3)
+	case len(t.Steps) > 1:
+		return fmt.Sprintf("B's clock jumps %d times", len(t.Steps))
+	case t.Lost > t.Slices/10:
+		return fmt.Sprintf("%d of %d parts of the record have no pairs", t.Lost, t.Slices)
+	}
+	return ""
+}
+
+// agrees checks the corrected record against itself: the pairs of each quarter
+// lie about 0, and no wider than those of the whole.
+func agrees(t *track.Track) error {
+	for i, q := range t.Quarters {
+		if q.Pairs < minTags || !(q.CentreSD > 0) {
+			continue
+		}
+		if math.Abs(q.Centre) > max(sureties*q.CentreSD, offCentre*t.Jitter) || q.Width > tooWide*t.Jitter+sureties*q.CentreSD {
+			return &Refusal{Code: "not-confirmed",
+				Reason: fmt.Sprintf("after correction the pairs of quarter %d of the record lie %.3g ps off, with a jitter of %.3g ps where the whole has %.3g ps", i+1, q.Centre, q.Width, t.Jitter),
+				Hint:   "the clock moves faster than the pairs can tell; align shorter parts of the record"}
+		}
+	}
+	return nil
 }
 
 var errLost = &Refusal{Code: "not-straight",
 	Reason: "the pairs of the middle are on a line that the rest of the record is not on",
-	Hint:   "the clocks wander or step; align shorter parts of the record"}
+	Hint:   "the clocks step too far or wander too fast to be followed; align shorter parts of the record"}
 
 // chance is how many accidental pairs a window of the given width holds.
 func (s *searcher) chance(width float64) float64 {
@@ -190,7 +183,7 @@ func (s *searcher) judge(r Alignment, ll float64) error {
 			Hint:   "measure longer, or with more pairs or less background"}
 	case r.Jitter > maxJitter:
 		return tooBroad(r.Jitter)
-	case r.LostSlices > r.Slices/2:
+	case r.LostSlices > r.Slices*3/4:
 		return errLost
 	case math.Abs(r.StartOffset.Float()) > float64(s.Search)+sureties*r.StartSD:
 		return &Refusal{Code: "outside-search",
@@ -200,6 +193,9 @@ func (s *searcher) judge(r Alignment, ll float64) error {
 		return &Refusal{Code: "outside-drift",
 			Reason: fmt.Sprintf("the best frequency, %.6g ppb, is beyond the %.6g ppb that were allowed", r.Frequency, drift),
 			Hint:   "allow more drift if the clocks may be that different"}
+	}
+	if r.Track != nil {
+		return agrees(r.Track)
 	}
 	return nil
 }

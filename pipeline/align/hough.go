@@ -17,6 +17,7 @@ type line struct {
 	uy     float64 // slope, ps per ps
 	bin    float64 // ps: resolution reached by counting
 	sigma  float64 // ps: jitter, once fitted
+	rate   float64 // pairs per second, once fitted
 }
 
 // moved returns the correction of which points have the residual x + y*t. What

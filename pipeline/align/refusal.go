@@ -11,7 +11,8 @@ import "tsrun/pipeline/quantity"
 //	not-significant  the whole record does not confirm what a part showed
 //	outside-search   the best offset is beyond what was searched
 //	outside-drift    the best frequency is beyond what was allowed
-//	not-straight     the clocks step, or wander too far for one line
+//	not-straight     the clocks step too far, or wander too fast, to be followed
+//	not-confirmed    parts of the corrected record contradict each other
 //	too-broad        A and B vary together, but slower than pairs do
 //	ambiguous        there are several peaks of much the same height
 type Refusal struct {

@@ -101,6 +101,9 @@ func (s *searcher) weak() (line, bool) {
 			return l, true
 		}
 	}
+	if s.brief {
+		return line{}, false
+	}
 	if all, ok := s.planWeak(s.budget(), math.Inf(1)); ok && all.reward > 2*first.reward && s.ctx.Err() == nil {
 		return s.among(all)
 	}
