@@ -14,8 +14,9 @@ type bank struct {
 
 type member struct {
 	noise
-	state
+	estimate
 	weight float64 // logarithm; the best is 0
+	prior  float64 // what the weight is when nothing is known
 }
 
 const (
@@ -23,6 +24,10 @@ const (
 	// clock that changes its ways is followed.
 	forgetting = 0.002
 	negligible = -20.0 // weight
+	// Before anything is known a noisy clock is as much more likely as the
+	// power caution of its noise: rather too wide than too narrow.
+	caution    = 0.4
+	seedLength = 1.0 // s
 )
 
 // quiets and walks are the noises tried: from a maser to a bare quartz in a
@@ -32,11 +37,17 @@ var (
 	walks  = []float64{0, 1e-2, 1e-1, 1, 10, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8} // ps^2/s^3: 1e-13 ... 1e-8 in 1 s
 )
 
+// newBank returns a bank that begins with a state. That was found from about
+// seedLength of time, in which a noisy clock did not keep to the line either.
 func newBank(time float64, s state) *bank {
 	b := &bank{time: time}
 	for _, qx := range quiets {
 		for _, qy := range walks {
-			b.members = append(b.members, member{noise{qx, qy}, s, 0})
+			prior := caution * (math.Log(max(qx, leastWhite)/quiets[len(quiets)-1]) + math.Log(max(qy, leastWalk)/walks[len(walks)-1]))
+			known := s
+			known.xx += qx*seedLength/4 + qy*seedLength*seedLength*seedLength/12
+			known.yy += qx/seedLength + qy*seedLength
+			b.members = append(b.members, member{noise{qx, qy}, estimate{state: known}, prior, prior})
 		}
 	}
 	return b
@@ -51,7 +62,7 @@ func (b *bank) clone() *bank {
 // at returns the state at a time, which is not before the last measurement.
 func (b *bank) at(time float64) state {
 	dt := max(0, time-b.time)
-	origin := b.members[0].after(dt, b.members[0].noise) // far from 0, squares lose their digits
+	origin := b.members[0].ahead(dt, b.members[0].noise) // far from 0, squares lose their digits
 	var sum float64
 	var mean state
 	for i := range b.members {
@@ -59,7 +70,7 @@ func (b *bank) at(time float64) state {
 		if m.weight < negligible {
 			continue
 		}
-		w, s := math.Exp(m.weight), m.after(dt, m.noise)
+		w, s := math.Exp(m.weight), m.ahead(dt, m.noise)
 		x, y := s.x-origin.x, s.y-origin.y
 		sum += w
 		mean.x += w * x
@@ -73,15 +84,13 @@ func (b *bank) at(time float64) state {
 }
 
 // update takes a slice's measurement at a time, in the direction of tracking.
-// The mean over a slice differs from the phase in its middle by what the phase
-// walks within: that is noise to the filter.
 func (b *bank) update(time float64, s *slice) {
 	dt, best := max(0, time-b.time), math.Inf(-1)
 	for i := range b.members {
 		m := &b.members[i]
 		var ll float64
-		m.state, ll = m.after(dt, m.noise).given(s.x, s.v+m.qx*s.length/12)
-		m.weight = (1-forgetting)*m.weight + ll
+		m.estimate, ll = m.measured(dt, m.noise, s)
+		m.weight += forgetting*(m.prior-m.weight) + ll
 		best = max(best, m.weight)
 	}
 	for i := range b.members {
@@ -96,7 +105,7 @@ func (b *bank) leap(time float64, s *slice) {
 	dt := max(0, time-b.time)
 	for i := range b.members {
 		m := &b.members[i]
-		m.state = m.after(dt, m.noise).leapt(s.x, s.v+m.qx*s.length/12)
+		m.estimate = m.leapt(dt, m.noise, s)
 	}
 	b.time = time
 	b.updates++

@@ -30,6 +30,8 @@ func (f *follower) conclude(ctx context.Context, rough []slice) (*Track, error) 
 		fine.refine(fine.likelihood(fine.noise), 3)
 		known := len(fine.leaps)
 		fine.findLeaps()
+		fine.hedge()
+		fine.smooth()
 		p = fine
 		if len(p.leaps) <= known {
 			break

@@ -9,8 +9,11 @@ import (
 
 // At returns B minus A at a time of A's clock, and its standard deviation: as
 // all pairs show it within the record, and beyond its ends and in gaps as the
-// clock's noise lets expect.
+// clock's noise lets expect. Of an empty track it is infinite.
 func (t *Track) At(time uint64) (offset quantity.Fine, sd float64) {
+	if t.path == nil {
+		return quantity.Fine{}, math.Inf(1)
+	}
 	k := t.knot(t.since(time), t.path.at(t.since(time)), 0)
 	return k.Offset, k.OffsetSD
 }
@@ -32,6 +35,9 @@ type node struct {
 func (t *Track) Correction() (correlate.Correction, error) {
 	var lines []correlate.Line
 	p := t.path
+	if p == nil {
+		return correlate.Correction{}, ErrLost
+	}
 	first := 0
 	for k := 0; k <= len(p.leaps); k++ {
 		last := len(p.slices)

@@ -14,6 +14,7 @@ func (p *path) estimate() {
 		}
 	}
 	p.refine(best, 3)
+	p.hedge()
 }
 
 const (
@@ -54,6 +55,40 @@ func (p *path) refine(best, factor float64) {
 			}
 		}
 	}
+}
+
+// hedge takes the mean noise, by likelihood, in place of the most likely: where
+// few slices say little of it, the most likely is often none at all, and the
+// clock would be believed too well. Many slices leave no such doubt.
+func (p *path) hedge() {
+	if len(p.slices) > manySlices {
+		return
+	}
+	best, sum, mean := math.Inf(-1), 0.0, noise{}
+	for _, qx := range around(p.noise.qx, quiets) {
+		for _, qy := range around(p.noise.qy, walks) {
+			ll := p.likelihood(noise{qx, qy})
+			if ll > best {
+				w := math.Exp(best - ll)
+				sum, mean, best = sum*w, noise{mean.qx * w, mean.qy * w}, ll
+			}
+			w := math.Exp(ll - best)
+			sum += w
+			mean.qx += w * qx
+			mean.qy += w * qy
+		}
+	}
+	p.noise = noise{mean.qx / sum, mean.qy / sum}
+}
+
+const manySlices = 4096
+
+// around are noises about q, or all when it is none.
+func around(q float64, all []float64) []float64 {
+	if q == 0 {
+		return all
+	}
+	return []float64{q / 10, q / math.Sqrt(10), q, q * math.Sqrt(10), q * 10}
 }
 
 // told is the noise in the units of the field.

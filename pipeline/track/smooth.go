@@ -3,6 +3,7 @@ package track
 import (
 	"math"
 	"slices"
+	"sort"
 )
 
 // path is the clock along its slices, in order of time.
@@ -74,7 +75,7 @@ func (p *path) forward() {
 		if p.leapAt(i, &next) {
 			p.filtered[i] = p.ahead[i].leapt(s.x, p.noise.spread(s))
 		} else {
-			p.filtered[i], _ = p.ahead[i].given(s.x, p.noise.spread(s))
+			p.filtered[i], _, _, _ = p.ahead[i].given(s.x, p.noise.spread(s), 0)
 		}
 	}
 }
@@ -118,7 +119,7 @@ func (p *path) backward() []state {
 		if k >= 0 && p.leaps[k].before == i+1 {
 			states[i] = came.leapt(s.x, p.noise.spread(s))
 		} else {
-			states[i], _ = came.given(s.x, p.noise.spread(s))
+			states[i], _, _, _ = came.given(s.x, p.noise.spread(s), 0)
 		}
 	}
 	return states
@@ -140,22 +141,13 @@ func (p *path) at(time int64) state {
 
 // after returns the index of the first slice not before a time.
 func (p *path) after(time int64) int {
-	low, high := 0, len(p.slices)
-	for low < high {
-		if mid := (low + high) / 2; p.slices[mid].at < time {
-			low = mid + 1
-		} else {
-			high = mid
-		}
-	}
-	return low
+	return sort.Search(len(p.slices), func(i int) bool { return p.slices[i].at >= time })
 }
 
 func (p *path) leapBefore(i int) *leap {
-	for k := range p.leaps {
-		if p.leaps[k].before == i {
-			return &p.leaps[k]
-		}
+	k := sort.Search(len(p.leaps), func(k int) bool { return p.leaps[k].before >= i })
+	if k < len(p.leaps) && p.leaps[k].before == i {
+		return &p.leaps[k]
 	}
 	return nil
 }
@@ -163,6 +155,15 @@ func (p *path) leapBefore(i int) *leap {
 // between is the clock at t, between slices i-1 and i.
 func (p *path) between(i int, t float64, l *leap, time int64) state {
 	left, right := p.slices[i-1].t, p.slices[i].t
+	if p.filtered == nil { // restored
+		switch {
+		case l == nil:
+			return p.straightBetween(i, t)
+		case time < l.at:
+			return p.all[i-1].after(t-left, p.noise)
+		}
+		return p.all[i].mirrored().after(right-t, p.noise).mirrored()
+	}
 	s := p.filtered[i-1].after(t-left, p.noise)
 	switch {
 	case l == nil:
@@ -174,28 +175,20 @@ func (p *path) between(i int, t float64, l *leap, time int64) state {
 	}
 }
 
-// likelihood is the log likelihood of the slices under a noise. The means over
-// neighbouring slices share the walk between their middles; to the filter that
-// looks like less noise of the measurement by a sixth of what is walked in a
-// slice.
+// likelihood is the log likelihood of the slices under a noise.
 func (p *path) likelihood(q noise) float64 {
-	var s state
+	e := estimate{state: p.begin(0, 1), gainX: 1, length: p.slices[0].length}
+	e.xx = q.spread(&p.slices[0])
 	ll, next := 0.0, 0
-	for i := range p.slices {
+	for i := 1; i < len(p.slices); i++ {
 		m := &p.slices[i]
-		v := max(m.v-q.qx*m.length/6, m.v/2)
-		if i == 0 {
-			s = p.begin(0, 1)
-			s.xx = v
-			continue
-		}
-		s = s.after(m.t-p.slices[i-1].t, q)
+		dt := m.t - p.slices[i-1].t
 		if p.leapAt(i, &next) {
-			s = s.leapt(m.x, v)
+			e = e.leapt(dt, q, m)
 			continue
 		}
 		var l float64
-		s, l = s.given(m.x, v)
+		e, l = e.measured(dt, q, m)
 		ll += l
 	}
 	if math.IsNaN(ll) {

@@ -24,14 +24,16 @@ func (s state) after(dt float64, q noise) state {
 }
 
 // given returns the state after the phase was measured to be z with variance v
-// (Kalman 1960), and the log likelihood of that measurement.
-func (s state) given(z, v float64) (state, float64) {
-	sum := s.xx + v
-	kx, ky, r := s.xx/sum, s.xy/sum, z-s.x
+// (Kalman 1960), the gains of phase and slope, and the log likelihood of that
+// measurement. The measurement's error and the state's have covariance c.
+func (s state) given(z, v, c float64) (next state, gainX, gainY, ll float64) {
+	sum := s.xx + 2*c + v
+	gainX, gainY = (s.xx+c)/sum, s.xy/sum
+	r := z - s.x
 	return state{
-		x: s.x + kx*r, y: s.y + ky*r,
-		xx: kx * v, xy: s.xy * v / sum, yy: s.yy - ky*s.xy,
-	}, -0.5 * (math.Log(sum) + r*r/sum)
+		x: s.x + gainX*r, y: s.y + gainY*r,
+		xx: (s.xx*v - c*c) / sum, xy: s.xy * (v + c) / sum, yy: s.yy - gainY*s.xy,
+	}, gainX, gainY, -0.5 * (math.Log(sum) + r*r/sum)
 }
 
 // leapt is the state after a jump of unknown size: the slope goes on, the phase
