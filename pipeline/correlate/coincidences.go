@@ -202,20 +202,3 @@ func conclude(g *gather, o CoincidenceOptions, counters []*counter) Coincidences
 	}
 	return c
 }
-
-// countWithin counts the pairs with lo <= b - a <= hi by two pointers that
-// never turn back, so equal times cost nothing extra.
-func countWithin(a, b []uint64, lo, hi int64) (n uint64) {
-	from := search(len(b), func(i int) bool { return int64(b[i]-a[0]) >= lo })
-	to := from
-	for _, t := range a {
-		for from < len(b) && int64(b[from]-t) < lo {
-			from++
-		}
-		for to < len(b) && int64(b[to]-t) <= hi {
-			to++
-		}
-		n += uint64(to - from)
-	}
-	return n
-}

@@ -3,9 +3,6 @@ package correlate
 import (
 	"fmt"
 	"io"
-	"math/bits"
-
-	"tsrun/pipeline/tag"
 )
 
 // Histogram is how often each difference B minus A occurred: Counts[k] pairs
@@ -53,80 +50,33 @@ func (o HistogramOptions) Check() error {
 // Count counts the differences of every tag of a with every tag of b. Both
 // must be in order of time.
 func Count(a, b []uint64, o HistogramOptions) (Histogram, error) {
-	return CountStreams(tag.NewReader(a), tag.NewReader(b), o)
+	return CountStreams(&slice{rest: a}, &slice{rest: b}, o)
 }
 
-// CountStreams is [Count] for streams of any length; it holds only as many
-// tags as the range needs.
+// CountStreams is [Count] for streams of any length. It holds only as many tags
+// as the range needs, and reads ahead while it counts on all cores. When it
+// returns, nothing reads the streams any more.
 func CountStreams(a, b Stream, o HistogramOptions) (Histogram, error) {
 	if err := o.Check(); err != nil {
 		return Histogram{}, err
 	}
 	j := newJoin(a, b, -o.Range, o.Range-1, o.Correction)
-	h := Histogram{Start: -o.Range, Bin: o.Bin, Counts: make([]uint64, 2*(o.Range/o.Bin))}
+	defer j.close()
+	bins := int(2 * (o.Range / o.Bin))
+	c := newCrew(-o.Range, o.Bin, bins)
 	for {
-		block, _, window, err := j.next()
+		block, reach, err := j.next()
 		if err == io.EOF {
-			h.TagsA, h.TagsB = j.a.count, j.b.count
+			h := Histogram{Start: -o.Range, Bin: o.Bin, TagsA: j.a.count, TagsB: j.b.count}
+			h.Counts, h.Pairs = c.sum()
 			return h, nil
 		}
 		if err != nil {
 			return Histogram{}, err
 		}
-		if err := h.add(block, window); err != nil {
-			return Histogram{}, err
-		}
-	}
-}
-
-// add sweeps one block of A over its window of B with two pointers. Both hold
-// times whose differences modulo 2^64 are true, see maxSpan.
-func (h *Histogram) add(a, b []uint64) error {
-	lo, width := uint64(h.Start), uint64(len(h.Counts))*uint64(h.Bin)
-	divide := newDivider(uint64(h.Bin), width)
-	from := search(len(b), func(i int) bool { return int64(b[i]-a[0]-lo) >= 0 })
-	for i := 0; i < len(a); {
-		s, same := a[i]+lo, uint64(1) // tags of one time are counted together, or a file of zeros would take for ever
-		for i++; i < len(a) && a[i] == a[i-1]; i++ {
-			same++
-		}
-		for from < len(b) && int64(b[from]-s) < 0 {
-			from++
-		}
-		k := from
-		for ; k < len(b); k++ {
-			d := b[k] - s
-			if d >= width {
-				break
-			}
-			h.Counts[divide.by(d)] += same
-		}
-		h.Pairs += same * uint64(k-from)
-		if h.Pairs > maxPairs {
-			return &LimitError{What: "number of pairs in the range", Value: "more than 68 thousand million", Limit: "that",
+		if c.add(block, reach) > maxPairs {
+			return Histogram{}, &LimitError{What: "number of pairs in the range", Value: "more than 68 thousand million", Limit: "that",
 				Hint: "choose a shorter range, or check the files for tags that repeat"}
 		}
 	}
-	return nil
-}
-
-// divider divides by a constant n with one multiplication: the high word of
-// d*r, where r = floor((2^64-1)/n) + 1. r exceeds 2^64/n by at most 1, so d*r
-// exceeds 2^64*d/n by at most d, which for d, n < 2^32 is less than the 2^64/n
-// that would reach the next integer.
-type divider struct{ n, reciprocal uint64 }
-
-func newDivider(n, limit uint64) divider {
-	if n < 2 || limit > 1<<32 {
-		return divider{n: n}
-	}
-	return divider{n: n, reciprocal: ^uint64(0)/n + 1}
-}
-
-func (v divider) by(d uint64) uint64 {
-	if v.reciprocal == 0 {
-		return d / v.n
-	}
-	q, _ := bits.Mul64(d, v.reciprocal)
-	return q
 }

@@ -3,6 +3,7 @@ package correlate
 import (
 	"errors"
 	"io"
+	"slices"
 
 	"tsrun/pipeline/tag"
 )
@@ -11,7 +12,7 @@ import (
 type Stream = tag.Reader
 
 const (
-	chunk     = 1 << 14         // tags asked of a stream at a time
+	chunk     = 1 << 18         // tags asked of a stream at a time: much work between two looks at it
 	maxWindow = 1 << 26         // tags of B held at once: 512 MiB, and as much again corrected
 	maxSpan   = uint64(1) << 61 // ps; within it, offsets included, differences modulo 2^64 are true
 	patience  = 1 << 10         // empty answers in a row before a stream counts as stuck
@@ -30,27 +31,25 @@ type feed struct {
 
 var errStuck = errors.New("stream yields neither tags nor an end")
 
-// more appends up to a chunk of tags to buf.
+// more appends a chunk of tags to buf, or what the stream has left.
 func (f *feed) more(buf []uint64) ([]uint64, error) {
-	if f.ended {
-		return buf, nil
-	}
-	start := len(buf)
-	buf = append(buf, make([]uint64, chunk)...)
-	for range patience {
-		n, err := f.from.Next(buf[start:])
+	start, idle := len(buf), 0
+	buf = slices.Grow(buf, chunk)
+	for len(buf) < start+chunk && !f.ended {
+		n, err := f.from.Next(buf[len(buf) : start+chunk])
+		buf = buf[:len(buf)+n]
 		if err == io.EOF {
 			f.ended = true
 		} else if err != nil {
 			return buf[:start], err
 		}
-		if n == 0 && !f.ended {
-			continue
+		if idle++; n > 0 {
+			idle = 0
+		} else if idle == patience {
+			return buf[:start], errStuck
 		}
-		buf = buf[:start+n]
-		return buf, f.check(buf[start:])
 	}
-	return buf[:start], errStuck
+	return buf, f.check(buf[start:])
 }
 
 // CheckOrder says where tags run backwards, or lie too far from the first of
@@ -73,12 +72,14 @@ func (f *feed) check(tags []uint64) error {
 			f.zero = &f.first
 		}
 	}
-	for i, t := range tags {
-		if t < f.last {
-			return &OrderError{Stream: f.name, Index: f.count + uint64(i), Tag: t, Previous: f.last}
+	if i := disorder(f.last, tags); i >= 0 {
+		previous := f.last
+		if i > 0 {
+			previous = tags[i-1]
 		}
-		f.last = t
+		return &OrderError{Stream: f.name, Index: f.count + uint64(i), Tag: tags[i], Previous: previous}
 	}
+	f.last = tags[len(tags)-1]
 	f.count += uint64(len(tags))
 	for _, t := range []uint64{tags[0], f.last} {
 		if max(t, *f.zero)-min(t, *f.zero) >= maxSpan {
@@ -88,106 +89,24 @@ func (f *feed) check(tags []uint64) error {
 	return nil
 }
 
-// join walks two streams side by side. It hands out blocks of A, each with all
-// tags of B whose corrected time minus some tag of the block lies in [lo, hi].
-type join struct {
-	a, b    feed
-	lo, hi  int64 // ps
-	correct Correction
-
-	buffer  []uint64 // of A
-	block   []uint64 // what of it was not handed out
-	raw     []uint64 // of B, as recorded
-	fixed   []uint64 // of B, on A's scale
-	dropped uint64   // tags of B that no later block of A needs
-}
-
-func newJoin(a, b Stream, lo, hi int64, c Correction) *join {
-	return &join{a: feed{from: a, name: "A"}, b: feed{from: b, name: "B"}, lo: lo, hi: hi, correct: c}
-}
-
-// next returns the next block of A with its window of B, or io.EOF. The slices
-// hold until the next call.
-func (j *join) next() (a, raw, fixed []uint64, err error) {
-	if len(j.block) == 0 && !j.a.ended {
-		if j.buffer, err = j.a.more(j.buffer[:0]); err != nil {
-			return nil, nil, nil, err
+// disorder returns the index of the first tag that is before the one before
+// it, -1 when there is none. It looks at four a turn, as every tag passes here.
+func disorder(previous uint64, tags []uint64) int {
+	i := 0
+	for ; i+4 <= len(tags); i += 4 {
+		p := tags[i : i+4 : i+4]
+		if p[0] < previous || p[1] < p[0] || p[2] < p[1] || p[3] < p[2] {
+			break
 		}
-		j.block, j.b.zero = j.buffer, j.a.zero
+		previous = p[3]
 	}
-	j.release()
-	if len(j.block) == 0 {
-		return nil, nil, nil, j.drain()
-	}
-	ready, err := j.gather()
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	a, j.block = j.block[:ready], j.block[ready:]
-	return a, j.raw, j.fixed, nil
-}
-
-// gather reads B until a part of the block has its whole window, and returns
-// how many tags of A that part has.
-func (j *join) gather() (int, error) {
-	for {
-		if j.b.ended {
-			return len(j.block), nil
+	for ; i < len(tags); i++ {
+		if tags[i] < previous {
+			return i
 		}
-		if n := len(j.fixed); n > 0 {
-			ready := search(len(j.block), func(i int) bool {
-				return int64(j.fixed[n-1]-j.block[i]) <= j.hi
-			})
-			if ready > 0 && (ready == len(j.block) || n >= 4*chunk) {
-				return ready, nil
-			}
-		}
-		if len(j.raw) > maxWindow {
-			return 0, &LimitError{What: "window", Value: "more than 67 million tags of B", Limit: "that", Hint: "choose a shorter range"}
-		}
-		if err := j.readB(); err != nil {
-			return 0, err
-		}
+		previous = tags[i]
 	}
-}
-
-func (j *join) readB() (err error) {
-	j.release()
-	had := len(j.raw)
-	if j.raw, err = j.b.more(j.raw); err != nil {
-		return err
-	}
-	j.fixed = j.correct.ApplyAll(j.fixed, j.raw[had:])
-	return nil
-}
-
-// release forgets the tags of B that lie before the window of what is left of A.
-func (j *join) release() {
-	next := j.a.last
-	if len(j.block) > 0 {
-		next = j.block[0]
-	}
-	j.forget(search(len(j.fixed), func(i int) bool { return int64(j.fixed[i]-next) >= j.lo }))
-}
-
-func (j *join) forget(n int) {
-	if n == 0 || n < len(j.fixed)/2 { // moving little costs more than it frees
-		return
-	}
-	j.dropped += uint64(n)
-	j.raw = j.raw[:copy(j.raw, j.raw[n:])]
-	j.fixed = j.fixed[:copy(j.fixed, j.fixed[n:])]
-}
-
-// drain reads B to its end, so that all of it has been checked and counted.
-func (j *join) drain() error {
-	for !j.b.ended {
-		var err error
-		if j.raw, err = j.b.more(j.raw[:0]); err != nil {
-			return err
-		}
-	}
-	return io.EOF
+	return -1
 }
 
 // search returns the smallest i in [0, n) for which reached is true, or n.
