@@ -19,7 +19,7 @@ func BenchmarkFollow(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			x, y, tr := c.e.Make()
-			seed := seedOf(tr)
+			seed := seedAt(tr, middle(tr))
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := track.Follow(context.Background(), x, y, seed); err != nil {

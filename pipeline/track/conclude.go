@@ -30,19 +30,32 @@ func (f *follower) conclude(ctx context.Context, rough []slice) (*Track, error) 
 		fine.refine(fine.likelihood(fine.noise), 3)
 		known := len(fine.leaps)
 		fine.findLeaps()
-		fine.hedge()
-		fine.smooth()
 		p = fine
 		if len(p.leaps) <= known {
 			break
 		}
 		f.locateAll(p, s)
 	}
-	r = s.residuals(p)
-	s.fitPeak(r)
+	r = p.rescale(s)
 	t := f.report(p, s, r)
 	t.Slices, t.Lost = f.tried, max(lost, 0)
 	return t, nil
+}
+
+// rescale gives the slices the variances of the pairs' width about the path
+// itself: about the one before it they seemed wider, by that one's errors. It
+// returns how far the pairs are off the path.
+func (p *path) rescale(s *strip) []float64 {
+	before := s.peak.sigma
+	s.fitPeak(s.residuals(p))
+	ratio := squared(s.peak.sigma / before)
+	for i := range p.slices {
+		p.slices[i].v *= ratio
+	}
+	p.refine(p.likelihood(p.noise), 2)
+	p.hedge()
+	p.smooth()
+	return s.residuals(p)
 }
 
 // locateAll places all jumps in time.
@@ -61,7 +74,7 @@ func (p *path) rate() float64 {
 	var n, length float64
 	for i := range p.slices {
 		n += p.slices[i].n
-		length += p.slices[i].length
+		length += float64(p.slices[i].to-p.slices[i].from) / second
 	}
 	return max(n/length, 1e-3)
 }
@@ -74,7 +87,7 @@ func (f *follower) report(p *path, s *strip, r []float64) *Track {
 		q := &p.slices[i]
 		t.Knots = append(t.Knots, f.knot(q.at, p.all[i], q.n))
 		t.Pairs += q.n
-		length += q.length
+		length += float64(q.to-q.from) / second
 	}
 	t.Slice = length / float64(len(p.slices))
 	within := 0.0

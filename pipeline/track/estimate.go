@@ -15,22 +15,33 @@ type estimate struct {
 
 // ahead is the state dt seconds later.
 func (e *estimate) ahead(dt float64, q noise) state {
+	return e.carried(dt, q, min(dt, e.length/2))
+}
+
+// carried is ahead, when half of the last slice is still walked.
+func (e *estimate) carried(dt float64, q noise, half float64) state {
 	s := e.after(dt, q)
-	if q.qx > 0 && e.length > 0 {
-		h := min(dt, e.length/2)
-		shared := q.qx * h * (e.length - h) / (2 * e.length)
-		s.xx -= 2 * e.gainX * shared
-		s.xy -= e.gainY * shared
-	}
+	shared := q.qx * together(half, e.length)
+	s.xx -= 2 * e.gainX * shared
+	s.xy -= e.gainY * shared
 	return s
+}
+
+// together is the covariance of the mean of a walk over a length, beside the
+// walk in its middle, with the walk from there by half, at most half of it.
+func together(half, length float64) float64 {
+	if length <= 0 {
+		return 0
+	}
+	return half * (length - half) / (2 * length)
 }
 
 // measured is the estimate after the next slice, dt later, and the log
 // likelihood of that.
 func (e *estimate) measured(dt float64, q noise, m *slice) (estimate, float64) {
-	s := e.ahead(dt, q)
-	own := q.qx * m.length
-	next, gainX, gainY, ll := s.given(m.x, m.v+own/12, -own/8)
+	apart := min(1, 2*dt/(e.length+m.length)) // slices that overlap cannot both walk their halves
+	s := e.carried(dt, q, apart*e.length/2)
+	next, gainX, gainY, ll := s.given(m.x, q.spread(m), -q.qx*together(apart*m.length/2, m.length))
 	return estimate{next, gainX, gainY, m.length}, ll
 }
 

@@ -12,6 +12,10 @@ import (
 // strip then holds the pairs of both sides.
 func (f *follower) locate(p *path, s *strip, back []state, k int) {
 	l := &p.leaps[k]
+	if last, next := p.slices[l.before-1].to, p.slices[l.before].from; next-last >= gapSlices*f.slice {
+		l.at, l.sd = last+(next-last)/2, float64(next-last)/math.Sqrt(12)
+		return // chance pairs in a gap do not tell
+	}
 	first, last := l.before-2, l.before+1 // the slices beside the jump may hold pairs of both sides
 	if k > 0 {
 		first = max(first, p.leaps[k-1].before)

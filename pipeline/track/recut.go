@@ -18,6 +18,7 @@ const (
 	fewestInSlice = 15      // pairs of the finest slices, on average
 	mostSlices    = 1 << 17 // of a record, however long
 	reach         = 5.5     // standard deviations about the path
+	noChance      = 5.0     // log likelihood of a slice's points beyond what chance gives
 	mostFitted    = 1 << 16 // points that are enough for the width of all
 )
 
@@ -153,14 +154,16 @@ func (c *cutter) close() {
 	if float64(len(c.r))*g.share < leastPairs {
 		return
 	}
+	first, last := c.times[0], c.times[len(c.times)-1]
+	from := floor(first, c.length)
+	chance := c.rate * (1 - g.share) / g.share * float64(c.end-from) / second
 	g, ok := g.fit(c.r, c.half, true)
-	if !ok || g.n < leastPairs/2 {
+	if !ok || g.n < leastPairs/2 || surprise(float64(len(c.r)), chance) < noChance {
 		return
 	}
 	// The mean of what is measured at the mean of its times: the path it was
 	// measured about may bend within.
 	var weight, time, base float64
-	first := c.times[0]
 	for i, r := range c.r {
 		if math.Abs(r-g.mu) < 3*g.sigma {
 			weight++
@@ -172,9 +175,9 @@ func (c *cutter) close() {
 		return
 	}
 	at := first + int64(time/weight)
-	from := floor(first, c.length)
+	span := max(float64(last-first)*weight/max(weight-1, 1), 1) / second
 	c.fresh.slices = append(c.fresh.slices, slice{
-		from: from, to: c.end, at: at, t: float64(at) / second, length: float64(c.end-from) / second,
+		from: from, to: c.end, at: at, t: float64(at) / second, length: span,
 		x: base/weight + g.mu, v: g.v, n: g.n, sigma: g.sigma,
 	})
 }
