@@ -25,7 +25,7 @@ type ChannelRate struct {
 	Last   int64    `json:"last_ps"`
 	Rate   float64  `json:"rate_hz"` // tags per second from first to last
 	RateSD float64  `json:"rate_sd_hz"`
-	Counts []uint64 `json:"counts"`
+	Counts []uint64 `json:"counts,omitempty"`
 	Gaps   []Gap    `json:"gaps,omitempty"` // in order of time
 }
 

@@ -57,8 +57,14 @@ func (a *analysis) stage(s recipe.Stage) (Result, error) {
 		summary, err = a.align(s.Align, &result)
 	case s.Coincidences != nil:
 		summary, err = a.coincidences(s.Coincidences, &result)
+	case s.Scan != nil:
+		summary, err = a.scan(s.Scan, &result)
 	case s.Histogram != nil:
 		summary, err = a.histogram(s.Histogram, &result)
+	case s.G2 != nil:
+		summary, err = a.g2(s.G2, &result)
+	case s.Rates != nil:
+		summary, err = a.rates(s.Rates, &result)
 	default:
 		err = fmt.Errorf("there is no stage of the kind %q", s.Kind)
 	}

@@ -71,7 +71,7 @@ func analysed(t *testing.T, channels map[string][]uint64, r *recipe.Recipe) (*Di
 }
 
 func alignStage(name, reference, target string) recipe.Stage {
-	return recipe.Stage{Name: name, Kind: "align", Align: &recipe.AlignConfig{Reference: reference, Target: target, Search: 2_000_000}}
+	return recipe.Stage{Name: name, Kind: "align", Align: &recipe.AlignConfig{Reference: reference, Target: target, Search: 2_000_000, MaxDrift: 20_000 * quantity.PartPerBillion}}
 }
 
 func histogramStage(name, start, stop string) recipe.Stage {
@@ -121,7 +121,7 @@ func TestAnalyseFindsClocksAndCorrectsThem(t *testing.T) {
 	if align.Refused || max(align.OffsetPs-want, want-align.OffsetPs) > 20 || !align.Simulated {
 		t.Errorf("offset %d ps at %d ps, truly %d ps: %+v", align.OffsetPs, align.ReferencePs, want, align)
 	}
-	pairs, ok := decodeSummary[PairsSummary](result(t, m, "pairs"))
+	pairs, ok := decodeSummary[CoincidencesSummary](result(t, m, "pairs"))
 	if !ok || pairs.All < 19_900 || pairs.All > 20_100 || !pairs.Corrected {
 		t.Errorf("pairs: %+v", pairs)
 	}
@@ -189,7 +189,7 @@ func TestAnalyseRefuses(t *testing.T) {
 		t.Errorf("condition %v: %+v", m.Condition, m.Reasons)
 	}
 	_, m, _, err = analysed(t, channels, &recipe.Recipe{Trigger: recipe.Trigger{Method: "hardware"}, Stages: stages[1:2]})
-	if s, ok := decodeSummary[PairsSummary](result(t, m, "pairs")); err != nil || !ok || s.Corrected {
+	if s, ok := decodeSummary[CoincidencesSummary](result(t, m, "pairs")); err != nil || !ok || s.Corrected {
 		t.Errorf("one START edge makes clocks comparable: %+v (%v)", s, err)
 	}
 }
@@ -215,7 +215,7 @@ func TestAnalyseSkipsWhatItCannotDo(t *testing.T) {
 		}, "no file of alice.signal arrived"},
 		{"a window that cannot be", recipe.Stage{Name: "s", Coincidences: &recipe.CoincidencesConfig{
 			Of: []string{"alice.signal", "alice.herald"}}}, a, nil, "window is 0 ps"},
-		{"pairs of three", recipe.Stage{Name: "s", Coincidences: &recipe.CoincidencesConfig{Of: []string{"a", "b", "c"}}}, a, nil, "not of 3"},
+		{"pairs of one", recipe.Stage{Name: "s", Coincidences: &recipe.CoincidencesConfig{Of: []string{"alice.signal"}}}, a, nil, "not of 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := newDirectory(t)

@@ -28,19 +28,36 @@ func (a *analysis) inputs(offsets map[string]quantity.Time, names ...string) (*i
 	return in, nil
 }
 
+// inputsAnyway opens channels that need not be comparable: those of clocks that
+// nothing connects to the first keep their own time.
+func (a *analysis) inputsAnyway(names ...string) (*inputs, error) {
+	in := &inputs{}
+	for _, name := range names {
+		if _, err := in.open(a, names[0], name, 0); err != nil {
+			return nil, errors.Join(err, in.Close())
+		}
+	}
+	return in, nil
+}
+
 func (in *inputs) add(a *analysis, reference, name string, offset int64) error {
+	comparable, err := in.open(a, reference, name, offset)
+	if err == nil && !comparable {
+		err = fmt.Errorf("no offset was found between the clocks of %s and %s", reference, name)
+	}
+	return err
+}
+
+func (in *inputs) open(a *analysis, reference, name string, offset int64) (comparable bool, err error) {
 	stream, err := a.open(name)
 	if err != nil {
-		return err
+		return false, err
 	}
-	in.streams = append(in.streams, stream)
 	correction, known, comparable := a.clocks.between(a.clockOf(reference), a.clockOf(name))
-	if !comparable {
-		return fmt.Errorf("no offset was found between the clocks of %s and %s", reference, name)
-	}
+	in.streams = append(in.streams, stream)
 	in.channels = append(in.channels, correlate.Channel{Tags: stream, Correction: correction, Offset: offset})
 	in.corrected = in.corrected || known
-	return nil
+	return comparable, nil
 }
 
 func (in *inputs) Close() error {

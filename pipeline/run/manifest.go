@@ -232,5 +232,5 @@ type Result struct {
 	Kind    string          `json:"kind"`  // align, coincidences, histogram
 	Files   []string        `json:"files"` // relative to the run directory
 	Skipped string          `json:"skipped,omitempty"`
-	Summary json.RawMessage `json:"summary,omitempty"` // AlignSummary, PairsSummary or HistogramSummary
+	Summary json.RawMessage `json:"summary,omitempty"` // the summary of its kind: AlignSummary and so on
 }

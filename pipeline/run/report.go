@@ -178,16 +178,7 @@ func reportResult(out *strings.Builder, r Result) {
 	if s, ok := decodeSummary[AlignSummary](r); ok && r.Kind == "align" {
 		reportAlign(out, r, s)
 	}
-	if s, ok := decodeSummary[PairsSummary](r); ok && r.Kind == "coincidences" {
-		entry(out, r.Stage, "%s pairs of %s within %s%s", grouped(int64(min(s.All, maxInt64))),
-			strings.Join(s.Of, " and "), picoseconds(s.Window), corrected(s.Corrected))
-		entry(out, "", "%s of them by accident; %s when each tag counts once", measured(s.Accidentals, s.AccidentalsSD),
-			grouped(int64(min(s.OneToOne, maxInt64))))
-	}
-	if s, ok := decodeSummary[HistogramSummary](r); ok && r.Kind == "histogram" {
-		entry(out, r.Stage, "%s - %s: highest bin %s at %s, bins of %s%s", s.Stop, s.Start, grouped(int64(min(s.PeakCounts, maxInt64))),
-			picoseconds(s.PeakPs), picoseconds(s.BinPs), corrected(s.Corrected))
-	}
+	reportCounts(out, r)
 	for _, f := range r.Files {
 		entry(out, "", "%s", f)
 	}

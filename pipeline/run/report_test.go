@@ -123,14 +123,31 @@ func fullResults(t *testing.T) []Result {
 			Reference: "alice.signal", Target: "bob.idler", OffsetPs: 400_030, OffsetSDPs: 2.4,
 			ReferencePs: 2_500_000_000_000, Frequency1e15: 12_000_400, FrequencyPpb: 12.0004, FrequencySDPpb: 0.0123, Simulated: true,
 			Alignment: &align.Alignment{Warning: "the clocks do not keep to a straight line"}})},
-		{Stage: "pairs", Kind: "coincidences", Files: []string{"results/pairs.csv"}, Summary: summaryOf(t, PairsSummary{
+		{Stage: "pairs", Kind: "coincidences", Files: []string{"results/pairs.csv"}, Summary: summaryOf(t, CoincidencesSummary{
 			Of: []string{"alice.signal", "bob.idler"}, Corrected: true,
-			Coincidences: correlate.Coincidences{Window: 1000, All: 59_800, OneToOne: 59_790, Accidentals: 12.5, AccidentalsSD: 1.25}})},
+			Coincidences: correlate.Coincidences{Window: 1000, Fold: correlate.Fold{
+				Of: "AB", All: 59_800, OneToOne: 59_790, Accidentals: 12.5, AccidentalsSD: 1.25,
+				Heralding: []correlate.Efficiency{{Of: "B", By: "A", Value: 0.598, SD: 0.0016}}}}})},
 		{Stage: "g2", Kind: "histogram", Files: []string{"results/g2.csv"}, Summary: summaryOf(t, HistogramSummary{
 			Start: "alice.signal", Stop: "bob.idler", Corrected: true, RangePs: 20_000, BinPs: 50,
 			Pairs: 60_000, PeakPs: -50, PeakCounts: 13_000})},
 		{Stage: "late", Kind: "align", Files: []string{"results/late.json"}, Summary: summaryOf(t, AlignSummary{
 			Reference: "alice.herald", Target: "bob.idler", Refused: true, Reason: "no peak stands out", Hint: "search a wider range"})},
+		{Stage: "triples", Kind: "coincidences", Files: []string{"results/triples.csv"}, Summary: summaryOf(t, CoincidencesSummary{
+			Of: []string{"alice.signal", "alice.herald", "bob.idler"},
+			Coincidences: correlate.Coincidences{Window: 1000, Fold: correlate.Fold{
+				Of: "ABC", All: 57, OneToOne: 57, Accidentals: 50.2, AccidentalsSD: 2.5,
+				Heralding: []correlate.Efficiency{{Of: "C", By: "AB", Value: 0.0012, SD: 0.0011}}}}})},
+		{Stage: "scan", Kind: "scan", Files: []string{"results/scan.csv"}, Summary: summaryOf(t, ScanSummary{
+			Start: "alice.signal", Stop: "alice.herald", WindowPs: 800,
+			Peak: &correlate.Peak{Offset: quantity.NewFine(24_000, 0.31), OffsetSD: 0.52, Sigma: 212.2, SigmaSD: 0.4, Pairs: 59_700, PairsSD: 245, Accidentals: 3.2}})},
+		{Stage: "nothing", Kind: "scan", Files: []string{}, Summary: summaryOf(t, ScanSummary{Start: "alice.signal", Stop: "bob.idler", Corrected: true})},
+		{Stage: "dip", Kind: "g2", Files: []string{"results/dip.csv"}, Summary: summaryOf(t, G2Summary{
+			Start: "alice.signal", Stop: "alice.herald", BinPs: 100, AtZero: 0.031, AtZeroSD: 0.018,
+			Pulses: []correlate.Pulse{{Number: -1, Counts: 480, G2: 0.99, SD: 0.045}, {Counts: 2, G2: 0.004, SD: 0.003}, {Number: 1, Counts: 490, G2: 1.01, SD: 0.045}}})},
+		{Stage: "rates", Kind: "rates", Files: []string{"results/rates.csv"}, Summary: summaryOf(t, RatesSummary{
+			Of: []string{"alice.signal", "bob.idler"}, BinPs: second, Empty: []int{0, 1}, Channels: []correlate.ChannelRate{
+				{Tags: 120_000, Rate: 24_000}, {Tags: 90_000, Rate: 18_000.5, Gaps: []correlate.Gap{{From: second, To: 3 * second}}}}})},
 		{Stage: "never", Kind: "histogram", Files: []string{}, Skipped: "alice.herald has no tags"},
 	}
 }

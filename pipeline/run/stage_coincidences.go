@@ -11,19 +11,19 @@ import (
 
 // coincidences counts what the channels saw together and writes every tuple.
 func (a *analysis) coincidences(c *recipe.CoincidencesConfig, result *Result) (any, error) {
-	in, err := a.inputs(nil, c.Of...)
+	in, err := a.inputs(c.Offsets, c.Of...)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
-	summary := PairsSummary{Of: c.Of, Corrected: in.corrected}
+	summary := CoincidencesSummary{Of: c.Of, Corrected: in.corrected, Simulated: a.simulated(c.Of...)}
 	err = a.file(result, ".csv", func(w io.Writer) error {
 		if _, err := io.WriteString(w, a.heading(tupleColumns(len(c.Of)), c.Of...)); err != nil {
 			return err
 		}
 		var line []byte
 		summary.Coincidences, err = correlate.Coincide(in.channels, correlate.CoincidenceOptions{
-			Window: int64(c.Window),
+			Window: int64(c.Window), Shift: int64(c.Shift),
 			Each: func(t correlate.Tuple) error {
 				line = appendTuple(line[:0], t)
 				_, err := w.Write(line)
@@ -32,7 +32,10 @@ func (a *analysis) coincidences(c *recipe.CoincidencesConfig, result *Result) (a
 		})
 		return err
 	})
-	return summary, err
+	if err != nil {
+		return nil, err
+	}
+	return summary, a.json(result, summary)
 }
 
 // tupleColumns names the columns of what n channels saw together: the tags,

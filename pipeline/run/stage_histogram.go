@@ -2,7 +2,6 @@ package run
 
 import (
 	"io"
-	"strconv"
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/recipe"
@@ -22,7 +21,7 @@ func (a *analysis) histogram(c *recipe.HistogramConfig, result *Result) (any, er
 		return nil, err
 	}
 	summary := HistogramSummary{
-		Start: c.Start, Stop: c.Stop, Corrected: in.corrected,
+		Start: c.Start, Stop: c.Stop, Corrected: in.corrected, Simulated: a.simulated(c.Start, c.Stop),
 		RangePs: int64(c.Range), BinPs: h.Bin, Pairs: h.Pairs, PeakPs: h.Start,
 	}
 	for i, n := range h.Counts {
@@ -30,18 +29,14 @@ func (a *analysis) histogram(c *recipe.HistogramConfig, result *Result) (any, er
 			summary.PeakCounts, summary.PeakPs = n, h.Start+int64(i)*h.Bin
 		}
 	}
-	return summary, a.file(result, ".csv", func(w io.Writer) error {
+	err = a.file(result, ".csv", func(w io.Writer) error {
 		if _, err := io.WriteString(w, a.heading("start_ps,counts", c.Start, c.Stop)); err != nil {
 			return err
 		}
-		var line []byte
-		for i, n := range h.Counts {
-			line = append(strconv.AppendInt(line[:0], h.Start+int64(i)*h.Bin, 10), ',')
-			line = append(strconv.AppendUint(line, n, 10), '\n')
-			if _, err := w.Write(line); err != nil {
-				return err
-			}
-		}
-		return nil
+		return writeCounts(w, h.Start, h.Bin, h.Counts)
 	})
+	if err != nil {
+		return nil, err
+	}
+	return summary, a.json(result, summary)
 }

@@ -1,5 +1,21 @@
 package run
 
+import (
+	"encoding/json"
+	"io"
+)
+
+// json writes a summary beside the table of its stage.
+func (a *analysis) json(result *Result, summary any) error {
+	return a.file(result, ".json", func(w io.Writer) error {
+		text, err := json.MarshalIndent(summary, "", "  ")
+		if err == nil {
+			_, err = w.Write(append(text, '\n'))
+		}
+		return err
+	})
+}
+
 // heading is the first line of a result, after one that marks simulated tags.
 func (a *analysis) heading(columns string, channels ...string) string {
 	if a.simulated(channels...) {

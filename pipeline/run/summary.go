@@ -29,11 +29,23 @@ type AlignSummary struct {
 	Alignment *align.Alignment `json:"alignment,omitempty"` // all that was estimated
 }
 
-// PairsSummary is what a coincidences stage found.
-type PairsSummary struct {
-	Of        []string `json:"of"`        // A, B
-	Corrected bool     `json:"corrected"` // B by what align stages found
+// CoincidencesSummary is what a coincidences stage found.
+type CoincidencesSummary struct {
+	Of        []string `json:"of"`        // A first
+	Corrected bool     `json:"corrected"` // any channel by what align stages found
+	Simulated bool     `json:"simulated"`
 	correlate.Coincidences
+}
+
+// ScanSummary is what a scan stage found; the counts are in its table.
+type ScanSummary struct {
+	Start     string          `json:"start"`
+	Stop      string          `json:"stop"`
+	Corrected bool            `json:"corrected"` // stop by what align stages found
+	Simulated bool            `json:"simulated"`
+	StepPs    int64           `json:"step_ps"`
+	WindowPs  int64           `json:"window_ps"`
+	Peak      *correlate.Peak `json:"peak"` // null when none stood out of chance
 }
 
 // HistogramSummary is what a histogram stage found; the counts are in its file.
@@ -41,11 +53,38 @@ type HistogramSummary struct {
 	Start      string `json:"start"`
 	Stop       string `json:"stop"`
 	Corrected  bool   `json:"corrected"` // stop by what align stages found
+	Simulated  bool   `json:"simulated"`
 	RangePs    int64  `json:"range_ps"`
 	BinPs      int64  `json:"bin_ps"`
 	Pairs      uint64 `json:"pairs"`
 	PeakPs     int64  `json:"peak_ps"` // where the highest bin begins, the first of equals
 	PeakCounts uint64 `json:"peak_counts"`
+}
+
+// G2Summary is what a g2 stage found; the bins are in its table.
+type G2Summary struct {
+	Start     string            `json:"start"`
+	Stop      string            `json:"stop"`
+	Corrected bool              `json:"corrected"` // stop by what align stages found
+	Simulated bool              `json:"simulated"`
+	RangePs   int64             `json:"range_ps"`
+	BinPs     int64             `json:"bin_ps"`
+	Pairs     uint64            `json:"pairs"`
+	OverlapPs uint64            `json:"overlap_ps"`
+	Scale     float64           `json:"scale"`      // see correlate.G2
+	AtZero    float64           `json:"g2_at_zero"` // of the bin that begins at zero
+	AtZeroSD  float64           `json:"g2_at_zero_sd"`
+	Pulses    []correlate.Pulse `json:"pulses,omitempty"`
+}
+
+// RatesSummary is what a rates stage found; the counts are in its table.
+type RatesSummary struct {
+	Of        []string                `json:"of"`
+	Corrected bool                    `json:"corrected"` // any channel by what align stages found
+	Simulated bool                    `json:"simulated"`
+	BinPs     int64                   `json:"bin_ps"`
+	Channels  []correlate.ChannelRate `json:"channels"`   // in the order of Of
+	Empty     []int                   `json:"empty_bins"` // without a tag, between a channel's first and last
 }
 
 // decodeSummary reads the summary of a result into one of the types above.

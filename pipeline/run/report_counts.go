@@ -1,0 +1,103 @@
+package run
+
+import (
+	"math"
+	"strings"
+)
+
+// reportCounts writes what a stage that counts has found.
+func reportCounts(out *strings.Builder, r Result) {
+	switch r.Kind {
+	case "coincidences":
+		if s, ok := decodeSummary[CoincidencesSummary](r); ok {
+			reportCoincidences(out, r.Stage, s)
+		}
+	case "scan":
+		if s, ok := decodeSummary[ScanSummary](r); ok {
+			reportScan(out, r.Stage, s)
+		}
+	case "histogram":
+		if s, ok := decodeSummary[HistogramSummary](r); ok {
+			entry(out, r.Stage, "%s - %s: highest bin %s at %s, bins of %s%s", s.Stop, s.Start, count(s.PeakCounts),
+				picoseconds(s.PeakPs), picoseconds(s.BinPs), corrected(s.Corrected))
+		}
+	case "g2":
+		if s, ok := decodeSummary[G2Summary](r); ok {
+			reportG2(out, r.Stage, s)
+		}
+	case "rates":
+		if s, ok := decodeSummary[RatesSummary](r); ok {
+			reportRates(out, r.Stage, s)
+		}
+	}
+}
+
+func count(n uint64) string { return grouped(int64(min(n, maxInt64))) }
+
+func reportCoincidences(out *strings.Builder, stage string, s CoincidencesSummary) {
+	what := "pairs of"
+	if len(s.Of) > 2 {
+		what = "coincidences of"
+	}
+	entry(out, stage, "%s %s %s within %s%s", count(s.All), what, strings.Join(s.Of, " and "), picoseconds(s.Window), corrected(s.Corrected))
+	entry(out, "", "%s of them by accident; %s when each tag counts once", measured(s.Accidentals, s.AccidentalsSD), count(s.OneToOne))
+	for _, h := range s.Heralding {
+		entry(out, "", "%s heralded by %s: %s %%", namesOf(s.Of, h.Of), namesOf(s.Of, h.By), measured(100*h.Value, 100*h.SD))
+	}
+}
+
+// namesOf writes the channels that letters stand for.
+func namesOf(of []string, letters string) string {
+	var names []string
+	for _, l := range letters {
+		if i := int(l - 'A'); i >= 0 && i < len(of) {
+			names = append(names, of[i])
+		}
+	}
+	return strings.Join(names, " and ")
+}
+
+func reportScan(out *strings.Builder, stage string, s ScanSummary) {
+	if s.Peak == nil {
+		entry(out, stage, "%s - %s: no delay stands out of chance%s", s.Stop, s.Start, corrected(s.Corrected))
+		return
+	}
+	entry(out, stage, "%s - %s: peak at %s ± %s ps, %s ps wide (standard deviation)%s", s.Stop, s.Start, s.Peak.Offset,
+		significant(s.Peak.OffsetSD), measured(s.Peak.Sigma, s.Peak.SigmaSD), corrected(s.Corrected))
+	entry(out, "", "%s pairs, %s by chance in a window of %s", measured(s.Peak.Pairs, s.Peak.PairsSD),
+		significant(s.Peak.Accidentals), picoseconds(s.WindowPs))
+}
+
+func reportG2(out *strings.Builder, stage string, s G2Summary) {
+	entry(out, stage, "%s - %s: g2 = %s in the bin of %s at zero%s", s.Stop, s.Start, measured(s.AtZero, s.AtZeroSD),
+		picoseconds(s.BinPs), corrected(s.Corrected))
+	for _, p := range s.Pulses {
+		if p.Number == 0 {
+			entry(out, "", "%s of the pulse at zero, over %d others", measured(p.G2, p.SD), len(s.Pulses)-1)
+		}
+	}
+}
+
+func reportRates(out *strings.Builder, stage string, s RatesSummary) {
+	for i, c := range s.Channels {
+		if i >= len(s.Of) || i >= len(s.Empty) {
+			return // of another form
+		}
+		name := ""
+		if i == 0 {
+			name = stage
+		}
+		silent := ""
+		if n := len(c.Gaps); n > 0 {
+			longest := 0.0
+			for _, g := range c.Gaps {
+				longest = math.Max(longest, float64(g.To-g.From)/1e12)
+			}
+			silent = "; silent for " + significant(longest) + " s"
+			if n > 1 {
+				silent = "; silent " + count(uint64(n)) + " times, the longest " + significant(longest) + " s"
+			}
+		}
+		entry(out, name, "%s: %s tags, %s%s", s.Of[i], count(c.Tags), hertz(rounded(c.Rate*1000)), silent)
+	}
+}

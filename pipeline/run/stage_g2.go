@@ -1,0 +1,50 @@
+package run
+
+import (
+	"io"
+	"strconv"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/recipe"
+)
+
+// g2 counts the differences stop minus start over what uncorrelated light gives.
+func (a *analysis) g2(c *recipe.G2Config, result *Result) (any, error) {
+	in, err := a.inputs(nil, c.Start, c.Stop)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	g, err := correlate.CountG2(in.channels[0], in.channels[1], correlate.G2Options{
+		Range: int64(c.Range), Bin: int64(c.Bin), Far: int64(c.Far), Period: int64(c.Period),
+	})
+	if err != nil {
+		return nil, err
+	}
+	zero := len(g.Counts) / 2 // the bin that begins at 0
+	summary := G2Summary{
+		Start: c.Start, Stop: c.Stop, Corrected: in.corrected, Simulated: a.simulated(c.Start, c.Stop),
+		RangePs: int64(c.Range), BinPs: g.Bin, Pairs: g.Pairs, OverlapPs: g.Overlap, Scale: g.Scale,
+		AtZero: g.G2[zero], AtZeroSD: g.SD[zero], Pulses: g.Pulses,
+	}
+	err = a.file(result, ".csv", func(w io.Writer) error {
+		if _, err := io.WriteString(w, a.heading("start_ps,counts,g2,g2_sd", c.Start, c.Stop)); err != nil {
+			return err
+		}
+		var line []byte
+		for i, n := range g.Counts {
+			line = append(strconv.AppendInt(line[:0], g.Start+int64(i)*g.Bin, 10), ',')
+			line = append(strconv.AppendUint(line, n, 10), ',')
+			line = append(strconv.AppendFloat(line, g.G2[i], 'g', 6, 64), ',')
+			line = append(strconv.AppendFloat(line, g.SD[i], 'g', 6, 64), '\n')
+			if _, err := w.Write(line); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return summary, a.json(result, summary)
+}

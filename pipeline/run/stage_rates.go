@@ -1,0 +1,72 @@
+package run
+
+import (
+	"io"
+	"strconv"
+	"strings"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/recipe"
+)
+
+// rates counts the tags of channels in bins of time. Channels of clocks that no
+// align stage connected are counted each on its own.
+func (a *analysis) rates(c *recipe.RatesConfig, result *Result) (any, error) {
+	in, err := a.inputsAnyway(c.Of...)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	r, err := correlate.CountRates(in.channels, int64(c.Bin))
+	if err != nil {
+		return nil, err
+	}
+	summary := RatesSummary{Of: c.Of, Corrected: in.corrected, Simulated: a.simulated(c.Of...), BinPs: r.Bin}
+	for i, channel := range r.Channels {
+		channel.Counts = nil // those are in the table
+		summary.Channels = append(summary.Channels, channel)
+		summary.Empty = append(summary.Empty, emptyBins(r, i))
+	}
+	err = a.file(result, ".csv", func(w io.Writer) error {
+		if _, err := io.WriteString(w, a.heading("start_ps,"+strings.Join(c.Of, ","), c.Of...)); err != nil {
+			return err
+		}
+		return WriteRates(w, r)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return summary, a.json(result, summary)
+}
+
+// emptyBins counts the bins without a tag between a channel's first and last.
+func emptyBins(r correlate.Rates, channel int) (n int) {
+	for k, tags := range r.Channels[channel].Counts {
+		if tags == 0 && r.Recorded(channel, k) {
+			n++
+		}
+	}
+	return n
+}
+
+// WriteRates writes a line for each bin: where it begins in ps, and the tags of
+// each channel. A channel that had not begun or had ended has an empty cell.
+func WriteRates(w io.Writer, r correlate.Rates) error {
+	if len(r.Channels) == 0 {
+		return nil
+	}
+	var line []byte
+	for k := range r.Channels[0].Counts {
+		line = strconv.AppendInt(line[:0], r.Start+int64(k)*r.Bin, 10)
+		for i, c := range r.Channels {
+			line = append(line, ',')
+			if r.Recorded(i, k) {
+				line = strconv.AppendUint(line, c.Counts[k], 10)
+			}
+		}
+		if _, err := w.Write(append(line, '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package run
+
+import (
+	"io"
+	"strconv"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/recipe"
+)
+
+// scan counts the coincidences at every delay of stop against start.
+func (a *analysis) scan(c *recipe.ScanConfig, result *Result) (any, error) {
+	in, err := a.inputs(nil, c.Start, c.Stop)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	s, err := correlate.ScanDelays(in.channels[0], in.channels[1], correlate.ScanOptions{
+		From: int64(c.From), To: int64(c.To), Step: int64(c.Step), Window: int64(c.Window),
+	})
+	if err != nil {
+		return nil, err
+	}
+	summary := ScanSummary{Start: c.Start, Stop: c.Stop, Corrected: in.corrected, Simulated: a.simulated(c.Start, c.Stop),
+		StepPs: s.Step, WindowPs: s.Window, Peak: s.Peak}
+	err = a.file(result, ".csv", func(w io.Writer) error {
+		if _, err := io.WriteString(w, a.heading("delay_ps,counts", c.Start, c.Stop)); err != nil {
+			return err
+		}
+		return writeCounts(w, s.Start, s.Step, s.Counts)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return summary, a.json(result, summary)
+}
+
+// writeCounts writes a line for each count, the first at start, then by step.
+func writeCounts(w io.Writer, start, step int64, counts []uint64) error {
+	var line []byte
+	for i, n := range counts {
+		line = append(strconv.AppendInt(line[:0], start+int64(i)*step, 10), ',')
+		line = append(strconv.AppendUint(line, n, 10), '\n')
+		if _, err := w.Write(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
