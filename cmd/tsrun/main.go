@@ -99,5 +99,7 @@ func commands() []*cobra.Command {
 		newDriftCommand(),
 		newHistogramCommand(),
 		newCoincidencesCommand(),
+		newConvertCommand(),
+		newInfoCommand(),
 	}
 }

@@ -3,7 +3,7 @@ package tagfile
 import (
 	"context"
 	"errors"
-	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -108,9 +108,9 @@ func writeChannels(t interface{ Fatal(...any) }, path string, channels map[int][
 		t.Fatal(err)
 	}
 	w := newWriter(out, e)
-	for c, tags := range channels {
+	for _, c := range slices.Sorted(maps.Keys(channels)) {
 		if err == nil {
-			err = w.write(c, tags)
+			err = w.write(c, channels[c])
 		}
 	}
 	if err := w.close(err); err != nil {
@@ -153,38 +153,44 @@ func TestConvertRecordings(t *testing.T) {
 // throughFormat converts both channels to a format, and that to format tags.
 func throughFormat(t *testing.T, known recordings.Known, ft Format, original Recording) (a, b []uint64) {
 	t.Helper()
+	if ft.OneChannel {
+		return through(t, known, ft, original, known.A)[known.A], through(t, known, ft, original, known.B)[known.B]
+	}
+	both := through(t, known, ft, original, known.A, known.B)
+	return both[known.A], both[known.B]
+}
+
+func through(t *testing.T, known recordings.Known, ft Format, original Recording, channels ...int) map[int][]uint64 {
+	t.Helper()
 	dir := t.TempDir()
-	var got [2][]uint64
-	for i, channel := range []int{known.A, known.B} {
-		to, back := filepath.Join(dir, fmt.Sprint("to", i)), filepath.Join(dir, fmt.Sprint("back", i, ".tags"))
-		o := ConvertOptions{To: ft.Name, Channels: []int{known.A, known.B}}
-		if ft.OneChannel {
-			o.Channels = []int{channel}
+	to, back := filepath.Join(dir, "to"), filepath.Join(dir, "back.tags")
+	first, err := Convert(t.Context(), known.Path, to, ConvertOptions{To: ft.Name, Channels: channels})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.Read.Violations != original.Info.Violations || first.Read.Tags() != original.Info.Tags() {
+		t.Errorf("read %+v, as a whole %+v", first.Read, original.Info)
+	}
+	if _, err = Convert(t.Context(), to, back, ConvertOptions{From: ft.Name}); err != nil {
+		t.Fatal(err)
+	}
+	got := map[int][]uint64{}
+	for _, c := range channels {
+		number := c
+		if len(channels) == 1 { // an array of one channel has no numbers either
+			number = OnlyChannel
 		}
-		first, err := Convert(t.Context(), known.Path, to, o)
-		if err != nil {
+		if got[c], err = ReadAll(back, "", number); err != nil {
 			t.Fatal(err)
 		}
-		if first.Read.Violations != original.Info.Violations || first.Read.Tags() != original.Info.Tags() {
-			t.Errorf("read %+v, as a whole %+v", first.Read, original.Info)
+		for i := range got[c] {
+			got[c][i] += first.Shift
 		}
-		if _, err = Convert(t.Context(), to, back, ConvertOptions{From: ft.Name}); err != nil {
-			t.Fatal(err)
-		}
-		if ft.OneChannel {
-			channel = OnlyChannel
-		}
-		if got[i], err = ReadAll(back, "", channel); err != nil {
-			t.Fatal(err)
-		}
-		for j := range got[i] {
-			got[i][j] += first.Shift
-		}
-		if exact := original.Channels[[]int{known.A, known.B}[i]]; ft.Resolution != fifteenTick && !slices.Equal(got[i], exact) {
-			t.Errorf("channel %d came back different", channel)
+		if ft.Resolution != fifteenTick && !slices.Equal(got[c], original.Channels[c]) {
+			t.Errorf("channel %d came back different", c)
 		}
 	}
-	return got[0], got[1]
+	return got
 }
 
 // histogram counts b - a in [0, 160 ns), every start with every stop.

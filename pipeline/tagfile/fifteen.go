@@ -4,8 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"io"
+	"math"
 	"math/bits"
 )
 
@@ -26,8 +26,12 @@ const (
 	fifteenDummy    = 1 << 4
 	fifteenMost     = 4 // detectors
 	fifteenTick     = 3.90625
-	// fifteenWindow is the reorder window in ticks, rounded up.
-	fifteenWindow = reorder*256/1000 + 1
+	// fifteenReorder is the reorder window, in ps: the units send a dummy event
+	// every 2^26 ticks, and around it some events come as late as that.
+	fifteenReorder = 1 << 26 / 256 * 1000
+	// fifteenBack is how far back, in ticks, a time may be without being one of
+	// the next round.
+	fifteenBack = 1 << (fifteenTimeBits - 1)
 )
 
 // ticksToPs is ticks of 1/256 ns in ps, rounded to the nearest, halves up.
@@ -60,7 +64,7 @@ var fifteenFormats = map[string]fifteenText{
 // fifteen makes the table's line of a format.
 func fifteen(name, about string) Format {
 	l := fifteenFormats[name]
-	return Format{Name: name, Suffixes: []string{"." + name, ".ts"}, About: "S-Fifteen, " + about, Resolution: fifteenTick,
+	return Format{Name: name, Suffixes: []string{"." + name, ".ts"}, About: "S-Fifteen, " + about, Resolution: fifteenTick, reorder: fifteenReorder,
 		open:    func(f *file) (source, error) { return openFifteen(f, l) },
 		encoder: func(encoding) (encoder, error) { return newFifteenEncoder(l), nil }}
 }
@@ -73,7 +77,7 @@ type fifteenSource struct {
 	left   uint64 // its detectors that are still to be told
 }
 
-func openFifteen(f *file, l fifteenText) (source, error) {
+func openFifteen(f *file, l fifteenText) (*fifteenSource, error) {
 	size := 8
 	if l.lines > 0 {
 		size = l.lines + 16
@@ -84,7 +88,7 @@ func openFifteen(f *file, l fifteenText) (source, error) {
 		size += (end - 1) * l.lines
 	}
 	r, err := newRecords(f, bufio.NewReaderSize(f, ioBuffer), 0, size)
-	return &fifteenSource{records: r, layout: l, time: unwrap{period: 1 << fifteenTimeBits, window: fifteenWindow}}, err
+	return &fifteenSource{records: r, layout: l, time: unwrap{period: 1 << fifteenTimeBits, window: fifteenBack}}, err
 }
 
 // lineEnd is how many bytes end a line of the file: 2 with carriage returns.
@@ -195,29 +199,29 @@ func (f *file) sniffFifteen() (Format, error) {
 	case 16:
 		plain, swapped = A2, A2X
 	}
-	back, backSwapped := f.goingBack(fifteenFormats[plain]), f.goingBack(fifteenFormats[swapped])
-	if back == backSwapped {
+	way, waySwapped := f.wayOfTime(fifteenFormats[plain]), f.wayOfTime(fifteenFormats[swapped])
+	if way == waySwapped {
 		return Format{}, f.errorf("its content does not tell whether it is %s or %s; name one", plain, swapped)
 	}
-	if backSwapped < back {
+	if waySwapped < way {
 		plain = swapped
 	}
 	ft, _ := find(plain)
 	return ft, nil
 }
 
-// goingBack counts the times that go back at the beginning of the file, read
-// in one format; what cannot be read goes back without end.
-func (f *file) goingBack(l fifteenText) int {
-	const enough, never = 4096, 1 << 30
+// wayOfTime is how far times go forth and back at the beginning of the file,
+// read in one format: in the wrong one the low half of the time jumps about in
+// the place of the high half. What cannot be read goes without end.
+func (f *file) wayOfTime(l fifteenText) float64 {
+	const enough = 4096
 	whole := *f
 	whole.SectionReader = io.NewSectionReader(f.SectionReader, 0, f.Size())
-	src, err := openFifteen(&whole, l)
+	s, err := openFifteen(&whole, l)
 	if err != nil {
-		return never
+		return math.Inf(1)
 	}
-	s := src.(*fifteenSource)
-	n, before := 0, uint64(0)
+	way, before := 0.0, uint64(0)
 	for range enough {
 		record, err := s.record()
 		if err == io.EOF {
@@ -225,14 +229,14 @@ func (f *file) goingBack(l fifteenText) int {
 		}
 		word, ok := l.word(record)
 		if err != nil || !ok {
-			return never
+			return math.Inf(1)
 		}
-		if word < before {
-			n++
+		if s.read > 1 {
+			way += math.Abs(float64(word) - float64(before))
 		}
 		before = word
 	}
-	return n
+	return way
 }
 
 // fifteenEncoder writes one event per tag. A time that is not a whole number of
@@ -244,7 +248,7 @@ type fifteenEncoder struct {
 }
 
 func newFifteenEncoder(l fifteenText) *fifteenEncoder {
-	return &fifteenEncoder{layout: l, wrap: rewrap{period: 1 << fifteenTimeBits, window: fifteenWindow}}
+	return &fifteenEncoder{layout: l, wrap: rewrap{period: 1 << fifteenTimeBits, window: fifteenBack}}
 }
 
 func (e *fifteenEncoder) heading() []byte { return nil }
@@ -270,12 +274,21 @@ func (e *fifteenEncoder) append(dst []byte, channel int, tags []uint64) ([]byte,
 		case 0:
 			dst = binary.LittleEndian.AppendUint64(dst, word)
 		case 1:
-			dst = fmt.Appendf(dst, "%016x\n", word)
+			dst = appendHexadecimal(dst, word, 16)
 		case 2:
-			dst = fmt.Appendf(dst, "%08x\n%08x\n", uint32(word), uint32(word>>32))
+			dst = appendHexadecimal(dst, word&math.MaxUint32, 8)
+			dst = appendHexadecimal(dst, word>>32, 8)
 		}
 	}
 	return dst, nil
+}
+
+// appendHexadecimal appends a line of so many digits.
+func appendHexadecimal(dst []byte, n uint64, digits int) []byte {
+	for shift := 4 * (digits - 1); shift >= 0; shift -= 4 {
+		dst = append(dst, "0123456789abcdef"[n>>shift&15])
+	}
+	return append(dst, '\n')
 }
 
 func (e *fifteenEncoder) finish(dst []byte) ([]byte, error) { return dst, nil }

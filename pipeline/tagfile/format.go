@@ -58,6 +58,7 @@ type Format struct {
 	// Resolution is the finest step of time in ps; 0 when each file says its own.
 	Resolution float64
 
+	reorder uint64                        // ps: how far back tags are sorted; 0: as usual
 	magic   string                        // how every file begins; "" when they begin anyhow
 	open    func(f *file) (source, error) // tags in file order; nil for tags, which holds each channel by itself
 	encoder func(o encoding) (encoder, error)

@@ -1,6 +1,7 @@
 package tagfile
 
 import (
+	"cmp"
 	"io"
 	"slices"
 	"sort"
@@ -9,8 +10,9 @@ import (
 )
 
 const (
-	// reorder is how far back a tag may be, in ps: recorders write channels
-	// through buffers of their own, which are out of step by some 100 ns.
+	// reorder is how far back a tag may be, in ps, where a format says nothing
+	// else: recorders write channels through buffers of their own, which are
+	// out of step by some 100 ns.
 	reorder = 1_000_000
 	// maxPending bounds the tags that are held back to be sorted. More than
 	// these within the reorder window are as many as no instrument delivers.
@@ -32,10 +34,11 @@ type events interface {
 }
 
 // sorter puts the tags of a source in order of time, as far as they are out of
-// order by at most the reorder window. Tags of one time stay as they were.
+// order by at most its format's reorder window. Tags of one time stay as they were.
 type sorter struct {
 	f       *file
 	src     source
+	reorder uint64 // ps
 	tally   tally
 	want    func(channel int) error // skip, or an error that ends the reading
 	pending []event                 // sorted, from head on
@@ -50,7 +53,7 @@ type sorter struct {
 var skip = io.ErrNoProgress
 
 func newSorter(f *file, ft Format, src source, want func(channel int) error) *sorter {
-	s := &sorter{f: f, src: src, want: want, tally: tally{info: Info{Format: ft.Name, Size: f.Size(), Resolution: ft.Resolution}}}
+	s := &sorter{f: f, src: src, want: want, reorder: cmp.Or(ft.reorder, reorder), tally: tally{info: Info{Format: ft.Name, Size: f.Size(), Resolution: ft.Resolution}}}
 	if r, ok := src.(resolved); ok {
 		s.tally.info.Resolution = r.resolution()
 	}
@@ -63,7 +66,7 @@ func (s *sorter) next() (event, error) {
 	for {
 		if n := len(s.pending) - s.head; n > 0 {
 			first := s.pending[s.head]
-			if s.end != nil || n > maxPending || s.latest-first.t >= reorder {
+			if s.end != nil || n > maxPending || s.latest-first.t >= s.reorder {
 				s.head++
 				s.gone, s.started = first.t, true
 				return first, nil
@@ -107,9 +110,9 @@ func (s *sorter) put(e event) error {
 		s.pending = append(s.pending, e)
 		return nil
 	}
-	if s.latest-e.t > reorder || s.started && e.t < s.gone {
+	if s.latest-e.t > s.reorder || s.started && e.t < s.gone {
 		return s.f.errorf("%s goes back in time: %d ps after %d ps, farther than the %d ps that are sorted; %s",
-			s.src.place(), e.t, s.latest, reorder, severalRecords)
+			s.src.place(), e.t, s.latest, s.reorder, severalRecords)
 	}
 	waiting := s.pending[s.head:]
 	at := sort.Search(len(waiting), func(i int) bool { return waiting[i].t > e.t })

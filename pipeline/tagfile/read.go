@@ -31,8 +31,8 @@ type FileReader interface {
 // empty. The channel is a number in the file, or [OnlyChannel]; it is ignored
 // for files that hold no numbers.
 //
-// Tags that are out of order by at most 1 us are sorted and counted; one that
-// is farther back ends the file with an error that says where. Info has the
+// Tags that are out of order by at most 1 us (262 us in the formats of
+// S-Fifteen) are sorted and counted; one that is farther back ends the file with an error that says where. Info has the
 // channels when the file tells them at once.
 func Open(path, format string, channel int) (FileReader, Info, error) {
 	f, ft, err := openAs(path, format)

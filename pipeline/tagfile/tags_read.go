@@ -149,13 +149,14 @@ func (t *tagsFile) summary() Info {
 	return info
 }
 
-// reader reads one channel, or the only one.
+// reader reads one channel, or the only one. In a file that is cut off a channel
+// may have been in what is missing.
 func (t *tagsFile) reader(channel int) (*blockReader, error) {
 	there := t.summary().Channels
 	if channel == OnlyChannel && len(there) == 1 {
 		channel = there[0].Channel
 	}
-	if len(there) > 0 && !slices.ContainsFunc(there, func(c ChannelInfo) bool { return c.Channel == channel }) {
+	if len(there) > 0 && t.missing == nil && !slices.ContainsFunc(there, func(c ChannelInfo) bool { return c.Channel == channel }) {
 		return nil, t.absent(channel, there)
 	}
 	r := &blockReader{tagsFile: t, of: ChannelInfo{Channel: channel}}

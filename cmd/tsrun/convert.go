@@ -1,0 +1,130 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/tagfile"
+)
+
+type convertFlags struct {
+	format, inFormat       string
+	channels               string
+	from, to               quantity.Time
+	force, salvage, asJSON bool
+}
+
+func newConvertCommand() *cobra.Command {
+	var f convertFlags
+	c := &cobra.Command{
+		Use:   "convert IN OUT",
+		Short: "write the tags of one file in the format of another",
+		Long: `Write the tags of one file in the format of another, in order of time.
+
+OUT appears when it is whole. What its format cannot hold is an error and not
+left out: a channel, a time, a second channel. Times are rounded where the
+format's steps are coarser than 1 ps, and that is said.
+
+` + formatsHelp(),
+		Example: `  tsrun convert alice.ptu alice.tags
+  tsrun convert alice.tags signal.npy --channel 1 --from '10 s' --to '20 s'`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error { return runConvert(c, args, f) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.format, "format", "", "format of OUT where its name does not tell")
+	flags.StringVar(&f.inFormat, "in-format", "", "format of IN where the file does not tell")
+	flags.StringVar(&f.channels, "channel", "", "only these channels: N,M,…")
+	flags.TextVar(&f.from, "from", f.from, `no tags before this time of the file's clock, as "10 s"`)
+	flags.TextVar(&f.to, "to", f.to, "no tags after this time; 0: to the end")
+	flags.BoolVar(&f.force, "force", false, "replace OUT when it is there")
+	flags.BoolVar(&f.salvage, "salvage", false, "when IN is damaged, write what stands before the damage")
+	flags.BoolVar(&f.asJSON, "json", false, "print one JSON object: read, written, rounded, shift_ps")
+	return c
+}
+
+func runConvert(c *cobra.Command, args []string, f convertFlags) error {
+	if f.from < 0 || f.to < 0 {
+		return &exitError{exitUsage, fmt.Errorf("--from %s --to %s: times of a file do not go below 0", f.from, f.to)}
+	}
+	channels, err := channelNumbers(f.channels)
+	if err != nil {
+		return err
+	}
+	r, err := tagfile.Convert(c.Context(), args[0], args[1], tagfile.ConvertOptions{
+		From: f.inFormat, To: f.format, Channels: channels, First: uint64(f.from), Last: uint64(f.to),
+		Replace: f.force, Salvage: f.salvage, Progress: showProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd()))),
+	})
+	if err == nil && f.asJSON {
+		err = json.NewEncoder(c.OutOrStdout()).Encode(r)
+	} else if err == nil {
+		err = printReport(c.OutOrStdout(), args[1], r)
+	}
+	if err != nil {
+		return &exitError{exitOther, err}
+	}
+	if r.Damage != "" {
+		return &exitError{exitNotGood, fmt.Errorf("only what stands before the damage was written: %s", r.Damage)}
+	}
+	return nil
+}
+
+// channelNumbers reads a list of channels; none for "".
+func channelNumbers(text string) ([]int, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var channels []int
+	for part := range strings.SplitSeq(text, ",") {
+		n, err := strconv.ParseInt(strings.TrimSpace(part), 10, 32)
+		if err != nil || n == math.MinInt32 {
+			return nil, &exitError{exitUsage, fmt.Errorf("--channel %q is no list of channels; write N,M,…", text)}
+		}
+		channels = append(channels, int(n))
+	}
+	return channels, nil
+}
+
+// showProgress writes how far a long file is, on a terminal, in place.
+func showProgress(out io.Writer, terminal bool) func(done, of int64) {
+	if !terminal {
+		return nil
+	}
+	last, shown := time.Now(), false
+	return func(done, of int64) {
+		if end := done >= of; end && shown {
+			fmt.Fprint(out, "\r\x1b[K")
+			shown = false
+		} else if now := time.Now(); !end && now.Sub(last) >= redrawEvery {
+			fmt.Fprintf(out, "\r%3d %% of %d MB", 100*done/max(of, 1), of/1e6)
+			last, shown = now, true
+		}
+	}
+}
+
+func printReport(out io.Writer, name string, r tagfile.Report) error {
+	fmt.Fprintf(out, "%s: %s, %d bytes, %d tags\n", name, r.Written.Format, r.Written.Size, r.Written.Tags())
+	if err := printChannels(out, r.Written); err != nil {
+		return err
+	}
+	if r.Rounded > 0 {
+		fmt.Fprintf(out, "rounded     %d tags to the steps of the format, %g ps\n", r.Rounded, r.Written.Resolution)
+	}
+	if r.Shift > 0 {
+		fmt.Fprintf(out, "shift       times are less by %d ps, because the format's counter wraps\n", r.Shift)
+	}
+	if len(r.Read.Facts) > 0 {
+		fmt.Fprintf(out, "left behind what the file said beside tags:\n")
+	}
+	return printFacts(out, r.Read)
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/tagfile"
+)
+
+func newInfoCommand() *cobra.Command {
+	var format string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "info FILE…",
+		Short: "say what files of tags hold",
+		Long: `Say what files of tags hold: channels, counts, times, order, and what they say
+beside tags, such as markers and lost tags.
+
+A file is read through; one of format tags answers from its index.
+
+` + formatsHelp(),
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			var failed []error
+			for _, path := range args {
+				failed = append(failed, showInfo(c.OutOrStdout(), path, format, asJSON))
+			}
+			if err := errors.Join(failed...); err != nil {
+				return &exitError{exitOther, err}
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&format, "format", "", "format of the files where they do not tell")
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line for each file")
+	return c
+}
+
+// infoAnswer is what --json prints.
+type infoAnswer struct {
+	File string `json:"file"`
+	tagfile.Info
+	Error string `json:"error,omitempty"` // what is above is what stands before it
+}
+
+func showInfo(out io.Writer, path, format string, asJSON bool) error {
+	info, wrong := tagfile.Scan(path, format)
+	if wrong != nil && info.Format == "" {
+		return wrong
+	}
+	var err error
+	if asJSON {
+		answer := infoAnswer{File: path, Info: info}
+		answer.Channels, answer.Facts = slices.Concat([]tagfile.ChannelInfo{}, info.Channels), slices.Concat([]tagfile.Fact{}, info.Facts)
+		if wrong != nil {
+			answer.Error = wrong.Error()
+		}
+		err = json.NewEncoder(out).Encode(answer)
+	} else {
+		err = printInfo(out, path, info)
+	}
+	return errors.Join(wrong, err)
+}
+
+func printInfo(out io.Writer, path string, i tagfile.Info) error {
+	fmt.Fprintf(out, "%s: %s, %d bytes, %d tags, steps of %g ps\n", path, i.Format, i.Size, i.Tags(), i.Resolution)
+	if err := printChannels(out, i); err != nil {
+		return err
+	}
+	if i.Violations > 0 {
+		fmt.Fprintf(out, "order       %d tags before the one written before them, at most %s back\n", i.Violations, quantity.Time(i.Farthest))
+	}
+	if i.Pause > 0 {
+		fmt.Fprintf(out, "pause       the longest is %s, from %s\n", clockReading(i.Pause), clockReading(i.PauseFrom))
+	}
+	return printFacts(out, i)
+}
+
+func printChannels(out io.Writer, i tagfile.Info) error {
+	for _, c := range i.Channels {
+		rate := ""
+		if c.Last > c.First {
+			rate = fmt.Sprintf(", %.4g per s", float64(c.Tags)/(float64(c.Last-c.First)/1e12))
+		}
+		if _, err := fmt.Fprintf(out, "channel %-3d %d tags from %s to %s%s\n", c.Channel, c.Tags, clockReading(c.First), clockReading(c.Last), rate); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printFacts(out io.Writer, i tagfile.Info) error {
+	for _, f := range i.Facts {
+		lost := ""
+		if f.Lost > 0 {
+			lost = fmt.Sprintf(", %d tags", f.Lost)
+		}
+		if _, err := fmt.Fprintf(out, "%-11s %d, the first at %s%s\n", f.Kind, f.Count, f.First, lost); err != nil {
+			return err
+		}
+	}
+	return nil
+}
