@@ -115,6 +115,12 @@ func (y *tally) add(channel int, t uint64) int {
 }
 
 func (y *tally) find(channel int, t uint64) int {
+	const few = 8
+	for i := range min(few, len(y.info.Channels)) {
+		if y.info.Channels[i].Channel == channel {
+			return i
+		}
+	}
 	i, known := y.nth[channel]
 	if !known {
 		if y.nth == nil {

@@ -61,7 +61,7 @@ type tagsBlock struct {
 
 // tagsEncoder packs the tags of every channel in blocks of their own.
 type tagsEncoder struct {
-	held   map[int][]uint64
+	held   map[int]*[]uint64
 	tags   int // held, of all channels
 	offset int64
 	index  []byte // entries
@@ -69,7 +69,7 @@ type tagsEncoder struct {
 }
 
 func newTagsEncoder(encoding) (encoder, error) {
-	return &tagsEncoder{held: map[int][]uint64{}, offset: tagsHeader}, nil
+	return &tagsEncoder{held: map[int]*[]uint64{}, offset: tagsHeader}, nil
 }
 
 func (e *tagsEncoder) heading() []byte {
@@ -81,20 +81,23 @@ func (e *tagsEncoder) append(dst []byte, channel int, tags []uint64) ([]byte, er
 	if err := checkChannel(channel, math.MinInt32+1, math.MaxInt32); err != nil {
 		return dst, err
 	}
+	held := e.held[channel]
+	if held == nil && len(tags) > 0 {
+		held = new([]uint64)
+		e.held[channel] = held
+	}
 	for len(tags) > 0 {
-		held := e.held[channel]
-		n := min(len(tags), pack.MaxTags-len(held))
-		held = append(held, tags[:n]...)
+		n := min(len(tags), pack.MaxTags-len(*held))
+		*held = append(*held, tags[:n]...)
 		e.tags += n
 		tags = tags[n:]
-		if len(held) == pack.MaxTags {
+		if len(*held) == pack.MaxTags {
 			var err error
-			if dst, err = e.block(dst, channel, held); err != nil {
+			if dst, err = e.block(dst, channel, *held); err != nil {
 				return dst, err
 			}
-			held = held[:0]
+			*held = (*held)[:0]
 		}
-		e.held[channel] = held
 	}
 	if e.tags >= maxHeldTags { // many quiet channels
 		return e.flush(dst)
@@ -106,14 +109,14 @@ func (e *tagsEncoder) append(dst []byte, channel int, tags []uint64) ([]byte, er
 func (e *tagsEncoder) flush(dst []byte) ([]byte, error) {
 	var channels []int
 	for c, held := range e.held {
-		if len(held) > 0 {
+		if len(*held) > 0 {
 			channels = append(channels, c)
 		}
 	}
 	slices.Sort(channels)
 	for _, c := range channels {
 		var err error
-		if dst, err = e.block(dst, c, e.held[c]); err != nil {
+		if dst, err = e.block(dst, c, *e.held[c]); err != nil {
 			return dst, err
 		}
 		delete(e.held, c)
