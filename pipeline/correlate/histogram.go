@@ -54,8 +54,8 @@ func Count(a, b []uint64, o HistogramOptions) (Histogram, error) {
 }
 
 // CountStreams is [Count] for streams of any length. It holds only as many tags
-// as the range needs, and reads ahead while it counts on all cores. When it
-// returns, nothing reads the streams any more.
+// as the range needs. It reads both streams ahead, at the same time, while it
+// counts on all cores; when it returns, nothing reads them any more.
 func CountStreams(a, b Stream, o HistogramOptions) (Histogram, error) {
 	if err := o.Check(); err != nil {
 		return Histogram{}, err
