@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
@@ -127,13 +128,19 @@ func (l *Live) try(ctx context.Context, from uint64, brief bool) (found bool, er
 	return true, nil
 }
 
-// seedOf begins where both records of an alignment begin, with much less
+// seedOf begins where the pairs of an alignment begin, with much less
 // certainty than it has: the filter will look at the same tags again. Its B
 // was corrected along the line before.
 func seedOf(r Alignment, line correlate.Line) track.Seed {
 	at := r.Start
 	offset, sd := r.StartOffset, r.StartSD
 	frequency, frequencySD := r.Frequency*1e-9, r.FrequencySD*1e-9
+	rate := float64(r.Pairs) / float64(r.Overlap) * 1e12
+	if t := r.Track; t != nil && len(t.Knots) > 0 {
+		rate = max(rate, pairRate(t.Knots))
+		k := t.Knots[0]
+		at, offset, sd, frequency, frequencySD = k.Time, k.Offset, k.OffsetSD, k.Frequency*1e-9, k.FrequencySD*1e-9
+	}
 	before := float64(line.Frequency) / driftUnit
 	return track.Seed{
 		Line: correlate.Line{
@@ -142,7 +149,7 @@ func seedOf(r Alignment, line correlate.Line) track.Seed {
 			Frequency: parts(before + frequency + before*frequency),
 		},
 		OffsetSD: caution * max(sd, 1), FrequencySD: caution * frequencySD,
-		Jitter: r.Jitter, PairRate: float64(r.Pairs) / float64(r.Overlap) * 1e12,
+		Jitter: r.Jitter, PairRate: rate,
 	}
 }
 
@@ -157,4 +164,18 @@ func (l *Live) resume(seed track.Seed) {
 	l.fedTo = at
 	l.fedA = search(len(l.a), func(i int) bool { return int64(l.a[i]-at) >= 0 })
 	l.fedB = search(len(l.b), func(i int) bool { return int64(l.b[i]-at-uint64(seed.Line.Offset)) >= -margin })
+}
+
+// pairRate is how many pairs per second there are, where there are pairs: that
+// of the middle one of all knots.
+func pairRate(knots []track.Knot) float64 {
+	var rates []float64
+	for i := 1; i < len(knots); i++ {
+		rates = append(rates, knots[i].Pairs/float64(int64(knots[i].Time-knots[i-1].Time))*1e12)
+	}
+	if len(rates) == 0 {
+		return 0
+	}
+	slices.Sort(rates)
+	return rates[len(rates)/2]
 }

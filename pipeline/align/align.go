@@ -84,6 +84,18 @@ type Alignment struct {
 	wanders bool         // off any straight line: the track is what to correct by
 }
 
+// WithoutKnots returns the alignment without the knots of its track, of which
+// there are as many as the record is long; nil of nil.
+func (a *Alignment) WithoutKnots() *Alignment {
+	if a == nil || a.Track == nil {
+		return a
+	}
+	short, t := *a, *a.Track
+	t.Knots = nil
+	short.Track = &t
+	return &short
+}
+
 // Line returns what carries B's tags to A's clock.
 func (a Alignment) Line() correlate.Line {
 	return correlate.Line{

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -87,8 +88,18 @@ func judge(values []align.Value, truth pairs.Truth) (v verdict) {
 	return v
 }
 
+// Values hold what they state: of all together 99 % lie within 3 standard
+// deviations of the truth. Within one record neighbours err together, so one
+// long excursion may be more of its few values.
 func TestLiveFollows(t *testing.T) {
-	for _, c := range []struct {
+	var mu sync.Mutex
+	measured, within := 0, 0
+	t.Cleanup(func() {
+		if 100*within < 99*measured {
+			t.Errorf("%d of %d values are within 3 standard deviations of the truth", within, measured)
+		}
+	})
+	for i, c := range []struct {
 		name        string
 		e           pairs.Experiment
 		o           align.Options
@@ -99,19 +110,19 @@ func TestLiveFollows(t *testing.T) {
 		{"fast clock", pairs.Experiment{Seconds: 6, Frequency: -9e-6, Offset: -15_000_000_000}, livePrior, 0.2, 5.8, 0, 0},
 		{"TCXO", pairs.Experiment{Seconds: 20, Frequency: 2e-8, WhiteFM: 1e-10, RandomWalkFM: 1e-10}, livePrior, 0.2, 19.8, 0, 0},
 		{"quartz", pairs.Experiment{Seconds: 20, Frequency: 2e-8, WhiteFM: 1e-9, RandomWalkFM: 1e-9}, livePrior, 0.2, 19.8, 0, 0},
-		{"far apart", pairs.Experiment{Seconds: 12, Offset: 1_500_000_000_000}, align.Options{Search: 3 * second, MaxDrift: align.DefaultMaxDrift}, 2, 10, 0, 0},
+		{"far apart", pairs.Experiment{Seconds: 12, SinglesA: 20e3, SinglesB: 20e3, Offset: 1_500_000_000_000}, align.Options{Search: 3 * second, MaxDrift: align.DefaultMaxDrift}, 4, 10, 0, 0},
 		{"few pairs", pairs.Experiment{Seconds: 30, SinglesA: 20e3, SinglesB: 20e3, Pairs: 400, Frequency: 1e-8}, livePrior, 2, 28, 0, 0},
 		{"small step", pairs.Experiment{Seconds: 12, Steps: []pairs.Step{{At: 6, Size: 3000}}}, livePrior, 0.2, 11.8, 1, 0},
 		{"step of 1 ms", pairs.Experiment{Seconds: 12, Steps: []pairs.Step{{At: 6, Size: -1e9}}}, livePrior, 0.2, 11.8, 1, 0},
-		{"step of 300 ms", pairs.Experiment{Seconds: 30, Steps: []pairs.Step{{At: 6, Size: 3e11}}}, align.Options{Search: second, MaxDrift: align.DefaultMaxDrift}, 0.2, 29.5, 1, 1},
+		{"step of 300 ms", pairs.Experiment{Seconds: 30, SinglesA: 20e3, SinglesB: 20e3, Steps: []pairs.Step{{At: 6, Size: 3e11}}}, align.Options{Search: second, MaxDrift: align.DefaultMaxDrift}, 0.2, 29.5, 1, 1},
 		{"gap", pairs.Experiment{Seconds: 20, Frequency: 1e-7, WhiteFM: 1e-11, NoPairs: []pairs.Span{{From: 5, To: 11}}}, livePrior, 0.2, 19.8, 0, 1},
-		{"dark at first", pairs.Experiment{Seconds: 16, NoPairs: []pairs.Span{{From: 0, To: 5}}}, livePrior, 8, 15.8, 0, 0},
+		{"dark at first", pairs.Experiment{Seconds: 16, SinglesA: 20e3, SinglesB: 20e3, NoPairs: []pairs.Span{{From: 0, To: 5}}}, livePrior, 8, 15.8, 0, 0},
 		{"B stops", pairs.Experiment{Seconds: 12, EarlyB: 5}, livePrior, 0.2, 6.8, 0, 1},
 		{"B late", pairs.Experiment{Seconds: 12, LateB: 4}, livePrior, 5, 11.8, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			c.e.Seed = 77
+			c.e.Seed = uint64(101 + i)
 			a, b, truth := c.e.Make()
 			l, values := followed(t, c.o, segments(a, truth.Start, 1), segments(b, truth.Start, 1))
 			v := judge(values, truth)
@@ -120,9 +131,12 @@ func TestLiveFollows(t *testing.T) {
 			if v.measured == 0 || v.first > c.first || v.last < c.last {
 				t.Errorf("%d values from %.2f s to %.2f s, want %.1f s to %.1f s", v.measured, v.first, v.last, c.first, c.last)
 			}
-			if 100*v.within < 99*v.measured {
+			if 100*v.within < 95*v.measured || v.worst > 5 {
 				t.Errorf("%d of %d values are within 3 standard deviations of the truth, worst %.1f", v.within, v.measured, v.worst)
 			}
+			mu.Lock()
+			measured, within = measured+v.measured, within+v.within
+			mu.Unlock()
 			if v.stepped != c.steps || len(l.Steps()) != c.steps || v.lost != c.lost {
 				t.Errorf("%d steps (%+v) and lost %d times, want %d and %d", v.stepped, l.Steps(), v.lost, c.steps, c.lost)
 			}
@@ -143,7 +157,7 @@ func TestLiveFollows(t *testing.T) {
 
 // Without pairs nothing is told, and little work is done.
 func TestLiveFindsNothingInNothing(t *testing.T) {
-	a, b, truth := pairs.Experiment{Seed: 5, Seconds: 6, Pairs: -1}.Make()
+	a, b, truth := pairs.Experiment{Seed: 5, Seconds: 6, SinglesA: 30e3, SinglesB: 30e3, Pairs: -1}.Make()
 	l, values := followed(t, livePrior, segments(a, truth.Start, 2), segments(b, truth.Start, 2))
 	if len(values) > 0 || l.State() != align.Searching {
 		t.Errorf("%s with %d values, first %+v", l.State(), len(values), values[0])
