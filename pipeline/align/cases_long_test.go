@@ -9,7 +9,9 @@ import (
 	"tsrun/internal/need"
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/align"
+	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/tag"
 )
 
 // aligned plays an experiment and aligns what it recorded.
@@ -75,6 +77,22 @@ func TestLongStraightClocks(t *testing.T) {
 			test.e.Seed = uint64(20_000 + i)
 			r, truth := aligned(t, test.e, test.search, test.drift)
 			checkCase(t, r, truth)
+			checkNet(t, r, truth)
 		})
+	}
+}
+
+// checkNet counts coincidences after correction: within three standard
+// deviations are 0.9973 of the pairs.
+func checkNet(t *testing.T, r align.Alignment, truth pairs.Truth) {
+	t.Helper()
+	a, b, _ := truth.Make()
+	c, err := correlate.Coincide([]correlate.Channel{{Tags: tag.NewReader(a)}, {Tags: tag.NewReader(b), Correction: r.Correction()}},
+		correlate.CoincidenceOptions{Window: 2 * int64(math.Round(3*truth.Sigma))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := 0.9973 * float64(truth.Recorded); math.Abs(c.Net-want) > 3*math.Sqrt(float64(c.All)) {
+		t.Errorf("%.0f net coincidences, want %.0f", c.Net, want)
 	}
 }

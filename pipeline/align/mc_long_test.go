@@ -3,6 +3,7 @@ package align_test
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"tsrun/internal/need"
@@ -19,7 +20,9 @@ func TestLongReachesTheBound(t *testing.T) {
 	names := []string{"offset", "frequency", "offset in stated deviations", "frequency in stated deviations"}
 	var squares [4]float64
 	for seed := range uint64(seeds) {
-		a, b, truth := pairs.Experiment{Seed: 23_000 + seed, Seconds: 2, Frequency: 3e-6}.Make()
+		rng := rand.New(rand.NewPCG(seed, 99))
+		a, b, truth := pairs.Experiment{Seed: 23_000 + seed, Seconds: 2, Frequency: (2*rng.Float64() - 1) * 1.9e-5,
+			Offset: rng.Int64N(36*ms) - 18*ms}.Make()
 		r, err := align.Align(context.Background(), a, b, align.Options{Search: 20 * ms, MaxDrift: 20 * ppm})
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
