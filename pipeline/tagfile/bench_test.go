@@ -15,7 +15,7 @@ func BenchmarkReadAll(b *testing.B) {
 	for i := range tags {
 		tags[i] = uint64(i) * 1_000_003
 	}
-	for _, format := range []string{Bin, Txt} {
+	for _, format := range []string{Bin, Tags, Txt, QuTAG, PTU} {
 		path := filepath.Join(b.TempDir(), "x."+format)
 		if err := WriteFile(path, format, 1, tags); err != nil {
 			b.Fatal(err)

@@ -263,7 +263,7 @@ func (t *tagsFile) recording() (Recording, error) {
 		if err != nil {
 			return Recording{}, err
 		}
-		var tags []uint64
+		tags := make([]uint64, 0, min(c.Tags, uint64(t.Size()))) // what is said is believed up to eight times the file
 		for err == nil {
 			tags = slices.Grow(tags, reader.upcoming())
 			var n int
