@@ -44,19 +44,19 @@ func (t *Track) Correction() (correlate.Correction, error) {
 		if k < len(p.leaps) {
 			last = p.leaps[k].before
 		}
-		var nodes []node
+		begin, end := p.slices[0].from, p.slices[len(p.slices)-1].to
 		if k > 0 {
-			at := p.leaps[k-1].at
-			nodes = append(nodes, node{at, p.at(at).x})
+			begin = p.leaps[k-1].at
 		}
+		if k < len(p.leaps) {
+			end = p.leaps[k].at - 1
+		}
+		nodes := []node{{begin, p.at(begin).x}}
 		for i := first; i < last; i++ {
 			at := node{p.slices[i].at, p.all[i].x}
 			nodes = t.connect(nodes, at, deepest)
 		}
-		if k < len(p.leaps) {
-			at := p.leaps[k].at - 1
-			nodes = t.connect(nodes, node{at, p.at(at).x}, deepest)
-		}
+		nodes = t.connect(nodes, node{end, p.at(end).x}, deepest)
 		lines = t.join(lines, nodes)
 		first = last
 	}

@@ -37,7 +37,7 @@ func (t *Track) restore() error {
 		if i > 0 && at <= p.slices[i-1].at {
 			return fmt.Errorf("knot %d, at %d ps, is not after the one before it", i, k.Time)
 		}
-		p.slices = append(p.slices, slice{at: at, t: float64(at) / second, n: k.Pairs})
+		p.slices = append(p.slices, slice{from: at, to: at, at: at, t: float64(at) / second, n: k.Pairs})
 		p.all = append(p.all, state{
 			x: k.Offset.Minus(t.offsetAt(k.Time)), y: k.Frequency / 1e9 * second,
 			xx: squared(k.OffsetSD), yy: squared(k.FrequencySD / 1e9 * second),

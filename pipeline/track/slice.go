@@ -119,24 +119,16 @@ func mode(r []float64, half, bin float64) float64 {
 	return -half + float64(at)*bin
 }
 
-// convinces says whether the peak has more points than chance gives, in any of
-// the places where it could have been found.
+// convinces says whether a peak explains the points better than an even spread,
+// wherever in the window it could have been found.
 func (g normal) convinces(r []float64, half float64) bool {
-	near, far := 0.0, 0.0
+	peak := g.share * 2 * half / (g.sigma * math.Sqrt(2*math.Pi))
+	ll := 0.0
 	for _, v := range r {
-		switch z := math.Abs(v-g.mu) / g.sigma; {
-		case z < 2:
-			near++
-		case z > 4:
-			far++
-		}
+		z := (v - g.mu) / g.sigma
+		ll += math.Log(1 - g.share + peak*math.Exp(-z*z/2))
 	}
-	outside := 2*half - (min(half, g.mu+4*g.sigma) - max(-half, g.mu-4*g.sigma))
-	chance := 0.5
-	if outside > 2*g.sigma {
-		chance = (far + 0.5) / outside * 4 * g.sigma
-	}
-	return g.n >= leastPairs && surprise(near, chance)-math.Log(max(1, half/g.sigma)) > convincing
+	return g.n >= leastPairs && ll-math.Log(max(1, half/g.sigma)) > convincing
 }
 
 // surprise is the log likelihood ratio of c counts where chance expects them.

@@ -91,7 +91,7 @@ type Part struct {
 
 // Track is B's clock on A's, as long as both recorded.
 type Track struct {
-	Knots       []Knot       `json:"knots"`
+	Knots       []Knot       `json:"knots,omitempty"`
 	Steps       []Step       `json:"steps,omitempty"`
 	Gaps        []Gap        `json:"gaps,omitempty"`
 	Allan       []AllanPoint `json:"allan,omitempty"`
