@@ -37,8 +37,8 @@ there is no answer but a reason, and exit code 3.` + tagFilesHelp,
 	f.add(c)
 	c.Flags().TextVar(&f.search, "search", f.search, "the offset at the start lies within plus or minus this")
 	c.Flags().TextVar(&f.drift, "max-drift", f.drift, "the clocks' frequencies differ by at most this")
-	c.Flags().StringVarP(&f.out, "out", "o", "", "write the answer to this file too, as JSON; a refusal writes none")
-	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object")
+	c.Flags().StringVarP(&f.out, "out", "o", "", "write the answer to this file too, as JSON, with every knot of the track; a refusal writes none")
+	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object, without the knots")
 	return c
 }
 
@@ -71,15 +71,14 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	} else if unaligned != nil {
 		return &exitError{exitOther, unaligned}
 	}
-	text, err := json.Marshal(answer)
-	text = append(text, '\n')
-	if err == nil && f.out != "" && !answer.Refused {
-		err = run.WriteAtomic(f.out, text)
+	if f.out != "" && !answer.Refused {
+		err = writeAnswer(f.out, answer)
 	}
 	switch {
 	case err != nil:
 	case f.asJSON:
-		_, err = c.OutOrStdout().Write(text)
+		answer.Alignment = answer.WithoutKnots()
+		err = json.NewEncoder(c.OutOrStdout()).Encode(answer)
 	case !answer.Refused:
 		err = printAlignment(c.OutOrStdout(), found)
 	}
@@ -94,6 +93,15 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	return nil
 }
 
+// writeAnswer writes all of an answer to a file, or nothing.
+func writeAnswer(path string, answer alignAnswer) error {
+	text, err := json.Marshal(answer)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	return run.WriteAtomic(path, append(text, '\n'))
+}
+
 // printAlignment says what was found, for a person.
 func printAlignment(out io.Writer, r align.Alignment) error {
 	var text strings.Builder
@@ -106,7 +114,7 @@ certainty    %.3g standard deviations beyond chance
 straightness chi-square %.4g for %d degrees of freedom
 `,
 		withSD(r.Offset.Float(), r.OffsetSD, "ps"), quantity.Time(r.Offset.Whole), clockReading(r.Reference),
-		speed(r.Frequency, r.FrequencySD),
+		frequency(r.Frequency, r.FrequencySD),
 		withSD(r.StartOffset.Float(), r.StartSD, "ps"), clockReading(r.Start),
 		r.Pairs, seconds, float64(r.Pairs)/seconds, r.Accidentals, r.Jitter,
 		r.Significance, r.ChiSquare, r.Freedom)
@@ -121,6 +129,14 @@ straightness chi-square %.4g for %d degrees of freedom
 	}
 	_, err := io.WriteString(out, text.String())
 	return err
+}
+
+// frequency says which way B's clock goes wrong.
+func frequency(ppb, sd float64) string {
+	if ppb < 0 {
+		return withSD(ppb, sd, "ppb") + ": B's clock runs slow"
+	}
+	return withSD(ppb, sd, "ppb") + ": B's clock runs fast"
 }
 
 // clockReading writes a tag as seconds, exactly.

@@ -43,8 +43,15 @@ func speed(ppb, sd float64) string {
 	return withSD(ppb, sd, "ppb") + " fast"
 }
 
-// shortReading writes a tag as seconds, to the millisecond.
-func shortReading(t uint64) string { return fmt.Sprintf("%d.%03d s", t/1e12, t%1e12/1e9) }
+// shortReading writes a time of a clock as seconds, to the millisecond; it may
+// be just before the clock's zero.
+func shortReading(t uint64) string {
+	sign := ""
+	if int64(t) < 0 {
+		sign, t = "-", -t
+	}
+	return fmt.Sprintf("%s%d.%03d s", sign, t/1e12, t%1e12/1e9)
+}
 
 // sync is written once a second for each stage, and whenever its state changes.
 func (p *plain) sync(v run.Sync, now time.Time) string {

@@ -45,7 +45,7 @@ const longestStart = 3 * quantity.Second
 // AlignOptions are what an align stage assumes before it looks: the search of
 // the recipe, and as much more as the nodes are known to have begun apart.
 func (m *Manifest) AlignOptions(c *recipe.AlignConfig) align.Options {
-	o := align.Options{Search: int64(c.Search), MaxDrift: align.DefaultMaxDrift}
+	o := align.Options{Search: int64(c.Search), MaxDrift: c.MaxDrift}
 	reference, target := m.nodeOf(c.Reference), m.nodeOf(c.Target)
 	if reference == nil || target == nil || reference.Start == nil || target.Start == nil {
 		return o

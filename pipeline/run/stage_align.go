@@ -45,7 +45,8 @@ func (a *analysis) align(c *recipe.AlignConfig, result *Result) (any, error) {
 			return writeKnots(w, a.heading(strings.Join(KnotColumns, ","), c.Reference, c.Target), found.Track.Knots)
 		})
 	}
-	return summary.withoutKnots(), err
+	summary.Alignment = summary.Alignment.WithoutKnots() // a track has as many knots as the run was long
+	return summary, err
 }
 
 // findClock aligns the channels of a stage, as far as their segments are here.
@@ -92,18 +93,6 @@ func readTags(s correlate.Stream, limit int) (tags []uint64, whole bool, err err
 			return tags, false, nil
 		}
 	}
-}
-
-// withoutKnots is the summary as the manifest keeps it: a track has as many
-// knots as the run was long.
-func (s AlignSummary) withoutKnots() AlignSummary {
-	if s.Alignment != nil && s.Alignment.Track != nil {
-		found, short := *s.Alignment, *s.Alignment.Track
-		short.Knots = nil
-		found.Track = &short
-		s.Alignment = &found
-	}
-	return s
 }
 
 // KnotColumns are the columns of files that hold a track.
