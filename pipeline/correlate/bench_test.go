@@ -1,8 +1,12 @@
 package correlate_test
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"slices"
 	"testing"
+	"time"
 
 	"tsrun/pipeline/correlate"
 )
@@ -19,9 +23,15 @@ func poissonTags(n int, seed uint64) []uint64 {
 	return tags
 }
 
+// BenchmarkHistogram compares counting, on one core and on all, with reading
+// memory on one core. Rounds of each take turns, and medians are reported.
 func BenchmarkHistogram(b *testing.B) {
-	const n = 2_000_000
+	const n = 4_000_000
 	x, y := poissonTags(n, 1), poissonTags(n, 2)
+	large := make([]uint64, 1<<24)
+	for i := range large {
+		large[i] = uint64(i)
+	}
 	for _, of := range []struct {
 		name string
 		o    correlate.HistogramOptions
@@ -31,15 +41,65 @@ func BenchmarkHistogram(b *testing.B) {
 		{"corrected", correlate.HistogramOptions{Range: 5_000, Bin: 10, Correction: line(b, correlate.Line{Reference: x[n/2], Offset: 12345, Frequency: 20_000_000})}},
 	} {
 		b.Run(of.name, func(b *testing.B) {
-			for b.Loop() {
+			count := func() {
 				if _, err := correlate.Count(x, y, of.o); err != nil {
 					b.Fatal(err)
 				}
 			}
-			b.ReportMetric(2*n*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mtags/s")
+			var read, one, all []float64
+			for b.Loop() {
+				for range 7 {
+					cores := runtime.GOMAXPROCS(1)
+					read = append(read, seconds(func() { total = sum(large) }))
+					one = append(one, seconds(count))
+					runtime.GOMAXPROCS(cores)
+					all = append(all, seconds(count))
+				}
+			}
+			perCore, memory := 2*n/median(one), float64(len(large))/median(read)
+			b.ReportMetric(perCore/1e6, "Mtags/s-core")
+			b.ReportMetric(memory/1e6, "Mtags/s-read")
+			b.ReportMetric(perCore/memory, "of-read")
+			b.ReportMetric(median(one)/median(all), fmt.Sprintf("x-on-%d-cores", runtime.GOMAXPROCS(0)))
+			b.ReportMetric(0, "ns/op")
 		})
 	}
 }
+
+// BenchmarkCorrection applies a line on one core.
+func BenchmarkCorrection(b *testing.B) {
+	tags := poissonTags(1<<22, 1)
+	fixed := make([]uint64, 0, len(tags))
+	c := line(b, correlate.Line{Reference: tags[len(tags)/2], Offset: 12345, Frequency: 20_000_000})
+	var apply []float64
+	for b.Loop() {
+		for range 9 {
+			apply = append(apply, seconds(func() { fixed = c.ApplyAll(fixed[:0], tags) }))
+		}
+	}
+	b.ReportMetric(1e9*median(apply)/float64(len(tags)), "ns/tag")
+	b.ReportMetric(0, "ns/op")
+}
+
+// total keeps the compiler from leaving out what it is the result of.
+var total uint64
+
+// sum reads tags as fast as one core does.
+func sum(tags []uint64) (s uint64) {
+	var p, q, r uint64
+	for ; len(tags) >= 4; tags = tags[4:] {
+		s, p, q, r = s+tags[0], p+tags[1], q+tags[2], r+tags[3]
+	}
+	return s + p + q + r
+}
+
+func seconds(f func()) float64 {
+	begin := time.Now()
+	f()
+	return time.Since(begin).Seconds()
+}
+
+func median(x []float64) float64 { return slices.Sorted(slices.Values(x))[len(x)/2] }
 
 func BenchmarkCoincidences(b *testing.B) {
 	const n = 2_000_000
