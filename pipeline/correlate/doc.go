@@ -1,27 +1,34 @@
-// Package correlate finds how two streams of photon detections belong
-// together: how far apart the clocks were that stamped them, which detections
-// are pairs, and how the differences of their times are distributed.
+// Package correlate compares streams of photon detections whose clocks are
+// known to each other: how the differences of their times are distributed, and
+// which detections belong together.
 //
 // Every function is pure: tags in, result out, no files and no clock. A is the
 // reference, B the target, and every difference is B minus A.
 //
-//	Align(a, b)              ── where is B's clock? ──▶ Alignment
-//	      │ coarse           FFT correlation over the whole search range
-//	      │ hough            the same pairs on a line of offset and frequency
-//	      │ extend, fit      the line over the whole record, maximum likelihood
-//	      │ confirm          is it there everywhere, and is it straight?
+//	Line, Correction   what carries B's times to A's clock; package align finds it
+//	      │ Inverse      from A's clock to B's
+//	      │ Chain        over a clock between the two
 //	      ▼
-//	Alignment.Correction()   ── subtracted from B by ──▶ Count, Coincide
+//	Count, CountStreams   the differences of two streams in bins: a Histogram
+//	CountChannels         the same of channels with corrections and delays
+//	CountG2               the same beside what uncorrelated light would show
+//	ScanDelays            where the histogram has its peaks
+//	Coincide              which tags of two to eight channels come together
+//	CountRates            how many tags a second, over time
 //
-// [Count] makes a [Histogram] and [Coincide] finds [Coincidences] in slices;
-// [CountStreams] and [CoincideStreams] take streams of any length and hold only
-// the part of them that their window needs. Both are exact: every start is compared with
-// every stop in integers.
+// Each is exact: every start is compared with every stop, in integers. Streams
+// may be of any length; only the part that a window needs is held. [Count]
+// reads slices where they are.
 //
-// Tags are unsigned picoseconds and stay integers. Estimated offsets are
-// floats, because an estimate from many pairs is finer than a picosecond.
+// A histogram takes three steps that overlap: ahead.go reads, checks and
+// corrects the next chunk of each stream; join.go puts beside each block of A
+// what of B is in reach; crew.go has all cores count it, by the kernels of
+// kernel.go. The result does not depend on how many cores there are.
+//
+// Tags are unsigned picoseconds and stay integers, differences are taken modulo
+// 2^64 and are true within 26 days.
 //
 // Input from outside is checked: tags that run backwards ([OrderError]), that
 // lie too far apart ([SpanError]) and windows that would take for ever
-// ([LimitError]) are errors, and an alignment without evidence is a [Refusal].
+// ([LimitError]) are errors.
 package correlate
