@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -87,7 +86,7 @@ func channelNumbers(text string) ([]int, error) {
 	var channels []int
 	for part := range strings.SplitSeq(text, ",") {
 		n, err := strconv.ParseInt(strings.TrimSpace(part), 10, 32)
-		if err != nil || n == math.MinInt32 {
+		if err != nil || n == tagfile.OnlyChannel {
 			return nil, &exitError{exitUsage, fmt.Errorf("--channel %q is no list of channels; write N,M,…", text)}
 		}
 		channels = append(channels, int(n))

@@ -228,3 +228,22 @@ func TestQuTAG5(t *testing.T) {
 		}
 	}
 }
+
+// TestQuTAGHeader: the header of a recording that is written again is the
+// device's own, up to the signature.
+func TestQuTAGHeader(t *testing.T) {
+	original := need.Data(t, "19_qutag_80MHz_HBT_sync_filtered.qutag")
+	again := filepath.Join(t.TempDir(), "x.qutag")
+	if _, err := Convert(t.Context(), original, again, ConvertOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(original)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(again)
+	const beforeSignature = 24
+	if err != nil || len(got) != len(want) || string(got[:beforeSignature]) != string(want[:beforeSignature]) {
+		t.Errorf("% x, %v, want % x", got[:beforeSignature], err, want[:beforeSignature])
+	}
+}

@@ -70,32 +70,17 @@ func TestNPYByNumpy(t *testing.T) {
 	if _, err := Convert(t.Context(), in("two.tags"), in("two.npy"), ConvertOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	got := python(t, interpreter, "-c", `
-import sys, numpy
-d = sys.argv[1]
-one, two = numpy.load(d + "/one.npy"), numpy.load(d + "/two.npy")
-print(one.dtype, one.shape, *one)
-print(two.dtype, two.shape, *two["ps"][two["channel"] == -3], *two["channel"][two["channel"] != -3])
-numpy.save(d + "/i8.npy", one[:-1].astype("<i8"))
-numpy.save(d + "/big.npy", one.astype(">u8"))
-numpy.save(d + "/u4.npy", one[:8].astype("u4"))
-numpy.lib.format.write_array(open(d + "/v2.npy", "wb"), one, version=(2, 0))
-numpy.lib.format.write_array(open(d + "/v3.npy", "wb"), one, version=(3, 0))
-numpy.save(d + "/rows.npy", numpy.column_stack([numpy.full(len(one), 7, "u8"), one]))
-r = numpy.zeros(len(one), [("x", "f4"), ("Time", ">i8"), ("ch", "u1"), ("y", "S3")])
-r["Time"], r["ch"] = one, 7
-numpy.save(d + "/fields.npy", r)
-numpy.save(d + "/double.npy", one.astype("f8"))
-numpy.save(d + "/negative.npy", numpy.array([-1]))
-numpy.save(d + "/three.npy", numpy.zeros((2, 3), "u8"))
-numpy.save(d + "/fortran.npy", numpy.asfortranarray(numpy.zeros((3, 2), "u8")))
-numpy.save(d + "/nameless.npy", numpy.zeros(2, [("a", "u8")]))
-numpy.save(d + "/scalar.npy", numpy.uint64(3))
-`, dir)
+	got := python(t, interpreter, "testdata/npy.py", dir)
 	list := strings.Trim(fmt.Sprint(tags), "[]")
 	if want := fmt.Sprintf("uint64 (%d,) %s\n[('channel', '<i4'), ('ps', '<u8')] (%d,) %s 70000\n", len(tags), list, len(tags)+1, list); got != want {
 		t.Errorf("numpy sees\n%swant\n%s", got, want)
 	}
+	readNumpys(t, in, tags)
+}
+
+// readNumpys reads what testdata/npy.py wrote of the tags.
+func readNumpys(t *testing.T, in func(name string) string, tags []uint64) {
+	t.Helper()
 	for name, want := range map[string][]uint64{
 		"one": tags, "i8": tags[:len(tags)-1], "big": tags, "u4": tags[:8], "v2": tags, "v3": tags, "rows": tags, "fields": tags,
 	} {
