@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,35 +14,46 @@ import (
 )
 
 type coincidencesFlags struct {
-	tagFiles
-	window, offset quantity.Time
-	asJSON         bool
+	channelFiles
+	window, shift quantity.Time
+	asJSON        bool
 }
 
 func newCoincidencesCommand() *cobra.Command {
 	var f coincidencesFlags
 	c := &cobra.Command{
-		Use:   "coincidences A [B] --window D",
-		Short: "count pairs of tags within a window, and what of them is chance",
-		Long: `Count pairs of tags within a window, and what of them is chance.
+		Use:   "coincidences FILE... --window D",
+		Short: "count what two to eight channels saw together, and what of it is chance",
+		Long: `Count what two to eight channels saw together, and what of it is chance.
 
-A pair has |B - A| of at most half the window, both ends included. Accidentals
-are the mean of eight windows of the same width, shifted by ten windows and more
-(at least 1 us) to both sides.` + tagFilesHelp,
+A coincidence is one tag of each channel, no two further apart than half the
+window; a pair has |B - A| of at most half the window, both ends included.
+Accidentals come from windows of the same width, shifted by ten windows and more
+(at least 1 us, or --shift) to both sides. Heralding is net coincidences over
+those without one channel, of a pair over the other's singles.` + clocksHelp + manyFilesHelp,
+		Example: `  tsrun coincidences alice.bin bob.bin --window '1 ns' --align align.json
+  tsrun coincidences recording.ptu --channel 1,2,3 --window '1 ns' --offset '0 ps,24 ns'`,
 		RunE: func(c *cobra.Command, args []string) error { return runCoincidences(c, args, f) },
 	}
-	f.add(c)
+	f.add(c, correlate.MaxChannels)
 	c.Flags().TextVar(&f.window, "window", f.window, `full width of the window, as "1 ns"`)
-	c.Flags().TextVar(&f.offset, "offset", f.offset, "B minus A of the clocks; it is subtracted from B")
+	c.Flags().TextVar(&f.shift, "shift", f.shift, "between the windows of accidentals; longer than dead times")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object")
-	if err := c.MarkFlagRequired("window"); err != nil {
-		panic(err) // the flag is the one above
-	}
+	required(c, "window")
 	return c
 }
 
+// required marks flags, which the command has.
+func required(c *cobra.Command, names ...string) {
+	for _, name := range names {
+		if err := c.MarkFlagRequired(name); err != nil {
+			panic(err) // the flags are those of the command
+		}
+	}
+}
+
 // coincidencesAnswer is what --json prints: counts as they are, rates per
-// second of the time both recorded, and the coincidence-to-accidental ratio
+// second of the time all recorded, and the coincidence-to-accidental ratio
 // where there were accidentals.
 type coincidencesAnswer struct {
 	correlate.Coincidences
@@ -53,20 +65,16 @@ type coincidencesAnswer struct {
 }
 
 func runCoincidences(c *cobra.Command, args []string, f coincidencesFlags) error {
-	correction, err := correlate.NewCorrection(correlate.Line{Offset: int64(f.offset)})
-	if err != nil {
-		return &exitError{exitUsage, err}
-	}
-	o := correlate.CoincidenceOptions{Window: int64(f.window)}
+	o := correlate.CoincidenceOptions{Window: int64(f.window), Shift: int64(f.shift)}
 	if err := o.Check(); err != nil {
 		return &exitError{exitUsage, err}
 	}
-	a, b, done, err := f.openBoth(args)
+	channels, done, err := f.channels(args, 2, correlate.MaxChannels)
 	defer done()
 	if err != nil {
 		return err
 	}
-	found, err := correlate.Coincide([]correlate.Channel{{Tags: a}, {Tags: b, Correction: correction}}, o)
+	found, err := correlate.Coincide(channels, o)
 	if err == nil {
 		if f.asJSON {
 			err = json.NewEncoder(c.OutOrStdout()).Encode(answerOf(found))
@@ -91,23 +99,45 @@ func answerOf(found correlate.Coincidences) coincidencesAnswer {
 }
 
 func printCoincidences(out io.Writer, c correlate.Coincidences) error {
-	half := float64(c.Window) / 2
+	var text strings.Builder
+	fmt.Fprintf(&text, "window       ±%.6g ps, %.4g s recorded by %s\n", float64(c.Window)/2, float64(c.Overlap)/1e12, allOf(len(c.Channels)))
+	for i, n := range c.Channels {
+		separator := ", "
+		if i == 0 {
+			separator = "tags         "
+		}
+		fmt.Fprintf(&text, "%s%s %d", separator, letterOf(i), n.Tags)
+	}
 	rate, sd := c.Rate(c.Net, c.NetSD)
-	_, err := fmt.Fprintf(out, `window       ±%.6g ps, %.4g s recorded by both
-tags         A %d, B %d
+	fmt.Fprintf(&text, `
 coincidences %d, standard deviation %.3g; each tag once %d
 accidentals  %s
 net          %s, %s
-`,
-		half, float64(c.Overlap)/1e12, c.TagsA, c.TagsB,
-		c.All, math.Sqrt(float64(c.All)), c.OneToOne,
-		withSD(c.Accidentals, c.AccidentalsSD, "by chance"),
-		withSD(c.Net, c.NetSD, "pairs"), withSD(rate, sd, "per s"))
-	if err != nil {
-		return err
-	}
+`, c.All, math.Sqrt(float64(c.All)), c.OneToOne, withSD(c.Accidentals, c.AccidentalsSD, "by chance"),
+		withSD(c.Net, c.NetSD, eventsOf(len(c.Channels))), withSD(rate, sd, "per s"))
 	if car, sd, ok := c.CAR(); ok {
-		_, err = fmt.Fprintf(out, "CAR          %s\n", withSD(car, sd, "coincidences per accidental"))
+		fmt.Fprintf(&text, "CAR          %s\n", withSD(car, sd, "coincidences per accidental"))
 	}
+	for _, h := range c.Heralding {
+		fmt.Fprintf(&text, "heralding    %s\n", withSD(100*h.Value, 100*h.SD, "% of "+h.By+" seen by "+h.Of))
+	}
+	for _, p := range c.Parts {
+		fmt.Fprintf(&text, "%-12s %d, %s, %s\n", p.Of, p.All, withSD(p.Accidentals, p.AccidentalsSD, "by chance"), withSD(p.Net, p.NetSD, "net"))
+	}
+	_, err := io.WriteString(out, text.String())
 	return err
+}
+
+func eventsOf(n int) string {
+	if n == 2 {
+		return "pairs"
+	}
+	return "events"
+}
+
+func allOf(n int) string {
+	if n == 2 {
+		return "both"
+	}
+	return "all"
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,9 +13,9 @@ import (
 )
 
 type histogramFlags struct {
-	tagFiles
-	reach, bin, offset quantity.Time
-	asCSV, asJSON      bool
+	channelFiles
+	reach, bin quantity.Time
+	output
 }
 
 func newHistogramCommand() *cobra.Command {
@@ -27,58 +26,66 @@ func newHistogramCommand() *cobra.Command {
 		Long: `Count the differences B minus A in bins, every start with every stop.
 
 Differences from minus to below plus the range are counted; the range is a whole
-number of bins, and a difference d falls into bin floor(d/bin).` + tagFilesHelp,
+number of bins, and a difference d falls into bin floor(d/bin).` + clocksHelp + tagFilesHelp,
 		RunE: func(c *cobra.Command, args []string) error { return runHistogram(c, args, f) },
 	}
-	f.add(c)
-	c.Flags().TextVar(&f.reach, "range", f.reach, `differences within plus or minus this, as "160 ns"`)
-	c.Flags().TextVar(&f.bin, "bin", f.bin, `width of a bin, as "16 ps"`)
-	c.Flags().TextVar(&f.offset, "offset", f.offset, "B minus A of the clocks; it is subtracted from B")
-	c.Flags().BoolVar(&f.asCSV, "csv", false, "print a line start_ps,counts per bin")
-	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object: start_ps, bin_ps, counts")
-	c.MarkFlagsMutuallyExclusive("csv", "json")
-	for _, name := range []string{"range", "bin"} {
-		if err := c.MarkFlagRequired(name); err != nil {
-			panic(err) // the flags are those above
-		}
-	}
+	f.channelFiles.add(c, 2)
+	addRangeAndBin(c, &f.reach, &f.bin)
+	f.output.add(c, "start_ps,counts per bin", "start_ps, bin_ps, counts")
 	return c
 }
 
-func runHistogram(c *cobra.Command, args []string, f histogramFlags) error {
-	correction, err := correlate.NewCorrection(correlate.Line{Offset: int64(f.offset)})
-	if err != nil {
-		return &exitError{exitUsage, err}
+func addRangeAndBin(c *cobra.Command, reach, bin *quantity.Time) {
+	c.Flags().TextVar(reach, "range", *reach, `differences within plus or minus this, as "160 ns"`)
+	c.Flags().TextVar(bin, "bin", *bin, `width of a bin, as "16 ps"`)
+	required(c, "range", "bin")
+}
+
+// output is the form in which a command prints its answer.
+type output struct{ asCSV, asJSON bool }
+
+func (o *output) add(c *cobra.Command, columns, keys string) {
+	c.Flags().BoolVar(&o.asCSV, "csv", false, "print a line "+columns)
+	c.Flags().BoolVar(&o.asJSON, "json", false, "print one JSON object: "+keys)
+	c.MarkFlagsMutuallyExclusive("csv", "json")
+}
+
+// print writes an answer as JSON, or by the function of the form that is asked for.
+func (o output) print(c *cobra.Command, answer any, csv, words func(io.Writer) error) error {
+	out := bufio.NewWriter(c.OutOrStdout())
+	var err error
+	switch {
+	case o.asJSON:
+		err = json.NewEncoder(out).Encode(answer)
+	case o.asCSV:
+		err = csv(out)
+	default:
+		err = words(out)
 	}
-	o := correlate.HistogramOptions{Range: int64(f.reach), Bin: int64(f.bin),
-		Correction: correction}
-	if err := o.Check(); err != nil {
-		return &exitError{exitUsage, err}
-	}
-	a, b, done, err := f.openBoth(args)
-	defer done()
-	if err != nil {
-		return err
-	}
-	h, err := correlate.CountStreams(a, b, o)
 	if err == nil {
-		out := bufio.NewWriter(c.OutOrStdout())
-		switch {
-		case f.asJSON:
-			err = json.NewEncoder(out).Encode(h)
-		case f.asCSV:
-			err = writeHistogramCSV(out, h)
-		default:
-			err = drawHistogram(out, h)
-		}
-		if err == nil {
-			err = out.Flush()
-		}
+		err = out.Flush()
 	}
 	if err != nil {
 		return &exitError{exitOther, err}
 	}
 	return nil
+}
+
+func runHistogram(c *cobra.Command, args []string, f histogramFlags) error {
+	o := correlate.HistogramOptions{Range: int64(f.reach), Bin: int64(f.bin)}
+	if err := o.Check(); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	channels, done, err := f.channels(args, 2, 2)
+	defer done()
+	if err != nil {
+		return err
+	}
+	h, err := correlate.CountChannels(channels[0], channels[1], o)
+	if err != nil {
+		return &exitError{exitOther, err}
+	}
+	return f.print(c, h, func(out io.Writer) error { return writeHistogramCSV(out, h) }, func(out io.Writer) error { return drawHistogram(out, h) })
 }
 
 func writeHistogramCSV(out io.Writer, h correlate.Histogram) error {
@@ -93,10 +100,7 @@ func writeHistogramCSV(out io.Writer, h correlate.Histogram) error {
 	return nil
 }
 
-// drawHistogram prints the totals and a picture of at most maxRows rows, each
-// the sum of as many bins as it takes.
 func drawHistogram(out io.Writer, h correlate.Histogram) error {
-	const maxRows, width = 40, 50
 	highest := 0
 	for k, n := range h.Counts {
 		if n > h.Counts[highest] {
@@ -109,21 +113,5 @@ func drawHistogram(out io.Writer, h correlate.Histogram) error {
 	if err != nil {
 		return err
 	}
-	each := (len(h.Counts) + maxRows - 1) / maxRows
-	var rows []uint64
-	most := uint64(1)
-	for k, n := range h.Counts {
-		if k%each == 0 {
-			rows = append(rows, 0)
-		}
-		rows[len(rows)-1] += n
-		most = max(most, rows[len(rows)-1])
-	}
-	for r, n := range rows {
-		bar := strings.Repeat("#", int(n*width/most))
-		if _, err := fmt.Fprintf(out, "%16s %10d %s\n", quantity.Time(h.Start+int64(r*each)*h.Bin), n, bar); err != nil {
-			return err
-		}
-	}
-	return nil
+	return picture{start: h.Start, step: h.Bin, join: sum}.draw(out, floats(h.Counts))
 }

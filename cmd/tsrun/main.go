@@ -98,7 +98,10 @@ func commands() []*cobra.Command {
 		newAlignCommand(),
 		newDriftCommand(),
 		newHistogramCommand(),
+		newG2Command(),
 		newCoincidencesCommand(),
+		newScanCommand(),
+		newRatesCommand(),
 		newConvertCommand(),
 		newInfoCommand(),
 	}

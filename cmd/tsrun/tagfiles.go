@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,8 +13,9 @@ import (
 	"tsrun/pipeline/tagfile"
 )
 
-// tagFiles are the flags by which align, coincidences and histogram find two
-// streams of tags, A and B, in one or two files.
+// tagFiles are the flags by which commands find channels of tags in files. All
+// name them one way: files in order, and --channel. Channels are called A, B, C
+// in that order.
 type tagFiles struct {
 	channel string
 	format  string
@@ -27,6 +29,15 @@ for B, which may then be one and the same file.
 
 ` + formatsHelp()
 
+var manyFilesHelp = `
+
+Each file gives a channel: the first A, the second B, and so on; the name tells
+the format, or --format does. From files of several channels --channel takes one
+for all, or N,M,... one for each. A single file with --channel N,M,... gives as
+many channels.
+
+` + formatsHelp()
+
 // formatsHelp is a line for each format of tag files.
 func formatsHelp() string {
 	var b strings.Builder
@@ -37,10 +48,14 @@ func formatsHelp() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-func (f *tagFiles) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.channel, "channel", "", "channel of the files: N, or N,M for A and B")
+// add registers the flags of a command that takes two channels.
+func (f *tagFiles) add(c *cobra.Command) { f.addMany(c, 2) }
+
+// addMany registers the flags of a command that takes up to so many files.
+func (f *tagFiles) addMany(c *cobra.Command, most int) {
+	c.Flags().StringVar(&f.channel, "channel", "", "channel of the files: N, or one for each of A, B, ...: N,M,...")
 	c.Flags().StringVar(&f.format, "format", "", "format of the files where their names do not tell: "+strings.Join(tagfile.Formats(), ", "))
-	c.Args = cobra.RangeArgs(1, 2)
+	c.Args = cobra.RangeArgs(1, most)
 }
 
 // source is where one stream is to be read from.
@@ -50,31 +65,53 @@ type source struct {
 	channel int
 }
 
-// sources says where A and B are.
-func (f *tagFiles) sources(args []string) (a, b source, err error) {
-	a = source{path: args[0], format: f.format, channel: tagfile.OnlyChannel}
-	b = a
-	b.path = args[len(args)-1]
-	first, second, two := strings.Cut(f.channel, ",")
-	if !two {
-		second = first
+// sources says where the channels are, A first: at least so many.
+func (f *tagFiles) sources(args []string, least int) (list []source, err error) {
+	numbers := []int{tagfile.OnlyChannel}
+	if f.channel != "" {
+		numbers = nil
+		for _, text := range strings.Split(f.channel, ",") {
+			n, err := channelNumber(text)
+			if err != nil {
+				return nil, err
+			}
+			numbers = append(numbers, n)
+		}
 	}
-	if len(args) == 1 && !two {
-		return a, b, &exitError{exitUsage, fmt.Errorf("%s alone gives only one stream; name a second file, or its two channels: --channel N,M", args[0])}
+	paths := args
+	switch {
+	case len(args) == 1 && len(numbers) > 1:
+		paths = slices.Repeat(args, len(numbers))
+	case len(numbers) == 1:
+		numbers = slices.Repeat(numbers, len(args))
+	case len(numbers) != len(args):
+		return nil, usage(fmt.Sprintf("--channel %s names %d channels of %d files; name one for all, or one for each", f.channel, len(numbers), len(args)))
 	}
-	if f.channel == "" {
-		return a, b, nil
+	if len(paths) < least {
+		return nil, usage(fmt.Sprintf("%s alone gives only one stream; name a second file, or its two channels: --channel N,M", args[0]))
 	}
-	if a.channel, err = channelNumber(first); err == nil {
-		b.channel, err = channelNumber(second)
+	for i, path := range paths {
+		list = append(list, source{path: path, format: f.format, channel: numbers[i]})
 	}
-	return a, b, err
+	return list, nil
+}
+
+// both is sources of exactly two channels.
+func (f *tagFiles) both(args []string) (a, b source, err error) {
+	list, err := f.sources(args, 2)
+	if err == nil && len(list) != 2 {
+		err = usage(fmt.Sprintf("--channel %s names %d channels; this command takes two", f.channel, len(list)))
+	}
+	if err != nil {
+		return a, b, err
+	}
+	return list[0], list[1], nil
 }
 
 func channelNumber(text string) (int, error) {
-	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 16)
-	if err != nil {
-		return 0, &exitError{exitUsage, fmt.Errorf("--channel %q is no number of a channel; write N, or N,M for A and B", text)}
+	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 32)
+	if err != nil || n == tagfile.OnlyChannel {
+		return 0, &exitError{exitUsage, fmt.Errorf("--channel %q is no number of a channel; write N, or N,M,... for A, B and so on", text)}
 	}
 	return int(n), nil
 }
@@ -87,27 +124,28 @@ func (s source) open() (tagfile.ReadCloser, error) {
 	return r, nil
 }
 
-// openBoth opens A and B for reading piece by piece. closeBoth is never nil.
-func (f *tagFiles) openBoth(args []string) (a, b tag.Reader, closeBoth func(), err error) {
-	from, to, err := f.sources(args)
-	if err != nil {
-		return nil, nil, func() {}, err
+// open opens the channels for reading piece by piece. closeAll is never nil.
+func (f *tagFiles) open(args []string, least int) (streams []tag.Reader, closeAll func(), err error) {
+	var opened []tagfile.ReadCloser
+	closeAll = func() {
+		for _, r := range opened {
+			r.Close()
+		}
 	}
-	ra, err := from.open()
-	if err != nil {
-		return nil, nil, func() {}, err
+	list, err := f.sources(args, least)
+	for _, s := range list {
+		var r tagfile.ReadCloser
+		if r, err = s.open(); err != nil {
+			break
+		}
+		opened, streams = append(opened, r), append(streams, r)
 	}
-	rb, err := to.open()
-	if err != nil {
-		ra.Close()
-		return nil, nil, func() {}, err
-	}
-	return ra, rb, func() { ra.Close(); rb.Close() }, nil
+	return streams, closeAll, err
 }
 
 // readBoth reads all of A and B.
 func (f *tagFiles) readBoth(args []string) (a, b []uint64, err error) {
-	from, to, err := f.sources(args)
+	from, to, err := f.both(args)
 	if err != nil {
 		return nil, nil, err
 	}

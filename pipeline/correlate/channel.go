@@ -1,6 +1,9 @@
 package correlate
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // MaxChannels is how many channels a coincidence has at most.
 const MaxChannels = 8
@@ -30,4 +33,15 @@ func checkNumber(n int) error {
 		return fmt.Errorf("coincidences are of 2 to %d channels, not of %d", MaxChannels, n)
 	}
 	return nil
+}
+
+// CountChannels is [CountStreams] of channels on their way to a common clock.
+func CountChannels(a, b Channel, o HistogramOptions) (Histogram, error) {
+	correctA, errA := a.toCommon()
+	correctB, errB := b.toCommon()
+	if err := errors.Join(errA, errB); err != nil {
+		return Histogram{}, err
+	}
+	o.Correction = Chain(correctA.Inverse(), correctB)
+	return CountStreams(a.Tags, b.Tags, o)
 }

@@ -27,6 +27,7 @@ type ChannelCount struct {
 
 // Fold is how often some of the channels, named by their letters, saw something
 // together: one tag of each, no two of them further apart than half the window.
+// Of more than two channels, only the time that all recorded counts.
 //
 // All counts every such tuple; OneToOne lets each tag take part once, the
 // earliest tags first, which is the largest number of tuples that share no tag.
@@ -134,6 +135,9 @@ func Coincide(channels []Channel, o CoincidenceOptions) (Coincidences, error) {
 	g, err := newGather(channels, shiftsEachSide*o.Shift+half)
 	if err != nil {
 		return Coincidences{}, err
+	}
+	if len(channels) > 2 {
+		g.slack = half // what not all could see would spoil the ratios of folds
 	}
 	counters := newCounters(len(channels), half, o.Shift)
 	counters[0].listed = o.Each != nil

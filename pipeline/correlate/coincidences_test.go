@@ -130,6 +130,26 @@ func cloned(p correlate.Tuple) correlate.Tuple {
 	return p
 }
 
+// commonTime leaves those tags of one channel that all channels could have seen,
+// within slack.
+func commonTime(times [][]uint64, of int, slack int64) [][]uint64 {
+	times = slices.Clone(times)
+	from, to := int64(math.MinInt64), int64(math.MaxInt64)
+	base := times[of]
+	for _, channel := range times {
+		if len(channel) == 0 || len(base) == 0 {
+			times[of] = nil
+			return times
+		}
+		from, to = max(from, int64(channel[0]-base[0])), min(to, int64(channel[len(channel)-1]-base[0]))
+	}
+	times[of] = slices.DeleteFunc(slices.Clone(base), func(x uint64) bool {
+		at := int64(x - base[0])
+		return at < from-slack || at > to+slack
+	})
+	return times
+}
+
 // checkSingles counts the tags between the latest first and the earliest last.
 func checkSingles(t *rapid.T, c correlate.Coincidences, times [][]uint64) {
 	base := uint64(0)
@@ -229,7 +249,8 @@ func TestFoldsEqualBruteForce(t *testing.T) {
 		if c.Fold.Of != "ABC" || c.All != uint64(len(all)) || c.OneToOne != one || one != uint64(disjoint(all)) {
 			t.Fatalf("got %+v, want %d, of which %d listed and %d possible one to one", c.Fold, len(all), one, disjoint(all))
 		}
-		count := func(a, b, c int64) float64 { return number(times, half, a, b, c) }
+		common := commonTime(times, 0, half)
+		count := func(a, b, c int64) float64 { return number(common, half, a, b, c) }
 		abc := eight(o.Shift, func(s int64) float64 { return count(0, 0, s) })
 		acb := eight(o.Shift, func(s int64) float64 { return count(0, s, 0) })
 		bca := eight(o.Shift, func(s int64) float64 { return count(0, s, s) })
@@ -263,7 +284,8 @@ func checkParts(t *rapid.T, c correlate.Coincidences, times [][]uint64, o correl
 		later = append(later, l)
 	}
 	for k, of := range [][2]int{{0, 1}, {0, 2}, {1, 2}} {
-		alone, err := correlate.Coincide(channelsOf(later[of[0]], later[of[1]]), o)
+		common := commonTime(later, of[0], o.Window/2)
+		alone, err := correlate.Coincide(channelsOf(common[of[0]], common[of[1]]), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -326,6 +348,22 @@ func TestEightChannels(t *testing.T) {
 		}
 		if len(c.Heralding) != n || math.Abs(c.Heralding[n-1].Value-1) > 0.01 {
 			t.Errorf("%d channels herald %+v", n, c.Heralding)
+		}
+	}
+}
+
+// A channel that records a quarter of the time is as efficient in it.
+func TestHeraldingOfAShortRecord(t *testing.T) {
+	l := light{seconds: 0.4, events: 20_000, see: []float64{0.8, 0.8, 0.5}, noise: []float64{0, 0, 0}, jitter: 50}
+	tags := l.tags(3)
+	short, _ := slices.BinarySearch(tags[2], tags[0][0]+100_000_000_000)
+	c, err := correlate.Coincide(channelsOf(tags[0], tags[1], tags[2][:short]), correlate.CoincidenceOptions{Window: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range append(c.Heralding, c.Parts[0].Heralding...) {
+		if want := map[string]float64{"A": 0.8, "B": 0.8, "C": 0.5}[h.Of]; math.Abs(h.Value-want) > 5*h.SD || h.SD > 0.03 {
+			t.Errorf("%+v, want %g", h, want)
 		}
 	}
 }

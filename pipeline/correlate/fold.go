@@ -81,7 +81,7 @@ func newCounter(mask int, half, shift int64) *counter {
 func (c *counter) add(g *gather) error {
 	c.match(g)
 	first := g.lanes[c.lanes[0]]
-	own := first.fixed[first.own:first.next]
+	own := first.fixed[first.low:first.high]
 	if len(own) == 0 {
 		return nil
 	}
@@ -205,12 +205,14 @@ func (c *counter) match(g *gather) {
 	for j, lane := range c.lanes {
 		c.free[j] = max(c.free[j], g.lanes[lane].dropped)
 	}
+	first := g.lanes[c.lanes[0]]
+	c.free[0] = max(c.free[0], first.dropped+uint64(first.low))
 	for {
 		latest := int64(math.MinInt64)
 		for j, lane := range c.lanes {
 			l := g.lanes[lane]
 			i := int(c.free[j] - l.dropped)
-			if i >= len(l.fixed) || j == 0 && i >= l.next {
+			if i >= len(l.fixed) || j == 0 && i >= l.high {
 				return
 			}
 			latest = max(latest, g.since(l.fixed[i]))

@@ -66,7 +66,8 @@ func CountG2(a, b Channel, o G2Options) (G2, error) {
 		return G2{}, err
 	}
 	endsA, endsB := &ends{from: a.Tags, correct: correctA}, &ends{from: b.Tags, correct: correctB}
-	h, err := CountStreams(endsA, endsB, HistogramOptions{Range: o.Range, Bin: o.Bin, Correction: Chain(correctA.Inverse(), correctB)})
+	a.Tags, b.Tags = endsA, endsB
+	h, err := CountChannels(a, b, HistogramOptions{Range: o.Range, Bin: o.Bin})
 	if err != nil {
 		return G2{}, err
 	}

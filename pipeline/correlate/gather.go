@@ -9,6 +9,7 @@ type gather struct {
 	lanes []*lane
 	reach int64  // ps
 	base  uint64 // a time of the record: differences to it order all others
+	slack int64  // ps: spans hold tags up to so long before and after the time all recorded; negative: all
 
 	end  int64 // ps since base: where the last span ended
 	from int64 // ps since base: where all lanes had begun
@@ -21,14 +22,15 @@ type lane struct {
 	correct   Correction
 	raw       []uint64 // as recorded
 	fixed     []uint64 // on the common clock
-	own, next int      // fixed[own:next] are of the span
+	own, next int      // fixed[own:next] are of the span's time
+	low, high int      // those of them that the span holds: see gather.slack
 	dropped   uint64   // tags before fixed[0]
 	singles   uint64   // tags handed out so far, of the time that all lanes recorded
 }
 
 // newGather begins to read the channels, A first.
 func newGather(channels []Channel, reach int64) (*gather, error) {
-	g := &gather{reach: reach, end: math.MinInt64}
+	g := &gather{reach: reach, end: math.MinInt64, slack: -1}
 	for i, c := range channels {
 		correct, err := c.toCommon()
 		if err != nil {
@@ -122,17 +124,26 @@ func (g *gather) advance(end int64) bool {
 	for _, l := range g.lanes {
 		l.own = l.next
 		l.next = search(len(l.fixed), func(i int) bool { return g.since(l.fixed[i]) >= end })
-		l.singles += uint64(max(0, l.before(g, min(stop, math.MaxInt64-1)+1)-l.before(g, g.from)))
+		l.low, l.high = l.between(g, g.from, stop)
+		l.singles += uint64(l.high - l.low)
+		if g.slack < 0 {
+			l.low, l.high = l.own, l.next
+		} else if g.from > math.MinInt64 && stop > math.MinInt64 {
+			l.low, l.high = l.between(g, g.from-g.slack, min(stop, math.MaxInt64-g.slack)+g.slack)
+		}
 		found = found || l.next > l.own
 	}
 	g.end = end
 	return found
 }
 
-// before counts the tags of the span, and of what is held before it, that are
-// earlier than t, within the span.
-func (l *lane) before(g *gather, t int64) int {
-	return search(l.next-l.own, func(i int) bool { return g.since(l.fixed[l.own+i]) >= t })
+// between returns where, among the tags of the span's time, those from first to
+// last begin and end.
+func (l *lane) between(g *gather, first, last int64) (low, high int) {
+	times := l.fixed[l.own:l.next]
+	low = search(len(times), func(i int) bool { return g.since(times[i]) >= first })
+	high = search(len(times), func(i int) bool { return g.since(times[i]) > last })
+	return l.own + low, l.own + max(low, high)
 }
 
 // stop is when the first of the lanes ended that are known to have ended. Of

@@ -20,7 +20,7 @@ func (s *lister) add(g *gather, matched [][]uint64) error {
 	s.tuple.Deltas = slices.Grow(s.tuple.Deltas[:0], n-1)[:n-1]
 	from := make([]int, n)
 	a := g.lanes[0]
-	for i := a.own; i < a.next; i++ {
+	for i := a.low; i < a.high; i++ {
 		s.one = nil
 		if len(matched) > 0 && matched[0][0] == a.dropped+uint64(i) {
 			s.one, matched = matched[0], matched[1:]

@@ -72,7 +72,7 @@ func ScanDelays(a, b Channel, o ScanOptions) (Scan, error) {
 			return r, nil
 		}
 		if err == nil {
-			err = s.add(g.lanes[0].fixed[g.lanes[0].own:g.lanes[0].next], g.lanes[1].fixed)
+			err = s.add(g.lanes[0].fixed[g.lanes[0].low:g.lanes[0].high], g.lanes[1].fixed)
 		}
 		if err != nil {
 			return Scan{}, err

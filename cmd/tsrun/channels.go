@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/run"
+)
+
+// channelFiles are tagFiles and what brings their channels to A's clock.
+type channelFiles struct {
+	tagFiles
+	offsets timeList
+	aligned []string
+}
+
+const clocksHelp = `
+
+--align takes the file that "tsrun align --out" wrote, or an align stage's
+result, and corrects B by it; --offset subtracts what is left, as of a cable.
+With more channels than A and B, both take one value for each channel after A,
+with commas between; --align - leaves a channel as it is.`
+
+func (f *channelFiles) add(c *cobra.Command, most int) {
+	f.addMany(c, most)
+	c.Flags().Var(&f.offsets, "offset", "B minus A, subtracted from B; D,D,... for B, C, ...")
+	c.Flags().StringSliceVar(&f.aligned, "align", nil, "file of an alignment of B on A's clock; FILE,FILE,... for B, C, ...")
+}
+
+// channels opens the channels, at least and at most so many. closeAll is never nil.
+func (f *channelFiles) channels(args []string, least, most int) (channels []correlate.Channel, closeAll func(), err error) {
+	list, err := f.sources(args, least)
+	if err == nil && len(list) > most {
+		err = usage(fmt.Sprintf("%d channels are named; this command takes up to %d", len(list), most))
+	}
+	if err == nil {
+		err = f.fits(len(list) - 1)
+	}
+	if err != nil {
+		return nil, func() {}, err
+	}
+	corrections := make([]correlate.Correction, len(list))
+	for i, path := range f.aligned {
+		if path != "-" {
+			if corrections[i+1], err = run.ReadAlignment(path); err != nil {
+				return nil, func() {}, &exitError{exitOther, err}
+			}
+		}
+	}
+	streams, closeAll, err := f.open(args, least)
+	for i, s := range streams {
+		c := correlate.Channel{Tags: s, Correction: corrections[i]}
+		if i > 0 && len(f.offsets) > 0 {
+			c.Offset = int64(f.offsets[i-1])
+		}
+		channels = append(channels, c)
+	}
+	return channels, closeAll, err
+}
+
+// fits says whether there are as many offsets and alignments as channels after A.
+func (f *channelFiles) fits(others int) error {
+	for _, given := range []struct {
+		name   string
+		values int
+	}{{"--offset", len(f.offsets)}, {"--align", len(f.aligned)}} {
+		if given.values > 0 && given.values != others {
+			return usage(fmt.Sprintf("%s has %d values for %d channels after A; give one for each", given.name, given.values, others))
+		}
+	}
+	return nil
+}
+
+// timeList is a flag of one time or several, with commas between.
+type timeList []quantity.Time
+
+func (l *timeList) String() string {
+	var texts []string
+	for _, t := range *l {
+		texts = append(texts, t.String())
+	}
+	return strings.Join(texts, ",")
+}
+
+func (l *timeList) Set(text string) error {
+	*l = nil
+	for _, part := range strings.Split(text, ",") {
+		t, err := quantity.ParseTime(strings.TrimSpace(part))
+		if err != nil {
+			return err
+		}
+		*l = append(*l, t)
+	}
+	return nil
+}
+
+func (*timeList) Type() string { return "times" }
+
+// letterOf is the name of a channel.
+func letterOf(i int) string { return fmt.Sprintf("%c", 'A'+i) }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/quantity"
+)
+
+type g2Flags struct {
+	channelFiles
+	reach, bin, far, period quantity.Time
+	output
+}
+
+func newG2Command() *cobra.Command {
+	var f g2Flags
+	c := &cobra.Command{
+		Use:   "g2 A [B] --range D --bin D",
+		Short: "make the histogram of B minus A that is 1 for uncorrelated light",
+		Long: `Make the histogram of B minus A that is 1 for uncorrelated light.
+
+Each bin is divided by the pairs that light of the recorded rates gives without
+correlation, in the time that both recorded at that delay. With --far the bins at
+least so far from zero are 1 in the mean instead. With --period each pulse of a
+pulsed source is summed up, and compared with the mean of all but that at zero.` + clocksHelp + tagFilesHelp,
+		RunE: func(c *cobra.Command, args []string) error { return runG2(c, args, f) },
+	}
+	f.channelFiles.add(c, 2)
+	addRangeAndBin(c, &f.reach, &f.bin)
+	c.Flags().TextVar(&f.far, "far", f.far, "normalise to the bins at least so far from zero")
+	c.Flags().TextVar(&f.period, "period", f.period, "of a pulsed source")
+	f.output.add(c, "start_ps,counts,g2,g2_sd per bin", "start_ps, bin_ps, counts, g2, g2_sd, pulses")
+	return c
+}
+
+func runG2(c *cobra.Command, args []string, f g2Flags) error {
+	o := correlate.G2Options{Range: int64(f.reach), Bin: int64(f.bin), Far: int64(f.far), Period: int64(f.period)}
+	if err := o.Check(); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	channels, done, err := f.channels(args, 2, 2)
+	defer done()
+	if err != nil {
+		return err
+	}
+	g, err := correlate.CountG2(channels[0], channels[1], o)
+	if err != nil {
+		return &exitError{exitOther, err}
+	}
+	return f.print(c, g, func(out io.Writer) error { return writeG2CSV(out, g) }, func(out io.Writer) error { return drawG2(out, g) })
+}
+
+func writeG2CSV(out io.Writer, g correlate.G2) error {
+	if _, err := fmt.Fprintln(out, "start_ps,counts,g2,g2_sd"); err != nil {
+		return err
+	}
+	for k, n := range g.Counts {
+		if _, err := fmt.Fprintf(out, "%d,%d,%.6g,%.6g\n", g.Start+int64(k)*g.Bin, n, g.G2[k], g.SD[k]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func drawG2(out io.Writer, g correlate.G2) error {
+	zero := len(g.G2) / 2
+	_, err := fmt.Fprintf(out, "A %d tags, B %d tags, %d differences in %d bins of %s, %.4g s recorded by both\nat zero      %s\n",
+		g.TagsA, g.TagsB, g.Pairs, len(g.Counts), quantity.Time(g.Bin), float64(g.Overlap)/1e12, withSD(g.G2[zero], g.SD[zero], "in the bin that begins there"))
+	for _, p := range g.Pulses {
+		if err == nil && p.Number >= -3 && p.Number <= 3 {
+			_, err = fmt.Fprintf(out, "pulse %+d     %s, %d pairs\n", p.Number, withSD(p.G2, p.SD, "of the others"), p.Counts)
+		}
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(out)
+	}
+	if err != nil {
+		return err
+	}
+	return picture{start: g.Start, step: g.Bin, join: mean, format: "%10.3f"}.draw(out, g.G2)
+}

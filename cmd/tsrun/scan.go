@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/quantity"
+)
+
+type scanFlags struct {
+	channelFiles
+	from, to, step, window quantity.Time
+	output
+}
+
+func newScanCommand() *cobra.Command {
+	var f scanFlags
+	c := &cobra.Command{
+		Use:   "scan A [B] --from D --to D --step D --window D",
+		Short: "count coincidences at every delay of B, and measure the peak",
+		Long: `Count coincidences at every delay of B, and measure the peak.
+
+At the delay d a pair counts when |B - A - d| is at most half the window, both
+ends included. The peak is where pairs stand out of chance: its offset is what to
+subtract from B, and its width that of the pairs, whatever window and step are.` + clocksHelp + tagFilesHelp,
+		RunE: func(c *cobra.Command, args []string) error { return runScan(c, args, f) },
+	}
+	f.channelFiles.add(c, 2)
+	c.Flags().TextVar(&f.from, "from", f.from, `the first delay, as "-20 ns"`)
+	c.Flags().TextVar(&f.to, "to", f.to, "no delay is beyond this")
+	c.Flags().TextVar(&f.step, "step", f.step, "between delays")
+	c.Flags().TextVar(&f.window, "window", f.window, "full width of the window")
+	required(c, "from", "to", "step", "window")
+	f.output.add(c, "delay_ps,counts per delay", "start_ps, step_ps, window_ps, counts, peak")
+	return c
+}
+
+func runScan(c *cobra.Command, args []string, f scanFlags) error {
+	o := correlate.ScanOptions{From: int64(f.from), To: int64(f.to), Step: int64(f.step), Window: int64(f.window)}
+	if err := o.Check(); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	channels, done, err := f.channels(args, 2, 2)
+	defer done()
+	if err != nil {
+		return err
+	}
+	s, err := correlate.ScanDelays(channels[0], channels[1], o)
+	if err != nil {
+		return &exitError{exitOther, err}
+	}
+	return f.print(c, s, func(out io.Writer) error { return writeScanCSV(out, s) }, func(out io.Writer) error { return drawScan(out, s) })
+}
+
+func writeScanCSV(out io.Writer, s correlate.Scan) error {
+	if _, err := fmt.Fprintln(out, "delay_ps,counts"); err != nil {
+		return err
+	}
+	for k, n := range s.Counts {
+		if _, err := fmt.Fprintf(out, "%d,%d\n", s.Start+int64(k)*s.Step, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func drawScan(out io.Writer, s correlate.Scan) error {
+	_, err := fmt.Fprintf(out, "A %d tags, B %d tags, %.4g s recorded by both; window ±%.6g ps\n", s.TagsA, s.TagsB, float64(s.Overlap)/1e12, float64(s.Window)/2)
+	if p := s.Peak; err == nil && p != nil {
+		_, err = fmt.Fprintf(out, `peak         %s, %s wide (standard deviation)
+half maximum %.4g ps wide, highest at %s
+pairs        %s; %.3g by chance in a window
+certainty    %.3g standard deviations beyond chance
+
+`, withSD(p.Offset.Float(), p.OffsetSD, "ps"), withSD(p.Sigma, p.SigmaSD, "ps"), p.FWHM, quantity.Time(p.Highest),
+			withSD(p.Pairs, p.PairsSD, "net"), p.Accidentals, p.Significance)
+	} else if err == nil {
+		_, err = fmt.Fprint(out, "peak         none stands out of chance\n\n")
+	}
+	if err != nil {
+		return err
+	}
+	return picture{start: s.Start, step: s.Step, join: highest}.draw(out, floats(s.Counts))
+}
