@@ -80,12 +80,12 @@ func TestReadAlignmentRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for saying, path := range map[string]string{
-		"no peak":                   saved(t, AlignSummary{Refused: true, Reason: "no peak"}),
-		"no alignment is in it":     saved(t, map[string]any{"window_ps": 5}),
-		"has no knots":              saved(t, short),
+		"no peak":                  saved(t, AlignSummary{Refused: true, Reason: "no peak"}),
+		"no alignment is in it":    saved(t, map[string]any{"window_ps": 5}),
+		"has no knots":             saved(t, short),
 		"not after the one before": saved(t, backwards),
-		"invalid character":         text,
-		"no such file":              "/nowhere/align.json",
+		"invalid character":        text,
+		"no such file":             "/nowhere/align.json",
 	} {
 		if _, err := ReadAlignment(path); err == nil || !strings.Contains(err.Error(), saying) || !strings.HasPrefix(err.Error(), "read alignment") {
 			t.Errorf("%v; want %q", err, saying)
