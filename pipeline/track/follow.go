@@ -22,7 +22,7 @@ func Follow(ctx context.Context, a, b []uint64, seed Seed) (*Track, error) {
 		return nil, ErrLost
 	}
 	f := &follower{frame: newFrame(seed.Line), a: a, b: b, seed: seed.bounded()}
-	f.slice = f.seed.sliceLength()
+	f.slice = min(f.seed.sliceLength(), max(f.overlap()/fewestSlices, int64(fewestInSlice/f.seed.PairRate*second), 1))
 	rough, err := f.track(ctx)
 	if err != nil {
 		return nil, err
@@ -60,15 +60,26 @@ func (s Seed) bounded() Seed {
 }
 
 const (
-	shortestSlice = 10_000_000_000    // ps
-	longestSlice  = 1_000_000_000_000 // ps
+	shortestSlice = 10_000_000_000     // ps
+	longestSlice  = 1_000_000_000_000  // ps, where that holds barePairs
+	barestSlice   = 60_000_000_000_000 // ps
 	pairsPerSlice = 300
+	barePairs     = 40 // that stand out of any background that pairs were found in
+	fewestSlices  = 8  // of a short record
 )
 
 // sliceLength is long enough for the pairs of a slice to tell where they are,
 // and short enough for a clock not to move them by much.
 func (s Seed) sliceLength() int64 {
-	return min(max(int64(pairsPerSlice/s.PairRate*second), shortestSlice), longestSlice)
+	length := min(max(int64(pairsPerSlice/s.PairRate*second), shortestSlice), longestSlice)
+	return max(length, min(int64(barePairs/s.PairRate*second), barestSlice))
+}
+
+// overlap is about how long both records are, in ps.
+func (f *follower) overlap() int64 {
+	from, to := f.a[0], f.a[len(f.a)-1]
+	first, last := f.line.Apply(f.b[0]), f.line.Apply(f.b[len(f.b)-1])
+	return min(int64(to-from), int64(last-first), int64(to-first), int64(last-from))
 }
 
 // track follows the clock both ways at once, and returns the slices in order.
@@ -142,10 +153,13 @@ func floor(v, unit int64) int64 {
 
 func (r *runner) take(part []uint64, from int64) {
 	m := r.window(r.bank, from, from+r.slice)
-	if !r.recorded(part, m) {
+	recorded, whole := r.recorded(part, m)
+	if !recorded {
 		return
 	}
-	r.tried++
+	if whole {
+		r.tried++
+	}
 	lost := r.last
 	wasLost := r.misses >= 3
 	for _, s := range r.step(part, r.b, from, from+r.slice) {
@@ -156,10 +170,14 @@ func (r *runner) take(part []uint64, from int64) {
 	}
 }
 
-// recorded says whether B recorded while A took these tags.
-func (r *runner) recorded(part []uint64, m aim) bool {
-	first, last := r.offsetAt(part[0]).Plus(m.x), r.offsetAt(part[len(part)-1]).Plus(m.x)
-	return int64(r.b[len(r.b)-1]-part[0]-uint64(first.Whole)) > 0 && int64(r.b[0]-part[len(part)-1]-uint64(last.Whole)) < 0
+// recorded says whether B recorded while A took these tags, and whether both
+// did so for most of the slice.
+func (r *runner) recorded(part []uint64, m aim) (some, most bool) {
+	first, last := part[0], part[len(part)-1]
+	early := int64(r.b[0] - first - uint64(r.offsetAt(first).Plus(m.x).Whole))       // by which B began later
+	late := int64(last + uint64(r.offsetAt(last).Plus(m.x).Whole) - r.b[len(r.b)-1]) // by which B ended sooner
+	length := int64(last - first)
+	return early < length && late < length, length-max(early, 0)-max(late, 0) > r.slice/2
 }
 
 // backfill follows the clock from where it was found again back to where it

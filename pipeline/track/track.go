@@ -7,17 +7,24 @@
 // What is followed is x(t), B minus A beside the straight line of the [Seed],
 // and its slope. The way of a record through the package:
 //
-//	frame.go    the seed's line, exactly; the pairs near it, one by one
-//	slice.go    where the pairs of a slice of time are: a normal over a flat background
-//	state.go    two-state Kalman filter: phase and frequency
-//	bank.go     many of them side by side, while the clock's noise is not known
-//	tracker.go  from slice to slice: windows, losses, outliers, re-acquisition
-//	smooth.go   Rauch-Tung-Striebel smoother, and the clock between knots
-//	noise.go    the clock's noise, by maximum likelihood
-//	steps.go    jumps of the clock: found, placed in time, measured
-//	facts.go    straight line, quarters of the record, gaps
-//	allan.go    Allan deviation
-//	filter.go   the forward half
+//	frame.go      the seed's line, exactly; the pairs near it, one by one
+//	slice.go      where the pairs of a slice of time are: a normal over a flat background
+//	state.go      two-state Kalman filter: phase and frequency
+//	estimate.go   the same for means over slices, while the phase walks
+//	bank.go       many of them side by side, while the clock's noise is not known
+//	tracker.go    from slice to slice: windows, doubts, losses
+//	reacquire.go  what was lost, in ever wider windows
+//	follow.go     both ways through a whole record
+//	smooth.go     Rauch-Tung-Striebel smoother, and the clock between slices
+//	noise.go      the clock's noise, by maximum likelihood
+//	steps.go      jumps of the clock: found and measured
+//	locate.go     and placed in time
+//	recut.go      the pairs again, in slices as long as suits the clock
+//	conclude.go   the order of these, and the facts: straight line, quarters, gaps
+//	allan.go      Allan deviation
+//	correction.go the track as lines
+//	restore.go    a track that was written
+//	filter.go     the forward half; tail.go is what it keeps of growing records
 package track
 
 import (

@@ -119,6 +119,19 @@ func TestStandardDeviationsAreHonest(t *testing.T) {
 	}
 }
 
+func TestShortAndFaintRecords(t *testing.T) {
+	for _, e := range []pairs.Experiment{
+		{Seconds: 0.05, Seed: 14},
+		{Seconds: 40, Pairs: 10, SinglesA: 20e3, SinglesB: 20e3, Seed: 15},
+		{Seconds: 1, Pairs: 50e3, SinglesA: 300e3, SinglesB: 300e3, Seed: 16},
+	} {
+		k, tr := follow(t, e)
+		if rms, scaled := errorsOf(k, tr); rms > 5*tr.OffsetBound(middle(tr)) || scaled > 3 || k.Lost > 0 {
+			t.Errorf("%g s, %g pairs/s: wrong by %.2f ps rms, %.2f of its standard deviations; bound %.2f; %d slices lost", e.Seconds, e.Pairs, rms, scaled, tr.OffsetBound(middle(tr)), k.Lost)
+		}
+	}
+}
+
 func TestGapIsToldAndBridged(t *testing.T) {
 	k, tr := follow(t, pairs.Experiment{Seconds: 12, WhiteFM: 1e-10, RandomWalkFM: 1e-10, Seed: 3,
 		NoPairs: []pairs.Span{{From: 2, To: 4}}, NoB: []pairs.Span{{From: 8, To: 9}}})
