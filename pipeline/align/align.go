@@ -175,7 +175,9 @@ type searcher struct {
 	a, b     []uint64 // in order, no time twice
 	from, to uint64   // A's times at which B may have recorded too
 	centre   uint64   // of the first segment looked at
+	start    uint64   // when both record, were the offset zero
 	reach    int64    // ps: the offset at centre lies within plus or minus this
+	broad    float64  // ps: the width of a peak that was too broad for pairs
 	trials   float64  // places where a peak was looked for, over all attempts
 }
 
@@ -207,8 +209,7 @@ func newSearcher(ctx context.Context, a, b []uint64, o Options) (*searcher, erro
 	if first, last := max(0, began), min(length, ended); last-first >= minOverlap {
 		middle = (first + last) / 2
 	}
-	s.centre = s.a[0] + uint64(middle)
-	s.reach = o.Search + o.MaxDrift.Of(middle-max(0, min(began, middle)))
+	s.start, s.centre = s.a[0]+uint64(max(0, min(began, middle))), s.a[0]+uint64(middle)
 	return s, nil
 }
 

@@ -15,7 +15,7 @@ const (
 	besidePeak    = 6.0         // standard deviations from the peak where another may begin
 	rivalHeight   = 0.5         // of the peak, from which another makes the answer ambiguous
 	rivalTogether = 0.25        // of the peak's time, from which the rival is not the same peak after a step
-	aroundMost    = 1 << 18     // differences that are looked at
+	aroundMost    = 1 << 17     // differences that are looked at
 	aroundParts   = 16          // of the record, a stretch of each of which is looked at
 	narrowest     = 400.0       // ps: finer bins would be too many
 	maxCandidates = 8
@@ -24,6 +24,8 @@ const (
 // around is what lies within lookAround of the peak: how many pairs at which
 // difference, in bins of two standard deviations.
 type around struct {
+	parts  [aroundParts][2]uint64 // from and to, on A's scale: where was looked
+	share  float64                // of the record that these are
 	points []point
 	sigma  float64 // ps, of the peak
 	bin    float64 // ps
@@ -42,8 +44,10 @@ func (s *searcher) survey(c fixer, sigma float64) around {
 	each := all / aroundParts
 	rate := float64(len(within(s.a, s.from, s.to))) / float64(all) * s.rateB() * 2 * r.half
 	stretch := max(1, min(each, int64(aroundMost/aroundParts/rate)))
+	r.share = float64(stretch*aroundParts) / float64(all)
 	for k := range int64(aroundParts) {
 		from := s.from + uint64(k*each+(each-stretch)/2)
+		r.parts[k] = [2]uint64{from, from + uint64(stretch)}
 		points, _ := s.collectIn(from, from+uint64(stretch), c, r.half, aroundMost)
 		for i := range points {
 			points[i].t = float64(k)
@@ -89,9 +93,12 @@ func (r around) rivals() (found []rival) {
 func (s *searcher) alone(r *Alignment, c fixer, sigma float64) error {
 	seen := s.survey(c, sigma)
 	rivals := seen.rivals()
-	if r.Period = seen.period(); r.Period > 0 {
-		teeth := seen.teeth(r.Period)
+	teeth := s.comb(seen, c)
+	if r.Period = teeth.period; r.Period > 0 {
 		r.Ambiguity = teeth.highest / max(teeth.main, 1)
+		same := (teeth.mean - seen.chance*3*sigma/seen.bin) / seen.share // by chance of one pulse, beside what is of none
+		r.Pairs -= int64(max(0, same))
+		r.Accidentals += max(0, same)
 		if teeth.surprise()-math.Log(1+2*float64(s.reach)/r.Period) < convincedLL {
 			return pulsed(*r, teeth)
 		}

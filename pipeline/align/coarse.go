@@ -37,23 +37,23 @@ type candidate struct {
 	half   int64
 }
 
-// find looks for the peak by attempts from cheap to dear and returns the line
-// that the first convincing one leads to.
+// find looks for the peak: in the middle of the record, then, because it may
+// have been dark there, elsewhere, and at last for a weak one.
 func (s *searcher) find() (line, error) {
-	for _, try := range s.attempts() {
-		if err := s.ctx.Err(); err != nil {
-			return line{}, err
-		}
-		c := candidate{centre: s.centre, length: try.length, half: s.reach}
-		if try.cells > 0 {
-			var ok bool
-			if c, ok = s.correlate(try); !ok {
-				continue
-			}
-		}
-		if l, ok := s.verify(c); ok {
+	middle := s.centre
+	aside := int64(middle-s.start) / 2
+	for _, centre := range []uint64{middle, middle - uint64(aside), middle + uint64(aside)} {
+		s.lookAt(centre)
+		if l, ok := s.strong(); ok {
 			return l, nil
 		}
+		if aside < minSegment {
+			break
+		}
+	}
+	s.lookAt(middle)
+	if s.broad > 0 {
+		return line{}, tooBroad(s.broad)
 	}
 	if l, ok := s.weak(); ok {
 		return l, nil
@@ -64,6 +64,34 @@ func (s *searcher) find() (line, error) {
 	return line{}, &Refusal{Code: "no-peak",
 		Reason: "no offset within the search gives more pairs than chance",
 		Hint:   "check that both channels see the same source, search wider, allow more drift, or measure with less background"}
+}
+
+// lookAt makes a time the centre of the search.
+func (s *searcher) lookAt(centre uint64) {
+	s.centre = centre
+	s.reach = s.Search + s.MaxDrift.Of(int64(centre-s.start))
+}
+
+// strong looks for a peak by attempts from cheap to dear and returns the line
+// that the first convincing one leads to.
+func (s *searcher) strong() (line, bool) {
+	broad := s.broad
+	for _, try := range s.attempts() {
+		if s.ctx.Err() != nil {
+			return line{}, false
+		}
+		c := candidate{centre: s.centre, length: try.length, half: s.reach}
+		if try.cells > 0 {
+			var ok bool
+			if c, ok = s.correlate(try); !ok {
+				continue
+			}
+		}
+		if l, ok := s.verify(c); ok || s.broad != broad {
+			return l, ok
+		}
+	}
+	return line{}, false
 }
 
 // attempts plans the search. The best a segment of length T can do, with cells

@@ -114,10 +114,15 @@ func (s *searcher) verify(c candidate) (line, bool) {
 		Line:   correlate.Line{Reference: c.centre, Offset: c.offset},
 		length: c.length, ux: float64(c.half), uy: float64(s.MaxDrift) / driftUnit,
 	}
-	return s.closeIn(l, maxPoints, func(p peak, _, _ float64) bool {
+	l, ok := s.closeIn(l, maxPoints, func(p peak, _, _ float64) bool {
 		s.trials += p.trials
 		return p.ll >= convincedLL && p.count >= 8
 	})
+	if ok && l.bin > 2*maxJitter {
+		s.broad = l.bin
+		return l, false
+	}
+	return l, ok
 }
 
 // closeIn counts the pairs about a line, not many more than most, in ever finer

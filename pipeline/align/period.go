@@ -1,6 +1,9 @@
 package align
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 const (
 	minTeeth    = 5   // peaks of a comb, at least
@@ -71,23 +74,35 @@ func (r around) firstPeak(strength []float64, best float64) int {
 	return 0
 }
 
-// refined improves a period known to a bin: the tooth n periods away tells it
-// n times as well, so it is followed outwards from tooth to tooth.
+// refined improves a period known to a bin by the peaks to both sides.
 func (r around) refined(rest []float64, period float64) float64 {
-	middle := (len(rest) - 1) / 2
+	return r.followed(rest, period, (len(rest)-1)/2)
+}
+
+// followed improves a period known to a bin: the tooth n periods away tells it
+// n times as well, so it is followed outwards from tooth to tooth, from the bin
+// of difference 0 on.
+func (r around) followed(rest []float64, period float64, zero int) float64 {
 	width := max(1, min(int(period/r.bin/3), int(3*r.sigma/r.bin)+1))
+	half := 0.0 // of a bin, where differences count from the edge of one
+	if zero == 0 {
+		half = 0.5
+	}
 	var tt, tp float64
 	for n := 1; ; n++ {
-		at := float64(n) * period / r.bin
-		if int(at)+width+1 >= middle {
+		at := float64(n)*period/r.bin - half
+		if zero+int(at)+width+1 >= len(rest) {
 			return period
 		}
 		for _, side := range []float64{-1, 1} {
-			centre := middle + int(math.Round(side*at))
+			centre := zero + int(math.Round(side*at))
+			if centre < width {
+				continue
+			}
 			weight, moment := 0.0, 0.0
 			for k := centre - width; k <= centre+width; k++ {
 				v := max(0, rest[k])
-				weight, moment = weight+v, moment+v*float64(k-middle)*r.bin
+				weight, moment = weight+v, moment+v*(float64(k-zero)+half)*r.bin
 			}
 			if weight > 0 {
 				t := side * float64(n)
@@ -102,10 +117,51 @@ func (r around) refined(rest []float64, period float64) float64 {
 
 // comb is how many pairs are in the highest peak of a pulsed source, and in
 // those beside it.
-type comb struct{ main, highest, mean, scatter float64 }
+type comb struct{ period, main, highest, mean, scatter float64 }
+
+// comb looks for a pulsed source: in the peaks around the highest, and, when
+// the pulses are rarer, in each node's own tags.
+func (s *searcher) comb(r around, c fixer) comb {
+	if period := r.period(); period > 0 {
+		return r.teeth(period)
+	}
+	period, other := ownPeriod(within(s.a, s.from, s.to)), ownPeriod(s.b)
+	if period == 0 || math.Abs(period-other) > period/1000 {
+		return comb{}
+	}
+	const aside = 4 // peaks looked at to each side
+	var counts []float64
+	for k := -aside; k <= aside; k++ {
+		by := shifted{c, int64(math.Round(float64(k) * period))}
+		n := 0.0
+		for _, part := range r.parts {
+			points, _ := s.collectIn(part[0], part[1], by, 3*r.sigma, aroundMost)
+			n += float64(len(points))
+		}
+		counts = append(counts, n)
+	}
+	return newComb(period, counts)
+}
+
+// shifted is a correction that leaves B's tags later by a constant less.
+type shifted struct {
+	fixer
+	by int64 // ps
+}
+
+func (f shifted) Apply(t uint64) uint64 { return f.fixer.Apply(t) - uint64(f.by) }
+
+func (f shifted) ApplyAll(dst, tags []uint64) []uint64 {
+	had := len(dst)
+	dst = f.fixer.ApplyAll(dst, tags)
+	for i := range dst[had:] {
+		dst[had+i] -= uint64(f.by)
+	}
+	return dst
+}
 
 // teeth counts the pairs within three standard deviations of each peak.
-func (r around) teeth(period float64) (c comb) {
+func (r around) teeth(period float64) comb {
 	n := int((r.half - 3*r.sigma) / period)
 	counts := make([]float64, 2*n+1)
 	for _, p := range r.points {
@@ -114,14 +170,20 @@ func (r around) teeth(period float64) (c comb) {
 			counts[int(k)+n]++
 		}
 	}
-	c.main = counts[n]
-	counts = append(counts[:n], counts[n+1:]...)
-	for _, v := range counts {
-		c.mean += v / float64(len(counts))
+	return newComb(period, counts)
+}
+
+// newComb compares the middle one of the counts with the others.
+func newComb(period float64, counts []float64) comb {
+	n := len(counts) / 2
+	c := comb{period: period, main: counts[n]}
+	others := slices.Delete(counts, n, n+1)
+	for _, v := range others {
+		c.mean += v / float64(len(others))
 		c.highest = max(c.highest, v)
 	}
-	for _, v := range counts {
-		c.scatter += (v - c.mean) * (v - c.mean) / float64(len(counts))
+	for _, v := range others {
+		c.scatter += (v - c.mean) * (v - c.mean) / float64(len(others))
 	}
 	c.scatter = max(1, c.scatter/max(c.mean, 1e-3))
 	return c
@@ -130,3 +192,42 @@ func (r around) teeth(period float64) (c comb) {
 // surprise is how badly the mean of the others explains the highest, as a log
 // likelihood.
 func (c comb) surprise() float64 { return surprise(c.main, max(c.mean, 1e-3)) / c.scatter }
+
+const (
+	ownReach = 200_000_000 // ps: the longest period, of a source of 5 kHz
+	ownBin   = 50_000      // ps
+	ownMost  = 1 << 20     // differences that are looked at
+)
+
+// ownPeriod returns after how many ps the tags of one stream repeat, where that
+// is longer than what lies around a peak of pairs, or 0.
+func ownPeriod(tags []uint64) float64 {
+	counts := make([]float64, ownReach/ownBin)
+	n := 0
+	for i := 0; i < len(tags) && n < ownMost; i++ {
+		for _, t := range tags[i+1:] {
+			d := t - tags[i]
+			if d >= ownReach {
+				break
+			}
+			counts[d/ownBin]++
+			n++
+		}
+	}
+	chance := slices.Sorted(slices.Values(counts))[len(counts)/2]
+	strength, best := make([]float64, len(counts)), 0.0
+	for l := int(2 * lookAround / minTeeth / ownBin); l < len(counts); l++ {
+		strength[l] = counts[l] - chance
+		if counts[l] > chance+certainComb*math.Sqrt(chance+1) && l < len(counts)/2 {
+			best = max(best, strength[l])
+		}
+	}
+	if best == 0 {
+		return 0
+	}
+	l := around{}.firstPeak(strength, best)
+	if l == 0 {
+		return 0
+	}
+	return around{sigma: ownBin / 3, bin: ownBin}.followed(strength, (float64(l)+0.5)*ownBin, 0)
+}
