@@ -208,9 +208,13 @@ func (s *syncer) follow(ctx context.Context, f *follower) {
 // ready returns the segments to be followed next: those due, or the first of
 // later ones where the due ones do not come.
 func (f *follower) ready() (index int, ok bool) {
+	few, many := f.reference.segments, f.target.segments
+	if len(few) > len(many) {
+		few, many = many, few
+	}
 	complete := 0
-	for i := range f.reference.segments {
-		if _, both := f.target.segments[i]; !both {
+	for i := range few {
+		if _, both := many[i]; !both {
 			continue
 		}
 		if i == f.next {
