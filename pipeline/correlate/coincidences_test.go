@@ -3,7 +3,9 @@ package correlate_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -320,6 +322,80 @@ func disjoint(all [][]int) int {
 		return with
 	}
 	return max(with, disjoint(all[1:]))
+}
+
+// Streams of many chunks, of unequal rates, that come in pieces: every tuple is
+// found, by another way to count.
+func TestFoldsOfLongStreams(t *testing.T) {
+	const half = 2000
+	l := light{seconds: 0.5, events: 60_000, see: []float64{1, 0.3, 0.02}, noise: []float64{600_000, 1000, 0}, jitter: 300}
+	tags := l.tags(8)
+	channels := channelsOf(tags...)
+	channels[1].Tags = &trickle{tags: tags[1]}
+	c, err := correlate.Coincide(channels, correlate.CoincidenceOptions{Window: 2 * half})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := lastOf(tags, half); c.All != want || want < 50 {
+		t.Errorf("%d tuples, want %d", c.All, want)
+	}
+}
+
+// ticks yields n tags, a microsecond apart.
+type ticks struct{ at, n uint64 }
+
+func (s *ticks) Next(buf []uint64) (int, error) {
+	if s.n == 0 {
+		return 0, io.EOF
+	}
+	buf = buf[:min(uint64(len(buf)), s.n)]
+	for i := range buf {
+		buf[i] = s.at
+		s.at += 1_000_000
+	}
+	s.n -= uint64(len(buf))
+	return len(buf), nil
+}
+
+// What is held does not grow with the streams.
+func TestFoldsHoldLittle(t *testing.T) {
+	const n = 1_500_000
+	var channels []correlate.Channel
+	for range 3 {
+		channels = append(channels, correlate.Channel{Tags: &ticks{n: n}})
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	c, err := correlate.Coincide(channels, correlate.CoincidenceOptions{Window: 1000, Shift: 1_300_000})
+	runtime.ReadMemStats(&after)
+	if err != nil || c.All != n || c.OneToOne != n {
+		t.Fatalf("got %+v, %v", c.Fold, err)
+	}
+	if used, whole := after.TotalAlloc-before.TotalAlloc, uint64(3*8*n); used > whole {
+		t.Errorf("%d MB were allocated for streams of %d MB", used>>20, whole>>20)
+	}
+}
+
+// lastOf counts tuples by their last tag: it is in as many as there are ways to
+// choose one of each other channel from the half window before it.
+func lastOf(tags [][]uint64, half uint64) (n uint64) {
+	for i, own := range tags {
+		for _, t := range own {
+			ways := uint64(1)
+			for j, other := range tags {
+				if j != i {
+					from, _ := slices.BinarySearch(other, t-half)
+					to, _ := slices.BinarySearch(other, t)
+					if j < i { // of equal times the earlier channel's is the earlier tag
+						to, _ = slices.BinarySearch(other, t+1)
+					}
+					ways *= uint64(to - from)
+				}
+			}
+			n += ways
+		}
+	}
+	return n
 }
 
 // Channels that see the same have as many coincidences of any number.

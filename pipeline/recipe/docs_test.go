@@ -145,6 +145,7 @@ func TestSignsOfDelaysAreSaid(t *testing.T) {
 		{channels.find("delay").doc, "makes tags later"},
 		{triggerTable.find("compensation").each.doc, "fired this much earlier"},
 		{(&field{keys: align}).find("target").doc, "subtracted from the target's tags"},
+		{(&field{keys: coincidencesKeys}).find("offsets").doc, "subtracted"},
 	} {
 		if !strings.Contains(said.doc, said.sense) {
 			t.Errorf("%q does not say %q", said.doc, said.sense)
