@@ -118,7 +118,6 @@ type cutter struct {
 	length int64
 	fresh  *path
 	leap   int // next one of the path
-	leapt  bool
 	times  []int64
 	r      []float64
 	d      []float64
