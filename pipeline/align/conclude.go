@@ -177,6 +177,8 @@ func (s *searcher) report(l line, f fit, stride int) Alignment {
 func (s *searcher) judge(r Alignment, ll float64) error {
 	drift := float64(s.MaxDrift) / 1e6 // ppb
 	switch {
+	case ll < convincedLL && s.broad > 0:
+		return tooBroad(s.broad)
 	case ll < convincedLL:
 		return &Refusal{Code: "not-significant",
 			Reason: fmt.Sprintf("the best line, at %.6g us, has %d pairs where chance gives %.3g", r.Offset.Float()/1e6, r.Pairs, r.Accidentals),

@@ -8,6 +8,7 @@ import (
 const (
 	minTeeth    = 5   // peaks of a comb, at least
 	evenTeeth   = 0.7 // of the comb's strength that a true period shows; its multiples show about all
+	fewestMet   = 20  // pairs of counts a period apart
 	certainComb = 7.0 // standard deviations of an autocorrelation that count as a period
 )
 
@@ -46,7 +47,8 @@ func (r around) period() float64 {
 		}
 		m := float64(len(rest) - l)
 		strength[l] = sum / (m * variance)
-		if sum > certainComb*variance*math.Sqrt(m) {
+		met := sum + m*mean*mean // of counts that have one another a lag away
+		if sum > certainComb*variance*math.Sqrt(m) && met >= fewestMet && surprise(met, m*mean*mean) > certainComb*certainComb/2 {
 			best = max(best, strength[l])
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"sync/atomic"
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
@@ -25,6 +26,7 @@ type weakPlan struct {
 	shift  int // bins are 2^shift ps wide
 	length int64
 	reward float64 // T/r
+	pairs  float64 // that will be counted, if tags come evenly
 	cost   float64 // ns of one core
 }
 
@@ -35,8 +37,10 @@ const (
 	maxShift      = 30
 	maxPerBin     = 0.25 // of what a slice's bin can hold, expected
 	nsPerPair     = 1.5
+	nsPerTag      = 10 // of A, for each part of the bins
 	nsPerSum      = 0.35
 	nominations   = 64
+	patience      = 1e8    // pairs that may be counted in any case
 	confirmPoints = 10_000 // of each
 
 	// The search may take so much time of one core for each second that both
@@ -70,8 +74,9 @@ func (s *searcher) planWeak(most, enough float64) (best weakPlan, ok bool) {
 			halo := 1 + float64(slices)/treeWidth
 			sums := bins * float64(2*slices*bits.Len(uint(slices)))
 			chunks := bins/treeWidth + 1
-			cost := nsPerPair*rateA*length*(s.rateB()*bins*bin*halo+4*chunks) + nsPerSum*sums*halo
-			p := weakPlan{slices, shift, int64(length), min(length/bin, enough), cost}
+			counted := rateA * length * s.rateB() * bins * bin * halo
+			cost := nsPerPair*rateA*length*(s.rateB()*bins*bin*halo+nsPerTag/nsPerPair*chunks) + nsPerSum*sums*halo
+			p := weakPlan{slices, shift, int64(length), min(length/bin, enough), counted, cost}
 			if cost <= most && (p.reward > 1.01*best.reward || p.reward > 0.99*best.reward && cost < best.cost) {
 				best, ok = p, true
 			}
@@ -134,8 +139,10 @@ func (s *searcher) nominate(p weakPlan) []nominee {
 	chunks := int((s.reach-low)/(treeWidth*bin)) + 1
 	found := make([][2]nominee, chunks)
 	trees := make(chan *tree, chunks) // those not in use
+	most := int64(4*p.pairs + patience)
+	var counted atomic.Int64
 	each(chunks, func(i int) {
-		if s.ctx.Err() != nil {
+		if s.ctx.Err() != nil || counted.Load() > most {
 			return
 		}
 		var t *tree
@@ -144,9 +151,12 @@ func (s *searcher) nominate(p weakPlan) []nominee {
 		default:
 			t = newTree(p.slices, treeWidth)
 		}
-		found[i] = s.ridges(p, t, from, to, low+int64(i)*treeWidth*bin)
+		found[i] = s.ridges(p, t, from, to, low+int64(i)*treeWidth*bin, &counted)
 		trees <- t
 	})
+	if counted.Load() > most {
+		return nil // tags in bursts: to count them all would take for ever
+	}
 	var all []nominee
 	for _, f := range found {
 		for _, n := range f {
@@ -161,11 +171,13 @@ func (s *searcher) nominate(p weakPlan) []nominee {
 
 // ridges returns the highest rising and the highest falling ridge that begin
 // in the tree's bins from low on.
-func (s *searcher) ridges(p weakPlan, t *tree, from, to uint64, low int64) (found [2]nominee) {
+func (s *searcher) ridges(p weakPlan, t *tree, from, to uint64, low int64, total *atomic.Int64) (found [2]nominee) {
 	counted := 0
 	for i := range p.slices {
 		a, b := span64(to-from, p.slices, i)
-		counted += t.fill(i, within(s.a, from+a, from+b), s.b, low, p.shift)
+		n := t.fill(i, within(s.a, from+a, from+b), s.b, low, p.shift)
+		counted += n
+		total.Add(int64(n))
 	}
 	chance := 2 * float64(counted) / float64(t.bins())
 	if chance == 0 {
