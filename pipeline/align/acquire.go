@@ -107,7 +107,7 @@ func (l *Live) prior(at uint64) Options {
 
 // reach is how far apart the clocks may be by now.
 func (l *Live) reach() int64 {
-	return min(l.options.Search+l.options.MaxDrift.Of(int64(l.lastA-l.origin)), maxSearch)
+	return min(l.options.Search+l.options.MaxDrift.Of(int64(l.lastA-l.origin)), MaxSearch)
 }
 
 // try looks for the clock in the tags from a time of A's clock to that of the try.

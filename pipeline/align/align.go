@@ -25,12 +25,13 @@ const driftUnit = 1e15 // quantity.Drift counts parts of this
 const (
 	DefaultSearch   = int64(20_000_000_000)          // ps: 20 ms, more than a start over a network is late
 	DefaultMaxDrift = quantity.Drift(20_000_000_000) // 20 ppm: what a quartz without an oven keeps
+
+	MaxSearch = int64(20_000_000_000_000) // ps: 20 s, the widest search
 )
 
 const (
-	maxSearch  = int64(20_000_000_000_000) // ps
-	minOverlap = int64(10_000_000_000)     // ps: shorter records say nothing about frequency
-	minTags    = 16                        // of each stream
+	minOverlap = int64(10_000_000_000) // ps: shorter records say nothing about frequency
+	minTags    = 16                    // of each stream
 )
 
 // Check says what is wrong with the options.
@@ -38,7 +39,7 @@ func (o Options) Check() error {
 	switch {
 	case o.Search < 1:
 		return fmt.Errorf("search of %d ps leaves nothing to find; give how far the clocks may be apart", o.Search)
-	case o.Search > maxSearch:
+	case o.Search > MaxSearch:
 		return &correlate.LimitError{What: "search", Value: fmt.Sprintf("%d ps", o.Search), Limit: "20 s", Hint: "bring the records' zeros closer together first"}
 	case o.MaxDrift < 0 || o.MaxDrift > correlate.MaxDrift:
 		return &correlate.LimitError{What: "drift", Value: fmt.Sprintf("%d ppb", o.MaxDrift/1_000_000), Limit: "0 to 1000 ppm", Hint: "no clock of a time controller is that far off"}

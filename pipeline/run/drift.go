@@ -34,10 +34,11 @@ func Drifts(ctx context.Context, dir string) ([]Drift, error) {
 			continue
 		}
 		found, err := a.findClock(s.Align)
-		summary, err := NewAlignSummary(s.Align.Reference, s.Align.Target, found, err)
+		summary, err := NewAlignSummary(s.Align.Reference, s.Align.Target, found.Alignment, err)
 		if err != nil {
 			return nil, fmt.Errorf("stage %q: %w", s.Name, err)
 		}
+		summary.Parts = found.parts
 		summary.Simulated = a.simulated(s.Align.Reference, s.Align.Target)
 		drifts = append(drifts, Drift{s.Name, summary})
 	}

@@ -53,7 +53,7 @@ func (m *Manifest) AlignOptions(c *recipe.AlignConfig) align.Options {
 	skew := Skew("", *target.Start, "", *reference.Start)
 	const limit = int64(longestStart) / 1000 // ns
 	if s, u := magnitude(skew.SkewNs), skew.UncertaintyNs; s <= limit && u >= 0 && u <= limit {
-		o.Search += (s + u) * 1000
+		o.Search = min(o.Search+(s+u)*1000, align.MaxSearch)
 	}
 	return o
 }

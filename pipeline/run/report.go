@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"tsrun/pipeline/track"
 )
 
 // maxReasons is how many reasons a report lists; the manifest has all.
@@ -199,8 +201,33 @@ func reportAlign(out *strings.Builder, r Result, s AlignSummary) {
 		direction = "slow"
 	}
 	entry(out, "", "the clock of %s runs %s ppb %s", s.Target, measured(math.Abs(s.FrequencyPpb), s.FrequencySDPpb), direction)
-	if s.Alignment != nil && s.Alignment.Warning != "" {
+	if s.Alignment == nil {
+		return
+	}
+	if t := s.Alignment.Track; t != nil {
+		reportTrack(out, t)
+	}
+	if s.Alignment.Warning != "" {
 		entry(out, "", "%s", s.Alignment.Warning)
+	}
+}
+
+// reportTrack says how a clock drifted beside its line.
+func reportTrack(out *strings.Builder, t *track.Track) {
+	if t.Noise.WhiteFM > 0 || t.Noise.RandomWalkFM > 0 {
+		entry(out, "", "it drifts by white FM of %.2g at 1 s and a random walk of frequency of %.2g in 1 s", t.Noise.WhiteFM, t.Noise.RandomWalkFM)
+	}
+	var deviations []string
+	for _, p := range t.Allan {
+		if p.Deviation > 2*p.SD && p.Deviation > p.Floor && p.Tau >= 0.1 { // shorter ones are in its file
+			deviations = append(deviations, fmt.Sprintf("%.2g in %.2g s", p.Deviation, p.Tau))
+		}
+	}
+	if len(deviations) > 0 {
+		entry(out, "", "Allan deviation %s", strings.Join(deviations[:min(len(deviations), 6)], ", "))
+	}
+	if n := len(t.Gaps); n > 0 {
+		entry(out, "", "no pairs in %d gaps, the first from %s to %s", n, seconds(t.Gaps[0].From), seconds(t.Gaps[0].To))
 	}
 }
 

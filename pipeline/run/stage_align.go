@@ -2,14 +2,11 @@ package run
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 
-	"tsrun/pipeline/align"
-	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/track"
 )
@@ -19,19 +16,18 @@ import (
 // also when nothing was found; the second is the track.
 func (a *analysis) align(c *recipe.AlignConfig, result *Result) (any, error) {
 	found, err := a.findClock(c)
-	summary, err := NewAlignSummary(c.Reference, c.Target, found, err)
+	summary, err := NewAlignSummary(c.Reference, c.Target, found.Alignment, err)
 	if err != nil {
 		return nil, err
 	}
+	summary.Parts = found.parts
 	summary.Simulated = a.simulated(c.Reference, c.Target)
 	if summary.Refused {
 		a.manifest.Notice(Reason{Condition: Tainted,
 			Message: fmt.Sprintf("stage %q found no offset of %s against %s: %s", result.Stage, c.Target, c.Reference, summary.Reason)})
 	} else {
-		a.clocks.found(a.clockOf(c.Reference), a.clockOf(c.Target), found.Correction())
-		if found.Track != nil {
-			a.manifest.noticeJumps(result.Stage, c.Target, found.Track.Steps)
-		}
+		a.clocks.found(a.clockOf(c.Reference), a.clockOf(c.Target), found.correction)
+		a.noticeClock(result.Stage, c, found)
 	}
 	err = a.file(result, ".json", func(w io.Writer) error {
 		text, err := json.MarshalIndent(summary, "", "  ")
@@ -50,48 +46,28 @@ func (a *analysis) align(c *recipe.AlignConfig, result *Result) (any, error) {
 }
 
 // findClock aligns the channels of a stage, as far as their segments are here.
-func (a *analysis) findClock(c *recipe.AlignConfig) (align.Alignment, error) {
+func (a *analysis) findClock(c *recipe.AlignConfig) (foundClock, error) {
 	reference, err := a.open(c.Reference)
 	if err != nil {
-		return align.Alignment{}, err
+		return foundClock{}, err
 	}
 	defer reference.Close()
 	target, err := a.open(c.Target)
 	if err != nil {
-		return align.Alignment{}, err
+		return foundClock{}, err
 	}
 	defer target.Close()
-	tagsA, wholeA, errA := readTags(reference, maxAlignTags)
-	tagsB, wholeB, errB := readTags(target, maxAlignTags)
-	if err := errors.Join(errA, errB); err != nil {
-		return align.Alignment{}, err
-	}
-	found, err := align.Align(a.ctx, tagsA, tagsB, a.manifest.AlignOptions(c))
-	if err == nil && !(wholeA && wholeB) {
-		found.Warning += fmt.Sprintf("only the first %d tags of a channel were looked at", maxAlignTags)
-	}
-	return found, err
+	return alignParts(a.ctx, reference, target, a.manifest.AlignOptions(c), maxAlignTags)
 }
 
-// maxAlignTags is how many tags of a channel an align stage holds in memory:
-// 2 GiB. Of longer records it looks at the beginning.
-const maxAlignTags = 1 << 28
-
-// readTags reads at most limit tags; whole says whether that is all.
-func readTags(s correlate.Stream, limit int) (tags []uint64, whole bool, err error) {
-	buf := make([]uint64, 1<<15)
-	for {
-		n, err := s.Next(buf)
-		n = min(n, limit-len(tags))
-		tags = append(tags, buf[:n]...)
-		switch {
-		case err == io.EOF:
-			return tags, true, nil
-		case err != nil:
-			return nil, false, err
-		case len(tags) == limit:
-			return tags, false, nil
-		}
+// noticeClock tells the run what an align stage has against it.
+func (a *analysis) noticeClock(stage string, c *recipe.AlignConfig, found foundClock) {
+	for _, g := range found.refused {
+		a.manifest.Notice(Reason{Condition: Tainted, AtPs: &g.From,
+			Message: fmt.Sprintf("stage %q found no offset of %s against %s from %s to %s", stage, c.Target, c.Reference, seconds(g.From), seconds(g.To))})
+	}
+	if found.Track != nil {
+		a.manifest.noticeJumps(stage, c.Target, found.Track.Steps)
 	}
 }
 

@@ -24,6 +24,7 @@ type AlignSummary struct {
 	Frequency1e15  int64   `json:"frequency_1e15"` // positive: the target's clock runs fast
 	FrequencyPpb   float64 `json:"frequency_ppb"`  // the same
 	FrequencySDPpb float64 `json:"frequency_sd_ppb"`
+	Parts          int     `json:"parts,omitempty"` // of the record, each aligned for itself
 	Simulated      bool    `json:"simulated"`
 
 	Alignment *align.Alignment `json:"alignment,omitempty"` // all that was estimated
