@@ -42,8 +42,8 @@ func (t *tree) bins() int { return t.width + t.slices }
 
 // fill counts the differences b - a - low of one slice's tags of A in bins of
 // 2^shift ps, and returns how many there are. A bin takes no more than so many
-// that no sum can run over.
-func (t *tree) fill(slice int, a, b []uint64, low int64, shift int) (all int) {
+// that no sum can run over. It ends early after more than most differences.
+func (t *tree) fill(slice int, a, b []uint64, low int64, shift, most int) (all int) {
 	row := t.leaves[slice*t.row : (slice+1)*t.row]
 	clear(row)
 	if len(a) == 0 {
@@ -52,6 +52,9 @@ func (t *tree) fill(slice int, a, b []uint64, low int64, shift int) (all int) {
 	span := uint64(t.bins()) << shift
 	k := search(len(b), func(i int) bool { return int64(b[i]-a[0]) >= low })
 	for _, at := range a {
+		if all > most {
+			break
+		}
 		from := at + uint64(low)
 		for k < len(b) && int64(b[k]-from) < 0 {
 			k++

@@ -49,6 +49,9 @@ const (
 	weakMost      = 6e9   // ns
 )
 
+// most is how many pairs may be counted before tags count as bursts.
+func (p weakPlan) most() int64 { return int64(4*p.pairs + patience) }
+
 // planWeak returns the search that is most sensitive, or the cheapest of those
 // that are sensitive enough, within the cost.
 func (s *searcher) planWeak(most, enough float64) (best weakPlan, ok bool) {
@@ -139,10 +142,9 @@ func (s *searcher) nominate(p weakPlan) []nominee {
 	chunks := int((s.reach-low)/(treeWidth*bin)) + 1
 	found := make([][2]nominee, chunks)
 	trees := make(chan *tree, chunks) // those not in use
-	most := int64(4*p.pairs + patience)
 	var counted atomic.Int64
 	each(chunks, func(i int) {
-		if s.ctx.Err() != nil || counted.Load() > most {
+		if s.ctx.Err() != nil || counted.Load() > p.most() {
 			return
 		}
 		var t *tree
@@ -154,7 +156,7 @@ func (s *searcher) nominate(p weakPlan) []nominee {
 		found[i] = s.ridges(p, t, from, to, low+int64(i)*treeWidth*bin, &counted)
 		trees <- t
 	})
-	if counted.Load() > most {
+	if counted.Load() > p.most() {
 		return nil // tags in bursts: to count them all would take for ever
 	}
 	var all []nominee
@@ -175,7 +177,7 @@ func (s *searcher) ridges(p weakPlan, t *tree, from, to uint64, low int64, total
 	counted := 0
 	for i := range p.slices {
 		a, b := span64(to-from, p.slices, i)
-		n := t.fill(i, within(s.a, from+a, from+b), s.b, low, p.shift)
+		n := t.fill(i, within(s.a, from+a, from+b), s.b, low, p.shift, int(p.most()))
 		counted += n
 		total.Add(int64(n))
 	}
