@@ -65,6 +65,7 @@ func runConvert(c *cobra.Command, args []string, f convertFlags) error {
 		Replace: f.force, Salvage: f.salvage, Progress: showProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd()))),
 	})
 	if err == nil && f.asJSON {
+		r.Read, r.Written = withLists(r.Read), withLists(r.Written)
 		err = json.NewEncoder(c.OutOrStdout()).Encode(r)
 	} else if err == nil {
 		err = printReport(c.OutOrStdout(), args[1], r)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -56,8 +55,7 @@ func showInfo(out io.Writer, path, format string, asJSON bool) error {
 	}
 	var err error
 	if asJSON {
-		answer := infoAnswer{File: path, Info: info}
-		answer.Channels, answer.Facts = slices.Concat([]tagfile.ChannelInfo{}, info.Channels), slices.Concat([]tagfile.Fact{}, info.Facts)
+		answer := infoAnswer{File: path, Info: withLists(info)}
 		if wrong != nil {
 			answer.Error = wrong.Error()
 		}
@@ -66,6 +64,13 @@ func showInfo(out io.Writer, path, format string, asJSON bool) error {
 		err = printInfo(out, path, info)
 	}
 	return errors.Join(wrong, err)
+}
+
+// withLists makes lists of nothing come out as [] and not as null.
+func withLists(i tagfile.Info) tagfile.Info {
+	i.Channels = append([]tagfile.ChannelInfo{}, i.Channels...)
+	i.Facts = append([]tagfile.Fact{}, i.Facts...)
+	return i
 }
 
 func printInfo(out io.Writer, path string, i tagfile.Info) error {
