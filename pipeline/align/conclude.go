@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	doubt     = 4.0 // standard deviations of chi-square beyond which the line is doubted
+	doubt     = 2.5 // standard deviations of chi-square beyond which the line is doubted
 	offCentre = 0.2 // of the jitter that a quarter of the corrected record may be off
 	tooWide   = 1.5 // of the jitter that its pairs may scatter
 )
@@ -113,6 +113,9 @@ func (s *searcher) judged(r Alignment, ll float64, c fixer) (Alignment, error) {
 	r.Significance = math.Sqrt(2 * max(ll, 0))
 	if err := s.judge(r, ll); err != nil {
 		return r, err
+	}
+	if r.Period = s.period; r.Period > 0 {
+		return r, nil // which of the neighbours it is was settled before
 	}
 	return r, s.alone(&r, c, r.Jitter)
 }
