@@ -29,7 +29,11 @@ func (s *searcher) settle(l line) (Alignment, error) {
 		if seed, err = s.extend(seed, true); err != nil {
 			return Alignment{}, err
 		}
-		return s.straight(seed.Line, seed.sigma, nil)
+		r, err := s.straight(seed.Line, seed.sigma, nil)
+		if err == nil && r.Pairs > seedPairs {
+			err = errLost // so many could have been followed, if all of them were on the line
+		}
+		return r, err
 	case err != nil:
 		return Alignment{}, err
 	case bends(t):

@@ -13,7 +13,8 @@ const (
 	fitReach     = 20.0                     // standard deviations of jitter about the line that are fitted
 	sureties     = 5.0                      // standard deviations that count as certain
 	wander       = 5e-11                    // slope a quiet clock may change by between segments
-	seedPairs    = 2000                     // pairs on a line from which the clock can be followed
+	seedPairs    = 400                      // pairs on a line from which the clock can be followed
+	broader      = 1.3                      // than before, by which pairs beside a line show that the clock leaves it
 	seedLength   = int64(2_000_000_000_000) // ps: longer segments are for following, not for a line
 )
 
@@ -43,8 +44,8 @@ func (s *searcher) extend(l line, whole bool) (line, error) {
 				Reason: fmt.Sprintf("the pairs of %.3g s are on a line that is lost within %.3g s", float64(length)/4e12, float64(length)/1e12),
 				Hint:   "the clocks wander or step; align shorter parts of the record"}
 		}
-		if !ok {
-			return l, nil // what is known is followed from here
+		if !ok || !first && !whole && next.sigma > broader*l.sigma {
+			return l, nil // the clock leaves the line: what is known is followed from here
 		}
 		l = next
 		if length == all || !whole && (f.n >= seedPairs || length >= seedLength) {
