@@ -99,7 +99,7 @@ func (f *follower) report(p *path, s *strip, r []float64) *Track {
 	t.Accidentals = within * (1 - s.peak.share) * 3 * s.peak.sigma / s.half
 	t.straighten(p)
 	t.Quarters = f.quarters(p, s, r)
-	t.Gaps = f.gaps(p)
+	t.Gaps = f.gaps(p, s, r)
 	t.Allan = p.allan()
 	return t
 }
@@ -155,14 +155,14 @@ func (f *follower) quarters(p *path, s *strip, r []float64) []Part {
 
 const gapSlices = 3 // without pairs are a gap
 
-// gaps lists the stretches without pairs, between the slices beside them.
-func (f *follower) gaps(p *path) []Gap {
-	var gaps []Gap
+// gaps lists the stretches without pairs, between the slices and at the ends.
+func (f *follower) gaps(p *path, s *strip, r []float64) []Gap {
+	gaps, last := f.endGaps(p, s, r)
 	for i := 1; i < len(p.slices); i++ {
 		from, to := p.slices[i-1].to, p.slices[i].from
 		if to-from >= gapSlices*f.slice {
 			gaps = append(gaps, Gap{f.line.Reference + uint64(from), f.line.Reference + uint64(to)})
 		}
 	}
-	return gaps
+	return append(gaps, last...)
 }

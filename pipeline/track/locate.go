@@ -12,10 +12,6 @@ import (
 // strip then holds the pairs of both sides.
 func (f *follower) locate(p *path, s *strip, back []state, k int) {
 	l := &p.leaps[k]
-	if last, next := p.slices[l.before-1].to, p.slices[l.before].from; next-last >= gapSlices*f.slice {
-		l.at, l.sd = last+(next-last)/2, float64(next-last)/math.Sqrt(12)
-		return // chance pairs in a gap do not tell
-	}
 	first, last := l.before-2, l.before+1 // the slices beside the jump may hold pairs of both sides
 	if k > 0 {
 		first = max(first, p.leaps[k-1].before)
@@ -28,6 +24,10 @@ func (f *follower) locate(p *path, s *strip, back []state, k int) {
 	old := branch{p.slices[first].t, p.filtered[first], p.noise}
 	young := branch{p.slices[last].t, back[last], p.noise}
 	points := f.beside(s, old, young, from, to)
+	if last, next := p.slices[l.before-1].to, p.slices[l.before].from; next-last >= gapSlices*f.slice && s.empty(p, points, old, young, last, next) {
+		l.at, l.sd = last+(next-last)/2, float64(next-last)/math.Sqrt(12)
+		return // chance pairs in a gap do not tell
+	}
 	if len(points) == 0 {
 		return
 	}
@@ -40,6 +40,25 @@ func (f *follower) locate(p *path, s *strip, back []state, k int) {
 		x, v := side.at(q.at)
 		return math.Abs(q.d-x) <= s.half+4*math.Sqrt(v)
 	})
+}
+
+// empty says whether less than half of the pairs that are usual lie about
+// either side of a jump between two times: those that a jump hid from the
+// tracker do.
+func (s *strip) empty(p *path, points []point, old, young branch, from, to int64) bool {
+	before, after, width := 0, 0, 2*s.peak.sigma
+	for _, q := range points {
+		if q.at < from || q.at >= to {
+			continue
+		}
+		x, v := old.at(q.at)
+		if math.Abs(q.d-x) < width+2*math.Sqrt(v) {
+			before++
+		} else if x, v = young.at(q.at); math.Abs(q.d-x) < width+2*math.Sqrt(v) {
+			after++
+		}
+	}
+	return float64(before+after) < p.rate()*float64(to-from)/second/2
 }
 
 // branch is one side of a jump, carried to the other.

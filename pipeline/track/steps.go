@@ -33,7 +33,7 @@ func (p *path) findLeaps() {
 	for range leapRounds {
 		p.smooth()
 		back := p.backward()
-		if !p.dropOutliers(back) && !p.addLeaps(back) {
+		if !p.dropOutliers(back) && !p.addLeaps(back) && !p.addHidden(back) {
 			break
 		}
 		p.refine(p.likelihood(p.noise), 10)
@@ -110,12 +110,21 @@ func (p *path) addLeaps(back []state) bool {
 		if gains[i] < slices.Max(near) || p.leapNear(i) {
 			continue
 		}
-		left, right := p.slices[i-1].at, p.slices[i].at
-		p.leaps = append(p.leaps, leap{before: i, at: left + (right-left)/2, sd: float64(right-left) / math.Sqrt(12)})
+		p.addLeap(i)
 		found = true
 	}
-	slices.SortFunc(p.leaps, func(a, b leap) int { return a.before - b.before })
+	p.sortLeaps()
 	return found
+}
+
+// addLeap adds a jump somewhere between slice i and the one before it.
+func (p *path) addLeap(i int) {
+	left, right := p.slices[i-1].at, p.slices[i].at
+	p.leaps = append(p.leaps, leap{before: i, at: left + (right-left)/2, sd: float64(right-left) / math.Sqrt(12)})
+}
+
+func (p *path) sortLeaps() {
+	slices.SortFunc(p.leaps, func(a, b leap) int { return a.before - b.before })
 }
 
 func (p *path) leapNear(i int) bool {

@@ -39,6 +39,47 @@ func TestStepsAreFoundAndMeasured(t *testing.T) {
 	}
 }
 
+// TestStepsAcrossSlices lets clocks jump within slices, in records so short that
+// the jump could pass for noise, or so far that slices about it are lost.
+func TestStepsAcrossSlices(t *testing.T) {
+	tests := []struct {
+		seconds, at, size float64
+		seed              uint64
+	}{
+		{2, 0.8, -5000, 31}, {2, 1, 5000, 31}, {2, 0.83, 400, 31}, {6, 2.5, 200, 31801}, {6, 2.5, 200, 31807}, {6, 2.5, 200, 31808},
+		{3, 0.5, 100e3, 30002}, {3, 2.3, 10e6, 30003},
+	}
+	for _, test := range tests {
+		k, tr := follow(t, pairs.Experiment{Seconds: test.seconds, SinglesA: 40e3, SinglesB: 40e3, Seed: test.seed,
+			Steps: []pairs.Step{{At: test.at, Size: test.size}}})
+		if len(k.Steps) != 1 {
+			t.Errorf("step of %.0f ps at %.2f s, seed %d: found %+v", test.size, test.at, test.seed, k.Steps)
+			continue
+		}
+		s := k.Steps[0]
+		off := float64(int64(s.Time-tr.Start))/1e12 - test.at
+		if math.Abs(off)*1e12 > 5*s.TimeSD || s.TimeSD > 3e9 || math.Abs(s.Offset-test.size) > 5*s.OffsetSD || s.OffsetSD > 20 {
+			t.Errorf("step of %.0f ps at %.2f s: found %+v, %.4f s beside", test.size, test.at, s, off)
+		}
+	}
+}
+
+// TestStepAtTheEnd lets a clock jump so late that it cannot be followed any
+// more: the track says from when on it has no pairs.
+func TestStepAtTheEnd(t *testing.T) {
+	for seed := range uint64(6) {
+		k, tr := follow(t, pairs.Experiment{Seconds: 6, Seed: 32500 + seed, Steps: []pairs.Step{{At: 5.98, Size: 10e3}}})
+		if len(k.Gaps) != 1 {
+			t.Errorf("seed %d: steps %+v, gaps %+v", 32500+seed, k.Steps, k.Gaps)
+			continue
+		}
+		from, to := float64(k.Gaps[0].From-tr.Start)/1e12, float64(k.Gaps[0].To-tr.Start)/1e12
+		if math.Abs(from-5.98) > 3e-3 || math.Abs(to-6) > 3e-3 {
+			t.Errorf("seed %d: pairs are missed from %.4f to %.4f s", 32500+seed, from, to)
+		}
+	}
+}
+
 func TestStepInAGap(t *testing.T) {
 	k, tr := follow(t, pairs.Experiment{Seconds: 10, WhiteFM: 5e-12, Seed: 12,
 		NoPairs: []pairs.Span{{From: 6, To: 7.5}}, Steps: []pairs.Step{{At: 7, Size: 100e3}}})

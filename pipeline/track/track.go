@@ -18,8 +18,10 @@
 //	smooth.go     Rauch-Tung-Striebel smoother, and the clock between slices
 //	noise.go      the clock's noise, by maximum likelihood
 //	steps.go      jumps of the clock: found and measured
+//	hidden.go     and those that seemed to be noise
 //	locate.go     and placed in time
 //	recut.go      the pairs again, in slices as long as suits the clock
+//	ends.go       whether the pairs go on to the ends of the record
 //	conclude.go   the order of these, and the facts: straight line, quarters, gaps
 //	allan.go      Allan deviation
 //	correction.go the track as lines
@@ -62,7 +64,9 @@ type Step struct {
 	OffsetSD float64 `json:"offset_sd_ps"`
 }
 
-// Gap is a stretch of A's time in which no pairs were found.
+// Gap is a stretch of A's time in which no pairs were found about the track. At
+// an end of the record it may hide a jump that too few pairs follow: there the
+// clock is not known as well as At says.
 type Gap struct {
 	From uint64 `json:"from_ps"`
 	To   uint64 `json:"to_ps"`

@@ -1,0 +1,134 @@
+package track
+
+import (
+	"math"
+	"slices"
+)
+
+const (
+	hiddenReach = 128 // slices on each side that are asked
+	hiddenSides = 2   // slices on each side at least: a single one may as well be wrong
+	hiddenGain  = 6.0 // squares of standard deviations below which there is nothing to ask
+	// What a jump costs in log likelihood: the evidence of the slice after it,
+	// which a size between plus and minus 10 us takes up, and the choice of its
+	// moment among hundreds. It is as much as leapLimit asks for.
+	leapPrice = 28.0
+	// The same for a slice that holds pairs of both sides and is left out.
+	mixedPrice = 12.0
+)
+
+// hidden is a jump that may be, with the slice across it left out or not.
+type hidden struct {
+	before int // index of the slice after the jump
+	mixed  int // index of the slice that is left out; -1: none
+}
+
+// addHidden finds a jump that made the noise of few slices seem so large that
+// it explains the jump. It asks which is more likely: this noise, or the jump
+// and whatever noise is left without it (generalised likelihood ratio, Willsky
+// and Jones 1976, over the noise too).
+func (p *path) addHidden(back []state) bool {
+	tried := make(map[hidden]bool)
+	for _, i := range p.suspects(back) {
+		best, most := hidden{}, 0.0
+		for _, h := range []hidden{{i, -1}, {i, i - 1}, {i + 1, i}} {
+			if tried[h] {
+				continue
+			}
+			tried[h] = true
+			if more := p.worth(h); more > most {
+				best, most = h, more
+			}
+		}
+		if most > 0 {
+			p.uncover(best)
+			return true
+		}
+	}
+	return false
+}
+
+// suspects are the slices before which a jump is most likely: by how much the
+// slices disagree there, and by how far the phase goes beyond its neighbours'
+// slopes.
+func (p *path) suspects(back []state) []int {
+	gains, bends := 0.0, 0.0
+	byGain, byBend := -1, -1
+	for i := hiddenSides; i <= len(p.slices)-hiddenSides; i++ {
+		if p.leapNear(i) {
+			continue
+		}
+		if g := gain(p.ahead[i], back[i]); g > max(gains, hiddenGain) {
+			gains, byGain = g, i
+		}
+		slope := func(k int) float64 {
+			return (p.slices[k].x - p.slices[k-1].x) / (p.slices[k].t - p.slices[k-1].t)
+		}
+		dt := p.slices[i].t - p.slices[i-1].t
+		before, after := slope(i-1), slope(i+min(1, len(p.slices)-1-i))
+		d := math.Abs(slope(i)-(before+after)/2) * dt
+		if d*d > max(bends, leapLimit*leapLimit*(p.slices[i].v+p.slices[i-1].v)) {
+			bends, byBend = d*d, i
+		}
+	}
+	found := make([]int, 0, 2)
+	for _, i := range []int{byGain, byBend} {
+		if i >= 0 && !slices.Contains(found, i) {
+			found = append(found, i)
+		}
+	}
+	return found
+}
+
+// worth is by how much a jump makes the slices about it more likely, its price
+// paid.
+func (p *path) worth(h hidden) float64 {
+	low, high := max(0, h.before-hiddenReach), min(len(p.slices), h.before+hiddenReach)
+	if h.before-low < hiddenSides+1 || high-h.before < hiddenSides {
+		return 0
+	}
+	plain, jumps := p.part(low, high), p.part(low, high)
+	price := leapPrice
+	if h.mixed >= 0 {
+		price += mixedPrice
+	}
+	h.before -= low
+	if h.mixed >= 0 {
+		h.mixed -= low
+	}
+	jumps.uncover(h)
+	return jumps.likeliest() - plain.likeliest() - price
+}
+
+// part is a copy of the slices from low to high, with the jumps between them.
+func (p *path) part(low, high int) *path {
+	part := &path{slices: slices.Clone(p.slices[low:high]), noise: p.noise}
+	for _, l := range p.leaps {
+		if l.before > low && l.before < high {
+			l.before -= low
+			part.leaps = append(part.leaps, l)
+		}
+	}
+	return part
+}
+
+// likeliest is the likelihood of the slices under the noise that suits them
+// best.
+func (p *path) likeliest() float64 {
+	p.refine(p.likelihood(p.noise), 10)
+	return p.likelihood(p.noise)
+}
+
+// uncover adds a jump, and leaves out the slice across it.
+func (p *path) uncover(h hidden) {
+	if h.mixed >= 0 {
+		wrong := make([]bool, len(p.slices))
+		wrong[h.mixed] = true
+		p.drop(wrong)
+		if h.mixed < h.before {
+			h.before--
+		}
+	}
+	p.addLeap(h.before)
+	p.sortLeaps()
+}
