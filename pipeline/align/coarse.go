@@ -23,7 +23,7 @@ const (
 	maxCells    = 1 << 22
 	maxSegment  = 1 << 22 // tags of A in one segment
 	enoughTags  = 1000    // of A: a segment with so many holds pairs if it can be aligned at all
-	maxPoints   = 50_000  // differences that are worth listing
+	maxPoints   = 25_000  // differences that are worth listing
 	leastBudget = 0.5e9   // ns that all attempts may take in any case
 	enoughLL    = 4.0     // log likelihood beyond chance for which a peak is looked at closely
 	convincedLL = 8.0     // and for which it is believed to be one
@@ -263,24 +263,29 @@ type bump struct {
 // number of boxes looked at.
 func likeliest(excess []float32, opposite cyclic, even float64, lags int) bump {
 	more := newCyclic(excess)
+	var best [5]bump
+	each(len(best), func(k int) { best[k] = likeliestOf(1<<k, more, opposite, even, lags) })
+	return slices.MaxFunc(best[:], func(x, y bump) int { return cmp.Compare(x.ll, y.ll) })
+}
+
+// likeliestOf is likeliest for boxes of m lags.
+func likeliestOf(m int, more, opposite cyclic, even float64, lags int) bump {
 	best := bump{ll: math.Inf(-1)}
-	for m := 1; m <= 16; m *= 2 {
-		around := min(32*m+256, len(excess)/8)
-		counts := func(i int) (c, e float64) {
-			sum, chance := more.box(i, m), even*opposite.box(i, m)
-			near := (more.box(i-(around-m)/2, around) - sum) * float64(m) / float64(around-m)
-			return sum + chance, max(chance+near, chance/2, 1e-3)
+	around := min(32*m+256, (len(more.sums)-1)/8)
+	counts := func(i int) (c, e float64) {
+		sum, chance := more.box(i, m), even*opposite.box(i, m)
+		near := (more.box(i-(around-m)/2, around) - sum) * float64(m) / float64(around-m)
+		return sum + chance, max(chance+near, chance/2, 1e-3)
+	}
+	scatter := overdispersion(lags, m, counts)
+	looked := math.Log(5 * float64(2*lags+1) / float64(m))
+	for i := -lags; i <= lags; i++ {
+		c, e := counts(i)
+		if c < e+2 || (c-e-2)*(c-e-2) < 9*e {
+			continue
 		}
-		scatter := overdispersion(lags, m, counts)
-		looked := math.Log(5 * float64(2*lags+1) / float64(m))
-		for i := -lags; i <= lags; i++ {
-			c, e := counts(i)
-			if c < e+3*math.Sqrt(e)+2 {
-				continue
-			}
-			if ll := surprise(c, e)/scatter - looked; ll > best.ll {
-				best = bump{at: i, boxes: m, ll: ll}
-			}
+		if ll := surprise(c, e)/scatter - looked; ll > best.ll {
+			best = bump{at: i, boxes: m, ll: ll}
 		}
 	}
 	return best

@@ -77,27 +77,45 @@ func collectEach(zero uint64, a, b []uint64, c fixer, half int64, stride, most i
 func collectPart(zero uint64, a, b []uint64, c fixer, half int64, stride, most int) (points []point) {
 	b = b[search(len(b), func(i int) bool { return int64(c.Apply(b[i])-a[0]) >= -half }):]
 	fixed := make([]uint64, 0, 2*chunkB)
-	k := 0 // fixed[:k] lie before the window
-	for i := 0; i < len(a) && len(points) <= most; i += stride {
-		t := a[i]
-		for k < len(fixed) && int64(fixed[k]-t) < -half {
-			k++
-		}
-		for len(b) > 0 && (len(fixed) == 0 || int64(fixed[len(fixed)-1]-t) <= half) {
-			fixed = fixed[:copy(fixed, fixed[k:])]
+	for i := 0; i < len(a) && len(points) <= most; {
+		for len(b) > 0 && (len(fixed) == 0 || int64(fixed[len(fixed)-1]-a[i]) <= half) {
 			n := min(chunkB, len(b))
 			fixed, b = c.ApplyAll(fixed, b[:n]), b[n:]
-			for k = 0; k < len(fixed) && int64(fixed[k]-t) < -half; {
-				k++
-			}
 		}
-		for j := k; j < len(fixed); j++ {
-			d := int64(fixed[j] - t)
+		ready := len(a) // tags of A that have their whole window
+		if len(b) > 0 {
+			last := fixed[len(fixed)-1]
+			ready = i + 1 + search(len(a)-i-1, func(k int) bool { return int64(last-a[i+1+k]) <= half })
+		}
+		var done int
+		points, done = window(points, zero, a[i:ready], fixed, half, stride, most)
+		fixed = fixed[:copy(fixed, fixed[done:])]
+		i += (ready - i + stride - 1) / stride * stride
+	}
+	return points
+}
+
+// window lists the pairs of every stride-th tag of a and returns how many tags
+// of b lie before what may follow. Most tags are passed without a branch that
+// a processor could guess wrong.
+func window(points []point, zero uint64, a, b []uint64, half int64, stride, most int) ([]point, int) {
+	i, k, width := 0, 0, uint64(2*half)
+	for i < len(a) && k < len(b) && len(points) <= most {
+		d := b[k] - (a[i] - uint64(half))
+		if d > width {
+			behind := int(d >> 63)
+			k += behind
+			i += (1 - behind) * stride
+			continue
+		}
+		for j := k; j < len(b); j++ {
+			d := int64(b[j] - a[i])
 			if d > half {
 				break
 			}
-			points = append(points, point{float64(int64(t - zero)), float64(d)})
+			points = append(points, point{float64(int64(a[i] - zero)), float64(d)})
 		}
+		i += stride
 	}
-	return points
+	return points, k
 }

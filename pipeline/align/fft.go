@@ -104,14 +104,18 @@ func crossCorrelation(a, b []float32) []float32 {
 		f.z[i] = complex(a[i], b[i])
 	}
 	f.transform()
-	for k := range n {
-		z, m := f.z[k], f.z[(n-k)&(n-1)]
-		ar, ai := (real(z)+real(m))/2, (imag(z)-imag(m))/2
-		br, bi := (imag(z)+imag(m))/2, (real(m)-real(z))/2
-		// The inverse transform of C = A*B is the conjugate of the forward
-		// transform of C's conjugate, and c is real.
-		f.aux[k] = complex(ar*br+ai*bi, ai*br-ar*bi)
-	}
+	parts := max(1, n>>16)
+	each(parts, func(i int) {
+		from, to := span(n, parts, i)
+		for k := from; k < to; k++ {
+			z, m := f.z[k], f.z[(n-k)&(n-1)]
+			ar, ai := (real(z)+real(m))/2, (imag(z)-imag(m))/2
+			br, bi := (imag(z)+imag(m))/2, (real(m)-real(z))/2
+			// The inverse transform of C = A*B is the conjugate of the forward
+			// transform of C's conjugate, and c is real.
+			f.aux[k] = complex(ar*br+ai*bi, ai*br-ar*bi)
+		}
+	})
 	f.z, f.aux = f.aux, f.z
 	f.transform()
 	c := make([]float32, n)

@@ -48,11 +48,24 @@ func (s sums) step() (dx, dy float64) {
 // fitLine fits points with |d| <= half, beginning with the line x = y = 0 and
 // the given sigma. With flat set the slope stays 0. ok is false when too few points belong to the line.
 func fitLine(points []point, half, sigma, length float64, flat bool) (f fit, ok bool) {
+	const most = 1 << 14 // points that bring the fit near to where all of them do
 	f = fit{sigma: sigma, share: 0.5, length: length}
+	if len(points) > 2*most {
+		f.climb(sample(points, most), half, flat)
+	}
+	if !f.climb(points, half, flat) {
+		return f, false
+	}
+	return f, f.spread(points, half, flat)
+}
+
+// climb takes steps of expectation maximisation until they change nothing. It
+// is false where too few points belong to the line.
+func (f *fit) climb(points []point, half float64, flat bool) bool {
 	for range maxRounds {
 		s, _ := f.moments(points, half)
 		if s.n < 4 {
-			return f, false
+			return false
 		}
 		dx, dy := s.step()
 		if flat {
@@ -70,7 +83,7 @@ func fitLine(points []point, half, sigma, length float64, flat bool) (f fit, ok 
 			break
 		}
 	}
-	return f, f.spread(points, half, flat)
+	return true
 }
 
 // moments weighs each point by the probability that it belongs to the line. It
