@@ -96,7 +96,7 @@ func (s *searcher) budget() float64 {
 // slightly is the cheapest search that finds what correlations find.
 func (s *searcher) slightly() (weakPlan, bool) {
 	if s.MaxDrift == 0 {
-		return s.planWeak(s.budget()/16, math.Inf(1))
+		return s.planWeak(s.budget()/2, math.Inf(1))
 	}
 	return s.planWeak(s.budget(), 8*driftUnit/float64(s.MaxDrift))
 }

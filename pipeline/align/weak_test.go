@@ -21,9 +21,9 @@ func TestAlignFindsWeakSignals(t *testing.T) {
 		search int64
 		drift  quantity.Drift
 	}{
-		{"500 of 100 k per second", pairs.Experiment{Seconds: 3, Pairs: 500, Frequency: -1.9e-6, Seed: 11, Offset: -2 * ms}, 5 * ms, 2 * ppm},
+		{"600 of 100 k per second", pairs.Experiment{Seconds: 2, Pairs: 600, Frequency: -1.9e-6, Seed: 11, Offset: -2 * ms}, 5 * ms, 2 * ppm},
 		{"100 ppm", pairs.Experiment{Seconds: 2, Frequency: 5e-5, Seed: 1030}, 20 * ms, 100 * ppm},
-		{"common clock", pairs.Experiment{Seconds: 3, Pairs: 100, Seed: 13, Offset: 200_000_000}, ms, 0},
+		{"common clock", pairs.Experiment{Seconds: 2, Pairs: 100, Seed: 13, Offset: 20_000_000}, ms / 10, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			expectWeak(t, test.e, align.Options{Search: test.search, MaxDrift: test.drift})
