@@ -17,7 +17,8 @@ const (
 	lastPause  = uint64(30_000_000_000_000) // ps: 30 s
 	nearest    = 1e6                        // ps: 1 us, searched at least about where a lost clock was foretold
 	steadiest  = 1e-9                       // frequency allowed to have changed at least
-	widening   = 30                         // of the search, from try to try
+	diluted    = 10                         // pairs may be by time without any, at most
+	widening   = 1000                       // of the search, from try to try
 )
 
 // quest is the search for a clock that is not known. Tries become rarer, so
@@ -157,6 +158,8 @@ func seedOf(r Alignment, line correlate.Line) track.Seed {
 func (l *Live) resume(seed track.Seed) {
 	if l.filter != nil && l.last.State != "" {
 		l.before = l.filter
+		// Part of the tags that showed the clock may be from when it was lost.
+		seed.PairRate = min(max(seed.PairRate, l.seed.PairRate), diluted*seed.PairRate)
 	}
 	l.shown = l.quest.next
 	l.filter, l.seed, l.told, l.quest = track.NewFilter(seed), seed, 0, quest{}

@@ -110,12 +110,12 @@ func TestLiveFollows(t *testing.T) {
 		{"fast clock", pairs.Experiment{Seconds: 6, Frequency: -9e-6, Offset: -15_000_000_000}, livePrior, 0.2, 5.8, 0, 0},
 		{"TCXO", pairs.Experiment{Seconds: 20, Frequency: 2e-8, WhiteFM: 1e-10, RandomWalkFM: 1e-10}, livePrior, 0.2, 19.8, 0, 0},
 		{"quartz", pairs.Experiment{Seconds: 20, Frequency: 2e-8, WhiteFM: 1e-9, RandomWalkFM: 1e-9}, livePrior, 0.2, 19.8, 0, 0},
-		{"far apart", pairs.Experiment{Seconds: 12, SinglesA: 20e3, SinglesB: 20e3, Offset: 1_500_000_000_000}, align.Options{Search: 3 * second, MaxDrift: align.DefaultMaxDrift}, 4, 10, 0, 0},
+		{"far apart", pairs.Experiment{Seconds: 6, SinglesA: 10e3, SinglesB: 10e3, Pairs: 3e3, Offset: 400_000_000_000}, align.Options{Search: second, MaxDrift: align.DefaultMaxDrift}, 1, 5.3, 0, 0},
 		{"few pairs", pairs.Experiment{Seconds: 30, SinglesA: 20e3, SinglesB: 20e3, Pairs: 400, Frequency: 1e-8}, livePrior, 2, 28, 0, 0},
 		{"small step", pairs.Experiment{Seconds: 12, Steps: []pairs.Step{{At: 6, Size: 3000}}}, livePrior, 0.2, 11.8, 1, 0},
 		{"step of 1 ms", pairs.Experiment{Seconds: 12, Steps: []pairs.Step{{At: 6, Size: -1e9}}}, livePrior, 0.2, 11.8, 1, 0},
-		{"step of 300 ms", pairs.Experiment{Seconds: 30, SinglesA: 20e3, SinglesB: 20e3, Steps: []pairs.Step{{At: 6, Size: 3e11}}}, align.Options{Search: second, MaxDrift: align.DefaultMaxDrift}, 0.2, 29.5, 1, 1},
-		{"gap", pairs.Experiment{Seconds: 20, Frequency: 1e-7, WhiteFM: 1e-11, NoPairs: []pairs.Span{{From: 5, To: 11}}}, livePrior, 0.2, 19.8, 0, 1},
+		{"step of 300 ms", pairs.Experiment{Seconds: 16, SinglesA: 15e3, SinglesB: 15e3, Pairs: 3e3, Steps: []pairs.Step{{At: 4, Size: 3e11}}}, align.Options{Search: second, MaxDrift: align.DefaultMaxDrift}, 0.2, 15.3, 1, 1},
+		{"gap", pairs.Experiment{Seconds: 20, SinglesA: 20e3, SinglesB: 20e3, Pairs: 3e3, Frequency: 1e-7, WhiteFM: 1e-11, NoPairs: []pairs.Span{{From: 5, To: 11}}}, livePrior, 0.2, 19.5, 0, 1},
 		{"dark at first", pairs.Experiment{Seconds: 16, SinglesA: 20e3, SinglesB: 20e3, NoPairs: []pairs.Span{{From: 0, To: 5}}}, livePrior, 8, 15.8, 0, 0},
 		{"B stops", pairs.Experiment{Seconds: 12, EarlyB: 5}, livePrior, 0.2, 6.8, 0, 1},
 		{"B late", pairs.Experiment{Seconds: 12, LateB: 4}, livePrior, 5, 11.8, 0, 0},
@@ -157,7 +157,7 @@ func TestLiveFollows(t *testing.T) {
 
 // Without pairs nothing is told, and little work is done.
 func TestLiveFindsNothingInNothing(t *testing.T) {
-	a, b, truth := pairs.Experiment{Seed: 5, Seconds: 6, SinglesA: 30e3, SinglesB: 30e3, Pairs: -1}.Make()
+	a, b, truth := pairs.Experiment{Seed: 5, Seconds: 3.8, SinglesA: 10e3, SinglesB: 10e3, Pairs: -1}.Make()
 	l, values := followed(t, livePrior, segments(a, truth.Start, 2), segments(b, truth.Start, 2))
 	if len(values) > 0 || l.State() != align.Searching {
 		t.Errorf("%s with %d values, first %+v", l.State(), len(values), values[0])
