@@ -106,11 +106,16 @@ func (s *searcher) alone(r *Alignment, c fixer, sigma float64) error {
 			return math.Abs(math.Remainder(v.away, r.Period)) <= 3*sigma+2*seen.bin
 		})
 	}
+	if r.Period == 0 && len(rivals) == 0 {
+		if far, ok := s.far(seen, c); ok {
+			rivals = append(rivals, far)
+		}
+	}
 	if len(rivals) == 0 || rivals[0].height <= rivalHeight {
 		return nil
 	}
 	away := rivals[0].away
-	if seen.together(away) < rivalTogether {
+	if math.Abs(away) < seen.half && seen.together(away) < rivalTogether {
 		return &Refusal{Code: "not-straight",
 			Reason: fmt.Sprintf("a part of the record has its pairs %.4g ns beside the line of the rest", away/1e3),
 			Hint:   "a clock stepped or lost its reference; align the parts before and after by themselves"}
@@ -123,7 +128,51 @@ func (s *searcher) alone(r *Alignment, c fixer, sigma float64) error {
 	}
 	return &Refusal{Code: "ambiguous", Candidates: candidates,
 		Reason: fmt.Sprintf("a peak %.4g ns beside the highest is nearly as high", away/1e3),
-		Hint:   "several paths to a detector look like that; align channels with one path"}
+		Hint:   "several paths to a detector look like that, and rare pulses; align channels with one path, search less, or give both nodes a marker"}
+}
+
+const (
+	farMost = 1 << 19 // differences that are looked at
+	farBins = 1 << 20
+)
+
+// far looks for a peak further off than the survey did, as far as differences
+// can be counted: pulses of too few photons to show their period still show in
+// other places that are as good.
+func (s *searcher) far(near around, c fixer) (rival, bool) {
+	tags := 0
+	for _, part := range near.parts {
+		tags += len(within(s.a, part[0], part[1]))
+	}
+	half := min(farMost/(2*float64(tags)*s.rateB()), farBins/2*near.bin)
+	middle := int(half / near.bin)
+	half = (float64(middle) + 0.5) * near.bin
+	if half < lookAround {
+		return rival{}, false
+	}
+	counts, all := make([]uint16, 2*middle+1), 0.0
+	for _, part := range near.parts {
+		points, _ := s.collectIn(part[0], part[1], c, half, farMost)
+		for _, p := range points {
+			if k := int((p.d + half) / near.bin); k < len(counts) && counts[k] < math.MaxUint16 {
+				counts[k]++
+				all++
+			}
+		}
+	}
+	beside := int(lookAround / near.bin)
+	main, most, at := 0.0, 0.0, 0
+	for k := 1; k < len(counts); k++ {
+		switch h := float64(counts[k-1]) + float64(counts[k]); {
+		case k == middle || k == middle+1:
+			main = max(main, h)
+		case (k < middle-beside || k > middle+beside) && h > most:
+			most, at = h, k
+		}
+	}
+	chance := 2 * all / float64(len(counts))
+	certain := surprise(most, chance)-math.Log(float64(len(counts))) > enoughLL
+	return rival{away: float64(at)*near.bin - half, height: most / max(main, 1)}, certain
 }
 
 // pulsed refuses a peak that does not stand out among its neighbours.
