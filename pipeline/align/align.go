@@ -81,8 +81,8 @@ type Alignment struct {
 
 	Warning string `json:"warning,omitempty"`
 
-	Track   *track.Track `json:"track,omitempty"` // B's clock through the record; nil: the pairs are too few to follow it
-	wanders bool         // off any straight line: the track is what to correct by
+	Track   *track.Track `json:"track,omitempty"`   // B's clock through the record; nil: the pairs are too few to follow it
+	Wanders bool         `json:"wanders,omitempty"` // off any straight line: Track, which is there then, is what to correct by
 }
 
 // WithoutKnots returns the alignment without the knots of its track, of which
@@ -107,10 +107,9 @@ func (a Alignment) Line() correlate.Line {
 }
 
 // Correction returns what carries B's tags to A's clock: one line where the
-// clocks keep to one, several where they wander. Of an alignment that was
-// written and read back it is the one line.
+// clocks keep to one, several where they wander.
 func (a Alignment) Correction() correlate.Correction {
-	if a.wanders {
+	if a.Wanders {
 		if c, err := a.Track.Correction(); err == nil {
 			return c
 		}
@@ -125,7 +124,7 @@ func (a Alignment) Correction() correlate.Correction {
 // OffsetAt returns B minus A at a time of A's clock and its standard deviation
 // in ps.
 func (a Alignment) OffsetAt(t uint64) (offset quantity.Fine, sd float64) {
-	if a.wanders {
+	if a.Wanders {
 		return a.Track.At(t)
 	}
 	offset = a.Offset.Plus(a.Frequency * 1e-9 * float64(int64(t-a.Reference)))

@@ -46,8 +46,12 @@ func (s *searcher) settle(l line) (Alignment, error) {
 
 // bends says whether a clock does what no straight line does.
 func bends(t *track.Track) bool {
+	if t.Freedom < 1 {
+		return len(t.Steps) > 0
+	}
 	free := float64(t.Freedom)
-	return len(t.Steps) > 0 || t.ChiSquare > free+doubt*math.Sqrt(2*free)
+	normal := (math.Cbrt(t.ChiSquare/free) - 1 + 2/(9*free)) / math.Sqrt(2/(9*free)) // Wilson and Hilferty 1931
+	return len(t.Steps) > 0 || normal > doubt
 }
 
 // straight fits one line to the whole record and judges it.
@@ -85,7 +89,7 @@ func (s *searcher) bent(t *track.Track) (Alignment, error) {
 		return Alignment{}, err
 	}
 	r := Alignment{Reference: s.from + (s.to-s.from)/2, Start: s.from, Overlap: int64(s.to - s.from),
-		Pairs: int64(math.Round(t.Pairs)), Jitter: t.Jitter, Track: t, wanders: true}
+		Pairs: int64(math.Round(t.Pairs)), Jitter: t.Jitter, Track: t, Wanders: true}
 	r.Offset, r.OffsetSD = t.At(r.Reference)
 	r.StartOffset, r.StartSD = t.At(r.Start)
 	r.Frequency, r.FrequencySD = slope(t.Knots, r.Reference)

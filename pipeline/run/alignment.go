@@ -11,10 +11,9 @@ import (
 	"tsrun/pipeline/correlate"
 )
 
-const (
-	maxAlignmentFile = 256 << 20 // bytes: more knots than a year of 10 ms slices would not fit a correction either
-	straight         = 1.2       // chi-square per degree of freedom up to which a clock keeps to a line
-)
+// maxAlignmentFile is in bytes: more knots than a year of 10 ms slices would
+// not fit a correction either.
+const maxAlignmentFile = 256 << 20
 
 // ReadAlignment reads what carries B's times to A's clock from a file of JSON:
 // what `tsrun align` prints or writes, or the result of an align stage. Where the
@@ -64,12 +63,11 @@ func readAlignmentText(path string) ([]byte, error) {
 }
 
 func correctionOf(a align.Alignment) (correlate.Correction, error) {
-	t := a.Track
-	if t == nil || len(t.Steps) == 0 && t.ChiSquare <= straight*float64(t.Freedom) {
+	if !a.Wanders {
 		return correlate.NewCorrection(a.Line())
 	}
-	if len(t.Knots) == 0 {
+	if a.Track == nil || len(a.Track.Knots) == 0 {
 		return correlate.Correction{}, errors.New("the clock does not keep to a line, and the file has no knots to follow it by; let tsrun align write it with --out")
 	}
-	return t.Correction()
+	return a.Track.Correction()
 }

@@ -33,7 +33,7 @@ func wandering() *align.Alignment {
 		seconds := float64(i)
 		t.Knots = append(t.Knots, track.Knot{Time: i * second, Offset: quantity.NewFine(500_000, wander(seconds)), Frequency: 1000 * 0.2 * seconds})
 	}
-	return &align.Alignment{Reference: 2 * second, Offset: quantity.NewFine(500_000, 0), Pairs: 1000, Track: t}
+	return &align.Alignment{Reference: 2 * second, Offset: quantity.NewFine(500_000, 0), Pairs: 1000, Track: t, Wanders: true}
 }
 
 func wander(seconds float64) float64 {

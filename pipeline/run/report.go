@@ -204,8 +204,8 @@ func reportAlign(out *strings.Builder, r Result, s AlignSummary) {
 	if s.Alignment == nil {
 		return
 	}
-	if t := s.Alignment.Track; t != nil {
-		reportTrack(out, t)
+	if s.Alignment.Wanders && s.Alignment.Track != nil {
+		reportTrack(out, s.Alignment.Track)
 	}
 	if s.Alignment.Warning != "" {
 		entry(out, "", "%s", s.Alignment.Warning)
