@@ -24,7 +24,7 @@ const (
 	maxSegment  = 1 << 22 // tags of A in one segment
 	enoughTags  = 1000    // of A: a segment with so many holds pairs if it can be aligned at all
 	maxPoints   = 25_000  // differences that are worth listing
-	leastBudget = 0.5e9   // ns that all attempts may take in any case
+	leastBudget = 0.4e9   // ns that all attempts may take in any case
 	enoughLL    = 4.0     // log likelihood beyond chance for which a peak is looked at closely
 	convincedLL = 8.0     // and for which it is believed to be one
 )
@@ -143,7 +143,7 @@ func (s *searcher) attempts() []attempt {
 	}
 	plan = slices.DeleteFunc(plan, func(try attempt) bool { return try.cost > dearer*best })
 	slices.SortStableFunc(plan, func(x, y attempt) int { return cmp.Compare(x.cost, y.cost) })
-	left := max(s.budget(), leastBudget)
+	left := max(s.budget()/3, leastBudget) // for each of three places
 	for i, try := range plan {
 		if left -= try.cost; left < 0 && i > 0 {
 			return plan[:i]
