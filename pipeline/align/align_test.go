@@ -119,8 +119,9 @@ func TestAlignRefuses(t *testing.T) {
 		o    align.Options
 		code string
 	}{
-		{"offset beyond search", pairs.Experiment{Seconds: 1}, align.Options{Search: ms, MaxDrift: 20 * ppm}, "no-peak"},
-		{"drift beyond limit", pairs.Experiment{Seconds: 0.5, Frequency: 9e-5, Offset: ms}, align.Options{Search: 2 * ms, MaxDrift: 20 * ppm}, "no-peak"},
+		{"offset far beyond search", pairs.Experiment{Seconds: 0.2}, align.Options{Search: 1_000_000, MaxDrift: 20 * ppm}, "no-peak"},
+		{"offset just beyond search", pairs.Experiment{Seconds: 0.2, Offset: 5_000_000}, align.Options{Search: 1_000_000, MaxDrift: 20 * ppm}, "outside-search"},
+		{"drift beyond limit", pairs.Experiment{Seconds: 0.2, Frequency: 9e-5, Offset: 1_000_000}, align.Options{Search: 20_000_000, MaxDrift: 20 * ppm}, "no-peak"},
 		{"records apart", pairs.Experiment{Seconds: 1, Offset: 10 * second}, align.Options{Search: 20 * ms, MaxDrift: ppm}, "no-overlap"},
 		{"two paths", pairs.Experiment{Seconds: 2, Echo: 40_000}, align.Options{Search: 20 * ms, MaxDrift: ppm}, "ambiguous"},
 		{"slow light", pairs.Experiment{Seed: 3, Seconds: 2, JitterA: 200_000, JitterB: 200_000, SinglesA: 14e3, SinglesB: 14e3, Pairs: 7e3}, align.Options{Search: 20 * ms, MaxDrift: ppm}, "too-broad"},
@@ -210,9 +211,9 @@ func TestAlignSurvivesHostileInput(t *testing.T) {
 		}
 		return tags
 	}
-	bursts := make([]uint64, 0, 200_000) // ten thousand tags at each of twenty times
+	bursts := make([]uint64, 0, 40_000) // two thousand tags at each of twenty times
 	for i := range uint64(20) {
-		for k := range uint64(10_000) {
+		for k := range uint64(2000) {
 			bursts = append(bursts, i*i*7_000_000_000+k)
 		}
 	}

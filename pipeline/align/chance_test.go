@@ -17,7 +17,7 @@ func TestAlignRefusesChance(t *testing.T) {
 		rate := math.Pow(10, 3+1.7*rng.Float64())
 		e := pairs.Experiment{Seconds: 0.1 + 0.3*rng.Float64(), SinglesA: rate, SinglesB: 2 * rate, Pairs: -1, Seed: 7000 + seed, Offset: 1 * ms}
 		a, b, _ := e.Make()
-		search := int64(math.Pow(10, 6+5*rng.Float64()))
+		search := int64(math.Pow(10, 6+2*rng.Float64()))
 		r, err := align.Align(context.Background(), a, b, align.Options{Search: search, MaxDrift: 20 * ppm})
 		var refusal *align.Refusal
 		if !errors.As(err, &refusal) {

@@ -10,9 +10,6 @@ import (
 // TestLongWeakSignal is of 200 pairs in 100 k tags per second.
 func TestLongWeakSignal(t *testing.T) {
 	need.Long(t)
-	for seed := range uint64(2) {
-		e := pairs.Experiment{Seed: 21_000 + seed, Seconds: 12, Pairs: 200, Frequency: 1e-7}
-		r, truth := aligned(t, e, 20*ms, ppm)
-		checkCase(t, r, truth)
-	}
+	r, truth := aligned(t, pairs.Experiment{Seed: 21_000, Seconds: 12, Pairs: 200, Frequency: 1e-7}, 20*ms, ppm)
+	checkCase(t, r, truth)
 }
