@@ -7,6 +7,7 @@ LDFLAGS := -X main.version=$(VERSION)
 PLUGINS := tc-ethernet sink-file
 LONG    := $(addprefix ./,$(sort $(dir $(wildcard */*_long_test.go */*/*_long_test.go))))
 RECIPE  ?= recipes/coincidence.yaml
+TESTED  ?= ./...
 
 .PHONY: help build run test test-long bench lint ci-deps clean
 
@@ -25,7 +26,7 @@ run: build ## run RECIPE (default recipes/coincidence.yaml) on simulated control
 	bin/tsrun $(RECIPE)
 
 test: build ## run all tests; what this machine lacks is skipped and listed
-	@$(GO) test $(GOTESTFLAGS) -json ./... > bin/test.json; status=$$?; \
+	@$(GO) test $(GOTESTFLAGS) -json $(TESTED) > bin/test.json; status=$$?; \
 	$(GO) run ./internal/testreport < bin/test.json; exit $$status
 
 test-long: build ## run the tests that take minutes, without the race detector
