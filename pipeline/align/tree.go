@@ -114,7 +114,10 @@ func (t *tree) build(first, n, side int, reversed bool) []byte {
 }
 
 // add sums the two halves' lines of half the shift, the right half's moved by
-// what is left of it.
+// what is left of it. Rows belong to one goroutine; the race detector would
+// look at each byte of them, a hundred times as long.
+//
+//go:norace
 func (t *tree) add(out, left, right []byte, shift int) {
 	from := shift / 2 * t.row
 	left, right = left[from:from+t.row], right[from:from+t.row]
@@ -127,7 +130,9 @@ func (t *tree) add(out, left, right []byte, shift int) {
 }
 
 // scan looks for two neighbouring bins of the sum that are higher than the
-// best, four bins at a time.
+// best, four bins at a time. As for add, rows belong to one goroutine.
+//
+//go:norace
 func (t *tree) scan(best ridge, shift int) ridge {
 	sum := t.sum[:2*t.width+8]
 	above := uint64(best.count+1) * eachLane
