@@ -11,6 +11,7 @@ import (
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 )
 
@@ -18,6 +19,7 @@ type alignFlags struct {
 	tagFiles
 	search quantity.Time
 	drift  quantity.Drift
+	by     string
 	out    string
 	asJSON bool
 }
@@ -37,6 +39,7 @@ there is no answer but a reason, and exit code 3.` + tagFilesHelp,
 	f.add(c)
 	c.Flags().TextVar(&f.search, "search", f.search, "the offset at the start lies within plus or minus this")
 	c.Flags().TextVar(&f.drift, "max-drift", f.drift, "the clocks' frequencies differ by at most this")
+	c.Flags().StringVar(&f.by, "by", recipe.ByPairs, "pairs: of photons; markers: both record one signal, such as a pulse per second")
 	c.Flags().StringVarP(&f.out, "out", "o", "", "write the answer to this file too, as JSON, with every knot of the track; a refusal writes none")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object, without the knots")
 	return c
@@ -57,13 +60,20 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	if err := o.Check(); err != nil {
 		return &exitError{exitUsage, err}
 	}
+	if f.by != recipe.ByPairs && f.by != recipe.ByMarkers {
+		return usage(fmt.Sprintf("--by %q: write %s or %s", f.by, recipe.ByPairs, recipe.ByMarkers))
+	}
 	a, b, err := f.readBoth(args)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := interruptible(c.Context())
 	defer cancel()
-	found, unaligned := align.Align(ctx, a, b, o)
+	find := align.Align
+	if f.by == recipe.ByMarkers {
+		find = align.AlignMarkers
+	}
+	found, unaligned := find(ctx, a, b, o)
 	answer := alignAnswer{Alignment: &found}
 	var refusal *align.Refusal
 	if errors.As(unaligned, &refusal) {
@@ -119,7 +129,7 @@ straightness chi-square %.4g for %d degrees of freedom
 		r.Pairs, seconds, float64(r.Pairs)/seconds, r.Accidentals, r.Jitter,
 		r.Significance, r.ChiSquare, r.Freedom)
 	if r.Period > 0 {
-		fmt.Fprintf(&text, "pulses       every %.6g ps; another pulse would explain %.3g of the pairs\n", r.Period, r.Ambiguity)
+		fmt.Fprintf(&text, "period       %.6g ps between pulses or markers; another one would explain %.3g of the pairs\n", r.Period, r.Ambiguity)
 	}
 	if r.Track != nil {
 		printTrack(&text, r.Track)

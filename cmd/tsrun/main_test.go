@@ -21,10 +21,11 @@ func TestMain(m *testing.M) {
 //
 //	exits CODE PROGRAM ARGS…
 //	photons A.bin B.bin OFFSET DRIFT
+//	ticks FILE.txt OFFSET DRIFT
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "photons": photons},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "photons": photons, "ticks": ticks},
 	})
 }
 

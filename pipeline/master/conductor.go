@@ -278,7 +278,7 @@ func (c *conductor) follow(name string, proven bool) {
 // startSyncer begins to follow clocks when the first segment is here: the nodes
 // have said by then when they started.
 func (c *conductor) startSyncer() {
-	if c.unsynced || !slices.ContainsFunc(c.recipe.Stages, func(s recipe.Stage) bool { return s.Align != nil }) {
+	if c.unsynced || !slices.ContainsFunc(c.recipe.Stages, followed) {
 		return
 	}
 	c.book.counted()

@@ -67,7 +67,7 @@ type pile struct {
 func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o run.Observer) (*syncer, error) {
 	s := &syncer{dir: d.Path(), observer: o, segments: make(chan run.Segment, maxProven), done: make(chan struct{})}
 	for _, stage := range r.Stages {
-		if stage.Align == nil {
+		if !followed(stage) {
 			continue
 		}
 		live, err := align.NewLive(m.AlignOptions(stage.Align))
@@ -89,6 +89,11 @@ func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o run.Observ
 	go s.loop(ctx)
 	return s, nil
 }
+
+// followed says whether a stage has a clock that can be followed live: not one
+// of markers, of which a segment may hold none. Of several channels the first
+// ones are followed.
+func followed(s recipe.Stage) bool { return s.Align != nil && s.Align.By != recipe.ByMarkers }
 
 func newPile(r *recipe.Recipe, channel string) pile {
 	p := pile{channel: channel, segments: map[int]run.Segment{}}

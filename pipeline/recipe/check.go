@@ -47,6 +47,10 @@ func (c *checker) check(f *field, n *node, name, path string, keyAt place) *valu
 	case shapeMap, shapeNamed:
 		ok = c.is(n, v, mapNode) && c.elements(f, n, v)
 	case shapeList:
+		if f.lone && n.kind == scalarNode {
+			ok = c.scalar(f.each, n, v)
+			break
+		}
 		ok = c.is(n, v, listNode) && c.list(f, n, v)
 	case shapeConfig:
 		ok = c.is(n, v, mapNode) && c.free(n, v)

@@ -91,6 +91,9 @@ func describeShape(f *field) string {
 	case shapeChoice:
 		return "`" + strings.Join(f.choices, "`, `") + "`"
 	case shapeList:
+		if f.lone {
+			return describeShape(f.each) + ", or a list"
+		}
 		return "list"
 	case shapeText:
 		if f.form != nil {

@@ -34,6 +34,7 @@ type field struct {
 	keys     []*field            // shapeObject
 	others   *field              // shapeObject: any further key is an element of this kind
 	each     *field              // shapeMap, shapeNamed, shapeList: the elements
+	lone     bool                // shapeList: one element may stand without brackets
 	selector string              // shapeVariant: the sibling that chooses
 	variants map[string][]*field // shapeVariant: the keys for each choice
 

@@ -12,6 +12,32 @@ func channelField(name, doc string) *field {
 	return &field{name: name, shape: shapeText, required: true, form: channelForm, doc: doc}
 }
 
+// channelsField is a channel, or a list of several that are of one clock; those
+// enter the JSON under another name, the first of them under the field's own too.
+func channelsField(name, several, doc string) *field {
+	return &field{name: name, shape: shapeList, lone: true, required: true, limits: &limits{1, maxDetectors}, doc: doc,
+		each: channelField("CHANNEL", "One channel."),
+		encode: func(v *value, into map[string]any) {
+			if v.kind == scalarNode {
+				into[name] = v.scalar
+				return
+			}
+			into[name] = v.items[0].json()
+			if len(v.items) > 1 {
+				into[several] = v.json()
+			}
+		}}
+}
+
+// maxDetectors is how many channels of a node align takes together.
+const maxDetectors = 64
+
+// How align finds a clock.
+const (
+	ByPairs   = "pairs"
+	ByMarkers = "markers"
+)
+
 var stagesTable = &field{name: "pipeline", shape: shapeList,
 	doc: "What is computed from the tags, in this order, once the master has them; raw files are never changed.",
 	each: &field{name: "STAGE", shape: shapeObject, doc: "One step of processing.", keys: []*field{
@@ -30,8 +56,10 @@ var stagesTable = &field{name: "pipeline", shape: shapeList,
 	}}}
 
 var alignKeys = []*field{
-	channelField("reference", "Channel whose clock is kept."),
-	channelField("target", "Channel whose clock is found: the offset, target minus reference, is subtracted from the target's tags in every later stage."),
+	channelsField("reference", "references", "Channel whose clock is kept; a list of several of one controller finds the clock with the pairs of all, and how much later those of each come."),
+	channelsField("target", "targets", "Channel whose clock is found, or a list of several: the offset, target minus reference, is subtracted from the target's tags, and all others of its controller, in every later stage."),
+	{name: "by", shape: shapeChoice, initial: ByPairs, choices: []string{ByPairs, ByMarkers},
+		doc: "pairs: of photons; markers: both channels record one signal, such as a pulse per second."},
 	{name: "search", shape: shapeQuantity, amount: times, initial: "20 ms", limits: between(quantity.Nanosecond, 20*quantity.Second),
 		doc: "The offset lies within plus or minus this, and what the nodes are known to have started apart."},
 	{name: "max_drift", shape: shapeQuantity, amount: drifts, initial: "20 ppm", limits: between(0, 1e6*quantity.PartPerBillion),

@@ -40,16 +40,36 @@ func (j *judgement) stages() {
 }
 
 func (j *judgement) align(path string, a *AlignConfig, clocks *clocks) {
-	if !j.pair(path+".reference", a.Reference, path+".target", a.Target) {
+	references, targets := a.Channels()
+	referenceAt, target := sides(path+".reference", references), sides(path+".target", targets)
+	if !j.pair(referenceAt[0].key, a.Reference, target[0].key, a.Target) {
 		return
 	}
-	reference, target := j.channels[a.Reference].controller, j.channels[a.Target].controller
-	if reference == target {
-		j.fail(path+".target", codeConflict, "both channels are stamped by one controller, with one clock", "align channels of different controllers")
-	} else if clocks.aligned(reference, target) {
-		j.fail(path+".target", codeConflict, "an earlier stage has already aligned these clocks", "remove one of the two")
+	j.oneClock(referenceAt)
+	j.oneClock(target)
+	if a.By == ByMarkers && len(references)+len(targets) > 2 {
+		j.fail(path+".by", codeConflict, "markers are of one channel each", "name one reference and one target")
 	}
-	clocks.join(reference, target)
+	first, second := j.channels[a.Reference].controller, j.channels[a.Target].controller
+	if first == second {
+		j.fail(target[0].key, codeConflict, "both channels are stamped by one controller, with one clock", "align channels of different controllers")
+	} else if clocks.aligned(first, second) {
+		j.fail(target[0].key, codeConflict, "an earlier stage has already aligned these clocks", "remove one of the two")
+	}
+	clocks.join(first, second)
+}
+
+// oneClock checks that several channels differ and are of one controller.
+func (j *judgement) oneClock(uses []channelUse) {
+	for i, use := range uses[1:] {
+		switch {
+		case !j.channel(use.key, use.name):
+		case slices.ContainsFunc(uses[:i+1], func(o channelUse) bool { return o.name == use.name }):
+			j.fail(use.key, codeDuplicate, fmt.Sprintf("%s is named twice", use.name), "remove one")
+		case j.channels[use.name].controller != j.channels[uses[0].name].controller:
+			j.fail(use.key, codeConflict, fmt.Sprintf("%s and %s are stamped by different clocks", uses[0].name, use.name), "name channels of one controller")
+		}
+	}
 }
 
 // compare checks two channels that a stage subtracts from each other.

@@ -91,6 +91,18 @@ func (j *judgement) rates(path string, r *RatesConfig) {
 // channelUse is one mention of a channel in the config of a stage.
 type channelUse struct{ key, name string }
 
+// sides are the channels of one side of an align stage: a lone one stands
+// without a list.
+func sides(key string, names []string) (uses []channelUse) {
+	if len(names) == 1 {
+		return []channelUse{{key, names[0]}}
+	}
+	for i, name := range names {
+		uses = append(uses, channelUse{index(key, i), name})
+	}
+	return uses
+}
+
 func (s *Stage) channels() (uses []channelUse) {
 	list := func(names []string) {
 		for i, name := range names {
@@ -100,7 +112,8 @@ func (s *Stage) channels() (uses []channelUse) {
 	startStop := func(start, stop string) []channelUse { return []channelUse{{"start", start}, {"stop", stop}} }
 	switch {
 	case s.Align != nil:
-		return []channelUse{{"reference", s.Align.Reference}, {"target", s.Align.Target}}
+		references, targets := s.Align.Channels()
+		return append(sides("reference", references), sides("target", targets)...)
 	case s.Coincidences != nil:
 		list(s.Coincidences.Of)
 	case s.Scan != nil:

@@ -61,6 +61,9 @@ func (f *field) schema() map[string]any {
 		if f.limits != nil {
 			out["minItems"], out["maxItems"] = f.limits.min, f.limits.max
 		}
+		if f.lone {
+			out = map[string]any{"anyOf": []any{f.each.schema(), out}}
+		}
 	case shapeConfig, shapeVariant:
 		out["type"] = "object"
 	}

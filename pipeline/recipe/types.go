@@ -103,10 +103,25 @@ type Stage struct {
 // AlignConfig finds target's clock against reference's: B minus A with A the
 // reference. What it finds corrects every later stage.
 type AlignConfig struct {
-	Reference string         `json:"reference"` // "alice.signal"
-	Target    string         `json:"target"`
-	Search    quantity.Time  `json:"search"`    // the offset lies within plus or minus this
-	MaxDrift  quantity.Drift `json:"max_drift"` // and the frequencies differ by at most this
+	Reference  string         `json:"reference"`            // "alice.signal"
+	References []string       `json:"references,omitempty"` // all channels, where there are several; the first is Reference
+	Target     string         `json:"target"`
+	Targets    []string       `json:"targets,omitempty"`
+	By         string         `json:"by"`        // "pairs" or ByMarkers
+	Search     quantity.Time  `json:"search"`    // the offset lies within plus or minus this
+	MaxDrift   quantity.Drift `json:"max_drift"` // and the frequencies differ by at most this
+}
+
+// Channels are all channels of the reference and of the target.
+func (c *AlignConfig) Channels() (references, targets []string) {
+	references, targets = c.References, c.Targets
+	if len(references) == 0 {
+		references = []string{c.Reference}
+	}
+	if len(targets) == 0 {
+		targets = []string{c.Target}
+	}
+	return references, targets
 }
 
 // CoincidencesConfig counts tags of all channels of which no two are further

@@ -29,6 +29,10 @@ type foundClock struct {
 	correction      correlate.Correction
 	parts           int
 	refused         []track.Gap // parts in which no offset was found
+
+	channels []ChannelDelay // of several channels
+	lead     int            // of channels, whose offset it is
+	short    bool           // the record goes on after what was looked at
 }
 
 // alignParts aligns two records of any length, in parts of at most so many tags
@@ -156,6 +160,7 @@ func joined(found []align.Alignment, refused []track.Gap) (foundClock, error) {
 		c.addPart(part, from, to)
 		from = to
 	}
+	c.Wanders = len(t.Knots) > 0 // who reads the result follows its knots
 	c.Warning = fmt.Sprintf("the record was aligned in %d parts; line, noise and Allan deviation are of the one in the middle", c.parts)
 	var err error
 	c.correction, err = correlate.NewCorrection(lines...)

@@ -201,6 +201,11 @@ func reportAlign(out *strings.Builder, r Result, s AlignSummary) {
 		direction = "slow"
 	}
 	entry(out, "", "the clock of %s runs %s ppb %s", s.Target, measured(math.Abs(s.FrequencyPpb), s.FrequencySDPpb), direction)
+	for _, d := range s.Channels {
+		if d.Correlated && (d.Reference != s.Reference || d.Target != s.Target) {
+			entry(out, "", "%s - %s: %s ps later, %s pairs", d.Target, d.Reference, measured(d.Delay, d.DelaySD), grouped(d.Pairs))
+		}
+	}
 	if s.Alignment == nil {
 		return
 	}

@@ -15,13 +15,10 @@ import (
 // remembers it for later stages. Its first file is the summary itself, written
 // also when nothing was found; the second is the track.
 func (a *analysis) align(c *recipe.AlignConfig, result *Result) (any, error) {
-	found, err := a.findClock(c)
-	summary, err := NewAlignSummary(c.Reference, c.Target, found.Alignment, err)
+	found, summary, err := a.findClock(c)
 	if err != nil {
 		return nil, err
 	}
-	summary.Parts = found.parts
-	summary.Simulated = a.simulated(c.Reference, c.Target)
 	if summary.Refused {
 		a.manifest.Notice(Reason{Condition: Tainted,
 			Message: fmt.Sprintf("stage %q found no offset of %s against %s: %s", result.Stage, c.Target, c.Reference, summary.Reason)})
@@ -46,7 +43,30 @@ func (a *analysis) align(c *recipe.AlignConfig, result *Result) (any, error) {
 }
 
 // findClock aligns the channels of a stage, as far as their segments are here.
-func (a *analysis) findClock(c *recipe.AlignConfig) (foundClock, error) {
+// A refusal is a summary, too.
+func (a *analysis) findClock(c *recipe.AlignConfig) (foundClock, AlignSummary, error) {
+	references, targets := c.Channels()
+	find := a.alignPairs
+	switch {
+	case c.By == recipe.ByMarkers:
+		find = a.alignMarkers
+	case len(references)+len(targets) > 2:
+		find = a.alignMany
+	}
+	found, err := find(c)
+	summary, err := NewAlignSummary(c.Reference, c.Target, found.Alignment, err)
+	summary.Channels, summary.Parts = found.channels, found.parts
+	for i, d := range found.channels {
+		if i == found.lead {
+			summary.Reference, summary.Target = d.Reference, d.Target
+		}
+	}
+	summary.Simulated = a.simulated(append(references, targets...)...)
+	return found, summary, err
+}
+
+// alignPairs finds the clock from the photons of one channel of each node.
+func (a *analysis) alignPairs(c *recipe.AlignConfig) (foundClock, error) {
 	reference, err := a.open(c.Reference)
 	if err != nil {
 		return foundClock{}, err
@@ -62,6 +82,10 @@ func (a *analysis) findClock(c *recipe.AlignConfig) (foundClock, error) {
 
 // noticeClock tells the run what an align stage has against it.
 func (a *analysis) noticeClock(stage string, c *recipe.AlignConfig, found foundClock) {
+	if found.short {
+		a.manifest.Notice(Reason{Condition: Tainted,
+			Message: fmt.Sprintf("stage %q looked only at the first %d tags of each channel", stage, maxAlignTags)})
+	}
 	for _, g := range found.refused {
 		a.manifest.Notice(Reason{Condition: Tainted, AtPs: &g.From,
 			Message: fmt.Sprintf("stage %q found no offset of %s against %s from %s to %s", stage, c.Target, c.Reference, seconds(g.From), seconds(g.To))})

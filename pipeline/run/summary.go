@@ -27,7 +27,16 @@ type AlignSummary struct {
 	Parts          int     `json:"parts,omitempty"` // of the record, each aligned for itself
 	Simulated      bool    `json:"simulated"`
 
+	Channels  []ChannelDelay   `json:"channels,omitempty"`  // of several channels, each with each; the offset is that of Reference and Target
 	Alignment *align.Alignment `json:"alignment,omitempty"` // all that was estimated
+}
+
+// ChannelDelay is how much later the pairs of two channels come than those that
+// the offset is of: cables and detectors differ, the clock does not.
+type ChannelDelay struct {
+	Reference string `json:"reference"`
+	Target    string `json:"target"`
+	align.ChannelPair
 }
 
 // CoincidencesSummary is what a coincidences stage found.
