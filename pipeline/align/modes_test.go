@@ -27,6 +27,8 @@ func TestAlignThroughTrouble(t *testing.T) {
 		{"pulses of 1 MHz", pairs.Experiment{Seconds: 2, PulsePeriod: 1e6, PulseWidth: 50, Frequency: 1e-7}, 20 * ms},
 		{"light leaks of 50 Hz", pairs.Experiment{Seconds: 2, Flicker: 0.9, Frequency: 1e-6}, 20 * ms},
 		{"light leaks of 100 Hz over a weaker source", pairs.Experiment{Seconds: 2, Pairs: 3e3, Flicker: 1, FlickerHz: 100, Frequency: 1e-7}, 20 * ms},
+		{"dark in the middle", pairs.Experiment{Seconds: 3, NoPairs: []pairs.Span{{From: 1.2, To: 1.9}}, Frequency: 1e-7}, 20 * ms},
+		{"A lost tags in the middle", pairs.Experiment{Seconds: 3, NoA: []pairs.Span{{From: 1.2, To: 1.9}}, Frequency: 1e-7}, 20 * ms},
 		{"dark at the beginning and at the end", pairs.Experiment{Seconds: 3, NoPairs: []pairs.Span{{From: 0, To: 0.8}, {From: 2.5, To: 3}}}, 20 * ms},
 		{"longer search than record", pairs.Experiment{Seconds: 0.5, Offset: -700_000_000_123}, 2 * second},
 		{"an overlap of 15 ms", pairs.Experiment{Seconds: 0.5, Pairs: 20e3, LateB: 0.485, Offset: ms}, 2 * ms},

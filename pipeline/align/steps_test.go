@@ -16,6 +16,8 @@ func TestAlignPlacesSteps(t *testing.T) {
 	}{
 		{"0.4 ns", pairs.Experiment{Seconds: 4, Steps: []pairs.Step{{At: 2.5, Size: 400}}}},
 		{"5 ns in the middle", pairs.Experiment{Seconds: 2, Steps: []pairs.Step{{At: 1, Size: -5000}}}},
+		{"100 ns", pairs.Experiment{Seconds: 3, Frequency: 1e-6, Steps: []pairs.Step{{At: 0.5, Size: 100e3}}}},
+		{"10 us, late", pairs.Experiment{Seconds: 3, Steps: []pairs.Step{{At: 2.3, Size: 10e6}}}},
 		{"1 ms", pairs.Experiment{Seconds: 4, Steps: []pairs.Step{{At: 1.2, Size: -1e9}}}},
 		{"there and back", pairs.Experiment{Seconds: 4, Steps: []pairs.Step{{At: 1.1, Size: 20e3}, {At: 3.1, Size: -20e3}}}},
 		{"of a clock that wanders", pairs.Experiment{Seconds: 6, WhiteFM: 1e-10, RandomWalkFM: 1e-10, Steps: []pairs.Step{{At: 4, Size: 5000}}}},
