@@ -168,6 +168,7 @@ func TestAnalyseRefuses(t *testing.T) {
 		pairsStage("pairs", "alice.signal", "bob.idler"),
 		histogramStage("own", "alice.signal", "alice.herald"),
 	}
+	stages[0].Align.Search = 10 * quantity.Microsecond // a wide search for nothing takes long
 	channels := map[string][]uint64{"alice.signal": a, "bob.idler": b, "alice.herald": a}
 	d, m, _, err := analysed(t, channels, &recipe.Recipe{Trigger: recipe.Trigger{Method: "scheduled"}, Stages: stages})
 	if err != nil {

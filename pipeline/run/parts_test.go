@@ -97,11 +97,11 @@ func TestAlignInOnePart(t *testing.T) {
 
 func TestAlignPartsRefuses(t *testing.T) {
 	var refusal *align.Refusal
-	a, b, _ := pairs.Experiment{Seed: 2, Seconds: 0.5, SinglesA: 20e3, SinglesB: 20e3, Pairs: -1}.Make()
+	a, b, _ := pairs.Experiment{Seed: 2, Seconds: 0.5, SinglesA: 4e3, SinglesB: 4e3, Pairs: -1}.Make()
 	for name, c := range map[string]struct{ a, b []uint64 }{
 		"no pairs": {a, b}, "nothing": {nil, nil}, "no A": {nil, b}, "no B": {a, nil}, "one tag": {a[:1], b[:1]},
 	} {
-		if _, err := alignParts(t.Context(), tag.NewReader(c.a), tag.NewReader(c.b), partPrior, 8000); !errors.As(err, &refusal) {
+		if _, err := alignParts(t.Context(), tag.NewReader(c.a), tag.NewReader(c.b), partPrior, 1600); !errors.As(err, &refusal) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
