@@ -71,6 +71,13 @@ func TestLongStraightClocks(t *testing.T) {
 		{"late start", pairs.Experiment{Seconds: 12, LateB: 3.5, Frequency: 1e-6, Offset: -150 * ms}, 200 * ms, 20 * ppm},
 		{"1 Mcps", pairs.Experiment{Seconds: 10, SinglesA: 1e6, SinglesB: 1e6, Pairs: 50e3, Frequency: 1e-7}, 20 * ms, 20 * ppm},
 		{"100 ppm", pairs.Experiment{Seconds: 12, Frequency: 5e-5}, 20 * ms, 100 * ppm},
+		{"B ends early", pairs.Experiment{Seconds: 4, EarlyB: 2.5, Frequency: 1e-6}, 200 * ms, 20 * ppm},
+		{"jitter 3 ns", pairs.Experiment{Seconds: 2, JitterA: 3000, JitterB: 3000, Frequency: 1e-7}, 20 * ms, 20 * ppm},
+		{"search 3 s", pairs.Experiment{Seconds: 4, Offset: 1_500_345_678_901, Frequency: 1e-5}, 3 * second, 20 * ppm},
+		{"1 kcps, search 3 s", pairs.Experiment{Seconds: 20, SinglesA: 1e3, SinglesB: 1e3, Pairs: 100, Offset: -2 * second, Frequency: 1e-6}, 3 * second, 20 * ppm},
+		{"1 Mcps, 1 s", pairs.Experiment{Seconds: 1, SinglesA: 1e6, SinglesB: 1e6, Pairs: 50e3, Frequency: 1e-7}, 20 * ms, 20 * ppm},
+		{"unequal rates", pairs.Experiment{Seconds: 2, SinglesA: 10e3, SinglesB: 500e3, Pairs: 4e3, Frequency: 1e-7}, 20 * ms, 20 * ppm},
+		{"weak, known clock", pairs.Experiment{Seconds: 2, Pairs: 2e3, Frequency: 5e-7}, 20 * ms, ppm},
 	}
 	for i, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
