@@ -35,6 +35,7 @@ func TestAlignThroughTrouble(t *testing.T) {
 	}
 	for i, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			test.e.Seed = uint64(26_000 + i)
 			r, truth := aligned(t, test.e, test.search, 20*ppm)
 			if off := r.Offset.Minus(truth.OffsetAt(r.Reference)); math.Abs(off) > 4*truth.OffsetBound(r.Reference)+0.5 {
@@ -102,7 +103,7 @@ func TestAlignOfCoarseTags(t *testing.T) {
 }
 
 func TestAlignDoesNotDependOnCores(t *testing.T) {
-	for i, e := range []pairs.Experiment{{Seconds: 2, Frequency: 1e-5}, {Seconds: 2, WhiteFM: 1e-9, RandomWalkFM: 1e-9}, {Seconds: 0.3, Pairs: -1}} {
+	for i, e := range []pairs.Experiment{{Seconds: 1, Frequency: 1e-5}, {Seconds: 1, WhiteFM: 1e-9, RandomWalkFM: 1e-9}, {Seconds: 0.3, Pairs: -1}} {
 		e.Seed = uint64(29_000 + i)
 		a, b, _ := e.Make()
 		o := align.Options{Search: 20 * ms, MaxDrift: ppm * 20}

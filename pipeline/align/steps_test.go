@@ -25,6 +25,7 @@ func TestAlignPlacesSteps(t *testing.T) {
 	}
 	for i, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			test.e.Seed = uint64(30_000 + i)
 			r, truth := aligned(t, test.e, 20*ms, 20*ppm)
 			if r.Track == nil || len(r.Track.Steps) != len(truth.Steps) || r.Warning == "" {
