@@ -23,7 +23,7 @@ type ChannelPair struct {
 	B            int     `json:"b"`
 	Correlated   bool    `json:"correlated"` // they have pairs; else only Significance is said
 	Delay        float64 `json:"delay_ps"`   // of the pair's B minus A, beyond the common offset
-	DelaySD      float64 `json:"delay_sd_ps"`
+	DelaySD      float64 `json:"delay_sd_ps"` // as its own pairs tell, beside a clock that is known
 	Jitter       float64 `json:"jitter_ps"`
 	Pairs        int64   `json:"pairs"`        // without what chance explains
 	Significance float64 `json:"significance"` // in standard deviations of chance
@@ -33,7 +33,8 @@ type ChannelPair struct {
 //
 // The common Alignment is that of the Lead, the pair of channels with the most
 // evidence; for any other pair, B minus A is its Delay more: cables and
-// detectors differ, the clock does not.
+// detectors differ, the clock does not. All pairs together tell how the clock
+// moves, but where the lead's peak is only its own pairs do.
 type Channels struct {
 	Alignment
 	Lead         int           `json:"lead"`          // index of the pair
@@ -201,13 +202,24 @@ func (m *many) together(lead leading) (Channels, error) {
 		}
 		pairs = m.measured(r)
 	}
-	c := Channels{Alignment: r, ChannelPairs: pairs}
-	for i, p := range pairs {
-		if p.A == lead.a && p.B == lead.b {
-			c.Lead = i
-		}
+	c := Channels{Alignment: r, Lead: lead.a*len(m.b) + lead.b, ChannelPairs: pairs}
+	if joined > 1 {
+		c.ofLead()
 	}
 	return c, nil
+}
+
+// ofLead makes an alignment of the pairs of all channels, as if their delays
+// had been known, that of the lead. The delays were taken from the lead, so its
+// error is in all of them, and in their mean.
+func (c *Channels) ofLead() {
+	lead := c.ChannelPairs[c.Lead]
+	others := 1 - float64(lead.Pairs)/float64(max(c.Pairs, lead.Pairs))
+	sd := lead.DelaySD * math.Sqrt(others)
+	c.OffsetSD, c.StartSD = math.Hypot(c.OffsetSD, sd), math.Hypot(c.StartSD, sd)
+	if c.Track != nil {
+		c.Track = c.Track.Widen(sd)
+	}
 }
 
 // measured looks for the peak of each pair of channels beside a clock.

@@ -2,6 +2,7 @@ package track
 
 import (
 	"math"
+	"slices"
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
@@ -14,8 +15,24 @@ func (t *Track) At(time uint64) (offset quantity.Fine, sd float64) {
 	if t.path == nil {
 		return quantity.Fine{}, math.Inf(1)
 	}
-	k := t.knot(t.since(time), t.path.at(t.since(time)), 0)
+	s := t.path.at(t.since(time))
+	s.xx += t.common
+	k := t.knot(t.since(time), s, 0)
 	return k.Offset, k.OffsetSD
+}
+
+// Widen returns the track with all offsets known less well by one common error
+// of the given standard deviation in ps.
+func (t *Track) Widen(sd float64) *Track {
+	wide := *t
+	wide.common += sd * sd
+	wide.Knots = slices.Clone(t.Knots)
+	for i := range wide.Knots {
+		k := &wide.Knots[i]
+		k.OffsetSD = math.Hypot(k.OffsetSD, sd)
+	}
+	wide.Straight.OffsetSD = math.Hypot(t.Straight.OffsetSD, sd)
+	return &wide
 }
 
 const (

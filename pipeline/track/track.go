@@ -119,7 +119,8 @@ type Track struct {
 	Accidentals float64      `json:"accidentals"` // expected within three Jitter of the track
 
 	frame
-	path *path
+	path   *path
+	common float64 // ps²: variance of an error that all offsets have alike
 }
 
 // ErrLost is the error of Follow where the pairs are not on the seed's line.
