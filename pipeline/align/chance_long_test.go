@@ -40,39 +40,32 @@ func unrelated(rng *rand.Rand) (pairs.Experiment, align.Options) {
 // TestLongRefusesChance wants no answer where there is none.
 func TestLongRefusesChance(t *testing.T) {
 	need.Long(t)
-	for _, kind := range []struct {
-		name  string
-		seeds uint64
-		make  func(*rand.Rand) (pairs.Experiment, align.Options)
-	}{{"unrelated", 200, unrelated}} {
-		t.Run(kind.name, func(t *testing.T) {
-			var busy, slowest atomic.Int64
-			t.Run("seeds", func(t *testing.T) {
-				for seed := range kind.seeds {
-					t.Run(fmt.Sprint(seed), func(t *testing.T) {
-						t.Parallel()
-						e, o := kind.make(rand.New(rand.NewPCG(seed, 24_000)))
-						e.Seed = 25_000 + 2*seed
-						a, _, _ := e.Make()
-						e.Seed++
-						_, b, _ := e.Make()
-						begin := time.Now()
-						r, err := align.Align(context.Background(), a, b, o)
-						took := time.Since(begin)
-						busy.Add(int64(took))
-						for was := slowest.Load(); int64(took) > was && !slowest.CompareAndSwap(was, int64(took)); was = slowest.Load() {
-						}
-						var refusal *align.Refusal
-						if !errors.As(err, &refusal) {
-							t.Errorf("%+v, %+v: %+v, %v", e, o, r, err)
-						}
-					})
+	const seeds = 200
+	var busy, slowest atomic.Int64
+	t.Run("seeds", func(t *testing.T) {
+		for seed := range uint64(seeds) {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				e, o := unrelated(rand.New(rand.NewPCG(seed, 24_000)))
+				e.Seed = 25_000 + 2*seed
+				a, _, _ := e.Make()
+				e.Seed++
+				_, b, _ := e.Make()
+				begin := time.Now()
+				r, err := align.Align(context.Background(), a, b, o)
+				took := int64(time.Since(begin))
+				busy.Add(took)
+				for was := slowest.Load(); took > was && !slowest.CompareAndSwap(was, took); was = slowest.Load() {
+				}
+				var refusal *align.Refusal
+				if !errors.As(err, &refusal) {
+					t.Errorf("%+v, %+v: %+v, %v", e, o, r, err)
 				}
 			})
-			t.Logf("%d seeds, %v each, %v the slowest", kind.seeds, (time.Duration(busy.Load()) / time.Duration(kind.seeds)).Round(time.Millisecond),
-				time.Duration(slowest.Load()).Round(time.Millisecond))
-		})
-	}
+		}
+	})
+	t.Logf("%d seeds, %v each, %v the slowest", seeds, (time.Duration(busy.Load()) / seeds).Round(time.Millisecond),
+		time.Duration(slowest.Load()).Round(time.Millisecond))
 }
 
 // TestLongIsNeverFooled is of records that vary together without a pair in

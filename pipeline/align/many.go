@@ -21,8 +21,8 @@ const (
 type ChannelPair struct {
 	A            int     `json:"a"` // index among A's channels
 	B            int     `json:"b"`
-	Correlated   bool    `json:"correlated"` // they have pairs; else only Significance is said
-	Delay        float64 `json:"delay_ps"`   // of the pair's B minus A, beyond the common offset
+	Correlated   bool    `json:"correlated"`  // they have pairs; else only Significance is said
+	Delay        float64 `json:"delay_ps"`    // of the pair's B minus A, beyond the common offset
 	DelaySD      float64 `json:"delay_sd_ps"` // as its own pairs tell, beside a clock that is known
 	Jitter       float64 `json:"jitter_ps"`
 	Pairs        int64   `json:"pairs"`        // without what chance explains

@@ -45,8 +45,8 @@ const (
 
 	// The search may take so much time of one core for each second that both
 	// recorded, and no more than weakMost: who measures longer can wait longer.
-	weakPerSecond = 0.3e9 // ns
-	weakMost      = 6e9   // ns
+	weakPerSecond = 0.33e9 // ns
+	weakMost      = 6e9    // ns
 )
 
 // most is how many pairs may be counted before tags count as bursts.
