@@ -35,13 +35,17 @@ func Append(dst []byte, tags []uint64) ([]byte, error) {
 		dst[start+HeaderSize+k] = byte(w)
 		size += wordBytes(len(part)-1, uint(w))
 	}
-	dst = slices.Grow(dst, size-at)[:start+size]
+	dst = slices.Grow(dst, size-at+slack)[:start+size]
 	block := dst[start:]
 	for k := range runsOf(len(tags)) {
 		part, w := runOf(tags, k), uint(block[HeaderSize+k])
-		n := wordBytes(len(part)-1, w)
-		packRun(block[at:at+n], part, w)
-		at += n
+		words := block[at : size+slack]
+		if w <= widest {
+			kernels[w].pack(words, part)
+		} else {
+			packRest(words, part, 0, w)
+		}
+		at += wordBytes(len(part)-1, w)
 	}
 	le := binary.LittleEndian
 	le.PutUint32(block[4:], uint32(size))
@@ -102,7 +106,11 @@ func Decode(dst []uint64, block []byte) ([]uint64, error) {
 	rest := tags[1:]
 	for _, w := range widths {
 		part := rest[:min(run, len(rest))]
-		previous = unpackRun(part, previous, words, uint(w))
+		if w <= widest {
+			previous = kernels[w].unpack(part, previous, words)
+		} else {
+			previous = unpackRest(part, previous, words, 0, uint(w))
+		}
 		rest, words = rest[len(part):], words[wordBytes(len(part), uint(w)):]
 	}
 	return dst, nil

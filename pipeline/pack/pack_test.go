@@ -1,6 +1,7 @@
 package pack_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -31,11 +32,13 @@ func mustPack(tb tester, tags []uint64) []byte {
 	return block
 }
 
-// checkRoundTrip packs tags behind a few bytes, and unpacks them behind a tag.
+// checkRoundTrip packs tags behind a few bytes, over others, and unpacks them
+// behind a tag.
 func checkRoundTrip(tb tester, tags []uint64) {
 	tb.Helper()
 	const before = "before"
-	packed, err := pack.Append([]byte(before), tags)
+	used := append([]byte(before), bytes.Repeat([]byte{0xff}, 9*len(tags)+100)...)
+	packed, err := pack.Append(used[:len(before)], tags)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -43,6 +46,9 @@ func checkRoundTrip(tb tester, tags []uint64) {
 		tb.Fatalf("Append overwrites %q with %q", before, packed[:len(before)])
 	}
 	block := packed[len(before):]
+	if !bytes.Equal(block, mustPack(tb, tags)) {
+		tb.Fatalf("%d tags from %d ps: the block holds what was in its room before", len(tags), tags[0])
+	}
 	h, err := pack.ReadHeader(block)
 	if want := (pack.Header{Size: len(block), First: tags[0], Count: len(tags)}); err != nil || h != want {
 		tb.Fatalf("header %+v, %v, want %+v", h, err, want)

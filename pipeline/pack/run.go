@@ -5,6 +5,45 @@ import (
 	"math/bits"
 )
 
+// widest is the width up to which a difference that begins within a byte ends
+// within the eight bytes from there, so that one load fetches it.
+const widest = 57
+
+// widths are numbers of bits as types: the lengths of these arrays. A function
+// of one is compiled for each, and there the width is a constant, which makes
+// its shifts twice as fast.
+type widths interface {
+	[0]byte | [1]byte | [2]byte | [3]byte | [4]byte | [5]byte | [6]byte | [7]byte | [8]byte | [9]byte |
+		[10]byte | [11]byte | [12]byte | [13]byte | [14]byte | [15]byte | [16]byte | [17]byte | [18]byte | [19]byte |
+		[20]byte | [21]byte | [22]byte | [23]byte | [24]byte | [25]byte | [26]byte | [27]byte | [28]byte | [29]byte |
+		[30]byte | [31]byte | [32]byte | [33]byte | [34]byte | [35]byte | [36]byte | [37]byte | [38]byte | [39]byte |
+		[40]byte | [41]byte | [42]byte | [43]byte | [44]byte | [45]byte | [46]byte | [47]byte | [48]byte | [49]byte |
+		[50]byte | [51]byte | [52]byte | [53]byte | [54]byte | [55]byte | [56]byte | [57]byte
+}
+
+// kernel packs and unpacks runs of one width.
+type kernel struct {
+	pack   func(words []byte, tags []uint64)
+	unpack func(tags []uint64, previous uint64, words []byte) uint64
+}
+
+func kernelOf[W widths]() kernel { return kernel{packRun[W], unpackRun[W]} }
+
+var kernels = [widest + 1]kernel{
+	kernelOf[[0]byte](), kernelOf[[1]byte](), kernelOf[[2]byte](), kernelOf[[3]byte](), kernelOf[[4]byte](),
+	kernelOf[[5]byte](), kernelOf[[6]byte](), kernelOf[[7]byte](), kernelOf[[8]byte](), kernelOf[[9]byte](),
+	kernelOf[[10]byte](), kernelOf[[11]byte](), kernelOf[[12]byte](), kernelOf[[13]byte](), kernelOf[[14]byte](),
+	kernelOf[[15]byte](), kernelOf[[16]byte](), kernelOf[[17]byte](), kernelOf[[18]byte](), kernelOf[[19]byte](),
+	kernelOf[[20]byte](), kernelOf[[21]byte](), kernelOf[[22]byte](), kernelOf[[23]byte](), kernelOf[[24]byte](),
+	kernelOf[[25]byte](), kernelOf[[26]byte](), kernelOf[[27]byte](), kernelOf[[28]byte](), kernelOf[[29]byte](),
+	kernelOf[[30]byte](), kernelOf[[31]byte](), kernelOf[[32]byte](), kernelOf[[33]byte](), kernelOf[[34]byte](),
+	kernelOf[[35]byte](), kernelOf[[36]byte](), kernelOf[[37]byte](), kernelOf[[38]byte](), kernelOf[[39]byte](),
+	kernelOf[[40]byte](), kernelOf[[41]byte](), kernelOf[[42]byte](), kernelOf[[43]byte](), kernelOf[[44]byte](),
+	kernelOf[[45]byte](), kernelOf[[46]byte](), kernelOf[[47]byte](), kernelOf[[48]byte](), kernelOf[[49]byte](),
+	kernelOf[[50]byte](), kernelOf[[51]byte](), kernelOf[[52]byte](), kernelOf[[53]byte](), kernelOf[[54]byte](),
+	kernelOf[[55]byte](), kernelOf[[56]byte](), kernelOf[[57]byte](),
+}
+
 // width is the number of bits of the largest difference of tags. Four
 // differences a turn are independent of each other, which makes it four times
 // as fast as one.
@@ -25,99 +64,101 @@ func width(tags []uint64) int {
 	return bits.Len64(a | b | c | d)
 }
 
-// packRun fills words with the differences of tags, of which each has at most
-// width bits. Two that fit a word together are packed as one, because the work
-// is per packing. Inlined, it would not have the registers it needs.
-//
-//go:noinline
-func packRun(words []byte, tags []uint64, width uint) {
-	previous, tags := tags[0], tags[1:]
-	var word uint64 // what is not in words yet, from its lowest bit
-	var fill uint   // bits of it
-	for width <= 32 && len(tags) >= 2 {
-		pair := tags[0] - previous | (tags[1]-tags[0])<<(width&63)
-		previous, tags = tags[1], tags[2:]
-		word |= pair << (fill & 63)
-		fill += 2 * width
-		if fill >= 64 {
-			binary.LittleEndian.PutUint64(words, word)
-			words = words[8:]
-			fill -= 64
-			word = pair >> (2*width - fill)
-		}
+// slack is how many bytes behind its own a run may be packed over.
+const slack = 8
+
+// packRun fills words with the differences of tags, none wider than W. Eight of
+// them at a time, because these end where a byte does.
+func packRun[W widths](words []byte, tags []uint64) {
+	var array W
+	w, at := uint(len(array)), uint(0)
+	for ; len(tags) > 8; at += w {
+		t, out := tags[:9], words[at:at+w+slack]
+		word := push(out, 0, t[1]-t[0], 0, w)
+		word = push(out, word, t[2]-t[1], w, w)
+		word = push(out, word, t[3]-t[2], 2*w, w)
+		word = push(out, word, t[4]-t[3], 3*w, w)
+		word = push(out, word, t[5]-t[4], 4*w, w)
+		word = push(out, word, t[6]-t[5], 5*w, w)
+		word = push(out, word, t[7]-t[6], 6*w, w)
+		word = push(out, word, t[8]-t[7], 7*w, w)
+		binary.LittleEndian.PutUint64(out[8*w/64*8:], word)
+		tags = tags[8:]
 	}
-	for _, t := range tags {
-		d := t - previous
-		previous = t
-		word |= d << (fill & 63)
-		fill += width
-		if fill >= 64 {
-			binary.LittleEndian.PutUint64(words, word)
-			words = words[8:]
-			fill -= 64
-			word = d >> (width - fill)
-		}
-	}
-	if fill > 0 {
-		binary.LittleEndian.PutUint64(words, word)
-	}
+	packRest(words, tags, 8*at, w)
 }
 
-// widest is the width up to which a difference that begins within a byte ends
-// within the eight bytes from there, so that one load fetches it; two of at
-// most half of it are fetched together.
-const widest = 57
+// push adds a difference to the word that holds the bits before at, writes the
+// word if that fills it, and returns what is not written.
+func push(out []byte, word, d uint64, at, w uint) uint64 {
+	word |= d << (at % 64)
+	if at%64+w < 64 {
+		return word
+	}
+	binary.LittleEndian.PutUint64(out[at/64*8:], word)
+	return d >> (64 - at%64)
+}
+
+// packRest packs differences of any width one by one, from bit at on, and
+// clears what is left of the last word.
+func packRest(words []byte, tags []uint64, at, w uint) {
+	le := binary.LittleEndian
+	for i := 1; i < len(tags); i++ {
+		d, from, fill := tags[i]-tags[i-1], words[at/64*8:], at%64
+		le.PutUint64(from, le.Uint64(from)&(1<<fill-1)|d<<fill)
+		if fill+w > 64 {
+			le.PutUint64(from[8:], d>>(64-fill))
+		}
+		at += w
+	}
+	if fill := at % 64; fill > 0 {
+		last := words[at/64*8:]
+		le.PutUint64(last, le.Uint64(last)&(1<<fill-1))
+	}
+}
 
 // unpackRun fills tags, at most a run, from the differences at the start of
 // words, which holds at least all of them, and returns the last tag.
-func unpackRun(tags []uint64, previous uint64, words []byte, width uint) uint64 {
-	if width > widest {
-		return unpackWide(tags, previous, words, width)
+func unpackRun[W widths](tags []uint64, previous uint64, words []byte) uint64 {
+	var array W
+	w, at := uint(len(array)), uint(0)
+	mask := uint64(1)<<w - 1
+	for ; len(tags) >= 8 && uint(len(words)) >= at+w+8; at += w {
+		t, in := tags[:8], words[at:at+w+8]
+		a := previous + pull(in, 0)&mask
+		b := pull(in, w) & mask
+		c := b + pull(in, 2*w)&mask
+		t[0], t[1], t[2] = a, a+b, a+c
+		d := a + c + pull(in, 3*w)&mask
+		e := pull(in, 4*w) & mask
+		f := e + pull(in, 5*w)&mask
+		t[3], t[4], t[5] = d, d+e, d+f
+		g := pull(in, 6*w) & mask
+		h := g + pull(in, 7*w)&mask
+		previous = d + f + h
+		t[6], t[7] = d+f+g, previous
+		tags = tags[8:]
 	}
-	if n := wordBytes(len(tags), width); len(words) < n+8 {
-		var room [widest*run/8 + 8]byte // the loads of a block's last differences end behind it
-		copy(room[:], words[:n])
-		words = room[:]
-	}
-	mask := uint64(1)<<width - 1
-	at := uint(0)
-	for width <= widest/2 && len(tags) >= 4 {
-		x := binary.LittleEndian.Uint64(words[at>>3:]) >> (at & 7)
-		at += 2 * width
-		y := binary.LittleEndian.Uint64(words[at>>3:]) >> (at & 7)
-		at += 2 * width
-		first, third := x&mask, y&mask
-		second := first + x>>(width&63)&mask
-		fourth := third + y>>(width&63)&mask
-		tags[0] = previous + first
-		tags[1] = previous + second
-		previous += second
-		tags[2] = previous + third
-		previous += fourth
-		tags[3] = previous
-		tags = tags[4:]
-	}
-	for i := range tags {
-		previous += binary.LittleEndian.Uint64(words[at>>3:]) >> (at & 7) & mask
-		tags[i] = previous
-		at += width
-	}
-	return previous
+	return unpackRest(tags, previous, words, 8*at, w)
 }
 
-// unpackWide is unpackRun for differences that may reach into a second word.
-func unpackWide(tags []uint64, previous uint64, words []byte, width uint) uint64 {
-	mask := ^uint64(0) >> (64 - width)
-	at := uint(0)
+// pull loads what begins at a bit.
+func pull(in []byte, at uint) uint64 { return binary.LittleEndian.Uint64(in[at/8:]) >> (at % 8) }
+
+// unpackRest unpacks differences of any width one by one, from bit at on.
+func unpackRest(tags []uint64, previous uint64, words []byte, at, w uint) uint64 {
+	mask := ^uint64(0) >> (64 - w)
 	for i := range tags {
-		from := words[at>>6<<3:]
-		d := binary.LittleEndian.Uint64(from) >> (at & 63)
-		if at&63+width > 64 {
-			d |= binary.LittleEndian.Uint64(from[8:]) << (64 - at&63)
+		if w > 0 {
+			from := words[at/64*8:]
+			d := binary.LittleEndian.Uint64(from) >> (at % 64)
+			if at%64+w > 64 {
+				d |= binary.LittleEndian.Uint64(from[8:]) << (64 - at%64)
+			}
+			previous += d & mask
 		}
-		previous += d & mask
 		tags[i] = previous
-		at += width
+		at += w
 	}
 	return previous
 }
