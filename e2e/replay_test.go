@@ -16,6 +16,7 @@ import (
 
 // replayRecipe plays one recording through two simulated controllers, which one
 // START edge fires. A single record has no dead time that could swallow a tag.
+// Its files are of the compact format.
 const replayRecipe = `version: 1
 name: replay
 nodes:
@@ -36,7 +37,7 @@ pipeline:
   - {stage: histogram, name: forward, config: {start: alice.a, stop: bob.b, range: 160 ns, bin: 16 ps}}
   - {stage: histogram, name: backward, config: {start: bob.b, stop: alice.a, range: 160 ns, bin: 16 ps}}
 sinks:
-  raw: {sink: sink-file, config: {format: bin}}
+  raw: {sink: sink-file, config: {format: tags}}
 simulate:
   alice: {start_line: "127.0.0.1:%d", replay: {file: %q, channels: {1: %d}}}
   bob: {start_line: "127.0.0.1:%[3]d", replay: {file: %[4]q, channels: {1: %[6]d}}}
