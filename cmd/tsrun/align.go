@@ -63,24 +63,17 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	if f.by != recipe.ByPairs && f.by != recipe.ByMarkers {
 		return usage(fmt.Sprintf("--by %q: write %s or %s", f.by, recipe.ByPairs, recipe.ByMarkers))
 	}
-	a, b, err := f.readBoth(args)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := interruptible(c.Context())
 	defer cancel()
-	find := align.Align
-	if f.by == recipe.ByMarkers {
-		find = align.AlignMarkers
-	}
-	found, unaligned := find(ctx, a, b, o)
-	answer := alignAnswer{Alignment: &found}
+	found, unaligned := f.clock(ctx, args, o, f.by)
+	answer := alignAnswer{Alignment: &found.Alignment}
 	var refusal *align.Refusal
 	if errors.As(unaligned, &refusal) {
 		answer = alignAnswer{Refused: true, Code: refusal.Code, Reason: refusal.Reason, Hint: refusal.Hint}
 	} else if unaligned != nil {
-		return &exitError{exitOther, unaligned}
+		return failure(unaligned)
 	}
+	var err error
 	if f.out != "" && !answer.Refused {
 		err = writeAnswer(f.out, answer)
 	}
@@ -90,7 +83,7 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 		answer.Alignment = answer.WithoutKnots()
 		err = json.NewEncoder(c.OutOrStdout()).Encode(answer)
 	case !answer.Refused:
-		err = printAlignment(c.OutOrStdout(), found)
+		err = printAlignment(c.OutOrStdout(), found.Alignment)
 	}
 	switch {
 	case err != nil:

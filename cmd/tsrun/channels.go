@@ -51,7 +51,7 @@ func (f *channelFiles) channels(args []string, least, most int) (channels []corr
 			}
 		}
 	}
-	streams, closeAll, err := f.open(args, least)
+	streams, closeAll, err := open(list)
 	for i, s := range streams {
 		c := correlate.Channel{Tags: s, Correction: corrections[i]}
 		if i > 0 && len(f.offsets) > 0 {

@@ -14,6 +14,7 @@ import (
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 )
 
@@ -88,14 +89,10 @@ func (f *driftFlags) drifts(c *cobra.Command, args []string) ([]run.Drift, error
 	if err := o.Check(); err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
-	a, b, err := f.readBoth(args)
+	found, err := f.clock(ctx, args, o, recipe.ByPairs)
+	summary, err := run.NewAlignSummary(filepath.Base(args[0]), filepath.Base(args[len(args)-1]), found.Alignment, err)
 	if err != nil {
-		return nil, err
-	}
-	found, err := align.Align(ctx, a, b, o)
-	summary, err := run.NewAlignSummary(filepath.Base(args[0]), filepath.Base(args[len(args)-1]), found, err)
-	if err != nil {
-		return nil, &exitError{exitOther, err}
+		return nil, failure(err)
 	}
 	return []run.Drift{{AlignSummary: summary}}, nil
 }

@@ -130,10 +130,12 @@ func exitCode(m *run.Manifest) int {
 	return exitNotGood
 }
 
-// failure gives an error that ended a command the exit code its cause deserves.
+// failure gives an error that ended a command the exit code its cause deserves,
+// unless it has one.
 func failure(err error) error {
-	if err == nil {
-		return nil
+	var code *exitError
+	if err == nil || errors.As(err, &code) {
+		return err
 	}
 	return &exitError{failureCode(err), err}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tsrun/pipeline/align"
+	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/tag"
 	"tsrun/pipeline/tagfile"
 )
@@ -124,15 +127,14 @@ func (s source) open() (tagfile.ReadCloser, error) {
 	return r, nil
 }
 
-// open opens the channels for reading piece by piece. closeAll is never nil.
-func (f *tagFiles) open(args []string, least int) (streams []tag.Reader, closeAll func(), err error) {
+// open opens channels for reading piece by piece. closeAll is never nil.
+func open(list []source) (streams []tag.Reader, closeAll func(), err error) {
 	var opened []tagfile.ReadCloser
 	closeAll = func() {
 		for _, r := range opened {
 			r.Close()
 		}
 	}
-	list, err := f.sources(args, least)
 	for _, s := range list {
 		var r tagfile.ReadCloser
 		if r, err = s.open(); err != nil {
@@ -143,19 +145,35 @@ func (f *tagFiles) open(args []string, least int) (streams []tag.Reader, closeAl
 	return streams, closeAll, err
 }
 
-// readBoth reads all of A and B.
-func (f *tagFiles) readBoth(args []string) (a, b []uint64, err error) {
-	from, to, err := f.both(args)
+// clock finds B's clock on A's scale by what their channels recorded: pairs of
+// photons or, by markers, one signal.
+func (f *tagFiles) clock(ctx context.Context, args []string, o align.Options, by string) (align.Parts, error) {
+	a, b, err := f.both(args)
 	if err != nil {
-		return nil, nil, err
+		return align.Parts{}, err
 	}
-	if a, err = tagfile.ReadAll(from.path, from.format, from.channel); err == nil {
-		b, err = tagfile.ReadAll(to.path, to.format, to.channel)
+	if by == recipe.ByMarkers {
+		return byMarkers(ctx, a, b, o)
 	}
+	streams, closeAll, err := open([]source{a, b})
+	defer closeAll()
 	if err != nil {
-		return nil, nil, &exitError{exitOther, err}
+		return align.Parts{}, err
 	}
-	return a, b, nil
+	return align.AlignStreams(ctx, streams[0], streams[1], o)
+}
+
+func byMarkers(ctx context.Context, a, b source, o align.Options) (align.Parts, error) {
+	tagsA, err := tagfile.ReadAll(a.path, a.format, a.channel)
+	if err != nil {
+		return align.Parts{}, err
+	}
+	tagsB, err := tagfile.ReadAll(b.path, b.format, b.channel)
+	if err != nil {
+		return align.Parts{}, err
+	}
+	found, err := align.AlignMarkers(ctx, tagsA, tagsB, o)
+	return align.Parts{Alignment: found, Count: 1}, err
 }
 
 // withSD writes a value and its standard deviation with as many decimals as

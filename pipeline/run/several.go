@@ -13,8 +13,8 @@ import (
 // each with a delay of its own.
 func (a *analysis) alignMany(c *recipe.AlignConfig) (foundClock, error) {
 	references, targets := c.Channels()
-	tagsA, wholeA, errA := a.readAll(references, maxAlignTags)
-	tagsB, wholeB, errB := a.readAll(targets, maxAlignTags)
+	tagsA, wholeA, errA := a.readAll(references, align.MaxTags)
+	tagsB, wholeB, errB := a.readAll(targets, align.MaxTags)
 	if err := errors.Join(errA, errB); err != nil {
 		return foundClock{}, err
 	}
@@ -22,7 +22,7 @@ func (a *analysis) alignMany(c *recipe.AlignConfig) (foundClock, error) {
 	if err != nil {
 		return foundClock{}, err
 	}
-	clock := foundClock{Alignment: found.Alignment, correction: found.Correction(), parts: 1, lead: found.Lead, short: !wholeA || !wholeB}
+	clock := foundClock{Parts: align.Parts{Alignment: found.Alignment, Count: 1}, lead: found.Lead, short: !wholeA || !wholeB}
 	for _, p := range found.ChannelPairs {
 		clock.channels = append(clock.channels, ChannelDelay{references[p.A], targets[p.B], p})
 	}
@@ -31,12 +31,12 @@ func (a *analysis) alignMany(c *recipe.AlignConfig) (foundClock, error) {
 
 // alignMarkers finds the clock from a signal that both channels recorded.
 func (a *analysis) alignMarkers(c *recipe.AlignConfig) (foundClock, error) {
-	tags, whole, err := a.readAll([]string{c.Reference, c.Target}, maxAlignTags)
+	tags, whole, err := a.readAll([]string{c.Reference, c.Target}, align.MaxTags)
 	if err != nil {
 		return foundClock{}, err
 	}
 	found, err := align.AlignMarkers(a.ctx, tags[0], tags[1], a.manifest.AlignOptions(c))
-	return foundClock{Alignment: found, correction: found.Correction(), parts: 1, short: !whole}, err
+	return foundClock{Parts: align.Parts{Alignment: found, Count: 1}, short: !whole}, err
 }
 
 // readAll reads the tags of channels, of each at most its share of so many;

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tsrun/pipeline/align"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/track"
 )
@@ -23,7 +24,7 @@ func (a *analysis) align(c *recipe.AlignConfig, result *Result) (any, error) {
 		a.manifest.Notice(Reason{Condition: Tainted,
 			Message: fmt.Sprintf("stage %q found no offset of %s against %s: %s", result.Stage, c.Target, c.Reference, summary.Reason)})
 	} else {
-		a.clocks.found(a.clockOf(c.Reference), a.clockOf(c.Target), found.correction)
+		a.clocks.found(a.clockOf(c.Reference), a.clockOf(c.Target), found.Correction())
 		a.noticeClock(result.Stage, c, found)
 	}
 	err = a.file(result, ".json", func(w io.Writer) error {
@@ -42,6 +43,14 @@ func (a *analysis) align(c *recipe.AlignConfig, result *Result) (any, error) {
 	return summary, err
 }
 
+// foundClock is a target's clock through a whole record.
+type foundClock struct {
+	align.Parts
+	channels []ChannelDelay // of several channels
+	lead     int            // of channels, whose offset it is
+	short    bool           // the record goes on after what was looked at
+}
+
 // findClock aligns the channels of a stage, as far as their segments are here.
 // A refusal is a summary, too.
 func (a *analysis) findClock(c *recipe.AlignConfig) (foundClock, AlignSummary, error) {
@@ -55,7 +64,7 @@ func (a *analysis) findClock(c *recipe.AlignConfig) (foundClock, AlignSummary, e
 	}
 	found, err := find(c)
 	summary, err := NewAlignSummary(c.Reference, c.Target, found.Alignment, err)
-	summary.Channels, summary.Parts = found.channels, found.parts
+	summary.Channels, summary.Parts = found.channels, found.Count
 	for i, d := range found.channels {
 		if i == found.lead {
 			summary.Reference, summary.Target = d.Reference, d.Target
@@ -77,16 +86,17 @@ func (a *analysis) alignPairs(c *recipe.AlignConfig) (foundClock, error) {
 		return foundClock{}, err
 	}
 	defer target.Close()
-	return alignParts(a.ctx, reference, target, a.manifest.AlignOptions(c), maxAlignTags)
+	found, err := align.AlignStreams(a.ctx, reference, target, a.manifest.AlignOptions(c))
+	return foundClock{Parts: found}, err
 }
 
 // noticeClock tells the run what an align stage has against it.
 func (a *analysis) noticeClock(stage string, c *recipe.AlignConfig, found foundClock) {
 	if found.short {
 		a.manifest.Notice(Reason{Condition: Tainted,
-			Message: fmt.Sprintf("stage %q looked only at the first %d tags of each channel", stage, maxAlignTags)})
+			Message: fmt.Sprintf("stage %q looked only at the first %d tags of each channel", stage, align.MaxTags)})
 	}
-	for _, g := range found.refused {
+	for _, g := range found.Refused {
 		a.manifest.Notice(Reason{Condition: Tainted, AtPs: &g.From,
 			Message: fmt.Sprintf("stage %q found no offset of %s against %s from %s to %s", stage, c.Target, c.Reference, seconds(g.From), seconds(g.To))})
 	}

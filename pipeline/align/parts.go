@@ -1,4 +1,4 @@
-package run
+package align
 
 import (
 	"cmp"
@@ -9,67 +9,72 @@ import (
 	"math"
 	"slices"
 
-	"tsrun/pipeline/align"
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/track"
 )
 
-const (
-	// maxAlignTags is how many tags of a channel are aligned at once: 512 MiB.
-	// Longer records are aligned in parts.
-	maxAlignTags = 1 << 26
-	// jumpSDs is how many standard deviations two parts may disagree about the
-	// clock where they meet; more is a jump.
-	jumpSDs = 5.0
-)
+// MaxTags is how many tags of a channel are held at once: 512 MiB.
+const MaxTags = 1 << 26
 
-// foundClock is a target's clock through a whole record.
-type foundClock struct {
-	align.Alignment // of the record; its line is that of the part in the middle
-	correction      correlate.Correction
-	parts           int
-	refused         []track.Gap // parts in which no offset was found
-
-	channels []ChannelDelay // of several channels
-	lead     int            // of channels, whose offset it is
-	short    bool           // the record goes on after what was looked at
+// Parts is B's clock through records of any length, which were aligned in parts.
+type Parts struct {
+	Alignment             // of the whole; its line is that of the part in the middle
+	Count     int         // parts
+	Refused   []track.Gap // those in which no offset was found
+	lines     correlate.Correction
 }
 
-// alignParts aligns two records of any length, in parts of at most so many tags
-// of each that overlap by what the clocks may be apart. The error is a
-// [align.Refusal] when no part gives an answer.
-func alignParts(ctx context.Context, a, b correlate.Stream, o align.Options, most int) (foundClock, error) {
+// Correction returns what carries B's tags to A's clock in all parts.
+func (p Parts) Correction() correlate.Correction {
+	if p.Count <= 1 {
+		return p.Alignment.Correction()
+	}
+	return p.lines
+}
+
+// AlignStreams is [Align] for records that may be too long to be held: more
+// than [MaxTags] are aligned in parts that overlap by half. The error is a
+// *[Refusal] when no part gives an answer.
+func AlignStreams(ctx context.Context, a, b correlate.Stream, o Options) (Parts, error) {
+	return alignParts(ctx, a, b, o, MaxTags)
+}
+
+// alignParts aligns parts of at most so many tags of each.
+func alignParts(ctx context.Context, a, b correlate.Stream, o Options, most int) (Parts, error) {
+	if err := o.Check(); err != nil {
+		return Parts{}, err
+	}
 	d := dealer{a: a, b: b, most: most, buf: make([]uint64, 1<<15)}
-	var found []align.Alignment
+	var found []Alignment
 	var refused []track.Gap
-	var why *align.Refusal
+	var why *Refusal
 	var began uint64
 	for more := true; more; {
 		if err := d.fill(); err != nil {
-			return foundClock{}, err
+			return Parts{}, err
 		}
 		if began == 0 && len(d.tagsA) > 0 {
 			began = d.tagsA[0]
 		}
 		search := o
 		if len(d.tagsA) > 0 { // by then the clocks may be so much further apart
-			search.Search = min(o.Search+o.MaxDrift.Of(int64(d.tagsA[0]-began)), align.MaxSearch)
+			search.Search = min(o.Search+o.MaxDrift.Of(int64(d.tagsA[0]-began)), MaxSearch)
 		}
-		part, err := align.Align(ctx, d.tagsA, d.tagsB, search)
+		part, err := Align(ctx, d.tagsA, d.tagsB, search)
 		switch {
 		case errors.As(err, &why):
 			if len(d.tagsA) > 0 {
 				refused = append(refused, track.Gap{From: d.tagsA[0], To: d.tagsA[len(d.tagsA)-1]})
 			}
 		case err != nil:
-			return foundClock{}, err
+			return Parts{}, err
 		default:
 			found = append(found, part)
 		}
 		more = d.forget(2 * search.Search)
 	}
 	if len(found) == 0 {
-		return foundClock{}, why
+		return Parts{}, why
 	}
 	return joined(found, refused)
 }
@@ -130,10 +135,9 @@ func (d *dealer) forget(overlap int64) (more bool) {
 }
 
 // joined makes one clock of those of the parts.
-func joined(found []align.Alignment, refused []track.Gap) (foundClock, error) {
-	c := foundClock{Alignment: found[len(found)/2], parts: len(found) + len(refused), refused: refused}
-	if c.parts == 1 {
-		c.correction = c.Correction()
+func joined(found []Alignment, refused []track.Gap) (Parts, error) {
+	c := Parts{Alignment: found[len(found)/2], Count: len(found) + len(refused), Refused: refused}
+	if c.Count == 1 {
 		return c, nil
 	}
 	first, last := found[0], found[len(found)-1]
@@ -161,17 +165,17 @@ func joined(found []align.Alignment, refused []track.Gap) (foundClock, error) {
 		from = to
 	}
 	c.Wanders = len(t.Knots) > 0 // who reads the result follows its knots
-	c.Warning = fmt.Sprintf("the record was aligned in %d parts; line, noise and Allan deviation are of the one in the middle", c.parts)
+	c.Warning = fmt.Sprintf("the record was aligned in %d parts; line, noise and Allan deviation are of the one in the middle", c.Count)
 	var err error
-	c.correction, err = correlate.NewCorrection(lines...)
+	c.lines, err = correlate.NewCorrection(lines...)
 	return c, err
 }
 
-func end(a align.Alignment) uint64 { return a.Start + uint64(a.Overlap) }
+func end(a Alignment) uint64 { return a.Start + uint64(a.Overlap) }
 
 // meeting is where one part ends to count and the next begins: in the middle of
 // what they share, because a track is best known away from its ends.
-func meeting(before, after align.Alignment) uint64 {
+func meeting(before, after Alignment) uint64 {
 	if shared := int64(end(before) - after.Start); shared > 0 {
 		return after.Start + uint64(shared)/2
 	}
@@ -179,7 +183,7 @@ func meeting(before, after align.Alignment) uint64 {
 }
 
 // addPart adds to the whole what a part shows of its time.
-func (c *foundClock) addPart(part align.Alignment, from, to uint64) {
+func (c *Parts) addPart(part Alignment, from, to uint64) {
 	share := min(float64(int64(to-max(from, part.Start)))/float64(part.Overlap), 1)
 	c.Pairs += int64(math.Round(share * float64(part.Pairs)))
 	c.Accidentals += share * part.Accidentals
@@ -231,7 +235,7 @@ func appendLines(lines, next []correlate.Line, from uint64) []correlate.Line {
 
 // disagreement is the jump between two parts where they meet; none where both
 // tell the same.
-func disagreement(before, after align.Alignment, at uint64) []track.Step {
+func disagreement(before, after Alignment, at uint64) []track.Step {
 	x, sdX := before.OffsetAt(at)
 	y, sdY := after.OffsetAt(at)
 	change, sd := y.Minus(x), math.Hypot(math.Hypot(sdX, sdY), 1)

@@ -1,4 +1,4 @@
-package run
+package align
 
 import (
 	"errors"
@@ -9,14 +9,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tsrun/internal/pairs"
-	"tsrun/pipeline/align"
 	"tsrun/pipeline/tag"
 	"tsrun/pipeline/track"
 )
 
-var partPrior = align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift}
+var partPrior = Options{Search: DefaultSearch, MaxDrift: DefaultMaxDrift}
 
-func aligned(t *testing.T, e pairs.Experiment, most int) (foundClock, pairs.Truth) {
+func inParts(t *testing.T, e pairs.Experiment, most int) (Parts, pairs.Truth) {
 	t.Helper()
 	a, b, truth := e.Make()
 	found, err := alignParts(t.Context(), tag.NewReader(a), tag.NewReader(b), partPrior, most)
@@ -43,9 +42,9 @@ func TestAlignParts(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.e.Seed, c.e.Seconds, c.e.SinglesA, c.e.SinglesB = 8, 20, 20e3, 22e3
-			found, truth := aligned(t, c.e, 80_000)
-			if found.parts < 6 || len(found.refused) < c.refused || c.refused == 0 && len(found.refused) > 0 || found.Warning == "" {
-				t.Errorf("%d parts, refused %+v, warning %q", found.parts, found.refused, found.Warning)
+			found, truth := inParts(t, c.e, 80_000)
+			if found.Count < 6 || len(found.Refused) < c.refused || c.refused == 0 && len(found.Refused) > 0 || found.Warning == "" {
+				t.Errorf("%d parts, refused %+v, warning %q", found.Count, found.Refused, found.Warning)
 			}
 			if steps := found.Track.Steps; len(steps) != c.steps {
 				t.Errorf("steps %+v", steps)
@@ -72,7 +71,7 @@ func TestAlignParts(t *testing.T) {
 					continue
 				}
 				x := truth.OffsetAt(at)
-				worst = max(worst, math.Abs(float64(int64(found.correction.Apply(at+uint64(x.Whole))-at))))
+				worst = max(worst, math.Abs(float64(int64(found.Correction().Apply(at+uint64(x.Whole))-at))))
 			}
 			if worst > c.worst {
 				t.Errorf("the correction is off by %.0f ps somewhere, want %.0f at most", worst, c.worst)
@@ -84,19 +83,19 @@ func TestAlignParts(t *testing.T) {
 // A record that fits is aligned as a whole.
 func TestAlignInOnePart(t *testing.T) {
 	e := pairs.Experiment{Seed: 2, Seconds: 2, SinglesA: 20e3, SinglesB: 20e3}
-	found, _ := aligned(t, e, 1<<20)
+	found, _ := inParts(t, e, 1<<20)
 	a, b, _ := e.Make()
-	want, err := align.Align(t.Context(), a, b, partPrior)
+	want, err := Align(t.Context(), a, b, partPrior)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want.Track.Knots, found.Track.Knots); diff != "" || found.parts != 1 || found.Offset != want.Offset {
-		t.Errorf("%d parts, offset %v, want %v; knots:\n%s", found.parts, found.Offset, want.Offset, diff)
+	if diff := cmp.Diff(want.Track.Knots, found.Track.Knots); diff != "" || found.Count != 1 || found.Offset != want.Offset {
+		t.Errorf("%d parts, offset %v, want %v; knots:\n%s", found.Count, found.Offset, want.Offset, diff)
 	}
 }
 
 func TestAlignPartsRefuses(t *testing.T) {
-	var refusal *align.Refusal
+	var refusal *Refusal
 	a, b, _ := pairs.Experiment{Seed: 2, Seconds: 0.5, SinglesA: 4e3, SinglesB: 4e3, Pairs: -1}.Make()
 	for name, c := range map[string]struct{ a, b []uint64 }{
 		"no pairs": {a, b}, "nothing": {nil, nil}, "no A": {nil, b}, "no B": {a, nil}, "one tag": {a[:1], b[:1]},
