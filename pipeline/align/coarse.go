@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+
+	"tsrun/pipeline/correlate"
 )
 
 // attempt is one way to look for the peak: in a segment of A of some length,
@@ -264,7 +266,7 @@ type bump struct {
 func likeliest(excess []float32, opposite cyclic, even float64, lags int) bump {
 	more := newCyclic(excess)
 	var best [5]bump
-	each(len(best), func(k int) { best[k] = likeliestOf(1<<k, more, opposite, even, lags) })
+	correlate.Each(len(best), func(k int) { best[k] = likeliestOf(1<<k, more, opposite, even, lags) })
 	return slices.MaxFunc(best[:], func(x, y bump) int { return cmp.Compare(x.ll, y.ll) })
 }
 

@@ -52,7 +52,7 @@ func (s *searcher) collectIn(from, to uint64, c fixer, half float64, most int) (
 func collectEach(zero uint64, a, b []uint64, c fixer, half int64, stride, most int) (all []point, complete bool) {
 	size := max(1, partOfA/stride) * stride
 	parts := make([][]point, (len(a)+size-1)/size)
-	each(len(parts), func(i int) {
+	correlate.Each(len(parts), func(i int) {
 		parts[i] = collectPart(zero, a[i*size:min(len(a), (i+1)*size)], b, c, half, stride, most)
 	})
 	n := 0

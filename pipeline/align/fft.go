@@ -1,6 +1,10 @@
 package align
 
-import "math"
+import (
+	"math"
+
+	"tsrun/pipeline/correlate"
+)
 
 // fft transforms arrays of n complex numbers, n a power of two, by Stockham's
 // algorithm in radix 4: each step reads one array in order and writes the
@@ -29,7 +33,7 @@ func (f *fft) transform() {
 	for ; left >= 4; left, stride = left/4, stride*4 {
 		quarter := left / 4
 		parts := max(1, f.n/4/part)
-		each(parts, func(i int) {
+		correlate.Each(parts, func(i int) {
 			from, to := span(quarter*stride, parts, i) // both powers of two
 			if stride == 1 {
 				f.first(from, to)
@@ -105,7 +109,7 @@ func crossCorrelation(a, b []float32) []float32 {
 	}
 	f.transform()
 	parts := max(1, n>>16)
-	each(parts, func(i int) {
+	correlate.Each(parts, func(i int) {
 		from, to := span(n, parts, i)
 		for k := from; k < to; k++ {
 			z, m := f.z[k], f.z[(n-k)&(n-1)]

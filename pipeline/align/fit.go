@@ -1,6 +1,10 @@
 package align
 
-import "math"
+import (
+	"math"
+
+	"tsrun/pipeline/correlate"
+)
 
 // fit is a straight line through points scattered normally about it, over a
 // flat background: the maximum of the likelihood of
@@ -92,7 +96,7 @@ func (f *fit) moments(points []point, half float64) (s sums, info sums) {
 	const part = 1 << 13 // of fixed size, so that sums are the same on any number of cores
 	n := (len(points) + part - 1) / part
 	parts := make([][2]sums, n)
-	each(n, func(i int) {
+	correlate.Each(n, func(i int) {
 		parts[i][0], parts[i][1] = f.momentsOf(points[i*part:min(len(points), (i+1)*part)], half)
 	})
 	for _, p := range parts {

@@ -62,7 +62,7 @@ func hough(points []point, ux, uy, length, bin float64) peak {
 	}
 	const together = 16 // lines that share counters
 	parts := make([]peak, (lines+together-1)/together)
-	each(len(parts), func(i int) {
+	correlate.Each(len(parts), func(i int) {
 		counts := make([]uint32, bins)
 		parts[i] = peak{ll: math.Inf(-1)}
 		for l := i * together; l < min(lines, (i+1)*together); l++ {

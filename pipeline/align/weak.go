@@ -143,7 +143,7 @@ func (s *searcher) nominate(p weakPlan) []nominee {
 	found := make([][2]nominee, chunks)
 	trees := make(chan *tree, chunks) // those not in use
 	var counted atomic.Int64
-	each(chunks, func(i int) {
+	correlate.Each(chunks, func(i int) {
 		if s.ctx.Err() != nil || counted.Load() > p.most() {
 			return
 		}

@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"errors"
 	"fmt"
 	"math"
 )
@@ -147,8 +148,8 @@ func Coincide(channels []Channel, o CoincidenceOptions) (Coincidences, error) {
 		if err == nil && !more {
 			return conclude(g, o, counters), nil
 		}
-		for i := 0; i < len(counters) && err == nil; i++ {
-			err = counters[i].add(g)
+		if err == nil {
+			err = countSpan(g, counters)
 		}
 		if err == nil && o.Each != nil {
 			err = list.add(g, counters[0].matched)
@@ -157,6 +158,19 @@ func Coincide(channels []Channel, o CoincidenceOptions) (Coincidences, error) {
 			return Coincidences{}, err
 		}
 	}
+}
+
+// countSpan has all counters count the span, on all cores.
+func countSpan(g *gather, counters []*counter) error {
+	errs := make([]error, len(counters))
+	Each(2*len(counters), func(i int) {
+		if k := counters[i/2]; i%2 == 0 {
+			k.match(g)
+		} else {
+			errs[i/2] = k.count(g)
+		}
+	})
+	return errors.Join(errs...)
 }
 
 // newCounters returns a counter of all n channels and then, where these are

@@ -77,9 +77,8 @@ func newCounter(mask int, half, shift int64) *counter {
 	return c
 }
 
-// add counts the tuples whose first channel's tag is in the span.
-func (c *counter) add(g *gather) error {
-	c.match(g)
+// count counts the tuples whose first channel's tag is in the span.
+func (c *counter) count(g *gather) error {
 	first := g.lanes[c.lanes[0]]
 	own := first.fixed[first.low:first.high]
 	if len(own) == 0 {
@@ -94,12 +93,17 @@ func (c *counter) add(g *gather) error {
 
 // pairs counts in one pass for each place: that is what countWithin is fast at.
 func (c *counter) pairs(own, other []uint64) {
-	for place, w := range c.windows[0] {
+	var found [shiftedWindows + 1]uint64
+	Each(len(found), func(place int) {
+		w := c.windows[0][place]
+		found[place] = countWithin(own, other, w.low, w.high)
+	})
+	for place, n := range found {
 		apart := together
 		if place != shiftsEachSide {
 			apart = 1
 		}
-		c.found[apart] += countWithin(own, other, w.low, w.high)
+		c.found[apart] += n
 	}
 }
 
@@ -207,6 +211,10 @@ func (c *counter) match(g *gather) {
 	}
 	first := g.lanes[c.lanes[0]]
 	c.free[0] = max(c.free[0], first.dropped+uint64(first.low))
+	if len(c.lanes) == 2 {
+		c.matchPairs(first, g.lanes[c.lanes[1]])
+		return
+	}
 	for {
 		latest := int64(math.MinInt64)
 		for j, lane := range c.lanes {
@@ -228,6 +236,28 @@ func (c *counter) match(g *gather) {
 			c.free[j]++
 		}
 	}
+}
+
+// matchPairs is match for two channels. Which of them steps is not a branch,
+// because no processor could foresee it.
+func (c *counter) matchPairs(a, b *lane) {
+	own, other := a.fixed[:a.high], b.fixed
+	i, j := int(c.free[0]-a.dropped), int(c.free[1]-b.dropped)
+	half := uint64(c.half)
+	for i < len(own) && j < len(other) {
+		d := other[j] - own[i] + half
+		if d > 2*half {
+			late := int(d >> 63)
+			i, j = i+1-late, j+late
+			continue
+		}
+		c.one++
+		if c.listed {
+			c.matched = append(c.matched, []uint64{a.dropped + uint64(i), b.dropped + uint64(j)})
+		}
+		i, j = i+1, j+1
+	}
+	c.free[0], c.free[1] = a.dropped+uint64(i), b.dropped+uint64(j)
 }
 
 // pass passes over the tags before t and says whether there were any.
