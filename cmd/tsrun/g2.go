@@ -39,19 +39,8 @@ pulsed source is summed up, and compared with the mean of all but that at zero.`
 
 func runG2(c *cobra.Command, args []string, f g2Flags) error {
 	o := correlate.G2Options{Range: int64(f.reach), Bin: int64(f.bin), Far: int64(f.far), Period: int64(f.period)}
-	if err := o.Check(); err != nil {
-		return &exitError{exitUsage, err}
-	}
-	channels, done, err := f.channels(args, 2, 2)
-	defer done()
-	if err != nil {
-		return err
-	}
-	g, err := correlate.CountG2(channels[0], channels[1], o)
-	if err != nil {
-		return &exitError{exitOther, err}
-	}
-	return f.print(c, g, func(out io.Writer) error { return writeG2CSV(out, g) }, func(out io.Writer) error { return drawG2(out, g) })
+	count := func(a, b correlate.Channel) (correlate.G2, error) { return correlate.CountG2(a, b, o) }
+	return ofTwo(c, args, f.channelFiles, f.output, o.Check(), count, writeG2CSV, drawG2)
 }
 
 func writeG2CSV(out io.Writer, g correlate.G2) error {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -41,63 +39,14 @@ func addRangeAndBin(c *cobra.Command, reach, bin *quantity.Time) {
 	required(c, "range", "bin")
 }
 
-// output is the form in which a command prints its answer.
-type output struct{ asCSV, asJSON bool }
-
-func (o *output) add(c *cobra.Command, columns, keys string) {
-	c.Flags().BoolVar(&o.asCSV, "csv", false, "print a line "+columns)
-	c.Flags().BoolVar(&o.asJSON, "json", false, "print one JSON object: "+keys)
-	c.MarkFlagsMutuallyExclusive("csv", "json")
-}
-
-// print writes an answer as JSON, or by the function of the form that is asked for.
-func (o output) print(c *cobra.Command, answer any, csv, words func(io.Writer) error) error {
-	out := bufio.NewWriter(c.OutOrStdout())
-	var err error
-	switch {
-	case o.asJSON:
-		err = json.NewEncoder(out).Encode(answer)
-	case o.asCSV:
-		err = csv(out)
-	default:
-		err = words(out)
-	}
-	if err == nil {
-		err = out.Flush()
-	}
-	if err != nil {
-		return &exitError{exitOther, err}
-	}
-	return nil
-}
-
 func runHistogram(c *cobra.Command, args []string, f histogramFlags) error {
 	o := correlate.HistogramOptions{Range: int64(f.reach), Bin: int64(f.bin)}
-	if err := o.Check(); err != nil {
-		return &exitError{exitUsage, err}
-	}
-	channels, done, err := f.channels(args, 2, 2)
-	defer done()
-	if err != nil {
-		return err
-	}
-	h, err := correlate.CountChannels(channels[0], channels[1], o)
-	if err != nil {
-		return &exitError{exitOther, err}
-	}
-	return f.print(c, h, func(out io.Writer) error { return writeHistogramCSV(out, h) }, func(out io.Writer) error { return drawHistogram(out, h) })
+	count := func(a, b correlate.Channel) (correlate.Histogram, error) { return correlate.CountChannels(a, b, o) }
+	return ofTwo(c, args, f.channelFiles, f.output, o.Check(), count, writeHistogramCSV, drawHistogram)
 }
 
 func writeHistogramCSV(out io.Writer, h correlate.Histogram) error {
-	if _, err := fmt.Fprintln(out, "start_ps,counts"); err != nil {
-		return err
-	}
-	for k, n := range h.Counts {
-		if _, err := fmt.Fprintf(out, "%d,%d\n", h.Start+int64(k)*h.Bin, n); err != nil {
-			return err
-		}
-	}
-	return nil
+	return writeCounts(out, "start_ps", h.Start, h.Bin, h.Counts)
 }
 
 func drawHistogram(out io.Writer, h correlate.Histogram) error {

@@ -40,31 +40,12 @@ subtract from B, and its width that of the pairs, whatever window and step are.`
 
 func runScan(c *cobra.Command, args []string, f scanFlags) error {
 	o := correlate.ScanOptions{From: int64(f.from), To: int64(f.to), Step: int64(f.step), Window: int64(f.window)}
-	if err := o.Check(); err != nil {
-		return &exitError{exitUsage, err}
-	}
-	channels, done, err := f.channels(args, 2, 2)
-	defer done()
-	if err != nil {
-		return err
-	}
-	s, err := correlate.ScanDelays(channels[0], channels[1], o)
-	if err != nil {
-		return &exitError{exitOther, err}
-	}
-	return f.print(c, s, func(out io.Writer) error { return writeScanCSV(out, s) }, func(out io.Writer) error { return drawScan(out, s) })
+	count := func(a, b correlate.Channel) (correlate.Scan, error) { return correlate.ScanDelays(a, b, o) }
+	return ofTwo(c, args, f.channelFiles, f.output, o.Check(), count, writeScanCSV, drawScan)
 }
 
 func writeScanCSV(out io.Writer, s correlate.Scan) error {
-	if _, err := fmt.Fprintln(out, "delay_ps,counts"); err != nil {
-		return err
-	}
-	for k, n := range s.Counts {
-		if _, err := fmt.Fprintf(out, "%d,%d\n", s.Start+int64(k)*s.Step, n); err != nil {
-			return err
-		}
-	}
-	return nil
+	return writeCounts(out, "delay_ps", s.Start, s.Step, s.Counts)
 }
 
 func drawScan(out io.Writer, s correlate.Scan) error {

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"tsrun/pipeline/correlate"
+)
+
+// output is the form in which a command prints its answer.
+type output struct{ asCSV, asJSON bool }
+
+func (o *output) add(c *cobra.Command, columns, keys string) {
+	c.Flags().BoolVar(&o.asCSV, "csv", false, "print a line "+columns)
+	c.Flags().BoolVar(&o.asJSON, "json", false, "print one JSON object: "+keys)
+	c.MarkFlagsMutuallyExclusive("csv", "json")
+}
+
+// print writes an answer as JSON, or by the function of the form that is asked for.
+func (o output) print(c *cobra.Command, answer any, csv, words func(io.Writer) error) error {
+	out := bufio.NewWriter(c.OutOrStdout())
+	var err error
+	switch {
+	case o.asJSON:
+		err = json.NewEncoder(out).Encode(answer)
+	case o.asCSV:
+		err = csv(out)
+	default:
+		err = words(out)
+	}
+	if err == nil {
+		err = out.Flush()
+	}
+	if err != nil {
+		return &exitError{exitOther, err}
+	}
+	return nil
+}
+
+// ofTwo counts something of two channels and prints it. An error of checked is
+// one of the options.
+func ofTwo[T any](c *cobra.Command, args []string, f channelFiles, o output, checked error,
+	count func(a, b correlate.Channel) (T, error), csv, words func(io.Writer, T) error) error {
+	if checked != nil {
+		return &exitError{exitUsage, checked}
+	}
+	channels, done, err := f.channels(args, 2, 2)
+	defer done()
+	if err != nil {
+		return err
+	}
+	answer, err := count(channels[0], channels[1])
+	if err != nil {
+		return &exitError{exitOther, err}
+	}
+	return o.print(c, answer, func(out io.Writer) error { return csv(out, answer) }, func(out io.Writer) error { return words(out, answer) })
+}
+
+// writeCounts writes a line for each count: where its bin begins, and the count.
+func writeCounts(out io.Writer, column string, start, step int64, counts []uint64) error {
+	if _, err := fmt.Fprintln(out, column+",counts"); err != nil {
+		return err
+	}
+	for k, n := range counts {
+		if _, err := fmt.Fprintf(out, "%d,%d\n", start+int64(k)*step, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
