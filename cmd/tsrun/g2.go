@@ -8,6 +8,7 @@ import (
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/run"
 )
 
 type g2Flags struct {
@@ -44,15 +45,7 @@ func runG2(c *cobra.Command, args []string, f g2Flags) error {
 }
 
 func writeG2CSV(out io.Writer, g correlate.G2) error {
-	if _, err := fmt.Fprintln(out, "start_ps,counts,g2,g2_sd"); err != nil {
-		return err
-	}
-	for k, n := range g.Counts {
-		if _, err := fmt.Fprintf(out, "%d,%d,%.6g,%.6g\n", g.Start+int64(k)*g.Bin, n, g.G2[k], g.SD[k]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return underHeading(out, "start_ps,counts,g2,g2_sd", func(out io.Writer) error { return run.WriteG2(out, g) })
 }
 
 func drawG2(out io.Writer, g correlate.G2) error {

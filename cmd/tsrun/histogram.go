@@ -8,6 +8,7 @@ import (
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/run"
 )
 
 type histogramFlags struct {
@@ -46,7 +47,7 @@ func runHistogram(c *cobra.Command, args []string, f histogramFlags) error {
 }
 
 func writeHistogramCSV(out io.Writer, h correlate.Histogram) error {
-	return writeCounts(out, "start_ps", h.Start, h.Bin, h.Counts)
+	return underHeading(out, "start_ps,counts", func(out io.Writer) error { return run.WriteCounts(out, h.Start, h.Bin, h.Counts) })
 }
 
 func drawHistogram(out io.Writer, h correlate.Histogram) error {

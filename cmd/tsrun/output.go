@@ -60,15 +60,10 @@ func ofTwo[T any](c *cobra.Command, args []string, f channelFiles, o output, che
 	return o.print(c, answer, func(out io.Writer) error { return csv(out, answer) }, func(out io.Writer) error { return words(out, answer) })
 }
 
-// writeCounts writes a line for each count: where its bin begins, and the count.
-func writeCounts(out io.Writer, column string, start, step int64, counts []uint64) error {
-	if _, err := fmt.Fprintln(out, column+",counts"); err != nil {
+// underHeading writes the columns of a table and then its lines.
+func underHeading(out io.Writer, columns string, lines func(io.Writer) error) error {
+	if _, err := fmt.Fprintln(out, columns); err != nil {
 		return err
 	}
-	for k, n := range counts {
-		if _, err := fmt.Fprintf(out, "%d,%d\n", start+int64(k)*step, n); err != nil {
-			return err
-		}
-	}
-	return nil
+	return lines(out)
 }

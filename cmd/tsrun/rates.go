@@ -68,10 +68,7 @@ func writeRatesCSV(out io.Writer, r correlate.Rates) error {
 	for i := range r.Channels {
 		heading += "," + columnOf(i)
 	}
-	if _, err := fmt.Fprintln(out, heading); err != nil {
-		return err
-	}
-	return run.WriteRates(out, r)
+	return underHeading(out, heading, func(out io.Writer) error { return run.WriteRates(out, r) })
 }
 
 func printRates(out io.Writer, r correlate.Rates) error {

@@ -8,6 +8,7 @@ import (
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/run"
 )
 
 type scanFlags struct {
@@ -45,7 +46,7 @@ func runScan(c *cobra.Command, args []string, f scanFlags) error {
 }
 
 func writeScanCSV(out io.Writer, s correlate.Scan) error {
-	return writeCounts(out, "delay_ps", s.Start, s.Step, s.Counts)
+	return underHeading(out, "delay_ps,counts", func(out io.Writer) error { return run.WriteCounts(out, s.Start, s.Step, s.Counts) })
 }
 
 func drawScan(out io.Writer, s correlate.Scan) error {

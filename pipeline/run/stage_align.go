@@ -4,12 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/track"
 )
 
 // align finds the target's clock, follows it through the whole record, and
@@ -103,31 +101,4 @@ func (a *analysis) noticeClock(stage string, c *recipe.AlignConfig, found foundC
 	if found.Track != nil {
 		a.manifest.noticeJumps(stage, c.Target, found.Track.Steps)
 	}
-}
-
-// KnotColumns are the columns of files that hold a track.
-var KnotColumns = []string{"time_ps", "offset_ps", "offset_sd_ps", "frequency_ppb", "frequency_sd_ppb"}
-
-// AppendKnot appends the line of a knot, in columns separated by commas.
-func AppendKnot(line []byte, k track.Knot) []byte {
-	line = append(strconv.AppendUint(line, k.Time, 10), ',')
-	line = append(append(line, k.Offset.String()...), ',')
-	line = append(strconv.AppendFloat(line, k.OffsetSD, 'f', 3, 64), ',')
-	line = append(strconv.AppendFloat(line, k.Frequency, 'f', 6, 64), ',')
-	return append(strconv.AppendFloat(line, k.FrequencySD, 'f', 6, 64), '\n')
-}
-
-// writeKnots writes the track of a clock, a knot a line.
-func writeKnots(w io.Writer, heading string, knots []track.Knot) error {
-	if _, err := io.WriteString(w, heading); err != nil {
-		return err
-	}
-	var line []byte
-	for _, k := range knots {
-		line = AppendKnot(line[:0], k)
-		if _, err := w.Write(line); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -2,7 +2,6 @@ package run
 
 import (
 	"io"
-	"strconv"
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/recipe"
@@ -31,17 +30,7 @@ func (a *analysis) g2(c *recipe.G2Config, result *Result) (any, error) {
 		if _, err := io.WriteString(w, a.heading("start_ps,counts,g2,g2_sd", c.Start, c.Stop)); err != nil {
 			return err
 		}
-		var line []byte
-		for i, n := range g.Counts {
-			line = append(strconv.AppendInt(line[:0], g.Start+int64(i)*g.Bin, 10), ',')
-			line = append(strconv.AppendUint(line, n, 10), ',')
-			line = append(strconv.AppendFloat(line, g.G2[i], 'g', 6, 64), ',')
-			line = append(strconv.AppendFloat(line, g.SD[i], 'g', 6, 64), '\n')
-			if _, err := w.Write(line); err != nil {
-				return err
-			}
-		}
-		return nil
+		return WriteG2(w, g)
 	})
 	if err != nil {
 		return nil, err

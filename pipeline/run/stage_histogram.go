@@ -33,7 +33,7 @@ func (a *analysis) histogram(c *recipe.HistogramConfig, result *Result) (any, er
 		if _, err := io.WriteString(w, a.heading("start_ps,counts", c.Start, c.Stop)); err != nil {
 			return err
 		}
-		return writeCounts(w, h.Start, h.Bin, h.Counts)
+		return WriteCounts(w, h.Start, h.Bin, h.Counts)
 	})
 	if err != nil {
 		return nil, err

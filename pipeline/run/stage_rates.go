@@ -2,7 +2,6 @@ package run
 
 import (
 	"io"
-	"strconv"
 	"strings"
 
 	"tsrun/pipeline/correlate"
@@ -47,26 +46,4 @@ func emptyBins(r correlate.Rates, channel int) (n int) {
 		}
 	}
 	return n
-}
-
-// WriteRates writes a line for each bin: where it begins in ps, and the tags of
-// each channel. A channel that had not begun or had ended has an empty cell.
-func WriteRates(w io.Writer, r correlate.Rates) error {
-	if len(r.Channels) == 0 {
-		return nil
-	}
-	var line []byte
-	for k := range r.Channels[0].Counts {
-		line = strconv.AppendInt(line[:0], r.Start+int64(k)*r.Bin, 10)
-		for i, c := range r.Channels {
-			line = append(line, ',')
-			if r.Recorded(i, k) {
-				line = strconv.AppendUint(line, c.Counts[k], 10)
-			}
-		}
-		if _, err := w.Write(append(line, '\n')); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -2,7 +2,6 @@ package run
 
 import (
 	"io"
-	"strconv"
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/recipe"
@@ -27,23 +26,10 @@ func (a *analysis) scan(c *recipe.ScanConfig, result *Result) (any, error) {
 		if _, err := io.WriteString(w, a.heading("delay_ps,counts", c.Start, c.Stop)); err != nil {
 			return err
 		}
-		return writeCounts(w, s.Start, s.Step, s.Counts)
+		return WriteCounts(w, s.Start, s.Step, s.Counts)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return summary, a.json(result, summary)
-}
-
-// writeCounts writes a line for each count, the first at start, then by step.
-func writeCounts(w io.Writer, start, step int64, counts []uint64) error {
-	var line []byte
-	for i, n := range counts {
-		line = append(strconv.AppendInt(line[:0], start+int64(i)*step, 10), ',')
-		line = append(strconv.AppendUint(line, n, 10), '\n')
-		if _, err := w.Write(line); err != nil {
-			return err
-		}
-	}
-	return nil
 }
