@@ -55,10 +55,10 @@ func TestAlignManyFindsEveryDelay(t *testing.T) {
 	}
 }
 
-// TestAlignManyKnowsItsErrors compares the offset of the lead with the truth
+// TestChannelsKnowTheirErrors compares the offset of the lead with the truth
 // often enough to see whether it is off as far as is said. Half of the runs are
 // of a clock that wanders.
-func TestAlignManyKnowsItsErrors(t *testing.T) {
+func TestChannelsKnowTheirErrors(t *testing.T) {
 	const seeds = 32
 	square, tracked := 0.0, 0.0
 	for seed := range uint64(seeds) {
