@@ -9,7 +9,7 @@ import "math/bits"
 // Two kernels count the same. Where most tags have no partner, time goes into
 // branches that no processor can foresee: whether A's or B's next tag comes
 // first is chance. sparse has no such branch. It takes one step for every tag,
-// of A or of B, in four parts of the record by turns, because the steps of one
+// of A or of B, in three parts of the record by turns, because the steps of one
 // part wait for each other. Where a tag has partners, sparse meets them by
 // surprise, and dense, which looks for the first partner of every tag, loses
 // less.
@@ -25,7 +25,7 @@ const (
 	// as fast as each other, on two kinds of processor.
 	densest = 0.5
 
-	lanes     = 4   // parts of the record that sparse looks at by turns
+	lanes     = 3   // parts of the record that sparse looks at by turns
 	smallPart = 256 // tags that are not worth being parted
 )
 
@@ -82,49 +82,52 @@ func (y *tally) sparse(a, b []uint64, enough uint64) {
 // interleave steps through all parts until one is at its end. Each step moves
 // a part on by one tag, so the shortest way to an end is free of checks.
 func (y *tally) interleave(a, b []uint64, p *[lanes]part, enough uint64) {
-	lo, width := y.lo, y.width
-	i0, i1, i2, i3 := p[0].i, p[1].i, p[2].i, p[3].i
-	j0, j1, j2, j3 := p[0].j, p[1].j, p[2].j, p[3].j
 	for y.pairs <= enough {
-		steps := min(p[0].end-i0, p[1].end-i1, p[2].end-i2, p[3].end-i3, len(b)-max(j0, j1, j2, j3))
-		if steps == 0 {
-			break
+		steps := len(b)
+		for _, q := range p {
+			steps = min(steps, q.end-q.i, len(b)-q.j)
 		}
-		for ; steps > 0; steps-- {
-			d0 := b[j0] - a[i0] - lo
-			d1 := b[j1] - a[i1] - lo
-			d2 := b[j2] - a[i2] - lo
-			d3 := b[j3] - a[i3] - lo
-			if min(min(d0, d1), min(d2, d3)) < width {
-				if d0 < width {
-					y.hit(a[i0], b[j0:])
-				}
-				if d1 < width {
-					y.hit(a[i1], b[j1:])
-				}
-				if d2 < width {
-					y.hit(a[i2], b[j2:])
-				}
-				if d3 < width {
-					y.hit(a[i3], b[j3:])
-				}
-				if y.pairs > enough {
-					steps = 1
-				}
+		if steps == 0 {
+			return
+		}
+		if !stride(a, b, y.lo, y.width, p, steps) {
+			continue
+		}
+		for k := range p {
+			q := &p[k]
+			d := b[q.j] - a[q.i] - y.lo
+			if d < y.width {
+				y.hit(a[q.i], b[q.j:])
 			}
-			n0, n1, n2, n3 := int(d0>>63), int(d1>>63), int(d2>>63), int(d3>>63)
-			j0 += n0
-			i0 += 1 - n0
-			j1 += n1
-			i1 += 1 - n1
-			j2 += n2
-			i2 += 1 - n2
-			j3 += n3
-			i3 += 1 - n3
+			n := int(d >> 63)
+			q.j, q.i = q.j+n, q.i+1-n
 		}
 	}
-	p[0].i, p[1].i, p[2].i, p[3].i = i0, i1, i2, i3
-	p[0].j, p[1].j, p[2].j, p[3].j = j0, j1, j2, j3
+}
+
+// stride makes so many steps in all parts, or those until one of them meets a
+// tag in its window: then met is true. It calls nothing, so that what it holds
+// stays in registers.
+//
+//go:noinline
+func stride(a, b []uint64, lo, width uint64, p *[lanes]part, steps int) (met bool) {
+	i0, i1, i2 := p[0].i, p[1].i, p[2].i
+	j0, j1, j2 := p[0].j, p[1].j, p[2].j
+	for ; steps > 0; steps-- {
+		d0 := b[j0] - a[i0] - lo
+		d1 := b[j1] - a[i1] - lo
+		d2 := b[j2] - a[i2] - lo
+		if d0 < width || d1 < width || d2 < width {
+			break
+		}
+		n0, n1, n2 := int(d0>>63), int(d1>>63), int(d2>>63)
+		i0, j0 = i0+1-n0, j0+n0
+		i1, j1 = i1+1-n1, j1+n1
+		i2, j2 = i2+1-n2, j2+n2
+	}
+	p[0].i, p[1].i, p[2].i = i0, i1, i2
+	p[0].j, p[1].j, p[2].j = j0, j1, j2
+	return steps > 0
 }
 
 // hit counts the pairs of t with the first tags of b, of which at least one is
