@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/tagfile"
 )
 
 type alignFlags struct {
@@ -94,6 +96,37 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 		return &exitError{exitNotGood, fmt.Errorf("no alignment: %w", refusal)}
 	}
 	return nil
+}
+
+// clock finds B's clock on A's scale by what their channels recorded: pairs of
+// photons or, by markers, one signal.
+func (f *tagFiles) clock(ctx context.Context, args []string, o align.Options, by string) (align.Parts, error) {
+	a, b, err := f.both(args)
+	if err != nil {
+		return align.Parts{}, err
+	}
+	if by == recipe.ByMarkers {
+		return byMarkers(ctx, a, b, o)
+	}
+	streams, closeAll, err := open([]source{a, b})
+	defer closeAll()
+	if err != nil {
+		return align.Parts{}, err
+	}
+	return align.AlignStreams(ctx, streams[0], streams[1], o)
+}
+
+func byMarkers(ctx context.Context, a, b source, o align.Options) (align.Parts, error) {
+	tagsA, err := tagfile.ReadAll(a.path, a.format, a.channel)
+	if err != nil {
+		return align.Parts{}, err
+	}
+	tagsB, err := tagfile.ReadAll(b.path, b.format, b.channel)
+	if err != nil {
+		return align.Parts{}, err
+	}
+	found, err := align.AlignMarkers(ctx, tagsA, tagsB, o)
+	return align.Parts{Alignment: found, Count: 1}, err
 }
 
 // writeAnswer writes all of an answer to a file, or nothing.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -10,8 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tsrun/pipeline/align"
-	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/tag"
 	"tsrun/pipeline/tagfile"
 )
@@ -119,14 +116,6 @@ func channelNumber(text string) (int, error) {
 	return int(n), nil
 }
 
-func (s source) open() (tagfile.ReadCloser, error) {
-	r, _, err := tagfile.Open(s.path, s.format, s.channel)
-	if err != nil {
-		return nil, &exitError{exitOther, err}
-	}
-	return r, nil
-}
-
 // open opens channels for reading piece by piece. closeAll is never nil.
 func open(list []source) (streams []tag.Reader, closeAll func(), err error) {
 	var opened []tagfile.ReadCloser
@@ -136,44 +125,13 @@ func open(list []source) (streams []tag.Reader, closeAll func(), err error) {
 		}
 	}
 	for _, s := range list {
-		var r tagfile.ReadCloser
-		if r, err = s.open(); err != nil {
-			break
+		r, _, err := tagfile.Open(s.path, s.format, s.channel)
+		if err != nil {
+			return streams, closeAll, &exitError{exitOther, err}
 		}
 		opened, streams = append(opened, r), append(streams, r)
 	}
-	return streams, closeAll, err
-}
-
-// clock finds B's clock on A's scale by what their channels recorded: pairs of
-// photons or, by markers, one signal.
-func (f *tagFiles) clock(ctx context.Context, args []string, o align.Options, by string) (align.Parts, error) {
-	a, b, err := f.both(args)
-	if err != nil {
-		return align.Parts{}, err
-	}
-	if by == recipe.ByMarkers {
-		return byMarkers(ctx, a, b, o)
-	}
-	streams, closeAll, err := open([]source{a, b})
-	defer closeAll()
-	if err != nil {
-		return align.Parts{}, err
-	}
-	return align.AlignStreams(ctx, streams[0], streams[1], o)
-}
-
-func byMarkers(ctx context.Context, a, b source, o align.Options) (align.Parts, error) {
-	tagsA, err := tagfile.ReadAll(a.path, a.format, a.channel)
-	if err != nil {
-		return align.Parts{}, err
-	}
-	tagsB, err := tagfile.ReadAll(b.path, b.format, b.channel)
-	if err != nil {
-		return align.Parts{}, err
-	}
-	found, err := align.AlignMarkers(ctx, tagsA, tagsB, o)
-	return align.Parts{Alignment: found, Count: 1}, err
+	return streams, closeAll, nil
 }
 
 // withSD writes a value and its standard deviation with as many decimals as

@@ -17,7 +17,6 @@ const (
 	offBeat     = 0.25 // of a period, by which a marker may be early or late
 	mostOffBeat = 0.2  // of the markers, which may be off the beat or extra
 	maxMatching = 1e8  // markers compared with one another while matching
-	maxMarkers  = 1 << 26
 	trackedRate = 20.0 // markers per second from which the clock is followed between them
 	aroundSeed  = 200  // markers in the middle from which it is followed
 )
@@ -47,8 +46,8 @@ func AlignMarkers(ctx context.Context, a, b []uint64, o Options) (Alignment, err
 			Reason: fmt.Sprintf("A has %d different markers and B %d", len(a), len(b)),
 			Hint:   fmt.Sprintf("measure at least %d, so that they can be told from noise", minMarkers)}
 	}
-	if max(len(a), len(b)) > maxMarkers {
-		return Alignment{}, &correlate.LimitError{What: "markers", Value: fmt.Sprint(max(len(a), len(b))), Limit: fmt.Sprint(maxMarkers), Hint: "divide the marker's rate, or align shorter parts"}
+	if max(len(a), len(b)) > MaxTags {
+		return Alignment{}, &correlate.LimitError{What: "markers", Value: fmt.Sprint(max(len(a), len(b))), Limit: fmt.Sprint(MaxTags), Hint: "divide the marker's rate, or align shorter parts"}
 	}
 	beatA, regularA := newBeat(a)
 	beatB, regularB := newBeat(b)

@@ -106,13 +106,13 @@ func TestAntibunching(t *testing.T) {
 	const pump, decay, seconds = 5e6, 45e6, 0.05
 	rng := rand.New(rand.NewPCG(4, 4))
 	var a, b []uint64
-	for now := 0.0; now < seconds*1e12; {
-		now += rng.ExpFloat64()*1e12/pump + rng.ExpFloat64()*1e12/decay
+	for at := 0.0; at < seconds*1e12; {
+		at += rng.ExpFloat64()*1e12/pump + rng.ExpFloat64()*1e12/decay
 		switch u := rng.Float64(); {
 		case u < 0.3:
-			a = append(a, uint64(now))
+			a = append(a, uint64(at))
 		case u < 0.7:
-			b = append(b, uint64(now))
+			b = append(b, uint64(at))
 		}
 	}
 	r := g2Of(t, a, b, correlate.G2Options{Range: 200_000, Bin: 2_000})
@@ -140,9 +140,9 @@ func TestFarBinsAreOne(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 9))
 	var ab [2][]uint64
 	for i := range ab {
-		for now := 0.0; now < 2e11; now += rng.ExpFloat64() * 1e12 / 200_000 {
-			if int(now/1e9)%2 == 0 { // on for 1 ms, off for 1 ms
-				ab[i] = append(ab[i], uint64(now))
+		for at := 0.0; at < 2e11; at += rng.ExpFloat64() * 1e12 / 200_000 {
+			if int(at/1e9)%2 == 0 { // on for 1 ms, off for 1 ms
+				ab[i] = append(ab[i], uint64(at))
 			}
 		}
 	}

@@ -31,12 +31,13 @@ func (a *analysis) alignMany(c *recipe.AlignConfig) (foundClock, error) {
 
 // alignMarkers finds the clock from a signal that both channels recorded.
 func (a *analysis) alignMarkers(c *recipe.AlignConfig) (foundClock, error) {
-	tags, whole, err := a.readAll([]string{c.Reference, c.Target}, align.MaxTags)
-	if err != nil {
+	tagsA, wholeA, errA := a.readAll([]string{c.Reference}, align.MaxTags)
+	tagsB, wholeB, errB := a.readAll([]string{c.Target}, align.MaxTags)
+	if err := errors.Join(errA, errB); err != nil {
 		return foundClock{}, err
 	}
-	found, err := align.AlignMarkers(a.ctx, tags[0], tags[1], a.manifest.AlignOptions(c))
-	return foundClock{Parts: align.Parts{Alignment: found, Count: 1}, short: !whole}, err
+	found, err := align.AlignMarkers(a.ctx, tagsA[0], tagsB[0], a.manifest.AlignOptions(c))
+	return foundClock{Parts: align.Parts{Alignment: found, Count: 1}, short: !wholeA || !wholeB}, err
 }
 
 // readAll reads the tags of channels, of each at most its share of so many;

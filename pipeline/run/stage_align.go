@@ -1,7 +1,6 @@
 package run
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -25,16 +24,10 @@ func (a *analysis) align(c *recipe.AlignConfig, result *Result) (any, error) {
 		a.clocks.found(a.clockOf(c.Reference), a.clockOf(c.Target), found.Correction())
 		a.noticeClock(result.Stage, c, found)
 	}
-	err = a.file(result, ".json", func(w io.Writer) error {
-		text, err := json.MarshalIndent(summary, "", "  ")
-		if err == nil {
-			_, err = w.Write(append(text, '\n'))
-		}
-		return err
-	})
+	err = a.json(result, summary)
 	if err == nil && !summary.Refused && found.Track != nil {
-		err = a.file(result, ".csv", func(w io.Writer) error {
-			return writeKnots(w, a.heading(strings.Join(KnotColumns, ","), c.Reference, c.Target), found.Track.Knots)
+		err = a.table(result, strings.Join(KnotColumns, ","), []string{c.Reference, c.Target}, func(w io.Writer) error {
+			return writeKnots(w, found.Track.Knots)
 		})
 	}
 	summary.Alignment = summary.Alignment.WithoutKnots() // a track has as many knots as the run was long
@@ -63,10 +56,9 @@ func (a *analysis) findClock(c *recipe.AlignConfig) (foundClock, AlignSummary, e
 	found, err := find(c)
 	summary, err := NewAlignSummary(c.Reference, c.Target, found.Alignment, err)
 	summary.Channels, summary.Parts = found.channels, found.Count
-	for i, d := range found.channels {
-		if i == found.lead {
-			summary.Reference, summary.Target = d.Reference, d.Target
-		}
+	if found.lead < len(found.channels) {
+		lead := found.channels[found.lead]
+		summary.Reference, summary.Target = lead.Reference, lead.Target
 	}
 	summary.Simulated = a.simulated(append(references, targets...)...)
 	return found, summary, err
@@ -92,7 +84,7 @@ func (a *analysis) alignPairs(c *recipe.AlignConfig) (foundClock, error) {
 func (a *analysis) noticeClock(stage string, c *recipe.AlignConfig, found foundClock) {
 	if found.short {
 		a.manifest.Notice(Reason{Condition: Tainted,
-			Message: fmt.Sprintf("stage %q looked only at the first %d tags of each channel", stage, align.MaxTags)})
+			Message: fmt.Sprintf("stage %q looked only at the first %d tags of a node's channels", stage, align.MaxTags)})
 	}
 	for _, g := range found.Refused {
 		a.manifest.Notice(Reason{Condition: Tainted, AtPs: &g.From,

@@ -17,10 +17,7 @@ func (a *analysis) coincidences(c *recipe.CoincidencesConfig, result *Result) (a
 	}
 	defer in.Close()
 	summary := CoincidencesSummary{Of: c.Of, Corrected: in.corrected, Simulated: a.simulated(c.Of...)}
-	err = a.file(result, ".csv", func(w io.Writer) error {
-		if _, err := io.WriteString(w, a.heading(tupleColumns(len(c.Of)), c.Of...)); err != nil {
-			return err
-		}
+	err = a.table(result, tupleColumns(len(c.Of)), c.Of, func(w io.Writer) error {
 		var line []byte
 		summary.Coincidences, err = correlate.Coincide(in.channels, correlate.CoincidenceOptions{
 			Window: int64(c.Window), Shift: int64(c.Shift),

@@ -26,12 +26,7 @@ func (a *analysis) g2(c *recipe.G2Config, result *Result) (any, error) {
 		RangePs: int64(c.Range), BinPs: g.Bin, Pairs: g.Pairs, OverlapPs: g.Overlap, Scale: g.Scale,
 		AtZero: g.G2[zero], AtZeroSD: g.SD[zero], Pulses: g.Pulses,
 	}
-	err = a.file(result, ".csv", func(w io.Writer) error {
-		if _, err := io.WriteString(w, a.heading("start_ps,counts,g2,g2_sd", c.Start, c.Stop)); err != nil {
-			return err
-		}
-		return WriteG2(w, g)
-	})
+	err = a.table(result, "start_ps,counts,g2,g2_sd", []string{c.Start, c.Stop}, func(w io.Writer) error { return WriteG2(w, g) })
 	if err != nil {
 		return nil, err
 	}

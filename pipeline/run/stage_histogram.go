@@ -29,12 +29,7 @@ func (a *analysis) histogram(c *recipe.HistogramConfig, result *Result) (any, er
 			summary.PeakCounts, summary.PeakPs = n, h.Start+int64(i)*h.Bin
 		}
 	}
-	err = a.file(result, ".csv", func(w io.Writer) error {
-		if _, err := io.WriteString(w, a.heading("start_ps,counts", c.Start, c.Stop)); err != nil {
-			return err
-		}
-		return WriteCounts(w, h.Start, h.Bin, h.Counts)
-	})
+	err = a.table(result, "start_ps,counts", []string{c.Start, c.Stop}, func(w io.Writer) error { return WriteCounts(w, h.Start, h.Bin, h.Counts) })
 	if err != nil {
 		return nil, err
 	}

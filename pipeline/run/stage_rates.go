@@ -26,12 +26,7 @@ func (a *analysis) rates(c *recipe.RatesConfig, result *Result) (any, error) {
 		summary.Channels = append(summary.Channels, channel)
 		summary.Empty = append(summary.Empty, emptyBins(r, i))
 	}
-	err = a.file(result, ".csv", func(w io.Writer) error {
-		if _, err := io.WriteString(w, a.heading("start_ps,"+strings.Join(c.Of, ","), c.Of...)); err != nil {
-			return err
-		}
-		return WriteRates(w, r)
-	})
+	err = a.table(result, "start_ps,"+strings.Join(c.Of, ","), c.Of, func(w io.Writer) error { return WriteRates(w, r) })
 	if err != nil {
 		return nil, err
 	}

@@ -22,12 +22,7 @@ func (a *analysis) scan(c *recipe.ScanConfig, result *Result) (any, error) {
 	}
 	summary := ScanSummary{Start: c.Start, Stop: c.Stop, Corrected: in.corrected, Simulated: a.simulated(c.Start, c.Stop),
 		StepPs: s.Step, WindowPs: s.Window, Peak: s.Peak}
-	err = a.file(result, ".csv", func(w io.Writer) error {
-		if _, err := io.WriteString(w, a.heading("delay_ps,counts", c.Start, c.Stop)); err != nil {
-			return err
-		}
-		return WriteCounts(w, s.Start, s.Step, s.Counts)
-	})
+	err = a.table(result, "delay_ps,counts", []string{c.Start, c.Stop}, func(w io.Writer) error { return WriteCounts(w, s.Start, s.Step, s.Counts) })
 	if err != nil {
 		return nil, err
 	}

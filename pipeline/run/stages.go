@@ -16,12 +16,18 @@ func (a *analysis) json(result *Result, summary any) error {
 	})
 }
 
-// heading is the first line of a result, after one that marks simulated tags.
-func (a *analysis) heading(columns string, channels ...string) string {
+// table writes lines under the names of their columns, and these after a line
+// that marks simulated tags.
+func (a *analysis) table(result *Result, columns string, channels []string, lines func(io.Writer) error) error {
 	if a.simulated(channels...) {
-		return "# SIMULATED: computed, not measured\n" + columns + "\n"
+		columns = "# SIMULATED: computed, not measured\n" + columns
 	}
-	return columns + "\n"
+	return a.file(result, ".csv", func(w io.Writer) error {
+		if _, err := io.WriteString(w, columns+"\n"); err != nil {
+			return err
+		}
+		return lines(w)
+	})
 }
 
 // simulated says whether any of the channels is of a simulated device.

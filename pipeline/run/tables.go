@@ -72,10 +72,7 @@ func AppendKnot(line []byte, k track.Knot) []byte {
 }
 
 // writeKnots writes the track of a clock, a knot a line.
-func writeKnots(w io.Writer, heading string, knots []track.Knot) error {
-	if _, err := io.WriteString(w, heading); err != nil {
-		return err
-	}
+func writeKnots(w io.Writer, knots []track.Knot) error {
 	var line []byte
 	for _, k := range knots {
 		line = AppendKnot(line[:0], k)
