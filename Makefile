@@ -9,7 +9,7 @@ LONG    := $(addprefix ./,$(sort $(dir $(wildcard */*_long_test.go */*/*_long_te
 RECIPE  ?= recipes/coincidence.yaml
 TESTED  ?= ./...
 
-.PHONY: help build run test test-long bench lint ci-deps clean
+.PHONY: help build run test test-long truth bench lint ci-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: build ## run all tests; what this machine lacks is skipped and listed
 test-long: build ## run the tests that take minutes, without the race detector
 	@TSRUN_TEST_LONG=1 $(GO) test -p 1 -timeout 15m -run '^TestLong' -json $(LONG) > bin/test-long.json; status=$$?; \
 	$(GO) run ./internal/testreport -each < bin/test-long.json; exit $$status
+
+truth: ## measure what is stated against known truth; PART=1: a share that takes minutes, TABLES="NAME ...": only these
+	$(GO) run ./internal/truth $(if $(PART),-part) $(TABLES)
 
 bench: build ## measure speed, as ratios within one run
 	@$(GO) test -p 1 -run '^$$' -bench . -benchtime 1x ./... > bin/bench.txt; status=$$?; \

@@ -1,0 +1,6 @@
+package main
+
+// tables are all that is measured, in the order of printing.
+var tables = []table{
+	steady,
+}
