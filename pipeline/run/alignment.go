@@ -18,36 +18,79 @@ const maxAlignmentFile = 256 << 20
 // ReadAlignment reads what carries B's times to A's clock from a file of JSON:
 // what `tsrun align` prints or writes, or the result of an align stage. Where the
 // clock wandered or stepped, and the file has the knots of its track, the
-// correction follows these.
+// correction follows these. A file that is no alignment is an error that says
+// what it is: to take it for one would correct by nothing.
 func ReadAlignment(path string) (correlate.Correction, error) {
 	text, err := readAlignmentText(path)
 	if err != nil {
 		return correlate.Correction{}, fmt.Errorf("read alignment: %w", err)
 	}
-	var saved struct {
-		Refused bool   `json:"refused"`
-		Reason  string `json:"reason"`
-		align.Alignment
-		Stage *align.Alignment `json:"alignment"` // in the result of a stage, all that was estimated
-	}
-	if err := json.Unmarshal(text, &saved); err != nil {
+	found, err := alignmentIn(text)
+	if err != nil {
 		return correlate.Correction{}, fmt.Errorf("read alignment %s: %w", path, err)
-	}
-	if saved.Refused {
-		return correlate.Correction{}, fmt.Errorf("read alignment %s: there is none: %s", path, saved.Reason)
-	}
-	found := saved.Alignment
-	if saved.Stage != nil {
-		found = *saved.Stage
-	}
-	if found.Pairs == 0 {
-		return correlate.Correction{}, fmt.Errorf("read alignment %s: no alignment is in it; tsrun align --json A B prints one", path)
 	}
 	correction, err := correctionOf(found)
 	if err != nil {
 		return correlate.Correction{}, fmt.Errorf("read alignment %s: %w", path, err)
 	}
 	return correction, nil
+}
+
+// howToAlign says where a file of an alignment comes from.
+const howToAlign = `give the file that "tsrun align A B --out FILE" wrote, or the result of an align stage`
+
+// alignmentIn finds the alignment in a text of JSON.
+func alignmentIn(text []byte) (align.Alignment, error) {
+	var keys map[string]json.RawMessage
+	var mismatch *json.UnmarshalTypeError
+	switch err := json.Unmarshal(text, &keys); {
+	case errors.As(err, &mismatch):
+		return align.Alignment{}, fmt.Errorf("it holds a JSON %s where an alignment is an object; %s", mismatch.Value, howToAlign)
+	case err != nil:
+		return align.Alignment{}, fmt.Errorf("%w; %s", err, howToAlign)
+	}
+	var refused struct {
+		Refused bool   `json:"refused"`
+		Reason  string `json:"reason"`
+	}
+	if err := json.Unmarshal(text, &refused); err != nil {
+		return align.Alignment{}, err
+	}
+	if refused.Refused {
+		return align.Alignment{}, fmt.Errorf("it is of clocks that were not found (%s), and there is nothing to correct by; %s", refused.Reason, howToAlign)
+	}
+	if stage, ok := keys["alignment"]; ok { // in the result of a stage, all that was estimated
+		text, keys = stage, nil
+		if err := json.Unmarshal(text, &keys); err != nil {
+			return align.Alignment{}, fmt.Errorf("the key alignment: %w; %s", err, howToAlign)
+		}
+	}
+	for _, key := range []string{"offset_ps", "reference_ps", "frequency_ppb", "pairs"} {
+		if value, ok := keys[key]; !ok || string(value) == "null" {
+			return align.Alignment{}, fmt.Errorf("no alignment is in it: it has no %s%s; %s", key, resultWith(keys), howToAlign)
+		}
+	}
+	var found align.Alignment
+	if err := json.Unmarshal(text, &found); err != nil {
+		return align.Alignment{}, fmt.Errorf("no alignment is in it: %w; %s", err, howToAlign)
+	}
+	if found.Pairs < 1 {
+		return align.Alignment{}, fmt.Errorf("no alignment is in it: it is of %d pairs; %s", found.Pairs, howToAlign)
+	}
+	return found, nil
+}
+
+// resultWith says of what, if not of an alignment, a file with these keys is.
+func resultWith(keys map[string]json.RawMessage) string {
+	for _, of := range []struct{ key, what string }{
+		{"g2", "it is of g2"}, {"g2_at_zero", "it is of g2"}, {"one_to_one", "it is of coincidences"},
+		{"step_ps", "it is of a scan"}, {"bin_ps", "it is of a histogram or of rates"}, {"segments", "it is the manifest of a run"},
+	} {
+		if _, ok := keys[of.key]; ok {
+			return ", " + of.what
+		}
+	}
+	return ""
 }
 
 func readAlignmentText(path string) ([]byte, error) {

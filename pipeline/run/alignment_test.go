@@ -79,13 +79,35 @@ func TestReadAlignmentRefuses(t *testing.T) {
 	if err := os.WriteFile(text, []byte("offset 3 ns"), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	whole := func(change string, value any) string {
+		keys := map[string]any{"offset_ps": 5, "reference_ps": 7, "frequency_ppb": 0, "pairs": 100}
+		keys[change] = value
+		return saved(t, keys)
+	}
 	for saying, path := range map[string]string{
-		"no peak":                  saved(t, AlignSummary{Refused: true, Reason: "no peak"}),
-		"no alignment is in it":    saved(t, map[string]any{"window_ps": 5}),
-		"has no knots":             saved(t, short),
-		"not after the one before": saved(t, backwards),
-		"invalid character":        text,
-		"no such file":             "/nowhere/align.json",
+		"not found (no peak)":               saved(t, AlignSummary{Refused: true, Reason: "no peak"}),
+		"has no offset_ps; give":            saved(t, map[string]any{"pairs": 5}),
+		"no offset_ps, it is of g2; give":   saved(t, G2Summary{Pairs: 700}),
+		"it is of a histogram":              saved(t, HistogramSummary{Pairs: 700}),
+		"it is of a scan":                   saved(t, ScanSummary{}),
+		"it is of coincidences":             saved(t, CoincidencesSummary{}),
+		"it is the manifest of a run":       saved(t, Manifest{}),
+		"no offset_ps; give the file":       saved(t, map[string]any{}),
+		"no offset_ps; give the file that":  saved(t, nil),
+		"a JSON array where":                saved(t, []int{1, 2}),
+		"a JSON number where":               saved(t, 12),
+		"key alignment: json":               saved(t, map[string]any{"alignment": 3}),
+		"no offset_ps; give the file that ": saved(t, map[string]any{"alignment": nil, "offset_ps": 1, "reference_ps": 2, "frequency_ppb": 3, "pairs": 4}),
+		"it has no reference_ps":            whole("reference_ps", nil),
+		"not a decimal number of 64 bits":   whole("offset_ps", json.Number("18446744073709551615")),
+		"cannot unmarshal number -7":        whole("reference_ps", -7),
+		"over the limit of 26 days":         whole("offset_ps", int64(1)<<62),
+		"over the limit of 1000 ppm":        whole("frequency_ppb", 2e6),
+		"is of 0 pairs":                     whole("pairs", 0),
+		"has no knots":                      saved(t, short),
+		"not after the one before":          saved(t, backwards),
+		"invalid character":                 text,
+		"no such file":                      "/nowhere/align.json",
 	} {
 		if _, err := ReadAlignment(path); err == nil || !strings.Contains(err.Error(), saying) || !strings.HasPrefix(err.Error(), "read alignment") {
 			t.Errorf("%v; want %q", err, saying)
