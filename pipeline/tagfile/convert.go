@@ -74,9 +74,10 @@ func formatToWrite(path, name string) (Format, error) {
 		if ft, known := find(name); known {
 			return ft, nil
 		}
-		return Format{}, fmt.Errorf("write %s: unknown format %q; known are %s", path, name, list(Formats()))
+		return Format{}, fmt.Errorf("write %s: %s", path, unknownFormat(name))
 	}
-	of := bySuffix(strings.ToLower(filepath.Ext(path)))
+	suffix := strings.ToLower(filepath.Ext(path))
+	of := bySuffix(suffix)
 	if len(of) == 1 {
 		return of[0], nil
 	}
@@ -87,7 +88,7 @@ func formatToWrite(path, name string) (Format, error) {
 			names = append(names, ft.Name)
 		}
 	}
-	return Format{}, fmt.Errorf("write %s: its name does not tell the format; name one of %s", path, list(names))
+	return Format{}, fmt.Errorf("write %s: %s; name it with --format: one of %s", path, untold(suffix), list(names))
 }
 
 func (f *file) convert(ctx context.Context, from Format, out string, to Format, o ConvertOptions) (Report, error) {

@@ -222,7 +222,7 @@ func TestConvertChooses(t *testing.T) {
 	if r.Written.Tags() != 2 || r.Read.Violations != 1 {
 		t.Errorf("%+v", r)
 	}
-	if _, err := Convert(t.Context(), in, out, ConvertOptions{}); err == nil || !strings.Contains(err.Error(), "file already exists; nothing there was changed") {
+	if _, err := Convert(t.Context(), in, out, ConvertOptions{}); err == nil || !strings.Contains(err.Error(), "file already exists; nothing there was changed; --force replaces it") {
 		t.Error(err)
 	}
 	if _, err := Convert(t.Context(), in, out, ConvertOptions{Replace: true, Channels: []int{2}}); err != nil {
@@ -251,8 +251,8 @@ func TestConvertRefuses(t *testing.T) {
 		{two, "x.csv", t.Context(), ConvertOptions{Channels: []int{2}}, "no tags of channel 2; it holds 1, 7"},
 		{two, "x.csv", ended, ConvertOptions{}, "enough"},
 		{two, "x.csv", t.Context(), ConvertOptions{First: 7, Last: 6}, "nothing lies between 7 ps and 6 ps"},
-		{two, "x.ts", t.Context(), ConvertOptions{}, "its name does not tell the format; name one of a0, a1, a2, a0x, a1x, a2x"},
-		{two, "x.what", t.Context(), ConvertOptions{}, "name one of bin, txt, "},
+		{two, "x.ts", t.Context(), ConvertOptions{}, "its name does not tell the format; name it with --format: one of a0, a1, a2, a1x"},
+		{two, "x.what", t.Context(), ConvertOptions{}, "name it with --format: one of bin, txt, "},
 		{two, "x.csv", t.Context(), ConvertOptions{To: "hdf5"}, `unknown format "hdf5"; known are bin`},
 		{late, "x.swabian", t.Context(), ConvertOptions{}, "9223372036854775808 ps is later than the 107 days"},
 		{late, "x.qutag5", t.Context(), ConvertOptions{}, "there are more than the 137437953471 its counter can tell"},

@@ -18,8 +18,8 @@ import (
 //	a0  two lines of eight hexadecimal digits, the low half first
 //	a2  one line of sixteen hexadecimal digits
 //
-// and with an x behind the name the same with the halves swapped, as older
-// units write a1.
+// and a1x is a1 with its halves swapped, as older units write it. There is no
+// such thing of a0 and a2: the units' software swaps in binary files only.
 const (
 	fifteenTimeBits = 54
 	fifteenFlagBits = 10
@@ -57,8 +57,7 @@ type fifteenText struct {
 }
 
 var fifteenFormats = map[string]fifteenText{
-	A0: {2, false}, A1: {0, false}, A2: {1, false},
-	A0X: {2, true}, A1X: {0, true}, A2X: {1, true},
+	A0: {2, false}, A1: {0, false}, A1X: {0, true}, A2: {1, false},
 }
 
 // fifteen makes the table's line of a format.
@@ -186,27 +185,28 @@ func hexadecimal(line []byte) (n uint64, ok bool) {
 }
 
 // sniffFifteen tells the formats of S-Fifteen apart: by the length of lines,
-// and by which half of the events counts the time.
+// and where there are none, by which half of the events counts the time.
 func (f *file) sniffFifteen() (Format, error) {
-	start, err := f.head(1 << 16)
+	start, err := f.head(20)
 	if err != nil {
 		return Format{}, err
 	}
-	plain, swapped := A1, A1X
-	switch bytes.IndexByte(bytes.ReplaceAll(start[:min(len(start), 20)], []byte("\r"), nil), '\n') {
+	name := A1
+	switch bytes.IndexByte(bytes.ReplaceAll(start, []byte("\r"), nil), '\n') {
 	case 8:
-		plain, swapped = A0, A0X
+		name = A0
 	case 16:
-		plain, swapped = A2, A2X
+		name = A2
+	default:
+		way, waySwapped := f.wayOfTime(fifteenFormats[A1]), f.wayOfTime(fifteenFormats[A1X])
+		if way == waySwapped {
+			return Format{}, f.errorf("its content does not tell whether it is %s or %s; name one", A1, A1X)
+		}
+		if waySwapped < way {
+			name = A1X
+		}
 	}
-	way, waySwapped := f.wayOfTime(fifteenFormats[plain]), f.wayOfTime(fifteenFormats[swapped])
-	if way == waySwapped {
-		return Format{}, f.errorf("its content does not tell whether it is %s or %s; name one", plain, swapped)
-	}
-	if waySwapped < way {
-		plain = swapped
-	}
-	ft, _ := find(plain)
+	ft, _ := find(name)
 	return ft, nil
 }
 

@@ -66,10 +66,11 @@ func readError(path string, err error) error {
 }
 
 // openAs opens a file and finds its format: by name when there is one, else by
-// its suffix, and where that is unknown or common to several, by its content.
+// its suffix, and where that is unknown or common to several, by its content. A
+// file that is plainly something else is refused, whatever its name.
 func openAs(path, name string) (*file, Format, error) {
 	if _, known := find(name); name != "" && !known {
-		return nil, Format{}, fmt.Errorf("read %s: unknown format %q; known are %s", path, name, list(Formats()))
+		return nil, Format{}, fmt.Errorf("read %s: %s", path, unknownFormat(name))
 	}
 	f, err := openFile(path)
 	if err != nil {
@@ -82,14 +83,21 @@ func openAs(path, name string) (*file, Format, error) {
 	return f, ft, nil
 }
 
-func (f *file) format(name string) (Format, error) {
-	if ft, known := find(name); known {
-		return ft, nil
-	}
+func (f *file) format(name string) (ft Format, err error) {
 	suffix := strings.ToLower(filepath.Ext(f.path))
-	switch of := bySuffix(suffix); {
+	ft, known := find(name)
+	of := bySuffix(suffix)
+	if !known && len(of) > 0 {
+		ft = of[0]
+	}
+	if err := f.foreignTo(ft, suffix); err != nil {
+		return Format{}, err
+	}
+	switch {
+	case known:
+		return ft, nil
 	case len(of) == 1:
-		return of[0], nil
+		return ft, nil
 	case len(of) > 1:
 		return f.sniffFifteen()
 	}
@@ -102,7 +110,10 @@ func (f *file) format(name string) (Format, error) {
 			return ft, nil
 		}
 	}
-	return Format{}, f.errorf("its name does not tell the format; name one of %s", list(Formats()))
+	if kind := foreignBySuffix(suffix); kind != nil {
+		return Format{}, f.errorf("its name is that of %s, which is not read; %s", kind.is, kind.do)
+	}
+	return Format{}, f.errorf("%s; name it with %s: one of %s", untold(suffix), nameFormat, list(Formats()))
 }
 
 // bySuffix returns the formats that a suffix may mean.

@@ -34,9 +34,7 @@ const (
 	A0      = "a0"      // S-Fifteen, two lines of eight hexadecimal digits, low half first
 	A1      = "a1"      // S-Fifteen, 64-bit words
 	A2      = "a2"      // S-Fifteen, lines of sixteen hexadecimal digits
-	A0X     = "a0x"     // a0 with its halves swapped
 	A1X     = "a1x"     // a1 with its halves swapped
-	A2X     = "a2x"     // a2 with its halves swapped
 	Swabian = "swabian" // Swabian Instruments dump, sixteen bytes a tag
 	NPY     = "npy"     // an array of numpy
 )
@@ -85,9 +83,7 @@ func registry() []Format {
 		fifteen(A0, "lines of 8 hexadecimal digits"),
 		fifteen(A1, "64-bit words"),
 		fifteen(A2, "lines of 16 hexadecimal digits"),
-		fifteen(A0X, "a0 with halves swapped"),
 		fifteen(A1X, "a1 with halves swapped"),
-		fifteen(A2X, "a2 with halves swapped"),
 		{Name: Swabian, Suffixes: []string{".swabian", ".dump"}, About: "Swabian Instruments dump, 16 bytes a tag",
 			Resolution: 1, open: openSwabian, encoder: newSwabianEncoder},
 		{Name: NPY, Suffixes: []string{".npy"}, About: "numpy array of times, or of channels and times",

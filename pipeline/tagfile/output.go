@@ -44,7 +44,7 @@ func (o *output) free() error {
 	case err != nil:
 		return o.failed(err)
 	case !o.replace:
-		return fmt.Errorf("write %s: %w; nothing there was changed", o.path, fs.ErrExist)
+		return fmt.Errorf("write %s: %w; nothing there was changed; --force replaces it", o.path, fs.ErrExist)
 	case !st.Mode().IsRegular():
 		return fmt.Errorf("write %s: not a regular file", o.path)
 	}

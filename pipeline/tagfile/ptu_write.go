@@ -1,8 +1,11 @@
 package tagfile
 
 import (
+	"crypto/rand"
 	"encoding/binary"
+	"fmt"
 	"math"
+	"time"
 )
 
 const (
@@ -10,6 +13,14 @@ const (
 	ptuMost      = 64 // channel: inputs 1 to 64, 0 is the sync input
 	ptuEmpty     = 0xFFFF0008
 	ptuWrapBits  = 25
+	ptuTime      = 0x21000008
+	// ptuMostWraps is the largest number of overflows in one record. One reader
+	// that many use multiplies it by 2^25 in 32 bits, so that 128 overflows and
+	// more come out as fewer; instruments write far less.
+	ptuMostWraps = 127
+	// ptuFewRecords bounds what that may cost: a silence that would take more
+	// records, 74 minutes, is written with as many overflows as a record holds.
+	ptuFewRecords = 1 << 20
 )
 
 // ptuEncoder writes generic T2 records of 1 ps: bits 0 to 24 the time since the
@@ -17,16 +28,32 @@ const (
 type ptuEncoder struct {
 	records uint64
 	wraps   uint64 // overflows written so far
+	last    uint64 // ps
+	guid    string
+	created float64 // days since the end of 1899
 }
 
-func newPTUEncoder(encoding) (encoder, error) { return &ptuEncoder{}, nil }
+func newPTUEncoder(encoding) (encoder, error) {
+	var id [16]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return nil, err
+	}
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // a random one, version 4 of RFC 9562
+	const daysBefore1970 = 25569
+	return &ptuEncoder{
+		guid:    fmt.Sprintf("{%x-%x-%x-%x-%x}", id[:4], id[4:6], id[6:8], id[8:10], id[10:]),
+		created: float64(time.Now().Unix())/86400 + daysBefore1970,
+	}, nil
+}
 
 func (e *ptuEncoder) heading() []byte {
-	const ps = 1e-12
+	const ps, psPerMs = 1e-12, 1e9
+	lasts := e.last/psPerMs + 1 // ms, from the zero of the times
 	b := []byte(ptuMagic + "1.0.00\x00\x00")
-	b = appendPTUText(b, "File_GUID", "{00000000-0000-0000-0000-000000000000}")
+	b = appendPTUText(b, "File_GUID", e.guid)
+	b = appendPTUTag(b, "File_CreatingTime", ptuTime, math.Float64bits(e.created))
 	b = appendPTUText(b, "CreatorSW_Name", "tsrun")
-	b = appendPTUText(b, "CreatorSW_Version", "1.0")
+	b = appendPTUText(b, "CreatorSW_Version", "1.0.0.0")
 	b = appendPTUTag(b, "Measurement_Mode", ptuInt, 2)
 	b = appendPTUTag(b, "Measurement_SubMode", ptuInt, 0)
 	b = appendPTUText(b, "HW_Type", "tsrun")
@@ -36,6 +63,8 @@ func (e *ptuEncoder) heading() []byte {
 	b = appendPTUTag(b, ptuBits, ptuInt, 8*ptuRecord)
 	b = appendPTUTag(b, ptuUnit, ptuDouble, math.Float64bits(ps))
 	b = appendPTUTag(b, ptuStep, ptuDouble, math.Float64bits(ps))
+	b = appendPTUTag(b, "MeasDesc_AcquisitionTime", ptuInt, lasts)
+	b = appendPTUTag(b, "TTResult_StopAfter", ptuInt, lasts)
 	b = appendPTUTag(b, "TTResult_SyncRate", ptuInt, 0)
 	b = appendPTUTag(b, ptuRecords, ptuInt, e.records)
 	return appendPTUTag(b, ptuEnd, ptuEmpty, 0)
@@ -68,13 +97,20 @@ func (e *ptuEncoder) append(dst []byte, channel int, tags []uint64) ([]byte, err
 		input = uint32(channel-1) << 25
 	}
 	for _, t := range tags {
-		for wraps := t >> ptuWrapBits; e.wraps < wraps; {
-			n := min(wraps-e.wraps, 1<<ptuWrapBits-1)
+		wraps, most := t>>ptuWrapBits, uint64(ptuMostWraps)
+		if wraps-e.wraps > ptuMostWraps*ptuFewRecords {
+			most = 1<<ptuWrapBits - 1
+		}
+		for e.wraps < wraps {
+			n := min(wraps-e.wraps, most)
 			dst = binary.LittleEndian.AppendUint32(dst, special|overflow|uint32(n))
 			e.wraps += n
 			e.records++
 		}
 		dst = binary.LittleEndian.AppendUint32(dst, input|uint32(t&(1<<ptuWrapBits-1)))
+	}
+	if n := len(tags); n > 0 {
+		e.last = tags[n-1]
 	}
 	e.records += uint64(len(tags))
 	return dst, nil

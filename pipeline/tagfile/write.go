@@ -77,7 +77,7 @@ func (e *Encoder) Finish(dst []byte) ([]byte, error) { return e.encoder.finish(d
 func WriteFile(path, format string, channel int, tags []uint64) error {
 	ft, known := find(format)
 	if !known {
-		return fmt.Errorf("write %s: unknown format %q; known are %s", path, format, list(Formats()))
+		return fmt.Errorf("write %s: %s", path, unknownFormat(format))
 	}
 	e, err := ft.encoder(encoding{oneChannel: true})
 	if err != nil {
