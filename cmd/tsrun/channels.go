@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -52,14 +53,31 @@ func (f *channelFiles) channels(args []string, least, most int) (channels []corr
 		}
 	}
 	streams, closeAll, err := open(list)
+	records := recordsOf(list)
 	for i, s := range streams {
-		c := correlate.Channel{Tags: s, Correction: corrections[i]}
+		c := correlate.Channel{Tags: s, Correction: corrections[i], Record: records[i]}
 		if i > 0 && len(f.offsets) > 0 {
 			c.Offset = int64(f.offsets[i-1])
 		}
 		channels = append(channels, c)
 	}
 	return channels, closeAll, err
+}
+
+// recordsOf names the record each source is of: those of one channel of one file
+// are one, by whatever name the file is given.
+func recordsOf(list []source) []string {
+	names, files := make([]string, len(list)), make([]os.FileInfo, len(list))
+	for i, s := range list {
+		names[i] = fmt.Sprint("channel ", i)
+		files[i], _ = os.Stat(s.path) // a file that is gone is no other's
+		for j := range i {
+			if s.channel == list[j].channel && files[i] != nil && files[j] != nil && os.SameFile(files[i], files[j]) {
+				names[i] = names[j]
+			}
+		}
+	}
+	return names
 }
 
 // fits says whether there are as many offsets and alignments as channels after A.

@@ -16,7 +16,12 @@ type Channel struct {
 	Tags       Stream
 	Correction Correction // from the channel's clock to the common one, that of A
 	Offset     int64      // ps: how much later its tags still come, by cables and detectors; subtracted
+	Record     string     // names the record the tags are of, "": one of its own; a tag makes no pair with itself
 }
+
+// sameRecord says whether two channels bring the same tags, each of which would
+// meet itself.
+func (c Channel) sameRecord(other Channel) bool { return c.Record != "" && c.Record == other.Record }
 
 // toCommon returns the correction with the offset taken off as well.
 func (c Channel) toCommon() (Correction, error) {
@@ -35,7 +40,8 @@ func checkNumber(n int) error {
 	return nil
 }
 
-// CountChannels is [CountStreams] of channels on their way to a common clock.
+// CountChannels is [CountStreams] of channels on their way to a common clock. Of
+// a record against itself, no tag counts with itself.
 func CountChannels(a, b Channel, o HistogramOptions) (Histogram, error) {
 	correctA, errA := a.toCommon()
 	correctB, errB := b.toCommon()
@@ -43,5 +49,16 @@ func CountChannels(a, b Channel, o HistogramOptions) (Histogram, error) {
 		return Histogram{}, err
 	}
 	o.Correction = Chain(correctA.Inverse(), correctB)
-	return CountStreams(a.Tags, b.Tags, o)
+	if !a.sameRecord(b) {
+		return CountStreams(a.Tags, b.Tags, o)
+	}
+	if err := o.Check(); err != nil {
+		return Histogram{}, err
+	}
+	self := &selfPairs{from: a.Tags, o: o, counts: make([]uint64, 2*(o.Range/o.Bin))}
+	h, err := CountStreams(self, b.Tags, o)
+	if err == nil {
+		self.leaveOut(&h)
+	}
+	return h, err
 }

@@ -14,6 +14,8 @@ type Histogram struct {
 	TagsA  uint64   `json:"tags_a"`
 	TagsB  uint64   `json:"tags_b"`
 	Pairs  uint64   `json:"pairs"` // the sum of Counts
+
+	SelfPairs uint64 `json:"self_pairs,omitempty"` // of a record against itself: pairs of a tag with itself, left out
 }
 
 // HistogramOptions say which differences to count.

@@ -55,7 +55,7 @@ func (in *inputs) open(a *analysis, reference, name string, offset int64) (compa
 	}
 	correction, known, comparable := a.clocks.between(a.clockOf(reference), a.clockOf(name))
 	in.streams = append(in.streams, stream)
-	in.channels = append(in.channels, correlate.Channel{Tags: stream, Correction: correction, Offset: offset})
+	in.channels = append(in.channels, correlate.Channel{Tags: stream, Correction: correction, Offset: offset, Record: name})
 	in.corrected = in.corrected || known
 	return comparable, nil
 }

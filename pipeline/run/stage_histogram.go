@@ -14,9 +14,7 @@ func (a *analysis) histogram(c *recipe.HistogramConfig, result *Result) (any, er
 		return nil, err
 	}
 	defer in.Close()
-	h, err := correlate.CountStreams(in.streams[0], in.streams[1], correlate.HistogramOptions{
-		Range: int64(c.Range), Bin: int64(c.Bin), Correction: in.channels[1].Correction,
-	})
+	h, err := correlate.CountChannels(in.channels[0], in.channels[1], correlate.HistogramOptions{Range: int64(c.Range), Bin: int64(c.Bin)})
 	if err != nil {
 		return nil, err
 	}
