@@ -57,10 +57,11 @@ type Experiment struct {
 	MarkerJitter float64 // ps, standard deviation of a mark
 }
 
-// Step is a jump of B's clock.
+// Step is a jump of B's clock, or of its frequency.
 type Step struct {
-	At   float64 // s
-	Size float64 // ps
+	At        float64 // s
+	Size      float64 // ps
+	Frequency float64 // parts of 1
 }
 
 // Span is a stretch of true time.

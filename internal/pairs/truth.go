@@ -99,7 +99,7 @@ func (c *clock) at(t float64) float64 {
 	}
 	for _, s := range c.e.Steps {
 		if t >= s.At*1e12 {
-			x += s.Size
+			x += s.Size + s.Frequency*(t-s.At*1e12)
 		}
 	}
 	if len(c.noise) > 0 {

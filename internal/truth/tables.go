@@ -3,4 +3,5 @@ package main
 // tables are all that is measured, in the order of printing.
 var tables = []table{
 	steady,
+	jumps,
 }

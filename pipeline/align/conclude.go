@@ -23,7 +23,7 @@ func (s *searcher) settle(l line) (Alignment, error) {
 	if err != nil {
 		return Alignment{}, err
 	}
-	t, err := track.Follow(s.ctx, s.a, s.b, seed.seed())
+	t, err := s.follow(seed.seed())
 	switch {
 	case errors.Is(err, track.ErrLost): // hardly any pairs: one line is all they can tell
 		if seed, err = s.extend(seed, true); err != nil {

@@ -51,7 +51,8 @@ func spreadOfRoot(variance, sd float64) float64 {
 }
 
 // grid returns the phases at the middles of slices of equal length, and their
-// variances; 0 where a slice is missing. Jumps of the clock are taken off.
+// variances; 0 where a slice is missing. Jumps of the clock and of
+// its frequency are taken off.
 func (p *path) grid() (x, v []float64, unit float64) {
 	length := p.slices[0].to - p.slices[0].from
 	for i := range p.slices {
@@ -67,19 +68,24 @@ func (p *path) grid() (x, v []float64, unit float64) {
 	if len(p.leaps) > 0 {
 		back = p.backward()
 	}
-	next, jumped := 0, 0.0
+	next, jumped, turned := 0, 0.0, 0.0
 	for i := range p.slices {
 		s := &p.slices[i]
-		if p.leapAt(i, &next) {
+		switch p.kindAt(i, &next) {
+		case elsewhere:
 			d, _ := size(p.ahead[i], back[i])
 			jumped += d
+		case anew:
+			d, y := back[i].x-p.ahead[i].x, back[i].y-p.ahead[i].y
+			jumped += d - y*s.t
+			turned += y
 		}
 		if s.to-s.from != length {
 			continue
 		}
 		k := int((s.from - first) / length)
 		middle := s.from + length/2
-		x[k] = s.x - jumped + p.all[i].y*float64(middle-s.at)/second
+		x[k] = s.x - jumped - turned*s.t + p.all[i].y*float64(middle-s.at)/second
 		v[k] = s.v
 	}
 	return x, v, float64(length) / second

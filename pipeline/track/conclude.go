@@ -7,9 +7,8 @@ import (
 
 // conclude smooths the slices of the first pass, cuts the pairs about that path
 // into slices of the best length, smooths those, and tells what was found.
-func (f *follower) conclude(ctx context.Context, rough []slice) (*Track, error) {
-	s := newStrip(rough)
-	p := &path{slices: rough}
+func (f *follower) conclude(ctx context.Context, p *path) (*Track, error) {
+	s := newStrip(p.slices)
 	p.estimate()
 	p.findLeaps()
 	lost := f.tried - len(p.slices)
@@ -144,13 +143,20 @@ func (f *follower) quarters(p *path, s *strip, r []float64) []Part {
 				part = append(part, r[k])
 			}
 		}
-		q := Part{From: f.line.Reference + uint64(from), To: f.line.Reference + uint64(to)}
+		q := Part{From: f.recordedBy(from), To: f.recordedBy(to)}
 		if g, ok := s.peak.fit(part, s.half, false); ok {
 			q.Centre, q.CentreSD, q.Width, q.Pairs = g.mu, math.Sqrt(g.v), g.sigma, g.n
 		}
 		parts = append(parts, q)
 	}
 	return parts
+}
+
+// recordedBy is a time on A's scale, or the nearest that A's record has: slices
+// of time begin before it and end after it.
+func (f *follower) recordedBy(at int64) uint64 {
+	at = min(max(at, f.since(f.a[0])), f.since(f.a[len(f.a)-1]))
+	return f.line.Reference + uint64(at)
 }
 
 const gapSlices = 3 // without pairs are a gap
@@ -161,7 +167,7 @@ func (f *follower) gaps(p *path, s *strip, r []float64) []Gap {
 	for i := 1; i < len(p.slices); i++ {
 		from, to := p.slices[i-1].to, p.slices[i].from
 		if to-from >= gapSlices*f.slice {
-			gaps = append(gaps, Gap{f.line.Reference + uint64(from), f.line.Reference + uint64(to)})
+			gaps = append(gaps, Gap{From: f.recordedBy(from), To: f.recordedBy(to)})
 		}
 	}
 	return append(gaps, last...)

@@ -14,10 +14,10 @@ func (f *follower) endGaps(p *path, s *strip, r []float64) (first, last []Gap) {
 	begin, end := f.both(p)
 	n := len(r)
 	if at, found := s.silence(r, end, func(i int) int { return n - 1 - i }); found {
-		last = []Gap{{f.line.Reference + uint64(at), f.line.Reference + uint64(end)}}
+		last = []Gap{{From: f.recordedBy(at), To: f.recordedBy(end)}}
 	}
 	if at, found := s.silence(r, begin, func(i int) int { return i }); found {
-		first = []Gap{{f.line.Reference + uint64(begin), f.line.Reference + uint64(at)}}
+		first = []Gap{{From: f.recordedBy(begin), To: f.recordedBy(at)}}
 	}
 	return first, last
 }

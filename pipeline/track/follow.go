@@ -3,31 +3,32 @@ package track
 import (
 	"context"
 	"slices"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // Follow tracks B's clock from the seed's Reference both ways, to the ends of
-// the time both recorded, and smooths it. Tags are in order of time. The error
-// is [ErrLost] when hardly any pairs are found, a limit of the line, or the
-// context's.
+// the time both recorded, and smooths it. Each of more is another time at which
+// the clock is known, after a jump that hides it from the first. Tags are in
+// order of time. The error is [ErrLost] when hardly any pairs are found, a limit
+// of a line, or the context's.
 //
 // The result depends on nothing but the arguments. Time and memory are bounded
 // by the numbers of tags, whatever they are.
-func Follow(ctx context.Context, a, b []uint64, seed Seed) (*Track, error) {
-	if err := seed.Line.Check(); err != nil {
-		return nil, err
+func Follow(ctx context.Context, a, b []uint64, seed Seed, more ...Seed) (*Track, error) {
+	for _, s := range append([]Seed{seed}, more...) {
+		if err := s.Line.Check(); err != nil {
+			return nil, err
+		}
 	}
 	if len(a) == 0 || len(b) == 0 {
 		return nil, ErrLost
 	}
 	f := &follower{frame: newFrame(seed.Line), a: a, b: b, seed: seed.bounded()}
 	f.slice = min(f.seed.sliceLength(), max(f.overlap()/fewestSlices, int64(fewestInSlice/f.seed.PairRate*second), 1))
-	rough, err := f.track(ctx)
+	rough, err := f.track(ctx, f.starts(more))
 	if err != nil {
 		return nil, err
 	}
-	if len(rough) < leastSlices {
+	if len(rough.slices) < leastSlices {
 		return nil, ErrLost
 	}
 	return f.conclude(ctx, rough)
@@ -80,66 +81,6 @@ func (f *follower) overlap() int64 {
 	from, to := f.a[0], f.a[len(f.a)-1]
 	first, last := f.line.Apply(f.b[0]), f.line.Apply(f.b[len(f.b)-1])
 	return min(int64(to-from), int64(last-first), int64(to-first), int64(last-from))
-}
-
-// track follows the clock both ways at once, and returns the slices in order.
-func (f *follower) track(ctx context.Context) ([]slice, error) {
-	var both [2][]slice
-	var tried [2]int
-	g, ctx := errgroup.WithContext(ctx)
-	for i, direction := range []int64{-1, 1} {
-		g.Go(func() error {
-			r := runner{follower: f, tracker: newTracker(f.frame, f.seed, float64(direction)), direction: direction}
-			r.keep = true
-			r.work = 4*float64(len(f.a)+len(f.b)) + 4*mostListed
-			err := r.run(ctx)
-			both[i], tried[i] = r.found, r.tried
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	f.tried = tried[0] + tried[1]
-	slices.Reverse(both[0])
-	return append(both[0], both[1]...), nil
-}
-
-// runner takes one direction of a whole record.
-type runner struct {
-	*follower
-	*tracker
-	direction int64
-	found     []slice
-	tried     int
-}
-
-// run looks at slice after slice of A's tags; those without tags are passed.
-func (r *runner) run(ctx context.Context) error {
-	tags := r.a
-	if r.direction > 0 {
-		tags = tags[search(tags, r.line.Reference):]
-	} else {
-		tags = tags[:search(tags, r.line.Reference)]
-	}
-	for len(tags) > 0 {
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-		var from int64
-		var part []uint64
-		if r.direction > 0 {
-			from = floor(r.since(tags[0]), r.slice)
-			n := search(tags, r.line.Reference+uint64(from+r.slice))
-			part, tags = tags[:n], tags[n:]
-		} else {
-			from = floor(r.since(tags[len(tags)-1]), r.slice)
-			n := search(tags, r.line.Reference+uint64(from))
-			part, tags = tags[n:], tags[:n]
-		}
-		r.take(part, from)
-	}
-	return nil
 }
 
 // floor returns the largest multiple of unit that is not above v.

@@ -15,12 +15,16 @@ const (
 	leapPrice = 28.0
 	// The same for a slice that holds pairs of both sides and is left out.
 	mixedPrice = 12.0
+	// The same for a frequency between plus and minus 1000 ppb that one slice
+	// after the jump tells to about 1.
+	turnPrice = 8.0
 )
 
 // hidden is a jump that may be, with the slice across it left out or not.
 type hidden struct {
 	before int // index of the slice after the jump
 	mixed  int // index of the slice that is left out; -1: none
+	anew   bool
 }
 
 // addHidden finds a jump that made the noise of few slices seem so large that
@@ -31,7 +35,7 @@ func (p *path) addHidden(back []state) bool {
 	tried := make(map[hidden]bool)
 	for _, i := range p.suspects(back) {
 		best, most := hidden{}, 0.0
-		for _, h := range []hidden{{i, -1}, {i, i - 1}, {i + 1, i}} {
+		for _, h := range []hidden{{i, -1, false}, {i, i - 1, false}, {i + 1, i, false}, {i, -1, true}, {i, i - 1, true}, {i + 1, i, true}} {
 			if tried[h] {
 				continue
 			}
@@ -52,14 +56,17 @@ func (p *path) addHidden(back []state) bool {
 // slices disagree there, and by how far the phase goes beyond its neighbours'
 // slopes.
 func (p *path) suspects(back []state) []int {
-	gains, bends := 0.0, 0.0
-	byGain, byBend := -1, -1
+	gains, bends, turns := 0.0, 0.0, 0.0
+	byGain, byBend, byTurn := -1, -1, -1
 	for i := hiddenSides; i <= len(p.slices)-hiddenSides; i++ {
 		if p.leapNear(i) {
 			continue
 		}
 		if g := gain(p.ahead[i], back[i]); g > max(gains, hiddenGain) {
 			gains, byGain = g, i
+		}
+		if g := turn(p.ahead[i], back[i]); g > max(turns, hiddenGain) {
+			turns, byTurn = g, i
 		}
 		slope := func(k int) float64 {
 			return (p.slices[k].x - p.slices[k-1].x) / (p.slices[k].t - p.slices[k-1].t)
@@ -71,8 +78,8 @@ func (p *path) suspects(back []state) []int {
 			bends, byBend = d*d, i
 		}
 	}
-	found := make([]int, 0, 2)
-	for _, i := range []int{byGain, byBend} {
+	found := make([]int, 0, 3)
+	for _, i := range []int{byGain, byBend, byTurn} {
 		if i >= 0 && !slices.Contains(found, i) {
 			found = append(found, i)
 		}
@@ -91,6 +98,9 @@ func (p *path) worth(h hidden) float64 {
 	price := leapPrice
 	if h.mixed >= 0 {
 		price += mixedPrice
+	}
+	if h.anew {
+		price += turnPrice
 	}
 	h.before -= low
 	if h.mixed >= 0 {
@@ -129,6 +139,6 @@ func (p *path) uncover(h hidden) {
 			h.before--
 		}
 	}
-	p.addLeap(h.before)
+	p.addLeap(h.before, h.anew)
 	p.sortLeaps()
 }

@@ -32,6 +32,9 @@ func (f *follower) locate(p *path, s *strip, back []state, k int) {
 		return
 	}
 	l.at, l.sd = changed(points, s, old, young, from, to)
+	if l.anew {
+		p.meet(l, back, from, to)
+	}
 	s.replace(points, from, to, func(q point) bool {
 		side := old
 		if q.at >= l.at {
@@ -40,6 +43,21 @@ func (f *follower) locate(p *path, s *strip, back []state, k int) {
 		x, v := side.at(q.at)
 		return math.Abs(q.d-x) <= s.half+4*math.Sqrt(v)
 	})
+}
+
+// meet places a jump of the frequency alone where both sides meet, when that is
+// where the pairs place it: two lines tell that better than the pairs between.
+func (p *path) meet(l *leap, back []state, from, to int64) {
+	i := l.before
+	old, young := branch{p.slices[i-1].t, p.filtered[i-1], p.noise}, branch{p.slices[i].t, back[i], p.noise}
+	x, v := old.at(l.at)
+	x2, v2 := young.at(l.at)
+	turns := young.y - old.y
+	late := (x - x2) / turns * second
+	sd := math.Sqrt(v+v2) / math.Abs(turns) * second
+	if at := float64(l.at) + late; math.Abs(late) < sureties*math.Hypot(sd, l.sd) && at > float64(from) && at < float64(to) {
+		l.at, l.sd = int64(at), max(sd, 1)
+	}
 }
 
 // empty says whether less than half of the pairs that are usual lie about
@@ -60,6 +78,8 @@ func (s *strip) empty(p *path, points []point, old, young branch, from, to int64
 	}
 	return float64(before+after) < p.rate()*float64(to-from)/second/2
 }
+
+const sureties = 4.0 // standard deviations within which two moments are the same
 
 // branch is one side of a jump, carried to the other.
 type branch struct {

@@ -108,6 +108,7 @@ func (s *strip) cut(p *path, r []float64, length int64) *path {
 		}
 	}
 	c.close()
+	c.fresh.leaps = slices.DeleteFunc(c.fresh.leaps, func(l leap) bool { return l.before >= len(c.fresh.slices) })
 	return c.fresh
 }
 

@@ -49,7 +49,7 @@ func (t *Track) restore() error {
 		if i > 0 && int64(s.Time-t.Steps[i-1].Time) <= 0 || before == 0 || before == len(p.slices) {
 			return fmt.Errorf("step %d, at %d ps, is not between knots, after the one before it", i, s.Time)
 		}
-		p.leaps = append(p.leaps, leap{before: before, at: at, sd: s.TimeSD})
+		p.leaps = append(p.leaps, leap{before: before, at: at, sd: s.TimeSD, anew: s.FrequencySD > 0})
 	}
 	t.path = p
 	return nil

@@ -16,20 +16,41 @@ type path struct {
 	filtered, ahead, all []state
 }
 
-// leap is a jump of the clock between two slices.
+// leap is a jump of the clock between two slices: of the phase alone, or anew,
+// of the frequency and perhaps of the phase.
 type leap struct {
 	before int   // index of the slice after it
 	at     int64 // ps since Reference
 	sd     float64
+	anew   bool // nothing before it says anything of the clock after it
 }
 
-// leapAt says whether the clock jumps just before slice i; next is the index
+// kind is how the clock goes on at a slice.
+type kind int
+
+const (
+	steadily kind = iota
+	elsewhere
+	anew
+)
+
+// kindAt says whether the clock jumps just before slice i; next is the index
 // of the first leap not before it, carried from call to call.
-func (p *path) leapAt(i int, next *int) bool {
+func (p *path) kindAt(i int, next *int) kind {
 	for *next < len(p.leaps) && p.leaps[*next].before < i {
 		*next++
 	}
-	return *next < len(p.leaps) && p.leaps[*next].before == i
+	if *next < len(p.leaps) && p.leaps[*next].before == i {
+		return p.leaps[*next].kind()
+	}
+	return steadily
+}
+
+func (l leap) kind() kind {
+	if l.anew {
+		return anew
+	}
+	return elsewhere
 }
 
 // spread is the variance of a slice's mean as a measurement of the phase at its
@@ -39,16 +60,22 @@ func (q noise) spread(s *slice) float64 { return s.v + q.qx*s.length/12 }
 const (
 	firstSlopes = 11    // between slices, of which the middle one is the slope to begin with
 	vagueness   = 100.0 // times the variance of one of them is its variance, so that it weighs nothing
+	anySlope    = 1e8   // ps/s: of a clock that one slice shows, beside the seed's line
 )
 
-// begin is the clock at the first slice, or at the last. Nothing is known of
-// its slope; a guess that is nearly as vague, instead of an infinite variance,
-// keeps the sums of the filter from losing their digits.
+// begin is the clock at the first slice of a stretch that begins anew, or at
+// its last. Nothing is known of its slope; a guess that is nearly as vague,
+// instead of an infinite variance, keeps the sums of the filter from losing
+// their digits.
 func (p *path) begin(i, step int) state {
 	s := &p.slices[i]
 	var slopes []float64
 	variance := 0.0
-	for k := range min(firstSlopes, len(p.slices)-1) {
+	n := p.stretch(i, step)
+	if n < 2 {
+		return state{x: s.x, xx: p.noise.spread(s), yy: anySlope * anySlope}
+	}
+	for k := range min(firstSlopes, n-1) {
 		one, next := &p.slices[i+k*step], &p.slices[i+(k+1)*step]
 		dt := next.t - one.t
 		slopes = append(slopes, (next.x-one.x)/dt)
@@ -57,6 +84,25 @@ func (p *path) begin(i, step int) state {
 	}
 	slices.Sort(slopes)
 	return state{x: s.x, y: slopes[len(slopes)/2], xx: p.noise.spread(s), yy: vagueness * variance}
+}
+
+// stretch is how many slices there are from slice i on, in a direction, before
+// the clock begins anew.
+func (p *path) stretch(i, step int) int {
+	if step > 0 {
+		for _, l := range p.leaps {
+			if l.anew && l.before > i {
+				return l.before - i
+			}
+		}
+		return len(p.slices) - i
+	}
+	for _, l := range slices.Backward(p.leaps) {
+		if l.anew && l.before <= i {
+			return i - l.before + 1
+		}
+	}
+	return i + 1
 }
 
 // forward filters all slices and keeps the states.
@@ -72,10 +118,13 @@ func (p *path) forward() {
 			continue
 		}
 		p.ahead[i] = p.filtered[i-1].after(s.t-p.slices[i-1].t, p.noise)
-		if p.leapAt(i, &next) {
-			p.filtered[i] = p.ahead[i].leapt(s.x, p.noise.spread(s))
-		} else {
+		switch p.kindAt(i, &next) {
+		case steadily:
 			p.filtered[i], _, _, _ = p.ahead[i].given(s.x, p.noise.spread(s), 0)
+		case elsewhere:
+			p.filtered[i] = p.ahead[i].leapt(s.x, p.noise.spread(s))
+		case anew:
+			p.filtered[i] = p.begin(i, 1)
 		}
 	}
 }
@@ -88,16 +137,28 @@ func (p *path) smooth() {
 	p.all[n-1] = p.filtered[n-1]
 	k := len(p.leaps) - 1
 	for i := n - 2; i >= 0; i-- {
-		for k >= 0 && p.leaps[k].before > i+1 {
-			k--
-		}
 		dt := p.slices[i+1].t - p.slices[i].t
-		if k >= 0 && p.leaps[k].before == i+1 {
-			p.all[i] = p.filtered[i].smoothedLeap(dt, p.ahead[i+1], p.all[i+1])
-		} else {
+		switch p.kindBack(i, &k) {
+		case steadily:
 			p.all[i] = p.filtered[i].smoothed(dt, p.ahead[i+1], p.all[i+1])
+		case elsewhere:
+			p.all[i] = p.filtered[i].smoothedLeap(dt, p.ahead[i+1], p.all[i+1])
+		case anew:
+			p.all[i] = p.filtered[i]
 		}
 	}
+}
+
+// kindBack says whether the clock jumps just after slice i; last is the index
+// of the last leap not after it, carried from call to call.
+func (p *path) kindBack(i int, last *int) kind {
+	for *last >= 0 && p.leaps[*last].before > i+1 {
+		*last--
+	}
+	if *last >= 0 && p.leaps[*last].before == i+1 {
+		return p.leaps[*last].kind()
+	}
+	return steadily
 }
 
 // backward returns, for each slice, the clock there as the slice and all later
@@ -113,13 +174,13 @@ func (p *path) backward() []state {
 			continue
 		}
 		came := states[i+1].mirrored().after(p.slices[i+1].t-s.t, p.noise).mirrored()
-		for k >= 0 && p.leaps[k].before > i+1 {
-			k--
-		}
-		if k >= 0 && p.leaps[k].before == i+1 {
-			states[i] = came.leapt(s.x, p.noise.spread(s))
-		} else {
+		switch p.kindBack(i, &k) {
+		case steadily:
 			states[i], _, _, _ = came.given(s.x, p.noise.spread(s), 0)
+		case elsewhere:
+			states[i] = came.leapt(s.x, p.noise.spread(s))
+		case anew:
+			states[i] = p.begin(i, -1)
 		}
 	}
 	return states
@@ -136,7 +197,11 @@ func (p *path) at(time int64) state {
 	case i == n:
 		return p.all[n-1].after(t-p.slices[n-1].t, p.noise)
 	}
-	return p.between(i, t, p.leapBefore(i), time)
+	l := p.leapBefore(i)
+	if l == nil {
+		return p.between(i, t)
+	}
+	return p.beside(i, t, l)
 }
 
 // after returns the index of the first slice not before a time.
@@ -153,26 +218,51 @@ func (p *path) leapBefore(i int) *leap {
 }
 
 // between is the clock at t, between slices i-1 and i.
-func (p *path) between(i int, t float64, l *leap, time int64) state {
-	left, right := p.slices[i-1].t, p.slices[i].t
+func (p *path) between(i int, t float64) state {
 	if p.filtered == nil { // restored
-		switch {
-		case l == nil:
-			return p.straightBetween(i, t)
-		case time < l.at:
-			return p.all[i-1].after(t-left, p.noise)
+		return p.straightBetween(i, t)
+	}
+	return p.filtered[i-1].after(t-p.slices[i-1].t, p.noise).smoothed(p.slices[i].t-t, p.ahead[i], p.all[i])
+}
+
+// beside is the clock at t between slices i-1 and i, between which it jumps:
+// that of the likelier side. That it was the other one, because nobody knows
+// just when the clock jumped, is part of the variance.
+func (p *path) beside(i int, t float64, l *leap) state {
+	old, young := p.sides(i, t, l)
+	told, other := old, jumpedBy(t, l, p.slices[i-1].t, p.slices[i].t)
+	if t >= float64(l.at)/second {
+		told, other = young, 1-other
+	}
+	told.xx += squared(young.x-old.x) * other
+	told.yy += squared(young.y-old.y) * other
+	return told
+}
+
+// sides are the clock at t as the slices before a jump show it, and as those
+// after it do.
+func (p *path) sides(i int, t float64, l *leap) (old, young state) {
+	left, right := p.slices[i-1].t, p.slices[i].t
+	young = p.all[i].mirrored().after(right-t, p.noise).mirrored()
+	if l.anew || p.filtered == nil {
+		return p.all[i-1].after(t-left, p.noise), young
+	}
+	return p.filtered[i-1].after(t-left, p.noise).smoothedLeap(right-t, p.ahead[i], p.all[i]), young
+}
+
+// jumpedBy is the probability that the clock jumped before t, when it did so
+// between two times: that of a normal about the moment.
+func jumpedBy(t float64, l *leap, left, right float64) float64 {
+	at, sd := float64(l.at)/second, l.sd/second
+	below := func(t float64) float64 { return math.Erfc((at-t)/(math.Sqrt2*sd)) / 2 }
+	first, all := below(left), below(right)-below(left)
+	if !(sd > 0) || !(all > 0) {
+		if t >= at {
+			return 1
 		}
-		return p.all[i].mirrored().after(right-t, p.noise).mirrored()
+		return 0
 	}
-	s := p.filtered[i-1].after(t-left, p.noise)
-	switch {
-	case l == nil:
-		return s.smoothed(right-t, p.ahead[i], p.all[i])
-	case time < l.at:
-		return s.smoothedLeap(right-t, p.ahead[i], p.all[i])
-	default:
-		return p.all[i].mirrored().after(right-t, p.noise).mirrored()
-	}
+	return min(1, max(0, (below(t)-first)/all))
 }
 
 // likelihood is the log likelihood of the slices under a noise.
@@ -183,8 +273,13 @@ func (p *path) likelihood(q noise) float64 {
 	for i := 1; i < len(p.slices); i++ {
 		m := &p.slices[i]
 		dt := m.t - p.slices[i-1].t
-		if p.leapAt(i, &next) {
+		switch p.kindAt(i, &next) {
+		case elsewhere:
 			e = e.leapt(dt, q, m)
+			continue
+		case anew:
+			e = estimate{state: p.begin(i, 1), gainX: 1, length: m.length}
+			e.xx = q.spread(m)
 			continue
 		}
 		var l float64

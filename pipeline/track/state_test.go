@@ -92,7 +92,7 @@ func dense(p *path, first state) (mean []float64, covariance [][]float64) {
 		}
 		dt := s.t - p.slices[i-1].t
 		w := state{}.after(dt, p.noise)
-		if p.leapAt(i, &next) {
+		if p.kindAt(i, &next) != steadily {
 			w.xx += 1e13
 		}
 		det := w.xx*w.yy - w.xy*w.xy

@@ -7,14 +7,15 @@ import (
 
 const (
 	leapLimit   = 7.0 // standard deviations of a jump that is believed
+	turnLimit   = 8.0 // the same for a clock that goes on anew, which two numbers describe
+	sameSlope   = 3.5 // standard deviations from which the frequency is another after a jump
 	leapRounds  = 16
 	leapSpacing = 4 // slices between jumps that can be told apart
 	mostLeaps   = 1000
 )
 
-// gain is how much better slices agree with a jump before slice i, in squares
-// of standard deviations: that of the phase, when it is explained best by a
-// jump of the phase, 0 when by one of the frequency.
+// gain is how much better slices agree with a jump of the phase before slice i,
+// in squares of standard deviations: 0 when one of the frequency explains more.
 func gain(ahead, back state) float64 {
 	dx, dy := back.x-ahead.x, back.y-ahead.y
 	xx, xy, yy := ahead.xx+back.xx, ahead.xy+back.xy, ahead.yy+back.yy
@@ -23,6 +24,18 @@ func gain(ahead, back state) float64 {
 	}
 	d := dx - xy/yy*dy
 	return d * d / (xx - xy*xy/yy)
+}
+
+// turn is by how much slices before and after slice i disagree, in squares of
+// standard deviations, when no jump of the phase alone explains it: else 0.
+func turn(ahead, back state) float64 {
+	dx, dy := back.x-ahead.x, back.y-ahead.y
+	xx, xy, yy := ahead.xx+back.xx, ahead.xy+back.xy, ahead.yy+back.yy
+	det := xx*yy - xy*xy
+	if !(det > 0) || dy*dy < sameSlope*sameSlope*yy {
+		return 0
+	}
+	return (dx*dx*yy - 2*dx*dy*xy + dy*dy*xx) / det
 }
 
 // findLeaps finds jumps of the clock by comparing what the slices before each
@@ -56,7 +69,7 @@ func (p *path) dropOutliers(back []state) bool {
 		}
 		leaps := 0.0 // how well a jump beside it would explain it
 		for k := max(1, i-2); k <= min(n-1, i+3); k++ {
-			leaps = max(leaps, gain(p.ahead[k], back[k]))
+			leaps = max(leaps, gain(p.ahead[k], back[k]), turn(p.ahead[k], back[k]))
 		}
 		if d*d/v > leaps {
 			wrong[i], found = true, true
@@ -97,30 +110,48 @@ func (p *path) drop(wrong []bool) {
 
 func (p *path) addLeaps(back []state) bool {
 	n := len(p.slices)
-	gains := make([]float64, n)
+	gains, turns := make([]float64, n), make([]float64, n)
 	for i := 1; i < n; i++ {
 		gains[i] = gain(p.ahead[i], back[i])
+		if i >= hiddenSides && i <= n-hiddenSides {
+			turns[i] = turn(p.ahead[i], back[i])
+		}
 	}
-	found := false
-	for i := 1; i < n && len(p.leaps) < mostLeaps; i++ {
-		if gains[i] < leapLimit*leapLimit {
-			continue
-		}
-		near := gains[max(1, i-leapSpacing):min(n, i+leapSpacing+1)]
-		if gains[i] < slices.Max(near) || p.leapNear(i) {
-			continue
-		}
-		p.addLeap(i)
-		found = true
+	found := p.addHighest(gains, leapLimit, false) // what a jump of the phase explains needs no other
+	if !found {
+		found = p.addHighest(turns, turnLimit, true)
 	}
 	p.sortLeaps()
 	return found
 }
 
+// addHighest adds a jump before each slice of which the squares of standard
+// deviations are beyond the limit, and the largest around.
+func (p *path) addHighest(squares []float64, limit float64, anew bool) (found bool) {
+	n := len(squares)
+	for i := 1; i < n && len(p.leaps) < mostLeaps; i++ {
+		if squares[i] < limit*limit {
+			continue
+		}
+		near := squares[max(1, i-leapSpacing):min(n, i+leapSpacing+1)]
+		if squares[i] < slices.Max(near) || p.leapNear(i) {
+			continue
+		}
+		p.addLeap(i, anew)
+		found = true
+	}
+	return found
+}
+
 // addLeap adds a jump somewhere between slice i and the one before it.
-func (p *path) addLeap(i int) {
+func (p *path) addLeap(i int, anew bool) {
+	p.leaps = append(p.leaps, p.somewhere(i, anew))
+}
+
+// somewhere is a jump just before slice i, at any time since the one before it.
+func (p *path) somewhere(i int, anew bool) leap {
 	left, right := p.slices[i-1].at, p.slices[i].at
-	p.leaps = append(p.leaps, leap{before: i, at: left + (right-left)/2, sd: float64(right-left) / math.Sqrt(12)})
+	return leap{before: i, at: left + (right-left)/2, sd: float64(right-left) / math.Sqrt(12), anew: anew}
 }
 
 func (p *path) sortLeaps() {
@@ -139,18 +170,30 @@ func size(ahead, back state) (d, sd float64) {
 }
 
 // pruneLeaps leaves out jumps that are not believed any more once the noise is
-// known better.
+// known better; where the frequency is the same before and after, the jump is
+// one of the phase.
 func (p *path) pruneLeaps() {
 	if len(p.leaps) == 0 {
 		return
 	}
 	back := p.backward()
+	changed := false
+	for i := range p.leaps {
+		l := &p.leaps[i]
+		if l.anew && turn(p.ahead[l.before], back[l.before]) == 0 {
+			l.anew, changed = false, true
+		}
+	}
 	before := len(p.leaps)
 	p.leaps = slices.DeleteFunc(p.leaps, func(l leap) bool {
-		d, sd := size(p.ahead[l.before], back[l.before])
+		ahead, back := p.ahead[l.before], back[l.before]
+		if l.anew {
+			return turn(ahead, back) < leapLimit*leapLimit
+		}
+		d, sd := size(ahead, back)
 		return math.Abs(d) < leapLimit*sd
 	})
-	if len(p.leaps) < before {
+	if changed || len(p.leaps) < before {
 		p.smooth()
 	}
 }
@@ -162,9 +205,17 @@ func (f *follower) steps(p *path) []Step {
 	}
 	back := p.backward()
 	var steps []Step
-	for _, l := range p.leaps {
-		d, sd := size(p.ahead[l.before], back[l.before])
-		steps = append(steps, Step{Time: f.line.Reference + uint64(l.at), TimeSD: l.sd, Offset: d, OffsetSD: sd})
+	for i := range p.leaps {
+		l := &p.leaps[i]
+		s := Step{Time: f.line.Reference + uint64(l.at), TimeSD: l.sd}
+		s.Offset, s.OffsetSD = size(p.ahead[l.before], back[l.before])
+		if l.anew {
+			old, young := p.sides(l.before, float64(l.at)/second, l)
+			y := young.y - old.y
+			s.Offset, s.OffsetSD = young.x-old.x, math.Sqrt(old.xx+young.xx+squared(y*l.sd/second))
+			s.Frequency, s.FrequencySD = y/second*1e9, math.Sqrt(old.yy+young.yy)/second*1e9
+		}
+		steps = append(steps, s)
 	}
 	return steps
 }

@@ -56,12 +56,17 @@ type Knot struct {
 }
 
 // Step is a jump of B's clock against A's: a clock that was set, or cycles of a
-// reference that were missed.
+// reference that were missed; or one of its frequency.
 type Step struct {
 	Time     uint64  `json:"time_ps"` // on A's scale
 	TimeSD   float64 `json:"time_sd_ps"`
 	Offset   float64 `json:"offset_ps"` // by how much B minus A changes
 	OffsetSD float64 `json:"offset_sd_ps"`
+
+	// By how much B's frequency changes with it: a reference that was lost or
+	// found. Both are 0 where it goes on as before.
+	Frequency   float64 `json:"frequency_ppb,omitempty"`
+	FrequencySD float64 `json:"frequency_sd_ppb,omitempty"`
 }
 
 // Gap is a stretch of A's time in which no pairs were found about the track. At

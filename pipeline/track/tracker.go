@@ -1,6 +1,10 @@
 package track
 
-import "math"
+import (
+	"math"
+
+	"tsrun/pipeline/quantity"
+)
 
 // tracker goes from slice to slice, in one direction of time.
 type tracker struct {
@@ -45,11 +49,17 @@ const (
 )
 
 func newTracker(f frame, seed Seed, direction float64) *tracker {
-	sd := seed.FrequencySD * second
-	s := state{xx: seed.OffsetSD*seed.OffsetSD + seed.Jitter*seed.Jitter/16, yy: sd*sd + leastSpeed*leastSpeed}
+	sd, at := seed.FrequencySD*second, f.since(seed.Line.Reference)
+	s := state{
+		x: quantity.Fine{Whole: seed.Line.Offset}.Minus(f.offsetAt(seed.Line.Reference)), xx: seed.OffsetSD*seed.OffsetSD + seed.Jitter*seed.Jitter/16,
+		y: (float64(seed.Line.Frequency)/driftUnit - f.slope) * second, yy: sd*sd + leastSpeed*leastSpeed,
+	}
+	if direction < 0 {
+		s = s.mirrored()
+	}
 	return &tracker{
 		collector: collector{frame: f}, direction: direction, sigma: seed.Jitter, share: 0.5,
-		bank: newBank(0, s), last: 0,
+		bank: newBank(direction*float64(at)/second, s), last: at,
 	}
 }
 

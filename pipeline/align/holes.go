@@ -1,0 +1,127 @@
+package align
+
+import (
+	"errors"
+	"math"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/track"
+)
+
+const (
+	holePairs  = 40.0 // expected in a gap, from which it is a hole: the clock may have jumped away
+	holeRounds = 32   // of looking into holes
+	mostHoles  = 64   // that are looked into without finding the clock
+	nearJump   = int64(1_000_000_000)
+	nearTurn   = quantity.Drift(2_000_000_000) // 2 ppm: a clock that lost its reference keeps to that
+)
+
+// hole is a stretch of A's time in which the clock was lost although pairs are
+// expected.
+type hole struct {
+	from, to uint64
+	pairs    float64
+}
+
+// follow follows the clock from a seed through the whole record. Where it is
+// lost although both recorded, it is looked for as in a record of its own, and
+// followed from there too.
+func (s *searcher) follow(seed track.Seed) (*track.Track, error) {
+	var found []track.Seed
+	looked := make(map[hole]bool)
+	for range holeRounds {
+		t, err := track.Follow(s.ctx, s.a, s.b, seed, found...)
+		if err != nil {
+			return nil, err
+		}
+		before := len(found)
+		for _, h := range holes(t) {
+			if looked[h] || len(looked) >= mostHoles {
+				continue
+			}
+			again, ok, err := s.lookInto(h, t)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				found = append(found, again)
+			} else {
+				looked[h] = true
+			}
+		}
+		if len(found) == before {
+			return t, nil
+		}
+	}
+	return nil, errLost
+}
+
+// holes are the gaps of a track in which pairs are expected.
+func holes(t *track.Track) (all []hole) {
+	rate := pairRate(t.Knots)
+	for _, g := range t.Gaps {
+		length := float64(int64(g.To - g.From))
+		if pairs := rate * length / 1e12; pairs >= holePairs && int64(length) >= minOverlap {
+			all = append(all, hole{g.From, g.To, pairs})
+		}
+	}
+	return all
+}
+
+// lookInto looks for the clock in a hole: near where the track would have it,
+// and then as far as the search goes, beyond both ends of the track.
+func (s *searcher) lookInto(h hole, t *track.Track) (track.Seed, bool, error) {
+	line := s.foretold(h, t)
+	wide := Options{Search: min(2*s.Search, MaxSearch), MaxDrift: min(s.MaxDrift+quantity.Drift(math.Abs(float64(line.Frequency))), correlate.MaxDrift)}
+	for _, o := range []Options{{Search: min(nearJump, wide.Search), MaxDrift: min(nearTurn, wide.MaxDrift)}, wide} {
+		a := within(s.a, h.from, h.to)
+		b := line.ApplyAll(nil, within(s.b, h.from+uint64(line.OffsetAt(h.from)-o.Search), h.to+uint64(line.OffsetAt(h.to)+o.Search)))
+		if len(a) < minTags || len(b) < minTags {
+			return track.Seed{}, false, nil
+		}
+		seed, err := s.seedIn(a, b, o)
+		var refusal *Refusal
+		switch {
+		case err == nil:
+			return rejoined(seed, line), true, nil
+		case !errors.As(err, &refusal):
+			return track.Seed{}, false, err
+		}
+	}
+	return track.Seed{}, false, nil
+}
+
+// foretold is the line that the clock was on when it was lost.
+func (s *searcher) foretold(h hole, t *track.Track) correlate.Line {
+	k := search(len(t.Knots), func(i int) bool { return int64(t.Knots[i].Time-h.from) >= 0 })
+	knot := t.Knots[max(k-1, 0)]
+	return correlate.Line{Reference: knot.Time, Offset: knot.Offset.Whole, Frequency: parts(knot.Frequency * 1e-9)}
+}
+
+// seedIn looks for a line in a part of the record.
+func (s *searcher) seedIn(a, b []uint64, o Options) (track.Seed, error) {
+	part, err := newSearcher(s.ctx, a, b, o)
+	if err != nil {
+		return track.Seed{}, err
+	}
+	part.brief = true
+	l, err := part.find()
+	if err != nil {
+		return track.Seed{}, err
+	}
+	if l, err = part.extend(l, false); err != nil {
+		return track.Seed{}, err
+	}
+	return l.seed(), nil
+}
+
+// rejoined is a seed of B's times that were corrected along a line, as one of
+// B's own.
+func rejoined(seed track.Seed, line correlate.Line) track.Seed {
+	at, offset := seed.Line.Reference, seed.Line.Offset
+	before, then := float64(line.Frequency)/driftUnit, float64(seed.Line.Frequency)/driftUnit
+	seed.Line.Offset += line.OffsetAt(at + uint64(offset))
+	seed.Line.Frequency = parts(before + then + before*then)
+	return seed
+}
