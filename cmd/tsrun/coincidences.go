@@ -52,16 +52,13 @@ func required(c *cobra.Command, names ...string) {
 	}
 }
 
-// coincidencesAnswer is what --json prints: counts as they are, rates per
-// second of the time all recorded, and the coincidence-to-accidental ratio
-// where there were accidentals.
+// coincidencesAnswer is what --json prints: counts as they are, and rates per
+// second of the time all recorded.
 type coincidencesAnswer struct {
 	correlate.Coincidences
-	AllRate   float64  `json:"all_hz"`
-	NetRate   float64  `json:"net_hz"`
-	NetRateSD float64  `json:"net_sd_hz"`
-	CAR       *float64 `json:"car,omitempty"`
-	CARSD     *float64 `json:"car_sd,omitempty"`
+	AllRate   quantity.Number `json:"all_hz"`
+	NetRate   quantity.Number `json:"net_hz"`
+	NetRateSD quantity.Number `json:"net_sd_hz"`
 }
 
 func runCoincidences(c *cobra.Command, args []string, f coincidencesFlags) error {
@@ -90,11 +87,8 @@ func runCoincidences(c *cobra.Command, args []string, f coincidencesFlags) error
 
 func answerOf(found correlate.Coincidences) coincidencesAnswer {
 	r := coincidencesAnswer{Coincidences: found}
-	r.AllRate, _ = found.Rate(float64(found.All), 0)
+	r.AllRate, _ = found.Rate(quantity.Number(found.All), 0)
 	r.NetRate, r.NetRateSD = found.Rate(found.Net, found.NetSD)
-	if car, sd, ok := found.CAR(); ok {
-		r.CAR, r.CARSD = &car, &sd
-	}
 	return r
 }
 
@@ -109,23 +103,37 @@ func printCoincidences(out io.Writer, c correlate.Coincidences) error {
 		fmt.Fprintf(&text, "%s%s %d", separator, letterOf(i), n.Tags)
 	}
 	rate, sd := c.Rate(c.Net, c.NetSD)
-	fmt.Fprintf(&text, `
-coincidences %d, standard deviation %.3g; each tag once %d
-accidentals  %s
-net          %s, %s
-`, c.All, math.Sqrt(float64(c.All)), c.OneToOne, withSD(c.Accidentals, c.AccidentalsSD, "by chance"),
-		withSD(c.Net, c.NetSD, eventsOf(len(c.Channels))), withSD(rate, sd, "per s"))
-	if car, sd, ok := c.CAR(); ok {
-		fmt.Fprintf(&text, "CAR          %s\n", withSD(car, sd, "coincidences per accidental"))
+	fmt.Fprintf(&text, "\ncoincidences %d, standard deviation %.3g; each tag once %d\n", c.All, math.Sqrt(float64(c.All)), c.OneToOne)
+	if c.Period > 0 {
+		fmt.Fprintf(&text, "period       %s of the light; windows are shifted by %s and more\n", quantity.Time(math.Round(c.Period)), quantity.Time(c.Shift))
+	}
+	fmt.Fprintf(&text, "accidentals  %s\nnet          %s, %s\n", known(c.Accidentals, c.AccidentalsSD, "by chance"),
+		known(c.Net, c.NetSD, eventsOf(len(c.Channels))), known(rate, sd, "per s"))
+	switch {
+	case c.CAR.Known():
+		fmt.Fprintf(&text, "CAR          %s\n", known(c.CAR, c.CARSD, "coincidences per accidental"))
+	case c.CARAtLeast > 0:
+		fmt.Fprintf(&text, "CAR          at least %.3g, in 99 %%: few accidentals or none were counted\n", c.CARAtLeast)
 	}
 	for _, h := range c.Heralding {
 		fmt.Fprintf(&text, "heralding    %s\n", withSD(100*h.Value, 100*h.SD, "% of "+h.By+" seen by "+h.Of))
 	}
 	for _, p := range c.Parts {
-		fmt.Fprintf(&text, "%-12s %d, %s, %s\n", p.Of, p.All, withSD(p.Accidentals, p.AccidentalsSD, "by chance"), withSD(p.Net, p.NetSD, "net"))
+		fmt.Fprintf(&text, "%-12s %d, %s, %s\n", p.Of, p.All, known(p.Accidentals, p.AccidentalsSD, "by chance"), known(p.Net, p.NetSD, "net"))
+	}
+	if c.Warning != "" {
+		fmt.Fprintf(&text, "warning      %s\n", c.Warning)
 	}
 	_, err := io.WriteString(out, text.String())
 	return err
+}
+
+// known writes a number and its deviation, or that there is none.
+func known(value, sd quantity.Number, unit string) string {
+	if !value.Known() {
+		return "no value " + unit
+	}
+	return withSD(float64(value), float64(sd), unit)
 }
 
 func eventsOf(n int) string {

@@ -99,7 +99,7 @@ func checkNet(t *testing.T, r align.Alignment, truth pairs.Truth) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := 0.9973 * float64(truth.Recorded); math.Abs(c.Net-want) > 3*math.Sqrt(float64(c.All)) {
+	if want := 0.9973 * float64(truth.Recorded); math.Abs(float64(c.Net)-want) > 3*math.Sqrt(float64(c.All)) {
 		t.Errorf("%.0f net coincidences, want %.0f", c.Net, want)
 	}
 }

@@ -40,6 +40,19 @@ func checkNumber(n int) error {
 	return nil
 }
 
+// differ says which channels bring the same tags: those would all be coincidences.
+func differ(channels []Channel) error {
+	for j, c := range channels {
+		for i := range j {
+			if c.sameRecord(channels[i]) {
+				return fmt.Errorf("%s and %s are one record, of which every tag would meet itself; name different channels, or count it against itself by g2 or histogram, which leave such pairs out",
+					letters[i:i+1], letters[j:j+1])
+			}
+		}
+	}
+	return nil
+}
+
 // CountChannels is [CountStreams] of channels on their way to a common clock. Of
 // a record against itself, no tag counts with itself.
 func CountChannels(a, b Channel, o HistogramOptions) (Histogram, error) {

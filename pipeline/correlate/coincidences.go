@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"tsrun/pipeline/quantity"
 )
 
 // Coincidences are the tags that several channels have in common, and what of
@@ -11,11 +13,13 @@ import (
 // two channels, Parts holds every pair, and every fold that lacks one channel.
 type Coincidences struct {
 	Window   int64          `json:"window_ps"`
-	Shift    int64          `json:"shift_ps"` // between the windows of accidentals
+	Shift    int64          `json:"shift_ps"`            // between the windows of accidentals
+	Period   float64        `json:"period_ps,omitempty"` // of the light; shifts are whole periods
 	TagsA    uint64         `json:"tags_a"`
 	TagsB    uint64         `json:"tags_b"`
-	Overlap  uint64         `json:"overlap_ps"` // the time all recorded, first to last tag, on A's scale
-	Channels []ChannelCount `json:"channels"`   // A first
+	Overlap  uint64         `json:"overlap_ps"`        // the time all recorded, first to last tag, on A's scale
+	Warning  string         `json:"warning,omitempty"` // why accidentals are not known, or what makes them doubtful
+	Channels []ChannelCount `json:"channels"`          // A first
 	Fold
 	Parts []Fold `json:"parts,omitempty"`
 }
@@ -33,21 +37,26 @@ type ChannelCount struct {
 // All counts every such tuple; OneToOne lets each tag take part once, the
 // earliest tags first, which is the largest number of tuples that share no tag.
 // Accidentals are the tuples that are not of one event: what is known of them
-// comes from windows shifted far away, see [CoincidenceOptions]. Of two channels
-// that is their mean, of more the tuples in which a part of the channels met by
-// an event count as well as those where all met by chance, which are Chance. Net
-// is All minus Accidentals. Standard deviations are those of Poisson counts:
-// they hold as long as a window rarely sees two tags of one channel.
+// comes from windows shifted away, see [CoincidenceOptions], each divided by the
+// part of the time that its shift leaves. Of two channels that is their mean, of
+// more the tuples in which a part of the channels met by an event count as well
+// as those where all met by chance, which are Chance. Net is All minus
+// Accidentals. Standard deviations are those of counts, see fewCounted: three of
+// them hold in 99 %, as long as a window rarely sees two tags of one channel.
+// What is not known is no number.
 type Fold struct {
-	Of            string       `json:"fold"` // as "AB", "ABC"
-	All           uint64       `json:"all"`
-	OneToOne      uint64       `json:"one_to_one"`
-	Accidentals   float64      `json:"accidentals"`
-	AccidentalsSD float64      `json:"accidentals_sd"`
-	Chance        float64      `json:"chance"`
-	Net           float64      `json:"net"`
-	NetSD         float64      `json:"net_sd"`
-	Heralding     []Efficiency `json:"heralding,omitempty"`
+	Of            string          `json:"fold"` // as "AB", "ABC"
+	All           uint64          `json:"all"`
+	OneToOne      uint64          `json:"one_to_one"`
+	Accidentals   quantity.Number `json:"accidentals"`
+	AccidentalsSD quantity.Number `json:"accidentals_sd"`
+	Chance        quantity.Number `json:"chance"`
+	Net           quantity.Number `json:"net"`
+	NetSD         quantity.Number `json:"net_sd"`
+	CAR           quantity.Number `json:"car"` // All over Accidentals; none where less than five were counted
+	CARSD         quantity.Number `json:"car_sd"`
+	CARAtLeast    float64         `json:"car_at_least,omitempty"` // in 99 %, where there is no CAR
+	Heralding     []Efficiency    `json:"heralding,omitempty"`
 }
 
 // Efficiency is the part of the events seen by the channels By that Of saw with
@@ -60,24 +69,14 @@ type Efficiency struct {
 	SD    float64 `json:"sd"`
 }
 
-// CAR returns the coincidence-to-accidental ratio All/Accidentals and its
-// standard deviation; ok is false when there were no accidentals.
-func (f Fold) CAR() (ratio, sd float64, ok bool) {
-	if f.Accidentals <= 0 {
-		return 0, 0, false
-	}
-	all := float64(f.All)
-	ratio = all / f.Accidentals
-	return ratio, math.Hypot(math.Sqrt(all)/f.Accidentals, ratio*f.AccidentalsSD/f.Accidentals), true
-}
-
-// Rate returns n per second of overlap and its standard deviation; zeros
-// without overlap.
-func (c Coincidences) Rate(n, sd float64) (rate, rateSD float64) {
+// Rate returns n per second of overlap and its standard deviation; none without
+// overlap.
+func (c Coincidences) Rate(n, sd quantity.Number) (rate, rateSD quantity.Number) {
 	if c.Overlap == 0 {
-		return 0, 0
+		return quantity.None(), quantity.None()
 	}
-	return n * 1e12 / float64(c.Overlap), sd * 1e12 / float64(c.Overlap)
+	perSecond := quantity.Number(1e12 / float64(c.Overlap))
+	return n * perSecond, sd * perSecond
 }
 
 // CoincidenceOptions say what a coincidence is.
@@ -129,24 +128,26 @@ func Coincide(channels []Channel, o CoincidenceOptions) (Coincidences, error) {
 	if err := o.Check(); err != nil {
 		return Coincidences{}, err
 	}
-	if o.Shift == 0 {
-		o.Shift = max(10*o.Window, minShift)
+	if err := differ(channels); err != nil {
+		return Coincidences{}, err
 	}
 	half := o.Window / 2
-	g, err := newGather(channels, shiftsEachSide*o.Shift+half)
+	g, err := newGather(channels, 0)
 	if err != nil {
 		return Coincidences{}, err
 	}
+	at := g.placesFor(o)
+	g.reach = at[len(at)-1] + half
 	if len(channels) > 2 {
 		g.slack = half // what not all could see would spoil the ratios of folds
 	}
-	counters := newCounters(len(channels), half, o.Shift)
+	counters := newCounters(len(channels), half, at)
 	counters[0].listed = o.Each != nil
 	list := lister{half: half, each: o.Each}
 	for {
 		more, err := g.more()
 		if err == nil && !more {
-			return conclude(g, o, counters), nil
+			return conclude(g, o, counters)
 		}
 		if err == nil {
 			err = countSpan(g, counters)
@@ -175,7 +176,7 @@ func countSpan(g *gather, counters []*counter) error {
 
 // newCounters returns a counter of all n channels and then, where these are
 // more than two, of every pair and of all but one.
-func newCounters(n int, half, shift int64) []*counter {
+func newCounters(n int, half int64, at places) []*counter {
 	all := 1<<n - 1
 	masks := []int{all}
 	if n > 2 {
@@ -192,22 +193,28 @@ func newCounters(n int, half, shift int64) []*counter {
 	}
 	counters := make([]*counter, len(masks))
 	for i, m := range masks {
-		counters[i] = newCounter(m, half, shift)
+		counters[i] = newCounter(m, half, at)
 	}
 	return counters
 }
 
 // conclude makes the result of what was counted.
-func conclude(g *gather, o CoincidenceOptions, counters []*counter) Coincidences {
-	c := Coincidences{Window: o.Window, Shift: o.Shift, Overlap: g.overlap(), TagsA: g.lanes[0].count, TagsB: g.lanes[1].count}
+func conclude(g *gather, o CoincidenceOptions, counters []*counter) (Coincidences, error) {
+	at := counters[0].at
+	c := Coincidences{Window: o.Window, Shift: at[shiftsEachSide+1], Overlap: g.overlap(), TagsA: g.lanes[0].count, TagsB: g.lanes[1].count}
 	found := map[int]*yield{}
 	for i, l := range g.lanes {
 		c.Channels = append(c.Channels, ChannelCount{Tags: l.count, Singles: l.singles})
 		n := float64(l.singles)
-		found[1<<i] = &yield{net: n, variance: n}
+		found[1<<i] = &yield{net: n, variance: n, singles: true}
 	}
 	for _, k := range counters {
-		found[k.mask] = k.yield()
+		found[k.mask] = k.yield(k.exposureOf(g))
+	}
+	if math.IsNaN(found[counters[0].mask].net) {
+		if c.Warning = c.unknown(); o.Shift != 0 && c.Overlap > 0 {
+			return Coincidences{}, errors.New(c.Warning)
+		}
 	}
 	for i, k := range counters {
 		f := k.fold(found[k.mask])
@@ -218,5 +225,15 @@ func conclude(g *gather, o CoincidenceOptions, counters []*counter) Coincidences
 			c.Parts = append(c.Parts, f)
 		}
 	}
-	return c
+	return c, nil
+}
+
+// unknown says why there are no accidentals.
+func (c *Coincidences) unknown() string {
+	if c.Overlap == 0 {
+		return "the channels recorded nothing at the same time, so what is chance is not known"
+	}
+	seconds := func(ps float64) string { return fmt.Sprintf("%.4g s", ps*1e-12) }
+	return fmt.Sprintf("windows that are shifted by %s and more leave nothing of the %s that all recorded, so what is chance is not known; choose a shift below %s, or a shorter window",
+		seconds(float64(c.Shift)), seconds(float64(c.Overlap)), seconds(float64(c.Overlap)/float64(len(c.Channels))))
 }

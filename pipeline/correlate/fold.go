@@ -28,11 +28,13 @@ const (
 // the Theory of Point Processes, 5.2). For two channels that is the plain All
 // minus the mean of the eight shifted windows.
 type counter struct {
-	mask        int   // of the channels
-	lanes       []int // the same
-	half, shift int64 // ps
-	found       map[grouping]uint64
-	steps       int64 // left
+	mask   int   // of the channels
+	lanes  []int // the same
+	half   int64 // ps
+	at     places
+	found  map[grouping]uint64
+	placed [shiftedWindows + 1]uint64 // of two channels: found, by place
+	steps  int64                      // left
 
 	one     uint64
 	listed  bool       // whether matched is asked for
@@ -58,8 +60,8 @@ type window struct {
 	from, to  int   // the tags within
 }
 
-func newCounter(mask int, half, shift int64) *counter {
-	c := &counter{mask: mask, half: half, shift: shift, found: map[grouping]uint64{}, steps: freeSteps}
+func newCounter(mask int, half int64, at places) *counter {
+	c := &counter{mask: mask, half: half, at: at, found: map[grouping]uint64{}, steps: freeSteps}
 	for i := range MaxChannels {
 		if mask&(1<<i) != 0 {
 			c.lanes = append(c.lanes, i)
@@ -69,9 +71,8 @@ func newCounter(mask int, half, shift int64) *counter {
 	c.near = make([][]int, len(c.lanes)-1)
 	c.windows = make([][]window, len(c.lanes)-1)
 	for j := range c.windows {
-		for place := range shiftedWindows + 1 {
-			at := int64(place-shiftsEachSide) * shift
-			c.windows[j] = append(c.windows[j], window{low: at - half, high: at + half})
+		for _, by := range at {
+			c.windows[j] = append(c.windows[j], window{low: by - half, high: by + half})
 		}
 	}
 	return c
@@ -104,6 +105,7 @@ func (c *counter) pairs(own, other []uint64) {
 			apart = 1
 		}
 		c.found[apart] += n
+		c.placed[place] += n
 	}
 }
 
@@ -169,7 +171,7 @@ func (c *counter) extend(g *gather, t uint64, s stretch, j int, groups grouping,
 	tags := g.lanes[c.lanes[j]].fixed
 	for _, place := range c.near[j-1] {
 		w := c.windows[j-1][place]
-		shifted := t + uint64(int64(place-shiftsEachSide)*c.shift)
+		shifted := t + uint64(c.at[place])
 		was, grown := c.group[place], groups
 		if was == 0 {
 			grown++
@@ -275,32 +277,43 @@ func (c *counter) pass(g *gather, t int64) (passed bool) {
 // yield is what a counter found, or how many singles a channel had.
 type yield struct {
 	net, variance         float64
-	accidentals, ofChance float64
+	accidentals, ofChance float64 // net, accidentals and ofChance are unknown where no shift leaves time that all recorded
 	accidentalsVariance   float64
+	counted               float64         // tuples that tell the accidentals as well
 	apart                 map[int]float64 // by channel: tuples where it alone was shifted
+	ratioVariance         float64         // of all over accidentals, by tags that are in many windows
+	singles               bool            // whether it is of a channel's tags, which are known without error
 }
 
-func (c *counter) yield() *yield {
+func (c *counter) yield(e exposure) *yield {
 	n := len(c.lanes)
 	y := &yield{apart: map[int]float64{}}
+	if e.of(apartAll(n)) <= 0 {
+		y.net, y.accidentals, y.ofChance = math.NaN(), math.NaN(), math.NaN()
+		return y
+	}
+	heaviest := 1 / e.of(grouping(1)<<(3*(n-2)))          // of one tuple, in accidentals
 	for _, g := range slices.Sorted(maps.Keys(c.found)) { // sums of floats depend on their order
 		groups := g.groups(n)
 		if groups == 1 {
 			continue
 		}
-		ways, weight := 1.0, 1.0
+		weight := 1.0
 		for k := 1; k < groups; k++ {
-			ways *= float64(shiftedWindows + 1 - k) // places for one more group
 			weight *= float64(k)
 		}
+		due := e.of(g)
+		if due <= 0 { // only by what lies within half a window of an end
+			continue
+		}
 		count := float64(c.found[g])
-		mean := count / ways
+		mean := count / due
 		if groups%2 == 0 {
 			y.accidentals += weight * mean
 		} else {
 			y.accidentals -= weight * mean
 		}
-		y.accidentalsVariance += weight * weight * count / (ways * ways)
+		y.accidentalsVariance += weight * weight * count / (due * due)
 		if groups == n {
 			y.ofChance = mean
 		}
@@ -309,8 +322,27 @@ func (c *counter) yield() *yield {
 		}
 	}
 	all := float64(c.found[together])
-	y.net, y.variance = all-y.accidentals, all+y.accidentalsVariance
+	if y.accidentals > 0 {
+		y.counted = y.accidentals * y.accidentals / y.accidentalsVariance
+	}
+	y.accidentalsVariance += fewCounted * heaviest * heaviest
+	y.net, y.variance = all-y.accidentals, all+fewCounted+y.accidentalsVariance
+	if n == 2 {
+		y.variance += e.shared(1, -heaviest)
+		y.accidentalsVariance += e.shared(0, heaviest)
+		if y.accidentals > 0 {
+			y.ratioVariance = e.shared(1, -heaviest*all/y.accidentals) / (y.accidentals * y.accidentals)
+		}
+	}
 	return y
+}
+
+// apartAll is the grouping of n channels each of which was moved for itself.
+func apartAll(n int) (g grouping) {
+	for j := 1; j < n; j++ {
+		g |= grouping(j) << (3 * (j - 1))
+	}
+	return g
 }
 
 // of is the number of channel j's group.

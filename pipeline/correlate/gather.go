@@ -20,6 +20,7 @@ type gather struct {
 type lane struct {
 	feed
 	correct   Correction
+	began     int64    // ps since base: the first tag
 	raw       []uint64 // as recorded
 	fixed     []uint64 // on the common clock
 	own, next int      // fixed[own:next] are of the span's time
@@ -59,7 +60,8 @@ func (g *gather) begin() {
 	g.from = math.MinInt64
 	for _, l := range g.lanes {
 		if l.count > 0 {
-			g.from = max(g.from, g.since(l.fixed[0]))
+			l.began = g.since(l.fixed[0])
+			g.from = max(g.from, l.began)
 		}
 	}
 }

@@ -1,14 +1,43 @@
 package correlate
 
-import "math"
+import (
+	"math"
+
+	"tsrun/pipeline/quantity"
+)
 
 // fold is the result of a counter.
 func (c *counter) fold(y *yield) Fold {
-	return Fold{
-		Of: nameOf(c.mask), All: c.found[together], OneToOne: c.one,
-		Accidentals: y.accidentals, AccidentalsSD: math.Sqrt(y.accidentalsVariance), Chance: y.ofChance,
-		Net: y.net, NetSD: math.Sqrt(y.variance),
+	f := Fold{Of: nameOf(c.mask), All: c.found[together], OneToOne: c.one}
+	if math.IsNaN(y.net) {
+		f.forget()
+		return f
 	}
+	f.Accidentals, f.AccidentalsSD = quantity.Number(y.accidentals), quantity.Number(math.Sqrt(y.accidentalsVariance))
+	f.Chance = quantity.Number(y.ofChance)
+	f.Net, f.NetSD = quantity.Number(y.net), quantity.Number(math.Sqrt(y.variance))
+	f.setCAR(y)
+	return f
+}
+
+// setCAR sets the ratio, or what it is at least where so few accidentals were
+// counted that they say no more.
+func (f *Fold) setCAR(y *yield) {
+	f.CAR, f.CARSD = quantity.None(), quantity.None()
+	all, accidentals := float64(f.All), float64(f.Accidentals)
+	if y.counted >= fewestOfRatio {
+		f.CAR = quantity.Number(all / accidentals)
+		f.CARSD = quantity.Number(math.Hypot(ratioSD(all/accidentals, all, y.counted), math.Sqrt(y.ratioVariance)))
+		return
+	}
+	f.CARAtLeast = leastOf(all) / (max(0, accidentals) + 3*float64(f.AccidentalsSD))
+}
+
+// forget leaves what was counted, and nothing that follows from accidentals.
+func (f *Fold) forget() {
+	none := quantity.None()
+	f.Accidentals, f.AccidentalsSD, f.Chance, f.Net, f.NetSD, f.CAR, f.CARSD = none, none, none, none, none, none, none
+	f.CARAtLeast, f.Heralding = 0, nil
 }
 
 // nameOf names channels by their letters.
@@ -22,25 +51,31 @@ func nameOf(mask int) (name string) {
 }
 
 // heralding divides the net coincidences by those without one channel, for each
-// channel where these were counted.
+// channel where these were counted and are more than their deviation allows to be
+// none.
 //
 // Both are of the same light: each tuple contains one of those without the
 // channel, so the two counts have all tuples in common but those that are
 // expected where the channel alone is shifted. The variance of the ratio v of x
 // to y is (var x + v^2 var y - 2 v cov)/y^2; for a single pair of channels and
-// no accidentals that is the binomial v(1-v)/y.
+// no accidentals that is the binomial v(1-v)/y. What is found beyond 1 is not the
+// binomial's, and has the variance of x alone.
 func (c *counter) heralding(found map[int]*yield) (list []Efficiency) {
 	x := found[c.mask]
 	for _, lane := range c.lanes {
 		rest := c.mask &^ (1 << lane)
 		y := found[rest]
-		if y == nil || y.net <= 0 {
+		if y == nil || !(y.net > 0) || !y.singles && y.net < 3*math.Sqrt(y.variance) || math.IsNaN(x.net) {
 			continue
 		}
 		v := x.net / y.net
 		common := float64(c.found[together]) - x.apart[lane]
 		variance := x.variance + v*v*y.variance - 2*v*common
-		list = append(list, Efficiency{Of: nameOf(1 << lane), By: nameOf(rest), Value: v, SD: math.Sqrt(max(0, variance)) / y.net})
+		if v > 1 {
+			variance = x.variance
+		}
+		sd := math.Sqrt(max(fewCounted, variance)) / y.net
+		list = append(list, Efficiency{Of: nameOf(1 << lane), By: nameOf(rest), Value: v, SD: sd})
 	}
 	return list
 }

@@ -46,8 +46,8 @@ func pairsHold(t *testing.T, seeds int) {
 			t.Fatal(err)
 		}
 		chance := float64(len(tags[0])) * float64(len(tags[1])) * 20_001e-12 / l.seconds
-		g.add("net", c.Net, both, c.NetSD)
-		g.add("accidentals", c.Accidentals, chance, c.AccidentalsSD)
+		g.add("net", float64(c.Net), both, float64(c.NetSD))
+		g.add("accidentals", float64(c.Accidentals), chance, float64(c.AccidentalsSD))
 		// events seen by one channel, and its noise
 		g.add("heralding A", c.Heralding[0].Value, both/(l.seconds*(l.events*l.see[1]+l.noise[1])), c.Heralding[0].SD)
 		g.add("heralding B", c.Heralding[1].Value, both/(l.seconds*(l.events*l.see[0]+l.noise[0])), c.Heralding[1].SD)
@@ -90,9 +90,9 @@ func triplesHold(t *testing.T, seeds int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g.add("net", c.Net, three, c.NetSD)
+		g.add("net", float64(c.Net), three, float64(c.NetSD))
 		g.add("of C by AB", c.Heralding[2].Value, three/(l.events*l.see[0]*l.see[1]*l.seconds), c.Heralding[2].SD)
-		partly += (c.Accidentals - c.Chance) / c.Accidentals / float64(seeds)
+		partly += float64((c.Accidentals-c.Chance)/c.Accidentals) / float64(seeds)
 	}
 	check(t, g)
 	if partly < 0.8 {
@@ -115,8 +115,8 @@ func twoSources(t *testing.T, seeds int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g.add("net", c.Net, 0, c.NetSD)
-		accidentals += c.Accidentals / float64(seeds)
+		g.add("net", float64(c.Net), 0, float64(c.NetSD))
+		accidentals += float64(c.Accidentals) / float64(seeds)
 	}
 	check(t, g)
 	if accidentals < 15 {

@@ -40,7 +40,14 @@ func reportCoincidences(out *strings.Builder, stage string, s CoincidencesSummar
 		what = "coincidences of"
 	}
 	entry(out, stage, "%s %s %s within %s%s", count(s.All), what, strings.Join(s.Of, " and "), picoseconds(s.Window), corrected(s.Corrected))
-	entry(out, "", "%s of them by accident; %s when each tag counts once", measured(s.Accidentals, s.AccidentalsSD), count(s.OneToOne))
+	accidentals := "what of them is by accident is not known"
+	if s.Accidentals.Known() {
+		accidentals = measured(float64(s.Accidentals), float64(s.AccidentalsSD)) + " of them by accident"
+	}
+	entry(out, "", "%s; %s when each tag counts once", accidentals, count(s.OneToOne))
+	if s.Warning != "" {
+		entry(out, "", "warning: %s", s.Warning)
+	}
 	for _, h := range s.Heralding {
 		entry(out, "", "%s heralded by %s: %s %%", namesOf(s.Of, h.Of), namesOf(s.Of, h.By), measured(100*h.Value, 100*h.SD))
 	}
