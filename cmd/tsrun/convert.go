@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -47,7 +48,7 @@ format's steps are coarser than 1 ps, and that is said.
 	flags.TextVar(&f.from, "from", f.from, `no tags before this time of the file's clock, as "10 s"`)
 	flags.TextVar(&f.to, "to", f.to, "no tags after this time; 0: to the end")
 	flags.BoolVar(&f.force, "force", false, "replace OUT when it is there")
-	flags.BoolVar(&f.salvage, "salvage", false, "when IN is damaged, write what stands before the damage")
+	flags.BoolVar(&f.salvage, "salvage", false, "when IN is damaged, write what is whole: what stands before the damage and, where records are found again, behind it")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON object: read, written, rounded, shift_ps")
 	return c
 }
@@ -68,15 +69,24 @@ func runConvert(c *cobra.Command, args []string, f convertFlags) error {
 		r.Read, r.Written = withLists(r.Read), withLists(r.Written)
 		err = json.NewEncoder(c.OutOrStdout()).Encode(r)
 	} else if err == nil {
-		err = printReport(c.OutOrStdout(), args[1], r)
+		err = printReport(c.OutOrStdout(), args[0], args[1], r)
 	}
 	if err != nil {
 		return &exitError{exitOther, err}
 	}
 	if r.Damage != "" {
-		return &exitError{exitNotGood, fmt.Errorf("only what stands before the damage was written: %s", r.Damage)}
+		return &exitError{exitNotGood, errors.New(writtenOf(r))}
 	}
 	return nil
+}
+
+// writtenOf says what of a damaged file was written.
+func writtenOf(r tagfile.Report) string {
+	d := r.Read.Damage
+	if d == nil || d.From == d.Bytes {
+		return "only what stands before the damage was written: " + r.Damage
+	}
+	return fmt.Sprintf("only what is whole was written, %d records of %d of %d bytes: %s", d.Records, d.Bytes, r.Read.Size, r.Damage)
 }
 
 // channelNumbers reads a list of channels; none for "".
@@ -112,7 +122,7 @@ func showProgress(out io.Writer, terminal bool) func(done, of int64) {
 	}
 }
 
-func printReport(out io.Writer, name string, r tagfile.Report) error {
+func printReport(out io.Writer, in, name string, r tagfile.Report) error {
 	fmt.Fprintf(out, "%s: %s, %d bytes, %d tags\n", name, r.Written.Format, r.Written.Size, r.Written.Tags())
 	if err := printChannels(out, r.Written); err != nil {
 		return err
@@ -124,7 +134,7 @@ func printReport(out io.Writer, name string, r tagfile.Report) error {
 		fmt.Fprintf(out, "shift       times are less by %d ps, because the format's counter wraps\n", r.Shift)
 	}
 	if len(r.Read.Facts) > 0 {
-		fmt.Fprintf(out, "left behind what the file said beside tags:\n")
+		fmt.Fprintf(out, "not carried over, what %s says beside tags:\n", in)
 	}
 	return printFacts(out, r.Read)
 }

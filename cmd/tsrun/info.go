@@ -19,9 +19,12 @@ func newInfoCommand() *cobra.Command {
 		Use:   "info FILE…",
 		Short: "say what files of tags hold",
 		Long: `Say what files of tags hold: channels, counts, times, order, and what they say
-beside tags, such as markers and lost tags.
+beside tags, such as markers and lost tags. What is remarkable of a file, such as
+a header that contradicts the records, is a remark; reading goes on.
 
-A file is read through; one of format tags answers from its index.
+A file is read through, also behind damage where its format tells where the next
+record begins. Of a damaged file it says how much is whole and where the damage
+begins, and ends with exit code 1.
 
 ` + formatsHelp(),
 		Args: cobra.MinimumNArgs(1),
@@ -84,7 +87,19 @@ func printInfo(out io.Writer, path string, i tagfile.Info) error {
 	if i.Pause > 0 {
 		fmt.Fprintf(out, "pause       the longest is %s, from %s\n", clockReading(i.Pause), clockReading(i.PauseFrom))
 	}
-	return printFacts(out, i)
+	if err := printFacts(out, i); err != nil || i.Damage == nil {
+		return err
+	}
+	d := i.Damage
+	_, err := fmt.Fprintf(out, "whole       %d records, %d of %d bytes; the damage begins at byte %d%s\n", d.Records, d.Bytes, i.Size, d.From, severalPlaces(d.Places))
+	return err
+}
+
+func severalPlaces(n uint64) string {
+	if n == 1 {
+		return ""
+	}
+	return fmt.Sprintf(", in %d places", n)
 }
 
 func printChannels(out io.Writer, i tagfile.Info) error {
@@ -106,7 +121,11 @@ func printFacts(out io.Writer, i tagfile.Info) error {
 		if f.Lost > 0 {
 			lost = fmt.Sprintf(", %d tags", f.Lost)
 		}
-		if _, err := fmt.Fprintf(out, "%-11s %d, the first at %s%s\n", f.Kind, f.Count, f.First, lost); err != nil {
+		what := fmt.Sprintf("%d, the first at %s%s", f.Count, f.First, lost)
+		if f.Says != "" {
+			what = f.Says
+		}
+		if _, err := fmt.Fprintf(out, "%-11s %s\n", f.Kind, what); err != nil {
 			return err
 		}
 	}

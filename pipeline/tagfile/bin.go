@@ -9,11 +9,15 @@ import (
 	"tsrun/pipeline/tag"
 )
 
-func checkBinSize(f *file) error {
-	if rest := f.Size() % tag.Size; rest != 0 {
-		return f.errorf("it ends within a tag: %d bytes after tag %d; the file is cut off or not in format bin", rest, f.Size()/tag.Size)
+// endOfBin is how reading a bin file ends.
+func (f *file) endOfBin(err error) error {
+	if err != io.EOF && err != io.ErrUnexpectedEOF {
+		return readError(f.path, err)
 	}
-	return nil
+	if rest := f.Size() % tag.Size; rest != 0 {
+		return f.damagef(f.Size()-rest, "it ends within a tag: %d bytes after tag %d; the file is cut off or not in format bin", rest, f.Size()/tag.Size)
+	}
+	return io.EOF
 }
 
 // binReader reads a bin file in time order.
@@ -23,13 +27,13 @@ type binReader struct {
 }
 
 func newBinReader(f *file, info Info) *binReader {
-	r := bufio.NewReaderSize(f, ioBuffer)
+	r := f.buffered(ioBuffer)
 	return &binReader{info: info, window: window{
 		f: f,
 		read: func(buf []uint64) (int, error) {
 			n, err := readTags(r, buf)
-			if err != nil && err != io.EOF {
-				err = readError(f.path, err)
+			if err != nil {
+				err = f.endOfBin(err)
 			}
 			return n, err
 		},
@@ -63,15 +67,16 @@ func readTags(r io.Reader, tags []uint64) (int, error) {
 
 // binRecording reads all of a bin file, with one allocation of its size.
 func binRecording(f *file) (Recording, error) {
-	if err := checkBinSize(f); err != nil {
-		return Recording{}, err
-	}
 	y := tally{info: Info{Format: Bin, Size: f.Size(), Resolution: 1}}
 	r := Recording{Channels: map[int][]uint64{}}
 	if f.Size() > 0 {
 		tags := make([]uint64, f.Size()/tag.Size)
-		if _, err := readTags(f, tags); err != nil {
-			return Recording{}, readError(f.path, err)
+		_, err := readTags(f, tags)
+		if err == nil {
+			err = io.EOF
+		}
+		if err = f.endOfBin(err); err != io.EOF {
+			return Recording{}, err
 		}
 		for _, t := range tags {
 			y.add(binChannel, t)
@@ -95,23 +100,17 @@ type binSource struct {
 }
 
 func openBin(f *file) (source, error) {
-	if err := checkBinSize(f); err != nil {
-		return nil, err
-	}
-	return &binSource{f: f, r: bufio.NewReaderSize(f, ioBuffer)}, nil
+	return &binSource{f: f, r: f.buffered(ioBuffer)}, nil
 }
 
 func (s *binSource) next() (int, uint64, error) {
 	if s.at == len(s.buf) {
 		if s.buf == nil {
-			s.buf = make([]uint64, ioBuffer/tag.Size)
+			s.buf = make([]uint64, min(ioBuffer, s.f.Size()+tag.Size)/tag.Size)
 		}
 		n, err := readTags(s.r, s.buf[:cap(s.buf)])
 		if n == 0 {
-			if err != io.EOF {
-				err = readError(s.f.path, err)
-			}
-			return 0, 0, err
+			return 0, 0, s.f.endOfBin(err)
 		}
 		s.buf, s.at = s.buf[:n], 0
 	}
@@ -123,6 +122,8 @@ func (s *binSource) next() (int, uint64, error) {
 
 func (s *binSource) place() string { return fmt.Sprintf("tag %d", s.read-1) }
 func (s *binSource) facts() []Fact { return nil }
+
+func (s *binSource) whole() (uint64, int64) { return s.read, int64(s.read) * tag.Size }
 
 // binEncoder writes tags as they lie in memory; there is no room for a channel.
 type binEncoder struct{ one oneChannel }

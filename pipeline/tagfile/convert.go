@@ -63,7 +63,7 @@ func Convert(ctx context.Context, in, out string, o ConvertOptions) (Report, err
 	if err != nil {
 		return Report{}, err
 	}
-	f.limits = span{o.First, o.Last}
+	f.limits, f.salvaging = span{o.First, o.Last}, o.Salvage
 	r, err := f.convert(ctx, from, out, to, o)
 	return r, errors.Join(err, f.Close())
 }
@@ -111,6 +111,9 @@ func (f *file) convert(ctx context.Context, from Format, out string, to Format, 
 	}
 	err = c.w.close(err)
 	r := Report{Read: src.info(), Written: c.tally.done(nil), Damage: c.damage}
+	if d := r.Read.Damage; d != nil && r.Damage == "" {
+		r.Damage = d.String()
+	}
 	r.Written.Format, r.Written.Resolution, r.Written.Size = to.Name, cmp.Or(to.Resolution, 1), file.size
 	if s, ok := e.(shifted); ok {
 		r.Shift = s.shift()
@@ -121,7 +124,8 @@ func (f *file) convert(ctx context.Context, from Format, out string, to Format, 
 	return r, err
 }
 
-// eventsOf opens the tags of some channels, none for all, by time.
+// eventsOf opens the tags of some channels, none for all, by time. Damage is
+// passed over when salvaging.
 func (f *file) eventsOf(ft Format, channels []int) (events, error) {
 	if ft.OneChannel {
 		channels = nil
@@ -134,6 +138,9 @@ func (f *file) eventsOf(ft Format, channels []int) (events, error) {
 		return t.events(channels)
 	}
 	src, err := ft.open(f)
+	if f.salvaging {
+		src, err = salvage(src, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -275,7 +275,8 @@ func TestConvertRefuses(t *testing.T) {
 	}
 }
 
-// TestConvertSalvages: what stands before damage can be had.
+// TestConvertSalvages: what stands before damage can be had, and what stands
+// behind it in a format whose records are found again.
 func TestConvertSalvages(t *testing.T) {
 	in := write(t, "x.txt", []byte("1;5\n1;600\nrubbish\n1;700\n"))
 	out := filepath.Join(t.TempDir(), "x.bin")
@@ -283,7 +284,10 @@ func TestConvertSalvages(t *testing.T) {
 	if err != nil || !strings.Contains(r.Damage, `line 3 is "rubbish"`) {
 		t.Fatal(r.Damage, err)
 	}
-	if got, err := ReadAll(out, "", OnlyChannel); err != nil || !slices.Equal(got, []uint64{5, 600}) {
+	if want := (Damage{Records: 3, Bytes: 16, Places: 1, From: 10, First: r.Damage}); r.Read.Damage == nil || *r.Read.Damage != want {
+		t.Errorf("%+v, want %+v", r.Read.Damage, want)
+	}
+	if got, err := ReadAll(out, "", OnlyChannel); err != nil || !slices.Equal(got, []uint64{5, 600, 700}) {
 		t.Error(got, err)
 	}
 }

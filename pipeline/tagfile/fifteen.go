@@ -1,9 +1,9 @@
 package tagfile
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"math"
 	"math/bits"
@@ -69,45 +69,28 @@ func fifteen(name, about string) Format {
 }
 
 type fifteenSource struct {
-	records
-	layout fifteenText
-	time   unwrap
-	t      uint64 // of the last event
-	left   uint64 // its detectors that are still to be told
+	records        // of events that are no text
+	text    *lines // of those that are
+	layout  fifteenText
+	time    unwrap
+	t       uint64 // of the last event
+	left    uint64 // its detectors that are still to be told
 }
 
 func openFifteen(f *file, l fifteenText) (*fifteenSource, error) {
-	size := 8
+	s := &fifteenSource{layout: l, time: unwrap{period: 1 << fifteenTimeBits, window: fifteenBack}}
+	s.records = newRecords(f, f.buffered(ioBuffer), 0, 8)
 	if l.lines > 0 {
-		size = l.lines + 16
-		end, err := f.lineEnd()
-		if err != nil {
-			return nil, err
-		}
-		size += (end - 1) * l.lines
+		s.text = newLines(f, s.r)
 	}
-	r, err := newRecords(f, bufio.NewReaderSize(f, ioBuffer), 0, size)
-	return &fifteenSource{records: r, layout: l, time: unwrap{period: 1 << fifteenTimeBits, window: fifteenBack}}, err
-}
-
-// lineEnd is how many bytes end a line of the file: 2 with carriage returns.
-func (f *file) lineEnd() (int, error) {
-	start, err := f.head(32)
-	if at := bytes.IndexByte(start, '\n'); at > 0 && start[at-1] == '\r' {
-		return 2, err
-	}
-	return 1, err
+	return s, nil
 }
 
 func (s *fifteenSource) next() (int, uint64, error) {
 	for s.left == 0 {
-		record, err := s.record()
+		word, err := s.word()
 		if err != nil {
 			return 0, 0, err
-		}
-		word, ok := s.layout.word(record)
-		if !ok {
-			return 0, 0, s.f.errorf("%s is %q, want %d lines of %d hexadecimal digits", s.place(), record, s.layout.lines, 16/s.layout.lines)
 		}
 		if err := s.event(word); err != nil {
 			return 0, 0, err
@@ -116,6 +99,59 @@ func (s *fifteenSource) next() (int, uint64, error) {
 	detector := bits.TrailingZeros64(s.left)
 	s.left &= s.left - 1
 	return detector + 1, s.t, nil
+}
+
+// word reads one event.
+func (s *fifteenSource) word() (word uint64, err error) {
+	if s.text == nil {
+		record, err := s.record()
+		if err != nil {
+			return 0, err
+		}
+		word = binary.LittleEndian.Uint64(record)
+	} else if word, err = s.digits(); err != nil {
+		return 0, err
+	}
+	if s.layout.swapped {
+		word = bits.RotateLeft64(word, 32)
+	}
+	return word, nil
+}
+
+// digits reads the lines of one event. Their number of digits is known, so that
+// the last one need not end.
+func (s *fifteenSource) digits() (word uint64, err error) {
+	width, start, bad := 16/s.layout.lines, s.text.at, []byte(nil)
+	for nth := range s.layout.lines {
+		line, err := s.text.next()
+		if err == io.EOF && nth > 0 {
+			s.text.spoil(s.text.at - start)
+			return 0, s.f.damagef(start, "it ends within record %d, of which the second line is missing; the file is cut off or in another format", s.read)
+		}
+		if err != nil {
+			return 0, err
+		}
+		half, ok := hexadecimal(line, width)
+		if !ok && bad == nil {
+			bad = bytes.Clone(line)
+		}
+		word |= half << (32 * nth)
+	}
+	s.read++
+	if bad != nil {
+		s.bad++
+		s.text.spoil(s.text.at - start)
+		return 0, &damage{at: start, goesOn: true, err: s.f.errorf("%s has a line %q, want %d lines of %d hexadecimal digits; the file is damaged or in another format",
+			s.place(), bad, s.layout.lines, width)}
+	}
+	return word, nil
+}
+
+func (s *fifteenSource) whole() (uint64, int64) {
+	if s.text != nil {
+		return s.read - s.bad, s.text.whole()
+	}
+	return s.records.whole()
 }
 
 // event takes an event apart. One without a detector tells nothing but that
@@ -142,30 +178,9 @@ func (s *fifteenSource) event(word uint64) error {
 	return nil
 }
 
-// word reads one event.
-func (l fifteenText) word(record []byte) (word uint64, ok bool) {
-	ok = true
-	switch l.lines {
-	case 0:
-		word = binary.LittleEndian.Uint64(record)
-	case 1:
-		word, ok = hexadecimal(record)
-	case 2:
-		half := len(record) / 2
-		low, okLow := hexadecimal(record[:half])
-		high, okHigh := hexadecimal(record[half:])
-		word, ok = high<<32|low, okLow && okHigh
-	}
-	if l.swapped {
-		word = bits.RotateLeft64(word, 32)
-	}
-	return word, ok
-}
-
-// hexadecimal reads a line of digits with its end.
-func hexadecimal(line []byte) (n uint64, ok bool) {
-	line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
-	if len(line) != 8 && len(line) != 16 {
+// hexadecimal reads a number of so many digits.
+func hexadecimal(line []byte, digits int) (n uint64, ok bool) {
+	if len(line) != digits {
 		return 0, false
 	}
 	for _, c := range line {
@@ -223,12 +238,11 @@ func (f *file) wayOfTime(l fifteenText) float64 {
 	}
 	way, before := 0.0, uint64(0)
 	for range enough {
-		record, err := s.record()
-		if err == io.EOF {
+		word, err := s.word()
+		if errors.As(err, new(*damage)) || err == io.EOF {
 			break
 		}
-		word, ok := l.word(record)
-		if err != nil || !ok {
+		if err != nil {
 			return math.Inf(1)
 		}
 		if s.read > 1 {

@@ -1,6 +1,7 @@
 package tagfile
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -17,6 +18,9 @@ type file struct {
 	path   string
 	closer io.Closer
 	limits span
+	// salvaging says that the file is damaged, and that what may be cut off is
+	// rather left out.
+	salvaging bool
 }
 
 // span is the part of a file that is wanted: times from first to last, both
@@ -54,6 +58,12 @@ func (f *file) head(n int64) ([]byte, error) {
 		return nil, readError(f.path, err)
 	}
 	return b, nil
+}
+
+// buffered reads f from where it is, so many bytes at once where it has them.
+func (f *file) buffered(size int64) *bufio.Reader {
+	const least = 4096
+	return bufio.NewReaderSize(f, int(max(least, min(size, f.Size()))))
 }
 
 // readError says which file, once: the os package's errors name it already.

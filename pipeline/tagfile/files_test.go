@@ -144,7 +144,8 @@ func TestTextVariants(t *testing.T) {
 	}
 	r, err := ReadRecording(path, "")
 	want := Recording{First: 5, Channels: map[int][]uint64{1: {5, 7}, 2: {6}},
-		Info: Info{Format: Txt, Size: 13, Resolution: 1, Pause: 1, PauseFrom: 5, Channels: []ChannelInfo{{1, 2, 5, 7}, {2, 1, 6, 6}}}}
+		Info: Info{Format: Txt, Size: 13, Resolution: 1, Pause: 1, PauseFrom: 5, Channels: []ChannelInfo{{1, 2, 5, 7}, {2, 1, 6, 6}},
+			Facts: []Fact{{Kind: Remarks, Count: 1, Says: "line 3, the last, has no line end: whether it is whole or cut within its number cannot be told"}}}}
 	if diff := cmp.Diff(want, r); err != nil || diff != "" {
 		t.Error(err, diff)
 	}

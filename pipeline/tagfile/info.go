@@ -2,6 +2,7 @@ package tagfile
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
@@ -20,6 +21,9 @@ type Info struct {
 	Pause     uint64 `json:"longest_pause_ps"`
 	PauseFrom uint64 `json:"pause_from_ps"`
 	Facts     []Fact `json:"facts"` // what the file says beside tags
+	// Damage is there when a file that was read to the end, or salvaged, is
+	// damaged.
+	Damage *Damage `json:"damage,omitempty"`
 }
 
 // Fact is one kind of thing that a file says beside its tags.
@@ -29,6 +33,8 @@ type Fact struct {
 	First string   `json:"first"` // where it is first: "record 6"
 	// Lost is how many tags it says are missing; 0 where it does not say.
 	Lost uint64 `json:"lost,omitempty"`
+	// Says is what is remarkable of the file as a whole; such a fact has no First.
+	Says string `json:"says,omitempty"`
 }
 
 // FactKind is what a [Fact] is about.
@@ -42,6 +48,9 @@ const (
 	Overflows FactKind = "overflows" // the instrument lost tags because it was too slow
 	Missed    FactKind = "missed"    // tags the instrument says it missed
 	Faults    FactKind = "faults"    // errors of the clock or the instrument
+	Unknown   FactKind = "unknown"   // records whose meaning is not known
+	Beyond    FactKind = "beyond"    // tags later after a sync than the next sync
+	Remarks   FactKind = "remark"    // the file contradicts itself, or ends in a strange way
 )
 
 // ChannelInfo says what a file holds of one channel.
@@ -74,6 +83,11 @@ func (s *factBook) note(kind FactKind, lost uint64, place func() string) {
 		}
 	}
 	s.known = append(s.known, Fact{Kind: kind, Count: 1, First: place(), Lost: lost})
+}
+
+// remark adds something that is remarkable of the file as a whole.
+func (s *factBook) remark(format string, args ...any) {
+	s.known = append(s.known, Fact{Kind: Remarks, Count: 1, Says: fmt.Sprintf(format, args...)})
 }
 
 func (s *factBook) facts() []Fact { return s.known }

@@ -1,7 +1,6 @@
 package tagfile
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -23,15 +22,24 @@ func openNPY(f *file) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	left := uint64(f.Size() - header)
-	if want := layout.count * uint64(layout.size); layout.count > left/uint64(layout.size) || want != left {
-		return nil, f.errorf("the array has %d rows of %d bytes, the file %d bytes for them; it is cut off or longer than its array", layout.count, layout.size, left)
-	}
 	if _, err := f.Seek(header, 0); err != nil {
 		return nil, readError(f.path, err)
 	}
-	records, err := newRecords(f, bufio.NewReaderSize(f, ioBuffer), header, layout.size)
-	return &npySource{records, layout}, err
+	s := &npySource{newRecords(f, f.buffered(ioBuffer), header, layout.size), layout}
+	there, says := (f.Size()-header)/int64(layout.size), fmt.Sprint(layout.count)
+	if layout.negative {
+		says = "-" + says
+	}
+	switch {
+	case !layout.negative && layout.count == uint64(there):
+	case !layout.negative && layout.count > uint64(there) && f.salvaging:
+		s.missing = fmt.Sprintf("the header says %s rows, the file holds %d; it is cut off", says, there)
+	case !layout.negative && layout.count > uint64(there):
+		s.remark("the header says %s rows, the file holds %d; it is cut off", says, there)
+	default:
+		s.remark("the header says %s rows, the file holds %d, which are all read", says, there)
+	}
+	return s, nil
 }
 
 func (s *npySource) next() (int, uint64, error) {

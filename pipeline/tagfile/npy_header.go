@@ -20,6 +20,8 @@ type npyLayout struct {
 	time    npyField
 	channel npyField // width 0: none
 	count   uint64   // rows
+	// negative says that the header claims minus count.
+	negative bool
 }
 
 // Names of fields that hold a time in ps, and a channel.
@@ -34,8 +36,11 @@ func (f *file) npyHeader() (l npyLayout, size int64, err error) {
 	if err != nil {
 		return l, 0, err
 	}
-	if len(start) < 12 || string(start[:6]) != npyMagic {
-		return l, 0, f.errorf("it begins with %q, an array of numpy with %q", start[:min(6, len(start))], npyMagic)
+	if n := min(len(start), len(npyMagic)); string(start[:n]) != npyMagic[:n] {
+		return l, 0, f.errorf("it begins with %q, an array of numpy with %q", start[:n], npyMagic)
+	}
+	if len(start) < 12 {
+		return l, 0, f.damagef(0, "it has %d bytes, too few for the header of an array of numpy; the file is cut off", len(start))
 	}
 	begin, length := 10, uint32(binary.LittleEndian.Uint16(start[8:]))
 	switch version := start[6]; version {
@@ -45,8 +50,11 @@ func (f *file) npyHeader() (l npyLayout, size int64, err error) {
 	default:
 		return l, 0, f.errorf("its version is %d, known are 1 to 3", version)
 	}
-	if length > maxNPYHeader || int(length) > len(start)-begin {
-		return l, 0, f.errorf("its header has %d bytes, the file %d and the limit is %d", length, f.Size(), maxNPYHeader)
+	if length > maxNPYHeader {
+		return l, 0, f.errorf("its header has %d bytes, the limit is %d", length, maxNPYHeader)
+	}
+	if int(length) > len(start)-begin {
+		return l, 0, f.damagef(0, "its header has %d bytes, the file %d; it is cut off", length, f.Size())
 	}
 	end := begin + int(length)
 	if l, err = npyLayoutOf(string(start[begin:end])); err != nil {
@@ -68,7 +76,12 @@ func npyLayoutOf(text string) (npyLayout, error) {
 		return npyLayout{}, fmt.Errorf("its header %.60q gives no shape of an array of tags", text)
 	}
 	l := npyLayout{}
-	if l.count, ok = shape[0].(uint64); !ok {
+	switch n := shape[0].(type) {
+	case uint64:
+		l.count = n
+	case int64: // below 0
+		l.count, l.negative = uint64(-n), true
+	default:
 		return l, fmt.Errorf("its header %.60q gives no shape of an array of tags", text)
 	}
 	fortran, _ := dict["fortran_order"].(bool)
@@ -152,10 +165,15 @@ func among(name string, names []string) bool {
 	return false
 }
 
-// npyWidth is the size of a type like "<u8" in bytes.
+// npyWidth is the size of a type like "<u8" in bytes. Text in Unicode counts
+// characters, of four bytes, and a date has its unit behind it, as in "<M8[ns]".
 func npyWidth(kind string) (int, error) {
 	if len(kind) > 2 && strings.ContainsRune("<>|=", rune(kind[0])) {
-		if width, err := strconv.ParseUint(kind[2:], 10, 10); err == nil && width > 0 {
+		digits, _, _ := strings.Cut(kind[2:], "[")
+		if width, err := strconv.ParseUint(digits, 10, 16); err == nil && width > 0 {
+			if kind[1] == 'U' {
+				width *= 4
+			}
 			return int(width), nil
 		}
 	}
@@ -215,7 +233,15 @@ func (p *npyParser) value(depth int) (any, error) {
 	case "False":
 		return false, nil
 	}
-	number, err := strconv.ParseUint(strings.TrimSuffix(word, "L"), 10, 63)
+	word = strings.TrimSuffix(word, "L")
+	number, err := strconv.ParseUint(word, 10, 63)
+	if err != nil && strings.HasPrefix(word, "-") {
+		below, err := strconv.ParseInt(word, 10, 64)
+		if err != nil || below >= 0 {
+			return nil, errNPY
+		}
+		return below, nil
+	}
 	if err != nil {
 		return nil, errNPY
 	}

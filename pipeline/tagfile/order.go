@@ -21,6 +21,14 @@ const (
 	severalRecords = "the file may hold several records one after another"
 )
 
+// causeOf is why the last tag of a source may go back in time.
+func causeOf(src source) string {
+	if s, ok := src.(interface{ cause() string }); ok {
+		return s.cause()
+	}
+	return severalRecords
+}
+
 // event is a tag and its channel.
 type event struct {
 	t       uint64
@@ -55,12 +63,18 @@ var skip = io.ErrNoProgress
 func newSorter(f *file, ft Format, src source, want func(channel int) error) *sorter {
 	s := &sorter{f: f, src: src, want: want, reorder: cmp.Or(ft.reorder, reorder), tally: tally{info: Info{Format: ft.Name, Size: f.Size(), Resolution: ft.Resolution}}}
 	if r, ok := src.(resolved); ok {
-		s.tally.info.Resolution = r.resolution()
+		s.tally.info.Resolution = cmp.Or(r.resolution(), ft.Resolution)
 	}
 	return s
 }
 
-func (s *sorter) info() Info { return s.tally.done(s.src.facts()) }
+func (s *sorter) info() Info {
+	info := s.tally.done(s.src.facts())
+	if of, ok := s.src.(*salvager); ok {
+		info.Damage = of.damage()
+	}
+	return info
+}
 
 func (s *sorter) next() (event, error) {
 	for {
@@ -112,7 +126,7 @@ func (s *sorter) put(e event) error {
 	}
 	if s.latest-e.t > s.reorder || s.started && e.t < s.gone {
 		return s.f.errorf("%s goes back in time: %d ps after %d ps, farther than the %d ps that are sorted; %s",
-			s.src.place(), e.t, s.latest, s.reorder, severalRecords)
+			s.src.place(), e.t, s.latest, s.reorder, causeOf(s.src))
 	}
 	waiting := s.pending[s.head:]
 	at := sort.Search(len(waiting), func(i int) bool { return waiting[i].t > e.t })
@@ -216,6 +230,7 @@ func (w *window) check(held int) (n int, bad error) {
 
 // merged is the events of readers of one channel each.
 type merged struct {
+	of      *tagsFile
 	readers []*blockReader
 	m       *tag.Merger
 	missing error // what ends them instead of io.EOF
@@ -230,10 +245,10 @@ func (t *tagsFile) events(channels []int) (*merged, error) {
 			channels = append(channels, c.Channel)
 		}
 	}
-	whole := *t
-	whole.missing = nil // told once, after all channels
+	t.missing = nil // told once, after all channels
+	e.of = t
 	for _, c := range channels {
-		r, err := whole.reader(c)
+		r, err := t.reader(c)
 		if err != nil {
 			return nil, err
 		}
@@ -261,5 +276,6 @@ func (m *merged) info() Info {
 		one.Channels = append(info.Channels, one.Channels...)
 		info = one
 	}
+	info.Damage = m.of.found()
 	return info
 }

@@ -1,10 +1,8 @@
 package tagfile
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
-	"io"
 )
 
 // ptuSource reads the records of a PicoQuant file. In T2 a record tells ticks
@@ -15,43 +13,71 @@ import (
 //
 // computed exactly and rounded to the nearest picosecond, halves up.
 type ptuSource struct {
-	f        *file
-	r        *bufio.Reader
+	records
 	header   ptuHeader
 	layout   ptuLayout
 	overflow uint64 // counts, added to every record's
-	read     int64
-	factBook
+	// contradicted says that the header names another mode than its records'.
+	contradicted bool
+}
+
+func (s *ptuSource) cause() string {
+	if s.contradicted {
+		return "the header contradicts itself about the mode of its records, so they may not be what they are read as"
+	}
+	return severalRecords
 }
 
 func openPTU(f *file) (source, error) {
-	r := bufio.NewReaderSize(f, ioBuffer)
-	h, err := readPTUHeader(r, f.Size())
+	r := f.buffered(ioBuffer)
+	h, err := readPTUHeader(r, f)
 	if err != nil {
-		return nil, readError(f.path, err)
+		return nil, err
 	}
 	layout, err := ptuLayoutOf(h.recordType)
 	if err != nil {
 		return nil, readError(f.path, err)
 	}
+	s := &ptuSource{records: newRecords(f, r, h.size, ptuRecord), layout: layout}
+	s.contradictions(h, (f.Size()-h.size)/ptuRecord)
 	if !layout.t3 {
 		h.unit, h.step = h.unit.wholeIfNear(), decimal{0, 1}
 	}
-	return &ptuSource{f: f, r: r, header: h, layout: layout}, nil
+	s.header = h
+	return s, nil
+}
+
+// contradictions notes what the header says and the file does not bear out.
+func (s *ptuSource) contradictions(h ptuHeader, there int64) {
+	switch {
+	case h.records == there:
+	case h.records < 0:
+		s.remark("the header says %d records, as counts of more than 32 bits come out; the file holds %d, which are all read", h.records, there)
+	case h.records == 0:
+		s.remark("the header says 0 records, the file holds %d, which are all read; the recording was not closed properly", there)
+	case h.records > there && s.f.salvaging:
+		s.missing = fmt.Sprintf("the header says %d records, the file holds %d; it is cut off", h.records, there)
+	case h.records > there:
+		s.remark("the header says %d records, the file holds %d; it is cut off, or the recording was not closed properly", h.records, there)
+	default:
+		s.remark("the header says %d records, the file holds %d; the %d beyond them are read too", h.records, there, there-h.records)
+	}
+	if h.bits != 8*ptuRecord {
+		s.remark("the header says %d bits a record, which is taken for %d", h.bits, 8*ptuRecord)
+	}
+	if mode := int64(ptuMode(h.recordType)); h.mode != 0 && h.mode != mode {
+		s.contradicted = true
+		s.remark("the header says measurement mode %d, its record type %#08x is of mode T%d, which is how the records are read", h.mode, h.recordType, mode)
+	}
 }
 
 func (s *ptuSource) next() (int, uint64, error) {
-	for s.read < s.header.records {
-		bytes, err := s.r.Peek(ptuRecord)
+	for {
+		record, err := s.record()
 		if err != nil {
-			return 0, 0, readError(s.f.path, err)
+			return 0, 0, err
 		}
-		record := binary.LittleEndian.Uint32(bytes)
-		if _, err := s.r.Discard(ptuRecord); err != nil {
-			return 0, 0, readError(s.f.path, err)
-		}
-		s.read++
-		switch e := s.layout.decode(record); e.kind {
+		switch e := s.layout.decode(binary.LittleEndian.Uint32(record)); e.kind {
 		case ptuTagged:
 			t, err := s.time(e)
 			return e.channel, t, err
@@ -64,15 +90,16 @@ func (s *ptuSource) next() (int, uint64, error) {
 		case ptuMarker:
 			s.note(Markers, 0, s.place)
 		case ptuIllegal:
-			return 0, 0, s.f.errorf("%s is %#08x, which means nothing in mode T%d; the file is damaged",
-				s.place(), record, ptuMode(s.header.recordType))
+			s.note(Unknown, 0, s.place)
 		}
 	}
-	return 0, 0, io.EOF
 }
 
 func (s *ptuSource) time(e ptuEvent) (uint64, error) {
 	count, ok := add64(s.overflow, 1, e.count)
+	if e.step > s.header.steps {
+		s.note(Beyond, 0, s.place)
+	}
 	if unit := s.header.unit; ok && unit.den == 1 && e.step == 0 { // whole picoseconds, as T2 nearly always has
 		if t, ok := add64(0, count, unit.num); ok {
 			return t, nil
@@ -87,10 +114,8 @@ func (s *ptuSource) time(e ptuEvent) (uint64, error) {
 }
 
 func (s *ptuSource) tooLate() error {
-	return s.f.errorf("%s is later than 64 bits of picoseconds can tell; the file is damaged", s.place())
+	return s.f.damagef(s.offset()-ptuRecord, "%s is later than 64 bits of picoseconds can tell; the file is damaged", s.place())
 }
-
-func (s *ptuSource) place() string { return fmt.Sprintf("record %d", s.read-1) }
 
 func (s *ptuSource) resolution() float64 {
 	if s.layout.t3 {

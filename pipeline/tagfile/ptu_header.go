@@ -30,6 +30,7 @@ const (
 	ptuWide     = 0x4002FFFF
 	ptuBlob     = 0xFFFFFFFF
 	ptuStep     = "MeasDesc_Resolution"
+	ptuModeTag  = "Measurement_Mode"
 )
 
 // ptuHeader is what the records need of the header.
@@ -37,40 +38,54 @@ type ptuHeader struct {
 	size       int64 // bytes before the first record
 	recordType int64
 	bits       int64
-	records    int64   // 0: all there are
+	mode       int64   // 0: not said
+	records    int64   // as the header says, which may be wrong
 	unit       decimal // ps of one tick, in T3 of one sync period
 	step       decimal // ps of one step of the time since the sync, T3
+	steps      uint64  // of a sync period, the last one begun included; T2: 0
 }
 
-// readPTUHeader reads the header from r; limit is the size of the file, which
-// bounds every length in it.
-func readPTUHeader(r *bufio.Reader, limit int64) (ptuHeader, error) {
+// readPTUHeader reads the header of f from r. The size of the file bounds every
+// length in it.
+func readPTUHeader(r *bufio.Reader, f *file) (ptuHeader, error) {
 	h := ptuHeader{size: ptuPreamble, bits: 8 * ptuRecord}
 	var tag [ptuTag]byte
-	if _, err := io.ReadFull(r, tag[:ptuPreamble]); err != nil || string(tag[:len(ptuMagic)]) != ptuMagic {
-		return h, fmt.Errorf("it begins with %q, a PicoQuant file with %q", tag[:len(ptuMagic)], ptuMagic)
+	n, err := io.ReadFull(r, tag[:ptuPreamble])
+	magic := tag[:min(n, len(ptuMagic))]
+	switch {
+	case n == 0:
+		return h, f.damagef(0, "it is empty, a PicoQuant file with no tags has a header all the same")
+	case string(magic) != ptuMagic[:len(magic)]:
+		return h, f.errorf("it begins with %q, a PicoQuant file with %q", magic, ptuMagic)
+	case err != nil:
+		return h, f.damagef(0, "it has %d bytes, too few for the header of a PicoQuant file; it is cut off", n)
 	}
 	for {
 		if _, err := io.ReadFull(r, tag[:]); err != nil {
-			return h, fmt.Errorf("the header ends at byte %d without %s; the file is cut off", h.size, ptuEnd)
+			return h, f.damagef(0, "the header ends at byte %d without %s; the file is cut off", h.size, ptuEnd)
 		}
 		h.size += ptuTag
 		ident := cString(tag[:ptuIdent])
 		kind, value := binary.LittleEndian.Uint32(tag[36:]), binary.LittleEndian.Uint64(tag[40:])
 		if kind == ptuAnsi || kind == ptuWide || kind == ptuDoubles || kind == ptuBlob {
-			if value > uint64(limit-min(limit, h.size)) {
-				return h, fmt.Errorf("header tag %q at byte %d is %d bytes long, longer than the file", ident, h.size-ptuTag, value)
+			if value > uint64(f.Size()-min(f.Size(), h.size)) {
+				return h, f.damagef(0, "header tag %q at byte %d is %d bytes long, longer than the file; it is cut off or damaged", ident, h.size-ptuTag, value)
 			}
 			if _, err := io.CopyN(io.Discard, r, int64(value)); err != nil {
-				return h, fmt.Errorf("header tag %q at byte %d: %w", ident, h.size-ptuTag, err)
+				return h, f.errorf("header tag %q at byte %d: %w", ident, h.size-ptuTag, err)
 			}
 			h.size += int64(value)
 		}
 		if ident == ptuEnd {
-			return h, h.check(limit)
+			err = h.check()
+		} else {
+			err = h.set(ident, kind, value)
 		}
-		if err := h.set(ident, kind, value); err != nil {
-			return h, err
+		if err != nil {
+			return h, readError(f.path, err)
+		}
+		if ident == ptuEnd {
+			return h, nil
 		}
 	}
 }
@@ -95,6 +110,8 @@ func (h *ptuHeader) set(ident string, kind uint32, value uint64) error {
 		h.bits = int64(value)
 	case ptuRecords:
 		h.records = int64(value)
+	case ptuModeTag:
+		h.mode = int64(value)
 	case ptuUnit, ptuStep:
 		want = ptuDouble
 		ps, err := picoseconds(math.Float64frombits(value))
@@ -115,23 +132,19 @@ func (h *ptuHeader) set(ident string, kind uint32, value uint64) error {
 	return nil
 }
 
-// check checks the header as a whole against the size of the file.
-func (h *ptuHeader) check(size int64) error {
+// check checks the header as a whole.
+func (h *ptuHeader) check() error {
 	if h.recordType == 0 || h.unit.num == 0 {
 		return fmt.Errorf("the header lacks %s or %s", ptuType, ptuUnit)
 	}
-	if ptuMode(h.recordType) == 3 && h.step.num == 0 {
-		return fmt.Errorf("the header lacks %s, which mode T3 needs", ptuStep)
+	if ptuMode(h.recordType) == 3 {
+		if h.step.num == 0 {
+			return fmt.Errorf("the header lacks %s, which mode T3 needs", ptuStep)
+		}
+		h.steps = uint64(min(h.unit.float()/h.step.float()+1, 1<<32))
 	}
-	if h.bits != 8*ptuRecord {
+	if h.bits != 8*ptuRecord && h.bits != 0 {
 		return fmt.Errorf("header tag %s is %d, want %d", ptuBits, h.bits, 8*ptuRecord)
-	}
-	there := (size - h.size) / ptuRecord
-	if h.records < 0 || h.records > there {
-		return fmt.Errorf("the header says %d records, the file holds %d; it is cut off", h.records, there)
-	}
-	if h.records == 0 { // the recording was not closed properly
-		h.records = there
 	}
 	return nil
 }

@@ -109,7 +109,7 @@ func readNumpys(t *testing.T, in func(name string) string, tags []uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadRecording(write(t, "cut.npy", whole[:len(whole)-1]), ""); err == nil || !strings.Contains(err.Error(), "it is cut off or longer than its array") {
+	if _, err := ReadRecording(write(t, "cut.npy", whole[:len(whole)-1]), ""); err == nil || !strings.Contains(err.Error(), "it ends within a record of 8 bytes, 7 bytes after the last whole one; the file is cut off") {
 		t.Error(err)
 	}
 }

@@ -1,7 +1,7 @@
 package tagfile
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/binary"
 	"io"
 	"math"
@@ -27,16 +27,23 @@ const (
 type quTAGSource struct{ records }
 
 func openQuTAG(f *file) (source, error) {
-	r := bufio.NewReaderSize(f, ioBuffer)
+	r := f.buffered(ioBuffer)
 	var header [quTAGHeader]byte
+	if start, err := r.Peek(64); len(start) > 0 && !bytes.HasPrefix([]byte(quTAGMagic), start[:min(len(start), len(quTAGMagic))]) {
+		if !looksQuTAG(start) {
+			return nil, f.errorf("it begins with % x, a quTAG file with % x", start[:min(len(start), len(quTAGMagic))], quTAGMagic)
+		}
+		if err != nil && err != io.EOF {
+			return nil, readError(f.path, err)
+		}
+		s := &quTAGSource{newRecords(f, r, 0, quTAGRecord)}
+		s.remark("its header of %d bytes is missing; the records look like those of a quTAG", quTAGHeader)
+		return s, nil
+	}
 	if _, err := io.ReadFull(r, header[:]); err != nil {
-		return nil, f.errorf("%d bytes are too few for the header of a quTAG file", f.Size())
+		return nil, f.damagef(0, "%d bytes are too few for the header of a quTAG file", f.Size())
 	}
-	if got := string(header[:len(quTAGMagic)]); got != quTAGMagic {
-		return nil, f.errorf("it begins with % x, a quTAG file with % x", got, quTAGMagic)
-	}
-	records, err := newRecords(f, r, quTAGHeader, quTAGRecord)
-	return &quTAGSource{records}, err
+	return &quTAGSource{newRecords(f, r, quTAGHeader, quTAGRecord)}, nil
 }
 
 func (s *quTAGSource) next() (int, uint64, error) {
@@ -53,17 +60,16 @@ type quTAG5Source struct {
 }
 
 func openQuTAG5(f *file) (source, error) {
-	r := bufio.NewReaderSize(f, ioBuffer)
+	r := f.buffered(ioBuffer)
 	header := int64(0)
 	if magic, _ := r.Peek(len(quTAGMagic)); string(magic) == quTAGMagic {
 		n, err := r.Discard(quTAGHeader)
 		if err != nil {
-			return nil, f.errorf("%d bytes are too few for the header of a quTAG file", f.Size())
+			return nil, f.damagef(0, "%d bytes are too few for the header of a quTAG file", f.Size())
 		}
 		header = int64(n)
 	}
-	records, err := newRecords(f, r, header, quTAG5Record)
-	return &quTAG5Source{records, unwrap{period: 1 << quTAG5Bits, window: reorder}}, err
+	return &quTAG5Source{newRecords(f, r, header, quTAG5Record), unwrap{period: 1 << quTAG5Bits, window: reorder}}, nil
 }
 
 func (s *quTAG5Source) next() (int, uint64, error) {

@@ -49,8 +49,7 @@ func Open(path, format string, channel int) (FileReader, Info, error) {
 func (f *file) reader(ft Format, channel int) (FileReader, Info, error) {
 	info := Info{Format: ft.Name, Size: f.Size(), Resolution: ft.Resolution}
 	if ft.Name == Bin {
-		err := checkBinSize(f)
-		return newBinReader(f, info), info, err
+		return newBinReader(f, info), info, nil
 	}
 	if ft.Name == Tags {
 		t, err := openTags(f)
@@ -164,9 +163,9 @@ func ReadAll(path, format string, channel int) ([]uint64, error) {
 	return r.channel(f, channel)
 }
 
-// Scan says what a file holds, in bounded memory. It reads the file through
-// unless the file has an index that tells. With an error it returns what was
-// found before it.
+// Scan says what a file holds, in bounded memory. It reads the file through. Of a damaged file it says what is
+// whole ([Info.Damage]) and returns the first damage as an error; with any other
+// error it returns what was found before it.
 func Scan(path, format string) (Info, error) {
 	f, ft, err := openAs(path, format)
 	if err != nil {
@@ -178,17 +177,25 @@ func Scan(path, format string) (Info, error) {
 
 func scan(f *file, ft Format) (Info, error) {
 	if ft.Name == Tags {
+		f.salvaging = true
 		t, err := openTags(f)
+		if err == nil {
+			err = t.prove()
+		}
 		if err != nil {
 			return Info{}, err
 		}
-		return t.summary(), t.missing
+		return t.summary(), t.first
 	}
-	src, err := ft.open(f)
+	src, err := salvage(ft.open(f))
 	if err != nil {
 		return Info{}, err
 	}
-	return readThrough(f, ft, src, func(int, int, uint64) {})
+	info, err := readThrough(f, ft, src, func(int, int, uint64) {})
+	if err == nil {
+		err = src.first
+	}
+	return info, err
 }
 
 // readThrough gives each tag to visit, in file order. Channels are also counted

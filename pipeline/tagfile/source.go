@@ -14,6 +14,9 @@ type source interface {
 	place() string
 	// facts are what the file has said beside tags so far.
 	facts() []Fact
+	// whole says how many records were read whole, and how many bytes these
+	// and what stands before the first of them are.
+	whole() (records uint64, bytes int64)
 }
 
 // resolved is a source that knows the resolution of its file.
@@ -24,26 +27,36 @@ const ioBuffer = 256 << 10
 
 // records reads records of one size.
 type records struct {
-	f    *file
-	r    *bufio.Reader
-	size int
-	read uint64
+	f      *file
+	r      *bufio.Reader
+	header int64 // bytes before the first record
+	size   int
+	read   uint64
+	bad    uint64 // of those, records that mean nothing
+	// missing is what the header promised and the file does not hold: damage at
+	// the end of a file that is salvaged.
+	missing string
 	factBook
 }
 
 // newRecords reads what is behind the first bytes of f, which r has read.
-func newRecords(f *file, r *bufio.Reader, header int64, size int) (records, error) {
-	if rest := (f.Size() - header) % int64(size); rest != 0 {
-		return records{}, f.errorf("it ends within a record of %d bytes, %d bytes after the last whole one; the file is cut off or in another format", size, rest)
-	}
-	return records{f: f, r: r, size: size}, nil
+func newRecords(f *file, r *bufio.Reader, header int64, size int) records {
+	return records{f: f, r: r, header: header, size: size}
 }
 
-// record returns the next record, valid until the next call.
+// record returns the next record, valid until the next call. A file that ends
+// within one is damaged.
 func (s *records) record() ([]byte, error) {
 	record, err := s.r.Peek(s.size)
+	if err == io.EOF && len(record) == 0 && s.missing != "" {
+		return nil, s.f.damagef(s.offset(), "%s", s.missing)
+	}
 	if err == io.EOF && len(record) == 0 {
 		return nil, io.EOF
+	}
+	if err == io.EOF {
+		return nil, s.f.damagef(s.offset(), "it ends within a record of %d bytes, %d bytes after the last whole one; the file is cut off or in another format",
+			s.size, len(record))
 	}
 	if err == nil {
 		_, err = s.r.Discard(s.size)
@@ -53,6 +66,19 @@ func (s *records) record() ([]byte, error) {
 	}
 	s.read++
 	return record, nil
+}
+
+// offset is the byte behind the last record read.
+func (s *records) offset() int64 { return s.header + int64(s.read)*int64(s.size) }
+
+// senseless is damage: the last record means nothing. Those behind it may.
+func (s *records) senseless(format string, args ...any) error {
+	s.bad++
+	return &damage{err: s.f.errorf(format, args...), at: s.offset() - int64(s.size), goesOn: true}
+}
+
+func (s *records) whole() (uint64, int64) {
+	return s.read - s.bad, s.offset() - int64(s.bad)*int64(s.size)
 }
 
 func (s *records) place() string { return fmt.Sprintf("record %d", s.read-1) }

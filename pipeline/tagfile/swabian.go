@@ -1,7 +1,6 @@
 package tagfile
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -22,8 +21,7 @@ const (
 type swabianSource struct{ records }
 
 func openSwabian(f *file) (source, error) {
-	records, err := newRecords(f, bufio.NewReaderSize(f, ioBuffer), 0, swabianRecord)
-	return &swabianSource{records}, err
+	return &swabianSource{newRecords(f, f.buffered(ioBuffer), 0, swabianRecord)}, nil
 }
 
 func (s *swabianSource) next() (int, uint64, error) {
@@ -49,7 +47,7 @@ func (s *swabianSource) next() (int, uint64, error) {
 		case swabianMissed:
 			s.note(Missed, missed, s.place)
 		default:
-			return 0, 0, s.f.errorf("%s is of type %d, the types are 0 to %d; the file is damaged or in another format", s.place(), record[0], swabianMissed)
+			return 0, 0, s.senseless("%s is of type %d, the types are 0 to %d; the file is damaged or in another format", s.place(), record[0], swabianMissed)
 		}
 	}
 }

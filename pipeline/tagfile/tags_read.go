@@ -2,6 +2,7 @@ package tagfile
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -18,27 +19,44 @@ type tagsFile struct {
 	// missing is what reading ends with behind the last whole block; nil for
 	// a whole file.
 	missing error
+	// Of a file that is salvaged: what is damaged, and which blocks are lost.
+	damaged *Damage
+	first   error
+	lost    map[int]bool
 }
 
 func openTags(f *file) (*tagsFile, error) {
-	start, err := f.head(tagsHeader)
-	if err != nil {
-		return nil, err
-	}
-	if len(start) < tagsHeader || string(start[:len(tagsMagic)]) != tagsMagic {
-		return nil, f.errorf("it begins with %q, a file of tags with %q", start[:min(len(start), 8)], tagsMagic)
-	}
-	if crc32.Checksum(start[:12], castagnoli) != binary.LittleEndian.Uint32(start[12:]) {
-		return nil, f.errorf("its header is damaged")
-	}
-	if v := binary.LittleEndian.Uint32(start[8:]); v != tagsVersion {
-		return nil, f.errorf("its version is %d, known is %d; a newer tsrun wrote it", v, tagsVersion)
-	}
 	t := &tagsFile{file: f}
+	if err := t.readHeader(); err != nil {
+		if !f.salvaging || !errors.As(err, new(*damage)) {
+			return nil, err
+		}
+		t.spoilt(0, errors.Unwrap(err))
+	}
 	if err := t.readIndex(); err != nil {
 		t.walk(err)
 	}
 	return t, nil
+}
+
+func (t *tagsFile) readHeader() error {
+	start, err := t.head(tagsHeader)
+	if err != nil {
+		return err
+	}
+	if n := min(len(start), len(tagsMagic)); string(start[:n]) != tagsMagic[:n] {
+		return t.errorf("it begins with %q, a file of tags with %q", start[:n], tagsMagic)
+	}
+	if len(start) < tagsHeader {
+		return t.damagef(0, "it has %d bytes, a file of tags with nothing in it has a header all the same; it is cut off", len(start))
+	}
+	if crc32.Checksum(start[:12], castagnoli) != binary.LittleEndian.Uint32(start[12:]) {
+		return t.damagef(0, "its header is damaged")
+	}
+	if v := binary.LittleEndian.Uint32(start[8:]); v != tagsVersion {
+		return t.errorf("its version is %d, known is %d; a newer tsrun wrote it", v, tagsVersion)
+	}
+	return nil
 }
 
 // readIndex reads the index at the end of the file.
@@ -109,7 +127,7 @@ func (t *tagsFile) walk(wrong error) {
 			err = nil
 		}
 		if n >= 4 && binary.LittleEndian.Uint32(b[:]) == tagsIndexMagic {
-			t.missing = t.errorf("%w; its %d blocks are whole and end at byte %d", wrong, len(t.blocks), at)
+			t.ends(at, t.errorf("%w; its %d blocks are whole and end at byte %d", wrong, len(t.blocks), at))
 			return
 		}
 		block := tagsBlock{}
@@ -122,11 +140,28 @@ func (t *tagsFile) walk(wrong error) {
 			err = fmt.Errorf("it ends within block %d, after %d of its %d bytes with %d tags", len(t.blocks), t.Size()-at, block.size, block.count)
 		}
 		if err != nil {
-			t.missing = t.errorf("%w; %d blocks are whole, what follows byte %d is missing: %w", wrong, len(t.blocks), at, err)
-			return
+			t.ends(at, t.errorf("%w; %d blocks are whole, what follows byte %d is missing: %w", wrong, len(t.blocks), at, err))
+			next, ok := int64(0), false
+			if t.salvaging {
+				next, ok = t.resync(at + 1)
+			}
+			if !ok {
+				return
+			}
+			at = next
+			continue
 		}
 		t.blocks = append(t.blocks, block)
 		at += int64(block.size)
+	}
+}
+
+// ends says why the blocks end. While salvaging, what follows is looked for.
+func (t *tagsFile) ends(at int64, why error) {
+	if t.salvaging {
+		t.spoilt(at, why)
+	} else {
+		t.missing = &damage{err: why, at: at}
 	}
 }
 
@@ -134,7 +169,10 @@ func (t *tagsFile) walk(wrong error) {
 func (t *tagsFile) summary() Info {
 	info := Info{Format: Tags, Size: t.Size(), Resolution: 1}
 	nth := map[int]int{}
-	for _, b := range t.blocks {
+	for block, b := range t.blocks {
+		if t.lost[block] {
+			continue
+		}
 		i, known := nth[b.channel]
 		if !known {
 			i = len(info.Channels)
@@ -146,6 +184,7 @@ func (t *tagsFile) summary() Info {
 		c.First, c.Last = min(c.First, b.first), max(c.Last, b.last)
 	}
 	slices.SortFunc(info.Channels, func(a, b ChannelInfo) int { return a.Channel - b.Channel })
+	info.Damage = t.found()
 	return info
 }
 
@@ -156,7 +195,7 @@ func (t *tagsFile) reader(channel int) (*blockReader, error) {
 	if channel == OnlyChannel && len(there) == 1 {
 		channel = there[0].Channel
 	}
-	if len(there) > 0 && t.missing == nil && !slices.ContainsFunc(there, func(c ChannelInfo) bool { return c.Channel == channel }) {
+	if len(there) > 0 && t.missing == nil && t.damaged == nil && !slices.ContainsFunc(there, func(c ChannelInfo) bool { return c.Channel == channel }) {
 		return nil, t.absent(channel, there)
 	}
 	r := &blockReader{tagsFile: t, of: ChannelInfo{Channel: channel}}
@@ -200,19 +239,31 @@ func (r *blockReader) Next(buf []uint64) (int, error) {
 		}
 		nth := r.todo[0]
 		if count := r.blocks[nth].count; len(buf) >= count { // straight to where it is wanted
-			if _, r.err = r.unpack(nth, buf[:0]); r.err != nil {
-				return 0, r.err
+			if _, r.err = r.unpack(nth, buf[:0]); r.err == nil {
+				r.todo = r.todo[1:]
+				return count, nil
 			}
-			r.todo = r.todo[1:]
-			return count, nil
+			r.passOver(nth)
+			continue
 		}
-		if r.tags, r.err = r.unpack(nth, r.tags[:0]); r.err == nil {
-			r.todo, r.rest = r.todo[1:], r.tags
+		var tags []uint64
+		if tags, r.err = r.unpack(nth, r.tags[:0]); r.err == nil {
+			r.tags, r.todo, r.rest = tags, r.todo[1:], tags
 		}
+		r.passOver(nth)
 	}
 	n := copy(buf, r.rest)
 	r.rest = r.rest[n:]
 	return n, nil
+}
+
+// passOver goes on behind a damaged block while salvaging.
+func (r *blockReader) passOver(nth int) {
+	var d *damage
+	if r.salvaging && errors.As(r.err, &d) {
+		r.lose(nth, d.err)
+		r.todo, r.err = r.todo[1:], nil
+	}
 }
 
 // unpack reads a block and proves it against what was said of it.
@@ -233,17 +284,17 @@ func (r *blockReader) unpack(nth int, dst []uint64) ([]uint64, error) {
 		dst, err = pack.Decode(dst, r.packed[tagsFrame:])
 	}
 	if err != nil {
-		return nil, r.errorf("block %d: %w", nth, err)
+		return nil, r.damagef(b.offset, "block %d: %w", nth, err)
 	}
 	previous := r.of.Last
 	for i, t := range dst {
 		if t < previous {
-			return nil, r.errorf("block %d: tag %d goes back in time: %d ps after %d ps", nth, i, t, previous)
+			return nil, r.damagef(b.offset, "block %d: tag %d goes back in time: %d ps after %d ps", nth, i, t, previous)
 		}
 		previous = t
 	}
 	if previous != b.last {
-		return nil, r.errorf("block %d ends at %d ps, its frame says %d", nth, previous, b.last)
+		return nil, r.damagef(b.offset, "block %d ends at %d ps, its frame says %d", nth, previous, b.last)
 	}
 	if r.of.Tags == 0 {
 		r.of.First = b.first

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 )
 
 const (
@@ -18,49 +19,83 @@ const (
 	maxChannel = math.MaxUint16
 )
 
-// textSource reads lines of a channel, a separator and a time.
-type textSource struct {
-	f         *file
-	r         *bufio.Reader
-	separator byte
-	line      int
+// lines reads lines of text and knows where they stand.
+type lines struct {
+	f       *file
+	r       *bufio.Reader
+	line    int
+	from    int64 // the byte where the last line begins
+	at      int64 // the byte behind it
+	spoiled int64 // bytes of lines that mean nothing
+	unended bool  // the last line has no end
 }
 
+func newLines(f *file, r *bufio.Reader) *lines { return &lines{f: f, r: r} }
+
+// next returns the next line without its end, io.EOF when there is none.
+func (l *lines) next() ([]byte, error) {
+	line, err := l.r.ReadSlice('\n')
+	if err == io.EOF && len(line) == 0 {
+		return nil, io.EOF
+	}
+	l.line++
+	l.from, l.at, l.unended = l.at, l.at+int64(len(line)), err == io.EOF
+	if len(line) > maxLine || err == bufio.ErrBufferFull {
+		return nil, l.tooLong(err)
+	}
+	if err != nil && err != io.EOF {
+		return nil, readError(l.f.path, err)
+	}
+	line = bytes.TrimSuffix(line, []byte("\n"))
+	return bytes.TrimSuffix(line, []byte("\r")), nil
+}
+
+// tooLong passes over the rest of a line that is too long. More than a buffer
+// of it is no text.
+func (l *lines) tooLong(err error) error {
+	long := &damage{at: l.from, goesOn: err != bufio.ErrBufferFull,
+		err: l.f.errorf("line %d is longer than %d bytes; the file is damaged or not in this format", l.line, maxLine)}
+	l.spoil(l.at - l.from)
+	return long
+}
+
+// spoil takes bytes from those that are whole.
+func (l *lines) spoil(n int64) { l.spoiled += n }
+
+func (l *lines) whole() int64 { return l.at - l.spoiled }
+
+// textSource reads lines of a channel, a separator and a time.
+type textSource struct {
+	*lines
+	separator byte
+	tags      uint64
+	factBook
+}
+
+const textBuffer = 64 << 10
+
 func openTxt(f *file) (source, error) {
-	return &textSource{f: f, r: bufio.NewReaderSize(f, 64<<10), separator: ';'}, nil
+	return &textSource{lines: newLines(f, f.buffered(textBuffer)), separator: ';'}, nil
 }
 
 func openCsv(f *file) (source, error) {
-	s := &textSource{f: f, r: bufio.NewReaderSize(f, 64<<10), separator: ','}
-	line, err := s.readLine()
+	s := &textSource{lines: newLines(f, f.buffered(textBuffer)), separator: ','}
+	line, err := s.lines.next()
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
 	if string(line) != csvHeader {
-		return nil, f.errorf("line 1 is %q, want the heading %q", line, csvHeader)
+		wrong := f.errorf("line 1 is %q, want the heading %q", line, csvHeader)
+		if strings.HasPrefix(csvHeader, string(line)) && s.at == f.Size() {
+			wrong = f.damagef(0, "%w; the file is cut off", wrong)
+		}
+		return nil, wrong
 	}
 	return s, nil
 }
 
-// readLine returns the next line without its end, io.EOF when there is none.
-func (s *textSource) readLine() ([]byte, error) {
-	line, err := s.r.ReadSlice('\n')
-	s.line++
-	if len(line) > maxLine || err == bufio.ErrBufferFull {
-		return nil, s.f.errorf("line %d is longer than %d bytes; the file is not in this format", s.line, maxLine)
-	}
-	if err == io.EOF && len(line) > 0 {
-		err = nil // the last line need not end
-	}
-	if err != nil && err != io.EOF {
-		err = readError(s.f.path, err)
-	}
-	line = bytes.TrimSuffix(line, []byte("\n"))
-	return bytes.TrimSuffix(line, []byte("\r")), err
-}
-
 func (s *textSource) next() (int, uint64, error) {
-	line, err := s.readLine()
+	line, err := s.lines.next()
 	if err != nil {
 		return 0, 0, err
 	}
@@ -68,13 +103,59 @@ func (s *textSource) next() (int, uint64, error) {
 	channel, ok := parseUint(line[:max(at, 0)])
 	t, okTime := parseUint(line[at+1:])
 	if at < 0 || !ok || !okTime || channel > maxChannel {
-		return 0, 0, s.f.errorf("line %d is %q, want CHANNEL%cPS in whole numbers", s.line, line, s.separator)
+		return 0, 0, s.senseless(line, line[at+1:], fmt.Sprintf("CHANNEL%cPS", s.separator))
 	}
+	if s.unended {
+		if s.f.salvaging {
+			return 0, 0, s.cutOff()
+		}
+		s.remark("line %d, the last, has no line end: whether it is whole or cut within its number cannot be told", s.line)
+	}
+	s.tags++
 	return int(channel), t, nil
 }
 
+// senseless is damage: a line that is not what it should be.
+func (l *lines) senseless(line, number []byte, want string) error {
+	l.spoil(l.at - l.from)
+	d := &damage{at: l.from, goesOn: true}
+	switch {
+	case isNumber(number) && len(bytes.TrimLeft(number, "0")) > 19:
+		d.err = l.f.errorf("line %d is %q, a time of 2^64 ps = 213 days or more, which tags cannot tell", l.line, line)
+	case l.unended:
+		d.err = l.f.errorf("line %d is %q, want %s in whole numbers; it is the last and has no end, so the file may be cut off", l.line, line, want)
+	default:
+		d.err = l.f.errorf("line %d is %q, want %s in whole numbers", l.line, line, want)
+	}
+	return d
+}
+
+func isNumber(text []byte) bool {
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return len(text) > 0
+}
+
+// cutOff is damage: a last line that has no end may lack digits.
+func (l *lines) cutOff() error {
+	l.spoil(l.at - l.from)
+	return l.f.damagef(l.from, "line %d, the last, has no line end; it may be cut within its number and is left out", l.line)
+}
+
 func (s *textSource) place() string { return fmt.Sprintf("line %d", s.line) }
-func (s *textSource) facts() []Fact { return nil }
+
+func (s *textSource) whole() (uint64, int64) { return s.tags, s.lines.whole() }
+
+// cause is why a line may go back in time.
+func (l *lines) cause() string {
+	if l.unended {
+		return "the line is the last and has no end, so it is cut within its number"
+	}
+	return severalRecords
+}
 
 // parseUint reads a number that fits 64 bits, with no sign, space or
 // underscore. It is not strconv's because that wants a string for each tag.
