@@ -109,3 +109,10 @@ func (c *clock) at(t float64) float64 {
 	}
 	return x
 }
+
+// Truth returns the truth of an experiment that need not be played, such as
+// that of markers: no pairs were recorded.
+func (e Experiment) Truth() Truth {
+	e.defaults()
+	return Truth{Experiment: e, x: newClock(e), From: e.Start + uint64(e.LateB*1e12), To: e.Start + uint64((e.Seconds-e.EarlyB)*1e12)}
+}

@@ -4,4 +4,6 @@ package main
 var tables = []table{
 	steady,
 	jumps,
+	markers,
+	losses,
 }

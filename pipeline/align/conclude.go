@@ -122,9 +122,6 @@ func (s *searcher) judged(r Alignment, ll float64, c fixer) (Alignment, error) {
 	if err := s.judge(r, ll); err != nil {
 		return r, err
 	}
-	if r.Period = s.period; r.Period > 0 {
-		return r, nil // which of the neighbours it is was settled before
-	}
 	return r, s.alone(&r, c, r.Jitter)
 }
 
@@ -199,13 +196,9 @@ func (s *searcher) judge(r Alignment, ll float64) error {
 	case r.LostSlices > r.Slices*3/4:
 		return errLost
 	case math.Abs(r.StartOffset.Float()) > float64(s.Search)+sureties*r.StartSD:
-		return &Refusal{Code: "outside-search",
-			Reason: fmt.Sprintf("the best offset, %.9g us, is beyond the search of %.6g us", r.StartOffset.Float()/1e6, float64(s.Search)/1e6),
-			Hint:   "search wider if the clocks may be that far apart"}
+		return outsideSearch(r, s.Search)
 	case math.Abs(r.Frequency) > drift+sureties*r.FrequencySD:
-		return &Refusal{Code: "outside-drift",
-			Reason: fmt.Sprintf("the best frequency, %.6g ppb, is beyond the %.6g ppb that were allowed", r.Frequency, drift),
-			Hint:   "allow more drift if the clocks may be that different"}
+		return outsideDrift(r, drift)
 	}
 	if r.Track != nil {
 		return agrees(r.Track)

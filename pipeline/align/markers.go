@@ -5,31 +5,31 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/track"
 )
 
 const (
 	minMarkers  = 4
-	offBeat     = 0.25 // of a period, by which a marker may be early or late
 	mostOffBeat = 0.2  // of the markers, which may be off the beat or extra
-	maxMatching = 1e8  // markers compared with one another while matching
 	trackedRate = 20.0 // markers per second from which the clock is followed between them
 	aroundSeed  = 200  // markers in the middle from which it is followed
+	leapt       = 0.25 // of a period, that a clock may jump for its markers to be told from the next ones
 )
 
 // AlignMarkers is [Align] for channels that record the same markers, such as
 // the pulse per second of one receiver or a synchronisation signal, and no
-// photons. Markers may be missing, and some may be extra, at either node.
+// photons. Markers may be missing, doubled or astray at either node.
 //
 // Markers of a regular beat tell the offset only but for a multiple of their
 // period. If one such offset lies within the search, or if markers are missing
 // in a pattern that both nodes recorded, the answer is unique and Period says
 // what the beat is; otherwise it is refused as ambiguous, with the candidates.
 // Markers without a beat are aligned like pairs.
+//
+// Few markers say little of their own jitter: the deviations are those of
+// Student's t, three of which hold as often as three of a normal distribution.
 func AlignMarkers(ctx context.Context, a, b []uint64, o Options) (Alignment, error) {
 	if err := o.Check(); err != nil {
 		return Alignment{}, err
@@ -52,7 +52,7 @@ func AlignMarkers(ctx context.Context, a, b []uint64, o Options) (Alignment, err
 	beatA, regularA := newBeat(a)
 	beatB, regularB := newBeat(b)
 	if !regularA || !regularB {
-		return Align(ctx, a, b, o)
+		return alignEvents(ctx, a, b, o)
 	}
 	if f := beatB.period/beatA.period - 1; math.Abs(f) > float64(o.MaxDrift)/driftUnit+offBeat/float64(min(beatA.length(), beatB.length())) {
 		return Alignment{}, &Refusal{Code: "outside-drift",
@@ -66,121 +66,28 @@ func AlignMarkers(ctx context.Context, a, b []uint64, o Options) (Alignment, err
 	return beatA.aligned(ctx, beatB, shift, o)
 }
 
-// beat is a train of markers and on which beat each of them is, from 0 on.
-type beat struct {
-	times  []uint64
-	index  []int64
-	period float64 // ps
+// alignEvents aligns markers without a beat like pairs, and says what they are
+// where that is refused.
+func alignEvents(ctx context.Context, a, b []uint64, o Options) (Alignment, error) {
+	found, err := Align(ctx, a, b, o)
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		told := *refusal
+		told.Reason = "the markers have no regular beat; aligned one by one like pairs of photons, " + refusal.Reason
+		if refusal.Code == "too-broad" {
+			told.Reason = fmt.Sprintf("the markers have no regular beat, and A's and B's agree only within more than %.3g ns", maxJitter/1e3)
+			told.Hint = "check that both channels record the same signal; markers that scatter more need a regular beat"
+		}
+		err = &told
+	}
+	return found, err
 }
 
-// newBeat numbers the markers; those off the beat are left out. regular is
-// false when they are many.
-func newBeat(times []uint64) (b beat, regular bool) {
-	steps := make([]uint64, len(times)-1)
-	for i := range steps {
-		steps[i] = times[i+1] - times[i]
-	}
-	slices.Sort(steps)
-	b.period = float64(steps[len(steps)/4]) // missing markers make steps longer, never shorter
-	b.times, b.index = append(b.times, times[0]), append(b.index, 0)
-	for _, t := range times[1:] {
-		last := len(b.times) - 1
-		n := float64(t-b.times[last]) / b.period
-		if whole := math.Round(n); whole >= 1 && math.Abs(n-whole) < offBeat {
-			b.times, b.index = append(b.times, t), append(b.index, b.index[last]+int64(whole))
-			if beats := float64(b.index[last+1]); beats >= minMarkers {
-				b.period = float64(t-times[0]) / beats
-			}
-		}
-	}
-	return b, float64(len(b.times)) >= (1-mostOffBeat)*float64(len(times)) && len(b.times) >= minMarkers
-}
-
-// length is how many beats the train spans.
-func (b beat) length() int64 { return b.index[len(b.index)-1] + 1 }
-
-// present marks the beats that have a marker.
-func (b beat) present() []bool {
-	marked := make([]bool, b.length())
-	for _, i := range b.index {
-		marked[i] = true
-	}
-	return marked
-}
-
-// match returns m such that beat j of B and beat j+m of A are one marker.
-func match(a, b beat, o Options) (int64, error) {
-	apart := float64(int64(b.times[0] - a.times[0]))
-	reach := float64(o.Search)
-	offset := func(m int64) float64 { return apart - float64(m)*a.period }
-	first := max(int64(math.Ceil((apart-reach)/a.period)), minMarkers-b.length()) // they must share some
-	last := min(int64(math.Floor((apart+reach)/a.period)), a.length()-minMarkers)
-	if first > last {
-		near := offset(int64(math.Round(apart / a.period)))
-		return 0, &Refusal{Code: "outside-search", Period: a.period,
-			Reason: fmt.Sprintf("markers come every %.9g ns, and no offset that matches them is within the search of %.6g us; the smallest is %.9g us", a.period/1e3, float64(o.Search)/1e6, near/1e6),
-			Hint:   "search wider if the clocks may be that far apart, and check that both channels record the same marker"}
-	}
-	if first == last {
-		return first, nil
-	}
-	if best, ok := pattern(a, b, first, last); ok {
-		return best, nil
-	}
-	refusal := &Refusal{Code: "ambiguous", Period: a.period,
-		Reason: fmt.Sprintf("markers come every %.9g ns, and %d offsets within the search match them", a.period/1e3, last-first+1),
-		Hint:   "search less than half a period, or use a slower marker"}
-	nearest := int64(math.Round(apart / a.period))
-	for k := range last - first + 1 {
-		for _, m := range slices.Compact([]int64{nearest - k, nearest + k}) {
-			if m >= first && m <= last && len(refusal.Candidates) < maxCandidates {
-				refusal.Candidates = append(refusal.Candidates, quantity.NewFine(0, offset(m)))
-			}
-		}
-		if len(refusal.Candidates) == maxCandidates {
-			break
-		}
-	}
-	return 0, refusal
-}
-
-// pattern returns the match at which fewest markers are missing at one node
-// alone, if no other comes near.
-func pattern(a, b beat, first, last int64) (best int64, ok bool) {
-	inA, inB := a.present(), b.present()
-	if float64(last-first+1)*float64(min(len(inA), len(inB))) > maxMatching {
-		return 0, false
-	}
-	lone := make([]float64, 0, last-first+1) // part of the common beats
-	common := make([]float64, 0, last-first+1)
-	at := 0
-	for m := first; m <= last; m++ {
-		differ, both := 0.0, 0.0
-		for j := max(0, -m); j < int64(len(inB)) && j+m < int64(len(inA)); j++ {
-			both++
-			if inB[j] != inA[j+m] {
-				differ++
-			}
-		}
-		lone, common = append(lone, differ/both), append(common, both)
-		if k := len(lone) - 1; lone[k] < lone[at] || lone[k] == lone[at] && both > common[at] {
-			at = k
-		}
-	}
-	// How rarely a node loses a marker, the best match says; each one more that
-	// another match has to explain is so much evidence against it.
-	each := math.Log((common[at]*(1-lone[at]) + 1) / (common[at]*lone[at] + 1))
-	for k := range lone {
-		if k != at && (lone[k]-lone[at])*min(common[k], common[at])*each < convincedLL {
-			return 0, false
-		}
-	}
-	return first + int64(at), true
-}
-
-// aligned fits the clock to the markers both nodes recorded.
-func (a beat) aligned(ctx context.Context, b beat, m int64, o Options) (Alignment, error) {
-	var inA, inB []uint64
+// common returns the markers that both trains have, if beat j of B and beat j+m
+// of A are one.
+func common(a, b beat, m int64) (inA, inB []uint64) {
+	n := min(len(a.index), len(b.index))
+	inA, inB = make([]uint64, 0, n), make([]uint64, 0, n)
 	for i, j := 0, 0; i < len(a.index) && j < len(b.index); {
 		switch d := a.index[i] - (b.index[j] + m); {
 		case d < 0:
@@ -192,53 +99,107 @@ func (a beat) aligned(ctx context.Context, b beat, m int64, o Options) (Alignmen
 			i, j = i+1, j+1
 		}
 	}
+	return inA, inB
+}
+
+// aligned finds the clock from the markers both nodes recorded.
+func (a beat) aligned(ctx context.Context, b beat, m int64, o Options) (Alignment, error) {
+	inA, inB := common(a, b, m)
 	if len(inA) < minMarkers {
 		return Alignment{}, &Refusal{Code: "no-overlap", Period: a.period,
 			Reason: fmt.Sprintf("both nodes recorded only %d of the same markers", len(inA)),
 			Hint:   fmt.Sprintf("they need %d; measure longer, or start both nodes together", minMarkers)}
 	}
-	s := &searcher{Options: o, ctx: ctx, a: inA, b: inB, from: inA[0], to: inA[len(inA)-1], reach: o.Search, period: a.period}
-	whole := s.throughMarkers(0, len(inA))
-	if rate := float64(len(inA)) / float64(s.to-s.from) * 1e12; rate >= trackedRate && len(inA) >= 2*aroundSeed {
-		l := s.throughMarkers((len(inA)-aroundSeed)/2, (len(inA)+aroundSeed)/2)
-		l.rate = rate
-		t, err := track.Follow(ctx, inA, inB, l.seed())
-		if err == nil && bends(t) {
-			return s.bent(t)
-		}
-		if err == nil {
-			return s.straight(whole.Line, max(t.Jitter, 1), t)
-		}
-		if !errors.Is(err, track.ErrLost) {
+	p := newMarks(inA, inB).withoutStrays()
+	whole := p.fit(0, p.len())
+	r := p.report(whole)
+	r.Period = a.period
+	pieces := p.pieces(whole)
+	if len(pieces) > 1 {
+		if err := jumped(&r, p, pieces); err != nil {
 			return Alignment{}, err
 		}
+	} else if t, err := p.follow(ctx); err != nil {
+		return Alignment{}, err
+	} else if t != nil {
+		r.take(t)
+	} else if !whole.even() {
+		r.Warning = fmt.Sprintf("B's clock wanders about the line, so that its markers are %.3g ps off it", r.Jitter)
 	}
-	return s.straight(whole.Line, whole.sigma, nil)
+	return r, r.judgeMarkers(o)
 }
 
-// throughMarkers returns the line of least squares through the matched markers
-// from one to another.
-func (s *searcher) throughMarkers(from, to int) line {
-	n := float64(to - from)
-	zero := s.a[from+(to-from)/2]
-	first := int64(s.b[from+(to-from)/2] - zero)
-	t := func(k int) float64 { return float64(int64(s.a[k] - zero)) }
-	d := func(k int) float64 { return float64(int64(s.b[k]-s.a[k]) - first) }
-	var mt, md float64
-	for k := from; k < to; k++ {
-		mt, md = mt+t(k)/n, md+d(k)/n
+// take takes over what following the clock from marker to marker showed.
+func (r *Alignment) take(t *track.Track) {
+	r.Track = t
+	r.ChiSquare, r.Freedom, r.Slices, r.LostSlices = t.ChiSquare, t.Freedom, t.Slices, t.Lost
+	r.Warning = warning(t)
+	if !bends(t) {
+		return
 	}
-	var tt, td float64
-	for k := from; k < to; k++ {
-		tt, td = tt+(t(k)-mt)*(t(k)-mt), td+(t(k)-mt)*(d(k)-md)
+	r.Wanders = true
+	r.Offset, r.OffsetSD = t.At(r.Reference)
+	r.StartOffset, r.StartSD = t.At(r.Start)
+	r.Frequency, r.FrequencySD = slope(t.Knots, r.Reference)
+	r.Jitter = t.Jitter
+}
+
+// jumped makes one clock of several pieces between which B's clock jumps.
+func jumped(r *Alignment, p marks, pieces []markFit) error {
+	t, err := p.track(pieces)
+	if err != nil {
+		return err
 	}
-	slope, rr := td/tt, 0.0
-	for k := from; k < to; k++ {
-		r := d(k) - md - slope*(t(k)-mt)
-		rr += r * r
+	for i, s := range t.Steps {
+		short := min(pieces[i].n(), pieces[i+1].n()) < minMarkers
+		if !short && math.Abs(s.Offset) <= leapt*r.Period {
+			continue
+		}
+		why := "and whole periods of the markers more, or less, look the same"
+		if short {
+			why = fmt.Sprintf("and has fewer than %d markers before or after that", minMarkers)
+		}
+		return &Refusal{Code: "not-straight", Period: r.Period,
+			Reason: fmt.Sprintf("B's clock jumps by %.6g ns against A's at %.6f s of A's clock, %s", s.Offset/1e3, float64(s.Time)*1e-12, why),
+			Hint:   "a clock was set or lost its reference; align the parts before and after by themselves"}
 	}
-	l := line{Line: correlate.Line{Reference: zero + uint64(int64(mt)), Offset: first + int64(math.Round(md)), Frequency: quantity.Drift(math.Round(slope * driftUnit))}}
-	l.length, l.sigma = int64(s.a[to-1]-s.a[from]), math.Sqrt(max(rr/(n-2), 1))
-	l.ux, l.uy = sureties*(1+l.sigma/math.Sqrt(n)), sureties*l.sigma/math.Sqrt(tt)
-	return l
+	r.take(t)
+	return nil
+}
+
+// judgeMarkers refuses what contradicts what was known before.
+func (r *Alignment) judgeMarkers(o Options) error {
+	drift := float64(o.MaxDrift) / 1e6 // ppb
+	switch {
+	case r.Jitter > loose*r.Period:
+		return &Refusal{Code: "too-broad", Period: r.Period,
+			Reason: fmt.Sprintf("markers come every %.6g ns, but those of A and B are %.3g ns off any line: they are not the same, or a clock wanders by much of a period", r.Period/1e3, r.Jitter/1e3),
+			Hint:   "check that both channels record the same marker; a slower marker is told from its neighbours better"}
+	case math.Abs(r.StartOffset.Float()) > float64(o.Search)+sureties*r.StartSD:
+		return outsideSearch(*r, o.Search)
+	case math.Abs(r.Frequency) > drift+sureties*r.FrequencySD:
+		return outsideDrift(*r, drift)
+	}
+	if r.Track != nil {
+		return agrees(r.Track)
+	}
+	return nil
+}
+
+// follow tracks B's clock from marker to marker where they are many; nil where
+// they are not, or where it is lost.
+func (p marks) follow(ctx context.Context) (*track.Track, error) {
+	n := p.len()
+	rate := float64(n) / float64(p.a[n-1]-p.a[0]) * 1e12
+	if rate < trackedRate || n < 2*aroundSeed {
+		return nil, nil
+	}
+	near := p.fit((n-aroundSeed)/2, (n+aroundSeed)/2)
+	mean, slope := near.deviations()
+	seed := track.Seed{Line: p.line(near), OffsetSD: 1 + mean, FrequencySD: 1e-15 + slope, Jitter: max(near.sigma, 1), PairRate: rate}
+	t, err := track.Follow(ctx, p.a, p.b, seed)
+	if errors.Is(err, track.ErrLost) {
+		return nil, nil
+	}
+	return t, err
 }

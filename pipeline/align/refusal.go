@@ -1,6 +1,10 @@
 package align
 
-import "tsrun/pipeline/quantity"
+import (
+	"fmt"
+
+	"tsrun/pipeline/quantity"
+)
 
 // Refusal is the error of an alignment without enough evidence. It is an
 // answer, not a fault: the tags were read, and they do not say. The codes are
@@ -13,7 +17,8 @@ import "tsrun/pipeline/quantity"
 //	outside-drift    the best frequency is beyond what was allowed
 //	not-straight     the clocks step too far, or wander too fast, to be followed
 //	not-confirmed    parts of the corrected record contradict each other
-//	too-broad        A and B vary together, but slower than pairs do
+//	too-broad        A and B vary together, but slower than pairs do; or markers
+//	                 scatter by too much of their period
 //	ambiguous        there are several peaks of much the same height
 type Refusal struct {
 	Code   string `json:"code"` // see above; stable, for scripts
@@ -25,3 +30,16 @@ type Refusal struct {
 }
 
 func (r *Refusal) Error() string { return r.Reason + "; " + r.Hint }
+
+func outsideSearch(r Alignment, search int64) error {
+	return &Refusal{Code: "outside-search",
+		Reason: fmt.Sprintf("the best offset, %.9g us, is beyond the search of %.6g us", r.StartOffset.Float()/1e6, float64(search)/1e6),
+		Hint:   "search wider if the clocks may be that far apart"}
+}
+
+// outsideDrift takes what was allowed in ppb.
+func outsideDrift(r Alignment, drift float64) error {
+	return &Refusal{Code: "outside-drift",
+		Reason: fmt.Sprintf("the best frequency, %.6g ppb, is beyond the %.6g ppb that were allowed", r.Frequency, drift),
+		Hint:   "allow more drift if the clocks may be that different"}
+}

@@ -24,6 +24,16 @@ func (t *Track) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+// Through returns the track that passes knots of a clock that was found in
+// another way, in order of time, and jumps between them.
+func Through(knots []Knot, steps []Step) (*Track, error) {
+	t := &Track{Knots: knots, Steps: steps}
+	if err := t.restore(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
 // restore makes the path from the knots.
 func (t *Track) restore() error {
 	if len(t.Knots) == 0 {
