@@ -84,8 +84,7 @@ func TestNoisyRecordsHoldEveryStampOnce(t *testing.T) {
 				want[k] = append(want[k], pair{uint64(stamp % period), 0})
 			}
 		}
-		w := wiring{stop: origin{block: "INPU", n: 1}, ref: origin{block: unlinked}}
-		got := runLane(t, newLane(w, truth.Clock(), 1, sources(map[int][]int64{1: times})), records, width, period)
+		got := runLane(t, newLane(wiring{stop: inputWire{1}}, 1, scene{clock: truth.Clock(), source: sources(map[int][]int64{1: times})}), records, width, period)
 		for k := range want {
 			if !slices.Equal(got[k], want[k]) {
 				t.Fatalf("record %d: %v, want %v", k, got[k], want[k])

@@ -221,13 +221,13 @@ func TestStagesOfOneRecord(t *testing.T) {
 	s := start(t, idq.Config{Serial: "A1"})
 	c := s.scpi()
 	c.expect("*IDN?", "ID Quantique,ID1000,A1,simulated")
-	c.expect("REC:STAGe?", "STOPPED")
+	c.expect("REC:STAGe?", "IDLE")
 	c.expect("REC:PLAY", "") // not enabled
-	c.expect("REC:STAGe?", "STOPPED")
+	c.expect("REC:STAGe?", "IDLE")
 	c.expect("REC:ENAB;DUR 30000000000;NUM 1;PPER?", "Value set to ON\nValue set to 30000000000\nValue set to 1\n1000000040000TB")
-	c.expect("REC:PLAY;STAG?", "PLAYING")
+	c.expect("REC:PLAY;STAG?", "PLAYing")
 	c.expect("REC:PLAY", "") // already playing
-	c.until("REC:STAG?", func(r string) bool { return r == "STOPPED" })
+	c.until("REC:STAG?", func(r string) bool { return r == "IDLE" })
 	truth := s.truth()
 	if truth.Records != 1 || truth.Stopped || truth.Acquisition != 1 || truth.WidthPs != 30_000_000_000 || truth.Trigger != "command" || len(truth.Channels) != 0 {
 		t.Errorf("truth: %+v", truth)
@@ -246,7 +246,7 @@ func TestStopEndsTheRecordAtOnceAndCountsIt(t *testing.T) {
 	c.ask("REC:PLAY")
 	begun := time.Now()
 	time.Sleep(20 * time.Millisecond) // let it record something
-	c.expect("REC:STOP;STAG?", "STOPPED")
+	c.expect("REC:STOP;STAG?", "IDLE")
 	c.expect("REC:STOP", "")
 	truth := s.truth()
 	if at := time.Unix(0, truth.StartUnixNs); at.Before(before) || at.After(begun) {
@@ -336,7 +336,7 @@ func TestEnvelopeComesBack(t *testing.T) {
 		}
 		got = append(got, string(frame))
 	}
-	if want := []string{"hop", "", "STOPPED"}; !slices.Equal(got, want) {
+	if want := []string{"hop", "", "IDLE"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -352,7 +352,7 @@ func TestGoZMQClient(t *testing.T) {
 		if err := req.Send(zmq4.NewMsgString("REC:STAGe?")); err != nil {
 			t.Fatal(err)
 		}
-		if msg, err := req.Recv(); err != nil || string(msg.Bytes()) != "STOPPED" {
+		if msg, err := req.Recv(); err != nil || string(msg.Bytes()) != "IDLE" {
 			t.Fatalf("%q, %v", msg.Bytes(), err)
 		}
 	}

@@ -15,12 +15,10 @@ type inputCounter struct {
 	since  sky.Instant
 
 	// Of mode ACCUmulate.
-	source  sky.Source // what has not been counted yet
-	input   int        // of source
-	counted int64      // ps after since: up to where
+	events  signal // what has not been counted yet; nil: look again
+	changes uint64 // settings that events was opened with
+	counted int64  // ps after since: up to where
 	total   uint64
-
-	buf []int64 // reused
 }
 
 // counter returns the counter of a block, from now on when it is new.
@@ -38,32 +36,35 @@ func (d *device) counter(block string, n int) *inputCounter {
 
 func (d *device) resetCounter(block string, n int) error {
 	c := d.counter(block, n)
-	c.since, c.source, c.total = sky.Now(), nil, 0
+	c.since, c.events, c.counted, c.total = sky.Now(), nil, 0, 0
 	return nil
 }
 
 func (c *inputCounter) query() (string, error) {
 	d := c.device
-	o := d.trace(c.address())
-	if o.block != "INPU" || !d.enabled(o.n) {
-		return "0", nil
-	}
-	if d.get(c.block+":COUNter:MODE").text == "ACCU" {
-		c.advance(d)
+	if c.accumulates() {
+		c.advance()
 		return strconv.FormatUint(c.total, 10), nil
 	}
-	length := d.get(c.block + ":COUNter:INTEgration").n
+	of := d.follow(c.address())
+	if of == nil || d.replay != nil && d.recording() == nil { // a file plays only while something records
+		return "0", nil
+	}
+	length := d.get(c.block+":COUNter:INTEgrationtime").n * millisecond
 	from := sky.Now().Add(-length)
 	start := from
 	if d.replay != nil {
-		if d.recording() == nil {
-			return "0", nil // a recording plays only while something records
-		}
 		start = d.rec.startOr(from)
 	}
 	first := from.Sub(start)
-	n := c.count(d.source(o.n, start, first), first, first+length)
-	return strconv.FormatUint(n, 10), nil
+	return strconv.FormatUint(tally(of.open(d.scene(start, Clock{}), first), first, first+length), 10), nil
+}
+
+// millisecond is what the time of integration is given in, in ps.
+const millisecond = int64(1_000_000_000)
+
+func (c *inputCounter) accumulates() bool {
+	return c.device.get(c.block+":COUNter:MODE").text == "ACCU"
 }
 
 // address returns the block as links write it, "INPU1".
@@ -72,27 +73,34 @@ func (c *inputCounter) address() string {
 	return v.text
 }
 
-// advance counts up to now in mode ACCUmulate.
-func (c *inputCounter) advance(d *device) {
-	o := d.trace(c.address())
-	if d.replay != nil || o.block != "INPU" || !d.enabled(o.n) || d.get(c.block+":COUNter:MODE").text != "ACCU" {
+// advance counts up to now in mode ACCUmulate. What the blocks are set to
+// counts from the moment it is looked at again.
+func (c *inputCounter) advance() {
+	d := c.device
+	if d.replay != nil || !c.accumulates() {
 		return
 	}
-	if c.source == nil || c.input != o.n {
-		c.source, c.input, c.counted = d.source(o.n, c.since, 0), o.n, 0
-	}
 	now := sky.Now().Sub(c.since)
-	c.total += c.count(c.source, c.counted, now)
-	c.counted = now
+	if c.events == nil || c.changes != d.changes {
+		c.events, c.changes = silence{}, d.changes
+		if of := d.follow(c.address()); of != nil {
+			c.events = of.open(d.scene(c.since, Clock{}), c.counted)
+		}
+	}
+	c.total += tally(c.events, c.counted, now)
+	c.counted = max(c.counted, now)
 }
 
-// count returns how many detections a source has before to, looking from from
-// on in pieces that bound memory.
-func (c *inputCounter) count(source sky.Source, from, to int64) (n uint64) {
-	for from < to {
-		from = min(to, from+stride)
-		c.buf = source.Until(from, c.buf[:0])
-		n += uint64(len(c.buf))
+// tally returns how many events a signal has from from to to, looking in
+// pieces that bound memory.
+func tally(of signal, from, to int64) (n uint64) {
+	for at := from; at < to; {
+		at = min(to, at+stride)
+		of.until(at, func(t int64) {
+			if t >= from {
+				n++
+			}
+		})
 	}
 	return n
 }

@@ -30,24 +30,31 @@ type device struct {
 	send [channels + 1]atomic.Bool   // RAWn:SEND
 	lost [channels + 1]atomic.Uint64 // RAWn:ERRORS?
 
-	mu       sync.Mutex // held while a message is executed
-	requests uint64     // messages so far
-	values   map[string]value
-	counters map[string]*inputCounter
-	plots    [channels + 1]*histogram // of the latest recording; nil: not linked
-	rec      *recording               // the latest; nil: none yet
-	recorded int                      // acquisitions so far
-	hold     sky.Instant              // the reply to the message waits until then
+	mu         sync.Mutex // held while a message is executed
+	requests   uint64     // messages so far
+	changes    uint64     // of settings so far
+	generators [generators + 1]generator
+	driver     int // the generator whose pulses are on the START line; 0: none
+	values     map[string]value
+	counters   map[string]*inputCounter
+	plots      [channels + 1]*histogram // of the latest recording; nil: not linked
+	rec        *recording               // the latest; nil: none yet
+	recorded   int                      // acquisitions so far
+	hold       sky.Instant              // the reply to the message waits until then
 }
 
 func newDevice(config Config, f faults, replay *sky.Recording, h *hub) *device {
-	return &device{
+	d := &device{
 		config: config, faults: f, replay: replay, hub: h, log: config.Log,
 		line:     newStartLine(config.Controller.StartLine, config.Log),
 		tree:     commandTree(),
 		values:   map[string]value{},
 		counters: map[string]*inputCounter{},
 	}
+	for n := range d.generators {
+		d.generators[n].line = newStartLine("", config.Log)
+	}
+	return d
 }
 
 // maxInstructions bounds a message, so that its replies stay small.
@@ -63,7 +70,7 @@ func (d *device) answer(message string) answer {
 	var at level
 	instructions := parseMessage(message)
 	if len(instructions) > maxInstructions {
-		err := &scpiError{"OUT_OF_RANGE", fmt.Sprintf("a message of %d instructions, at most %d are taken", len(instructions), maxInstructions)}
+		err := &scpiError{"PARAM_TYPE", fmt.Sprintf("a message of %d instructions, at most %d are taken", len(instructions), maxInstructions)}
 		return answer{text: err.Error()}
 	}
 	for _, in := range instructions {
@@ -134,18 +141,37 @@ func (d *device) perform(p path, argument string) (string, error) {
 			return "", err
 		}
 	}
-	if c.kind != action {
-		d.values[p.header] = v
+	if c.kind == action {
+		d.changes++
+		return c.reply, c.act(d, p.block, v)
+	}
+	if err := d.keep(p, v); err != nil {
+		return "", err
 	}
 	if c.act != nil {
 		if err := c.act(d, p.block, v); err != nil {
 			return "", err
 		}
 	}
-	if c.kind == action {
-		return "", nil
-	}
 	return "Value set to " + c.print(d.value(p)), nil
+}
+
+// keep keeps the value of a header, unless it would close a circle of links.
+func (d *device) keep(p path, v value) error {
+	before, had := d.values[p.header]
+	d.values[p.header] = v
+	d.changes++
+	if !p.command.rewires {
+		return nil
+	}
+	err := d.checkWired()
+	if err != nil {
+		delete(d.values, p.header)
+		if had {
+			d.values[p.header] = before
+		}
+	}
+	return err
 }
 
 // value returns what a header is set to.
@@ -200,6 +226,22 @@ func (d *device) source(input int, start sky.Instant, from int64) sky.Source {
 	return sky.NewInput(d.config.Sky, c, d.config.Serial, input, start, from)
 }
 
+// scene returns where signals play that count from an instant.
+func (d *device) scene(start sky.Instant, c Clock) scene {
+	return scene{
+		clock: c, start: start,
+		source: func(input int, from int64) sky.Source { return d.source(input, start, from) },
+		pulses: func(generator int) *train {
+			t, _ := d.generators[generator].line.get()
+			return t
+		},
+		edges: func() *train {
+			t, _ := d.line.get()
+			return t
+		},
+	}
+}
+
 // Under the fault high-rate each input sees more than its quarter of the 10
 // million events per second that the device takes; the rest is lost.
 const (
@@ -228,7 +270,7 @@ func (d *device) count(ctx context.Context) error {
 	for pause(ctx, time.Second) {
 		d.mu.Lock()
 		for _, c := range d.counters {
-			c.advance(d)
+			c.advance()
 		}
 		d.mu.Unlock()
 	}

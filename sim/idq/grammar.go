@@ -62,12 +62,19 @@ func abbreviates(word, long string) bool {
 	return len(word) >= shortForm(long) && len(word) <= len(long) && strings.EqualFold(word, long[:len(word)])
 }
 
+// inPort is a level that older firmware has between a block and its links,
+// "DELAy3:INPOrt:LINK". It means the same as without.
+const inPort = "INPOrt"
+
 // find follows the words of a header down from m.
 func (m *mnemonic) find(words []string) (path, error) {
 	var p path
 	for i, word := range words {
 		name := strings.TrimRight(word, "0123456789")
 		next := m.match(name)
+		if next == nil && i > 0 && i < len(words)-1 && abbreviates(word, inPort) {
+			continue
+		}
 		if next == nil {
 			return path{}, unknown(strings.Join(words, ":"))
 		}
@@ -110,7 +117,7 @@ func (m *mnemonic) number(digits string) (int, error) {
 	}
 	n, err := strconv.Atoi(digits)
 	if m.blocks == 0 || err != nil || n < 1 || n > m.blocks {
-		return 0, &scpiError{"OUT_OF_RANGE", fmt.Sprintf("%s has no number %s", m.long, clip(digits))}
+		return 0, &scpiError{"INVALID_CMD", fmt.Sprintf("%s has no number %s", m.long, clip(digits))}
 	}
 	return n, nil
 }
@@ -172,12 +179,13 @@ func (m *mnemonic) resolve(in instruction, at level, strict bool) (path, level, 
 	return p, words[:len(words)-1], nil
 }
 
-// scpiError is an error reply.
+// scpiError is an error reply. Clients of real devices look for its name at the
+// end, or for its first letters anywhere.
 type scpiError struct{ name, text string }
 
-func (e *scpiError) Error() string { return "SCPI_ERR_" + e.name + ": " + e.text }
+func (e *scpiError) Error() string { return e.text + " SCPI_ERR_" + e.name }
 
-func unknown(header string) error { return &scpiError{"UNKNOWN_COMMAND", clip(header)} }
+func unknown(header string) error { return &scpiError{"INVALID_CMD", clip(header)} }
 
 // clip quotes a text from outside and cuts it to a readable length.
 func clip(s string) string {

@@ -34,7 +34,7 @@ func TestMessagesLeadToCommands(t *testing.T) {
 		{"DEVIce:RESolution:BWIDth?", []string{"DEVIce:RESolution:BWIDth?"}},
 		{"DEVIce:CONFiguration:LOAD HISTO", []string{"DEVIce:CONFiguration:LOAD HISTO"}},
 		{"INPUt1:COUNter:MODE CYCL;INTEgration 100;RESEt", []string{
-			"INPUt1:COUNter:MODE CYCL", "INPUt1:COUNter:INTEgration 100", "INPUt1:COUNter:RESEt"}},
+			"INPUt1:COUNter:MODE CYCL", "INPUt1:COUNter:INTEgrationtime 100", "INPUt1:COUNter:RESEt"}},
 		{"STAR:EDGE RISI;THRE -0.400V", []string{"STARt:EDGE RISI", "STARt:THREshold -0.400V"}},
 		{"INPU2:HIRE:ERRO?", []string{"INPUt2:HIREs:ERROr?"}},
 		{"TSCO24:OPOUt ONLYFIR", []string{"TSCO24:OPOUt ONLYFIR"}},

@@ -20,11 +20,12 @@ type histogram struct {
 	bins []uint64
 }
 
-// newHistogram returns block n as it is set now, or nil unless both its inputs
-// are linked.
+// newHistogram returns block n as it is set now, or nil when its STOP is not
+// linked. Without a reference, and before the first event of it in a record,
+// times count from the begin of the record.
 func (d *device) newHistogram(n int) *histogram {
 	w := d.wiring("HISTogram", n)
-	if w.input() == 0 || w.ref.block == unlinked {
+	if w.stop == nil {
 		return nil
 	}
 	at := "HISTogram" + strconv.Itoa(n)
@@ -40,8 +41,8 @@ func (d *device) newHistogram(n int) *histogram {
 func (h *histogram) look(begin, limit int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.collect(begin, limit, func(value, index uint64) {
-		if index == 0 || value < h.min {
+	h.collect(begin, limit, func(value, _ uint64) {
+		if value < h.min {
 			return
 		}
 		if bin := (value - h.min) / h.width; bin < uint64(len(h.bins)) {

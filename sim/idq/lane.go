@@ -1,20 +1,5 @@
 package idq
 
-import "tsrun/sim/sky"
-
-// wiring is how a RAW or HISTogram block was linked when a recording began.
-type wiring struct {
-	stop, ref origin
-}
-
-// input returns the input whose detections are stamped; 0 when none is linked.
-func (w wiring) input() int {
-	if w.stop.block == "INPU" {
-		return w.stop.n
-	}
-	return 0
-}
-
 // lane is one RAW or HISTogram block during a recording: the stamps of its
 // input, cut into records and referred to its reference.
 //
@@ -22,10 +7,9 @@ func (w wiring) input() int {
 // begin of the record when there is none. The index counts the events of REF
 // since the recording began.
 type lane struct {
-	stop, ref  *stamps // nil: no input linked
-	perRecord  bool    // the reference is the begin of each record
-	self       bool    // stop and reference are the same input: only earlier events refer
-	resolution int64   // ps
+	stop, ref  signal // nil: nothing linked
+	self       bool   // stop and reference are the same: only earlier events refer
+	resolution int64  // ps
 
 	refs      []int64 // stamps of the reference within one collect, reused
 	record    int64   // begin of the record that last and referred belong to
@@ -37,15 +21,14 @@ type lane struct {
 	countFrom int64  // stamps before it, but behind 0, were left out on purpose
 }
 
-// newLane opens the inputs of a block. Sources begin early enough for every
-// stamp from 0 on.
-func newLane(w wiring, c Clock, resolution int64, open func(input int, from int64) sky.Source) *lane {
-	l := &lane{resolution: resolution, perRecord: w.ref.block == "REC", self: w.ref.block == "INPU" && w.ref == w.stop, record: -1}
-	if n := w.input(); n != 0 {
-		l.stop = newStamps(c, w.stop.delay, func(from int64) sky.Source { return open(n, from) })
+// newLane opens what a block is linked to, early enough for every stamp from 0 on.
+func newLane(w wiring, resolution int64, s scene) *lane {
+	l := &lane{resolution: resolution, self: w.self, record: -1}
+	if w.stop != nil {
+		l.stop = w.stop.open(s, 0)
 	}
-	if w.ref.block == "INPU" {
-		l.ref = newStamps(c, w.ref.delay, func(from int64) sky.Source { return open(w.ref.n, from) })
+	if w.ref != nil {
+		l.ref = w.ref.open(s, 0)
 	}
 	return l
 }
@@ -58,9 +41,6 @@ func (l *lane) collect(begin, limit int64, emit func(value, index uint64)) {
 	}
 	if l.record != begin {
 		l.record, l.referred = begin, false
-		if l.perRecord {
-			l.refs = append(l.refs, begin)
-		}
 	}
 	if l.ref != nil {
 		l.ref.until(limit, func(t int64) {

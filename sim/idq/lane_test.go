@@ -106,8 +106,8 @@ func TestRecordsHoldEveryStampOnce(t *testing.T) {
 				want[k] = append(want[k], pair{uint64(value - value%resolution), 0})
 			}
 		}
-		w := wiring{stop: origin{block: "INPU", n: 1, delay: delay}, ref: origin{block: unlinked}}
-		l := newLane(w, c, resolution, sources(map[int][]int64{1: times}))
+		w := wiring{stop: delayWire{inputWire{1}, delay}}
+		l := newLane(w, resolution, scene{clock: c, source: sources(map[int][]int64{1: times})})
 		got := runLane(t, l, records, width, period)
 		for k := range want {
 			if !slices.Equal(got[k], want[k]) {
@@ -125,23 +125,24 @@ func TestRecordsHoldEveryStampOnce(t *testing.T) {
 func TestReferences(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		times := map[int][]int64{1: genTimes(t, "stop"), 2: genTimes(t, "reference")}
-		ref := rapid.SampledFrom([]origin{{block: "INPU", n: 2}, {block: "INPU", n: 1}, {block: "REC"}}).Draw(t, "ref")
+		ref := rapid.SampledFrom([]wire{inputWire{2}, inputWire{1}, recordWire{}}).Draw(t, "ref")
 		width, period, records := int64(20_000_000), int64(21_000_000), 4
 
 		var events []int64
+		in, isInput := ref.(inputWire)
 		switch {
-		case ref.block == "REC":
+		case !isInput:
 			for k := range records {
 				events = append(events, int64(k)*period)
 			}
 		default:
-			for _, x := range times[ref.n] {
+			for _, x := range times[in.input] {
 				if x >= 0 && x%period < width {
 					events = append(events, x)
 				}
 			}
 		}
-		before := func(e, x int64) bool { return e < x || e == x && ref.n != 1 }
+		before := func(e, x int64) bool { return e < x || e == x && in.input != 1 }
 		want := make([][]pair, records)
 		for _, x := range times[1] {
 			if k := x / period; x >= 0 && k < int64(records) && x%period < width {
@@ -157,8 +158,9 @@ func TestReferences(t *testing.T) {
 				want[k] = append(want[k], p)
 			}
 		}
-		w := wiring{stop: origin{block: "INPU", n: 1}, ref: ref}
-		got := runLane(t, newLane(w, Clock{}, 1, sources(times)), records, width, period)
+		w := wiring{stop: inputWire{1}, ref: ref, self: ref == inputWire{1}}
+		s := scene{source: sources(times), period: period, records: uint64(records)}
+		got := runLane(t, newLane(w, 1, s), records, width, period)
 		for k := range want {
 			if !slices.Equal(got[k], want[k]) {
 				t.Fatalf("record %d: %v, want %v", k, got[k], want[k])

@@ -66,27 +66,67 @@ func addresses() string {
 type origin struct {
 	block string // "INPU", "STAR", "GEN", "REC", or NONE
 	n     int    // of the block
-	delay int64  // ps: sum of the DELAy blocks on the way
+	delay int64  // ps: sum of the delays on the way
 }
 
-// trace follows a link through DELAy blocks and the first inputs of TSCO
-// blocks to the block that makes its events. A chain without end is NONE.
+// trace follows a link the way its events take, through delays, combiners and
+// outputs, to the block that makes them. What combines events of several
+// blocks is traced to the first of them; a window is passed over. A way without
+// end, or with nothing on it, is NONE.
 func (d *device) trace(address string) origin {
-	const longest = 8
+	const longest = 16
 	var o origin
 	for range longest {
-		block := strings.TrimRight(address, "0123456789")
-		n, _ := strconv.Atoi(address[len(block):])
+		block, n := splitAddress(address)
+		number := strconv.Itoa(n)
 		switch block {
 		case "DELA":
-			o.delay += d.get("DELAy" + strconv.Itoa(n) + ":VALUe").n
-			address = d.get("DELAy" + strconv.Itoa(n) + ":LINK").text
+			o.delay += d.get("DELAy" + number + ":VALUe").n
+			address = d.get("DELAy" + number + ":LINK").text
 		case "TSCO":
-			address = d.get("TSCO" + strconv.Itoa(n) + ":FIRst:LINK").text
+			through := d.passed("TSCO" + number)
+			if through == "" {
+				return origin{block: unlinked}
+			}
+			address = d.get("TSCO" + number + ":" + through + ":LINK").text
+		case "INPU":
+			if !d.enabled(n) {
+				return origin{block: unlinked}
+			}
+			if !d.loops(n) {
+				o.block, o.n = block, n
+				return o
+			}
+			if d.get("OUTPut"+number+":ENABle").text != "ON" {
+				return origin{block: unlinked}
+			}
+			o.delay += d.get("OUTPut" + number + ":DELAy").n
+			address = d.get("OUTPut" + number + ":LINK").text
+		case "STAR":
+			if d.get("STARt:ENABle").text != "ON" {
+				return origin{block: unlinked}
+			}
+			o.block, o.delay = block, o.delay+d.get("STARt:DELAy").n
+			return o
 		default:
 			o.block, o.n = block, n
 			return o
 		}
 	}
 	return origin{block: unlinked}
+}
+
+// passed returns the input of a combiner whose events it passes on; empty: none.
+func (d *device) passed(at string) string {
+	operation := d.get(at + ":OPOUt").text
+	if d.get(at+":WINDow:ENABle").text == "ON" && d.get(at+":OPIN").text != "MUTE" {
+		operation = d.get(at + ":OPIN").text
+	}
+	switch operation {
+	case "MUTE":
+		return ""
+	case "ONLYSEC":
+		return "SECond"
+	}
+	return "FIRst"
 }

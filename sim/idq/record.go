@@ -7,11 +7,13 @@ import (
 	"tsrun/sim/sky"
 )
 
-// What REC:STAGe? says.
+// What REC:STAGe? says, in the letters that a client of a real device expects;
+// others compare without regard to case.
 const (
-	stopped = "STOPPED"
-	armed   = "ARMED"
-	playing = "PLAYING"
+	idle    = "IDLE"
+	armed   = "ARMed"   // waits for its trigger
+	waiting = "WAITing" // was triggered, and waits for its delay to pass
+	playing = "PLAYing"
 )
 
 // What starts a recording, as Truth names it.
@@ -19,11 +21,12 @@ const (
 	byCommand   = "command"
 	byGenerator = "generator"
 	byStartLine = "start line"
+	byInput     = "input"
 )
 
 // recording returns the recording that goes on, or nil.
 func (d *device) recording() *recording {
-	if d.rec == nil || d.rec.stage() == stopped {
+	if d.rec == nil || d.rec.stage() == idle {
 		return nil
 	}
 	return d.rec
@@ -31,7 +34,7 @@ func (d *device) recording() *recording {
 
 func (d *device) recordStage(int) (string, error) {
 	if d.rec == nil {
-		return stopped, nil
+		return idle, nil
 	}
 	return d.rec.stage(), nil
 }
@@ -50,15 +53,47 @@ func (d *device) recordPlay(_ int, _ value) error {
 	return nil
 }
 
-// recordArm waits for the linked trigger. A link that leads to no START input
-// and no generator leaves the recorder armed for ever.
+// recordArm waits for the linked trigger. A link that leads to nothing leaves
+// the recorder armed until it is stopped.
 func (d *device) recordArm(_ int, _ value) error {
-	o := d.trace(d.get("RECord:TRIGger:LINK").text)
-	e := edgeSource{name: byGenerator, armed: sky.Now()}
-	if o.block == "STAR" {
-		e.name = byStartLine
+	link := d.get("RECord:TRIGger:LINK").text
+	o := d.trace(link)
+	e := edgeSource{name: byInput, armed: sky.Now()}
+	delay := o.delay
+	switch o.block {
+	case "STAR":
+		e.name, e.line = byStartLine, d.line
+	case "GEN":
+		e.name, e.line = byGenerator, d.generators[o.n].line
+	default:
+		e.wire, delay = d.follow(link), 0 // its delays are in it
 	}
-	d.begin(e, o.delay+d.get("RECord:TRIGger:DELAy").n)
+	d.begin(e, delay+d.get("RECord:TRIGger:DELAy").n)
+	return nil
+}
+
+// recordArmed arms by itself what has a trigger and is to arm itself.
+func (d *device) recordArmed(int, value) error {
+	if d.get("RECord:TRIGger:ARM:MODE").text == "AUTO" && d.get("RECord:TRIGger:LINK").text != unlinked {
+		return d.recordArm(0, value{})
+	}
+	return nil
+}
+
+// recordAgain arms by itself after a recording that was not stopped.
+func (d *device) recordAgain() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.rec != nil && d.rec.stopping.Err() == nil {
+		d.recordArmed(0, value{}) // it has no errors
+	}
+}
+
+// recordDisarm gives up waiting for the trigger.
+func (d *device) recordDisarm(_ int, _ value) error {
+	if d.rec != nil && d.rec.stage() == armed {
+		d.rec.halt(sky.Now())
+	}
 	return nil
 }
 
@@ -81,7 +116,7 @@ func (d *device) recordWidth(_ int, v value) error {
 
 func (d *device) recordPeriod(_ int, v value) error {
 	if least := d.get("RECord:PWIDth").n + deadTime; v.n < least {
-		return &scpiError{"OUT_OF_RANGE", strconv.FormatInt(v.n, 10) + ", the width and 40 ns of dead time need " + strconv.FormatInt(least, 10)}
+		return &scpiError{"PARAM_TYPE", strconv.FormatInt(v.n, 10) + ", the width and 40 ns of dead time need " + strconv.FormatInt(least, 10)}
 	}
 	return nil
 }
@@ -100,13 +135,13 @@ func (d *device) begin(e edgeSource, delay int64) bool {
 		records: uint64(d.get("RECord:NUMber").n),
 		over:    make(chan struct{}),
 	}
-	if d.get("RECord:NUMber").inf {
+	if n := d.get("RECord:NUMber"); n.inf || n.n == 0 {
 		r.records = endless
 	}
 	r.stopping, r.stop = context.WithCancel(context.Background())
 	for n := 1; n <= channels; n++ {
 		w := d.wiring("RAW", n)
-		r.raws = append(r.raws, &raw{links: w, ledger: newLedger(n, w.input(), w.stop.delay), gone: &undelivered{}})
+		r.raws = append(r.raws, &raw{links: w, ledger: newLedger(n, w.input(), w.origin.delay), gone: &undelivered{}})
 		if d.plots[n] = d.newHistogram(n); d.plots[n] != nil {
 			r.plots = append(r.plots, d.plots[n])
 		}
@@ -128,57 +163,4 @@ func (d *device) foretell(trigger string) Truth {
 		t.DriftE15, t.WhiteFME15, t.RandomWalkFME15 = int64(c.Drift), int64(c.WhiteFM), int64(c.RandomWalkFM)
 	}
 	return t
-}
-
-// wiring returns how a RAW or HISTogram block is linked now. A disabled input
-// counts as no input.
-func (d *device) wiring(block string, n int) wiring {
-	at := block + strconv.Itoa(n)
-	w := wiring{stop: d.trace(d.get(at + ":STOP:LINK").text), ref: d.trace(d.get(at + ":REF:LINK").text)}
-	for _, o := range []*origin{&w.stop, &w.ref} {
-		if o.block == "INPU" && !d.enabled(o.n) {
-			*o = origin{block: unlinked}
-		}
-	}
-	return w
-}
-
-// generatorEnabled opens the shared START line early, so that armed
-// simulators are there when the generator plays.
-func (d *device) generatorEnabled(_ int, v value) error {
-	if v.text == "ON" {
-		if err := d.openLine(); err != nil {
-			d.log.Warn("start line busy; another simulator's generator may be enabled", "error", err)
-		}
-	}
-	return nil
-}
-
-func (d *device) openLine() error {
-	opened, err := d.line.open()
-	if opened {
-		d.tasks.run(d.line.serve)
-	}
-	return err
-}
-
-// generatorPlay sends the pulses of an enabled generator down the START line.
-// The reply waits for the first edge.
-func (d *device) generatorPlay(n int, _ value) error {
-	at := "GENerator" + strconv.Itoa(n)
-	if d.get(at+":ENABle").text != "ON" || d.get(at+":TRIGger:LINK").text != unlinked {
-		return nil
-	}
-	t := train{First: sky.Now().Add(edgeLead), Period: d.get(at + ":PPERiod").n, Count: d.get(at + ":PNUMber").n}
-	if err := d.openLine(); err != nil {
-		return err
-	}
-	d.line.set(&t)
-	d.hold = t.First
-	return nil
-}
-
-func (d *device) generatorStop(int, value) error {
-	d.line.set(nil)
-	return nil
 }

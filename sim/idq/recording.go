@@ -49,9 +49,11 @@ type recording struct {
 
 // edgeSource says what starts a recording.
 type edgeSource struct {
-	name  string      // for Truth: "command", "generator", "start line"
+	name  string      // for Truth: "command", "generator", "start line", "input"
 	at    sky.Instant // command: the instant it begins at
 	armed sky.Instant // the others: edges before it do not count
+	line  *startLine  // generator and start line: where they come
+	wire  wire        // input: what they are; nil: nothing
 }
 
 // raw is a RAW block during a recording.
@@ -76,6 +78,9 @@ func (r *recording) run(ctx context.Context) {
 	if begun && r.device.config.Acquired != nil {
 		r.device.config.Acquired(r.truth())
 	}
+	if begun && ctx.Err() == nil {
+		r.device.recordAgain()
+	}
 }
 
 // halt stops the recording at an instant, once, and waits until it is over.
@@ -96,8 +101,8 @@ func (r *recording) wait(ctx context.Context) bool {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(r.stopping, cancel)()
-		edge, err := r.device.line.wait(ctx, r.edge.armed, r.edge.name == byStartLine)
-		if err != nil {
+		edge, came := r.edge.wait(ctx, r.device)
+		if !came {
 			return false
 		}
 		start = edge.Add(r.delay)
@@ -109,16 +114,37 @@ func (r *recording) wait(ctx context.Context) bool {
 	return true
 }
 
+// wait waits for the edge and reports whether it came before ctx ended.
+func (e edgeSource) wait(ctx context.Context, d *device) (edge sky.Instant, came bool) {
+	if e.line != nil {
+		edge, err := e.line.wait(ctx, e.armed, e.name == byStartLine)
+		return edge, err == nil
+	}
+	events := signal(silence{})
+	if e.wire != nil {
+		events = e.wire.open(d.scene(e.armed, Clock{}), 0)
+	}
+	for !came && pause(ctx, tick) {
+		events.until(sky.Now().Sub(e.armed), func(at int64) {
+			if !came && at >= 0 {
+				edge, came = e.armed.Add(at), true
+			}
+		})
+	}
+	return edge, came
+}
+
 // open looks at the sky from the start instant on.
 func (r *recording) open() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	source := func(input int, from int64) sky.Source { return r.device.source(input, r.start, from) }
+	s := r.device.scene(r.start, r.clock)
+	s.period, s.records = r.period, r.records
 	for _, w := range r.raws {
-		w.lane = newLane(w.links, r.clock, r.resolution, source)
+		w.lane = newLane(w.links, r.resolution, s)
 	}
 	for _, p := range r.plots {
-		p.lane = newLane(p.links, r.clock, r.resolution, source)
+		p.lane = newLane(p.links, r.resolution, s)
 	}
 }
 
@@ -212,7 +238,7 @@ func (r *recording) look(k uint64, begin, limit int64) {
 
 func (w *raw) add(value, index uint64) {
 	w.values = append(w.values, value)
-	if w.ref != nil || w.perRecord {
+	if w.ref != nil {
 		w.indices = append(w.indices, index)
 	}
 }
@@ -246,13 +272,18 @@ func (r *recording) note(f func(t *Truth)) {
 func (r *recording) stage() string {
 	select {
 	case <-r.over:
-		return stopped
+		return idle
 	default:
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.edge.name != byCommand && (!r.begun || sky.Now().Before(r.start)) {
+	switch {
+	case r.edge.name == byCommand:
+		return playing
+	case !r.begun:
 		return armed
+	case sky.Now().Before(r.start):
+		return waiting
 	}
 	return playing
 }

@@ -37,11 +37,11 @@ func TestOneEdgeStartsAllAtTheSameInstant(t *testing.T) {
 	a := alice.scpi()
 	for delay, s := range []*simulator{alice, bob, carol} {
 		reply := s.scpi().ask(fmt.Sprintf(arm, 123*delay))
-		if !strings.HasSuffix(reply, "\nARMED") {
+		if !strings.HasSuffix(reply, "\nARMed") {
 			t.Fatalf("arm: %q", reply)
 		}
 	}
-	a.expect("REC:STAG?", "ARMED")
+	a.expect("REC:STAG?", "ARMed")
 	sent := time.Now()
 	a.ask(fmt.Sprintf(pulse, "1"))
 	replied := time.Now()
@@ -54,7 +54,7 @@ func TestOneEdgeStartsAllAtTheSameInstant(t *testing.T) {
 			t.Errorf("%s began %d ps later than alice, want %d", s.Truth().Serial, got, (i+1)*123)
 		}
 	}
-	a.expect("REC:STAG?", "STOPPED")
+	a.expect("REC:STAG?", "IDLE")
 }
 
 // TestEveryArmNeedsAnEdgeOfItsOwn arms again after one pulse, and then late on
@@ -68,7 +68,7 @@ func TestEveryArmNeedsAnEdgeOfItsOwn(t *testing.T) {
 	first := bob.truth()
 	b.ask(fmt.Sprintf(arm, 0))
 	time.Sleep(100 * time.Millisecond) // were the old edge taken, it would be by now
-	b.expect("REC:STAG?", "ARMED")
+	b.expect("REC:STAG?", "ARMed")
 	a.ask(fmt.Sprintf(pulse, "INF"))
 	second := bob.truth()
 	b.ask(fmt.Sprintf(arm, 0))
@@ -82,7 +82,7 @@ func TestEveryArmNeedsAnEdgeOfItsOwn(t *testing.T) {
 	a.ask("GEN1:STOP")
 	b.ask(fmt.Sprintf(arm, 0))
 	time.Sleep(100 * time.Millisecond)
-	b.expect("REC:STAG?;STOP;STAG?", "ARMED\nSTOPPED")
+	b.expect("REC:STAG?;STOP;STAG?", "ARMed\nIDLE")
 	if bob.Truth().Acquisition != 4 || bob.Truth().StartUnixNs != 0 {
 		t.Errorf("truth of an acquisition that never began: %+v", bob.Truth())
 	}
@@ -92,9 +92,9 @@ func TestGeneratorTriggersItsOwnRecorder(t *testing.T) {
 	s := start(t, idq.Config{})
 	c := s.scpi()
 	c.ask("REC:ENAB ON;DUR 1e9;TRIG:LINK GEN3")
-	c.expect("REC:PLAY;STAG?", "ARMED")
+	c.expect("REC:PLAY;STAG?", "ARMed")
 	c.ask("GEN3:PLAY") // not enabled
-	c.expect("REC:STAG?", "ARMED")
+	c.expect("REC:STAG?", "ARMed")
 	c.ask("GEN3:ENAB ON;PLAY")
 	if truth := s.truth(); truth.Trigger != "generator" || truth.StartUnixNs == 0 {
 		t.Errorf("truth: %+v", truth)
@@ -132,7 +132,7 @@ func TestLineSurvivesStrangers(t *testing.T) {
 		conn.Close()
 		l.Close()
 	}
-	b.expect("REC:STAG?", "ARMED")
+	b.expect("REC:STAG?", "ARMed")
 	alice := onLine(t, addr, "alice")
 	a := alice.scpi()
 	a.ask("GEN1:ENAB ON")

@@ -74,7 +74,7 @@ func (c *command) parseNumber(argument string) (value, error) {
 	}
 	low, high := big.NewInt(c.low), big.NewInt(c.high)
 	if v.Cmp(low) < 0 || v.Cmp(high) > 0 {
-		return value{}, &scpiError{"OUT_OF_RANGE", clip(argument) + ", allowed are " + c.print(value{n: c.low}) + " to " + c.print(value{n: c.high})}
+		return value{}, &scpiError{"PARAM_TYPE", clip(argument) + ", allowed are " + c.print(value{n: c.low}) + " to " + c.print(value{n: c.high})}
 	}
 	return value{n: v.Int64()}, nil
 }
@@ -162,6 +162,17 @@ func pick(argument string, words []string) (value, error) {
 	return value{}, invalid(argument, "one of "+strings.Join(words, ", "))
 }
 
+// long returns the long form of a word kept in its short form, in capitals, as
+// the device answers.
+func (c *command) long(short string) string {
+	for _, w := range c.choices {
+		if w[:shortForm(w)] == short {
+			return strings.ToUpper(w)
+		}
+	}
+	return short
+}
+
 // print writes a value without a unit, as the reply to setting it does.
 func (c *command) print(v value) string {
 	switch {
@@ -171,6 +182,8 @@ func (c *command) print(v value) string {
 		return decimal(v.n)
 	case c.kind == span || c.kind == number || c.kind == count:
 		return strconv.FormatInt(v.n, 10)
+	case c.kind == choice:
+		return c.long(v.text)
 	default:
 		return v.text
 	}
@@ -204,5 +217,5 @@ func decimal(microvolts int64) string {
 }
 
 func invalid(argument, what string) error {
-	return &scpiError{"INVALID_PARAMETER", clip(argument) + ": " + what}
+	return &scpiError{"PARAM_TYPE", clip(argument) + ": " + what}
 }

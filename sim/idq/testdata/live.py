@@ -31,9 +31,9 @@ for n in channels:
 device.ask("REC:PLAY")
 assert device.ask("REC:NUMber?") == "INF"
 client.until(lambda: min(len(r) for r in received.values()) >= wanted)
-assert device.ask("REC:STAGe?") == "PLAYING", "tags came while the measurement went on"
+assert device.ask("REC:STAGe?").upper() == "PLAYING", "tags came while the measurement went on"
 device.ask("REC:STOP")
-assert device.ask("REC:STAGe?") != "PLAYING"
+assert device.ask("REC:STAGe?").upper() != "PLAYING"
 
 
 def level():
