@@ -243,7 +243,7 @@ func (w *watch) noteErrors(l *watched, st status) {
 func (w *watch) askDevice(orders context.Context) {
 	if now := time.Now(); now.Sub(w.stageAt) >= stageEvery || w.stage == playing && w.channelsOver() {
 		w.stageAt = now
-		if stage, err := w.tc.query(orders, "REC:STAGe?"); err != nil {
+		if stage, err := w.driver.stage(orders); err != nil {
 			w.log.Warn("ask for the stage of the records", "error", err)
 		} else {
 			w.stage = stage

@@ -21,8 +21,6 @@ const (
 	// acquisitions after these ports.
 	firstRawPort = 5556
 
-	closeTimeout  = 5 * time.Second
-	closePause    = 20 * time.Millisecond
 	streamTimeout = 5 * time.Second
 	streamPause   = 20 * time.Millisecond
 )
@@ -48,7 +46,7 @@ func (d *driver) Arm(ctx context.Context, a sdk.Acquisition) error {
 	if err := d.disarm(ctx); err != nil {
 		return err
 	}
-	d.report = nil
+	d.report, d.applied = nil, nil
 	d.armed = &armed{plan: p, duration: uint64(a.Duration.Nanoseconds()) * 1000}
 	if a.Method == sdk.Hardware {
 		d.armed.start = &startEdge{pulse: a.Pulse}
@@ -62,23 +60,18 @@ func (d *driver) Arm(ctx context.Context, a sdk.Acquisition) error {
 }
 
 func (d *driver) arm(ctx context.Context, a sdk.Acquisition) error {
-	if err := d.closeStale(ctx); err != nil {
+	if err := d.takeOver(ctx); err != nil {
 		return err
 	}
-	if d.config.Resolution != "" {
-		if err := d.tc.do(ctx, "DEVIce:RESolution "+d.config.Resolution); err != nil {
-			return refused(err, "the mode may need a licence; leave resolution out of the recipe")
-		}
+	if err := d.setRecords(ctx); err != nil {
+		return err
 	}
-	records := append([]string{
-		"REC:TRIG:ARM:MODE MANUal", "REC:ENABle ON", "REC:STOP", "REC:TRIG:LINK NONE",
-	}, d.armed.commands()...)
-	if err := d.tc.do(ctx, records...); err != nil {
-		return refused(err, "the firmware may not know records of this length")
+	if err := d.silence(ctx, a.Channels); err != nil {
+		return err
 	}
 	for _, c := range a.Channels {
-		if err := d.tc.do(ctx, inputCommands(c)...); err != nil {
-			return refused(err, fmt.Sprintf("check threshold, edge and delay of channel %s", c.Name))
+		if err := d.apply(ctx, fmt.Sprintf("check threshold, edge and delay of channel %s", c.Name), inputSettings(c)...); err != nil {
+			return err
 		}
 	}
 	for _, c := range a.Channels {
@@ -87,8 +80,8 @@ func (d *driver) arm(ctx context.Context, a sdk.Acquisition) error {
 			return err
 		}
 		d.armed.lanes = append(d.armed.lanes, l)
-		if err := d.tc.do(ctx, fmt.Sprintf("RAW%d:ERRORS:CLEAR", c.Input), fmt.Sprintf("RAW%d:SEND ON", c.Input)); err != nil {
-			return refused(err, "sending tags may need a licence")
+		if err := d.send(ctx, l); err != nil {
+			return err
 		}
 	}
 	if d.armed.start != nil {
@@ -97,26 +90,70 @@ func (d *driver) arm(ctx context.Context, a sdk.Acquisition) error {
 	return nil
 }
 
-// inputCommands set one input up, and the way of its events: through its delay
+// setRecords sets up what all channels have in common: clock, mode and records.
+func (d *driver) setRecords(ctx context.Context) error {
+	mode := seen("DEVIce:RESolution")
+	if d.config.Resolution != "" {
+		mode = word("DEVIce:RESolution", d.config.Resolution)
+		mode.stays = true // going back and forth would calibrate the device each time
+	}
+	if err := d.apply(ctx, "the mode may need a licence; leave resolution out of the recipe", seen("DEVIce:SYNC"), mode); err != nil {
+		return err
+	}
+	const hint = "the firmware may not know records of this length"
+	if err := d.apply(ctx, hint, word("REC:TRIG:ARM:MODE", "MANUal"), link("REC:TRIG", "NONE"), word("REC:ENABle", "ON")); err != nil {
+		return err
+	}
+	if err := d.stopRecords(ctx); err != nil { // they may have armed themselves
+		return refused(err, hint)
+	}
+	return d.apply(ctx, hint, d.armed.settings()...)
+}
+
+// silence keeps the blocks of inputs that have no channel from sending tags:
+// nobody would take them, and all inputs together can send only so many.
+func (d *driver) silence(ctx context.Context, channels []sdk.Channel) error {
+	var group []setting
+	for n := 1; n <= inputs; n++ {
+		if !slices.ContainsFunc(channels, func(c sdk.Channel) bool { return c.Input == n }) {
+			group = append(group, optional(word(fmt.Sprintf("RAW%d:SEND", n), "OFF")))
+		}
+	}
+	return d.apply(ctx, "sending tags may need a licence", group...)
+}
+
+// send lets a channel send its tags. The errors that the device has counted so
+// far are not of this acquisition.
+func (d *driver) send(ctx context.Context, l *lane) error {
+	const hint = "sending tags may need a licence"
+	raw := fmt.Sprintf("RAW%d:", l.channel.Input)
+	if err := d.tc.do(ctx, raw+"ERRORS:CLEAR"); err != nil {
+		return refused(err, hint)
+	}
+	sending := word(raw+"SEND", "ON")
+	sending.stays = true // it is switched off in the end, whatever it was
+	return d.apply(ctx, hint, sending)
+}
+
+// inputSettings set one input up, and the way of its events: through its delay
 // and the first input of its combiner to its RAW block, with no reference, so
 // that values count from the begin of the record.
-func inputCommands(c sdk.Channel) []string {
+func inputSettings(c sdk.Channel) []setting {
 	edge := "RISIng"
 	if c.Falling {
 		edge = "FALLing"
 	}
-	n, combiner := c.Input, c.Input+4
-	return []string{
-		fmt.Sprintf("INPUt%d:COUPling DC", n),
-		fmt.Sprintf("INPUt%d:EDGE %s", n, edge),
-		fmt.Sprintf("INPUt%d:THREshold %s", n, volts(c.Threshold)),
-		fmt.Sprintf("INPUt%d:ENABle ON", n),
-		fmt.Sprintf("DELAy%d:LINK INPUt%d", n, n),
-		fmt.Sprintf("DELAy%d:VALUe %d", n, c.Delay),
-		fmt.Sprintf("TSCO%d:FIRst:LINK DELAy%d", combiner, n),
-		fmt.Sprintf("RAW%d:REF:LINK NONE", n),
-		fmt.Sprintf("RAW%d:STOP:LINK TSCO%d", n, combiner),
+	input, raw := fmt.Sprintf("INPUt%d", c.Input), fmt.Sprintf("RAW%d:", c.Input)
+	through, combiner := fmt.Sprintf("DELAy%d", c.Input), c.Input+4
+	group := []setting{
+		word(input+":COUPling", "DC"), word(input+":EDGE", edge), threshold(input+":THREshold", quantity.Voltage(c.Threshold)),
+		word(input+":SELEct", "UNSHaped"), word(input+":RESYnc", "AUTO"), word(input+":ENABle", "ON"),
+		link(through, input), delay(through+":VALUe", c.Delay),
 	}
+	group = append(group, passing(combiner, through)...)
+	return append(group,
+		link(raw+"REF", "NONE"), link(raw+"STOP", fmt.Sprintf("TSCO%d", combiner)), optional(word(raw+"ENABle:LINK", "RECord")),
+		seen(raw+"NUMErator"), seen(raw+"DENOminator"))
 }
 
 // volts writes microvolts exactly: -400000 is "-0.400000V".
@@ -161,46 +198,6 @@ func (d *driver) rawID(input int) string {
 	return net.JoinHostPort(d.endpoint.host, strconv.Itoa(firstRawPort+input-1))
 }
 
-// closeStale closes acquisitions of this device that someone left open; they
-// would take its tags.
-func (d *driver) closeStale(ctx context.Context) error {
-	deadline := time.Now().Add(closeTimeout)
-	for {
-		open, err := d.dlt.list(ctx)
-		if err != nil {
-			return err
-		}
-		stale := slices.DeleteFunc(open, func(id string) bool { return !d.isOwn(id) })
-		if len(stale) == 0 {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return &sdk.Failure{Code: "service-busy", Field: "dlt",
-				Message: fmt.Sprintf("close the acquisitions %v that were left open: they are still there after %v", stale, closeTimeout),
-				Hint:    "restart the DataLinkTarget service"}
-		}
-		for _, id := range stale {
-			d.log.Warn("closing an acquisition that was left open", "acquisition", id)
-			var refusal *serviceError
-			if _, _, err := d.dlt.stop(ctx, id); err != nil && !errors.As(err, &refusal) {
-				return err
-			}
-		}
-		if !pause(ctx, closePause) {
-			return context.Cause(ctx)
-		}
-	}
-}
-
-func (d *driver) isOwn(id string) bool {
-	for n := range inputs {
-		if id == d.rawID(n+1) {
-			return true
-		}
-	}
-	return false
-}
-
 // openStream opens the acquisition of one channel and takes its stream.
 func (d *driver) openStream(ctx context.Context, c sdk.Channel) (*lane, error) {
 	port := d.config.StreamPort + c.Input - 1
@@ -210,22 +207,25 @@ func (d *driver) openStream(ctx context.Context, c sdk.Channel) (*lane, error) {
 			return nil, err
 		}
 	}
+	d.opened[d.rawID(c.Input)] = true
 	id, err := d.dlt.startStream(ctx, d.rawID(c.Input), d.endpoint.host, c.Input, port)
 	var refusal *serviceError
 	if errors.As(err, &refusal) {
+		delete(d.opened, d.rawID(c.Input))
 		return nil, &sdk.Failure{Code: "service-refused", Field: "stream_port", Message: err.Error(),
 			Hint: fmt.Sprintf("make sure that port %d is free on the service's PC and that no other program takes tags of input %d", port, c.Input)}
 	}
 	if err != nil {
 		return nil, err
 	}
+	d.opened[id] = true
 	l := newLane(c, id)
 	host, _, err := net.SplitHostPort(d.endpoint.dlt)
 	if err == nil {
 		l.conn, err = dialStream(ctx, net.JoinHostPort(host, strconv.Itoa(port)))
 	}
 	if err != nil {
-		d.dlt.stop(ctx, id)
+		d.closeOwn(ctx, id)
 		return nil, err
 	}
 	return l, nil

@@ -37,6 +37,7 @@ type config struct {
 	StreamPort int           `json:"stream_port" jsonschema:"minimum=0,maximum=65532,description=Port at which the service hands over the tags of input 1; the other inputs follow. 0 takes free ports"`
 	Record     record        `json:"record" jsonschema:"description=Tags arrive once a record: its period of at least 200 ms or single for one record over the whole acquisition"`
 	Resolution string        `json:"resolution" jsonschema:"enum=HIRES,enum=LOWRES,enum=,description=Resolution mode to set; empty leaves the device as it is"`
+	Force      bool          `json:"force" jsonschema:"description=Take the Time Controller over from whoever is recording with it"`
 	Timeout    quantity.Time `json:"timeout" jsonschema:"description=How long to wait for one reply"`
 }
 

@@ -114,7 +114,7 @@ func TestDescription(t *testing.T) {
 	if err := json.Unmarshal(d.Drivers[0].Schema, &schema); err != nil {
 		t.Fatal(err)
 	}
-	keys := []string{"address", "dlt", "record", "resolution", "scpi_port", "stream_port", "timeout"}
+	keys := []string{"address", "dlt", "force", "record", "resolution", "scpi_port", "stream_port", "timeout"}
 	var got []string
 	for key, p := range schema.Properties {
 		got = append(got, key)

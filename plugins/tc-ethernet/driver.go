@@ -34,9 +34,12 @@ type driver struct {
 
 	patience time.Duration // inactivityLimit, shorter in tests
 
-	identity string
-	armed    *armed // nil unless armed
-	report   *report
+	identity  string
+	armed     *armed          // nil unless armed
+	applied   []*applied      // of the latest acquisition
+	recording bool            // the records may be at work by an order of this driver
+	opened    map[string]bool // acquisitions of the service that this driver may have opened
+	report    *report
 }
 
 // open connects to the Time Controller and to the DataLinkTarget service and
@@ -54,7 +57,7 @@ func newDriver(ctx context.Context, env sdk.Env, c config) (*driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &driver{log: env.Log, config: c, endpoint: where, patience: inactivityLimit}
+	d := &driver{log: env.Log, config: c, endpoint: where, patience: inactivityLimit, opened: map[string]bool{}}
 	if c.Address == simulated {
 		if d.sim, err = startSimulator(env); err != nil {
 			return nil, err
@@ -122,6 +125,12 @@ func isTimeController(identity string) bool {
 	return false
 }
 
+// saysSimulated reports whether a device calls itself simulated, as tsrun's own
+// simulator does wherever it runs.
+func saysSimulated(identity string) bool {
+	return strings.Contains(strings.ToUpper(identity), "SIMULATED")
+}
+
 // findService makes sure that the DataLinkTarget service answers.
 func (d *driver) findService(ctx context.Context) error {
 	err := reachable(ctx, d.endpoint.dlt, d.dlt.timeout)
@@ -145,7 +154,7 @@ func (d *driver) Describe(ctx context.Context) (sdk.Device, error) {
 	device := sdk.Device{
 		Vendor: "ID Quantique", Identity: d.identity, ResolutionPs: bin, MaxRateHz: maxRate,
 		Can:       sdk.Capabilities{ScheduledStart: true, HardwareStart: true, InputDelay: true},
-		Simulated: d.sim != nil,
+		Simulated: d.sim != nil || saysSimulated(d.identity),
 	}
 	// Vendor, model, serial, firmware is the custom; a device that says it
 	// otherwise has its identity all the same.

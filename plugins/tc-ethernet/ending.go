@@ -20,7 +20,7 @@ const undoLimit = 2500 * time.Millisecond
 // finish stops the device, closes the streams and accounts for every tag that
 // is missing. What was received has been sent by then.
 func (w *watch) finish(orders context.Context) error {
-	err := w.tc.do(orders, "REC:STOP") // has no effect when it has stopped by itself
+	err := w.stopRecords(orders) // has no effect when they have stopped by themselves
 	for _, l := range w.lanes {
 		w.closeChannel(orders, l)
 		if err == nil { // else it would be asked in vain, and each time waited for
@@ -28,6 +28,9 @@ func (w *watch) finish(orders context.Context) error {
 			w.countErrors(orders, l)
 		}
 		w.markEnd(l)
+	}
+	if err == nil {
+		w.restore(orders)
 	}
 	if len(w.failures) > 0 {
 		return combine(w.failures) // these say why; err only says that it got worse
@@ -60,7 +63,7 @@ func combine(failures []error) error {
 // closeChannel closes the acquisition of a channel and waits for the end of its stream.
 func (w *watch) closeChannel(orders context.Context, l *watched) {
 	if w.downSince.IsZero() {
-		last, known, err := w.dlt.stop(orders, l.id)
+		last, known, err := w.closeOwn(orders, l.id)
 		switch {
 		case err != nil:
 			w.log.Warn("close the acquisition of a channel", "channel", l.channel.Name, "error", err)
@@ -138,12 +141,37 @@ func (d *driver) disarm(ctx context.Context) error {
 	if d.armed == nil {
 		return nil
 	}
-	err := d.tc.do(ctx, "REC:STOP")
+	var err error
+	if d.recording {
+		err = d.stopRecords(ctx)
+	}
 	for _, l := range d.armed.lanes {
 		l.conn.Close()
-		_, _, stopping := d.dlt.stop(ctx, l.id)
+		_, _, stopping := d.closeOwn(ctx, l.id)
 		err = errors.Join(err, stopping, d.tc.do(ctx, fmt.Sprintf("RAW%d:SEND OFF", l.channel.Input)))
+	}
+	if err == nil {
+		d.restore(ctx)
 	}
 	d.armed = nil
 	return err
+}
+
+// stopRecords stops the records. From then on they are nobody's.
+func (d *driver) stopRecords(ctx context.Context) error {
+	err := d.tc.do(ctx, "REC:STOP")
+	if err == nil {
+		d.recording = false
+	}
+	return err
+}
+
+// closeOwn closes an acquisition of the service that this driver has opened.
+func (d *driver) closeOwn(ctx context.Context, id string) (last status, known bool, err error) {
+	last, known, err = d.dlt.stop(ctx, id)
+	var refusal *serviceError
+	if err == nil || errors.As(err, &refusal) {
+		delete(d.opened, id)
+	}
+	return last, known, err
 }

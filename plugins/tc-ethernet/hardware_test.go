@@ -66,7 +66,7 @@ func TestHardwareStopWhileWaiting(t *testing.T) {
 	if err := d.acquire(ctx, sdk.NewStart(time.Now()), newSink(a.Channels...)); err != nil {
 		t.Error(err)
 	}
-	if stage, err := d.stage(t.Context()); err != nil || stage != "STOPPED" {
+	if stage, err := d.stage(t.Context()); err != nil || stage != "IDLE" {
 		t.Errorf("afterwards %s, %v", stage, err)
 	}
 }

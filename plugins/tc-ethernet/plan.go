@@ -63,20 +63,18 @@ func makePlan(r record, a sdk.Acquisition) (plan, error) {
 	return plan{records: int(n), period: period, width: period - deadTime}, nil
 }
 
-// commands set the plan up on the device, which must have its records stopped.
-func (p plan) commands() []string {
+// settings set the plan up on the device, which must have its records stopped.
+// They must be kept to the picosecond: the time of a tag is its record's number
+// times the period.
+func (p plan) settings() []setting {
 	if p.single {
-		return []string{"REC:NUMber 1", fmt.Sprintf("REC:DURation %d", p.width)}
+		return []setting{word("REC:NUMber", "1"), exactly("REC:DURation", p.width)}
 	}
 	number := "INF"
 	if p.records > 0 {
 		number = fmt.Sprint(p.records)
 	}
-	return []string{
-		"REC:NUMber " + number,
-		fmt.Sprintf("REC:PWIDth %d", p.width),
-		fmt.Sprintf("REC:PPERiod %d", p.period),
-	}
+	return []setting{word("REC:NUMber", number), exactly("REC:PWIDth", p.width), exactly("REC:PPERiod", p.period)}
 }
 
 // picoseconds turns ps into a Duration, rounded down to ns.

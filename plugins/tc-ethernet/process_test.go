@@ -170,7 +170,7 @@ func TestOtherProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if device.Simulated || device.ResolutionPs < 1 || len(device.Inputs) != inputs || device.Identity == "" || device.Serial != "process" {
+	if !device.Simulated || device.ResolutionPs < 1 || len(device.Inputs) != inputs || device.Identity == "" || device.Serial != "process" {
 		t.Errorf("device %+v", device)
 	}
 	a := sdk.Acquisition{Channels: twoChannels(), Duration: 650 * ms}

@@ -10,6 +10,8 @@ const maxReported = 16
 
 // report is what the manifest keeps of an acquisition.
 type report struct {
+	Address    string          `json:"address"`   // host:port of the Time Controller
+	DLT        string          `json:"dlt"`       // host:port of the DataLinkTarget service
 	Records    int             `json:"records"`   // asked for; 0: until stopped
 	Period     quantity.Time   `json:"period"`    // of the records
 	Width      quantity.Time   `json:"width"`     // of a record
@@ -17,7 +19,18 @@ type report struct {
 	Stopped    bool            `json:"stopped"`   // before its end
 	Stage      string          `json:"stage"`     // of the records, in the end
 	Channels   []channelReport `json:"channels"`
+	Settings   []settingReport `json:"settings"`             // of the device, in the order in which they were made
 	Simulation *idq.Truth      `json:"simulation,omitempty"` // SIMULATED: what really happened
+}
+
+// settingReport is one setting of the device: as it was found, as it was while
+// tags were recorded, and as it was left, each in the device's own words. What a
+// device does not tell is empty.
+type settingReport struct {
+	Setting string `json:"setting"`
+	Before  string `json:"before"`
+	During  string `json:"during"`
+	After   string `json:"after"`
 }
 
 // channelReport is the part about one channel.
@@ -39,12 +52,17 @@ type channelReport struct {
 
 func (w *watch) makeReport() *report {
 	r := &report{
+		Address:  w.endpoint.scpi,
+		DLT:      w.endpoint.dlt,
 		Records:  w.plan.records,
 		Period:   quantity.Time(w.period),
 		Width:    quantity.Time(w.width),
 		DeadTime: quantity.Time(w.period - w.width),
 		Stopped:  !w.stoppedAt.IsZero(),
 		Stage:    w.stage,
+	}
+	for _, a := range w.applied {
+		r.Settings = append(r.Settings, settingReport{Setting: a.header, Before: a.before, During: a.during, After: a.after})
 	}
 	for _, l := range w.lanes {
 		c := l.report

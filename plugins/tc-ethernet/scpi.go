@@ -10,9 +10,12 @@ import (
 	"tsrun/sdk"
 )
 
-// errorMark is in every reply to a command that failed. What follows it is a
+// errorMark is in the reply to most commands that failed. What follows it is a
 // name that differs between firmwares.
 const errorMark = "SCPI_ERR_"
+
+// acknowledgement begins the reply to a setting that was made.
+const acknowledgement = "VALUE SET TO"
 
 // scpi speaks the command language of the Time Controller.
 type scpi struct{ *requester }
@@ -20,11 +23,89 @@ type scpi struct{ *requester }
 // do carries out commands in one message. Each starts at the root of the
 // command tree, because what a bare ";" continues at depends on the firmware.
 func (s scpi) do(ctx context.Context, commands ...string) error {
+	_, err := s.order(ctx, commands)
+	return err
+}
+
+// replies are what the device answered to the commands of one message.
+type replies []string
+
+// to returns the reply to a command, or all when it is not known which is its.
+func (r replies) to(n int) string {
+	if n < len(r) {
+		return r[n]
+	}
+	return strings.Join(r, "\n")
+}
+
+// order carries out commands as do does, and returns the replies.
+func (s scpi) order(ctx context.Context, commands []string) (replies, error) {
 	reply, err := s.ask(ctx, strings.Join(commands, ";:"))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return checkReply(commands, reply)
+	if err := checkReply(commands, reply); err != nil {
+		return nil, err
+	}
+	if lines := linesOf(reply); len(lines) == len(commands) {
+		return lines, nil
+	}
+	return make(replies, 0), nil
+}
+
+// read asks for many values at once. One that the device refuses to tell is
+// empty. A device that does not answer with a line for each is asked for one
+// after the other.
+func (s scpi) read(ctx context.Context, headers []string) ([]string, error) {
+	values := make([]string, len(headers))
+	if len(headers) == 0 {
+		return values, nil
+	}
+	question := strings.Join(headers, "?;:") + "?"
+	reply, err := s.ask(ctx, question)
+	if errors.Is(err, errNoReply) {
+		reply, err = s.ask(ctx, question)
+	}
+	if err != nil {
+		return nil, err
+	}
+	lines := linesOf(reply)
+	if len(lines) != len(headers) {
+		lines = lines[:0]
+		for _, h := range headers {
+			value, err := s.query(ctx, h+"?")
+			if err != nil && !isRefusal(err) {
+				return nil, err
+			}
+			if err != nil {
+				value = ""
+			}
+			lines = append(lines, value)
+		}
+	}
+	for i, line := range lines {
+		if !refuses(line) {
+			values[i] = clip(line)
+		}
+	}
+	return values, nil
+}
+
+func linesOf(reply string) []string {
+	lines := strings.Split(strings.TrimRight(reply, "\r\n"), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
+	}
+	return lines
+}
+
+// clip cuts a text from outside that is kept.
+func clip(text string) string {
+	const longest = 64
+	if len(text) > longest {
+		return text[:longest] + "..."
+	}
+	return text
 }
 
 // query asks for one value. Asking changes nothing, so a question that was not
@@ -64,31 +145,57 @@ func parseCount(reply string) (int64, error) {
 	return n, nil
 }
 
-// commandError is a command that the Time Controller refused.
+// commandError is a command that the Time Controller refused, or did not
+// carry out.
 type commandError struct {
 	command, reply string
+	instead        string // what it is set to; empty: not known
 }
 
 func (e *commandError) Error() string {
+	if e.instead != "" {
+		return fmt.Sprintf("the Time Controller did not carry out %q: it answered %s and is set to %s", e.command, quote(e.reply), quote(e.instead))
+	}
 	return fmt.Sprintf("the Time Controller refused %q: %s", e.command, quote(e.reply))
+}
+
+// refuses reports whether a reply says no. Firmwares do so in several ways: with
+// an error name anywhere, or in words such as "No connection possible".
+func refuses(reply string) bool {
+	text := strings.ToUpper(strings.TrimSpace(reply))
+	if strings.Contains(text, errorMark) || strings.Contains(text, "NO CONNECTION") {
+		return true
+	}
+	first, _, _ := strings.Cut(text, " ")
+	switch strings.TrimRight(first, ":,.!") {
+	case "NO", "NOT", "ERROR", "INVALID", "UNKNOWN", "FAILED", "CANNOT", "DENIED", "REFUSED":
+		return true
+	}
+	return false
+}
+
+// acknowledges reports whether a reply says in known words that a setting was
+// made. Some firmwares say nothing.
+func acknowledges(reply string) bool {
+	text := strings.ToUpper(strings.TrimSpace(reply))
+	return text == "" || strings.HasPrefix(text, acknowledgement)
 }
 
 // checkReply looks for refused commands in the reply to a message. A message
 // of several commands is answered with a line for each that has something to
 // say; when all have, the line tells which command was refused.
 func checkReply(commands []string, reply string) error {
-	if !strings.Contains(reply, errorMark) {
-		return nil
-	}
-	lines := strings.Split(strings.TrimRight(reply, "\r\n"), "\n")
-	if len(lines) == len(commands) {
-		for i, line := range lines {
-			if strings.Contains(line, errorMark) {
-				return &commandError{command: commands[i], reply: strings.TrimSpace(line)}
-			}
+	lines := linesOf(reply)
+	for i, line := range lines {
+		if !refuses(line) {
+			continue
 		}
+		if len(lines) == len(commands) {
+			return &commandError{command: commands[i], reply: line}
+		}
+		return &commandError{command: strings.Join(commands, ";:"), reply: strings.TrimSpace(reply)}
 	}
-	return &commandError{command: strings.Join(commands, ";:"), reply: strings.TrimSpace(reply)}
+	return nil
 }
 
 // refused turns a command that the device refused into a failure with a hint;

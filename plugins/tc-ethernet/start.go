@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tsrun/pipeline/quantity"
 	"tsrun/sdk"
 )
 
@@ -13,6 +14,8 @@ const (
 	// The START pulse: NIM, as the vendor's own programs make it, in ps.
 	pulseWidth  = 1_000_000
 	pulsePeriod = 1_004_000
+
+	startThreshold = -400 * quantity.Millivolt
 
 	edgeTimeout = 10 * time.Second
 	edgePause   = 2 * time.Millisecond
@@ -27,23 +30,33 @@ type startEdge struct {
 // armStart lets the edge at START begin the records, and makes sure that they
 // wait for it. START goes through delay 8, as in the vendor's set-ups.
 func (d *driver) armStart(ctx context.Context) error {
-	commands := []string{
-		"STARt:COUPling DC", "STARt:EDGE FALLing", "STARt:THREshold -0.4V", "STARt:SELEct UNSHaped", "STARt:ENABle ON",
-		"DELAy8:LINK STARt", "DELAy8:VALUe 0",
-		"REC:TRIG:LINK DELAy8", "REC:TRIG:DELAy 0",
+	const hint = "a start by hardware needs a START input and a generator"
+	group := []setting{
+		word("STARt:COUPling", "DC"), word("STARt:EDGE", "FALLing"), threshold("STARt:THREshold", startThreshold),
+		word("STARt:SELEct", "UNSHaped"), word("STARt:ENABle", "ON"), optional(delay("STARt:DELAy", 0)),
+		link("DELAy8", "STARt"), delay("DELAy8:VALUe", 0),
+		link("REC:TRIG", "DELAy8"), delay("REC:TRIG:DELAy", 0),
+	}
+	if err := d.apply(ctx, hint, group...); err != nil {
+		return err
 	}
 	if d.armed.start.pulse {
-		commands = append(commands, pulseCommands()...)
+		if err := d.tc.do(ctx, "GENerator1:STOP"); err != nil {
+			return refused(err, hint)
+		}
+		if err := d.apply(ctx, hint, pulseSettings()...); err != nil {
+			return err
+		}
 	}
-	commands = append(commands, "REC:TRIG:ARM")
-	if err := d.tc.do(ctx, commands...); err != nil {
-		return refused(err, "a start by hardware needs a START input and a generator")
+	d.recording = true
+	if err := d.tc.do(ctx, "REC:TRIG:ARM"); err != nil {
+		return refused(err, hint)
 	}
 	stage, err := d.stage(ctx)
 	if err != nil {
 		return err
 	}
-	if stage == "STOPPED" || stage == playing {
+	if isIdle(stage) || stage == playing {
 		return &sdk.Failure{Code: "start-edge", Message: fmt.Sprintf("wait for the START edge: the records are %s", stage),
 			Hint: "check that nothing else drives START, or starts or stops this controller"}
 	}
@@ -51,27 +64,42 @@ func (d *driver) armStart(ctx context.Context) error {
 	return nil
 }
 
-// pulseCommands lead one pulse of generator 1 to all outputs, each to be
+// pulseSettings lead one pulse of generator 1 to all outputs, each to be
 // cabled to the START of one controller, this one included.
-func pulseCommands() []string {
-	commands := []string{
-		"GENerator1:STOP", "GENerator1:TRIG:LINK NONE", "GENerator1:TRIG:ARM:MODE MANUal",
-		fmt.Sprintf("GENerator1:PPERiod %d", pulsePeriod), fmt.Sprintf("GENerator1:PWIDth %d", pulseWidth),
-		"GENerator1:PNUMber 1", "GENerator1:ENABle ON",
-		"TSCO1:FIRst:LINK GENerator1", "TSCO1:OPOUt ONLYFIR",
+func pulseSettings() []setting {
+	group := []setting{
+		link("GENerator1:TRIG", "NONE"), word("GENerator1:TRIG:ARM:MODE", "MANUal"),
+		exactly("GENerator1:PPERiod", pulsePeriod), exactly("GENerator1:PWIDth", pulseWidth),
+		word("GENerator1:PNUMber", "1"), word("GENerator1:ENABle", "ON"),
 	}
+	group = append(group, passing(1, "GENerator1")...)
 	for n := 1; n <= 4; n++ {
-		commands = append(commands,
-			fmt.Sprintf("OUTPut%d:LINK TSCO1", n), fmt.Sprintf("OUTPut%d:PULSe ON", n),
-			fmt.Sprintf("OUTPut%d:PULSe:WIDTh %d", n, pulseWidth), fmt.Sprintf("OUTPut%d:ENABle ON", n))
+		at := fmt.Sprintf("OUTPut%d:", n)
+		group = append(group, link(strings.TrimSuffix(at, ":"), "TSCO1"), optional(word(at+"MODE", "NIM")), optional(delay(at+"DELAy", 0)),
+			word(at+"PULSe", "ON"), exactly(at+"PULSe:WIDTh", pulseWidth), word(at+"ENABle", "ON"))
 	}
-	return commands
+	return group
 }
 
-const playing = "PLAYING"
+// passing makes a combiner pass on the events of one block and nothing else,
+// whatever it was set to: no window, and only its first input.
+func passing(combiner int, from string) []setting {
+	at := fmt.Sprintf("TSCO%d:", combiner)
+	return []setting{
+		link(at+"FIRst", from), word(at+"OPIN", "ONLYFIR"), word(at+"OPOUt", "ONLYFIR"), word(at+"WINDow:ENABle", "OFF"),
+	}
+}
 
-// stage returns what the records are doing. Only PLAYING means the same to
-// every firmware.
+// Stages of the records, in capitals. Only PLAYING is the same with every firmware.
+const (
+	playing   = "PLAYING"
+	armedUp   = "ARMED"   // waits for its trigger
+	triggered = "WAITING" // waits for the delay after it to pass
+)
+
+func isIdle(stage string) bool { return stage == "IDLE" || stage == "STOPPED" }
+
+// stage returns what the records are doing, in capitals.
 func (d *driver) stage(ctx context.Context) (string, error) {
 	stage, err := d.tc.query(ctx, "REC:STAGe?")
 	return strings.ToUpper(stage), err
@@ -90,6 +118,7 @@ func (d *driver) fire(ctx context.Context, start starter) (span, error) {
 			return d.fireEdge(ctx, order, &began)
 		}
 		began.called = time.Now()
+		d.recording = true
 		err := d.tc.do(order, "REC:PLAY")
 		began.returned = time.Now()
 		return refused(err, "the records may be disabled, or recording already")
@@ -114,7 +143,7 @@ func (d *driver) fireEdge(ctx, order context.Context, began *span) error {
 		asked := time.Now()
 		stage, err := d.stage(ctx)
 		began.returned = time.Now()
-		if err != nil || stage != d.armed.start.stage {
+		if err != nil || stage != d.armed.start.stage && stage != armedUp && stage != triggered {
 			return err
 		}
 		if waiting := asked.Add(-picoseconds(d.armed.period) / 2); waiting.After(began.called) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/go-zeromq/zmq4"
 
@@ -31,7 +32,9 @@ func newHub(config Config, f faults) *hub {
 	h := &hub{config: config, faults: f, log: config.Log}
 	if f.stale {
 		for n := 1; n <= channels; n++ {
-			h.targets = append(h.targets, newTarget(h, h.defaultID(config.Listen, n), n, false, discard{}))
+			t := newTarget(h, h.defaultID(config.Listen, n), n, false, discard{})
+			t.heard = t.heard.Add(-time.Hour)
+			h.targets = append(h.targets, t)
 		}
 	}
 	return h
