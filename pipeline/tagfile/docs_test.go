@@ -34,7 +34,7 @@ func TestFormatsAreDescribed(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []FactKind{Wraps, Markers, Dummies, Overflows, Missed, Faults, Unknown, Beyond, Remarks} {
+	for _, kind := range []FactKind{Wraps, Markers, Dummies, Overflows, Missed, Faults, Unknown, Beyond, References, Remarks} {
 		if !strings.Contains(string(text), "| `"+string(kind)+"` |") {
 			t.Errorf("docs/files.md does not explain %s", kind)
 		}

@@ -104,10 +104,8 @@ func (f *file) format(name string) (ft Format, err error) {
 		return Format{}, err
 	}
 	switch {
-	case known:
-		return ft, nil
-	case len(of) == 1:
-		return ft, nil
+	case known || len(of) == 1:
+		return f.maybeIDQ(ft, known)
 	case len(of) > 1:
 		return f.sniffFifteen()
 	}

@@ -37,6 +37,8 @@ const (
 	A1X     = "a1x"     // a1 with its halves swapped
 	Swabian = "swabian" // Swabian Instruments dump, sixteen bytes a tag
 	NPY     = "npy"     // an array of numpy
+	IDQ     = "idq"     // ID Quantique, binary with an index: sixteen bytes a tag
+	IDQText = "idqtxt"  // ID Quantique, lines "ps" or "ps;index"
 )
 
 // OnlyChannel asks for the tags of a file that holds one channel; with it, a
@@ -88,6 +90,10 @@ func registry() []Format {
 			Resolution: 1, open: openSwabian, encoder: newSwabianEncoder},
 		{Name: NPY, Suffixes: []string{".npy"}, About: "numpy array of times, or of channels and times",
 			Resolution: 1, magic: npyMagic, open: openNPY, encoder: newNPYEncoder},
+		{Name: IDQ, Suffixes: []string{".idq"}, About: "ID Quantique binary with index, 16 bytes a tag, one channel",
+			OneChannel: true, Resolution: 1, open: openIDQ, encoder: newIDQEncoder},
+		{Name: IDQText, Suffixes: []string{".idqtxt"}, About: "ID Quantique ascii, a line PS or PS;INDEX per tag, one channel",
+			OneChannel: true, Resolution: 1, open: openIDQText, encoder: newIDQTextEncoder},
 	}
 }
 

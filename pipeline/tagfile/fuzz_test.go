@@ -270,3 +270,32 @@ func readOne(ft Format, content []byte, channel int) ([]uint64, error) {
 	}
 	return drain(r, 1000)
 }
+
+func FuzzReadIDQ(f *testing.F) {
+	fuzzFormat(f, IDQ, 1, idqFile(5, 0, 9, 0, 3, 1))
+}
+
+func FuzzReadIDQText(f *testing.F) {
+	fuzzFormat(f, IDQText, 1, []byte("5;0\n9;0\n3;1"), []byte("5\n18446744073709551615\r\n"))
+}
+
+// FuzzReadUnnamed reads whatever bytes the way a user does, by the name of the
+// file: what it is, is found out. The first byte of the input chooses the name.
+func FuzzReadUnnamed(f *testing.F) {
+	suffixes := []string{".bin", ".txt", ".dat", ".ts", ".qutag", ".qutag5", ".spc", ".a1"}
+	for i, b := range [][]byte{idqFile(5e6, 0, 9e6, 0), []byte("70000;0\n80000;0\n"), []byte("PicoHarp 300"), encoded(f, A1, 2, []uint64{5e12, 6e12}), encoded(f, QuTAG, 2, []uint64{5e12, 6e12, 7e12, 8e12, 9e12})[40:]} {
+		f.Add(append([]byte{byte(i)}, b...))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if len(content) == 0 {
+			return
+		}
+		of := inMemory(content[1:])
+		of.path = "x" + suffixes[int(content[0])%len(suffixes)]
+		ft, err := of.format("")
+		if err != nil {
+			return
+		}
+		checkRead(t, ft.Name, content[1:], 4)
+	})
+}

@@ -50,7 +50,9 @@ const (
 	Faults    FactKind = "faults"    // errors of the clock or the instrument
 	Unknown   FactKind = "unknown"   // records whose meaning is not known
 	Beyond    FactKind = "beyond"    // tags later after a sync than the next sync
-	Remarks   FactKind = "remark"    // the file contradicts itself, or ends in a strange way
+	// References are events of a reference input, from each of which times count.
+	References FactKind = "references"
+	Remarks    FactKind = "remark" // the file contradicts itself, or ends in a strange way
 )
 
 // ChannelInfo says what a file holds of one channel.

@@ -45,7 +45,7 @@ func fourKB(t *testing.T, ft Format) (content []byte, all []event, whole func(cu
 	switch ft.Name {
 	case Bin, A1, A1X:
 		whole = records(0, 8)
-	case Swabian:
+	case Swabian, IDQ:
 		whole = records(0, 16)
 	case QuTAG:
 		whole = records(40, 10)
@@ -56,7 +56,7 @@ func fourKB(t *testing.T, ft Format) (content []byte, all []event, whole func(cu
 			t.Fatal("an array with channels")
 		}
 		whole = records(npyHeading, 12)
-	case Txt:
+	case Txt, IDQText:
 		whole = ended
 	case Csv:
 		whole = func(cut int) int { return max(ended(cut)-1, 0) }

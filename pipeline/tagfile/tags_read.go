@@ -20,17 +20,19 @@ type tagsFile struct {
 	// a whole file.
 	missing error
 	// Of a file that is salvaged: what is damaged, and which blocks are lost.
+	header  int64 // bytes of it that are whole
 	damaged *Damage
 	first   error
 	lost    map[int]bool
 }
 
 func openTags(f *file) (*tagsFile, error) {
-	t := &tagsFile{file: f}
+	t := &tagsFile{file: f, header: tagsHeader}
 	if err := t.readHeader(); err != nil {
 		if !f.salvaging || !errors.As(err, new(*damage)) {
 			return nil, err
 		}
+		t.header = 0
 		t.spoilt(0, errors.Unwrap(err))
 	}
 	if err := t.readIndex(); err != nil {

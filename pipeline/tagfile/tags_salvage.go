@@ -26,7 +26,7 @@ func (t *tagsFile) found() *Damage {
 		return nil
 	}
 	d := *t.damaged
-	d.Records, d.Bytes = uint64(len(t.blocks)-len(t.lost)), tagsHeader
+	d.Records, d.Bytes = uint64(len(t.blocks)-len(t.lost)), t.header
 	for nth, b := range t.blocks {
 		if !t.lost[nth] {
 			d.Bytes += int64(b.size)

@@ -103,16 +103,25 @@ func (s *textSource) next() (int, uint64, error) {
 	channel, ok := parseUint(line[:max(at, 0)])
 	t, okTime := parseUint(line[at+1:])
 	if at < 0 || !ok || !okTime || channel > maxChannel {
-		return 0, 0, s.senseless(line, line[at+1:], fmt.Sprintf("CHANNEL%cPS", s.separator))
+		return 0, 0, s.senseless(line, line[at+1:], s.wants(line, channel))
 	}
-	if s.unended {
-		if s.f.salvaging {
-			return 0, 0, s.cutOff()
-		}
-		s.remark("line %d, the last, has no line end: whether it is whole or cut within its number cannot be told", s.line)
+	if err := s.lastLine(&s.factBook); err != nil {
+		return 0, 0, err
 	}
 	s.tags++
 	return int(channel), t, nil
+}
+
+// wants is what a line should be, and what it may be instead.
+func (s *textSource) wants(line []byte, channel uint64) string {
+	form := fmt.Sprintf("CHANNEL%cPS in whole numbers", s.separator)
+	switch {
+	case s.separator == ';' && (isNumber(line) || channel > maxChannel):
+		return form + " (lines PS or PS;INDEX, as of ID Quantique, are format idqtxt)"
+	case channel > maxChannel:
+		return fmt.Sprintf("%s and a channel of at most %d", form, maxChannel)
+	}
+	return form
 }
 
 // senseless is damage: a line that is not what it should be.
@@ -123,9 +132,9 @@ func (l *lines) senseless(line, number []byte, want string) error {
 	case isNumber(number) && len(bytes.TrimLeft(number, "0")) > 19:
 		d.err = l.f.errorf("line %d is %q, a time of 2^64 ps = 213 days or more, which tags cannot tell", l.line, line)
 	case l.unended:
-		d.err = l.f.errorf("line %d is %q, want %s in whole numbers; it is the last and has no end, so the file may be cut off", l.line, line, want)
+		d.err = l.f.errorf("line %d is %q, want %s; it is the last and has no end, so the file may be cut off", l.line, line, want)
 	default:
-		d.err = l.f.errorf("line %d is %q, want %s in whole numbers", l.line, line, want)
+		d.err = l.f.errorf("line %d is %q, want %s", l.line, line, want)
 	}
 	return d
 }
@@ -139,13 +148,20 @@ func isNumber(text []byte) bool {
 	return len(text) > 0
 }
 
-// cutOff is damage: a last line that has no end may lack digits.
-func (l *lines) cutOff() error {
-	l.spoil(l.at - l.from)
-	return l.f.damagef(l.from, "line %d, the last, has no line end; it may be cut within its number and is left out", l.line)
+// lastLine remarks a last line that has no end. It may lack digits, so that it is
+// damage while salvaging.
+func (l *lines) lastLine(b *factBook) error {
+	if l.unended && l.f.salvaging {
+		l.spoil(l.at - l.from)
+		return l.f.damagef(l.from, "line %d, the last, has no line end; it may be cut within its number and is left out", l.line)
+	}
+	if l.unended {
+		b.remark("line %d, the last, has no line end: whether it is whole or cut within its number cannot be told", l.line)
+	}
+	return nil
 }
 
-func (s *textSource) place() string { return fmt.Sprintf("line %d", s.line) }
+func (l *lines) place() string { return fmt.Sprintf("line %d", l.line) }
 
 func (s *textSource) whole() (uint64, int64) { return s.tags, s.lines.whole() }
 
