@@ -54,9 +54,9 @@ func encode(r wire.Reply) []byte {
 }
 
 func (c *conductor) answerFile(r wire.Request) wire.Reply {
-	var token [16]byte
 	var file transfer.File
-	if n, err := hex.Decode(token[:], []byte(r.Token)); err != nil || n != len(token) {
+	token, ok := wire.ParseID(r.Token)
+	if !ok {
 		return wire.Reply{Refused: &sdk.Failure{Code: "token", Message: "ask about a file: not a token of this run"}}
 	}
 	if err := json.Unmarshal(r.File, &file); err != nil {

@@ -40,32 +40,81 @@ type Reason struct {
 }
 
 // Judge decides the condition of a run: from what the manifest shows (losses,
-// missing or unproven segments, tags that are in no file, simulated devices,
-// no end) and from what was noticed while it went on. It looks at nothing
-// else, so the same manifest always gets the same words.
+// records that are shorter than asked, missing or unproven segments, tags that
+// are in no file, simulated devices, no end) and from what was noticed while it
+// went on. It looks at nothing else, so the same manifest always gets the same
+// words. Its time grows with the number of segments and no faster.
 func Judge(m *Manifest, noticed []Reason) ([]Condition, []Reason) {
-	reasons := []Reason{}
-	add := func(r Reason) {
-		if r.Condition != Good && !slices.ContainsFunc(reasons, func(o Reason) bool { return sameReason(o, r) }) {
-			reasons = append(reasons, r)
-		}
-	}
+	j := judgement{reasons: []Reason{}, known: map[Reason]bool{}}
 	for _, r := range noticed {
-		add(r)
+		j.add(r)
 	}
 	if m.Ended.IsZero() {
-		add(Reason{Condition: Incomplete, Message: "the run has not ended: tsrun is still at work or was killed"})
+		j.add(Reason{Condition: Incomplete, Message: "the run has not ended: tsrun is still at work or was killed"})
 	}
-	for _, s := range m.Segments {
-		if !s.Verified {
-			add(Reason{Condition: Incomplete, Node: s.Node, Channel: s.Channel,
-				Message: fmt.Sprintf("segment %d was recorded but never proven here: %s", s.Index, s.File)})
+	j.judgeSegments(m)
+	for _, name := range sortedKeys(m.Nodes) {
+		if m.Nodes[name] != nil {
+			j.judgeNode(m, name)
 		}
 	}
-	for _, name := range sortedKeys(m.Nodes) {
-		judgeNode(m, name, add)
+	return conditionsOf(j.reasons), j.reasons
+}
+
+// judgement collects reasons, each once.
+type judgement struct {
+	reasons []Reason
+	known   map[Reason]bool
+	held    map[series]uint64 // tags in files
+}
+
+func (j *judgement) add(r Reason) {
+	same := r
+	same.AtPs = nil // where it was does not make it another reason
+	if r.Condition == Good || j.known[same] {
+		return
 	}
-	return conditionsOf(reasons), reasons
+	j.known[same] = true
+	j.reasons = append(j.reasons, r)
+}
+
+// has says whether a reason for a condition is known already.
+func (j *judgement) has(c Condition) bool {
+	return slices.ContainsFunc(j.reasons, func(r Reason) bool { return r.Condition == c })
+}
+
+// judgeSegments counts what the files hold, and gives one reason for all
+// segments of a channel that are not proven.
+func (j *judgement) judgeSegments(m *Manifest) {
+	j.held = map[series]uint64{}
+	type missing struct {
+		first Segment
+		more  int
+	}
+	unproven := map[series]*missing{}
+	var order []series
+	for _, s := range m.Segments {
+		k := series{s.Node, s.Channel, s.Sink}
+		j.held[k] += s.Tags
+		if s.Verified {
+			continue
+		}
+		if u := unproven[k]; u != nil {
+			u.more++
+			continue
+		}
+		unproven[k] = &missing{first: s}
+		order = append(order, k)
+	}
+	for _, k := range order {
+		u := unproven[k]
+		r := Reason{Condition: Incomplete, Node: k.node, Channel: k.channel,
+			Message: fmt.Sprintf("segment %d was recorded but never proven here: %s", u.first.Index, u.first.File)}
+		if u.more > 0 {
+			r.Message += fmt.Sprintf(", and %d more", u.more)
+		}
+		j.add(r)
+	}
 }
 
 // Notice records something against the run that its manifest does not show by
@@ -75,56 +124,62 @@ func (m *Manifest) Notice(r Reason) { m.noticed = append(m.noticed, r) }
 // Judge sets the manifest's condition and reasons from what is known by now.
 func (m *Manifest) Judge() { m.Condition, m.Reasons = Judge(m, m.noticed) }
 
-func judgeNode(m *Manifest, name string, add func(Reason)) {
+func (j *judgement) judgeNode(m *Manifest, name string) {
 	node := m.Nodes[name]
-	if node == nil {
-		return
-	}
 	for _, key := range sortedKeys(node.Channels) {
-		c := node.Channels[key]
-		if c == nil {
-			continue
-		}
-		if c.Lost > 0 {
-			r := Reason{Condition: Incomplete, Node: name, Channel: key, Message: fmt.Sprintf("%d tags lost", c.Lost)}
-			if len(c.Losses) > 0 {
-				first := c.Losses[0]
-				r.Message += ": " + first.Why
-				r.AtPs = &first.AtPs
-			}
-			add(r)
+		if c := node.Channels[key]; c != nil {
+			j.judgeChannel(m, name, key, c)
 		}
 	}
 	for _, key := range sortedKeys(node.Sinks) {
 		if sink := node.Sinks[key]; sink != nil {
-			judgeSink(m, name, key, sink, add)
+			j.judgeSink(m, name, key, sink)
 		}
 	}
 	for _, key := range sortedKeys(node.Controllers) {
 		if c := node.Controllers[key]; c != nil && c.Device.Simulated {
-			add(Reason{Condition: Simulated, Node: name, Message: fmt.Sprintf("controller %q is simulated", key)})
+			j.add(Reason{Condition: Simulated, Node: name, Message: fmt.Sprintf("controller %q is simulated", key)})
 		}
 	}
+}
+
+func (j *judgement) judgeChannel(m *Manifest, node, name string, c *Channel) {
+	if c.Lost > 0 {
+		r := Reason{Condition: Incomplete, Node: node, Channel: name, Message: fmt.Sprintf("%d tags lost", c.Lost)}
+		if len(c.Losses) > 0 {
+			first := c.Losses[0]
+			r.Message += ": " + first.Why
+			r.AtPs = &first.AtPs
+		}
+		j.add(r)
+	}
+	if end := c.LengthPs; m.shortBy(end) > 0 && !j.has(Interrupted) && !j.has(Aborted) {
+		j.add(Reason{Condition: Incomplete, Node: node, Channel: name, AtPs: &end,
+			Message: fmt.Sprintf("recorded %s of %s", seconds(end), seconds(m.DurationPs))})
+	}
+}
+
+// shortBy is how many ps are missing of a record that ends at end: 0 when it is
+// as long as asked, but for the last moment, which not every device can vouch
+// for, and before the acquisition is over.
+func (m *Manifest) shortBy(end uint64) uint64 {
+	const most = 10_000_000_000 // ps
+	slack := min(m.DurationPs/1000, most)
+	if m.Ended.IsZero() || end+slack >= m.DurationPs || end > m.DurationPs {
+		return 0
+	}
+	return m.DurationPs - end
 }
 
 // judgeSink compares what each channel delivered with what the sink's files hold.
-func judgeSink(m *Manifest, node, name string, sink *Sink, add func(Reason)) {
-	held := map[string]uint64{}
-	for _, s := range m.Segments {
-		if s.Node == node && s.Sink == name {
-			held[s.Channel] += s.Tags
-		}
-	}
+func (j *judgement) judgeSink(m *Manifest, node, name string, sink *Sink) {
 	for _, channel := range sink.Channels {
-		if c := m.Nodes[node].Channels[channel]; c != nil && c.Tags != held[channel] {
-			add(Reason{Condition: Incomplete, Node: node, Channel: channel,
-				Message: fmt.Sprintf("the channel delivered %d tags, the files of sink %q hold %d", c.Tags, name, held[channel])})
+		held := j.held[series{node, channel, name}]
+		if c := m.Nodes[node].Channels[channel]; c != nil && c.Tags != held {
+			j.add(Reason{Condition: Incomplete, Node: node, Channel: channel,
+				Message: fmt.Sprintf("the channel delivered %d tags, the files of sink %q hold %d", c.Tags, name, held)})
 		}
 	}
-}
-
-func sameReason(a, b Reason) bool {
-	return a.Condition == b.Condition && a.Node == b.Node && a.Channel == b.Channel && a.Message == b.Message
 }
 
 // conditionsOf lists the words of the reasons, GOOD where none is against it.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -174,33 +175,55 @@ func (d *Directory) WriteManifest(m *Manifest) error {
 		return errors.New("write manifest: the run directory is sealed")
 	}
 	m.Judge()
-	text, err := encodeManifest(m)
+	err := atomically(filepath.Join(d.path, ManifestFile), func(w io.Writer) error { return writeManifest(w, m) })
 	if err != nil {
-		return err
-	}
-	if err := WriteAtomic(filepath.Join(d.path, ManifestFile), text); err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
 	return nil
 }
 
 const (
-	// reserveFile keeps reserveSize bytes free for Seal: a disk that the tags
-	// have filled must still take the manifest that says so.
+	// reserveFile keeps room free for Seal: a disk that the tags have filled must
+	// still take the manifest that says so.
 	reserveFile = "reserve.tmp"
-	reserveSize = 1 << 20
+	reserveSize = 1 << 20 // bytes, beside what the segments need
+	// segmentText bounds what a segment adds to the manifest, its reason there and
+	// SHA256SUMS, beside its file's name, which stands in each of them.
+	segmentText = 500
 )
+
+// Reserve keeps room for the manifest of so many segments, as far as the disk
+// has it; what was kept before stays.
+func (d *Directory) Reserve(segments []Segment) error {
+	if len(segments) == 0 {
+		return nil
+	}
+	each := int64(segmentText + 3*len(segments[len(segments)-1].File))
+	f, err := os.OpenFile(filepath.Join(d.path, reserveFile), os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("reserve room for the manifest: %w", err)
+	}
+	if err := errors.Join(grow(f, reserveSize+each*int64(len(segments))), f.Close()); err != nil {
+		return fmt.Errorf("reserve room for the manifest: %w", err)
+	}
+	return nil
+}
 
 func reserve(path string) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
-	err = unix.Fallocate(int(f.Fd()), 0, 0, reserveSize)
+	return errors.Join(grow(f, reserveSize), f.Close())
+}
+
+// grow makes a file at least size bytes long, with room for them on the disk.
+func grow(f *os.File, size int64) error {
+	err := unix.Fallocate(int(f.Fd()), 0, 0, size)
 	if errors.Is(err, unix.EOPNOTSUPP) { // a file system that cannot promise space
-		err = nil
+		return nil
 	}
-	return errors.Join(err, f.Close())
+	return err
 }
 
 // Seal writes the last manifest and SHA256SUMS. Nothing but the log is written

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -98,3 +99,10 @@ var errFull = errors.New("no space left")
 type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, errFull }
+
+// manifestText is what stands in manifest.json.
+func manifestText(m *Manifest) ([]byte, error) {
+	var text bytes.Buffer
+	err := writeManifest(&text, m)
+	return text.Bytes(), err
+}

@@ -12,19 +12,21 @@ import (
 // Manifest is manifest.json: everything there is to know about a run beside
 // its tags. Its keys are stable; docs/run-directory.md describes each.
 type Manifest struct {
-	Condition []Condition      `json:"condition"`
-	Reasons   []Reason         `json:"reasons"`
-	Run       string           `json:"run"`   // 32 hexadecimal digits, as on the wire
-	Name      string           `json:"name"`  // of the recipe
-	Tsrun     string           `json:"tsrun"` // version of the master
-	Recipe    RecipeRecord     `json:"recipe"`
-	Started   time.Time        `json:"started,omitzero"` // UTC
-	Ended     time.Time        `json:"ended,omitzero"`   // UTC; absent: the run has not ended
-	Nodes     map[string]*Node `json:"nodes"`
-	Segments  []Segment        `json:"segments"`
-	Trigger   Trigger          `json:"trigger"`
-	Results   []Result         `json:"results"`
-	Sync      string           `json:"sync,omitempty"` // file of what align stages knew while the run went on
+	Condition []Condition  `json:"condition"`
+	Reasons   []Reason     `json:"reasons"`
+	Run       string       `json:"run"`   // 32 hexadecimal digits, as on the wire
+	Name      string       `json:"name"`  // of the recipe
+	Tsrun     string       `json:"tsrun"` // version of the master
+	Recipe    RecipeRecord `json:"recipe"`
+	Started   time.Time    `json:"started,omitzero"` // UTC
+	Ended     time.Time    `json:"ended,omitzero"`   // UTC; absent: the run has not ended
+	// DurationPs is how long each channel was asked to record, in ps.
+	DurationPs uint64           `json:"duration_ps,omitempty"`
+	Nodes      map[string]*Node `json:"nodes"`
+	Segments   []Segment        `json:"segments"`
+	Trigger    Trigger          `json:"trigger"`
+	Results    []Result         `json:"results"`
+	Sync       string           `json:"sync,omitempty"` // file of what align stages knew while the run went on
 
 	noticed []Reason // what Judge cannot see in the rest of the manifest
 }
@@ -32,7 +34,7 @@ type Manifest struct {
 // NewManifest is the manifest of a run that has just begun.
 func NewManifest(id, version string, r *recipe.Recipe, started time.Time) *Manifest {
 	m := &Manifest{
-		Run: id, Name: r.Name, Tsrun: version, Started: started.UTC(),
+		Run: id, Name: r.Name, Tsrun: version, Started: started.UTC(), DurationPs: uint64(max(0, r.Acquire.Duration)),
 		Nodes: map[string]*Node{}, Segments: []Segment{}, Results: []Result{}, Reasons: []Reason{},
 		Trigger: Trigger{
 			Method: r.Trigger.Method, Master: r.Trigger.Master,
@@ -74,6 +76,29 @@ func newNode(n recipe.Node, sinks []recipe.Sink) *Node {
 		}
 	}
 	return node
+}
+
+// Clone returns a manifest that the first one's owner can go on changing
+// without touching: what is only ever replaced or appended to is shared.
+func (m *Manifest) Clone() *Manifest {
+	c := *m
+	c.Segments = slices.Clone(m.Segments)
+	c.Nodes = make(map[string]*Node, len(m.Nodes))
+	for name, n := range m.Nodes {
+		node := *n
+		node.Controllers, node.Sinks, node.Channels = cloneEach(n.Controllers), cloneEach(n.Sinks), cloneEach(n.Channels)
+		c.Nodes[name] = &node
+	}
+	return &c
+}
+
+func cloneEach[V any](values map[string]*V) map[string]*V {
+	c := make(map[string]*V, len(values))
+	for k, v := range values {
+		copied := *v
+		c[k] = &copied
+	}
+	return c
 }
 
 // RecipeRecord says which recipe was run and where it came from.

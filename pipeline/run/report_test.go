@@ -153,7 +153,7 @@ func fullResults(t *testing.T) []Result {
 }
 
 func TestManifestGolden(t *testing.T) {
-	text, err := encodeManifest(fullManifest(t))
+	text, err := manifestText(fullManifest(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestManifestGolden(t *testing.T) {
 	if err := json.Unmarshal(text, &back); err != nil {
 		t.Fatal(err)
 	}
-	again, err := encodeManifest(&back)
+	again, err := manifestText(&back)
 	if err != nil || string(again) != string(text) {
 		t.Errorf("a manifest that was read back differs (%v):\n%s", err, cmp.Diff(string(text), string(again)))
 	}

@@ -16,19 +16,58 @@ import (
 
 // Limits on what is read back from a run directory.
 const (
-	maxManifest = 256 << 20
+	maxManifest = 1 << 30
 	maxSums     = 256 << 20
 )
 
-func encodeManifest(m *Manifest) ([]byte, error) {
+// writeManifest writes a manifest with a line for each segment. There may be
+// hundreds of thousands: only one is in memory as text.
+func writeManifest(w io.Writer, m *Manifest) error {
+	short := *m
+	short.Segments = []Segment{}
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(m); err != nil {
-		return nil, fmt.Errorf("encode manifest: %w", err)
+	if err := e.Encode(short); err != nil {
+		return fmt.Errorf("encode manifest: %w", err)
 	}
-	return text.Bytes(), nil
+	// No text within the manifest can hold this: a line break is written as \n there.
+	const key = "\n  \"segments\": ["
+	before, after, _ := strings.Cut(text.String(), key)
+	if _, err := io.WriteString(w, before+key); err != nil {
+		return err
+	}
+	if err := writeSegments(w, m.Segments); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, after)
+	return err
+}
+
+// writeSegments writes the elements of a list, a line each.
+func writeSegments(w io.Writer, segments []Segment) error {
+	var line bytes.Buffer
+	e := json.NewEncoder(&line)
+	e.SetEscapeHTML(false)
+	for i, s := range segments {
+		line.Reset()
+		if i > 0 {
+			line.WriteByte(',')
+		}
+		line.WriteString("\n    ")
+		if err := e.Encode(s); err != nil {
+			return fmt.Errorf("encode segment %s: %w", s.File, err)
+		}
+		if _, err := w.Write(bytes.TrimSuffix(line.Bytes(), []byte("\n"))); err != nil {
+			return err
+		}
+	}
+	if len(segments) == 0 {
+		return nil
+	}
+	_, err := io.WriteString(w, "\n  ")
+	return err
 }
 
 // ReadManifest reads the manifest of a run directory. Nothing it says is
@@ -101,17 +140,21 @@ func writeSums(dir string, m *Manifest) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", SumsFile, err)
 	}
-	var text strings.Builder
-	for _, name := range names {
-		sum, ok := proven[name]
-		if !ok {
-			if sum, _, err = hashFile(root, name); err != nil {
-				return fmt.Errorf("write %s: %w", SumsFile, err)
+	err = atomically(filepath.Join(dir, SumsFile), func(w io.Writer) error {
+		for _, name := range names {
+			sum, ok := proven[name]
+			if !ok {
+				if sum, _, err = hashFile(root, name); err != nil {
+					return err
+				}
+			}
+			if _, err := fmt.Fprintf(w, "%s  %s\n", sum, name); err != nil {
+				return err
 			}
 		}
-		fmt.Fprintf(&text, "%s  %s\n", sum, name)
-	}
-	if err := WriteAtomic(filepath.Join(dir, SumsFile), []byte(text.String())); err != nil {
+		return nil
+	})
+	if err != nil {
 		return fmt.Errorf("write %s: %w", SumsFile, err)
 	}
 	return nil

@@ -47,7 +47,7 @@ func rewrite(t *testing.T, dir string, change func(*Manifest)) {
 		t.Fatal(err)
 	}
 	change(m)
-	text, err := encodeManifest(m)
+	text, err := manifestText(m)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, ManifestFile), text, 0o644)
 	}

@@ -49,12 +49,14 @@ type session struct {
 
 func newSession(o Options, w *wire.Welcome, r *recipe.Recipe, a sessionAddresses) (*session, error) {
 	s := &session{options: o, recipe: r, node: &r.Nodes[0], address: a, orders: newInbox(), sent: make(chan error, 1)}
-	if n, err := hex.Decode(s.run[:], []byte(w.Run)); err != nil || n != len(s.run) {
-		return nil, fmt.Errorf("read the master's welcome: run %q is not 32 hexadecimal digits", w.Run)
+	run, ok := wire.ParseID(w.Run)
+	if !ok {
+		return nil, fmt.Errorf("read the master's welcome: run %.40q is not 32 hexadecimal digits", w.Run)
 	}
-	if n, err := hex.Decode(s.token[:], []byte(w.Token)); err != nil || n != len(s.token) {
+	if s.token, ok = wire.ParseID(w.Token); !ok {
 		return nil, errors.New("read the master's welcome: the token is not 32 hexadecimal digits")
 	}
+	s.run = run
 	s.reporter = newReporter(o.Node, w.Token, wire.NewStatusClient(a.status), s.orders)
 	s.log = slog.New(fanout{o.Log.Handler(), slog.NewJSONHandler(s.reporter, nil)})
 	s.dir = filepath.Join(o.Data, w.Run+"-"+o.Node)

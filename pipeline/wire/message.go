@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/hex"
 	"encoding/json"
 
 	"tsrun/sdk"
@@ -154,4 +155,14 @@ type Welcome struct {
 	Recipe      json.RawMessage `json:"recipe"` // resolved; holds this node only
 	TriggerPort int             `json:"trigger_port"`
 	FilesPort   int             `json:"files_port"`
+}
+
+// ParseID reads what names a run or a session: 32 hexadecimal digits. ok is
+// false for anything else, of any length.
+func ParseID(text string) (id [16]byte, ok bool) {
+	if len(text) != hex.EncodedLen(len(id)) { // hex.Decode writes beyond a target that is too short
+		return id, false
+	}
+	_, err := hex.Decode(id[:], []byte(text))
+	return id, err == nil
 }
