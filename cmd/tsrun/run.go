@@ -73,6 +73,8 @@ func (f *runFlags) start(c *cobra.Command, args []string) error {
 		return runSlave(c.Context(), f)
 	case f.mode != "master":
 		return usage(fmt.Sprintf("--mode %q: write master or slave", f.mode))
+	case f.node != "" || f.master != "" || f.once || c.Flags().Changed("data"):
+		return usage("--node, --master, --once and --data are a slave's: add --mode slave")
 	case len(args) == 0:
 		return c.Help()
 	}
@@ -90,13 +92,14 @@ func runMaster(ctx context.Context, f *runFlags, path string) error {
 	if err != nil {
 		return &exitError{exitOther, fmt.Errorf("find tsrun's own program: %w", err)}
 	}
+	outliveTerminal()
 	interrupts, stop := interruptions()
 	defer stop()
 	feed := run.NewFeed()
 	shown := make(chan struct{})
 	go func() {
 		defer close(shown)
-		_ = showEvents(feed, f.json) // a reader that is gone does not end the run
+		showEvents(feed, f.json)
 	}()
 	outcome, err := master.Run(ctx, master.Options{
 		Recipe: resolved, Runs: f.runs, PluginDirs: dirs, Program: program, Version: version,
@@ -159,6 +162,14 @@ func failureCode(err error) int {
 }
 
 func usage(message string) error { return &exitError{exitUsage, errors.New(message)} }
+
+// outliveTerminal lets a run go on when nobody sees it any more: a closed
+// terminal (SIGHUP) and a reader that is gone (SIGPIPE) end nothing, and what
+// cannot be written is dropped. Notify, unlike Ignore, is not inherited by the
+// processes that a run starts.
+func outliveTerminal() {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGHUP)
+}
 
 // interruptions passes on what the user and the system want ended.
 func interruptions() (<-chan struct{}, func()) {

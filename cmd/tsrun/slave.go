@@ -10,11 +10,10 @@ import (
 	"strconv"
 
 	"tsrun/pipeline/host"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/slave"
+	"tsrun/pipeline/wire"
 )
-
-// defaultStatusPort is the status port of a recipe that does not name one.
-const defaultStatusPort = 5559
 
 // runSlave serves a master under a name: --mode slave.
 func runSlave(ctx context.Context, f *runFlags) error {
@@ -28,13 +27,43 @@ func runSlave(ctx context.Context, f *runFlags) error {
 	if err != nil {
 		return usage(err.Error())
 	}
-	ctx, stop := interruptible(ctx)
-	defer stop()
-	err = slave.Run(ctx, slave.Options{
+	o := slave.Options{
 		Node: f.node, Master: address, Once: f.once, Data: f.data,
 		PluginDirs: host.DefaultDirs(f.pluginDirs), Version: version,
-		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
-	})
+	}
+	if key, ok := os.LookupEnv(wire.JoinKey); ok {
+		return serveOwnMaster(ctx, o, key)
+	}
+	outliveTerminal()
+	interrupts, stop := interruptions()
+	defer stop()
+	feed := run.NewFeed()
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		showEvents(feed, f.json)
+	}()
+	o.Observer, o.Interrupts, o.Log = feed, interrupts, slog.New(slave.Said(feed, f.node))
+	err = slave.Run(ctx, o)
+	feed.Close()
+	<-shown
+	if slave.Stopped(err) {
+		return &exitError{exitInterrupted, nil}
+	}
+	return failure(err)
+}
+
+// serveOwnMaster is a slave that a master on this PC has started: what it has
+// to say goes to the master, and when that tells it to end, it does.
+func serveOwnMaster(ctx context.Context, o slave.Options, key string) error {
+	if err := os.Unsetenv(wire.JoinKey); err != nil { // it is not for plugins
+		return err
+	}
+	outliveTerminal()
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	o.Key, o.Log = key, slog.New(slog.NewTextHandler(os.Stderr, nil))
+	err := slave.Run(ctx, o)
 	if err != nil && ctx.Err() != nil {
 		return &exitError{exitInterrupted, nil}
 	}
@@ -46,7 +75,7 @@ func masterAddress(text string) (string, error) {
 	host, port, err := net.SplitHostPort(text)
 	var missing *net.AddrError
 	if errors.As(err, &missing) && missing.Err == "missing port in address" {
-		return net.JoinHostPort(text, strconv.Itoa(defaultStatusPort)), nil
+		return net.JoinHostPort(text, strconv.Itoa(wire.StatusPort)), nil
 	}
 	if err != nil {
 		return "", fmt.Errorf("--master %q: %v", text, err)

@@ -18,9 +18,9 @@ import (
 // error, as bars that redraw themselves where that is a terminal and as plain
 // lines elsewhere.
 
-// showEvents shows a run until its feed is closed and read. The error is that
-// of standard output: a reader that is gone does not end the run.
-func showEvents(feed *run.Feed, asJSON bool) error {
+// showEvents shows a run until its feed is closed and read. What cannot be
+// written is dropped: a reader that is gone does not end the run.
+func showEvents(feed *run.Feed, asJSON bool) {
 	var s shower
 	switch {
 	case asJSON:
@@ -30,7 +30,7 @@ func showEvents(feed *run.Feed, asJSON bool) error {
 	default:
 		s = &plain{out: os.Stdout, err: os.Stderr}
 	}
-	return show(feed, s)
+	show(feed, s)
 }
 
 // shower shows events in the order they happened.
@@ -40,12 +40,12 @@ type shower interface {
 
 // show feeds a shower to the end, even when it has failed, so that the run
 // never waits for its terminal.
-func show(feed *run.Feed, s shower) error {
+func show(feed *run.Feed, s shower) {
 	var failed error
 	for {
 		events, ok := feed.Next(context.Background()) // ends when the run closes the feed
 		if !ok {
-			return failed
+			return
 		}
 		if failed == nil {
 			failed = s.show(events)
@@ -111,12 +111,10 @@ func (p *plain) event(e run.Stamped) error {
 	if finished, ok := e.Event.(run.Finished); ok {
 		return p.summary(finished)
 	}
-	line := p.line(e)
-	if line == "" {
-		return nil
+	if line := p.line(e); line != "" {
+		fmt.Fprintln(p.err, run.Printable(line)) // nobody may be reading any more: the log has it
 	}
-	_, err := fmt.Fprintln(p.err, run.Printable(line))
-	return err
+	return nil
 }
 
 func (p *plain) summary(f run.Finished) error {
@@ -209,6 +207,8 @@ func describe(e run.Event) string {
 	switch v := e.(type) {
 	case run.NodeJoined:
 		return fmt.Sprintf("%s joined (%s, process %d%s)", v.Node, v.Host, v.PID, prefixed(" on ", v.Hostname))
+	case run.Waiting:
+		return prefix(v.Node) + "waiting for " + v.For + prefixed(": ", v.Why) + prefixed("; ", v.Hint)
 	case run.DeviceIdentified:
 		name := v.Device.Identity
 		if name == "" {

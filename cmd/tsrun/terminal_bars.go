@@ -60,8 +60,9 @@ func (b *bars) show(events []run.Stamped) error {
 		return nil
 	}
 	b.last = now
-	if err := b.redraw(lines.String()); err != nil || finished == nil {
-		return err
+	b.redraw(lines.String())
+	if finished == nil {
+		return nil
 	}
 	b.nodes, b.clocks, b.drawn = nil, nil, 0 // what is drawn stays, above the summary
 	return b.summary(*finished)
@@ -105,7 +106,7 @@ func newBar(name string) *pb.ProgressBar {
 }
 
 // redraw replaces the bars by lines, which stay, and the bars as they are now.
-func (b *bars) redraw(lines string) error {
+func (b *bars) redraw(lines string) {
 	var out strings.Builder
 	if b.drawn > 0 {
 		fmt.Fprintf(&out, "\x1b[%dA\x1b[J", b.drawn) // up to the first bar; clear from there
@@ -125,6 +126,5 @@ func (b *bars) redraw(lines string) error {
 		out.WriteString(line + "\n")
 		b.drawn++
 	}
-	_, err := b.err.Write([]byte(out.String()))
-	return err
+	b.err.Write([]byte(out.String())) // the terminal may be gone; the summary is not for it alone
 }

@@ -44,11 +44,7 @@ func (b *book) joined(name string, j *wire.Join) {
 }
 
 func (b *book) controller(name string, up *wire.ControllerUp) run.Device {
-	d := up.Device
-	device := run.Device{
-		Vendor: d.Vendor, Model: d.Model, Serial: d.Serial, Firmware: d.Firmware,
-		Identity: d.Identity, ResolutionPs: d.ResolutionPs, Simulated: d.Simulated,
-	}
+	device := run.DeviceOf(up.Device)
 	if c := b.manifest.Nodes[name].Controllers[up.Name]; c != nil {
 		c.Version, c.SHA256, c.PID, c.Device = up.Plugin.Version, up.Plugin.SHA256, up.Plugin.PID, device
 	}
@@ -200,7 +196,7 @@ func (b *book) analysed(err error) {
 
 // conditions is what each kind of trouble makes of a run.
 var conditions = map[troubleKind]run.Condition{
-	refusal: run.Aborted, missing: run.Incomplete, stopped: run.Interrupted, canceled: run.Aborted,
+	refusal: run.Aborted, missing: run.Incomplete, stopped: run.Interrupted, canceled: run.Aborted, policy: run.Aborted,
 }
 
 // close enters how the run ended.
@@ -212,5 +208,4 @@ func (b *book) close(s state, now time.Time) {
 		b.manifest.Notice(run.Reason{Condition: conditions[t.kind], Node: t.node, Message: t.failure.Error()})
 	}
 	b.manifest.Ended = now.UTC()
-	b.manifest.Judge()
 }

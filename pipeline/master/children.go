@@ -14,6 +14,7 @@ import (
 
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 )
 
@@ -71,6 +72,7 @@ func (c *conductor) spawnOne(ctx context.Context, name string) error {
 	}
 	k := &child{node: name, cmd: exec.Command(c.options.Program, args...), out: &lastLines{}, done: make(chan struct{})}
 	k.cmd.Stdout, k.cmd.Stderr = k.out, k.out
+	k.cmd.Env = append(os.Environ(), wire.JoinKey+"="+c.key) // not an argument: those are for all to see
 	if err := host.Spawn(k.cmd); err != nil {
 		return err
 	}

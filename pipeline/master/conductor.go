@@ -32,6 +32,7 @@ type conductor struct {
 	log     *slog.Logger // writes to lines
 	lines   lines
 	dir     *run.Directory
+	saver   saver
 	book    *book
 
 	status   *wire.StatusServer
@@ -50,6 +51,8 @@ type conductor struct {
 	syncer   *syncer // nil: no segment of an align stage is here yet
 	unsynced bool    // there could be none
 	children []*child
+	key      string          // that this master's own slaves show
+	turned   map[string]bool // slaves that were refused, by name and reason
 }
 
 // member is what the conductor knows of a slave beside its place in the state.
@@ -65,7 +68,7 @@ func newConductor(o Options) *conductor {
 	c := &conductor{
 		options: o, recipe: o.Recipe.Recipe,
 		requests: make(chan request), inputs: make(chan any), stopped: make(chan struct{}),
-		members: map[string]*member{},
+		members: map[string]*member{}, turned: map[string]bool{}, key: rand.Text(),
 	}
 	c.log = slog.New(slog.NewJSONHandler(&c.lines, nil))
 	rand.Read(c.run[:]) // never fails
@@ -80,11 +83,26 @@ func (c *conductor) names() (names []string) {
 	return names
 }
 
+// masterAddress is what a slave's --master is told: the port only where it is
+// not the usual one.
+func (c *conductor) masterAddress() string {
+	n := c.recipe.Network
+	port := n.Ports.Status
+	if c.status != nil {
+		port = portOf(c.status.Addr())
+	}
+	if port == wire.StatusPort {
+		return n.Master
+	}
+	return address(n.Master, port)
+}
+
 func (c *conductor) rules() rules {
 	return rules{
 		lead:          c.recipe.Trigger.Lead.Duration(),
 		duration:      c.recipe.Acquire.Duration.Duration(),
 		join:          c.recipe.Network.Join.Duration(),
+		master:        c.masterAddress(),
 		abortOnLoss:   c.recipe.Faults.LostTags == "abort",
 		abortOnAbsent: c.recipe.Faults.LostNode == "abort",
 	}
@@ -100,6 +118,11 @@ func (c *conductor) loop(ctx context.Context) {
 	c.state, effects = newState(c.names(), c.rules())
 	c.observe(run.StateChanged{State: string(c.state.phase)})
 	c.perform(ctx, effects)
+	for _, n := range c.recipe.Nodes {
+		if n.Host != "local" {
+			c.observe(run.Waiting{For: n.Name, Hint: "start it there with: " + slaveCommand(n.Name, c.state.rules.master)})
+		}
+	}
 	cancelled := ctx.Done()
 	for !c.state.phase.over() {
 		select {
@@ -109,12 +132,13 @@ func (c *conductor) loop(ctx context.Context) {
 			c.handle(ctx, e)
 		case p := <-c.receiver.Progress():
 			c.arrived(p)
+			c.handle(ctx, evProgress{})
 		case err := <-c.analysis.done:
 			c.analysis.done = nil
 			c.book.analysed(err)
 			c.handle(ctx, evAnalysed{})
 		case <-c.deadline.C:
-			c.handle(ctx, evOverdue{})
+			c.overdue(ctx)
 		case now := <-watch.C:
 			c.watch(ctx, now)
 		case <-c.options.Interrupts:
@@ -126,6 +150,31 @@ func (c *conductor) loop(ctx context.Context) {
 		}
 	}
 	c.analysis.end()
+}
+
+// patience is how long nodes that are waiting to be answered when a deadline
+// passes are listened to before it counts. When this process itself was held up,
+// what they had to say is older than the deadline.
+const patience = 50 * time.Millisecond
+
+func (c *conductor) overdue(ctx context.Context) {
+	before := c.state.phase
+	wait := time.NewTimer(patience)
+	defer wait.Stop()
+	for c.state.phase == before {
+		select {
+		case r := <-c.requests:
+			r.answer <- c.answer(ctx, r)
+			continue
+		case <-wait.C:
+		}
+		break
+	}
+	if c.state.phase != before {
+		return // with a deadline of its own
+	}
+	instant := c.book.manifest.Trigger.InstantNs
+	c.handle(ctx, evOverdue{fired: instant != 0 && time.Now().UnixNano() >= instant})
 }
 
 // analysis is the execution of the stages, which goes on beside the loop.
@@ -171,11 +220,13 @@ var savedAt = []phase{arming, draining, transferring}
 
 func (c *conductor) save() {
 	c.book.counted()
-	c.book.manifest.Judge()
-	if err := c.dir.WriteManifest(c.book.manifest); err != nil {
-		c.log.Error("manifest not written", "error", err)
-		c.observe(run.Warning{Message: fmt.Sprintf("manifest not written: %v", err), Hint: "it is tried again at the end"})
-	}
+	c.saver.save(c.book.manifest.Clone())
+}
+
+// unsaved says that a manifest could not be written.
+func (c *conductor) unsaved(err error) {
+	c.log.Error("manifest not written", "error", err)
+	c.observe(run.Warning{Message: fmt.Sprintf("manifest not written: %v", err), Hint: "it is tried again at the end"})
 }
 
 func (c *conductor) perform(ctx context.Context, effects []any) {
@@ -190,6 +241,8 @@ func (c *conductor) perform(ctx context.Context, effects []any) {
 			}
 		case doAnalyse:
 			c.analyse(ctx)
+		case doWarn:
+			c.observe(run.Warning{Message: e.message, Hint: e.hint})
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package master
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -56,7 +60,7 @@ func listening(t *testing.T) *conductor {
 func joins(t *testing.T, c *conductor, name, instance string, protocol int) wire.Reply {
 	t.Helper()
 	return c.join(t.Context(), request{body: wire.Request{Node: name,
-		Join: &wire.Join{Protocol: protocol, Instance: instance, Host: "pc"}}})
+		Join: &wire.Join{Protocol: protocol, Instance: instance, Host: "pc", Key: c.key}}})
 }
 
 func TestJoin(t *testing.T) {
@@ -76,6 +80,9 @@ func TestJoin(t *testing.T) {
 		if reply.Refused == nil || reply.Refused.Code != code || reply.Refused.Hint == "" {
 			t.Errorf("%s: reply %+v", code, reply)
 		}
+	}
+	if r := c.join(t.Context(), request{body: wire.Request{Node: "bob", Join: &wire.Join{Protocol: wire.Protocol, Instance: "9", Host: "pc"}}}); r.Refused == nil || r.Refused.Code != "name-local" {
+		t.Errorf("a stranger as a node of this PC: %+v, want refused", r)
 	}
 	c.state.phase = running
 	if late := joins(t, c, "bob", "5", wire.Protocol); late.Wait == "" {
@@ -117,4 +124,46 @@ func TestReportsNeedTheTokenAndComeTwice(t *testing.T) {
 	if p := c.state.nodes["alice"].phase; p != wire.Ready {
 		t.Errorf("phase %s, want ready", p)
 	}
+}
+
+// FuzzStatus sends the status port what no slave sends.
+func FuzzStatus(f *testing.F) {
+	for _, body := range []string{
+		`{"node":"x","token":"` + strings.Repeat("0", 34) + `","file":{}}`, `{"node":"alice","token":"","file":{"id":1,"name":"raw/alice/x","size":9}}`,
+		`{"node":"alice","report":{"phase":"ready"}}`, `{"node":"bob","join":{"protocol":1,"instance":"\u0000"}}`, `{"file":null}`, `[]`, `null`, `{"join":{}}`,
+		`{"node":"alice","token":"TOKEN","report":{"phase":"?","order":18446744073709551615,"news":[{"seq":1,"segment":{"name":"../x","stream":65535,"index":-1}}]}}`,
+		`{"node":"alice","token":"TOKEN","report":{"phase":"running","progress":[{"stream":9,"tags":1,"until_ps":18446744073709551615}],"news":[{"seq":1,"failure":{}},{"seq":2,"loss":{"stream":7}}]}}`,
+		`{"node":"alice","token":"TOKEN","file":{"id":1,"name":"raw/alice/x","size":-1}}`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c := listening(t)
+		token := joins(t, c, "alice", "1", wire.Protocol).Welcome.Token
+		body = bytes.ReplaceAll(body, []byte("TOKEN"), []byte(token))
+		ctx, cancel := context.WithCancel(t.Context())
+		answering := make(chan bool)
+		go func() { // as the loop does
+			defer close(answering)
+			for {
+				select {
+				case r := <-c.requests:
+					r.answer <- c.answer(ctx, r)
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+		var reply wire.Reply
+		if err := json.Unmarshal(c.serve("peer", body), &reply); err != nil {
+			t.Errorf("the answer cannot be read: %v", err)
+		}
+		cancel()
+		<-answering
+		c.book.counted()
+		c.saver.wait()
+		if err := c.dir.WriteManifest(c.book.manifest); err != nil {
+			t.Errorf("after that no manifest can be written: %v", err)
+		}
+	})
 }

@@ -102,6 +102,7 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 
 // finish seals the directory and tells the observer.
 func (c *conductor) finish(err error) (*Outcome, error) {
+	c.saver.wait()
 	c.book.close(c.state, time.Now())
 	if sealed := c.dir.Seal(c.book.manifest); sealed != nil {
 		err = errors.Join(err, fmt.Errorf("write manifest: %w", sealed))
@@ -170,6 +171,7 @@ func (c *conductor) openDirectory(ctx context.Context) (err error) {
 		return err
 	}
 	c.lines.to(c.dir.Log())
+	c.saver.dir, c.saver.failed = c.dir, c.unsaved
 	c.book = newBook(c, now)
 	var sources []run.RecipeSource
 	for _, f := range c.options.Recipe.Files {
@@ -181,7 +183,6 @@ func (c *conductor) openDirectory(ctx context.Context) (err error) {
 	}
 	record.Git = run.Provenance(ctx, c.options.Recipe.Files[0].Path)
 	c.book.manifest.Recipe = record
-	c.book.manifest.Judge()
 	if err := c.dir.WriteManifest(c.book.manifest); err != nil {
 		return err
 	}

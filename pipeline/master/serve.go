@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
@@ -41,6 +42,9 @@ func (c *conductor) serve(peer string, body []byte) []byte {
 	case c.requests <- r:
 		return encode(<-r.answer)
 	case <-c.stopped:
+		if r.body.Join != nil {
+			return encode(wire.Reply{Wait: "the run is over"})
+		}
 		return encode(wire.Reply{Refused: &sdk.Failure{Code: "over", Message: "the run is over"}})
 	}
 }
@@ -91,24 +95,50 @@ func refuse(code, message, hint string) wire.Reply {
 	return wire.Reply{Refused: &sdk.Failure{Code: code, Message: message, Hint: hint}}
 }
 
-// join lets a slave in, once, under a name of the recipe.
+// join lets a slave in, and tells the user of one that it turned away.
 func (c *conductor) join(ctx context.Context, r request) wire.Reply {
+	reply := c.welcome(ctx, r)
+	if f := reply.Refused; f != nil && len(c.turned) < maxTurned && !c.turned[r.body.Node+" "+f.Code] {
+		c.turned[r.body.Node+" "+f.Code] = true
+		c.log.Warn("slave refused", "about", cut(r.body.Node), "host", cut(r.body.Join.Host), "address", r.peer, "code", f.Code)
+		c.observe(run.Warning{Message: fmt.Sprintf("a slave %q on %s (%s) was refused: %s", cut(r.body.Node), cut(r.body.Join.Host), r.peer, f.Message), Hint: f.Hint})
+	}
+	return reply
+}
+
+const (
+	maxTurned = 64 // slaves that the user is told of
+	maxName   = 64 // bytes of what a stranger calls himself that are repeated
+)
+
+func cut(text string) string { return text[:min(len(text), maxName)] }
+
+// isLocal says whether the master starts a node's slave itself.
+func (c *conductor) isLocal(name string) bool {
+	return slices.ContainsFunc(c.recipe.Nodes, func(n recipe.Node) bool { return n.Name == name && n.Host == "local" })
+}
+
+// welcome lets a slave in, once, under a name of the recipe.
+func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 	name, j := r.body.Node, r.body.Join
 	if j.Protocol != wire.Protocol {
 		return refuse("protocol", fmt.Sprintf("join: the slave speaks protocol %d, this master %d", j.Protocol, wire.Protocol),
 			"install the same release of tsrun on both PCs")
 	}
 	if names := c.names(); !slices.Contains(names, name) {
-		return refuse("unknown-node", fmt.Sprintf("join: the recipe has no node %q", name),
+		return refuse("unknown-node", fmt.Sprintf("join: the recipe has no node %q", cut(name)),
 			"start the slave with --node and one of: "+strings.Join(names, ", "))
 	}
 	m := c.members[name]
 	switch {
+	case c.isLocal(name) && j.Key != c.key:
+		return refuse("name-local", fmt.Sprintf("join: %s is a node of the master's own PC, which starts it by itself", name),
+			"check --node: it names this PC in the recipe")
+	case c.state.phase != joining: // also for one that was in this run and is back for the next
+		return wire.Reply{Wait: "a run is under way"}
 	case m != nil && m.instance != j.Instance:
 		return refuse("name-taken", fmt.Sprintf("join: a slave named %s has joined already (on %s)", name, c.book.manifest.Nodes[name].Hostname),
 			"each slave needs a name of its own: check --node here and there")
-	case c.state.phase != joining: // also for one that was in this run and is back for the next
-		return wire.Reply{Wait: "a run is under way"}
 	case m != nil: // its first answer was lost
 		m.heard = time.Now()
 		return wire.Reply{Welcome: m.welcome}
@@ -121,6 +151,10 @@ func (c *conductor) join(ctx context.Context, r request) wire.Reply {
 	c.book.joined(name, j)
 	c.log.Info("node joined", "about", name, "host", j.Host, "address", r.peer, "pid", j.PID)
 	c.observe(run.NodeJoined{Node: name, Host: c.book.manifest.Nodes[name].Host, Hostname: j.Host, Address: r.peer, PID: j.PID})
+	if j.Version != c.options.Version {
+		c.observe(run.Warning{Node: name, Message: fmt.Sprintf("tsrun %s is at work there, %s here; they speak the same protocol, %d", cut(j.Version), c.options.Version, wire.Protocol),
+			Hint: "install the same release of tsrun on both PCs"})
+	}
 	c.handle(ctx, evJoined{name})
 	return wire.Reply{Welcome: m.welcome}
 }
@@ -193,11 +227,14 @@ func (c *conductor) hear(ctx context.Context, name string, n wire.News) {
 		c.handle(ctx, evTagsLost{name})
 	case n.Segment != nil:
 		c.book.segment(name, n.Segment)
+		c.saver.reserve(len(c.book.manifest.Segments), n.Segment.Name)
 		c.follow(n.Segment.Name, false)
 	case n.Ended != nil:
 		c.book.ended(name, n.Ended)
 	case n.Failure != nil:
 		c.handle(ctx, evFailed{name, *n.Failure})
+	case n.Stopped:
+		c.handle(ctx, evStopped{name})
 	case n.Log != nil:
 		if err := c.dir.Log().AppendRemote(name, n.Log); err != nil {
 			c.observe(run.Warning{Node: name, Message: fmt.Sprintf("log line not kept: %v", err)})

@@ -59,8 +59,9 @@ type rules struct {
 	lead          time.Duration
 	duration      time.Duration // of the acquisition; 0: until interrupted
 	join          time.Duration
-	abortOnLoss   bool // lost tags end the run
-	abortOnAbsent bool // a lost or failed node ends the run
+	master        string // what a slave's --master is told
+	abortOnLoss   bool   // lost tags end the run
+	abortOnAbsent bool   // a lost or failed node ends the run
 }
 
 // trouble is one reason why a run is not what it should be.
@@ -75,8 +76,9 @@ type troubleKind string
 const (
 	refusal  troubleKind = "refusal"  // nothing was recorded because of it
 	missing  troubleKind = "missing"  // something that should have been recorded was not, or did not arrive
-	stopped  troubleKind = "stopped"  // the user ended the run early
+	stopped  troubleKind = "stopped"  // the user ended the run, or a node's part in it, early
 	canceled troubleKind = "canceled" // the user threw the run away
+	policy   troubleKind = "policy"   // a fault policy of the recipe ended the run
 )
 
 // Events. Each is something that happened outside; next decides what it means.
@@ -99,10 +101,16 @@ type (
 		node    string
 		failure sdk.Failure
 	}
+	evStopped struct { // its user ended its recording
+		node string
+	}
 	evTagsLost    struct{ node string }
 	evInterrupted struct{}
-	evOverdue     struct{} // the deadline of the phase has passed
-	evAnalysed    struct{}
+	evOverdue     struct { // the deadline of the phase has passed
+		fired bool // and the instant too
+	}
+	evProgress struct{} // a file has come farther
+	evAnalysed struct{}
 )
 
 // Effects. Each is something the run's goroutine has to do.
@@ -115,6 +123,7 @@ type (
 	}
 	doDeadline struct{ after time.Duration } // of the new phase; 0: none
 	doAnalyse  struct{}
+	doWarn     struct{ message, hint string }
 )
 
 // Deadlines of phases that no recipe sets. Each is generous: it ends a wait
@@ -122,7 +131,7 @@ type (
 const (
 	armTimeout      = 60 * time.Second
 	drainTimeout    = 60 * time.Second  // from the end of the acquisition to the last closed file
-	transferTimeout = 600 * time.Second // without a node finishing
+	transferTimeout = 600 * time.Second // without a file coming farther; the largest are hashed within it
 )
 
 // ackGuard is how long before the instant every node must have acknowledged
@@ -140,6 +149,10 @@ func newState(names []string, r rules) (state, []any) {
 // next is the run's whole logic: from where it stands and what happened to
 // where it stands then and what is to be done. It reads no clock and does nothing.
 func next(s state, event any) (state, []any) {
+	if e, reported := event.(evReported); s.phase.over() && reported { // who has heard that it is over?
+		s.nodes = maps.Clone(s.nodes)
+		s.change(e.node, func(n *node) { n.phase, n.order = e.phase, e.order })
+	}
 	if s.phase.over() {
 		return s, nil
 	}
@@ -161,14 +174,20 @@ func next(s state, event any) (state, []any) {
 		})
 	case evGone:
 		return s.nodeGone(e.node, e.failure)
+	case evStopped:
+		return s.nodeStopped(e.node)
 	case evTagsLost:
 		if s.rules.abortOnLoss && s.phase == running {
-			return s.stop()
+			return s.giveUp(e.node, "lost_tags", "tags were lost")
 		}
 	case evInterrupted:
 		return s.interrupt()
 	case evOverdue:
-		return s.overdue()
+		return s.overdue(e.fired)
+	case evProgress:
+		if s.phase == transferring {
+			return s, []any{doDeadline{transferTimeout}}
+		}
 	case evAnalysed:
 		if s.phase == analysing {
 			s.phase = done
@@ -261,9 +280,30 @@ func (s state) nodeFailed(e evFailed) (state, []any) {
 	}
 	s.troubles = append(s.troubles, trouble{missing, e.node, f})
 	if s.rules.abortOnAbsent && s.phase == running {
-		return s.stop()
+		return s.giveUp(e.node, "lost_node", "the node failed")
 	}
 	return s, nil
+}
+
+// nodeStopped notes that a node's user ended its recording. The others go on
+// unless the recipe wants all or nothing.
+func (s state) nodeStopped(name string) (state, []any) {
+	if _, known := s.nodes[name]; !known || !s.phase.started() || s.phase == analysing {
+		return s, nil
+	}
+	s.troubles = append(s.troubles, trouble{stopped, name, sdk.Failure{Code: "node-stopped",
+		Message: "the recording of this node was ended by its user there"}})
+	if s.rules.abortOnAbsent && s.phase == running {
+		return s.giveUp(name, "lost_node", "the node was stopped")
+	}
+	return s, nil
+}
+
+// giveUp ends the recording because a fault policy of the recipe wants it.
+func (s state) giveUp(node, key, why string) (state, []any) {
+	s.troubles = append(s.troubles, trouble{policy, node, sdk.Failure{Code: "policy",
+		Message: fmt.Sprintf("%s and faults.%s is abort: the run was ended", why, key)}})
+	return s.stop()
 }
 
 // nodeGone goes on without a node, or ends the run.
@@ -278,7 +318,7 @@ func (s state) nodeGone(name string, f sdk.Failure) (state, []any) {
 	s.troubles = append(s.troubles, trouble{missing, name, f})
 	s.change(name, func(n *node) { n.gone = true })
 	if s.rules.abortOnAbsent && s.phase == running {
-		return s.stop()
+		return s.giveUp(name, "lost_node", "the node was lost")
 	}
 	return s.advance()
 }
@@ -303,15 +343,21 @@ func (s state) interrupt() (state, []any) {
 		return s, []any{s.order(wire.Abort)}
 	}
 	s.interrupted = true
-	if s.phase != running {
-		return s, nil // recorded already: the second one ends the rest
+	if s.phase != running { // recorded already: the second one ends the rest
+		return s, []any{doWarn{"the recording is over; its files are being fetched and looked at", "interrupt again to give that up"}}
 	}
 	s.troubles = append(s.troubles, trouble{stopped, "", sdk.Failure{Code: "interrupted", Message: "stopped by the user before the acquisition was over"}})
 	return s.stop()
 }
 
-// overdue ends the wait for the nodes that hold the run up.
-func (s state) overdue() (state, []any) {
+// overdue ends the wait for the nodes that hold the run up. Once the instant
+// has passed nobody can be called back: who has not acknowledged it may have
+// fired all the same, and is judged by what it records.
+func (s state) overdue(fired bool) (state, []any) {
+	if s.phase == armed && fired {
+		s.phase = running
+		return s, []any{s.runningDeadline()}
+	}
 	var late []string
 	far := map[phase]func(node) bool{
 		joining:      reached(wire.Ready),
@@ -350,14 +396,19 @@ func (s *state) lateness(late []string) sdk.Failure {
 	switch {
 	case s.phase == armed:
 		return sdk.Failure{Code: "trigger-unacknowledged",
-			Message: fmt.Sprintf("the trigger was not acknowledged by %v in time, so nobody fired", late),
+			Message: fmt.Sprintf("the trigger was not acknowledged by %v in time, so the start was called off before its instant", late),
 			Hint:    "raise trigger.lead, or look for what keeps the node or its network busy"}
 	case !first.joined:
 		return sdk.Failure{Code: "node-absent",
 			Message: fmt.Sprintf("%v did not join within %v", late, s.rules.join),
-			Hint:    fmt.Sprintf("start it there with: tsrun --mode slave --node %s --master ADDRESS-OF-THIS-PC", late[0])}
+			Hint:    "start it there with: " + slaveCommand(late[0], s.rules.master)}
 	}
 	return sdk.Failure{Code: "node-not-ready",
 		Message: fmt.Sprintf("%v still %s when the time was up", late, first.phase),
 		Hint:    "look at the node's log lines above"}
+}
+
+// slaveCommand is what to type on the PC of a remote node.
+func slaveCommand(node, master string) string {
+	return fmt.Sprintf("tsrun --mode slave --node %s --master %s", node, master)
 }

@@ -39,6 +39,8 @@ func (s *story) note(effects []any) {
 			s.effects = append(s.effects, fmt.Sprintf("deadline %v", e.after))
 		case doAnalyse:
 			s.effects = append(s.effects, "analyse")
+		case doWarn:
+			s.effects = append(s.effects, "warn "+e.message)
 		}
 	}
 }
@@ -136,12 +138,16 @@ func TestTroubles(t *testing.T) {
 		{"trigger not acknowledged", testRules, armed, []any{evReported{"alice", wire.Running, 2}, evOverdue{}}, failed, "abort", refusal, "[bob]"},
 		{"node dies before the instant", testRules, armed, []any{evSilent{"bob", 5 * time.Second}}, failed, "abort", refusal, "nothing heard for 5s"},
 		{"driver dies while recording", testRules, running, []any{evFailed{"bob", broken}}, running, "fire", missing, "driver died"},
-		{"the same, strict", strict, running, []any{evFailed{"bob", broken}}, draining, "stop", missing, "driver died"},
+		{"the same, strict", strict, running, []any{evFailed{"bob", broken}}, draining, "stop", policy, "faults.lost_node is abort"},
+		{"a node's user stops it", testRules, running, []any{evStopped{"bob"}}, running, "fire", stopped, "ended by its user there"},
+		{"the same, strict", strict, running, []any{evStopped{"bob"}}, draining, "stop", policy, "faults.lost_node is abort"},
+		{"acknowledged late, but before anyone looked", testRules, armed, []any{evReported{"alice", wire.Running, 2}, evOverdue{fired: true}}, running, "fire", "", ""},
+		{"files arrive slowly", testRules, transferring, []any{evProgress{}}, transferring, "fire", "", ""},
 		{"node lost while recording", testRules, running, []any{evSilent{"bob", 5 * time.Second}}, running, "fire", missing, "nothing heard"},
 		{"its process ends while recording", testRules, running, []any{evGone{"bob", broken}, evSilent{"bob", 5 * time.Second}}, running, "fire", missing, "driver died"},
 		{"its process ends before the start", testRules, arming, []any{evGone{"bob", broken}}, failed, "abort", refusal, "driver died"},
-		{"the same, strict", strict, running, []any{evSilent{"bob", 5 * time.Second}}, draining, "stop", missing, "nothing heard"},
-		{"tags lost, strict", strict, running, []any{evTagsLost{"bob"}}, draining, "stop", "", ""},
+		{"the same, strict", strict, running, []any{evSilent{"bob", 5 * time.Second}}, draining, "stop", policy, "faults.lost_node is abort"},
+		{"tags lost, strict", strict, running, []any{evTagsLost{"bob"}}, draining, "stop", policy, "faults.lost_tags is abort"},
 		{"tags lost", testRules, running, []any{evTagsLost{"bob"}}, running, "fire", "", ""},
 		{"first Ctrl-C", testRules, running, []any{evInterrupted{}}, draining, "stop", stopped, "stopped by the user"},
 		{"second Ctrl-C", testRules, running, []any{evInterrupted{}, evInterrupted{}}, aborted, "abort", canceled, "aborted"},
@@ -178,6 +184,32 @@ func TestTroubles(t *testing.T) {
 	}
 }
 
+// TestDeadlinesAreRenewedByProgress: a backlog may take longer than any deadline
+// as long as files come.
+func TestDeadlinesAreRenewedByProgress(t *testing.T) {
+	s := upTo(t, transferring, testRules)
+	s.effects = nil
+	s.happens(evProgress{}, evProgress{})
+	if diff := cmp.Diff([]string{"deadline 10m0s", "deadline 10m0s"}, s.effects); diff != "" {
+		t.Errorf("effects (-want +got):\n%s", diff)
+	}
+	running := upTo(t, running, testRules)
+	running.effects = nil
+	if running.happens(evProgress{}); len(running.effects) > 0 {
+		t.Errorf("files renew the deadline of the recording: %v", running.effects)
+	}
+}
+
+// TestReleaseIsAcknowledged: the master waits for that, so it must notice it.
+func TestReleaseIsAcknowledged(t *testing.T) {
+	s := upTo(t, done, testRules).all(wire.Done)
+	for name, n := range s.state.nodes {
+		if n.order != s.state.orders {
+			t.Errorf("%s carried out order %d of %d", name, n.order, s.state.orders)
+		}
+	}
+}
+
 func lastOrder(effects []string) string {
 	for _, e := range slices.Backward(effects) {
 		if rest, ok := strings.CutPrefix(e, "order "); ok {
@@ -189,8 +221,8 @@ func lastOrder(effects []string) string {
 
 // TestStateNeverFiresAnUnarmedNode plays random events: no order is numbered
 // twice, Fire is given at most once and only when every node has said that it
-// is armed, a finished run stays finished, and every unfinished phase that
-// waits has a deadline or is the acquisition without an end.
+// is armed, a finished run stays finished, and every phase that waits for nodes
+// has a deadline.
 func TestStateNeverFiresAnUnarmedNode(t *testing.T) {
 	phases := []wire.Phase{wire.Preparing, wire.Ready, wire.Armed, wire.Running, wire.Draining, wire.Transferring, wire.Done}
 	rapid.Check(t, func(t *rapid.T) {
@@ -198,12 +230,17 @@ func TestStateNeverFiresAnUnarmedNode(t *testing.T) {
 		s, _ := newState(names, testRules)
 		wasArmed := map[string]bool{}
 		fires, last := 0, uint64(0)
+		waits := true // the phase has a deadline
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
 			node := rapid.SampledFrom(names).Draw(t, "node")
 			var event any
-			switch rapid.IntRange(0, 12).Draw(t, "kind") {
+			switch rapid.IntRange(0, 14).Draw(t, "kind") {
 			case 0:
-				event = evOverdue{}
+				event = evOverdue{fired: s.phase == armed && rapid.Bool().Draw(t, "fired")}
+			case 6:
+				event = evProgress{}
+			case 7:
+				event = evStopped{node}
 			case 1:
 				event = evSilent{node, lostAfter}
 			case 2:
@@ -219,11 +256,22 @@ func TestStateNeverFiresAnUnarmedNode(t *testing.T) {
 				wasArmed[node] = slices.Index(phases, p) >= slices.Index(phases, wire.Armed)
 				event = evReported{node, p, uint64(rapid.IntRange(0, int(s.orders)).Draw(t, "order"))}
 			}
-			over := s.phase.over()
+			over, before := s.phase.over(), s.phase
 			var effects []any
 			s, effects = next(s, event)
 			if over && len(effects) > 0 {
 				t.Fatalf("a finished run still did %v", effects)
+			}
+			if s.phase != before {
+				waits = false
+			}
+			for _, e := range effects {
+				if d, ok := e.(doDeadline); ok {
+					waits = d.after > 0
+				}
+			}
+			if !waits && !s.phase.over() && s.phase != analysing { // the stages may take their time
+				t.Fatalf("%s has no deadline after %T", s.phase, event)
 			}
 			for _, e := range effects {
 				order, ok := e.(doOrder)

@@ -192,18 +192,15 @@ const (
 	segmentText = 500
 )
 
-// Reserve keeps room for the manifest of so many segments, as far as the disk
-// has it; what was kept before stays.
-func (d *Directory) Reserve(segments []Segment) error {
-	if len(segments) == 0 {
-		return nil
-	}
-	each := int64(segmentText + 3*len(segments[len(segments)-1].File))
+// Reserve keeps room for the manifest of so many segments with names as long
+// as file, as far as the disk has it; what was kept before stays.
+func (d *Directory) Reserve(segments int, file string) error {
 	f, err := os.OpenFile(filepath.Join(d.path, reserveFile), os.O_WRONLY, 0)
 	if err != nil {
 		return fmt.Errorf("reserve room for the manifest: %w", err)
 	}
-	if err := errors.Join(grow(f, reserveSize+each*int64(len(segments))), f.Close()); err != nil {
+	size := reserveSize + int64(segments)*int64(segmentText+3*len(file))
+	if err := errors.Join(grow(f, size), f.Close()); err != nil {
 		return fmt.Errorf("reserve room for the manifest: %w", err)
 	}
 	return nil

@@ -30,6 +30,14 @@ type NodeJoined struct {
 	PID      int    `json:"pid,omitempty"`
 }
 
+// Waiting says whom a node waits for, and what would end that.
+type Waiting struct {
+	Node string `json:"node,omitempty"` // who waits
+	For  string `json:"for"`            // a node, or "the master"
+	Why  string `json:"why,omitempty"`
+	Hint string `json:"hint,omitempty"` // what to do
+}
+
 // DeviceIdentified says what a controller is.
 type DeviceIdentified struct {
 	Node       string `json:"node"`
@@ -121,6 +129,7 @@ type Finished struct {
 
 func (StateChanged) kind() string     { return "state" }
 func (NodeJoined) kind() string       { return "joined" }
+func (Waiting) kind() string          { return "waiting" }
 func (DeviceIdentified) kind() string { return "device" }
 func (Armed) kind() string            { return "armed" }
 func (Fired) kind() string            { return "fired" }

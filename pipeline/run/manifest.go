@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/recipe"
+	"tsrun/sdk"
 )
 
 // Manifest is manifest.json: everything there is to know about a run beside
@@ -150,6 +151,14 @@ type Device struct {
 	Identity     string `json:"identity,omitempty"` // whole identification text
 	ResolutionPs int64  `json:"resolution_ps,omitempty"`
 	Simulated    bool   `json:"simulated"`
+}
+
+// DeviceOf is what a manifest says of a device.
+func DeviceOf(d sdk.Device) Device {
+	return Device{
+		Vendor: d.Vendor, Model: d.Model, Serial: d.Serial, Firmware: d.Firmware,
+		Identity: d.Identity, ResolutionPs: d.ResolutionPs, Simulated: d.Simulated,
+	}
 }
 
 // Shot is one firing: the device began between Called and Returned. All are

@@ -16,6 +16,7 @@ import (
 	"tsrun/pipeline/core"
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -24,6 +25,9 @@ import (
 
 // closeTimeout bounds how long a bench is given to make its devices safe.
 const closeTimeout = 10 * time.Second
+
+// progressEvery is how often the observer hears how far a recording is.
+const progressEvery = 200 * time.Millisecond
 
 // bench is what stands on this node's table for one run: its controllers and
 // sinks, each a plugin process, and the distribution core between them.
@@ -72,7 +76,7 @@ func newBench(s *session) (*bench, error) {
 	}
 	b.host = h
 	b.core = core.New(s.runtime, s.log)
-	b.core.RunID = s.run
+	b.core.RunID = s.id
 	return b, nil
 }
 
@@ -110,6 +114,7 @@ func (b *bench) openController(ctx context.Context, c *controller) error {
 	b.s.reporter.tell(wire.News{Controller: &wire.ControllerUp{
 		Name: c.recipe.Name, Device: device, Plugin: pluginID(c.driver.Component(), c.driver.PID()),
 	}})
+	b.s.observe(run.DeviceIdentified{Node: b.s.node.Name, Controller: c.recipe.Name, Device: run.DeviceOf(device)})
 	return b.suits(c, device)
 }
 
@@ -214,6 +219,43 @@ func (b *bench) progress() []wire.ChannelProgress {
 		})
 	}
 	return progress
+}
+
+// showProgress tells the observer how far the recording is while f, which waits
+// for its end, is at work.
+func (b *bench) showProgress(f func() error) error {
+	ended := make(chan struct{})
+	var showing sync.WaitGroup
+	showing.Go(func() {
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ended:
+				b.observeProgress()
+				return
+			case <-tick.C:
+				b.observeProgress()
+			}
+		}
+	})
+	defer showing.Wait()
+	defer close(ended)
+	return f()
+}
+
+func (b *bench) observeProgress() {
+	e := run.Progress{Node: b.s.node.Name, Duration: b.s.recipe.Acquire.Duration.Duration()}
+	slowest := ^uint64(0)
+	counts := b.core.Counts()
+	for _, c := range counts {
+		e.Tags += c.Tags
+		slowest = min(slowest, c.Until)
+	}
+	if len(counts) > 0 {
+		e.Elapsed = time.Duration(slowest / 1000)
+	}
+	b.s.observe(e)
 }
 
 // closedFile passes a finished file on: its facts to the master, its bytes to

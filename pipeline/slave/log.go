@@ -3,7 +3,11 @@ package slave
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
+
+	"tsrun/pipeline/run"
 )
 
 // fanout writes every log line to two places: this node's terminal and, by the
@@ -31,3 +35,39 @@ func (f fanout) WithAttrs(a []slog.Attr) slog.Handler {
 func (f fanout) WithGroup(name string) slog.Handler {
 	return fanout{f.here.WithGroup(name), f.there.WithGroup(name)}
 }
+
+// said shows what a person at this PC has to know of the log: warnings and errors.
+type said struct {
+	observer run.Observer
+	node     string
+	attrs    string // of WithAttrs, as written after a message
+}
+
+// Said returns a handler that passes warnings and errors to an observer.
+func Said(o run.Observer, node string) slog.Handler { return said{observer: o, node: node} }
+
+func (s said) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
+
+func (s said) Handle(_ context.Context, r slog.Record) error {
+	var text strings.Builder
+	text.WriteString(r.Message + s.attrs)
+	r.Attrs(func(a slog.Attr) bool {
+		fmt.Fprintf(&text, ", %s %v", a.Key, a.Value)
+		return true
+	})
+	if r.Level >= slog.LevelError {
+		s.observer.Observe(run.Problem{Node: s.node, Message: text.String()})
+	} else {
+		s.observer.Observe(run.Warning{Node: s.node, Message: text.String()})
+	}
+	return nil
+}
+
+func (s said) WithAttrs(attrs []slog.Attr) slog.Handler {
+	for _, a := range attrs {
+		s.attrs += fmt.Sprintf(", %s %v", a.Key, a.Value)
+	}
+	return s
+}
+
+func (s said) WithGroup(string) slog.Handler { return s }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tsrun/pipeline/host"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 )
@@ -25,7 +26,7 @@ const (
 // arm connects drivers and sinks to the core and programs the devices. When it
 // returns nil, every device is one short step from recording.
 func (b *bench) arm(ctx context.Context) error {
-	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	b.halt = stop
 	inlets := make([]string, len(b.drivers))
 	for i, c := range b.drivers {
@@ -44,7 +45,7 @@ func (b *bench) arm(ctx context.Context) error {
 		outlets[i] = endpoint
 	}
 	b.pumps.Go(func() error {
-		b.coreDone <- b.core.Run(run)
+		b.coreDone <- b.core.Run(life)
 		return nil
 	})
 	for i, k := range b.sinks {
@@ -75,7 +76,7 @@ func (b *bench) begin(ctx context.Context, k *sink, endpoint string) error {
 		streams[i] = sdk.RecordedStream{Stream: n, Name: b.s.node.Channels[n].Name}
 	}
 	err := k.plugin.Begin(ctx, host.SinkBegin{
-		Run: b.s.run, Dir: dir, Streams: streams, Segment: b.s.recipe.Acquire.Segment.Duration(),
+		Run: b.s.id, Dir: dir, Streams: streams, Segment: b.s.recipe.Acquire.Segment.Duration(),
 	}, endpoint)
 	if err == nil {
 		b.pumps.Go(func() error { b.collect(k); return nil })
@@ -85,7 +86,7 @@ func (b *bench) begin(ctx context.Context, k *sink, endpoint string) error {
 
 func (b *bench) acquisition(i int, c *controller) sdk.Acquisition {
 	a := sdk.Acquisition{
-		Run: b.s.run, Method: b.method(),
+		Run: b.s.id, Method: b.method(),
 		Duration: b.s.recipe.Acquire.Duration.Duration(),
 		Segment:  b.s.recipe.Acquire.Segment.Duration(),
 		Pulse:    i == 0 && b.s.recipe.Trigger.Master == b.s.node.Name,
@@ -122,6 +123,7 @@ func (b *bench) follow(c *controller) {
 			}})
 		case host.Lost:
 			b.s.reporter.tell(wire.News{Loss: &wire.Loss{Stream: e.Stream, AtPs: e.At, Tags: e.Tags, Why: e.Why}})
+			b.s.observe(run.TagsLost{Node: b.s.node.Name, Channel: b.s.node.Channels[e.Stream].Name, AtPs: e.At, Tags: e.Tags, Why: e.Why})
 		case host.Ended:
 			b.s.reporter.tell(wire.News{Ended: &wire.Ended{Controller: c.recipe.Name, Report: e.Report}})
 			if e.Err != nil {

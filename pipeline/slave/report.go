@@ -15,8 +15,13 @@ import (
 
 const (
 	heartbeat = 200 * time.Millisecond
-	// newsBatch bounds what one report carries; the rest goes with the next.
+	// newsBatch and newsBytes bound what one report carries; the rest goes with the next.
 	newsBatch = 200
+	newsBytes = 256 << 10
+	// maxNews is how large one piece of news may be, in bytes of JSON: what is
+	// larger is cut, because what cannot be sent would hold up all that follows.
+	maxNews = 64 << 10
+	maxText = 4 << 10 // of one text within it
 	// maxQueued is how many news may wait before lines of the log are dropped.
 	maxQueued = 10_000
 	// masterPatience is how long a finished node waits for a master that does not answer.
@@ -36,11 +41,17 @@ type reporter struct {
 	phase    wire.Phase
 	order    uint64
 	beacon   bool
-	news     []wire.News // not yet seen by the master
+	news     []told // not yet seen by the master
 	lastNews uint64
 	dropped  int       // lines of the log, since one was last queued
 	heard    time.Time // the master's last answer
 	refused  *sdk.Failure
+}
+
+// told is a piece of news and how long it is as JSON.
+type told struct {
+	wire.News
+	bytes int
 }
 
 func newReporter(node, token string, status *wire.StatusClient, orders *inbox) *reporter {
@@ -109,8 +120,14 @@ func (r *reporter) snapshot() *wire.Report {
 	counts := progress() // asks the core, which has locks of its own
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	news := r.news[:min(len(r.news), newsBatch)]
-	return &wire.Report{Phase: r.phase, Order: r.order, Beacon: r.beacon, Progress: counts, News: append([]wire.News(nil), news...)}
+	var news []wire.News
+	for i, bytes := 0, 0; i < min(len(r.news), newsBatch); i++ {
+		if bytes += r.news[i].bytes; bytes > newsBytes && i > 0 {
+			break
+		}
+		news = append(news, r.news[i].News)
+	}
+	return &wire.Report{Phase: r.phase, Order: r.order, Beacon: r.beacon, ClockNs: time.Now().UnixNano(), Progress: counts, News: news}
 }
 
 func (r *reporter) wake() {
@@ -122,12 +139,54 @@ func (r *reporter) wake() {
 
 // tell queues one piece of news.
 func (r *reporter) tell(n wire.News) {
+	t := fit(n)
 	r.mu.Lock()
 	r.lastNews++
-	n.Seq = r.lastNews
-	r.news = append(r.news, n)
+	t.Seq = r.lastNews
+	r.news = append(r.news, t)
 	r.mu.Unlock()
 	r.wake()
+}
+
+// fit cuts what is too long to be sent, and says so in its place.
+func fit(n wire.News) told {
+	if t, ok := measured(n); ok {
+		return t
+	}
+	switch {
+	case n.Failure != nil:
+		f := *n.Failure
+		f.Message, f.Hint = cut(f.Message), cut(f.Hint)
+		n.Failure = &f
+	case n.Loss != nil:
+		l := *n.Loss
+		l.Why = cut(l.Why)
+		n.Loss = &l
+	case n.Ended != nil:
+		e := *n.Ended
+		e.Report = fmt.Appendf(nil, `{"left_out":"a report of %d bytes; at most %d can be sent"}`, len(e.Report), maxNews)
+		n.Ended = &e
+	}
+	if t, ok := measured(n); ok {
+		return t
+	}
+	t, _ := measured(wire.News{Failure: &sdk.Failure{Code: "too-long",
+		Message: fmt.Sprintf("a fact of this node takes more than %d bytes and was not sent; a plugin or device uses very long texts", maxNews)}})
+	return t
+}
+
+// measured says how long a piece of news is; ok: it may be sent.
+func measured(n wire.News) (t told, ok bool) {
+	text, err := json.Marshal(n)
+	return told{n, len(text)}, err == nil && len(text) <= maxNews
+}
+
+// cut shortens a text and says by how much.
+func cut(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return fmt.Sprintf("%s … (%d bytes in all)", strings.ToValidUTF8(text[:maxText], ""), len(text))
 }
 
 // fail reports something that will not mend by itself.
@@ -204,8 +263,26 @@ func (r *reporter) Write(line []byte) (int, error) {
 	case dropped > 0:
 		r.tell(wire.News{Log: fmt.Appendf(nil, `{"level":"WARN","msg":"log lines dropped while the master was away","lines":%d}`, dropped)})
 	}
-	r.tell(wire.News{Log: append(json.RawMessage(nil), line...)})
+	r.tell(wire.News{Log: shortened(line)})
 	return len(line), nil
+}
+
+// shortened is a line of the log as it is sent: a long one keeps when it was,
+// how bad it is, and the begin of what it says.
+func shortened(line []byte) json.RawMessage {
+	if len(line) <= 2*maxText {
+		return append(json.RawMessage(nil), line...)
+	}
+	var l struct {
+		Time  time.Time `json:"time"`
+		Level string    `json:"level"`
+		Msg   string    `json:"msg"`
+		Bytes int       `json:"bytes"`
+	}
+	_ = json.Unmarshal(line, &l) // what is of another type stays empty
+	l.Level, l.Msg, l.Bytes = cut(l.Level), cut(l.Msg), len(line)
+	text, _ := json.Marshal(l) // texts and numbers always encode
+	return text
 }
 
 // inbox holds the newest order. Orders arrive twice, by publication and with

@@ -154,7 +154,7 @@ func TestFailuresKeepTheirHint(t *testing.T) {
 		{Seq: 1, Failure: &sdk.Failure{Code: "wrong-device", Message: "open: m", Hint: "h"}},
 		{Seq: 2, Failure: &sdk.Failure{Code: "failed", Message: "plain"}},
 	}
-	if diff := cmp.Diff(want, r.news); diff != "" {
+	if diff := cmp.Diff(want, r.snapshot().News); diff != "" {
 		t.Errorf("news (-want +got):\n%s", diff)
 	}
 }
@@ -177,5 +177,43 @@ func TestLogLinesAreDroppedNotFacts(t *testing.T) {
 	}
 	if len(r.news) != 2 || !strings.Contains(string(r.news[0].Log), `"lines":5`) {
 		t.Errorf("news %v, want a word about the 5 lines and the line", r.news)
+	}
+}
+
+// TestLongNewsAreSent queues more than one message can carry, and pieces that
+// no message could.
+func TestLongNewsAreSent(t *testing.T) {
+	f := &fakeMaster{}
+	r, _ := reporting(t, f)
+	long := strings.Repeat("ü", 30<<10)
+	n := 0
+	for range 20 {
+		line, err := json.Marshal(map[string]string{"level": "INFO", "msg": long, "more": long})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Write(line); err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	r.fail(errors.New(strings.Repeat("file refused; ", 1<<17)))
+	r.tell(wire.News{Loss: &wire.Loss{Tags: 1, Why: long + long}})
+	r.tell(wire.News{Ended: &wire.Ended{Controller: "tc", Report: json.RawMessage(`"` + long + long + `"`)}})
+	r.tell(wire.News{Controller: &wire.ControllerUp{Name: "tc", Device: sdk.Device{Identity: strings.Repeat("x", 2<<20)}}})
+	for range 100 {
+		r.tell(wire.News{Ended: &wire.Ended{Controller: "tc", Report: json.RawMessage(`"` + long[:60<<10] + `"`)}})
+	}
+	n += 104
+	for end := time.Now().Add(20 * time.Second); !r.toldAll(); {
+		if time.Now().After(end) {
+			t.Fatal("news are not acknowledged")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.news) != n {
+		t.Errorf("%d news arrived, want %d", len(f.news), n)
 	}
 }

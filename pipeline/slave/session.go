@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/tag"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
@@ -32,7 +33,7 @@ type session struct {
 	options Options
 	recipe  *recipe.Recipe
 	node    *recipe.Node
-	run     tag.RunID
+	id      tag.RunID // of the run
 	token   [16]byte
 	dir     string // where this run's files wait
 	runtime string // private directory of sockets
@@ -43,23 +44,25 @@ type session struct {
 	orders   *inbox
 	sender   *transfer.Sender
 	fired    bool       // there may be tags
+	user     user       // of this PC
 	queued   []string   // paths of files given to the sender; owned by its bench until the recording is over
 	sent     chan error // one value, when the sender ends: nil when the master has proven every file
 }
 
 func newSession(o Options, w *wire.Welcome, r *recipe.Recipe, a sessionAddresses) (*session, error) {
 	s := &session{options: o, recipe: r, node: &r.Nodes[0], address: a, orders: newInbox(), sent: make(chan error, 1)}
-	run, ok := wire.ParseID(w.Run)
+	id, ok := wire.ParseID(w.Run)
 	if !ok {
 		return nil, fmt.Errorf("read the master's welcome: run %.40q is not 32 hexadecimal digits", w.Run)
 	}
 	if s.token, ok = wire.ParseID(w.Token); !ok {
 		return nil, errors.New("read the master's welcome: the token is not 32 hexadecimal digits")
 	}
-	s.run = run
+	s.id = id
 	s.reporter = newReporter(o.Node, w.Token, wire.NewStatusClient(a.status), s.orders)
 	s.log = slog.New(fanout{o.Log.Handler(), slog.NewJSONHandler(s.reporter, nil)})
 	s.dir = filepath.Join(o.Data, w.Run+"-"+o.Node)
+	s.user.stop = make(chan struct{})
 	return s, nil
 }
 
@@ -68,11 +71,6 @@ func newSession(o Options, w *wire.Welcome, r *recipe.Recipe, a sessionAddresses
 func (s *session) take(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if err := s.makeDirectories(); err != nil {
-		return err
-	}
-	defer os.RemoveAll(s.runtime)
-
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	group, background := errgroup.WithContext(background)
 	defer func() {
@@ -82,14 +80,19 @@ func (s *session) take(ctx context.Context) (err error) {
 	}()
 	group.Go(func() error { return s.reporter.Run(background) })
 	group.Go(func() error { return s.listen(background) })
-	s.startSender(group, background)
+	group.Go(func() error { s.heedUser(background, cancel); return nil })
 
-	b, err := s.prepare(ctx)
+	defer func() { os.RemoveAll(s.runtime) }()
+	b, err := s.prepare(ctx, group, background)
 	defer b.close()
 	if err == nil {
 		err = s.record(ctx, cancel, b)
 	}
-	return s.depart(ctx, err)
+	err = s.depart(ctx, err)
+	if s.user.hasAsked() { // kept and sent; and then this process ends too
+		return errors.Join(err, errStopped)
+	}
+	return err
 }
 
 // startSender starts the transfer of closed files, which goes on while the
@@ -104,6 +107,9 @@ func (s *session) startSender(group *errgroup.Group, ctx context.Context) {
 			return s.askFile(ctx, questions, f)
 		},
 		Log: s.log,
+		Arrived: func(f transfer.File) {
+			s.observe(run.FileVerified{Node: s.node.Name, File: f.Name, Size: f.Size})
+		},
 	})
 	group.Go(func() error {
 		defer questions.Close()
@@ -134,7 +140,10 @@ func (s *session) askFile(ctx context.Context, c *wire.StatusClient, f transfer.
 func (s *session) makeDirectories() error {
 	if err := os.MkdirAll(filepath.Join(s.dir, s.rawDir()), 0o755); err != nil {
 		return &sdk.Failure{Code: "data-directory", Message: fmt.Sprintf("make the directory for recorded files: %v", err),
-			Hint: "choose a writable one with --data"}
+			Hint: "choose a writable one with --data on that PC, or free space there"}
+	}
+	if err := run.CheckSpace(s.dir, s.recipe.Faults.DiskBelow); err != nil {
+		return err
 	}
 	runtime, err := os.MkdirTemp("", "tsrun-") // 0700; short, because socket paths end at 107 bytes
 	if err != nil {
@@ -162,7 +171,7 @@ func (s *session) listen(ctx context.Context) error {
 			if !open {
 				return nil
 			}
-			if r.Order.Run != s.run {
+			if r.Order.Run != s.id {
 				continue
 			}
 			s.reporter.heardBeacon()
@@ -171,8 +180,13 @@ func (s *session) listen(ctx context.Context) error {
 	}
 }
 
-// prepare opens every controller and starts every sink of this node.
-func (s *session) prepare(ctx context.Context) (*bench, error) {
+// prepare makes room for files, opens every controller and starts every sink
+// of this node.
+func (s *session) prepare(ctx context.Context, group *errgroup.Group, background context.Context) (*bench, error) {
+	if err := s.makeDirectories(); err != nil {
+		return nil, err
+	}
+	s.startSender(group, background)
 	b, err := newBench(s)
 	if err != nil {
 		return b, err
@@ -193,6 +207,7 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, b 
 	s.reporter.setProgress(b.progress)
 	s.reporter.carriedOut(order.Seq)
 	s.reporter.enter(wire.Armed)
+	s.observe(run.Armed{Node: s.node.Name})
 
 	if order, err = s.await(ctx, wire.Fire); err != nil {
 		return err
@@ -201,28 +216,36 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, b 
 		return err
 	}
 	s.fired = true
+	s.user.enter(underWay)
 	s.reporter.carriedOut(order.Seq)
 	s.reporter.enter(wire.Running)
+	s.observe(run.Fired{InstantNs: order.Instant, Method: s.recipe.Trigger.Method})
 
 	watched := make(chan struct{})
 	go func() { // ends with the recording: await returns when b.recorded is closed
 		defer close(watched)
 		s.stopWhenTold(ctx, cancel, b)
 	}()
-	err = b.finish(ctx)
+	err = b.showProgress(func() error { return b.finish(ctx) })
 	b.markRecorded()
 	<-watched
+	s.user.enter(over)
 	return err
 }
 
 // stopWhenTold ends the recording early when the master says so.
 func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFunc, b *bench) {
+	stopped := s.user.stop
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-b.recorded:
 			return
+		case <-stopped:
+			stopped = nil
+			s.reporter.tell(wire.News{Stopped: true})
+			b.stop(ctx)
 		case <-s.orders.shut:
 			cancel(s.orders.closedBy())
 			return
@@ -269,7 +292,10 @@ func (s *session) await(ctx context.Context, kind wire.OrderKind) (wire.Order, e
 // depart sends what is left, waits until the master has everything and is
 // released. A session that failed says so and still sends its whole files.
 func (s *session) depart(ctx context.Context, err error) error {
-	if err != nil && !errors.Is(err, errAborted) && ctx.Err() == nil {
+	if cause := context.Cause(ctx); errors.Is(cause, errStopped) {
+		err = cause
+	}
+	if errors.Is(err, errStopped) || err != nil && !errors.Is(err, errAborted) && ctx.Err() == nil {
 		s.log.Error("node failed", "error", err)
 		s.reporter.fail(err)
 	}
@@ -284,6 +310,7 @@ func (s *session) depart(ctx context.Context, err error) error {
 		return errors.Join(err, released)
 	}
 	s.reporter.enter(wire.Transferring)
+	s.observe(run.StateChanged{State: string(wire.Transferring)})
 	s.sender.Finish()
 	unsent, gone := s.awaitSent(ctx)
 	if gone != nil {
@@ -299,7 +326,14 @@ func (s *session) depart(ctx context.Context, err error) error {
 	if unsent == nil {
 		s.removeSource()
 	}
+	s.observe(run.StateChanged{State: string(wire.Done)})
 	return errors.Join(err, unsent)
+}
+
+func (s *session) observe(e run.Event) {
+	if s.options.Observer != nil {
+		s.options.Observer.Observe(e)
+	}
 }
 
 // awaitSent waits until the sender is done and the master has all news. unsent

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 )
@@ -40,10 +41,22 @@ type Options struct {
 	PluginDirs []string // where plugins are looked for
 	Version    string
 	Log        *slog.Logger
+	Observer   run.Observer // takes what a person here may want to see; nil: nobody looks
+	// Interrupts ends the recording of this node early, keeping and sending what
+	// was recorded, and then the slave; a second one gives that up.
+	Interrupts <-chan struct{}
+	Key        string // shown to the master that has started this process
 }
 
 const (
 	joinPause = 250 * time.Millisecond // between two attempts to join
+	// tryTimeout is how long a master that does not answer is waited for before
+	// the user is told; remindEvery is when he is told again.
+	tryTimeout  = 2 * time.Second
+	remindEvery = 30 * time.Second
+	// failedPause is between a run that ended badly and the next: one that ends
+	// so at once is not tried at full speed.
+	failedPause = time.Second
 	// onceWait bounds how long a slave that is meant for one run waits for its master.
 	onceWait = 30 * time.Second
 )
@@ -63,11 +76,18 @@ func Run(ctx context.Context, o Options) error {
 			return err
 		}
 		err = j.serve(ctx, welcome)
-		if ctx.Err() != nil || o.Once {
+		if ctx.Err() != nil || o.Once || errors.Is(err, errStopped) {
 			return err
 		}
-		if err != nil {
-			o.Log.Error("run ended badly", "node", o.Node, "run", welcome.Run, "error", err)
+		if err == nil {
+			continue
+		}
+		o.Log.Error("run ended badly", "node", o.Node, "run", welcome.Run, "error", err)
+		j.observe(run.Problem{Node: o.Node, Message: err.Error()})
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(failedPause):
 		}
 	}
 }
@@ -86,28 +106,32 @@ func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
 			fmt.Errorf("master %s let nobody in for %v", j.options.Master, onceWait))
 		defer cancel()
 	}
+	ctx, stop := j.untilInterrupted(ctx)
+	defer stop()
 	status := wire.NewStatusClient(j.options.Master)
 	defer status.Close()
 	hostname, _ := os.Hostname()
 	request := wire.Request{Node: j.options.Node, Join: &wire.Join{
-		Protocol: wire.Protocol, Instance: j.instance, Version: j.options.Version, Host: hostname, PID: os.Getpid(),
+		Protocol: wire.Protocol, Instance: j.instance, Version: j.options.Version, Host: hostname, PID: os.Getpid(), Key: j.options.Key,
 	}}
-	said := ""
+	var waiting waiting
 	for {
-		reply, err := ask(ctx, status, request)
+		try, cancel := context.WithTimeoutCause(ctx, tryTimeout, errors.New("trying again"))
+		reply, err := ask(try, status, request)
+		cancel()
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case err != nil:
-			reply.Wait = err.Error()
+			reply.Wait = "no answer"
 		case reply.Refused != nil:
 			return nil, reply.Refused
 		case reply.Welcome != nil:
 			return reply.Welcome, nil
 		}
-		if reply.Wait != said {
-			said = reply.Wait
-			j.options.Log.Info("waiting for the master", "node", j.options.Node, "master", j.options.Master, "why", said)
+		if waiting.worthSaying(reply.Wait, time.Now()) {
+			j.options.Log.Info("waiting for the master", "node", j.options.Node, "master", j.options.Master, "why", reply.Wait, "error", err)
+			j.observe(run.Waiting{Node: j.options.Node, For: "the master", Why: because(reply.Wait, err)})
 		}
 		select {
 		case <-ctx.Done():
@@ -115,6 +139,48 @@ func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
 		case <-time.After(joinPause):
 		}
 	}
+}
+
+// because says why a slave waits, with the error where there was no answer.
+func because(wait string, err error) string {
+	if err == nil {
+		return wait
+	}
+	return fmt.Sprintf("%s: %v", wait, err)
+}
+
+// untilInterrupted returns a context that ends when the user interrupts.
+func (j *joiner) untilInterrupted(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() { // ends with ctx
+		select {
+		case <-ctx.Done():
+		case <-j.options.Interrupts:
+			cancel(errStopped)
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+func (j *joiner) observe(e run.Event) {
+	if j.options.Observer != nil {
+		j.options.Observer.Observe(e)
+	}
+}
+
+// waiting remembers what the user was told about why nothing happens.
+type waiting struct {
+	said string
+	at   time.Time
+}
+
+// worthSaying is true for a new reason, and for the same one after a while.
+func (w *waiting) worthSaying(why string, now time.Time) bool {
+	if why == w.said && now.Sub(w.at) < remindEvery {
+		return false
+	}
+	w.said, w.at = why, now
+	return true
 }
 
 // serve takes part in one run.
@@ -126,6 +192,7 @@ func (j *joiner) serve(ctx context.Context, w *wire.Welcome) error {
 	if len(r.Nodes) != 1 || r.Nodes[0].Name != j.options.Node {
 		return errors.New("read the recipe sent by the master: it does not describe this node")
 	}
+	j.observe(run.NodeJoined{Node: j.options.Node, Host: r.Nodes[0].Host, Address: j.options.Master, PID: os.Getpid()})
 	s, err := newSession(j.options, w, &r, sessionAddresses{
 		status:  j.options.Master,
 		trigger: net.JoinHostPort(j.host, strconv.Itoa(w.TriggerPort)),

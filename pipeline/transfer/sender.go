@@ -30,6 +30,9 @@ type SenderOptions struct {
 	// until it has an answer or ctx ends; an error ends the Sender.
 	Ask func(ctx context.Context, f File) (Answer, error)
 	Log *slog.Logger
+	// Arrived hears of each file that the Receiver has proven; it returns at
+	// once. nil: nobody wants to know.
+	Arrived func(f File)
 }
 
 // Sender sends files until the Receiver has proven that it has them. Source
@@ -50,6 +53,9 @@ func NewSender(o SenderOptions) *Sender {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Arrived == nil {
+		o.Arrived = func(File) {}
 	}
 	return &Sender{options: o, wake: make(chan bool, 1)}
 }

@@ -76,6 +76,7 @@ func (t *transmission) ask(ctx context.Context) error {
 func (t *transmission) heed(o *outgoing, a Answer) (over bool) {
 	switch {
 	case a.Verified:
+		t.Arrived(o.file)
 		return true
 	case a.Refused != "":
 		return t.fail(o, fmt.Errorf("the master refused it: %s", a.Refused))

@@ -29,13 +29,19 @@ type Join struct {
 	Version  string `json:"version"`
 	Host     string `json:"host"`
 	PID      int    `json:"pid"`
+	Key      string `json:"key,omitempty"` // of a slave that the master itself has started
 }
+
+// JoinKey is the environment variable by which a master gives its own slaves
+// the key that they show when they join: nobody else can take their place.
+const JoinKey = "TSRUN_JOIN_KEY"
 
 // Report is the heartbeat: where the slave stands and what is new.
 type Report struct {
 	Phase    Phase             `json:"phase"`
-	Order    uint64            `json:"order"`  // number of the last order carried out
-	Beacon   bool              `json:"beacon"` // the trigger port has been heard
+	Order    uint64            `json:"order"`              // number of the last order carried out
+	Beacon   bool              `json:"beacon"`             // the trigger port has been heard
+	ClockNs  int64             `json:"clock_ns,omitempty"` // Unix time of the slave's clock when this was sent
 	Progress []ChannelProgress `json:"progress,omitempty"`
 	News     []News            `json:"news,omitempty"` // in order, numbered without gaps
 }
@@ -76,6 +82,7 @@ type News struct {
 	Segment    *Segment        `json:"segment,omitempty"`
 	Ended      *Ended          `json:"ended,omitempty"`
 	Failure    *sdk.Failure    `json:"failure,omitempty"` // something that went wrong and will not mend by itself
+	Stopped    bool            `json:"stopped,omitempty"` // the node's user ended its recording
 	Log        json.RawMessage `json:"log,omitempty"`     // one line of the node's log
 }
 

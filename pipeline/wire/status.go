@@ -13,6 +13,9 @@ import (
 	"github.com/go-zeromq/zmq4"
 )
 
+// StatusPort is the status port where nobody names another.
+const StatusPort = 5559
+
 const (
 	// tryTimeout is how long an answer may take before the question is asked
 	// again, over a new connection.
