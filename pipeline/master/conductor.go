@@ -62,6 +62,7 @@ type member struct {
 	welcome  *wire.Welcome
 	heard    time.Time
 	news     uint64 // the last one taken
+	clock    clockDifference
 }
 
 func newConductor(o Options) *conductor {
@@ -206,6 +207,9 @@ func (c *conductor) handle(ctx context.Context, event any) {
 	if c.state.phase != before.phase {
 		c.log.Info("phase", "phase", string(c.state.phase))
 		c.observe(run.StateChanged{State: string(c.state.phase)})
+		if c.state.phase == running {
+			c.dir.PointLatest() // a start that was refused leaves the link alone
+		}
 		if slices.Contains(savedAt, c.state.phase) {
 			c.save()
 		}

@@ -177,7 +177,7 @@ func (c *conductor) openDirectory(ctx context.Context) (err error) {
 	for _, f := range c.options.Recipe.Files {
 		sources = append(sources, run.RecipeSource{Path: f.Path, Bytes: f.Bytes})
 	}
-	record, err := c.dir.KeepRecipe(sources, c.recipe, c.options.Recipe.Overrides)
+	record, err := c.dir.KeepRecipe(sources, c.recipe, c.options.Recipe.YAML(), c.options.Recipe.Overrides)
 	if err != nil {
 		return err
 	}

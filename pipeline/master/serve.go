@@ -198,6 +198,7 @@ func (c *conductor) take(ctx context.Context, name string, m *member, r *wire.Re
 	if c.book.progress(name, r.Progress) {
 		c.observe(c.book.progressEvent(name))
 	}
+	c.compareClocks(ctx, name, m, r)
 	phase := r.Phase
 	if phase == wire.Ready && !r.Beacon {
 		phase = wire.Preparing // it could not be triggered

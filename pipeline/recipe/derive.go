@@ -1,8 +1,11 @@
 package recipe
 
+import "slices"
+
 // derive writes the defaults that depend on the rest of a recipe into it, as
-// if they stood there: the master of a single node, the names of stages, and
-// the simulation of controllers whose address is sim.
+// if they stood there: the master of a single node, any free port where no
+// other PC has to know it, the names of stages, and the simulation of
+// controllers whose address is sim.
 func derive(root *node) {
 	if stages := root.get("pipeline"); stages != nil {
 		for _, stage := range stages.items {
@@ -20,11 +23,38 @@ func derive(root *node) {
 			trigger.put(scalarEntry("master", nodes.entries[0].key))
 		}
 	}
+	if !slices.ContainsFunc(nodes.entries, remote) {
+		freePorts(root)
+	}
 	for _, e := range nodes.entries {
 		if simulated(e.value) {
 			if simulate := section(root, "simulate"); simulate != nil {
 				section(simulate, e.key)
 			}
+		}
+	}
+}
+
+// remote reports whether a node is on another PC, or may be: its host is no
+// known word.
+func remote(e entry) bool {
+	host := e.value.get("host")
+	return host != nil && host.text != "local"
+}
+
+// freePorts lets the system choose the ports that the recipe does not name.
+func freePorts(root *node) {
+	network := section(root, "network")
+	if network == nil {
+		return
+	}
+	ports := section(network, "ports")
+	if ports == nil {
+		return
+	}
+	for _, name := range []string{"trigger", "status", "files"} {
+		if ports.entry(name) == nil {
+			ports.put(scalarEntry(name, "0"))
 		}
 	}
 }

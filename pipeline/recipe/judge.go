@@ -2,9 +2,12 @@ package recipe
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"strings"
+
+	"tsrun/pipeline/quantity"
 )
 
 // judge checks what no single field can tell: names that refer to others, and
@@ -19,6 +22,7 @@ func judge(c *checker, r *Recipe) {
 	j.network()
 	j.stages()
 	j.sinks()
+	j.segments()
 	j.expect()
 	j.simulate()
 }
@@ -114,6 +118,46 @@ func (j *judgement) node(n *Node) {
 			j.failKey(base+".controllers."+controller, codeUnused, fmt.Sprintf("no channel is on controller %q", controller), "add a channel, or remove the controller")
 		}
 	}
+}
+
+// MaxSegments is how many files a run may be made of: as many as a node may
+// send, a manifest may list and a person can wait for to be proven.
+const MaxSegments = 500_000
+
+// segments checks that the files of a run are not too many for all that they
+// go through.
+func (j *judgement) segments() {
+	a := j.r.Acquire
+	if a.Segment <= 0 || a.Duration <= 0 || j.holes("acquire") || j.holes("sinks") || j.holes("nodes") {
+		return
+	}
+	series := int64(0) // one of each channel and sink
+	for _, sink := range j.r.Sinks {
+		for _, n := range j.r.Nodes {
+			for _, channel := range n.Channels {
+				if (sink.At == "source" || sink.At == n.Name) && sink.Keeps(n.Name+"."+channel.Name) {
+					series++
+				}
+			}
+		}
+	}
+	each := (int64(a.Duration)-1)/int64(a.Segment) + 1
+	if series == 0 || each <= MaxSegments/series {
+		return
+	}
+	if series > MaxSegments {
+		j.failKey("nodes", codeConflict, fmt.Sprintf("%d channels and sinks make more than the %d files a run may have", series, MaxSegments), "record fewer channels")
+		return
+	}
+	most := MaxSegments / series // of one series
+	fits := (int64(a.Duration)-1)/most + 1
+	unit := int64(quantity.Second)
+	if fits < unit {
+		unit = int64(quantity.Millisecond)
+	}
+	fits = (fits + unit - 1) / unit * unit
+	j.failKey("acquire.segment", codeConflict, fmt.Sprintf("%d files of %v would be made, a run may have %d", series*min(each, math.MaxInt64/series), a.Segment, MaxSegments),
+		fmt.Sprintf("write segment: %v, or longer", quantity.Time(fits)))
 }
 
 // known checks a reference to a node.

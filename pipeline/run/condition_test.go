@@ -53,6 +53,25 @@ func TestJudge(t *testing.T) {
 		}, nil, "INCOMPLETE", "4 tags lost: buffer overflow"},
 		{"segment not proven", func(m *Manifest) { m.Segments[1].Verified = false }, nil,
 			"INCOMPLETE", "segment 1 was recorded but never proven here"},
+		{"many segments not proven are one reason", func(m *Manifest) {
+			m.Segments[1].Verified = false
+			for i := range 100_000 {
+				m.Segments = append(m.Segments, Segment{Node: "alice", Channel: "signal", Sink: "raw", Index: i + 2, File: "raw/alice/x"})
+			}
+		}, nil, "INCOMPLETE", "segment 1 was recorded but never proven here: raw/alice/signal-000001.bin, and 100000 more"},
+		{"ended early", func(m *Manifest) { m.DurationPs = 8_000_000_000_000 }, nil, "INCOMPLETE", "recorded 1.000 s of 8.000 s"},
+		{"ended a moment early", func(m *Manifest) { m.DurationPs = 1_000_900_000_000 }, nil, "GOOD", ""},
+		{"longer than asked", func(m *Manifest) { m.DurationPs = 1_000_000_000 }, nil, "GOOD", ""},
+		{"recorded nothing", func(m *Manifest) {
+			m.DurationPs = 1_000_000_000_000
+			m.Nodes["alice"].Channels["signal"].LengthPs = 0
+		}, nil, "INCOMPLETE", "recorded 0.000 s of 1.000 s"},
+		{"ended early by the user", func(m *Manifest) { m.DurationPs = 8_000_000_000_000 },
+			[]Reason{{Condition: Interrupted, Message: "stopped by the user"}}, "INTERRUPTED", "stopped by the user"},
+		{"the longest there is", func(m *Manifest) {
+			m.DurationPs = 1<<63 - 1
+			m.Nodes["alice"].Channels["signal"].LengthPs = 1<<64 - 1
+		}, nil, "GOOD", ""},
 		{"segment nobody reported", func(m *Manifest) { m.Segments = m.Segments[:1] }, nil,
 			"INCOMPLETE", `delivered 5 tags, the files of sink "raw" hold 3`},
 		{"sink wrote nothing at all", func(m *Manifest) { m.Segments = nil }, nil, "INCOMPLETE", "hold 0"},

@@ -27,7 +27,7 @@ const (
 	SumsFile     = "SHA256SUMS"
 	RawDir       = "raw"     // raw/NODE/: the segments, never changed
 	ResultsDir   = "results" // what the stages found
-	RecipeDir    = "recipe"  // the recipe as given, its parents, and resolved.json
+	RecipeDir    = "recipe"  // the recipe as given, its parents, resolved.json and resolved.yaml
 )
 
 // Directory is the directory of one run while the run goes on. Its methods may
@@ -39,8 +39,7 @@ type Directory struct {
 }
 
 // Create makes root/<UTC time>-<name> with its log. The directory is new: two
-// runs of one name in one second get different ones. Beside it, the symbolic
-// link "latest" is pointed at it where the file system has such links.
+// runs of one name in one second get different ones.
 func Create(root, name string, now time.Time) (*Directory, error) {
 	if name == "" || strings.ContainsAny(name, "/\\\x00\n") || name == "." || name == ".." {
 		return nil, fmt.Errorf("create run directory: %q cannot be part of a directory's name", name)
@@ -70,7 +69,6 @@ func Create(root, name string, now time.Time) (*Directory, error) {
 	if err := reserve(filepath.Join(path, reserveFile)); err != nil {
 		return nil, errors.Join(notWritable(path, err), log.Close())
 	}
-	pointLatest(root, filepath.Base(path))
 	return &Directory{path: path, log: log}, nil
 }
 
@@ -86,9 +84,12 @@ func notWritable(where string, err error) error {
 	}
 }
 
-// pointLatest replaces root/latest by rename, so that a reader finds the old
-// or the new one. It is a convenience: nothing depends on its success.
-func pointLatest(root, base string) {
+// PointLatest points the symbolic link "latest" beside the directory at it,
+// where the file system has such links: once there is something to be found in
+// it. The link is replaced by rename, so that a reader finds the old or the new
+// one. It is a convenience: nothing depends on its success.
+func (d *Directory) PointLatest() {
+	root, base := filepath.Split(d.path)
 	temporary := filepath.Join(root, "."+base+".latest")
 	if os.Symlink(base, temporary) == nil && os.Rename(temporary, filepath.Join(root, "latest")) != nil {
 		_ = os.Remove(temporary)
@@ -120,10 +121,11 @@ type RecipeSource struct {
 }
 
 // KeepRecipe writes the recipe's files (the recipe itself first, then its
-// parents) and its resolved form, and returns what the manifest says of them.
-func (d *Directory) KeepRecipe(sources []RecipeSource, resolved *recipe.Recipe, overrides []string) (RecipeRecord, error) {
+// parents) and its resolved form, for programs and as a recipe that repeats the
+// run, and returns what the manifest says of them.
+func (d *Directory) KeepRecipe(sources []RecipeSource, resolved *recipe.Recipe, repeats []byte, overrides []string) (RecipeRecord, error) {
 	record := RecipeRecord{Files: []RecipeFile{}, Overrides: append([]string{}, overrides...)}
-	taken := map[string]bool{"resolved.json": true}
+	taken := map[string]bool{"resolved.json": true, "resolved.yaml": true}
 	for i, source := range sources {
 		name := plainName(filepath.Base(source.Path))
 		for n := i + 1; taken[name]; n++ {
@@ -147,6 +149,10 @@ func (d *Directory) KeepRecipe(sources []RecipeSource, resolved *recipe.Recipe, 
 	}
 	record.Resolved = RecipeDir + "/resolved.json"
 	if err := WriteAtomic(filepath.Join(d.path, record.Resolved), append(text, '\n')); err != nil {
+		return RecipeRecord{}, fmt.Errorf("keep resolved recipe: %w", err)
+	}
+	record.Repeats = RecipeDir + "/resolved.yaml"
+	if err := WriteAtomic(filepath.Join(d.path, record.Repeats), repeats); err != nil {
 		return RecipeRecord{}, fmt.Errorf("keep resolved recipe: %w", err)
 	}
 	return record, nil

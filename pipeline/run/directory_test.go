@@ -42,6 +42,10 @@ func TestCreateIsExclusive(t *testing.T) {
 		if got := filepath.Base(d.Path()); got != want {
 			t.Errorf("directory %q, want %q", got, want)
 		}
+		if link, err := os.Readlink(filepath.Join(root, "latest")); err == nil && link == want {
+			t.Errorf("latest is %q before anything was recorded", link)
+		}
+		d.PointLatest()
 		if link, err := os.Readlink(filepath.Join(root, "latest")); err != nil || link != want {
 			t.Errorf("latest is %q (%v), want %q", link, err, want)
 		}
@@ -72,7 +76,7 @@ func TestKeepRecipe(t *testing.T) {
 		{Path: "/lab/pairs.yaml", Bytes: []byte("parent")},
 		{Path: "/lab/öde resolved.json", Bytes: []byte("odd")},
 		{Path: "/x/resolved.json", Bytes: []byte("same name as ours")},
-	}, &recipe.Recipe{Name: "pairs"}, []string{"acquire.duration=2 s"})
+	}, &recipe.Recipe{Name: "pairs"}, []byte("version: 1\nname: pairs\n"), []string{"acquire.duration=2 s"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,6 +88,10 @@ func TestKeepRecipe(t *testing.T) {
 	kept, err := os.ReadFile(filepath.Join(d.Path(), record.File))
 	if err != nil || string(kept) != "version: 1\r\n" {
 		t.Errorf("recipe kept as %q (%v)", kept, err)
+	}
+	repeats, err := os.ReadFile(filepath.Join(d.Path(), record.Repeats))
+	if err != nil || string(repeats) != "version: 1\nname: pairs\n" {
+		t.Errorf("the recipe that repeats the run is %q (%v)", repeats, err)
 	}
 	var resolved recipe.Recipe
 	text, err := os.ReadFile(filepath.Join(d.Path(), record.Resolved))

@@ -22,7 +22,7 @@ func writeRun(t *testing.T) string {
 	m := &Manifest{Name: "pairs", Started: noon, Ended: noon.Add(1), Nodes: map[string]*Node{}}
 	writeChannel(t, d, m, "alice", "signal", [][]uint64{{1000, 2000, 2000, 3000}, {1_000_000, 2_000_000}})
 	writeChannel(t, d, m, "bob", "idler", [][]uint64{{1400, 2400, 3400}, {}})
-	record, err := d.KeepRecipe([]RecipeSource{{Path: "pairs.yaml", Bytes: []byte("version: 1\n")}}, &recipe.Recipe{Name: "pairs"}, nil)
+	record, err := d.KeepRecipe([]RecipeSource{{Path: "pairs.yaml", Bytes: []byte("version: 1\n")}}, &recipe.Recipe{Name: "pairs"}, []byte("version: 1\n"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

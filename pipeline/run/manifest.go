@@ -108,6 +108,7 @@ type RecipeRecord struct {
 	SHA256    string       `json:"sha256"` // of that file
 	Files     []RecipeFile `json:"files"`  // the recipe and its parents
 	Resolved  string       `json:"resolved,omitempty"`
+	Repeats   string       `json:"repeats,omitempty"` // a recipe with parents and overrides folded in: it repeats the run
 	Overrides []string     `json:"overrides"` // each --set, as given
 	Git       Git          `json:"git"`
 }

@@ -268,8 +268,10 @@ func namedFiles(m *Manifest) []string {
 	for _, f := range m.Recipe.Files {
 		names = append(names, f.File)
 	}
-	if m.Recipe.Resolved != "" {
-		names = append(names, m.Recipe.Resolved)
+	for _, name := range []string{m.Recipe.Resolved, m.Recipe.Repeats} {
+		if name != "" {
+			names = append(names, name)
+		}
 	}
 	for _, r := range m.Results {
 		names = append(names, r.Files...)

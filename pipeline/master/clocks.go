@@ -1,0 +1,88 @@
+package master
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tsrun/pipeline/align"
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+)
+
+const (
+	// clockReports is how many reports are looked at before a clock is called
+	// late: what a message took on its way makes it look so.
+	clockReports = 5
+	// clockSlack is what the fastest of them may have taken.
+	clockSlack = 100 * time.Millisecond
+	// clockLate is how late a clock may be before a start by it makes no sense.
+	clockLate = 10 * time.Second
+)
+
+// clockDifference is how far this PC's clock is ahead of a node's, as far as
+// the node's reports tell: at most least, which a message's way is part of.
+type clockDifference struct {
+	least   time.Duration
+	reports int
+	told    bool // the user knows
+}
+
+func (d *clockDifference) hear(sent, received int64) {
+	if ahead := time.Duration(received - sent); d.reports == 0 || ahead < d.least {
+		d.least = ahead
+	}
+	d.reports++
+}
+
+// off returns how far the node's clock is off, positive when it is ahead of
+// this PC's, and whether that is beyond limit without doubt.
+func (d *clockDifference) off(limit time.Duration) (off time.Duration, beyond bool) {
+	off = -d.least
+	return off, off > limit || d.reports >= clockReports && off < -limit-clockSlack
+}
+
+// compareClocks looks at the clock that a report shows. A start at an instant
+// needs clocks that agree; nothing but the nodes' own care makes them.
+func (c *conductor) compareClocks(ctx context.Context, name string, m *member, r *wire.Report) {
+	if r.ClockNs == 0 || c.recipe.Trigger.Method != "scheduled" || c.state.phase.started() {
+		return
+	}
+	m.clock.hear(r.ClockNs, time.Now().UnixNano())
+	off, beyond := m.clock.off(c.clockLimit())
+	if !beyond || m.clock.told {
+		return
+	}
+	m.clock.told = true
+	direction := "ahead of"
+	if off < 0 {
+		direction = "behind"
+	}
+	says := fmt.Sprintf("its clock is %v %s this PC's", max(off, -off).Round(time.Millisecond), direction)
+	const hint = "run an NTP or PTP service on both PCs, such as chrony or ptp4l"
+	lead := c.recipe.Trigger.Lead.Duration()
+	if off > lead-ackGuard(lead) || off < -clockLate {
+		c.handle(ctx, evFailed{name, sdk.Failure{Code: "clock-off", Message: says + ", so it would fire at another instant", Hint: hint}})
+		return
+	}
+	c.observe(run.Warning{Node: name, Message: says + ": it starts that much earlier or later", Hint: hint})
+	c.book.manifest.Notice(run.Reason{Condition: run.Tainted, Node: name, Message: says + " when the run began"})
+}
+
+// clockLimit is how far clocks may be apart: what the align stages look for.
+func (c *conductor) clockLimit() time.Duration {
+	limit := time.Duration(0)
+	for _, s := range c.recipe.Stages {
+		if s.Align == nil {
+			continue
+		}
+		if search := s.Align.Search.Duration(); limit == 0 || search < limit {
+			limit = search
+		}
+	}
+	if limit == 0 {
+		return time.Duration(align.DefaultSearch / 1000) // ps to ns
+	}
+	return limit
+}
