@@ -40,9 +40,9 @@ func testMain(m *testing.M) int {
 		cmd.Dir, cmd.Stderr = "..", os.Stderr
 		return cmd.Run()
 	}
-	plugin := func(name string) error {
+	plugin := func(from, name string) error {
 		path := filepath.Join("plugins", name)
-		if err := build(path, "./plugins/"+name); err != nil {
+		if err := build(path, from+name); err != nil {
 			return err
 		}
 		description, err := exec.Command(filepath.Join(dir, path), "--describe").Output()
@@ -51,7 +51,7 @@ func testMain(m *testing.M) int {
 		}
 		return os.WriteFile(filepath.Join(dir, path+".json"), description, 0o644)
 	}
-	if err := errors.Join(build("tsrun", "./cmd/tsrun"), plugin("tc-ethernet"), plugin("sink-file")); err != nil {
+	if err := errors.Join(build("tsrun", "./cmd/tsrun"), plugin("./plugins/", "tc-ethernet"), plugin("./plugins/", "sink-file"), plugin("./e2e/testdata/", "tc-hurry")); err != nil {
 		fmt.Fprintln(os.Stderr, "build:", err)
 		return 1
 	}

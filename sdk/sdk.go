@@ -84,8 +84,8 @@ type Device struct {
 // Input is one input of a device, as labelled on its front panel.
 type Input struct {
 	Number                     int
-	ThresholdMin, ThresholdMax int64 // microvolts
-	DelayMax                   int64 // ps
+	ThresholdMin, ThresholdMax int64 // microvolts; both 0: not known, nothing is refused
+	DelayMax                   int64 // ps; 0: not known
 }
 
 // Capabilities say which optional parts of a recipe a device honours. The

@@ -83,6 +83,7 @@ func (f *runFlags) start(c *cobra.Command, args []string) error {
 
 // runMaster executes one recipe.
 func runMaster(ctx context.Context, f *runFlags, path string) error {
+	outliveTerminal()
 	dirs := host.DefaultDirs(f.pluginDirs)
 	resolved, err := loadRecipe(path, f.sets, dirs, f.json)
 	if err != nil {
@@ -92,7 +93,6 @@ func runMaster(ctx context.Context, f *runFlags, path string) error {
 	if err != nil {
 		return &exitError{exitOther, fmt.Errorf("find tsrun's own program: %w", err)}
 	}
-	outliveTerminal()
 	interrupts, stop := interruptions()
 	defer stop()
 	feed := run.NewFeed()

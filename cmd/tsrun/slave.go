@@ -17,6 +17,7 @@ import (
 
 // runSlave serves a master under a name: --mode slave.
 func runSlave(ctx context.Context, f *runFlags) error {
+	outliveTerminal()
 	switch {
 	case f.node == "":
 		return usage("a slave needs a name: --node NAME, one of the recipe's nodes")
@@ -34,7 +35,6 @@ func runSlave(ctx context.Context, f *runFlags) error {
 	if key, ok := os.LookupEnv(wire.JoinKey); ok {
 		return serveOwnMaster(ctx, o, key)
 	}
-	outliveTerminal()
 	interrupts, stop := interruptions()
 	defer stop()
 	feed := run.NewFeed()
@@ -59,7 +59,6 @@ func serveOwnMaster(ctx context.Context, o slave.Options, key string) error {
 	if err := os.Unsetenv(wire.JoinKey); err != nil { // it is not for plugins
 		return err
 	}
-	outliveTerminal()
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	o.Key, o.Log = key, slog.New(slog.NewTextHandler(os.Stderr, nil))

@@ -78,9 +78,12 @@ func (j *judgement) add(r Reason) {
 	j.reasons = append(j.reasons, r)
 }
 
-// has says whether a reason for a condition is known already.
-func (j *judgement) has(c Condition) bool {
-	return slices.ContainsFunc(j.reasons, func(r Reason) bool { return r.Condition == c })
+// excused says whether a node's record may be short: its user or that of the
+// whole run ended it, or the run was given up.
+func (j *judgement) excused(node string) bool {
+	return slices.ContainsFunc(j.reasons, func(r Reason) bool {
+		return r.Condition == Aborted || r.Condition == Interrupted && (r.Node == "" || r.Node == node)
+	})
 }
 
 // judgeSegments counts what the files hold, and gives one reason for all
@@ -153,7 +156,7 @@ func (j *judgement) judgeChannel(m *Manifest, node, name string, c *Channel) {
 		}
 		j.add(r)
 	}
-	if end := c.LengthPs; m.shortBy(end) > 0 && !j.has(Interrupted) && !j.has(Aborted) {
+	if end := c.LengthPs; m.shortBy(end) > 0 && !j.excused(node) {
 		j.add(Reason{Condition: Incomplete, Node: node, Channel: name, AtPs: &end,
 			Message: fmt.Sprintf("recorded %s of %s", seconds(end), seconds(m.DurationPs))})
 	}

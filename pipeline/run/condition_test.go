@@ -68,6 +68,8 @@ func TestJudge(t *testing.T) {
 		}, nil, "INCOMPLETE", "recorded 0.000 s of 1.000 s"},
 		{"ended early by the user", func(m *Manifest) { m.DurationPs = 8_000_000_000_000 },
 			[]Reason{{Condition: Interrupted, Message: "stopped by the user"}}, "INTERRUPTED", "stopped by the user"},
+		{"another node's user ended that node", func(m *Manifest) { m.DurationPs = 8_000_000_000_000 },
+			[]Reason{{Condition: Interrupted, Node: "bob", Message: "stopped there"}}, "INTERRUPTED INCOMPLETE", "recorded 1.000 s of 8.000 s"},
 		{"the longest there is", func(m *Manifest) {
 			m.DurationPs = 1<<63 - 1
 			m.Nodes["alice"].Channels["signal"].LengthPs = 1<<64 - 1

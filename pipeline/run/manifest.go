@@ -109,7 +109,7 @@ type RecipeRecord struct {
 	Files     []RecipeFile `json:"files"`  // the recipe and its parents
 	Resolved  string       `json:"resolved,omitempty"`
 	Repeats   string       `json:"repeats,omitempty"` // a recipe with parents and overrides folded in: it repeats the run
-	Overrides []string     `json:"overrides"` // each --set, as given
+	Overrides []string     `json:"overrides"`         // each --set, as given
 	Git       Git          `json:"git"`
 }
 

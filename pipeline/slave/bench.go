@@ -15,6 +15,7 @@ import (
 
 	"tsrun/pipeline/core"
 	"tsrun/pipeline/host"
+	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/transfer"
@@ -138,6 +139,9 @@ func (b *bench) suits(c *controller, d sdk.Device) error {
 	if b.method() == sdk.Hardware && !d.Can.HardwareStart {
 		return refuse("the device has no START input, trigger.method: hardware needs one")
 	}
+	if b.method() == sdk.Scheduled && !d.Can.ScheduledStart {
+		return refuse("the device cannot be started at an instant, trigger.method: scheduled needs that")
+	}
 	inputs := map[int]sdk.Input{}
 	for _, in := range d.Inputs {
 		inputs[in.Number] = in
@@ -148,10 +152,13 @@ func (b *bench) suits(c *controller, d sdk.Device) error {
 		switch {
 		case !ok:
 			return refuse("channel %s is on input %d, the device has %d inputs", ch.Name, ch.Input, len(inputs))
-		case int64(ch.Threshold) < in.ThresholdMin || int64(ch.Threshold) > in.ThresholdMax:
+		case (in.ThresholdMin != 0 || in.ThresholdMax != 0) && // both 0: the range is not known
+			(int64(ch.Threshold) < in.ThresholdMin || int64(ch.Threshold) > in.ThresholdMax):
 			return refuse("threshold %v of channel %s is outside %d mV to %d mV", ch.Threshold, ch.Name, in.ThresholdMin/1000, in.ThresholdMax/1000)
 		case ch.Delay != 0 && !d.Can.InputDelay:
 			return refuse("the device has no input delays, channel %s asks for %v", ch.Name, ch.Delay)
+		case in.DelayMax > 0 && max(int64(ch.Delay), -int64(ch.Delay)) > in.DelayMax:
+			return refuse("delay %v of channel %s is beyond the %v of the device", ch.Delay, ch.Name, quantity.Time(in.DelayMax))
 		}
 	}
 	return nil

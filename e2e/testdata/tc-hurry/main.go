@@ -1,0 +1,86 @@
+// Command tc-hurry is a driver without a device, for tests: it delivers an
+// acquisition as fast as it is taken, however long it is said to be, ends early
+// where it is told to, and talks.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"tsrun/pipeline/quantity"
+	"tsrun/sdk"
+)
+
+type config struct {
+	Every    quantity.Time `json:"every,omitempty" jsonschema:"description=between two tags of an input"`
+	End      quantity.Time `json:"end,omitempty" jsonschema:"description=of the record; the whole acquisition where it is left out"`
+	Jump     quantity.Time `json:"jump,omitempty" jsonschema:"description=the last tag is this much later than the end"`
+	Pace     quantity.Time `json:"pace,omitempty" jsonschema:"description=of real time for each 100 tags"`
+	Lines    int           `json:"lines,omitempty" jsonschema:"description=of the log"`
+	LineSize int           `json:"line_size,omitempty" jsonschema:"description=bytes of each"`
+}
+
+type hurry struct {
+	config
+	run sdk.Acquisition
+	log *slog.Logger
+}
+
+func open(_ context.Context, env sdk.Env, c config) (sdk.Driver, error) {
+	return &hurry{config: c, log: env.Log}, nil
+}
+
+func (h *hurry) Describe(context.Context) (sdk.Device, error) {
+	d := sdk.Device{Vendor: "Test", Model: "hurry", ResolutionPs: 1, Simulated: true, Can: sdk.Capabilities{ScheduledStart: true, InputDelay: true}}
+	for n := 1; n <= 8; n++ {
+		d.Inputs = append(d.Inputs, sdk.Input{Number: n})
+	}
+	return d, nil
+}
+
+func (h *hurry) Arm(_ context.Context, a sdk.Acquisition) error {
+	h.run = a
+	return nil
+}
+
+func (h *hurry) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Stream) error {
+	if err := start.Fire(ctx, func() error { return nil }); err != nil {
+		return err
+	}
+	for range h.Lines {
+		h.log.Info(strings.Repeat("x", h.LineSize))
+	}
+	end := uint64(h.run.Duration) * 1000 // ns to ps
+	if h.End > 0 {
+		end = uint64(h.End)
+	}
+	every := uint64(h.Every)
+	for at, n := uint64(0), 0; at < end && ctx.Err() == nil; at, n = at+100*every, n+1 {
+		var tags []uint64
+		for t := at; t < min(at+100*every, end); t += every {
+			tags = append(tags, t)
+		}
+		for _, c := range h.run.Channels {
+			if err := out.Send(c.Stream, tags); err != nil {
+				return err
+			}
+			if err := out.Mark(c.Stream, min(at+100*every, end)); err != nil {
+				return err
+			}
+		}
+		time.Sleep(time.Duration(h.Pace) / 1000)
+	}
+	if h.Jump > 0 {
+		return out.Send(h.run.Channels[0].Stream, []uint64{end + uint64(h.Jump)})
+	}
+	return nil
+}
+
+func (h *hurry) Close() error { return nil }
+
+func main() {
+	sdk.Serve(sdk.Plugin{Name: "tc-hurry", Version: "0.1.0", Summary: "Delivers at once.",
+		Drivers: []sdk.DriverType{sdk.NewDriver("tc-hurry", config{Every: quantity.Millisecond}, open)}})
+}
