@@ -359,6 +359,33 @@ func TestRecordTriggers(t *testing.T) {
 	}
 }
 
+// TestSweepsAddUp follows a client that lets every edge at START begin a record,
+// and adds up what came after it until it flushes.
+func TestSweepsAddUp(t *testing.T) {
+	s := start(t, idq.Config{Sky: sky.Settings{Seed: 5, Pairs: sky.Pairs{Rate: 1000 * quantity.Kilohertz}}})
+	c := s.scpi()
+	c.all("STARt:COUNter:MODE ACCUM", "STARt:COUNter:RESEt", "DELA5:LINK STAR", "DELA5:VALUe 0.0", "RECord:ENABle ON", "REC:TRIG:LINK DELA5", "REC:TRIG:DELA 0",
+		"HIST2:ENABle:LINK REC", "HIST2:REF:LINK STAR", "HIST2:STOP:LINK TSCO6", "HISTogram2:BCOUnt 100", "HISTogram2:BWIDth 10000000.0", "HIST2:FLUS",
+		"REC:NUM 1;DUR 1000000000.0", "GEN1:ENAB ON;PPER 2000000000;PNUM INF;PLAY", "REC:TRIG:ARM:MODE AUTO")
+	for range 3 {
+		s.truth()
+	}
+	c.all("REC:TRIG:ARM:MODE MANUAL", "REC:TRIG:DARM")
+	c.until("REC:STAGe?", func(r string) bool { return r == "IDLE" })
+	bins, sweeps := c.histogram(2), s.Truth().Acquisition
+	if s.Truth().StartUnixNs == 0 {
+		sweeps-- // the last was armed in vain
+	}
+	near(t, "all sweeps", sum(bins), 1_000*float64(sweeps))
+	if edges := c.numbers("STARt:COUNter?")[0]; edges < sweeps || sweeps < 3 {
+		t.Errorf("%d sweeps, %d edges", sweeps, edges)
+	}
+	c.all("HIST2:FLUSh")
+	if n := sum(c.histogram(2)); n != 0 {
+		t.Errorf("%d left after a flush", n)
+	}
+}
+
 // TestPulsesNeedTheirWayToStart: what another program left in the combiner or
 // the outputs keeps the pulse from START.
 func TestPulsesNeedTheirWayToStart(t *testing.T) {

@@ -20,7 +20,8 @@ type histogram struct {
 	bins []uint64
 }
 
-// newHistogram returns block n as it is set now, or nil when its STOP is not
+// newHistogram returns block n as it is set now, with what it has counted so
+// far if its bins are the same, because only FLUSh empties them, or nil when its STOP is not
 // linked. Without a reference, and before the first event of it in a record,
 // times count from the begin of the record.
 func (d *device) newHistogram(n int) *histogram {
@@ -29,12 +30,18 @@ func (d *device) newHistogram(n int) *histogram {
 		return nil
 	}
 	at := "HISTogram" + strconv.Itoa(n)
-	return &histogram{
+	h := &histogram{
 		links: w,
 		min:   uint64(d.get(at + ":MINimum").n),
 		width: uint64(d.get(at + ":BWIDth").n),
 		bins:  make([]uint64, d.get(at+":BCOUnt").n),
 	}
+	if before := d.plots[n]; before != nil && before.min == h.min && before.width == h.width && len(before.bins) == len(h.bins) {
+		before.mu.Lock()
+		defer before.mu.Unlock()
+		copy(h.bins, before.bins)
+	}
+	return h
 }
 
 // look counts what the record that began at begin holds before limit.
