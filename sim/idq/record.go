@@ -91,8 +91,8 @@ func (d *device) recordAgain() {
 
 // recordDisarm gives up waiting for the trigger.
 func (d *device) recordDisarm(_ int, _ value) error {
-	if d.rec != nil && d.rec.stage() == armed {
-		d.rec.halt(sky.Now())
+	if r := d.recording(); r != nil && r.edge.name != byCommand {
+		r.disarm(sky.Now())
 	}
 	return nil
 }
@@ -133,12 +133,13 @@ func (d *device) begin(e edgeSource, delay int64) bool {
 		device: d, known: known, clock: known.Clock(), resolution: d.resolution(), edge: e, delay: delay,
 		width: int64(known.WidthPs), period: int64(known.PeriodPs),
 		records: uint64(d.get("RECord:NUMber").n),
-		over:    make(chan struct{}),
+		settled: make(chan struct{}), over: make(chan struct{}),
 	}
 	if n := d.get("RECord:NUMber"); n.inf || n.n == 0 {
 		r.records = endless
 	}
 	r.stopping, r.stop = context.WithCancel(context.Background())
+	r.arming, r.unarm = context.WithCancel(r.stopping)
 	for n := 1; n <= channels; n++ {
 		w := d.wiring("RAW", n)
 		r.raws = append(r.raws, &raw{links: w, ledger: newLedger(n, w.input(), w.origin.delay), gone: &undelivered{}})

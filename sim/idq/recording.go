@@ -35,12 +35,17 @@ type recording struct {
 
 	stopping context.Context // ends by halt
 	stop     context.CancelFunc
+	arming   context.Context // ends by disarm, and with stopping
+	unarm    context.CancelFunc
+	settled  chan struct{} // closed when it is known whether it begins
 	over     chan struct{} // closed when everything was handed to the hub
 
 	mu     sync.Mutex // guards what follows, which others may read
 	begun  bool
+	edgeAt sky.Instant // when its trigger comes, once begun
 	start  sky.Instant // true instant of the first record, once begun
 	stopAt sky.Instant // set before stopping ends
+	giveUp sky.Instant // set before arming ends by disarm: edges from then on do not count
 	known  Truth
 	raws   []*raw
 	plots  []*histogram
@@ -70,6 +75,7 @@ type raw struct {
 // run records until the last record, halt, or the end of ctx.
 func (r *recording) run(ctx context.Context) {
 	begun := r.wait(ctx)
+	close(r.settled)
 	if begun {
 		r.open()
 		r.play(ctx)
@@ -94,22 +100,48 @@ func (r *recording) halt(at sky.Instant) {
 	<-r.over
 }
 
+// disarm gives up waiting at an instant; what was triggered before goes on.
+func (r *recording) disarm(at sky.Instant) {
+	r.mu.Lock()
+	if r.begun {
+		late := !at.Before(r.edgeAt)
+		r.mu.Unlock()
+		if !late {
+			r.halt(at)
+		}
+		return
+	}
+	r.giveUp = at
+	r.unarm()
+	r.mu.Unlock()
+	<-r.settled
+	r.mu.Lock()
+	begun := r.begun
+	r.mu.Unlock()
+	if !begun {
+		<-r.over
+	}
+}
+
 // wait waits for the edge and reports whether it came.
 func (r *recording) wait(ctx context.Context) bool {
-	start := r.edge.at
+	edge, start := r.edge.at, r.edge.at
 	if r.edge.name != byCommand {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		defer context.AfterFunc(r.stopping, cancel)()
-		edge, came := r.edge.wait(ctx, r.device)
-		if !came {
+		defer context.AfterFunc(r.arming, cancel)()
+		var came bool
+		if edge, came = r.edge.wait(ctx, r.device); !came {
 			return false
 		}
 		start = edge.Add(r.delay)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.start, r.begun = start, true
+	if r.giveUp != (sky.Instant{}) && !edge.Before(r.giveUp) {
+		return false
+	}
+	r.edgeAt, r.start, r.begun = edge, start, true
 	r.known.began(start)
 	return true
 }
@@ -277,12 +309,12 @@ func (r *recording) stage() string {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
+	switch now := sky.Now(); {
 	case r.edge.name == byCommand:
 		return playing
-	case !r.begun:
+	case !r.begun || now.Before(r.edgeAt): // an edge to come is known beforehand, but not to the device
 		return armed
-	case sky.Now().Before(r.start):
+	case now.Before(r.start):
 		return waiting
 	}
 	return playing
