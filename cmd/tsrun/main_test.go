@@ -2,11 +2,14 @@ package main
 
 import (
 	"errors"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -22,10 +25,12 @@ func TestMain(m *testing.M) {
 //	exits CODE PROGRAM ARGS…
 //	photons A.bin B.bin OFFSET DRIFT
 //	ticks FILE.txt OFFSET DRIFT
+//	builds PLUGIN…
+//	listens ADDRESS
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "photons": photons, "ticks": ticks},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "photons": photons, "ticks": ticks, "builds": builds, "listens": listens},
 	})
 }
 
@@ -48,6 +53,37 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// builds builds plugins of the project into the directory plugins.
+func builds(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: builds PLUGIN…")
+	}
+	for _, name := range args {
+		build := exec.Command("go", "build", "-o", ts.MkAbs(filepath.Join("plugins", name)), "tsrun/plugins/"+name)
+		if out, err := build.CombinedOutput(); err != nil {
+			ts.Fatalf("builds %s: %v\n%s", name, err, out)
+		}
+	}
+}
+
+// listens waits until something listens at an address.
+func listens(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: listens ADDRESS")
+	}
+	const patience = 20 * time.Second
+	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.Dial("tcp", args[0])
+		if err == nil {
+			ts.Check(conn.Close())
+			return
+		}
+		if time.Since(begun) > patience {
+			ts.Fatalf("listens: %v", err)
+		}
 	}
 }
 
