@@ -225,7 +225,7 @@ func TestArmRefusedByDevice(t *testing.T) {
 // TestNoReplyAnywhere: whichever request is not answered, the driver either
 // goes on or says so, and works again afterwards.
 func TestNoReplyAnywhere(t *testing.T) {
-	for request := 1; request <= 16; request++ {
+	for request := 1; request <= 32; request++ {
 		t.Run(fmt.Sprint(request), func(t *testing.T) {
 			t.Parallel()
 			d := openSimulated(t, light(19, fmt.Sprintf("no-reply=%d", request)), func(c *config) { c.Timeout = 300 * quantity.Millisecond })

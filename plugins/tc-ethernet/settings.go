@@ -19,7 +19,7 @@ type setting struct {
 	value  string // what it is to be; empty: it is only read
 	alike  func(want, got string) bool
 	must   bool // a device that cannot be asked for it is refused
-	may    bool // a device that cannot be asked for it is left alone
+	may    bool // only set where a device can be asked for it, and answers otherwise
 	stays  bool // is not set back in the end
 }
 
@@ -84,7 +84,7 @@ func (d *driver) apply(ctx context.Context, hint string, group ...setting) error
 	places := make([]*applied, len(group))
 	for i, s := range group {
 		places[i] = d.note(s, before[i])
-		if s.value == "" || s.may && before[i] == "" {
+		if s.value == "" || s.may && (before[i] == "" || s.alike(s.value, before[i])) {
 			continue
 		}
 		places[i].set = true
