@@ -3,6 +3,7 @@ package track
 import (
 	"context"
 	"math"
+	"slices"
 )
 
 // conclude smooths the slices of the first pass, cuts the pairs about that path
@@ -14,7 +15,7 @@ func (f *follower) conclude(ctx context.Context, p *path) (*Track, error) {
 	lost := f.tried - len(p.slices)
 	f.locateAll(p, s)
 	var r []float64
-	for range 2 { // the second time only where finer slices show more jumps
+	for range cuts { // more than once only where finer slices show more jumps
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
@@ -27,10 +28,9 @@ func (f *follower) conclude(ctx context.Context, p *path) (*Track, error) {
 			return nil, ErrLost
 		}
 		fine.refine(fine.likelihood(fine.noise), 3)
-		known := len(fine.leaps)
 		fine.findLeaps()
 		p = fine
-		if len(p.leaps) <= known {
+		if !slices.ContainsFunc(p.leaps, func(l leap) bool { return !l.placed }) {
 			break
 		}
 		f.locateAll(p, s)
@@ -40,6 +40,8 @@ func (f *follower) conclude(ctx context.Context, p *path) (*Track, error) {
 	t.Slices, t.Lost = f.tried, max(lost, 0)
 	return t, nil
 }
+
+const cuts = 4 // of the pairs into slices, at most
 
 // rescale gives the slices the variances of the pairs' width about the path
 // itself: about the one before it they seemed wider, by that one's errors. It

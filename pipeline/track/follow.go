@@ -132,6 +132,7 @@ func (r *runner) backfill(s fix, lost int64) {
 	}
 	k.bank = newBank(k.direction*s.t, start)
 	var back []slice
+	lost = floor(lost, r.slice) // that slice is there
 	for from := s.from - r.direction*r.slice; k.misses < 2; from -= r.direction * r.slice {
 		if (from-lost)*r.direction <= 0 {
 			break

@@ -110,6 +110,41 @@ func (p *path) worth(h hidden) float64 {
 	return jumps.likeliest() - plain.likeliest() - price
 }
 
+const (
+	quieter   = 1e-3 // of the noise, to see what jumps would be left to explain
+	fewSlices = 6    // for a jump, on average, below which the noise explains them better
+)
+
+// supposeQuiet looks for several jumps that together made the noise seem so
+// large that each of them is hidden by the others: those that show when the
+// clock is quiet otherwise. They are taken when they and the noise that is left
+// are likelier than the noise, their prices paid.
+func (p *path) supposeQuiet() bool {
+	trial := p.part(0, len(p.slices))
+	trial.noise = noise{p.noise.qx * quieter, p.noise.qy * quieter}
+	for range leapRounds {
+		trial.mergeLeaps()
+		trial.smooth()
+		back := trial.backward()
+		if !trial.dropOutliers(back) && !trial.addLeaps(back) {
+			break
+		}
+		if len(trial.leaps)-len(p.leaps) > len(trial.slices)/fewSlices {
+			return false
+		}
+	}
+	more := len(trial.leaps) - len(p.leaps)
+	if more < 1 {
+		return false
+	}
+	price := float64(more)*(leapPrice+turnPrice) + float64(len(p.slices)-len(trial.slices))*mixedPrice
+	if trial.likeliest()-p.likelihood(p.noise) < price {
+		return false
+	}
+	*p = *trial
+	return true
+}
+
 // part is a copy of the slices from low to high, with the jumps between them.
 func (p *path) part(low, high int) *path {
 	part := &path{slices: slices.Clone(p.slices[low:high]), noise: p.noise}

@@ -23,6 +23,7 @@ type leap struct {
 	at     int64 // ps since Reference
 	sd     float64
 	anew   bool // nothing before it says anything of the clock after it
+	placed bool // by the pairs one by one
 }
 
 // kind is how the clock goes on at a slice.

@@ -43,16 +43,49 @@ func turn(ahead, back state) float64 {
 // two filters of Fraser and Potter 1969), and slices that agree with neither
 // side, which are left out. The noise is estimated anew each time.
 func (p *path) findLeaps() {
+	quiet := false // whether that was tried
 	for range leapRounds {
+		p.mergeLeaps()
 		p.smooth()
 		back := p.backward()
 		if !p.dropOutliers(back) && !p.addLeaps(back) && !p.addHidden(back) {
-			break
+			if quiet || !p.supposeQuiet() {
+				break
+			}
+			quiet = true
 		}
 		p.refine(p.likelihood(p.noise), 10)
 	}
+	p.mergeLeaps()
 	p.smooth()
 	p.pruneLeaps()
+}
+
+// mergeLeaps makes one jump of two with hardly a slice between them, of which
+// one begins anew: two slices are on a line whatever they are, so they show no
+// clock, and are left out.
+func (p *path) mergeLeaps() {
+	wrong := make([]bool, len(p.slices))
+	merged := false
+	for k := 1; k < len(p.leaps); k++ {
+		one, next := p.leaps[k-1], p.leaps[k]
+		if (one.anew || next.anew) && next.before-one.before <= hiddenSides {
+			for i := one.before; i < next.before; i++ {
+				wrong[i], merged = true, true
+			}
+		}
+	}
+	if !merged || len(wrong)-count(wrong) < leastSlices {
+		return
+	}
+	p.drop(wrong)
+	for k := 1; k < len(p.leaps); k++ {
+		if before := p.leaps[k].before; before == p.leaps[k-1].before {
+			p.leaps = slices.Delete(p.leaps, k-1, k)
+			k--
+			p.leaps[k] = p.somewhere(before, true)
+		}
+	}
 }
 
 // dropOutliers leaves out slices that lie beside what all others say.
