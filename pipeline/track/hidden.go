@@ -110,10 +110,7 @@ func (p *path) worth(h hidden) float64 {
 	return jumps.likeliest() - plain.likeliest() - price
 }
 
-const (
-	quieter   = 1e-3 // of the noise, to see what jumps would be left to explain
-	fewSlices = 6    // for a jump, on average, below which the noise explains them better
-)
+const quieter = 1e-3 // of the noise, to see what jumps would be left to explain
 
 // supposeQuiet looks for several jumps that together made the noise seem so
 // large that each of them is hidden by the others: those that show when the
@@ -122,17 +119,15 @@ const (
 func (p *path) supposeQuiet() bool {
 	trial := p.part(0, len(p.slices))
 	trial.noise = noise{p.noise.qx * quieter, p.noise.qy * quieter}
-	for range leapRounds {
+	for range 2 * leapRounds {
 		trial.mergeLeaps()
 		trial.smooth()
 		back := trial.backward()
-		if !trial.dropOutliers(back) && !trial.addLeaps(back) {
+		if !trial.addLargest(back) && !trial.dropOutliers(back) {
 			break
 		}
-		if len(trial.leaps)-len(p.leaps) > len(trial.slices)/fewSlices {
-			return false
-		}
 	}
+	trial.pruneLeaps()
 	more := len(trial.leaps) - len(p.leaps)
 	if more < 1 {
 		return false
@@ -142,6 +137,29 @@ func (p *path) supposeQuiet() bool {
 		return false
 	}
 	*p = *trial
+	return true
+}
+
+// addLargest adds the one jump that explains most.
+func (p *path) addLargest(back []state) bool {
+	gains, turns := p.gains(back)
+	best, most, anew := 0, 0.0, false
+	for i := range gains {
+		if p.leapNear(i) {
+			continue
+		}
+		if more := gains[i] - leapLimit*leapLimit; more > most {
+			best, most, anew = i, more, false
+		}
+		if more := turns[i] - turnLimit*turnLimit; more > most {
+			best, most, anew = i, more, true
+		}
+	}
+	if best == 0 {
+		return false
+	}
+	p.addLeap(best, anew)
+	p.sortLeaps()
 	return true
 }
 

@@ -142,20 +142,27 @@ func (p *path) drop(wrong []bool) {
 }
 
 func (p *path) addLeaps(back []state) bool {
-	n := len(p.slices)
-	gains, turns := make([]float64, n), make([]float64, n)
-	for i := 1; i < n; i++ {
-		gains[i] = gain(p.ahead[i], back[i])
-		if i >= hiddenSides && i <= n-hiddenSides {
-			turns[i] = turn(p.ahead[i], back[i])
-		}
-	}
+	gains, turns := p.gains(back)
 	found := p.addHighest(gains, leapLimit, false) // what a jump of the phase explains needs no other
 	if !found {
 		found = p.addHighest(turns, turnLimit, true)
 	}
 	p.sortLeaps()
 	return found
+}
+
+// gains are how much a jump before each slice would explain, of the phase or of
+// a clock that goes on anew, in squares of standard deviations.
+func (p *path) gains(back []state) (gains, turns []float64) {
+	n := len(p.slices)
+	gains, turns = make([]float64, n), make([]float64, n)
+	for i := 1; i < n; i++ {
+		gains[i] = gain(p.ahead[i], back[i])
+		if i >= hiddenSides && i <= n-hiddenSides {
+			turns[i] = turn(p.ahead[i], back[i])
+		}
+	}
+	return gains, turns
 }
 
 // addHighest adds a jump before each slice of which the squares of standard
