@@ -13,6 +13,8 @@ const (
 	// which a size between plus and minus 10 us takes up, and the choice of its
 	// moment among hundreds. It is as much as leapLimit asks for.
 	leapPrice = 28.0
+	// In a gap there is no choice of its moment, and time for a jump.
+	gapPrice = 20.0
 	// The same for a slice that holds pairs of both sides and is left out.
 	mixedPrice = 12.0
 	// The same for a frequency between plus and minus 1000 ppb that one slice
@@ -96,6 +98,9 @@ func (p *path) worth(h hidden) float64 {
 	}
 	plain, jumps := p.part(low, high), p.part(low, high)
 	price := leapPrice
+	if p.inGap(h.before) {
+		price = gapPrice
+	}
 	if h.mixed >= 0 {
 		price += mixedPrice
 	}
@@ -119,6 +124,8 @@ const quieter = 1e-3 // of the noise, to see what jumps would be left to explain
 func (p *path) supposeQuiet() bool {
 	trial := p.part(0, len(p.slices))
 	trial.noise = noise{p.noise.qx * quieter, p.noise.qy * quieter}
+	// Of a turn that the noise half explains, the rest looks like a jump.
+	trial.leaps = slices.DeleteFunc(trial.leaps, func(l leap) bool { return !l.anew && !l.placed })
 	for range 2 * leapRounds {
 		trial.mergeLeaps()
 		trial.smooth()
@@ -128,16 +135,26 @@ func (p *path) supposeQuiet() bool {
 		}
 	}
 	trial.pruneLeaps()
-	more := len(trial.leaps) - len(p.leaps)
-	if more < 1 {
+	if len(trial.leaps) == 0 {
 		return false
 	}
-	price := float64(more)*(leapPrice+turnPrice) + float64(len(p.slices)-len(trial.slices))*mixedPrice
-	if trial.likeliest()-p.likelihood(p.noise) < price {
+	price := trial.price() - p.price() + float64(len(p.slices)-len(trial.slices))*mixedPrice
+	if trial.likeliest()-p.likelihood(p.noise) < max(price, turnPrice) {
 		return false
 	}
 	*p = *trial
 	return true
+}
+
+// price is what all jumps cost.
+func (p *path) price() (sum float64) {
+	for _, l := range p.leaps {
+		sum += leapPrice
+		if l.anew {
+			sum += turnPrice
+		}
+	}
+	return sum
 }
 
 // addLargest adds the one jump that explains most.
@@ -161,6 +178,53 @@ func (p *path) addLargest(back []state) bool {
 	p.addLeap(best, anew)
 	p.sortLeaps()
 	return true
+}
+
+// inGap says whether slice i comes after a time without pairs.
+func (p *path) inGap(i int) bool {
+	s := &p.slices[i]
+	return s.from-p.slices[i-1].to >= gapSlices*(s.to-s.from)
+}
+
+// shiftLeaps moves jumps before the slices where they are likeliest, as the
+// clock is or if it were quiet: a slice that is taken for one of the wrong side
+// bends that side.
+func (p *path) shiftLeaps() {
+	for k := range p.leaps {
+		if !p.leaps[k].anew {
+			continue
+		}
+		at, best, most := p.leaps[k].before, p.leaps[k].before, math.Inf(-1)
+		low, high := max(0, at-hiddenReach), min(len(p.slices), at+hiddenReach)
+		for _, quiet := range []float64{1, quieter} {
+			part := p.part(low, high)
+			part.noise = noise{p.noise.qx * quiet, p.noise.qy * quiet}
+			l := slices.IndexFunc(part.leaps, func(l leap) bool { return l.before == at-low })
+			for _, shift := range []int{0, -1, 1, -2, 2, -3, 3} {
+				before := at + shift
+				if before-low < hiddenSides || high-before < hiddenSides || p.leapClose(before, k) {
+					continue
+				}
+				part.leaps[l].before = before - low
+				if ll := part.likelihood(part.noise); ll > most+1e-6 {
+					most, best = ll, before
+				}
+			}
+		}
+		if best != at {
+			p.leaps[k] = p.somewhere(best, true)
+		}
+	}
+}
+
+// leapClose says whether a jump other than the k-th is hardly a slice away.
+func (p *path) leapClose(before, k int) bool {
+	for i, l := range p.leaps {
+		if i != k && l.before-before < hiddenSides && before-l.before < hiddenSides {
+			return true
+		}
+	}
+	return false
 }
 
 // part is a copy of the slices from low to high, with the jumps between them.

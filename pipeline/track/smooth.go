@@ -14,6 +14,9 @@ type path struct {
 	// Of each slice: what is known of the clock there from the past, the same
 	// before the slice itself is looked at, and from all slices.
 	filtered, ahead, all []state
+	// Of each slice: the log likelihood of those before it, from the past, and of
+	// it and those after it, from the future.
+	past, future []float64
 }
 
 // leap is a jump of the clock between two slices: of the phase alone, or anew,
@@ -109,8 +112,8 @@ func (p *path) stretch(i, step int) int {
 // forward filters all slices and keeps the states.
 func (p *path) forward() {
 	n := len(p.slices)
-	p.filtered, p.ahead = make([]state, n), make([]state, n)
-	next := 0
+	p.filtered, p.ahead, p.past = make([]state, n), make([]state, n), make([]float64, n+1)
+	next, ll := 0, 0.0
 	for i := range p.slices {
 		s := &p.slices[i]
 		if i == 0 {
@@ -118,16 +121,20 @@ func (p *path) forward() {
 			p.ahead[0] = p.filtered[0]
 			continue
 		}
+		p.past[i] = ll
 		p.ahead[i] = p.filtered[i-1].after(s.t-p.slices[i-1].t, p.noise)
 		switch p.kindAt(i, &next) {
 		case steadily:
-			p.filtered[i], _, _, _ = p.ahead[i].given(s.x, p.noise.spread(s), 0)
+			var more float64
+			p.filtered[i], _, _, more = p.ahead[i].given(s.x, p.noise.spread(s), 0)
+			ll += more
 		case elsewhere:
 			p.filtered[i] = p.ahead[i].leapt(s.x, p.noise.spread(s))
 		case anew:
 			p.filtered[i] = p.begin(i, 1)
 		}
 	}
+	p.past[n] = ll
 }
 
 // smooth finds what all slices together say of the clock at each.
@@ -167,7 +174,8 @@ func (p *path) kindBack(i int, last *int) kind {
 func (p *path) backward() []state {
 	n := len(p.slices)
 	states := make([]state, n)
-	k := len(p.leaps) - 1
+	p.future = make([]float64, n)
+	k, ll := len(p.leaps)-1, 0.0
 	for i := n - 1; i >= 0; i-- {
 		s := &p.slices[i]
 		if i == n-1 {
@@ -177,12 +185,15 @@ func (p *path) backward() []state {
 		came := states[i+1].mirrored().after(p.slices[i+1].t-s.t, p.noise).mirrored()
 		switch p.kindBack(i, &k) {
 		case steadily:
-			states[i], _, _, _ = came.given(s.x, p.noise.spread(s), 0)
+			var more float64
+			states[i], _, _, more = came.given(s.x, p.noise.spread(s), 0)
+			ll += more
 		case elsewhere:
 			states[i] = came.leapt(s.x, p.noise.spread(s))
 		case anew:
 			states[i] = p.begin(i, -1)
 		}
+		p.future[i] = ll
 	}
 	return states
 }

@@ -46,6 +46,7 @@ func (p *path) findLeaps() {
 	quiet := false // whether that was tried
 	for range leapRounds {
 		p.mergeLeaps()
+		p.shiftLeaps()
 		p.smooth()
 		back := p.backward()
 		if !p.dropOutliers(back) && !p.addLeaps(back) && !p.addHidden(back) {
@@ -57,6 +58,7 @@ func (p *path) findLeaps() {
 		p.refine(p.likelihood(p.noise), 10)
 	}
 	p.mergeLeaps()
+	p.shiftLeaps()
 	p.smooth()
 	p.pruneLeaps()
 }
@@ -158,8 +160,8 @@ func (p *path) gains(back []state) (gains, turns []float64) {
 	gains, turns = make([]float64, n), make([]float64, n)
 	for i := 1; i < n; i++ {
 		gains[i] = gain(p.ahead[i], back[i])
-		if i >= hiddenSides && i <= n-hiddenSides {
-			turns[i] = turn(p.ahead[i], back[i])
+		if i >= hiddenSides && i <= n-hiddenSides && turn(p.ahead[i], back[i]) > 0 {
+			turns[i] = 2 * (p.past[i] + p.future[i] - p.past[n])
 		}
 	}
 	return gains, turns
