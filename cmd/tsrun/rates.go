@@ -77,7 +77,7 @@ func printRates(out io.Writer, r correlate.Rates) error {
 			withSD(c.Rate, c.RateSD, "per s"), extremes(r, i))
 		for _, g := range c.Gaps {
 			if err == nil {
-				_, err = fmt.Fprintf(out, "   silent for %.6g s, from %s\n", float64(g.To-g.From)/1e12, quantity.Time(g.From))
+				_, err = fmt.Fprintf(out, "   silent for %.6g s, from %s\n", float64(g.To-g.From)/1e12, shown(r, g.From))
 			}
 		}
 		if err != nil {
@@ -85,6 +85,14 @@ func printRates(out io.Writer, r correlate.Rates) error {
 		}
 	}
 	return nil
+}
+
+// shown writes what the clock shows at a time since the base of rates.
+func shown(r correlate.Rates, since int64) string {
+	if r.Base == 0 {
+		return quantity.Time(since).String()
+	}
+	return r.At(since).Clock()
 }
 
 // extremes says between what the counts of whole bins lie.

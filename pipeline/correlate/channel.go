@@ -16,6 +16,7 @@ type Channel struct {
 	Tags       Stream
 	Correction Correction // from the channel's clock to the common one, that of A
 	Offset     int64      // ps: how much later its tags still come, by cables and detectors; subtracted
+	Raised     uint64     // ps: added to every tag, because some lie before the zero of their clock; alike in all channels
 	Record     string     // names the record the tags are of, "": one of its own; a tag makes no pair with itself
 }
 

@@ -2,24 +2,45 @@ package correlate
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
+
+	"tsrun/pipeline/tag"
 )
 
 // Rates are the numbers of tags over time. Bin k is of the times in [Start +
 // k*Bin, Start + (k+1)*Bin) on the common clock; all channels have as many bins,
 // and Start is a multiple of Bin.
+//
+// Times are since Base, which is 0, or a multiple of Bin when the channels'
+// clock shows more than 53 days: [Rates.At] is what the clock shows, and JSON
+// holds that.
 type Rates struct {
+	Base     uint64        `json:"-"`
 	Start    int64         `json:"start_ps"` // negative before the zero of A's clock
 	Bin      int64         `json:"bin_ps"`
 	Channels []ChannelRate `json:"channels"`
+}
+
+// At is what the common clock shows at a time since Base.
+func (r Rates) At(since int64) tag.Moment { return tag.MomentAt(r.Base, since) }
+
+// MarshalJSON writes what the clock shows.
+func (r Rates) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Start    tag.Moment    `json:"start_ps"`
+		Bin      int64         `json:"bin_ps"`
+		Channels []ChannelRate `json:"channels"`
+	}{r.At(r.Start), r.Bin, r.Channels})
 }
 
 // ChannelRate is one channel of [Rates]. Bins outside of [First, Last] are of
 // times for which the channel brought no tags at all; a bin of no tags between
 // them is a gap.
 type ChannelRate struct {
+	Base   uint64   `json:"-"` // that of the rates
 	Tags   uint64   `json:"tags"`
 	First  int64    `json:"first_ps"` // the first tag's time, on the common clock
 	Last   int64    `json:"last_ps"`
@@ -27,6 +48,32 @@ type ChannelRate struct {
 	RateSD float64  `json:"rate_sd_hz"`
 	Counts []uint64 `json:"counts,omitempty"`
 	Gaps   []Gap    `json:"gaps,omitempty"` // in order of time
+}
+
+// MarshalJSON writes what the clock shows.
+func (c ChannelRate) MarshalJSON() ([]byte, error) {
+	type gap struct {
+		From tag.Moment `json:"from_ps"`
+		To   tag.Moment `json:"to_ps"`
+	}
+	var gaps []gap
+	for _, g := range c.Gaps {
+		gaps = append(gaps, gap{tag.MomentAt(c.Base, g.From), tag.MomentAt(c.Base, g.To)})
+	}
+	var first, last *tag.Moment
+	if c.Tags > 0 {
+		from, to := tag.MomentAt(c.Base, c.First), tag.MomentAt(c.Base, c.Last)
+		first, last = &from, &to
+	}
+	return json.Marshal(struct {
+		Tags   uint64      `json:"tags"`
+		First  *tag.Moment `json:"first_ps"` // null without tags
+		Last   *tag.Moment `json:"last_ps"`
+		Rate   float64     `json:"rate_hz"`
+		RateSD float64     `json:"rate_sd_hz"`
+		Counts []uint64    `json:"counts,omitempty"`
+		Gaps   []gap       `json:"gaps,omitempty"`
+	}{c.Tags, first, last, c.Rate, c.RateSD, c.Counts, gaps})
 }
 
 // Gap is a silence that light of the channel's mean rate would have once in a
@@ -50,18 +97,41 @@ func CountRates(channels []Channel, bin int64) (Rates, error) {
 	}
 	counted := make([]*timeline, len(channels))
 	var zero *uint64
+	base := &base{bin: uint64(bin)}
+	for _, c := range channels {
+		base.raised = max(base.raised, c.Raised)
+	}
 	for i, c := range channels {
 		correct, err := c.toCommon()
 		if err != nil {
 			return Rates{}, err
 		}
-		t := &timeline{feed: feed{from: c.Tags, name: fmt.Sprintf("channel %d", i+1), zero: zero}, correct: correct, bin: bin}
+		t := &timeline{feed: feed{from: c.Tags, name: fmt.Sprintf("channel %d", i+1), zero: zero}, correct: correct, bin: bin, base: base}
 		if err := t.run(); err != nil {
 			return Rates{}, err
 		}
 		counted[i], zero = t, t.zero
 	}
-	return ratesOf(counted, bin)
+	return ratesOf(counted, bin, base)
+}
+
+// base is the tag from which times are measured.
+type base struct {
+	bin    uint64
+	raised uint64 // all tags, above what the clock shows
+	shown  uint64 // what the clock shows then
+	known  bool
+}
+
+// since is the time of a tag since the base, which the first tag of all decides.
+func (b *base) since(t, first uint64) int64 {
+	if !b.known {
+		b.known = true
+		if first-min(first, b.raised) >= 1<<62 {
+			b.shown = (first - b.raised) / b.bin * b.bin
+		}
+	}
+	return int64(t - b.raised - b.shown)
 }
 
 // timeline counts one channel. Bins are numbered from the zero of the common
@@ -70,6 +140,7 @@ type timeline struct {
 	feed
 	correct Correction
 	bin     int64
+	base    *base
 	begin   int64 // number of counts[0]
 	counts  []uint64
 	from    int64 // ps: the first tag
@@ -86,7 +157,7 @@ func (t *timeline) run() error {
 		}
 		fixed = t.correct.ApplyAll(fixed[:0], buf)
 		for _, u := range fixed {
-			if err := t.add(int64(u)); err != nil {
+			if err := t.add(t.base.since(u, *t.zero)); err != nil {
 				return err
 			}
 		}
@@ -140,14 +211,14 @@ func (t *timeline) rare(rate float64) []Gap {
 }
 
 // ratesOf brings all channels to the same bins.
-func ratesOf(counted []*timeline, bin int64) (Rates, error) {
+func ratesOf(counted []*timeline, bin int64, base *base) (Rates, error) {
 	begin, end := int64(math.MaxInt64), int64(math.MinInt64)
 	for _, t := range counted {
 		if t.count > 0 {
 			begin, end = min(begin, t.begin), max(end, t.begin+int64(len(t.counts)))
 		}
 	}
-	r := Rates{Bin: bin, Channels: []ChannelRate{}}
+	r := Rates{Base: base.shown, Bin: bin, Channels: []ChannelRate{}}
 	if begin < end {
 		r.Start = begin * bin
 	} else {
@@ -157,7 +228,7 @@ func ratesOf(counted []*timeline, bin int64) (Rates, error) {
 		return Rates{}, &LimitError{What: "number of bins", Value: fmt.Sprint(uint64(end - begin)), Limit: fmt.Sprint(maxRateBins), Hint: "choose a longer bin"}
 	}
 	for _, t := range counted {
-		c := ChannelRate{Tags: t.count, First: t.from, Last: t.until, Counts: make([]uint64, end-begin)}
+		c := ChannelRate{Base: base.shown, Tags: t.count, First: t.from, Last: t.until, Counts: make([]uint64, end-begin)}
 		if t.count > 0 {
 			copy(c.Counts[t.begin-begin:], t.counts)
 		}

@@ -1,9 +1,12 @@
 package correlate_test
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,9 +31,10 @@ func TestRatesEqualBruteForce(t *testing.T) {
 		for i, channel := range times {
 			want := make([]uint64, len(r.Channels[i].Counts))
 			for _, x := range channel {
-				k := int((int64(x) - r.Start) / bin)
-				if k >= len(want) || int64(x) < r.Start {
-					t.Fatalf("a tag at %d ps is in no bin of %+v", int64(x), r)
+				since := int64(x - r.Base)
+				k := int((since - r.Start) / bin)
+				if k >= len(want) || since < r.Start {
+					t.Fatalf("a tag at %d ps is in no bin of %+v", x, r)
 				}
 				want[k]++
 			}
@@ -97,5 +101,45 @@ func TestRatesRefuse(t *testing.T) {
 	}
 	if r, err := correlate.CountRates(channelsOf(nil, nil), 1000); err != nil || len(r.Channels) != 2 || len(r.Channels[0].Counts) != 0 {
 		t.Errorf("no tags: %+v, %v", r, err)
+	}
+}
+
+// TestRatesOfLateTimes: times of 2^63 ps and more, and before the zero of the
+// clock, are shown as what they are.
+func TestRatesOfLateTimes(t *testing.T) {
+	const second, raised = 1_000_000_000_000, 1_000_000_000_000_000_000
+	for _, tt := range []struct {
+		tags              []uint64
+		raised            uint64
+		start, first, end string
+	}{
+		{[]uint64{1<<63 + 5, 1<<63 + 2*second}, 0, "9223372000000000000", "9223372036854775813", "9223374036854775808"},
+		{[]uint64{1<<63 - second, 1<<63 + second}, 0, "9223371000000000000", "9223371036854775808", "9223373036854775808"},
+		{[]uint64{math.MaxUint64 - 5, math.MaxUint64}, 0, "18446744000000000000", "18446744073709551610", "18446744073709551615"},
+		{[]uint64{raised - 500, raised + 200}, raised, "-1000000000000", "-500", "200"},
+		{[]uint64{raised + 1<<62, raised + 1<<62 + 1<<60}, raised, "4611686000000000000", "4611686018427387904", "5764607523034234880"},
+		{[]uint64{0, 7}, 0, "0", "0", "7"},
+	} {
+		bin := int64(second)
+		if tt.tags[1]-tt.tags[0] > 1<<50 {
+			bin *= 1000
+			tt.start = "4611000000000000000"
+		}
+		r, err := correlate.CountRates([]correlate.Channel{{Tags: channelsOf(tt.tags)[0].Tags, Raised: tt.raised}}, bin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		written, err := json.Marshal(r)
+		want := fmt.Sprintf(`{"start_ps":%s,"bin_ps":%d,"channels":[{"tags":2,"first_ps":%s,"last_ps":%s,`, tt.start, bin, tt.first, tt.end)
+		if err != nil || !strings.HasPrefix(string(written), want) {
+			t.Errorf("%s, %v, want %s", written[:min(len(written), 200)], err, want)
+		}
+		n := uint64(0)
+		for _, c := range r.Channels[0].Counts {
+			n += c
+		}
+		if n != 2 {
+			t.Errorf("%d tags in the bins", n)
+		}
 	}
 }

@@ -45,7 +45,7 @@ func WriteRates(w io.Writer, r correlate.Rates) error {
 	}
 	var line []byte
 	for k := range r.Channels[0].Counts {
-		line = strconv.AppendInt(line[:0], r.Start+int64(k)*r.Bin, 10)
+		line = append(line[:0], r.At(r.Start+int64(k)*r.Bin).String()...)
 		for i, c := range r.Channels {
 			line = append(line, ',')
 			if r.Recorded(i, k) {
