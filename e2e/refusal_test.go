@@ -26,7 +26,7 @@ func refused(t *testing.T, code int, wants []string, args ...string) {
 }
 
 func TestUnknownPlugin(t *testing.T) {
-	refused(t, 4, []string{"tc-ethernt", `did you mean "tc-ethernet"`}, append(freePorts, "--set", "nodes.alice.controllers.tc.driver=tc-ethernt")...)
+	refused(t, 6, []string{"tc-ethernt", `did you mean "tc-ethernet"`, "--plugin-dir"}, append(freePorts, "--set", "nodes.alice.controllers.tc.driver=tc-ethernt")...)
 }
 
 // pluginThat installs a shell script as a plugin with the description of the

@@ -33,13 +33,18 @@ func newCheckCommand() *cobra.Command {
 		Short: "find every mistake in a recipe; starts nothing",
 		Long: `check reads a recipe, its parents and the descriptions of its plugins, and
 prints every mistake with its line, a caret and what to do. It starts nothing and
-reaches no device. A recipe with mistakes ends it with exit code 4.
+reaches no device. A recipe with mistakes ends it with exit code 4, or with 6
+where the only mistakes are plugins that are missing.
 
 With --json each mistake is an object on a line of its own, with the keys file,
 line, column, path, code, message and hint.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			resolved, err := recipe.Load(args[0], recipe.Options{Set: flags.sets, Catalog: catalog(host.DefaultDirs(flags.pluginDirs))})
+			dirs, err := host.DefaultDirs(flags.pluginDirs)
+			if err != nil {
+				return failure(err)
+			}
+			resolved, err := recipe.Load(args[0], recipe.Options{Set: flags.sets, Catalog: catalog(dirs)})
 			if err != nil {
 				return reportMistakes(c.OutOrStdout(), err, asJSON)
 			}
@@ -83,12 +88,21 @@ func reportMistakes(out io.Writer, err error, asJSON bool) error {
 				return &exitError{exitOther, err}
 			}
 		}
-		return &exitError{exitRecipe, nil}
+		return &exitError{mistakeCode(problems), nil}
 	}
 	if _, err := fmt.Fprintln(out, problems); err != nil {
 		return &exitError{exitOther, err}
 	}
-	return &exitError{exitRecipe, nil}
+	return &exitError{mistakeCode(problems), nil}
+}
+
+// mistakeCode is what a script learns of a recipe's mistakes: where nothing but
+// plugins is missing, that.
+func mistakeCode(problems recipe.Problems) int {
+	if problems.OnlyPlugins() {
+		return exitPlugin
+	}
+	return exitRecipe
 }
 
 func reportNotes(out io.Writer, notes []recipe.Problem) {

@@ -84,7 +84,10 @@ func (f *runFlags) start(c *cobra.Command, args []string) error {
 // runMaster executes one recipe.
 func runMaster(ctx context.Context, f *runFlags, path string) error {
 	outliveTerminal()
-	dirs := host.DefaultDirs(f.pluginDirs)
+	dirs, err := host.DefaultDirs(f.pluginDirs)
+	if err != nil {
+		return failure(err)
+	}
 	resolved, err := loadRecipe(path, f.sets, dirs, f.json)
 	if err != nil {
 		return err
@@ -144,7 +147,7 @@ func failure(err error) error {
 }
 
 // pluginCodes are the failures of plugins whose codes do not begin with "plugin-".
-var pluginCodes = []string{"unknown-plugin", "unknown-kind", "wrong-kind", "bad-description", "bad-plugin-name"}
+var pluginCodes = []string{"unknown-plugin", "unknown-kind", "wrong-kind", "bad-description", "bad-plugin-name", "not-a-plugin"}
 
 func failureCode(err error) int {
 	var f *sdk.Failure

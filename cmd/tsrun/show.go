@@ -17,7 +17,11 @@ replaced, defaults filled in. Beside each value stands where it comes from. What
 it prints is a recipe itself. It starts nothing.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			resolved, err := recipe.Load(args[0], recipe.Options{Set: flags.sets, Catalog: catalog(host.DefaultDirs(flags.pluginDirs))})
+			dirs, err := host.DefaultDirs(flags.pluginDirs)
+			if err != nil {
+				return failure(err)
+			}
+			resolved, err := recipe.Load(args[0], recipe.Options{Set: flags.sets, Catalog: catalog(dirs)})
 			if err != nil {
 				return reportMistakes(c.ErrOrStderr(), err, false)
 			}

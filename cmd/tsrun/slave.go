@@ -28,10 +28,11 @@ func runSlave(ctx context.Context, f *runFlags) error {
 	if err != nil {
 		return usage(err.Error())
 	}
-	o := slave.Options{
-		Node: f.node, Master: address, Once: f.once, Data: f.data,
-		PluginDirs: host.DefaultDirs(f.pluginDirs), Version: version,
+	dirs, err := host.DefaultDirs(f.pluginDirs)
+	if err != nil {
+		return failure(err)
 	}
+	o := slave.Options{Node: f.node, Master: address, Once: f.once, Data: f.data, PluginDirs: dirs, Version: version}
 	if key, ok := os.LookupEnv(wire.JoinKey); ok {
 		return serveOwnMaster(ctx, o, key)
 	}

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -31,9 +32,16 @@ var validName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 
 // DefaultDirs returns where plugins are looked for: the directories of the
 // --plugin-dir flags, those of $TSRUN_PLUGINS (separated by colons), plugins/
-// beside tsrun, and beside tsrun itself.
-func DefaultDirs(flagDirs []string) []string {
+// beside tsrun, and lib/tsrun/plugins beside the directory that tsrun is in,
+// where it is installed. A directory of a flag must be there.
+func DefaultDirs(flagDirs []string) ([]string, error) {
 	dirs := slices.Clone(flagDirs)
+	for _, dir := range dirs {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return nil, &sdk.Failure{Code: "plugin-dir", Message: fmt.Sprintf("look for plugins in %s: it is no directory", dir),
+				Hint: "give --plugin-dir the directory that holds the plugins' programs"}
+		}
+	}
 	for _, dir := range filepath.SplitList(os.Getenv("TSRUN_PLUGINS")) {
 		if dir != "" {
 			dirs = append(dirs, dir)
@@ -43,9 +51,10 @@ func DefaultDirs(flagDirs []string) []string {
 		if real, err := filepath.EvalSymlinks(self); err == nil {
 			self = real
 		}
-		dirs = append(dirs, filepath.Join(filepath.Dir(self), "plugins"), filepath.Dir(self))
+		beside := filepath.Dir(self)
+		dirs = append(dirs, filepath.Join(beside, "plugins"), filepath.Join(filepath.Dir(beside), "lib", "tsrun", "plugins"))
 	}
-	return dirs
+	return dirs, nil
 }
 
 // Find looks for a plugin in dirs and reads what it says about itself from the
@@ -97,9 +106,14 @@ func locate(dirs []string, name string) (Component, error) {
 				Message: fmt.Sprintf("find plugin %s: %s is not an executable file", name, path),
 				Hint:    "make it executable: chmod +x " + path}
 		}
-		sum, err := hashFile(path)
+		sum, isPlugin, err := inspect(path)
 		if err != nil {
-			return Component{}, fmt.Errorf("hash plugin %s: %w", name, err)
+			return Component{}, fmt.Errorf("read plugin %s: %w", name, err)
+		}
+		if !isPlugin {
+			return Component{}, &sdk.Failure{Code: "not-a-plugin",
+				Message: fmt.Sprintf("find plugin %s: %s is a program, but not a plugin of tsrun; it was not started", name, path),
+				Hint:    fmt.Sprintf("a plugin is built with the sdk, or is described in %s.json", path)}
 		}
 		return Component{Name: name, Path: path, SHA256: sum}, nil
 	}
@@ -107,10 +121,9 @@ func locate(dirs []string, name string) (Component, error) {
 }
 
 func unknownPlugin(dirs []string, name string) error {
-	found := available(dirs)
-	hint := "none was found there; `make build` puts them in bin/plugins, and --plugin-dir names another place"
-	if len(found) > 0 {
-		hint = strings.TrimSpace(recipe.DidYouMean(name, found) + " found are: " + strings.Join(found, ", "))
+	hint := "`make build` puts plugins in bin/plugins, and --plugin-dir names another place"
+	if found := available(dirs); len(found) > 0 {
+		hint = strings.TrimSpace(recipe.DidYouMean(name, found) + " found are: " + strings.Join(found, ", ") + "; " + hint)
 	}
 	return &sdk.Failure{Code: "unknown-plugin",
 		Message: fmt.Sprintf("find plugin %s: there is none in %s", name, strings.Join(dirs, ", ")), Hint: hint}
@@ -125,8 +138,12 @@ func available(dirs []string) []string {
 			continue // a directory on the list need not exist
 		}
 		for _, e := range entries {
-			info, err := os.Stat(filepath.Join(dir, e.Name()))
-			if err == nil && executable(info) && validName.MatchString(e.Name()) && e.Name() != "tsrun" {
+			path := filepath.Join(dir, e.Name())
+			info, err := os.Stat(path)
+			if err != nil || !executable(info) || !validName.MatchString(e.Name()) || len(names) >= maxListed {
+				continue
+			}
+			if _, isPlugin, err := inspect(path); err == nil && isPlugin {
 				names = append(names, e.Name())
 			}
 		}
@@ -139,16 +156,44 @@ func executable(info fs.FileInfo) bool {
 	return info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
 }
 
-func hashFile(path string) (sum [32]byte, err error) {
+// maxListed is how many plugins are named where one is not found.
+const maxListed = 100
+
+// inspect hashes a program and says whether it is a plugin, without starting
+// it: it is described, or it holds the cookie by which plugins know their host.
+func inspect(path string) (sum [32]byte, isPlugin bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return sum, err
+		return sum, false, err
 	}
 	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return sum, err
+	_, err = os.Stat(path + ".json")
+	h, cookie := sha256.New(), &finder{text: []byte(sdk.CookieValue), found: err == nil}
+	if _, err := io.Copy(io.MultiWriter(h, cookie), f); err != nil {
+		return sum, false, err
 	}
 	copy(sum[:], h.Sum(nil))
-	return sum, nil
+	return sum, cookie.found, nil
+}
+
+// finder looks for a text in what is written to it.
+type finder struct {
+	text  []byte
+	tail  []byte // of what was written before, shorter than the text
+	found bool
+}
+
+func (f *finder) Write(p []byte) (int, error) {
+	if f.found {
+		return len(p), nil
+	}
+	keep := len(f.text) - 1
+	seam := append(f.tail, p[:min(len(p), keep)]...)
+	f.found = bytes.Contains(seam, f.text) || bytes.Contains(p, f.text)
+	if len(p) >= keep {
+		f.tail = append(f.tail[:0], p[len(p)-keep:]...)
+	} else {
+		f.tail = append(f.tail[:0], seam[max(0, len(seam)-keep):]...)
+	}
+	return len(p), nil
 }

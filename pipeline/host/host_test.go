@@ -146,8 +146,9 @@ func TestStartFailuresSayWhy(t *testing.T) {
 		}
 	}
 	write("tc-data", "just a file", 0o644)
-	write("tc-foreign", "\x7fELF but for another machine", 0o755)
-	write("tc-script", "#!/no/such/interpreter\n", 0o755)
+	write("tc-foreign", "\x7fELF but for another machine "+sdk.CookieValue, 0o755)
+	write("tc-script", "#!/no/such/interpreter\n# "+sdk.CookieValue, 0o755)
+	write("ls", "#!/bin/sh\ntouch "+filepath.Join(h.dirs[0], "started")+"\n", 0o755)
 	tests := []struct {
 		plugin, config string
 		code           string
@@ -158,6 +159,7 @@ func TestStartFailuresSayWhy(t *testing.T) {
 		{plugin: "../tc-test", code: "bad-plugin-name", says: []string{"a-z"}},
 		{plugin: "tc-data", code: "plugin-not-executable", says: []string{"chmod +x"}},
 		{plugin: "tc-foreign", code: "plugin-wrong-format"},
+		{plugin: "ls", code: "not-a-plugin", says: []string{"was not started", "ls.json"}},
 		{plugin: "tc-script", code: "plugin-start", says: []string{"no such file"}},
 		{plugin: "tc-panics", code: "plugin-crashed", says: []string{"panic: no licence file", "plugins_test.go"}},
 		{plugin: "tc-exits", code: "plugin-crashed", says: []string{"exit status 3", "cannot open the licence file"}},

@@ -179,3 +179,9 @@ func distance(a, b string) int {
 	}
 	return above[len(b)]
 }
+
+// OnlyPlugins says whether all that is wrong with a recipe is that plugins are
+// missing here.
+func (p Problems) OnlyPlugins() bool {
+	return len(p) > 0 && !slices.ContainsFunc(p, func(q Problem) bool { return q.Code != codePlugin })
+}

@@ -189,8 +189,8 @@ func (j *joiner) serve(ctx context.Context, w *wire.Welcome) error {
 	if err := json.Unmarshal(w.Recipe, &r); err != nil {
 		return fmt.Errorf("read the recipe sent by the master: %w", err)
 	}
-	if len(r.Nodes) != 1 || r.Nodes[0].Name != j.options.Node {
-		return errors.New("read the recipe sent by the master: it does not describe this node")
+	if err := r.CheckPart(j.options.Node); err != nil {
+		return fmt.Errorf("read the recipe sent by the master: %w", err)
 	}
 	j.observe(run.NodeJoined{Node: j.options.Node, Host: r.Nodes[0].Host, Address: j.options.Master, PID: os.Getpid()})
 	s, err := newSession(j.options, w, &r, sessionAddresses{

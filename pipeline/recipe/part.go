@@ -1,0 +1,106 @@
+package recipe
+
+import (
+	"fmt"
+	"strings"
+)
+
+// CheckPart checks the part of a recipe that a slave was sent: it may come from
+// another release, or from somebody else. What it says of this node is held
+// against the table of keys, as if it stood in a file here.
+func (r *Recipe) CheckPart(node string) error {
+	if len(r.Nodes) != 1 || r.Nodes[0].Name != node {
+		return fmt.Errorf("it does not describe node %s alone", node)
+	}
+	p := &part{}
+	n := r.Nodes[0]
+	p.name("nodes", n.Name)
+	p.amount("acquire.duration", int64(r.Acquire.Duration))
+	p.amount("acquire.segment", int64(r.Acquire.Segment))
+	p.amount("transfer.chunk", int64(r.Transfer.Chunk))
+	p.amount("trigger.lead", int64(r.Trigger.Lead))
+	p.choice("trigger.method", r.Trigger.Method)
+	p.choice("transfer.keep_source", r.Transfer.KeepSource)
+	for _, compensation := range r.Trigger.Compensation {
+		p.amount("trigger.compensation.NODE", int64(compensation))
+	}
+	controllers := map[string]bool{}
+	for _, c := range n.Controllers {
+		p.name("nodes.NODE.controllers", c.Name)
+		p.name("nodes.NODE.controllers.CONTROLLER.driver", c.Driver)
+		p.once("controller", c.Name, controllers)
+	}
+	channels := map[string]bool{}
+	for _, c := range n.Channels {
+		p.name("nodes.NODE.channels", c.Name)
+		p.once("channel", c.Name, channels)
+		p.name("nodes.NODE.channels.CHANNEL.on", fmt.Sprintf("%s/%d", c.Controller, c.Input))
+		p.amount("nodes.NODE.channels.CHANNEL.threshold", int64(c.Threshold))
+		p.amount("nodes.NODE.channels.CHANNEL.delay", int64(c.Delay))
+		p.choice("nodes.NODE.channels.CHANNEL.edge", c.Edge)
+		if !controllers[c.Controller] {
+			p.wrong("nodes.NODE.channels.CHANNEL.on", "there is no controller %.70q", c.Controller)
+		}
+	}
+	sinks := map[string]bool{}
+	for _, s := range r.Sinks {
+		p.name("sinks", s.Name)
+		p.name("sinks.SINK.sink", s.Sink)
+		p.once("sink", s.Name, sinks)
+	}
+	const maxStreams = 1 << 16 // a stream is numbered in 16 bits
+	if len(n.Channels) > maxStreams {
+		p.wrong("nodes.NODE.channels", "%d of them; a node has at most %d", len(n.Channels), maxStreams)
+	}
+	return p.err
+}
+
+// part holds values against the table of keys; err is the first that does not fit.
+type part struct{ err error }
+
+func (p *part) wrong(path, format string, args ...any) {
+	if p.err == nil {
+		p.err = fmt.Errorf("%s: %s", path, fmt.Sprintf(format, args...))
+	}
+}
+
+// key returns a key of the table by its path, with the table's own words for names.
+func key(path string) *field {
+	f := table
+	for _, word := range strings.Split(path, ".") {
+		if next := f.find(word); next != nil {
+			f = next
+		} else {
+			f = f.each
+		}
+	}
+	return f
+}
+
+func (p *part) amount(path string, v int64) {
+	if f := key(path); v < f.limits.min || v > f.limits.max {
+		p.wrong(path, "%s is not from %s to %s", f.amount.format(v), f.amount.format(f.limits.min), f.amount.format(f.limits.max))
+	}
+}
+
+func (p *part) name(path, text string) {
+	if message, _ := key(path).form.check(text); message != "" {
+		p.wrong(path, "%.200s", message)
+	}
+}
+
+func (p *part) choice(path, text string) {
+	for _, c := range key(path).choices {
+		if c == text {
+			return
+		}
+	}
+	p.wrong(path, "%.70q is not one of %s", text, strings.Join(key(path).choices, ", "))
+}
+
+func (p *part) once(what, name string, seen map[string]bool) {
+	if seen[name] {
+		p.wrong("nodes.NODE", "%s %s is there twice", what, name)
+	}
+	seen[name] = true
+}
