@@ -68,7 +68,9 @@ func (c *conductor) spawnOne(ctx context.Context, name string) error {
 		"--master", net.JoinHostPort(c.recipe.Network.Master, fmt.Sprint(portOf(c.status.Addr()))),
 		"--data", c.sources()}
 	for _, d := range c.options.PluginDirs {
-		args = append(args, "--plugin-dir", d)
+		if info, err := os.Stat(d); err == nil && info.IsDir() { // not each usual place is there
+			args = append(args, "--plugin-dir", d)
+		}
 	}
 	k := &child{node: name, cmd: exec.Command(c.options.Program, args...), out: &lastLines{}, done: make(chan struct{})}
 	k.cmd.Stdout, k.cmd.Stderr = k.out, k.out

@@ -79,7 +79,7 @@ func (p *pluginChecker) check(section, role, name string, config []byte, elsewhe
 	case plugin.Undescribed:
 		p.note(path, fmt.Sprintf("nothing describes plugin %s: its config is checked when it starts", name), "")
 	case schema == nil:
-		p.c.fail(at, path, codePlugin, fmt.Sprintf("plugin %s is not a %s", name, role), "name a plugin that is one")
+		p.c.fail(at, path, codeWrongKind, fmt.Sprintf("plugin %s is not a %s", name, role), "name a plugin that is one")
 	case !p.c.broken[section+".config"]:
 		if err := p.config(section+".config", schema, config); err != nil {
 			p.c.fail(at, path, codePlugin, fmt.Sprintf("read schema of plugin %s: %v", name, err), "build the plugin again")

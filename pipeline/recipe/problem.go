@@ -41,6 +41,7 @@ const (
 	codeExtends     = "extends"
 	codeOverride    = "override"
 	codePlugin      = "plugin"
+	codeWrongKind   = "wrong-kind"
 	codeConfig      = "config"
 )
 
