@@ -171,7 +171,9 @@ func (l *lane) take(ctx context.Context, s *stream, p piece) error {
 	}
 	l.report.Messages++
 	l.inside, l.record = !p.last, -1
-	if err := l.number.take(m); err != nil {
+	err := l.number.take(m)
+	l.report.ClockJumps = l.number.jumps
+	if err != nil {
 		l.giveUp(p.size, fmt.Sprintf("a message of %d tags fits no record: %v", p.size, err))
 		s.recycle(p.buffer)
 		return nil

@@ -24,6 +24,11 @@ import (
 //	order           Never less than the message before; and a message whose
 //	                number is known bounds those still undecided before it.
 //
+// A message that all but its arrival say is of a record that is not over yet, and
+// that comes half a period after the one before it or later, shows that the
+// controller's clock has jumped ahead: from there on records end earlier. One
+// that comes sooner may be a message that came twice.
+//
 // A message is numbered when its bounds meet. That is at once as long as this
 // process is not held up for a whole period; after that, it takes a message or
 // two more. Bounds that contradict each other, or never meet, make a message
@@ -67,9 +72,11 @@ type numbering struct {
 	statuses []snapshot // which count tags that have not come yet, in order
 	floor    int        // the next message is of no earlier record
 
-	follows  bool   // a message was taken before
-	previous int    // lower bound of its record
-	last     uint64 // its largest value
+	follows  bool          // a message was taken before
+	previous int           // lower bound of its record
+	last     uint64        // its largest value
+	came     time.Duration // when the last message came, numbered or not
+	jumps    uint64        // of the controller's clock
 
 	held []candidate // undecided messages, in order
 
@@ -182,6 +189,11 @@ func (n *numbering) take(m message) error {
 	if n.records > 0 {
 		c.high = min(c.high, n.records-1)
 	}
+	if n.ahead(m, c.low, c.high) && n.timing.jumped(m.at, c.low) {
+		c.high = c.low
+		n.jumps++
+	}
+	n.came = m.at
 	late := n.doubtful && c.low < c.high
 	if m.count >= 0 {
 		c.high = min(c.high, m.count)
@@ -198,6 +210,15 @@ func (n *numbering) take(m message) error {
 	n.held = append(n.held, c)
 	n.tighten()
 	return nil
+}
+
+// ahead says whether a message is of a record that cannot be over unless the
+// controller's clock has jumped ahead.
+func (n *numbering) ahead(m message, low, high int) bool {
+	if low <= high || m.begun || n.doubtful || m.count < low || !n.follows || m.at-n.came < n.timing.period/2 {
+		return false
+	}
+	return n.records == 0 || low < n.records
 }
 
 // extend says that the message taken last goes on to a larger value.

@@ -20,12 +20,17 @@ const (
 // the start must not be put too late, or a record would be refused its own
 // number.
 //
+// A controller's clock that jumps moves the ends of all records that come: the
+// start is then what it seems to be from there on.
+//
 // As long as the start is known well enough, its earliest value does. When the
 // reply was slow, or after some minutes of drift, it is moved with the earliest
 // arrivals of the last one or two minutes, but never out of what is possible.
 type timing struct {
 	period, width time.Duration
-	returned      time.Duration // when the device had confirmed the start
+	from          time.Duration // since when the start is known as it is: 0, or the last jump of the clock
+	soonest       time.Duration // the start is not before this
+	returned      time.Duration // nor after this: when the device had confirmed it
 
 	// The earliest start that the arrivals of this window and of the one
 	// before it speak for, and when this window began.
@@ -57,7 +62,7 @@ func (t *timing) latest(at time.Duration, begun bool) int {
 // over returns how many records were over for some time already, whatever the
 // start was.
 func (t *timing) over(at, since time.Duration) int {
-	start := t.returned + at/clockTolerance
+	start := t.returned + (at-t.from)/clockTolerance
 	if early, known := t.arrivals(); known {
 		start = min(start, early+4*phaseWindow/clockTolerance)
 	}
@@ -70,8 +75,8 @@ func (t *timing) over(at, since time.Duration) int {
 
 // start is the earliest start that is credible at a time.
 func (t *timing) start(at time.Duration) time.Duration {
-	drift := at / clockTolerance
-	earliest, latest := -drift, t.returned+drift
+	drift := (at - t.from) / clockTolerance
+	earliest, latest := t.soonest-drift, t.returned+drift
 	if latest-earliest < t.period*3/4 {
 		return earliest
 	}
@@ -82,6 +87,18 @@ func (t *timing) start(at time.Duration) time.Duration {
 	// Half a period: arrivals that were all late would otherwise deny the next
 	// punctual one its number.
 	return min(max(guess-t.period/2, earliest), latest)
+}
+
+// jumped takes it that the clock jumped ahead before a record arrived, by less
+// than a second: it was over then, and for less than half a period.
+func (t *timing) jumped(at time.Duration, record int) bool {
+	start := at - time.Duration(record)*t.period - t.width
+	if t.start(at)-start > time.Second {
+		return false
+	}
+	*t = timing{period: t.period, width: t.width, from: at, soonest: start - t.period/2, returned: start,
+		early: start, known: true, windowBegan: at, unfinished: start - t.period/2}
+	return true
 }
 
 // arrivals returns the earliest start that recent arrivals speak for, if there

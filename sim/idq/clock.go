@@ -8,20 +8,28 @@ import (
 // Clock is how a controller's clock differs from true time. A detection at
 // true time T is stamped
 //
-//	(T - start) (1 + drift/1e15) + wander(T - start) + step + offset + delay
+//	(T - start) (1 + drift/1e15) + turn + wander(T - start) + step + offset + delay
 //
-// with everything up to the step rounded to whole picoseconds at once. It is
+// with everything up to the wander rounded to whole picoseconds at once. It is
 // not for concurrent use.
 type Clock struct {
 	offset int64          // ps, added to every tag
 	drift  quantity.Drift // how much the clock runs fast
 	wander *sky.Wander    // its noise; nil: none
 	step   clockStep
+	turn   frequencyJump
 }
 
-// clockStep is a fault: at a true time since the start the clock jumps ahead.
-// One that jumped back would stamp times twice.
+// clockStep is a fault: at a true time since the start the clock jumps ahead or
+// back. One that jumped back stamps times twice.
 type clockStep struct{ at, by int64 } // ps; by 0: none
+
+// frequencyJump is a fault: from a true time since the start on the clock runs
+// faster by so much, or slower.
+type frequencyJump struct {
+	at int64 // ps
+	by quantity.Drift
+}
 
 // Reading returns what the clock shows at a true time in ps since the start,
 // before it is rounded and without the delays of a channel.
@@ -42,7 +50,12 @@ func (c Clock) elapsed(ps int64) int64 {
 
 // gained returns by how much the clock has run ahead in ps of true time.
 func (c Clock) gained(ps int64) quantity.Fine {
-	return c.drift.FineOf(ps).Plus(c.wander.At(ps))
+	gained := c.drift.FineOf(ps)
+	if since := ps - c.turn.at; since > 0 {
+		turned := c.turn.by.FineOf(since)
+		gained = quantity.NewFine(gained.Whole+turned.Whole, gained.Part+turned.Part)
+	}
+	return gained.Plus(c.wander.At(ps))
 }
 
 func (c Clock) jumped(ps int64) int64 {

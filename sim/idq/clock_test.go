@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"tsrun/pipeline/quantity"
 )
 
 // genNoisy draws the truth of a clock with everything that can be wrong with it.
@@ -98,9 +100,38 @@ func TestClockStepIsRead(t *testing.T) {
 	if err != nil || f.clockStep != (clockStep{at: 30e12, by: 5000}) {
 		t.Errorf("%+v, %v", f.clockStep, err)
 	}
-	for _, wrong := range []string{"5 ns", "5 ns@", "@3 s", "-5 ns@3 s", "2 s@3 s", "5 ns@-1 s", "5@3 s"} {
+	for _, wrong := range []string{"5 ns", "5 ns@", "@3 s", "0 s@3 s", "2 s@3 s", "-2 s@3 s", "5 ns@-1 s", "5@3 s"} {
 		if _, err := parseFaults([]string{"clock-step=" + wrong}); err == nil || !strings.Contains(err.Error(), "clock-step") {
 			t.Errorf("clock-step=%s: %v", wrong, err)
+		}
+	}
+}
+
+func TestFrequencyJumpIsRead(t *testing.T) {
+	f, err := parseFaults([]string{"frequency-jump=-100 ppb@30 s"})
+	if err != nil || f.turn != (frequencyJump{at: 30e12, by: -100 * quantity.PartPerBillion}) {
+		t.Errorf("%+v, %v", f.turn, err)
+	}
+	for _, wrong := range []string{"5 ppb", "5 ppb@", "@3 s", "0 ppb@3 s", "101 ppm@3 s", "5 ppb@-1 s", "5 ns@3 s"} {
+		if _, err := parseFaults([]string{"frequency-jump=" + wrong}); err == nil || !strings.Contains(err.Error(), "frequency-jump") {
+			t.Errorf("frequency-jump=%s: %v", wrong, err)
+		}
+	}
+}
+
+// TestClockThatTurns compares what a clock shows with what its jumps say, and
+// that its inverse leads back.
+func TestClockThatTurns(t *testing.T) {
+	c := Truth{DriftE15: 2e9, FrequencyJumpAtPs: 5e12, FrequencyJumpE15: -1e9, ClockStepAtPs: 8e12, ClockStepPs: -30e9}.Clock()
+	for ps, want := range map[int64]int64{
+		4e12: 4e12 + 8e6, 5e12: 5e12 + 10e6, 7e12: 7e12 + 14e6 - 2e6, 9e12: 9e12 + 18e6 - 4e6 - 30e9,
+	} {
+		got := c.Reading(ps)
+		if got.Whole != want {
+			t.Errorf("at %d ps: %d, want %d", ps, got.Whole, want)
+		}
+		if back := c.TrueTime(want); back != ps {
+			t.Errorf("it shows %d at %d, want %d", want, back, ps)
 		}
 	}
 }

@@ -30,6 +30,7 @@ type faults struct {
 	oldStatus   bool          // status says seconds_since_last_activity
 	wrongDevice bool          // *IDN? names something else
 	clockStep   clockStep     // the clock jumps
+	turn        frequencyJump // its frequency does
 	silent      bool          // connections are taken, nothing is ever sent
 }
 
@@ -87,6 +88,11 @@ var faultParsers = map[string]struct {
 		return err
 	}},
 
+	"frequency-jump": {"BY@AT", func(f *faults, arg string) (err error) {
+		f.turn, err = parseFrequencyJump(arg)
+		return err
+	}},
+
 	"high-rate":         {"", func(f *faults, _ string) error { f.highRate = true; return nil }},
 	"stale-acquisition": {"", func(f *faults, _ string) error { f.stale = true; return nil }},
 	"old-status-key":    {"", func(f *faults, _ string) error { f.oldStatus = true; return nil }},
@@ -102,24 +108,52 @@ func (f *onRecord) parse(arg string) (err error) {
 
 // parseClockStep reads BY@AT, such as 5 ns@30 s.
 func parseClockStep(arg string) (clockStep, error) {
-	left, right, found := strings.Cut(arg, "@")
-	if !found {
-		return clockStep{}, fmt.Errorf("%q has no @: write it like 5 ns@30 s", arg)
-	}
-	by, err := quantity.ParseTime(left)
+	left, at, err := parseMoment(arg, "5 ns@30 s")
 	if err != nil {
 		return clockStep{}, err
 	}
-	at, err := quantity.ParseTime(right)
+	by, err := quantity.ParseTime(left)
 	switch {
 	case err != nil:
 		return clockStep{}, err
-	case by <= 0 || by > quantity.Second:
-		return clockStep{}, fmt.Errorf("a jump by %v: it must be above 0 and up to 1 s", by)
-	case at < 0:
-		return clockStep{}, fmt.Errorf("a jump at %v: it must come after the start", at)
+	case by == 0 || by < -quantity.Second || by > quantity.Second:
+		return clockStep{}, fmt.Errorf("a jump by %v: it must be other than 0 and up to 1 s, ahead or back", by)
 	}
-	return clockStep{at: int64(at), by: int64(by)}, nil
+	return clockStep{at: at, by: int64(by)}, nil
+}
+
+// parseFrequencyJump reads BY@AT, such as 100 ppb@30 s.
+func parseFrequencyJump(arg string) (frequencyJump, error) {
+	left, at, err := parseMoment(arg, "100 ppb@30 s")
+	if err != nil {
+		return frequencyJump{}, err
+	}
+	by, err := quantity.ParseDrift(left)
+	switch {
+	case err != nil:
+		return frequencyJump{}, err
+	case by == 0 || by < -mostTurned || by > mostTurned:
+		return frequencyJump{}, fmt.Errorf("a jump of the frequency by %v: it must be other than 0 and up to 100 ppm, up or down", by)
+	}
+	return frequencyJump{at: at, by: by}, nil
+}
+
+const mostTurned = 100_000 * quantity.PartPerBillion
+
+// parseMoment cuts BY@AT and reads the time since the start, in ps.
+func parseMoment(arg, example string) (by string, at int64, err error) {
+	by, right, found := strings.Cut(arg, "@")
+	if !found {
+		return "", 0, fmt.Errorf("%q has no @: write it like %s", arg, example)
+	}
+	t, err := quantity.ParseTime(right)
+	switch {
+	case err != nil:
+		return "", 0, err
+	case t < 0:
+		return "", 0, fmt.Errorf("a jump at %v: it must come after the start", t)
+	}
+	return by, int64(t), nil
 }
 
 // Faults lists the faults that can be asked for, as they are written.

@@ -2,6 +2,7 @@ package idq
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync/atomic"
 )
 
@@ -93,7 +94,11 @@ func (r *recording) hand(w *raw, k uint64, begin int64, ends bool) {
 		w.Unclaimed += uint64(len(p.values))
 		return
 	}
-	w.enter(begin, p.values)
+	entered := p.values
+	if r.clock.step.by < 0 && w.ref == nil { // the ledger is in the order of time
+		entered = slices.Sorted(slices.Values(p.values))
+	}
+	w.enter(begin, entered)
 	f := r.device.faults
 	switch {
 	case f.swap.strikes(k):

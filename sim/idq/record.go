@@ -158,6 +158,7 @@ func (d *device) foretell(trigger string) Truth {
 	t := Truth{
 		Simulated: true, Serial: d.config.Serial, Acquisition: d.recorded, Trigger: trigger, Seed: d.config.Sky.Seed,
 		ClockOffsetPs: int64(c.ClockOffset), ClockStepAtPs: d.faults.clockStep.at, ClockStepPs: d.faults.clockStep.by,
+		FrequencyJumpAtPs: d.faults.turn.at, FrequencyJumpE15: int64(d.faults.turn.by),
 		WidthPs: uint64(d.get("RECord:PWIDth").n), PeriodPs: uint64(d.get("RECord:PPERiod").n),
 	}
 	if d.freeRunning() {

@@ -36,6 +36,9 @@ type Truth struct {
 	ClockStepAtPs   int64 `json:"clock_step_at_ps,omitempty"`   // true time since the start at which a fault made it jump
 	ClockStepPs     int64 `json:"clock_step_ps,omitempty"`      // by so much
 
+	FrequencyJumpAtPs int64 `json:"frequency_jump_at_ps,omitempty"` // true time since the start from which on a fault made it run faster
+	FrequencyJumpE15  int64 `json:"frequency_jump_e15,omitempty"`   // by so many parts in 1e15
+
 	WidthPs  uint64 `json:"width_ps"`
 	PeriodPs uint64 `json:"period_ps"`
 	Records  uint64 `json:"records"` // ended, the last perhaps early
@@ -85,6 +88,7 @@ func (t Truth) Clock() Clock {
 		drift:  quantity.Drift(t.DriftE15),
 		wander: sky.NewWander(t.Seed, t.Serial, quantity.Drift(t.WhiteFME15), quantity.Drift(t.RandomWalkFME15)),
 		step:   clockStep{at: t.ClockStepAtPs, by: t.ClockStepPs},
+		turn:   frequencyJump{at: t.FrequencyJumpAtPs, by: quantity.Drift(t.FrequencyJumpE15)},
 	}
 }
 
