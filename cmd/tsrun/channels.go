@@ -52,10 +52,17 @@ func (f *channelFiles) channels(args []string, least, most int) (channels []corr
 			}
 		}
 	}
-	streams, closeAll, err := open(list)
+	raise, err := raiseOf(list)
+	if err == nil && raise > 0 && len(f.aligned) > 0 {
+		err = &exitError{exitOther, fmt.Errorf("some tags lie before 0, where an alignment does not reach; raise all files alike by tsrun convert IN OUT --shift '1 s', and align and count those")}
+	}
+	if err != nil {
+		return nil, func() {}, err
+	}
+	streams, closeAll, err := openRaised(list, raise)
 	records := recordsOf(list)
 	for i, s := range streams {
-		c := correlate.Channel{Tags: s, Correction: corrections[i], Record: records[i]}
+		c := correlate.Channel{Tags: s, Correction: corrections[i], Record: records[i], Raised: raise}
 		if i > 0 && len(f.offsets) > 0 {
 			c.Offset = int64(f.offsets[i-1])
 		}

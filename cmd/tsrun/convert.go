@@ -20,7 +20,7 @@ import (
 type convertFlags struct {
 	format, inFormat       string
 	channels               string
-	from, to               quantity.Time
+	from, to, shift        quantity.Time
 	force, salvage, asJSON bool
 }
 
@@ -32,7 +32,8 @@ func newConvertCommand() *cobra.Command {
 		Long: `Write the tags of one file in the format of another, in order of time.
 
 OUT appears when it is whole. What its format cannot hold is an error and not
-left out: a channel, a time, a second channel. Times are rounded where the
+left out: a channel, a time, a second channel; times below 0, which --shift raises.
+Times are rounded where the
 format's steps are coarser than 1 ps, and that is said.
 
 ` + formatsHelp(),
@@ -47,6 +48,7 @@ format's steps are coarser than 1 ps, and that is said.
 	flags.StringVar(&f.channels, "channel", "", "only these channels: N,M,…")
 	flags.TextVar(&f.from, "from", f.from, `no tags before this time of the file's clock, as "10 s"`)
 	flags.TextVar(&f.to, "to", f.to, "no tags after this time; 0: to the end")
+	flags.TextVar(&f.shift, "shift", f.shift, "add this to every time that is written; below 0: take it off")
 	flags.BoolVar(&f.force, "force", false, "replace OUT when it is there")
 	flags.BoolVar(&f.salvage, "salvage", false, "when IN is damaged, write what is whole: what stands before the damage and, where records are found again, behind it")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON object: read, written, rounded, shift_ps")
@@ -54,19 +56,18 @@ format's steps are coarser than 1 ps, and that is said.
 }
 
 func runConvert(c *cobra.Command, args []string, f convertFlags) error {
-	if f.from < 0 || f.to < 0 {
-		return &exitError{exitUsage, fmt.Errorf("--from %s --to %s: times of a file do not go below 0", f.from, f.to)}
+	if f.to != 0 && f.to < f.from {
+		return &exitError{exitUsage, fmt.Errorf("--from %s --to %s: nothing lies between", f.from, f.to)}
 	}
 	channels, err := channelNumbers(f.channels)
 	if err != nil {
 		return err
 	}
 	r, err := tagfile.Convert(c.Context(), args[0], args[1], tagfile.ConvertOptions{
-		From: f.inFormat, To: f.format, Channels: channels, First: uint64(f.from), Last: uint64(f.to),
+		From: f.inFormat, To: f.format, Channels: channels, First: int64(f.from), Last: int64(f.to), Shift: int64(f.shift),
 		Replace: f.force, Salvage: f.salvage, Progress: showProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd()))),
 	})
 	if err == nil && f.asJSON {
-		r.Read, r.Written = withLists(r.Read), withLists(r.Written)
 		err = json.NewEncoder(c.OutOrStdout()).Encode(r)
 	} else if err == nil {
 		err = printReport(c.OutOrStdout(), args[0], args[1], r)
@@ -129,6 +130,9 @@ func printReport(out io.Writer, in, name string, r tagfile.Report) error {
 	}
 	if r.Rounded > 0 {
 		fmt.Fprintf(out, "rounded     %d tags to the steps of the format, %g ps\n", r.Rounded, r.Written.Resolution)
+	}
+	if r.Added != 0 {
+		fmt.Fprintf(out, "shift       times are more by %s, as was asked for\n", quantity.Time(r.Added))
 	}
 	if r.Shift > 0 {
 		fmt.Fprintf(out, "shift       times are less by %d ps, because the format's counter wraps\n", r.Shift)

@@ -44,11 +44,30 @@ begins, and ends with exit code 1.
 	return c
 }
 
-// infoAnswer is what --json prints.
-type infoAnswer struct {
-	File string `json:"file"`
-	tagfile.Info
-	Error string `json:"error,omitempty"` // what is above is what stands before it
+// infoAnswer is what --json prints: the file's name, what [tagfile.Info] writes,
+// and an error, of which what is before it is what stands before it.
+func infoAnswer(path string, info tagfile.Info, wrong error) ([]byte, error) {
+	name, err := json.Marshal(struct {
+		File string `json:"file"`
+	}{path})
+	if err != nil {
+		return nil, err
+	}
+	held, err := json.Marshal(info)
+	if err != nil {
+		return nil, err
+	}
+	answer := append(append(name[:len(name)-1], ','), held[1:]...)
+	if wrong != nil {
+		said, err := json.Marshal(struct {
+			Error string `json:"error"`
+		}{wrong.Error()})
+		if err != nil {
+			return nil, err
+		}
+		answer = append(append(answer[:len(answer)-1], ','), said[1:]...)
+	}
+	return append(answer, '\n'), nil
 }
 
 func showInfo(out io.Writer, path, format string, asJSON bool) error {
@@ -56,24 +75,14 @@ func showInfo(out io.Writer, path, format string, asJSON bool) error {
 	if wrong != nil && info.Format == "" {
 		return wrong
 	}
-	var err error
-	if asJSON {
-		answer := infoAnswer{File: path, Info: withLists(info)}
-		if wrong != nil {
-			answer.Error = wrong.Error()
-		}
-		err = json.NewEncoder(out).Encode(answer)
-	} else {
-		err = printInfo(out, path, info)
+	if !asJSON {
+		return errors.Join(wrong, printInfo(out, path, info))
+	}
+	answer, err := infoAnswer(path, info, wrong)
+	if err == nil {
+		_, err = out.Write(answer)
 	}
 	return errors.Join(wrong, err)
-}
-
-// withLists makes lists of nothing come out as [] and not as null.
-func withLists(i tagfile.Info) tagfile.Info {
-	i.Channels = append([]tagfile.ChannelInfo{}, i.Channels...)
-	i.Facts = append([]tagfile.Fact{}, i.Facts...)
-	return i
 }
 
 func printInfo(out io.Writer, path string, i tagfile.Info) error {
@@ -85,7 +94,7 @@ func printInfo(out io.Writer, path string, i tagfile.Info) error {
 		fmt.Fprintf(out, "order       %d tags before the one written before them, at most %s back\n", i.Violations, quantity.Time(i.Farthest))
 	}
 	if i.Pause > 0 {
-		fmt.Fprintf(out, "pause       the longest is %s, from %s\n", clockReading(i.Pause), clockReading(i.PauseFrom))
+		fmt.Fprintf(out, "pause       the longest is %s, from %s\n", clockReading(i.Pause), i.Moment(i.PauseFrom).Clock())
 	}
 	if err := printFacts(out, i); err != nil || i.Damage == nil {
 		return err
@@ -108,7 +117,7 @@ func printChannels(out io.Writer, i tagfile.Info) error {
 		if c.Last > c.First {
 			rate = fmt.Sprintf(", %.4g per s", float64(c.Tags)/(float64(c.Last-c.First)/1e12))
 		}
-		if _, err := fmt.Fprintf(out, "channel %-3d %d tags from %s to %s%s\n", c.Channel, c.Tags, clockReading(c.First), clockReading(c.Last), rate); err != nil {
+		if _, err := fmt.Fprintf(out, "channel %-3d %d tags from %s to %s%s\n", c.Channel, c.Tags, i.Moment(c.First).Clock(), i.Moment(c.Last).Clock(), rate); err != nil {
 			return err
 		}
 	}

@@ -116,8 +116,27 @@ func channelNumber(text string) (int, error) {
 	return int(n), nil
 }
 
+// raiseOf is by how much the tags of all channels are raised, because those of
+// one begin below 0.
+func raiseOf(list []source) (uint64, error) {
+	for _, s := range list {
+		below, err := tagfile.BeginsBelowZero(s.path, s.format, s.channel)
+		if err != nil {
+			return 0, &exitError{exitOther, err}
+		}
+		if below {
+			return tagfile.Raise, nil
+		}
+	}
+	return 0, nil
+}
+
 // open opens channels for reading piece by piece. closeAll is never nil.
 func open(list []source) (streams []tag.Reader, closeAll func(), err error) {
+	return openRaised(list, 0)
+}
+
+func openRaised(list []source, raise uint64) (streams []tag.Reader, closeAll func(), err error) {
 	var opened []tagfile.ReadCloser
 	closeAll = func() {
 		for _, r := range opened {
@@ -125,7 +144,7 @@ func open(list []source) (streams []tag.Reader, closeAll func(), err error) {
 		}
 	}
 	for _, s := range list {
-		r, _, err := tagfile.Open(s.path, s.format, s.channel)
+		r, _, err := tagfile.OpenRaised(s.path, s.format, s.channel, raise)
 		if err != nil {
 			return streams, closeAll, &exitError{exitOther, err}
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,8 +16,9 @@ type ConvertOptions struct {
 	From     string // format of the file that is read; "" when it tells itself
 	To       string // format of the file that is written; "" when its name tells
 	Channels []int  // of these; none: all
-	First    uint64 // ps: no tags before this
-	Last     uint64 // ps: no tags after this; 0: to the end
+	First    int64  // ps: no tags before this; 0: from the first, also before 0
+	Last     int64  // ps: no tags after this; 0: to the end
+	Shift    int64  // ps: added to every time that is written
 	Replace  bool   // an existing file may be replaced, once the new one is whole
 	Salvage  bool   // what stands before damage is written; Report.Damage says what is wrong
 	// Progress, when there is one, is told now and then how many bytes of the
@@ -34,6 +34,8 @@ type Report struct {
 	// Shift was taken off every time, because the counter of the new format
 	// wraps; 0 for formats that hold whole times.
 	Shift uint64 `json:"shift_ps"`
+	// Added was added to every time, as was asked for.
+	Added int64 `json:"added_ps,omitempty"`
 	// Damage is what ended the reading before the end of the file, with
 	// ConvertOptions.Salvage; else that is an error.
 	Damage string `json:"damage,omitempty"`
@@ -55,17 +57,40 @@ func Convert(ctx context.Context, in, out string, o ConvertOptions) (Report, err
 		return Report{}, err
 	}
 	o.Channels = slices.Compact(slices.Sorted(slices.Values(o.Channels)))
-	o.Last = cmp.Or(o.Last, math.MaxUint64)
-	if o.Last < o.First {
+	if o.Last != 0 && o.Last < o.First {
 		return Report{}, fmt.Errorf("convert %s: nothing lies between %d ps and %d ps", in, o.First, o.Last)
 	}
 	f, from, err := openAs(in, o.From)
 	if err != nil {
 		return Report{}, err
 	}
-	f.limits, f.salvaging = span{o.First, o.Last}, o.Salvage
-	r, err := f.convert(ctx, from, out, to, o)
+	f.salvaging = o.Salvage
+	if o.Shift < 0 { // may bring times below 0
+		f.raise = Raise
+	}
+	r, err := again(f, func() (Report, error) {
+		f.limits = o.limits(f.raise)
+		return f.convert(ctx, from, out, to, o)
+	})
 	return r, errors.Join(err, f.Close())
+}
+
+// limits are the tags that are wanted, of a file that is raised.
+func (o ConvertOptions) limits(raise uint64) span {
+	within := func(t int64) uint64 {
+		if t < 0 && uint64(-t) > raise {
+			return 0
+		}
+		return raise + uint64(t)
+	}
+	s := everything
+	if o.First != 0 {
+		s.first = within(o.First)
+	}
+	if o.Last != 0 {
+		s.last = within(o.Last)
+	}
+	return s
 }
 
 // formatToWrite finds the format of a file that is not there yet.
@@ -104,17 +129,17 @@ func (f *file) convert(ctx context.Context, from Format, out string, to Format, 
 	if err != nil {
 		return Report{}, err
 	}
-	c := &conversion{f: f, src: src, o: o, w: newWriter(file, e)}
+	c := &conversion{f: f, src: src, o: o, to: to.Name, w: newWriter(file, e)}
 	err = c.run(ctx)
 	if err == nil {
 		err = c.complete()
 	}
 	err = c.w.close(err)
-	r := Report{Read: src.info(), Written: c.tally.done(nil), Damage: c.damage}
+	r := Report{Read: src.info(), Written: c.tally.done(nil), Added: o.Shift, Damage: c.damage}
 	if d := r.Read.Damage; d != nil && r.Damage == "" {
 		r.Damage = d.String()
 	}
-	r.Written.Format, r.Written.Resolution, r.Written.Size = to.Name, cmp.Or(to.Resolution, 1), file.size
+	r.Written.Format, r.Written.Resolution, r.Written.Size, r.Written.Raised = to.Name, cmp.Or(to.Resolution, 1), file.size, f.raise
 	if s, ok := e.(shifted); ok {
 		r.Shift = s.shift()
 	}
@@ -137,7 +162,7 @@ func (f *file) eventsOf(ft Format, channels []int) (events, error) {
 		}
 		return t.events(channels)
 	}
-	src, err := ft.open(f)
+	src, err := f.source(ft)
 	if f.salvaging {
 		src, err = salvage(src, err)
 	}
@@ -161,6 +186,7 @@ type conversion struct {
 	f     *file
 	src   events
 	o     ConvertOptions
+	to    string // format
 	w     *writer
 	tally tally // of what was written
 	ended bool  // before the end of the file, behind the last tag wanted
@@ -183,25 +209,45 @@ func (c *conversion) run(ctx context.Context) error {
 		switch {
 		case err == io.EOF:
 			return c.look(ctx)
-		case err != nil && c.o.Salvage:
+		case err != nil && c.o.Salvage && !IsBelowZero(err):
 			c.damage, c.ended = err.Error(), true
 			return nil
 		case err != nil:
 			return err
 		}
 		switch {
-		case e.t < c.o.First:
+		case e.t < c.f.limits.first:
 			continue
-		case e.t > c.o.Last:
+		case e.t > c.f.limits.last:
 			c.ended = true
 			return nil
 		}
-		one[0] = e.t
-		if err := c.w.write(e.channel, one[:]); err != nil {
+		if err := c.write(e, one[:]); err != nil {
 			return err
 		}
-		c.tally.add(e.channel, e.t)
 	}
+}
+
+// write writes one tag at its place; one has room for it.
+func (c *conversion) write(e event, one []uint64) error {
+	t, below, err := placed(e.t, c.f.raise, c.o.Shift)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", c.w.out.path, err)
+	}
+	one[0] = t
+	switch signed, can := c.w.encoder.(signed); {
+	case below && !can:
+		return fmt.Errorf("write %s: %d ps is before 0, where times of format %s do not go; raise all times with --shift, as --shift '1 s', or write %s",
+			c.w.out.path, int64(t), c.to, list(signedFormats()))
+	case below:
+		err = c.w.writeBelow(signed, e.channel, t)
+	default:
+		err = c.w.write(e.channel, one)
+	}
+	if err == nil {
+		c.tally.add(e.channel, e.t+uint64(c.o.Shift))
+	}
+	return err
 }
 
 func (c *conversion) look(ctx context.Context) error {

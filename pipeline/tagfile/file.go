@@ -21,6 +21,7 @@ type file struct {
 	// salvaging says that the file is damaged, and that what may be cut off is
 	// rather left out.
 	salvaging bool
+	raise     uint64 // ps, added to every time: 0 or Raise
 }
 
 // span is the part of a file that is wanted: times from first to last, both

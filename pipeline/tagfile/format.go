@@ -59,6 +59,7 @@ type Format struct {
 	Resolution float64
 
 	reorder uint64                        // ps: how far back tags are sorted; 0: as usual
+	signed  bool                          // times can be below 0
 	magic   string                        // how every file begins; "" when they begin anyhow
 	open    func(f *file) (source, error) // tags in file order; nil for tags, which holds each channel by itself
 	encoder func(o encoding) (encoder, error)
@@ -87,9 +88,9 @@ func registry() []Format {
 		fifteen(A2, "lines of 16 hexadecimal digits"),
 		fifteen(A1X, "a1 with halves swapped"),
 		{Name: Swabian, Suffixes: []string{".swabian", ".dump"}, About: "Swabian Instruments dump, 16 bytes a tag",
-			Resolution: 1, open: openSwabian, encoder: newSwabianEncoder},
+			Resolution: 1, signed: true, open: openSwabian, encoder: newSwabianEncoder},
 		{Name: NPY, Suffixes: []string{".npy"}, About: "numpy array of times, or of channels and times",
-			Resolution: 1, magic: npyMagic, open: openNPY, encoder: newNPYEncoder},
+			Resolution: 1, signed: true, magic: npyMagic, open: openNPY, encoder: newNPYEncoder},
 		{Name: IDQ, Suffixes: []string{".idq"}, About: "ID Quantique binary with index, 16 bytes a tag, one channel",
 			OneChannel: true, Resolution: 1, open: openIDQ, encoder: newIDQEncoder},
 		{Name: IDQText, Suffixes: []string{".idqtxt"}, About: "ID Quantique ascii, a line PS or PS;INDEX per tag, one channel",

@@ -200,6 +200,11 @@ func checkRead(t *testing.T, format string, content []byte, perByte int) {
 	if saved := checkEvents(t, damaged, ft); saved > most {
 		t.Fatalf("%d tags salvaged of %d bytes", saved, len(content))
 	}
+	raised := inMemory(content)
+	raised.raise = Raise
+	if n := checkEvents(t, raised, ft); n > most {
+		t.Fatalf("%d tags raised of %d bytes", n, len(content))
+	}
 	if info, err := scan(inMemory(content), ft); info.Damage != nil && (err == nil || info.Damage.Bytes > int64(len(content)) || info.Damage.From > int64(len(content))) {
 		t.Fatalf("%d bytes: %+v, %v", len(content), *info.Damage, err)
 	}
@@ -209,7 +214,7 @@ func checkRead(t *testing.T, format string, content []byte, perByte int) {
 	}
 	one, oneErr := readOne(ft, content, channel)
 	runtime.ReadMemStats(&after)
-	if grown := after.TotalAlloc - before.TotalAlloc; grown > 16<<20+400*most {
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 16<<20+600*most {
 		t.Fatalf("%d bytes allocated for a file of %d", grown, len(content))
 	}
 	if !slices.IsSorted(one) || n > most || uint64(len(one)) > most {

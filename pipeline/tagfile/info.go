@@ -2,8 +2,11 @@ package tagfile
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
+
+	"tsrun/pipeline/tag"
 )
 
 // Info says what a file holds.
@@ -24,6 +27,39 @@ type Info struct {
 	// Damage is there when a file that was read to the end, or salvaged, is
 	// damaged.
 	Damage *Damage `json:"damage,omitempty"`
+	// Raised is what was added to all times above, 0 or [Raise], because some
+	// are below 0; [Info.Moment] shows them, and JSON holds them, as they are.
+	Raised uint64 `json:"-"`
+}
+
+// MarshalJSON writes times as they are in the file, and no lists as [].
+func (i Info) MarshalJSON() ([]byte, error) {
+	type channel struct {
+		Channel int        `json:"channel"`
+		Tags    uint64     `json:"tags"`
+		First   tag.Moment `json:"first_ps"`
+		Last    tag.Moment `json:"last_ps"`
+	}
+	channels := []channel{}
+	for _, c := range i.Channels {
+		channels = append(channels, channel{c.Channel, c.Tags, i.Moment(c.First), i.Moment(c.Last)})
+	}
+	pauseFrom := i.Moment(max(i.PauseFrom, i.Raised))
+	if i.Pause > 0 {
+		pauseFrom = i.Moment(i.PauseFrom)
+	}
+	return json.Marshal(struct {
+		Format     string     `json:"format"`
+		Size       int64      `json:"bytes"`
+		Resolution float64    `json:"resolution_ps"`
+		Channels   []channel  `json:"channels"`
+		Violations uint64     `json:"order_violations"`
+		Farthest   uint64     `json:"farthest_back_ps"`
+		Pause      uint64     `json:"longest_pause_ps"`
+		PauseFrom  tag.Moment `json:"pause_from_ps"`
+		Facts      []Fact     `json:"facts"`
+		Damage     *Damage    `json:"damage,omitempty"`
+	}{i.Format, i.Size, i.Resolution, channels, i.Violations, i.Farthest, i.Pause, pauseFrom, append([]Fact{}, i.Facts...), i.Damage})
 }
 
 // Fact is one kind of thing that a file says beside its tags.

@@ -196,7 +196,7 @@ func TestSwabian(t *testing.T) {
 	}
 	for wrong, content := range map[string][]byte{
 		"record 0 is of type 9":                    swabianOf(9, 0, 1, 5),
-		"record 0 says -1 ps on channel 1":         swabianOf(0, 0, 1, -1),
+		"record 0 is at -1 ps, before 0":           swabianOf(0, 0, 1, -1),
 		"it ends within a record of 16 bytes, 3 b": swabianOf(0, 0, 1, 5)[:3],
 	} {
 		if _, err := ReadRecording(write(t, "x.swabian", content), ""); err == nil || !strings.Contains(err.Error(), wrong) {

@@ -57,9 +57,11 @@ func (s *npySource) next() (int, uint64, error) {
 	}
 	t, negative := s.layout.time.value(record)
 	if negative {
-		return 0, 0, s.f.errorf("%s is at %d ps; times do not go below 0", s.place(), int64(t))
+		t, err = s.f.signed(int64(t), s.place)
+	} else {
+		t, err = s.f.raised(t, s.place)
 	}
-	return int(channel), t, nil
+	return int(channel), t, err
 }
 
 // npyField is an integer in a record.
@@ -94,6 +96,8 @@ func (d npyField) value(record []byte) (bits uint64, negative bool) {
 type npyEncoder struct {
 	one   *oneChannel
 	count uint64
+	below bool   // a time was below 0
+	last  uint64 // of those that were not
 }
 
 func newNPYEncoder(o encoding) (encoder, error) {
@@ -108,9 +112,13 @@ func newNPYEncoder(o encoding) (encoder, error) {
 const npyHeading = 128
 
 func (e *npyEncoder) heading() []byte {
-	descr := "'<u8'"
+	time := "'<u8'"
+	if e.below {
+		time = "'<i8'"
+	}
+	descr := time
 	if e.one == nil {
-		descr = "[('channel', '<i4'), ('ps', '<u8')]"
+		descr = "[('channel', '<i4'), ('ps', " + time + ")]"
 	}
 	b := append([]byte(npyMagic), 1, 0)
 	b = binary.LittleEndian.AppendUint16(b, npyHeading-10)
@@ -136,8 +144,26 @@ func (e *npyEncoder) append(dst []byte, channel int, tags []uint64) ([]byte, err
 		}
 		dst = binary.LittleEndian.AppendUint64(dst, t)
 	}
+	if n := len(tags); n > 0 {
+		e.last = tags[n-1]
+	}
 	e.count += uint64(len(tags))
 	return dst, nil
 }
 
-func (e *npyEncoder) finish(dst []byte) ([]byte, error) { return dst, nil }
+// appendBelow appends a tag before 0, in two's complement.
+func (e *npyEncoder) appendBelow(dst []byte, channel int, t uint64) []byte {
+	e.below = true
+	if e.one == nil {
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(int32(channel)))
+	}
+	e.count++
+	return binary.LittleEndian.AppendUint64(dst, t)
+}
+
+func (e *npyEncoder) finish(dst []byte) ([]byte, error) {
+	if e.below && e.last > math.MaxInt64 {
+		return dst, fmt.Errorf("%d ps is later than the 107 days that an array can tell which also holds times below 0", e.last)
+	}
+	return dst, nil
+}

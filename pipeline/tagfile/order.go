@@ -70,6 +70,7 @@ func newSorter(f *file, ft Format, src source, want func(channel int) error) *so
 
 func (s *sorter) info() Info {
 	info := s.tally.done(s.src.facts())
+	info.Raised = s.f.raise
 	if of, ok := s.src.(*salvager); ok {
 		info.Damage = of.damage()
 	}
@@ -125,8 +126,8 @@ func (s *sorter) put(e event) error {
 		return nil
 	}
 	if s.latest-e.t > s.reorder || s.started && e.t < s.gone {
-		return s.f.errorf("%s goes back in time: %d ps after %d ps, farther than the %d ps that are sorted; %s",
-			s.src.place(), e.t, s.latest, s.reorder, causeOf(s.src))
+		return s.f.errorf("%s goes back in time: %s ps after %s ps, farther than the %d ps that are sorted; %s",
+			s.src.place(), tag.MomentOf(e.t, s.f.raise), tag.MomentOf(s.latest, s.f.raise), s.reorder, causeOf(s.src))
 	}
 	waiting := s.pending[s.head:]
 	at := sort.Search(len(waiting), func(i int) bool { return waiting[i].t > e.t })
@@ -264,6 +265,9 @@ func (m *merged) next() (event, error) {
 		err = m.missing
 	}
 	if err != nil {
+		return event{}, err
+	}
+	if t, err = m.of.raised(t, func() string { return "a tag" }); err != nil {
 		return event{}, err
 	}
 	return event{t, m.readers[nth].of.Channel}, nil

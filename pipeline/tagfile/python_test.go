@@ -95,7 +95,7 @@ func readNumpys(t *testing.T, in func(name string) string, tags []uint64) {
 	}
 	for name, want := range map[string]string{
 		"double":   `its numbers are of type "<f8", want integers`,
-		"negative": "record 0 is at -1 ps; times do not go below 0",
+		"negative": "record 0 is at -1 ps, before 0, where tags do not go; raise all times of the recording by the same first: tsrun convert IN OUT --shift",
 		"three":    "its shape is [2 3], want (n,), or (n, 2)",
 		"fortran":  "its shape is [3 2], want (n,), or (n, 2) in C order",
 		"nameless": `its records have fields ["a"]; none is a time`,

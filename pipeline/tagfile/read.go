@@ -35,10 +35,15 @@ type FileReader interface {
 // S-Fifteen) are sorted and counted; one that is farther back ends the file with an error that says where. Info has the
 // channels when the file tells them at once.
 func Open(path, format string, channel int) (FileReader, Info, error) {
+	return openFor(path, format, channel, 0)
+}
+
+func openFor(path, format string, channel int, raise uint64) (FileReader, Info, error) {
 	f, ft, err := openAs(path, format)
 	if err != nil {
 		return nil, Info{}, err
 	}
+	f.raise = raise
 	r, info, err := f.reader(ft, channel)
 	if err != nil {
 		return nil, Info{}, errors.Join(err, f.Close())
@@ -48,7 +53,7 @@ func Open(path, format string, channel int) (FileReader, Info, error) {
 
 func (f *file) reader(ft Format, channel int) (FileReader, Info, error) {
 	info := Info{Format: ft.Name, Size: f.Size(), Resolution: ft.Resolution}
-	if ft.Name == Bin {
+	if ft.Name == Bin && f.raise == 0 {
 		return newBinReader(f, info), info, nil
 	}
 	if ft.Name == Tags {
@@ -57,9 +62,12 @@ func (f *file) reader(ft Format, channel int) (FileReader, Info, error) {
 			return nil, Info{}, err
 		}
 		r, err := t.reader(channel)
+		if err == nil && f.raise > 0 {
+			return raisedReader{r, f}, t.summary(), nil
+		}
 		return r, t.summary(), err
 	}
-	src, err := ft.open(f)
+	src, err := f.source(ft)
 	if err != nil {
 		return nil, Info{}, err
 	}
@@ -171,8 +179,17 @@ func Scan(path, format string) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	info, err := scan(f, ft)
+	info, err := again(f, func() (Info, error) { return scan(f, ft) })
 	return info, errors.Join(err, f.Close())
+}
+
+// source opens the tags of a file in file order, raised as f says.
+func (f *file) source(ft Format) (source, error) {
+	src, err := ft.open(f)
+	if err == nil && f.raise > 0 && !ft.signed {
+		src = raiser{src, f}
+	}
+	return src, err
 }
 
 func scan(f *file, ft Format) (Info, error) {
@@ -187,7 +204,7 @@ func scan(f *file, ft Format) (Info, error) {
 		}
 		return t.summary(), t.first
 	}
-	src, err := salvage(ft.open(f))
+	src, err := salvage(f.source(ft))
 	if err != nil {
 		return Info{}, err
 	}
@@ -229,7 +246,7 @@ func (f *file) recording(ft Format) (Recording, error) {
 		}
 		return t.recording()
 	}
-	src, err := ft.open(f)
+	src, err := f.source(ft)
 	if err != nil {
 		return Recording{}, err
 	}

@@ -8,7 +8,8 @@ import (
 
 // A dump of Swabian Instruments' Time Tagger has records of sixteen bytes and
 // no header: type u8, a byte that is not used, missed events u16 LE, channel
-// i32 LE, time i64 LE in ps. A negative channel means falling edges.
+// i32 LE, time i64 LE in ps. A negative channel means falling edges. Times are
+// below 0 when an input has a negative delay, and after 2^63 ps.
 const (
 	swabianRecord   = 16
 	swabianTag      = 0
@@ -35,10 +36,11 @@ func (s *swabianSource) next() (int, uint64, error) {
 		t := int64(binary.LittleEndian.Uint64(record[8:]))
 		switch record[0] {
 		case swabianTag:
-			if t < 0 || channel == OnlyChannel {
-				return 0, 0, s.f.errorf("%s says %d ps on channel %d, which no instrument does", s.place(), t, channel)
+			if channel == OnlyChannel {
+				return 0, 0, s.senseless("%s is of channel %d, which no instrument has", s.place(), channel)
 			}
-			return channel, uint64(t), nil
+			raised, err := s.f.signed(t, s.place)
+			return channel, raised, err
 		case swabianError:
 			s.note(Faults, 0, s.place)
 		case swabianOverflow:
@@ -66,11 +68,20 @@ func (swabianEncoder) append(dst []byte, channel int, tags []uint64) ([]byte, er
 		if t > math.MaxInt64 {
 			return dst, fmt.Errorf("%d ps is later than the 107 days this format can tell", t)
 		}
-		dst = binary.LittleEndian.AppendUint32(dst, swabianTag)
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(int32(channel)))
-		dst = binary.LittleEndian.AppendUint64(dst, t)
+		dst = appendSwabian(dst, channel, t)
 	}
 	return dst, nil
+}
+
+// appendBelow appends a tag before 0, in two's complement.
+func (swabianEncoder) appendBelow(dst []byte, channel int, t uint64) []byte {
+	return appendSwabian(dst, channel, t)
+}
+
+func appendSwabian(dst []byte, channel int, t uint64) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, swabianTag)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(int32(channel)))
+	return binary.LittleEndian.AppendUint64(dst, t)
 }
 
 func (swabianEncoder) finish(dst []byte) ([]byte, error) { return dst, nil }

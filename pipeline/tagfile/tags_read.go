@@ -201,8 +201,9 @@ func (t *tagsFile) reader(channel int) (*blockReader, error) {
 		return nil, t.absent(channel, there)
 	}
 	r := &blockReader{tagsFile: t, of: ChannelInfo{Channel: channel}}
+	first, last := t.limits.first-min(t.limits.first, t.raise), t.limits.last-min(t.limits.last, t.raise)
 	for nth, b := range t.blocks {
-		if b.channel == channel && b.last >= t.limits.first && b.first <= t.limits.last {
+		if b.channel == channel && b.last >= first && b.first <= last {
 			r.todo = append(r.todo, nth)
 		}
 	}

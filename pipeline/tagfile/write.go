@@ -18,6 +18,22 @@ type encoder interface {
 // comes back less by the same.
 type shifted interface{ shift() uint64 }
 
+// signed is an encoder of a format that holds times below 0, which come in two's
+// complement.
+type signed interface {
+	appendBelow(dst []byte, channel int, t uint64) []byte
+}
+
+// signedFormats are the formats that hold times below 0.
+func signedFormats() (names []string) {
+	for _, ft := range registry() {
+		if ft.signed {
+			names = append(names, ft.Name)
+		}
+	}
+	return names
+}
+
 // rounding is an encoder of a format with steps other than 1 ps: so many times
 // became the nearest.
 type rounding interface{ rounded() uint64 }
@@ -120,6 +136,16 @@ func (w *writer) write(channel int, tags []uint64) (err error) {
 		return nil
 	}
 	return w.flush()
+}
+
+// writeBelow writes a tag before 0. The channel is one that write has checked, or
+// checks now.
+func (w *writer) writeBelow(e signed, channel int, t uint64) error {
+	if err := w.write(channel, nil); err != nil {
+		return err
+	}
+	w.buf = e.appendBelow(w.buf, channel, t)
+	return nil
 }
 
 func (w *writer) flush() error {
