@@ -50,8 +50,12 @@ type Experiment struct {
 
 	PulsePeriod float64 // ps: photons of the source come only with pulses; 0: at any time
 	PulseWidth  float64 // ps, standard deviation of a photon about its pulse
-	Flicker     float64 // depth, up to 1, of what light leaks add to the singles that are not the source's
-	FlickerHz   float64 // 0: 50
+
+	PulsedA, PulsedB float64 // per second, part of a node's singles: light that comes with pulses and has no partner
+	PulsePeriodB     float64 // ps: that of B is of a laser of its own, with this period; 0: of A's laser
+
+	Flicker   float64 // depth, up to 1, of what light leaks add to the singles that are not the source's
+	FlickerHz float64 // 0: 50
 
 	MarkerPeriod float64 // s between ticks that both nodes mark, see Markers; 0: none
 	MarkerJitter float64 // ps, standard deviation of a mark
@@ -135,7 +139,7 @@ func (e Experiment) play() (nodes [2]*node, truth Truth) {
 	nodes = [2]*node{newNode(&e, rng, e.JitterA, e.DelaysA, e.SinglesA, e.Start),
 		newNode(&e, rng, e.JitterB, e.DelaysB, e.SinglesB, e.Start+uint64(e.Offset))}
 	nodes[0].blind, nodes[1].blind = e.NoA, append([]Span{{-1, e.LateB}, {e.Seconds - e.EarlyB, e.Seconds + 1}}, e.NoB...)
-	loneA, loneB := max(e.Pairs/e.EtaB-e.Pairs, 0), max(e.Pairs/e.EtaA-e.Pairs, 0)
+	loneA, loneB := max(e.Pairs/e.EtaB-e.Pairs, 0)+e.PulsedA, max(e.Pairs/e.EtaA-e.Pairs, 0)+e.PulsedB
 	darkA, darkB := max(e.SinglesA-e.Pairs-loneA, 0)*(1+e.Flicker), max(e.SinglesB-e.Pairs-loneB, 0)*(1+e.Flicker)
 	total := e.Pairs + loneA + loneB + darkA + darkB
 	pair := int32(0)
@@ -146,7 +150,7 @@ func (e Experiment) play() (nodes [2]*node, truth Truth) {
 		}
 		kind := rng.Float64() * total
 		if kind < e.Pairs+loneA+loneB {
-			at := e.emitted(rng, t)
+			at := emitted(rng, t, e.PulsePeriod, e.PulseWidth)
 			if covers(e.NoPairs, t) {
 				continue
 			}
@@ -161,6 +165,9 @@ func (e Experiment) play() (nodes [2]*node, truth Truth) {
 			case kind < e.Pairs+loneA:
 				nodes[0].detect(t, at, 0)
 			default:
+				if e.PulsePeriodB != 0 && kind >= total-darkA-darkB-e.PulsedB {
+					at = emitted(rng, t, e.PulsePeriodB, e.PulseWidth)
+				}
 				nodes[1].detect(t, at+x.at(at), 0)
 			}
 			continue
@@ -176,13 +183,12 @@ func (e Experiment) play() (nodes [2]*node, truth Truth) {
 	}
 }
 
-// emitted returns when the source emits what a source without pulses would
-// emit at t.
-func (e *Experiment) emitted(rng *rand.Rand, t float64) float64 {
-	if e.PulsePeriod == 0 {
+// emitted returns when a source emits what one without pulses would emit at t.
+func emitted(rng *rand.Rand, t, period, width float64) float64 {
+	if period == 0 {
 		return t
 	}
-	return math.Round(t/e.PulsePeriod)*e.PulsePeriod + e.PulseWidth*rng.NormFloat64()
+	return math.Round(t/period)*period + width*rng.NormFloat64()
 }
 
 func covers(spans []Span, t float64) bool {

@@ -19,6 +19,7 @@ import (
 
 func main() {
 	part := flag.Bool("part", false, "measure a part that takes seconds a table")
+	verbose := flag.Bool("v", false, "tell of each record")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: truth [-part] [TABLE ...]; tables are:")
 		for _, t := range tables {
@@ -39,7 +40,7 @@ func main() {
 			continue
 		}
 		began := time.Now()
-		r := &report{part: *part}
+		r := &report{part: *part, verbose: *verbose}
 		t.run(r)
 		fmt.Printf("## %s: %s\n\n", t.name, t.about)
 		r.print(os.Stdout)

@@ -18,9 +18,10 @@ type table struct {
 
 // report is what one table found.
 type report struct {
-	part   bool // of the records only so many as take seconds
-	rows   [][]string
-	broken []string // bounds that do not hold
+	part    bool // of the records only so many as take seconds
+	verbose bool // tell of each record
+	rows    [][]string
+	broken  []string // bounds that do not hold
 }
 
 // seeds returns how many records to measure: of all, or in a part.

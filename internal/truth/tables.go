@@ -6,4 +6,6 @@ var tables = []table{
 	jumps,
 	markers,
 	losses,
+	pulsed,
+	lasers,
 }

@@ -177,6 +177,7 @@ type searcher struct {
 	centre   uint64   // of the first segment looked at
 	start    uint64   // when both record, were the offset zero
 	reach    int64    // ps: the offset at centre lies within plus or minus this
+	moved    bool     // to the highest peak of a comb
 	broad    float64  // ps: the width of a peak that was too broad for pairs
 	trials   float64  // places where a peak was looked for, over all attempts
 }

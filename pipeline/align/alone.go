@@ -24,8 +24,7 @@ const (
 // around is what lies within lookAround of the peak: how many pairs at which
 // difference, in bins of two standard deviations.
 type around struct {
-	parts  [aroundParts][2]uint64 // from and to, on A's scale: where was looked
-	share  float64                // of the record that these are
+	share  float64 // of the record that is looked at
 	points []point
 	sigma  float64 // ps, of the peak
 	bin    float64 // ps
@@ -45,10 +44,8 @@ func (s *searcher) survey(c fixer, sigma float64) around {
 	rate := float64(len(within(s.a, s.from, s.to))) / float64(all) * s.rateB() * 2 * r.half
 	stretch := max(1, min(each, int64(aroundMost/aroundParts/rate)))
 	r.share = float64(stretch*aroundParts) / float64(all)
-	for k := range int64(aroundParts) {
-		from := s.from + uint64(k*each+(each-stretch)/2)
-		r.parts[k] = [2]uint64{from, from + uint64(stretch)}
-		points, _ := s.collectIn(from, from+uint64(stretch), c, r.half, aroundMost)
+	for k, part := range s.stretches(s.from, s.to, r.share) {
+		points, _ := s.collectIn(part[0], part[1], c, r.half, aroundMost)
 		for i := range points {
 			points[i].t = float64(k)
 		}
@@ -92,87 +89,49 @@ func (r around) rivals() (found []rival) {
 // offset is not for the tags to say, unless one stands out.
 func (s *searcher) alone(r *Alignment, c fixer, sigma float64) error {
 	seen := s.survey(c, sigma)
-	rivals := seen.rivals()
-	teeth := s.comb(seen, c)
-	if r.Period = teeth.period; r.Period > 0 {
-		r.Ambiguity = teeth.highest / max(teeth.main, 1)
-		same := (teeth.mean - seen.chance*3*sigma/seen.bin) / seen.share // by chance of one pulse, beside what is of none
+	t := s.newTeeth(c, sigma, float64(r.Pairs))
+	rivals := append(seen.rivals(), t.far(lookAround)...)
+	slices.SortStableFunc(rivals, func(x, y rival) int { return cmp.Compare(y.height, x.height) })
+	period, pulses := t.pulses(seen, rivals)
+	if r.Period = period.ps; r.Period > 0 {
+		r.Ambiguity = pulses.highest / max(pulses.main, 1)
+		same := (pulses.mean - s.chance(6*sigma)*pulses.share) / pulses.share // by chance of one pulse, beside what is of none
 		r.Pairs -= int64(max(0, same))
 		r.Accidentals += max(0, same)
-		if teeth.surprise()-math.Log(1+2*float64(s.reach)/r.Period) < convincedLL {
-			return pulsed(*r, teeth)
+		if !pulses.standsOut(1 + 2*float64(s.reach)/r.Period) {
+			refused := pulsed(*r, pulses)
+			if by := t.census(period, r.StartOffset.Float()); by != 0 && !s.moved {
+				return &elsewhere{by, refused}
+			}
+			return refused
 		}
 		rivals = slices.DeleteFunc(rivals, func(v rival) bool {
 			return math.Abs(math.Remainder(v.away, r.Period)) <= 3*sigma+2*seen.bin
 		})
 	}
-	if r.Period == 0 && len(rivals) == 0 {
-		if far, ok := s.far(seen, c); ok {
-			rivals = append(rivals, far)
-		}
-	}
 	if len(rivals) == 0 || rivals[0].height <= rivalHeight {
 		return nil
 	}
+	return seen.severalPaths(*r, rivals)
+}
+
+// severalPaths refuses a peak that has rivals.
+func (r around) severalPaths(found Alignment, rivals []rival) error {
 	away := rivals[0].away
-	if math.Abs(away) < seen.half && seen.together(away) < rivalTogether {
+	if math.Abs(away) < r.half && r.together(away) < rivalTogether {
 		return &Refusal{Code: "not-straight",
 			Reason: fmt.Sprintf("a part of the record has its pairs %.4g ns beside the line of the rest", away/1e3),
 			Hint:   "a clock stepped or lost its reference; align the parts before and after by themselves"}
 	}
-	candidates := []quantity.Fine{r.Offset}
+	candidates := []quantity.Fine{found.Offset}
 	for _, v := range rivals {
 		if v.height > rivalHeight && len(candidates) < maxCandidates {
-			candidates = append(candidates, r.Offset.Plus(v.away))
+			candidates = append(candidates, found.Offset.Plus(v.away))
 		}
 	}
 	return &Refusal{Code: "ambiguous", Candidates: candidates,
 		Reason: fmt.Sprintf("a peak %.4g ns beside the highest is nearly as high", away/1e3),
 		Hint:   "several paths to a detector look like that, and rare pulses; align channels with one path, search less, or give both nodes a marker"}
-}
-
-const (
-	farMost = 1 << 19 // differences that are looked at
-	farBins = 1 << 20
-)
-
-// far looks for a peak further off than the survey did, as far as differences
-// can be counted: pulses of too few photons to show their period still show in
-// other places that are as good.
-func (s *searcher) far(near around, c fixer) (rival, bool) {
-	tags := 0
-	for _, part := range near.parts {
-		tags += len(within(s.a, part[0], part[1]))
-	}
-	half := min(farMost/(2*float64(tags)*s.rateB()), farBins/2*near.bin)
-	middle := int(half / near.bin)
-	half = (float64(middle) + 0.5) * near.bin
-	if half < lookAround {
-		return rival{}, false
-	}
-	counts, all := make([]uint16, 2*middle+1), 0.0
-	for _, part := range near.parts {
-		points, _ := s.collectIn(part[0], part[1], c, half, farMost)
-		for _, p := range points {
-			if k := int((p.d + half) / near.bin); k < len(counts) && counts[k] < math.MaxUint16 {
-				counts[k]++
-				all++
-			}
-		}
-	}
-	beside := int(lookAround / near.bin)
-	main, most, at := 0.0, 0.0, 0
-	for k := 1; k < len(counts); k++ {
-		switch h := float64(counts[k-1]) + float64(counts[k]); {
-		case k == middle || k == middle+1:
-			main = max(main, h)
-		case (k < middle-beside || k > middle+beside) && h > most:
-			most, at = h, k
-		}
-	}
-	chance := 2 * all / float64(len(counts))
-	certain := surprise(most, chance)-math.Log(float64(len(counts))) > enoughLL
-	return rival{away: float64(at)*near.bin - half, height: most / max(main, 1)}, certain
 }
 
 // pulsed refuses a peak that does not stand out among its neighbours.
@@ -182,8 +141,8 @@ func pulsed(r Alignment, c comb) error {
 		candidates = append(candidates, r.Offset.Plus(-float64(n)*r.Period), r.Offset.Plus(float64(n)*r.Period))
 	}
 	return &Refusal{Code: "ambiguous", Period: r.Period, Candidates: candidates[:maxCandidates],
-		Reason: fmt.Sprintf("there are peaks every %.6g ns, and the highest, of %.0f pairs, does not stand out from others of %.3g on average: the offset is known but for a multiple of that", r.Period/1e3, c.main, c.mean),
-		Hint:   "a pulsed source looks like that; search less than half of its period, give both nodes a marker, or use pairs that stand out from their neighbours"}
+		Reason: fmt.Sprintf("there are peaks every %.6g ns, and the highest, of %.0f pairs, does not stand out from others of %.4g on average: the offset is known but for a multiple of that", r.Period/1e3, c.main, c.mean),
+		Hint:   "a pulsed source looks like that, and so do two lasers of one rate; measure longer, use pairs that stand out from their neighbours, or give both nodes a marker"}
 }
 
 // together is how much of the highest peak is in parts of the record where the

@@ -16,9 +16,9 @@ const (
 	tooWide   = 1.5 // of the jitter that its pairs may scatter
 )
 
-// settle follows the clock from a line through the whole record and says what
+// settleAt follows the clock from a line through the whole record and says what
 // it does, or why not.
-func (s *searcher) settle(l line) (Alignment, error) {
+func (s *searcher) settleAt(l line) (Alignment, error) {
 	seed, err := s.extend(l, false)
 	if err != nil {
 		return Alignment{}, err

@@ -1,15 +1,13 @@
 package align
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 const (
 	minTeeth    = 5   // peaks of a comb, at least
 	evenTeeth   = 0.7 // of the comb's strength that a true period shows; its multiples show about all
 	fewestMet   = 20  // pairs of counts a period apart
 	certainComb = 7.0 // standard deviations of an autocorrelation that count as a period
+	twice       = 2.0 // log likelihood of two standard deviations
 )
 
 // period returns after how many ps the peaks around the highest repeat, or 0
@@ -118,32 +116,8 @@ func (r around) followed(rest []float64, period float64, zero int) float64 {
 }
 
 // comb is how many pairs are in the highest peak of a pulsed source, and in
-// those beside it.
-type comb struct{ period, main, highest, mean, scatter float64 }
-
-// comb looks for a pulsed source: in the peaks around the highest, and, when
-// the pulses are rarer, in each node's own tags.
-func (s *searcher) comb(r around, c fixer) comb {
-	if period := r.period(); period > 0 {
-		return r.teeth(period)
-	}
-	period, other := ownPeriod(within(s.a, s.from, s.to)), ownPeriod(s.b)
-	if period == 0 || math.Abs(period-other) > period/1000 {
-		return comb{}
-	}
-	const aside = 4 // peaks looked at to each side
-	var counts []float64
-	for k := -aside; k <= aside; k++ {
-		by := shifted{c, int64(math.Round(float64(k) * period))}
-		n := 0.0
-		for _, part := range r.parts {
-			points, _ := s.collectIn(part[0], part[1], by, 3*r.sigma, aroundMost)
-			n += float64(len(points))
-		}
-		counts = append(counts, n)
-	}
-	return newComb(period, counts)
-}
+// those beside it, in a share of the record.
+type comb struct{ main, highest, mean, scatter, share float64 }
 
 // shifted is a correction that leaves B's tags later by a constant less.
 type shifted struct {
@@ -172,17 +146,25 @@ func (r around) teeth(period float64) comb {
 			counts[int(k)+n]++
 		}
 	}
-	return newComb(period, counts)
+	return newComb(counts, r.share)
 }
 
-// newComb compares the middle one of the counts with the others.
-func newComb(period float64, counts []float64) comb {
+// newComb compares the middle one of the counts with the others. Those next to
+// it, which dead times make unlike the rest, only count as heights.
+func newComb(counts []float64, share float64) comb {
 	n := len(counts) / 2
-	c := comb{period: period, main: counts[n]}
-	others := slices.Delete(counts, n, n+1)
+	c := comb{main: counts[n], share: share}
+	var others []float64
+	for k, v := range counts {
+		if k != n {
+			c.highest = max(c.highest, v)
+		}
+		if away := max(n-k, k-n); away > disturbed || away > 0 && n <= 2*disturbed {
+			others = append(others, v)
+		}
+	}
 	for _, v := range others {
 		c.mean += v / float64(len(others))
-		c.highest = max(c.highest, v)
 	}
 	for _, v := range others {
 		c.scatter += (v - c.mean) * (v - c.mean) / float64(len(others))
@@ -191,45 +173,8 @@ func newComb(period float64, counts []float64) comb {
 	return c
 }
 
-// surprise is how badly the mean of the others explains the highest, as a log
-// likelihood.
-func (c comb) surprise() float64 { return surprise(c.main, max(c.mean, 1e-3)) / c.scatter }
-
-const (
-	ownReach = 200_000_000 // ps: the longest period, of a source of 5 kHz
-	ownBin   = 50_000      // ps
-	ownMost  = 1 << 20     // differences that are looked at
-)
-
-// ownPeriod returns after how many ps the tags of one stream repeat, where that
-// is longer than what lies around a peak of pairs, or 0.
-func ownPeriod(tags []uint64) float64 {
-	counts := make([]float64, ownReach/ownBin)
-	n := 0
-	for i := 0; i < len(tags) && n < ownMost; i++ {
-		for _, t := range tags[i+1:] {
-			d := t - tags[i]
-			if d >= ownReach {
-				break
-			}
-			counts[d/ownBin]++
-			n++
-		}
-	}
-	chance := slices.Sorted(slices.Values(counts))[len(counts)/2]
-	strength, best := make([]float64, len(counts)), 0.0
-	for l := int(2 * lookAround / minTeeth / ownBin); l < len(counts); l++ {
-		strength[l] = counts[l] - chance
-		if counts[l] > chance+certainComb*math.Sqrt(chance+1) && l < len(counts)/2 {
-			best = max(best, strength[l])
-		}
-	}
-	if best == 0 {
-		return 0
-	}
-	l := around{}.firstPeak(strength, best)
-	if l == 0 {
-		return 0
-	}
-	return around{sigma: ownBin / 3, bin: ownBin}.followed(strength, (float64(l)+0.5)*ownBin, 0)
+// standsOut says whether the others do not explain the highest, which is that
+// of so many.
+func (c comb) standsOut(trials float64) bool {
+	return surprise(c.main, max(c.mean, 1e-3))/c.scatter-math.Log(trials) > convincedLL && surprise(c.main, c.highest) > twice
 }
