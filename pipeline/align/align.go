@@ -160,7 +160,7 @@ func aligned(ctx context.Context, a, b []uint64, o Options, brief bool) (Alignme
 		return Alignment{}, err
 	}
 	s.brief = brief
-	line, err := s.find()
+	line, err := s.found()
 	if err != nil {
 		return Alignment{}, err
 	}

@@ -40,21 +40,18 @@ type candidate struct {
 	half   int64
 }
 
-// find looks for the peak: in the middle of the record, then, because it may
-// have been dark there, elsewhere, and at last for a weak one.
+// find looks for the peak: in the middle of the record, then elsewhere, because
+// it may have been dark there or an offset may leave no B, and at last for a
+// weak one.
 func (s *searcher) find() (line, error) {
-	middle := s.centre
-	aside := int64(middle-s.start) / 2
-	for _, centre := range []uint64{middle, middle - uint64(aside), middle + uint64(aside)} {
+	places := s.places()
+	for _, centre := range places {
 		s.lookAt(centre)
-		if l, ok := s.strong(); ok {
+		if l, ok := s.strong(len(places)); ok {
 			return l, nil
 		}
-		if aside < minSegment {
-			break
-		}
 	}
-	s.lookAt(middle)
+	s.lookAt(places[0])
 	if s.broad > 0 {
 		return line{}, tooBroad(s.broad)
 	}
@@ -76,10 +73,10 @@ func (s *searcher) lookAt(centre uint64) {
 }
 
 // strong looks for a peak by attempts from cheap to dear and returns the line
-// that the first convincing one leads to.
-func (s *searcher) strong() (line, bool) {
+// that the first convincing one leads to. The time is shared by the places.
+func (s *searcher) strong(places int) (line, bool) {
 	broad := s.broad
-	for _, try := range s.attempts() {
+	for _, try := range s.attempts(places) {
 		if s.ctx.Err() != nil {
 			return line{}, false
 		}
@@ -103,7 +100,7 @@ func (s *searcher) strong() (line, bool) {
 // long ones need fewer cells to span the search. So several lengths are tried,
 // each with few cells before many, but none that is much dearer than the
 // cheapest that is as sensitive as can be, or than adding up slices is.
-func (s *searcher) attempts() []attempt {
+func (s *searcher) attempts(places int) []attempt {
 	var plan []attempt
 	const dearer = 3.0
 	best := math.Inf(1) // cost of the cheapest attempt with the finest useful cells
@@ -145,7 +142,7 @@ func (s *searcher) attempts() []attempt {
 	}
 	plan = slices.DeleteFunc(plan, func(try attempt) bool { return try.cost > dearer*best })
 	slices.SortStableFunc(plan, func(x, y attempt) int { return cmp.Compare(x.cost, y.cost) })
-	left := max(s.budget()/3, leastBudget) // for each of three places
+	left := max(s.budget()/float64(max(places, 3)), leastBudget)
 	for i, try := range plan {
 		if left -= try.cost; left < 0 && i > 0 {
 			return plan[:i]

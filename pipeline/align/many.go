@@ -112,7 +112,7 @@ func (m *many) lead() (leading, error) {
 	if err != nil {
 		return leading{}, err
 	}
-	l, refused := all.find()
+	l, refused := all.found()
 	if refused == nil {
 		for n, p := range m.ranked(l) {
 			if n == maxLeads {
@@ -132,7 +132,7 @@ func (m *many) lead() (leading, error) {
 			break
 		}
 		s := m.at(p[0], p[1])
-		if line, err := s.find(); err == nil {
+		if line, err := s.found(); err == nil {
 			if r, err := s.settle(line); err == nil {
 				return leading{p[0], p[1], r}, nil
 			}
