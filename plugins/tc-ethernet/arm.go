@@ -63,6 +63,15 @@ func (d *driver) arm(ctx context.Context, a sdk.Acquisition) error {
 	if err := d.takeOver(ctx); err != nil {
 		return err
 	}
+	// The service has one acquisition for each input. Who opens it has the
+	// device, so that of two programs that arm at once only one changes it.
+	for _, c := range a.Channels {
+		l, err := d.openStream(ctx, c)
+		if err != nil {
+			return err
+		}
+		d.armed.lanes = append(d.armed.lanes, l)
+	}
 	if err := d.setRecords(ctx); err != nil {
 		return err
 	}
@@ -74,12 +83,7 @@ func (d *driver) arm(ctx context.Context, a sdk.Acquisition) error {
 			return err
 		}
 	}
-	for _, c := range a.Channels {
-		l, err := d.openStream(ctx, c)
-		if err != nil {
-			return err
-		}
-		d.armed.lanes = append(d.armed.lanes, l)
+	for _, l := range d.armed.lanes {
 		if err := d.send(ctx, l); err != nil {
 			return err
 		}
@@ -100,7 +104,7 @@ func (d *driver) setRecords(ctx context.Context) error {
 	if err := d.apply(ctx, "the mode may need a licence; leave resolution out of the recipe", seen("DEVIce:SYNC"), mode); err != nil {
 		return err
 	}
-	const hint = "the firmware may not know records of this length"
+	const hint = "the firmware may not know records of this length; choose another record"
 	if err := d.apply(ctx, hint, word("REC:TRIG:ARM:MODE", "MANUal"), link("REC:TRIG", "NONE"), word("REC:ENABle", "ON")); err != nil {
 		return err
 	}

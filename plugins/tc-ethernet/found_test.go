@@ -374,7 +374,7 @@ func TestSimulatedByItsOwnWord(t *testing.T) {
 
 func TestAlike(t *testing.T) {
 	for _, pair := range [][2]string{
-		{"RISIng", "RISING"}, {"RISIng", "RISI"}, {"INPUt1", "INPU1"}, {"NONE", "none"}, {"RECord", "REC"}, {"ON", " on "}, {"7", "7"}, {"INF", "INFINITY"},
+		{"RISIng", "RISING"}, {"RISIng", "RISI"}, {"INPUt1", "INPU1"}, {"NONE", "none"}, {"RECord", "REC"}, {"ON", " on "}, {"7", "7"}, {"INF", "INFINITY"}, {"ON", "1"}, {"OFF", "0"},
 	} {
 		if !alikeWords(pair[0], pair[1]) {
 			t.Errorf("%q is not like %q", pair[0], pair[1])

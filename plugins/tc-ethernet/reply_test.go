@@ -22,6 +22,10 @@ func TestCheckReply(t *testing.T) {
 		{"unknown words", []string{"REC:NUM 1"}, "okeydokey", ""},
 		{"refused", []string{"REC:NUM x"}, "SCPI_ERR_INVALID_PARAMETER x", "REC:NUM x"},
 		{"second of two", []string{"A 1", "B 2"}, "Value set to 1\nSCPI_ERR_OUT_OF_RANGE\n", "B 2"},
+		{"in words", []string{"A 1", "B 2"}, "Value set to 1\nNo connection possible", "B 2"},
+		{"in words within", []string{"A 1"}, "A: there is no connection", "A 1"},
+		{"one word", []string{"A 1"}, "no", "A 1"},
+		{"a word that begins so", []string{"A 1"}, "None", ""},
 		{"one line for two", []string{"A 1", "B 2"}, "SCPI_ERR_OUT_OF_RANGE", "A 1;:B 2"},
 	}
 	for _, test := range tests {
@@ -126,8 +130,14 @@ func FuzzReplies(f *testing.F) {
 		if n, err := parseCount(text); err == nil && n < 0 {
 			t.Errorf("count %d", n)
 		}
-		if err := checkReply([]string{"A", "B"}, text); (err != nil) != strings.Contains(text, errorMark) {
+		if err := checkReply([]string{"A", "B"}, text); err == nil && strings.Contains(text, errorMark) {
 			t.Errorf("refusal: %v", err)
+		}
+		if v, ok := parseValue(text); ok && (v == nil || v.BitLen() > 400) {
+			t.Errorf("value %v", v)
+		}
+		if alikeWords(text, text) != alikeWords(text+" ", " "+text) {
+			t.Error("spaces matter")
 		}
 		value, err := parseReply("status", text)
 		if err != nil {

@@ -231,6 +231,9 @@ func alikeWords(want, got string) bool {
 	w, g := strings.ToUpper(strings.TrimSpace(want)), strings.ToUpper(strings.TrimSpace(got))
 	wordOf := func(s string) string { return strings.TrimRight(s, "0123456789") }
 	a, b := wordOf(w), wordOf(g)
+	if w == "ON" && g == "1" || w == "OFF" && g == "0" {
+		return true
+	}
 	if w[len(a):] != g[len(b):] || min(len(a), len(b)) < min(shortest, max(len(a), len(b))) {
 		return false
 	}

@@ -17,8 +17,8 @@ const (
 
 	// freshLimit is how long ago an acquisition of the service must have had
 	// news, or been opened, to be one that was left behind. A program opens its
-	// acquisitions some seconds before the records begin.
-	freshLimit = 5 * time.Second
+	// acquisitions before the records begin, a run of tsrun up to a minute.
+	freshLimit = 70 * time.Second
 )
 
 // takeOver makes sure that nobody else works with the device, and closes what

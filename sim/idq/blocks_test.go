@@ -219,6 +219,16 @@ func TestCoincidenceCounters(t *testing.T) {
 	c.until("TSCO6:COUN?", func(r string) bool { n, _ := strconv.Atoi(r); return n > 100 })
 }
 
+// TestCoincidencesOfOneWindow follows a client that makes its own counter of a
+// combiner and two delays behind those of the inputs.
+func TestCoincidencesOfOneWindow(t *testing.T) {
+	c := half(t).scpi()
+	c.all("DELA5:LINK DELA1", "DELA6:LINK DELA2", "DELA6:VALU 1000",
+		"TSCO1:WIND:ENAB ON;BEGI:DELA 500;EDGE RISING;LINK DELA5:TSCO1:WIND:END:DELA 1500;EDGE RISING;LINK DELA5;"+
+			":TSCO1:FIR:LINK DELA6;:TSCO:SEC:LINK NONE;:TSCO1:OPIN ONLYFIR;OPOUT MUTE;:TSCO1:COUN:INTE 1000;MODE CYCLE", "TSCO1:COUN:RESET")
+	near(t, "coincidences", c.numbers("TSCO1:COUN?")[0], 5_000)
+}
+
 // TestGeneratorsAreEvents: the vendor's demonstration without a wire.
 func TestGeneratorsAreEvents(t *testing.T) {
 	s := start(t, idq.Config{Controller: sky.Controller{Drift: 50 * quantity.PartPerBillion, ClockOffset: 123}})

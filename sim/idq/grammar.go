@@ -2,6 +2,7 @@ package idq
 
 import (
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 )
@@ -131,11 +132,11 @@ type instruction struct {
 	argument string
 }
 
-// parseMessage cuts a message into its instructions.
+// parseMessage cuts a message into its instructions. No argument has a colon,
+// so one in an argument begins the next instruction, ";" or not.
 func parseMessage(message string) []instruction {
 	var list []instruction
-	for text := range strings.SplitSeq(message, ";") {
-		text = strings.TrimSpace(text)
+	for text := range instructions(message) {
 		if text == "" && len(message) > 0 && strings.Contains(message, ";") {
 			continue // "A;" and "A;;B" say nothing more than "A" and "A;B"
 		}
@@ -153,6 +154,28 @@ func parseMessage(message string) []instruction {
 		list = append(list, in)
 	}
 	return list
+}
+
+// instructions yields the texts of the instructions of a message.
+func instructions(message string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for text := range strings.SplitSeq(message, ";") {
+			text = strings.TrimSpace(text)
+			for space := strings.IndexAny(text, " \t"); space >= 0; space = strings.IndexAny(text, " \t") {
+				colon := strings.IndexByte(text[space:], ':')
+				if colon < 0 {
+					break
+				}
+				if !yield(strings.TrimSpace(text[:space+colon])) {
+					return
+				}
+				text = text[space+colon:]
+			}
+			if !yield(text) {
+				return
+			}
+		}
+	}
 }
 
 // level is the part of a header that the next instruction continues: all of it

@@ -45,6 +45,10 @@ func TestMessagesLeadToCommands(t *testing.T) {
 		{"RAW:SEND ON", []string{"RAW1:SEND ON"}},
 		{" REC:STAG? ; NUM? ; ", []string{"RECord:STAGe?", "RECord:NUMber?"}},
 		{"REC:PLAY;", []string{"RECord:PLAY"}},
+		{"DELAY3:INPORT:LINK INPU1;:TSCO1:INPO:FIR:LINK?", []string{"DELAy3:LINK INPU1", "TSCO1:FIRst:LINK?"}},
+		{"TSCO1:WIND:ENAB ON;BEGI:DELA 500;EDGE RISING;LINK DELA5:TSCO1:WIND:END:DELA 1500;EDGE RISING;LINK DELA5", []string{
+			"TSCO1:WINDow:ENABle ON", "TSCO1:WINDow:BEGIn:DELAy 500", "TSCO1:WINDow:BEGIn:EDGE RISING", "TSCO1:WINDow:BEGIn:LINK DELA5",
+			"TSCO1:WINDow:END:DELAy 1500", "TSCO1:WINDow:END:EDGE RISING", "TSCO1:WINDow:END:LINK DELA5"}},
 	} {
 		if got := resolveAll(test.message, false); !slices.Equal(got, test.want) {
 			t.Errorf("%q:\ngot  %q\nwant %q", test.message, got, test.want)
