@@ -62,7 +62,7 @@ func (b *book) instant(ns int64) {
 }
 
 func (b *book) shot(name string, s *wire.ShotFired) {
-	shot := run.Shot{Asked: s.AskedNs, Called: s.CalledNs, Returned: s.ReturnedNs}
+	shot := run.Shot{Asked: s.AskedNs, Called: s.CalledNs, Returned: s.ReturnedNs, Late: s.Late}
 	if c := b.manifest.Nodes[name].Controllers[s.Controller]; c != nil {
 		c.Shot = &shot
 	}
@@ -89,6 +89,11 @@ func (b *book) loss(name string, l *wire.Loss) string {
 func (b *book) ended(name string, e *wire.Ended) {
 	if c := b.manifest.Nodes[name].Controllers[e.Controller]; c != nil {
 		c.Report = e.Report
+	}
+	for _, s := range e.Sent {
+		if c, _ := b.channel(name, s.Stream); c != nil {
+			c.Sent = &s.Tags
+		}
 	}
 }
 

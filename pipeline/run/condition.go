@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"time"
 )
 
 // Condition is one word about a run; the manifest holds a list of them.
@@ -140,8 +141,13 @@ func (j *judgement) judgeNode(m *Manifest, name string) {
 		}
 	}
 	for _, key := range sortedKeys(node.Controllers) {
-		if c := node.Controllers[key]; c != nil && c.Device.Simulated {
+		c := node.Controllers[key]
+		if c != nil && c.Device.Simulated {
 			j.add(Reason{Condition: Simulated, Node: name, Message: fmt.Sprintf("controller %q is simulated", key)})
+		}
+		if c != nil && c.Shot != nil && c.Shot.Late {
+			late := time.Duration(c.Shot.Called - c.Shot.Asked)
+			j.add(Reason{Condition: Tainted, Node: name, Message: fmt.Sprintf("controller %q was started %v after its instant", key, late.Round(time.Microsecond))})
 		}
 	}
 }
@@ -155,6 +161,10 @@ func (j *judgement) judgeChannel(m *Manifest, node, name string, c *Channel) {
 			r.AtPs = &first.AtPs
 		}
 		j.add(r)
+	}
+	if c.Sent != nil && *c.Sent != c.Tags {
+		j.add(Reason{Condition: Unverified, Node: node, Channel: name,
+			Message: fmt.Sprintf("the driver delivered %d tags, %d arrived at its node", *c.Sent, c.Tags)})
 	}
 	if end := c.LengthPs; m.shortBy(end) > 0 && !j.excused(node) {
 		j.add(Reason{Condition: Incomplete, Node: node, Channel: name, AtPs: &end,

@@ -35,7 +35,7 @@ func goodManifest() *Manifest {
 }
 
 func TestJudge(t *testing.T) {
-	at := uint64(77)
+	at, seven := uint64(77), uint64(7)
 	for _, c := range []struct {
 		name    string
 		change  func(*Manifest)
@@ -74,6 +74,12 @@ func TestJudge(t *testing.T) {
 			m.DurationPs = 1<<63 - 1
 			m.Nodes["alice"].Channels["signal"].LengthPs = 1<<64 - 1
 		}, nil, "GOOD", ""},
+		{"fired late", func(m *Manifest) {
+			m.Nodes["alice"].Controllers["tc"].Shot = &Shot{Asked: 5, Called: 5 + 3_600_000_000_000, Late: true}
+		}, nil,
+			"TAINTED", `controller "tc" was started 1h0m0s after its instant`},
+		{"the driver counted more", func(m *Manifest) { m.Nodes["alice"].Channels["signal"].Sent = &seven }, nil,
+			"UNVERIFIED", "the driver delivered 7 tags, 5 arrived at its node"},
 		{"segment nobody reported", func(m *Manifest) { m.Segments = m.Segments[:1] }, nil,
 			"INCOMPLETE", `delivered 5 tags, the files of sink "raw" hold 3`},
 		{"sink wrote nothing at all", func(m *Manifest) { m.Segments = nil }, nil, "INCOMPLETE", "hold 0"},

@@ -168,6 +168,7 @@ type Shot struct {
 	Asked    int64 `json:"asked"`
 	Called   int64 `json:"called"`
 	Returned int64 `json:"returned"`
+	Late     bool  `json:"late,omitempty"` // the instant had passed before the device could be started
 }
 
 // Sink is a plugin that kept tags.
@@ -181,16 +182,17 @@ type Sink struct {
 
 // Channel is what one channel delivered to its node, whatever became of it.
 type Channel struct {
-	Stream     uint16 `json:"stream"`
-	Controller string `json:"controller"`
-	Input      int    `json:"input"`
-	Tags       uint64 `json:"tags"`
-	FirstPs    uint64 `json:"first_ps"` // 0 when there are no tags
-	LastPs     uint64 `json:"last_ps"`
-	LengthPs   uint64 `json:"length_ps"` // of the acquisition, as the end of the stream said
-	RateMHz    int64  `json:"rate_mhz"`  // tags over length in millihertz, rounded down
-	Lost       uint64 `json:"lost"`      // tags known to be missing
-	Losses     []Loss `json:"losses"`    // at most MaxLosses; Lost counts all
+	Stream     uint16  `json:"stream"`
+	Controller string  `json:"controller"`
+	Input      int     `json:"input"`
+	Tags       uint64  `json:"tags"`
+	Sent       *uint64 `json:"sent,omitempty"` // tags that the driver says it delivered; absent when it did not come to say so
+	FirstPs    uint64  `json:"first_ps"`       // 0 when there are no tags
+	LastPs     uint64  `json:"last_ps"`
+	LengthPs   uint64  `json:"length_ps"` // of the acquisition, as the end of the stream said
+	RateMHz    int64   `json:"rate_mhz"`  // tags over length in millihertz, rounded down
+	Lost       uint64  `json:"lost"`      // tags known to be missing
+	Losses     []Loss  `json:"losses"`    // at most MaxLosses; Lost counts all
 }
 
 // Loss is one gap.

@@ -120,17 +120,26 @@ func (b *bench) follow(c *controller) {
 			b.s.reporter.tell(wire.News{Shot: &wire.ShotFired{
 				Controller: c.recipe.Name,
 				AskedNs:    e.Shot.Asked.UnixNano(), CalledNs: e.Shot.Called.UnixNano(), ReturnedNs: e.Shot.Returned.UnixNano(),
+				Late: e.Shot.Late,
 			}})
 		case host.Lost:
 			b.s.reporter.tell(wire.News{Loss: &wire.Loss{Stream: e.Stream, AtPs: e.At, Tags: e.Tags, Why: e.Why}})
 			b.s.observe(run.TagsLost{Node: b.s.node.Name, Channel: b.s.node.Channels[e.Stream].Name, AtPs: e.At, Tags: e.Tags, Why: e.Why})
 		case host.Ended:
-			b.s.reporter.tell(wire.News{Ended: &wire.Ended{Controller: c.recipe.Name, Report: e.Report}})
+			b.s.reporter.tell(wire.News{Ended: &wire.Ended{Controller: c.recipe.Name, Report: e.Report, Sent: sent(e.Streams)}})
 			if e.Err != nil {
 				b.lose(c, e.Err)
 			}
 		}
 	}
+}
+
+// sent is what a driver says it has delivered.
+func sent(counts []sdk.StreamCount) (sent []wire.Sent) {
+	for _, c := range counts {
+		sent = append(sent, wire.Sent{Stream: c.Stream, Tags: c.Tags})
+	}
+	return sent
 }
 
 // lose goes on without a driver: what came stays, and the sinks get their End.

@@ -114,6 +114,7 @@ type ShotFired struct {
 	AskedNs    int64  `json:"asked_ns"`
 	CalledNs   int64  `json:"called_ns"`
 	ReturnedNs int64  `json:"returned_ns"`
+	Late       bool   `json:"late,omitempty"` // the instant had passed before the driver could start its device
 }
 
 // Loss is tags known to be missing.
@@ -143,6 +144,13 @@ type Segment struct {
 type Ended struct {
 	Controller string          `json:"controller"`
 	Report     json.RawMessage `json:"report,omitempty"` // the driver's own words
+	Sent       []Sent          `json:"sent,omitempty"`   // what the driver counted
+}
+
+// Sent is how many tags of a stream a driver says it has sent.
+type Sent struct {
+	Stream uint16 `json:"stream"`
+	Tags   uint64 `json:"tags"`
 }
 
 // Reply is what the master answers.
