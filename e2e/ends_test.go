@@ -223,3 +223,18 @@ func TestInterruptAfterTheRecording(t *testing.T) {
 	}
 	whole(t, work)
 }
+
+// TestTagFarAhead: one damaged tag makes no flood of files and ends no sink.
+func TestTagFarAhead(t *testing.T) {
+	r, dir, m := runIn(t, hurried(t, "jump: 2000 s", "jump: 2 s", "acquire: {duration: 1 s, segment: 10 ms}"))
+	if r.code != 3 {
+		t.Errorf("exit code %d, want 3\n%s", r.code, r.stderr)
+	}
+	contains(t, reasons(m), "INCOMPLETE alice.a 1 tags lost: 1 tags from 2001000000000000 ps on lie far behind the end of the acquisition")
+	if strings.Contains(reasons(m), "INCOMPLETE bob") || m.Nodes["bob"].Channels["b"].Tags != 1001 || len(m.Segments) > 500 {
+		t.Errorf("bob delivered %d tags, there are %d files\n%s", m.Nodes["bob"].Channels["b"].Tags, len(m.Segments), reasons(m))
+	}
+	if v := runTsrun(t, dir, "verify", dir); v.code != 0 {
+		t.Errorf("verify: exit code %d\n%s", v.code, v.stdout)
+	}
+}

@@ -3,6 +3,9 @@ package sdk
 import (
 	"errors"
 	"fmt"
+	"math"
+	"math/bits"
+	"sort"
 	"sync"
 	"time"
 
@@ -15,6 +18,9 @@ const (
 	blockTags = 32768
 	// flushEvery is how long a tag waits at most for its block to fill.
 	flushEvery = 20 * time.Millisecond
+	// beyondEnd is how long after the end of the acquisition a tag may be, in ps:
+	// clocks are off by parts in a thousand, and stops take a moment.
+	beyondEnd = uint64(10_000_000_000_000)
 	// corePatience is how long a block waits for the core to take it. It is
 	// longer than the core's own patience with a slow sink, so that the sink
 	// is blamed and not the driver.
@@ -29,6 +35,7 @@ const (
 // too long, Send fails. No tag is dropped silently.
 type Stream struct {
 	run      tag.RunID
+	end      uint64 // ps: no tag of the acquisition is this late; 0: there is no end
 	out      BlockWriter
 	patience time.Duration
 	lost     func(Loss) // told of each loss; may be nil
@@ -80,7 +87,7 @@ type lane struct {
 // the end. The SDK makes the stream of a driver that it serves; this is for
 // tests of drivers.
 func NewStream(out BlockWriter, a Acquisition) *Stream {
-	s := &Stream{run: a.Run, out: out, patience: corePatience,
+	s := &Stream{run: a.Run, out: out, patience: corePatience, end: endOf(a.Duration),
 		lanes: make(map[uint16]*lane, len(a.Channels)), done: make(chan struct{})}
 	for _, c := range a.Channels {
 		s.lanes[c.Stream] = &lane{count: StreamCount{Stream: c.Stream}, pending: make([]uint64, 0, blockTags)}
@@ -90,15 +97,30 @@ func NewStream(out BlockWriter, a Acquisition) *Stream {
 	return s
 }
 
+// endOf is when no tag can come any more; 0 is never.
+func endOf(d time.Duration) uint64 {
+	if hi, ps := bits.Mul64(uint64(max(d, 0)), 1000); d > 0 && hi == 0 && ps <= math.MaxUint64-beyondEnd-ps/1000 {
+		return ps + ps/1000 + beyondEnd
+	}
+	return 0
+}
+
 // Send sends tags of a stream: picoseconds since the start of the acquisition,
 // never decreasing, from one call to the next as well, and never before what
-// Mark promised. The slice is the caller's again when Send returns.
+// Mark promised. Tags that lie far behind the end of the acquisition are
+// damaged: they are left out and recorded as lost. The slice is the caller's
+// again when Send returns.
 func (s *Stream) Send(stream uint16, tags []uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l, err := s.lane(stream)
 	if err != nil || len(tags) == 0 {
 		return err
+	}
+	if s.end > 0 && tags[len(tags)-1] >= s.end {
+		within := sort.Search(len(tags), func(i int) bool { return tags[i] >= s.end })
+		defer s.loseBeyond(l, tags[within], uint64(len(tags)-within))
+		tags = tags[:within]
 	}
 	for len(tags) > 0 {
 		n := min(len(tags), blockTags-len(l.pending))
@@ -133,6 +155,9 @@ func (s *Stream) Mark(stream uint16, until uint64) error {
 	if err != nil {
 		return err
 	}
+	if s.end > 0 {
+		until = min(until, s.end)
+	}
 	l.reached = max(l.reached, until) // the flusher tells the core
 	return nil
 }
@@ -142,16 +167,26 @@ func (s *Stream) Mark(stream uint16, until uint64) error {
 func (s *Stream) Lost(stream uint16, n uint64, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l, err := s.lane(stream)
-	if err != nil || n == 0 {
-		return
+	if l, err := s.lane(stream); err == nil && n > 0 {
+		s.lose(l, n, why)
 	}
+}
+
+// loseBeyond records tags that no acquisition can have.
+func (s *Stream) loseBeyond(l *lane, first, n uint64) {
+	if s.err == nil {
+		s.lose(l, n, fmt.Sprintf("%d tags from %d ps on lie far behind the end of the acquisition: they are damaged", n, first))
+	}
+}
+
+// lose records a loss after all that was sent.
+func (s *Stream) lose(l *lane, n uint64, why string) {
 	if s.flush(l, l.reached) != nil { // the loss is behind these tags
 		return
 	}
 	l.lost += n
 	if s.lost != nil {
-		s.lost(Loss{Stream: stream, Tags: n, At: l.reached, Why: why})
+		s.lost(Loss{Stream: l.count.Stream, Tags: n, At: l.reached, Why: why})
 	}
 }
 

@@ -256,3 +256,37 @@ type discard struct{}
 
 func (discard) Send(time.Duration, ...[]byte) error { return nil }
 func (discard) Close() error                        { return nil }
+
+// TestStreamLeavesOutDamagedTags: what lies far behind the end of the
+// acquisition is a recorded loss and moves nothing else.
+func TestStreamLeavesOutDamagedTags(t *testing.T) {
+	core := newCapture()
+	a := acquisitionOf(1)
+	a.Duration = time.Second
+	var losses []Loss
+	s := NewStream(core, a)
+	s.lost = func(l Loss) { losses = append(losses, l) }
+	const second = uint64(1_000_000_000_000) // ps
+	end := second + second/1000 + beyondEnd
+	for _, tags := range [][]uint64{{5, end - 1}, {end, 1 << 63, 1<<64 - 1}, {end - 1, end}} {
+		if err := s.Send(1, tags); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Mark(1, 1<<64-1); err != nil {
+		t.Fatal(err)
+	}
+	counts, err := s.Finish()
+	if err != nil || counts[0].Tags != 3 || counts[0].Lost != 4 || counts[0].Until != end {
+		t.Errorf("counts %+v (%v), want 3 tags and 4 lost until %d", counts, err, end)
+	}
+	if len(losses) != 2 || losses[0].Tags != 3 || losses[0].At != end-1 || losses[1].Tags != 1 {
+		t.Errorf("losses %+v", losses)
+	}
+	if never := endOf(0); never != 0 {
+		t.Errorf("an acquisition without an end ends at %d", never)
+	}
+	if last := endOf(1<<63 - 1); last != 0 {
+		t.Errorf("an end beyond all times is %d", last)
+	}
+}

@@ -114,6 +114,18 @@ func New(dir string, log *slog.Logger) *Core {
 	return &Core{Patience: DefaultPatience, dir: dir, log: log, streams: map[uint16]*stream{}}
 }
 
+// Progressed says that a sink is at work on what it was given, such as by
+// closing a file: its patience for a block begins anew.
+func (c *Core) Progressed(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, o := range c.outlets {
+		if o.name == name {
+			o.progressed(c.Patience)
+		}
+	}
+}
+
 // Inlet makes an endpoint for one driver, which brings the named streams. A
 // stream has one inlet.
 func (c *Core) Inlet(name string, streams []uint16) (endpoint string, err error) {

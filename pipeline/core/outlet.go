@@ -58,6 +58,15 @@ func (o *outlet) send(ctx context.Context, patience time.Duration, header, paylo
 	return nil
 }
 
+// progressed gives a block that is under way its whole patience again.
+func (o *outlet) progressed(patience time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.conn != nil && o.err == nil {
+		_ = o.conn.SetWriteDeadline(time.Now().Add(patience)) // of a connection that is gone, Send says more
+	}
+}
+
 // connection returns the way to the sink, nil when there is none any more.
 func (o *outlet) connection(ctx context.Context, patience time.Duration) (*zmtp.Conn, error) {
 	select {

@@ -157,6 +157,7 @@ func (b *bench) collect(k *sink) {
 	for event := range k.plugin.Events() {
 		switch e := event.(type) {
 		case host.Closed:
+			b.core.Progressed(k.recipe.Name)
 			b.closedFile(k, e.Artifact)
 		case host.Failed:
 			if b.fail(e.Err, true) == 0 {

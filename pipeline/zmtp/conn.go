@@ -92,6 +92,9 @@ func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 // read that ran into it leaves the stream in the middle of a frame: close.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.nc.SetReadDeadline(t) }
 
+// SetWriteDeadline moves the end of a Send that is under way.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.nc.SetWriteDeadline(t) }
+
 // Close ends the connection. What a Send that returned nil has written still
 // reaches the peer.
 func (c *Conn) Close() error {

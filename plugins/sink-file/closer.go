@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"sync"
 
@@ -12,9 +13,9 @@ import (
 // writing waits for the disk.
 const pending = 64
 
-// closer publishes segments one after another in a goroutine of its own,
-// because a sync can take long and blocks keep coming. After a failure it
-// publishes nothing more.
+// closer publishes segments in a goroutine of its own, because a sync can take
+// long and blocks keep coming: those that wait together, with one sync of the
+// directory. After a failure it publishes nothing more.
 type closer struct {
 	dir     *os.File
 	closed  func(sdk.Artifact)
@@ -35,18 +36,52 @@ func newCloser(dir *os.File, closed func(sdk.Artifact)) *closer {
 func (c *closer) run() {
 	defer close(c.drained)
 	for g := range c.queue {
-		if c.failed() != nil {
+		named, err := c.publish(c.waiting(g))
+		if len(named) > 0 {
+			if synced := c.dir.Sync(); synced != nil {
+				named, err = nil, fmt.Errorf("make names of segments durable: %w", synced)
+			}
+		}
+		for _, g := range named {
+			c.closed(g.artifact)
+		}
+		if err != nil && c.failed() == nil {
+			c.err = failure(c.dir.Name(), err)
+			close(c.broken)
+		}
+	}
+}
+
+// waiting returns g and what is in the queue behind it.
+func (c *closer) waiting(g *segment) []*segment {
+	batch := []*segment{g}
+	for len(batch) < pending {
+		select {
+		case g, open := <-c.queue:
+			if !open {
+				return batch
+			}
+			batch = append(batch, g)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// publish names segments in order and returns those that have their names.
+// After a failure the others are given up.
+func (c *closer) publish(batch []*segment) (named []*segment, err error) {
+	for _, g := range batch {
+		if err != nil || c.failed() != nil {
 			_ = g.abandon() // the first failure is the one to tell
 			continue
 		}
-		a, err := g.publish(c.dir)
-		if err != nil {
-			c.err = failure(c.dir.Name(), err)
-			close(c.broken)
-			continue
+		if err = g.publish(); err == nil {
+			named = append(named, g)
 		}
-		c.closed(a)
 	}
+	return named, err
 }
 
 // failed returns what stopped the closer, if anything has.

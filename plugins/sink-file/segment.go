@@ -112,24 +112,25 @@ func (g *segment) writeBytes(b []byte) error {
 	return nil
 }
 
-// publish makes the file durable and gives it its name; dir is open for the
-// same directory.
-func (g *segment) publish(dir *os.File) (sdk.Artifact, error) {
+// publish makes the file durable and gives it its name, which the directory
+// still has to be synced for.
+func (g *segment) publish() error {
 	g.hash.Sum(g.artifact.SHA256[:0])
-	if err := errors.Join(g.file.Sync(), g.file.Close()); err != nil {
-		return sdk.Artifact{}, fmt.Errorf("make segment durable: %w", err)
+	var err error
+	if g.artifact.Size > 0 { // of an empty file there is only the name
+		err = g.file.Sync()
+	}
+	if err := errors.Join(err, g.file.Close()); err != nil {
+		return fmt.Errorf("make segment durable: %w", err)
 	}
 	name := filepath.Join(g.dir, g.artifact.Path)
 	if _, err := os.Lstat(name); err == nil {
-		return sdk.Artifact{}, fmt.Errorf("publish segment: %s: %w", name, fs.ErrExist)
+		return fmt.Errorf("publish segment: %s: %w", name, fs.ErrExist)
 	}
 	if err := os.Rename(g.file.Name(), name); err != nil {
-		return sdk.Artifact{}, fmt.Errorf("publish segment: %w", err)
+		return fmt.Errorf("publish segment: %w", err)
 	}
-	if err := dir.Sync(); err != nil {
-		return sdk.Artifact{}, fmt.Errorf("make name of segment durable: %w", err)
-	}
-	return g.artifact, nil
+	return nil
 }
 
 // abandon closes the file; with tags in it, it stays for whoever wants to save
