@@ -104,8 +104,8 @@ func printCoincidences(out io.Writer, c correlate.Coincidences) error {
 	}
 	rate, sd := c.Rate(c.Net, c.NetSD)
 	fmt.Fprintf(&text, "\ncoincidences %d, standard deviation %.3g; each tag once %d\n", c.All, math.Sqrt(float64(c.All)), c.OneToOne)
-	if c.Period > 0 {
-		fmt.Fprintf(&text, "period       %s of the light; windows are shifted by %s and more\n", quantity.Time(math.Round(c.Period)), quantity.Time(c.Shift))
+	for _, p := range c.Periods {
+		fmt.Fprintf(&text, "period       %.9g ps of the light; windows of accidentals are shifted by whole periods, %s and more\n", p, quantity.Time(c.Shift))
 	}
 	fmt.Fprintf(&text, "accidentals  %s\nnet          %s, %s\n", known(c.Accidentals, c.AccidentalsSD, "by chance"),
 		known(c.Net, c.NetSD, eventsOf(len(c.Channels))), known(rate, sd, "per s"))

@@ -57,6 +57,9 @@ type Experiment struct {
 	Flicker   float64 // depth, up to 1, of what light leaks add to the singles that are not the source's
 	FlickerHz float64 // 0: 50
 
+	GatePeriod float64 // ps: all light comes, and all is recorded, only within GateOpen of each; 0: always
+	GateOpen   float64 // ps
+
 	MarkerPeriod float64 // s between ticks that both nodes mark, see Markers; 0: none
 	MarkerJitter float64 // ps, standard deviation of a mark
 }
@@ -147,6 +150,9 @@ func (e Experiment) play() (nodes [2]*node, truth Truth) {
 		t += rng.ExpFloat64() / total * 1e12
 		if !(t < e.Seconds*1e12) {
 			return nodes, newTruth(&e, x, nodes, pair)
+		}
+		if e.GatePeriod > 0 && math.Mod(t, e.GatePeriod) >= e.GateOpen {
+			continue
 		}
 		kind := rng.Float64() * total
 		if kind < e.Pairs+loneA+loneB {

@@ -8,4 +8,5 @@ var tables = []table{
 	losses,
 	pulsed,
 	lasers,
+	chance,
 }

@@ -200,7 +200,7 @@ func (s *searcher) correlate(try attempt) (candidate, bool) {
 		y[i&wrap] -= evenB
 	}
 	lags := min(int(s.reach>>try.shift)+1, try.cells/2-1)
-	p := likeliest(crossCorrelation(x, y), opposite, evenA, lags)
+	p := likeliest(correlate.CrossCorrelation(x, y), opposite, evenA, lags)
 	s.trials += float64(2*lags + 1)
 	if p.ll < enoughLL {
 		return candidate{}, false

@@ -13,8 +13,8 @@ import (
 // two channels, Parts holds every pair, and every fold that lacks one channel.
 type Coincidences struct {
 	Window   int64          `json:"window_ps"`
-	Shift    int64          `json:"shift_ps"`            // between the windows of accidentals
-	Period   float64        `json:"period_ps,omitempty"` // of the light; shifts are whole periods
+	Shift    int64          `json:"shift_ps"`             // between the windows of accidentals
+	Periods  []float64      `json:"periods_ps,omitempty"` // of the light, of which shifts are whole ones, shortest first
 	TagsA    uint64         `json:"tags_a"`
 	TagsB    uint64         `json:"tags_b"`
 	Overlap  uint64         `json:"overlap_ps"`        // the time all recorded, first to last tag, on A's scale
@@ -136,7 +136,8 @@ func Coincide(channels []Channel, o CoincidenceOptions) (Coincidences, error) {
 	if err != nil {
 		return Coincidences{}, err
 	}
-	at := g.placesFor(o)
+	sky := g.look(half)
+	at := g.placesFor(o, sky)
 	g.reach = at[len(at)-1] + half
 	if len(channels) > 2 {
 		g.slack = half // what not all could see would spoil the ratios of folds
@@ -147,7 +148,7 @@ func Coincide(channels []Channel, o CoincidenceOptions) (Coincidences, error) {
 	for {
 		more, err := g.more()
 		if err == nil && !more {
-			return conclude(g, o, counters)
+			return conclude(g, o, sky, counters)
 		}
 		if err == nil {
 			err = countSpan(g, counters)
@@ -199,9 +200,12 @@ func newCounters(n int, half int64, at places) []*counter {
 }
 
 // conclude makes the result of what was counted.
-func conclude(g *gather, o CoincidenceOptions, counters []*counter) (Coincidences, error) {
+func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (Coincidences, error) {
 	at := counters[0].at
 	c := Coincidences{Window: o.Window, Shift: at[shiftsEachSide+1], Overlap: g.overlap(), TagsA: g.lanes[0].count, TagsB: g.lanes[1].count}
+	for _, p := range sky.periods {
+		c.Periods = append(c.Periods, p.length)
+	}
 	found := map[int]*yield{}
 	for i, l := range g.lanes {
 		c.Channels = append(c.Channels, ChannelCount{Tags: l.count, Singles: l.singles})
@@ -235,5 +239,5 @@ func (c *Coincidences) unknown() string {
 	}
 	seconds := func(ps float64) string { return fmt.Sprintf("%.4g s", ps*1e-12) }
 	return fmt.Sprintf("windows that are shifted by %s and more leave nothing of the %s that all recorded, so what is chance is not known; choose a shift below %s, or a shorter window",
-		seconds(float64(c.Shift)), seconds(float64(c.Overlap)), seconds(float64(c.Overlap)/float64(len(c.Channels))))
+		seconds(float64(c.Shift)), seconds(float64(c.Overlap)), seconds(float64(c.Overlap)/float64(len(c.Channels)-1)))
 }

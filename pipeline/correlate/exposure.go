@@ -79,6 +79,24 @@ func (e exposure) overPair(low, high float64) (sum float64) {
 	return sum
 }
 
+// suffices says whether every way to move groups apart leaves time that all
+// channels recorded.
+func (e exposure) suffices() bool {
+	if n := len(e.records); n > 2 {
+		return e.whole() > float64(n-1)*float64(e.at[shiftsEachSide+1])
+	}
+	return e.of(1) > 0
+}
+
+// whole is how long all channels recorded, in ps.
+func (e exposure) whole() float64 {
+	all := e.records[0]
+	for _, r := range e.records {
+		all = all.and(r, 0)
+	}
+	return max(0, all.to-all.from)
+}
+
 // of is the sum, over all ways to move the groups of g apart, of the part of the
 // time at no shift that all channels have then.
 func (e exposure) of(g grouping) float64 {
@@ -96,17 +114,12 @@ func (e exposure) of(g grouping) float64 {
 	for i := range groups {
 		groups[i] = interval{math.Inf(-1), math.Inf(1)}
 	}
-	whole := interval{math.Inf(-1), math.Inf(1)}
 	for j, r := range e.records {
 		groups[g.of(j)] = groups[g.of(j)].and(r, 0)
-		whole = whole.and(r, 0)
-	}
-	if whole.to <= whole.from {
-		return 0
 	}
 	var taken [shiftedWindows + 1]bool
 	taken[shiftsEachSide] = true
-	return e.apart(groups[0], groups[1:], &taken) / (whole.to - whole.from)
+	return e.apart(groups[0], groups[1:], &taken) / e.whole()
 }
 
 // apart is the sum over all ways to move the groups to places that none has taken.

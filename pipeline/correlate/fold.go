@@ -288,7 +288,7 @@ type yield struct {
 func (c *counter) yield(e exposure) *yield {
 	n := len(c.lanes)
 	y := &yield{apart: map[int]float64{}}
-	if e.of(apartAll(n)) <= 0 {
+	if !e.suffices() {
 		y.net, y.accidentals, y.ofChance = math.NaN(), math.NaN(), math.NaN()
 		return y
 	}
@@ -302,11 +302,7 @@ func (c *counter) yield(e exposure) *yield {
 		for k := 1; k < groups; k++ {
 			weight *= float64(k)
 		}
-		due := e.of(g)
-		if due <= 0 { // only by what lies within half a window of an end
-			continue
-		}
-		count := float64(c.found[g])
+		due, count := e.of(g), float64(c.found[g])
 		mean := count / due
 		if groups%2 == 0 {
 			y.accidentals += weight * mean
@@ -335,14 +331,6 @@ func (c *counter) yield(e exposure) *yield {
 		}
 	}
 	return y
-}
-
-// apartAll is the grouping of n channels each of which was moved for itself.
-func apartAll(n int) (g grouping) {
-	for j := 1; j < n; j++ {
-		g |= grouping(j) << (3 * (j - 1))
-	}
-	return g
 }
 
 // of is the number of channel j's group.

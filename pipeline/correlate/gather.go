@@ -76,6 +76,10 @@ func (l *lane) read() (err error) {
 	if l.raw, err = l.more(l.raw); err != nil {
 		return err
 	}
+	if l.correct.IsZero() {
+		l.fixed = l.raw // the same tags in the same memory
+		return nil
+	}
 	l.fixed = l.correct.ApplyAll(l.fixed, l.raw[had:])
 	return nil
 }
@@ -175,7 +179,11 @@ func (g *gather) release() {
 		l.dropped += uint64(n)
 		l.next -= n
 		l.raw = l.raw[:copy(l.raw, l.raw[n:])]
-		l.fixed = l.fixed[:copy(l.fixed, l.fixed[n:])]
+		if l.correct.IsZero() {
+			l.fixed = l.raw
+		} else {
+			l.fixed = l.fixed[:copy(l.fixed, l.fixed[n:])]
+		}
 	}
 }
 

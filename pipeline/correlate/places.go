@@ -1,20 +1,45 @@
 package correlate
 
+import (
+	"math"
+	"slices"
+)
+
 const (
 	nearRecord = 80 // of the record, a shift is at most such a part where it may be: what its ends do would make chance uncertain
 	nearWindow = 2  // windows, at least, of such a shift
 )
 
-// placesFor chooses by how much channels are moved when chance is counted.
-func (g *gather) placesFor(o CoincidenceOptions) places {
+// placesFor chooses by how much channels are moved when chance is counted: beyond
+// dead times, and by whole periods of the light.
+func (g *gather) placesFor(o CoincidenceOptions, l light) places {
 	if o.Shift != 0 {
 		return evenly(o.Shift)
 	}
-	shift := max(10*o.Window, minShift)
+	shift := max(10*o.Window, minShift, l.blind+l.blind/4+o.Window)
 	if g.ended() {
 		shift = g.fit(shift, o.Window)
 	}
-	return evenly(shift)
+	return l.wholly(shift)
+}
+
+// wholly are places about so many ps apart or more that are whole periods: of the
+// longest, and as near to that as those of the shorter ones allow.
+func (l light) wholly(shift int64) places {
+	if len(l.periods) == 0 {
+		return evenly(shift)
+	}
+	longest := l.periods[len(l.periods)-1].length
+	step := longest * math.Ceil(float64(shift)/longest)
+	var p places
+	for i := range p {
+		at := float64(i-shiftsEachSide) * step
+		for _, shorter := range slices.Backward(l.periods[:len(l.periods)-1]) {
+			at = math.Round(at/shorter.length) * shorter.length
+		}
+		p[i] = int64(math.Round(at))
+	}
+	return p
 }
 
 // fit makes a shift short against the time all recorded, but longer than the

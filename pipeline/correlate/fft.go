@@ -1,9 +1,7 @@
-package align
+package correlate
 
 import (
 	"math"
-
-	"tsrun/pipeline/correlate"
 )
 
 // fft transforms arrays of n complex numbers, n a power of two, by Stockham's
@@ -33,7 +31,7 @@ func (f *fft) transform() {
 	for ; left >= 4; left, stride = left/4, stride*4 {
 		quarter := left / 4
 		parts := max(1, f.n/4/part)
-		correlate.Each(parts, func(i int) {
+		Each(parts, func(i int) {
 			from, to := span(quarter*stride, parts, i) // both powers of two
 			if stride == 1 {
 				f.first(from, to)
@@ -96,12 +94,12 @@ func (f *fft) butterflies(k, quarter, s, lo, hi int) {
 	}
 }
 
-// crossCorrelation returns c[l] = sum over n of a[n]*b[n+l], indices modulo
+// CrossCorrelation returns c[l] = sum over n of a[n]*b[n+l], indices modulo
 // len(a), which is a power of two of at least 4. Two real inputs share one
 // complex transform: with z = a + ib, A(k) = (Z(k)+Z*(-k))/2 and
 // B(k) = (Z(k)-Z*(-k))/2i. Inputs should be near zero on average, because
 // single precision loses what is small beside a large mean.
-func crossCorrelation(a, b []float32) []float32 {
+func CrossCorrelation(a, b []float32) []float32 {
 	n := len(a)
 	f := newFFT(n)
 	for i := range a {
@@ -109,7 +107,7 @@ func crossCorrelation(a, b []float32) []float32 {
 	}
 	f.transform()
 	parts := max(1, n>>16)
-	correlate.Each(parts, func(i int) {
+	Each(parts, func(i int) {
 		from, to := span(n, parts, i)
 		for k := from; k < to; k++ {
 			z, m := f.z[k], f.z[(n-k)&(n-1)]

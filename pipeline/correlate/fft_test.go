@@ -1,4 +1,4 @@
-package align
+package correlate
 
 import (
 	"math"
@@ -13,7 +13,7 @@ func TestCrossCorrelationEqualsItsDefinition(t *testing.T) {
 		for i := range a {
 			a[i], b[i] = float32(rng.IntN(9)-4), float32(rng.IntN(9)-4)
 		}
-		got := crossCorrelation(a, b)
+		got := CrossCorrelation(a, b)
 		for l := range n {
 			want := 0.0
 			for i := range n {

@@ -1,0 +1,245 @@
+package correlate
+
+import (
+	"math"
+	"math/bits"
+	"slices"
+)
+
+// light is what the first tags of the channels tell of how their light comes.
+type light struct {
+	periods []period // that it repeats after, shortest first
+	blind   int64    // ps: how long a detector sees nothing after a tag
+}
+
+// period is one of them, as well as it is known up to reach.
+type period struct {
+	length float64 // ps
+	reach  float64 // ps
+	power  float64 // of its line, in lags up to reach
+	share  float64 // of that, one lag's
+}
+
+const (
+	mostPeriods = 3
+	aliases     = 16 // of a frequency, that bins may show in its place
+	mostParts   = 12 // of a period that a line may be
+)
+
+// look finds how the light comes from what has been read of the channels. Pairs
+// lie within half of zero.
+func (g *gather) look(half int64) (l light) {
+	tags, stretch := g.read()
+	if stretch < 2*firstLine*finestBin {
+		return l
+	}
+	for _, t := range tags {
+		if len(t) == 0 {
+			return l
+		}
+		l.blind = max(l.blind, blindAfter(t))
+	}
+	all := lagsOf(stretch)
+	for i := range tags {
+		for j := range i {
+			l.ofPair(tags[j], tags[i], all, half)
+		}
+	}
+	slices.SortFunc(l.periods, func(p, q period) int { return int(math.Copysign(1, p.length-q.length)) })
+	return l
+}
+
+// read are the tags of each lane that lie in the time read of all, in ps.
+func (g *gather) read() (tags [][]uint64, stretch int64) {
+	to := int64(math.MaxInt64)
+	for _, l := range g.lanes {
+		if l.count == 0 {
+			return nil, 0
+		}
+		to = min(to, g.since(l.fixed[len(l.fixed)-1]))
+	}
+	for _, l := range g.lanes {
+		first := search(len(l.fixed), func(i int) bool { return g.since(l.fixed[i]) >= g.from })
+		last := search(len(l.fixed), func(i int) bool { return g.since(l.fixed[i]) > to })
+		tags = append(tags, l.fixed[first:max(first, last)])
+	}
+	return tags, to - g.from
+}
+
+// lagsOf are lags of ever wider reaches in a stretch of so many ps, not taken yet.
+func lagsOf(stretch int64) (all []lags) {
+	for bin := int64(finestBin); ; bin *= coarser {
+		reach := min(bin*lagBins/2, stretch/2)
+		if all = append(all, lags{reach: reach, stretch: stretch}); reach == stretch/2 {
+			return all
+		}
+	}
+}
+
+// ofPair looks for periods in the differences of two channels, up to ever wider
+// reaches, and makes those that are known finer.
+func (l *light) ofPair(a, b []uint64, all []lags, half int64) {
+	spectra := make([][]line, len(all))
+	Each(len(all), func(i int) {
+		beside := half + finestBin + 2*all[i].reach/lagBins
+		if all[i].takeFrom(a, b, beside); beside < all[i].reach/4 {
+			spectra[i] = all[i].lines()
+		}
+	})
+	for i := range all {
+		l.refine(&all[i])
+		l.explain(&all[i], spectra[i])
+	}
+}
+
+// refine makes known periods finer by lags of a wider reach.
+func (l *light) refine(of *lags) {
+	for i := range l.periods {
+		if p := &l.periods[i]; of.width() > p.reach && p.length < of.width()/4 {
+			about := p.share * float64(len(of.of))
+			if f, power := of.sharpen(1/p.length, min(0.5, 3/math.Sqrt(p.power))/p.reach, about); power > certainLine/2 {
+				*p = period{length: 1 / f, reach: of.width(), power: max(about, certainLine), share: p.share}
+			}
+		}
+	}
+}
+
+// sharpen finds the frequency, within so much of one that is known, at which the
+// lags repeat most, and then by its overtones, which tell it better. The line's
+// power is about known.
+func (l *lags) sharpen(frequency, within, about float64) (best, power float64) {
+	some := l.enough(about)
+	step := 1 / (4 * l.width())
+	n := min(int(math.Ceil(within/step)), 4*coarser)
+	best = frequency
+	for i := -n; i <= n; i++ {
+		if p := some.power(frequency + float64(i)*step); p > power {
+			best, power = frequency+float64(i)*step, p
+		}
+	}
+	for overtone := 1.0; overtone <= 64; overtone *= 2 {
+		by := step / 2 / overtone
+		x, y, z := some.power((best-by)*overtone), some.power(best*overtone), some.power((best+by)*overtone)
+		if overtone > 1 && y < certainLine {
+			break
+		}
+		best += by * math.Max(-1, math.Min(1, 2*middleOf(x, y, z)))
+	}
+	return best, power
+}
+
+// explain adds the periods of lines that known ones do not explain.
+func (l *light) explain(of *lags, lines []line) {
+	for _, found := range lines {
+		if len(l.periods) == mostPeriods {
+			return
+		}
+		if l.imaged(found.frequency, of.width()) {
+			continue
+		}
+		if found = of.unaliased(found); l.known(found.frequency, of.width()) {
+			continue
+		}
+		f, _ := of.sharpen(found.frequency, 0.5/of.width(), found.power)
+		f /= float64(of.parts(f, found.noise))
+		if !l.known(f, of.width()) && 1/f < of.width() {
+			l.periods = append(l.periods, period{length: 1 / f, reach: of.width(), power: found.power, share: found.power / float64(len(of.of))})
+		}
+	}
+}
+
+// known says whether a frequency is that of a known period or an overtone of it.
+func (l *light) known(frequency, reach float64) bool {
+	for _, p := range l.periods {
+		turns := frequency * p.length
+		unsure := p.length/reach + turns*p.length/(8*p.reach)
+		if math.Round(turns) >= 1 && math.Abs(turns-math.Round(turns)) < min(unsure, 0.5) {
+			return true
+		}
+	}
+	return false
+}
+
+// imaged says whether a line is of a known period, or the image of one that bins
+// show in its place.
+func (l *light) imaged(frequency, reach float64) bool {
+	rate := lagBins / (2 * reach)
+	for i := range aliases + 1 {
+		if at := float64(i) * rate; l.known(at+frequency, reach) || i > 0 && l.known(at-frequency, reach) {
+			return true
+		}
+	}
+	return false
+}
+
+// unaliased returns the frequency of which a line in a spectrum of bins may only
+// be the image: the one that the lags themselves repeat by most.
+func (l *lags) unaliased(found line) line {
+	some := l.enough(found.power)
+	rate := lagBins / (2 * l.width())
+	best, power := found.frequency, some.power(found.frequency)*1.5
+	for i := 1.0; i <= aliases && rate*i < 0.5/finestBin; i++ {
+		for _, f := range []float64{rate*i - found.frequency, rate*i + found.frequency} {
+			if p := some.power(f); p > power {
+				best, power = f, p
+			}
+		}
+	}
+	found.frequency = best
+	return found
+}
+
+// parts is into how many parts the line divides the period: lines at fractions of
+// its frequency tell.
+func (l *lags) parts(frequency, noise float64) int {
+	some := l.atMost(1 << 14)
+	n := 1
+	for k := 2; k <= mostParts; k++ {
+		if common := n * k / divisor(n, k); frequency/float64(common) < firstLine/(2*l.width())/2 || common == n {
+			continue
+		}
+		for m := 1; m < k; m++ {
+			if divisor(m, k) == 1 && some.power(frequency*float64(m)/float64(k)) > certainLine*noise {
+				n = n * k / divisor(n, k)
+				break
+			}
+		}
+	}
+	return n
+}
+
+// divisor is the greatest that two numbers have in common.
+func divisor(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// blindAfter is a time within which tags hardly ever follow one another, though
+// chance would have many do: a dead time, up to a factor of two. 0: none is seen.
+func blindAfter(tags []uint64) int64 {
+	const enough = 30 // gaps that chance would give
+	length := float64(tags[len(tags)-1] - tags[0])
+	if length <= 0 {
+		return 0
+	}
+	var shorter [64]int // gaps below 2^k ps
+	for i := 1; i < len(tags); i++ {
+		if k := bits.Len64(tags[i] - tags[i-1]); k < 64 {
+			shorter[k]++
+		}
+	}
+	n, rate, found := float64(len(tags)), float64(len(tags))/length, 0
+	counted := 0
+	for k := range shorter {
+		counted += shorter[k]
+		if due := n * -math.Expm1(-rate*math.Ldexp(1, k)); due > enough && float64(counted) < due/2 {
+			found = k
+		}
+	}
+	if found == 0 {
+		return 0
+	}
+	return int64(1) << found
+}
