@@ -16,7 +16,7 @@ import (
 type channelFiles struct {
 	tagFiles
 	offsets timeList
-	aligned []string
+	aligned fileList
 }
 
 const clocksHelp = `
@@ -24,12 +24,13 @@ const clocksHelp = `
 --align takes the file that "tsrun align --out" wrote, or an align stage's
 result, and corrects B by it; --offset subtracts what is left, as of a cable.
 With more channels than A and B, both take one value for each channel after A,
-with commas between; --align - leaves a channel as it is.`
+with commas between; --align - leaves a channel as it is. A file with a comma in
+its name is one file where it is there; --align may be given once for each.`
 
 func (f *channelFiles) add(c *cobra.Command, most int) {
 	f.addMany(c, most)
 	c.Flags().Var(&f.offsets, "offset", "B minus A, subtracted from B; D,D,... for B, C, ...")
-	c.Flags().StringSliceVar(&f.aligned, "align", nil, "file of an alignment of B on A's clock; FILE,FILE,... for B, C, ...")
+	c.Flags().Var(&f.aligned, "align", "file of an alignment of B on A's clock; FILE,FILE,... for B, C, ..., or --align for each")
 }
 
 // channels opens the channels, at least and at most so many. closeAll is never nil.
@@ -79,7 +80,10 @@ func recordsOf(list []source) []string {
 		names[i] = fmt.Sprint("channel ", i)
 		files[i], _ = os.Stat(s.path) // a file that is gone is no other's
 		for j := range i {
-			if s.channel == list[j].channel && files[i] != nil && files[j] != nil && os.SameFile(files[i], files[j]) {
+			if s.channel != list[j].channel {
+				continue
+			}
+			if s.path == list[j].path || files[i] != nil && files[j] != nil && os.SameFile(files[i], files[j]) {
 				names[i] = names[j]
 			}
 		}
@@ -124,6 +128,23 @@ func (l *timeList) Set(text string) error {
 }
 
 func (*timeList) Type() string { return "times" }
+
+// fileList is a flag of one file or several, with commas between. It may be given
+// more than once.
+type fileList []string
+
+func (l *fileList) String() string { return strings.Join(*l, ",") }
+
+func (l *fileList) Set(text string) error {
+	if _, err := os.Stat(text); err == nil { // commas may be of its name
+		*l = append(*l, text)
+		return nil
+	}
+	*l = append(*l, strings.Split(text, ",")...)
+	return nil
+}
+
+func (*fileList) Type() string { return "files" }
 
 // letterOf is the name of a channel.
 func letterOf(i int) string { return fmt.Sprintf("%c", 'A'+i) }

@@ -66,7 +66,7 @@ func loadRecipe(path string, sets, dirs []string, asJSON bool) (*recipe.Resolved
 	resolved, err := recipe.Load(path, recipe.Options{Set: sets, Catalog: catalog(dirs)})
 	switch {
 	case err != nil && asJSON:
-		return nil, reportMistakes(os.Stdout, err, true)
+		return nil, reportMistakes(standardOutput, err, true)
 	case err != nil:
 		return nil, reportMistakes(os.Stderr, err, false)
 	}

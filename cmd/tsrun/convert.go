@@ -29,7 +29,8 @@ func newConvertCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "convert IN OUT",
 		Short: "write the tags of one file in the format of another",
-		Long: `Write the tags of one file in the format of another, in order of time.
+		Long: `Write the tags of one file in the format of another, in order of time. IN - is
+standard input and OUT - standard output; the report then goes to standard error.
 
 OUT appears when it is whole. What its format cannot hold is an error and not
 left out: a channel, a time, a second channel; times below 0, which --shift raises.
@@ -63,14 +64,19 @@ func runConvert(c *cobra.Command, args []string, f convertFlags) error {
 	if err != nil {
 		return err
 	}
-	r, err := tagfile.Convert(c.Context(), args[0], args[1], tagfile.ConvertOptions{
-		From: f.inFormat, To: f.format, Channels: channels, First: int64(f.from), Last: int64(f.to), Shift: int64(f.shift),
+	out, report, output := args[1], c.OutOrStdout(), io.Writer(nil)
+	if out == "-" {
+		out, report, output = "standard output", c.ErrOrStderr(), c.OutOrStdout()
+	}
+	r, err := tagfile.Convert(c.Context(), args[0], out, tagfile.ConvertOptions{
+		Output: output,
+		From:   f.inFormat, To: f.format, Channels: channels, First: int64(f.from), Last: int64(f.to), Shift: int64(f.shift),
 		Replace: f.force, Salvage: f.salvage, Progress: showProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd()))),
 	})
 	if err == nil && f.asJSON {
-		err = json.NewEncoder(c.OutOrStdout()).Encode(r)
+		err = json.NewEncoder(report).Encode(r)
 	} else if err == nil {
-		err = printReport(c.OutOrStdout(), args[0], args[1], r)
+		err = printReport(report, args[0], out, r)
 	}
 	if err != nil {
 		return &exitError{exitOther, err}

@@ -23,11 +23,15 @@ func main() { os.Exit(execute(os.Args[1:])) }
 func execute(args []string) int {
 	root := newRootCommand()
 	root.SetArgs(args)
+	root.SetOut(standardOutput)
 	err := root.Execute()
+	var code *exitError
+	if standardOutput.failed != nil && !errors.As(err, &code) {
+		err = &exitError{exitOther, standardOutput.failed}
+	}
 	if err == nil {
 		return exitGood
 	}
-	var code *exitError
 	if errors.As(err, &code) {
 		if code.err != nil {
 			fmt.Fprintf(os.Stderr, "tsrun: %v\n", code.err)

@@ -5,11 +5,34 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/correlate"
 )
+
+// watched is a writer that remembers its first error: a result that could not be
+// written is no success, whoever wrote it.
+type watched struct {
+	to     io.Writer
+	failed error
+	lock   sync.Mutex
+}
+
+// standardOutput takes the results of every command.
+var standardOutput = &watched{to: os.Stdout}
+
+func (w *watched) Write(b []byte) (int, error) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	n, err := w.to.Write(b)
+	if err != nil && w.failed == nil {
+		w.failed = fmt.Errorf("write standard output: %w", err)
+	}
+	return n, err
+}
 
 // output is the form in which a command prints its answer.
 type output struct{ asCSV, asJSON bool }

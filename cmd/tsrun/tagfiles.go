@@ -23,7 +23,8 @@ type tagFiles struct {
 
 var tagFilesHelp = `
 
-A and B are files of tags; the name tells the format, or --format does. From a
+A and B are files of tags, - is standard input; the name tells the format, or
+--format does. From a
 file of several channels --channel takes one; --channel N,M takes N for A and M
 for B, which may then be one and the same file.
 
@@ -31,8 +32,8 @@ for B, which may then be one and the same file.
 
 var manyFilesHelp = `
 
-Each file gives a channel: the first A, the second B, and so on; the name tells
-the format, or --format does. From files of several channels --channel takes one
+Each file gives a channel: the first A, the second B, and so on; - is standard
+input. The name tells the format, or --format does. From files of several channels --channel takes one
 for all, or N,M,... one for each. A single file with --channel N,M,... gives as
 many channels.
 

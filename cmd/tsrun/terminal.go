@@ -24,11 +24,11 @@ func showEvents(feed *run.Feed, asJSON bool) {
 	var s shower
 	switch {
 	case asJSON:
-		s = &jsonLines{out: os.Stdout}
+		s = &jsonLines{out: standardOutput}
 	case term.IsTerminal(int(os.Stderr.Fd())):
-		s = &bars{plain: plain{out: os.Stdout, err: os.Stderr}, width: terminalWidth}
+		s = &bars{plain: plain{out: standardOutput, err: os.Stderr}, width: terminalWidth}
 	default:
-		s = &plain{out: os.Stdout, err: os.Stderr}
+		s = &plain{out: standardOutput, err: os.Stderr}
 	}
 	show(feed, s)
 }

@@ -24,6 +24,9 @@ type ConvertOptions struct {
 	// Progress, when there is one, is told now and then how many bytes of the
 	// file have been read.
 	Progress func(done, of int64)
+	// Output takes the file, when there is one, once it is whole; what is given
+	// as its path is only its name in errors.
+	Output io.Writer
 }
 
 // Report says what [Convert] did.
@@ -125,7 +128,7 @@ func (f *file) convert(ctx context.Context, from Format, out string, to Format, 
 	if err != nil {
 		return Report{}, fmt.Errorf("write %s: %w", out, err)
 	}
-	file, err := create(out, o.Replace)
+	file, err := createFor(out, o)
 	if err != nil {
 		return Report{}, err
 	}
@@ -147,6 +150,13 @@ func (f *file) convert(ctx context.Context, from Format, out string, to Format, 
 		r.Rounded = s.rounded()
 	}
 	return r, err
+}
+
+func createFor(out string, o ConvertOptions) (*output, error) {
+	if o.Output != nil {
+		return createSpool(out, o.Output)
+	}
+	return create(out, o.Replace)
 }
 
 // eventsOf opens the tags of some channels, none for all, by time. Damage is

@@ -30,8 +30,12 @@ type span struct{ first, last uint64 }
 
 var everything = span{0, 1<<64 - 1}
 
-// openFile opens a regular file; anything else could block or never end.
+// openFile opens a regular file, or for "-" standard input; anything else could
+// block or never end.
 func openFile(path string) (*file, error) {
+	if path == StandardInput {
+		return openStandardInput()
+	}
 	st, err := os.Stat(path)
 	if err != nil {
 		return nil, readError(path, err)

@@ -3,6 +3,7 @@ package tagfile
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ type output struct {
 	file    *os.File
 	size    int64
 	replace bool
+	to      io.Writer // what takes the file instead of a name, when there is one
 }
 
 // create begins a file. Unless it may replace one, there must be none yet.
@@ -33,6 +35,26 @@ func create(path string, replace bool) (*output, error) {
 	}
 	o.file = f
 	return o, nil
+}
+
+// createSpool begins a file without a name, whose bytes to takes when it is whole.
+func createSpool(name string, to io.Writer) (*output, error) {
+	o := &output{path: name, to: to}
+	f, err := spool("tsrun-output-*")
+	if err != nil {
+		return nil, o.failed(err)
+	}
+	o.file = f
+	return o, nil
+}
+
+// spool opens a temporary file that is gone when it is closed.
+func spool(pattern string) (*os.File, error) {
+	f, err := os.CreateTemp("", pattern)
+	if err != nil {
+		return nil, err
+	}
+	return f, os.Remove(f.Name())
 }
 
 // free says whether the name may be taken.
@@ -82,6 +104,9 @@ func (o *output) patch(heading []byte) error {
 // close makes the file durable and gives it its name. When err tells of an
 // earlier failure, or anything fails, no file is left.
 func (o *output) close(err error) error {
+	if o.to != nil {
+		return o.pass(err)
+	}
 	if err == nil {
 		if err = o.file.Sync(); err != nil {
 			err = o.failed(err)
@@ -102,4 +127,18 @@ func (o *output) close(err error) error {
 		return errors.Join(err, os.Remove(o.file.Name()))
 	}
 	return nil
+}
+
+// pass gives the bytes of a spooled file to who takes them, and closes it.
+func (o *output) pass(err error) error {
+	if err == nil {
+		_, err = o.file.Seek(0, io.SeekStart)
+	}
+	if err == nil {
+		_, err = io.Copy(o.to, o.file)
+	}
+	if err != nil {
+		err = fmt.Errorf("write %s: %w", o.path, err)
+	}
+	return errors.Join(err, o.file.Close())
 }
