@@ -21,10 +21,10 @@ const (
 	// beyondEnd is how long after the end of the acquisition a tag may be, in ps:
 	// clocks are off by parts in a thousand, and stops take a moment.
 	beyondEnd = uint64(10_000_000_000_000)
-	// corePatience is how long a block waits for the core to take it. It is
-	// longer than the core's own patience with a slow sink, so that the sink
-	// is blamed and not the driver.
-	corePatience = 15 * time.Second
+	// corePatience is how long a block waits for the core to take it. The core
+	// is patient with a sink as long as that comes farther, so this only ends a
+	// wait for a core that is no more.
+	corePatience = 10 * time.Minute
 )
 
 // Stream carries tags from a driver to the node's distribution core. Its

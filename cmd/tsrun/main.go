@@ -87,6 +87,7 @@ On the other PC: tsrun --mode slave --node NAME --master ADDRESS-OF-THIS-PC`,
 	var flags runFlags
 	flags.register(root)
 	root.Args = recipeOrNothing
+	root.ValidArgsFunction = completeRecipes
 	root.RunE = flags.start
 	root.AddCommand(commands()...)
 	return root
@@ -108,5 +109,7 @@ func commands() []*cobra.Command {
 		newRatesCommand(),
 		newConvertCommand(),
 		newInfoCommand(),
+		newSchemaCommand(),
+		newVersionCommand(),
 	}
 }

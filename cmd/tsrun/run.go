@@ -64,6 +64,11 @@ func recipeOrNothing(c *cobra.Command, args []string) error {
 	return nil
 }
 
+// completeRecipes offers the files that may be recipes.
+func completeRecipes(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
+}
+
 // start is what the root command does.
 func (f *runFlags) start(c *cobra.Command, args []string) error {
 	switch {

@@ -129,6 +129,17 @@ func unknownPlugin(dirs []string, name string) error {
 		Message: fmt.Sprintf("find plugin %s: there is none in %s", name, strings.Join(dirs, ", ")), Hint: hint}
 }
 
+// List returns every plugin in dirs, by name; of one name the first, which is
+// the one that [Find] takes.
+func List(dirs []string) (found []Component) {
+	for _, name := range available(dirs) {
+		if c, err := Find(dirs, name); err == nil { // one whose description is damaged says so when it is used
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
 // available lists the names of everything in dirs that could be a plugin.
 func available(dirs []string) []string {
 	var names []string

@@ -56,7 +56,7 @@ func pluginConfig() *field {
 
 // table describes a recipe.
 var table = &field{shape: shapeObject, keys: []*field{
-	{name: "version", shape: shapeInteger, required: true, limits: &limits{1, 1},
+	{name: "version", shape: shapeInteger, required: true, limits: &limits{Version, Version},
 		doc: "Version of the recipe format; the first key of each file."},
 	{name: "extends", shape: shapeText, encode: encodeNothing,
 		doc: "A parent recipe, relative to this file. Sections merge, single values and lists replace, null deletes."},

@@ -8,6 +8,9 @@ import (
 	"tsrun/sim/sky"
 )
 
+// Version is the version of the recipe format.
+const Version = 1
+
 // Recipe is one checked, resolved experiment: parents merged, variables
 // expanded, defaults filled in. Its JSON form is what the master sends a slave
 // and what the run directory keeps.
