@@ -135,7 +135,7 @@ func TestPartsThatAreNotSimulatedAreRefused(t *testing.T) {
 	c.all("TSCO3:WIND:END:EDGE FALL", "TSCO4:WIND:ENAB ON") // harmless each for itself
 	for _, command := range []string{
 		"TSCO1:OPIN AND", "TSCO1:OPOU AND", "TSCO3:WIND:ENAB ON", "TSCO4:WIND:BEGI:EDGE FALLING", "HIST1:REF:FILT ALL", "HIST1:STOP:FILT FALL",
-		"HIST1:ENAB:LINK GEN1", "RAW1:NUME 100", "RAW1:DENO 2", "STAR:SELE OUTP", "GEN1:PPER 19999",
+		"HIST1:ENAB:LINK GEN1", "RAW1:NUME 100", "RAW1:DENO 2", "STAR:SELE OUTP", "GEN1:PPER 79999",
 		"INPU1:COUN:INTE 1e9", "INPU1:COUN:INTE 0", "INPU1:COUN:INTE 65536",
 	} {
 		if r := c.ask(command); !strings.Contains(r, "SCPI_ERR_") {

@@ -31,7 +31,7 @@ const (
 	longestWait  = int64(3600e12) // 1 h: from a trigger to what it starts
 	deadTime     = int64(40_000)  // ps: the least between two records
 
-	shortestPulses = int64(20_000) // ps: period of a generator, so that all can be looked at
+	shortestPulses = int64(80_000) // ps: period of a generator; the device takes one event in 100 ns
 )
 
 func onOff(def string) *command { return &command{kind: toggle, def: value{text: def}} }

@@ -72,12 +72,29 @@ func (d *device) loops(n int) bool {
 	return from == "OUTP" || from == "LOOP"
 }
 
+// followCombiner returns what a combiner passes on. One that passes one input
+// on and has no window is as good as a wire.
 func (d *device) followCombiner(at string) wire {
-	w := combinedWire{
-		inside: d.get(at + ":OPIN").text, outside: d.get(at + ":OPOUt").text,
-		first: d.follow(d.get(at + ":FIRst:LINK").text), second: d.follow(d.get(at + ":SECond:LINK").text),
+	w := combinedWire{inside: d.get(at + ":OPIN").text, outside: d.get(at + ":OPOUt").text}
+	window := d.get(at+":WINDow:ENABle").text == "ON"
+	if !window {
+		w.inside = w.outside
 	}
-	if d.get(at+":WINDow:ENABle").text == "ON" {
+	if passes(w.inside, atFirst) || passes(w.outside, atFirst) {
+		w.first = d.follow(d.get(at + ":FIRst:LINK").text)
+	}
+	if passes(w.inside, atSecond) || passes(w.outside, atSecond) {
+		w.second = d.follow(d.get(at + ":SECond:LINK").text)
+	}
+	switch {
+	case w.first == nil && w.second == nil:
+		return nil
+	case w.inside == w.outside && w.second == nil:
+		return w.first
+	case w.inside == w.outside && w.first == nil:
+		return w.second
+	}
+	if window {
 		begin, end := d.get(at+":WINDow:BEGIn:DELAy").n, d.get(at+":WINDow:END:DELAy").n
 		if of := d.follow(d.get(at + ":WINDow:BEGIn:LINK").text); of != nil {
 			w.begin = delayWire{of, begin}
@@ -86,9 +103,6 @@ func (d *device) followCombiner(at string) wire {
 			w.end = delayWire{of, end}
 		}
 		w.reach = max(begin, end) + windowReach
-	}
-	if w.first == nil && w.second == nil {
-		return nil
 	}
 	return w
 }
