@@ -2,6 +2,7 @@ package main
 
 // tables are all that is measured, in the order of printing.
 var tables = []table{
+	g2Light,
 	steady,
 	jumps,
 	markers,

@@ -4,34 +4,38 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+
+	"tsrun/pipeline/quantity"
 )
 
 // G2 is a histogram of B minus A over what uncorrelated light would give: G2[k]
 // is 1 where detections know nothing of each other, less where one makes the
-// other rarer. SD comes from the counts, sqrt(max(counts, 1)).
+// other rarer, and no value where nothing was recorded by both.
 //
 // Uncorrelated light of the rates that were recorded gives in a bin
 //
 //	rate A x rate B x integral over the bin of (time in which A recorded and B recorded that much later)
 //
-// The time is shorter the larger the delay. A record is known from its first tag to
-// its last: rates are of the tags between, and these two are taken where they are,
-// so that records that hardly meet give 1 as well.
+// The time is shorter the larger the delay. What a channel recorded is told by its
+// tags: from as much before the first as two are apart in the mean to as much after
+// the last. Every tag counts for the rate alone, and as much as any other.
 type G2 struct {
 	Histogram
-	Overlap uint64    `json:"overlap_ps"` // the time both recorded, at the delay 0
-	Scale   float64   `json:"scale"`      // what uncorrelated light was multiplied by: 1, or the mean of the far bins
-	G2      []float64 `json:"g2"`         // 0 where no time was recorded by both
-	SD      []float64 `json:"g2_sd"`
-	Pulses  []Pulse   `json:"pulses,omitempty"`
+	Overlap  uint64            `json:"overlap_ps"` // the time both recorded, at the delay 0
+	Scale    quantity.Number   `json:"scale"`      // what uncorrelated light was multiplied by: 1, or the mean of the far bins; none where these are empty
+	Expected []float64         `json:"expected"`   // counts of uncorrelated light, scaled; 0 where nothing was recorded by both
+	G2       []quantity.Number `json:"g2"`         // Counts over Expected
+	SD       []quantity.Number `json:"g2_sd"`
+	Pulses   []Pulse           `json:"pulses,omitempty"`
 }
 
 // Pulse is what a pulsed source gives in one period about a multiple of it.
 type Pulse struct {
-	Number int     `json:"pulse"` // the delay is this many periods
-	Counts uint64  `json:"counts"`
-	G2     float64 `json:"g2"` // over the mean of all pulses but number 0
-	SD     float64 `json:"g2_sd"`
+	Number int             `json:"pulse"` // the delay is this many periods
+	Counts uint64          `json:"counts"`
+	G2     quantity.Number `json:"g2"` // over the mean of all pulses but number 0; none where these are empty
+	SD     quantity.Number `json:"g2_sd"`
 }
 
 // G2Options say how to count and what to divide by.
@@ -66,18 +70,22 @@ func CountG2(a, b Channel, o G2Options) (G2, error) {
 		return G2{}, err
 	}
 	endsA, endsB := &ends{from: a.Tags, correct: correctA}, &ends{from: b.Tags, correct: correctB}
+	self := a.sameRecord(b)
 	a.Tags, b.Tags = endsA, endsB
 	h, err := CountChannels(a, b, HistogramOptions{Range: o.Range, Bin: o.Bin})
 	if err != nil {
 		return G2{}, err
 	}
-	r := G2{Histogram: h, Scale: 1, G2: make([]float64, len(h.Counts)), SD: make([]float64, len(h.Counts))}
-	if h.TagsA == 0 || h.TagsB == 0 {
-		return r, nil
+	r := G2{Histogram: h, Scale: 1, Expected: make([]float64, len(h.Counts))}
+	r.G2 = slices.Repeat([]quantity.Number{quantity.None()}, len(h.Counts))
+	r.SD = slices.Clone(r.G2)
+	if h.TagsA > 0 && h.TagsB > 0 {
+		inA, okA := endsA.interval(endsA.zero())
+		inB, okB := endsB.interval(endsA.zero())
+		if okA && okB {
+			r.normalise(uncorrelated{a: inA, b: inB, self: self}, o.Far)
+		}
 	}
-	light := uncorrelated{a: endsA.record(h.TagsA, endsA.first), b: endsB.record(h.TagsB, endsA.first)}
-	r.Overlap = uint64(max(0, light.time(0)))
-	r.normalise(light, o.Far)
 	if o.Period > 0 {
 		r.Pulses = pulses(h, o.Period)
 	}
@@ -86,24 +94,62 @@ func CountG2(a, b Channel, o G2Options) (G2, error) {
 
 // normalise divides the counts by what is expected of uncorrelated light.
 func (r *G2) normalise(light uncorrelated, far int64) {
-	expected := make([]float64, len(r.Counts))
-	counted, due := 0.0, 0.0
-	for k, n := range r.Counts {
-		low := r.Start + int64(k)*r.Bin
-		expected[k] = light.pairs(float64(low)-0.5, float64(low+r.Bin)-0.5) // a whole ps stands for the nearest times
-		if low >= far || low+r.Bin <= -far {
-			counted, due = counted+float64(n), due+expected[k]
+	r.Overlap = uint64(max(0, light.time(0)))
+	excess := make([]float64, len(r.Counts))
+	for k := range r.Counts {
+		low, high := r.edges(k)
+		r.Expected[k] = light.pairs(low, high)
+		excess[k] = light.excess(low, high, r.Expected[k])
+	}
+	scale, variance := 1.0, 0.0
+	if far > 0 {
+		if scale, variance = r.farScale(light, far); scale == 0 {
+			clear(r.Expected)
+			r.Scale = quantity.None()
+			return
 		}
-	}
-	if far > 0 && due > 0 && counted > 0 {
-		r.Scale = counted / due
+		r.Scale = quantity.Number(scale)
 	}
 	for k, n := range r.Counts {
-		if e := expected[k] * r.Scale; e > 0 {
-			r.G2[k], r.SD[k] = float64(n)/e, math.Sqrt(float64(max(n, 1)))/e
+		r.Expected[k] *= scale
+		if e := r.Expected[k]; e > 0 {
+			g2 := float64(n) / e
+			r.G2[k] = quantity.Number(g2)
+			r.SD[k] = quantity.Number(math.Hypot(deviation(float64(n), e, scale*scale*excess[k])/e, g2*math.Sqrt(variance)))
 		}
 	}
 }
+
+// edges are those of a bin: a whole ps stands for the nearest times.
+func (r *G2) edges(k int) (low, high float64) {
+	at := r.Start + int64(k)*r.Bin
+	return float64(at) - 0.5, float64(at+r.Bin) - 0.5
+}
+
+// farScale is the mean g2 of the bins at least so far from 0, and its relative
+// variance; 0 where these are empty.
+func (r *G2) farScale(light uncorrelated, far int64) (scale, variance float64) {
+	bins, nearest := len(r.Counts), int((far+r.Bin-1)/r.Bin) // from the middle
+	var counted, due, excess float64
+	for _, side := range [][2]int{{0, bins/2 - nearest}, {bins/2 + nearest, bins}} {
+		if side[0] >= side[1] {
+			continue
+		}
+		for k := side[0]; k < side[1]; k++ {
+			counted, due = counted+float64(r.Counts[k]), due+r.Expected[k]
+		}
+		low, _ := r.edges(side[0])
+		_, high := r.edges(side[1] - 1)
+		excess += light.excess(low, high, light.pairs(low, high))
+	}
+	if counted == 0 || due == 0 {
+		return 0, 0
+	}
+	return counted / due, 1/counted + excess/(due*due)
+}
+
+// AtZero is the bin that begins at 0.
+func (r *G2) AtZero() int { return len(r.Counts) / 2 }
 
 // pulses sums the bins whose middle is nearest to a multiple of the period, of
 // those multiples whose period lies within the histogram.
@@ -111,11 +157,10 @@ func pulses(h Histogram, period int64) []Pulse {
 	most := int((-h.Start - period/2) / period)
 	list := make([]Pulse, 2*most+1)
 	for i := range list {
-		list[i].Number = i - most
+		list[i] = Pulse{Number: i - most, G2: quantity.None(), SD: quantity.None()}
 	}
 	for k, n := range h.Counts {
-		middle := h.Start + int64(k)*h.Bin + h.Bin/2
-		number := int(math.Floor(float64(middle)/float64(period) + 0.5))
+		number := int(math.Floor(float64(h.Middle(k))/float64(period) + 0.5))
 		if number >= -most && number <= most {
 			list[number+most].Counts += n
 		}
@@ -128,8 +173,9 @@ func pulses(h Histogram, period int64) []Pulse {
 	}
 	if mean := others / float64(len(list)-1); mean > 0 {
 		for i := range list {
-			n := list[i].Counts
-			list[i].G2, list[i].SD = float64(n)/mean, math.Sqrt(float64(max(n, 1)))/mean
+			n := float64(list[i].Counts)
+			list[i].G2 = quantity.Number(n / mean)
+			list[i].SD = quantity.Number(math.Hypot(deviation(n, mean, 0), n/math.Sqrt(others)) / mean)
 		}
 	}
 	return list

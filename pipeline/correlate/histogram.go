@@ -18,6 +18,9 @@ type Histogram struct {
 	SelfPairs uint64 `json:"self_pairs,omitempty"` // of a record against itself: pairs of a tag with itself, left out
 }
 
+// Middle is the centre of bin k, in whole ps.
+func (h Histogram) Middle(k int) int64 { return h.Start + int64(k)*h.Bin + h.Bin/2 }
+
 // HistogramOptions say which differences to count.
 type HistogramOptions struct {
 	Range      int64 // ps: differences in [-Range, Range); a whole number of bins

@@ -1,84 +1,38 @@
 package correlate
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
-// ends notes the first and the last tag of a stream, on the common clock.
-type ends struct {
-	from        Stream
-	correct     Correction
-	first, last uint64
-	any         bool
+// uncorrelated is light of which two channels know nothing of each other. One
+// record against itself has no pairs of a tag with itself.
+type uncorrelated struct {
+	a, b interval
+	self bool
 }
-
-func (e *ends) Next(buf []uint64) (int, error) {
-	n, err := e.from.Next(buf)
-	if n > 0 {
-		if !e.any {
-			e.first, e.any = e.correct.Apply(buf[0]), true
-		}
-		e.last = e.correct.Apply(buf[n-1])
-	}
-	return n, err
-}
-
-// record is the record of n tags, n > 0, in times since zero.
-func (e *ends) record(n, zero uint64) record {
-	r := record{first: float64(int64(e.first - zero)), last: float64(int64(e.last - zero))}
-	r.marks = []float64{r.first}
-	if n > 1 {
-		r.marks = append(r.marks, r.last)
-	}
-	if r.last > r.first {
-		r.density = float64(n-uint64(len(r.marks))) / (r.last - r.first)
-	}
-	return r
-}
-
-// record is what is known of a channel of constant light: where its first and its
-// last tag are, the marks, and that the others lie anywhere between. Times are ps.
-type record struct {
-	first, last float64
-	marks       []float64
-	density     float64 // tags per ps
-}
-
-// within is how much of [low, high) lies in the record.
-func (r record) within(low, high float64) float64 {
-	return max(0, math.Min(high, r.last)-math.Max(low, r.first))
-}
-
-// uncorrelated is light of which two channels know nothing of each other.
-type uncorrelated struct{ a, b record }
 
 // pairs is how many pairs have low <= B - A < high, in the mean.
 func (u uncorrelated) pairs(low, high float64) float64 {
-	sum := u.a.density * u.b.density * u.timeOver(low, high)
-	for _, t := range u.a.marks {
-		sum += u.b.density * u.b.within(t+low, t+high)
+	n := u.a.density() * u.b.density() * u.timeOver(low, high)
+	if u.self {
+		n *= 1 - 1/u.a.tags
 	}
-	for _, t := range u.b.marks {
-		sum += u.a.density * u.a.within(t-high, t-low)
-		for _, s := range u.a.marks {
-			if t-s >= low && t-s < high {
-				sum++
-			}
-		}
-	}
-	return sum
+	return n
 }
 
 // corners are the delays between which the time that A recorded and B recorded
 // so much later changes evenly: it grows from the first to the second, stays to
 // the third and falls to the fourth.
 func (u uncorrelated) corners() [4]float64 {
-	begin, end := u.b.first-u.a.first, u.b.last-u.a.last
-	return [4]float64{u.b.first - u.a.last, min(begin, end), max(begin, end), u.b.last - u.a.first}
+	begin, end := u.b.begin-u.a.begin, u.b.end-u.a.end
+	return [4]float64{u.b.begin - u.a.end, min(begin, end), max(begin, end), u.b.end - u.a.begin}
 }
 
 // time is that time, at one delay; below zero where there is none.
 func (u uncorrelated) time(delay float64) float64 {
 	c := u.corners()
-	return min(delay-c[0], c[3]-delay, u.a.last-u.a.first, u.b.last-u.b.first)
+	return min(delay-c[0], c[3]-delay, u.a.length(), u.b.length())
 }
 
 // timeOver is its integral: between corners it is a straight line, so the value
@@ -92,4 +46,83 @@ func (u uncorrelated) timeOver(low, high float64) (sum float64) {
 		}
 	}
 	return sum
+}
+
+// excess is by how much the variance of pairs in a bin is more than that of
+// independent ones, expected being their number: one tag is in all pairs with the
+// partners it finds, and the ends of the records are known to about one tag.
+func (u uncorrelated) excess(low, high, expected float64) float64 {
+	if expected <= 0 {
+		return 0
+	}
+	return u.ofSharedTags(low, high, expected) + u.ofEnds(low, high, expected)
+}
+
+// ofSharedTags is the variance of the partners that a tag finds by where it is,
+// for a number of tags that is given: it finds as many wherever it is while delays
+// are short, and none where the other has not begun or has ended. In the analysis
+// of variance of a statistic of two samples these are the terms of first order
+// (W. Hoeffding, Ann. Math. Stat. 19, 293 (1948)).
+func (u uncorrelated) ofSharedTags(low, high, expected float64) float64 {
+	later := func(t float64) float64 { return u.b.density() * u.b.shared(t+low, t+high) }   // partners in B of A's tag
+	earlier := func(t float64) float64 { return u.a.density() * u.a.shared(t-high, t-low) } // and the other way
+	edges := func(v interval, low, high float64) []float64 {                                // where a window about a tag meets the interval's ends
+		return []float64{v.begin - low, v.begin - high, v.end - low, v.end - high}
+	}
+	atA, atB := edges(u.b, low, high), edges(u.a, -high, -low)
+	if u.self {
+		both := func(t float64) float64 { return later(t) + earlier(t) }
+		return max(0, squared(both, u.a, slices.Concat(atA, atB))-4*expected*expected/u.a.tags)
+	}
+	return max(0, squared(later, u.a, atA)-expected*expected/u.a.tags) + max(0, squared(earlier, u.b, atB)-expected*expected/u.b.tags)
+}
+
+// squared sums the square of f over the tags of an interval. Between the edges f
+// is a straight line, so Simpson's rule is exact.
+func squared(f func(float64) float64, over interval, edges []float64) (sum float64) {
+	slices.Sort(edges)
+	low := over.begin
+	for _, edge := range append(edges, over.end) {
+		if to := min(edge, over.end); to > low {
+			x, y, z := f(low), f((low+to)/2), f(to)
+			sum += (to - low) / 6 * (x*x + 4*y*y + z*z)
+			low = to
+		}
+	}
+	return sum * over.density()
+}
+
+// ofEnds is the variance that comes from not knowing where records begin and end.
+func (u uncorrelated) ofEnds(low, high, expected float64) (sum float64) {
+	c := u.corners()
+	low, high = max(low, c[0]), min(high, c[3]) // where both recorded
+	begin, end := u.b.begin-u.a.begin, u.b.end-u.a.end
+	product := u.a.density() * u.b.density()
+	for _, e := range []struct {
+		of    interval
+		alone float64 // length of the bin in which this end limits the time
+	}{
+		{u.a, high - max(low, begin)}, {u.b, min(high, begin) - low},
+		{u.a, min(high, end) - low}, {u.b, high - max(low, end)},
+	} {
+		moved := expected/e.of.length() - product*max(0, e.alone) // by an end that is 1 ps further in
+		sum += moved * moved * e.of.apart * e.of.apart
+	}
+	return sum
+}
+
+// deviation is the standard deviation of counts in a bin for which uncorrelated
+// light gives expected and excess. Counts scatter as their mean does, which is not
+// known: where they are like uncorrelated light, it is what is expected, and else
+// what was counted, with half as much again as one tag more, so that no counts of a
+// few are not certain. Between the two they are weighed by how far they are apart.
+// The excess is of light that is uncorrelated, so no more than expected has it.
+func deviation(counts, expected, excess float64) float64 {
+	apart := (counts-expected)*(counts-expected) + 1
+	weight := apart / (apart + 4*(expected+excess))
+	mean := expected + weight*(counts+1.5-expected)
+	if share := min(1, mean/expected); share > 0 {
+		return math.Sqrt(mean + share*share*excess)
+	}
+	return math.Sqrt(mean)
 }
