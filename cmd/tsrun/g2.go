@@ -34,7 +34,7 @@ pulsed source is summed up, and compared with the mean of all but that at zero.`
 	addRangeAndBin(c, &f.reach, &f.bin)
 	c.Flags().TextVar(&f.far, "far", f.far, "normalise to the bins at least so far from zero")
 	c.Flags().TextVar(&f.period, "period", f.period, "of a pulsed source")
-	f.output.add(c, "start_ps,counts,g2,g2_sd per bin", "start_ps, bin_ps, counts, g2, g2_sd, pulses")
+	f.output.add(c, "lower_edge_ps,counts,g2,g2_sd per bin", "start_ps (lower edge of the first bin), bin_ps, counts, expected, g2, g2_sd, pulses")
 	return c
 }
 
@@ -45,16 +45,17 @@ func runG2(c *cobra.Command, args []string, f g2Flags) error {
 }
 
 func writeG2CSV(out io.Writer, g correlate.G2) error {
-	return underHeading(out, "start_ps,counts,g2,g2_sd", func(out io.Writer) error { return run.WriteG2(out, g) })
+	return underHeading(out, "lower_edge_ps,counts,g2,g2_sd", func(out io.Writer) error { return run.WriteG2(out, g) })
 }
 
 func drawG2(out io.Writer, g correlate.G2) error {
-	zero := len(g.G2) / 2
-	_, err := fmt.Fprintf(out, "A %d tags, B %d tags, %d differences in %d bins of %s, %.4g s recorded by both\nat zero      %s\n",
-		g.TagsA, g.TagsB, g.Pairs, len(g.Counts), quantity.Time(g.Bin), float64(g.Overlap)/1e12, withSD(g.G2[zero], g.SD[zero], "in the bin that begins there"))
+	zero := g.AtZero()
+	_, err := fmt.Fprintf(out, "A %d tags, B %d tags, %d differences in %d bins of %s, %.4g s recorded by both\n%sat zero      %s\n",
+		g.TagsA, g.TagsB, g.Pairs, len(g.Counts), quantity.Time(g.Bin), float64(g.Overlap)/1e12, selfPairs(g.Histogram),
+		valueOr(g.G2[zero], g.SD[zero], fmt.Sprintf("in the bin about %s", quantity.Time(g.Middle(zero))), g.NoValue("A", "B")))
 	for _, p := range g.Pulses {
 		if err == nil && p.Number >= -3 && p.Number <= 3 {
-			_, err = fmt.Fprintf(out, "pulse %+d     %s, %d pairs\n", p.Number, withSD(p.G2, p.SD, "of the others"), p.Counts)
+			_, err = fmt.Fprintf(out, "pulse %+d     %s, %d pairs\n", p.Number, valueOr(p.G2, p.SD, "of the others", "the others are empty"), p.Counts)
 		}
 	}
 	if err == nil {
@@ -63,5 +64,5 @@ func drawG2(out io.Writer, g correlate.G2) error {
 	if err != nil {
 		return err
 	}
-	return picture{start: g.Start, step: g.Bin, join: mean, format: "%10.3f"}.draw(out, g.G2)
+	return picture{start: g.Start, step: g.Bin, wide: g.Bin, join: mean, format: "%10.3f"}.draw(out, floats(g.G2))
 }

@@ -30,7 +30,7 @@ number of bins, and a difference d falls into bin floor(d/bin).` + clocksHelp + 
 	}
 	f.channelFiles.add(c, 2)
 	addRangeAndBin(c, &f.reach, &f.bin)
-	f.output.add(c, "start_ps,counts per bin", "start_ps, bin_ps, counts")
+	f.output.add(c, "lower_edge_ps,counts per bin", "start_ps (lower edge of the first bin), bin_ps, counts")
 	return c
 }
 
@@ -47,21 +47,28 @@ func runHistogram(c *cobra.Command, args []string, f histogramFlags) error {
 }
 
 func writeHistogramCSV(out io.Writer, h correlate.Histogram) error {
-	return underHeading(out, "start_ps,counts", func(out io.Writer) error { return run.WriteCounts(out, h.Start, h.Bin, h.Counts) })
+	return underHeading(out, "lower_edge_ps,counts", func(out io.Writer) error { return run.WriteCounts(out, h.Start, h.Bin, h.Counts) })
 }
 
 func drawHistogram(out io.Writer, h correlate.Histogram) error {
-	highest := 0
-	for k, n := range h.Counts {
-		if n > h.Counts[highest] {
-			highest = k
-		}
+	highest := "no pairs"
+	if nothing := correlate.Nothing([]string{"A", "B"}, []uint64{h.TagsA, h.TagsB}); nothing != "" {
+		highest = nothing
+	} else if k, ok := h.Highest(); ok {
+		highest = fmt.Sprintf("highest bin %d, its centre at %s", h.Counts[k], quantity.Time(h.Middle(k)))
 	}
-	_, err := fmt.Fprintf(out, "A %d tags, B %d tags, %d differences in %d bins of %s\nhighest bin %d, from %s\n\n",
-		h.TagsA, h.TagsB, h.Pairs, len(h.Counts), quantity.Time(h.Bin),
-		h.Counts[highest], quantity.Time(h.Start+int64(highest)*h.Bin))
+	_, err := fmt.Fprintf(out, "A %d tags, B %d tags, %d differences in %d bins of %s\n%s%s\n\n",
+		h.TagsA, h.TagsB, h.Pairs, len(h.Counts), quantity.Time(h.Bin), selfPairs(h), highest)
 	if err != nil {
 		return err
 	}
-	return picture{start: h.Start, step: h.Bin, join: sum}.draw(out, floats(h.Counts))
+	return picture{start: h.Start, step: h.Bin, wide: h.Bin, join: sum}.draw(out, floats(h.Counts))
+}
+
+// selfPairs is a line about pairs that were left out, where there are any.
+func selfPairs(h correlate.Histogram) string {
+	if h.SelfPairs == 0 {
+		return ""
+	}
+	return fmt.Sprintf("A and B are one record: %d pairs of a tag with itself are left out\n", h.SelfPairs)
 }

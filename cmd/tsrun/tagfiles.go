@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/tag"
 	"tsrun/pipeline/tagfile"
 )
@@ -152,6 +153,14 @@ func openRaised(list []source, raise uint64) (streams []tag.Reader, closeAll fun
 		opened, streams = append(opened, r), append(streams, r)
 	}
 	return streams, closeAll, nil
+}
+
+// valueOr is withSD of a value, and otherwise why there is none.
+func valueOr(value, sd quantity.Number, unit, why string) string {
+	if !value.Known() {
+		return "no value: " + why
+	}
+	return withSD(float64(value), float64(sd), unit)
 }
 
 // withSD writes a value and its standard deviation with as many decimals as

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"tsrun/pipeline/quantity"
 )
@@ -28,6 +29,8 @@ type G2 struct {
 	G2       []quantity.Number `json:"g2"`         // Counts over Expected
 	SD       []quantity.Number `json:"g2_sd"`
 	Pulses   []Pulse           `json:"pulses,omitempty"`
+
+	known bool // whether the rates of both channels are
 }
 
 // Pulse is what a pulsed source gives in one period about a multiple of it.
@@ -94,7 +97,7 @@ func CountG2(a, b Channel, o G2Options) (G2, error) {
 
 // normalise divides the counts by what is expected of uncorrelated light.
 func (r *G2) normalise(light uncorrelated, far int64) {
-	r.Overlap = uint64(max(0, light.time(0)))
+	r.known, r.Overlap = true, uint64(max(0, light.time(0)))
 	excess := make([]float64, len(r.Counts))
 	for k := range r.Counts {
 		low, high := r.edges(k)
@@ -150,6 +153,48 @@ func (r *G2) farScale(light uncorrelated, far int64) (scale, variance float64) {
 
 // AtZero is the bin that begins at 0.
 func (r *G2) AtZero() int { return len(r.Counts) / 2 }
+
+// NoValue says why the bin at zero has no value, "" where it has one. The channels
+// are called a and b.
+func (r *G2) NoValue(a, b string) string {
+	nothing := Nothing([]string{a, b}, []uint64{r.TagsA, r.TagsB})
+	switch {
+	case len(r.G2) > 0 && r.G2[r.AtZero()].Known():
+		return ""
+	case nothing != "":
+		return nothing
+	case !r.Scale.Known():
+		return "there are no pairs in the far bins, which are to be 1 in the mean"
+	case r.known:
+		return fmt.Sprintf("nothing was recorded by both %s and %s at that delay", a, b)
+	}
+	return fmt.Sprintf("the tags of %s or %s are of one moment, which tells no rate", a, b)
+}
+
+// Nothing says which of the channels recorded nothing, "" for none.
+func Nothing(names []string, tags []uint64) string {
+	var empty []string
+	for i, n := range tags {
+		if n == 0 && !slices.Contains(empty, names[i]) {
+			empty = append(empty, names[i])
+		}
+	}
+	if len(empty) == 0 {
+		return ""
+	}
+	return "nothing was recorded by " + strings.Join(empty, " and ")
+}
+
+// Highest is the bin where g2 is highest, the first of equals; ok is false where
+// none has a value.
+func (r *G2) Highest() (k int, ok bool) {
+	for i, g := range r.G2 {
+		if g.Known() && (!ok || g > r.G2[k]) {
+			k, ok = i, true
+		}
+	}
+	return k, ok
+}
 
 // pulses sums the bins whose middle is nearest to a multiple of the period, of
 // those multiples whose period lies within the histogram.

@@ -21,6 +21,17 @@ type Histogram struct {
 // Middle is the centre of bin k, in whole ps.
 func (h Histogram) Middle(k int) int64 { return h.Start + int64(k)*h.Bin + h.Bin/2 }
 
+// Highest is the bin of most counts, the first of equals; ok is false without
+// pairs.
+func (h Histogram) Highest() (k int, ok bool) {
+	for i, n := range h.Counts {
+		if n > h.Counts[k] {
+			k = i
+		}
+	}
+	return k, h.Pairs > 0
+}
+
 // HistogramOptions say which differences to count.
 type HistogramOptions struct {
 	Range      int64 // ps: differences in [-Range, Range); a whole number of bins

@@ -171,6 +171,9 @@ func (a *analysis) open(name string) (*channelStream, error) {
 		return nil, fmt.Errorf("there is no channel %s", name)
 	}
 	node, channel, _ := strings.Cut(name, ".")
+	if c.Tags == 0 {
+		a.manifest.Notice(Reason{Condition: Tainted, Node: node, Channel: channel, Message: "nothing was recorded, so stages that look at it have no value"})
+	}
 	segments := bestSegments(a.manifest.Segments, node, channel)
 	if len(segments) == 0 && c.Tags > 0 {
 		return nil, fmt.Errorf("no file of %s arrived", name)

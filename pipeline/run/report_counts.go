@@ -3,6 +3,8 @@ package run
 import (
 	"math"
 	"strings"
+
+	"tsrun/pipeline/quantity"
 )
 
 // reportCounts writes what a stage that counts has found.
@@ -18,8 +20,7 @@ func reportCounts(out *strings.Builder, r Result) {
 		}
 	case "histogram":
 		if s, ok := decodeSummary[HistogramSummary](r); ok {
-			entry(out, r.Stage, "%s - %s: highest bin %s at %s, bins of %s%s", s.Stop, s.Start, count(s.PeakCounts),
-				picoseconds(s.PeakPs), picoseconds(s.BinPs), corrected(s.Corrected))
+			reportHistogram(out, r.Stage, s)
 		}
 	case "g2":
 		if s, ok := decodeSummary[G2Summary](r); ok {
@@ -75,15 +76,48 @@ func reportScan(out *strings.Builder, stage string, s ScanSummary) {
 		significant(s.Peak.Accidentals), picoseconds(s.WindowPs))
 }
 
+func reportHistogram(out *strings.Builder, stage string, s HistogramSummary) {
+	switch {
+	case s.NoValue != "":
+		entry(out, stage, "%s - %s: %s", s.Stop, s.Start, s.NoValue)
+	case s.PeakPs == nil:
+		entry(out, stage, "%s - %s: no pairs within ±%s%s", s.Stop, s.Start, picoseconds(s.RangePs), corrected(s.Corrected))
+	default:
+		entry(out, stage, "%s - %s: highest bin %s, its centre at %s, bins of %s%s", s.Stop, s.Start, count(s.PeakCounts),
+			picoseconds(*s.PeakPs), picoseconds(s.BinPs), corrected(s.Corrected))
+	}
+	reportSelf(out, s.SelfPairs)
+}
+
+func reportSelf(out *strings.Builder, pairs uint64) {
+	if pairs > 0 {
+		entry(out, "", "%s pairs of a tag with itself are left out", count(pairs))
+	}
+}
+
 func reportG2(out *strings.Builder, stage string, s G2Summary) {
-	entry(out, stage, "%s - %s: g2 = %s in the bin of %s at zero%s", s.Stop, s.Start, measured(s.AtZero, s.AtZeroSD),
-		picoseconds(s.BinPs), corrected(s.Corrected))
+	if s.AtZero.Known() {
+		entry(out, stage, "%s - %s: g2 = %s at zero, in the bin about %s of %s%s", s.Stop, s.Start, known(s.AtZero, s.AtZeroSD),
+			picoseconds(s.BinPs/2), picoseconds(s.BinPs), corrected(s.Corrected))
+	} else {
+		entry(out, stage, "%s - %s: g2 has no value at zero: %s%s", s.Stop, s.Start, s.NoValue, corrected(s.Corrected))
+	}
+	if s.HighestPs != nil && *s.HighestPs != s.BinPs/2 {
+		entry(out, "", "highest, %s, in the bin about %s", known(s.Highest, s.HighestSD), picoseconds(*s.HighestPs))
+	}
+	reportSelf(out, s.SelfPairs)
 	for _, p := range s.Pulses {
-		if p.Number == 0 {
-			entry(out, "", "%s of the pulse at zero, over %d others", measured(p.G2, p.SD), len(s.Pulses)-1)
+		switch {
+		case p.Number != 0:
+		case p.G2.Known():
+			entry(out, "", "%s of the pulse at zero, over %d others", known(p.G2, p.SD), len(s.Pulses)-1)
+		default:
+			entry(out, "", "the pulse at zero has no value: the %d others are empty", len(s.Pulses)-1)
 		}
 	}
 }
+
+func known(v, sd quantity.Number) string { return measured(float64(v), float64(sd)) }
 
 func reportRates(out *strings.Builder, stage string, s RatesSummary) {
 	for i, c := range s.Channels {

@@ -50,7 +50,7 @@ func TestAnalyseAlignsSeveralChannels(t *testing.T) {
 	if miss := s.Alignment.Offset.Minus(want); math.Abs(miss) > 5*math.Hypot(s.OffsetSDPs, leadSD) {
 		t.Errorf("offset off by %.1f ± %.1f ps", miss, leadSD)
 	}
-	if h, ok := decodeSummary[HistogramSummary](result(t, m, "g2")); !ok || !h.Corrected || math.Abs(float64(h.PeakPs)-(0-lead)) > 400 {
+	if h, ok := decodeSummary[HistogramSummary](result(t, m, "g2")); !ok || !h.Corrected || h.PeakPs == nil || math.Abs(float64(*h.PeakPs)-(0-lead)) > 400 {
 		t.Errorf("histogram of the first two: %+v, lead %v", h, lead)
 	}
 	var report strings.Builder

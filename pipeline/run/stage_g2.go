@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/recipe"
 )
 
@@ -20,13 +21,19 @@ func (a *analysis) g2(c *recipe.G2Config, result *Result) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	zero := len(g.Counts) / 2 // the bin that begins at 0
+	zero := g.AtZero()
 	summary := G2Summary{
 		Start: c.Start, Stop: c.Stop, Corrected: in.corrected, Simulated: a.simulated(c.Start, c.Stop),
 		RangePs: int64(c.Range), BinPs: g.Bin, Pairs: g.Pairs, OverlapPs: g.Overlap, Scale: g.Scale,
-		AtZero: g.G2[zero], AtZeroSD: g.SD[zero], Pulses: g.Pulses,
+		AtZero: g.G2[zero], AtZeroSD: g.SD[zero], NoValue: g.NoValue(c.Start, c.Stop), SelfPairs: g.SelfPairs, Pulses: g.Pulses,
 	}
-	err = a.table(result, "start_ps,counts,g2,g2_sd", []string{c.Start, c.Stop}, func(w io.Writer) error { return WriteG2(w, g) })
+	if k, ok := g.Highest(); ok {
+		middle := g.Middle(k)
+		summary.HighestPs, summary.Highest, summary.HighestSD = &middle, g.G2[k], g.SD[k]
+	} else {
+		summary.Highest, summary.HighestSD = quantity.None(), quantity.None()
+	}
+	err = a.table(result, "lower_edge_ps,counts,g2,g2_sd", []string{c.Start, c.Stop}, func(w io.Writer) error { return WriteG2(w, g) })
 	if err != nil {
 		return nil, err
 	}

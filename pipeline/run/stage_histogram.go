@@ -20,14 +20,14 @@ func (a *analysis) histogram(c *recipe.HistogramConfig, result *Result) (any, er
 	}
 	summary := HistogramSummary{
 		Start: c.Start, Stop: c.Stop, Corrected: in.corrected, Simulated: a.simulated(c.Start, c.Stop),
-		RangePs: int64(c.Range), BinPs: h.Bin, Pairs: h.Pairs, PeakPs: h.Start,
+		RangePs: int64(c.Range), BinPs: h.Bin, Pairs: h.Pairs, SelfPairs: h.SelfPairs,
+		NoValue: correlate.Nothing([]string{c.Start, c.Stop}, []uint64{h.TagsA, h.TagsB}),
 	}
-	for i, n := range h.Counts {
-		if n > summary.PeakCounts {
-			summary.PeakCounts, summary.PeakPs = n, h.Start+int64(i)*h.Bin
-		}
+	if k, ok := h.Highest(); ok {
+		middle := h.Middle(k)
+		summary.PeakPs, summary.PeakCounts = &middle, h.Counts[k]
 	}
-	err = a.table(result, "start_ps,counts", []string{c.Start, c.Stop}, func(w io.Writer) error { return WriteCounts(w, h.Start, h.Bin, h.Counts) })
+	err = a.table(result, "lower_edge_ps,counts", []string{c.Start, c.Stop}, func(w io.Writer) error { return WriteCounts(w, h.Start, h.Bin, h.Counts) })
 	if err != nil {
 		return nil, err
 	}

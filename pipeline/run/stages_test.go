@@ -101,7 +101,7 @@ func TestStagesThatCount(t *testing.T) {
 	if g2.AtZero < 100 || len(g2.Pulses) != 9 || g2.Pulses[4].Number != 0 {
 		t.Errorf("g2: %+v", g2)
 	}
-	if names, rows := table(t, d, "results/g2.csv"); strings.Join(names, ",") != "start_ps,counts,g2,g2_sd" || len(rows) != 400 {
+	if names, rows := table(t, d, "results/g2.csv"); strings.Join(names, ",") != "lower_edge_ps,counts,g2,g2_sd" || len(rows) != 400 {
 		t.Errorf("g2.csv: %v, %d rows", names, len(rows))
 	}
 	checkRates(t, d, m, tags[0], tags[2])

@@ -5,6 +5,7 @@ import (
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/quantity"
 )
 
 // AlignSummary is what an align stage found. Everything is the target's time
@@ -67,8 +68,10 @@ type HistogramSummary struct {
 	RangePs    int64  `json:"range_ps"`
 	BinPs      int64  `json:"bin_ps"`
 	Pairs      uint64 `json:"pairs"`
-	PeakPs     int64  `json:"peak_ps"` // where the highest bin begins, the first of equals
+	SelfPairs  uint64 `json:"self_pairs,omitempty"` // of a tag with itself, left out
+	PeakPs     *int64 `json:"peak_ps"`              // the centre of the highest bin, the first of equals; null without pairs
 	PeakCounts uint64 `json:"peak_counts"`
+	NoValue    string `json:"no_value,omitempty"` // why there can be no pairs
 }
 
 // G2Summary is what a g2 stage found; the bins are in its table.
@@ -80,10 +83,15 @@ type G2Summary struct {
 	RangePs   int64             `json:"range_ps"`
 	BinPs     int64             `json:"bin_ps"`
 	Pairs     uint64            `json:"pairs"`
+	SelfPairs uint64            `json:"self_pairs,omitempty"` // of a tag with itself, left out
 	OverlapPs uint64            `json:"overlap_ps"`
-	Scale     float64           `json:"scale"`      // see correlate.G2
-	AtZero    float64           `json:"g2_at_zero"` // of the bin that begins at zero
-	AtZeroSD  float64           `json:"g2_at_zero_sd"`
+	Scale     quantity.Number   `json:"scale"`      // see correlate.G2
+	AtZero    quantity.Number   `json:"g2_at_zero"` // of the bin that begins at zero
+	AtZeroSD  quantity.Number   `json:"g2_at_zero_sd"`
+	NoValue   string            `json:"no_value,omitempty"` // why that is none
+	HighestPs *int64            `json:"highest_ps"`         // the centre of the bin where g2 is highest; null where no bin has a value
+	Highest   quantity.Number   `json:"highest_g2"`
+	HighestSD quantity.Number   `json:"highest_g2_sd"`
 	Pulses    []correlate.Pulse `json:"pulses,omitempty"`
 }
 

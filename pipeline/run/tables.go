@@ -22,14 +22,14 @@ func WriteCounts(w io.Writer, start, step int64, counts []uint64) error {
 }
 
 // WriteG2 writes a line for each bin: where it begins in ps, its count, and g2
-// with its standard deviation.
+// with its standard deviation, both empty where there is no value.
 func WriteG2(w io.Writer, g correlate.G2) error {
 	var line []byte
 	for i, n := range g.Counts {
 		line = append(strconv.AppendInt(line[:0], g.Start+int64(i)*g.Bin, 10), ',')
 		line = append(strconv.AppendUint(line, n, 10), ',')
-		line = append(strconv.AppendFloat(line, g.G2[i], 'g', 6, 64), ',')
-		line = append(strconv.AppendFloat(line, g.SD[i], 'g', 6, 64), '\n')
+		line = append(g.G2[i].AppendCell(line, 6), ',')
+		line = append(g.SD[i].AppendCell(line, 6), '\n')
 		if _, err := w.Write(line); err != nil {
 			return err
 		}
