@@ -55,7 +55,7 @@ func drawHistogram(out io.Writer, h correlate.Histogram) error {
 	if nothing := correlate.Nothing([]string{"A", "B"}, []uint64{h.TagsA, h.TagsB}); nothing != "" {
 		highest = nothing
 	} else if k, ok := h.Highest(); ok {
-		highest = fmt.Sprintf("highest bin %d, its centre at %s", h.Counts[k], quantity.Time(h.Middle(k)))
+		highest = fmt.Sprintf("highest bin %d, centred at %s", h.Counts[k], quantity.Time(h.Middle(k)))
 	}
 	_, err := fmt.Fprintf(out, "A %d tags, B %d tags, %d differences in %d bins of %s\n%s%s\n\n",
 		h.TagsA, h.TagsB, h.Pairs, len(h.Counts), quantity.Time(h.Bin), selfPairs(h), highest)

@@ -73,8 +73,12 @@ func writeRatesCSV(out io.Writer, r correlate.Rates) error {
 
 func printRates(out io.Writer, r correlate.Rates) error {
 	for i, c := range r.Channels {
-		_, err := fmt.Fprintf(out, "%-2s %d tags in %.6g s, %s%s\n", columnOf(i), c.Tags, float64(c.Last-c.First)/1e12,
-			withSD(c.Rate, c.RateSD, "per s"), extremes(r, i))
+		text := "nothing was recorded"
+		if c.Tags > 0 {
+			text = fmt.Sprintf("%d tags in %.6g s, %s%s", c.Tags, float64(c.Last-c.First)/1e12,
+				valueOr(c.Rate, c.RateSD, "per s", "tags of one moment tell no rate"), extremes(r, i))
+		}
+		_, err := fmt.Fprintf(out, "%-2s %s\n", columnOf(i), text)
 		for _, g := range c.Gaps {
 			if err == nil {
 				_, err = fmt.Fprintf(out, "   silent for %.6g s, from %s\n", float64(g.To-g.From)/1e12, shown(r, g.From))

@@ -94,7 +94,7 @@ func (c lightCase) measure(r *report) {
 		for _, g := range found {
 			if e := g.Expected[k]; e > 0 {
 				pulls = append(pulls, float64((g.G2[k]-1)/g.SD[k]))
-				most = max(most, e)
+				most = max(most, float64(e))
 			}
 		}
 		if len(pulls) > 0 {
@@ -106,7 +106,7 @@ func (c lightCase) measure(r *report) {
 		var x, y float64
 		for k, e := range g.Expected {
 			if e > 0 {
-				x, y = x+float64(g.Counts[k]), y+e
+				x, y = x+float64(g.Counts[k]), y+float64(e)
 			}
 		}
 		ratios = append(ratios, x/y)

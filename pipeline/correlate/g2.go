@@ -25,7 +25,7 @@ type G2 struct {
 	Histogram
 	Overlap  uint64            `json:"overlap_ps"` // the time both recorded, at the delay 0
 	Scale    quantity.Number   `json:"scale"`      // what uncorrelated light was multiplied by: 1, or the mean of the far bins; none where these are empty
-	Expected []float64         `json:"expected"`   // counts of uncorrelated light, scaled; 0 where nothing was recorded by both
+	Expected []quantity.Number `json:"expected"`   // counts of uncorrelated light, scaled
 	G2       []quantity.Number `json:"g2"`         // Counts over Expected
 	SD       []quantity.Number `json:"g2_sd"`
 	Pulses   []Pulse           `json:"pulses,omitempty"`
@@ -79,12 +79,11 @@ func CountG2(a, b Channel, o G2Options) (G2, error) {
 	if err != nil {
 		return G2{}, err
 	}
-	r := G2{Histogram: h, Scale: 1, Expected: make([]float64, len(h.Counts))}
-	r.G2 = slices.Repeat([]quantity.Number{quantity.None()}, len(h.Counts))
-	r.SD = slices.Clone(r.G2)
+	r := G2{Histogram: h, Scale: 1, Expected: slices.Repeat([]quantity.Number{quantity.None()}, len(h.Counts))}
+	r.G2, r.SD = slices.Clone(r.Expected), slices.Clone(r.Expected)
 	if h.TagsA > 0 && h.TagsB > 0 {
-		inA, okA := endsA.interval(endsA.zero())
-		inB, okB := endsB.interval(endsA.zero())
+		inA, okA := endsA.steady(endsA.zero())
+		inB, okB := endsB.steady(endsA.zero())
 		if okA && okB {
 			r.normalise(uncorrelated{a: inA, b: inB, self: self}, o.Far)
 		}
@@ -98,28 +97,25 @@ func CountG2(a, b Channel, o G2Options) (G2, error) {
 // normalise divides the counts by what is expected of uncorrelated light.
 func (r *G2) normalise(light uncorrelated, far int64) {
 	r.known, r.Overlap = true, uint64(max(0, light.time(0)))
-	excess := make([]float64, len(r.Counts))
-	for k := range r.Counts {
-		low, high := r.edges(k)
-		r.Expected[k] = light.pairs(low, high)
-		excess[k] = light.excess(low, high, r.Expected[k])
-	}
 	scale, variance := 1.0, 0.0
 	if far > 0 {
 		if scale, variance = r.farScale(light, far); scale == 0 {
-			clear(r.Expected)
 			r.Scale = quantity.None()
 			return
 		}
 		r.Scale = quantity.Number(scale)
 	}
 	for k, n := range r.Counts {
-		r.Expected[k] *= scale
-		if e := r.Expected[k]; e > 0 {
-			g2 := float64(n) / e
-			r.G2[k] = quantity.Number(g2)
-			r.SD[k] = quantity.Number(math.Hypot(deviation(float64(n), e, scale*scale*excess[k])/e, g2*math.Sqrt(variance)))
+		low, high := r.edges(k)
+		unscaled := light.pairs(low, high)
+		e := scale * unscaled
+		if !(e > 0) {
+			continue
 		}
+		excess := scale * scale * light.excess(low, high, unscaled)
+		g2 := float64(n) / e
+		r.Expected[k], r.G2[k] = quantity.Number(e), quantity.Number(g2)
+		r.SD[k] = quantity.Number(math.Hypot(deviation(float64(n), e, excess)/e, g2*math.Sqrt(variance)))
 	}
 }
 
@@ -139,11 +135,12 @@ func (r *G2) farScale(light uncorrelated, far int64) (scale, variance float64) {
 			continue
 		}
 		for k := side[0]; k < side[1]; k++ {
-			counted, due = counted+float64(r.Counts[k]), due+r.Expected[k]
+			counted += float64(r.Counts[k])
 		}
 		low, _ := r.edges(side[0])
 		_, high := r.edges(side[1] - 1)
-		excess += light.excess(low, high, light.pairs(low, high))
+		pairs := light.pairs(low, high)
+		due, excess = due+pairs, excess+light.excess(low, high, pairs)
 	}
 	if counted == 0 || due == 0 {
 		return 0, 0

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/tag"
 )
 
@@ -29,25 +30,30 @@ func (r Rates) At(since int64) tag.Moment { return tag.MomentAt(r.Base, since) }
 
 // MarshalJSON writes what the clock shows.
 func (r Rates) MarshalJSON() ([]byte, error) {
+	var start *tag.Moment
+	if len(r.Channels) > 0 && len(r.Channels[0].Counts) > 0 {
+		first := r.At(r.Start)
+		start = &first
+	}
 	return json.Marshal(struct {
-		Start    tag.Moment    `json:"start_ps"`
+		Start    *tag.Moment   `json:"start_ps"` // null without tags
 		Bin      int64         `json:"bin_ps"`
 		Channels []ChannelRate `json:"channels"`
-	}{r.At(r.Start), r.Bin, r.Channels})
+	}{start, r.Bin, r.Channels})
 }
 
 // ChannelRate is one channel of [Rates]. Bins outside of [First, Last] are of
 // times for which the channel brought no tags at all; a bin of no tags between
 // them is a gap.
 type ChannelRate struct {
-	Base   uint64   `json:"-"` // that of the rates
-	Tags   uint64   `json:"tags"`
-	First  int64    `json:"first_ps"` // the first tag's time, on the common clock
-	Last   int64    `json:"last_ps"`
-	Rate   float64  `json:"rate_hz"` // tags per second from first to last
-	RateSD float64  `json:"rate_sd_hz"`
-	Counts []uint64 `json:"counts,omitempty"`
-	Gaps   []Gap    `json:"gaps,omitempty"` // in order of time
+	Base   uint64          `json:"-"` // that of the rates
+	Tags   uint64          `json:"tags"`
+	First  int64           `json:"first_ps"` // the first tag's time, on the common clock
+	Last   int64           `json:"last_ps"`
+	Rate   quantity.Number `json:"rate_hz"` // tags per second from first to last; none where these are of one moment
+	RateSD quantity.Number `json:"rate_sd_hz"`
+	Counts []uint64        `json:"counts,omitempty"`
+	Gaps   []Gap           `json:"gaps,omitempty"` // in order of time
 }
 
 // MarshalJSON writes what the clock shows.
@@ -66,13 +72,13 @@ func (c ChannelRate) MarshalJSON() ([]byte, error) {
 		first, last = &from, &to
 	}
 	return json.Marshal(struct {
-		Tags   uint64      `json:"tags"`
-		First  *tag.Moment `json:"first_ps"` // null without tags
-		Last   *tag.Moment `json:"last_ps"`
-		Rate   float64     `json:"rate_hz"`
-		RateSD float64     `json:"rate_sd_hz"`
-		Counts []uint64    `json:"counts,omitempty"`
-		Gaps   []gap       `json:"gaps,omitempty"`
+		Tags   uint64          `json:"tags"`
+		First  *tag.Moment     `json:"first_ps"` // null without tags
+		Last   *tag.Moment     `json:"last_ps"`
+		Rate   quantity.Number `json:"rate_hz"`
+		RateSD quantity.Number `json:"rate_sd_hz"`
+		Counts []uint64        `json:"counts,omitempty"`
+		Gaps   []gap           `json:"gaps,omitempty"`
 	}{c.Tags, first, last, c.Rate, c.RateSD, c.Counts, gaps})
 }
 
@@ -200,10 +206,7 @@ func (t *timeline) silence(g Gap) {
 // rare are the gaps that are too long for chance, in order of time: n silences
 // of light of the rate r are all shorter than g but once in exp(r g)/n records.
 func (t *timeline) rare(rate float64) []Gap {
-	longest := int64(math.MaxInt64)
-	if rate > 0 {
-		longest = int64(math.Min(math.Log(float64(t.count)/rareGap)/rate*1e12, math.MaxInt64/2))
-	}
+	longest := int64(math.Min(math.Log(float64(t.count)/rareGap)/rate*1e12, math.MaxInt64/2))
 	n := search(len(t.gaps), func(i int) bool { return t.gaps[i].length() <= longest })
 	gaps := slices.Clone(t.gaps[:n])
 	slices.SortFunc(gaps, func(a, b Gap) int { return cmp.Compare(a.From, b.From) })
@@ -228,15 +231,15 @@ func ratesOf(counted []*timeline, bin int64, base *base) (Rates, error) {
 		return Rates{}, &LimitError{What: "number of bins", Value: fmt.Sprint(uint64(end - begin)), Limit: fmt.Sprint(maxRateBins), Hint: "choose a longer bin"}
 	}
 	for _, t := range counted {
-		c := ChannelRate{Base: base.shown, Tags: t.count, First: t.from, Last: t.until, Counts: make([]uint64, end-begin)}
+		c := ChannelRate{Base: base.shown, Tags: t.count, First: t.from, Last: t.until, Rate: quantity.None(), RateSD: quantity.None(), Counts: make([]uint64, end-begin)}
 		if t.count > 0 {
 			copy(c.Counts[t.begin-begin:], t.counts)
 		}
 		if seconds := float64(t.until-t.from) / 1e12; seconds > 0 {
 			n := float64(t.count)
-			c.Rate, c.RateSD = n/seconds, math.Sqrt(n)/seconds
+			c.Rate, c.RateSD = quantity.Number(n/seconds), quantity.Number(math.Sqrt(n)/seconds)
+			c.Gaps = t.rare(n / seconds)
 		}
-		c.Gaps = t.rare(c.Rate)
 		r.Channels = append(r.Channels, c)
 	}
 	return r, nil

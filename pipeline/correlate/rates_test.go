@@ -78,7 +78,7 @@ func TestGapsAreSeen(t *testing.T) {
 				t.Errorf("seed %d: bin %d of the gap: %d", seed, at+k, r.Channels[2].Counts[at+k])
 			}
 		}
-		if c := r.Channels[0]; math.Abs(c.Rate-20_000) > 5*c.RateSD || c.RateSD < 90 || c.RateSD > 110 {
+		if c := r.Channels[0]; math.Abs(float64(c.Rate)-20_000) > 5*float64(c.RateSD) || c.RateSD < 90 || c.RateSD > 110 {
 			t.Errorf("seed %d: rate %g ± %g", seed, c.Rate, c.RateSD)
 		}
 	}
@@ -99,7 +99,7 @@ func TestRatesRefuse(t *testing.T) {
 	if _, err := correlate.CountRates(channelsOf([]uint64{1}), 0); err == nil {
 		t.Error("bins of nothing are accepted")
 	}
-	if r, err := correlate.CountRates(channelsOf(nil, nil), 1000); err != nil || len(r.Channels) != 2 || len(r.Channels[0].Counts) != 0 {
+	if r, err := correlate.CountRates(channelsOf(nil, nil), 1000); err != nil || len(r.Channels) != 2 || len(r.Channels[0].Counts) != 0 || r.Channels[0].Rate.Known() {
 		t.Errorf("no tags: %+v, %v", r, err)
 	}
 }

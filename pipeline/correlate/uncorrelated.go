@@ -8,7 +8,7 @@ import (
 // uncorrelated is light of which two channels know nothing of each other. One
 // record against itself has no pairs of a tag with itself.
 type uncorrelated struct {
-	a, b interval
+	a, b steady
 	self bool
 }
 
@@ -66,7 +66,7 @@ func (u uncorrelated) excess(low, high, expected float64) float64 {
 func (u uncorrelated) ofSharedTags(low, high, expected float64) float64 {
 	later := func(t float64) float64 { return u.b.density() * u.b.shared(t+low, t+high) }   // partners in B of A's tag
 	earlier := func(t float64) float64 { return u.a.density() * u.a.shared(t-high, t-low) } // and the other way
-	edges := func(v interval, low, high float64) []float64 {                                // where a window about a tag meets the interval's ends
+	edges := func(v steady, low, high float64) []float64 {                                  // where a window about a tag meets the interval's ends
 		return []float64{v.begin - low, v.begin - high, v.end - low, v.end - high}
 	}
 	atA, atB := edges(u.b, low, high), edges(u.a, -high, -low)
@@ -79,7 +79,7 @@ func (u uncorrelated) ofSharedTags(low, high, expected float64) float64 {
 
 // squared sums the square of f over the tags of an interval. Between the edges f
 // is a straight line, so Simpson's rule is exact.
-func squared(f func(float64) float64, over interval, edges []float64) (sum float64) {
+func squared(f func(float64) float64, over steady, edges []float64) (sum float64) {
 	slices.Sort(edges)
 	low := over.begin
 	for _, edge := range append(edges, over.end) {
@@ -99,7 +99,7 @@ func (u uncorrelated) ofEnds(low, high, expected float64) (sum float64) {
 	begin, end := u.b.begin-u.a.begin, u.b.end-u.a.end
 	product := u.a.density() * u.b.density()
 	for _, e := range []struct {
-		of    interval
+		of    steady
 		alone float64 // length of the bin in which this end limits the time
 	}{
 		{u.a, high - max(low, begin)}, {u.b, min(high, begin) - low},

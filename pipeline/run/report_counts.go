@@ -1,7 +1,6 @@
 package run
 
 import (
-	"math"
 	"strings"
 
 	"tsrun/pipeline/quantity"
@@ -83,7 +82,7 @@ func reportHistogram(out *strings.Builder, stage string, s HistogramSummary) {
 	case s.PeakPs == nil:
 		entry(out, stage, "%s - %s: no pairs within ±%s%s", s.Stop, s.Start, picoseconds(s.RangePs), corrected(s.Corrected))
 	default:
-		entry(out, stage, "%s - %s: highest bin %s, its centre at %s, bins of %s%s", s.Stop, s.Start, count(s.PeakCounts),
+		entry(out, stage, "%s - %s: highest bin %s, centred at %s, bins of %s%s", s.Stop, s.Start, count(s.PeakCounts),
 			picoseconds(*s.PeakPs), picoseconds(s.BinPs), corrected(s.Corrected))
 	}
 	reportSelf(out, s.SelfPairs)
@@ -97,13 +96,13 @@ func reportSelf(out *strings.Builder, pairs uint64) {
 
 func reportG2(out *strings.Builder, stage string, s G2Summary) {
 	if s.AtZero.Known() {
-		entry(out, stage, "%s - %s: g2 = %s at zero, in the bin about %s of %s%s", s.Stop, s.Start, known(s.AtZero, s.AtZeroSD),
-			picoseconds(s.BinPs/2), picoseconds(s.BinPs), corrected(s.Corrected))
+		entry(out, stage, "%s - %s: g2 = %s at zero, in the bin of %s centred at %s%s", s.Stop, s.Start, known(s.AtZero, s.AtZeroSD),
+			picoseconds(s.BinPs), picoseconds(s.BinPs/2), corrected(s.Corrected))
 	} else {
 		entry(out, stage, "%s - %s: g2 has no value at zero: %s%s", s.Stop, s.Start, s.NoValue, corrected(s.Corrected))
 	}
 	if s.HighestPs != nil && *s.HighestPs != s.BinPs/2 {
-		entry(out, "", "highest, %s, in the bin about %s", known(s.Highest, s.HighestSD), picoseconds(*s.HighestPs))
+		entry(out, "", "highest, %s, in the bin centred at %s", known(s.Highest, s.HighestSD), picoseconds(*s.HighestPs))
 	}
 	reportSelf(out, s.SelfPairs)
 	for _, p := range s.Pulses {
@@ -112,7 +111,7 @@ func reportG2(out *strings.Builder, stage string, s G2Summary) {
 		case p.G2.Known():
 			entry(out, "", "%s of the pulse at zero, over %d others", known(p.G2, p.SD), len(s.Pulses)-1)
 		default:
-			entry(out, "", "the pulse at zero has no value: the %d others are empty", len(s.Pulses)-1)
+			entry(out, "", "the pulse at zero has no value: all others are empty")
 		}
 	}
 }
@@ -132,13 +131,20 @@ func reportRates(out *strings.Builder, stage string, s RatesSummary) {
 		if n := len(c.Gaps); n > 0 {
 			longest := 0.0
 			for _, g := range c.Gaps {
-				longest = math.Max(longest, float64(g.To-g.From)/1e12)
+				longest = max(longest, float64(g.To-g.From)/1e12)
 			}
 			silent = "; silent for " + significant(longest) + " s"
 			if n > 1 {
 				silent = "; silent " + count(uint64(n)) + " times, the longest " + significant(longest) + " s"
 			}
 		}
-		entry(out, name, "%s: %s tags, %s%s", s.Of[i], count(c.Tags), hertz(rounded(c.Rate*1000)), silent)
+		switch {
+		case c.Tags == 0:
+			entry(out, name, "%s: nothing was recorded", s.Of[i])
+		case !c.Rate.Known():
+			entry(out, name, "%s: %s tags of one moment, which tell no rate", s.Of[i], count(c.Tags))
+		default:
+			entry(out, name, "%s: %s tags, %s%s", s.Of[i], count(c.Tags), hertz(rounded(float64(c.Rate)*1000)), silent)
+		}
 	}
 }

@@ -130,7 +130,11 @@ func fullResults(t *testing.T) []Result {
 				Heralding: []correlate.Efficiency{{Of: "B", By: "A", Value: 0.598, SD: 0.0016}}}}})},
 		{Stage: "g2", Kind: "histogram", Files: []string{"results/g2.csv"}, Summary: summaryOf(t, HistogramSummary{
 			Start: "alice.signal", Stop: "bob.idler", Corrected: true, RangePs: 20_000, BinPs: 50,
-			Pairs: 60_000, PeakPs: -50, PeakCounts: 13_000})},
+			Pairs: 60_000, PeakPs: new(int64(-25)), PeakCounts: 13_000})},
+		{Stage: "dark", Kind: "histogram", Files: []string{"results/dark.csv"}, Summary: summaryOf(t, HistogramSummary{
+			Start: "alice.signal", Stop: "bob.idler", RangePs: 20_000, BinPs: 50, NoValue: "nothing was recorded by bob.idler"})},
+		{Stage: "far apart", Kind: "histogram", Files: []string{}, Summary: summaryOf(t, HistogramSummary{
+			Start: "alice.signal", Stop: "bob.idler", RangePs: 20_000, BinPs: 50})},
 		{Stage: "late", Kind: "align", Files: []string{"results/late.json"}, Summary: summaryOf(t, AlignSummary{
 			Reference: "alice.herald", Target: "bob.idler", Refused: true, Reason: "no peak stands out", Hint: "search a wider range"})},
 		{Stage: "triples", Kind: "coincidences", Files: []string{"results/triples.csv"}, Summary: summaryOf(t, CoincidencesSummary{
@@ -143,8 +147,13 @@ func fullResults(t *testing.T) []Result {
 			Peak: &correlate.Peak{Offset: quantity.NewFine(24_000, 0.31), OffsetSD: 0.52, Sigma: 212.2, SigmaSD: 0.4, Pairs: 59_700, PairsSD: 245, Accidentals: 3.2}})},
 		{Stage: "nothing", Kind: "scan", Files: []string{}, Summary: summaryOf(t, ScanSummary{Start: "alice.signal", Stop: "bob.idler", Corrected: true})},
 		{Stage: "dip", Kind: "g2", Files: []string{"results/dip.csv"}, Summary: summaryOf(t, G2Summary{
-			Start: "alice.signal", Stop: "alice.herald", BinPs: 100, AtZero: 0.031, AtZeroSD: 0.018,
+			Start: "alice.signal", Stop: "alice.herald", BinPs: 100, AtZero: 0.031, AtZeroSD: 0.018, HighestPs: new(int64(20_050)), Highest: 1.2, HighestSD: 0.1,
 			Pulses: []correlate.Pulse{{Number: -1, Counts: 480, G2: 0.99, SD: 0.045}, {Counts: 2, G2: 0.004, SD: 0.003}, {Number: 1, Counts: 490, G2: 1.01, SD: 0.045}}})},
+		{Stage: "unplugged", Kind: "g2", Files: []string{"results/unplugged.csv"}, Summary: summaryOf(t, G2Summary{
+			Start: "alice.signal", Stop: "bob.idler", BinPs: 100, AtZero: quantity.None(), AtZeroSD: quantity.None(), Highest: quantity.None(), HighestSD: quantity.None(),
+			NoValue: "nothing was recorded by bob.idler", Pulses: []correlate.Pulse{{G2: quantity.None(), SD: quantity.None()}, {Number: 1, G2: quantity.None(), SD: quantity.None()}}})},
+		{Stage: "itself", Kind: "g2", Files: []string{"results/itself.csv"}, Summary: summaryOf(t, G2Summary{
+			Start: "alice.signal", Stop: "alice.signal", BinPs: 100, AtZero: 1.02, AtZeroSD: 0.1, HighestPs: new(int64(50)), Highest: 1.02, HighestSD: 0.1, SelfPairs: 100_000})},
 		{Stage: "rates", Kind: "rates", Files: []string{"results/rates.csv"}, Summary: summaryOf(t, RatesSummary{
 			Of: []string{"alice.signal", "bob.idler"}, BinPs: second, Empty: []int{0, 1}, Channels: []correlate.ChannelRate{
 				{Tags: 120_000, Rate: 24_000}, {Tags: 90_000, Rate: 18_000.5, Gaps: []correlate.Gap{{From: second, To: 3 * second}}}}})},

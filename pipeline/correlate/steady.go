@@ -35,19 +35,19 @@ func (e *ends) Next(buf []uint64) (int, error) {
 // zero is the first tag.
 func (e *ends) zero() uint64 { return e.correct.Apply(e.head[0]) }
 
-// interval is what a channel recorded of light of a steady rate. Times are ps.
-type interval struct {
+// steady is what a channel recorded of light of a steady rate. Times are ps.
+type steady struct {
 	begin, end float64
 	tags       float64
 	apart      float64 // mean time from one tag to the next
 }
 
-// interval tells what was recorded, in times since zero. Tags that come at random
+// steady tells what was recorded, in times since zero. Tags that come at random
 // over an interval leave as much of it free at either end as between two of them,
 // in the mean, so each end lies so far beyond the first or last tag (as the best
 // estimate of the ends of a uniform distribution; E. L. Lehmann, G. Casella, Theory
 // of Point Estimation, 2.2). ok is false of fewer than two tags, which tell no rate.
-func (e *ends) interval(zero uint64) (v interval, ok bool) {
+func (e *ends) steady(zero uint64) (v steady, ok bool) {
 	since := func(tags []uint64) []float64 {
 		times := make([]float64, len(tags))
 		for i, t := range tags {
@@ -57,7 +57,7 @@ func (e *ends) interval(zero uint64) (v interval, ok bool) {
 	}
 	head, tail := since(e.head), since(e.tail)
 	if e.count < 2 || tail[len(tail)-1] <= head[0] {
-		return interval{}, false
+		return steady{}, false
 	}
 	first, last, tags := head[0], tail[len(tail)-1], float64(e.count)
 	if e.count >= crowdedFrom {
@@ -68,7 +68,7 @@ func (e *ends) interval(zero uint64) (v interval, ok bool) {
 		first, last, tags = head[before], tail[after], tags-float64(before+after)
 	}
 	apart := (last - first) / (tags - 1)
-	return interval{begin: first - apart, end: last + apart, tags: tags, apart: apart}, true
+	return steady{begin: first - apart, end: last + apart, tags: tags, apart: apart}, true
 }
 
 // crowded is the first of times, which run one way, that a crowd follows; 0 where
@@ -82,12 +82,12 @@ func crowded(times []float64, within float64) int {
 	return 0
 }
 
-func (v interval) length() float64 { return v.end - v.begin }
+func (v steady) length() float64 { return v.end - v.begin }
 
 // density is tags per ps.
-func (v interval) density() float64 { return v.tags / v.length() }
+func (v steady) density() float64 { return v.tags / v.length() }
 
 // shared is how much of [low, high) lies in the interval.
-func (v interval) shared(low, high float64) float64 {
+func (v steady) shared(low, high float64) float64 {
 	return max(0, min(high, v.end)-max(low, v.begin))
 }
