@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -46,7 +45,7 @@ format's steps are coarser than 1 ps, and that is said.
 	flags := c.Flags()
 	flags.StringVar(&f.format, "format", "", "format of OUT where its name does not tell")
 	flags.StringVar(&f.inFormat, "in-format", "", "format of IN where the file does not tell")
-	flags.StringVar(&f.channels, "channel", "", "only these channels: N,M,…")
+	flags.StringVar(&f.channels, "channel", "", "only these channels: N,M,…; m1 to m4 are the marker inputs of a PicoQuant file, which become channels 101 to 104")
 	flags.TextVar(&f.from, "from", f.from, `no tags before this time of the file's clock, as "10 s"`)
 	flags.TextVar(&f.to, "to", f.to, "no tags after this time; 0: to the end")
 	flags.TextVar(&f.shift, "shift", f.shift, "add this to every time that is written; below 0: take it off")
@@ -103,11 +102,11 @@ func channelNumbers(text string) ([]int, error) {
 	}
 	var channels []int
 	for part := range strings.SplitSeq(text, ",") {
-		n, err := strconv.ParseInt(strings.TrimSpace(part), 10, 32)
-		if err != nil || n == tagfile.OnlyChannel {
-			return nil, &exitError{exitUsage, fmt.Errorf("--channel %q is no list of channels; write N,M,…", text)}
+		n, err := channelNumber(part)
+		if err != nil {
+			return nil, err
 		}
-		channels = append(channels, int(n))
+		channels = append(channels, n)
 	}
 	return channels, nil
 }

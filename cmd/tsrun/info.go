@@ -131,6 +131,9 @@ func printFacts(out io.Writer, i tagfile.Info) error {
 			lost = fmt.Sprintf(", %d tags", f.Lost)
 		}
 		what := fmt.Sprintf("%d, the first at %s%s", f.Count, f.First, lost)
+		if f.Inputs != "" {
+			what += "; of inputs " + f.Inputs + ", which are channels for who names them"
+		}
 		if f.Says != "" {
 			what = f.Says
 		}

@@ -27,7 +27,8 @@ var tagFilesHelp = `
 A and B are files of tags, - is standard input; the name tells the format, or
 --format does. From a
 file of several channels --channel takes one; --channel N,M takes N for A and M
-for B, which may then be one and the same file.
+for B, which may then be one and the same file. m1 to m4 are the marker inputs of
+a PicoQuant file.
 
 ` + formatsHelp()
 
@@ -111,9 +112,13 @@ func (f *tagFiles) both(args []string) (a, b source, err error) {
 }
 
 func channelNumber(text string) (int, error) {
-	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 32)
+	text = strings.TrimSpace(text)
+	if input, err := strconv.Atoi(strings.TrimPrefix(text, "m")); err == nil && text[0] == 'm' && input >= 1 && input <= 4 {
+		return tagfile.MarkerChannel(input), nil
+	}
+	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil || n == tagfile.OnlyChannel {
-		return 0, &exitError{exitUsage, fmt.Errorf("--channel %q is no number of a channel; write N, or N,M,... for A, B and so on", text)}
+		return 0, &exitError{exitUsage, fmt.Errorf("--channel %q is no number of a channel, nor m1 to m4, the marker inputs of a PicoQuant file; write N, or N,M,... for several", text)}
 	}
 	return int(n), nil
 }

@@ -165,6 +165,7 @@ func (f *file) eventsOf(ft Format, channels []int) (events, error) {
 	if ft.OneChannel {
 		channels = nil
 	}
+	f.markers = slices.ContainsFunc(channels, isMarker)
 	if ft.Name == Tags {
 		t, err := openTags(f)
 		if err != nil {

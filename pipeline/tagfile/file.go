@@ -22,6 +22,7 @@ type file struct {
 	// rather left out.
 	salvaging bool
 	raise     uint64 // ps, added to every time: 0 or Raise
+	markers   bool   // those of a PicoQuant file are wanted, as tags of channels
 }
 
 // span is the part of a file that is wanted: times from first to last, both

@@ -100,7 +100,7 @@ func (f *file) sniffTxt() (likeness, error) {
 }
 
 func idqLike(n, alone, large int, firsts map[uint64]bool, rising bool) likeness {
-	const usual = 64 // channels of a file, at most
+	const usual = 255 // channels of a file, at most
 	highest := uint64(0)
 	for c := range firsts {
 		highest = max(highest, c)

@@ -69,6 +69,8 @@ type Fact struct {
 	First string   `json:"first"` // where it is first: "record 6"
 	// Lost is how many tags it says are missing; 0 where it does not say.
 	Lost uint64 `json:"lost,omitempty"`
+	// Inputs are those that markers are of, by name with how many: "m1 5, m2 7".
+	Inputs string `json:"inputs,omitempty"`
 	// Says is what is remarkable of the file as a whole; such a fact has no First.
 	Says string `json:"says,omitempty"`
 }

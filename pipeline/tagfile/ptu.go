@@ -3,6 +3,8 @@ package tagfile
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
+	"slices"
 )
 
 // ptuSource reads the records of a PicoQuant file. In T2 a record tells ticks
@@ -17,6 +19,9 @@ type ptuSource struct {
 	header   ptuHeader
 	layout   ptuLayout
 	overflow uint64 // counts, added to every record's
+	markers  uint64 // inputs of the last marker that are still to be told, a bit each
+	at       uint64 // its time
+	marked   [markerInputs]uint64
 	// contradicted says that the header names another mode than its records'.
 	contradicted bool
 }
@@ -73,6 +78,11 @@ func (s *ptuSource) contradictions(h ptuHeader, there int64) {
 
 func (s *ptuSource) next() (int, uint64, error) {
 	for {
+		if s.markers != 0 {
+			input := bits.TrailingZeros64(s.markers)
+			s.markers &= s.markers - 1
+			return MarkerChannel(input + 1), s.at, nil
+		}
 		record, err := s.record()
 		if err != nil {
 			return 0, 0, err
@@ -88,11 +98,44 @@ func (s *ptuSource) next() (int, uint64, error) {
 				return 0, 0, s.tooLate()
 			}
 		case ptuMarker:
-			s.note(Markers, 0, s.place)
+			if s.at, err = s.time(e); err != nil {
+				return 0, 0, err
+			}
+			s.mark(e)
 		case ptuIllegal:
 			s.note(Unknown, 0, s.place)
 		}
 	}
+}
+
+// mark takes a marker as tags, or as a fact.
+func (s *ptuSource) mark(e ptuEvent) {
+	if s.f.markers {
+		s.markers = e.markers
+		return
+	}
+	s.note(Markers, 0, s.place)
+	for input := range s.marked {
+		s.marked[input] += e.markers >> input & 1
+	}
+}
+
+// facts says of which inputs markers are.
+func (s *ptuSource) facts() []Fact {
+	all := slices.Clone(s.known)
+	for i := range all {
+		if all[i].Kind != Markers {
+			continue
+		}
+		var inputs []string
+		for input, n := range s.marked {
+			if n > 0 {
+				inputs = append(inputs, fmt.Sprintf("m%d %d", input+1, n))
+			}
+		}
+		all[i].Inputs = list(inputs)
+	}
+	return all
 }
 
 func (s *ptuSource) time(e ptuEvent) (uint64, error) {

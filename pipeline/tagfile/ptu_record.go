@@ -52,6 +52,21 @@ type ptuEvent struct {
 	channel int    // 0 is the sync input, n the n-th input
 	count   uint64 // ticks or sync periods since the last overflow; how many overflows
 	step    uint64 // T3: steps since the sync
+	markers uint64 // the marker inputs that it is of, a bit each
+}
+
+// The marker inputs of a PicoQuant instrument are channels beyond its inputs.
+const (
+	markerBase   = 100
+	markerInputs = 4
+)
+
+// MarkerChannel is the channel of a marker input, 1 to 4, of a PicoQuant file.
+// Its signals are tags only for who asks for such a channel; else they are facts.
+func MarkerChannel(input int) int { return markerBase + input }
+
+func isMarker(channel int) bool {
+	return channel > markerBase && channel <= markerBase+markerInputs
 }
 
 func (l ptuLayout) decode(record uint32) ptuEvent {
@@ -75,7 +90,7 @@ func (l ptuLayout) decode(record uint32) ptuEvent {
 		}
 	case e.channel == 0 && !l.t3: // the sync input
 	case e.channel >= 1 && e.channel <= 15:
-		e.kind = ptuMarker
+		e.kind, e.markers, e.step = ptuMarker, uint64(e.channel), 0
 	default:
 		e.kind = ptuIllegal
 	}
@@ -88,8 +103,9 @@ func (l ptuLayout) picoT2(record uint32) ptuEvent {
 	case e.channel <= 4:
 	case e.channel != 15:
 		e.kind = ptuIllegal
-	case e.count&15 != 0:
-		e.kind = ptuMarker
+	case e.count&15 != 0: // in the place of the lowest bits of the time
+		e.kind, e.markers = ptuMarker, e.count&15
+		e.count &^= 15
 	default:
 		e.kind, e.count = ptuOverflow, 1
 	}
@@ -103,7 +119,7 @@ func (l ptuLayout) picoT3(record uint32) ptuEvent {
 	case e.channel != 15:
 		e.kind = ptuIllegal
 	case e.step != 0:
-		e.kind = ptuMarker
+		e.kind, e.markers, e.step = ptuMarker, e.step&15, 0
 	default:
 		e.kind, e.count = ptuOverflow, 1
 	}

@@ -272,3 +272,40 @@ func TestHostileHeaderCostsNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestPTUMarkers: markers are tags of channels for who asks for them, in every
+// layout; an event of two inputs is a tag of each.
+func TestPTUMarkers(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		content []byte
+		want    []uint64 // of m1
+	}{
+		{"hydra T2", ptuFile(0x01010204, 1e-12, 0, 5, 1<<31|1<<25|500, 1<<31|2<<25|600, 1<<31|63<<25|1, 1<<31|3<<25|700), []uint64{500, 1<<25 + 700}},
+		{"pico T2", ptuFile(0x00010203, 4e-12, 0, 5, 0xF0000000|160|1, 0xF0000000|320|2, 0xF0000000|480|3), []uint64{640, 1920}},
+		{"hydra T3", t3File(0x01010304, 1e-9, 1e-12, []uint32{5, 1<<31 | 1<<25 | 7<<10 | 500, 1<<31 | 2<<25 | 600, 1<<31 | 63<<25 | 1, 1<<31 | 3<<25 | 700}), []uint64{500_000, 1_724_000}},
+		{"pico T3", t3File(0x00010303, 1e-9, 1e-12, []uint32{0x10000005, 0xF0010000 | 500, 0xF0020000 | 600, 0xF0030000 | 700}), []uint64{500_000, 700_000}},
+	} {
+		path := write(t, "x.ptu", tt.content)
+		got, err := ReadAll(path, "", MarkerChannel(1))
+		if err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, %v, want %v", tt.name, got, err, tt.want)
+		}
+		r, _, err := Open(path, "", MarkerChannel(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		piecewise, err := drain(r, 1)
+		if err != nil || r.Close() != nil || !slices.Equal(piecewise, tt.want) {
+			t.Errorf("%s piece by piece: %v, %v", tt.name, piecewise, err)
+		}
+		info, err := Scan(path, "")
+		at := slices.IndexFunc(info.Facts, func(f Fact) bool { return f.Kind == Markers })
+		if err != nil || len(info.Channels) != 1 || at < 0 || info.Facts[at].Count != 3 || info.Facts[at].Inputs != "m1 2, m2 2" {
+			t.Errorf("%s: %+v, %v", tt.name, info, err)
+		}
+		if _, err := ReadAll(path, "", MarkerChannel(3)); err == nil || !strings.Contains(err.Error(), "no tags of channel m3; it holds") {
+			t.Error(err)
+		}
+	}
+}

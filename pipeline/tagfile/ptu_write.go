@@ -88,12 +88,15 @@ func appendPTUText(b []byte, ident, text string) []byte {
 }
 
 func (e *ptuEncoder) append(dst []byte, channel int, tags []uint64) ([]byte, error) {
-	if err := checkChannel(channel, 0, ptuMost); err != nil {
+	if err := checkChannel(channel, 0, ptuMost); err != nil && !isMarker(channel) {
 		return dst, err
 	}
 	const special, overflow = 1 << 31, 63 << 25
 	input := uint32(special)
-	if channel > 0 {
+	switch {
+	case isMarker(channel):
+		input |= 1 << (channel - markerBase - 1) << 25
+	case channel > 0:
 		input = uint32(channel-1) << 25
 	}
 	for _, t := range tags {

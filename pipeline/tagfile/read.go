@@ -52,6 +52,7 @@ func openFor(path, format string, channel int, raise uint64) (FileReader, Info, 
 }
 
 func (f *file) reader(ft Format, channel int) (FileReader, Info, error) {
+	f.markers = isMarker(channel)
 	info := Info{Format: ft.Name, Size: f.Size(), Resolution: ft.Resolution}
 	if ft.Name == Bin && f.raise == 0 {
 		return newBinReader(f, info), info, nil
@@ -127,12 +128,20 @@ func (r *channelReader) Next(buf []uint64) (int, error) {
 func (f *file) absent(channel int, there []ChannelInfo) error {
 	var names []string
 	for _, c := range there {
-		names = append(names, fmt.Sprint(c.Channel))
+		names = append(names, f.channelName(c.Channel))
 	}
 	if channel == OnlyChannel {
 		return f.errorf("it holds channels %s; choose one", list(names))
 	}
-	return f.errorf("no tags of channel %d; it holds %s", channel, list(names))
+	return f.errorf("no tags of channel %s; it holds %s", f.channelName(channel), list(names))
+}
+
+// channelName is how users name a channel.
+func (f *file) channelName(channel int) string {
+	if f.markers && isMarker(channel) {
+		return fmt.Sprintf("m%d", channel-markerBase)
+	}
+	return fmt.Sprint(channel)
 }
 
 // Recording is a whole file in memory.
@@ -161,6 +170,7 @@ func ReadAll(path, format string, channel int) ([]uint64, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.markers = isMarker(channel)
 	r, err := f.recording(ft)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, err
