@@ -234,7 +234,10 @@ func (w *watch) noteErrors(l *watched, st status) {
 		w.out.Lost(l.channel.Stream, uint64(n), fmt.Sprintf("the DataLinkTarget service reports %d errors, the last: %s; at least as many tags are missing",
 			n, quote(st.errors[len(st.errors)-1])))
 		l.dltErrors = len(st.errors)
-		l.serviceErrors = st.errors[:min(len(st.errors), maxReported)]
+		l.serviceErrors = nil
+		for _, text := range st.errors[:min(len(st.errors), maxReported)] {
+			l.serviceErrors = append(l.serviceErrors, clipTo(text, maxErrorText))
+		}
 	}
 }
 

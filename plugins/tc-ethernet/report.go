@@ -6,7 +6,10 @@ import (
 )
 
 // maxReported bounds the texts of the service kept for one channel.
-const maxReported = 16
+const (
+	maxReported  = 16
+	maxErrorText = 200 // bytes of each
+)
 
 // report is what the manifest keeps of an acquisition.
 type report struct {

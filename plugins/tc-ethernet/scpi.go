@@ -99,13 +99,20 @@ func linesOf(reply string) []string {
 	return lines
 }
 
-// clip cuts a text from outside that is kept.
-func clip(text string) string {
-	const longest = 64
+// clip cuts a text from outside that is kept, and leaves nothing in it that JSON
+// would write longer: the settings of a report must stay what can be sent.
+func clip(text string) string { return clipTo(text, 64) }
+
+func clipTo(text string, longest int) string {
 	if len(text) > longest {
-		return text[:longest] + "..."
+		text = text[:longest] + "..."
 	}
-	return text
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || strings.ContainsRune(`"\<>&`, r) {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // query asks for one value. Asking changes nothing, so a question that was not

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -147,6 +148,19 @@ func TestLinkThatCannotBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFailure(t, d.Arm(t.Context(), a), "device-refused", "Fine.")
+}
+
+// TestHostileWordsStayShort: what a device says it is set to fits the report,
+// whatever it says.
+func TestHostileWordsStayShort(t *testing.T) {
+	for _, text := range []string{strings.Repeat("\x00\"<", 10_000), strings.Repeat("ä", 100), "\xff\xfe"} {
+		if got, err := json.Marshal(clip(text)); err != nil || len(got) > 70 {
+			t.Errorf("%d bytes kept of %d, %v", len(got), len(text), err)
+		}
+	}
+	if got := clip("-0.400000V"); got != "-0.400000V" {
+		t.Errorf("%q", got)
+	}
 }
 
 func TestAlike(t *testing.T) {
