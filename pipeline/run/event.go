@@ -3,6 +3,8 @@ package run
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"tsrun/pipeline/align"
@@ -143,20 +145,42 @@ func (StageDone) kind() string        { return "stage" }
 func (Problem) kind() string          { return "error" }
 func (Finished) kind() string         { return "summary" }
 
+// longInteger is a key with an integer of 16 digits and more. Within a text its
+// quotes would be escaped.
+var longInteger = regexp.MustCompile(`"(\w+)":(-?\d{16,})([,}])`)
+
+// alsoAsText adds to every integer beyond 2^53, which a float does not hold
+// exactly, the same as a text.
+func alsoAsText(object []byte) []byte {
+	return longInteger.ReplaceAllFunc(object, func(match []byte) []byte {
+		parts := longInteger.FindSubmatch(match)
+		if digits := strings.TrimPrefix(string(parts[2]), "-"); len(digits) == 16 && digits <= "9007199254740992" {
+			return match
+		}
+		return fmt.Appendf(nil, `"%[1]s":%[2]s,"%[1]s_text":"%[2]s"%[3]s`, parts[1], parts[2], parts[3])
+	})
+}
+
 // Stamped is an event and when it was observed.
 type Stamped struct {
 	Time  time.Time
 	Event Event
 }
 
-// MarshalJSON gives one object: "event" and "time" first, then the event's own
-// keys.
+// EventVersion is the version of the events' form: it changes when a key goes
+// or means something else, not when one is added.
+const EventVersion = 1
+
+// MarshalJSON gives one object: "event", "version" and "time" first, then the
+// event's own keys. An integer that many readers of JSON cannot hold exactly
+// stands there as a text too, under its key with "_text" behind it.
 func (s Stamped) MarshalJSON() ([]byte, error) {
 	body, err := json.Marshal(s.Event)
 	if err != nil {
 		return nil, fmt.Errorf("encode event: %w", err)
 	}
-	head := fmt.Sprintf(`{"event":%q,"time":%q`, s.Event.kind(), s.Time.UTC().Format(time.RFC3339Nano))
+	body = alsoAsText(body)
+	head := fmt.Sprintf(`{"event":%q,"version":%d,"time":%q`, s.Event.kind(), EventVersion, s.Time.UTC().Format(time.RFC3339Nano))
 	if len(body) > 2 { // more than {}
 		head += ","
 	}

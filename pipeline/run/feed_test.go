@@ -106,23 +106,23 @@ func TestEventsAsJSON(t *testing.T) {
 		event Event
 		want  string
 	}{
-		{StateChanged{State: "armed"}, `{"event":"state","time":"2026-03-01T12:00:00.000000001Z","state":"armed"}`},
-		{NodeJoined{Node: "bob", Host: "remote", PID: 7}, `{"event":"joined","time":"2026-03-01T12:00:00.000000001Z","node":"bob","host":"remote","pid":7}`},
+		{StateChanged{State: "armed"}, `{"event":"state","version":1,"time":"2026-03-01T12:00:00.000000001Z","state":"armed"}`},
+		{NodeJoined{Node: "bob", Host: "remote", PID: 7}, `{"event":"joined","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"bob","host":"remote","pid":7}`},
 		{DeviceIdentified{Node: "a", Controller: "tc", Device: Device{Model: "ID900", Simulated: true}},
-			`{"event":"device","time":"2026-03-01T12:00:00.000000001Z","node":"a","controller":"tc","device":{"model":"ID900","simulated":true}}`},
-		{Armed{Node: "a"}, `{"event":"armed","time":"2026-03-01T12:00:00.000000001Z","node":"a"}`},
-		{Fired{InstantNs: 5, Method: "scheduled"}, `{"event":"fired","time":"2026-03-01T12:00:00.000000001Z","instant_ns":5,"method":"scheduled"}`},
+			`{"event":"device","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a","controller":"tc","device":{"model":"ID900","simulated":true}}`},
+		{Armed{Node: "a"}, `{"event":"armed","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a"}`},
+		{Fired{InstantNs: 5, Method: "scheduled"}, `{"event":"fired","version":1,"time":"2026-03-01T12:00:00.000000001Z","instant_ns":5,"method":"scheduled"}`},
 		{Progress{Node: "a", Tags: 9, Elapsed: time.Second, Duration: 2 * time.Second},
-			`{"event":"progress","time":"2026-03-01T12:00:00.000000001Z","node":"a","tags":9,"elapsed_ns":1000000000,"duration_ns":2000000000}`},
-		{Transfer{Node: "a", File: "f", Done: 1, Size: 2}, `{"event":"transfer","time":"2026-03-01T12:00:00.000000001Z","node":"a","file":"f","done":1,"size":2}`},
-		{FileVerified{Node: "a", File: "f", Size: 2}, `{"event":"verified","time":"2026-03-01T12:00:00.000000001Z","node":"a","file":"f","size":2}`},
+			`{"event":"progress","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a","tags":9,"elapsed_ns":1000000000,"duration_ns":2000000000}`},
+		{Transfer{Node: "a", File: "f", Done: 1, Size: 2}, `{"event":"transfer","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a","file":"f","done":1,"size":2}`},
+		{FileVerified{Node: "a", File: "f", Size: 2}, `{"event":"verified","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a","file":"f","size":2}`},
 		{TagsLost{Node: "a", Channel: "c", AtPs: 1 << 63, Tags: 2, Why: "w"},
-			`{"event":"loss","time":"2026-03-01T12:00:00.000000001Z","node":"a","channel":"c","at_ps":9223372036854775808,"tags":2,"why":"w"}`},
-		{Warning{Message: "m"}, `{"event":"warning","time":"2026-03-01T12:00:00.000000001Z","message":"m"}`},
+			`{"event":"loss","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a","channel":"c","at_ps":9223372036854775808,"at_ps_text":"9223372036854775808","tags":2,"why":"w"}`},
+		{Warning{Message: "m"}, `{"event":"warning","version":1,"time":"2026-03-01T12:00:00.000000001Z","message":"m"}`},
 		{StageDone{Result: Result{Stage: "g2", Kind: "histogram", Files: []string{"results/g2.csv"}}},
-			`{"event":"stage","time":"2026-03-01T12:00:00.000000001Z","result":{"stage":"g2","kind":"histogram","files":["results/g2.csv"]}}`},
-		{Problem{Message: "m", Hint: "h"}, `{"event":"error","time":"2026-03-01T12:00:00.000000001Z","message":"m","hint":"h"}`},
-		{Finished{Directory: "d"}, `{"event":"summary","time":"2026-03-01T12:00:00.000000001Z","directory":"d","manifest":null}`},
+			`{"event":"stage","version":1,"time":"2026-03-01T12:00:00.000000001Z","result":{"stage":"g2","kind":"histogram","files":["results/g2.csv"]}}`},
+		{Problem{Message: "m", Hint: "h"}, `{"event":"error","version":1,"time":"2026-03-01T12:00:00.000000001Z","message":"m","hint":"h"}`},
+		{Finished{Directory: "d"}, `{"event":"summary","version":1,"time":"2026-03-01T12:00:00.000000001Z","directory":"d","manifest":null}`},
 	} {
 		got, err := json.Marshal(Stamped{Time: noon.Add(1).In(time.FixedZone("x", 3600)), Event: c.event})
 		if err != nil || string(got) != c.want {
