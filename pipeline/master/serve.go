@@ -230,6 +230,7 @@ func (c *conductor) hear(ctx context.Context, name string, n wire.News) {
 		c.book.segment(name, n.Segment)
 		c.saver.reserve(len(c.book.manifest.Segments), n.Segment.Name)
 		c.follow(n.Segment.Name, false)
+		c.handle(ctx, evProgress{})
 	case n.Ended != nil:
 		c.book.ended(name, n.Ended)
 	case n.Failure != nil:

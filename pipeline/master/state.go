@@ -109,7 +109,7 @@ type (
 	evOverdue     struct { // the deadline of the phase has passed
 		fired bool // and the instant too
 	}
-	evProgress struct{} // a file has come farther
+	evProgress struct{} // a file was closed, or has come farther
 	evAnalysed struct{}
 )
 
@@ -130,7 +130,7 @@ type (
 // that would otherwise never end, it does not hurry anyone.
 const (
 	armTimeout      = 60 * time.Second
-	drainTimeout    = 60 * time.Second  // from the end of the acquisition to the last closed file
+	drainTimeout    = 60 * time.Second  // from the end of the acquisition to a closed file, and to the next
 	transferTimeout = 600 * time.Second // without a file coming farther; the largest are hashed within it
 )
 
@@ -185,7 +185,10 @@ func next(s state, event any) (state, []any) {
 	case evOverdue:
 		return s.overdue(e.fired)
 	case evProgress:
-		if s.phase == transferring {
+		switch s.phase {
+		case draining:
+			return s, []any{doDeadline{drainTimeout}}
+		case transferring:
 			return s, []any{doDeadline{transferTimeout}}
 		}
 	case evAnalysed:

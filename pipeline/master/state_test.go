@@ -193,6 +193,11 @@ func TestDeadlinesAreRenewedByProgress(t *testing.T) {
 	if diff := cmp.Diff([]string{"deadline 10m0s", "deadline 10m0s"}, s.effects); diff != "" {
 		t.Errorf("effects (-want +got):\n%s", diff)
 	}
+	closing := upTo(t, draining, testRules)
+	closing.effects = nil
+	if diff := cmp.Diff([]string{"deadline 1m0s"}, closing.happens(evProgress{}).effects); diff != "" {
+		t.Errorf("effects (-want +got):\n%s", diff)
+	}
 	running := upTo(t, running, testRules)
 	running.effects = nil
 	if running.happens(evProgress{}); len(running.effects) > 0 {

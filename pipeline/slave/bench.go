@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -46,6 +47,8 @@ type bench struct {
 	once     sync.Once
 	closed   sync.Once
 	halt     context.CancelFunc // ends the core
+
+	fileClosed atomic.Int64 // Unix time in ns when a sink last closed a file
 
 	mu    sync.Mutex
 	alive int  // sinks that still take blocks

@@ -19,7 +19,7 @@ import (
 const (
 	// stopTimeout bounds how long a device may take to halt and hand over what it holds.
 	stopTimeout = 30 * time.Second
-	// finishTimeout bounds how long a sink may take to make its last files durable.
+	// finishTimeout bounds how long a sink may take to make one of its last files durable.
 	finishTimeout = 60 * time.Second
 )
 
@@ -158,6 +158,7 @@ func (b *bench) collect(k *sink) {
 		switch e := event.(type) {
 		case host.Closed:
 			b.core.Progressed(k.recipe.Name)
+			b.fileClosed.Store(time.Now().UnixNano())
 			b.closedFile(k, e.Artifact)
 		case host.Failed:
 			if b.fail(e.Err, true) == 0 {
@@ -204,9 +205,33 @@ func (b *bench) finish(ctx context.Context) error {
 	return err
 }
 
+// whileFilesClose returns a context that ends when no sink has closed a file
+// for finishTimeout.
+func (b *bench) whileFilesClose(ctx context.Context) (context.Context, context.CancelFunc) {
+	const longest = 24 * time.Hour // a call without any deadline gets a short one of the host
+	ctx, end := context.WithTimeout(ctx, longest)
+	ctx, cancel := context.WithCancelCause(ctx)
+	b.fileClosed.Store(time.Now().UnixNano())
+	go func() { // ends with ctx
+		tick := time.NewTicker(finishTimeout / 60)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case now := <-tick.C:
+				if now.Sub(time.Unix(0, b.fileClosed.Load())) > finishTimeout {
+					cancel(fmt.Errorf("no file was closed within %v", finishTimeout))
+				}
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil); end() }
+}
+
 // finishSinks has every sink make its files durable and ends it.
 func (b *bench) finishSinks(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, finishTimeout, fmt.Errorf("files were not closed within %v", finishTimeout))
+	ctx, cancel := b.whileFilesClose(ctx)
 	defer cancel()
 	var errs []error
 	for _, k := range b.sinks {
