@@ -77,10 +77,14 @@ func printTrack(out *strings.Builder, t *track.Track) {
 		fmt.Fprintf(out, "%-12s %.3g ± %.2g in %.4g s; %.2g of it would be jitter\n", name, p.Deviation, p.SD, p.Tau, p.Floor)
 	}
 	for _, s := range t.Steps {
-		fmt.Fprintf(out, "step         %s at %s ± %.3g s\n", withSD(s.Offset, s.OffsetSD, "ps"), shortReading(s.Time), s.TimeSD*1e-12)
+		fmt.Fprintf(out, "step         %s at %s ± %.3g s\n", sizeOf(s), shortReading(s.Time), s.TimeSD*1e-12)
 	}
 	for _, g := range t.Gaps {
-		fmt.Fprintf(out, "gap          no pairs from %s to %s\n", shortReading(g.From), shortReading(g.To))
+		unknown := ""
+		if g.Hidden > 0 {
+			unknown = ": the clock may have jumped there unseen"
+		}
+		fmt.Fprintf(out, "gap          no pairs from %s to %s%s\n", shortReading(g.From), shortReading(g.To), unknown)
 	}
 	for i, q := range t.Quarters {
 		name := ""

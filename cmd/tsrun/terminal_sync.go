@@ -8,6 +8,7 @@ import (
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/track"
 )
 
 // syncLine says how the clock of an align stage stands.
@@ -21,9 +22,21 @@ func syncLine(v run.Sync) string {
 	case v.State == align.Lost:
 		text += "; lost: no pairs since"
 	case v.Step != nil:
-		text += fmt.Sprintf("; it jumped by %s at %s", withSD(v.Step.Offset, v.Step.OffsetSD, "ps"), shortReading(v.Step.Time))
+		text += fmt.Sprintf("; it jumped by %s at %s", sizeOf(*v.Step), shortReading(v.Step.Time))
 	}
 	return text
+}
+
+// sizeOf writes by how much a clock jumped, or its frequency, or both.
+func sizeOf(s track.Step) string {
+	var sizes []string
+	if s.Moves() {
+		sizes = append(sizes, withSD(s.Offset, s.OffsetSD, "ps"))
+	}
+	if s.Turns() {
+		sizes = append(sizes, withSD(s.Frequency, s.FrequencySD, "ppb")+" of its frequency")
+	}
+	return strings.Join(sizes, " and ")
 }
 
 func withoutValue(s align.State) string {

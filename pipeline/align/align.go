@@ -124,7 +124,7 @@ func (a Alignment) Correction() correlate.Correction {
 // OffsetAt returns B minus A at a time of A's clock and its standard deviation
 // in ps.
 func (a Alignment) OffsetAt(t uint64) (offset quantity.Fine, sd float64) {
-	if a.Wanders {
+	if a.Wanders || a.Track != nil && a.Track.Unproven() {
 		return a.Track.At(t)
 	}
 	offset = a.Offset.Plus(a.Frequency * 1e-9 * float64(int64(t-a.Reference)))
@@ -179,6 +179,7 @@ type searcher struct {
 	reach    int64    // ps: the offset at centre lies within plus or minus this
 	moved    bool     // to the highest peak of a comb
 	broad    float64  // ps: the width of a peak that was too broad for pairs
+	unfound  float64  // ps: of the record, where both saw light and the clock was lost and not found
 	trials   float64  // places where a peak was looked for, over all attempts
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
@@ -114,6 +115,7 @@ func (s *searcher) judged(r Alignment, ll float64, c fixer) (Alignment, error) {
 	if t := r.Track; t != nil {
 		r.ChiSquare, r.Freedom, r.Slices, r.LostSlices = t.ChiSquare, t.Freedom, t.Slices, t.Lost
 		r.Warning = warning(t)
+		r.OffsetSD, r.StartSD = max(r.OffsetSD, t.Hides(r.Reference)), max(r.StartSD, t.Hides(r.Start))
 	}
 	// Places where a line of this width could have been found by chance.
 	places := (1 + float64(s.reach)/r.Jitter) * (1 + float64(s.MaxDrift)/driftUnit*float64(r.Overlap)/r.Jitter)
@@ -127,15 +129,30 @@ func (s *searcher) judged(r Alignment, ll float64, c fixer) (Alignment, error) {
 
 // warning says what is to be known of a clock beside its numbers.
 func warning(t *track.Track) string {
+	var all []string
 	switch {
+	case len(t.Steps) == 1 && !t.Steps[0].Moves():
+		all = append(all, fmt.Sprintf("the frequency of B's clock jumps by %.6g ppb", t.Steps[0].Frequency))
+	case len(t.Steps) == 1 && t.Steps[0].Turns():
+		all = append(all, fmt.Sprintf("B's clock jumps by %.6g ns, and its frequency by %.6g ppb", t.Steps[0].Offset/1e3, t.Steps[0].Frequency))
 	case len(t.Steps) == 1:
-		return fmt.Sprintf("B's clock jumps by %.6g ns", t.Steps[0].Offset/1e3)
+		all = append(all, fmt.Sprintf("B's clock jumps by %.6g ns", t.Steps[0].Offset/1e3))
 	case len(t.Steps) > 1:
-		return fmt.Sprintf("B's clock jumps %d times", len(t.Steps))
-	case t.Lost > t.Slices/10:
-		return fmt.Sprintf("%d of %d parts of the record have no pairs", t.Lost, t.Slices)
+		all = append(all, fmt.Sprintf("B's clock jumps %d times", len(t.Steps)))
 	}
-	return ""
+	if t.Lost > t.Slices/10 {
+		all = append(all, fmt.Sprintf("%d of %d parts of the record have no pairs", t.Lost, t.Slices))
+	}
+	unseen := 0.0
+	for _, g := range t.Gaps {
+		if g.Hidden > 0 {
+			unseen += float64(int64(g.To-g.From)) / 1e12
+		}
+	}
+	if unseen > 0 {
+		all = append(all, fmt.Sprintf("in %.3g s without pairs the clock may have jumped unseen", unseen))
+	}
+	return strings.Join(all, "; ")
 }
 
 // agrees checks the corrected record against itself: the pairs of each quarter
@@ -193,7 +210,7 @@ func (s *searcher) judge(r Alignment, ll float64) error {
 			Hint:   "measure longer, or with more pairs or less background"}
 	case r.Jitter > maxJitter:
 		return tooBroad(r.Jitter)
-	case r.LostSlices > r.Slices*3/4:
+	case r.LostSlices > r.Slices*3/4 || s.unfound > float64(r.Overlap)*mostUnfound:
 		return errLost
 	case math.Abs(r.StartOffset.Float()) > float64(s.Search)+sureties*r.StartSD:
 		return outsideSearch(r, s.Search)

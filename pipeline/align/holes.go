@@ -3,6 +3,7 @@ package align
 import (
 	"errors"
 	"math"
+	"slices"
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
@@ -10,11 +11,14 @@ import (
 )
 
 const (
-	holePairs  = 40.0 // expected in a gap, from which it is a hole: the clock may have jumped away
-	holeRounds = 32   // of looking into holes
-	mostHoles  = 64   // that are looked into without finding the clock
-	nearJump   = int64(1_000_000_000)
+	holePairs  = 40.0                          // expected in a gap, from which it is a hole: the clock may have jumped away
+	holeRounds = 32                            // of looking into holes
+	mostHoles  = 64                            // that are looked into without finding the clock
+	nearJump   = int64(1_000_000_000)          // ps
 	nearTurn   = quantity.Drift(2_000_000_000) // 2 ppm: a clock that lost its reference keeps to that
+
+	lightParts  = 4    // of a hole, each of which is dark, or the hole is not
+	mostUnfound = 0.25 // of the record, where the clock was lost: more makes the answer one of a part
 )
 
 // hole is a stretch of A's time in which the clock was lost although pairs are
@@ -51,7 +55,7 @@ func (s *searcher) follow(seed track.Seed) (*track.Track, error) {
 			}
 		}
 		if len(found) == before {
-			return t, nil
+			return s.hidden(t), nil
 		}
 	}
 	return nil, errLost
@@ -124,4 +128,77 @@ func rejoined(seed track.Seed, line correlate.Line) track.Seed {
 	seed.Line.Offset += line.OffsetAt(at + uint64(offset))
 	seed.Line.Frequency = parts(before + then + before*then)
 	return seed
+}
+
+// hidden says of each hole what it may hide. Where the light went out between
+// pairs that agree, the clock went on as they say. At an end of the record
+// nothing says so, nor does it where both still saw light and there was no line
+// to be found: there the clock may be as far off as the search goes.
+func (s *searcher) hidden(t *track.Track) *track.Track {
+	s.unfound = 0
+	rate := pairRate(t.Knots)
+	first, last := t.Knots[0].Time, t.Knots[len(t.Knots)-1].Time
+	for i, g := range t.Gaps {
+		length := int64(g.To - g.From)
+		pairs := rate * float64(length) / 1e12
+		if pairs < holePairs {
+			continue
+		}
+		atEnd := int64(g.To-first) <= 0 || int64(g.From-last) >= 0
+		lit := !s.dark(g, t, rate)
+		if lit && !(jumpsIn(t, g) && !atEnd) {
+			s.unfound += float64(length)
+		}
+		if atEnd || lit && pairs >= seedPairs && !jumpsIn(t, g) {
+			t = t.Hide(i, float64(s.Search))
+		}
+	}
+	return t
+}
+
+// jumpsIn says whether a jump of the clock is known in a gap: its moment is as
+// uncertain as the gap is long.
+func jumpsIn(t *track.Track, g track.Gap) bool {
+	return slices.ContainsFunc(t.Steps, func(s track.Step) bool { return int64(s.Time-g.From) >= 0 && int64(s.Time-g.To) <= 0 })
+}
+
+// dark says whether a node certainly counted less in all of a gap than beside
+// it: by half of what the pairs are, or more.
+func (s *searcher) dark(g track.Gap, t *track.Track, rate float64) bool {
+	length := int64(g.To-g.From) / lightParts
+	counts := func(from, to uint64, ofB bool) float64 {
+		tags := s.a
+		if ofB {
+			a, _ := t.At(from)
+			b, _ := t.At(to)
+			from, to, tags = from+uint64(a.Whole), to+uint64(b.Whole), s.b
+		}
+		return float64(len(within(tags, from, to)))
+	}
+	for k := range int64(lightParts) {
+		from := g.From + uint64(k*length)
+		less := false
+		for _, ofB := range []bool{false, true} {
+			usual := s.usual(t, counts, ofB) * float64(length)
+			missing := usual - counts(from, from+uint64(length), ofB)
+			less = less || missing > max(rate*float64(length)/2e12, sureties*math.Sqrt(usual))
+		}
+		if !less {
+			return false
+		}
+	}
+	return true
+}
+
+// usual is how many tags per ps a node counts outside of gaps.
+func (s *searcher) usual(t *track.Track, counts func(from, to uint64, ofB bool) float64, ofB bool) float64 {
+	from, to := t.Knots[0].Time, t.Knots[len(t.Knots)-1].Time
+	n, length := counts(from, to, ofB), float64(int64(to-from))
+	for _, g := range t.Gaps {
+		if int64(g.From-from) >= 0 && int64(g.To-to) <= 0 {
+			n -= counts(g.From, g.To, ofB)
+			length -= float64(int64(g.To - g.From))
+		}
+	}
+	return n / max(length, 1)
 }

@@ -34,8 +34,20 @@ func (m *Manifest) noticeJumps(stage, target string, jumps []track.Step) {
 			return
 		}
 		m.Notice(Reason{Condition: Tainted, AtPs: &j.Time,
-			Message: fmt.Sprintf("stage %q: the clock of %s jumped by %s ps at %s", stage, target, measured(j.Offset, j.OffsetSD), seconds(j.Time))})
+			Message: fmt.Sprintf("stage %q: the clock of %s jumped by %s at %s", stage, target, sizeOf(j), seconds(j.Time))})
 	}
+}
+
+// sizeOf says by how much a clock jumped, or its frequency, or both.
+func sizeOf(j track.Step) string {
+	var sizes []string
+	if j.Moves() {
+		sizes = append(sizes, measured(j.Offset, j.OffsetSD)+" ps")
+	}
+	if j.Turns() {
+		sizes = append(sizes, measured(j.Frequency, j.FrequencySD)+" ppb of its frequency")
+	}
+	return strings.Join(sizes, " and ")
 }
 
 // longestStart bounds what a trigger record may add to a search: what differs

@@ -3,7 +3,6 @@ package track
 import (
 	"context"
 	"math"
-	"slices"
 )
 
 // conclude smooths the slices of the first pass, cuts the pairs about that path
@@ -15,7 +14,7 @@ func (f *follower) conclude(ctx context.Context, p *path) (*Track, error) {
 	lost := f.tried - len(p.slices)
 	f.locateAll(p, s)
 	var r []float64
-	for range cuts { // more than once only where finer slices show more jumps
+	for range cuts { // more than once only where finer slices show more jumps, or other moments of them
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
@@ -30,10 +29,9 @@ func (f *follower) conclude(ctx context.Context, p *path) (*Track, error) {
 		fine.refine(fine.likelihood(fine.noise), 3)
 		fine.findLeaps()
 		p = fine
-		if !slices.ContainsFunc(p.leaps, func(l leap) bool { return !l.placed }) {
+		if !f.locateAll(p, s) {
 			break
 		}
-		f.locateAll(p, s)
 	}
 	r = p.rescale(s)
 	t := f.report(p, s, r)
@@ -41,7 +39,7 @@ func (f *follower) conclude(ctx context.Context, p *path) (*Track, error) {
 	return t, nil
 }
 
-const cuts = 4 // of the pairs into slices, at most
+const cuts = 6 // of the pairs into slices, at most
 
 // rescale gives the slices the variances of the pairs' width about the path
 // itself: about the one before it they seemed wider, by that one's errors. It
@@ -59,15 +57,21 @@ func (p *path) rescale(s *strip) []float64 {
 	return s.residuals(p)
 }
 
-// locateAll places all jumps in time.
-func (f *follower) locateAll(p *path, s *strip) {
+// locateAll places all jumps in time, and says whether one of them had another
+// place before.
+func (f *follower) locateAll(p *path, s *strip) (moved bool) {
 	if len(p.leaps) == 0 {
-		return
+		return false
 	}
 	back := p.backward()
 	for k := range p.leaps {
+		before := p.leaps[k]
 		f.locate(p, s, back, k)
+		l := &p.leaps[k]
+		moved = moved || !before.placed || math.Abs(float64(l.at-before.at)) > l.sd/2
+		l.placed = true
 	}
+	return moved
 }
 
 // rate is how many pairs there are per second of the slices.

@@ -10,15 +10,46 @@ import (
 
 // At returns B minus A at a time of A's clock, and its standard deviation: as
 // all pairs show it within the record, and beyond its ends and in gaps as the
-// clock's noise lets expect. Of an empty track it is infinite.
+// clock's noise and what the gap may hide let expect. Of an empty track it is
+// infinite.
 func (t *Track) At(time uint64) (offset quantity.Fine, sd float64) {
 	if t.path == nil {
 		return quantity.Fine{}, math.Inf(1)
 	}
 	s := t.path.at(t.since(time))
-	s.xx += t.common
+	s.xx += t.common + squared(t.Hides(time))
 	k := t.knot(t.since(time), s, 0)
 	return k.Offset, k.OffsetSD
+}
+
+// Hides is what a gap may hide at a time, in ps: how far B may be from what the
+// track would have it. What a gap at an end may hide is hidden beyond, too.
+func (t *Track) Hides(time uint64) (most float64) {
+	if len(t.Knots) == 0 {
+		return 0
+	}
+	first, last := t.since(t.Knots[0].Time), t.since(t.Knots[len(t.Knots)-1].Time)
+	at := t.since(time)
+	for _, g := range t.Gaps {
+		from, to := t.since(g.From), t.since(g.To)
+		if at >= from && at <= to || at < from && to <= first || at > to && from >= last {
+			most = max(most, g.Hidden)
+		}
+	}
+	return most
+}
+
+// Unproven says whether a gap may hide a jump.
+func (t *Track) Unproven() bool {
+	return slices.ContainsFunc(t.Gaps, func(g Gap) bool { return g.Hidden > 0 })
+}
+
+// Hide returns the track with what its i-th gap may hide, in ps.
+func (t *Track) Hide(i int, hidden float64) *Track {
+	less := *t
+	less.Gaps = slices.Clone(t.Gaps)
+	less.Gaps[i].Hidden = hidden
+	return &less
 }
 
 // Widen returns the track with all offsets known less well by one common error

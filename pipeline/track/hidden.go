@@ -186,12 +186,12 @@ func (p *path) inGap(i int) bool {
 	return s.from-p.slices[i-1].to >= gapSlices*(s.to-s.from)
 }
 
-// shiftLeaps moves jumps before the slices where they are likeliest, as the
+// shiftLeaps moves jumps that were not placed yet before the slices where they are likeliest, as the
 // clock is or if it were quiet: a slice that is taken for one of the wrong side
 // bends that side.
 func (p *path) shiftLeaps() {
 	for k := range p.leaps {
-		if !p.leaps[k].anew {
+		if !p.leaps[k].anew || p.leaps[k].placed {
 			continue
 		}
 		at, best, most := p.leaps[k].before, p.leaps[k].before, math.Inf(-1)

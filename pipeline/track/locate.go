@@ -12,7 +12,6 @@ import (
 // strip then holds the pairs of both sides.
 func (f *follower) locate(p *path, s *strip, back []state, k int) {
 	l := &p.leaps[k]
-	l.placed = true
 	first, last := l.before-2, l.before+1 // the slices beside the jump may hold pairs of both sides
 	if k > 0 {
 		first = max(first, p.leaps[k-1].before)

@@ -31,6 +31,7 @@ package track
 
 import (
 	"errors"
+	"math"
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
@@ -69,12 +70,21 @@ type Step struct {
 	FrequencySD float64 `json:"frequency_sd_ppb,omitempty"`
 }
 
-// Gap is a stretch of A's time in which no pairs were found about the track. At
-// an end of the record it may hide a jump that too few pairs follow: there the
-// clock is not known as well as At says.
+// Turns says whether the frequency jumps.
+func (s Step) Turns() bool { return s.FrequencySD > 0 }
+
+// Moves says whether the phase jumps, which it need not where the frequency does.
+func (s Step) Moves() bool { return !s.Turns() || math.Abs(s.Offset) > sureties*s.OffsetSD }
+
+// Gap is a stretch of A's time, within its record, in which no pairs were found
+// about the track.
 type Gap struct {
 	From uint64 `json:"from_ps"`
 	To   uint64 `json:"to_ps"`
+
+	// What may be hidden in it: how far B may be from what the track would have
+	// it, beside what its noise does. 0 where the pairs on both sides agree.
+	Hidden float64 `json:"hidden_ps,omitempty"`
 }
 
 // AllanPoint is the overlapping Allan deviation of B's clock against A's.
