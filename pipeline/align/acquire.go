@@ -12,13 +12,14 @@ import (
 )
 
 const (
-	firstPause = uint64(1_000_000_000_000)  // ps: 1 s of tags before the clock is first looked for
-	firstWeak  = uint64(4_000_000_000_000)  // ps: 4 s before weak signals are looked for; they are when a record has doubled
-	lastPause  = uint64(30_000_000_000_000) // ps: 30 s
-	nearest    = 1e6                        // ps: 1 us, searched at least about where a lost clock was foretold
-	steadiest  = 1e-9                       // frequency allowed to have changed at least
-	diluted    = 10                         // pairs may be by time without any, at most
-	widening   = 1000                       // of the search, from try to try
+	firstPause   = uint64(1_000_000_000_000)  // ps: 1 s of tags before the clock is first looked for
+	firstWeak    = uint64(4_000_000_000_000)  // ps: 4 s before weak signals are looked for; they are when a record has doubled
+	lastPause    = uint64(30_000_000_000_000) // ps: 30 s
+	nearest      = 1e6                        // ps: 1 us, searched at least about where a lost clock was foretold
+	steadiest    = 1e-9                       // frequency allowed to have changed at least
+	farthestJump = 1e9                        // ps: a filter follows jumps of the phase alone as far as that
+	diluted      = 10                         // pairs may be by time without any, at most
+	widening     = 1000                       // of the search, from try to try
 )
 
 // quest is the search for a clock that is not known. Tries become rarer, so
@@ -73,7 +74,9 @@ func (l *Live) begin() {
 	case l.filter == nil:
 		*t = quest{begun: true, since: l.origin, previous: l.origin, next: l.origin + firstPause, pause: firstPause, width: 1, weak: firstWeak}
 	default:
-		since := l.filter.State().LastPair
+		// Not from the last pairs on: the next slice may hold some from before a
+		// jump, which would be found again.
+		since := l.filter.State().LastPair + uint64(2*l.lag()/lostSlices)
 		*t = quest{begun: true, since: since, previous: since, next: l.fedTo, pause: uint64(l.lag() / 2), width: 1}
 	}
 }
@@ -95,6 +98,7 @@ func parts(f float64) quantity.Drift { return quantity.Drift(math.Round(f * drif
 func (l *Live) prior(at uint64) Options {
 	o := Options{Search: l.reach(), MaxDrift: l.options.MaxDrift}
 	if l.filter != nil {
+		o.Search = min(2*o.Search, MaxSearch) // of where it was, wherever in the search that is
 		_, sd := l.filter.At(at)
 		if wide := max(3*sd, nearest) * l.quest.width; wide < float64(o.Search) {
 			o.Search = int64(wide)
@@ -139,7 +143,7 @@ func seedOf(r Alignment, line correlate.Line) track.Seed {
 	rate := float64(r.Pairs) / float64(r.Overlap) * 1e12
 	if t := r.Track; t != nil && len(t.Knots) > 0 {
 		rate = max(rate, pairRate(t.Knots))
-		k := t.Knots[0]
+		k := begin(t)
 		at, offset, sd, frequency, frequencySD = k.Time, k.Offset, k.OffsetSD, k.Frequency*1e-9, k.FrequencySD*1e-9
 	}
 	before := float64(line.Frequency) / driftUnit
@@ -152,6 +156,18 @@ func seedOf(r Alignment, line correlate.Line) track.Seed {
 		OffsetSD: caution * max(sd, 1), FrequencySD: caution * frequencySD,
 		Jitter: r.Jitter, PairRate: rate,
 	}
+}
+
+// begin is the first knot from which a filter follows a clock to the end: after
+// the last jump that would lose it.
+func begin(t *track.Track) track.Knot {
+	first := 0
+	for _, s := range t.Steps {
+		if s.Turns() || math.Abs(s.Offset) > farthestJump {
+			first = search(len(t.Knots), func(i int) bool { return float64(int64(t.Knots[i].Time-s.Time)) > 3*s.TimeSD })
+		}
+	}
+	return t.Knots[min(first, len(t.Knots)-1)]
 }
 
 // resume follows the clock from a seed, through the tags that are held.
