@@ -3,6 +3,7 @@ package main
 // tables are all that is measured, in the order of printing.
 var tables = []table{
 	g2Light,
+	g2Pairs,
 	steady,
 	jumps,
 	markers,
