@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -144,9 +145,16 @@ func open(list []source) (streams []tag.Reader, closeAll func(), err error) {
 }
 
 func openRaised(list []source, raise uint64) (streams []tag.Reader, closeAll func(), err error) {
-	var opened []tagfile.ReadCloser
+	var opened []tagfile.FileReader
 	closeAll = func() {
-		for _, r := range opened {
+		said := map[string]bool{}
+		for i, r := range opened {
+			for _, f := range r.Info().Facts {
+				if remark := list[i].path + ": " + f.Says; f.Says != "" && !said[remark] {
+					said[remark] = true
+					fmt.Fprintln(os.Stderr, "note:", remark)
+				}
+			}
 			r.Close()
 		}
 	}

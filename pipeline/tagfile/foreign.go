@@ -65,6 +65,9 @@ func (f *file) foreignTo(ft Format, suffix string) error {
 			return f.errorf("it begins as a file of format %s does, not of %s; name %s with %s", other.Name, ft.Name, other.Name, nameFormat)
 		}
 	}
+	if looksText(start) && slices.Contains([]string{Bin, QuTAG5, A1, A1X, Swabian, IDQ}, ft.Name) {
+		return f.errorf("it is text, and format %s is not; name another with %s: one of %s", ft.Name, nameFormat, list([]string{Txt, Csv, A0, A2, IDQText}))
+	}
 	if looksQuTAG(start) {
 		return f.errorf("it looks like a file of a quTAG without its header, and not like format %s; name %s with %s", ft.Name, QuTAG, nameFormat)
 	}
@@ -79,6 +82,21 @@ func foreignBySuffix(suffix string) *foreign {
 		}
 	}
 	return nil
+}
+
+// looksText says whether the beginning of a file is lines of characters, which
+// times in binary are not: their high bytes are 0.
+func looksText(start []byte) bool {
+	const least = 16
+	ends := 0
+	for _, c := range start {
+		if c == '\n' {
+			ends++
+		} else if c != '\r' && c != '\t' && (c < ' ' || c > '~') {
+			return false
+		}
+	}
+	return len(start) >= least && ends > 0
 }
 
 // looksQuTAG says whether the beginning of a file is records of a quTAG without

@@ -213,6 +213,14 @@ func TestForeignFiles(t *testing.T) {
 	if _, err := Scan(write(t, "x.a2", nil), "a2x"); err == nil || !bytes.Contains([]byte(err.Error()), []byte("there is no format a2x")) {
 		t.Error(err)
 	}
+	for _, text := range []string{Txt, Csv, A0, A2, IDQText} {
+		path := write(t, "x.bin", encoded(t, text, 1, []uint64{1e12, 2e12}))
+		for _, ft := range []string{Bin, A1, Swabian, IDQ} {
+			if _, err := Scan(path, ft); err == nil || !bytes.Contains([]byte(err.Error()), []byte("it is text, and format "+ft+" is not")) && text != Csv {
+				t.Errorf("%s as %s: %v", text, ft, err)
+			}
+		}
+	}
 	for _, other := range []string{PTU, Tags, NPY, QuTAG} {
 		path := write(t, "x.bin", encoded(t, other, 1, []uint64{1e12, 2e12}))
 		if _, err := Scan(path, Bin); err == nil || !bytes.Contains([]byte(err.Error()), []byte("it begins as a file of format "+other+" does, not of bin")) {
