@@ -64,6 +64,8 @@ var table = &field{shape: shapeObject, keys: []*field{
 		doc: "Short name; part of the run directory's name."},
 	{name: "description", shape: shapeText,
 		doc: "What is measured, for people."},
+	{name: "meta", shape: shapeConfig,
+		doc: "Anything else worth keeping with the run, such as operator and sample; tsrun only copies it into the manifest."},
 	networkTable, nodesTable, clockTable, triggerTable, acquireTable, stagesTable, sinksTable,
 	transferTable, faultsTable, expectTable,
 	{name: "realtime", shape: shapeObject, later: map[string]string{"": "leave it out: the scheduler's defaults are used"},

@@ -172,6 +172,16 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+func TestMetaIsKeptAsItIs(t *testing.T) {
+	r := load(t, "testdata/good.yaml", `meta={operator: A. Person, sample: {id: 17, batch: "007"}, tags: [a, b]}`).Recipe
+	if want := `{"operator":"A. Person","sample":{"batch":"007","id":17},"tags":["a","b"]}`; string(r.Meta) != want {
+		t.Errorf("meta is %s, want %s", r.Meta, want)
+	}
+	if none := load(t, "testdata/good.yaml").Recipe.Meta; none != nil {
+		t.Errorf("meta of a recipe without is %s", none)
+	}
+}
+
 func TestOverrides(t *testing.T) {
 	const stage = `pipeline=[{stage: histogram, name: g2, config: {start: alice.signal, stop: alice.herald, range: 1 ns, bin: 10 ps}}]`
 	sets := []string{

@@ -15,20 +15,21 @@ const Version = 1
 // expanded, defaults filled in. Its JSON form is what the master sends a slave
 // and what the run directory keeps.
 type Recipe struct {
-	Version     int       `json:"version"`
-	Name        string    `json:"name"`
-	Description string    `json:"description,omitempty"`
-	Network     Network   `json:"network"`
-	Nodes       []Node    `json:"nodes"` // in the recipe's order
-	Clock       Clock     `json:"clock"`
-	Trigger     Trigger   `json:"trigger"`
-	Acquire     Acquire   `json:"acquire"`
-	Stages      []Stage   `json:"pipeline,omitempty"`
-	Sinks       []Sink    `json:"sinks"`
-	Transfer    Transfer  `json:"transfer"`
-	Faults      Faults    `json:"faults"`
-	Expect      []Expect  `json:"expect,omitempty"`
-	Simulate    *Simulate `json:"simulate,omitempty"`
+	Version     int             `json:"version"`
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Meta        json.RawMessage `json:"meta,omitempty"` // an object of the user's own
+	Network     Network         `json:"network"`
+	Nodes       []Node          `json:"nodes"` // in the recipe's order
+	Clock       Clock           `json:"clock"`
+	Trigger     Trigger         `json:"trigger"`
+	Acquire     Acquire         `json:"acquire"`
+	Stages      []Stage         `json:"pipeline,omitempty"`
+	Sinks       []Sink          `json:"sinks"`
+	Transfer    Transfer        `json:"transfer"`
+	Faults      Faults          `json:"faults"`
+	Expect      []Expect        `json:"expect,omitempty"`
+	Simulate    *Simulate       `json:"simulate,omitempty"`
 }
 
 // Network is what the slaves dial. The master listens on all three ports.

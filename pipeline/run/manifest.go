@@ -13,14 +13,15 @@ import (
 // Manifest is manifest.json: everything there is to know about a run beside
 // its tags. Its keys are stable; docs/run-directory.md describes each.
 type Manifest struct {
-	Condition []Condition  `json:"condition"`
-	Reasons   []Reason     `json:"reasons"`
-	Run       string       `json:"run"`   // 32 hexadecimal digits, as on the wire
-	Name      string       `json:"name"`  // of the recipe
-	Tsrun     string       `json:"tsrun"` // version of the master
-	Recipe    RecipeRecord `json:"recipe"`
-	Started   time.Time    `json:"started,omitzero"` // UTC
-	Ended     time.Time    `json:"ended,omitzero"`   // UTC; absent: the run has not ended
+	Condition []Condition     `json:"condition"`
+	Reasons   []Reason        `json:"reasons"`
+	Run       string          `json:"run"`            // 32 hexadecimal digits, as on the wire
+	Name      string          `json:"name"`           // of the recipe
+	Meta      json.RawMessage `json:"meta,omitempty"` // as the recipe has it
+	Tsrun     string          `json:"tsrun"`          // version of the master
+	Recipe    RecipeRecord    `json:"recipe"`
+	Started   time.Time       `json:"started,omitzero"` // UTC
+	Ended     time.Time       `json:"ended,omitzero"`   // UTC; absent: the run has not ended
 	// DurationPs is how long each channel was asked to record, in ps.
 	DurationPs uint64           `json:"duration_ps,omitempty"`
 	Nodes      map[string]*Node `json:"nodes"`
@@ -35,7 +36,7 @@ type Manifest struct {
 // NewManifest is the manifest of a run that has just begun.
 func NewManifest(id, version string, r *recipe.Recipe, started time.Time) *Manifest {
 	m := &Manifest{
-		Run: id, Name: r.Name, Tsrun: version, Started: started.UTC(), DurationPs: uint64(max(0, r.Acquire.Duration)),
+		Run: id, Name: r.Name, Meta: r.Meta, Tsrun: version, Started: started.UTC(), DurationPs: uint64(max(0, r.Acquire.Duration)),
 		Nodes: map[string]*Node{}, Segments: []Segment{}, Results: []Result{}, Reasons: []Reason{},
 		Trigger: Trigger{
 			Method: r.Trigger.Method, Master: r.Trigger.Master,
