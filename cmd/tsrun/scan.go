@@ -60,7 +60,11 @@ certainty    %.3g standard deviations beyond chance
 `, withSD(p.Offset.Float(), p.OffsetSD, "ps"), withSD(p.Sigma, p.SigmaSD, "ps"), p.FWHM, quantity.Time(p.Highest),
 			withSD(p.Pairs, p.PairsSD, "net"), p.Accidentals, p.Significance)
 	} else if err == nil {
-		_, err = fmt.Fprint(out, "peak         none stands out of chance\n\n")
+		none := "none stands out of chance"
+		if nothing := correlate.Nothing([]string{"A", "B"}, []uint64{s.TagsA, s.TagsB}); nothing != "" {
+			none = "no value: " + nothing
+		}
+		_, err = fmt.Fprintf(out, "peak         %s\n\n", none)
 	}
 	if err != nil {
 		return err

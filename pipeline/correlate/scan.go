@@ -1,6 +1,9 @@
 package correlate
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Scan is how many coincidences there are when B is moved: Counts[k] pairs
 // have |B - A - d| <= Window/2 at the delay d = Start + k*Step. Windows of
@@ -47,7 +50,7 @@ func (o ScanOptions) Check() error {
 // ScanDelays counts the coincidences of a and b at every delay, in one pass, and
 // finds where most are. It holds only as many tags as the delays need.
 func ScanDelays(a, b Channel, o ScanOptions) (Scan, error) {
-	if err := o.Check(); err != nil {
+	if err := errors.Join(o.Check(), differ([]Channel{a, b})); err != nil {
 		return Scan{}, err
 	}
 	n := (o.To-o.From)/o.Step + 1

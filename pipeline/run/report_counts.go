@@ -65,7 +65,11 @@ func namesOf(of []string, letters string) string {
 }
 
 func reportScan(out *strings.Builder, stage string, s ScanSummary) {
-	if s.Peak == nil {
+	switch {
+	case s.NoValue != "":
+		entry(out, stage, "%s - %s: %s", s.Stop, s.Start, s.NoValue)
+		return
+	case s.Peak == nil:
 		entry(out, stage, "%s - %s: no delay stands out of chance%s", s.Stop, s.Start, corrected(s.Corrected))
 		return
 	}

@@ -56,7 +56,8 @@ type ScanSummary struct {
 	Simulated bool            `json:"simulated"`
 	StepPs    int64           `json:"step_ps"`
 	WindowPs  int64           `json:"window_ps"`
-	Peak      *correlate.Peak `json:"peak"` // null when none stood out of chance
+	Peak      *correlate.Peak `json:"peak"`               // null when none stood out of chance
+	NoValue   string          `json:"no_value,omitempty"` // why there can be none
 }
 
 // HistogramSummary is what a histogram stage found; the counts are in its file.
