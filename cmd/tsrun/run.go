@@ -103,18 +103,12 @@ func runMaster(ctx context.Context, f *runFlags, path string) error {
 	}
 	interrupts, stop := interruptions()
 	defer stop()
-	feed := run.NewFeed()
-	shown := make(chan struct{})
-	go func() {
-		defer close(shown)
-		showEvents(feed, f.json)
-	}()
+	feed, done := showing(f.json)
 	outcome, err := master.Run(ctx, master.Options{
 		Recipe: resolved, Runs: f.runs, PluginDirs: dirs, Program: program, Version: version,
 		Observer: feed, Interrupts: interrupts,
 	})
-	feed.Close()
-	<-shown
+	done()
 	var refusal *master.Refusal
 	if errors.As(err, &refusal) {
 		return &exitError{failureCode(err), nil} // the events have said why

@@ -10,7 +10,6 @@ import (
 	"strconv"
 
 	"tsrun/pipeline/host"
-	"tsrun/pipeline/run"
 	"tsrun/pipeline/slave"
 	"tsrun/pipeline/wire"
 )
@@ -38,16 +37,10 @@ func runSlave(ctx context.Context, f *runFlags) error {
 	}
 	interrupts, stop := interruptions()
 	defer stop()
-	feed := run.NewFeed()
-	shown := make(chan struct{})
-	go func() {
-		defer close(shown)
-		showEvents(feed, f.json)
-	}()
+	feed, done := showing(f.json)
 	o.Observer, o.Interrupts, o.Log = feed, interrupts, slog.New(slave.Said(feed, f.node))
 	err = slave.Run(ctx, o)
-	feed.Close()
-	<-shown
+	done()
 	if slave.Stopped(err) {
 		return &exitError{exitInterrupted, nil}
 	}

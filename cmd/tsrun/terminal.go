@@ -18,6 +18,21 @@ import (
 // error, as bars that redraw themselves where that is a terminal and as plain
 // lines elsewhere.
 
+// showing makes a feed whose events are shown as they come; done waits until all
+// have been.
+func showing(asJSON bool) (feed *run.Feed, done func()) {
+	feed = run.NewFeed()
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		showEvents(feed, asJSON)
+	}()
+	return feed, func() {
+		feed.Close()
+		<-shown
+	}
+}
+
 // showEvents shows a run until its feed is closed and read. What cannot be
 // written is dropped: a reader that is gone does not end the run.
 func showEvents(feed *run.Feed, asJSON bool) {

@@ -1,0 +1,85 @@
+package master
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+)
+
+// Deadlines of phases that no recipe sets. Each is generous: it ends a wait
+// that would otherwise never end, it does not hurry anyone.
+const (
+	armTimeout      = 60 * time.Second
+	drainTimeout    = 60 * time.Second  // from the end of the acquisition to a closed file, and to the next
+	transferTimeout = 600 * time.Second // without a file coming farther; the largest are hashed within it
+)
+
+// ackGuard is how long before the instant every node must have acknowledged
+// it; a node that has not could not fire in time, so nobody does.
+func ackGuard(lead time.Duration) time.Duration { return lead / 4 }
+
+// overdue ends the wait for the nodes that hold the run up. Once the instant
+// has passed nobody can be called back: who has not acknowledged it may have
+// fired all the same, and is judged by what it records.
+func (s state) overdue(fired bool) (state, []any) {
+	if s.phase == armed && fired {
+		s.phase = running
+		return s, []any{s.runningDeadline()}
+	}
+	var late []string
+	far := map[phase]func(node) bool{
+		joining:      reached(wire.Ready),
+		arming:       reached(wire.Armed),
+		armed:        func(n node) bool { return n.order >= s.fire },
+		running:      reached(wire.Transferring),
+		draining:     reached(wire.Transferring),
+		transferring: reached(wire.Done),
+	}[s.phase]
+	if far == nil {
+		return s, nil
+	}
+	for name, n := range s.nodes {
+		if !n.gone && !far(n) {
+			late = append(late, name)
+		}
+	}
+	slices.Sort(late)
+	if !s.phase.started() {
+		return s.refuse(trouble{refusal, late[0], s.lateness(late)})
+	}
+	for _, name := range late {
+		s.troubles = append(s.troubles, trouble{missing, name, sdk.Failure{
+			Code:    "node-late",
+			Message: fmt.Sprintf("not finished %s in time", s.phase),
+			Hint:    "what the node recorded is kept on its disk",
+		}})
+		s.change(name, func(n *node) { n.gone = true })
+	}
+	return s.advance()
+}
+
+// lateness explains a run that could not start.
+func (s *state) lateness(late []string) sdk.Failure {
+	first := s.nodes[late[0]]
+	switch {
+	case s.phase == armed:
+		return sdk.Failure{Code: "trigger-unacknowledged",
+			Message: fmt.Sprintf("the trigger was not acknowledged by %v in time, so the start was called off before its instant", late),
+			Hint:    "raise trigger.lead, or look for what keeps the node or its network busy"}
+	case !first.joined:
+		return sdk.Failure{Code: "node-absent",
+			Message: fmt.Sprintf("%v did not join within %v", late, s.rules.join),
+			Hint:    "start it there with: " + slaveCommand(late[0], s.rules.master)}
+	}
+	return sdk.Failure{Code: "node-not-ready",
+		Message: fmt.Sprintf("%v still %s when the time was up", late, first.phase),
+		Hint:    "look at the node's log lines above"}
+}
+
+// slaveCommand is what to type on the PC of a remote node.
+func slaveCommand(node, master string) string {
+	return fmt.Sprintf("tsrun --mode slave --node %s --master %s", node, master)
+}
