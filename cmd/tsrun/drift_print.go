@@ -80,11 +80,14 @@ func printTrack(out *strings.Builder, t *track.Track) {
 		fmt.Fprintf(out, "step         %s at %s ± %.3g s\n", sizeOf(s), shortReading(s.Time), s.TimeSD*1e-12)
 	}
 	for _, g := range t.Gaps {
-		unknown := ""
+		what, unknown := "gap          no pairs about the track", ""
+		if g.NotFound {
+			what = "unknown      the clock was not found"
+		}
 		if g.Hidden > 0 {
 			unknown = ": the clock may have jumped there unseen"
 		}
-		fmt.Fprintf(out, "gap          no pairs from %s to %s%s\n", shortReading(g.From), shortReading(g.To), unknown)
+		fmt.Fprintf(out, "%s from %s to %s%s\n", what, shortReading(g.From), shortReading(g.To), unknown)
 	}
 	for i, q := range t.Quarters {
 		name := ""

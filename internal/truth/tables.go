@@ -11,4 +11,6 @@ var tables = []table{
 	pulsed,
 	lasers,
 	chance,
+	long,
+	strong,
 }

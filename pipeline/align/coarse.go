@@ -178,29 +178,9 @@ func (s *searcher) correlate(try attempt) (candidate, bool) {
 	if len(a) < minTags || len(b) < minTags {
 		return candidate{}, false
 	}
-	x, y := make([]float32, try.cells), make([]float32, try.cells)
-	for _, t := range a {
-		x[(t-from)>>try.shift]++
-	}
-	wrap := int64(try.cells - 1)
-	for _, t := range b {
-		y[int64(t-from)>>try.shift&wrap]++
-	}
-	// Even streams would give every lag what is opposite, times how dense A is.
-	// Without their means both streams are left with what their tags do beyond
-	// being many, which by chance sums to zero.
-	evenA := float64(len(a)) / float64(full)
-	opposite := slide(y, full)
-	for i := range full {
-		x[i] -= float32(evenA)
-	}
-	first, last := int64(b[0]-from)>>try.shift, int64(b[len(b)-1]-from)>>try.shift
-	evenB := float32(len(b)) / float32(last-first+1)
-	for i := first; i <= last; i++ {
-		y[i&wrap] -= evenB
-	}
+	excess, opposite, evenA := counted(a, b, from, try, full)
 	lags := min(int(s.reach>>try.shift)+1, try.cells/2-1)
-	p := likeliest(correlate.CrossCorrelation(x, y), opposite, evenA, lags)
+	p := likeliest(excess, opposite, evenA, lags)
 	s.trials += float64(2*lags + 1)
 	if p.ll < enoughLL {
 		return candidate{}, false
@@ -212,6 +192,33 @@ func (s *searcher) correlate(try attempt) (candidate, bool) {
 		offset: int64(p.at)*width + int64(p.boxes-1)*width/2,
 		half:   int64(p.boxes)*width/2 + width,
 	}, true
+}
+
+// counted correlates the tags of a segment that begins at from and has so many
+// full cells: what each lag has in excess of even streams, and what those give.
+func counted(a, b []uint64, from uint64, try attempt, full int) (excess []float32, opposite cyclic, evenA float64) {
+	x, y := make([]float32, try.cells), make([]float32, try.cells)
+	for _, t := range a {
+		x[(t-from)>>try.shift]++
+	}
+	wrap := int64(try.cells - 1)
+	for _, t := range b {
+		y[int64(t-from)>>try.shift&wrap]++
+	}
+	// Even streams would give every lag what is opposite, times how dense A is.
+	// Without their means both streams are left with what their tags do beyond
+	// being many, which by chance sums to zero.
+	evenA = float64(len(a)) / float64(full)
+	opposite = slide(y, full)
+	for i := range full {
+		x[i] -= float32(evenA)
+	}
+	first, last := int64(b[0]-from)>>try.shift, int64(b[len(b)-1]-from)>>try.shift
+	evenB := float32(len(b)) / float32(last-first+1)
+	for i := first; i <= last; i++ {
+		y[i&wrap] -= evenB
+	}
+	return correlate.CrossCorrelation(x, y), opposite, evenA
 }
 
 // cyclic sums boxes of an array whose end is its beginning.

@@ -130,18 +130,11 @@ func (s *searcher) judged(r Alignment, ll float64, c fixer) (Alignment, error) {
 // warning says what is to be known of a clock beside its numbers.
 func warning(t *track.Track) string {
 	var all []string
-	switch {
-	case len(t.Steps) == 1 && !t.Steps[0].Moves():
-		all = append(all, fmt.Sprintf("the frequency of B's clock jumps by %.6g ppb", t.Steps[0].Frequency))
-	case len(t.Steps) == 1 && t.Steps[0].Turns():
-		all = append(all, fmt.Sprintf("B's clock jumps by %.6g ns, and its frequency by %.6g ppb", t.Steps[0].Offset/1e3, t.Steps[0].Frequency))
-	case len(t.Steps) == 1:
-		all = append(all, fmt.Sprintf("B's clock jumps by %.6g ns", t.Steps[0].Offset/1e3))
-	case len(t.Steps) > 1:
-		all = append(all, fmt.Sprintf("B's clock jumps %d times", len(t.Steps)))
+	if len(t.Steps) > 0 {
+		all = append(all, jumps(t.Steps))
 	}
 	if t.Lost > t.Slices/10 {
-		all = append(all, fmt.Sprintf("%d of %d parts of the record have no pairs", t.Lost, t.Slices))
+		all = append(all, fmt.Sprintf("no pairs were found in %d of %d parts of the record", t.Lost, t.Slices))
 	}
 	unseen := 0.0
 	for _, g := range t.Gaps {
@@ -153,6 +146,20 @@ func warning(t *track.Track) string {
 		all = append(all, fmt.Sprintf("in %.3g s without pairs the clock may have jumped unseen", unseen))
 	}
 	return strings.Join(all, "; ")
+}
+
+// jumps tells of steps of a clock.
+func jumps(steps []track.Step) string {
+	switch first := steps[0]; {
+	case len(steps) > 1:
+		return fmt.Sprintf("B's clock jumps %d times", len(steps))
+	case !first.Moves():
+		return fmt.Sprintf("the frequency of B's clock jumps by %.6g ppb", first.Frequency)
+	case first.Turns():
+		return fmt.Sprintf("B's clock jumps by %.6g ns, and its frequency by %.6g ppb", first.Offset/1e3, first.Frequency)
+	default:
+		return fmt.Sprintf("B's clock jumps by %.6g ns", first.Offset/1e3)
+	}
 }
 
 // agrees checks the corrected record against itself: the pairs of each quarter

@@ -3,6 +3,7 @@ package align
 import (
 	"errors"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -18,7 +19,7 @@ var partPrior = Options{Search: DefaultSearch, MaxDrift: DefaultMaxDrift}
 func inParts(t *testing.T, e pairs.Experiment, most int) (Parts, pairs.Truth) {
 	t.Helper()
 	a, b, truth := e.Make()
-	found, err := alignParts(t.Context(), tag.NewReader(a), tag.NewReader(b), partPrior, most)
+	found, err := AlignParts(t.Context(), tag.NewReader(a), tag.NewReader(b), partPrior, most)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,21 +30,23 @@ func inParts(t *testing.T, e pairs.Experiment, most int) (Parts, pairs.Truth) {
 // as good as those of a record in one.
 func TestAlignParts(t *testing.T) {
 	for _, c := range []struct {
-		name           string
-		e              pairs.Experiment
-		steps, refused int
-		worst          float64 // ps, of the correction
+		name         string
+		e            pairs.Experiment
+		parts, steps int
+		dark         bool    // from 5 to 14 s
+		worst        float64 // ps, of the correction
 	}{
-		{"steady", pairs.Experiment{Frequency: 3e-7}, 0, 0, 15},
-		{"wandering", pairs.Experiment{Frequency: 3e-7, WhiteFM: 1e-10, RandomWalkFM: 1e-10}, 0, 0, 60},
-		{"stepping", pairs.Experiment{Steps: []pairs.Step{{At: 9, Size: 7000}}}, 1, 0, 25},
-		{"dark for a while", pairs.Experiment{Frequency: 1e-8, NoPairs: []pairs.Span{{From: 5, To: 14}}}, 0, 1, 25},
+		{"steady", pairs.Experiment{Frequency: 3e-7}, 6, 0, false, 15},
+		{"wandering", pairs.Experiment{Frequency: 3e-7, WhiteFM: 1e-10, RandomWalkFM: 1e-10}, 6, 0, false, 60},
+		{"stepping", pairs.Experiment{Steps: []pairs.Step{{At: 9, Size: 7000}}}, 6, 1, false, 25},
+		{"stepping by 8 ms", pairs.Experiment{Steps: []pairs.Step{{At: 9, Size: 8e9}}}, 6, 1, false, 25},
+		{"dark for a while", pairs.Experiment{Frequency: 1e-8, NoPairs: []pairs.Span{{From: 5, To: 14}}}, 3, 0, true, 25},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.e.Seed, c.e.Seconds, c.e.SinglesA, c.e.SinglesB = 8, 20, 20e3, 22e3
 			found, truth := inParts(t, c.e, 80_000)
-			if found.Count < 6 || len(found.Refused) < c.refused || c.refused == 0 && len(found.Refused) > 0 || found.Warning == "" {
+			if found.Count < c.parts || len(found.Refused) > 0 || found.Warning == "" {
 				t.Errorf("%d parts, refused %+v, warning %q", found.Count, found.Refused, found.Warning)
 			}
 			if steps := found.Track.Steps; len(steps) != c.steps {
@@ -55,7 +58,13 @@ func TestAlignParts(t *testing.T) {
 			if s := float64(found.Overlap) / 1e12; s < 19.9 || s > 20.1 {
 				t.Errorf("overlap of %.3f s", s)
 			}
+			if gaps := found.Track.Gaps; c.dark != (len(gaps) == 1) || c.dark && (gaps[0].NotFound || float64(gaps[0].To-gaps[0].From) < 8.5e12) {
+				t.Errorf("gaps %+v", gaps)
+			}
 			knots := found.Track.Knots
+			if last := int64(end(found.Alignment) - knots[len(knots)-1].Time); last > 1e12 {
+				t.Errorf("the last knot is %d ps before the end", last)
+			}
 			if !slices.IsSortedFunc(knots, func(x, y track.Knot) int { return int(int64(x.Time-y.Time) >> 1) }) {
 				t.Error("knots are out of order")
 			}
@@ -67,7 +76,7 @@ func TestAlignParts(t *testing.T) {
 			worst, step := 0.0, uint64(1e12*9)
 			for at := found.Start; at < end(found.Alignment); at += 5e9 {
 				since := at - truth.Start
-				if c.steps > 0 && since > step-1e11 && since < step+1e11 || c.refused > 0 && since > 4.9e12 && since < 14.1e12 {
+				if c.steps > 0 && since > step-1e11 && since < step+1e11 || c.dark && since > 4.9e12 && since < 14.1e12 {
 					continue
 				}
 				x := truth.OffsetAt(at)
@@ -77,6 +86,43 @@ func TestAlignParts(t *testing.T) {
 				t.Errorf("the correction is off by %.0f ps somewhere, want %.0f at most", worst, c.worst)
 			}
 		})
+	}
+}
+
+// Light without pairs in mid-record is no gap without pairs: the clock is not
+// found there. It is followed on from where there are pairs again.
+func TestAlignPartsNotFound(t *testing.T) {
+	e := pairs.Experiment{Seed: 9, Seconds: 15, SinglesA: 20e3, SinglesB: 22e3, Frequency: 3e-8, Offset: 1e8}
+	a, b, truth := e.Make()
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i, at := range b {
+		if since := at - truth.Start; since > 5e12 && since < 10e12 {
+			b[i] += rng.Uint64N(1e9)
+		}
+	}
+	slices.Sort(b)
+	found, err := AlignParts(t.Context(), tag.NewReader(a), tag.NewReader(b), Options{Search: 1e9, MaxDrift: DefaultMaxDrift}, 60_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found.Refused) != 1 || len(found.Track.Gaps) < 1 || len(found.Track.Steps) > 0 {
+		t.Fatalf("not found %+v, gaps %+v, steps %+v", found.Refused, found.Track.Gaps, found.Track.Steps)
+	}
+	var before track.Gap
+	for _, g := range found.Track.Gaps {
+		if int64(g.From-before.To) < 0 {
+			t.Errorf("gaps %+v overlap", found.Track.Gaps)
+		}
+		before = g
+	}
+	if g := found.Refused[0]; !g.NotFound || g.From < truth.Start+4e12 || g.To > truth.Start+11e12 || g.To-g.From < 1e12 {
+		t.Errorf("not found %+v", g)
+	}
+	for _, at := range []uint64{found.Start, found.Start + uint64(found.Overlap)} {
+		x, sd := found.OffsetAt(at)
+		if miss := x.Minus(truth.OffsetAt(at)); math.Abs(miss) > 5*sd {
+			t.Errorf("off by %.1f ± %.1f ps", miss, sd)
+		}
 	}
 }
 
@@ -100,7 +146,7 @@ func TestAlignPartsRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ a, b []uint64 }{
 		"no pairs": {a, b}, "nothing": {nil, nil}, "no A": {nil, b}, "no B": {a, nil}, "one tag": {a[:1], b[:1]},
 	} {
-		if _, err := alignParts(t.Context(), tag.NewReader(c.a), tag.NewReader(c.b), partPrior, 1600); !errors.As(err, &refusal) {
+		if _, err := AlignParts(t.Context(), tag.NewReader(c.a), tag.NewReader(c.b), partPrior, 1600); !errors.As(err, &refusal) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -104,10 +104,5 @@ func (p marks) track(pieces []markFit) (*track.Track, error) {
 		}
 		rr, free = rr+f.sigma*f.sigma*float64(f.n()-2), free+float64(f.n()-2)
 	}
-	t, err := track.Through(knots, steps)
-	if err != nil {
-		return nil, err
-	}
-	t.Jitter, t.Pairs = math.Sqrt(rr/free), float64(p.len())
-	return t, nil
+	return track.Through(track.Track{Knots: knots, Steps: steps, Jitter: math.Sqrt(rr / free), Pairs: float64(p.len())})
 }

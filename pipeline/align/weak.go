@@ -101,9 +101,20 @@ func (s *searcher) slightly() (weakPlan, bool) {
 	return s.planWeak(s.budget(), 8*driftUnit/float64(s.MaxDrift))
 }
 
+// deepest is the most sensitive search, without reward where there is none.
+func (s *searcher) deepest() weakPlan {
+	p, _ := s.planWeak(s.budget(), math.Inf(1))
+	return p
+}
+
 // weak looks for a signal that correlations of whole segments do not show.
 func (s *searcher) weak() (line, bool) {
 	first, ok := s.slightly()
+	if p, better := s.planSummed(s.budget(), math.Inf(1)); better && p.reward > s.deepest().reward {
+		if l, ok := s.summed(p); ok {
+			return l, true
+		}
+	}
 	if ok {
 		if l, ok := s.among(first); ok {
 			return l, true
@@ -112,7 +123,7 @@ func (s *searcher) weak() (line, bool) {
 	if s.brief {
 		return line{}, false
 	}
-	if all, ok := s.planWeak(s.budget(), math.Inf(1)); ok && all.reward > 2*first.reward && s.ctx.Err() == nil {
+	if all := s.deepest(); all.reward > 2*first.reward && s.ctx.Err() == nil {
 		return s.among(all)
 	}
 	return line{}, false
@@ -121,7 +132,7 @@ func (s *searcher) weak() (line, bool) {
 // among looks for the line among the nominees of one search.
 func (s *searcher) among(p weakPlan) (line, bool) {
 	for _, c := range s.nominate(p) {
-		if l, ok := s.confirm(c); ok {
+		if l, ok := s.confirm(c, confirmPoints); ok {
 			return l, true
 		}
 	}
@@ -211,11 +222,11 @@ func span64(length uint64, parts, i int) (from, to uint64) {
 	return n * uint64(i), n * uint64(i+1)
 }
 
-// confirm lists the pairs about a nominee and looks for its line in bins as
+// confirm lists the pairs about a nominee, not many more than most, and looks for its line in bins as
 // narrow as the pairs' jitter, where it must stand out against all places that
 // the whole search could have pointed to.
-func (s *searcher) confirm(c nominee) (line, bool) {
-	return s.closeIn(c.line, confirmPoints, func(p peak, bin float64, length float64) bool {
+func (s *searcher) confirm(c nominee, most int) (line, bool) {
+	return s.closeIn(c.line, most, func(p peak, bin float64, length float64) bool {
 		drift := float64(s.MaxDrift) / driftUnit
 		places := (2*float64(s.reach)/bin + 1) * (2*drift*length/bin + 1)
 		return p.count >= 8 && p.ll+math.Log(p.trials)-math.Log(places) > convincedLL

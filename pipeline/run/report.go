@@ -231,8 +231,14 @@ func reportTrack(out *strings.Builder, t *track.Track) {
 	if len(deviations) > 0 {
 		entry(out, "", "Allan deviation %s", strings.Join(deviations[:min(len(deviations), 6)], ", "))
 	}
-	if n := len(t.Gaps); n > 0 {
-		entry(out, "", "no pairs in %d gaps, the first from %s to %s", n, seconds(t.Gaps[0].From), seconds(t.Gaps[0].To))
+	for _, missing := range []struct {
+		what     string
+		notFound bool
+	}{{"no pairs", false}, {"the clock was not found", true}} {
+		gaps := slices.DeleteFunc(slices.Clone(t.Gaps), func(g track.Gap) bool { return g.NotFound != missing.notFound })
+		if len(gaps) > 0 {
+			entry(out, "", "%s in %d gaps, the first from %s to %s", missing.what, len(gaps), seconds(gaps[0].From), seconds(gaps[0].To))
+		}
 	}
 }
 

@@ -24,14 +24,14 @@ func (t *Track) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Through returns the track that passes knots of a clock that was found in
-// another way, in order of time, and jumps between them.
-func Through(knots []Knot, steps []Step) (*Track, error) {
-	t := &Track{Knots: knots, Steps: steps}
+// Through returns the track along knots of a clock that was found in another
+// way, or in parts: of t, what its knots, steps and noise make it. Knots and steps
+// are in order of time, each step between two knots.
+func Through(t Track) (*Track, error) {
 	if err := t.restore(); err != nil {
 		return nil, err
 	}
-	return t, nil
+	return &t, nil
 }
 
 // restore makes the path from the knots.

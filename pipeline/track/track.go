@@ -85,6 +85,9 @@ type Gap struct {
 	// What may be hidden in it: how far B may be from what the track would have
 	// it, beside what its noise does. 0 where the pairs on both sides agree.
 	Hidden float64 `json:"hidden_ps,omitempty"`
+
+	// The clock was looked for there and not found: there may be pairs, elsewhere.
+	NotFound bool `json:"not_found,omitempty"`
 }
 
 // AllanPoint is the overlapping Allan deviation of B's clock against A's.
