@@ -36,6 +36,7 @@ const (
 	minShift      = 10
 	maxShift      = 30
 	maxPerBin     = 0.25 // of what a slice's bin can hold, expected
+	slightReward  = 8    // T drift/r, of a search that finds what correlations find
 	nsPerPair     = 1.5
 	nsPerTag      = 10 // of A, for each part of the bins
 	nsPerSum      = 0.35
@@ -98,7 +99,7 @@ func (s *searcher) slightly() (weakPlan, bool) {
 	if s.MaxDrift == 0 {
 		return s.planWeak(s.budget()/2, math.Inf(1))
 	}
-	return s.planWeak(s.budget(), 8*driftUnit/float64(s.MaxDrift))
+	return s.planWeak(s.budget(), slightReward*driftUnit/float64(s.MaxDrift))
 }
 
 // deepest is the most sensitive search, without reward where there is none.
@@ -107,10 +108,22 @@ func (s *searcher) deepest() weakPlan {
 	return p
 }
 
+// brighter is the sum of correlations that finds more than counting pairs does,
+// where light is so strong that there is one. A brief search has the cheapest
+// that finds much more.
+func (s *searcher) brighter(first weakPlan) (sumPlan, bool) {
+	if s.brief && s.MaxDrift > 0 {
+		p, ok := s.planSummed(s.budget(), 8*slightReward*driftUnit/float64(s.MaxDrift))
+		return p, ok && p.reward > 2*first.reward
+	}
+	p, ok := s.planSummed(s.budget(), math.Inf(1))
+	return p, ok && p.reward > s.deepest().reward
+}
+
 // weak looks for a signal that correlations of whole segments do not show.
 func (s *searcher) weak() (line, bool) {
 	first, ok := s.slightly()
-	if p, better := s.planSummed(s.budget(), math.Inf(1)); better && p.reward > s.deepest().reward {
+	if p, ok := s.brighter(first); ok {
 		if l, ok := s.summed(p); ok {
 			return l, true
 		}
