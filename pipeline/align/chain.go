@@ -86,7 +86,7 @@ func (c *chain) resume(a, b []uint64, before Alignment) (Alignment, error) {
 	if err != nil {
 		return Alignment{}, err
 	}
-	s.centre, s.reach = at, int64(l.ux)+1
+	s.centre, s.reach, s.moved = at, int64(l.ux)+1, true // which pulse it is the part before knows
 	return s.settle(l)
 }
 
