@@ -50,7 +50,14 @@ func (c *Parts) conclude(lines []correlate.Line) (err error) {
 	knots := c.Track.Knots
 	if c.Wanders = len(knots) > 0; c.Wanders { // who reads the result follows its knots
 		first, last := knots[0].Time, knots[len(knots)-1].Time
-		c.Track.Steps = slices.DeleteFunc(c.Track.Steps, func(s track.Step) bool { return int64(s.Time-first) <= 0 || int64(last-s.Time) <= 0 })
+		before := first
+		c.Track.Steps = slices.DeleteFunc(c.Track.Steps, func(s track.Step) bool {
+			beside := int64(s.Time-before) <= 0 || int64(last-s.Time) <= 0
+			if !beside {
+				before = s.Time
+			}
+			return beside
+		})
 		if c.Track, err = track.Through(*c.Track); err != nil {
 			return err
 		}
