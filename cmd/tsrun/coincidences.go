@@ -15,8 +15,8 @@ import (
 
 type coincidencesFlags struct {
 	channelFiles
-	window, shift quantity.Time
-	asJSON        bool
+	window, shift, period quantity.Time
+	asJSON                bool
 }
 
 func newCoincidencesCommand() *cobra.Command {
@@ -29,7 +29,8 @@ func newCoincidencesCommand() *cobra.Command {
 A coincidence is one tag of each channel, no two further apart than half the
 window; a pair has |B - A| of at most half the window, both ends included.
 Accidentals come from windows of the same width, shifted by ten windows and more
-(at least 1 us, or --shift) to both sides. Heralding is net coincidences over
+(at least 1 us and beyond dead times, or --shift) to both sides, by whole periods
+of light that is pulsed or gated. Heralding is net coincidences over
 those without one channel, of a pair over the other's singles.` + clocksHelp + manyFilesHelp,
 		Example: `  tsrun coincidences alice.bin bob.bin --window '1 ns' --align align.json
   tsrun coincidences recording.ptu --channel 1,2,3 --window '1 ns' --offset '0 ps,24 ns'`,
@@ -38,6 +39,7 @@ those without one channel, of a pair over the other's singles.` + clocksHelp + m
 	f.add(c, correlate.MaxChannels)
 	c.Flags().TextVar(&f.window, "window", f.window, `full width of the window, as "1 ns"`)
 	c.Flags().TextVar(&f.shift, "shift", f.shift, "between the windows of accidentals; longer than dead times")
+	c.Flags().TextVar(&f.period, "period", f.period, "of pulsed or gated light, of which shifts are whole ones; found where it is left out")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object")
 	required(c, "window")
 	return c
@@ -62,7 +64,7 @@ type coincidencesAnswer struct {
 }
 
 func runCoincidences(c *cobra.Command, args []string, f coincidencesFlags) error {
-	o := correlate.CoincidenceOptions{Window: int64(f.window), Shift: int64(f.shift)}
+	o := correlate.CoincidenceOptions{Window: int64(f.window), Shift: int64(f.shift), Period: int64(f.period)}
 	if err := o.Check(); err != nil {
 		return &exitError{exitUsage, err}
 	}

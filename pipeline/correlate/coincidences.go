@@ -83,10 +83,13 @@ func (c Coincidences) Rate(n, sd quantity.Number) (rate, rateSD quantity.Number)
 //
 // Accidentals come from the same records with channels shifted against each
 // other by up to four times Shift, to both sides. Shift must be longer than what
-// correlates the channels: the dead time of their detectors, and their echoes.
+// correlates the channels: the dead time of their detectors, and their echoes; and
+// a whole number of periods of pulsed or gated light. Where it is left out, both
+// are found from the first tags.
 type CoincidenceOptions struct {
 	Window int64             // ps: no two tags further apart than Window/2, which is included
-	Shift  int64             // ps; 0: ten windows, at least 1 us
+	Shift  int64             // ps; 0: ten windows, at least 1 us, beyond dead times, and whole periods of the light
+	Period int64             // ps: of pulsed or gated light; 0: as it is found
 	Each   func(Tuple) error // is given every tuple of all channels, in order of A, then B and so on; an error ends the count
 }
 
@@ -101,6 +104,7 @@ type Tuple struct {
 const (
 	shiftsEachSide = 4
 	shiftedWindows = 2 * shiftsEachSide
+	leastPeriod    = 100              // ps
 	minShift       = int64(1_000_000) // ps: beyond dead times' echoes in most detectors
 )
 
@@ -113,6 +117,12 @@ func (o CoincidenceOptions) Check() error {
 		return &LimitError{What: "window", Value: fmt.Sprintf("%d ps", o.Window), Limit: "2.5 hours", Hint: "choose a shorter window"}
 	case o.Shift != 0 && o.Shift <= o.Window:
 		return fmt.Errorf("shift of %d ps is within the window of %d ps; choose a longer shift", o.Shift, o.Window)
+	case o.Period < 0 || o.Period > 0 && o.Period < leastPeriod:
+		return fmt.Errorf("period is %d ps; it must be at least %d ps", o.Period, leastPeriod)
+	case o.Period > 0 && o.Shift > 0:
+		return errors.New("a shift and a period are given, which say the same; leave one out")
+	case o.Period > maxRange/8:
+		return &LimitError{What: "period", Value: fmt.Sprintf("%d ps", o.Period), Limit: "40 hours", Hint: "leave it out, or give the light's"}
 	case o.Shift > maxRange/8:
 		return &LimitError{What: "shift", Value: fmt.Sprintf("%d ps", o.Shift), Limit: "40 hours", Hint: "choose a shorter shift"}
 	}
@@ -136,8 +146,7 @@ func Coincide(channels []Channel, o CoincidenceOptions) (Coincidences, error) {
 	if err != nil {
 		return Coincidences{}, err
 	}
-	sky := g.look(half)
-	at := g.placesFor(o, sky)
+	sky, at := g.look(o)
 	g.reach = at[len(at)-1] + half
 	if len(channels) > 2 {
 		g.slack = half // what not all could see would spoil the ratios of folds
@@ -227,6 +236,13 @@ func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (
 			c.Fold = f
 		} else {
 			c.Parts = append(c.Parts, f)
+		}
+	}
+	if doubt := sky.doubt(counters, g, at); doubt != "" && c.Warning == "" {
+		c.Warning = doubt
+		c.forget()
+		for i := range c.Parts {
+			c.Parts[i].forget()
 		}
 	}
 	return c, nil

@@ -10,6 +10,10 @@ import (
 type light struct {
 	periods []period // that it repeats after, shortest first
 	blind   int64    // ps: how long a detector sees nothing after a tag
+	rate    float64  // tags of all channels per ps
+	given   bool     // whether the first period is not found but said
+	other   float64  // ps: a period that the one given does not explain; 0: none
+	uneven  []uneven // by pair of channels, as newCounters has them: how chance differs near zero
 }
 
 // period is one of them, as well as it is known up to reach.
@@ -26,27 +30,52 @@ const (
 	mostParts   = 12 // of a period that a line may be
 )
 
-// look finds how the light comes from what has been read of the channels. Pairs
-// lie within half of zero.
-func (g *gather) look(half int64) (l light) {
+// look finds how the light comes from what has been read of the channels, and by
+// how much to move them for chance.
+func (g *gather) look(o CoincidenceOptions) (l light, at places) {
 	tags, stretch := g.read()
+	if o.Period > 0 {
+		l.give(float64(o.Period))
+	}
 	if stretch < 2*firstLine*finestBin {
-		return l
+		return l, g.placesFor(o, l)
 	}
 	for _, t := range tags {
-		if len(t) == 0 {
-			return l
-		}
 		l.blind = max(l.blind, blindAfter(t))
+		l.rate += float64(len(t)) / float64(stretch)
 	}
 	all := lagsOf(stretch)
 	for i := range tags {
 		for j := range i {
-			l.ofPair(tags[j], tags[i], all, half)
+			l.ofPair(tags[j], tags[i], all, o.Window/2)
 		}
 	}
+	if l.other > 0 {
+		l.periods = l.periods[:1]
+	}
 	slices.SortFunc(l.periods, func(p, q period) int { return int(math.Copysign(1, p.length-q.length)) })
-	return l
+	at = g.placesFor(o, l)
+	near := all[len(all)-1]
+	for i := len(all) - 1; i > 0 && all[i-1].reach > 9*at[shiftsEachSide+1]/2; i-- {
+		near = all[i-1]
+	}
+	for i := range tags {
+		for _, t := range tags[i+1:] {
+			beside := besideOf(o.Window/2, near.reach)
+			if len(tags) > 2 { // of two, they are taken
+				near.takeFrom(tags[i], t, beside)
+			}
+			l.uneven = append(l.uneven, near.unevenness(at, l, float64(beside)))
+		}
+	}
+	return l, at
+}
+
+// give takes a period as known to a picosecond.
+func (l *light) give(length float64) {
+	const unsure = 0.6 // ps
+	l.periods = []period{{length: length, reach: length * length / (2 * unsure), power: certainLine, share: 1e-3}}
+	l.given = true
 }
 
 // read are the tags of each lane that lie in the time read of all, in ps.
@@ -76,12 +105,15 @@ func lagsOf(stretch int64) (all []lags) {
 	}
 }
 
+// besideOf is what about zero is left out, where pairs lie within half.
+func besideOf(half, reach int64) int64 { return half + finestBin + 2*reach/lagBins }
+
 // ofPair looks for periods in the differences of two channels, up to ever wider
 // reaches, and makes those that are known finer.
 func (l *light) ofPair(a, b []uint64, all []lags, half int64) {
 	spectra := make([][]line, len(all))
 	Each(len(all), func(i int) {
-		beside := half + finestBin + 2*all[i].reach/lagBins
+		beside := besideOf(half, all[i].reach)
 		if all[i].takeFrom(a, b, beside); beside < all[i].reach/4 {
 			spectra[i] = all[i].lines()
 		}
@@ -131,7 +163,7 @@ func (l *lags) sharpen(frequency, within, about float64) (best, power float64) {
 // explain adds the periods of lines that known ones do not explain.
 func (l *light) explain(of *lags, lines []line) {
 	for _, found := range lines {
-		if len(l.periods) == mostPeriods {
+		if len(l.periods) == mostPeriods || l.other > 0 {
 			return
 		}
 		if l.imaged(found.frequency, of.width()) {
@@ -142,10 +174,23 @@ func (l *light) explain(of *lags, lines []line) {
 		}
 		f, _ := of.sharpen(found.frequency, 0.5/of.width(), found.power)
 		f /= float64(of.parts(f, found.noise))
-		if !l.known(f, of.width()) && 1/f < of.width() {
+		if l.known(f, of.width()) || 1/f > of.width()/2 {
+			continue
+		}
+		if ratio := 1 / f / l.periodGiven(); l.given && ratio > 0.25 && ratio < 4 {
+			l.other = 1 / f
+		} else {
 			l.periods = append(l.periods, period{length: 1 / f, reach: of.width(), power: found.power, share: found.power / float64(len(of.of))})
 		}
 	}
+}
+
+// periodGiven is the period that was said, if one was.
+func (l *light) periodGiven() float64 {
+	if !l.given {
+		return math.Inf(1)
+	}
+	return l.periods[0].length
 }
 
 // known says whether a frequency is that of a known period or an overtone of it.

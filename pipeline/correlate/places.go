@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	nearRecord = 80 // of the record, a shift is at most such a part where it may be: what its ends do would make chance uncertain
-	nearWindow = 2  // windows, at least, of such a shift
+	nearRecord = 80      // of the record, a shift is at most such a part where it may be: what its ends do would make chance uncertain
+	nearWindow = 2       // windows, at least, of such a shift
+	mostHeld   = 1 << 20 // tags in a shift by a period; a longer period than that is slow
 )
 
 // placesFor chooses by how much channels are moved when chance is counted: beyond
@@ -29,12 +30,17 @@ func (l light) wholly(shift int64) places {
 	if len(l.periods) == 0 {
 		return evenly(shift)
 	}
-	longest := l.periods[len(l.periods)-1].length
-	step := longest * math.Ceil(float64(shift)/longest)
+	step, n := 0.0, len(l.periods)
+	for ; n > 0; n-- {
+		longest := l.periods[n-1].length
+		if step = longest * math.Ceil(float64(shift)/longest); n == 1 || step*l.rate < mostHeld {
+			break
+		}
+	}
 	var p places
 	for i := range p {
 		at := float64(i-shiftsEachSide) * step
-		for _, shorter := range slices.Backward(l.periods[:len(l.periods)-1]) {
+		for _, shorter := range slices.Backward(l.periods[:n-1]) {
 			at = math.Round(at/shorter.length) * shorter.length
 		}
 		p[i] = int64(math.Round(at))

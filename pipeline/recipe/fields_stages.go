@@ -16,7 +16,9 @@ var coincidencesKeys = []*field{
 		doc:  "How much later the tags of a channel come, by its cable or detector, beside what its clock explains; subtracted. None where it is left out.",
 		each: &field{name: "NODE.CHANNEL", shape: shapeQuantity, amount: times, limits: between(-longestWindow, longestWindow), doc: "Of one channel of those above."}},
 	{name: "shift", shape: shapeQuantity, amount: times, limits: between(2*quantity.Picosecond, longestWindow),
-		doc: "Accidentals come from windows shifted by one to four times this; longer than the detectors' dead time. Ten windows, at least 1 us, where it is left out."},
+		doc: "Accidentals come from windows shifted by one to four times this; longer than the detectors' dead time, and a whole number of periods of light that is pulsed or gated. Where it is left out, ten windows, at least 1 us and beyond dead times, in whole periods."},
+	{name: "period", shape: shapeQuantity, amount: times, limits: between(100*quantity.Picosecond, longestWindow),
+		doc: "Of pulsed or gated light: windows of accidentals are shifted by whole ones. Found where it is left out."},
 }
 
 // startStop are the channels of stages that subtract one from another.

@@ -33,6 +33,9 @@ func (j *judgement) coincidences(path string, c *CoincidencesConfig, clocks *clo
 	if c.Shift != 0 && c.Shift <= c.Window {
 		j.fail(path+".shift", codeConflict, fmt.Sprintf("a shift of %s is within the window of %s", c.Shift, c.Window), "make it longer")
 	}
+	if c.Shift != 0 && c.Period != 0 {
+		j.fail(path+".period", codeConflict, "a shift and a period both say by how much windows are shifted", "leave one of them out")
+	}
 }
 
 func (j *judgement) delays(path string, s *ScanConfig) {

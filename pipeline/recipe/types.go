@@ -134,7 +134,8 @@ type CoincidencesConfig struct {
 	Of      []string                 `json:"of"` // two to eight channels, A first
 	Window  quantity.Time            `json:"window"`
 	Offsets map[string]quantity.Time `json:"offsets,omitempty"` // channel: how much later its tags come; subtracted
-	Shift   quantity.Time            `json:"shift,omitempty"`   // of the windows for accidentals; 0: ten windows, at least 1 us
+	Shift   quantity.Time            `json:"shift,omitempty"`   // of the windows for accidentals; 0: as correlate finds it
+	Period  quantity.Time            `json:"period,omitempty"`  // of pulsed or gated light; 0: as correlate finds it
 }
 
 // ScanConfig counts coincidences of stop minus start at every delay.

@@ -45,6 +45,9 @@ func reportCoincidences(out *strings.Builder, stage string, s CoincidencesSummar
 		accidentals = measured(float64(s.Accidentals), float64(s.AccidentalsSD)) + " of them by accident"
 	}
 	entry(out, "", "%s; %s when each tag counts once", accidentals, count(s.OneToOne))
+	for _, p := range s.Periods {
+		entry(out, "", "the light repeats after %s; chance is counted whole periods away", picoseconds(int64(math.Round(p))))
+	}
 	if s.Warning != "" {
 		entry(out, "", "warning: %s", s.Warning)
 	}

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -20,7 +21,7 @@ func (a *analysis) coincidences(c *recipe.CoincidencesConfig, result *Result) (a
 	err = a.table(result, tupleColumns(len(c.Of)), c.Of, func(w io.Writer) error {
 		var line []byte
 		summary.Coincidences, err = correlate.Coincide(in.channels, correlate.CoincidenceOptions{
-			Window: int64(c.Window), Shift: int64(c.Shift),
+			Window: int64(c.Window), Shift: int64(c.Shift), Period: int64(c.Period),
 			Each: func(t correlate.Tuple) error {
 				line = appendTuple(line[:0], t)
 				_, err := w.Write(line)
@@ -31,6 +32,9 @@ func (a *analysis) coincidences(c *recipe.CoincidencesConfig, result *Result) (a
 	})
 	if err != nil {
 		return nil, err
+	}
+	if summary.Warning != "" {
+		a.manifest.Notice(Reason{Condition: Tainted, Message: fmt.Sprintf("stage %q: %s", result.Stage, summary.Warning)})
 	}
 	return summary, a.json(result, summary)
 }

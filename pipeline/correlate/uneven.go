@@ -1,0 +1,142 @@
+package correlate
+
+import (
+	"fmt"
+	"math"
+
+	"tsrun/pipeline/quantity"
+)
+
+// uneven is by what part chance near zero differs from chance where channels are
+// moved to, in what was looked at.
+type uneven struct{ part, sd float64 }
+
+// unevenness compares the lags nearer than half a shift with those about the
+// shifted windows, over whole periods of the light. Where nothing correlates the
+// channels but pairs, and where they were moved by whole periods, both are alike. A
+// shift that was given and is no whole number of periods is compared by its places.
+func (l *lags) unevenness(at places, sky light, beside float64) uneven {
+	shift, longest := float64(at[shiftsEachSide+1]), 0.0
+	if n := len(sky.periods); n > 0 {
+		longest = sky.periods[n-1].length
+		if u := l.besidePulses(at, sky.periods[0].length, beside); u.certain() {
+			return u
+		}
+	}
+	half := func(x float64) float64 { // the next odd multiple of half the period
+		if longest == 0 {
+			return x
+		}
+		return (math.Ceil(x/longest-0.5) + 0.5) * longest
+	}
+	low, middle, high := half(max(beside, float64(sky.blind)*1.25)), half(shift/2), min(half(4.5*shift), l.width())
+	if middle > shift {
+		middle -= longest
+	}
+	due := func(from, to float64) float64 { return (to - from) * max(0, l.time-(from+to)/2) }
+	return compare(l.within(low, middle), due(low, middle), l.within(middle, high), due(middle, high))
+}
+
+// besidePulses compares the lags about whole periods with those about the places,
+// taken modulo the period.
+func (l *lags) besidePulses(at places, length, beside float64) uneven {
+	near := min(max(beside, length/64), length/8)
+	on, off := 0.0, 0.0
+	for _, d := range l.of {
+		turns := d / length
+		if math.Abs(turns-math.Round(turns))*length < near {
+			on += shiftedWindows
+		}
+		for place, by := range at {
+			if turns := (d - float64(by)) / length; place != shiftsEachSide && math.Abs(turns-math.Round(turns))*length < near {
+				off++
+			}
+		}
+	}
+	return compare(on/shiftedWindows, 1, off/shiftedWindows, 1)
+}
+
+// within counts the lags of a size from low to high.
+func (l *lags) within(low, high float64) (n float64) {
+	for _, d := range l.of {
+		if size := math.Abs(d); size >= low && size < high {
+			n++
+		}
+	}
+	return n
+}
+
+// compare returns by what part there is more of the first than of the second, for
+// what was due in proportion.
+func compare(first, due, second, of float64) uneven {
+	const few = 20
+	if due <= 0 || of <= 0 || first*of/due+second < few {
+		return uneven{}
+	}
+	if second < 1 {
+		return uneven{math.Inf(1), 1}
+	}
+	ratio := first * of / due / second
+	return uneven{ratio - 1, math.Sqrt((first+1)/(second*second)*(of/due)*(of/due) + ratio*ratio/second)}
+}
+
+const certainlyUneven = 5 // standard deviations
+
+func (u uneven) certain() bool { return math.Abs(u.part) > certainlyUneven*u.sd }
+
+// doubt says why chance, as it was counted in the pairs of channels, is not to be
+// believed; empty where it is.
+func (sky light) doubt(counters []*counter, g *gather, at places) string {
+	shift := quantity.Time(at[shiftsEachSide+1])
+	hint := "; give the light's period, or a shift by whole periods beyond what correlates the channels"
+	if sky.other > 0 {
+		return fmt.Sprintf("the light repeats after %.9g ps, which the period given does not explain, so what is chance is not known; leave the period out, or give this one", sky.other)
+	}
+	pair := 0
+	for _, c := range counters {
+		if len(c.lanes) != 2 {
+			continue
+		}
+		e := c.exposureOf(g)
+		y := c.yield(e)
+		if math.IsNaN(y.net) {
+			return ""
+		}
+		if p := c.scatter(e, y); p > 0 {
+			return fmt.Sprintf("windows of chance for %s, shifted by %s and more, differ from one another %.3g times as much as chance lets them, so what is chance is not known%s", nameOf(c.mask), shift, p, hint)
+		}
+		if pair < len(sky.uneven) {
+			if u := sky.uneven[pair]; u.certain() && !(math.Abs(u.part)*(max(y.accidentals, 0)+3*math.Sqrt(y.accidentalsVariance)) < 2*math.Sqrt(y.variance)) {
+				return fmt.Sprintf("%s is correlated beyond its pairs: chance near zero is %.3g times that where windows are shifted by %s and more, so it is not known%s", nameOf(c.mask), 1+u.part, shift, hint)
+			}
+		}
+		pair++
+	}
+	return ""
+}
+
+// scatter is by how many times the windows of two channels scatter more than
+// counts of one mean do; 0 where chance may do it.
+func (c *counter) scatter(e exposure, y *yield) float64 {
+	const rare = 60.0 // of chi-square with 7 degrees of freedom: once in 10^10
+	total, due := 0.0, e.of(1)
+	for place, n := range c.placed {
+		if place != shiftsEachSide {
+			total += float64(n)
+		}
+	}
+	if total == 0 {
+		return 0
+	}
+	beyond := y.accidentalsVariance * due * due / (total + fewCounted) // 1 but where tags are in many windows
+	square := 0.0
+	for place, n := range c.placed {
+		if mean := total * e.ofPair(place) / due; place != shiftsEachSide && mean > 0 {
+			square += (float64(n) - mean) * (float64(n) - mean) / (mean * beyond)
+		}
+	}
+	if square < rare {
+		return 0
+	}
+	return math.Sqrt(square / (shiftedWindows - 1))
+}
