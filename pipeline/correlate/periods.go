@@ -65,7 +65,7 @@ func (g *gather) look(o CoincidenceOptions) (l light, at places) {
 			if len(tags) > 2 { // of two, they are taken
 				near.takeFrom(tags[i], t, beside)
 			}
-			l.uneven = append(l.uneven, near.unevenness(at, l, float64(beside)))
+			l.uneven = append(l.uneven, near.unevenness(at, l, float64(o.Window/2), float64(beside)))
 		}
 	}
 	return l, at

@@ -3,44 +3,49 @@ package correlate
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"tsrun/pipeline/quantity"
 )
 
 // uneven is by what part chance near zero differs from chance where channels are
 // moved to, in what was looked at.
-type uneven struct{ part, sd float64 }
+type uneven struct {
+	part, sd float64
+	beside   bool // because the places are beside the pulses
+}
 
 // unevenness compares the lags nearer than half a shift with those about the
 // shifted windows, over whole periods of the light. Where nothing correlates the
 // channels but pairs, and where they were moved by whole periods, both are alike. A
 // shift that was given and is no whole number of periods is compared by its places.
-func (l *lags) unevenness(at places, sky light, beside float64) uneven {
+func (l *lags) unevenness(at places, sky light, half, beside float64) uneven {
 	shift, longest := float64(at[shiftsEachSide+1]), 0.0
 	if n := len(sky.periods); n > 0 {
 		longest = sky.periods[n-1].length
-		if u := l.besidePulses(at, sky.periods[0].length, beside); u.certain() {
+		if u := l.besidePulses(at, sky.periods[0].length, half); u.certain() {
+			u.beside = true
 			return u
 		}
 	}
-	half := func(x float64) float64 { // the next odd multiple of half the period
+	whole := func(x float64) float64 { // the next odd multiple of half the period
 		if longest == 0 {
 			return x
 		}
 		return (math.Ceil(x/longest-0.5) + 0.5) * longest
 	}
-	low, middle, high := half(max(beside, float64(sky.blind)*1.25)), half(shift/2), min(half(4.5*shift), l.width())
+	low, middle, high := whole(max(beside, float64(sky.blind)*1.25)), whole(shift/2), min(whole(4.5*shift), l.width())
 	if middle > shift {
 		middle -= longest
 	}
 	due := func(from, to float64) float64 { return (to - from) * max(0, l.time-(from+to)/2) }
-	return compare(l.within(low, middle), due(low, middle), l.within(middle, high), due(middle, high))
+	return compare(l.typical(low, middle, longest), due(low, middle), l.within(middle, high), due(middle, high))
 }
 
 // besidePulses compares the lags about whole periods with those about the places,
 // taken modulo the period.
-func (l *lags) besidePulses(at places, length, beside float64) uneven {
-	near := min(max(beside, length/64), length/8)
+func (l *lags) besidePulses(at places, length, half float64) uneven {
+	near := min(max(half, length/64), length/8)
 	on, off := 0.0, 0.0
 	for _, d := range l.of {
 		turns := d / length
@@ -66,6 +71,43 @@ func (l *lags) within(low, high float64) (n float64) {
 	return n
 }
 
+// typical is how many lags of a size from low to high there would be if all parts
+// of that were like most: a peak beside zero, of pairs that a delay moved there, is
+// no chance. Parts are whole periods.
+func (l *lags) typical(low, high, length float64) float64 {
+	const parts, least = 10, 8 // to each side; of lags in a part, for its rank to say something
+	unit := (high - low) / parts
+	if length > 0 {
+		unit = length * max(1, math.Round((high-low)/length/parts))
+	}
+	n := int(math.Round((high - low) / unit))
+	if n < 1 {
+		return 0
+	}
+	counts, total := make([]float64, 2*n), 0.0
+	for _, d := range l.of {
+		if size := math.Abs(d); size >= low && size < high {
+			part := min(int((size-low)/unit), n-1)
+			if d < 0 {
+				part += n
+			}
+			counts[part]++
+			total++
+		}
+	}
+	slices.Sort(counts)
+	cut := len(counts) / 5
+	middle := 0.0
+	for _, c := range counts[cut : len(counts)-cut] {
+		middle += c
+	}
+	middle *= float64(len(counts)) / float64(len(counts)-2*cut)
+	if counts[len(counts)/2] < least {
+		return min(total, middle+least*float64(len(counts))) // too few to tell a peak from chance
+	}
+	return middle
+}
+
 // compare returns by what part there is more of the first than of the second, for
 // what was due in proportion.
 func compare(first, due, second, of float64) uneven {
@@ -74,10 +116,10 @@ func compare(first, due, second, of float64) uneven {
 		return uneven{}
 	}
 	if second < 1 {
-		return uneven{math.Inf(1), 1}
+		return uneven{part: math.Inf(1), sd: 1}
 	}
 	ratio := first * of / due / second
-	return uneven{ratio - 1, math.Sqrt((first+1)/(second*second)*(of/due)*(of/due) + ratio*ratio/second)}
+	return uneven{part: ratio - 1, sd: math.Sqrt((first+1)/(second*second)*(of/due)*(of/due) + ratio*ratio/second)}
 }
 
 const certainlyUneven = 5 // standard deviations
@@ -106,7 +148,13 @@ func (sky light) doubt(counters []*counter, g *gather, at places) string {
 			return fmt.Sprintf("windows of chance for %s, shifted by %s and more, differ from one another %.3g times as much as chance lets them, so what is chance is not known%s", nameOf(c.mask), shift, p, hint)
 		}
 		if pair < len(sky.uneven) {
-			if u := sky.uneven[pair]; u.certain() && !(math.Abs(u.part)*(max(y.accidentals, 0)+3*math.Sqrt(y.accidentalsVariance)) < 2*math.Sqrt(y.variance)) {
+			u := sky.uneven[pair]
+			bias := math.Abs(u.part) * max(y.accidentals, 0)
+			switch {
+			case !u.certain():
+			case u.beside && math.Abs(u.part) > 0.5:
+				return fmt.Sprintf("the light repeats after %.9g ps, and windows that are shifted by %s and more lie beside its pulses, so what is chance is not known; leave the shift out, or give whole periods", sky.periods[0].length, shift)
+			case !u.beside && bias > 2*math.Sqrt(y.variance):
 				return fmt.Sprintf("%s is correlated beyond its pairs: chance near zero is %.3g times that where windows are shifted by %s and more, so it is not known%s", nameOf(c.mask), 1+u.part, shift, hint)
 			}
 		}
@@ -132,7 +180,7 @@ func (c *counter) scatter(e exposure, y *yield) float64 {
 	square := 0.0
 	for place, n := range c.placed {
 		if mean := total * e.ofPair(place) / due; place != shiftsEachSide && mean > 0 {
-			square += (float64(n) - mean) * (float64(n) - mean) / (mean * beyond)
+			square += (float64(n) - mean) * (float64(n) - mean) / ((mean + fewCounted) * beyond)
 		}
 	}
 	if square < rare {

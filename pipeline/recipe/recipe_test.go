@@ -138,7 +138,7 @@ func TestParentsMergeAndNullDeletes(t *testing.T) {
 		"nodes.bob.channels.idler.edge":           "testdata/right/lab/grandparent.yaml:8",
 		"nodes.bob.channels.idler.delay":          "default",
 		"nodes.bob.controllers.tc.config.address": "testdata/right/lab/parent.yaml:7",
-		"transfer.chunk":                          "testdata/right/everything.yaml:34",
+		"transfer.chunk":                          "testdata/right/everything.yaml:35",
 		"pipeline.1.name":                         "default",
 	} {
 		if got := origin(t, r, path).From; got != want {

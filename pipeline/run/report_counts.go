@@ -1,6 +1,7 @@
 package run
 
 import (
+	"math"
 	"strings"
 
 	"tsrun/pipeline/quantity"
