@@ -98,10 +98,9 @@ func (s *ptuSource) next() (int, uint64, error) {
 				return 0, 0, s.tooLate()
 			}
 		case ptuMarker:
-			if s.at, err = s.time(e); err != nil {
+			if err := s.mark(e); err != nil {
 				return 0, 0, err
 			}
-			s.mark(e)
 		case ptuIllegal:
 			s.note(Unknown, 0, s.place)
 		}
@@ -109,15 +108,18 @@ func (s *ptuSource) next() (int, uint64, error) {
 }
 
 // mark takes a marker as tags, or as a fact.
-func (s *ptuSource) mark(e ptuEvent) {
-	if s.f.markers {
-		s.markers = e.markers
-		return
+func (s *ptuSource) mark(e ptuEvent) (err error) {
+	inputs := e.step
+	if e.step = 0; s.f.markers {
+		s.markers = inputs
+		s.at, err = s.time(e)
+		return err
 	}
 	s.note(Markers, 0, s.place)
 	for input := range s.marked {
-		s.marked[input] += e.markers >> input & 1
+		s.marked[input] += inputs >> input & 1
 	}
+	return nil
 }
 
 // facts says of which inputs markers are.

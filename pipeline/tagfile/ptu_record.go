@@ -51,8 +51,8 @@ type ptuEvent struct {
 	kind    ptuKind
 	channel int    // 0 is the sync input, n the n-th input
 	count   uint64 // ticks or sync periods since the last overflow; how many overflows
-	step    uint64 // T3: steps since the sync
-	markers uint64 // the marker inputs that it is of, a bit each
+	// step is steps since the sync in T3; of a marker the inputs it is of, a bit each.
+	step uint64
 }
 
 // The marker inputs of a PicoQuant instrument are channels beyond its inputs.
@@ -90,7 +90,7 @@ func (l ptuLayout) decode(record uint32) ptuEvent {
 		}
 	case e.channel == 0 && !l.t3: // the sync input
 	case e.channel >= 1 && e.channel <= 15:
-		e.kind, e.markers, e.step = ptuMarker, uint64(e.channel), 0
+		e.kind, e.step = ptuMarker, uint64(e.channel)
 	default:
 		e.kind = ptuIllegal
 	}
@@ -104,7 +104,7 @@ func (l ptuLayout) picoT2(record uint32) ptuEvent {
 	case e.channel != 15:
 		e.kind = ptuIllegal
 	case e.count&15 != 0: // in the place of the lowest bits of the time
-		e.kind, e.markers = ptuMarker, e.count&15
+		e.kind, e.step = ptuMarker, e.count&15
 		e.count &^= 15
 	default:
 		e.kind, e.count = ptuOverflow, 1
@@ -119,7 +119,7 @@ func (l ptuLayout) picoT3(record uint32) ptuEvent {
 	case e.channel != 15:
 		e.kind = ptuIllegal
 	case e.step != 0:
-		e.kind, e.markers, e.step = ptuMarker, e.step&15, 0
+		e.kind, e.step = ptuMarker, e.step&15
 	default:
 		e.kind, e.count = ptuOverflow, 1
 	}

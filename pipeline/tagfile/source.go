@@ -31,6 +31,8 @@ type records struct {
 	r      *bufio.Reader
 	header int64 // bytes before the first record
 	size   int
+	ahead  []byte // the records after the last one, as far as the buffer holds them
+	held   int    // bytes of the buffer that ahead began with
 	read   uint64
 	bad    uint64 // of those, records that mean nothing
 	// missing is what the header promised and the file does not hold: damage at
@@ -47,25 +49,40 @@ func newRecords(f *file, r *bufio.Reader, header int64, size int) records {
 // record returns the next record, valid until the next call. A file that ends
 // within one is damaged.
 func (s *records) record() ([]byte, error) {
-	record, err := s.r.Peek(s.size)
-	if err == io.EOF && len(record) == 0 && s.missing != "" {
-		return nil, s.f.damagef(s.offset(), "%s", s.missing)
+	if len(s.ahead) < s.size {
+		if err := s.fill(); err != nil {
+			return nil, err
+		}
 	}
-	if err == io.EOF && len(record) == 0 {
-		return nil, io.EOF
-	}
-	if err == io.EOF {
-		return nil, s.f.damagef(s.offset(), "it ends within a record of %d bytes, %d bytes after the last whole one; the file is cut off or in another format",
-			s.size, len(record))
-	}
-	if err == nil {
-		_, err = s.r.Discard(s.size)
-	}
-	if err != nil {
-		return nil, readError(s.f.path, err)
-	}
+	record := s.ahead[:s.size:s.size]
+	s.ahead = s.ahead[s.size:]
 	s.read++
 	return record, nil
+}
+
+// fill looks ahead at as many records as the buffer holds.
+func (s *records) fill() error {
+	if _, err := s.r.Discard(s.held); err != nil {
+		return readError(s.f.path, err)
+	}
+	s.held = 0
+	start, err := s.r.Peek(s.size)
+	switch {
+	case err == io.EOF && len(start) == 0 && s.missing != "":
+		return s.f.damagef(s.offset(), "%s", s.missing)
+	case err == io.EOF && len(start) == 0:
+		return io.EOF
+	case err == io.EOF:
+		return s.f.damagef(s.offset(), "it ends within a record of %d bytes, %d bytes after the last whole one; the file is cut off or in another format",
+			s.size, len(start))
+	case err != nil:
+		return readError(s.f.path, err)
+	}
+	s.held = s.r.Buffered() / s.size * s.size
+	if s.ahead, err = s.r.Peek(s.held); err != nil {
+		return readError(s.f.path, err)
+	}
+	return nil
 }
 
 // offset is the byte behind the last record read.
