@@ -85,7 +85,7 @@ func (p *path) grid() (x, v []float64, unit float64) {
 		}
 		k := int((s.from - first) / length)
 		middle := s.from + length/2
-		x[k] = s.x - jumped - turned*s.t + p.all[i].y*float64(middle-s.at)/second
+		x[k] = s.x + p.all[i].y*float64(middle-s.at)/second - jumped - turned*float64(middle)/second
 		v[k] = s.v
 	}
 	return x, v, float64(length) / second
