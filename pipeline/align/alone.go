@@ -131,7 +131,7 @@ func (r around) severalPaths(found Alignment, rivals []rival) error {
 	}
 	return &Refusal{Code: "ambiguous", Candidates: candidates,
 		Reason: fmt.Sprintf("a peak %.4g ns beside the highest is nearly as high", away/1e3),
-		Hint:   "several paths to a detector look like that, and rare pulses; align channels with one path, search less, or give both nodes a marker"}
+		Hint:   "several paths to a detector look like that, and rare pulses, and a clock that steps again and again; align channels with one path, search less, or give both nodes a marker"}
 }
 
 // pulsed refuses a peak that does not stand out among its neighbours.
@@ -142,7 +142,7 @@ func pulsed(r Alignment, c comb) error {
 	}
 	return &Refusal{Code: "ambiguous", Period: r.Period, Candidates: candidates[:maxCandidates],
 		Reason: fmt.Sprintf("there are peaks every %.6g ns, and the highest, of %.0f pairs, does not stand out from others of %.4g on average: the offset is known but for a multiple of that", r.Period/1e3, c.main, c.mean),
-		Hint:   "a pulsed source looks like that, and so do two lasers of one rate; measure longer, use pairs that stand out from their neighbours, or give both nodes a marker"}
+		Hint:   "a pulsed source looks like that, and so do two lasers of one rate, and a clock that steps again and again; measure longer, use pairs that stand out from their neighbours, or give both nodes a marker"}
 }
 
 // together is how much of the highest peak is in parts of the record where the
