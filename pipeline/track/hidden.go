@@ -115,13 +115,19 @@ func (p *path) worth(h hidden) float64 {
 	return jumps.likeliest() - plain.likeliest() - price
 }
 
-const quieter = 1e-3 // of the noise, to see what jumps would be left to explain
+const (
+	quieter    = 1e-3 // of the noise, to see what jumps would be left to explain
+	usualTails = 3.0  // standard deviations by which the kurtosis of normal values may be off 3
+)
 
 // supposeQuiet looks for several jumps that together made the noise seem so
 // large that each of them is hidden by the others: those that show when the
 // clock is quiet otherwise. They are taken when they and the noise that is left
 // are likelier than the noise, their prices paid.
 func (p *path) supposeQuiet() bool {
+	if !p.bursts() {
+		return false
+	}
 	trial := p.part(0, len(p.slices))
 	trial.noise = noise{p.noise.qx * quieter, p.noise.qy * quieter}
 	// Of a turn that the noise half explains, the rest looks like a jump.
@@ -144,6 +150,23 @@ func (p *path) supposeQuiet() bool {
 	}
 	*p = *trial
 	return true
+}
+
+// bursts says whether what each slice is off what those before it foretell has
+// more weight in its tails than a normal: the clock does much at few times.
+func (p *path) bursts() bool {
+	var n, squares, fourths float64
+	next := 0
+	for i := 2; i < len(p.slices); i++ {
+		if p.kindAt(i, &next) == steadily {
+			s := &p.slices[i]
+			z := squared(s.x-p.ahead[i].x) / (p.ahead[i].xx + p.noise.spread(s))
+			n++
+			squares += z
+			fourths += z * z
+		}
+	}
+	return n*fourths > squares*squares*(3+usualTails*math.Sqrt(24/n))
 }
 
 // price is what all jumps cost.
