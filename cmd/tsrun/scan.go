@@ -54,7 +54,7 @@ func drawScan(out io.Writer, s correlate.Scan) error {
 	if p := s.Peak; err == nil && p != nil {
 		_, err = fmt.Fprintf(out, `peak         %s, %s wide (standard deviation)
 half maximum %.4g ps wide, highest at %s
-pairs        %s; %.3g by chance in a window
+pairs        %s; %.3g by chance in a window, in the mean of those beside the peak
 certainty    %.3g standard deviations beyond chance
 
 `, withSD(p.Offset.Float(), p.OffsetSD, "ps"), withSD(p.Sigma, p.SigmaSD, "ps"), p.FWHM, quantity.Time(p.Highest),

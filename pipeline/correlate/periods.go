@@ -149,7 +149,7 @@ func (l *lags) sharpen(frequency, within, about float64) (best, power float64) {
 			best, power = frequency+float64(i)*step, p
 		}
 	}
-	for overtone := 1.0; overtone <= 64; overtone *= 2 {
+	for overtone := 1.0; overtone <= 1<<20; overtone *= 2 { // pulses of a millionth of the period have so many
 		by := step / 2 / overtone
 		x, y, z := some.power((best-by)*overtone), some.power(best*overtone), some.power((best+by)*overtone)
 		if overtone > 1 && y < certainLine {
