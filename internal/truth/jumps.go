@@ -138,7 +138,11 @@ var jumps = table{name: "jumps", about: "clocks that jump, and gaps: 12 s, 30 th
 		r.row(shape.name, n, fmt.Sprint(refused, codes), steps, largest(offsets), largest(starts), rms(knots), within(knots, 3), largest(knots), within(path, 3), largest(path), lost)
 		if refused < n {
 			r.want(within(append(offsets, starts...), 4) == 1, "%s: pulls of %.1f and %.1f", shape.name, largest(offsets), largest(starts))
-			r.want(math.Min(within(knots, 3), within(path, 3)) >= 0.99, "%s: knots and path within 3 sd", shape.name)
+			least := 0.99
+			if r.part {
+				least = 0.97 // neighbours among the values of one record are off together
+			}
+			r.want(math.Min(within(knots, 3), within(path, 3)) >= least, "%s: knots and path within 3 sd", shape.name)
 		}
 	}
 }}
