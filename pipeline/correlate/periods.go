@@ -174,7 +174,7 @@ func (l *light) explain(of *lags, lines []line) {
 		}
 		f, _ := of.sharpen(found.frequency, 0.5/of.width(), found.power)
 		f /= float64(of.parts(f, found.noise))
-		if l.known(f, of.width()) || 1/f > of.width()/2 {
+		if l.known(f, of.width()) || 1/f > of.longest() {
 			continue
 		}
 		if ratio := 1 / f / l.periodGiven(); l.given && ratio > 0.25 && ratio < 4 {
@@ -183,6 +183,15 @@ func (l *light) explain(of *lags, lines []line) {
 			l.periods = append(l.periods, period{length: 1 / f, reach: of.width(), power: found.power, share: found.power / float64(len(of.of))})
 		}
 	}
+}
+
+// longest is the longest period that the lags tell from fractions of it, whose lines
+// lie too near each other beyond; a wider reach tells it, where there is one.
+func (l *lags) longest() float64 {
+	if l.reach < l.stretch/2 {
+		return l.width() / 16
+	}
+	return l.width() / 8
 }
 
 // periodGiven is the period that was said, if one was.
