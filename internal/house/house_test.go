@@ -19,7 +19,7 @@ var floors = [][]string{
 	{"pipeline/run", "pipeline/host", "pipeline/core", "pipeline/transfer"},
 	{"pipeline/align"},
 	{"pipeline/track"},
-	{"pipeline/wire", "pipeline/recipe", "pipeline/correlate"},
+	{"pipeline/wire", "pipeline/recipe", "pipeline/correlate", "pipeline/scatter"},
 	{"plugins/"},
 	{"sdk", "sim/idq"},
 	{"pipeline/blockio"},

@@ -11,7 +11,9 @@ type node struct {
 	rng        *rand.Rand
 	jitter     float64
 	delays     []float64 // of its detectors
-	zero       uint64    // what its clock shows where detections are 0
+	tail       float64   // ps
+	step       float64   // ps, of its tags
+	zero       int64     // ps from the experiment's Start: what its clock shows where detections are 0
 	blind      []Span
 	detections []detection // in order of time
 }
@@ -23,7 +25,7 @@ type detection struct {
 	lost     bool // in the detector's dead time
 }
 
-func newNode(e *Experiment, rng *rand.Rand, jitter float64, delays []float64, singles float64, zero uint64) *node {
+func newNode(e *Experiment, rng *rand.Rand, jitter float64, delays []float64, singles float64, zero int64) *node {
 	n := singles * e.Seconds * (1 + e.Afterpulse)
 	return &node{e: e, rng: rng, jitter: jitter, delays: delays, zero: zero,
 		detections: make([]detection, 0, int(n+6*math.Sqrt(n))+16)}
@@ -40,6 +42,9 @@ func (n *node) detect(t, at float64, pair int32) {
 		detector = n.rng.IntN(len(n.delays))
 	}
 	at += n.delays[detector] + n.jitter*n.rng.NormFloat64()
+	if n.tail > 0 && (n.e.TailShare == 0 || n.rng.Float64() < n.e.TailShare) {
+		at += n.tail * n.rng.ExpFloat64()
+	}
 	n.insert(detection{at: int64(math.Round(at)), pair: pair, detector: uint8(detector)})
 	if n.e.Afterpulse > 0 && n.rng.Float64() < n.e.Afterpulse {
 		at += n.e.DeadTime + n.e.AfterpulseDelay*n.rng.ExpFloat64()
@@ -79,8 +84,16 @@ func (n *node) tags(detector int) []uint64 {
 	tags := make([]uint64, 0, len(n.detections))
 	for _, d := range n.detections {
 		if !d.lost && (detector < 0 || int(d.detector) == detector) {
-			tags = append(tags, n.zero+uint64(d.at))
+			tags = append(tags, n.e.Start+uint64(n.stepped(n.zero+d.at)))
 		}
 	}
 	return tags
+}
+
+// stepped is the whole step that is nearest to a time.
+func (n *node) stepped(t int64) int64 {
+	if n.step <= 1 {
+		return t
+	}
+	return int64(math.Round(math.Round(float64(t)/n.step) * n.step))
 }

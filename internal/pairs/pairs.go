@@ -27,6 +27,9 @@ type Experiment struct {
 	Pairs              float64 // per second that both detect; 0: 5 k; negative: none
 	EtaA, EtaB         float64 // that a node detects its photon of a pair; 0: 0.2; more where its partner's singles ask for it
 	JitterA, JitterB   float64 // ps, standard deviation of a detection; 0: 150; negative: none
+	TailA, TailB       float64 // ps, mean of an exponential delay that a detection gets beside its jitter
+	TailShare          float64 // of the detections that get it; 0: all
+	StepA, StepB       float64 // ps: tags come in whole ones of these, the nearest to each detection; 0: 1
 
 	Offset       int64   // ps, B minus A at t = 0; 0: 12.345678901 ms
 	Frequency    float64 // parts of 1; positive: B's clock runs fast
@@ -139,8 +142,9 @@ func (e *Experiment) defaults() {
 func (e Experiment) play() (nodes [2]*node, truth Truth) {
 	e.defaults()
 	rng, x := rand.New(rand.NewPCG(e.Seed, 1)), newClock(e)
-	nodes = [2]*node{newNode(&e, rng, e.JitterA, e.DelaysA, e.SinglesA, e.Start),
-		newNode(&e, rng, e.JitterB, e.DelaysB, e.SinglesB, e.Start+uint64(e.Offset))}
+	nodes = [2]*node{newNode(&e, rng, e.JitterA, e.DelaysA, e.SinglesA, 0),
+		newNode(&e, rng, e.JitterB, e.DelaysB, e.SinglesB, e.Offset)}
+	nodes[0].tail, nodes[0].step, nodes[1].tail, nodes[1].step = e.TailA, e.StepA, e.TailB, e.StepB
 	nodes[0].blind, nodes[1].blind = e.NoA, append([]Span{{-1, e.LateB}, {e.Seconds - e.EarlyB, e.Seconds + 1}}, e.NoB...)
 	loneA, loneB := max(e.Pairs/e.EtaB-e.Pairs, 0)+e.PulsedA, max(e.Pairs/e.EtaA-e.Pairs, 0)+e.PulsedB
 	darkA, darkB := max(e.SinglesA-e.Pairs-loneA, 0)*(1+e.Flicker), max(e.SinglesB-e.Pairs-loneB, 0)*(1+e.Flicker)

@@ -13,4 +13,7 @@ var tables = []table{
 	chance,
 	long,
 	strong,
+	coarse,
+	quiet,
+	skewed,
 }

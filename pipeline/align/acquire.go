@@ -8,6 +8,7 @@ import (
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/scatter"
 	"tsrun/pipeline/track"
 )
 
@@ -154,7 +155,7 @@ func seedOf(r Alignment, line correlate.Line) track.Seed {
 			Frequency: parts(before + frequency + before*frequency),
 		},
 		OffsetSD: caution * max(sd, 1), FrequencySD: caution * frequencySD,
-		Jitter: r.Jitter, PairRate: rate,
+		Jitter: r.Jitter, PairRate: rate, Grid: scatter.Grid{A: r.StepA, B: r.StepB},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/scatter"
 	"tsrun/pipeline/track"
 )
 
@@ -81,8 +82,13 @@ type Alignment struct {
 
 	Warning string `json:"warning,omitempty"`
 
-	Track   *track.Track `json:"track,omitempty"`   // B's clock through the record; nil: the pairs are too few to follow it
-	Wanders bool         `json:"wanders,omitempty"` // off any straight line: Track, which is there then, is what to correct by
+	Track *track.Track `json:"track,omitempty"` // B's clock through the record; nil: the pairs are too few to follow it
+	// In which steps the tags come, in ps, as they show themselves; 1 where none
+	// are seen.
+	StepA float64 `json:"step_a_ps"`
+	StepB float64 `json:"step_b_ps"`
+
+	Wanders bool `json:"wanders,omitempty"` // off any straight line: Track, which is there then, is what to correct by
 }
 
 // WithoutKnots returns the alignment without the knots of its track, of which
@@ -124,8 +130,10 @@ func (a Alignment) Correction() correlate.Correction {
 // OffsetAt returns B minus A at a time of A's clock and its standard deviation
 // in ps.
 func (a Alignment) OffsetAt(t uint64) (offset quantity.Fine, sd float64) {
-	if a.Wanders || a.Track != nil && a.Track.Unproven() {
-		return a.Track.At(t)
+	if a.Track != nil {
+		if offset, sd = a.Track.At(t); a.Wanders || a.Track.Unproven() || !math.IsInf(sd, 1) {
+			return offset, sd
+		}
 	}
 	offset = a.Offset.Plus(a.Frequency * 1e-9 * float64(int64(t-a.Reference)))
 	slope := a.FrequencySD * 1e-9
@@ -177,10 +185,11 @@ type searcher struct {
 	centre   uint64   // of the first segment looked at
 	start    uint64   // when both record, were the offset zero
 	reach    int64    // ps: the offset at centre lies within plus or minus this
-	moved    bool     // to the highest peak of a comb
-	broad    float64  // ps: the width of a peak that was too broad for pairs
-	unfound  float64  // ps: of the record, where both saw light and the clock was lost and not found
-	trials   float64  // places where a peak was looked for, over all attempts
+	grid     scatter.Grid
+	moved    bool    // to the highest peak of a comb
+	broad    float64 // ps: the width of a peak that was too broad for pairs
+	unfound  float64 // ps: of the record, where both saw light and the clock was lost and not found
+	trials   float64 // places where a peak was looked for, over all attempts
 }
 
 func newSearcher(ctx context.Context, a, b []uint64, o Options) (*searcher, error) {
@@ -196,6 +205,9 @@ func newSearcher(ctx context.Context, a, b []uint64, o Options) (*searcher, erro
 		return nil, &Refusal{Code: "few-tags",
 			Reason: fmt.Sprintf("A has %d different times and B %d", len(s.a), len(s.b)),
 			Hint:   "check that both channels count, and measure longer"}
+	}
+	if s.grid = newGrid(s.a, s.b); s.grid.Widest() > coarsest {
+		return nil, tooCoarse(s.grid)
 	}
 	// Times from A's first tag: what B began and ended, were the offset zero.
 	began, ended := int64(s.b[0]-s.a[0]), int64(s.b[len(s.b)-1]-s.a[0])

@@ -36,6 +36,9 @@ type around struct {
 
 // survey counts the pairs around a correction that leaves jitter sigma.
 func (s *searcher) survey(c fixer, sigma float64) around {
+	if s.grid.Coarse(sigma) { // spread evenly, see below
+		sigma = math.Hypot(sigma, s.grid.Widest()/math.Sqrt(12))
+	}
 	r := around{sigma: sigma, bin: max(2*sigma, narrowest)}
 	bins := 2*int(lookAround/r.bin) + 1
 	r.half = float64(bins) * r.bin / 2
@@ -48,6 +51,7 @@ func (s *searcher) survey(c fixer, sigma float64) around {
 		points, _ := s.collectIn(part[0], part[1], c, r.half, aroundMost)
 		for i := range points {
 			points[i].t = float64(k)
+			points[i].d += s.grid.Even(i) // steps of the tags are no period of the light
 		}
 		r.points = append(r.points, points...)
 	}
@@ -89,6 +93,7 @@ func (r around) rivals() (found []rival) {
 // offset is not for the tags to say, unless one stands out.
 func (s *searcher) alone(r *Alignment, c fixer, sigma float64) error {
 	seen := s.survey(c, sigma)
+	sigma = seen.sigma
 	t := s.newTeeth(c, sigma, float64(r.Pairs))
 	rivals := append(seen.rivals(), t.far(lookAround)...)
 	slices.SortStableFunc(rivals, func(x, y rival) int { return cmp.Compare(y.height, x.height) })

@@ -24,7 +24,7 @@ func (s *searcher) settleAt(l line) (Alignment, error) {
 	if err != nil {
 		return Alignment{}, err
 	}
-	t, err := s.follow(seed.seed())
+	t, err := s.follow(s.seed(seed))
 	switch {
 	case errors.Is(err, track.ErrLost): // hardly any pairs: one line is all they can tell
 		if seed, err = s.extend(seed, true); err != nil {
@@ -62,14 +62,21 @@ func (s *searcher) straight(c correlate.Line, sigma float64, t *track.Track) (Al
 	}
 	all := int64(s.to - s.from)
 	l := line{Line: c, sigma: sigma}.recentred(s.from + uint64(all)/2)
-	half := fitReach * max(sigma, 5)
+	half := s.grid.Reach(max(sigma, s.grid.Floor(), 5), fitReach)
 	points, stride := s.collect(l.Line, all, half, maxFitPoints)
-	f, ok := fitLine(points, half, sigma, float64(all)/2, false)
+	f, ok := fitLine(points, half, sigma, float64(all)/2, false, s.grid)
 	if !ok {
 		return Alignment{}, errLost
 	}
 	r := s.report(l, f, stride)
-	r.Track = t
+	if t != nil {
+		r.quiet(t.Widen(f.common))
+	}
+	if t == nil {
+		if part, odd := s.grid.Odd(f.residuals(points), f.sigma, f.density); odd {
+			r.warn(oddPeak(part))
+		}
+	}
 	count, chance := 0.0, max(f.density*6*f.sigma, s.chance(6*f.sigma)/float64(stride))
 	for _, p := range points {
 		if math.Abs(p.d-f.x-f.y*p.t) <= 3*f.sigma {
@@ -78,6 +85,19 @@ func (s *searcher) straight(c correlate.Line, sigma float64, t *track.Track) (Al
 	}
 	r.Accidentals = chance * float64(stride)
 	return s.judged(r, surprise(count, chance), moved(l.Line, f.x, f.y))
+}
+
+// quiet takes offset and frequency of a clock that keeps to a line from its
+// track: what the line is off the clock without showing it, the track knows.
+func (r *Alignment) quiet(t *track.Track) {
+	r.Track = t
+	k := t.Over(r.Reference, r.Start, r.Start+uint64(r.Overlap))
+	r.Offset, r.OffsetSD = k[0].Offset, k[0].OffsetSD
+	r.StartOffset, r.StartSD = k[1].Offset, k[1].OffsetSD
+	r.Frequency = k[2].Offset.Minus(k[1].Offset) / float64(r.Overlap) * 1e9
+	// The ends of a straight line are off to opposite sides, not quite by their
+	// whole deviations.
+	r.FrequencySD = math.Sqrt(3) / 2 * (k[1].OffsetSD + k[2].OffsetSD) / float64(r.Overlap) * 1e9
 }
 
 // bent tells what the track says of a clock that does not keep to a line.
@@ -112,9 +132,13 @@ func slope(knots []track.Knot, t uint64) (frequency, sd float64) {
 // judged refuses what is not certain, of a result whose pairs chance explains
 // badly by the log likelihood ll.
 func (s *searcher) judged(r Alignment, ll float64, c fixer) (Alignment, error) {
+	r.StepA, r.StepB = max(s.grid.A, 1), max(s.grid.B, 1)
 	if t := r.Track; t != nil {
 		r.ChiSquare, r.Freedom, r.Slices, r.LostSlices = t.ChiSquare, t.Freedom, t.Slices, t.Lost
 		r.Warning = warning(t)
+		if part := t.Odd(); part > 0 {
+			r.warn(oddPeak(part))
+		}
 		r.OffsetSD, r.StartSD = max(r.OffsetSD, t.Hides(r.Reference)), max(r.StartSD, t.Hides(r.Start))
 	}
 	// Places where a line of this width could have been found by chance.
@@ -160,6 +184,20 @@ func jumps(steps []track.Step) string {
 	default:
 		return fmt.Sprintf("B's clock jumps by %.6g ns", first.Offset/1e3)
 	}
+}
+
+// warn adds a warning to those there are.
+func (r *Alignment) warn(message string) {
+	if r.Warning != "" {
+		message = r.Warning + "; " + message
+	}
+	r.Warning = message
+}
+
+// oddPeak is the warning of a peak of which a part lies elsewhere than a normal
+// one has it.
+func oddPeak(part float64) string {
+	return fmt.Sprintf("the peak of pairs is not normal, %.2g %% of them lie elsewhere: the offset is the centre of its core, not the mean of all", 100*part)
 }
 
 // agrees checks the corrected record against itself: the pairs of each quarter

@@ -59,13 +59,14 @@ func (s *searcher) fitted(l line, length int64) (line, fit, bool) {
 	from, to := s.segment(l.Reference, length)
 	l = l.recentred(from + (to-from)/2)
 	l.length = length
-	half := max(fitReach/2*l.sigma, 4000) + l.ux + (l.uy+wander)*float64(length)/2
+	reach := max(s.grid.Reach(l.sigma, fitReach/2), 4000)
+	half := reach + l.ux + (l.uy+wander)*float64(length)/2
 	points, stride := s.collect(l.Line, length, half, maxFitPoints)
-	if half > fitReach*l.sigma {
-		points = s.narrow(&l, points)
-		half = max(fitReach/2*l.sigma, 4000) + l.ux
+	if half > max(fitReach*l.sigma, 1.5*reach) {
+		points = s.narrow(&l, points, reach)
+		half = reach + l.ux
 	}
-	f, ok := fitLine(points, half, 1.5*l.sigma, float64(length)/2, false)
+	f, ok := fitLine(points, half, 1.5*l.sigma, float64(length)/2, false, s.grid)
 	if !ok {
 		return l, f, false
 	}
@@ -77,8 +78,8 @@ func (s *searcher) fitted(l line, length int64) (line, fit, bool) {
 }
 
 // seed is what following the clock begins with.
-func (l line) seed() track.Seed {
-	return track.Seed{Line: l.Line, OffsetSD: l.ux / sureties, FrequencySD: l.uy / sureties, Jitter: l.sigma, PairRate: l.rate}
+func (s *searcher) seed(l line) track.Seed {
+	return track.Seed{Line: l.Line, OffsetSD: l.ux / sureties, FrequencySD: l.uy / sureties, Jitter: l.sigma, PairRate: l.rate, Grid: s.grid}
 }
 
 // tooBroad refuses a peak that is no peak of pairs.
@@ -90,13 +91,13 @@ func tooBroad(width float64) error {
 
 // narrow finds by counting where on a wide strip the line is, moves it there,
 // and returns the points about it.
-func (s *searcher) narrow(l *line, points []point) []point {
+func (s *searcher) narrow(l *line, points []point, reach float64) []point {
 	length := float64(l.length)
-	bin := houghBin(l.ux, l.uy+wander, length, 2*l.sigma)
+	bin := s.grid.Bin(houghBin(l.ux, l.uy+wander, length, 2*l.sigma))
 	p := hough(sample(points, maxPoints/4), l.ux, l.uy+wander, length, bin)
 	l.Line = moved(l.Line, p.x, p.y)
 	l.ux, l.uy = 2*bin, 4*bin/length
-	half := max(fitReach/2*l.sigma, 4000) + l.ux
+	half := reach + l.ux
 	var near []point
 	for _, q := range points {
 		if d := q.d - p.x - p.y*q.t; math.Abs(d) <= half {

@@ -4,16 +4,21 @@ import (
 	"math"
 
 	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/scatter"
 )
 
-// fit is a straight line through points scattered normally about it, over a
-// flat background: the maximum of the likelihood of
+// fit is a straight line through points scattered about it, over a flat
+// background. The line is where the weighted residuals balance,
 //
-//	share*N(d - x - y*t; sigma) + (1-share)/(2*half)
+//	sum of w(r)*r = 0 = sum of w(r)*r*t        r = d - x - y*t
 //
-// found by expectation maximisation (Dempster, Laird, Rubin 1977). At the
-// maximum the covariance is the inverse of the empirical Fisher information,
-// so without background it is the Cramér-Rao bound: sigma/sqrt(n) for x.
+// For a normal peak the weight w is the probability of a point to belong to it,
+// as in expectation maximisation (Dempster, Laird, Rubin 1977), so that without
+// background the deviation is the Cramér-Rao bound, sigma/sqrt(n) for x; what
+// package scatter says of its least background keeps the line where it is
+// whatever the background. A peak that the steps of the tags shape is weighed by
+// a window. The covariance is that of such an estimate (Huber 1967), whatever
+// the shape of the peak.
 type fit struct {
 	x, y, sigma float64
 	share       float64 // of the points that belong to the line
@@ -21,6 +26,8 @@ type fit struct {
 	vx, vy, cxy float64 // covariance of x and y
 	density     float64 // points of the background per ps of d
 	length      float64 // scale of t
+	common      float64 // ps, of an error of all x alike that the covariance holds too
+	grid        scatter.Grid
 }
 
 const (
@@ -51,9 +58,9 @@ func (s sums) step() (dx, dy float64) {
 
 // fitLine fits points with |d| <= half, beginning with the line x = y = 0 and
 // the given sigma. With flat set the slope stays 0. ok is false when too few points belong to the line.
-func fitLine(points []point, half, sigma, length float64, flat bool) (f fit, ok bool) {
+func fitLine(points []point, half, sigma, length float64, flat bool, grid scatter.Grid) (f fit, ok bool) {
 	const most = 1 << 14 // points that bring the fit near to where all of them do
-	f = fit{sigma: sigma, share: 0.5, length: length}
+	f = fit{sigma: max(sigma, grid.Floor()), share: 0.5, length: length, grid: grid}
 	if len(points) > 2*most {
 		f.climb(sample(points, most), half, flat)
 	}
@@ -63,11 +70,12 @@ func fitLine(points []point, half, sigma, length float64, flat bool) (f fit, ok 
 	return f, f.spread(points, half, flat)
 }
 
-// climb takes steps of expectation maximisation until they change nothing. It
-// is false where too few points belong to the line.
+// climb takes steps until they change nothing. It is false where too few points
+// belong to the line.
 func (f *fit) climb(points []point, half float64, flat bool) bool {
 	for range maxRounds {
-		s, _ := f.moments(points, half)
+		w := f.weigher(half)
+		s, _ := f.moments(points, w)
 		if s.n < 4 {
 			return false
 		}
@@ -75,11 +83,15 @@ func (f *fit) climb(points []point, half float64, flat bool) bool {
 		if flat {
 			dx, dy = s.r/s.n, 0
 		}
-		variance := (s.rr - dx*s.r - dy*s.rt) / s.n
-		f.x, f.y, f.n = f.x+dx, f.y+dy, s.n
+		var variance float64
+		f.n, variance = w.Peak(s.n, s.rr-dx*s.r-dy*s.rt, float64(len(points)), half)
+		if f.n < 4 {
+			return false
+		}
+		f.x, f.y = f.x+dx, f.y+dy
 		before := f.sigma
-		f.sigma = math.Sqrt(max(variance, 0.25)) // tags are whole ps: less is not seen
-		share := min(s.n/float64(len(points)), 1-1e-9)
+		f.sigma = math.Sqrt(max(variance, f.grid.Floor()*f.grid.Floor()))
+		share := min(f.n/float64(len(points)), 1-1e-9)
 		settled := math.Abs(share-f.share) < 1e-6 && math.Abs(f.sigma-before) < 1e-4*f.sigma &&
 			math.Abs(dx)+math.Abs(dy) < 1e-3*f.sigma/math.Sqrt(s.n)
 		f.share = share
@@ -87,17 +99,41 @@ func (f *fit) climb(points []point, half float64, flat bool) bool {
 			break
 		}
 	}
+	f.density = (float64(len(points)) - f.n) / (2 * half)
 	return true
 }
 
-// moments weighs each point by the probability that it belongs to the line. It
-// also returns the information: sums of the squared score, weight*r/sigma^2.
-func (f *fit) moments(points []point, half float64) (s sums, info sums) {
+// weigher is what weighs the points of one round.
+type weigher struct{ scatter.Weigher }
+
+func (f *fit) weigher(half float64) weigher {
+	return weigher{f.grid.Weigher(f.sigma, f.share, half)}
+}
+
+// at returns the weight of a residual and by how much weight*r grows with r.
+func (w *weigher) at(r float64) (weight, growth float64) {
+	if w.Coarse {
+		weight = w.Window.At(r)
+		return weight, weight // on average: its slopes balance
+	}
+	z := r / w.Sigma
+	if z > reachOfNormal || z < -reachOfNormal {
+		return 0, 0
+	}
+	e := w.Height * math.Exp(-z*z/2)
+	weight = e / (e + w.Flat)
+	return weight, weight - weight*(1-weight)*z*z
+}
+
+// moments weighs each point. Beside the sums of the weights it returns those of
+// their growths (n, t, tt) and of the squares of what is balanced (r, rt, rr:
+// by 1, t and t*t).
+func (f *fit) moments(points []point, w weigher) (s sums, info sums) {
 	const part = 1 << 13 // of fixed size, so that sums are the same on any number of cores
 	n := (len(points) + part - 1) / part
 	parts := make([][2]sums, n)
 	correlate.Each(n, func(i int) {
-		parts[i][0], parts[i][1] = f.momentsOf(points[i*part:min(len(points), (i+1)*part)], half)
+		parts[i][0], parts[i][1] = f.momentsOf(points[i*part:min(len(points), (i+1)*part)], w)
 	})
 	for _, p := range parts {
 		s.add(p[0])
@@ -106,50 +142,75 @@ func (f *fit) moments(points []point, half float64) (s sums, info sums) {
 	return s, info
 }
 
-func (f *fit) momentsOf(points []point, half float64) (s sums, info sums) {
-	peak := f.share / (f.sigma * math.Sqrt(2*math.Pi))
-	flat := (1 - f.share) / (2 * half)
+func (f *fit) momentsOf(points []point, weigh weigher) (s sums, info sums) {
 	for _, p := range points {
 		t := p.t / f.length
 		r := p.d - f.x - f.y*t
-		z := r / f.sigma
-		if z > reachOfNormal || z < -reachOfNormal {
+		w, growth := weigh.at(r)
+		if w == 0 {
 			continue
 		}
-		e := peak * math.Exp(-z*z/2)
-		w := e / (e + flat)
 		s.n += w
 		s.t += w * t
 		s.tt += w * t * t
 		s.r += w * r
 		s.rt += w * r * t
 		s.rr += w * r * r
-		score := w * r / (f.sigma * f.sigma)
-		score *= score
-		info.n += score
-		info.t += score * t
-		info.tt += score * t * t
+		info.n += growth
+		info.t += growth * t
+		info.tt += growth * t * t
+		square := w * r * w * r
+		info.r += square
+		info.rt += square * t
+		info.rr += square * t * t
 	}
 	return s, info
 }
 
 // spread fills in the covariance and turns y into ps per ps.
 func (f *fit) spread(points []point, half float64, flat bool) bool {
-	_, i := f.moments(points, half)
-	f.density = float64(len(points)) * (1 - f.share) / (2 * half)
+	w := f.weigher(half)
+	s, i := f.moments(points, w)
+	if w.Coarse { // of the weights only those of pairs tell
+		part := f.n / s.n
+		i.n, i.t, i.tt = part*i.n, part*i.t, part*i.tt
+	}
+	step := f.grid.Widest()
+	if _, even := w.Window.Even(); w.Coarse && s.rr-f.density*even < fewBeside*step*step {
+		// All pairs lie on one step. The light may keep step with the clocks:
+		// then the offset may be anywhere about it.
+		f.common = f.grid.Floor()
+	}
+	common := f.common * f.common
+	defer func() { f.vx, f.vy = f.vx+common, f.vy+common/(f.length*f.length) }()
 	if flat {
-		f.vx = 1 / i.n
+		f.vx = i.r / (i.n * i.n)
 		return i.n > 0
 	}
 	det := i.n*i.tt - i.t*i.t
 	if !(det > 0) {
 		return false
 	}
-	f.vx = i.tt / det
-	f.vy = i.n / det / (f.length * f.length)
-	f.cxy = -i.t / det / f.length
+	// growth^-1 * squares * growth^-1
+	a, b, c := i.tt/det, -i.t/det, i.n/det
+	f.vx = a*a*i.r + 2*a*b*i.rt + b*b*i.rr
+	f.vy = (b*b*i.r + 2*b*c*i.rt + c*c*i.rr) / (f.length * f.length)
+	f.cxy = (a*b*i.r + (a*c+b*b)*i.rt + b*c*i.rr) / f.length
 	f.y /= f.length
 	return true
+}
+
+// fewBeside is how many pairs must lie beside the step where all others are for
+// them to say where within a step the offset is.
+const fewBeside = 20
+
+// residuals are how far points are off the fitted line.
+func (f fit) residuals(points []point) []float64 {
+	r := make([]float64, len(points))
+	for i, p := range points {
+		r[i] = p.d - f.x - f.y*p.t
+	}
+	return r
 }
 
 // at returns the fitted line and its standard deviation at t.

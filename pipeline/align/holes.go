@@ -109,7 +109,7 @@ func (s *searcher) seedIn(a, b []uint64, o Options) (track.Seed, error) {
 	if err != nil {
 		return track.Seed{}, err
 	}
-	part.brief = true
+	part.brief, part.grid = true, s.grid // B's tags were moved along a line
 	l, err := part.find()
 	if err != nil {
 		return track.Seed{}, err
@@ -117,7 +117,7 @@ func (s *searcher) seedIn(a, b []uint64, o Options) (track.Seed, error) {
 	if l, err = part.extend(l, false); err != nil {
 		return track.Seed{}, err
 	}
-	return l.seed(), nil
+	return s.seed(l), nil
 }
 
 // rejoined is a seed of B's times that were corrected along a line, as one of

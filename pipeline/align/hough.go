@@ -140,7 +140,8 @@ func (s *searcher) closeIn(l line, most int, believe func(p peak, bin, length fl
 			return line{}, false
 		}
 		length := float64(l.length)
-		bin := houghBin(l.ux, l.uy, length, bestBin)
+		finest := s.grid.Bin(bestBin)
+		bin := s.grid.Bin(houghBin(l.ux, l.uy, length, finest))
 		p := hough(points, l.ux, l.uy, length, bin)
 		if round == 0 {
 			if !believe(p, bin, length) {
@@ -153,7 +154,7 @@ func (s *searcher) closeIn(l line, most int, believe func(p peak, bin, length fl
 		half := l.ux + l.uy*length/2
 		l.Line = moved(l.Line, p.x, p.y)
 		l.ux, l.uy, l.bin = 2*bin, min(l.uy, 4*bin/length), bin
-		if bin <= bestBin {
+		if bin <= finest {
 			l.bin = breadth(points, p, bin, half)
 			l.ux = max(l.ux, 2*l.bin)
 			return l, true

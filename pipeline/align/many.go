@@ -242,21 +242,21 @@ func (m *many) measured(r Alignment) []ChannelPair {
 // tried, say beside a clock.
 func (s *searcher) measure(p *ChannelPair, c fixer, r Alignment, trials int) {
 	points, stride := s.collectIn(r.Start, r.Start+uint64(r.Overlap)+1, c, delayReach, maxFitPoints)
-	bin := 2 * max(r.Jitter, 1)
+	bin := s.grid.Bin(2 * max(r.Jitter, 1))
 	peak := hough(points, delayReach, 0, 0, bin)
 	peak.ll -= math.Log(float64(trials))
 	p.Significance = math.Sqrt(2 * max(peak.ll, 0))
 	if peak.count < 8 || peak.ll < convincedLL {
 		return
 	}
-	half := fitReach * max(r.Jitter, 5)
+	half := s.grid.Reach(max(r.Jitter, s.grid.Floor(), 5), fitReach)
 	var near []point
 	for _, q := range points {
 		if d := q.d - peak.x; math.Abs(d) <= half {
 			near = append(near, point{q.t, d})
 		}
 	}
-	f, ok := fitLine(near, half, r.Jitter, 1, true)
+	f, ok := fitLine(near, half, r.Jitter, 1, true, s.grid)
 	if !ok {
 		return
 	}

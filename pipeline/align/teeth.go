@@ -60,8 +60,8 @@ func (t teeth) near(at, reach float64) (found tooth) {
 	var all []float64
 	for _, part := range t.parts {
 		points, _ := t.s.collectIn(part[0], part[1], shifted{t.c, int64(math.Round(at))}, half, maxFitPoints/aroundParts)
-		for _, p := range points {
-			all = append(all, p.d)
+		for i, p := range points {
+			all = append(all, p.d+t.s.grid.Even(i))
 		}
 	}
 	slices.Sort(all)
@@ -219,6 +219,7 @@ func (t teeth) far(beyond float64) (found []rival) {
 	perPs := share * float64(len(within(t.s.a, t.s.from, t.s.to))) * t.s.rateB()
 	half := min(max(farMost/(2*perPs), farLeast), farCap/(2*perPs), farthest, float64(t.s.to-t.s.from)/2)
 	bin := max(min(farPerBin/perPs, farWidest), 2*half/farBins, 2*t.sigma, narrowest)
+	bin = t.s.grid.Bin(bin) // steps of the tags are no period of the light
 	bins := int(2 * half / bin)
 	if half < 2*beyond || bins < 8 {
 		return nil

@@ -94,6 +94,22 @@ func (f *fft) butterflies(k, quarter, s, lo, hi int) {
 	}
 }
 
+// PowerSpectrum returns the squares of the first half of the transform of values,
+// of which there are a power of two and at least 4.
+func PowerSpectrum(v []float32) []float32 {
+	f := newFFT(len(v))
+	for i, x := range v {
+		f.z[i] = complex(x, 0)
+	}
+	f.transform()
+	power := make([]float32, len(v)/2)
+	for k := range power {
+		re, im := real(f.z[k]), imag(f.z[k])
+		power[k] = re*re + im*im
+	}
+	return power
+}
+
 // CrossCorrelation returns c[l] = sum over n of a[n]*b[n+l], indices modulo
 // len(a), which is a power of two of at least 4. Two real inputs share one
 // complex transform: with z = a + ib, A(k) = (Z(k)+Z*(-k))/2 and

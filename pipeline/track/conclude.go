@@ -8,7 +8,7 @@ import (
 // conclude smooths the slices of the first pass, cuts the pairs about that path
 // into slices of the best length, smooths those, and tells what was found.
 func (f *follower) conclude(ctx context.Context, p *path) (*Track, error) {
-	s := newStrip(p.slices)
+	s := newStrip(p.slices, f.grid)
 	p.estimate()
 	p.findLeaps()
 	lost := f.tried - len(p.slices)
@@ -45,9 +45,9 @@ const cuts = 6 // of the pairs into slices, at most
 // itself: about the one before it they seemed wider, by that one's errors. It
 // returns how far the pairs are off the path.
 func (p *path) rescale(s *strip) []float64 {
-	before := s.peak.sigma
+	before := s.peak.each()
 	s.fitPeak(s.residuals(p))
-	ratio := squared(s.peak.sigma / before)
+	ratio := s.peak.each() / before
 	for i := range p.slices {
 		p.slices[i].v *= ratio
 	}
@@ -55,6 +55,18 @@ func (p *path) rescale(s *strip) []float64 {
 	p.hedge()
 	p.smooth()
 	return s.residuals(p)
+}
+
+// each is what the variance of a mean is for each pair, but for the background.
+func (g normal) each() float64 {
+	each := g.sigma * g.sigma
+	if g.grid.Coarse(g.sigma) {
+		each = g.grid.Floor() * g.grid.Floor()
+	}
+	if g.broad > 0 {
+		each *= g.broad
+	}
+	return each
 }
 
 // locateAll places all jumps in time, and says whether one of them had another
@@ -102,6 +114,7 @@ func (f *follower) report(p *path, s *strip, r []float64) *Track {
 		}
 	}
 	t.Accidentals = within * (1 - s.peak.share) * 3 * s.peak.sigma / s.half
+	t.odd = s.odd(r)
 	t.straighten(p)
 	t.Quarters = f.quarters(p, s, r)
 	t.Gaps = f.gaps(p, s, r)

@@ -52,6 +52,26 @@ func (t *Track) Hide(i int, hidden float64) *Track {
 	return &less
 }
 
+// Over returns the clock at some times of A's, without knowing its noise better
+// than the slices tell it: where they tell little, standard deviations are more
+// honest than At's, which takes one noise, and where the clock is quiet, closer.
+func (t *Track) Over(times ...uint64) []Knot {
+	at := make([]int64, len(times))
+	for i, time := range times {
+		at[i] = t.since(time)
+	}
+	knots := make([]Knot, len(times))
+	for i, s := range t.path.over(at) {
+		s.xx += t.common
+		knots[i] = t.knot(at[i], s, 0)
+	}
+	return knots
+}
+
+// Odd is which part of the pairs lie elsewhere than those of a normal peak
+// would, 0 where that is not much.
+func (t *Track) Odd() float64 { return t.odd }
+
 // Widen returns the track with all offsets known less well by one common error
 // of the given standard deviation in ps.
 func (t *Track) Widen(sd float64) *Track {

@@ -37,7 +37,7 @@ func NewFilter(seed Seed) *Filter {
 		seed.Line = correlate.Line{}
 	}
 	seed = seed.bounded()
-	f.tracker = *newTracker(newFrame(seed.Line), seed, 1)
+	f.tracker = *newTracker(newFrame(seed), seed, 1)
 	f.slice = seed.sliceLength()
 	return f
 }
@@ -106,6 +106,9 @@ func (f *Filter) advance(knots []Knot) []Knot {
 				f.steps = append(f.steps, f.jumped(s))
 			}
 			knots = append(knots, f.knot(s.at, s.state, s.n))
+			if s.n > 2*pairsPerSlice { // the seed took the rate over a time with few pairs
+				f.slice = max(f.slice/2, shortestSlice)
+			}
 		}
 	}
 	f.a.drop(end)

@@ -22,7 +22,7 @@ func Follow(ctx context.Context, a, b []uint64, seed Seed, more ...Seed) (*Track
 	if len(a) == 0 || len(b) == 0 {
 		return nil, ErrLost
 	}
-	f := &follower{frame: newFrame(seed.Line), a: a, b: b, seed: seed.bounded()}
+	f := &follower{frame: newFrame(seed), a: a, b: b, seed: seed.bounded()}
 	f.slice = min(f.seed.sliceLength(), max(f.overlap()/fewestSlices, int64(fewestInSlice/f.seed.PairRate*second), 1))
 	rough, err := f.track(ctx, f.starts(more))
 	if err != nil {
@@ -53,7 +53,7 @@ func (s Seed) bounded() Seed {
 		}
 		return min(max(v, low), high)
 	}
-	s.Jitter = clamp(s.Jitter, 5, 1e6, 300)
+	s.Jitter = max(clamp(s.Jitter, 5, 1e6, 300), s.Grid.Floor())
 	s.OffsetSD = clamp(s.OffsetSD, 0, 1e9, 0)
 	s.FrequencySD = clamp(s.FrequencySD, 0, 1e-3, 0)
 	s.PairRate = clamp(s.PairRate, 1e-3, 1e9, 1)

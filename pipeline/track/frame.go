@@ -8,6 +8,7 @@ import (
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/scatter"
 )
 
 const (
@@ -19,9 +20,12 @@ const (
 type frame struct {
 	line  correlate.Line
 	slope float64 // ps per ps
+	grid  scatter.Grid
 }
 
-func newFrame(l correlate.Line) frame { return frame{l, float64(l.Frequency) / driftUnit} }
+func newFrame(s Seed) frame {
+	return frame{s.Line, float64(s.Line.Frequency) / driftUnit, s.Grid}
+}
 
 // offsetAt is the line's B minus A, without rounding it to picoseconds.
 func (f frame) offsetAt(t uint64) quantity.Fine {

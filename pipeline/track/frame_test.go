@@ -19,7 +19,7 @@ func TestOffsetIsExact(t *testing.T) {
 			Frequency: quantity.Drift(rapid.Int64Range(-1e12, 1e12).Draw(t, "frequency")),
 		}
 		at := rapid.Uint64().Draw(t, "time")
-		got := newFrame(l).offsetAt(at)
+		got := newFrame(Seed{Line: l}).offsetAt(at)
 		want := new(big.Rat).SetFrac(new(big.Int).Mul(big.NewInt(int64(at-l.Reference)), big.NewInt(int64(l.Frequency))), big.NewInt(1e15))
 		want.Add(want, new(big.Rat).SetInt64(l.Offset)).Sub(want, new(big.Rat).SetInt64(got.Whole))
 		if part, _ := want.Float64(); math.Abs(part-got.Part) > 1e-9 {
@@ -47,7 +47,7 @@ func TestCollectFindsEveryPair(t *testing.T) {
 			centre: 1_000_000, half: rapid.Float64Range(1, 50_000).Draw(t, "half"),
 			x: rapid.Float64Range(-1e5, 1e5).Draw(t, "x"), y: rapid.Float64Range(-1e-4, 1e-4).Draw(t, "y"),
 		}
-		c := collector{frame: newFrame(l)}
+		c := collector{frame: newFrame(Seed{Line: l})}
 		got, stride := c.collect(a, b, m, 1<<20)
 		var want []point
 		for _, ta := range a {

@@ -18,7 +18,7 @@ func (k *tracker) search(ta, tb []uint64, from, to int64) (slice, bool) {
 	for half := m.half * growth; ; half = min(half*growth, furthest) {
 		m.x, m.half = p.x, half
 		if at, bin, ok := k.count(ta, tb, m); ok {
-			m.x, m.half = at, max(2*bin, 8*k.sigma)
+			m.x, m.half = at, max(2*bin, k.grid.Reach(k.sigma, 8))
 			return k.measured(m, ta, tb, from, to)
 		}
 		if half >= furthest || k.work <= 0 {

@@ -3,6 +3,8 @@ package track
 import (
 	"math"
 	"slices"
+
+	"tsrun/pipeline/scatter"
 )
 
 // strip is the pairs about the clock, whatever slices they were found in, so
@@ -22,7 +24,7 @@ const (
 	mostFitted    = 1 << 16 // points that are enough for the width of all
 )
 
-func newStrip(found []slice) *strip {
+func newStrip(found []slice, grid scatter.Grid) *strip {
 	n := 0
 	widths := make([]float64, len(found))
 	for i := range found {
@@ -35,8 +37,8 @@ func newStrip(found []slice) *strip {
 		found[i].points = nil
 	}
 	slices.Sort(widths)
-	s.peak = normal{sigma: widths[len(widths)/2], share: 0.9}
-	s.half = reach * s.peak.sigma
+	s.peak = normal{sigma: widths[len(widths)/2], share: 0.9, grid: grid}
+	s.half = grid.Reach(s.peak.sigma, reach)
 	return s
 }
 
@@ -92,10 +94,34 @@ func (s *strip) fitPeak(r []float64) {
 			sample = append(sample, r[i])
 		}
 	}
-	if g, ok := s.peak.fit(sample, s.half, false); ok {
-		g.mu = 0
+	peak := s.peak
+	peak.broad = 0
+	if g, ok := peak.fit(sample, s.half, false); ok {
+		g.mu, g.broad = 0, g.told/g.v
+		if !g.grid.Coarse(g.sigma) {
+			g.broad = max(g.broad, 1)
+		}
 		s.peak = g
 	}
+}
+
+// odd is which part of the pairs, of which an even part is enough, lie elsewhere
+// than a normal peak has them.
+func (s *strip) odd(r []float64) float64 {
+	stride := len(r)/mostFitted + 1
+	sample := make([]float64, 0, len(r)/stride+1)
+	within := 0.0
+	for i := 0; i < len(r); i += stride {
+		sample = append(sample, r[i])
+		if math.Abs(r[i]) <= s.half {
+			within++
+		}
+	}
+	part, odd := s.peak.grid.Odd(sample, s.peak.sigma, within*(1-s.peak.share)/(2*s.half))
+	if !odd {
+		return 0
+	}
+	return part
 }
 
 // cut measures the pairs about the path again, in slices of the given length,

@@ -40,7 +40,7 @@ func (t *Track) restore() error {
 		return nil
 	}
 	first := t.Knots[0]
-	t.frame = newFrame(correlate.Line{Reference: first.Time, Offset: first.Offset.Whole})
+	t.frame = newFrame(Seed{Line: correlate.Line{Reference: first.Time, Offset: first.Offset.Whole}})
 	p := &path{noise: noise{squared(t.Noise.WhiteFM * second), squared(t.Noise.RandomWalkFM * second)}}
 	for i, k := range t.Knots {
 		at := t.since(k.Time)

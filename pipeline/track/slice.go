@@ -1,6 +1,10 @@
 package track
 
-import "math"
+import (
+	"math"
+
+	"tsrun/pipeline/scatter"
+)
 
 // slice is a stretch of A's time and where the pairs in it are.
 type slice struct {
@@ -15,12 +19,15 @@ type slice struct {
 	points   []point // the pairs and what chance added about them
 }
 
-// normal is a normal distribution over a flat background, within plus or minus
-// half.
+// normal is a peak of pairs over a flat background, within plus or minus half:
+// a normal distribution, or what the steps of the tags make of one.
 type normal struct {
 	mu, sigma, share float64
 	n                float64 // points that belong to the peak
 	v                float64 // variance of mu
+	told             float64 // the same, as the scatter of these points tells it
+	broad            float64 // times that of a normal peak, or of even steps, is the variance; 0: 1
+	grid             scatter.Grid
 }
 
 const (
@@ -31,64 +38,111 @@ const (
 	settled       = 0.03 // of a standard deviation: a round that changes less is the last
 )
 
-// fit finds the most likely normal, by expectation maximisation (Dempster,
-// Laird, Rubin 1977), beginning with g. With fixed set only mu is found. The
-// variance is the inverse of the observed information (Louis 1982): what the
-// background hides of which points belong to the peak makes it larger.
+// fit finds where the weighted differences balance, beginning with g: the most
+// likely normal (by expectation maximisation, Dempster, Laird, Rubin 1977), but
+// weighed as package scatter says. With fixed set only mu is found.
 func (g normal) fit(r []float64, half float64, fixed bool) (normal, bool) {
-	lowest, highest := g.sigma/3, 3*g.sigma
+	lowest, highest := max(g.sigma/3, g.grid.Floor()), max(3*g.sigma, g.grid.Floor())
+	all := float64(len(r))
 	for range maxRounds {
-		n, s, ss, _ := g.moments(r, half)
-		if n < 1 {
+		w := weigher{g.grid.Weigher(g.sigma, g.share, half)}
+		m := w.moments(r, g.mu)
+		if m.n < 1 {
 			return g, false
 		}
-		shift := s / n
+		shift := m.s / m.n
 		g.mu += shift
-		g.n = n
-		done := math.Abs(shift) < settled*g.sigma/math.Sqrt(n)
+		done := math.Abs(shift) < settled*g.sigma/math.Sqrt(m.n)
 		if !fixed {
 			before := g.sigma
-			g.sigma = min(max(math.Sqrt(max(ss/n-shift*shift, 0.25)), lowest), highest)
-			g.share = min(n/float64(len(r)), 1-1e-6)
-			done = done && math.Abs(g.sigma-before) < settled/math.Sqrt(n)*before
+			pairs, variance := w.Peak(m.n, m.ss-shift*m.s, all, half)
+			g.sigma = min(max(math.Sqrt(max(variance, 0)), lowest), highest)
+			g.share = min(max(pairs/all, 1e-6), 1-1e-6)
+			done = done && math.Abs(g.sigma-before) < settled/math.Sqrt(m.n)*before
 		}
 		if done {
 			break
 		}
 	}
-	n, _, _, hidden := g.moments(r, half)
-	variance := g.sigma * g.sigma
-	info := n/variance - hidden/(variance*variance)
-	g.n = n
-	if !(info > 0.1*n/variance) {
-		return g, false
+	w := weigher{g.grid.Weigher(g.sigma, g.share, half)}
+	m := w.moments(r, g.mu)
+	g.n = w.Pairs(m.n, (1-g.share)*all/(2*half))
+	var ok bool
+	g.v, ok = w.variance(m, g.n, all, half)
+	g.told = w.told(m, g.n)
+	if g.broad > 0 {
+		g.v *= g.broad
 	}
-	g.v = 1 / info
-	return g, true
+	return g, ok
 }
 
-// moments weighs each point by the probability that it belongs to the peak:
-// sums of weights, of weighted residuals and their squares, and the information
-// that is hidden because the weights are not 0 or 1.
-func (g normal) moments(r []float64, half float64) (n, s, ss, hidden float64) {
-	peak := g.share / (g.sigma * math.Sqrt(2*math.Pi))
-	flat := (1 - g.share) / (2 * half)
-	scale := bellSteps / (g.sigma * g.sigma)
+// told is the variance of mu for a peak of any shape (Huber 1967).
+func (w *weigher) told(m moments, pairs float64) float64 {
+	if w.Coarse { // one pair more on the next step would not be strange
+		return (m.squares + w.Window.Step()*w.Window.Step()) / (pairs * pairs)
+	}
+	growth := m.n - m.hidden/(w.Sigma*w.Sigma)
+	return m.squares / (growth * growth)
+}
+
+// weigher is what weighs the points of one round.
+type weigher struct{ scatter.Weigher }
+
+// moments are sums of weights, of weighted residuals, of their squares, of the
+// squares of weighted residuals, and what is hidden because the weights are not
+// 0 or 1.
+type moments struct{ n, s, ss, squares, hidden float64 }
+
+func (w *weigher) moments(r []float64, mu float64) (m moments) {
+	if w.Coarse {
+		for _, v := range r {
+			d := v - mu
+			weight := w.Window.At(d)
+			m.n += weight
+			m.s += weight * d
+			m.ss += weight * d * d
+			m.squares += weight * d * weight * d
+		}
+		return m
+	}
+	scale := bellSteps / (w.Sigma * w.Sigma)
 	for _, v := range r {
-		d := v - g.mu
+		d := v - mu
 		z := d * d * scale
 		if !(z < bellSteps*reachOfNormal*reachOfNormal) {
 			continue
 		}
 		k := int(z)
-		e := peak * (bell[k] + (bell[k+1]-bell[k])*(z-float64(k)))
-		w := e / (e + flat)
-		n += w
-		s += w * d
-		ss += w * d * d
-		hidden += w * (1 - w) * d * d
+		e := w.Height * (bell[k] + (bell[k+1]-bell[k])*(z-float64(k)))
+		weight := e / (e + w.Flat)
+		square := weight * d * d
+		m.n += weight
+		m.s += weight * d
+		m.ss += square
+		m.squares += weight * square
+		m.hidden += square - weight*square
 	}
-	return n, s, ss, hidden
+	return m
+}
+
+// variance is that of mu, with so many of the points in the peak: of a weighted
+// mean where the weights do not depend on the background; else the inverse of
+// the observed information (Louis 1982), because what the background hides of
+// which points belong to the peak makes it larger.
+func (w *weigher) variance(m moments, pairs, points, half float64) (v float64, ok bool) {
+	variance := w.Sigma * w.Sigma
+	switch {
+	case !(pairs > 0):
+		return 0, false
+	case w.Coarse: // on average over where the offset may be within a step
+		return w.Window.Floor() * w.Window.Floor() / pairs, true
+	case w.Least:
+		flat := max(points-pairs, 0) / (2 * half) * w.Sigma
+		whole := pairs * scatter.Square
+		return variance * (pairs*scatter.Spread + flat*scatter.EvenSpread) / (whole * whole), true
+	}
+	info := m.n/variance - m.hidden/(variance*variance)
+	return 1 / info, info > 0.1*m.n/variance
 }
 
 // bell is exp(-z^2/2) at steps of z^2, close enough for weights when it is
@@ -140,7 +194,7 @@ func surprise(c, chance float64) float64 {
 }
 
 // measure finds where the pairs of a slice are among the points about an aim.
-func measure(points []point, m aim, sigma, share float64, buffer []float64) (s slice, ok bool, used []float64) {
+func measure(points []point, m aim, g normal, buffer []float64) (s slice, ok bool, used []float64) {
 	r := buffer[:0]
 	for _, p := range points {
 		r = append(r, m.off(p))
@@ -148,10 +202,9 @@ func measure(points []point, m aim, sigma, share float64, buffer []float64) (s s
 	if len(r) < leastPairs {
 		return s, false, r
 	}
-	g := normal{sigma: sigma, share: share}
-	if m.half > 8*sigma {
+	if m.half > 8*g.sigma {
 		g.share = 0.5
-		g.mu = mode(r, m.half, 2*sigma)
+		g.mu = mode(r, m.half, 2*g.sigma)
 	}
 	g, ok = g.fit(r, m.half, false)
 	if !ok || !g.convinces(r, m.half) {

@@ -55,13 +55,13 @@ func TestBackgroundDoesNotConvince(t *testing.T) {
 				for _, d := range peakWith(rng, 0, n, 0, 1, half) {
 					points = append(points, point{d: d})
 				}
-				if _, ok, _ := measure(points, aim{half: half}, 210, 0.5, nil); ok {
+				if _, ok, _ := measure(points, aim{half: half}, normal{sigma: 210, share: 0.5}, nil); ok {
 					wrong++
 				}
 				for _, d := range peakWith(rng, 20+int(4*math.Sqrt(float64(n))), 0, 300, 210, half) {
 					points = append(points, point{d: d})
 				}
-				if _, ok, _ := measure(points, aim{half: half}, 210, 0.5, nil); ok {
+				if _, ok, _ := measure(points, aim{half: half}, normal{sigma: 210, share: 0.5}, nil); ok {
 					right++
 				}
 			}

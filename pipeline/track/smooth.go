@@ -11,6 +11,7 @@ type path struct {
 	slices []slice
 	leaps  []leap // between slices, in order
 	noise  noise
+	likely []likely // noises that may be instead, where slices are few
 	// Of each slice: what is known of the clock there from the past, the same
 	// before the slice itself is looked at, and from all slices.
 	filtered, ahead, all []state

@@ -35,6 +35,7 @@ import (
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/scatter"
 )
 
 // Seed is what is known of B's clock before it is followed.
@@ -43,6 +44,7 @@ type Seed struct {
 	OffsetSD    float64        // ps, of the offset at Reference
 	FrequencySD float64        // ps per ps
 	Jitter      float64        // ps: standard deviation of a pair's difference, roughly
+	Grid        scatter.Grid   // the steps in which the tags come
 	PairRate    float64        // pairs per second of A's time, without chance ones, roughly
 }
 
@@ -138,6 +140,7 @@ type Track struct {
 
 	frame
 	path   *path
+	odd    float64 // part of the pairs that lie elsewhere than those of a normal peak; 0: none to speak of
 	common float64 // ps²: variance of an error that all offsets have alike
 }
 

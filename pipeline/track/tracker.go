@@ -77,7 +77,8 @@ func (k *tracker) window(b *bank, from, to int64) aim {
 	centre := from + (to-from)/2
 	s := k.predicted(b, centre)
 	half := max(6*k.sigma, 4*math.Sqrt(s.xx)+5*k.sigma) * float64(1+min(k.misses, maxPatient))
-	return aim{centre: centre, x: s.x, y: s.y / second, half: min(half, narrow*k.sigma)}
+	half = max(min(half, narrow*k.sigma), k.grid.Reach(k.sigma, reachOfNormal))
+	return aim{centre: centre, x: s.x, y: s.y / second, half: half}
 }
 
 // look measures a slice where a bank expects it.
@@ -87,7 +88,7 @@ func (k *tracker) look(b *bank, ta, tb []uint64, from, to int64) (slice, bool) {
 
 func (k *tracker) measured(m aim, ta, tb []uint64, from, to int64) (slice, bool) {
 	points, stride := k.collect(ta, tb, m, maxPoints)
-	s, ok, used := measure(points, m, k.sigma, k.share, k.residuals)
+	s, ok, used := measure(points, m, normal{sigma: k.sigma, share: k.share, grid: k.grid}, k.residuals)
 	k.residuals = used
 	if !ok {
 		return s, false
@@ -96,9 +97,10 @@ func (k *tracker) measured(m aim, ta, tb []uint64, from, to int64) (slice, bool)
 	s.from, s.to, s.length = from, to, float64(to-from)/second
 	if k.keep {
 		s.points = make([]point, 0, int(1.1*s.n)+16)
+		reach := k.grid.Reach(s.sigma, reachOfNormal)
 		centre := aim{centre: m.centre, x: s.x - m.y*float64(s.at-m.centre), y: m.y}
 		for _, p := range points {
-			if math.Abs(centre.off(p)) <= reachOfNormal*s.sigma {
+			if math.Abs(centre.off(p)) <= reach {
 				s.points = append(s.points, p)
 			}
 		}
