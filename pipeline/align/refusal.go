@@ -11,6 +11,7 @@ import (
 //
 //	few-tags         a stream has hardly any tags
 //	no-overlap       the records have less than 10 ms in common
+//	coarse           the tags come in steps that are wider than a peak of pairs may be
 //	no-peak          no offset gives more pairs than chance
 //	not-significant  the whole record does not confirm what a part showed
 //	outside-search   the best offset is beyond what was searched
