@@ -63,7 +63,7 @@ func (s *searcher) find() (line, error) {
 	}
 	return line{}, &Refusal{Code: "no-peak",
 		Reason: "no offset within the search gives more pairs than chance",
-		Hint:   "check that both channels see the same source and that both files count picoseconds, search wider, allow more drift, or measure with less background"}
+		Hint:   "check that both channels see the same source, search wider, allow more drift, or measure with less background; tags that count other units than ps look like this too"}
 }
 
 // lookAt makes a time the centre of the search.
