@@ -85,8 +85,8 @@ type Alignment struct {
 	Track *track.Track `json:"track,omitempty"` // B's clock through the record; nil: the pairs are too few to follow it
 	// In which steps the tags come, in ps, as they show themselves; 1 where none
 	// are seen.
-	StepA float64 `json:"step_a_ps"`
-	StepB float64 `json:"step_b_ps"`
+	StepA float64 `json:"step_a_ps,omitempty"`
+	StepB float64 `json:"step_b_ps,omitempty"`
 
 	Wanders bool `json:"wanders,omitempty"` // off any straight line: Track, which is there then, is what to correct by
 }
