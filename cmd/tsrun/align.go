@@ -39,8 +39,8 @@ there is no answer but a reason, and exit code 3.` + tagFilesHelp,
 		RunE: func(c *cobra.Command, args []string) error { return runAlign(c, args, f) },
 	}
 	f.add(c)
-	c.Flags().TextVar(&f.search, "search", f.search, "the offset at the start lies within plus or minus this")
-	c.Flags().TextVar(&f.drift, "max-drift", f.drift, "the clocks' frequencies differ by at most this")
+	c.Flags().TextVar(&f.search, "search", f.search, "the offset at the start lies within plus or minus this `TIME`")
+	c.Flags().TextVar(&f.drift, "max-drift", f.drift, "the clocks' frequencies differ by at most this `PART`")
 	c.Flags().StringVar(&f.by, "by", recipe.ByPairs, "pairs: of photons; markers: both record one signal, such as a pulse per second")
 	c.Flags().StringVarP(&f.out, "out", "o", "", "write the answer to this file too, as JSON, with every knot of the track; a refusal writes none")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object, without the knots")

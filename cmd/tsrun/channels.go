@@ -29,8 +29,8 @@ its name is one file where it is there; --align may be given once for each.`
 
 func (f *channelFiles) add(c *cobra.Command, most int) {
 	f.addMany(c, most)
-	c.Flags().Var(&f.offsets, "offset", "B minus A, subtracted from B; D,D,... for B, C, ...")
-	c.Flags().Var(&f.aligned, "align", "file of an alignment of B on A's clock; FILE,FILE,... for B, C, ..., or --align for each")
+	c.Flags().Var(&f.offsets, "offset", "`TIME` of B minus A, subtracted from B; D,D,... for B, C, ...")
+	c.Flags().Var(&f.aligned, "align", "`FILE` of an alignment of B on A's clock; FILE,FILE,... for B, C, ..., or --align for each")
 }
 
 // channels opens the channels, at least and at most so many. closeAll is never nil.

@@ -38,7 +38,7 @@ where the only mistakes are plugins that are missing.
 
 With --json each mistake is an object on a line of its own, with the keys file,
 line, column, path, code, message and hint.`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, 1, "one recipe"),
 		RunE: func(c *cobra.Command, args []string) error {
 			dirs, err := host.DefaultDirs(flags.pluginDirs)
 			if err != nil {

@@ -37,9 +37,9 @@ those without one channel, of a pair over the other's singles.` + clocksHelp + m
 		RunE: func(c *cobra.Command, args []string) error { return runCoincidences(c, args, f) },
 	}
 	f.add(c, correlate.MaxChannels)
-	c.Flags().TextVar(&f.window, "window", f.window, `full width of the window, as "1 ns"`)
-	c.Flags().TextVar(&f.shift, "shift", f.shift, "between the windows of accidentals; longer than dead times")
-	c.Flags().TextVar(&f.period, "period", f.period, "of pulsed or gated light, of which shifts are whole ones; found where it is left out")
+	c.Flags().TextVar(&f.window, "window", f.window, "full width of the window, a `TIME` as \"1 ns\"")
+	c.Flags().TextVar(&f.shift, "shift", f.shift, "`TIME` between the windows of accidentals; longer than dead times")
+	c.Flags().TextVar(&f.period, "period", f.period, "`TIME` between pulses or gates, of which shifts are whole ones; found where it is left out")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object")
 	required(c, "window")
 	return c

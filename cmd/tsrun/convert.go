@@ -39,16 +39,16 @@ format's steps are coarser than 1 ps, and that is said.
 ` + formatsHelp(),
 		Example: `  tsrun convert alice.ptu alice.tags
   tsrun convert alice.tags signal.npy --channel 1 --from '10 s' --to '20 s'`,
-		Args: cobra.ExactArgs(2),
+		Args: arguments(2, 2, "a file to read and one to write"),
 		RunE: func(c *cobra.Command, args []string) error { return runConvert(c, args, f) },
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.format, "format", "", "format of OUT where its name does not tell")
 	flags.StringVar(&f.inFormat, "in-format", "", "format of IN where the file does not tell")
 	flags.StringVar(&f.channels, "channel", "", "only these channels: N,M,…; m1 to m4 are the marker inputs of a PicoQuant file, which become channels 101 to 104")
-	flags.TextVar(&f.from, "from", f.from, `no tags before this time of the file's clock, as "10 s"`)
-	flags.TextVar(&f.to, "to", f.to, "no tags after this time; 0: to the end")
-	flags.TextVar(&f.shift, "shift", f.shift, "add this to every time that is written; below 0: take it off")
+	flags.TextVar(&f.from, "from", f.from, "no tags before this `TIME` of the file's clock, as \"10 s\"")
+	flags.TextVar(&f.to, "to", f.to, "no tags after this `TIME`; 0: to the end")
+	flags.TextVar(&f.shift, "shift", f.shift, "add this `TIME` to every time that is written; below 0: take it off")
 	flags.BoolVar(&f.force, "force", false, "replace OUT when it is there")
 	flags.BoolVar(&f.salvage, "salvage", false, "when IN is damaged, write what is whole: what stands before the damage and, where records are found again, behind it")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON object: read, written, rounded, shift_ps")

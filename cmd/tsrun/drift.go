@@ -1,9 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,8 +19,8 @@ type driftFlags struct {
 	tagFiles
 	search   quantity.Time
 	maxDrift quantity.Drift
-	csv      string
-	json     string
+	out      string
+	output
 }
 
 func newDriftCommand() *cobra.Command {
@@ -39,32 +36,30 @@ more, through the tags that are in it. Offsets are B minus A, target minus
 reference. Without enough evidence there is no answer but a reason, and exit
 code 3.` + tagFilesHelp,
 		Example: `  tsrun drift runs/latest
-  tsrun drift runs/latest --csv drift.csv
-  tsrun drift alice.bin bob.bin --json -`,
+  tsrun drift runs/latest --csv --out drift.csv
+  tsrun drift alice.bin bob.bin --json`,
 		RunE: func(c *cobra.Command, args []string) error { return runDrift(c, args, f) },
 	}
-	f.add(c)
-	c.Flags().TextVar(&f.search, "search", f.search, "files: the offset at the start lies within plus or minus this")
-	c.Flags().TextVar(&f.maxDrift, "max-drift", f.maxDrift, "files: the clocks' frequencies differ by at most this")
-	c.Flags().StringVar(&f.csv, "csv", "", "write offset and frequency over time to this file; -: to standard output, and nothing else")
-	c.Flags().StringVar(&f.json, "json", "", "write everything as one JSON object to this file; -: to standard output, and nothing else")
+	f.tagFiles.add(c)
+	c.Flags().TextVar(&f.search, "search", f.search, "files: the offset at the start lies within plus or minus this `TIME`")
+	c.Flags().TextVar(&f.maxDrift, "max-drift", f.maxDrift, "files: the clocks' frequencies differ by at most this `PART`")
+	f.output.add(c, strings.Join(driftColumns, ",")+" per knot", "clocks")
+	addOut(c, &f.out)
 	return c
 }
 
 func runDrift(c *cobra.Command, args []string, f driftFlags) error {
-	if f.csv == "-" && f.json == "-" {
-		return usage("standard output takes one of --csv and --json, not both")
-	}
 	drifts, err := f.drifts(c, args)
 	if err != nil {
 		return err
 	}
-	err = errors.Join(writeResult(c.OutOrStdout(), f.csv, driftCSV(drifts)), writeResult(c.OutOrStdout(), f.json, driftJSON(drifts)))
-	if err == nil && f.csv != "-" && f.json != "-" {
-		err = printDrifts(c.OutOrStdout(), drifts)
-	}
+	answer := struct {
+		Clocks []run.Drift `json:"clocks"`
+	}{drifts}
+	err = f.printTo(c, f.out, answer, func(out io.Writer) error { return writeDriftCSV(out, drifts) },
+		func(out io.Writer) error { return printDrifts(out, drifts) })
 	if err != nil {
-		return &exitError{exitOther, err}
+		return err
 	}
 	for _, d := range drifts {
 		if d.Refused {
@@ -97,47 +92,32 @@ func (f *driftFlags) drifts(c *cobra.Command, args []string) ([]run.Drift, error
 	return []run.Drift{{AlignSummary: summary}}, nil
 }
 
-// writeResult writes to a file, all of it or nothing, or to standard output.
-func writeResult(out io.Writer, path string, text []byte) error {
-	switch path {
-	case "":
-		return nil
-	case "-":
-		_, err := out.Write(text)
-		return err
-	}
-	return run.WriteAtomic(path, text)
-}
+// driftColumns are those of --csv.
+var driftColumns = append([]string{"reference", "target"}, run.KnotColumns...)
 
-func driftJSON(drifts []run.Drift) []byte {
-	text, err := json.Marshal(struct {
-		Clocks []run.Drift `json:"clocks"`
-	}{drifts})
-	if err != nil { // numbers of an alignment are finite
-		panic(err)
-	}
-	return append(text, '\n')
-}
-
-// driftCSV has a line for each knot of each pair of clocks.
-func driftCSV(drifts []run.Drift) []byte {
-	var out bytes.Buffer
+// writeDriftCSV writes a line for each knot of each pair of clocks.
+func writeDriftCSV(out io.Writer, drifts []run.Drift) error {
 	for _, d := range drifts {
 		if d.Simulated {
-			out.WriteString("# SIMULATED: computed, not measured\n")
+			if _, err := fmt.Fprintln(out, "# SIMULATED: computed, not measured"); err != nil {
+				return err
+			}
 			break
 		}
 	}
-	out.WriteString("reference,target," + strings.Join(run.KnotColumns, ",") + "\n")
-	var line []byte
-	for _, d := range drifts {
-		if d.Alignment == nil || d.Alignment.Track == nil {
-			continue
+	return underHeading(out, strings.Join(driftColumns, ","), func(out io.Writer) error {
+		var line []byte
+		for _, d := range drifts {
+			if d.Alignment == nil || d.Alignment.Track == nil {
+				continue
+			}
+			for _, k := range d.Alignment.Track.Knots {
+				line = append(append(append(append(line[:0], d.Reference...), ','), d.Target...), ',')
+				if _, err := out.Write(run.AppendKnot(line, k)); err != nil {
+					return err
+				}
+			}
 		}
-		for _, k := range d.Alignment.Track.Knots {
-			line = append(append(append(append(line[:0], d.Reference...), ','), d.Target...), ',')
-			out.Write(run.AppendKnot(line, k))
-		}
-	}
-	return out.Bytes()
+		return nil
+	})
 }

@@ -32,8 +32,8 @@ pulsed source is summed up, and compared with the mean of all but that at zero.`
 	}
 	f.channelFiles.add(c, 2)
 	addRangeAndBin(c, &f.reach, &f.bin)
-	c.Flags().TextVar(&f.far, "far", f.far, "normalise to the bins at least so far from zero")
-	c.Flags().TextVar(&f.period, "period", f.period, "of a pulsed source")
+	c.Flags().TextVar(&f.far, "far", f.far, "normalise to the bins at least this `TIME` from zero")
+	c.Flags().TextVar(&f.period, "period", f.period, "`TIME` between the pulses of a pulsed source")
 	f.output.add(c, "lower_edge_ps,counts,g2,g2_sd per bin", "start_ps (lower edge of the first bin), bin_ps, counts, expected, g2, g2_sd, pulses")
 	return c
 }

@@ -35,8 +35,8 @@ number of bins, and a difference d falls into bin floor(d/bin).` + clocksHelp + 
 }
 
 func addRangeAndBin(c *cobra.Command, reach, bin *quantity.Time) {
-	c.Flags().TextVar(reach, "range", *reach, `differences within plus or minus this, as "160 ns"`)
-	c.Flags().TextVar(bin, "bin", *bin, `width of a bin, as "16 ps"`)
+	c.Flags().TextVar(reach, "range", *reach, "differences within plus or minus this `TIME`, as \"160 ns\"")
+	c.Flags().TextVar(bin, "bin", *bin, "width of a bin, a `TIME` as \"16 ps\"")
 	required(c, "range", "bin")
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -26,8 +27,8 @@ A file is read through, also behind damage where its format tells where the next
 record begins. Of a damaged file it says how much is whole and where the damage
 begins, and ends with exit code 1.
 
-` + formatsHelp(),
-		Args: cobra.MinimumNArgs(1),
+The formats of tag files: tsrun convert --help.`,
+		Args: arguments(1, math.MaxInt, "files of tags"),
 		RunE: func(c *cobra.Command, args []string) error {
 			var failed []error
 			for _, path := range args {

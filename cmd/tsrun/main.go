@@ -39,7 +39,7 @@ func execute(args []string) int {
 		return code.code
 	}
 	fmt.Fprintf(os.Stderr, "tsrun: %v\n", err)
-	return exitUsage
+	return exitOther
 }
 
 // Exit codes are an API: scripts rely on them, docs/exit-codes.md lists them.
@@ -90,6 +90,7 @@ On the other PC: tsrun --mode slave --node NAME --master ADDRESS-OF-THIS-PC`,
 	root.ValidArgsFunction = completeRecipes
 	root.RunE = flags.start
 	root.AddCommand(commands()...)
+	plainWords(root)
 	return root
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/run"
 )
 
 // watched is a writer that remembers its first error: a result that could not be
@@ -40,23 +42,38 @@ type output struct{ asCSV, asJSON bool }
 func (o *output) add(c *cobra.Command, columns, keys string) {
 	c.Flags().BoolVar(&o.asCSV, "csv", false, "print a line "+columns)
 	c.Flags().BoolVar(&o.asJSON, "json", false, "print one JSON object: "+keys)
-	c.MarkFlagsMutuallyExclusive("csv", "json")
+}
+
+// addOut registers --out, which every command with it means alike.
+func addOut(c *cobra.Command, path *string) {
+	c.Flags().StringVarP(path, "out", "o", "-", "write the answer to this `FILE`, whole or not at all; - is standard output")
 }
 
 // print writes an answer as JSON, or by the function of the form that is asked for.
 func (o output) print(c *cobra.Command, answer any, csv, words func(io.Writer) error) error {
-	out := bufio.NewWriter(c.OutOrStdout())
-	var err error
+	return o.printTo(c, "-", answer, csv, words)
+}
+
+// printTo is print to a file, whole or not at all; - is standard output.
+func (o output) printTo(c *cobra.Command, path string, answer any, csv, words func(io.Writer) error) error {
+	form := words
 	switch {
 	case o.asJSON:
-		err = json.NewEncoder(out).Encode(answer)
+		form = func(out io.Writer) error { return json.NewEncoder(out).Encode(answer) }
 	case o.asCSV:
-		err = csv(out)
-	default:
-		err = words(out)
+		form = csv
 	}
-	if err == nil {
-		err = out.Flush()
+	var err error
+	if path == "-" {
+		out := bufio.NewWriter(c.OutOrStdout())
+		if err = form(out); err == nil {
+			err = out.Flush()
+		}
+	} else {
+		var text bytes.Buffer // answers are small beside the tags they are of
+		if err = form(&text); err == nil {
+			err = run.WriteAtomic(path, text.Bytes())
+		}
 	}
 	if err != nil {
 		return &exitError{exitOther, err}

@@ -34,7 +34,7 @@ or had ended; 0 is a bin of no tags in between.` + clocksHelp + manyFilesHelp,
 		RunE: func(c *cobra.Command, args []string) error { return runRates(c, args, f) },
 	}
 	f.channelFiles.add(c, maxRateFiles)
-	c.Flags().TextVar(&f.bin, "bin", f.bin, "width of a bin of time")
+	c.Flags().TextVar(&f.bin, "bin", f.bin, "width of a bin, a `TIME` as \"100 ms\"")
 	f.output.add(c, "start_ps,A,B,... per bin", "start_ps, bin_ps, channels")
 	return c
 }

@@ -47,23 +47,6 @@ func (f *runFlags) register(c *cobra.Command) {
 	flags.BoolVar(&f.json, "json", false, "master: one event a line on standard output")
 }
 
-// recipeOrNothing takes one recipe. A word that is neither a file nor a command
-// is most likely a command with a typing error.
-func recipeOrNothing(c *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	if _, err := os.Stat(args[0]); err != nil {
-		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-			return fmt.Errorf("%s is no recipe and no command; did you mean %q?", args[0], near[0])
-		}
-	}
-	if len(args) > 1 {
-		return fmt.Errorf("one recipe at a time, not %d: %s", len(args), strings.Join(args, " "))
-	}
-	return nil
-}
-
 // completeRecipes offers the files that may be recipes.
 func completeRecipes(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt

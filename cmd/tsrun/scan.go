@@ -30,10 +30,10 @@ subtract from B, and its width that of the pairs, whatever window and step are.`
 		RunE: func(c *cobra.Command, args []string) error { return runScan(c, args, f) },
 	}
 	f.channelFiles.add(c, 2)
-	c.Flags().TextVar(&f.from, "from", f.from, `the first delay, as "-20 ns"`)
-	c.Flags().TextVar(&f.to, "to", f.to, "no delay is beyond this")
-	c.Flags().TextVar(&f.step, "step", f.step, "between delays")
-	c.Flags().TextVar(&f.window, "window", f.window, "full width of the window")
+	c.Flags().TextVar(&f.from, "from", f.from, "the first delay, a `TIME` as \"-20 ns\"")
+	c.Flags().TextVar(&f.to, "to", f.to, "no delay is beyond this `TIME`")
+	c.Flags().TextVar(&f.step, "step", f.step, "`TIME` between delays")
+	c.Flags().TextVar(&f.window, "window", f.window, "full width of the window, a `TIME` as \"1 ns\"")
 	required(c, "from", "to", "step", "window")
 	f.output.add(c, "delay_ps,counts per delay", "start_ps, step_ps, window_ps, counts, peak")
 	return c

@@ -14,7 +14,7 @@ func newSchemaCommand() *cobra.Command {
 YAML language server marks mistakes by it when a recipe begins with the line
 
   # yaml-language-server: $schema=FILE`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			text, err := recipe.Schema()
 			if err == nil {

@@ -15,7 +15,7 @@ func newShowCommand() *cobra.Command {
 		Long: `show prints the resolved recipe: parents merged, --set applied, variables
 replaced, defaults filled in. Beside each value stands where it comes from. What
 it prints is a recipe itself. It starts nothing.`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, 1, "one recipe"),
 		RunE: func(c *cobra.Command, args []string) error {
 			dirs, err := host.DefaultDirs(flags.pluginDirs)
 			if err != nil {

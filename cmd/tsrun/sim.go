@@ -22,7 +22,7 @@ func newSimCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sim",
 		Short: "simulate a Time Controller for other programs",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newSimIDQCommand())
@@ -50,7 +50,7 @@ ground truth: when it really began, how the clock ran, and what was delivered.
 Runs until it is interrupted.
 
 Faults: ` + strings.Join(idq.Faults(), ", "),
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error { return runSimIDQ(c, f) },
 	}
 	f.add(c)
@@ -68,16 +68,16 @@ func (f *simFlags) add(c *cobra.Command) {
 	flags.StringVar(&f.config.Folder, "folder", "", "where start-save puts files with relative names")
 	flags.BoolVar(&f.config.Strict, "strict", false, "refuse SCPI headers that only exist at the root")
 	flags.Uint64Var(&s.Seed, "seed", 1, "simulators of one seed see the same pairs")
-	flags.TextVar(&s.Pairs.Rate, "pairs-rate", s.Pairs.Rate, "rate of photon pairs")
-	flags.TextVar(&s.Pairs.Jitter, "jitter", s.Pairs.Jitter, "rms of each detection")
-	flags.TextVar(&f.efficiency, "efficiency", f.efficiency, "share of photons that an input detects")
-	flags.TextVar(&k.Dark, "dark", k.Dark, "rate of dark counts of each input")
-	flags.TextVar(&k.DeadTime, "dead-time", k.DeadTime, "of each input after a detection")
-	flags.TextVar(&k.ClockOffset, "clock-offset", k.ClockOffset, "added to every tag")
-	flags.TextVar(&k.Drift, "drift", k.Drift, "how much the clock runs fast")
-	flags.TextVar(&k.WhiteFM, "white-fm", k.WhiteFM, "white frequency noise of its clock: the Allan deviation at 1 s")
-	flags.TextVar(&k.RandomWalkFM, "random-walk-fm", k.RandomWalkFM, "random walk of its clock's frequency: the change in 1 s")
-	flags.TextVar(&k.StartDelay, "start-delay", k.StartDelay, "from a start command to the record's begin")
+	flags.TextVar(&s.Pairs.Rate, "pairs-rate", s.Pairs.Rate, "`RATE` of photon pairs, as \"50 kHz\"")
+	flags.TextVar(&s.Pairs.Jitter, "jitter", s.Pairs.Jitter, "rms `TIME` of each detection")
+	flags.TextVar(&f.efficiency, "efficiency", f.efficiency, "`SHARE` of photons that an input detects")
+	flags.TextVar(&k.Dark, "dark", k.Dark, "`RATE` of dark counts of each input")
+	flags.TextVar(&k.DeadTime, "dead-time", k.DeadTime, "`TIME` of each input after a detection")
+	flags.TextVar(&k.ClockOffset, "clock-offset", k.ClockOffset, "`TIME` added to every tag")
+	flags.TextVar(&k.Drift, "drift", k.Drift, "`PART` by which the clock runs fast, as \"1 ppm\"")
+	flags.TextVar(&k.WhiteFM, "white-fm", k.WhiteFM, "`PART`: white frequency noise of its clock: the Allan deviation at 1 s")
+	flags.TextVar(&k.RandomWalkFM, "random-walk-fm", k.RandomWalkFM, "`PART`: random walk of its clock's frequency: the change in 1 s")
+	flags.TextVar(&k.StartDelay, "start-delay", k.StartDelay, "`TIME` from a start command to the record's begin")
 	flags.StringVar(&k.StartLine, "start-line", "", "host:port where simulators share a START edge")
 	flags.StringVar(&f.replay.File, "replay", "", "play a recorded file instead of the sky")
 	flags.StringVar(&f.replay.Format, "replay-format", "", "format of the file where its name does not tell")
@@ -134,10 +134,10 @@ func parseChannels(list []string) (map[int]int, error) {
 		input, err1 := strconv.Atoi(left)
 		channel, err2 := strconv.Atoi(right)
 		if err1 != nil || err2 != nil || input < 1 {
-			return nil, fmt.Errorf("read --channels %q: write INPUT=CHANNEL, such as 1=2", text)
+			return nil, usage(fmt.Sprintf("--channels %q: write INPUT=CHANNEL, such as 1=2", text))
 		}
 		if _, twice := channels[input]; twice {
-			return nil, fmt.Errorf("read --channels %q: input %d is given twice", text, input)
+			return nil, usage(fmt.Sprintf("--channels %q: input %d is given twice", text, input))
 		}
 		channels[input] = channel
 	}

@@ -23,7 +23,7 @@ type tagFiles struct {
 	format  string
 }
 
-var tagFilesHelp = `
+const tagFilesHelp = `
 
 A and B are files of tags, - is standard input; the name tells the format, or
 --format does. From a
@@ -31,16 +31,16 @@ file of several channels --channel takes one; --channel N,M takes N for A and M
 for B, which may then be one and the same file. m1 to m4 are the marker inputs of
 a PicoQuant file.
 
-` + formatsHelp()
+The formats of tag files: tsrun convert --help.`
 
-var manyFilesHelp = `
+const manyFilesHelp = `
 
 Each file gives a channel: the first A, the second B, and so on; - is standard
 input. The name tells the format, or --format does. From files of several channels --channel takes one
 for all, or N,M,... one for each. A single file with --channel N,M,... gives as
 many channels.
 
-` + formatsHelp()
+The formats of tag files: tsrun convert --help.`
 
 // formatsHelp is a line for each format of tag files.
 func formatsHelp() string {
@@ -59,7 +59,15 @@ func (f *tagFiles) add(c *cobra.Command) { f.addMany(c, 2) }
 func (f *tagFiles) addMany(c *cobra.Command, most int) {
 	c.Flags().StringVar(&f.channel, "channel", "", "channel of the files: N, or one for each of A, B, ...: N,M,...")
 	c.Flags().StringVar(&f.format, "format", "", "format of the files where their names do not tell: "+strings.Join(tagfile.Formats(), ", "))
-	c.Args = cobra.RangeArgs(1, most)
+	c.Args = arguments(1, most, filesOf(most))
+}
+
+// filesOf says in words how many files a command takes.
+func filesOf(most int) string {
+	if most == 2 {
+		return "one file or two"
+	}
+	return fmt.Sprintf("up to %d files", most)
 }
 
 // source is where one stream is to be read from.

@@ -18,7 +18,7 @@ func newVerifyCommand() *cobra.Command {
 manifest and SHA256SUMS: presence, size, hash, number of tags, first and last
 tag, order. It changes nothing. Whatever is not as it was recorded is printed
 and ends it with exit code 7.`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, 1, "one run directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			v, err := run.Verify(args[0])
 			if err != nil {

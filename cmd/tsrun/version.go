@@ -40,7 +40,7 @@ func newVersionCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "version",
 		Short: "say which tsrun this is, what it can talk to, and which plugins there are",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			dirs, err := host.DefaultDirs(pluginDirs)
 			if err != nil {
