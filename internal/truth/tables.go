@@ -16,4 +16,5 @@ var tables = []table{
 	coarse,
 	quiet,
 	skewed,
+	wide,
 }

@@ -2,6 +2,7 @@ package align
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sort"
@@ -168,11 +169,35 @@ func aligned(ctx context.Context, a, b []uint64, o Options, brief bool) (Alignme
 		return Alignment{}, err
 	}
 	s.brief = brief
+	from, to := s.from, s.to
 	line, err := s.found()
 	if err != nil {
 		return Alignment{}, err
 	}
-	return s.settle(line)
+	r, err := s.settle(line)
+	for range mostRefused {
+		if !unconfirmed(err) {
+			break
+		}
+		// What a part showed was chance: something weaker may be in the whole.
+		s.from, s.to, s.refused = from, to, append(s.refused, line.Line)
+		var ok bool
+		if line, ok = s.weak(); !ok {
+			break
+		}
+		if second, err := s.settle(line); !unconfirmed(err) {
+			return second, err
+		}
+	}
+	return r, err
+}
+
+const mostRefused = 2 // lines that the whole record does not confirm, until no more are looked for
+
+// unconfirmed says whether the whole record refuses a line of a part.
+func unconfirmed(err error) bool {
+	var refusal *Refusal
+	return errors.As(err, &refusal) && (refusal.Code == "not-significant" || refusal.Code == "not-straight")
 }
 
 // searcher holds what all steps of one alignment need.
@@ -186,10 +211,11 @@ type searcher struct {
 	start    uint64   // when both record, were the offset zero
 	reach    int64    // ps: the offset at centre lies within plus or minus this
 	grid     scatter.Grid
-	moved    bool    // to the highest peak of a comb
-	broad    float64 // ps: the width of a peak that was too broad for pairs
-	unfound  float64 // ps: of the record, where both saw light and the clock was lost and not found
-	trials   float64 // places where a peak was looked for, over all attempts
+	refused  []correlate.Line // which parts showed and the whole did not confirm
+	moved    bool             // to the highest peak of a comb
+	broad    float64          // ps: the width of a peak that was too broad for pairs
+	unfound  float64          // ps: of the record, where both saw light and the clock was lost and not found
+	trials   float64          // places where a peak was looked for, over all attempts
 }
 
 func newSearcher(ctx context.Context, a, b []uint64, o Options) (*searcher, error) {

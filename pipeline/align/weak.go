@@ -145,7 +145,7 @@ func (s *searcher) weak() (line, bool) {
 // among looks for the line among the nominees of one search.
 func (s *searcher) among(p weakPlan) (line, bool) {
 	for _, c := range s.nominate(p) {
-		if l, ok := s.confirm(c, confirmPoints); ok {
+		if l, ok := s.confirm(c, confirmPoints); ok && !slices.Contains(s.refused, l.Line) {
 			return l, true
 		}
 	}
