@@ -24,7 +24,7 @@ var lasers = table{name: "lasers", about: "two unrelated lasers of nearly one ra
 			return float64(1+rng.IntN(2)) + 2e-5*(rng.Float64()-0.5)
 		}},
 	} {
-		n := r.seeds(40, 3)
+		n := r.seeds(20, 1)
 		all := make([]string, n)
 		each(n, func(i int) {
 			seed := uint64(81_000 + i)

@@ -110,6 +110,12 @@ func (s *searcher) alone(r *Alignment, c fixer, sigma float64) error {
 			}
 			return refused
 		}
+		if pulses.fades {
+			return fading(*r)
+		}
+		if alike, ok := t.alikeAfterJump(r.Track, r.Period, 1+2*float64(s.reach)/r.Period); ok {
+			return pulsed(*r, alike)
+		}
 		rivals = slices.DeleteFunc(rivals, func(v rival) bool {
 			return math.Abs(math.Remainder(v.away, r.Period)) <= 3*sigma+2*seen.bin
 		})
@@ -148,6 +154,13 @@ func pulsed(r Alignment, c comb) error {
 	return &Refusal{Code: "ambiguous", Period: r.Period, Candidates: candidates[:maxCandidates],
 		Reason: fmt.Sprintf("there are peaks every %.6g ns, and the highest, of %.0f pairs, does not stand out from others of %.4g on average: the offset is known but for a multiple of that", r.Period/1e3, c.main, c.mean),
 		Hint:   "a pulsed source looks like that, and so do two lasers of one rate, and a clock that steps again and again; measure longer, use pairs that stand out from their neighbours, or give both nodes a marker"}
+}
+
+// fading refuses a peak that is highest in a part of the record only.
+func fading(r Alignment) error {
+	return &Refusal{Code: "not-straight", Period: r.Period,
+		Reason: fmt.Sprintf("there are peaks every %.6g ns, and the highest of all is like the others in a part of the record: a clock jumped by whole periods", r.Period/1e3),
+		Hint:   "align shorter parts of the record, or give both nodes a marker"}
 }
 
 // together is how much of the highest peak is in parts of the record where the

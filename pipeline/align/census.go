@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/track"
 )
 
 const (
@@ -90,6 +91,33 @@ func (t teeth) whole() teeth {
 	t.share = min(1, sampledTags/tags)
 	t.parts = t.s.stretches(t.s.from, t.s.to, t.share)
 	return t
+}
+
+// alikeAfterJump looks for a stretch between jumps of the clock in which the
+// peaks of a comb are alike: a jump may be by whole periods more or less then.
+func (t teeth) alikeAfterJump(b *track.Track, period, trials float64) (comb, bool) {
+	if b == nil {
+		return comb{}, false
+	}
+	from, stretches := t.s.from, [][2]uint64(nil)
+	for _, step := range b.Steps {
+		if math.Abs(step.Offset) > period/2 || step.Frequency != 0 {
+			stretches = append(stretches, [2]uint64{from, step.Time})
+			from = step.Time
+		}
+	}
+	if len(stretches) == 0 {
+		return comb{}, false
+	}
+	for _, part := range append(stretches, [2]uint64{from, t.s.to}) {
+		tags := float64(len(within(t.s.a, part[0], part[1])))
+		t.share = min(1, sampledTags/max(tags, 1))
+		t.parts = t.s.stretches(part[0], part[1], t.share)
+		if c := t.compared(period); !c.standsOut(trials) {
+			return c, true
+		}
+	}
+	return comb{}, false
 }
 
 // onTeeth counts the pairs within half of every peak of a comb from the first on.

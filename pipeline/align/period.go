@@ -57,7 +57,7 @@ func (r around) period() float64 {
 	if l == 0 {
 		return 0
 	}
-	return r.refined(rest, float64(l)*r.bin)
+	return r.followed(rest, float64(l)*r.bin)
 }
 
 // firstPeak returns the shortest lag of which the strength is a peak about as
@@ -74,23 +74,14 @@ func (r around) firstPeak(strength []float64, best float64) int {
 	return 0
 }
 
-// refined improves a period known to a bin by the peaks to both sides.
-func (r around) refined(rest []float64, period float64) float64 {
-	return r.followed(rest, period, (len(rest)-1)/2)
-}
-
 // followed improves a period known to a bin: the tooth n periods away tells it
-// n times as well, so it is followed outwards from tooth to tooth, from the bin
-// of difference 0 on.
-func (r around) followed(rest []float64, period float64, zero int) float64 {
+// n times as well, so it is followed outwards from tooth to tooth.
+func (r around) followed(rest []float64, period float64) float64 {
+	zero := (len(rest) - 1) / 2 // the bin of difference 0
 	width := max(1, min(int(period/r.bin/3), int(3*r.sigma/r.bin)+1))
-	half := 0.0 // of a bin, where differences count from the edge of one
-	if zero == 0 {
-		half = 0.5
-	}
 	var tt, tp float64
 	for n := 1; ; n++ {
-		at := float64(n)*period/r.bin - half
+		at := float64(n) * period / r.bin
 		if zero+int(at)+width+1 >= len(rest) {
 			return period
 		}
@@ -102,7 +93,7 @@ func (r around) followed(rest []float64, period float64, zero int) float64 {
 			weight, moment := 0.0, 0.0
 			for k := centre - width; k <= centre+width; k++ {
 				v := max(0, rest[k])
-				weight, moment = weight+v, moment+v*(float64(k-zero)+half)*r.bin
+				weight, moment = weight+v, moment+v*float64(k-zero)*r.bin
 			}
 			if weight > 0 {
 				t := side * float64(n)
@@ -117,7 +108,10 @@ func (r around) followed(rest []float64, period float64, zero int) float64 {
 
 // comb is how many pairs are in the highest peak of a pulsed source, and in
 // those beside it, in a share of the record.
-type comb struct{ main, highest, mean, scatter, share float64 }
+type comb struct {
+	main, highest, mean, scatter, share float64
+	fades                               bool // in a part of the record the highest is like the others
+}
 
 // shifted is a correction that leaves B's tags later by a constant less.
 type shifted struct {

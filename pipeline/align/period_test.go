@@ -3,6 +3,7 @@ package align_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"testing"
 
@@ -118,6 +119,41 @@ func TestAlignRefusesUnrelatedLasers(t *testing.T) {
 			}
 			if refusal.Code != "ambiguous" || math.Abs(refusal.Period-test.told) > 1e-4*test.told {
 				t.Errorf("%s, period %g ps, want %g: %v", refusal.Code, refusal.Period, test.told, err)
+			}
+		})
+	}
+}
+
+// TestAlignIsSureOfThePulseAfterJumps has a clock that jumps, by whole periods
+// or not, in light of which every pulse is much like the others.
+func TestAlignIsSureOfThePulseAfterJumps(t *testing.T) {
+	for i, test := range []struct {
+		at, size float64
+		pairs    float64
+		answered bool
+	}{
+		{0.9, 3e6, 2500, false}, {1.3, 8e9, 2500, false}, {0.9, 2.3e6, 300, false}, {1.1, 2e5, 2500, true},
+	} {
+		t.Run(fmt.Sprintf("%g ps", test.size), func(t *testing.T) {
+			t.Parallel()
+			e := pulses(uint64(90+i), 1e6, 2, 20e3, test.pairs)
+			e.Steps = []pairs.Step{{At: test.at, Size: test.size}}
+			a, b, truth := e.Make()
+			r, err := align.Align(context.Background(), a, b, align.Options{Search: 20 * ms, MaxDrift: 20 * ppm})
+			var refusal *align.Refusal
+			if errors.As(err, &refusal) {
+				if test.answered {
+					t.Error(err)
+				}
+				return
+			}
+			for at := truth.From + uint64(50*ms); at < truth.To; at += uint64(100 * ms) {
+				if math.Abs(float64(at-truth.From)-test.at*1e12) < 5e10 {
+					continue
+				}
+				if x, sd := r.OffsetAt(at); math.Abs(x.Minus(truth.OffsetAt(at))) > 5*sd+10 {
+					t.Errorf("off by %g ps, sd %g, at %g s", x.Minus(truth.OffsetAt(at)), sd, float64(at-truth.From)/1e12)
+				}
 			}
 		})
 	}

@@ -90,11 +90,20 @@ func (t teeth) near(at, reach float64) (found tooth) {
 
 // count counts the pairs at a difference in the parts.
 func (t teeth) count(at, half float64) (n float64) {
-	for _, part := range t.parts {
-		points, stride := t.s.collectIn(part[0], part[1], shifted{t.c, int64(math.Round(at))}, half, maxFitPoints/aroundParts)
-		n += float64(len(points) * stride)
+	for _, part := range t.each(at, half) {
+		n += part
 	}
 	return n
+}
+
+// each counts them in each part.
+func (t teeth) each(at, half float64) []float64 {
+	counts := make([]float64, len(t.parts))
+	for i, part := range t.parts {
+		points, stride := t.s.collectIn(part[0], part[1], shifted{t.c, int64(math.Round(at))}, half, maxFitPoints/aroundParts)
+		counts[i] = float64(len(points) * stride)
+	}
+	return counts
 }
 
 // period is after how many ps peaks repeat, and how far off that may be.
@@ -180,10 +189,43 @@ const (
 func (t teeth) compared(period float64) comb {
 	half := min(3*t.sigma, period/3)
 	counts := make([]float64, 2*neighbours+1)
+	main, others := make([]float64, len(t.parts)), make([]float64, len(t.parts))
 	for k := range counts {
-		counts[k] = t.count(float64(k-neighbours)*period, half)
+		for i, n := range t.each(float64(k-neighbours)*period, half) {
+			counts[k] += n
+			if k == neighbours {
+				main[i] = n
+			} else {
+				others[i] += n / (2 * neighbours)
+			}
+		}
 	}
-	return newComb(counts, t.share)
+	c := newComb(counts, t.share)
+	c.fades = c.fadesIn(main, others)
+	return c
+}
+
+const (
+	sureExcess = 5.0 // standard deviations of what a part should have more than its neighbours
+	noExcess   = 1.0 // of what it has, if it has nothing
+)
+
+// fadesIn says whether the peak is like the others in a part of the record,
+// where it should be higher: the clock has jumped from one peak to another.
+func (c comb) fadesIn(main, others []float64) bool {
+	higher := c.main/max(c.mean, 1e-3) - 1
+	for size := 1; size <= len(main)/2; size *= 2 {
+		for i := 0; i+size <= len(main); i += size {
+			n, mean := 0.0, 0.0
+			for k := i; k < i+size; k++ {
+				n, mean = n+main[k], mean+others[k]
+			}
+			if sd := math.Sqrt(c.scatter * max(mean, 1)); higher*mean > sureExcess*sd && n-mean < noExcess*sd {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // pulses says after how many ps the pulses of a source repeat, and how many
