@@ -100,7 +100,7 @@ func (s *searcher) alone(r *Alignment, c fixer, sigma float64) error {
 	period, pulses := t.pulses(seen, rivals)
 	if r.Period = period.ps; r.Period > 0 {
 		r.Ambiguity = pulses.highest / max(pulses.main, 1)
-		same := (pulses.mean - s.chance(6*sigma)*pulses.share) / pulses.share // by chance of one pulse, beside what is of none
+		same := (pulses.mean - s.chance(2*toothReach*sigma)*pulses.share) / pulses.share // by chance of one pulse, beside what is of none
 		r.Pairs -= int64(max(0, same))
 		r.Accidentals += max(0, same)
 		if !pulses.standsOut(1 + 2*float64(s.reach)/r.Period) {

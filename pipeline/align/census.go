@@ -61,7 +61,7 @@ func (s *searcher) settle(l line) (Alignment, error) {
 func (t teeth) census(p period, start float64) float64 {
 	s, reach, whole := t.s, float64(t.s.Search), t.whole()
 	period := whole.refined(p, reach+math.Abs(start)).ps
-	half := min(3*t.sigma, period/3)
+	half := min(toothReach*t.sigma, period/3)
 	first, last := math.Ceil((-reach-start)/period), math.Floor((reach-start)/period)
 	first, last = max(first, -censusTeeth/2), min(last, censusTeeth/2)
 	if last-first < 1 {

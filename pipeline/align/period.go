@@ -130,13 +130,14 @@ func (f shifted) ApplyAll(dst, tags []uint64) []uint64 {
 	return dst
 }
 
-// teeth counts the pairs within three standard deviations of each peak.
+// teeth counts the pairs about each peak.
 func (r around) teeth(period float64) comb {
-	n := int((r.half - 3*r.sigma) / period)
+	half := min(toothReach*r.sigma, period/3)
+	n := int((r.half - half) / period)
 	counts := make([]float64, 2*n+1)
 	for _, p := range r.points {
 		k := math.Round(p.d / period)
-		if math.Abs(p.d-k*period) <= 3*r.sigma && math.Abs(k) <= float64(n) {
+		if math.Abs(p.d-k*period) <= half && math.Abs(k) <= float64(n) {
 			counts[int(k)+n]++
 		}
 	}

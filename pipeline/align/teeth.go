@@ -33,13 +33,15 @@ func (s *searcher) newTeeth(c fixer, sigma, pairs float64) teeth {
 	return teeth{s: s, c: c, sigma: sigma, pairs: pairs, parts: s.stretches(s.from, s.to, share), share: share}
 }
 
-// stretches returns parts that are spread evenly over a time and are such a
-// share of it.
+// stretches returns parts that make such a share of a time, one in each
+// sixteenth, but at no even distance: pulses must not fall between all of them.
 func (s *searcher) stretches(from, to uint64, share float64) (parts [][2]uint64) {
+	const golden = 0.6180339887498949
 	each := int64(to-from) / aroundParts
 	stretch := max(1, min(each, int64(share*float64(each))))
 	for k := range int64(aroundParts) {
-		from := from + uint64(k*each+(each-stretch)/2)
+		_, place := math.Modf(golden * float64(k))
+		from := from + uint64(k*each+int64(place*float64(each-stretch)))
 		parts = append(parts, [2]uint64{from, from + uint64(stretch)})
 	}
 	return parts
@@ -182,12 +184,13 @@ func (t teeth) refined(p period, far float64) period {
 
 const (
 	neighbours = 20 // peaks to each side that the highest is compared with
+	toothReach = 5  // standard deviations: a correction follows the noise of its own peak, and so leaves that narrower
 	disturbed  = 4  // of them next to it, which dead times make unlike the others
 )
 
 // compared counts the pairs of a peak and of those beside it.
 func (t teeth) compared(period float64) comb {
-	half := min(3*t.sigma, period/3)
+	half := min(toothReach*t.sigma, period/3)
 	counts := make([]float64, 2*neighbours+1)
 	main, others := make([]float64, len(t.parts)), make([]float64, len(t.parts))
 	for k := range counts {
@@ -257,7 +260,14 @@ const (
 // first. Pulses that are rare show so, and those of few photons.
 func (t teeth) far(beyond float64) (found []rival) {
 	share := min(1, farPairs/max(t.pairs, 1))
-	parts := t.s.stretches(t.s.from, t.s.to, share)
+	sample := t
+	for { // pulses of many pairs may lie between short parts
+		sample.parts = t.s.stretches(t.s.from, t.s.to, share)
+		if share == 1 || sample.count(0, 3*t.sigma) >= farPairs/2 {
+			break
+		}
+		share = min(1, 4*share)
+	}
 	perPs := share * float64(len(within(t.s.a, t.s.from, t.s.to))) * t.s.rateB()
 	half := min(max(farMost/(2*perPs), farLeast), farCap/(2*perPs), farthest, float64(t.s.to-t.s.from)/2)
 	bin := max(min(farPerBin/perPs, farWidest), 2*half/farBins, 2*t.sigma, narrowest)
@@ -266,7 +276,7 @@ func (t teeth) far(beyond float64) (found []rival) {
 	if half < 2*beyond || bins < 8 {
 		return nil
 	}
-	counts := t.s.differences(parts, t.c, half, bin, bins)
+	counts := t.s.differences(sample.parts, t.c, half, bin, bins)
 	sums := make([]float64, bins+1)
 	for k, n := range counts {
 		sums[k+1] = sums[k] + float64(n)
