@@ -101,6 +101,12 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 // clock finds B's clock on A's scale by what their channels recorded: pairs of
 // photons or, by markers, one signal.
 func (f *tagFiles) clock(ctx context.Context, args []string, o align.Options, by string) (align.Parts, error) {
+	if dir, names := ofRun(args); dir != "" {
+		if err := f.inRun(dir, names, 2, 2); err != nil {
+			return align.Parts{}, err
+		}
+		return run.AlignRecorded(ctx, dir, [2]string(names), by, o)
+	}
 	a, b, err := f.both(args)
 	if err != nil {
 		return align.Parts{}, err

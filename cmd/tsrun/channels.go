@@ -35,6 +35,9 @@ func (f *channelFiles) add(c *cobra.Command, most int) {
 
 // channels opens the channels, at least and at most so many. closeAll is never nil.
 func (f *channelFiles) channels(args []string, least, most int) (channels []correlate.Channel, closeAll func(), err error) {
+	if run, names := ofRun(args); run != "" {
+		return f.recorded(run, names, least, most)
+	}
 	list, err := f.sources(args, least)
 	if err == nil && len(list) > most {
 		err = usage(fmt.Sprintf("%d channels are named; this command takes up to %d", len(list), most))

@@ -25,6 +25,9 @@ type tagFiles struct {
 
 const tagFilesHelp = `
 
+With a run directory first, A and B are channels of the run, as alice.signal, each
+with all its segments.
+
 A and B are files of tags, - is standard input; the name tells the format, or
 --format does. From a
 file of several channels --channel takes one; --channel N,M takes N for A and M
@@ -34,6 +37,9 @@ a PicoQuant file.
 The formats of tag files: tsrun convert --help.`
 
 const manyFilesHelp = `
+
+With a run directory first, the others are channels of the run, as alice.signal,
+each with all its segments.
 
 Each file gives a channel: the first A, the second B, and so on; - is standard
 input. The name tells the format, or --format does. From files of several channels --channel takes one
@@ -59,7 +65,13 @@ func (f *tagFiles) add(c *cobra.Command) { f.addMany(c, 2) }
 func (f *tagFiles) addMany(c *cobra.Command, most int) {
 	c.Flags().StringVar(&f.channel, "channel", "", "channel of the files: N, or one for each of A, B, ...: N,M,...")
 	c.Flags().StringVar(&f.format, "format", "", "format of the files where their names do not tell: "+strings.Join(tagfile.Formats(), ", "))
-	c.Args = arguments(1, most, filesOf(most))
+	c.Args = func(c *cobra.Command, args []string) error {
+		if run, _ := ofRun(args); run != "" {
+			return arguments(1, most+1, fmt.Sprintf("a run and up to %d of its channels", most))(c, args)
+		}
+		return arguments(1, most, filesOf(most))(c, args)
+	}
+	c.ValidArgsFunction = completeChannels
 }
 
 // filesOf says in words how many files a command takes.

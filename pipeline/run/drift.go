@@ -54,6 +54,9 @@ func readRun(dir string) (*Manifest, *recipe.Recipe, error) {
 	}
 	defer root.Close()
 	m, err := readManifest(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, noRun(dir)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -69,6 +72,11 @@ func readRun(dir string) (*Manifest, *recipe.Recipe, error) {
 		return nil, nil, fmt.Errorf("read recipe of the run: %s: %w", m.Recipe.Resolved, err)
 	}
 	return m, r, nil
+}
+
+// noRun says that a directory is none of a run.
+func noRun(dir string) error {
+	return fmt.Errorf("%s is no run directory: it has no %s", dir, ManifestFile)
 }
 
 // NewAlignSummary is what [align.Align] returned of two channels; a refusal is

@@ -36,7 +36,7 @@ type Verification struct {
 // in order of time, the segments of a channel follow each other, and nothing
 // else lies among the raw files. The directory may come from anywhere: nothing
 // outside it is opened, and whatever it holds is a finding and no error. The
-// error is for a directory that cannot be read at all.
+// error is for a directory that cannot be read at all, or is none of a run.
 func Verify(dir string) (Verification, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -45,6 +45,9 @@ func Verify(dir string) (Verification, error) {
 	defer root.Close()
 	v := &verifier{dir: dir, root: root, hashed: map[string]string{}, result: Verification{Findings: []Finding{}}}
 	m, err := readManifest(root)
+	if errors.Is(err, fs.ErrNotExist) && !remainsOfRun(root) {
+		return Verification{}, noRun(dir)
+	}
 	if err != nil {
 		v.found(ManifestFile, "manifest", "%v", err)
 		return v.result, nil
@@ -58,6 +61,16 @@ func Verify(dir string) (Verification, error) {
 	v.extras(m)
 	slices.SortStableFunc(v.result.Findings, func(a, b Finding) int { return cmp.Compare(a.File, b.File) })
 	return v.result, nil
+}
+
+// remainsOfRun says whether a directory without a manifest was once a run's.
+func remainsOfRun(root *os.Root) bool {
+	for _, name := range []string{SumsFile, RawDir, LogFile} {
+		if _, err := root.Lstat(name); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 type verifier struct {

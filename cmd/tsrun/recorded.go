@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/run"
+)
+
+// ofRun takes words apart that begin with a run directory: the run and its
+// channels. dir is "" where the first is no directory.
+func ofRun(args []string) (dir string, names []string) {
+	if len(args) > 0 {
+		if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
+			return args[0], args[1:]
+		}
+	}
+	return "", nil
+}
+
+// inRun says whether so many channels of a run are named, and nothing is asked
+// that is of files.
+func (f *tagFiles) inRun(dir string, names []string, least, most int) error {
+	if f.channel != "" || f.format != "" {
+		return usage("--channel and --format are of files; the channels of a run are named, as alice.signal")
+	}
+	if len(names) >= least && len(names) <= most {
+		return nil
+	}
+	known, err := run.ChannelsOf(dir)
+	if err != nil {
+		return &exitError{exitOther, err}
+	}
+	return usage(fmt.Sprintf("of the run in %s %s named, this command takes %s; it has %s", dir, areNamed(len(names)), between(least, most), strings.Join(known, ", ")))
+}
+
+func areNamed(n int) string {
+	if n == 1 {
+		return "1 channel is"
+	}
+	return fmt.Sprintf("%d channels are", n)
+}
+
+func between(least, most int) string {
+	if least == most {
+		return fmt.Sprint(least)
+	}
+	return fmt.Sprintf("%d to %d", least, most)
+}
+
+// recorded opens channels of a run. closeAll is never nil.
+func (f *channelFiles) recorded(dir string, names []string, least, most int) (channels []correlate.Channel, closeAll func(), err error) {
+	nothing := func() {}
+	if err := f.inRun(dir, names, least, most); err != nil {
+		return nil, nothing, err
+	}
+	if err := f.fits(len(names) - 1); err != nil {
+		return nil, nothing, err
+	}
+	aligned := map[int]correlate.Correction{}
+	for i, path := range f.aligned {
+		if path == "-" {
+			continue
+		}
+		if aligned[i+1], err = run.ReadAlignment(path); err != nil {
+			return nil, nothing, &exitError{exitOther, err}
+		}
+	}
+	opened, err := run.OpenRecorded(context.Background(), dir, names, aligned, least == 1)
+	if err != nil {
+		return nil, nothing, &exitError{exitOther, err}
+	}
+	for _, words := range opened.Words {
+		fmt.Fprintln(os.Stderr, "note:", run.Printable(words))
+	}
+	for i := range opened.Channels {
+		if i > 0 && len(f.offsets) > 0 {
+			opened.Channels[i].Offset = int64(f.offsets[i-1])
+		}
+	}
+	return opened.Channels, func() { opened.Close() }, nil // they were only read
+}
+
+// completeChannels offers the channels of a run that stands first, and files otherwise.
+func completeChannels(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	dir, _ := ofRun(args)
+	if dir == "" {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	names, err := run.ChannelsOf(dir)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
