@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -29,35 +30,73 @@ func newCheckCommand() *cobra.Command {
 	var flags recipeFlags
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "check RECIPE",
-		Short: "find every mistake in a recipe; starts nothing",
-		Long: `check reads a recipe, its parents and the descriptions of its plugins, and
+		Use:   "check RECIPE...",
+		Short: "find every mistake in recipes; starts nothing",
+		Long: `check reads recipes, their parents and the descriptions of their plugins, and
 prints every mistake with its line, a caret and what to do. It starts nothing and
-reaches no device. A recipe with mistakes ends it with exit code 4, or with 6
+reaches no device. - is a recipe from standard input. A recipe with mistakes ends it with exit code 4, or with 6
 where the only mistakes are plugins that are missing.
 
 With --json each mistake is an object on a line of its own, with the keys file,
 line, column, path, code, message and hint.`,
-		Args: arguments(1, 1, "one recipe"),
+		Args: arguments(1, math.MaxInt, "recipes"),
 		RunE: func(c *cobra.Command, args []string) error {
 			dirs, err := host.DefaultDirs(flags.pluginDirs)
 			if err != nil {
 				return failure(err)
 			}
-			resolved, err := recipe.Load(args[0], recipe.Options{Set: flags.sets, Catalog: catalog(dirs)})
-			if err != nil {
-				return reportMistakes(c.OutOrStdout(), err, asJSON)
+			var worst error
+			for _, path := range args {
+				worst = worseOf(worst, checkOne(c, path, recipe.Options{Set: flags.sets, Catalog: catalog(dirs)}, asJSON))
 			}
-			reportNotes(c.ErrOrStderr(), resolved.Notes)
-			if !asJSON {
-				fmt.Fprintf(c.OutOrStdout(), "%s: OK: %s\n", args[0], summarize(resolved.Recipe))
-			}
-			return nil
+			return worst
 		},
 	}
 	flags.register(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print each mistake as JSON on a line")
 	return c
+}
+
+// checkOne prints what is wrong with one recipe; - is standard input.
+func checkOne(c *cobra.Command, path string, o recipe.Options, asJSON bool) error {
+	load := func() (*recipe.Resolved, error) { return recipe.Load(path, o) }
+	if path == "-" {
+		load = func() (*recipe.Resolved, error) {
+			text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), recipe.MaxFile+1))
+			if err != nil {
+				return nil, fmt.Errorf("read recipe from standard input: %w", err)
+			}
+			return recipe.Parse("-", text, o)
+		}
+	}
+	resolved, err := load()
+	if err != nil {
+		return reportMistakes(c.OutOrStdout(), err, asJSON)
+	}
+	reportNotes(c.ErrOrStderr(), resolved.Notes)
+	if !asJSON {
+		fmt.Fprintf(c.OutOrStdout(), "%s: OK: %s\n", path, summarize(resolved.Recipe))
+	}
+	return nil
+}
+
+// worseOf says what of two recipes ends the command: mistakes go before plugins
+// that are missing. The text of what is passed over is printed here.
+func worseOf(before, after error) error {
+	var a, b *exitError
+	switch {
+	case !errors.As(before, &a):
+		return after
+	case !errors.As(after, &b):
+		return before
+	}
+	if b.code != exitPlugin && a.code == exitPlugin {
+		a, b = b, a
+	}
+	if b.err != nil {
+		fmt.Fprintf(os.Stderr, "tsrun: %v\n", b.err)
+	}
+	return a
 }
 
 // loadRecipe reads and checks a recipe, its plugins' configs included, for a

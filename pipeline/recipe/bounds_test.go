@@ -9,7 +9,7 @@ import (
 // Recipes that are made to hurt are refused, with a place, in bounded work:
 // the limits are on values and levels, so a test needs no clock.
 func TestHostileRecipes(t *testing.T) {
-	const half = maxFile / 2
+	const half = MaxFile / 2
 	tests := map[string]string{
 		"deep lists":      "version: 1\nname: " + strings.Repeat("[", half),
 		"deep maps":       "version: 1\nname: " + strings.Repeat("{a: ", half/4),

@@ -18,7 +18,7 @@ func derive(root *node) {
 	if nodes == nil || nodes.kind != mapNode {
 		return
 	}
-	if len(nodes.entries) == 1 {
+	if len(nodes.entries) == 1 && nodeForm.pattern.MatchString(nodes.entries[0].key) { // what is no name is said where it stands
 		if trigger := section(root, "trigger"); trigger != nil && trigger.entry("master") == nil {
 			trigger.put(scalarEntry("master", nodes.entries[0].key))
 		}

@@ -58,8 +58,8 @@ func Parse(name string, text []byte, o Options) (*Resolved, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse recipe %s: %w", name, err)
 	}
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("parse recipe %s: larger than %d KiB", name, maxFile>>10)
+	if len(text) > MaxFile {
+		return nil, fmt.Errorf("parse recipe %s: larger than %d KiB", name, MaxFile>>10)
 	}
 	return resolve(newFile(name, path, text), o)
 }
@@ -70,11 +70,11 @@ func resolve(file File, o Options) (*Resolved, error) {
 		env = os.LookupEnv
 	}
 	root, files, problems := gather(file, env)
-	if problems != nil {
+	if root == nil {
 		return nil, problems.sorted()
 	}
 	c := newChecker()
-	c.problems = append(override(root, o.Set), expand(root, "", env)...)
+	c.problems = append(append(problems, override(root, o.Set)...), expand(root, "", env)...)
 	derive(root)
 	v := c.check(table, root, "", "", place{root.at.src, root.at.line, root.at.column})
 	recipe, err := decode(v)

@@ -12,17 +12,22 @@ import (
 const maxParents = 8
 
 // gather reads a recipe and its parents and merges them. The files are the
-// recipe first, then parent, grandparent and so on.
+// recipe first, then parent, grandparent and so on. A root beside problems is
+// whole enough to be looked at for more.
 func gather(first File, env Lookup) (root *node, files []File, problems Problems) {
 	files = []File{first}
 	var layers []*node
+	var unversioned Problems
 	for i := 0; i < len(files); i++ {
 		layer, problems := parseFile(files[i], i)
-		if problems == nil {
+		if problems == nil && layer.entry("version") == nil {
+			unversioned = append(unversioned, layer.at.problem("version", codeVersion, "the recipe has no version", "start with: version: 1"))
+			layer.put(scalarEntry("version", strconv.Itoa(Version))) // and the other mistakes are found, too
+		} else if problems == nil {
 			problems = checkVersion(layer)
 		}
 		if problems != nil {
-			return nil, files, problems
+			return nil, files, append(unversioned, problems...)
 		}
 		layers = append(layers, layer)
 		parent := layer.entry("extends")
@@ -31,7 +36,7 @@ func gather(first File, env Lookup) (root *node, files []File, problems Problems
 		}
 		file, problem := readParent(files, parent, env)
 		if problem != nil {
-			return nil, files, Problems{*problem}
+			return nil, files, append(unversioned, *problem)
 		}
 		files = append(files, file)
 	}
@@ -39,16 +44,13 @@ func gather(first File, env Lookup) (root *node, files []File, problems Problems
 		layer.remove("extends")
 		root = merge(root, layer)
 	}
-	return root, files, nil
+	return root, files, unversioned
 }
 
-// checkVersion asks that each file says first which format it is in, so that a
+// checkVersion asks that a file says first which format it is in, so that a
 // recipe of a newer release gets one clear message instead of many odd ones.
 func checkVersion(root *node) Problems {
 	e := root.entry("version")
-	if e == nil {
-		return Problems{root.at.problem("version", codeVersion, "the recipe has no version", "start with: version: 1")}
-	}
 	if v, err := strconv.Atoi(e.value.text); err == nil && v > 1 {
 		return Problems{e.value.at.problem("version", codeVersion,
 			fmt.Sprintf("a recipe of version %d; this release of tsrun reads version 1", v), "use a newer release of tsrun")}

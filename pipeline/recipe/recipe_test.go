@@ -261,7 +261,7 @@ func TestShowRoundTrip(t *testing.T) {
 func TestFilesThatAreNoRecipe(t *testing.T) {
 	dir := t.TempDir()
 	big := filepath.Join(dir, "big.yaml")
-	if err := os.WriteFile(big, make([]byte, maxFile+1), 0o600); err != nil {
+	if err := os.WriteFile(big, make([]byte, MaxFile+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	pipe := filepath.Join(dir, "pipe.yaml")

@@ -18,8 +18,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// maxFile bounds a recipe; real ones have a few kilobytes.
-const maxFile = 1 << 20
+// MaxFile bounds a recipe, in bytes; real ones have a few kilobytes.
+const MaxFile = 1 << 20
 
 // File is one file that a recipe was made from, as it was when it was read.
 type File struct {
@@ -82,12 +82,12 @@ func readFile(name string) (File, error) {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return File{}, fmt.Errorf("read recipe %s: not a regular file", name)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	text, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	if err != nil {
 		return File{}, fmt.Errorf("read recipe %s: %w", name, err)
 	}
-	if len(text) > maxFile {
-		return File{}, fmt.Errorf("read recipe %s: larger than %d KiB; is it a recipe?", name, maxFile>>10)
+	if len(text) > MaxFile {
+		return File{}, fmt.Errorf("read recipe %s: larger than %d KiB; is it a recipe?", name, MaxFile>>10)
 	}
 	return newFile(name, path, text), nil
 }
