@@ -40,7 +40,7 @@ func showEvents(feed *run.Feed, asJSON bool) {
 	switch {
 	case asJSON:
 		s = &jsonLines{out: standardOutput}
-	case term.IsTerminal(int(os.Stderr.Fd())):
+	case term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb":
 		s = &bars{plain: plain{out: standardOutput, err: os.Stderr}, width: terminalWidth}
 	default:
 		s = &plain{out: standardOutput, err: os.Stderr}

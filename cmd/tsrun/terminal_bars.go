@@ -45,6 +45,11 @@ func (b *bars) show(events []run.Stamped) error {
 			b.acquire(v)
 		case run.Transfer:
 			b.send(v)
+		case run.FileVerified:
+			b.arrived(v)
+		case run.StageDone:
+			b.concluded(v)
+			lines.WriteString(run.Printable(describe(v)) + "\n")
 		case run.Sync:
 			b.sync(v, &lines)
 		case run.Finished:
@@ -90,6 +95,19 @@ func (b *bars) send(v run.Transfer) {
 	n.send.Set("note", run.Printable(v.File))
 }
 
+// arrived ends the bar of a file where the file ended: the last progress may
+// never have been told.
+func (b *bars) arrived(v run.FileVerified) {
+	b.verify(v)
+	b.send(run.Transfer{Node: v.Node, File: v.File, Done: v.Size, Size: v.Size})
+}
+
+// concluded takes away the line of an align stage that is done: what it found
+// stands in the summary, and may be more than was found while the run went on.
+func (b *bars) concluded(v run.StageDone) {
+	b.clocks = slices.DeleteFunc(b.clocks, func(o run.Sync) bool { return o.Stage == v.Result.Stage })
+}
+
 func (b *bars) of(node string) *nodeBars {
 	i := slices.IndexFunc(b.nodes, func(n *nodeBars) bool { return n.node == node })
 	if i < 0 {
@@ -109,7 +127,7 @@ func newBar(name string) *pb.ProgressBar {
 func (b *bars) redraw(lines string) {
 	var out strings.Builder
 	if b.drawn > 0 {
-		fmt.Fprintf(&out, "\x1b[%dA\x1b[J", b.drawn) // up to the first bar; clear from there
+		fmt.Fprintf(&out, "\r\x1b[%dA\x1b[J", b.drawn) // up to the first bar, also behind the ^C of a user; clear from there
 	}
 	out.WriteString(lines)
 	b.drawn = 0

@@ -136,7 +136,7 @@ func screen(t *testing.T, text string) []string {
 	t.Helper()
 	var lines []string
 	row := 0
-	up := regexp.MustCompile(`^\x1b\[(\d+)A\x1b\[J`)
+	up := regexp.MustCompile(`^\r\x1b\[(\d+)A\x1b\[J`)
 	for text != "" {
 		if m := up.FindStringSubmatch(text); m != nil {
 			var n int
@@ -170,7 +170,7 @@ func TestBars(t *testing.T) {
 	if !strings.HasPrefix(last[0], "alice    [====") || !strings.Contains(last[0], "100.00%") || !strings.HasSuffix(last[0], "20000 tags") {
 		t.Errorf("bar of the acquisition: %q", last[0])
 	}
-	if !strings.Contains(last[1], "50.00%") || !strings.Contains(last[1], "raw/bob/idler") {
+	if !strings.Contains(last[1], "100.00%") || !strings.Contains(last[1], "raw/bob/idler") {
 		t.Errorf("bar of the transfer: %q", last[1])
 	}
 	if want := "align: bob.idler - alice.signal = 400000.2 ± 2.0 ps, 12.000"; last[2] != want {
@@ -215,5 +215,27 @@ func TestShowOutlivesItsReader(t *testing.T) {
 	case <-done:
 	case <-time.After(20 * time.Second):
 		t.Fatal("the run waits for a reader that is gone")
+	}
+}
+
+// The bar of a file ends where the file ended, also when its last progress was
+// never told; the line of an align stage goes when the stage has its answer.
+func TestBarsEndWithTheirFiles(t *testing.T) {
+	var out, terminal bytes.Buffer
+	b := &bars{plain: plain{out: &out, err: &terminal}, width: func() int { return 80 }}
+	for _, e := range []run.Event{
+		run.Transfer{Node: "bob", File: "raw/bob/idler-000000.bin", Size: 4000},
+		run.Sync{Stage: "clocks", Reference: "alice.signal", Target: "bob.idler", State: align.Searching},
+		run.FileVerified{Node: "bob", File: "raw/bob/idler-000000.bin", Size: 4000},
+		run.StageDone{Result: run.Result{Stage: "clocks", Kind: "align"}},
+		run.Finished{},
+	} {
+		if err := b.show([]run.Stamped{{Time: time.Unix(100, 0), Event: e}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := screen(t, terminal.String())
+	if len(lines) != 2 || lines[0] != "clocks done" || !strings.Contains(lines[1], "100.00%") {
+		t.Errorf("the terminal shows %q", lines)
 	}
 }

@@ -19,7 +19,7 @@ import (
 // which, as "one run directory".
 func arguments(least, most int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
-		if len(args) >= least && len(args) <= most {
+		if len(args) >= least && len(args) <= most && quoteHint(args) == "" {
 			return nil
 		}
 		given := "none is given"

@@ -215,7 +215,7 @@ func expectations(expect []recipe.Expect, m *Manifest) {
 		node, channel, _ := strings.Cut(e.Channel, ".")
 		rate := int64(0)
 		if n := m.Nodes[node]; n != nil && n.Channels[channel] != nil {
-			rate = n.Channels[channel].RateMHz
+			rate = n.Channels[channel].Rate.orNone()
 		}
 		miss := func(relation string, bound int64) {
 			m.Notice(Reason{Condition: Tainted, Node: node, Channel: channel,

@@ -25,7 +25,7 @@ func goodManifest() *Manifest {
 		Nodes: map[string]*Node{"alice": {
 			Controllers: map[string]*Controller{"tc": {Driver: "tc-ethernet"}},
 			Sinks:       map[string]*Sink{"raw": {Sink: "sink-file", Channels: []string{"signal"}}},
-			Channels:    map[string]*Channel{"signal": {Controller: "tc", Tags: 5, LengthPs: 1_000_000_000_000, RateMHz: 5000}},
+			Channels:    map[string]*Channel{"signal": {Controller: "tc", Tags: 5, LengthPs: 1_000_000_000_000, Rate: new(Rate(5000))}},
 		}},
 		Segments: []Segment{
 			{Node: "alice", Channel: "signal", Sink: "raw", Index: 0, File: "raw/alice/signal-000000.bin", Tags: 3, Verified: true},
@@ -136,21 +136,32 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-func TestRateMHz(t *testing.T) {
+func TestRate(t *testing.T) {
 	const second = 1_000_000_000_000
 	for _, c := range []struct {
 		tags, ps uint64
-		want     int64
+		want     string
 	}{
-		{0, second, 0},
-		{5, 0, 0},
-		{20_000, second, 20_000_000},
-		{1, 3 * second, 333},
-		{1 << 63, second, 1<<63 - 1}, // more than fits
-		{1 << 60, 1 << 60, 1_000_000_000_000_000},
+		{0, second, "0"},
+		{5, 0, "null"},
+		{20_000, second, "20000"},
+		{1, 3 * second, "0.333"},
+		{1, 50 * second, "0.02"},
+		{1 << 63, second, "9223372036854775.807"}, // more than fits
+		{1 << 60, 1 << 60, "1000000000000"},
 	} {
-		if got := RateMHz(c.tags, c.ps); got != c.want {
-			t.Errorf("RateMHz(%d, %d) = %d, want %d", c.tags, c.ps, got, c.want)
+		text, err := json.Marshal(RateOf(c.tags, c.ps))
+		if err != nil || string(text) != c.want {
+			t.Errorf("RateOf(%d, %d) = %s, want %s (%v)", c.tags, c.ps, text, c.want, err)
+		}
+		var read *Rate
+		if err := json.Unmarshal(text, &read); err != nil || read.orNone() != RateOf(c.tags, c.ps).orNone() {
+			t.Errorf("%s is read as %v (%v)", text, read, err)
+		}
+	}
+	for _, text := range []string{"-1", "1e3", "9223372036854775.808", "9223372036854776", `"5"`, "1.-5"} {
+		if err := new(Rate).UnmarshalJSON([]byte(text)); err == nil {
+			t.Errorf("%s is read as a rate", text)
 		}
 	}
 }

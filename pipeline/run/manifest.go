@@ -2,7 +2,6 @@ package run
 
 import (
 	"encoding/json"
-	"math/bits"
 	"slices"
 	"time"
 
@@ -191,7 +190,7 @@ type Channel struct {
 	FirstPs    uint64  `json:"first_ps"`       // 0 when there are no tags
 	LastPs     uint64  `json:"last_ps"`
 	LengthPs   uint64  `json:"length_ps"` // of the acquisition, as the end of the stream said
-	RateMHz    int64   `json:"rate_mhz"`  // tags over length in millihertz, rounded down
+	Rate       *Rate   `json:"rate_hz"`   // tags over length; null where no time was recorded
 	Lost       uint64  `json:"lost"`      // tags known to be missing
 	Losses     []Loss  `json:"losses"`    // at most MaxLosses; Lost counts all
 }
@@ -217,22 +216,7 @@ func (c *Channel) Lose(l Loss) {
 // Count records what the core counted and works out the rate.
 func (c *Channel) Count(tags, first, last, length, lost uint64) {
 	c.Tags, c.FirstPs, c.LastPs, c.LengthPs, c.Lost = tags, first, last, length, lost
-	c.RateMHz = RateMHz(tags, length)
-}
-
-// RateMHz is tags over ps in millihertz (1e-3 Hz), rounded down; 0 for no time
-// at all, the largest int64 where it does not fit.
-func RateMHz(tags, ps uint64) int64 {
-	const milliPerPs = 1_000_000_000_000_000 // 1e12 ps in a second, 1e3 mHz in a Hz
-	if ps == 0 {
-		return 0
-	}
-	hi, lo := bits.Mul64(tags, milliPerPs)
-	if hi >= ps {
-		return maxInt64
-	}
-	q, _ := bits.Div64(hi, lo, ps)
-	return int64(min(q, maxInt64))
+	c.Rate = RateOf(tags, length)
 }
 
 const maxInt64 = 1<<63 - 1

@@ -110,7 +110,7 @@ func reportChannels(out *strings.Builder, m *Manifest) {
 		n := m.Nodes[node]
 		for _, name := range byStream(n.Channels) {
 			c := n.Channels[name]
-			row(node+"."+name, grouped(int64(min(c.Tags, maxInt64))), hertz(c.RateMHz), seconds(c.LengthPs),
+			row(node+"."+name, grouped(int64(min(c.Tags, maxInt64))), hertz(c.Rate.orNone()), seconds(c.LengthPs),
 				grouped(int64(min(c.Lost, maxInt64))), deviceOf(n, c.Controller))
 		}
 	}
