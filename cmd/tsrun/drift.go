@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -97,13 +98,12 @@ var driftColumns = append([]string{"reference", "target"}, run.KnotColumns...)
 
 // writeDriftCSV writes a line for each knot of each pair of clocks.
 func writeDriftCSV(out io.Writer, drifts []run.Drift) error {
-	for _, d := range drifts {
-		if d.Simulated {
-			if _, err := fmt.Fprintln(out, "# SIMULATED: computed, not measured"); err != nil {
-				return err
-			}
-			break
-		}
+	origin := "# measured"
+	if slices.ContainsFunc(drifts, func(d run.Drift) bool { return d.Simulated }) {
+		origin = "# SIMULATED: computed and not measured"
+	}
+	if _, err := fmt.Fprintln(out, origin); err != nil {
+		return err
 	}
 	return underHeading(out, strings.Join(driftColumns, ","), func(out io.Writer) error {
 		var line []byte

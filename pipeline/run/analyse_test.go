@@ -145,8 +145,8 @@ func TestAnalyseFindsClocksAndCorrectsThem(t *testing.T) {
 			t.Errorf("%s: %+v", stage, h)
 		}
 	}
-	if got := lines(t, d, "results/over_bob.csv"); got[0] != "lower_edge_ps,counts" || len(got) != 801 || !strings.HasPrefix(got[1], "-20000,") {
-		t.Errorf("histogram of real devices: %d lines from %q", len(got), got[:2])
+	if got := lines(t, d, "results/over_bob.csv"); !strings.HasPrefix(got[0], "# measured; stage ") || got[1] != "lower_edge_ps,counts" || len(got) != 802 || !strings.HasPrefix(got[2], "-20000,") {
+		t.Errorf("histogram of real devices: %d lines from %q", len(got), got[:3])
 	}
 	if len(events) != 5 || !m.Has(Good) {
 		t.Errorf("%d events, condition %v: %+v", len(events), m.Condition, m.Reasons)

@@ -76,12 +76,13 @@ func picoseconds(ps int64) string {
 	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") + " ns"
 }
 
-// nanoseconds writes a time exactly, in ns below 100 us and in us above.
-func nanoseconds(ns int64) string {
-	if ns > -100_000 && ns < 100_000 {
-		return grouped(ns) + " ns"
+// bounded writes a time and how far it may be off, both of ns and not below 0, in
+// one unit: us where that is 10 us or more. The bound is rounded up.
+func bounded(ns, bound int64) string {
+	if bound < 10_000 {
+		return grouped(ns) + " ± " + grouped(bound) + " ns"
 	}
-	return fmt.Sprintf("%s.%03d us", grouped(ns/1000), magnitude(ns%1000))
+	return grouped((ns+500)/1000) + " ± " + grouped((bound+999)/1000) + " us"
 }
 
 // seconds writes a length of an acquisition to the millisecond.

@@ -159,7 +159,7 @@ func reportStart(out *strings.Builder, m *Manifest) {
 		if s.SkewNs < 0 {
 			direction = "before"
 		}
-		entry(out, name, "%s began %s ± %s %s %s", s.Node, nanoseconds(magnitude(s.SkewNs)), nanoseconds(s.UncertaintyNs), direction, s.Against)
+		entry(out, name, "%s began %s %s %s", s.Node, bounded(magnitude(s.SkewNs), s.UncertaintyNs), direction, s.Against)
 	}
 	if m.Trigger.ClockSource == "none" && len(m.Nodes) > 1 {
 		note := "no clock source compared the clocks of the PCs (clock.source: none)"

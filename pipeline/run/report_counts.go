@@ -40,7 +40,7 @@ func reportCoincidences(out *strings.Builder, stage string, s CoincidencesSummar
 	if len(s.Of) > 2 {
 		what = "coincidences of"
 	}
-	entry(out, stage, "%s %s %s within %s%s", count(s.All), what, strings.Join(s.Of, " and "), picoseconds(s.Window), corrected(s.Corrected))
+	entry(out, stage, "%s %s %s within ±%s%s", count(s.All), what, strings.Join(s.Of, " and "), half(s.Window), corrected(s.Corrected))
 	accidentals := "what of them is by accident is not known"
 	if s.Accidentals.Known() {
 		accidentals = measured(float64(s.Accidentals), float64(s.AccidentalsSD)) + " of them by accident"
@@ -55,6 +55,14 @@ func reportCoincidences(out *strings.Builder, stage string, s CoincidencesSummar
 	for _, h := range s.Heralding {
 		entry(out, "", "%s heralded by %s: %s %%", namesOf(s.Of, h.Of), namesOf(s.Of, h.By), measured(100*h.Value, 100*h.SD))
 	}
+}
+
+// half writes half a window, exactly.
+func half(window int64) string {
+	if window%2 == 0 {
+		return picoseconds(window / 2)
+	}
+	return grouped(window/2) + ".5 ps"
 }
 
 // namesOf writes the channels that letters stand for.

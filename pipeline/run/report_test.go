@@ -216,7 +216,7 @@ func TestFormats(t *testing.T) {
 		{measured(1, math.Inf(1)), "1 ± +Inf"}, {measured(0.5, 1e-12), "0.500000 ± 0.000000"},
 		{picoseconds(-50), "-50 ps"}, {picoseconds(99_999), "99 999 ps"}, {picoseconds(1_000_000), "1 000 ns"},
 		{picoseconds(-400_030), "-400.03 ns"}, {picoseconds(math.MinInt64), "-9 223 372 036 854 775.808 ns"},
-		{nanoseconds(-12), "-12 ns"}, {nanoseconds(250_007), "250.007 us"},
+		{bounded(12, 9_999), "12 ± 9 999 ns"}, {bounded(36_905, 680_953), "37 ± 681 us"}, {bounded(499, 10_001), "0 ± 11 us"},
 		{seconds(5_000_000_000_000), "5.000 s"}, {seconds(1_234_567_890_123), "1.234 s"},
 		{fmt.Sprint(rounded(2.5), rounded(math.Inf(1)), rounded(math.NaN()), rounded(-1e300)), fmt.Sprint(3, int64(math.MaxInt64), 0, int64(math.MinInt64))},
 		{Printable("a\x1b[2Jb\nc°µ"), "a\uFFFD[2Jb\uFFFDc°µ"},

@@ -2,6 +2,7 @@ package run
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 )
 
@@ -16,12 +17,15 @@ func (a *analysis) json(result *Result, summary any) error {
 	})
 }
 
-// table writes lines under the names of their columns, and these after a line
-// that marks simulated tags.
+// table writes lines under the names of their columns, and these after one line
+// that says whether tags were measured. It is there always, and has no comma, so
+// that one way of reading takes the tables of all runs.
 func (a *analysis) table(result *Result, columns string, channels []string, lines func(io.Writer) error) error {
+	origin := "measured"
 	if a.simulated(channels...) {
-		columns = "# SIMULATED: computed, not measured\n" + columns
+		origin = "SIMULATED: computed and not measured"
 	}
+	columns = fmt.Sprintf("# %s; stage %s of run %s\n%s", origin, result.Stage, a.manifest.Run, columns)
 	return a.file(result, ".csv", func(w io.Writer) error {
 		if _, err := io.WriteString(w, columns+"\n"); err != nil {
 			return err
