@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/tagfile"
+	"tsrun/sim/idq"
 )
 
 // What is wrong with a command line is said in tsrun's own words, and ends it
@@ -81,6 +83,7 @@ func isUnit(word string) bool {
 // quantity that is nothing by itself shows no default.
 func plainWords(c *cobra.Command) {
 	c.SetFlagErrorFunc(flagError)
+	completeValues(c)
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		if f.DefValue == "0 s" || len(f.Annotations[cobra.BashCompOneRequiredFlag]) > 0 {
 			f.DefValue = ""
@@ -187,4 +190,18 @@ func recipeOrNothing(c *cobra.Command, args []string) error {
 		return usage(fmt.Sprintf("one recipe at a time, not %d: %s%s", len(args), strings.Join(args, " "), quoteHint(args[1:])))
 	}
 	return nil
+}
+
+// completeValues lets the shell offer the values that flags of a command take.
+func completeValues(c *cobra.Command) {
+	values := map[string][]string{"by": {recipe.ByPairs, recipe.ByMarkers}, "fault": idq.Faults(), "format": tagfile.Formats(),
+		"in-format": tagfile.Formats(), "mode": {"master", "slave"}, "replay-format": tagfile.Formats()}
+	for name, list := range values {
+		if c.Flags().Lookup(name) == nil {
+			continue
+		}
+		if err := c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+			panic(err) // the command has the flag, and nobody else completes it
+		}
+	}
 }
