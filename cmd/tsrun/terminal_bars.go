@@ -23,7 +23,7 @@ const redrawEvery = 50 * time.Millisecond
 type bars struct {
 	plain
 	width  func() int
-	nodes  []*nodeBars // as they were first heard of
+	nodes  []*nodeBars // by name
 	clocks []run.Sync  // the newest of each align stage
 	drawn  int         // lines of bars on the terminal, the cursor below them
 	last   time.Time   // when they were drawn
@@ -109,10 +109,9 @@ func (b *bars) concluded(v run.StageDone) {
 }
 
 func (b *bars) of(node string) *nodeBars {
-	i := slices.IndexFunc(b.nodes, func(n *nodeBars) bool { return n.node == node })
-	if i < 0 {
-		i = len(b.nodes)
-		b.nodes = append(b.nodes, &nodeBars{node: node})
+	i, known := slices.BinarySearchFunc(b.nodes, node, func(n *nodeBars, name string) int { return strings.Compare(n.node, name) })
+	if !known {
+		b.nodes = slices.Insert(b.nodes, i, &nodeBars{node: node})
 	}
 	return b.nodes[i]
 }

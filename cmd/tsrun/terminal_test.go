@@ -224,6 +224,8 @@ func TestBarsEndWithTheirFiles(t *testing.T) {
 	var out, terminal bytes.Buffer
 	b := &bars{plain: plain{out: &out, err: &terminal}, width: func() int { return 80 }}
 	for _, e := range []run.Event{
+		run.Progress{Node: "bob", Tags: 1, Elapsed: time.Second, Duration: time.Second},
+		run.Progress{Node: "alice", Tags: 1, Elapsed: time.Second, Duration: time.Second},
 		run.Transfer{Node: "bob", File: "raw/bob/idler-000000.bin", Size: 4000},
 		run.Sync{Stage: "clocks", Reference: "alice.signal", Target: "bob.idler", State: align.Searching},
 		run.FileVerified{Node: "bob", File: "raw/bob/idler-000000.bin", Size: 4000},
@@ -235,7 +237,8 @@ func TestBarsEndWithTheirFiles(t *testing.T) {
 		}
 	}
 	lines := screen(t, terminal.String())
-	if len(lines) != 2 || lines[0] != "clocks done" || !strings.Contains(lines[1], "100.00%") {
+	if len(lines) != 4 || lines[0] != "clocks done" || !strings.HasPrefix(lines[1], "alice ") ||
+		!strings.HasPrefix(lines[2], "bob ") || !strings.Contains(lines[3], "100.00%") {
 		t.Errorf("the terminal shows %q", lines)
 	}
 }
