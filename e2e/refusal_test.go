@@ -151,9 +151,9 @@ func TestUnknownNodeAndTakenName(t *testing.T) {
 
 	alice := slave("alice")
 	if code := alice.wait(20 * time.Second); code != 5 {
-		t.Errorf("name taken: exit code %d, want 5", code)
+		t.Errorf("a node of the master's own: exit code %d, want 5", code)
 	}
-	contains(t, alice.stderr.String(), "a slave named alice has joined already")
+	contains(t, alice.stderr.String(), "alice is a node of the master's own PC")
 
 	bob := slave("bob")
 	if code := master.wait(60 * time.Second); code != 0 {

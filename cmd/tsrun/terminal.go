@@ -39,11 +39,11 @@ func showEvents(feed *run.Feed, asJSON bool) {
 	var s shower
 	switch {
 	case asJSON:
-		s = &jsonLines{out: standardOutput}
+		s = &jsonLines{out: os.Stdout}
 	case term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb":
-		s = &bars{plain: plain{out: standardOutput, err: os.Stderr}, width: terminalWidth}
+		s = &bars{plain: plain{out: os.Stdout, err: os.Stderr}, width: terminalWidth}
 	default:
-		s = &plain{out: standardOutput, err: os.Stderr}
+		s = &plain{out: os.Stdout, err: os.Stderr}
 	}
 	show(feed, s)
 }
