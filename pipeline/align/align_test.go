@@ -85,7 +85,11 @@ func checkAgainst(t *testing.T, r align.Alignment, tr pairs.Truth) {
 		if math.Abs(off) > 4*sd+0.1*bound {
 			t.Errorf("%s is off by %g, sd %g", what, off, sd)
 		}
-		if sd < 0.9*bound || sd > 1.6*bound {
+		most := 1.6
+		if r.Overlap > 10*second { // a clock may wander by an eighth of a slice's deviation, and no slice shows it
+			most = math.Sqrt(1.6*1.6 + float64(r.Slices)/64)
+		}
+		if sd < 0.9*bound || sd > most*bound {
 			t.Errorf("%s has sd %g where the bound is %g", what, sd, bound)
 		}
 	}
