@@ -19,7 +19,7 @@ var pulsed = table{name: "pulsed", about: "pulsed light of random periods, 12 ns
 		if bright {
 			name = "brighter"
 		}
-		n := r.seeds(80, 4)
+		n := r.seeds(80, 3)
 		all := make([]pulsedAnswer, n)
 		each(n, func(i int) { all[i] = answerPulsed(randomPulses(uint64(71_000+i), bright)) })
 		var right, refused, missed, solvable, wrong int

@@ -86,7 +86,7 @@ func checkAgainst(t *testing.T, r align.Alignment, tr pairs.Truth) {
 			t.Errorf("%s is off by %g, sd %g", what, off, sd)
 		}
 		most := 1.6
-		if r.Overlap > 10*second { // a clock may wander by an eighth of a slice's deviation, and no slice shows it
+		if r.Overlap > 8*second { // a clock may wander by an eighth of a slice's deviation, and no slice shows it
 			most = math.Sqrt(1.6*1.6 + float64(r.Slices)/64)
 		}
 		if sd < 0.9*bound || sd > most*bound {

@@ -16,7 +16,7 @@ import (
 // times in ten; these seeds must.
 func TestLongReachesTheBound(t *testing.T) {
 	need.Long(t)
-	const seeds = 50
+	const seeds = 200
 	names := []string{"offset", "frequency", "offset in stated deviations", "frequency in stated deviations"}
 	var squares [4]float64
 	for seed := range uint64(seeds) {
