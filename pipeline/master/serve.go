@@ -98,8 +98,8 @@ func refuse(code, message, hint string) wire.Reply {
 // join lets a slave in, and tells the user of one that it turned away.
 func (c *conductor) join(ctx context.Context, r request) wire.Reply {
 	reply := c.welcome(ctx, r)
-	if f := reply.Refused; f != nil && len(c.turned) < maxTurned && !c.turned[r.body.Node+" "+f.Code] {
-		c.turned[r.body.Node+" "+f.Code] = true
+	if f := reply.Refused; f != nil && len(c.turned) < maxTurned && !c.turned[cut(r.body.Node)+" "+f.Code] {
+		c.turned[cut(r.body.Node)+" "+f.Code] = true
 		c.log.Warn("slave refused", "about", cut(r.body.Node), "host", cut(r.body.Join.Host), "address", r.peer, "code", f.Code)
 		c.observe(run.Warning{Message: fmt.Sprintf("a slave %q on %s (%s) was refused: %s", cut(r.body.Node), cut(r.body.Join.Host), r.peer, f.Message), Hint: f.Hint})
 	}

@@ -279,7 +279,9 @@ func (s state) nodeFailed(e evFailed) (state, []any) {
 // nodeStopped notes that a node's user ended its recording. The others go on
 // unless the recipe wants all or nothing.
 func (s state) nodeStopped(name string) (state, []any) {
-	if _, known := s.nodes[name]; !known || !s.phase.started() || s.phase == analysing {
+	_, known := s.nodes[name]
+	records := s.phase == armed || s.phase.started() // who has the instant may be ahead of what the master knows of the others
+	if !known || !records || s.phase == analysing {
 		return s, nil
 	}
 	s.troubles = append(s.troubles, trouble{stopped, name, sdk.Failure{Code: "node-stopped",

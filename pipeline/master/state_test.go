@@ -139,6 +139,8 @@ func TestTroubles(t *testing.T) {
 		{"node dies before the instant", testRules, armed, []any{evSilent{"bob", 5 * time.Second}}, failed, "abort", refusal, "nothing heard for 5s"},
 		{"driver dies while recording", testRules, running, []any{evFailed{"bob", broken}}, running, "fire", missing, "driver died"},
 		{"the same, strict", strict, running, []any{evFailed{"bob", broken}}, draining, "stop", policy, "faults.lost_node is abort"},
+		{"a node's user stops it before all have the instant", testRules, armed, []any{evStopped{"bob"}}, armed, "fire", stopped, "ended by its user there"},
+		{"and before there is one", testRules, arming, []any{evStopped{"bob"}}, arming, "arm", "", ""},
 		{"a node's user stops it", testRules, running, []any{evStopped{"bob"}}, running, "fire", stopped, "ended by its user there"},
 		{"the same, strict", strict, running, []any{evStopped{"bob"}}, draining, "stop", policy, "faults.lost_node is abort"},
 		{"acknowledged late, but before anyone looked", testRules, armed, []any{evReported{"alice", wire.Running, 2}, evOverdue{fired: true}}, running, "fire", "", ""},

@@ -70,7 +70,10 @@ func (h *hurry) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Stream) 
 				return err
 			}
 		}
-		time.Sleep(time.Duration(h.Pace) / 1000)
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Duration(h.Pace) / 1000): // ps to ns
+		}
 	}
 	if h.Jump > 0 {
 		return out.Send(h.run.Channels[0].Stream, []uint64{end + uint64(h.Jump)})
