@@ -33,8 +33,8 @@ test-long: build ## run the tests that take minutes, without the race detector
 	@TSRUN_TEST_LONG=1 $(GO) test -p 2 -timeout 15m -run '^TestLong' -json $(LONG) > bin/test-long.json; status=$$?; \
 	$(GO) run ./internal/testreport -each < bin/test-long.json; exit $$status
 
-truth: ## measure what is stated against known truth; PART=1: a share that takes minutes, TABLES="NAME ...": only these
-	$(GO) run ./internal/truth $(if $(PART),-part) $(TABLES)
+truth: ## measure what is stated against known truth; PART=1: a share that takes minutes, TABLES="NAME ...": only these; FROM=1: other records
+	$(GO) run ./internal/truth $(if $(PART),-part) $(if $(FROM),-from $(FROM)) $(TABLES)
 
 bench: build ## measure speed, as ratios within one run
 	@$(GO) test -p 1 -run '^$$' -bench . -benchtime 1x ./... > bin/bench.txt; status=$$?; \

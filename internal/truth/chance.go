@@ -16,14 +16,14 @@ var chance = table{name: "chance", about: "CAR and heralding of pulsed pairs, 1 
 	const sources = 10
 	for _, light := range []struct {
 		name string
-		make func(source int) sourceOfPairs
+		make func(seed uint64) sourceOfPairs
 	}{{"pulsed", pulsedSource}, {"gated", gatedSource}, {"constant", constantSource}} {
 		records := r.seeds(20, 1)
 		n := sources * records
 		ratios, herald, accidentals, net := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
 		each(n, func(i int) {
-			s := light.make(i % sources)
-			ratios[i], herald[i], accidentals[i], net[i] = s.pulls(uint64(70_000 + i))
+			s := light.make(r.seed(i % sources))
+			ratios[i], herald[i], accidentals[i], net[i] = s.pulls(r.seed(70_000 + i))
 		})
 		ratios, without := known(ratios)
 		herald, lost := known(herald)
@@ -55,8 +55,8 @@ func seen(window int64, sd float64) float64 {
 	return math.Erf(float64(window/2*2+1) / 2 / sd / math.Sqrt2)
 }
 
-func pulsedSource(i int) sourceOfPairs {
-	rng := rand.New(rand.NewPCG(uint64(i), 41))
+func pulsedSource(seed uint64) sourceOfPairs {
+	rng := rand.New(rand.NewPCG(seed, 41))
 	period := 1e6 / math.Exp(rng.Float64()*math.Log(200)) // ps
 	singles := min(1e6, 0.05e12/period)
 	s := sourceOfPairs{e: sourceLight(40e3/singles, singles), window: 200 + rng.Int64N(800)}
@@ -68,8 +68,8 @@ func pulsedSource(i int) sourceOfPairs {
 	return s
 }
 
-func gatedSource(i int) sourceOfPairs {
-	rng := rand.New(rand.NewPCG(uint64(i), 42))
+func gatedSource(seed uint64) sourceOfPairs {
+	rng := rand.New(rand.NewPCG(seed, 42))
 	period := 5e5 * math.Exp(rng.Float64()*math.Log(1000)) // ps: 0.5 us to 0.5 ms
 	open := period * math.Exp(math.Log(0.02)+rng.Float64()*math.Log(0.8/0.02))
 	part := open / period
@@ -83,8 +83,8 @@ func gatedSource(i int) sourceOfPairs {
 	return s
 }
 
-func constantSource(i int) sourceOfPairs {
-	rng := rand.New(rand.NewPCG(uint64(i), 43))
+func constantSource(seed uint64) sourceOfPairs {
+	rng := rand.New(rand.NewPCG(seed, 43))
 	singles := 1e4 * math.Exp(rng.Float64()*math.Log(30))
 	s := sourceOfPairs{e: sourceLight(6e4/singles, singles), window: int64(500 * math.Exp(rng.Float64()*math.Log(400)))}
 	n := s.e.Seconds

@@ -25,7 +25,7 @@ var coarse = table{name: "coarse", about: "tags in steps, jitter of 0 to 300 ps 
 			if r.part && (i+k)%3 > 0 {
 				continue
 			}
-			t := coarseRow(n, step, drift, jitters)
+			t := coarseRow(r, n, step, drift, jitters)
 			r.row(step/1e3, drift, len(jitters)*n, strings.Join(t.refused, " "), t.one, rms(t.errors), rms(t.sds), rms(t.pulls), largest(t.pulls), rms(t.frequency), rms(t.start), t.worst, t.jumps)
 			r.want(len(t.refused) == 0, "steps of %g ps, %g ppb: refused %v", step, drift, t.refused)
 			r.want(within(t.pulls, 4) == 1 || len(t.pulls) == 0, "steps of %g ps, %g ppb: a pull of %.1f", step, drift, largest(t.pulls))
@@ -45,11 +45,11 @@ type coarseFound struct {
 	one, jumps                           int
 }
 
-func coarseRow(n int, step, drift float64, jitters []float64) (all coarseFound) {
+func coarseRow(r *report, n int, step, drift float64, jitters []float64) (all coarseFound) {
 	results := make([]coarseFound, n*len(jitters))
 	each(len(results), func(i int) {
 		jitter := jitters[i%len(jitters)]
-		e := pairs.Experiment{Seed: uint64(100*i) + uint64(step), Seconds: 12, SinglesA: 30e3, SinglesB: 30e3, Frequency: drift * 1e-9,
+		e := pairs.Experiment{Seed: r.seed(100*i + int(step)), Seconds: 12, SinglesA: 30e3, SinglesB: 30e3, Frequency: drift * 1e-9,
 			Offset: 5_000_000_000 + int64(i*7919)%int64(max(step, 1)), JitterA: jitter, JitterB: jitter, StepA: step, StepB: step}
 		a, b, truth := e.Make()
 		found, err := align.Align(context.Background(), a, b, align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift})

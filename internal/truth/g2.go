@@ -84,7 +84,7 @@ func (c lightCase) measure(r *report) {
 		n, share = 40, 0.98 // in long delays all bins of a record err together
 	}
 	found := make([]correlate.G2, n)
-	each(n, func(i int) { found[i] = c.count(uint64(8000 + i)) })
+	each(n, func(i int) { found[i] = c.count(r.seed(8000 + i)) })
 	bins := len(found[0].Counts)
 	var all []float64
 	var ratios []float64

@@ -30,7 +30,7 @@ var g2Pairs = table{name: "g2-pairs", about: "g2 of pair sources in bins of 50 p
 		c.e.JitterA, c.e.JitterB, c.e.Offset = 80, 80, 1
 		each(n, func(i int) {
 			e := c.e
-			e.Seed = uint64(6000 + i)
+			e.Seed = r.seed(6000 + i)
 			a, b, truth := e.Make()
 			whole := peakOf(a, b)
 			for k, g := range whole.G2 {

@@ -119,7 +119,7 @@ var jumps = table{name: "jumps", about: "clocks that jump, and gaps: 12 s, 30 th
 		all := make([]followed, n)
 		each(n, func(i int) {
 			e := shape.e
-			e.Seed = uint64(7100 + i)
+			e.Seed = r.seed(7100 + i)
 			all[i] = follow(e)
 		})
 		var offsets, starts, knots, path []float64

@@ -27,7 +27,7 @@ var lasers = table{name: "lasers", about: "two unrelated lasers of nearly one ra
 		n := r.seeds(20, 1)
 		all := make([]string, n)
 		each(n, func(i int) {
-			seed := uint64(81_000 + i)
+			seed := r.seed(81_000 + i)
 			rng := rand.New(rand.NewPCG(seed, 81))
 			e := randomPulses(seed, rng.IntN(4) == 0)
 			e.Pairs, e.PulsedA, e.PulsedB = -1, 0.9*e.SinglesA, 0.9*e.SinglesB

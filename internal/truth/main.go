@@ -2,11 +2,12 @@
 // and prints one table for each kind of statement. It ends with code 1 when a
 // bound does not hold.
 //
-//	go run ./internal/truth [-part] [TABLE ...]
+//	go run ./internal/truth [-part] [-from N] [TABLE ...]
 //
 // The whole takes minutes to an hour. With -part each table measures a share of
-// it that takes seconds. A new table is one file: a value of type table, listed
-// in tables.
+// it that takes seconds; with -from each measures records that no other N has.
+// A new table is one file: a value of type table, listed in tables, with seeds
+// from report.seed.
 package main
 
 import (
@@ -19,9 +20,10 @@ import (
 
 func main() {
 	part := flag.Bool("part", false, "measure a part that takes seconds a table")
+	from := flag.Int("from", 0, "measure other records than those of `N` = 0")
 	verbose := flag.Bool("v", false, "tell of each record")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: truth [-part] [TABLE ...]; tables are:")
+		fmt.Fprintln(os.Stderr, "usage: truth [-part] [-from N] [TABLE ...]; tables are:")
 		for _, t := range tables {
 			fmt.Fprintf(os.Stderr, "  %-14s %s\n", t.name, t.about)
 		}
@@ -40,7 +42,7 @@ func main() {
 			continue
 		}
 		began := time.Now()
-		r := &report{part: *part, verbose: *verbose}
+		r := &report{part: *part, verbose: *verbose, from: *from}
 		t.run(r)
 		fmt.Printf("## %s: %s\n\n", t.name, t.about)
 		r.print(os.Stdout)

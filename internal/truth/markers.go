@@ -64,7 +64,7 @@ var markers = table{name: "markers", about: "markers every second, 100 ppb, 5 ms
 			records := r.seeds(200, 40)
 			ticks := make([]tick, records)
 			each(records, func(i int) {
-				e := pairs.Experiment{Seed: uint64(i), Seconds: float64(n), MarkerPeriod: 1, MarkerJitter: jitter, Frequency: 1e-7, Offset: 5 * millisecond}
+				e := pairs.Experiment{Seed: r.seed(i), Seconds: float64(n), MarkerPeriod: 1, MarkerJitter: jitter, Frequency: 1e-7, Offset: 5 * millisecond}
 				ticks[i] = ticked(e, 0, align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift})
 			})
 			var middle, ends []float64
@@ -94,7 +94,7 @@ var losses = table{name: "losses", about: "markers of which each node loses some
 			records := r.seeds(100, 4)
 			ticks := make([]tick, records)
 			each(records, func(i int) {
-				e := pairs.Experiment{Seed: uint64(500 + i), Seconds: max(10, min(60, 600/c.hertz)), MarkerPeriod: 1 / c.hertz, MarkerJitter: 50, Frequency: 1e-7, Offset: 5 * millisecond}
+				e := pairs.Experiment{Seed: r.seed(500 + i), Seconds: max(10, min(60, 600/c.hertz)), MarkerPeriod: 1 / c.hertz, MarkerJitter: 50, Frequency: 1e-7, Offset: 5 * millisecond}
 				ticks[i] = ticked(e, lost, align.Options{Search: c.search * millisecond, MaxDrift: align.DefaultMaxDrift})
 			})
 			var answered, ambiguous, otherwise, wrong int

@@ -21,7 +21,7 @@ var pulsed = table{name: "pulsed", about: "pulsed light of random periods, 12 ns
 		}
 		n := r.seeds(80, 3)
 		all := make([]pulsedAnswer, n)
-		each(n, func(i int) { all[i] = answerPulsed(randomPulses(uint64(71_000+i), bright)) })
+		each(n, func(i int) { all[i] = answerPulsed(randomPulses(r.seed(71_000+i), bright)) })
 		var right, refused, missed, solvable, wrong int
 		var pulls []float64
 		for i, a := range all {

@@ -33,7 +33,7 @@ var quiet = table{name: "quiet", about: "quiet clocks, 5000 pairs a second in 30
 		t := make([]quietFound, n)
 		each(n, func(k int) {
 			e := c.e
-			e.Seed, e.Seconds, e.SinglesA, e.SinglesB, e.Frequency, e.Offset = uint64(8000+100*i+k), 12, 30e3, 30e3, -7e-6, 5_000_000_000
+			e.Seed, e.Seconds, e.SinglesA, e.SinglesB, e.Frequency, e.Offset = r.seed(8000+100*i+k), 12, 30e3, 30e3, -7e-6, 5_000_000_000
 			t[k] = quietRecord(e)
 		})
 		var all quietFound

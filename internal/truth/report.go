@@ -20,6 +20,7 @@ type table struct {
 type report struct {
 	part    bool // of the records only so many as take seconds
 	verbose bool // tell of each record
+	from    int  // which records
 	rows    [][]string
 	broken  []string // bounds that do not hold
 }
@@ -31,6 +32,10 @@ func (r *report) seeds(all, part int) int {
 	}
 	return all
 }
+
+// seed returns the seed of one of a table's records: other ones from other
+// beginnings.
+func (r *report) seed(n int) uint64 { return uint64(r.from)<<32 + uint64(n) }
 
 // row adds a line; the first is the heading.
 func (r *report) row(cells ...any) {

@@ -43,7 +43,7 @@ func skewedRow(r *report, n int, name string, e pairs.Experiment, warned bool) {
 		offs := make([]float64, n)
 		each(n, func(i int) {
 			e := e
-			e.Seed, e.Seconds, e.SinglesA, e.SinglesB, e.Offset = uint64(7000+10*i+k), 12, singles, singles, 5_000_000_000
+			e.Seed, e.Seconds, e.SinglesA, e.SinglesB, e.Offset = r.seed(7000+10*i+k), 12, singles, singles, 5_000_000_000
 			if k > 1 {
 				e.Sine, e.SinePeriod = 3000, 7
 			}

@@ -23,7 +23,7 @@ var steady = table{name: "steady", about: "offset of steady clocks, 5000 pairs a
 		refused := make([]bool, n)
 		each(n, func(i int) {
 			e := c.e
-			e.Seed, e.Seconds, e.SinglesA, e.SinglesB = uint64(9000+i), 12, 30e3, 30e3
+			e.Seed, e.Seconds, e.SinglesA, e.SinglesB = r.seed(9000+i), 12, 30e3, 30e3
 			a, b, truth := e.Make()
 			found, err := align.Align(context.Background(), a, b, c.o)
 			if err != nil {

@@ -17,8 +17,8 @@ var wide = table{name: "wide", about: "records of different lengths that share a
 	n := r.seeds(80, 8)
 	pulls, refused := make([]float64, n), make([]bool, n)
 	each(n, func(i int) {
-		rng := rand.New(rand.NewPCG(uint64(i), 84))
-		e := shareSome(uint64(84_000+i), rng)
+		rng := rand.New(rand.NewPCG(r.seed(i), 84))
+		e := shareSome(r.seed(84_000+i), rng)
 		a, b, truth := e.Make()
 		found, err := align.Align(context.Background(), a, b, align.Options{Search: 3_000_000_000_000, MaxDrift: align.DefaultMaxDrift})
 		var refusal *align.Refusal
