@@ -91,10 +91,14 @@ func describeShape(f *field) string {
 	case shapeChoice:
 		return "`" + strings.Join(f.choices, "`, `") + "`"
 	case shapeList:
-		if f.lone {
-			return describeShape(f.each) + ", or a list"
+		entries := bounds(func(v int64) string { return fmt.Sprint(v) })
+		if entries != "" {
+			entries += " entries"
 		}
-		return "list"
+		if f.lone {
+			return describeShape(f.each) + ", or a list" + entries
+		}
+		return "list" + entries
 	case shapeText:
 		if f.form != nil {
 			return strings.TrimPrefix(strings.TrimPrefix(f.form.what, "a "), "an ")

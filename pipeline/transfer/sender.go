@@ -128,6 +128,9 @@ func (s *Sender) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return errors.Join(append(t.failed, fmt.Errorf("send files: %w", context.Cause(ctx)))...)
 		}
+		if len(t.open) == 0 {
+			continue
+		}
 		since := time.Since(t.moved)
 		if since > patience {
 			return errors.Join(append(t.failed, t.standstill(since))...)
