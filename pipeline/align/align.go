@@ -94,34 +94,34 @@ type Alignment struct {
 
 // WithoutKnots returns the alignment without the knots of its track, of which
 // there are as many as the record is long; nil of nil.
-func (a *Alignment) WithoutKnots() *Alignment {
-	if a == nil || a.Track == nil {
-		return a
+func (r *Alignment) WithoutKnots() *Alignment {
+	if r == nil || r.Track == nil {
+		return r
 	}
-	short, t := *a, *a.Track
+	short, t := *r, *r.Track
 	t.Knots = nil
 	short.Track = &t
 	return &short
 }
 
 // Line returns what carries B's tags to A's clock.
-func (a Alignment) Line() correlate.Line {
+func (r Alignment) Line() correlate.Line {
 	return correlate.Line{
-		Reference: a.Reference,
-		Offset:    a.Offset.Whole,
-		Frequency: quantity.Drift(math.Round(a.Frequency * 1e6)),
+		Reference: r.Reference,
+		Offset:    r.Offset.Whole,
+		Frequency: quantity.Drift(math.Round(r.Frequency * 1e6)),
 	}
 }
 
 // Correction returns what carries B's tags to A's clock: one line where the
 // clocks keep to one, several where they wander.
-func (a Alignment) Correction() correlate.Correction {
-	if a.Wanders {
-		if c, err := a.Track.Correction(); err == nil {
+func (r Alignment) Correction() correlate.Correction {
+	if r.Wanders {
+		if c, err := r.Track.Correction(); err == nil {
 			return c
 		}
 	}
-	c, err := correlate.NewCorrection(a.Line())
+	c, err := correlate.NewCorrection(r.Line())
 	if err != nil { // not of an alignment that Align returned
 		return correlate.Correction{}
 	}
@@ -130,18 +130,18 @@ func (a Alignment) Correction() correlate.Correction {
 
 // OffsetAt returns B minus A at a time of A's clock and its standard deviation
 // in ps.
-func (a Alignment) OffsetAt(t uint64) (offset quantity.Fine, sd float64) {
-	if a.Track != nil {
-		if offset, sd = a.Track.At(t); a.Wanders || a.Track.Unproven() || !math.IsInf(sd, 1) {
+func (r Alignment) OffsetAt(t uint64) (offset quantity.Fine, sd float64) {
+	if r.Track != nil {
+		if offset, sd = r.Track.At(t); r.Wanders || r.Track.Unproven() || !math.IsInf(sd, 1) {
 			return offset, sd
 		}
 	}
-	offset = a.Offset.Plus(a.Frequency * 1e-9 * float64(int64(t-a.Reference)))
-	slope := a.FrequencySD * 1e-9
-	start, at := float64(int64(a.Start-a.Reference)), float64(int64(t-a.Reference))
-	variance := a.OffsetSD*a.OffsetSD + at*at*slope*slope
+	offset = r.Offset.Plus(r.Frequency * 1e-9 * float64(int64(t-r.Reference)))
+	slope := r.FrequencySD * 1e-9
+	start, at := float64(int64(r.Start-r.Reference)), float64(int64(t-r.Reference))
+	variance := r.OffsetSD*r.OffsetSD + at*at*slope*slope
 	if start != 0 { // offset and frequency are correlated: the deviation at the start says how much
-		both := a.StartSD*a.StartSD - a.OffsetSD*a.OffsetSD - start*start*slope*slope
+		both := r.StartSD*r.StartSD - r.OffsetSD*r.OffsetSD - start*start*slope*slope
 		variance += both * at / start
 	}
 	return offset, math.Sqrt(max(0, variance))

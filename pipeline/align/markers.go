@@ -63,7 +63,7 @@ func AlignMarkers(ctx context.Context, a, b []uint64, o Options) (Alignment, err
 	if err != nil {
 		return Alignment{}, err
 	}
-	return beatA.aligned(ctx, beatB, shift, o)
+	return alignBeats(ctx, beatA, beatB, shift, o)
 }
 
 // alignEvents aligns markers without a beat like pairs, and says what they are
@@ -102,8 +102,8 @@ func common(a, b beat, m int64) (inA, inB []uint64) {
 	return inA, inB
 }
 
-// aligned finds the clock from the markers both nodes recorded.
-func (a beat) aligned(ctx context.Context, b beat, m int64, o Options) (Alignment, error) {
+// alignBeats finds the clock from the markers both nodes recorded.
+func alignBeats(ctx context.Context, a, b beat, m int64, o Options) (Alignment, error) {
 	inA, inB := common(a, b, m)
 	if len(inA) < minMarkers {
 		return Alignment{}, &Refusal{Code: "no-overlap", Period: a.period,

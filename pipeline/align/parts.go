@@ -26,11 +26,11 @@ type Parts struct {
 }
 
 // Correction returns what carries B's tags to A's clock in all parts.
-func (p Parts) Correction() correlate.Correction {
-	if p.Count <= 1 {
-		return p.Alignment.Correction()
+func (c Parts) Correction() correlate.Correction {
+	if c.Count <= 1 {
+		return c.Alignment.Correction()
 	}
-	return p.lines
+	return c.lines
 }
 
 // AlignStreams is [Align] for records that may be too long to be held: more

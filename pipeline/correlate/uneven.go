@@ -128,11 +128,11 @@ func (u uneven) certain() bool { return math.Abs(u.part) > certainlyUneven*u.sd 
 
 // doubt says why chance, as it was counted in the pairs of channels, is not to be
 // believed; empty where it is.
-func (sky light) doubt(counters []*counter, g *gather, at places) string {
+func (l light) doubt(counters []*counter, g *gather, at places) string {
 	shift := quantity.Time(at[shiftsEachSide+1])
 	hint := "; give the light's period, or a shift by whole periods beyond what correlates the channels"
-	if sky.other > 0 {
-		return fmt.Sprintf("the light repeats after %.9g ps, which the period given does not explain, so what is chance is not known; leave the period out, or give this one", sky.other)
+	if l.other > 0 {
+		return fmt.Sprintf("the light repeats after %.9g ps, which the period given does not explain, so what is chance is not known; leave the period out, or give this one", l.other)
 	}
 	pair := 0
 	for _, c := range counters {
@@ -147,13 +147,13 @@ func (sky light) doubt(counters []*counter, g *gather, at places) string {
 		if p := c.scatter(e, y); p > 0 {
 			return fmt.Sprintf("windows of chance for %s, shifted by %s and more, differ from one another %.3g times as much as chance lets them, so what is chance is not known%s", nameOf(c.mask), shift, p, hint)
 		}
-		if pair < len(sky.uneven) {
-			u := sky.uneven[pair]
+		if pair < len(l.uneven) {
+			u := l.uneven[pair]
 			bias := math.Abs(u.part) * max(y.accidentals, 0)
 			switch {
 			case !u.certain():
 			case u.beside && math.Abs(u.part) > 0.5:
-				return fmt.Sprintf("the light repeats after %.9g ps, and windows that are shifted by %s and more lie beside its pulses, so what is chance is not known; leave the shift out, or give whole periods", sky.periods[0].length, shift)
+				return fmt.Sprintf("the light repeats after %.9g ps, and windows that are shifted by %s and more lie beside its pulses, so what is chance is not known; leave the shift out, or give whole periods", l.periods[0].length, shift)
 			case !u.beside && bias > 2*math.Sqrt(y.variance):
 				return fmt.Sprintf("%s is correlated beyond its pairs: chance near zero is %.3g times that where windows are shifted by %s and more, so it is not known%s", nameOf(c.mask), 1+u.part, shift, hint)
 			}

@@ -183,6 +183,6 @@ func distance(a, b string) int {
 
 // OnlyPlugins says whether all that is wrong with a recipe is that plugins are
 // missing here.
-func (p Problems) OnlyPlugins() bool {
-	return len(p) > 0 && !slices.ContainsFunc(p, func(q Problem) bool { return q.Code != codePlugin })
+func (ps Problems) OnlyPlugins() bool {
+	return len(ps) > 0 && !slices.ContainsFunc(ps, func(q Problem) bool { return q.Code != codePlugin })
 }
