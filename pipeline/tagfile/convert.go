@@ -98,18 +98,22 @@ func (o ConvertOptions) limits(raise uint64) span {
 
 // formatToWrite finds the format of a file that is not there yet.
 func formatToWrite(path, name string) (Format, error) {
-	if name != "" {
-		if ft, known := find(name); known {
-			return ft, nil
-		}
-		return Format{}, fmt.Errorf("write %s: %s", path, unknownFormat(name))
-	}
 	suffix := strings.ToLower(filepath.Ext(path))
 	of := bySuffix(suffix)
+	if name != "" {
+		ft, known := find(name)
+		if !known {
+			return Format{}, fmt.Errorf("write %s: %s", path, unknownFormat(name))
+		}
+		of = []Format{ft}
+	}
 	if len(of) == 1 {
+		if !of[0].Writable() {
+			return Format{}, fmt.Errorf("write %s: format %s is only read; write one of %s", path, of[0].Name, list(written()))
+		}
 		return of[0], nil
 	}
-	names := Formats()
+	names := written()
 	if len(of) > 1 {
 		names = nil
 		for _, ft := range of {

@@ -22,9 +22,7 @@ type foreign struct {
 // foreigners are the kinds that people have in place of a file of tags. What is
 // only told by name stands last.
 var foreigners = []foreign{
-	{"HydraHarp", []string{".ht2", ".ht3", ".hhd"}, "a file of PicoQuant's HydraHarp before .ptu", byTheirReader},
-	{"PicoHarp 300", []string{".pt2", ".pt3", ".phd"}, "a file of PicoQuant's PicoHarp before .ptu", byTheirReader},
-	{"TimeHarp 200", []string{".t3r", ".thd"}, "a file of PicoQuant's TimeHarp 200", byTheirReader},
+	{"TimeHarp 200", []string{".t3r", ".thd"}, "a file of PicoQuant's TimeHarp 200", "read it by the maker's demo programs or phconvert and write the times, whole ps, by numpy.save: .npy is read"},
 	{"PQHISTO", []string{".phu"}, "a file of histograms of PicoQuant's", "there are no time tags in it; record in mode T2 or T3, which gives a .ptu"},
 	{"PQRESLT", []string{".pqres"}, "a file of results of PicoQuant's", "there are no time tags in it; take the .ptu beside it"},
 	{"PQCHECK", []string{".pck"}, "a file of PicoQuant's own", "there are no time tags in it; take the .ptu beside it"},
@@ -37,10 +35,9 @@ var foreigners = []foreign{
 	{"\xfd7zXZ\x00", []string{".xz"}, "compressed by xz", "unpack it first"},
 	{"\x28\xb5\x2f\xfd", []string{".zst"}, "compressed by zstd", "unpack it first"},
 	{"BZh", []string{".bz2"}, "compressed by bzip2", "unpack it first"},
-	{"", []string{".spc", ".sdt"}, "named like a file of Becker & Hickl's", "read it by phconvert or the maker's software and write the times, whole ps, by numpy.save: .npy is read"},
+	{"", []string{".sdt"}, "named like a file of curves of Becker & Hickl's", "there are no time tags in it; record in FIFO mode, which gives a .spc"},
+	{"", []string{".hhd", ".phd"}, "named like a file of histograms of PicoQuant's", "there are no time tags in it; record in mode T2 or T3, which gives a .ptu"},
 }
-
-const byTheirReader = "read it by the maker's demo programs or phconvert and write the times, whole ps, by numpy.save: .npy is read"
 
 // foreignTo finds what a file is when it is none of the format that is to be
 // read: a file of others, or of another format that says so at its beginning.
@@ -65,7 +62,7 @@ func (f *file) foreignTo(ft Format, suffix string) error {
 			return f.errorf("it begins as a file of format %s does, not of %s; name %s with %s", other.Name, ft.Name, other.Name, nameFormat)
 		}
 	}
-	if looksText(start) && slices.Contains([]string{Bin, QuTAG5, A1, A1X, Swabian, IDQ}, ft.Name) {
+	if looksText(start) && slices.Contains([]string{Bin, QuTAG5, A1, A1X, Swabian, IDQ, SPC}, ft.Name) {
 		return f.errorf("it is text, and format %s is not; name another with %s: one of %s", ft.Name, nameFormat, list([]string{Txt, Csv, A0, A2, IDQText}))
 	}
 	if looksQuTAG(start) {
@@ -123,7 +120,12 @@ func looksQuTAG(start []byte) bool {
 // noFormats are names that were taken for formats, and what is meant.
 var noFormats = map[string]string{
 	"a0x": `units of S-Fifteen swap halves in binary files only (a1x); lines of 8 digits are a0`,
+	"pt2": inHeader(PicoHarp), "pt3": inHeader(PicoHarp), "ht2": inHeader(HydraHarp), "ht3": inHeader(HydraHarp),
 	"a2x": `units of S-Fifteen swap halves in binary files only (a1x); lines of 16 digits are a2`,
+}
+
+func inHeader(format string) string {
+	return "such files are of format " + format + ", and their header tells T2 from T3"
 }
 
 // unknownFormat says what is wrong with the name of a format.

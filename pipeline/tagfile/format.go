@@ -24,21 +24,25 @@ import (
 
 // The file formats.
 const (
-	Bin     = "bin"     // little-endian u64 ps, nothing else; one channel
-	Txt     = "txt"     // a line "channel;ps" per tag
-	Csv     = "csv"     // a line "channel,ps", then one like it per tag
-	Tags    = "tags"    // tsrun's compact blocks with checksums and an index
-	QuTAG   = "qutag"   // qutools quTAG binary, ten bytes a tag
-	QuTAG5  = "qutag5"  // qutools quTAG compressed, five bytes a tag
-	PTU     = "ptu"     // PicoQuant unified file, T2 or T3
-	A0      = "a0"      // S-Fifteen, two lines of eight hexadecimal digits, low half first
-	A1      = "a1"      // S-Fifteen, 64-bit words
-	A2      = "a2"      // S-Fifteen, lines of sixteen hexadecimal digits
-	A1X     = "a1x"     // a1 with its halves swapped
-	Swabian = "swabian" // Swabian Instruments dump, sixteen bytes a tag
-	NPY     = "npy"     // an array of numpy
-	IDQ     = "idq"     // ID Quantique, binary with an index: sixteen bytes a tag
-	IDQText = "idqtxt"  // ID Quantique, lines "ps" or "ps;index"
+	Bin    = "bin"    // little-endian u64 ps, nothing else; one channel
+	Txt    = "txt"    // a line "channel;ps" per tag
+	Csv    = "csv"    // a line "channel,ps", then one like it per tag
+	Tags   = "tags"   // tsrun's compact blocks with checksums and an index
+	QuTAG  = "qutag"  // qutools quTAG binary, ten bytes a tag
+	QuTAG5 = "qutag5" // qutools quTAG compressed, five bytes a tag
+	PTU    = "ptu"    // PicoQuant unified file, T2 or T3
+	// The files of PicoQuant's devices and Becker & Hickl's modules before PTU; read only.
+	PicoHarp  = "picoharp"  // .pt2, .pt3
+	HydraHarp = "hydraharp" // .ht2, .ht3
+	SPC       = "spc"       // .spc of SPC-130 to SPC-180 and SPC-830, FIFO mode
+	A0        = "a0"        // S-Fifteen, two lines of eight hexadecimal digits, low half first
+	A1        = "a1"        // S-Fifteen, 64-bit words
+	A2        = "a2"        // S-Fifteen, lines of sixteen hexadecimal digits
+	A1X       = "a1x"       // a1 with its halves swapped
+	Swabian   = "swabian"   // Swabian Instruments dump, sixteen bytes a tag
+	NPY       = "npy"       // an array of numpy
+	IDQ       = "idq"       // ID Quantique, binary with an index: sixteen bytes a tag
+	IDQText   = "idqtxt"    // ID Quantique, lines "ps" or "ps;index"
 )
 
 // OnlyChannel asks for the tags of a file that holds one channel; with it, a
@@ -58,11 +62,11 @@ type Format struct {
 	// Resolution is the finest step of time in ps; 0 when each file says its own.
 	Resolution float64
 
-	reorder uint64                        // ps: how far back tags are sorted; 0: as usual
-	signed  bool                          // times can be below 0
-	magic   string                        // how every file begins; "" when they begin anyhow
-	open    func(f *file) (source, error) // tags in file order; nil for tags, which holds each channel by itself
-	encoder func(o encoding) (encoder, error)
+	reorder uint64                            // ps: how far back tags are sorted; 0: as usual
+	signed  bool                              // times can be below 0
+	magic   string                            // how every file begins; "" when they begin anyhow
+	open    func(f *file) (source, error)     // tags in file order; nil for tags, which holds each channel by itself
+	encoder func(o encoding) (encoder, error) // nil for formats that are only read
 }
 
 // registry is the one table of formats: help, errors and documentation come
@@ -83,6 +87,12 @@ func registry() []Format {
 			Resolution: 1, open: openQuTAG5, encoder: newQuTAG5Encoder},
 		{Name: PTU, Suffixes: []string{".ptu", ".timeres"}, About: "PicoQuant T2 and T3; written as generic T2",
 			magic: ptuMagic, open: openPTU, encoder: newPTUEncoder},
+		{Name: PicoHarp, Suffixes: []string{".pt2", ".pt3"}, About: "PicoHarp 300 before PTU, T2 and T3; read only",
+			magic: picoHarpMagic, open: openPicoHarp},
+		{Name: HydraHarp, Suffixes: []string{".ht2", ".ht3"}, About: "HydraHarp 400 before PTU, T2 and T3; read only",
+			magic: hydraHarpMagic, open: openHydraHarp},
+		{Name: SPC, Suffixes: []string{".spc"}, About: "Becker & Hickl SPC-130 to SPC-180 and SPC-830, FIFO; read only",
+			open: openSPC},
 		fifteen(A0, "lines of 8 hexadecimal digits"),
 		fifteen(A1, "64-bit words"),
 		fifteen(A2, "lines of 16 hexadecimal digits"),
@@ -98,8 +108,21 @@ func registry() []Format {
 	}
 }
 
-// Table returns every format there is. All can be read and written.
+// Table returns every format there is. All can be read.
 func Table() []Format { return registry() }
+
+// Writable says whether files of the format can be written.
+func (f Format) Writable() bool { return f.encoder != nil }
+
+// written returns the names of the formats that can be written.
+func written() (names []string) {
+	for _, f := range registry() {
+		if f.Writable() {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
 
 // Formats returns the names of all formats.
 func Formats() []string {

@@ -1,13 +1,15 @@
 package tagfile
 
 import (
+	"bufio"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"slices"
 )
 
-// ptuSource reads the records of a PicoQuant file. In T2 a record tells ticks
+// ptuSource reads the records of a PicoQuant file, and those of others that are
+// built alike. In T2 a record tells ticks
 // since the last overflow. In T3 it tells sync periods since the last overflow
 // and steps of the clock since that sync; the time is
 //
@@ -39,6 +41,11 @@ func openPTU(f *file) (source, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newPTUSource(f, r, h)
+}
+
+// newPTUSource reads the records behind a header, which r has read.
+func newPTUSource(f *file, r *bufio.Reader, h ptuHeader) (*ptuSource, error) {
 	layout, err := ptuLayoutOf(h.recordType)
 	if err != nil {
 		return nil, readError(f.path, err)
@@ -87,16 +94,21 @@ func (s *ptuSource) next() (int, uint64, error) {
 		if err != nil {
 			return 0, 0, err
 		}
-		switch e := s.layout.decode(binary.LittleEndian.Uint32(record)); e.kind {
+		e := s.layout.decode(binary.LittleEndian.Uint32(record))
+		if e.wraps > 0 {
+			s.note(Wraps, 0, s.place)
+			var ok bool
+			if s.overflow, ok = add64(s.overflow, e.wraps, s.layout.wrap); !ok {
+				return 0, 0, s.tooLate()
+			}
+		}
+		if e.lost {
+			s.note(Overflows, 0, s.place)
+		}
+		switch e.kind {
 		case ptuTagged:
 			t, err := s.time(e)
 			return e.channel, t, err
-		case ptuOverflow:
-			s.note(Wraps, 0, s.place)
-			var ok bool
-			if s.overflow, ok = add64(s.overflow, e.count, s.layout.wrap); !ok {
-				return 0, 0, s.tooLate()
-			}
 		case ptuMarker:
 			if err := s.mark(e); err != nil {
 				return 0, 0, err

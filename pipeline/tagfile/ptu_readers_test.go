@@ -184,14 +184,13 @@ func TestPTULongSilence(t *testing.T) {
 func TestForeignFiles(t *testing.T) {
 	filler := string(make([]byte, 600))
 	for _, tt := range []struct{ name, begins, want string }{
-		{"x.ht2", "HydraHarp\x00", "it is a file of PicoQuant's HydraHarp before .ptu, which is not read; read it by the maker's demo programs"},
-		{"x.dat", "PicoHarp 300\x00", "PicoHarp before .ptu"},
-		{"x.t3r", "TimeHarp 200\x00", "TimeHarp 200, which is not read"},
+		{"x.t3r", "TimeHarp 200\x00", "it is a file of PicoQuant's TimeHarp 200, which is not read; read it by the maker's demo programs"},
 		{"x.phu", "PQHISTO\x00", "a file of histograms of PicoQuant's, which is not read; there are no time tags in it"},
 		{"x.h5", "\x89HDF\r\n\x1a\n", "an HDF5 file, which is not read; read it by h5py"},
 		{"x.ttbin", "SITT", "let the Time Tagger's library write a dump"},
 		{"x.ttbin", "else", "let the Time Tagger's library write a dump"},
-		{"x.spc", "\x01\x02\x03\x04", "Becker & Hickl's, which is not read"},
+		{"x.sdt", "\x01\x02\x03\x04", "named like a file of curves of Becker & Hickl's, which is not read"},
+		{"x.phd", "\x01\x02\x03\x04", "named like a file of histograms of PicoQuant's, which is not read"},
 		{"x.ptu.gz", "\x1f\x8b\x08", "compressed by gzip, which is not read; unpack it first"},
 		{"x.dat", "what", "its name does not tell the format; name it with --format (--in-format for the IN of convert): one of bin, txt"},
 		{"README.md", "# what", "its name does not tell the format; name it with --format"},

@@ -5,12 +5,13 @@ import (
 	"math/bits"
 )
 
-// ptuLayout is how the records of one type are read. Counts are ticks in T2
+// ptuLayout is how the records of one type are read, 32 bits each. Counts are ticks in T2
 // and sync periods in T3.
 type ptuLayout struct {
 	wrap   uint64 // counts of one overflow
 	single bool   // an overflow record stands for one overflow whatever it says
 	pico   bool   // layout of the PicoHarp
+	spc    bool   // layout of Becker & Hickl's modules, see spc.go
 	t3     bool
 }
 
@@ -32,6 +33,8 @@ func ptuLayoutOf(recordType int64) (ptuLayout, error) {
 		return ptuLayout{wrap: 1 << 25}, nil
 	case 0x01010304, 0x00010305, 0x00010306, 0x00010307:
 		return ptuLayout{wrap: 1 << 10, t3: true}, nil
+	case spcRecordType:
+		return ptuLayout{wrap: 1 << 12, spc: true}, nil
 	}
 	return ptuLayout{}, fmt.Errorf("unknown record type %#08x", recordType)
 }
@@ -50,7 +53,9 @@ const (
 type ptuEvent struct {
 	kind    ptuKind
 	channel int    // 0 is the sync input, n the n-th input
-	count   uint64 // ticks or sync periods since the last overflow; how many overflows
+	count   uint64 // ticks or sync periods since the last overflow
+	wraps   uint64 // overflows that come before it
+	lost    bool   // tags before it were lost
 	// step is steps since the sync in T3; of a marker the inputs it is of, a bit each.
 	step uint64
 }
@@ -75,6 +80,8 @@ func (l ptuLayout) decode(record uint32) ptuEvent {
 		return l.picoT3(record)
 	case l.pico:
 		return l.picoT2(record)
+	case l.spc:
+		return spcEvent(record)
 	}
 	e := ptuEvent{channel: int(record >> 25 & 0x3f), count: uint64(record & (1<<25 - 1))}
 	if l.t3 {
@@ -84,9 +91,9 @@ func (l ptuLayout) decode(record uint32) ptuEvent {
 	case !special:
 		e.channel++
 	case e.channel == 0x3f:
-		e.kind, e.count = ptuOverflow, max(e.count, 1)
+		e.kind, e.wraps = ptuOverflow, max(e.count, 1)
 		if l.single {
-			e.count = 1
+			e.wraps = 1
 		}
 	case e.channel == 0 && !l.t3: // the sync input
 	case e.channel >= 1 && e.channel <= 15:
@@ -107,7 +114,7 @@ func (l ptuLayout) picoT2(record uint32) ptuEvent {
 		e.kind, e.step = ptuMarker, e.count&15
 		e.count &^= 15
 	default:
-		e.kind, e.count = ptuOverflow, 1
+		e.kind, e.wraps = ptuOverflow, 1
 	}
 	return e
 }
@@ -121,7 +128,7 @@ func (l ptuLayout) picoT3(record uint32) ptuEvent {
 	case e.step != 0:
 		e.kind, e.step = ptuMarker, e.step&15
 	default:
-		e.kind, e.count = ptuOverflow, 1
+		e.kind, e.wraps = ptuOverflow, 1
 	}
 	return e
 }

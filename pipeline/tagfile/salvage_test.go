@@ -18,6 +18,9 @@ import (
 // format.
 func fourKB(t *testing.T, ft Format) (content []byte, all []event, whole func(cut int) int) {
 	t.Helper()
+	if !ft.Writable() {
+		return legacyFourKB(ft)
+	}
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "x.tags"), filepath.Join(dir, "x")
 	channels := map[int][]uint64{}
@@ -82,6 +85,26 @@ func fourKB(t *testing.T, ft Format) (content []byte, all []event, whole func(cu
 		}
 	}
 	return content, all, whole
+}
+
+// legacyFourKB is one of a format that is only read, in its mode T2.
+func legacyFourKB(ft Format) (content []byte, all []event, whole func(cut int) int) {
+	kind := map[string]string{PicoHarp: "pt2", HydraHarp: "ht2", SPC: "spc"}[ft.Name]
+	tick := map[string]uint64{PicoHarp: 4, HydraHarp: 1, SPC: 12_500}[ft.Name]
+	shift := map[string]int{PicoHarp: 28, HydraHarp: 25, SPC: 12}[ft.Name]
+	l := legacyFiles()[kind]
+	for i := range 840 {
+		channel := 1 + i%3
+		all = append(all, event{uint64(4*i) * tick, channel})
+		if ft.Name == HydraHarp {
+			channel--
+		}
+		l.records = append(l.records, uint32(channel<<shift|4*i))
+	}
+	l.count = int64(len(l.records))
+	content = l.bytes()
+	header := len(content) - 4*len(l.records)
+	return content, all, func(cut int) int { return max(cut-header, 0) / 4 }
 }
 
 // salvaged are the tags that salvaging yields.

@@ -76,7 +76,7 @@ func TestRaisedTogether(t *testing.T) {
 	if begins, err := BeginsBelowZero(below, "", 1); err != nil || !begins {
 		t.Fatal(begins, err)
 	}
-	for _, ft := range Table() {
+	for _, ft := range writtenFormats() {
 		path := write(t, "x", encoded(t, ft.Name, 1, []uint64{125, 1000, 2000}))
 		if begins, err := BeginsBelowZero(path, ft.Name, OnlyChannel); err != nil || begins {
 			t.Error(ft.Name, begins, err)

@@ -87,13 +87,14 @@ func (e *Encoder) Append(dst []byte, tags []uint64) ([]byte, error) {
 // Finish appends what is left and what ends the file.
 func (e *Encoder) Finish(dst []byte) ([]byte, error) { return e.encoder.finish(dst) }
 
-// WriteFile writes tags of one channel to a new file of any format. It replaces
+// WriteFile writes tags of one channel to a new file of any format that can be
+// written, named or told by the path. It replaces
 // no file, and leaves none when it fails. The channel is ignored by formats
 // that hold none.
 func WriteFile(path, format string, channel int, tags []uint64) error {
-	ft, known := find(format)
-	if !known {
-		return fmt.Errorf("write %s: %s", path, unknownFormat(format))
+	ft, err := formatToWrite(path, format)
+	if err != nil {
+		return err
 	}
 	e, err := ft.encoder(encoding{oneChannel: true})
 	if err != nil {
