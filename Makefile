@@ -9,7 +9,9 @@ LONG    := $(addprefix ./,$(sort $(dir $(wildcard */*_long_test.go */*/*_long_te
 RECIPE  ?= recipes/coincidence.yaml
 TESTED  ?= ./...
 
-.PHONY: help build run test test-long truth bench lint ci-deps clean
+PREFIX  ?= /usr/local
+
+.PHONY: help build man install run test test-long truth bench lint ci-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +23,18 @@ build: ## build bin/tsrun and bin/plugins/*
 		$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plugins/$$p ./plugins/$$p && \
 		bin/plugins/$$p --describe > bin/plugins/$$p.json || exit 1; \
 	done
+
+man: build ## write the manual pages into bin/man1
+	bin/tsrun man bin/man1
+
+install: man ## put tsrun, plugins, manual pages and completion below PREFIX (default /usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/tsrun/plugins $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install bin/tsrun $(DESTDIR)$(PREFIX)/bin
+	for p in $(PLUGINS); do install bin/plugins/$$p $(DESTDIR)$(PREFIX)/lib/tsrun/plugins && \
+		install -m 644 bin/plugins/$$p.json $(DESTDIR)$(PREFIX)/lib/tsrun/plugins || exit 1; done
+	install -m 644 bin/man1/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	bin/tsrun completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tsrun
 
 run: build ## run RECIPE (default recipes/coincidence.yaml) on simulated controllers
 	bin/tsrun $(RECIPE)

@@ -90,6 +90,8 @@ On the other PC: tsrun --mode slave --node NAME --master ADDRESS-OF-THIS-PC`,
 	root.ValidArgsFunction = completeRecipes
 	root.RunE = flags.start
 	root.AddCommand(commands()...)
+	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
 	plainWords(root)
 	return root
 }
@@ -112,5 +114,6 @@ func commands() []*cobra.Command {
 		newInfoCommand(),
 		newSchemaCommand(),
 		newVersionCommand(),
+		newManCommand(),
 	}
 }

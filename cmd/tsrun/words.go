@@ -89,6 +89,12 @@ func plainWords(c *cobra.Command) {
 			f.DefValue = ""
 		}
 	})
+	switch c.Name() {
+	case "completion":
+		c.Short = "print what lets a shell complete tsrun's commands, flags and values"
+	case "help":
+		c.Short = "say how a command is used"
+	}
 	c.PreRunE = func(c *cobra.Command, _ []string) error { return checkFlags(c) }
 	for _, below := range c.Commands() {
 		plainWords(below)
