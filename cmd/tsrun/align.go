@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/tagfile"
+	"tsrun/pipeline/track"
 )
 
 type alignFlags struct {
@@ -22,8 +22,7 @@ type alignFlags struct {
 	search quantity.Time
 	drift  quantity.Drift
 	by     string
-	out    string
-	asJSON bool
+	output
 }
 
 func newAlignCommand() *cobra.Command {
@@ -35,15 +34,15 @@ func newAlignCommand() *cobra.Command {
 
 The offset is B minus A at a time of A's clock, and is what to subtract from B;
 a positive frequency means that B's clock runs fast. Without enough evidence
-there is no answer but a reason, and exit code 3.` + tagFilesHelp,
+there is no answer but a reason, and exit code 3; --out then writes no file. What
+--out FILE.json writes is what other commands take as --align FILE.json.` + tagFilesHelp,
 		RunE: func(c *cobra.Command, args []string) error { return runAlign(c, args, f) },
 	}
-	f.add(c)
+	f.tagFiles.add(c)
 	c.Flags().TextVar(&f.search, "search", f.search, "the offset at the start lies within plus or minus this `TIME`")
 	c.Flags().TextVar(&f.drift, "max-drift", f.drift, "the clocks' frequencies differ by at most this `PART`")
-	c.Flags().StringVar(&f.by, "by", recipe.ByPairs, "pairs: of photons; markers: both record one signal, such as a pulse per second")
-	c.Flags().StringVarP(&f.out, "out", "o", "", "write the answer to this file too, as JSON, with every knot of the track; a refusal writes none")
-	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object, without the knots")
+	c.Flags().StringVar(&f.by, "by", recipe.ByPairs, "`WHAT`: pairs of photons, or markers: both record one signal, such as a pulse per second")
+	f.output.add(c, strings.Join(run.KnotColumns, ",")+" per knot of the track", "offset, frequency, their deviations, and the track with its knots")
 	return c
 }
 
@@ -67,59 +66,58 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	}
 	ctx, cancel := interruptible(c.Context())
 	defer cancel()
-	found, unaligned := f.clock(ctx, args, o, f.by)
-	answer := alignAnswer{Alignment: &found.Alignment}
+	found, origin, unaligned := f.clock(ctx, args, o, f.by)
+	_, asJSON := f.form()
 	var refusal *align.Refusal
-	if errors.As(unaligned, &refusal) {
-		answer = alignAnswer{Refused: true, Code: refusal.Code, Reason: refusal.Reason, Hint: refusal.Hint}
-	} else if unaligned != nil {
+	switch {
+	case errors.As(unaligned, &refusal) && asJSON && f.path == "-":
+		answer := alignAnswer{Refused: true, Code: refusal.Code, Reason: refusal.Reason, Hint: refusal.Hint}
+		if err := f.print(c, about(c, origin), answer, nil, nil); err != nil {
+			return err
+		}
+		return &exitError{exitNotGood, nil} // the answer has said why
+	case refusal != nil:
+		return &exitError{exitNotGood, fmt.Errorf("no alignment: %w", refusal)}
+	case unaligned != nil:
 		return failure(unaligned)
 	}
-	var err error
-	if f.out != "" && !answer.Refused {
-		err = writeAnswer(f.out, answer)
-	}
-	switch {
-	case err != nil:
-	case f.asJSON:
-		answer.Alignment = answer.WithoutKnots()
-		err = json.NewEncoder(c.OutOrStdout()).Encode(answer)
-	case !answer.Refused:
-		err = printAlignment(c.OutOrStdout(), found.Alignment)
-	}
-	switch {
-	case err != nil:
-		return &exitError{exitOther, err}
-	case answer.Refused && f.asJSON:
-		return &exitError{exitNotGood, nil} // the answer has said why
-	case answer.Refused:
-		return &exitError{exitNotGood, fmt.Errorf("no alignment: %w", refusal)}
-	}
-	return nil
+	return f.print(c, about(c, origin), alignAnswer{Alignment: &found.Alignment}, func(out io.Writer) error { return writeTrack(out, found.Track) },
+		func(out io.Writer) error { return printAlignment(out, found.Alignment) })
+}
+
+// writeTrack writes a line for each knot; a clock that was not followed has none.
+func writeTrack(out io.Writer, t *track.Track) error {
+	return underHeading(out, strings.Join(run.KnotColumns, ","), func(out io.Writer) error {
+		if t == nil {
+			return nil
+		}
+		return run.WriteKnots(out, t.Knots)
+	})
 }
 
 // clock finds B's clock on A's scale by what their channels recorded: pairs of
 // photons or, by markers, one signal.
-func (f *tagFiles) clock(ctx context.Context, args []string, o align.Options, by string) (align.Parts, error) {
+func (f *tagFiles) clock(ctx context.Context, args []string, o align.Options, by string) (found align.Parts, of run.Origin, err error) {
 	if dir, names := ofRun(args); dir != "" {
 		if err := f.inRun(dir, names, 2, 2); err != nil {
-			return align.Parts{}, err
+			return found, of, err
 		}
 		return run.AlignRecorded(ctx, dir, [2]string(names), by, o)
 	}
 	a, b, err := f.both(args)
 	if err != nil {
-		return align.Parts{}, err
+		return found, of, err
 	}
 	if by == recipe.ByMarkers {
-		return byMarkers(ctx, a, b, o)
+		found, err = byMarkers(ctx, a, b, o)
+		return found, of, err
 	}
 	streams, closeAll, err := open([]source{a, b})
 	defer closeAll()
-	if err != nil {
-		return align.Parts{}, err
+	if err == nil {
+		found, err = align.AlignStreams(ctx, streams[0], streams[1], o)
 	}
-	return align.AlignStreams(ctx, streams[0], streams[1], o)
+	return found, of, err
 }
 
 func byMarkers(ctx context.Context, a, b source, o align.Options) (align.Parts, error) {
@@ -133,15 +131,6 @@ func byMarkers(ctx context.Context, a, b source, o align.Options) (align.Parts, 
 	}
 	found, err := align.AlignMarkers(ctx, tagsA, tagsB, o)
 	return align.Parts{Alignment: found, Count: 1}, err
-}
-
-// writeAnswer writes all of an answer to a file, or nothing.
-func writeAnswer(path string, answer alignAnswer) error {
-	text, err := json.Marshal(answer)
-	if err != nil {
-		return fmt.Errorf("encode answer: %w", err)
-	}
-	return run.WriteAtomic(path, append(text, '\n'))
 }
 
 // printAlignment says what was found, for a person.

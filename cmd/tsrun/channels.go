@@ -21,7 +21,7 @@ type channelFiles struct {
 
 const clocksHelp = `
 
---align takes the file that "tsrun align --out" wrote, or an align stage's
+--align takes the file that "tsrun align --out FILE.json" wrote, or an align stage's
 result, and corrects B by it; --offset subtracts what is left, as of a cable.
 With more channels than A and B, both take one value for each channel after A,
 with commas between; --align - leaves a channel as it is. A file with a comma in
@@ -33,8 +33,9 @@ func (f *channelFiles) add(c *cobra.Command, most int) {
 	c.Flags().Var(&f.aligned, "align", "`FILE` of an alignment of B on A's clock; FILE,FILE,... for B, C, ..., or --align for each")
 }
 
-// channels opens the channels, at least and at most so many. closeAll is never nil.
-func (f *channelFiles) channels(args []string, least, most int) (channels []correlate.Channel, closeAll func(), err error) {
+// channels opens the channels, at least and at most so many, and says where they
+// are from. closeAll is never nil.
+func (f *channelFiles) channels(args []string, least, most int) (channels []correlate.Channel, of run.Origin, closeAll func(), err error) {
 	if run, names := ofRun(args); run != "" {
 		return f.recorded(run, names, least, most)
 	}
@@ -46,13 +47,13 @@ func (f *channelFiles) channels(args []string, least, most int) (channels []corr
 		err = f.fits(len(list) - 1)
 	}
 	if err != nil {
-		return nil, func() {}, err
+		return nil, of, func() {}, err
 	}
 	corrections := make([]correlate.Correction, len(list))
 	for i, path := range f.aligned {
 		if path != "-" {
 			if corrections[i+1], err = run.ReadAlignment(path); err != nil {
-				return nil, func() {}, &exitError{exitOther, err}
+				return nil, of, func() {}, &exitError{exitOther, err}
 			}
 		}
 	}
@@ -61,7 +62,7 @@ func (f *channelFiles) channels(args []string, least, most int) (channels []corr
 		err = &exitError{exitOther, fmt.Errorf("some tags lie before 0, where an alignment does not reach; raise all files alike by tsrun convert IN OUT --shift '1 s', and align and count those")}
 	}
 	if err != nil {
-		return nil, func() {}, err
+		return nil, of, func() {}, err
 	}
 	streams, closeAll, err := openRaised(list, raise)
 	records := recordsOf(list)
@@ -72,7 +73,7 @@ func (f *channelFiles) channels(args []string, least, most int) (channels []corr
 		}
 		channels = append(channels, c)
 	}
-	return channels, closeAll, err
+	return channels, of, closeAll, err
 }
 
 // recordsOf names the record each source is of: those of one channel of one file

@@ -22,8 +22,8 @@ type recipeFlags struct {
 }
 
 func (f *recipeFlags) register(c *cobra.Command) {
-	c.Flags().StringArrayVar(&f.sets, "set", nil, "change the recipe first, PATH=VALUE")
-	c.Flags().StringArrayVar(&f.pluginDirs, "plugin-dir", nil, "look for plugins here first")
+	c.Flags().StringArrayVar(&f.sets, "set", nil, "change the recipe first, `PATH=VALUE`")
+	c.Flags().StringArrayVar(&f.pluginDirs, "plugin-dir", nil, "look for plugins in this `DIR` first")
 }
 
 func newCheckCommand() *cobra.Command {

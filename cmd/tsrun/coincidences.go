@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -11,12 +10,13 @@ import (
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/run"
 )
 
 type coincidencesFlags struct {
 	channelFiles
 	window, shift, period quantity.Time
-	asJSON                bool
+	output
 }
 
 func newCoincidencesCommand() *cobra.Command {
@@ -36,11 +36,11 @@ those without one channel, of a pair over the other's singles.` + clocksHelp + m
   tsrun coincidences recording.ptu --channel 1,2,3 --window '1 ns' --offset '0 ps,24 ns'`,
 		RunE: func(c *cobra.Command, args []string) error { return runCoincidences(c, args, f) },
 	}
-	f.add(c, correlate.MaxChannels)
+	f.channelFiles.add(c, correlate.MaxChannels)
 	c.Flags().TextVar(&f.window, "window", f.window, "full width of the window, a `TIME` as \"1 ns\"")
 	c.Flags().TextVar(&f.shift, "shift", f.shift, "`TIME` between the windows of accidentals; longer than dead times")
 	c.Flags().TextVar(&f.period, "period", f.period, "`TIME` between pulses or gates, of which shifts are whole ones; found where it is left out")
-	c.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object")
+	f.output.add(c, "per coincidence: a_ps,b_ps,delta_ps,one_to_one; a_ps,b_ps,c_ps,...,delta_b_ps,... of more channels", "counts and rates, with their deviations")
 	required(c, "window")
 	return c
 }
@@ -68,23 +68,28 @@ func runCoincidences(c *cobra.Command, args []string, f coincidencesFlags) error
 	if err := o.Check(); err != nil {
 		return &exitError{exitUsage, err}
 	}
-	channels, done, err := f.channels(args, 2, correlate.MaxChannels)
+	channels, origin, done, err := f.channels(args, 2, correlate.MaxChannels)
 	defer done()
 	if err != nil {
 		return err
 	}
-	found, err := correlate.Coincide(channels, o)
-	if err == nil {
-		if f.asJSON {
-			err = json.NewEncoder(c.OutOrStdout()).Encode(answerOf(found))
-		} else {
-			err = printCoincidences(c.OutOrStdout(), found)
-		}
+	if asCSV, _ := f.form(); asCSV { // a line as it is found: there may be very many
+		return f.print(c, about(c, origin), nil, func(out io.Writer) error { return writeTuples(out, channels, o) }, nil)
 	}
+	found, err := correlate.Coincide(channels, o)
 	if err != nil {
 		return &exitError{exitOther, err}
 	}
-	return nil
+	return f.print(c, about(c, origin), answerOf(found), nil, func(out io.Writer) error { return printCoincidences(out, found) })
+}
+
+// writeTuples writes a line for each coincidence.
+func writeTuples(out io.Writer, channels []correlate.Channel, o correlate.CoincidenceOptions) error {
+	return underHeading(out, run.TupleColumns(len(channels)), func(out io.Writer) error {
+		o.Each = run.TupleWriter(out)
+		_, err := correlate.Coincide(channels, o)
+		return err
+	})
 }
 
 func answerOf(found correlate.Coincidences) coincidencesAnswer {

@@ -13,11 +13,12 @@ import (
 	"golang.org/x/term"
 
 	"tsrun/pipeline/quantity"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/tagfile"
 )
 
 type convertFlags struct {
-	format, inFormat       string
+	format, outFormat      string
 	channels               string
 	from, to, shift        quantity.Time
 	force, salvage, asJSON bool
@@ -26,10 +27,12 @@ type convertFlags struct {
 func newConvertCommand() *cobra.Command {
 	var f convertFlags
 	c := &cobra.Command{
-		Use:   "convert IN OUT",
+		Use:   "convert IN OUT | RUN CHANNEL OUT",
 		Short: "write the tags of one file in the format of another",
 		Long: `Write the tags of one file in the format of another, in order of time. IN - is
 standard input and OUT - standard output; the report then goes to standard error.
+With a run directory first, CHANNEL is one of its channels, as alice.signal, with
+all its segments; it becomes channel 1, on its own clock.
 
 OUT appears when it is whole. What its format cannot hold is an error and not
 left out: a channel, a time, a second channel; times below 0, which --shift raises.
@@ -39,13 +42,19 @@ format's steps are coarser than 1 ps, and that is said.
 ` + formatsHelp(),
 		Example: `  tsrun convert alice.ptu alice.tags
   tsrun convert alice.tags signal.npy --channel 1 --from '10 s' --to '20 s'`,
-		Args: arguments(2, 2, "a file to read and one to write"),
-		RunE: func(c *cobra.Command, args []string) error { return runConvert(c, args, f) },
+		Args: func(c *cobra.Command, args []string) error {
+			if run, _ := ofRun(args); run != "" {
+				return arguments(3, 3, "a run, one of its channels and a file to write")(c, args)
+			}
+			return arguments(2, 2, "a file to read and one to write")(c, args)
+		},
+		ValidArgsFunction: completeChannels,
+		RunE:              func(c *cobra.Command, args []string) error { return runConvert(c, args, f) },
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.format, "format", "", "format of OUT where its name does not tell")
-	flags.StringVar(&f.inFormat, "in-format", "", "format of IN where the file does not tell")
-	flags.StringVar(&f.channels, "channel", "", "only these channels: N,M,…; m1 to m4 are the marker inputs of a PicoQuant file, which become channels 101 to 104")
+	flags.StringVar(&f.format, "format", "", "`FORMAT` of IN where the file does not tell")
+	flags.StringVar(&f.outFormat, "out-format", "", "`FORMAT` of OUT where its name does not tell")
+	flags.StringVar(&f.channels, "channel", "", "only these channels: `N,M,...`; m1 to m4 are the marker inputs of a PicoQuant file, which become channels 101 to 104")
 	flags.TextVar(&f.from, "from", f.from, "no tags before this `TIME` of the file's clock, as \"10 s\"")
 	flags.TextVar(&f.to, "to", f.to, "no tags after this `TIME`; 0: to the end")
 	flags.TextVar(&f.shift, "shift", f.shift, "add this `TIME` to every time that is written; below 0: take it off")
@@ -63,19 +72,23 @@ func runConvert(c *cobra.Command, args []string, f convertFlags) error {
 	if err != nil {
 		return err
 	}
-	out, report, output := args[1], c.OutOrStdout(), io.Writer(nil)
+	out, report, output := args[len(args)-1], c.OutOrStdout(), io.Writer(nil)
 	if out == "-" {
 		out, report, output = "standard output", c.ErrOrStderr(), c.OutOrStdout()
 	}
-	r, err := tagfile.Convert(c.Context(), args[0], out, tagfile.ConvertOptions{
+	o := tagfile.ConvertOptions{
 		Output: output,
-		From:   f.inFormat, To: f.format, Channels: channels, First: int64(f.from), Last: int64(f.to), Shift: int64(f.shift),
+		From:   f.format, To: f.outFormat, Channels: channels, First: int64(f.from), Last: int64(f.to), Shift: int64(f.shift),
 		Replace: f.force, Salvage: f.salvage, Progress: showProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd()))),
-	})
+	}
+	r, err := f.convert(c, args, out, o)
 	if err == nil && f.asJSON {
 		err = json.NewEncoder(report).Encode(r)
 	} else if err == nil {
 		err = printReport(report, args[0], out, r)
+	}
+	if errors.As(err, new(*exitError)) {
+		return err
 	}
 	if err != nil {
 		return &exitError{exitOther, err}
@@ -84,6 +97,23 @@ func runConvert(c *cobra.Command, args []string, f convertFlags) error {
 		return &exitError{exitNotGood, errors.New(writtenOf(r))}
 	}
 	return nil
+}
+
+// convert writes a file, or a channel of a run.
+func (f *convertFlags) convert(c *cobra.Command, args []string, out string, o tagfile.ConvertOptions) (tagfile.Report, error) {
+	dir, names := ofRun(args)
+	if dir == "" {
+		return tagfile.Convert(c.Context(), args[0], out, o)
+	}
+	if f.channels != "" || f.format != "" || f.salvage {
+		return tagfile.Report{}, usage("--channel, --format and --salvage are of files; the channel of a run is named, as alice.signal")
+	}
+	opened, err := run.OpenRecorded(c.Context(), dir, names[:1], nil, true)
+	if err != nil {
+		return tagfile.Report{}, err
+	}
+	r, err := tagfile.ConvertTags(c.Context(), opened.Channels[0].Tags, names[0], out, o)
+	return r, errors.Join(err, opened.Close())
 }
 
 // writtenOf says what of a damaged file was written.

@@ -3,9 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +18,6 @@ type driftFlags struct {
 	tagFiles
 	search   quantity.Time
 	maxDrift quantity.Drift
-	out      string
 	output
 }
 
@@ -45,19 +42,18 @@ code 3.` + tagFilesHelp,
 	c.Flags().TextVar(&f.search, "search", f.search, "files: the offset at the start lies within plus or minus this `TIME`")
 	c.Flags().TextVar(&f.maxDrift, "max-drift", f.maxDrift, "files: the clocks' frequencies differ by at most this `PART`")
 	f.output.add(c, strings.Join(driftColumns, ",")+" per knot", "clocks")
-	addOut(c, &f.out)
 	return c
 }
 
 func runDrift(c *cobra.Command, args []string, f driftFlags) error {
-	drifts, err := f.drifts(c, args)
+	drifts, origin, err := f.drifts(c, args)
 	if err != nil {
 		return err
 	}
 	answer := struct {
 		Clocks []run.Drift `json:"clocks"`
 	}{drifts}
-	err = f.printTo(c, f.out, answer, func(out io.Writer) error { return writeDriftCSV(out, drifts) },
+	err = f.print(c, about(c, origin), answer, func(out io.Writer) error { return writeDriftCSV(out, drifts) },
 		func(out io.Writer) error { return printDrifts(out, drifts) })
 	if err != nil {
 		return err
@@ -71,26 +67,25 @@ func runDrift(c *cobra.Command, args []string, f driftFlags) error {
 }
 
 // drifts follows the clocks of a run or of two files.
-func (f *driftFlags) drifts(c *cobra.Command, args []string) ([]run.Drift, error) {
+func (f *driftFlags) drifts(c *cobra.Command, args []string) (drifts []run.Drift, of run.Origin, err error) {
 	ctx, cancel := interruptible(c.Context())
 	defer cancel()
-	if info, err := os.Stat(args[0]); len(args) == 1 && err == nil && info.IsDir() {
-		drifts, err := run.Drifts(ctx, args[0])
-		if err != nil {
-			return nil, &exitError{exitOther, err}
+	if dir, names := ofRun(args); dir != "" && len(names) == 0 {
+		if drifts, of, err = run.Drifts(ctx, dir); err != nil {
+			return nil, of, &exitError{exitOther, err}
 		}
-		return drifts, nil
+		return drifts, of, nil
 	}
 	o := align.Options{Search: int64(f.search), MaxDrift: f.maxDrift}
 	if err := o.Check(); err != nil {
-		return nil, &exitError{exitUsage, err}
+		return nil, of, &exitError{exitUsage, err}
 	}
-	found, err := f.clock(ctx, args, o, recipe.ByPairs)
+	found, of, err := f.clock(ctx, args, o, recipe.ByPairs)
 	summary, err := run.NewAlignSummary(filepath.Base(args[0]), filepath.Base(args[len(args)-1]), found.Alignment, err)
 	if err != nil {
-		return nil, failure(err)
+		return nil, of, failure(err)
 	}
-	return []run.Drift{{AlignSummary: summary}}, nil
+	return []run.Drift{{AlignSummary: summary}}, of, nil
 }
 
 // driftColumns are those of --csv.
@@ -98,13 +93,6 @@ var driftColumns = append([]string{"reference", "target"}, run.KnotColumns...)
 
 // writeDriftCSV writes a line for each knot of each pair of clocks.
 func writeDriftCSV(out io.Writer, drifts []run.Drift) error {
-	origin := "# measured"
-	if slices.ContainsFunc(drifts, func(d run.Drift) bool { return d.Simulated }) {
-		origin = "# SIMULATED: computed and not measured"
-	}
-	if _, err := fmt.Fprintln(out, origin); err != nil {
-		return err
-	}
 	return underHeading(out, strings.Join(driftColumns, ","), func(out io.Writer) error {
 		var line []byte
 		for _, d := range drifts {

@@ -40,7 +40,7 @@ The formats of tag files: tsrun convert --help.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&format, "format", "", "format of the files where they do not tell")
+	c.Flags().StringVar(&format, "format", "", "`FORMAT` of the files where they do not tell")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line for each file")
 	return c
 }

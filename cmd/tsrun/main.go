@@ -103,6 +103,8 @@ func commands() []*cobra.Command {
 		newShowCommand(),
 		newSimCommand(),
 		newVerifyCommand(),
+		newReportCommand(),
+		newRunsCommand(),
 		newAlignCommand(),
 		newDriftCommand(),
 		newHistogramCommand(),

@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/pflag"
 )
 
 // TestMain lets the test binary play tsrun in scripts, as a process of its own.
@@ -118,4 +120,32 @@ func rows(t *testing.T, path, pattern string, code, name int) map[string]string 
 		found[m[code]] = m[name]
 	}
 	return found
+}
+
+// Every flag that takes a value says in --help what, and none of it by the name
+// of a type; flags of one name mean one thing.
+func TestFlagsAreSpelledOneWay(t *testing.T) {
+	root := newRootCommand()
+	for _, c := range commandsBelow(root) {
+		if strings.Contains(c.CommandPath(), "completion") {
+			continue
+		}
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			name, _ := pflag.UnquoteUsage(f)
+			kind := f.Value.Type()
+			switch {
+			case kind != "bool" && (name == "" || name != strings.ToUpper(name) && name != "N,M,..."):
+				t.Errorf("%s --%s shows the placeholder %q", c.CommandPath(), f.Name, name)
+			case (f.Name == "json" || f.Name == "csv" || f.Name == "force") && kind != "bool":
+				t.Errorf("%s --%s is no switch", c.CommandPath(), f.Name)
+			case (f.Name == "out" && name != "FILE") || (f.Name == "format" && name != "FORMAT"):
+				t.Errorf("%s --%s takes %s", c.CommandPath(), f.Name, name)
+			case f.Name == "channels" || f.Name == "in-format" || f.Name == "replay-format":
+				t.Errorf("%s --%s has another name elsewhere", c.CommandPath(), f.Name)
+			}
+		})
+		if (c.Flags().Lookup("csv") != nil) != (c.Flags().Lookup("out") != nil) {
+			t.Errorf("%s has only one of --csv and --out", c.CommandPath())
+		}
+	}
 }

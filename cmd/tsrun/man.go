@@ -77,6 +77,7 @@ func pageName(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath
 func manPage(c *cobra.Command) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, ".TH %q 1 \"\" %q \"tsrun\"\n", strings.ToUpper(pageName(c)), "tsrun "+version)
+	out.WriteString(".ad l\n")
 	fmt.Fprintf(&out, ".SH NAME\n%s \\- %s\n", roff(pageName(c)), roff(c.Short))
 	fmt.Fprintf(&out, ".SH SYNOPSIS\n.B %s\n", roff(synopsis(c)))
 	if c.HasAvailableSubCommands() {

@@ -2,11 +2,12 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -36,44 +37,51 @@ func (w *watched) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// output is the form in which a command prints its answer.
-type output struct{ asCSV, asJSON bool }
+// output is where and in which form a command gives its answer.
+type output struct {
+	asCSV, asJSON bool
+	path          string // - is standard output
+}
 
 func (o *output) add(c *cobra.Command, columns, keys string) {
-	c.Flags().BoolVar(&o.asCSV, "csv", false, "print a line "+columns)
-	c.Flags().BoolVar(&o.asJSON, "json", false, "print one JSON object: "+keys)
+	c.Flags().BoolVar(&o.asCSV, "csv", false, "a table: one line # about it, and a line "+columns)
+	c.Flags().BoolVar(&o.asJSON, "json", false, "one JSON object: "+keys)
+	c.Flags().StringVarP(&o.path, "out", "o", "-",
+		"write the answer to this `FILE`, whole or not at all, as --json or --csv say, or else its name (.json, .csv); - is standard output")
 }
 
-// addOut registers --out, which every command with it means alike.
-func addOut(c *cobra.Command, path *string) {
-	c.Flags().StringVarP(path, "out", "o", "-", "write the answer to this `FILE`, whole or not at all; - is standard output")
+// form says which form is asked for, by a flag or by the name of the file.
+func (o output) form() (asCSV, asJSON bool) {
+	if !o.asCSV && !o.asJSON {
+		suffix := strings.ToLower(filepath.Ext(o.path))
+		return suffix == ".csv", suffix == ".json"
+	}
+	return o.asCSV, o.asJSON
 }
 
-// print writes an answer as JSON, or by the function of the form that is asked for.
-func (o output) print(c *cobra.Command, answer any, csv, words func(io.Writer) error) error {
-	return o.printTo(c, "-", answer, csv, words)
-}
-
-// printTo is print to a file, whole or not at all; - is standard output.
-func (o output) printTo(c *cobra.Command, path string, answer any, csv, words func(io.Writer) error) error {
+// print writes an answer as JSON, or by the function of the form that is asked
+// for. A table begins with the line that says what it is about.
+func (o output) print(c *cobra.Command, about string, answer any, csv, words func(io.Writer) error) error {
 	form := words
-	switch {
-	case o.asJSON:
+	switch asCSV, asJSON := o.form(); {
+	case asJSON:
 		form = func(out io.Writer) error { return json.NewEncoder(out).Encode(answer) }
-	case o.asCSV:
-		form = csv
+	case asCSV:
+		form = func(out io.Writer) error {
+			if _, err := io.WriteString(out, run.Heading(about)); err != nil {
+				return err
+			}
+			return csv(out)
+		}
 	}
 	var err error
-	if path == "-" {
+	if o.path == "-" {
 		out := bufio.NewWriter(c.OutOrStdout())
 		if err = form(out); err == nil {
 			err = out.Flush()
 		}
 	} else {
-		var text bytes.Buffer // answers are small beside the tags they are of
-		if err = form(&text); err == nil {
-			err = run.WriteAtomic(path, text.Bytes())
-		}
+		err = run.Atomically(o.path, form)
 	}
 	if err != nil {
 		return &exitError{exitOther, err}
@@ -88,7 +96,7 @@ func ofTwo[T any](c *cobra.Command, args []string, f channelFiles, o output, che
 	if checked != nil {
 		return &exitError{exitUsage, checked}
 	}
-	channels, done, err := f.channels(args, 2, 2)
+	channels, origin, done, err := f.channels(args, 2, 2)
 	defer done()
 	if err != nil {
 		return err
@@ -97,7 +105,12 @@ func ofTwo[T any](c *cobra.Command, args []string, f channelFiles, o output, che
 	if err != nil {
 		return &exitError{exitOther, err}
 	}
-	return o.print(c, answer, func(out io.Writer) error { return csv(out, answer) }, func(out io.Writer) error { return words(out, answer) })
+	return o.print(c, about(c, origin), answer, func(out io.Writer) error { return csv(out, answer) }, func(out io.Writer) error { return words(out, answer) })
+}
+
+// about says of what a table is, and where its tags are from.
+func about(c *cobra.Command, of run.Origin) string {
+	return of.About(c.CommandPath() + " of " + strings.Join(c.Flags().Args(), " ") + "; times in ps")
 }
 
 // underHeading writes the columns of a table and then its lines.

@@ -43,7 +43,7 @@ func runRates(c *cobra.Command, args []string, f ratesFlags) error {
 	if f.bin < 1 {
 		return usage("--bin must be at least 1 ps")
 	}
-	channels, done, err := f.channels(args, 1, maxRateFiles)
+	channels, origin, done, err := f.channels(args, 1, maxRateFiles)
 	defer done()
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func runRates(c *cobra.Command, args []string, f ratesFlags) error {
 	if err != nil {
 		return &exitError{exitOther, err}
 	}
-	return f.print(c, r, func(out io.Writer) error { return writeRatesCSV(out, r) }, func(out io.Writer) error { return printRates(out, r) })
+	return f.print(c, about(c, origin), r, func(out io.Writer) error { return writeRatesCSV(out, r) }, func(out io.Writer) error { return printRates(out, r) })
 }
 
 // columnOf names a channel of many.

@@ -54,13 +54,13 @@ func between(least, most int) string {
 }
 
 // recorded opens channels of a run. closeAll is never nil.
-func (f *channelFiles) recorded(dir string, names []string, least, most int) (channels []correlate.Channel, closeAll func(), err error) {
+func (f *channelFiles) recorded(dir string, names []string, least, most int) (channels []correlate.Channel, of run.Origin, closeAll func(), err error) {
 	nothing := func() {}
 	if err := f.inRun(dir, names, least, most); err != nil {
-		return nil, nothing, err
+		return nil, of, nothing, err
 	}
 	if err := f.fits(len(names) - 1); err != nil {
-		return nil, nothing, err
+		return nil, of, nothing, err
 	}
 	aligned := map[int]correlate.Correction{}
 	for i, path := range f.aligned {
@@ -68,12 +68,12 @@ func (f *channelFiles) recorded(dir string, names []string, least, most int) (ch
 			continue
 		}
 		if aligned[i+1], err = run.ReadAlignment(path); err != nil {
-			return nil, nothing, &exitError{exitOther, err}
+			return nil, of, nothing, &exitError{exitOther, err}
 		}
 	}
 	opened, err := run.OpenRecorded(context.Background(), dir, names, aligned, least == 1)
 	if err != nil {
-		return nil, nothing, &exitError{exitOther, err}
+		return nil, of, nothing, &exitError{exitOther, err}
 	}
 	for _, words := range opened.Words {
 		fmt.Fprintln(os.Stderr, "note:", run.Printable(words))
@@ -83,7 +83,7 @@ func (f *channelFiles) recorded(dir string, names []string, least, most int) (ch
 			opened.Channels[i].Offset = int64(f.offsets[i-1])
 		}
 	}
-	return opened.Channels, func() { opened.Close() }, nil // they were only read
+	return opened.Channels, opened.Origin, func() { opened.Close() }, nil // they were only read
 }
 
 // completeChannels offers the channels of a run that stands first, and files otherwise.

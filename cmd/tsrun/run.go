@@ -36,14 +36,14 @@ type runFlags struct {
 
 func (f *runFlags) register(c *cobra.Command) {
 	flags := c.Flags()
-	flags.StringVar(&f.mode, "mode", "master", "master: run RECIPE; slave: serve a master on another PC")
-	flags.StringVar(&f.node, "node", "", "slave: the name of this PC in the recipe")
-	flags.StringVar(&f.master, "master", "", "slave: the master's address, HOST[:STATUSPORT]")
+	flags.StringVar(&f.mode, "mode", "master", "`MODE`: master runs RECIPE; slave serves a master on another PC")
+	flags.StringVar(&f.node, "node", "", "slave: the `NAME` of this PC in the recipe")
+	flags.StringVar(&f.master, "master", "", "slave: the master's address, `HOST[:PORT]` of its status")
 	flags.BoolVar(&f.once, "once", false, "slave: end after one run")
-	flags.StringVar(&f.data, "data", "runs", "slave: where recorded files wait until the master has them")
-	flags.StringVar(&f.runs, "runs", "runs", "master: where run directories are made")
-	flags.StringArrayVar(&f.sets, "set", nil, "master: change the recipe, PATH=VALUE; recorded with the run")
-	flags.StringArrayVar(&f.pluginDirs, "plugin-dir", nil, "look for plugins here first")
+	flags.StringVar(&f.data, "data", "runs", "slave: `DIR` where recorded files wait until the master has them")
+	flags.StringVar(&f.runs, "runs", "runs", "master: `DIR` where run directories are made")
+	flags.StringArrayVar(&f.sets, "set", nil, "master: change the recipe, `PATH=VALUE`; recorded with the run")
+	flags.StringArrayVar(&f.pluginDirs, "plugin-dir", nil, "look for plugins in this `DIR` first")
 	flags.BoolVar(&f.json, "json", false, "master: one event a line on standard output")
 }
 

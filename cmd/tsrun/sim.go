@@ -61,13 +61,13 @@ func (f *simFlags) add(c *cobra.Command) {
 	s, k := &f.config.Sky, &f.config.Controller
 	s.Pairs.Rate, s.Pairs.Jitter = 20*quantity.Kilohertz, 80
 	flags := c.Flags()
-	flags.StringVar(&f.config.Listen, "listen", "127.0.0.1", "address to listen on")
-	flags.IntVar(&f.config.SCPIPort, "scpi-port", idq.SCPIPort, "port of the Time Controller; 0 for any")
-	flags.IntVar(&f.config.DLTPort, "dlt-port", idq.DLTPort, "port of the DataLinkTargetService; 0 for any")
-	flags.StringVar(&f.config.Serial, "serial", "", "serial number; simulators with different ones detect independently (default: from the address)")
-	flags.StringVar(&f.config.Folder, "folder", "", "where start-save puts files with relative names")
+	flags.StringVar(&f.config.Listen, "listen", "127.0.0.1", "`ADDRESS` to listen on")
+	flags.IntVar(&f.config.SCPIPort, "scpi-port", idq.SCPIPort, "`PORT` of the Time Controller; 0 for any")
+	flags.IntVar(&f.config.DLTPort, "dlt-port", idq.DLTPort, "`PORT` of the DataLinkTargetService; 0 for any")
+	flags.StringVar(&f.config.Serial, "serial", "", "serial `NUMBER`; simulators with different ones detect independently (default: from the address)")
+	flags.StringVar(&f.config.Folder, "folder", "", "`DIR` where start-save puts files with relative names")
 	flags.BoolVar(&f.config.Strict, "strict", false, "refuse SCPI headers that only exist at the root")
-	flags.Uint64Var(&s.Seed, "seed", 1, "simulators of one seed see the same pairs")
+	flags.Uint64Var(&s.Seed, "seed", 1, "`NUMBER`: simulators of one seed see the same pairs")
 	flags.TextVar(&s.Pairs.Rate, "pairs-rate", s.Pairs.Rate, "`RATE` of photon pairs, as \"50 kHz\"")
 	flags.TextVar(&s.Pairs.Jitter, "jitter", s.Pairs.Jitter, "rms `TIME` of each detection")
 	flags.TextVar(&f.efficiency, "efficiency", f.efficiency, "`SHARE` of photons that an input detects")
@@ -78,11 +78,11 @@ func (f *simFlags) add(c *cobra.Command) {
 	flags.TextVar(&k.WhiteFM, "white-fm", k.WhiteFM, "`PART`: white frequency noise of its clock: the Allan deviation at 1 s")
 	flags.TextVar(&k.RandomWalkFM, "random-walk-fm", k.RandomWalkFM, "`PART`: random walk of its clock's frequency: the change in 1 s")
 	flags.TextVar(&k.StartDelay, "start-delay", k.StartDelay, "`TIME` from a start command to the record's begin")
-	flags.StringVar(&k.StartLine, "start-line", "", "host:port where simulators share a START edge")
-	flags.StringVar(&f.replay.File, "replay", "", "play a recorded file instead of the sky")
-	flags.StringVar(&f.replay.Format, "replay-format", "", "format of the file where its name does not tell")
-	flags.StringSliceVar(&f.channels, "channels", []string{"1=1"}, "INPUT=CHANNEL of the file, for each input that plays")
-	flags.StringArrayVar(&k.Faults, "fault", nil, "misbehave; may be repeated")
+	flags.StringVar(&k.StartLine, "start-line", "", "`HOST:PORT` where simulators share a START edge")
+	flags.StringVar(&f.replay.File, "replay", "", "play a recorded `FILE` instead of the sky")
+	flags.StringVar(&f.replay.Format, "format", "", "`FORMAT` of the replayed file where its name does not tell")
+	flags.StringSliceVar(&f.channels, "channel", []string{"1=1"}, "`INPUT=CHANNEL` of the replayed file, for each input that plays")
+	flags.StringArrayVar(&k.Faults, "fault", nil, "`WHAT` goes wrong, NAME or NAME=VALUE; may be repeated")
 	flags.BoolVar(&f.verbose, "verbose", false, "log every request to standard error")
 }
 
@@ -134,10 +134,10 @@ func parseChannels(list []string) (map[int]int, error) {
 		input, err1 := strconv.Atoi(left)
 		channel, err2 := strconv.Atoi(right)
 		if err1 != nil || err2 != nil || input < 1 {
-			return nil, usage(fmt.Sprintf("--channels %q: write INPUT=CHANNEL, such as 1=2", text))
+			return nil, usage(fmt.Sprintf("--channel %q: write INPUT=CHANNEL, such as 1=2", text))
 		}
 		if _, twice := channels[input]; twice {
-			return nil, usage(fmt.Sprintf("--channels %q: input %d is given twice", text, input))
+			return nil, usage(fmt.Sprintf("--channel %q: input %d is given twice", text, input))
 		}
 		channels[input] = channel
 	}

@@ -63,8 +63,8 @@ func (f *tagFiles) add(c *cobra.Command) { f.addMany(c, 2) }
 
 // addMany registers the flags of a command that takes up to so many files.
 func (f *tagFiles) addMany(c *cobra.Command, most int) {
-	c.Flags().StringVar(&f.channel, "channel", "", "channel of the files: N, or one for each of A, B, ...: N,M,...")
-	c.Flags().StringVar(&f.format, "format", "", "format of the files where their names do not tell: "+strings.Join(tagfile.Formats(), ", "))
+	c.Flags().StringVar(&f.channel, "channel", "", "channel of the files: `N`, or one for each of A, B, ...: N,M,...")
+	c.Flags().StringVar(&f.format, "format", "", "`FORMAT` of the files where their names do not tell: "+strings.Join(tagfile.Formats(), ", "))
 	c.Args = func(c *cobra.Command, args []string) error {
 		if run, _ := ofRun(args); run != "" {
 			return arguments(1, most+1, fmt.Sprintf("a run and up to %d of its channels", most))(c, args)

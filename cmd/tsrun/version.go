@@ -53,7 +53,7 @@ func newVersionCommand() *cobra.Command {
 			return b.write(c.OutOrStdout())
 		},
 	}
-	c.Flags().StringArrayVar(&pluginDirs, "plugin-dir", nil, "look for plugins here first")
+	c.Flags().StringArrayVar(&pluginDirs, "plugin-dir", nil, "look for plugins in this `DIR` first")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }

@@ -201,7 +201,7 @@ func recipeOrNothing(c *cobra.Command, args []string) error {
 // completeValues lets the shell offer the values that flags of a command take.
 func completeValues(c *cobra.Command) {
 	values := map[string][]string{"by": {recipe.ByPairs, recipe.ByMarkers}, "fault": idq.Faults(), "format": tagfile.Formats(),
-		"in-format": tagfile.Formats(), "mode": {"master", "slave"}, "replay-format": tagfile.Formats()}
+		"out-format": tagfile.Formats(), "mode": {"master", "slave"}}
 	for name, list := range values {
 		if c.Flags().Lookup(name) == nil {
 			continue

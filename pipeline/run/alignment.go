@@ -37,7 +37,7 @@ func ReadAlignment(path string) (correlate.Correction, error) {
 }
 
 // howToAlign says where a file of an alignment comes from.
-const howToAlign = `give the file that "tsrun align A B --out FILE" wrote, or the result of an align stage`
+const howToAlign = `give the file that "tsrun align A B --out FILE.json" wrote, or the result of an align stage`
 
 // alignmentIn finds the alignment in a text of JSON.
 func alignmentIn(text []byte) (align.Alignment, error) {
@@ -110,7 +110,7 @@ func correctionOf(a align.Alignment) (correlate.Correction, error) {
 		return correlate.NewCorrection(a.Line())
 	}
 	if a.Track == nil || len(a.Track.Knots) == 0 {
-		return correlate.Correction{}, errors.New("the clock does not keep to a line, and the file has no knots to follow it by; let tsrun align write it with --out")
+		return correlate.Correction{}, errors.New("the clock does not keep to a line, and the file has no knots to follow it by; let tsrun align write it with --out FILE.json")
 	}
 	return a.Track.Correction()
 }

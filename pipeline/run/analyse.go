@@ -96,7 +96,7 @@ func (e *writeError) Unwrap() error { return e.err }
 func (a *analysis) file(result *Result, suffix string, write func(io.Writer) error) error {
 	name := ResultsDir + "/" + plainName(result.Stage) + suffix
 	var of error // what was written for
-	err := atomically(filepath.Join(a.dir, filepath.FromSlash(name)), func(w io.Writer) error {
+	err := Atomically(filepath.Join(a.dir, filepath.FromSlash(name)), func(w io.Writer) error {
 		disk := &watched{w: w}
 		if of = write(disk); disk.err != nil {
 			of = nil

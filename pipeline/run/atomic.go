@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 )
 
-// atomically writes beside a file, makes the bytes durable, and only then gives
+// Atomically writes beside a file, makes the bytes durable, and only then gives
 // them its name: a reader and a crash find the old file or the whole new one.
-func atomically(path string, write func(io.Writer) error) error {
+func Atomically(path string, write func(io.Writer) error) error {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return err
@@ -35,7 +35,7 @@ func atomically(path string, write func(io.Writer) error) error {
 // WriteAtomic replaces a file by data and makes it durable: a reader and a
 // crash find the old file or the whole new one.
 func WriteAtomic(path string, data []byte) error {
-	return atomically(path, func(w io.Writer) error {
+	return Atomically(path, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})

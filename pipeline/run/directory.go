@@ -181,7 +181,7 @@ func (d *Directory) WriteManifest(m *Manifest) error {
 		return errors.New("write manifest: the run directory is sealed")
 	}
 	m.Judge()
-	err := atomically(filepath.Join(d.path, ManifestFile), func(w io.Writer) error { return writeManifest(w, m) })
+	err := Atomically(filepath.Join(d.path, ManifestFile), func(w io.Writer) error { return writeManifest(w, m) })
 	if err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}

@@ -22,27 +22,28 @@ type Drift struct {
 // that are in its directory. It changes nothing there. A stage that finds
 // nothing says so in its Drift; the error is for a directory that is none of a
 // run, for tags that cannot be read, and for the end of ctx.
-func Drifts(ctx context.Context, dir string) ([]Drift, error) {
+func Drifts(ctx context.Context, dir string) (drifts []Drift, of Origin, err error) {
 	m, r, err := readRun(dir)
 	if err != nil {
-		return nil, err
+		return nil, of, err
 	}
 	a := &analysis{ctx: ctx, dir: dir, manifest: m}
-	var drifts []Drift
+	of = a.origin()
 	for _, s := range r.Stages {
 		if s.Align == nil {
 			continue
 		}
 		_, summary, err := a.findClock(s.Align)
 		if err != nil {
-			return nil, fmt.Errorf("stage %q: %w", s.Name, err)
+			return nil, of, fmt.Errorf("stage %q: %w", s.Name, err)
 		}
+		of.Simulated = of.Simulated || summary.Simulated
 		drifts = append(drifts, Drift{s.Name, summary})
 	}
 	if len(drifts) == 0 {
-		return nil, errors.New("the recipe of this run has no align stage; name the files of two channels instead")
+		return nil, of, errors.New("the recipe of this run has no align stage; name the files of two channels instead")
 	}
-	return drifts, nil
+	return drifts, of, nil
 }
 
 // readRun reads what a run directory says of itself: its manifest and the

@@ -17,6 +17,7 @@ import (
 type Recorded struct {
 	Channels []correlate.Channel // their corrections are those that the run's stages would take
 	Words    []string            // what a person should know of them, a line each
+	Origin   Origin              // of the tags
 	inputs   *inputs
 }
 
@@ -54,7 +55,8 @@ func OpenRecorded(ctx context.Context, dir string, names []string, aligned map[i
 		}
 	}
 	opened.Channels = opened.inputs.channels
-	if a.simulated(names...) {
+	opened.Origin = a.origin(names...)
+	if opened.Origin.Simulated {
 		opened.Words = append(opened.Words, "SIMULATED: these tags were computed, not measured")
 	}
 	return opened, nil
@@ -82,25 +84,27 @@ func (a *analysis) findClocks(r *recipe.Recipe, opened *Recorded) error {
 
 // AlignRecorded finds the clock of the second named channel of a run on the
 // scale of the first, by photons or, by markers, one signal that both recorded.
-func AlignRecorded(ctx context.Context, dir string, names [2]string, by string, o align.Options) (align.Parts, error) {
+func AlignRecorded(ctx context.Context, dir string, names [2]string, by string, o align.Options) (found align.Parts, of Origin, err error) {
 	a, _, err := recordedIn(ctx, dir, names[:])
 	if err != nil {
-		return align.Parts{}, err
+		return found, of, err
 	}
+	of = a.origin(names[:]...)
 	if by == recipe.ByMarkers {
 		tags, _, err := a.readAll(names[:], align.MaxTags)
 		if err != nil {
-			return align.Parts{}, err
+			return found, of, err
 		}
-		found, err := align.AlignMarkers(ctx, tags[0], tags[1], o)
-		return align.Parts{Alignment: found, Count: 1}, err
+		found.Count = 1
+		found.Alignment, err = align.AlignMarkers(ctx, tags[0], tags[1], o)
+		return found, of, err
 	}
 	in, err := a.inputsAnyway(names[:]...)
 	if err != nil {
-		return align.Parts{}, err
+		return found, of, err
 	}
-	found, err := align.AlignStreams(ctx, in.streams[0], in.streams[1], o)
-	return found, errors.Join(err, in.Close())
+	found, err = align.AlignStreams(ctx, in.streams[0], in.streams[1], o)
+	return found, of, errors.Join(err, in.Close())
 }
 
 // recordedIn reads what the run in dir says of itself, and asks that it has the

@@ -27,7 +27,7 @@ func (a *analysis) align(c *recipe.AlignConfig, result *Result) (any, error) {
 	err = a.json(result, summary)
 	if err == nil && !summary.Refused && found.Track != nil {
 		err = a.table(result, strings.Join(KnotColumns, ","), []string{c.Reference, c.Target}, func(w io.Writer) error {
-			return writeKnots(w, found.Track.Knots)
+			return WriteKnots(w, found.Track.Knots)
 		})
 	}
 	summary.Alignment = summary.Alignment.WithoutKnots() // a track has as many knots as the run was long

@@ -18,15 +18,9 @@ func (a *analysis) coincidences(c *recipe.CoincidencesConfig, result *Result) (a
 	}
 	defer in.Close()
 	summary := CoincidencesSummary{Of: c.Of, Corrected: in.corrected, Simulated: a.simulated(c.Of...)}
-	err = a.table(result, tupleColumns(len(c.Of)), c.Of, func(w io.Writer) error {
-		var line []byte
+	err = a.table(result, TupleColumns(len(c.Of)), c.Of, func(w io.Writer) error {
 		summary.Coincidences, err = correlate.Coincide(in.channels, correlate.CoincidenceOptions{
-			Window: int64(c.Window), Shift: int64(c.Shift), Period: int64(c.Period),
-			Each: func(t correlate.Tuple) error {
-				line = appendTuple(line[:0], t)
-				_, err := w.Write(line)
-				return err
-			},
+			Window: int64(c.Window), Shift: int64(c.Shift), Period: int64(c.Period), Each: TupleWriter(w),
 		})
 		return err
 	})
@@ -39,9 +33,19 @@ func (a *analysis) coincidences(c *recipe.CoincidencesConfig, result *Result) (a
 	return summary, a.json(result, summary)
 }
 
-// tupleColumns names the columns of what n channels saw together: the tags,
+// TupleWriter writes a line for each coincidence it is given.
+func TupleWriter(w io.Writer) func(correlate.Tuple) error {
+	var line []byte
+	return func(t correlate.Tuple) error {
+		line = appendTuple(line[:0], t)
+		_, err := w.Write(line)
+		return err
+	}
+}
+
+// TupleColumns names the columns of what n channels saw together: the tags,
 // then the differences to A; of two channels there is one.
-func tupleColumns(n int) string {
+func TupleColumns(n int) string {
 	if n == 2 {
 		return "a_ps,b_ps,delta_ps,one_to_one"
 	}

@@ -2,8 +2,8 @@ package run
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
+	"strings"
 )
 
 // json writes a summary beside the table of its stage.
@@ -17,15 +17,42 @@ func (a *analysis) json(result *Result, summary any) error {
 	})
 }
 
-// table writes lines under the names of their columns, and these after one line
-// that says whether tags were measured. It is there always, and has no comma, so
-// that one way of reading takes the tables of all runs.
-func (a *analysis) table(result *Result, columns string, channels []string, lines func(io.Writer) error) error {
-	origin := "measured"
-	if a.simulated(channels...) {
-		origin = "SIMULATED: computed and not measured"
+// Origin says where the tags of a table are from.
+type Origin struct {
+	Recorded  bool   // by a run; false: files that nothing says more of
+	Run       string // its number
+	Simulated bool
+}
+
+// origin says where the tags of channels are from.
+func (a *analysis) origin(channels ...string) Origin {
+	return Origin{true, a.manifest.Run, a.simulated(channels...)}
+}
+
+// About is what a table is of, behind where its tags are from.
+func (o Origin) About(of string) string {
+	from := "files of tags"
+	switch {
+	case o.Simulated:
+		from = "SIMULATED: computed and not measured"
+	case o.Recorded:
+		from = "measured"
 	}
-	columns = fmt.Sprintf("# %s; stage %s of run %s\n%s", origin, result.Stage, a.manifest.Run, columns)
+	if o.Run != "" {
+		of += "; run " + o.Run
+	}
+	return from + "; " + of
+}
+
+// Heading is the one line before the columns of every table. It has no comma, so
+// that one way of reading takes all tables.
+func Heading(about string) string {
+	return "# " + strings.ReplaceAll(Printable(about), ",", " ") + "\n"
+}
+
+// table writes lines under the names of their columns, and these after the heading.
+func (a *analysis) table(result *Result, columns string, channels []string, lines func(io.Writer) error) error {
+	columns = Heading(a.origin(channels...).About("stage "+result.Stage+"; times in ps")) + columns
 	return a.file(result, ".csv", func(w io.Writer) error {
 		if _, err := io.WriteString(w, columns+"\n"); err != nil {
 			return err

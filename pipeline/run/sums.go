@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -78,7 +79,11 @@ func ReadManifest(dir string) (*Manifest, error) {
 		return nil, fmt.Errorf("open run directory: %w", err)
 	}
 	defer root.Close()
-	return readManifest(root)
+	m, err := readManifest(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, noRun(dir)
+	}
+	return m, err
 }
 
 func readManifest(root *os.Root) (*Manifest, error) {
@@ -140,7 +145,7 @@ func writeSums(dir string, m *Manifest) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", SumsFile, err)
 	}
-	err = atomically(filepath.Join(dir, SumsFile), func(w io.Writer) error {
+	err = Atomically(filepath.Join(dir, SumsFile), func(w io.Writer) error {
 		for _, name := range names {
 			sum, ok := proven[name]
 			if !ok {

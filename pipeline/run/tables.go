@@ -71,8 +71,8 @@ func AppendKnot(line []byte, k track.Knot) []byte {
 	return append(strconv.AppendFloat(line, k.FrequencySD, 'f', 6, 64), '\n')
 }
 
-// writeKnots writes the track of a clock, a knot a line.
-func writeKnots(w io.Writer, knots []track.Knot) error {
+// WriteKnots writes the track of a clock, a knot a line.
+func WriteKnots(w io.Writer, knots []track.Knot) error {
 	var line []byte
 	for _, k := range knots {
 		line = AppendKnot(line[:0], k)

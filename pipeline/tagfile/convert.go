@@ -120,7 +120,7 @@ func formatToWrite(path, name string) (Format, error) {
 			names = append(names, ft.Name)
 		}
 	}
-	return Format{}, fmt.Errorf("write %s: %s; name it with --format: one of %s", path, untold(suffix), list(names))
+	return Format{}, fmt.Errorf("write %s: %s; name it with --out-format: one of %s", path, untold(suffix), list(names))
 }
 
 func (f *file) convert(ctx context.Context, from Format, out string, to Format, o ConvertOptions) (Report, error) {
@@ -128,7 +128,12 @@ func (f *file) convert(ctx context.Context, from Format, out string, to Format, 
 	if err != nil {
 		return Report{}, err
 	}
-	e, err := to.encoder(encoding{oneChannel: len(o.Channels) == 1 || from.OneChannel})
+	return f.writeAs(ctx, src, len(o.Channels) == 1 || from.OneChannel, out, to, o)
+}
+
+// writeAs writes the tags of a source, which is that of f.
+func (f *file) writeAs(ctx context.Context, src events, oneChannel bool, out string, to Format, o ConvertOptions) (Report, error) {
+	e, err := to.encoder(encoding{oneChannel: oneChannel})
 	if err != nil {
 		return Report{}, fmt.Errorf("write %s: %w", out, err)
 	}

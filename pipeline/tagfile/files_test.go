@@ -212,7 +212,7 @@ func TestReadRefuses(t *testing.T) {
 		channel       int
 		want          string
 	}{
-		{"a.dat", "", OnlyChannel, "its name does not tell the format; name it with --format (--in-format for the IN of convert): one of bin, txt, csv, tags, qutag, "},
+		{"a.dat", "", OnlyChannel, "its name does not tell the format; name it with --format: one of bin, txt, csv, tags, qutag, "},
 		{"short.bin", "12345678123", OnlyChannel, "it ends within a tag: 3 bytes after tag 1"},
 		{"words.txt", "1;5\nhello\n", OnlyChannel, `line 2 is "hello", want CHANNEL;PS`},
 		{"comma.txt", "1,5\n", OnlyChannel, `line 1 is "1,5", want CHANNEL;PS`},

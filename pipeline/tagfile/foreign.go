@@ -8,7 +8,7 @@ import (
 )
 
 // nameFormat says where a user names the format of a file that is read.
-const nameFormat = "--format (--in-format for the IN of convert)"
+const nameFormat = "--format"
 
 // foreign is a kind of file that others write and that is not read. It is told
 // by how it begins or, where that says nothing, by its name.

@@ -192,7 +192,7 @@ func TestForeignFiles(t *testing.T) {
 		{"x.sdt", "\x01\x02\x03\x04", "named like a file of curves of Becker & Hickl's, which is not read"},
 		{"x.phd", "\x01\x02\x03\x04", "named like a file of histograms of PicoQuant's, which is not read"},
 		{"x.ptu.gz", "\x1f\x8b\x08", "compressed by gzip, which is not read; unpack it first"},
-		{"x.dat", "what", "its name does not tell the format; name it with --format (--in-format for the IN of convert): one of bin, txt"},
+		{"x.dat", "what", "its name does not tell the format; name it with --format: one of bin, txt"},
 		{"README.md", "# what", "its name does not tell the format; name it with --format"},
 		{"x.a2x", "00", "there is no format a2x: units of S-Fifteen swap halves in binary files only (a1x); lines of 16 digits are a2; name it with --format"},
 	} {

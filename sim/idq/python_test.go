@@ -176,7 +176,7 @@ func TestProcessRefusesWhatItCannotSimulate(t *testing.T) {
 		{[]string{"--fault", "gremlins"}, "slow-reply=DURATION"},
 		{[]string{"--efficiency", "101 %"}, "efficiency"},
 		{[]string{"--replay", "/no/such/file.txt"}, "/no/such/file.txt"},
-		{[]string{"--replay", os.Args[0], "--channels", "one"}, "INPUT=CHANNEL"},
+		{[]string{"--replay", os.Args[0], "--channel", "one"}, "INPUT=CHANNEL"},
 		{[]string{"--listen", "192.0.2.1"}, "192.0.2.1"},
 	} {
 		cmd := exec.Command(path, append([]string{"sim", "idq", "--scpi-port", "0", "--dlt-port", "0"}, test.args...)...)

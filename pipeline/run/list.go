@@ -1,0 +1,76 @@
+package run
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Listed is what a list of runs says of one.
+type Listed struct {
+	Directory string      `json:"directory"`
+	Name      string      `json:"name,omitempty"` // of the recipe
+	Started   time.Time   `json:"started,omitzero"`
+	Ended     time.Time   `json:"ended,omitzero"` // absent: it goes on, or its master was killed
+	Condition []Condition `json:"condition"`
+	Tags      uint64      `json:"tags"`
+	Error     string      `json:"error,omitempty"` // why nothing else is known
+}
+
+// List lists the runs in a directory, the oldest first. What in it is no run is
+// passed over.
+func List(dir string) ([]Listed, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	list := []Listed{}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if _, err := os.Lstat(filepath.Join(path, ManifestFile)); !e.IsDir() || err != nil {
+			continue
+		}
+		l := Listed{Directory: path, Condition: []Condition{}}
+		if m, err := ReadManifest(path); err != nil {
+			l.Error = err.Error()
+		} else {
+			l.Name, l.Started, l.Ended, l.Condition, l.Tags = m.Name, m.Started, m.Ended, append(l.Condition, m.Condition...), m.tags()
+		}
+		list = append(list, l)
+	}
+	slices.SortStableFunc(list, func(a, b Listed) int { return a.Started.Compare(b.Started) })
+	return list, nil
+}
+
+// tags counts what all channels delivered.
+func (m *Manifest) tags() (sum uint64) {
+	for _, n := range m.Nodes {
+		if n == nil {
+			continue
+		}
+		for _, c := range n.Channels {
+			if c != nil {
+				sum += c.Tags
+			}
+		}
+	}
+	return sum
+}
+
+// Words say how a run ended.
+func (l Listed) Words() string {
+	var words []string
+	for _, c := range l.Condition {
+		words = append(words, string(c))
+	}
+	switch {
+	case l.Error != "":
+		return Printable(l.Error)
+	case l.Ended.IsZero():
+		words = append(words, "not ended")
+	}
+	return Printable(strings.Join(words, " + "))
+}
