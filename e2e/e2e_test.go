@@ -40,18 +40,30 @@ func testMain(m *testing.M) int {
 		cmd.Dir, cmd.Stderr = "..", os.Stderr
 		return cmd.Run()
 	}
-	plugin := func(from, name string) error {
-		path := filepath.Join("plugins", name)
-		if err := build(path, from+name); err != nil {
+	plugin := func(from, name string, also ...string) error {
+		path := filepath.Join(dir, "plugins", name)
+		if err := build(filepath.Join("plugins", name), from+name); err != nil {
 			return err
 		}
-		description, err := exec.Command(filepath.Join(dir, path), "--describe").Output()
-		if err != nil {
-			return err
+		for _, other := range also { // a program that is several plugins, by its name
+			if err := os.Link(path, filepath.Join(dir, "plugins", other)); err != nil {
+				return err
+			}
 		}
-		return os.WriteFile(filepath.Join(dir, path+".json"), description, 0o644)
+		for _, name := range append(also, name) {
+			path := filepath.Join(dir, "plugins", name)
+			description, err := exec.Command(path, "--describe").Output()
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(path+".json", description, 0o644); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	if err := errors.Join(build("tsrun", "./cmd/tsrun"), plugin("./plugins/", "tc-ethernet"), plugin("./plugins/", "sink-file"), plugin("./e2e/testdata/", "tc-hurry")); err != nil {
+	if err := errors.Join(build("tsrun", "./cmd/tsrun"), plugin("./plugins/", "tc-ethernet"), plugin("./plugins/", "sink-file"),
+		plugin("./e2e/testdata/", "tc-hurry"), plugin("./e2e/testdata/", "sink-counts", "sink-base", "sink-older")); err != nil {
 		fmt.Fprintln(os.Stderr, "build:", err)
 		return 1
 	}

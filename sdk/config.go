@@ -24,8 +24,9 @@ type Description struct {
 // Offer is one driver or sink of a plugin.
 type Offer struct {
 	Name     string          `json:"name"`
-	Schema   json.RawMessage `json:"schema"`   // JSON Schema 2020-12 of its configuration
-	Defaults json.RawMessage `json:"defaults"` // the configuration of a recipe that sets nothing
+	Schema   json.RawMessage `json:"schema"`          // JSON Schema 2020-12 of its configuration
+	Defaults json.RawMessage `json:"defaults"`        // the configuration of a recipe that sets nothing
+	Keeps    Keeps           `json:"keeps,omitempty"` // of sinks: what becomes of the tags; "": not said
 }
 
 // Describe returns what `--describe` prints. It fails when a configuration

@@ -105,7 +105,39 @@ func countsOut(counts []StreamCount) []*pluginpb.StreamCount {
 func artifactOut(a Artifact) *pluginpb.SinkEvent {
 	return &pluginpb.SinkEvent{What: &pluginpb.SinkEvent_Closed{Closed: &pluginpb.Artifact{
 		Path: a.Path, Size: a.Size, Sha256: a.SHA256[:], Stream: uint32(a.Stream), Segment: uint32(a.Segment),
-		Tags: a.Tags, FirstPs: a.First, LastPs: a.Last, Lost: a.Lost}}}
+		Tags: a.Tags, FirstPs: a.First, LastPs: a.Last, Lost: a.Lost, Kind: kindOut(a.Kind)}}}
+}
+
+func kindOut(k ArtifactKind) pluginpb.ArtifactKind {
+	switch k {
+	case "":
+		return pluginpb.ArtifactKind_ARTIFACT_KIND_UNSAID
+	case Tags:
+		return pluginpb.ArtifactKind_ARTIFACT_KIND_TAGS
+	case Table:
+		return pluginpb.ArtifactKind_ARTIFACT_KIND_TABLE
+	}
+	return pluginpb.ArtifactKind_ARTIFACT_KIND_OTHER
+}
+
+func keptOut(stream uint16, tags uint64) *pluginpb.SinkEvent {
+	return &pluginpb.SinkEvent{What: &pluginpb.SinkEvent_Kept{Kept: &pluginpb.Kept{Stream: uint32(stream), Tags: tags}}}
+}
+
+// mergeKept puts a newer number in the place of one of the same stream that the
+// host has not taken yet.
+func mergeKept(pending []*pluginpb.SinkEvent, next *pluginpb.SinkEvent) bool {
+	kept := next.GetKept()
+	if kept == nil {
+		return false
+	}
+	for _, p := range pending {
+		if k := p.GetKept(); k != nil && k.Stream == kept.Stream {
+			k.Tags = kept.Tags
+			return true
+		}
+	}
+	return false
 }
 
 // mergeLoss folds a loss into one of the same stream that the host has not

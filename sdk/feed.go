@@ -21,15 +21,17 @@ func newFeed[T any](merge func(pending []T, next T) bool) *feed[T] {
 	return &feed[T]{merge: merge, wake: make(chan struct{}, 1)}
 }
 
-// put adds an event; after close it is dropped.
-func (f *feed[T]) put(item T) {
+// put adds an event, and says whether it will be told as one of its own; after
+// close it is dropped.
+func (f *feed[T]) put(item T) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed || f.merge != nil && f.merge(f.items, item) {
-		return
+		return false
 	}
 	f.items = append(f.items, item)
 	f.signal()
+	return true
 }
 
 // close ends the feed; what is in it can still be taken.

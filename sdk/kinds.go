@@ -23,6 +23,21 @@ type offer struct {
 	describe func() (Offer, error)
 }
 
+// Keeping says what becomes of the tags that the sink is given. With it, a
+// recipe is refused at once if a stage needs tags that no sink keeps in files.
+// A sink that does not say it is judged by what it has told when the run is
+// over: it must have kept every tag, unless all its files are of other kinds
+// than [Tags].
+func (t SinkType) Keeping(k Keeps) SinkType {
+	describe := t.describe
+	t.describe = func() (Offer, error) {
+		o, err := describe()
+		o.Keeps = k
+		return o, err
+	}
+	return t
+}
+
 // NewDriver ties a configuration type to the function that opens a device.
 //
 // C is a struct. Its json tags name the keys a recipe may set, its jsonschema
@@ -48,7 +63,7 @@ func NewDriver[C any](name string, defaults C, open func(context.Context, Env, C
 
 // NewSink ties a configuration type to the function that opens a sink; the
 // configuration works as in [NewDriver]. Open does not write yet: where to is
-// said by [Sink.Begin].
+// said by [Sink.Begin]. [SinkType.Keeping] says what the sink does with tags.
 func NewSink[C any](name string, defaults C, open func(context.Context, Env, C) (Sink, error)) SinkType {
 	return SinkType{
 		offer: newOffer(name, defaults),

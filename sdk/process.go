@@ -142,7 +142,7 @@ func (s *pluginServer) Describe(context.Context, *pluginpb.DescribeRequest) (*pl
 func offersOut(offers []Offer) []*pluginpb.Offer {
 	var out []*pluginpb.Offer
 	for _, o := range offers {
-		out = append(out, &pluginpb.Offer{Name: o.Name, Schema: o.Schema, Defaults: o.Defaults})
+		out = append(out, &pluginpb.Offer{Name: o.Name, Schema: o.Schema, Defaults: o.Defaults, Keeps: string(o.Keeps)})
 	}
 	return out
 }

@@ -126,7 +126,8 @@ const (
 	Hardware
 )
 
-// Sink keeps the blocks of a run.
+// Sink is given the blocks of a run: it keeps them, or makes something of them
+// (see [Keeps]).
 //
 // The SDK calls the methods one at a time, in the order Begin, Write…, Finish,
 // Close. Close may follow any of them, including one that failed; after a
@@ -137,7 +138,7 @@ type Sink interface {
 	// The block and its tags belong to the caller again when Write returns.
 	Write(ctx context.Context, b *tag.Block) error
 	// Finish makes everything durable; each artifact has been given to
-	// Recording.Closed when it returns.
+	// Recording.Closed, and the last numbers to Recording.Kept, when it returns.
 	Finish(ctx context.Context) error
 	Close() error
 }
@@ -148,25 +149,20 @@ type Recording struct {
 	Dir     string // where to write; exists
 	Streams []RecordedStream
 	Segment time.Duration // length of one file; 0: one file per stream
-	Closed  func(Artifact)
+
+	// Closed tells of a finished file. A sink may make none.
+	Closed func(Artifact)
+	// Kept tells of tags that are durable in no file of the run: how many of a
+	// stream since Begin. The last number of a stream counts; it is compared with
+	// what the channel delivered. Telling it now and then also shows a host that
+	// the sink is at work.
+	Kept func(stream uint16, tags uint64)
 }
 
 // RecordedStream is one stream of a recording.
 type RecordedStream struct {
 	Stream uint16
 	Name   string // "signal"
-}
-
-// Artifact is one file a sink has finished: durable, and never changed again.
-type Artifact struct {
-	Path        string // relative to Recording.Dir
-	Size        int64
-	SHA256      [32]byte
-	Stream      uint16
-	Segment     int    // index in the stream, from 0
-	Tags        uint64 // number of tags
-	First, Last uint64 // ps; 0 when Tags is 0
-	Lost        uint64 // tags known lost within the segment
 }
 
 // Failure is an error that tells its reader what to do. Errors cross between

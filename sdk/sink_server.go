@@ -33,7 +33,8 @@ type sinkServer struct {
 	closed    bool
 	finished  bool
 	recording *recording
-	artifacts atomic.Uint64
+	artifacts atomic.Uint64 // events of closed files
+	kept      atomic.Uint64 // events of tags kept elsewhere
 }
 
 // recording is what a sink keeps, from Begin to Finish.
@@ -45,7 +46,7 @@ type recording struct {
 
 func newSinkServer(life context.Context, log *slog.Logger, types []SinkType) *sinkServer {
 	work, end := context.WithCancelCause(life)
-	return &sinkServer{types: types, log: log, work: work, endAll: end, events: newFeed[*pluginpb.SinkEvent](nil)}
+	return &sinkServer{types: types, log: log, work: work, endAll: end, events: newFeed(mergeKept)}
 }
 
 func (s *sinkServer) Configure(call context.Context, r *pluginpb.ConfigureRequest) (*pluginpb.ConfigureResponse, error) {
@@ -97,6 +98,11 @@ func (s *sinkServer) Begin(call context.Context, r *pluginpb.BeginRequest) (*plu
 	rec.Closed = func(a Artifact) {
 		s.artifacts.Add(1)
 		s.events.put(artifactOut(a))
+	}
+	rec.Kept = func(stream uint16, tags uint64) {
+		if s.events.put(keptOut(stream, tags)) {
+			s.kept.Add(1)
+		}
 	}
 	if err := guarded(s.log, "Begin", func() error { return s.sink.Begin(ctx, rec) }); err != nil {
 		return nil, statusOf(err)
@@ -182,7 +188,7 @@ func (s *sinkServer) Finish(call context.Context, _ *pluginpb.FinishRequest) (*p
 			return nil, statusOf(err)
 		}
 	}
-	return &pluginpb.FinishResponse{Artifacts: s.artifacts.Load()}, nil
+	return &pluginpb.FinishResponse{Artifacts: s.artifacts.Load(), Kept: s.kept.Load()}, nil
 }
 
 func (s *sinkServer) Watch(_ *pluginpb.WatchRequest, out grpc.ServerStreamingServer[pluginpb.SinkEvent]) error {

@@ -184,16 +184,17 @@ func (dirs catalog) Plugin(name string) (recipe.Plugin, error) {
 	if d == nil {
 		return recipe.Plugin{Undescribed: true}, nil
 	}
-	return recipe.Plugin{Driver: schemaOf(d.Drivers, name), Sink: schemaOf(d.Sinks, name)}, nil
+	sink := offerOf(d.Sinks, name)
+	return recipe.Plugin{Driver: offerOf(d.Drivers, name).Schema, Sink: sink.Schema, Keeps: sink.Keeps}, nil
 }
 
-// schemaOf returns the schema of the offer that the host would take: that of
-// the plugin's own name, or the only one.
-func schemaOf(offers []sdk.Offer, name string) []byte {
+// offerOf returns the offer that the host would take: that of the plugin's own
+// name, or the only one.
+func offerOf(offers []sdk.Offer, name string) sdk.Offer {
 	for _, o := range offers {
 		if o.Name == name || len(offers) == 1 {
-			return o.Schema
+			return o
 		}
 	}
-	return nil
+	return sdk.Offer{}
 }

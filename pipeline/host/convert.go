@@ -35,6 +35,7 @@ func (p *process) configuration(ctx context.Context, s Spec, role string) (*plug
 	if err := checkConfig(offer.Schema, s.Config); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Instance, err)
 	}
+	p.component.Keeps = keepsIn(offer.Keeps)
 	return &pluginpb.ConfigureRequest{Kind: offer.Name, Instance: s.Instance, Config: s.Config,
 		Simulation: s.Simulation, Dir: p.scratch}, nil
 }
@@ -102,11 +103,4 @@ func (p *process) endedIn(e *pluginpb.Ended) Ended {
 			Tags: c.Tags, Lost: c.Lost, First: c.FirstPs, Last: c.LastPs, Until: c.UntilPs})
 	}
 	return ended
-}
-
-func artifactIn(a *pluginpb.Artifact) sdk.Artifact {
-	artifact := sdk.Artifact{Path: a.GetPath(), Size: a.GetSize(), Stream: uint16(a.GetStream()),
-		Segment: int(a.GetSegment()), Tags: a.GetTags(), First: a.GetFirstPs(), Last: a.GetLastPs(), Lost: a.GetLost()}
-	copy(artifact.SHA256[:], a.GetSha256())
-	return artifact
 }

@@ -25,6 +25,7 @@ type Component struct {
 	SHA256      [32]byte // of the binary
 	Version     string   // "" when nobody has said it
 	Summary     string
+	Keeps       sdk.Keeps        // of a sink that was started: what becomes of the tags; "": not said
 	Description *sdk.Description // from NAME.json beside the binary; nil when there is none
 }
 

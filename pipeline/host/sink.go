@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,20 +20,33 @@ type Sink struct {
 	rpc    pluginpb.SinkClient
 	events chan SinkEvent
 	watch  watch
-	told   atomic.Uint64 // artifacts in events so far
-	more   chan struct{} // has a token when told has grown
+	told   atomic.Uint64   // files in events so far
+	kept   atomic.Uint64   // and numbers of tags kept
+	more   chan struct{}   // has a token when either has grown
+	paths  map[string]bool // of the files told; owned by follow
+
+	mu      sync.Mutex
+	streams []sdk.RecordedStream // since Begin
 }
 
-// SinkEvent is one of [Closed] and [Failed].
+// SinkEvent is one of [Closed], [Kept] and [Failed].
 type SinkEvent interface{ sinkEvent() }
 
 // Closed says that a file is finished.
 type Closed struct{ sdk.Artifact }
 
+// Kept says how many tags of a stream the sink has kept by now in no file of
+// the run. The last of a stream counts.
+type Kept struct {
+	Stream uint16
+	Tags   uint64
+}
+
 // Failed says that the sink takes no more blocks. What is whole stays.
 type Failed struct{ Err error }
 
 func (Closed) sinkEvent() {}
+func (Kept) sinkEvent()   {}
 func (Failed) sinkEvent() {}
 
 // SinkBegin is what a sink is asked to keep.
@@ -50,7 +64,7 @@ func (h *Host) StartSink(ctx context.Context, s Spec) (*Sink, error) {
 		return nil, err
 	}
 	k := &Sink{process: p, rpc: pluginpb.NewSinkClient(p.conn),
-		events: make(chan SinkEvent, eventBuffer), more: make(chan struct{}, 1)}
+		events: make(chan SinkEvent, eventBuffer), more: make(chan struct{}, 1), paths: map[string]bool{}}
 	ctx, cancel := limited(ctx)
 	defer cancel()
 	request, err := p.configuration(ctx, s, "sink")
@@ -74,12 +88,15 @@ func (k *Sink) Events() <-chan SinkEvent { return k.events }
 func (k *Sink) Begin(ctx context.Context, b SinkBegin, endpoint string) error {
 	ctx, cancel := limited(ctx)
 	defer cancel()
+	k.mu.Lock()
+	k.streams = b.Streams
+	k.mu.Unlock()
 	_, err := k.rpc.Begin(ctx, beginOut(b, endpoint))
 	return k.explain("begin", err)
 }
 
 // Finish waits until the sink has had the End of every stream and has made
-// everything durable. Every artifact is in Events when it returns nil.
+// everything durable. All that it has told is in Events when it returns nil.
 func (k *Sink) Finish(ctx context.Context) error {
 	ctx, cancel := limited(ctx)
 	defer cancel()
@@ -87,12 +104,12 @@ func (k *Sink) Finish(ctx context.Context) error {
 	if err != nil {
 		return k.explain("finish", err)
 	}
-	for k.told.Load() < r.Artifacts {
+	for k.told.Load() < r.Artifacts || k.kept.Load() < r.Kept {
 		select {
 		case <-k.more:
 		case <-ctx.Done():
 			return fmt.Errorf("%s: finish: %d of %d artifacts have arrived: %w",
-				k.instance, k.told.Load(), r.Artifacts, context.Cause(ctx))
+				k.instance, k.told.Load()+k.kept.Load(), r.Artifacts+r.Kept, context.Cause(ctx))
 		}
 	}
 	return nil
@@ -130,17 +147,34 @@ func (k *Sink) follow(ctx context.Context) {
 		}
 		switch what := e.What.(type) {
 		case *pluginpb.SinkEvent_Closed:
-			tell(Closed{artifactIn(what.Closed)})
-			k.told.Add(1)
-			select {
-			case k.more <- struct{}{}:
-			default:
+			artifact := artifactIn(what.Closed)
+			if err := k.admit(artifact); err != nil {
+				tell(Failed{err})
+			} else {
+				tell(Closed{artifact})
 			}
+			k.count(&k.told)
+		case *pluginpb.SinkEvent_Kept:
+			if kept, err := k.keptIn(what.Kept); err != nil {
+				tell(Failed{err})
+			} else {
+				tell(kept)
+			}
+			k.count(&k.kept)
 		case *pluginpb.SinkEvent_Failed:
 			tell(Failed{k.failure(what.Failed)})
 		}
 	}
 	if !k.leaving.Load() {
 		tell(Failed{k.cutOff(err)})
+	}
+}
+
+// count says to Finish that one more has been told.
+func (k *Sink) count(of *atomic.Uint64) {
+	of.Add(1)
+	select {
+	case k.more <- struct{}{}:
+	default:
 	}
 }

@@ -2,12 +2,14 @@ package master
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
+	"tsrun/sdk"
 )
 
 // book collects what the manifest will say. It belongs to the conductor, and
@@ -53,7 +55,21 @@ func (b *book) controller(name string, up *wire.ControllerUp) run.Device {
 
 func (b *book) sink(name string, up *wire.SinkUp) {
 	if s := b.manifest.Nodes[name].Sinks[up.Name]; s != nil {
-		s.Version, s.SHA256, s.PID = up.Plugin.Version, up.Plugin.SHA256, up.Plugin.PID
+		s.Version, s.SHA256, s.PID, s.Keeps = up.Plugin.Version, up.Plugin.SHA256, up.Plugin.PID, up.Keeps
+	}
+}
+
+// kept enters what a sink has kept in no file; a manifest that is being written
+// shares the map.
+func (b *book) kept(name string, k *wire.Kept) {
+	c, channel := b.channel(name, k.Stream)
+	if s := b.manifest.Nodes[name].Sinks[k.Sink]; s != nil && c != nil {
+		kept := maps.Clone(s.Kept)
+		if kept == nil {
+			kept = map[string]uint64{}
+		}
+		kept[channel] = k.Tags
+		s.Kept = kept
 	}
 }
 
@@ -98,9 +114,13 @@ func (b *book) ended(name string, e *wire.Ended) {
 }
 
 func (b *book) segment(name string, s *wire.Segment) {
-	_, channel := b.channel(name, s.Stream)
 	if _, known := b.segments[s.Name]; known {
 		return
+	}
+	channel, kind := "", s.Kind
+	if kind == "" || kind == sdk.Tags {
+		_, channel = b.channel(name, s.Stream)
+		kind = "" // what the manifest does not say
 	}
 	file := transfer.File{ID: s.File, Name: s.Name, Size: s.Size}
 	if err := file.SHA256.UnmarshalText([]byte(s.SHA256)); err != nil {
@@ -108,7 +128,7 @@ func (b *book) segment(name string, s *wire.Segment) {
 	}
 	b.segments[s.Name] = announced{File: file, node: name, index: len(b.manifest.Segments)}
 	b.manifest.Segments = append(b.manifest.Segments, run.Segment{
-		Node: name, Channel: channel, Sink: s.Sink, Index: s.Index, File: s.Name, Size: s.Size,
+		Node: name, Channel: channel, Sink: s.Sink, Kind: kind, Index: s.Index, File: s.Name, Size: s.Size,
 		SHA256: s.SHA256, Tags: s.Tags, FirstPs: s.FirstPs, LastPs: s.LastPs, Lost: s.Lost,
 	})
 }

@@ -321,7 +321,7 @@ func (c *conductor) confirm() {
 // clocks meanwhile. Once the stages are at work nobody does any more.
 func (c *conductor) follow(name string, proven bool) {
 	segment, ok := c.book.arrived(name, proven)
-	if !ok || c.analysis.cancel != nil {
+	if !ok || c.analysis.cancel != nil || !segment.HoldsTags() {
 		return
 	}
 	if c.syncer == nil {

@@ -220,6 +220,8 @@ func (c *conductor) hear(ctx context.Context, name string, n wire.News) {
 		c.observe(run.DeviceIdentified{Node: name, Controller: n.Controller.Name, Device: device})
 	case n.Sink != nil:
 		c.book.sink(name, n.Sink)
+	case n.Kept != nil:
+		c.book.kept(name, n.Kept)
 	case n.Shot != nil:
 		c.book.shot(name, n.Shot)
 	case n.Loss != nil:

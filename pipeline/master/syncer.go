@@ -58,8 +58,9 @@ type follower struct {
 
 // pile holds the proven segments of a channel that were not followed yet.
 type pile struct {
-	channel, sink string
-	segments      map[int]run.Segment
+	channel  string
+	sink     string // whose files are followed: that of the first segment that came
+	segments map[int]run.Segment
 }
 
 // newSyncer starts to follow the clocks of a recipe with align stages. The
@@ -77,7 +78,7 @@ func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o run.Observ
 		c := stage.Align
 		s.stages = append(s.stages, &follower{
 			Sync:      run.Sync{Stage: stage.Name, Reference: c.Reference, Target: c.Target},
-			reference: newPile(r, c.Reference), target: newPile(r, c.Target), live: live,
+			reference: newPile(c.Reference), target: newPile(c.Target), live: live,
 		})
 	}
 	var err error
@@ -95,20 +96,17 @@ func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o run.Observ
 // ones are followed.
 func followed(s recipe.Stage) bool { return s.Align != nil && s.Align.By != recipe.ByMarkers }
 
-func newPile(r *recipe.Recipe, channel string) pile {
-	p := pile{channel: channel, segments: map[int]run.Segment{}}
-	for _, sink := range r.Sinks {
-		if sink.Keeps(channel) {
-			p.sink = sink.Name
-			break
-		}
-	}
-	return p
-}
+func newPile(channel string) pile { return pile{channel: channel, segments: map[int]run.Segment{}} }
 
 // put takes a segment of the channel.
 func (p *pile) put(s run.Segment) bool {
-	if s.Node+"."+s.Channel != p.channel || s.Sink != p.sink {
+	if s.Node+"."+s.Channel != p.channel {
+		return false
+	}
+	if p.sink == "" {
+		p.sink = s.Sink
+	}
+	if s.Sink != p.sink {
 		return false
 	}
 	p.segments[s.Index] = s

@@ -3,6 +3,9 @@ package recipe
 import (
 	"fmt"
 	"slices"
+	"strings"
+
+	"tsrun/sdk"
 )
 
 // Catalog knows the plugins that are installed, without starting any.
@@ -15,8 +18,9 @@ type Catalog interface {
 // Plugin is what a recipe needs to know about one. A nil schema is a role that
 // the plugin does not have.
 type Plugin struct {
-	Driver, Sink []byte // JSON Schema of its config
-	Undescribed  bool   // nothing is known but that it is there
+	Driver, Sink []byte    // JSON Schema of its config
+	Keeps        sdk.Keeps // of a sink: what becomes of the tags; "": not said
+	Undescribed  bool      // nothing is known but that it is there
 }
 
 // checkPlugins compares each config with the schema of the plugin that it is
@@ -41,7 +45,42 @@ func checkPlugins(c *checker, r *Recipe, catalog Catalog) (notes Problems) {
 		})
 		p.check("sinks."+sink.Name, "sink", sink.Sink, sink.Config, remote && !local)
 	}
+	p.keptInFiles(r)
 	return p.notes
+}
+
+// keptInFiles checks that what stages read is kept in files of tags, as far as
+// the plugins of the sinks say what they keep.
+func (p *pluginChecker) keptInFiles(r *Recipe) {
+	keeps := map[string]sdk.Keeps{}
+	for _, sink := range r.Sinks {
+		plugin, err := p.catalog.Plugin(sink.Sink)
+		if err != nil {
+			continue // reported, or on another PC
+		}
+		keeps[sink.Name] = plugin.Keeps
+		if path := "sinks." + sink.Name + ".feeds"; sink.Feeds != "" && plugin.Keeps != "" && plugin.Keeps != sdk.AllTags {
+			p.c.fail(p.c.place(path, false), path, codeConflict, fmt.Sprintf("plugin %s keeps no files of tags that stages could read", sink.Sink), "let a sink feed them that does, such as sink-file")
+		}
+	}
+	for i, stage := range r.Stages {
+		for _, use := range stage.channels() {
+			path := index("pipeline", i) + ".config." + use.key
+			var others []string
+			unknown := p.c.broken[path]
+			for _, name := range r.Sources(use.name) {
+				switch keeps[name] {
+				case "", sdk.AllTags:
+					unknown = true // or fine
+				default:
+					others = append(others, name)
+				}
+			}
+			if !unknown && others != nil {
+				p.c.fail(p.c.place(path, false), path, codeConflict, fmt.Sprintf("no sink keeps files of the tags of %s: they go to %s", use.name, strings.Join(others, ", ")), "stages read files of tags: add a sink that keeps them, such as {sink: sink-file}")
+			}
+		}
+	}
 }
 
 type pluginChecker struct {

@@ -74,6 +74,8 @@ var sinksTable = &field{name: "sinks", shape: shapeNamed, required: true, form: 
 			doc: "source: at each node, for its own channels; or the name of one node."},
 		{name: "takes", shape: shapeList, limits: &limits{1, 1000}, doc: "The channels it keeps; all where it is left out.",
 			each: &field{name: "CHANNEL", shape: shapeText, form: takesForm, doc: "One channel."}},
+		{name: "feeds", shape: shapeChoice, choices: []string{"stages"},
+			doc: "stages: they read the tags that this sink keeps. Where no sink says so, they read those of the first in the recipe that keeps tags in files."},
 		pluginConfig(),
 	}}}
 

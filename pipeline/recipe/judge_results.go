@@ -139,6 +139,9 @@ func (j *judgement) sinks() {
 			if other.Sink == sink.Sink && bytes.Equal(other.Config, sink.Config) && j.overlap(&sink, &other) {
 				j.failKey(path, codeConflict, fmt.Sprintf("it would write what sink %q writes", other.Name), "remove one, or let them take different channels")
 			}
+			if sink.Feeds != "" && other.Feeds != "" && j.overlap(&sink, &other) {
+				j.fail(path+".feeds", codeConflict, fmt.Sprintf("sink %q feeds the stages with the same channels", other.Name), "stages read the tags of a channel once: leave it out at one of them")
+			}
 		}
 	}
 	for i, stage := range j.r.Stages {

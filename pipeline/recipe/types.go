@@ -3,6 +3,7 @@ package recipe
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"tsrun/pipeline/quantity"
 	"tsrun/sim/sky"
@@ -175,12 +176,29 @@ type Sink struct {
 	Sink   string          `json:"sink"`            // plugin
 	At     string          `json:"at"`              // "source": on each node, for its own channels
 	Takes  []string        `json:"takes,omitempty"` // channels; none means all
+	Feeds  string          `json:"feeds,omitempty"` // "stages": they read the tags that this sink keeps
 	Config json.RawMessage `json:"config"`
 }
 
 // Keeps says whether the sink takes a channel, written node.channel.
 func (s Sink) Keeps(channel string) bool {
 	return len(s.Takes) == 0 || slices.Contains(s.Takes, channel)
+}
+
+// Sources are the sinks that take a channel, in the order in which stages take
+// their files of its tags: the one that feeds the stages, then as the recipe
+// names them.
+func (r *Recipe) Sources(channel string) (names []string) {
+	for _, s := range r.Sinks {
+		switch {
+		case !s.Keeps(channel) || s.At != "source" && !strings.HasPrefix(channel, s.At+"."):
+		case s.Feeds != "":
+			names = slices.Insert(names, 0, s.Name)
+		default:
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 // ForNode is the part of the recipe that one node needs.

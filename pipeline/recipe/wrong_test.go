@@ -54,7 +54,9 @@ func newTestCatalog() testCatalog {
 	sink := sdk.NewSink[sinkConfig]("sink-test", sinkConfig{Format: "bin"}, nil)
 	return testCatalog{map[string]sdk.Plugin{
 		"tc-test":   {Name: "tc-test", Drivers: []sdk.DriverType{driver}},
-		"sink-test": {Name: "sink-test", Sinks: []sdk.SinkType{sink}},
+		"sink-test": {Name: "sink-test", Sinks: []sdk.SinkType{sink.Keeping(sdk.AllTags)}},
+		"sink-counts": {Name: "sink-counts", Sinks: []sdk.SinkType{
+			sdk.NewSink[struct{}]("sink-counts", struct{}{}, nil).Keeping(sdk.NoTags)}},
 	}}
 }
 
@@ -72,7 +74,7 @@ func (c testCatalog) Plugin(name string) (Plugin, error) {
 		out.Driver = d.Drivers[0].Schema
 	}
 	if len(d.Sinks) > 0 {
-		out.Sink = d.Sinks[0].Schema
+		out.Sink, out.Keeps = d.Sinks[0].Schema, d.Sinks[0].Keeps
 	}
 	return out, nil
 }

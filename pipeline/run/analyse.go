@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"tsrun/pipeline/recipe"
@@ -26,7 +25,7 @@ import (
 // The error is for an analysis that did not come to its end: ctx ended, or
 // results cannot be written.
 func Analyse(ctx context.Context, dir string, r *recipe.Recipe, m *Manifest, o Observer) error {
-	a := &analysis{ctx: ctx, dir: dir, manifest: m, clocks: newClocks(r.Trigger.Method == "hardware")}
+	a := &analysis{ctx: ctx, dir: dir, recipe: r, manifest: m, clocks: newClocks(r.Trigger.Method == "hardware")}
 	for _, s := range r.Stages {
 		result, err := a.stage(s)
 		if err != nil {
@@ -42,6 +41,7 @@ func Analyse(ctx context.Context, dir string, r *recipe.Recipe, m *Manifest, o O
 type analysis struct {
 	ctx      context.Context // of one call of Analyse
 	dir      string
+	recipe   *recipe.Recipe
 	manifest *Manifest
 	clocks   *clocks
 }
@@ -174,10 +174,11 @@ func (a *analysis) open(name string) (*channelStream, error) {
 	if c.Tags == 0 {
 		a.manifest.Notice(Reason{Condition: Tainted, Node: node, Channel: channel, Message: "nothing was recorded, so stages that look at it have no value"})
 	}
-	segments := bestSegments(a.manifest.Segments, node, channel)
+	sink, segments := a.manifest.source(a.recipe, node, channel)
 	if len(segments) == 0 && c.Tags > 0 {
-		return nil, fmt.Errorf("no file of %s arrived", name)
+		return nil, a.manifest.noSource(node, channel)
 	}
+	c.ReadFrom = sink
 	format := ""
 	paths := make([]string, len(segments))
 	for i, s := range segments {
@@ -185,28 +186,6 @@ func (a *analysis) open(name string) (*channelStream, error) {
 		format = s.Format
 	}
 	return &channelStream{ctx: a.ctx, name: name, ReadCloser: tagfile.OpenSegments(paths, format, tagfile.OnlyChannel)}, nil
-}
-
-// bestSegments are the proven segments of one channel in order, from the sink
-// of which most tags are here.
-func bestSegments(all []Segment, node, channel string) []Segment {
-	bySink := map[string][]Segment{}
-	tags := map[string]uint64{}
-	for _, s := range all {
-		if s.Node == node && s.Channel == channel && s.Verified && inRaw(s) {
-			bySink[s.Sink] = append(bySink[s.Sink], s)
-			tags[s.Sink] += s.Tags
-		}
-	}
-	best := ""
-	for _, sink := range sortedKeys(bySink) {
-		if best == "" || tags[sink] > tags[best] {
-			best = sink
-		}
-	}
-	segments := bySink[best]
-	slices.SortFunc(segments, func(a, b Segment) int { return a.Index - b.Index })
-	return segments
 }
 
 // expectations compares the channels' rates with what the recipe expects.

@@ -66,7 +66,7 @@ func Judge(m *Manifest, noticed []Reason) ([]Condition, []Reason) {
 type judgement struct {
 	reasons []Reason
 	known   map[Reason]bool
-	held    map[series]uint64 // tags in files
+	held    *holdings
 }
 
 func (j *judgement) add(r Reason) {
@@ -90,7 +90,7 @@ func (j *judgement) excused(node string) bool {
 // judgeSegments counts what the files hold, and gives one reason for all
 // segments of a channel that are not proven.
 func (j *judgement) judgeSegments(m *Manifest) {
-	j.held = map[series]uint64{}
+	j.held = newHoldings()
 	type missing struct {
 		first Segment
 		more  int
@@ -99,7 +99,7 @@ func (j *judgement) judgeSegments(m *Manifest) {
 	var order []series
 	for _, s := range m.Segments {
 		k := series{s.Node, s.Channel, s.Sink}
-		j.held[k] += s.Tags
+		j.held.add(&s)
 		if s.Verified {
 			continue
 		}
@@ -114,6 +114,9 @@ func (j *judgement) judgeSegments(m *Manifest) {
 		u := unproven[k]
 		r := Reason{Condition: Incomplete, Node: k.node, Channel: k.channel,
 			Message: fmt.Sprintf("segment %d was recorded but never proven here: %s", u.first.Index, u.first.File)}
+		if !u.first.HoldsTags() {
+			r.Message = fmt.Sprintf("a file of sink %q was made but never proven here: %s", k.sink, u.first.File)
+		}
 		if u.more > 0 {
 			r.Message += fmt.Sprintf(", and %d more", u.more)
 		}
@@ -184,13 +187,16 @@ func (m *Manifest) shortBy(end uint64) uint64 {
 	return m.DurationPs - end
 }
 
-// judgeSink compares what each channel delivered with what the sink's files hold.
+// judgeSink compares what each channel delivered with what the sink has kept.
 func (j *judgement) judgeSink(m *Manifest, node, name string, sink *Sink) {
 	for _, channel := range sink.Channels {
-		held := j.held[series{node, channel, name}]
-		if c := m.Nodes[node].Channels[channel]; c != nil && c.Tags != held {
+		c := m.Nodes[node].Channels[channel]
+		if c == nil {
+			continue
+		}
+		if missing := j.held.missing(node, channel, name, sink, c.Tags); missing != "" {
 			j.add(Reason{Condition: Incomplete, Node: node, Channel: channel,
-				Message: fmt.Sprintf("the channel delivered %d tags, the files of sink %q hold %d", c.Tags, name, held)})
+				Message: fmt.Sprintf("the channel delivered %d tags, %s", c.Tags, missing)})
 		}
 	}
 }

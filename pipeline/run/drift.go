@@ -27,7 +27,7 @@ func Drifts(ctx context.Context, dir string) (drifts []Drift, of Origin, err err
 	if err != nil {
 		return nil, of, err
 	}
-	a := &analysis{ctx: ctx, dir: dir, manifest: m}
+	a := &analysis{ctx: ctx, dir: dir, recipe: r, manifest: m}
 	of = a.origin()
 	for _, s := range r.Stages {
 		if s.Align == nil {

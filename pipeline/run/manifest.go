@@ -171,13 +171,15 @@ type Shot struct {
 	Late     bool  `json:"late,omitempty"` // the instant had passed before the device could be started
 }
 
-// Sink is a plugin that kept tags.
+// Sink is a plugin that was given tags.
 type Sink struct {
-	Sink     string   `json:"sink"`
-	Version  string   `json:"version,omitempty"`
-	SHA256   string   `json:"sha256,omitempty"` // of the plugin's binary
-	PID      int      `json:"pid,omitempty"`
-	Channels []string `json:"channels"` // of this node that the sink keeps
+	Sink     string            `json:"sink"`
+	Version  string            `json:"version,omitempty"`
+	SHA256   string            `json:"sha256,omitempty"` // of the plugin's binary
+	PID      int               `json:"pid,omitempty"`
+	Channels []string          `json:"channels"`        // of this node that the sink is given
+	Keeps    sdk.Keeps         `json:"keeps,omitempty"` // what becomes of the tags, as the plugin says
+	Kept     map[string]uint64 `json:"kept,omitempty"`  // by channel: tags that the sink says it has kept in no file of the run
 }
 
 // Channel is what one channel delivered to its node, whatever became of it.
@@ -193,6 +195,8 @@ type Channel struct {
 	Rate       *Rate   `json:"rate_hz"`   // tags over length; null where no time was recorded
 	Lost       uint64  `json:"lost"`      // tags known to be missing
 	Losses     []Loss  `json:"losses"`    // at most MaxLosses; Lost counts all
+	// ReadFrom is the sink whose files the stages read; absent where none did.
+	ReadFrom string `json:"read_from,omitempty"`
 }
 
 // Loss is one gap.
@@ -221,22 +225,27 @@ func (c *Channel) Count(tags, first, last, length, lost uint64) {
 
 const maxInt64 = 1<<63 - 1
 
-// Segment is one closed file of tags of one channel.
+// Segment is one closed file of a sink: tags of one channel, or something else,
+// of no channel and with 0 tags.
 type Segment struct {
-	Node     string `json:"node"`
-	Channel  string `json:"channel"`
-	Sink     string `json:"sink"` // name of the recipe's sink that wrote it
-	Index    int    `json:"index"`
-	File     string `json:"file"`             // relative to the run directory, with slashes
-	Format   string `json:"format,omitempty"` // where the file's name does not tell
-	Size     int64  `json:"size"`
-	SHA256   string `json:"sha256"`
-	Tags     uint64 `json:"tags"`
-	FirstPs  uint64 `json:"first_ps"` // 0 when there are no tags
-	LastPs   uint64 `json:"last_ps"`
-	Lost     uint64 `json:"lost"`
-	Verified bool   `json:"verified"` // the file is here, and its bytes are proven
+	Node     string           `json:"node"`
+	Channel  string           `json:"channel"`
+	Sink     string           `json:"sink"`           // name of the recipe's sink that wrote it
+	Kind     sdk.ArtifactKind `json:"kind,omitempty"` // absent: tags
+	Index    int              `json:"index"`
+	File     string           `json:"file"`             // relative to the run directory, with slashes
+	Format   string           `json:"format,omitempty"` // where the file's name does not tell
+	Size     int64            `json:"size"`
+	SHA256   string           `json:"sha256"`
+	Tags     uint64           `json:"tags"`
+	FirstPs  uint64           `json:"first_ps"` // 0 when there are no tags
+	LastPs   uint64           `json:"last_ps"`
+	Lost     uint64           `json:"lost"`
+	Verified bool             `json:"verified"` // the file is here, and its bytes are proven
 }
+
+// HoldsTags says whether a file is a segment of a channel's tags.
+func (s *Segment) HoldsTags() bool { return s.Kind == "" || s.Kind == sdk.Tags }
 
 // Trigger says how the nodes started together.
 type Trigger struct {

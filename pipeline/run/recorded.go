@@ -114,7 +114,7 @@ func recordedIn(ctx context.Context, dir string, names []string) (*analysis, *re
 	if err != nil {
 		return nil, nil, err
 	}
-	a := &analysis{ctx: ctx, dir: dir, manifest: m, clocks: newClocks(r.Trigger.Method == "hardware")}
+	a := &analysis{ctx: ctx, dir: dir, recipe: r, manifest: m, clocks: newClocks(r.Trigger.Method == "hardware")}
 	known := channelsOf(m)
 	for _, name := range names {
 		if slices.Contains(known, name) {

@@ -24,6 +24,7 @@ func Report(w io.Writer, m *Manifest, dir string) error {
 	reportChannels(&out, m)
 	out.WriteByte('\n')
 	reportStart(&out, m)
+	reportSinks(&out, m)
 	for _, r := range m.Results {
 		reportResult(&out, r)
 	}

@@ -89,6 +89,7 @@ type series struct{ node, channel, sink string }
 
 func (v *verifier) segments(m *Manifest) {
 	tracks := map[series][]Segment{}
+	held := newHoldings()
 	seen := map[string]bool{}
 	for _, s := range m.Segments {
 		switch {
@@ -100,14 +101,17 @@ func (v *verifier) segments(m *Manifest) {
 			continue
 		}
 		seen[s.File] = true
-		t := series{s.Node, s.Channel, s.Sink}
-		tracks[t] = append(tracks[t], s)
+		held.add(&s)
+		if s.HoldsTags() {
+			t := series{s.Node, s.Channel, s.Sink}
+			tracks[t] = append(tracks[t], s)
+		}
 		v.segment(s)
 	}
 	for t, list := range tracks {
 		v.track(t, list)
 	}
-	v.totals(m, tracks)
+	v.totals(m, held)
 }
 
 // inRaw says whether a segment is where its node's files belong.
@@ -116,7 +120,8 @@ func inRaw(s Segment) bool {
 		strings.HasPrefix(s.File, RawDir+"/"+s.Node+"/")
 }
 
-// segment proves one file: there, of that size and hash, with those tags.
+// segment proves one file: there, of that size and hash, with those tags if it
+// is of tags.
 func (v *verifier) segment(s Segment) {
 	sum, size, err := hashFile(v.root, s.File)
 	if err != nil {
@@ -135,6 +140,9 @@ func (v *verifier) segment(s Segment) {
 	}
 	if sum != s.SHA256 {
 		v.found(s.File, "hash", "SHA-256 is %s, the manifest says %s", sum, s.SHA256)
+	}
+	if !s.HoldsTags() {
+		return
 	}
 	if !written(s) {
 		v.found(s.File, "manifest", "not in a format of segments: %s", strings.Join(tagfile.Streamed(), ", "))
@@ -208,8 +216,8 @@ func (v *verifier) track(t series, list []Segment) {
 	}
 }
 
-// totals proves that the files of each sink hold what its channels delivered.
-func (v *verifier) totals(m *Manifest, tracks map[series][]Segment) {
+// totals proves that each sink has kept what its channels delivered.
+func (v *verifier) totals(m *Manifest, held *holdings) {
 	for _, node := range sortedKeys(m.Nodes) {
 		n := m.Nodes[node]
 		if n == nil {
@@ -225,12 +233,8 @@ func (v *verifier) totals(m *Manifest, tracks map[series][]Segment) {
 					v.found(ManifestFile, "manifest", "sink %q of %s keeps %q, which is no channel", name, node, channel)
 					continue
 				}
-				var kept uint64
-				for _, s := range tracks[series{node, channel, name}] {
-					kept += s.Tags
-				}
-				if kept != c.Tags {
-					v.found(RawDir+"/"+node, "tags", "%s.%s delivered %d tags, the segments of sink %q hold %d", node, channel, c.Tags, name, kept)
+				if missing := held.missing(node, channel, name, n.Sinks[name], c.Tags); missing != "" {
+					v.found(RawDir+"/"+node, "tags", "%s.%s delivered %d tags, %s", node, channel, c.Tags, missing)
 				}
 			}
 		}

@@ -70,6 +70,7 @@ type sink struct {
 	streams []uint16
 	dir     string        // relative to the session's
 	ended   chan struct{} // closed when its events have ended
+	failed  bool          // it takes no more blocks; owned by collect
 }
 
 func newBench(s *session) (*bench, error) {
@@ -202,7 +203,9 @@ func (b *bench) openSink(ctx context.Context, k *sink) (err error) {
 	if err != nil {
 		return err
 	}
-	b.s.reporter.tell(wire.News{Sink: &wire.SinkUp{Name: k.recipe.Name, Plugin: pluginID(k.plugin.Component(), k.plugin.PID())}})
+	b.s.reporter.tell(wire.News{Sink: &wire.SinkUp{
+		Name: k.recipe.Name, Plugin: pluginID(k.plugin.Component(), k.plugin.PID()), Keeps: k.plugin.Component().Keeps,
+	}})
 	return nil
 }
 
@@ -278,8 +281,8 @@ func (b *bench) closedFile(k *sink, a sdk.Artifact) {
 	b.mu.Unlock()
 	name := filepath.ToSlash(filepath.Join(k.dir, a.Path))
 	b.s.reporter.tell(wire.News{Segment: &wire.Segment{
-		File: id, Sink: k.recipe.Name, Name: name, Stream: a.Stream, Index: a.Segment, Size: a.Size,
-		SHA256: hex.EncodeToString(a.SHA256[:]), Tags: a.Tags, FirstPs: a.First, LastPs: a.Last, Lost: a.Lost,
+		File: id, Sink: k.recipe.Name, Kind: a.Kind, Name: name, Size: a.Size, SHA256: hex.EncodeToString(a.SHA256[:]),
+		Stream: a.Stream, Index: a.Segment, Tags: a.Tags, FirstPs: a.First, LastPs: a.Last, Lost: a.Lost,
 	}})
 	b.s.sender.Queue(transfer.File{
 		ID: id, Name: name, Path: path, Size: a.Size, SHA256: a.SHA256,

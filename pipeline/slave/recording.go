@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -154,18 +156,32 @@ func (b *bench) lose(c *controller, err error) {
 // failed there is nowhere left to put tags, and the devices are stopped.
 func (b *bench) collect(k *sink) {
 	defer close(k.ended)
+	kept := map[uint16]uint64{}
 	for event := range k.plugin.Events() {
 		switch e := event.(type) {
 		case host.Closed:
-			b.core.Progressed(k.recipe.Name)
-			b.fileClosed.Store(time.Now().UnixNano())
+			b.progressed(k)
 			b.closedFile(k, e.Artifact)
+		case host.Kept:
+			b.progressed(k)
+			kept[e.Stream] = e.Tags
 		case host.Failed:
-			if b.fail(e.Err, true) == 0 {
+			first := !k.failed // a sink that has failed may also die of it
+			k.failed = true
+			if b.fail(e.Err, first) == 0 && first {
 				b.pumps.Go(func() error { b.stop(context.Background()); return nil })
 			}
 		}
 	}
+	for _, stream := range slices.Sorted(maps.Keys(kept)) {
+		b.s.reporter.tell(wire.News{Kept: &wire.Kept{Sink: k.recipe.Name, Stream: stream, Tags: kept[stream]}})
+	}
+}
+
+// progressed notes that a sink is at work, however few blocks it takes.
+func (b *bench) progressed(k *sink) {
+	b.core.Progressed(k.recipe.Name)
+	b.fileClosed.Store(time.Now().UnixNano())
 }
 
 // stop halts every device; what they hold is still delivered.

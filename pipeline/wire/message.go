@@ -80,6 +80,7 @@ type News struct {
 	Shot       *ShotFired      `json:"shot,omitempty"`
 	Loss       *Loss           `json:"loss,omitempty"`
 	Segment    *Segment        `json:"segment,omitempty"`
+	Kept       *Kept           `json:"kept,omitempty"`
 	Ended      *Ended          `json:"ended,omitempty"`
 	Failure    *sdk.Failure    `json:"failure,omitempty"` // something that went wrong and will not mend by itself
 	Stopped    bool            `json:"stopped,omitempty"` // the node's user ended its recording
@@ -93,10 +94,11 @@ type ControllerUp struct {
 	Device sdk.Device `json:"device"`
 }
 
-// SinkUp says which plugin keeps a node's tags.
+// SinkUp says which plugin is given a node's tags, and what becomes of them.
 type SinkUp struct {
-	Name   string   `json:"name"`
-	Plugin PluginID `json:"plugin"`
+	Name   string    `json:"name"`
+	Plugin PluginID  `json:"plugin"`
+	Keeps  sdk.Keeps `json:"keeps,omitempty"`
 }
 
 // PluginID is what a manifest says of a plugin.
@@ -125,19 +127,28 @@ type Loss struct {
 	Why    string `json:"why"`
 }
 
-// Segment is one closed file of a node.
+// Segment is one closed file of a node. What comes after the checksum is of
+// tags only.
 type Segment struct {
-	File    uint32 `json:"file"` // its number in the transfer
-	Sink    string `json:"sink"` // name of the recipe's sink that wrote it
-	Name    string `json:"name"` // raw/NODE/CHANNEL-000000.bin
-	Stream  uint16 `json:"stream"`
-	Index   int    `json:"index"`
-	Size    int64  `json:"size"`
-	SHA256  string `json:"sha256"`
-	Tags    uint64 `json:"tags"`
-	FirstPs uint64 `json:"first_ps"`
-	LastPs  uint64 `json:"last_ps"`
-	Lost    uint64 `json:"lost"`
+	File    uint32           `json:"file"`           // its number in the transfer
+	Sink    string           `json:"sink"`           // name of the recipe's sink that wrote it
+	Kind    sdk.ArtifactKind `json:"kind,omitempty"` // "": tags
+	Name    string           `json:"name"`           // raw/NODE/CHANNEL-000000.bin
+	Size    int64            `json:"size"`
+	SHA256  string           `json:"sha256"`
+	Stream  uint16           `json:"stream"`
+	Index   int              `json:"index"`
+	Tags    uint64           `json:"tags"`
+	FirstPs uint64           `json:"first_ps"`
+	LastPs  uint64           `json:"last_ps"`
+	Lost    uint64           `json:"lost"`
+}
+
+// Kept is how many tags of a stream a sink says it has kept in no file of the run.
+type Kept struct {
+	Sink   string `json:"sink"`
+	Stream uint16 `json:"stream"`
+	Tags   uint64 `json:"tags"`
 }
 
 // Ended says that a controller's acquisition is over.

@@ -48,6 +48,6 @@ func main() {
 		Name:    "sink-file",
 		Version: version,
 		Summary: "Files of tags, one row of segments per channel.",
-		Sinks:   []sdk.SinkType{sdk.NewSink("sink-file", defaults(), open)},
+		Sinks:   []sdk.SinkType{sdk.NewSink("sink-file", defaults(), open).Keeping(sdk.AllTags)},
 	})
 }

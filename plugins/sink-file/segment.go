@@ -44,7 +44,7 @@ func createSegment(dir, name string, encoder *tagfile.Encoder, h *hasher) (*segm
 	if err != nil {
 		return nil, fmt.Errorf("create segment: %w", err)
 	}
-	g := &segment{file: f, dir: dir, encoder: encoder, hash: sha256.New(), hasher: h, artifact: sdk.Artifact{Path: name}}
+	g := &segment{file: f, dir: dir, encoder: encoder, hash: sha256.New(), hasher: h, artifact: sdk.Artifact{Kind: sdk.Tags, Path: name}}
 	if heading := encoder.Heading(); len(heading) > 0 {
 		if err := g.writeBytes(heading); err != nil {
 			return nil, errors.Join(err, g.abandon())

@@ -74,6 +74,58 @@ func (StartMethod) EnumDescriptor() ([]byte, []int) {
 	return file_plugin_proto_rawDescGZIP(), []int{0}
 }
 
+type ArtifactKind int32
+
+const (
+	ArtifactKind_ARTIFACT_KIND_UNSAID ArtifactKind = 0 // tags where the path ends in the name of a format of tags
+	ArtifactKind_ARTIFACT_KIND_TAGS   ArtifactKind = 1 // all tags of one stream in one segment
+	ArtifactKind_ARTIFACT_KIND_TABLE  ArtifactKind = 2 // numbers that were made of tags
+	ArtifactKind_ARTIFACT_KIND_OTHER  ArtifactKind = 3 // anything else; so does any other number
+)
+
+// Enum value maps for ArtifactKind.
+var (
+	ArtifactKind_name = map[int32]string{
+		0: "ARTIFACT_KIND_UNSAID",
+		1: "ARTIFACT_KIND_TAGS",
+		2: "ARTIFACT_KIND_TABLE",
+		3: "ARTIFACT_KIND_OTHER",
+	}
+	ArtifactKind_value = map[string]int32{
+		"ARTIFACT_KIND_UNSAID": 0,
+		"ARTIFACT_KIND_TAGS":   1,
+		"ARTIFACT_KIND_TABLE":  2,
+		"ARTIFACT_KIND_OTHER":  3,
+	}
+)
+
+func (x ArtifactKind) Enum() *ArtifactKind {
+	p := new(ArtifactKind)
+	*p = x
+	return p
+}
+
+func (x ArtifactKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ArtifactKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_plugin_proto_enumTypes[1].Descriptor()
+}
+
+func (ArtifactKind) Type() protoreflect.EnumType {
+	return &file_plugin_proto_enumTypes[1]
+}
+
+func (x ArtifactKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ArtifactKind.Descriptor instead.
+func (ArtifactKind) EnumDescriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{1}
+}
+
 type DescribeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -192,6 +244,7 @@ type Offer struct {
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Schema        []byte                 `protobuf:"bytes,2,opt,name=schema,proto3" json:"schema,omitempty"`     // JSON Schema 2020-12 of its configuration
 	Defaults      []byte                 `protobuf:"bytes,3,opt,name=defaults,proto3" json:"defaults,omitempty"` // JSON
+	Keeps         string                 `protobuf:"bytes,4,opt,name=keeps,proto3" json:"keeps,omitempty"`       // of sinks, what becomes of the tags: "tags", "elsewhere", "nothing"; empty: not said
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -245,6 +298,13 @@ func (x *Offer) GetDefaults() []byte {
 		return x.Defaults
 	}
 	return nil
+}
+
+func (x *Offer) GetKeeps() string {
+	if x != nil {
+		return x.Keeps
+	}
+	return ""
 }
 
 type LeaseRequest struct {
@@ -1674,7 +1734,8 @@ func (*FinishRequest) Descriptor() ([]byte, []int) {
 
 type FinishResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Artifacts     uint64                 `protobuf:"varint,1,opt,name=artifacts,proto3" json:"artifacts,omitempty"`
+	Artifacts     uint64                 `protobuf:"varint,1,opt,name=artifacts,proto3" json:"artifacts,omitempty"` // events closed
+	Kept          uint64                 `protobuf:"varint,2,opt,name=kept,proto3" json:"kept,omitempty"`           // events kept
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1716,12 +1777,20 @@ func (x *FinishResponse) GetArtifacts() uint64 {
 	return 0
 }
 
+func (x *FinishResponse) GetKept() uint64 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
 type SinkEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to What:
 	//
 	//	*SinkEvent_Closed
 	//	*SinkEvent_Failed
+	//	*SinkEvent_Kept
 	What          isSinkEvent_What `protobuf_oneof:"what"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1782,6 +1851,15 @@ func (x *SinkEvent) GetFailed() *Failure {
 	return nil
 }
 
+func (x *SinkEvent) GetKept() *Kept {
+	if x != nil {
+		if x, ok := x.What.(*SinkEvent_Kept); ok {
+			return x.Kept
+		}
+	}
+	return nil
+}
+
 type isSinkEvent_What interface {
 	isSinkEvent_What()
 }
@@ -1794,28 +1872,89 @@ type SinkEvent_Failed struct {
 	Failed *Failure `protobuf:"bytes,2,opt,name=failed,proto3,oneof"`
 }
 
+type SinkEvent_Kept struct {
+	Kept *Kept `protobuf:"bytes,3,opt,name=kept,proto3,oneof"`
+}
+
 func (*SinkEvent_Closed) isSinkEvent_What() {}
 
 func (*SinkEvent_Failed) isSinkEvent_What() {}
 
+func (*SinkEvent_Kept) isSinkEvent_What() {}
+
+// Kept: so many tags of a stream are durable by now, in no file of the run.
+// The last of a stream counts.
+type Kept struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Stream        uint32                 `protobuf:"varint,1,opt,name=stream,proto3" json:"stream,omitempty"`
+	Tags          uint64                 `protobuf:"varint,2,opt,name=tags,proto3" json:"tags,omitempty"` // since Begin
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Kept) Reset() {
+	*x = Kept{}
+	mi := &file_plugin_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Kept) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Kept) ProtoMessage() {}
+
+func (x *Kept) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Kept.ProtoReflect.Descriptor instead.
+func (*Kept) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Kept) GetStream() uint32 {
+	if x != nil {
+		return x.Stream
+	}
+	return 0
+}
+
+func (x *Kept) GetTags() uint64 {
+	if x != nil {
+		return x.Tags
+	}
+	return 0
+}
+
 type Artifact struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"` // relative to BeginRequest.dir
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"` // relative to BeginRequest.dir, with slashes
 	Size          int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
 	Sha256        []byte                 `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
-	Stream        uint32                 `protobuf:"varint,4,opt,name=stream,proto3" json:"stream,omitempty"`
+	Stream        uint32                 `protobuf:"varint,4,opt,name=stream,proto3" json:"stream,omitempty"` // this and what follows, but kind: of tags only
 	Segment       uint32                 `protobuf:"varint,5,opt,name=segment,proto3" json:"segment,omitempty"`
 	Tags          uint64                 `protobuf:"varint,6,opt,name=tags,proto3" json:"tags,omitempty"`
 	FirstPs       uint64                 `protobuf:"varint,7,opt,name=first_ps,json=firstPs,proto3" json:"first_ps,omitempty"`
 	LastPs        uint64                 `protobuf:"varint,8,opt,name=last_ps,json=lastPs,proto3" json:"last_ps,omitempty"`
 	Lost          uint64                 `protobuf:"varint,9,opt,name=lost,proto3" json:"lost,omitempty"`
+	Kind          ArtifactKind           `protobuf:"varint,10,opt,name=kind,proto3,enum=tsrun.plugin.v1.ArtifactKind" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1827,7 +1966,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1840,7 +1979,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{29}
+	return file_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Artifact) GetPath() string {
@@ -1906,6 +2045,13 @@ func (x *Artifact) GetLost() uint64 {
 	return 0
 }
 
+func (x *Artifact) GetKind() ArtifactKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ArtifactKind_ARTIFACT_KIND_UNSAID
+}
+
 type CloseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1914,7 +2060,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +2072,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +2085,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{30}
+	return file_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 type CloseResponse struct {
@@ -1950,7 +2096,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1962,7 +2108,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1975,7 +2121,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{31}
+	return file_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 // Failure is an error that says what to do. A call that fails carries one in
@@ -1992,7 +2138,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2004,7 +2150,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2017,7 +2163,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{32}
+	return file_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Failure) GetCode() string {
@@ -2059,11 +2205,12 @@ const file_plugin_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
 	"\asummary\x18\x03 \x01(\tR\asummary\x120\n" +
 	"\adrivers\x18\x04 \x03(\v2\x16.tsrun.plugin.v1.OfferR\adrivers\x12,\n" +
-	"\x05sinks\x18\x05 \x03(\v2\x16.tsrun.plugin.v1.OfferR\x05sinks\"O\n" +
+	"\x05sinks\x18\x05 \x03(\v2\x16.tsrun.plugin.v1.OfferR\x05sinks\"e\n" +
 	"\x05Offer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06schema\x18\x02 \x01(\fR\x06schema\x12\x1a\n" +
-	"\bdefaults\x18\x03 \x01(\fR\bdefaults\"\x0e\n" +
+	"\bdefaults\x18\x03 \x01(\fR\bdefaults\x12\x14\n" +
+	"\x05keeps\x18\x04 \x01(\tR\x05keeps\"\x0e\n" +
 	"\fLeaseRequest\"\v\n" +
 	"\tLeaseBeat\"\x8c\x01\n" +
 	"\x10ConfigureRequest\x12\x12\n" +
@@ -2163,13 +2310,18 @@ const file_plugin_proto_rawDesc = "" +
 	"\x06stream\x18\x01 \x01(\rR\x06stream\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"\x0f\n" +
 	"\rBeginResponse\"\x0f\n" +
-	"\rFinishRequest\".\n" +
+	"\rFinishRequest\"B\n" +
 	"\x0eFinishResponse\x12\x1c\n" +
-	"\tartifacts\x18\x01 \x01(\x04R\tartifacts\"|\n" +
+	"\tartifacts\x18\x01 \x01(\x04R\tartifacts\x12\x12\n" +
+	"\x04kept\x18\x02 \x01(\x04R\x04kept\"\xa9\x01\n" +
 	"\tSinkEvent\x123\n" +
 	"\x06closed\x18\x01 \x01(\v2\x19.tsrun.plugin.v1.ArtifactH\x00R\x06closed\x122\n" +
-	"\x06failed\x18\x02 \x01(\v2\x18.tsrun.plugin.v1.FailureH\x00R\x06failedB\x06\n" +
-	"\x04what\"\xd8\x01\n" +
+	"\x06failed\x18\x02 \x01(\v2\x18.tsrun.plugin.v1.FailureH\x00R\x06failed\x12+\n" +
+	"\x04kept\x18\x03 \x01(\v2\x15.tsrun.plugin.v1.KeptH\x00R\x04keptB\x06\n" +
+	"\x04what\"2\n" +
+	"\x04Kept\x12\x16\n" +
+	"\x06stream\x18\x01 \x01(\rR\x06stream\x12\x12\n" +
+	"\x04tags\x18\x02 \x01(\x04R\x04tags\"\x8b\x02\n" +
 	"\bArtifact\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x16\n" +
@@ -2179,7 +2331,9 @@ const file_plugin_proto_rawDesc = "" +
 	"\x04tags\x18\x06 \x01(\x04R\x04tags\x12\x19\n" +
 	"\bfirst_ps\x18\a \x01(\x04R\afirstPs\x12\x17\n" +
 	"\alast_ps\x18\b \x01(\x04R\x06lastPs\x12\x12\n" +
-	"\x04lost\x18\t \x01(\x04R\x04lost\"\x0e\n" +
+	"\x04lost\x18\t \x01(\x04R\x04lost\x121\n" +
+	"\x04kind\x18\n" +
+	" \x01(\x0e2\x1d.tsrun.plugin.v1.ArtifactKindR\x04kind\"\x0e\n" +
 	"\fCloseRequest\"\x0f\n" +
 	"\rCloseResponse\"a\n" +
 	"\aFailure\x12\x12\n" +
@@ -2189,7 +2343,12 @@ const file_plugin_proto_rawDesc = "" +
 	"\x05field\x18\x04 \x01(\tR\x05field*D\n" +
 	"\vStartMethod\x12\x1a\n" +
 	"\x16START_METHOD_SCHEDULED\x10\x00\x12\x19\n" +
-	"\x15START_METHOD_HARDWARE\x10\x012\x9f\x01\n" +
+	"\x15START_METHOD_HARDWARE\x10\x01*r\n" +
+	"\fArtifactKind\x12\x18\n" +
+	"\x14ARTIFACT_KIND_UNSAID\x10\x00\x12\x16\n" +
+	"\x12ARTIFACT_KIND_TAGS\x10\x01\x12\x17\n" +
+	"\x13ARTIFACT_KIND_TABLE\x10\x02\x12\x17\n" +
+	"\x13ARTIFACT_KIND_OTHER\x10\x032\x9f\x01\n" +
 	"\x06Plugin\x12O\n" +
 	"\bDescribe\x12 .tsrun.plugin.v1.DescribeRequest\x1a!.tsrun.plugin.v1.DescribeResponse\x12D\n" +
 	"\x05Lease\x12\x1d.tsrun.plugin.v1.LeaseRequest\x1a\x1a.tsrun.plugin.v1.LeaseBeat0\x012\xbb\x03\n" +
@@ -2219,91 +2378,95 @@ func file_plugin_proto_rawDescGZIP() []byte {
 	return file_plugin_proto_rawDescData
 }
 
-var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_plugin_proto_goTypes = []any{
 	(StartMethod)(0),          // 0: tsrun.plugin.v1.StartMethod
-	(*DescribeRequest)(nil),   // 1: tsrun.plugin.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 2: tsrun.plugin.v1.DescribeResponse
-	(*Offer)(nil),             // 3: tsrun.plugin.v1.Offer
-	(*LeaseRequest)(nil),      // 4: tsrun.plugin.v1.LeaseRequest
-	(*LeaseBeat)(nil),         // 5: tsrun.plugin.v1.LeaseBeat
-	(*ConfigureRequest)(nil),  // 6: tsrun.plugin.v1.ConfigureRequest
-	(*ConfigureResponse)(nil), // 7: tsrun.plugin.v1.ConfigureResponse
-	(*Device)(nil),            // 8: tsrun.plugin.v1.Device
-	(*Input)(nil),             // 9: tsrun.plugin.v1.Input
-	(*Capabilities)(nil),      // 10: tsrun.plugin.v1.Capabilities
-	(*ArmRequest)(nil),        // 11: tsrun.plugin.v1.ArmRequest
-	(*Channel)(nil),           // 12: tsrun.plugin.v1.Channel
-	(*ArmResponse)(nil),       // 13: tsrun.plugin.v1.ArmResponse
-	(*StartRequest)(nil),      // 14: tsrun.plugin.v1.StartRequest
-	(*StartResponse)(nil),     // 15: tsrun.plugin.v1.StartResponse
-	(*StopRequest)(nil),       // 16: tsrun.plugin.v1.StopRequest
-	(*StopResponse)(nil),      // 17: tsrun.plugin.v1.StopResponse
-	(*WatchRequest)(nil),      // 18: tsrun.plugin.v1.WatchRequest
-	(*DriverEvent)(nil),       // 19: tsrun.plugin.v1.DriverEvent
-	(*Started)(nil),           // 20: tsrun.plugin.v1.Started
-	(*Loss)(nil),              // 21: tsrun.plugin.v1.Loss
-	(*Ended)(nil),             // 22: tsrun.plugin.v1.Ended
-	(*StreamCount)(nil),       // 23: tsrun.plugin.v1.StreamCount
-	(*BeginRequest)(nil),      // 24: tsrun.plugin.v1.BeginRequest
-	(*RecordedStream)(nil),    // 25: tsrun.plugin.v1.RecordedStream
-	(*BeginResponse)(nil),     // 26: tsrun.plugin.v1.BeginResponse
-	(*FinishRequest)(nil),     // 27: tsrun.plugin.v1.FinishRequest
-	(*FinishResponse)(nil),    // 28: tsrun.plugin.v1.FinishResponse
-	(*SinkEvent)(nil),         // 29: tsrun.plugin.v1.SinkEvent
-	(*Artifact)(nil),          // 30: tsrun.plugin.v1.Artifact
-	(*CloseRequest)(nil),      // 31: tsrun.plugin.v1.CloseRequest
-	(*CloseResponse)(nil),     // 32: tsrun.plugin.v1.CloseResponse
-	(*Failure)(nil),           // 33: tsrun.plugin.v1.Failure
+	(ArtifactKind)(0),         // 1: tsrun.plugin.v1.ArtifactKind
+	(*DescribeRequest)(nil),   // 2: tsrun.plugin.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 3: tsrun.plugin.v1.DescribeResponse
+	(*Offer)(nil),             // 4: tsrun.plugin.v1.Offer
+	(*LeaseRequest)(nil),      // 5: tsrun.plugin.v1.LeaseRequest
+	(*LeaseBeat)(nil),         // 6: tsrun.plugin.v1.LeaseBeat
+	(*ConfigureRequest)(nil),  // 7: tsrun.plugin.v1.ConfigureRequest
+	(*ConfigureResponse)(nil), // 8: tsrun.plugin.v1.ConfigureResponse
+	(*Device)(nil),            // 9: tsrun.plugin.v1.Device
+	(*Input)(nil),             // 10: tsrun.plugin.v1.Input
+	(*Capabilities)(nil),      // 11: tsrun.plugin.v1.Capabilities
+	(*ArmRequest)(nil),        // 12: tsrun.plugin.v1.ArmRequest
+	(*Channel)(nil),           // 13: tsrun.plugin.v1.Channel
+	(*ArmResponse)(nil),       // 14: tsrun.plugin.v1.ArmResponse
+	(*StartRequest)(nil),      // 15: tsrun.plugin.v1.StartRequest
+	(*StartResponse)(nil),     // 16: tsrun.plugin.v1.StartResponse
+	(*StopRequest)(nil),       // 17: tsrun.plugin.v1.StopRequest
+	(*StopResponse)(nil),      // 18: tsrun.plugin.v1.StopResponse
+	(*WatchRequest)(nil),      // 19: tsrun.plugin.v1.WatchRequest
+	(*DriverEvent)(nil),       // 20: tsrun.plugin.v1.DriverEvent
+	(*Started)(nil),           // 21: tsrun.plugin.v1.Started
+	(*Loss)(nil),              // 22: tsrun.plugin.v1.Loss
+	(*Ended)(nil),             // 23: tsrun.plugin.v1.Ended
+	(*StreamCount)(nil),       // 24: tsrun.plugin.v1.StreamCount
+	(*BeginRequest)(nil),      // 25: tsrun.plugin.v1.BeginRequest
+	(*RecordedStream)(nil),    // 26: tsrun.plugin.v1.RecordedStream
+	(*BeginResponse)(nil),     // 27: tsrun.plugin.v1.BeginResponse
+	(*FinishRequest)(nil),     // 28: tsrun.plugin.v1.FinishRequest
+	(*FinishResponse)(nil),    // 29: tsrun.plugin.v1.FinishResponse
+	(*SinkEvent)(nil),         // 30: tsrun.plugin.v1.SinkEvent
+	(*Kept)(nil),              // 31: tsrun.plugin.v1.Kept
+	(*Artifact)(nil),          // 32: tsrun.plugin.v1.Artifact
+	(*CloseRequest)(nil),      // 33: tsrun.plugin.v1.CloseRequest
+	(*CloseResponse)(nil),     // 34: tsrun.plugin.v1.CloseResponse
+	(*Failure)(nil),           // 35: tsrun.plugin.v1.Failure
 }
 var file_plugin_proto_depIdxs = []int32{
-	3,  // 0: tsrun.plugin.v1.DescribeResponse.drivers:type_name -> tsrun.plugin.v1.Offer
-	3,  // 1: tsrun.plugin.v1.DescribeResponse.sinks:type_name -> tsrun.plugin.v1.Offer
-	8,  // 2: tsrun.plugin.v1.ConfigureResponse.device:type_name -> tsrun.plugin.v1.Device
-	9,  // 3: tsrun.plugin.v1.Device.inputs:type_name -> tsrun.plugin.v1.Input
-	10, // 4: tsrun.plugin.v1.Device.can:type_name -> tsrun.plugin.v1.Capabilities
-	12, // 5: tsrun.plugin.v1.ArmRequest.channels:type_name -> tsrun.plugin.v1.Channel
+	4,  // 0: tsrun.plugin.v1.DescribeResponse.drivers:type_name -> tsrun.plugin.v1.Offer
+	4,  // 1: tsrun.plugin.v1.DescribeResponse.sinks:type_name -> tsrun.plugin.v1.Offer
+	9,  // 2: tsrun.plugin.v1.ConfigureResponse.device:type_name -> tsrun.plugin.v1.Device
+	10, // 3: tsrun.plugin.v1.Device.inputs:type_name -> tsrun.plugin.v1.Input
+	11, // 4: tsrun.plugin.v1.Device.can:type_name -> tsrun.plugin.v1.Capabilities
+	13, // 5: tsrun.plugin.v1.ArmRequest.channels:type_name -> tsrun.plugin.v1.Channel
 	0,  // 6: tsrun.plugin.v1.ArmRequest.method:type_name -> tsrun.plugin.v1.StartMethod
-	20, // 7: tsrun.plugin.v1.DriverEvent.started:type_name -> tsrun.plugin.v1.Started
-	21, // 8: tsrun.plugin.v1.DriverEvent.lost:type_name -> tsrun.plugin.v1.Loss
-	22, // 9: tsrun.plugin.v1.DriverEvent.ended:type_name -> tsrun.plugin.v1.Ended
-	33, // 10: tsrun.plugin.v1.Ended.failure:type_name -> tsrun.plugin.v1.Failure
-	23, // 11: tsrun.plugin.v1.Ended.streams:type_name -> tsrun.plugin.v1.StreamCount
-	25, // 12: tsrun.plugin.v1.BeginRequest.streams:type_name -> tsrun.plugin.v1.RecordedStream
-	30, // 13: tsrun.plugin.v1.SinkEvent.closed:type_name -> tsrun.plugin.v1.Artifact
-	33, // 14: tsrun.plugin.v1.SinkEvent.failed:type_name -> tsrun.plugin.v1.Failure
-	1,  // 15: tsrun.plugin.v1.Plugin.Describe:input_type -> tsrun.plugin.v1.DescribeRequest
-	4,  // 16: tsrun.plugin.v1.Plugin.Lease:input_type -> tsrun.plugin.v1.LeaseRequest
-	6,  // 17: tsrun.plugin.v1.Driver.Configure:input_type -> tsrun.plugin.v1.ConfigureRequest
-	11, // 18: tsrun.plugin.v1.Driver.Arm:input_type -> tsrun.plugin.v1.ArmRequest
-	14, // 19: tsrun.plugin.v1.Driver.Start:input_type -> tsrun.plugin.v1.StartRequest
-	16, // 20: tsrun.plugin.v1.Driver.Stop:input_type -> tsrun.plugin.v1.StopRequest
-	18, // 21: tsrun.plugin.v1.Driver.Watch:input_type -> tsrun.plugin.v1.WatchRequest
-	31, // 22: tsrun.plugin.v1.Driver.Close:input_type -> tsrun.plugin.v1.CloseRequest
-	6,  // 23: tsrun.plugin.v1.Sink.Configure:input_type -> tsrun.plugin.v1.ConfigureRequest
-	24, // 24: tsrun.plugin.v1.Sink.Begin:input_type -> tsrun.plugin.v1.BeginRequest
-	27, // 25: tsrun.plugin.v1.Sink.Finish:input_type -> tsrun.plugin.v1.FinishRequest
-	18, // 26: tsrun.plugin.v1.Sink.Watch:input_type -> tsrun.plugin.v1.WatchRequest
-	31, // 27: tsrun.plugin.v1.Sink.Close:input_type -> tsrun.plugin.v1.CloseRequest
-	2,  // 28: tsrun.plugin.v1.Plugin.Describe:output_type -> tsrun.plugin.v1.DescribeResponse
-	5,  // 29: tsrun.plugin.v1.Plugin.Lease:output_type -> tsrun.plugin.v1.LeaseBeat
-	7,  // 30: tsrun.plugin.v1.Driver.Configure:output_type -> tsrun.plugin.v1.ConfigureResponse
-	13, // 31: tsrun.plugin.v1.Driver.Arm:output_type -> tsrun.plugin.v1.ArmResponse
-	15, // 32: tsrun.plugin.v1.Driver.Start:output_type -> tsrun.plugin.v1.StartResponse
-	17, // 33: tsrun.plugin.v1.Driver.Stop:output_type -> tsrun.plugin.v1.StopResponse
-	19, // 34: tsrun.plugin.v1.Driver.Watch:output_type -> tsrun.plugin.v1.DriverEvent
-	32, // 35: tsrun.plugin.v1.Driver.Close:output_type -> tsrun.plugin.v1.CloseResponse
-	7,  // 36: tsrun.plugin.v1.Sink.Configure:output_type -> tsrun.plugin.v1.ConfigureResponse
-	26, // 37: tsrun.plugin.v1.Sink.Begin:output_type -> tsrun.plugin.v1.BeginResponse
-	28, // 38: tsrun.plugin.v1.Sink.Finish:output_type -> tsrun.plugin.v1.FinishResponse
-	29, // 39: tsrun.plugin.v1.Sink.Watch:output_type -> tsrun.plugin.v1.SinkEvent
-	32, // 40: tsrun.plugin.v1.Sink.Close:output_type -> tsrun.plugin.v1.CloseResponse
-	28, // [28:41] is the sub-list for method output_type
-	15, // [15:28] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	21, // 7: tsrun.plugin.v1.DriverEvent.started:type_name -> tsrun.plugin.v1.Started
+	22, // 8: tsrun.plugin.v1.DriverEvent.lost:type_name -> tsrun.plugin.v1.Loss
+	23, // 9: tsrun.plugin.v1.DriverEvent.ended:type_name -> tsrun.plugin.v1.Ended
+	35, // 10: tsrun.plugin.v1.Ended.failure:type_name -> tsrun.plugin.v1.Failure
+	24, // 11: tsrun.plugin.v1.Ended.streams:type_name -> tsrun.plugin.v1.StreamCount
+	26, // 12: tsrun.plugin.v1.BeginRequest.streams:type_name -> tsrun.plugin.v1.RecordedStream
+	32, // 13: tsrun.plugin.v1.SinkEvent.closed:type_name -> tsrun.plugin.v1.Artifact
+	35, // 14: tsrun.plugin.v1.SinkEvent.failed:type_name -> tsrun.plugin.v1.Failure
+	31, // 15: tsrun.plugin.v1.SinkEvent.kept:type_name -> tsrun.plugin.v1.Kept
+	1,  // 16: tsrun.plugin.v1.Artifact.kind:type_name -> tsrun.plugin.v1.ArtifactKind
+	2,  // 17: tsrun.plugin.v1.Plugin.Describe:input_type -> tsrun.plugin.v1.DescribeRequest
+	5,  // 18: tsrun.plugin.v1.Plugin.Lease:input_type -> tsrun.plugin.v1.LeaseRequest
+	7,  // 19: tsrun.plugin.v1.Driver.Configure:input_type -> tsrun.plugin.v1.ConfigureRequest
+	12, // 20: tsrun.plugin.v1.Driver.Arm:input_type -> tsrun.plugin.v1.ArmRequest
+	15, // 21: tsrun.plugin.v1.Driver.Start:input_type -> tsrun.plugin.v1.StartRequest
+	17, // 22: tsrun.plugin.v1.Driver.Stop:input_type -> tsrun.plugin.v1.StopRequest
+	19, // 23: tsrun.plugin.v1.Driver.Watch:input_type -> tsrun.plugin.v1.WatchRequest
+	33, // 24: tsrun.plugin.v1.Driver.Close:input_type -> tsrun.plugin.v1.CloseRequest
+	7,  // 25: tsrun.plugin.v1.Sink.Configure:input_type -> tsrun.plugin.v1.ConfigureRequest
+	25, // 26: tsrun.plugin.v1.Sink.Begin:input_type -> tsrun.plugin.v1.BeginRequest
+	28, // 27: tsrun.plugin.v1.Sink.Finish:input_type -> tsrun.plugin.v1.FinishRequest
+	19, // 28: tsrun.plugin.v1.Sink.Watch:input_type -> tsrun.plugin.v1.WatchRequest
+	33, // 29: tsrun.plugin.v1.Sink.Close:input_type -> tsrun.plugin.v1.CloseRequest
+	3,  // 30: tsrun.plugin.v1.Plugin.Describe:output_type -> tsrun.plugin.v1.DescribeResponse
+	6,  // 31: tsrun.plugin.v1.Plugin.Lease:output_type -> tsrun.plugin.v1.LeaseBeat
+	8,  // 32: tsrun.plugin.v1.Driver.Configure:output_type -> tsrun.plugin.v1.ConfigureResponse
+	14, // 33: tsrun.plugin.v1.Driver.Arm:output_type -> tsrun.plugin.v1.ArmResponse
+	16, // 34: tsrun.plugin.v1.Driver.Start:output_type -> tsrun.plugin.v1.StartResponse
+	18, // 35: tsrun.plugin.v1.Driver.Stop:output_type -> tsrun.plugin.v1.StopResponse
+	20, // 36: tsrun.plugin.v1.Driver.Watch:output_type -> tsrun.plugin.v1.DriverEvent
+	34, // 37: tsrun.plugin.v1.Driver.Close:output_type -> tsrun.plugin.v1.CloseResponse
+	8,  // 38: tsrun.plugin.v1.Sink.Configure:output_type -> tsrun.plugin.v1.ConfigureResponse
+	27, // 39: tsrun.plugin.v1.Sink.Begin:output_type -> tsrun.plugin.v1.BeginResponse
+	29, // 40: tsrun.plugin.v1.Sink.Finish:output_type -> tsrun.plugin.v1.FinishResponse
+	30, // 41: tsrun.plugin.v1.Sink.Watch:output_type -> tsrun.plugin.v1.SinkEvent
+	34, // 42: tsrun.plugin.v1.Sink.Close:output_type -> tsrun.plugin.v1.CloseResponse
+	30, // [30:43] is the sub-list for method output_type
+	17, // [17:30] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -2319,14 +2482,15 @@ func file_plugin_proto_init() {
 	file_plugin_proto_msgTypes[28].OneofWrappers = []any{
 		(*SinkEvent_Closed)(nil),
 		(*SinkEvent_Failed)(nil),
+		(*SinkEvent_Kept)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   33,
+			NumEnums:      2,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

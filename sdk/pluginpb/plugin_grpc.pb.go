@@ -517,7 +517,7 @@ type SinkClient interface {
 	// flow.
 	Begin(ctx context.Context, in *BeginRequest, opts ...grpc.CallOption) (*BeginResponse, error)
 	// Finish waits for the End of every stream, makes everything durable and
-	// says how many artifacts Watch has told or will tell.
+	// says how many events Watch has told or will tell.
 	Finish(ctx context.Context, in *FinishRequest, opts ...grpc.CallOption) (*FinishResponse, error)
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SinkEvent], error)
 	Close(ctx context.Context, in *CloseRequest, opts ...grpc.CallOption) (*CloseResponse, error)
@@ -602,7 +602,7 @@ type SinkServer interface {
 	// flow.
 	Begin(context.Context, *BeginRequest) (*BeginResponse, error)
 	// Finish waits for the End of every stream, makes everything durable and
-	// says how many artifacts Watch has told or will tell.
+	// says how many events Watch has told or will tell.
 	Finish(context.Context, *FinishRequest) (*FinishResponse, error)
 	Watch(*WatchRequest, grpc.ServerStreamingServer[SinkEvent]) error
 	Close(context.Context, *CloseRequest) (*CloseResponse, error)

@@ -1,0 +1,107 @@
+package host
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"tsrun/pipeline/tagfile"
+	"tsrun/sdk"
+	"tsrun/sdk/pluginpb"
+)
+
+// artifactIn is what a plugin says of a file. A plugin that does not say what
+// kind it is of may be older than the kinds: then the name's ending decides.
+func artifactIn(a *pluginpb.Artifact) sdk.Artifact {
+	artifact := sdk.Artifact{Kind: kindIn(a.GetKind()), Path: a.GetPath(), Size: a.GetSize()}
+	copy(artifact.SHA256[:], a.GetSha256())
+	if artifact.Kind == "" {
+		artifact.Kind = sdk.Other
+		if endsAsTags(artifact.Path) {
+			artifact.Kind = sdk.Tags
+		}
+	}
+	if artifact.Kind == sdk.Tags {
+		artifact.Stream, artifact.Segment = uint16(a.GetStream()), int(a.GetSegment())
+		artifact.Tags, artifact.First, artifact.Last, artifact.Lost = a.GetTags(), a.GetFirstPs(), a.GetLastPs(), a.GetLost()
+	}
+	return artifact
+}
+
+func kindIn(k pluginpb.ArtifactKind) sdk.ArtifactKind {
+	switch k {
+	case pluginpb.ArtifactKind_ARTIFACT_KIND_UNSAID:
+		return ""
+	case pluginpb.ArtifactKind_ARTIFACT_KIND_TAGS:
+		return sdk.Tags
+	case pluginpb.ArtifactKind_ARTIFACT_KIND_TABLE:
+		return sdk.Table
+	}
+	return sdk.Other
+}
+
+// keepsIn is what a sink says becomes of its tags; a word that nobody knows
+// says nothing.
+func keepsIn(word string) sdk.Keeps {
+	switch k := sdk.Keeps(word); k {
+	case sdk.AllTags, sdk.Elsewhere, sdk.NoTags:
+		return k
+	}
+	return ""
+}
+
+// endsAsTags says whether a file's name ends in the name of a format in which
+// stages can read the segments of a channel one after another.
+func endsAsTags(name string) bool {
+	return slices.Contains(tagfile.Streamed(), strings.TrimPrefix(path.Ext(name), "."))
+}
+
+// admit checks what the plugin says of a file: it is sent, proven and listed
+// under that name.
+func (k *Sink) admit(a sdk.Artifact) error {
+	refuse := func(hint, format string, args ...any) error {
+		return &sdk.Failure{Code: "bad-artifact", Hint: hint,
+			Message: fmt.Sprintf("%s: told of the file %.200q: ", k.instance, a.Path) + fmt.Sprintf(format, args...)}
+	}
+	base := path.Base(a.Path)
+	switch {
+	case !fs.ValidPath(a.Path) || a.Path == ".":
+		return refuse("a sink tells the path below Recording.Dir, with slashes, like signal.csv", "it is no path below the sink's directory")
+	case strings.ContainsFunc(a.Path, func(r rune) bool { return r < ' ' || r == '\\' || r == 0x7f }) || len(a.Path) > maxPath:
+		return refuse("name files with plain letters and digits", "the name is too long or has control characters or backslashes")
+	case strings.HasPrefix(base, ".") || strings.HasSuffix(base, ".part") || strings.HasSuffix(base, ".tmp"):
+		return refuse("give a file its own name before it is told of", "such a name is kept for files that are not finished")
+	case a.Size < 0:
+		return refuse("", "its size is %d bytes", a.Size)
+	case a.Kind == sdk.Tags && !endsAsTags(a.Path):
+		return refuse("end the name in one of these, or say that the file is of another kind",
+			"it is said to hold tags, but stages read only %s", strings.Join(tagfile.Streamed(), ", "))
+	case a.Kind == sdk.Tags && !k.has(a.Stream):
+		return refuse("say which stream it holds", "it is said to hold the tags of stream %d, which the sink was not given", a.Stream)
+	case k.paths[a.Path]:
+		return refuse("a file never changes once it was told of: make another", "it was told of before")
+	}
+	k.paths[a.Path] = true
+	return nil
+}
+
+// maxPath is how long a file's path below the sink's directory may be, in bytes.
+const maxPath = 512
+
+// has says whether the sink was given a stream.
+func (k *Sink) has(stream uint16) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.ContainsFunc(k.streams, func(s sdk.RecordedStream) bool { return s.Stream == stream })
+}
+
+// keptIn checks how many tags the plugin says it has kept.
+func (k *Sink) keptIn(e *pluginpb.Kept) (Kept, error) {
+	if e.GetStream() > 1<<16-1 || !k.has(uint16(e.GetStream())) {
+		return Kept{}, &sdk.Failure{Code: "bad-artifact", Hint: "say which stream it is",
+			Message: fmt.Sprintf("%s: told of tags kept of stream %d, which the sink was not given", k.instance, e.GetStream())}
+	}
+	return Kept{Stream: uint16(e.GetStream()), Tags: e.GetTags()}, nil
+}

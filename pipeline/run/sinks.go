@@ -1,0 +1,207 @@
+package run
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"tsrun/pipeline/recipe"
+	"tsrun/sdk"
+)
+
+// holdings is what the files of sinks hold.
+type holdings struct {
+	tags  map[series]uint64 // of a channel, in files of tags
+	files map[series]files  // of all channels: the channel is ""
+}
+
+// files counts the files of a sink at one node.
+type files struct{ ofTags, others int }
+
+func newHoldings() *holdings {
+	return &holdings{tags: map[series]uint64{}, files: map[series]files{}}
+}
+
+func (h *holdings) add(s *Segment) {
+	k := series{node: s.Node, sink: s.Sink}
+	n := h.files[k]
+	if s.HoldsTags() {
+		n.ofTags++
+		h.tags[series{s.Node, s.Channel, s.Sink}] += s.Tags
+	} else {
+		n.others++
+	}
+	h.files[k] = n
+}
+
+// keeps says what becomes of the tags that a sink is given: what its plugin
+// says, or else what it has told.
+func (h *holdings) keeps(node, name string, sink *Sink) sdk.Keeps {
+	n := h.files[series{node: node, sink: name}]
+	switch {
+	case n.ofTags > 0:
+		return sdk.AllTags
+	case sink.Keeps == sdk.AllTags || sink.Keeps == sdk.Elsewhere || sink.Keeps == sdk.NoTags:
+		return sink.Keeps
+	case len(sink.Kept) > 0:
+		return sdk.Elsewhere
+	case n.others > 0:
+		return sdk.NoTags
+	}
+	return "" // nobody knows: it has to have kept all
+}
+
+// missing says what a sink lacks of the tags that a channel has delivered; ""
+// when it has all that it is to keep.
+func (h *holdings) missing(node, channel, name string, sink *Sink, delivered uint64) string {
+	held, what := h.tags[series{node, channel, name}], "the files of sink %q hold %d"
+	switch h.keeps(node, name, sink) {
+	case sdk.NoTags:
+		return ""
+	case sdk.Elsewhere:
+		held, what = sink.Kept[channel], "sink %q says it has kept %d"
+	case "":
+		what += ": it told of no file and of no tags kept, and its plugin does not say that it keeps none"
+	}
+	if held == delivered {
+		return ""
+	}
+	return fmt.Sprintf(what, name, held)
+}
+
+// source is the sink whose files of a channel the stages read, and those of its
+// files that are here and proven, in order: of the sinks that hold most of its
+// tags, the first in the order that the recipe gives.
+func (m *Manifest) source(r *recipe.Recipe, node, channel string) (sink string, segments []Segment) {
+	bySink := map[string][]Segment{}
+	tags := map[string]uint64{}
+	order := r.Sources(node + "." + channel)
+	for _, s := range m.Segments {
+		if s.Node == node && s.Channel == channel && s.Verified && s.HoldsTags() && inRaw(s) {
+			bySink[s.Sink] = append(bySink[s.Sink], s)
+			tags[s.Sink] += s.Tags
+			if !slices.Contains(order, s.Sink) { // the recipe is not that of the run
+				order = append(order, s.Sink)
+			}
+		}
+	}
+	for _, name := range order {
+		if len(bySink[name]) > 0 && (sink == "" || tags[name] > tags[sink]) {
+			sink = name
+		}
+	}
+	segments = bySink[sink]
+	slices.SortFunc(segments, func(a, b Segment) int { return a.Index - b.Index })
+	return sink, segments
+}
+
+// noSource says why there is no file of a channel's tags to read.
+func (m *Manifest) noSource(node, channel string) error {
+	h := newHoldings()
+	for _, s := range m.Segments {
+		h.add(&s)
+	}
+	var others []string
+	n := m.Nodes[node]
+	for _, name := range sortedKeys(n.Sinks) {
+		sink := n.Sinks[name]
+		if sink == nil || !slices.Contains(sink.Channels, channel) {
+			continue
+		}
+		switch h.keeps(node, name, sink) {
+		case sdk.NoTags:
+			others = append(others, fmt.Sprintf("sink %q keeps no tags", name))
+		case sdk.Elsewhere:
+			others = append(others, fmt.Sprintf("sink %q keeps them in no file of the run", name))
+		default:
+			return fmt.Errorf("no file of %s.%s arrived", node, channel)
+		}
+	}
+	if others == nil {
+		return fmt.Errorf("no file of %s.%s arrived", node, channel)
+	}
+	return fmt.Errorf("no sink keeps the tags of %s.%s in files that stages can read: %s", node, channel, strings.Join(others, ", "))
+}
+
+// reportSinks says what each sink has kept, where that is not just one sink's
+// files of tags.
+func reportSinks(out *strings.Builder, m *Manifest) {
+	h := newHoldings()
+	for _, s := range m.Segments {
+		h.add(&s)
+	}
+	lines := map[string]*sinkLine{}
+	plain := true
+	for _, node := range nodeOrder(m) {
+		n := m.Nodes[node]
+		for _, name := range sortedKeys(n.Sinks) {
+			sink := n.Sinks[name]
+			if sink == nil {
+				continue
+			}
+			l := lines[name]
+			if l == nil {
+				l = &sinkLine{}
+				lines[name] = l
+			}
+			f := h.files[series{node: node, sink: name}]
+			l.ofTags, l.others = l.ofTags+f.ofTags, l.others+f.others
+			for _, channel := range sink.Channels {
+				l.channels++
+				l.elsewhere += min(sink.Kept[channel], maxInt64/2-l.elsewhere)
+				if c := n.Channels[channel]; c != nil && c.ReadFrom == name {
+					l.read++
+				}
+			}
+			plain = plain && h.keeps(node, name, sink) == sdk.AllTags && f.others == 0
+		}
+	}
+	if plain && len(lines) < 2 {
+		return
+	}
+	for i, name := range sortedKeys(lines) {
+		title := ""
+		if i == 0 {
+			title = "sinks"
+		}
+		entry(out, title, "%s: %s", name, lines[name])
+	}
+}
+
+// sinkLine is what a sink has made of the tags, at all nodes.
+type sinkLine struct {
+	files
+	elsewhere      uint64 // tags
+	channels, read int    // and those whose tags the stages read from it
+}
+
+func (l *sinkLine) String() string {
+	var parts []string
+	if l.ofTags > 0 {
+		text := count(uint64(l.ofTags)) + " " + plural("file", l.ofTags) + " of tags"
+		switch {
+		case l.read == l.channels:
+			text += ", which the stages read"
+		case l.read > 0:
+			text += fmt.Sprintf(", which the stages read for %d of %d channels", l.read, l.channels)
+		}
+		parts = append(parts, text)
+	}
+	if l.others > 0 {
+		parts = append(parts, count(uint64(l.others))+" "+plural("file", l.others)+" of other kinds")
+	}
+	if l.elsewhere > 0 {
+		parts = append(parts, count(l.elsewhere)+" tags kept in no file of the run")
+	}
+	if parts == nil {
+		return "no files"
+	}
+	return strings.Join(parts, "; ")
+}
+
+func plural(what string, n int) string {
+	if n == 1 {
+		return what
+	}
+	return what + "s"
+}

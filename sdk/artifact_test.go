@@ -1,0 +1,63 @@
+package sdk
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"tsrun/sdk/pluginpb"
+)
+
+func TestPublish(t *testing.T) {
+	var told []Artifact
+	r := Recording{Dir: t.TempDir(), Closed: func(a Artifact) { told = append(told, a) }}
+	for _, data := range [][]byte{[]byte("bin,counts\n0,5\n"), nil} {
+		if err := r.Publish(Table, "x/counts.csv", data); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(r.Dir, "x", "counts.csv"))
+		if err != nil || !bytes.Equal(got, data) {
+			t.Errorf("the file holds %q (%v), want %q", got, err, data)
+		}
+		a := told[len(told)-1]
+		if a.Kind != Table || a.Path != "x/counts.csv" || a.Size != int64(len(data)) || a.SHA256 != sha256.Sum256(data) {
+			t.Errorf("told %+v", a)
+		}
+	}
+	for _, path := range []string{"", "../a", "/a", "x/../../a"} {
+		if err := r.Publish(Other, path, nil); err == nil || len(told) != 2 {
+			t.Errorf("%q was published", path)
+		}
+	}
+	if entries, err := os.ReadDir(filepath.Join(r.Dir, "x")); err != nil || len(entries) != 1 {
+		t.Errorf("the directory holds %v (%v)", entries, err)
+	}
+}
+
+// TestKeptIsToldShortly: a sink may say after each block how many tags it has
+// kept; of what the host has not taken yet, the last number of a stream is left.
+func TestKeptIsToldShortly(t *testing.T) {
+	events := newFeed(mergeKept)
+	own := 0
+	for n := range uint64(1000) {
+		for stream := range uint16(3) {
+			if events.put(keptOut(stream, n)) {
+				own++
+			}
+		}
+		if n%100 == 0 {
+			events.put(artifactOut(Artifact{Kind: Table}))
+		}
+	}
+	var kept []*pluginpb.Kept
+	for len(events.items) > 0 {
+		if e, _ := events.next(t.Context()); e.GetKept() != nil {
+			kept = append(kept, e.GetKept())
+		}
+	}
+	if own != 3 || len(kept) != 3 || kept[2].Stream != 2 || kept[2].Tags != 999 {
+		t.Errorf("%d events of their own, told %v", own, kept)
+	}
+}
