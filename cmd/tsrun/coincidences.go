@@ -15,7 +15,8 @@ import (
 
 type coincidencesFlags struct {
 	channelFiles
-	window, shift, period quantity.Time
+	window, shift quantity.Time
+	period        quantity.Period
 	output
 }
 
@@ -64,7 +65,7 @@ type coincidencesAnswer struct {
 }
 
 func runCoincidences(c *cobra.Command, args []string, f coincidencesFlags) error {
-	o := correlate.CoincidenceOptions{Window: int64(f.window), Shift: int64(f.shift), Period: int64(f.period)}
+	o := correlate.CoincidenceOptions{Window: int64(f.window), Shift: int64(f.shift), Period: f.period.Picoseconds()}
 	if err := o.Check(); err != nil {
 		return &exitError{exitUsage, err}
 	}

@@ -13,7 +13,8 @@ import (
 
 type g2Flags struct {
 	channelFiles
-	reach, bin, far, period quantity.Time
+	reach, bin, far quantity.Time
+	period          quantity.Period
 	output
 }
 
@@ -39,7 +40,7 @@ pulsed source is summed up, and compared with the mean of all but that at zero.`
 }
 
 func runG2(c *cobra.Command, args []string, f g2Flags) error {
-	o := correlate.G2Options{Range: int64(f.reach), Bin: int64(f.bin), Far: int64(f.far), Period: int64(f.period)}
+	o := correlate.G2Options{Range: int64(f.reach), Bin: int64(f.bin), Far: int64(f.far), Period: f.period.Picoseconds()}
 	count := func(a, b correlate.Channel) (correlate.G2, error) { return correlate.CountG2(a, b, o) }
 	return ofTwo(c, args, f.channelFiles, f.output, o.Check(), count, writeG2CSV, drawG2)
 }

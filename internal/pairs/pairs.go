@@ -53,12 +53,20 @@ type Experiment struct {
 
 	PulsePeriod float64 // ps: photons of the source come only with pulses; 0: at any time
 	PulseWidth  float64 // ps, standard deviation of a photon about its pulse
+	PulseDrift  float64 // by which part the pulses come faster after every second
+	Burst       int     // pulses, PulsePeriod apart, that come together
+	BurstPeriod float64 // ps from burst to burst
 
 	PulsedA, PulsedB float64 // per second, part of a node's singles: light that comes with pulses and has no partner
 	PulsePeriodB     float64 // ps: that of B is of a laser of its own, with this period; 0: of A's laser
 
 	Flicker   float64 // depth, up to 1, of what light leaks add to the singles that are not the source's
 	FlickerHz float64 // 0: 50
+
+	Bunching float64 // ps: what light leaks add is thermal light of this coherence time, which both nodes see; 0: it is not
+
+	FlashWidth float64 // ps: half of what light leaks add comes in flashes of this length, which both nodes see, at any time
+	FlashHz    float64
 
 	GatePeriod float64 // ps: all light comes, and all is recorded, only within GateOpen of each; 0: always
 	GateOpen   float64 // ps
@@ -147,7 +155,8 @@ func (e Experiment) play() (nodes [2]*node, truth Truth) {
 	nodes[0].tail, nodes[0].step, nodes[1].tail, nodes[1].step = e.TailA, e.StepA, e.TailB, e.StepB
 	nodes[0].blind, nodes[1].blind = e.NoA, append([]Span{{-1, e.LateB}, {e.Seconds - e.EarlyB, e.Seconds + 1}}, e.NoB...)
 	loneA, loneB := max(e.Pairs/e.EtaB-e.Pairs, 0)+e.PulsedA, max(e.Pairs/e.EtaA-e.Pairs, 0)+e.PulsedB
-	darkA, darkB := max(e.SinglesA-e.Pairs-loneA, 0)*(1+e.Flicker), max(e.SinglesB-e.Pairs-loneB, 0)*(1+e.Flicker)
+	leaks := newLeaks(&e, rng)
+	darkA, darkB := max(e.SinglesA-e.Pairs-loneA, 0)*leaks.most, max(e.SinglesB-e.Pairs-loneB, 0)*leaks.most
 	total := e.Pairs + loneA + loneB + darkA + darkB
 	pair := int32(0)
 	for t := 0.0; ; {
@@ -160,7 +169,7 @@ func (e Experiment) play() (nodes [2]*node, truth Truth) {
 		}
 		kind := rng.Float64() * total
 		if kind < e.Pairs+loneA+loneB {
-			at := emitted(rng, t, e.PulsePeriod, e.PulseWidth)
+			at := e.emitted(rng, t, e.PulsePeriod)
 			if covers(e.NoPairs, t) {
 				continue
 			}
@@ -176,29 +185,38 @@ func (e Experiment) play() (nodes [2]*node, truth Truth) {
 				nodes[0].detect(t, at, 0)
 			default:
 				if e.PulsePeriodB != 0 && kind >= total-darkA-darkB-e.PulsedB {
-					at = emitted(rng, t, e.PulsePeriodB, e.PulseWidth)
+					at = e.emitted(rng, t, e.PulsePeriodB)
 				}
 				nodes[1].detect(t, at+x.at(at), 0)
 			}
 			continue
 		}
-		if e.Flicker > 0 && rng.Float64()*(1+e.Flicker) > 1+e.Flicker*math.Sin(2*math.Pi*e.FlickerHz*t*1e-12) {
-			continue
-		}
-		if kind < e.Pairs+loneA+loneB+darkA {
-			nodes[0].detect(t, t, 0)
-		} else {
-			nodes[1].detect(t, t+x.at(t), 0)
+		at, seen := leaks.at(t)
+		switch {
+		case !seen:
+		case kind < e.Pairs+loneA+loneB+darkA:
+			nodes[0].detect(t, at, 0)
+		default:
+			nodes[1].detect(t, at+x.at(at), 0)
 		}
 	}
 }
 
 // emitted returns when a source emits what one without pulses would emit at t.
-func emitted(rng *rand.Rand, t, period, width float64) float64 {
+func (e *Experiment) emitted(rng *rand.Rand, t, period float64) float64 {
 	if period == 0 {
 		return t
 	}
-	return math.Round(t/period)*period + width*rng.NormFloat64()
+	width := e.PulseWidth * rng.NormFloat64()
+	switch {
+	case e.Burst > 1:
+		return math.Round(t/e.BurstPeriod)*e.BurstPeriod + float64(rng.IntN(e.Burst))*period + width
+	case e.PulseDrift != 0: // pulses come at even times u = t + drift*t*t/2
+		drift := e.PulseDrift * 1e-12
+		u := math.Round((t+0.5*drift*t*t)/period) * period
+		return 2*u/(1+math.Sqrt(1+2*drift*u)) + width
+	}
+	return math.Round(t/period)*period + width
 }
 
 func covers(spans []Span, t float64) bool {

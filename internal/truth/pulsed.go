@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -77,6 +75,7 @@ func randomPulses(seed uint64, bright bool) pairs.Experiment {
 type pulsedAnswer struct {
 	e       pairs.Experiment
 	refused bool
+	code    string
 	why     string
 	z       float64 // by which the main pulse stands out of its neighbours
 	off, sd float64
@@ -88,19 +87,7 @@ func (a pulsedAnswer) String() string {
 		a.e.PulsePeriod/1e6, a.e.SinglesA, a.e.Seconds, a.e.DeadTime/a.e.PulsePeriod, a.z, a.off, a.sd, a.period/1e6, a.why)
 }
 
-func answerPulsed(e pairs.Experiment) pulsedAnswer {
-	a, b, truth := e.Make()
-	out := pulsedAnswer{e: e, z: standsOut(a, b, truth)}
-	r, err := align.Align(context.Background(), a, b, align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift})
-	var refusal *align.Refusal
-	switch {
-	case errors.As(err, &refusal):
-		out.refused, out.why, out.period = true, refusal.Code+": "+refusal.Reason, refusal.Period
-	case err == nil:
-		out.off, out.sd, out.period = r.Offset.Minus(truth.OffsetAt(r.Reference)), r.OffsetSD, r.Period
-	}
-	return out
-}
+func answerPulsed(e pairs.Experiment) pulsedAnswer { return answerWithin(e, align.DefaultSearch) }
 
 // standsOut is by how many standard deviations the main pulse stands out of
 // those beside it, to who knows the clock.

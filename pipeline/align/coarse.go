@@ -324,3 +324,11 @@ func surprise(c, e float64) float64 {
 	}
 	return c*math.Log(c/e) - (c - e)
 }
+
+// absence is the same where c is not above e.
+func absence(c, e float64) float64 {
+	if c >= e {
+		return 0
+	}
+	return c*math.Log(max(c, 1)/e) - (c - e)
+}

@@ -66,6 +66,15 @@ func (t teeth) near(at, reach float64) (found tooth) {
 			all = append(all, p.d+t.s.grid.Even(i))
 		}
 	}
+	found = densest(all, window, reach)
+	found.at += math.Round(at)
+	return found
+}
+
+// densest finds the window that holds most of all, which lie evenly up to two
+// windows beyond reach of 0.
+func densest(all []float64, window, reach float64) (found tooth) {
+	half := reach + 2*window
 	slices.Sort(all)
 	best := 0
 	first, last := 0, 0
@@ -78,14 +87,14 @@ func (t teeth) near(at, reach float64) (found tooth) {
 		}
 	}
 	if best == 0 {
-		return tooth{at: at}
+		return tooth{}
 	}
 	mean := 0.0
 	for _, d := range all[first : last+1] {
 		mean += d / float64(best)
 	}
 	beside := max(float64(len(all)-best), 1) * window / (2*half - window)
-	found = tooth{at: math.Round(at) + mean, count: float64(best), net: float64(best) - beside}
+	found = tooth{at: mean, count: float64(best), net: float64(best) - beside}
 	found.ll = surprise(found.count, beside) - math.Log(1+2*reach/window)
 	return found
 }
@@ -223,7 +232,8 @@ func (c comb) fadesIn(main, others []float64) bool {
 			for k := i; k < i+size; k++ {
 				n, mean = n+main[k], mean+others[k]
 			}
-			if sd := math.Sqrt(c.scatter * max(mean, 1)); higher*mean > sureExcess*sd && n-mean < noExcess*sd {
+			sd := math.Sqrt(c.scatter * max(mean, 1))
+			if higher*mean > sureExcess*sd && n-mean < noExcess*sd && absence(n, (1+higher)*mean) > convincedLL {
 				return true
 			}
 		}
@@ -237,10 +247,12 @@ func (t teeth) pulses(seen around, rivals []rival) (p period, c comb) {
 	if ps := seen.period(); ps > 0 {
 		return period{ps, 4 * seen.bin * ps / lookAround}, seen.teeth(ps)
 	}
-	if p = t.comb(rivals); p.ps == 0 {
-		return p, comb{}
+	if p = t.faint(); p.ps == 0 { // before single peaks: the highest of a faint comb may be alone there
+		if p = t.comb(rivals); p.ps == 0 {
+			return p, comb{}
+		}
+		p = t.refined(p, 2*neighbours*p.ps)
 	}
-	p = t.refined(p, 2*neighbours*p.ps)
 	return p, t.whole().compared(p.ps)
 }
 

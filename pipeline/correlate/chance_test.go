@@ -106,6 +106,18 @@ func TestAccidentalsOfPulsedTriples(t *testing.T) {
 	}
 }
 
+// A pulse may have hardly one pair by chance in the whole record: then windows
+// beside the pulses have none, and windows on them few.
+func TestAccidentalsOfFaintPulses(t *testing.T) {
+	for period, singles := range map[float64]float64{13157.894: 2840, 718e3: 660, 50e6: 80} {
+		c, _ := coincide(t, pulsedPairs(period, singles, 5), correlate.CoincidenceOptions{Window: 1000})
+		if len(c.Periods) != 1 || math.Abs(c.Periods[0]/period-1) > 1e-6 || c.Warning != "" {
+			t.Errorf("a period of %g ps is found as %v %s", period, c.Periods, c.Warning)
+		}
+		truly(t, "accidentals", float64(c.Accidentals), float64(c.AccidentalsSD), singles*singles*5*period*1e-12)
+	}
+}
+
 // A shift or a period that the light contradicts is no reason to state a number.
 func TestLightThatIsNotExplained(t *testing.T) {
 	e := pulsedPairs(13106.159, 1e6, 0.05)
@@ -123,6 +135,9 @@ func TestLightThatIsNotExplained(t *testing.T) {
 	}
 	if c, _ := coincide(t, e, correlate.CoincidenceOptions{Window: 1000, Period: 13_106}); c.Warning != "" || math.Abs(c.Periods[0]-13106.159) > 0.01 {
 		t.Errorf("a period that is given is made finer: %v %s", c.Periods, c.Warning)
+	}
+	if c, _ := coincide(t, e, correlate.CoincidenceOptions{Window: 1000, Period: 13_106.159}); c.Warning != "" || math.Abs(c.Periods[0]-13106.159) > 0.01 {
+		t.Errorf("a period with fractions of a picosecond: %v %s", c.Periods, c.Warning)
 	}
 	if c, _ := coincide(t, e, correlate.CoincidenceOptions{Window: 1000, Shift: 1_310_616}); c.Warning != "" || !c.CAR.Known() {
 		t.Errorf("a shift by whole periods: %s", c.Warning)

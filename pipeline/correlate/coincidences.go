@@ -89,7 +89,7 @@ func (c Coincidences) Rate(n, sd quantity.Number) (rate, rateSD quantity.Number)
 type CoincidenceOptions struct {
 	Window int64             // ps: no two tags further apart than Window/2, which is included
 	Shift  int64             // ps; 0: ten windows, at least 1 us, beyond dead times, and whole periods of the light
-	Period int64             // ps: of pulsed or gated light; 0: as it is found
+	Period float64           // ps: of pulsed or gated light; 0: as it is found
 	Each   func(Tuple) error // is given every tuple of all channels, in order of A, then B and so on; an error ends the count
 }
 
@@ -118,11 +118,11 @@ func (o CoincidenceOptions) Check() error {
 	case o.Shift != 0 && o.Shift <= o.Window:
 		return fmt.Errorf("shift of %d ps is within the window of %d ps; choose a longer shift", o.Shift, o.Window)
 	case o.Period < 0 || o.Period > 0 && o.Period < leastPeriod:
-		return fmt.Errorf("period is %d ps; it must be at least %d ps", o.Period, leastPeriod)
+		return fmt.Errorf("period is %.9g ps; it must be at least %d ps", o.Period, leastPeriod)
 	case o.Period > 0 && o.Shift > 0:
 		return errors.New("a shift and a period are given, which say the same; leave one out")
-	case o.Period > maxRange/8:
-		return &LimitError{What: "period", Value: fmt.Sprintf("%d ps", o.Period), Limit: "40 hours", Hint: "leave it out, or give the light's"}
+	case o.Period > float64(maxRange/8):
+		return &LimitError{What: "period", Value: fmt.Sprintf("%.9g ps", o.Period), Limit: "40 hours", Hint: "leave it out, or give the light's"}
 	case o.Shift > maxRange/8:
 		return &LimitError{What: "shift", Value: fmt.Sprintf("%d ps", o.Shift), Limit: "40 hours", Hint: "choose a shorter shift"}
 	}

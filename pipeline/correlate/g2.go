@@ -43,9 +43,9 @@ type Pulse struct {
 
 // G2Options say how to count and what to divide by.
 type G2Options struct {
-	Range, Bin int64 // ps, as in [HistogramOptions]
-	Far        int64 // ps: if not 0, bins at least so far from 0 are 1 in the mean: for light whose power varies
-	Period     int64 // ps: if not 0, that of a pulsed source: sum up the bins of each pulse as well
+	Range, Bin int64   // ps, as in [HistogramOptions]
+	Far        int64   // ps: if not 0, bins at least so far from 0 are 1 in the mean: for light whose power varies
+	Period     float64 // ps: if not 0, that of a pulsed source: sum up the bins of each pulse as well
 }
 
 // Check says what is wrong with the options.
@@ -53,10 +53,10 @@ func (o G2Options) Check() error {
 	switch {
 	case o.Far < 0 || o.Far >= o.Range && o.Range > 0:
 		return fmt.Errorf("far is %d ps; it must lie within the range of %d ps", o.Far, o.Range)
-	case o.Period < 0 || o.Period > 0 && o.Period < 2*o.Bin:
-		return fmt.Errorf("period is %d ps; it must be at least two bins of %d ps", o.Period, o.Bin)
-	case o.Period > 0 && o.Range < o.Period+o.Period/2:
-		return fmt.Errorf("a range of %d ps holds no pulse beside that at 0; choose at least 1.5 periods of %d ps", o.Range, o.Period)
+	case o.Period < 0 || o.Period > 0 && o.Period < 2*float64(o.Bin):
+		return fmt.Errorf("period is %.9g ps; it must be at least two bins of %d ps", o.Period, o.Bin)
+	case o.Period > 0 && float64(o.Range) < 1.5*o.Period:
+		return fmt.Errorf("a range of %d ps holds no pulse beside that at 0; choose at least 1.5 periods of %.9g ps", o.Range, o.Period)
 	}
 	return HistogramOptions{Range: o.Range, Bin: o.Bin}.Check()
 }
@@ -195,14 +195,14 @@ func (r *G2) Highest() (k int, ok bool) {
 
 // pulses sums the bins whose middle is nearest to a multiple of the period, of
 // those multiples whose period lies within the histogram.
-func pulses(h Histogram, period int64) []Pulse {
-	most := int((-h.Start - period/2) / period)
+func pulses(h Histogram, period float64) []Pulse {
+	most := int((float64(-h.Start) - period/2) / period)
 	list := make([]Pulse, 2*most+1)
 	for i := range list {
 		list[i] = Pulse{Number: i - most, G2: quantity.None(), SD: quantity.None()}
 	}
 	for k, n := range h.Counts {
-		number := int(math.Floor(float64(h.Middle(k))/float64(period) + 0.5))
+		number := int(math.Floor(float64(h.Middle(k))/period + 0.5))
 		if number >= -most && number <= most {
 			list[number+most].Counts += n
 		}

@@ -188,7 +188,7 @@ func TestDipsOfRecordings(t *testing.T) {
 			channels := channelsOf(a, b)
 			channels[1].Offset = dip.offset
 			const range16 = 120_000
-			r, err := correlate.CountG2(channels[0], channels[1], correlate.G2Options{Range: range16, Bin: 16, Period: dip.period})
+			r, err := correlate.CountG2(channels[0], channels[1], correlate.G2Options{Range: range16, Bin: 16, Period: float64(dip.period)})
 			if err != nil {
 				t.Fatal(err)
 			}

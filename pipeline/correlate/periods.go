@@ -35,7 +35,7 @@ const (
 func (g *gather) look(o CoincidenceOptions) (l light, at places) {
 	tags, stretch := g.read()
 	if o.Period > 0 {
-		l.give(float64(o.Period))
+		l.give(o.Period)
 	}
 	if stretch < 2*firstLine*finestBin {
 		return l, g.placesFor(o, l)

@@ -9,6 +9,7 @@
 //	Size       B         B kB MB GB TB KiB MiB GiB TiB
 //	Share      ppm       ppm %
 //	Drift      1e-15     ppt ppb ppm
+//	Period     fs        fs ps ns us ms s
 //
 // All of them marshal to and from the text a recipe holds, so a struct of
 // quantities reads recipes, JSON configs and command-line flags alike; each
@@ -43,6 +44,10 @@ type Share int64
 
 // Drift is a relative frequency difference in parts per 1e15 ("12 ppb" is 12000000).
 type Drift int64
+
+// Period is the time after which light repeats, in femtoseconds: a thousand
+// pulses further a fraction of a picosecond counts.
+type Period int64
 
 // The units that code most often needs, to multiply with.
 const (
@@ -87,6 +92,9 @@ func ParseShare(text string) (Share, error) { return parse[Share](&shareKind, te
 // ParseDrift reads a relative frequency difference with its unit: "12 ppb".
 func ParseDrift(text string) (Drift, error) { return parse[Drift](&driftKind, text) }
 
+// ParsePeriod reads a period with its unit: "13.157894 ns".
+func ParsePeriod(text string) (Period, error) { return parse[Period](&periodKind, text) }
+
 func parse[T ~int64](k *kind, text string) (T, error) {
 	v, err := k.parse(text)
 	return T(v), err
@@ -106,6 +114,10 @@ func (f Frequency) String() string { return frequencyKind.format(int64(f)) }
 func (s Size) String() string      { return sizeKind.format(int64(s)) }
 func (s Share) String() string     { return shareKind.format(int64(s)) }
 func (d Drift) String() string     { return driftKind.format(int64(d)) }
+func (p Period) String() string    { return periodKind.format(int64(p)) }
+
+// Picoseconds returns p in ps.
+func (p Period) Picoseconds() float64 { return float64(p) / 1e3 }
 
 // MarshalText writes t as String does.
 func (t Time) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
@@ -125,6 +137,9 @@ func (s Share) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // MarshalText writes d as String does.
 func (d Drift) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
+// MarshalText writes p as String does.
+func (p Period) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
 // UnmarshalText reads what [ParseTime] reads.
 func (t *Time) UnmarshalText(text []byte) error { return unmarshal(&timeKind, t, text) }
 
@@ -143,6 +158,9 @@ func (s *Share) UnmarshalText(text []byte) error { return unmarshal(&shareKind, 
 // UnmarshalText reads what [ParseDrift] reads.
 func (d *Drift) UnmarshalText(text []byte) error { return unmarshal(&driftKind, d, text) }
 
+// UnmarshalText reads what [ParsePeriod] reads.
+func (p *Period) UnmarshalText(text []byte) error { return unmarshal(&periodKind, p, text) }
+
 // JSONSchema describes the text form of a time.
 func (Time) JSONSchema() *jsonschema.Schema { return timeKind.schema() }
 
@@ -160,6 +178,9 @@ func (Share) JSONSchema() *jsonschema.Schema { return shareKind.schema() }
 
 // JSONSchema describes the text form of a drift.
 func (Drift) JSONSchema() *jsonschema.Schema { return driftKind.schema() }
+
+// JSONSchema describes the text form of a period.
+func (Period) JSONSchema() *jsonschema.Schema { return periodKind.schema() }
 
 // Duration returns t as Go counts time, in nanoseconds. What is finer than
 // 1 ns is cut off toward zero; see [Time.WholeNanoseconds].

@@ -23,6 +23,9 @@ func TestParseExactly(t *testing.T) {
 		{&timeKind, " 48.2 ns ", 48200},
 		{&timeKind, "0.001 ns", 1},
 		{&timeKind, "-12.4 ns", -12400},
+		{&periodKind, "13.157894ns", 13_157_894},
+		{&periodKind, "13157.894 ps", 13_157_894},
+		{&periodKind, "1 s", 1e15},
 		{&timeKind, "100 µs", 1e8}, // micro sign
 		{&timeKind, "100 μs", 1e8}, // Greek mu
 		{&timeKind, "1.5 min", 90e12},
@@ -71,6 +74,8 @@ func TestParseErrorsSayTheFix(t *testing.T) {
 		{&timeKind, "0", "a time needs a unit: write 0 s, not 0"},
 		{&voltageKind, "120", "a voltage needs a unit: write 120 mV, not 120"},
 		{&timeKind, "0.5 ps", "0.5 ps is finer than 1 ps; give fewer digits"},
+		{&periodKind, "13.15789474 ns", "13.15789474 ns is finer than 1 fs; give fewer digits"},
+		{&periodKind, "-1 ns", "a period is never negative: write 1 ns"},
 		{&timeKind, "1.0001 ns", "1.0001 ns is finer than 1 ps; give fewer digits"},
 		{&sizeKind, "0.1 KiB", "0.1 KiB is finer than 1 B; give fewer digits"},
 		{&driftKind, "0.0001 ppt", "0.0001 ppt is finer than 0.001 ppt; give fewer digits"},
@@ -174,14 +179,15 @@ func TestJSON(t *testing.T) {
 		Chunk Size      `json:"chunk"`
 		Part  Share     `json:"part"`
 		Fast  Drift     `json:"fast"`
+		Pulse Period    `json:"pulse"`
 		By    map[string]Time
 	}
-	want := config{12400, 120000, 20e6, 1 << 20, 600000, -12e6, map[string]Time{"bob": 250 * Microsecond}}
+	want := config{12400, 120000, 20e6, 1 << 20, 600000, -12e6, 13157894, map[string]Time{"bob": 250 * Microsecond}}
 	text, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const expect = `{"delay":"12.4 ns","level":"120 mV","rate":"20 kHz","chunk":"1 MiB","part":"60 %","fast":"-12 ppb","By":{"bob":"250 us"}}`
+	const expect = `{"delay":"12.4 ns","level":"120 mV","rate":"20 kHz","chunk":"1 MiB","part":"60 %","fast":"-12 ppb","pulse":"13.157894 ns","By":{"bob":"250 us"}}`
 	if string(text) != expect {
 		t.Errorf("marshalled %s\nwant %s", text, expect)
 	}

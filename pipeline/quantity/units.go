@@ -60,7 +60,12 @@ var (
 		units:   []unit{{name: "ppt", scale: 1e3}, {name: "ppb", scale: 1e6}, {name: "ppm", scale: 1e9}},
 		example: []any{"12 ppb", "-3.5 ppm"},
 	}
-	kinds = []*kind{&timeKind, &voltageKind, &frequencyKind, &sizeKind, &shareKind, &driftKind}
+	periodKind = kind{
+		name: "period", article: "a period", zero: "s", advise: "ns",
+		units:   []unit{{name: "fs", scale: 1}, {name: "ps", scale: 1e3}, {name: "ns", scale: 1e6}, {name: "us", scale: 1e9}, {name: "ms", scale: 1e12}, {name: "s", scale: 1e15}},
+		example: []any{"13.157894 ns", "10 us"},
+	}
+	kinds = []*kind{&timeKind, &voltageKind, &frequencyKind, &sizeKind, &shareKind, &driftKind, &periodKind}
 )
 
 // micro folds the two letters for "micro" into the one in the tables.

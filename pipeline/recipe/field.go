@@ -112,6 +112,7 @@ var (
 	sizes       = amountOf(quantity.ParseSize)
 	shares      = amountOf(quantity.ParseShare)
 	drifts      = amountOf(quantity.ParseDrift)
+	periods     = amountOf(quantity.ParsePeriod)
 )
 
 // find returns the key of an object, or nil.

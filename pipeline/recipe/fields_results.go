@@ -8,6 +8,9 @@ import (
 // longestWindow bounds searches and histograms.
 const longestWindow = 100 * quantity.Second
 
+// femtoseconds of a picosecond, in which periods are counted.
+const femtoseconds = 1000
+
 func channelField(name, doc string) *field {
 	return &field{name: name, shape: shapeText, required: true, form: channelForm, doc: doc}
 }

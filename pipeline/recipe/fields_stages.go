@@ -17,7 +17,7 @@ var coincidencesKeys = []*field{
 		each: &field{name: "NODE.CHANNEL", shape: shapeQuantity, amount: times, limits: between(-longestWindow, longestWindow), doc: "Of one channel of those above."}},
 	{name: "shift", shape: shapeQuantity, amount: times, limits: between(2*quantity.Picosecond, longestWindow),
 		doc: "Accidentals come from windows shifted by one to four times this; longer than the detectors' dead time, and a whole number of periods of light that is pulsed or gated. Where it is left out, ten windows, at least 1 us and beyond dead times, in whole periods."},
-	{name: "period", shape: shapeQuantity, amount: times, limits: between(100*quantity.Picosecond, longestWindow),
+	{name: "period", shape: shapeQuantity, amount: periods, limits: between(100*femtoseconds, femtoseconds*longestWindow),
 		doc: "Of pulsed or gated light: windows of accidentals are shifted by whole ones. Found where it is left out."},
 }
 
@@ -41,7 +41,7 @@ var histogramKeys = append(startStop("the histogram is"), rangeAndBin...)
 var g2Keys = append(histogramKeys[:len(histogramKeys):len(histogramKeys)],
 	&field{name: "far", shape: shapeQuantity, amount: times, limits: between(quantity.Picosecond, longestWindow),
 		doc: "Bins at least so far from zero are 1 in the mean; where it is left out, uncorrelated light of the recorded rates is 1."},
-	&field{name: "period", shape: shapeQuantity, amount: times, limits: between(quantity.Picosecond, longestWindow),
+	&field{name: "period", shape: shapeQuantity, amount: periods, limits: between(femtoseconds, femtoseconds*longestWindow),
 		doc: "Of a pulsed source: each pulse is summed up as well, and compared with the others."},
 )
 

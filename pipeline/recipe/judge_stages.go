@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"tsrun/pipeline/quantity"
@@ -71,12 +72,12 @@ func (j *judgement) g2(path string, g *G2Config, clocks *clocks) {
 	if g.Far >= g.Range {
 		j.fail(path+".far", codeConflict, fmt.Sprintf("no bin is %s from zero", g.Far), fmt.Sprintf("write less than the range of %s", g.Range))
 	}
-	switch {
-	case g.Period == 0:
-	case g.Period < 2*g.Bin:
+	switch period := g.Period.Picoseconds(); {
+	case period == 0:
+	case period < 2*float64(g.Bin):
 		j.fail(path+".period", codeConflict, fmt.Sprintf("a period of %s is shorter than two bins of %s", g.Period, g.Bin), "make the bin finer")
-	case g.Range < g.Period+g.Period/2:
-		j.fail(path+".period", codeConflict, fmt.Sprintf("a range of %s holds no pulse beside that at zero", g.Range), fmt.Sprintf("write a range of at least %s", g.Period+g.Period/2))
+	case float64(g.Range) < 1.5*period:
+		j.fail(path+".period", codeConflict, fmt.Sprintf("a range of %s holds no pulse beside that at zero", g.Range), fmt.Sprintf("write a range of at least %s", quantity.Time(math.Ceil(1.5*period))))
 	}
 }
 

@@ -136,7 +136,7 @@ type CoincidencesConfig struct {
 	Window  quantity.Time            `json:"window"`
 	Offsets map[string]quantity.Time `json:"offsets,omitempty"` // channel: how much later its tags come; subtracted
 	Shift   quantity.Time            `json:"shift,omitempty"`   // of the windows for accidentals; 0: as correlate finds it
-	Period  quantity.Time            `json:"period,omitempty"`  // of pulsed or gated light; 0: as correlate finds it
+	Period  quantity.Period          `json:"period,omitempty"`  // of pulsed or gated light; 0: as correlate finds it
 }
 
 // ScanConfig counts coincidences of stop minus start at every delay.
@@ -160,8 +160,8 @@ type HistogramConfig struct {
 // G2Config is a histogram over what uncorrelated light would give.
 type G2Config struct {
 	HistogramConfig
-	Far    quantity.Time `json:"far,omitempty"`    // 0: over light of the recorded rates; else over bins so far from zero
-	Period quantity.Time `json:"period,omitempty"` // of a pulsed source; 0: none
+	Far    quantity.Time   `json:"far,omitempty"`    // 0: over light of the recorded rates; else over bins so far from zero
+	Period quantity.Period `json:"period,omitempty"` // of a pulsed source; 0: none
 }
 
 // RatesConfig counts the tags of channels in bins of time.

@@ -90,8 +90,8 @@ func TestResultsAreReadByOthers(t *testing.T) {
 		{Name: "threefold", Kind: "coincidences", Coincidences: &recipe.CoincidencesConfig{Of: []string{"alice.signal", "alice.herald", "bob.idler"}, Window: 1000}},
 		{Name: "scan", Kind: "scan", Scan: &recipe.ScanConfig{Start: "alice.signal", Stop: "bob.idler", From: -20_000, To: 20_000, Step: 100, Window: 400}},
 		{Name: "delays", Kind: "histogram", Histogram: &delays},
-		{Name: "g2", Kind: "g2", G2: &recipe.G2Config{HistogramConfig: start("bob.idler"), Period: 20_000}},
-		{Name: "dark", Kind: "g2", G2: &recipe.G2Config{HistogramConfig: start("alice.dark"), Period: 20_000, Far: 50_000}},
+		{Name: "g2", Kind: "g2", G2: &recipe.G2Config{HistogramConfig: start("bob.idler"), Period: 20_000_000}},
+		{Name: "dark", Kind: "g2", G2: &recipe.G2Config{HistogramConfig: start("alice.dark"), Period: 20_000_000, Far: 50_000}},
 		{Name: "rates", Kind: "rates", Rates: &recipe.RatesConfig{Of: []string{"alice.signal", "bob.idler", "alice.dark"}, Bin: 10_000_000_000}},
 	}}
 	channels := map[string][]uint64{"alice.signal": tags[0], "alice.herald": tags[2], "bob.idler": tags[1], "alice.dark": nil}

@@ -20,7 +20,7 @@ func (a *analysis) coincidences(c *recipe.CoincidencesConfig, result *Result) (a
 	summary := CoincidencesSummary{Of: c.Of, Corrected: in.corrected, Simulated: a.simulated(c.Of...)}
 	err = a.table(result, TupleColumns(len(c.Of)), c.Of, func(w io.Writer) error {
 		summary.Coincidences, err = correlate.Coincide(in.channels, correlate.CoincidenceOptions{
-			Window: int64(c.Window), Shift: int64(c.Shift), Period: int64(c.Period), Each: TupleWriter(w),
+			Window: int64(c.Window), Shift: int64(c.Shift), Period: c.Period.Picoseconds(), Each: TupleWriter(w),
 		})
 		return err
 	})

@@ -16,7 +16,7 @@ func (a *analysis) g2(c *recipe.G2Config, result *Result) (any, error) {
 	}
 	defer in.Close()
 	g, err := correlate.CountG2(in.channels[0], in.channels[1], correlate.G2Options{
-		Range: int64(c.Range), Bin: int64(c.Bin), Far: int64(c.Far), Period: int64(c.Period),
+		Range: int64(c.Range), Bin: int64(c.Bin), Far: int64(c.Far), Period: c.Period.Picoseconds(),
 	})
 	if err != nil {
 		return nil, err

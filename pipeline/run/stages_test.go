@@ -47,7 +47,7 @@ func TestStagesThatCount(t *testing.T) {
 		{Name: "triples", Kind: "coincidences", Coincidences: &recipe.CoincidencesConfig{Of: []string{"alice.signal", "bob.idler", "carol.third"}, Window: 1000, Shift: 2_000_000}},
 		{Name: "moved", Kind: "coincidences", Coincidences: &recipe.CoincidencesConfig{Of: []string{"alice.signal", "bob.idler", "carol.third"}, Window: 1000,
 			Offsets: map[string]quantity.Time{"carol.third": 50_000}}},
-		{Name: "g2", Kind: "g2", G2: &recipe.G2Config{HistogramConfig: recipe.HistogramConfig{Start: "alice.signal", Stop: "bob.idler", Range: 100_000, Bin: 500}, Period: 20_000}},
+		{Name: "g2", Kind: "g2", G2: &recipe.G2Config{HistogramConfig: recipe.HistogramConfig{Start: "alice.signal", Stop: "bob.idler", Range: 100_000, Bin: 500}, Period: 20_000_000}},
 		{Name: "rates", Kind: "rates", Rates: &recipe.RatesConfig{Of: []string{"alice.signal", "carol.third"}, Bin: 10_000_000_000}},
 	}}
 	d, m, _, err := analysed(t, map[string][]uint64{"alice.signal": tags[0], "bob.idler": tags[1], "carol.third": tags[2]}, r)
