@@ -24,9 +24,10 @@ type Description struct {
 // Offer is one driver or sink of a plugin.
 type Offer struct {
 	Name     string          `json:"name"`
-	Schema   json.RawMessage `json:"schema"`          // JSON Schema 2020-12 of its configuration
-	Defaults json.RawMessage `json:"defaults"`        // the configuration of a recipe that sets nothing
-	Keeps    Keeps           `json:"keeps,omitempty"` // of sinks: what becomes of the tags; "": not said
+	Schema   json.RawMessage `json:"schema"`           // JSON Schema 2020-12 of its configuration
+	Defaults json.RawMessage `json:"defaults"`         // the configuration of a recipe that sets nothing
+	Keeps    Keeps           `json:"keeps,omitempty"`  // of sinks: what becomes of the tags; "": not said
+	Checks   bool            `json:"checks,omitempty"` // `PLUGIN --check` finds mistakes that the schema does not tell
 }
 
 // Describe returns what `--describe` prints. It fails when a configuration
@@ -38,6 +39,7 @@ func (p Plugin) Describe() (Description, error) {
 		if err != nil {
 			return Description{}, fmt.Errorf("describe driver %s: %w", k.name, err)
 		}
+		o.Checks = k.check != nil
 		d.Drivers = append(d.Drivers, o)
 	}
 	for _, k := range p.Sinks {
@@ -45,6 +47,7 @@ func (p Plugin) Describe() (Description, error) {
 		if err != nil {
 			return Description{}, fmt.Errorf("describe sink %s: %w", k.name, err)
 		}
+		o.Checks = k.check != nil
 		d.Sinks = append(d.Sinks, o)
 	}
 	return d, nil

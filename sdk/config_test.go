@@ -88,7 +88,7 @@ func TestDecodeConfigRefuses(t *testing.T) {
 func TestDescribeFlagPrintsJSON(t *testing.T) {
 	p := Plugin{Name: "tc-x", Version: "1", Summary: "S.", Drivers: []DriverType{NewDriver[exampleConfig]("tc-x", exampleDefaults, nil)}}
 	var out, complaints bytes.Buffer
-	if code := run(p, []string{"--describe"}, &out, &complaints); code != 0 {
+	if code := run(p, []string{"--describe"}, nil, &out, &complaints); code != 0 {
 		t.Fatalf("exit %d: %s", code, &complaints)
 	}
 	var d Description
@@ -99,11 +99,11 @@ func TestDescribeFlagPrintsJSON(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	t.Setenv(CookieKey, "")
-	if code := run(p, nil, &out, &complaints); code != 2 || !strings.Contains(complaints.String(), "plugin of tsrun") {
+	if code := run(p, nil, nil, &out, &complaints); code != 2 || !strings.Contains(complaints.String(), "plugin of tsrun") {
 		t.Errorf("run by hand: exit %d: %s", code, &complaints)
 	}
 	p.Drivers = []DriverType{NewDriver[map[string]chan int]("broken", map[string]chan int{"a": nil}, nil)}
-	if code := run(p, []string{"--describe"}, &out, &complaints); code != 1 || !strings.Contains(complaints.String(), "describe driver broken") {
+	if code := run(p, []string{"--describe"}, nil, &out, &complaints); code != 1 || !strings.Contains(complaints.String(), "describe driver broken") {
 		t.Errorf("a configuration that is no JSON: exit %d: %s", code, &complaints)
 	}
 }

@@ -8,13 +8,15 @@ import (
 // DriverType is a driver that a recipe can name. Make one with [NewDriver].
 type DriverType struct {
 	offer
-	open func(context.Context, Env, json.RawMessage) (Driver, error)
+	open  func(context.Context, Env, json.RawMessage) (Driver, error)
+	check func(json.RawMessage, Acquisition) ([]*Failure, error) // nil: its configuration has none
 }
 
 // SinkType is a sink that a recipe can name. Make one with [NewSink].
 type SinkType struct {
 	offer
-	open func(context.Context, Env, json.RawMessage) (Sink, error)
+	open  func(context.Context, Env, json.RawMessage) (Sink, error)
+	check func(json.RawMessage, Recording) ([]*Failure, error) // nil: its configuration has none
 }
 
 // offer is what drivers and sinks have in common: a name and a configuration.
@@ -45,12 +47,14 @@ func (t SinkType) Keeping(k Keeps) SinkType {
 // and quantities ("48.2 ns") are fields of the types of pipeline/quantity. The
 // host checks a recipe against the schema that follows from C before open is
 // called; keys that the recipe leaves out keep the value they have in defaults.
+// Where C is a [DriverChecker], `tsrun check` finds what its Check finds, too.
 //
 // Open connects, makes sure that the device is of the expected kind, and
 // returns. It changes nothing on the device and gives up when ctx ends.
 func NewDriver[C any](name string, defaults C, open func(context.Context, Env, C) (Driver, error)) DriverType {
 	return DriverType{
 		offer: newOffer(name, defaults),
+		check: checkOf[C, Acquisition](defaults),
 		open: func(ctx context.Context, env Env, config json.RawMessage) (Driver, error) {
 			c, err := decodeConfig(config, defaults)
 			if err != nil {
@@ -62,11 +66,13 @@ func NewDriver[C any](name string, defaults C, open func(context.Context, Env, C
 }
 
 // NewSink ties a configuration type to the function that opens a sink; the
-// configuration works as in [NewDriver]. Open does not write yet: where to is
-// said by [Sink.Begin]. [SinkType.Keeping] says what the sink does with tags.
+// configuration works as in [NewDriver], and may be a [SinkChecker]. Open does
+// not write yet: where to is said by [Sink.Begin]. [SinkType.Keeping] says what
+// the sink does with tags.
 func NewSink[C any](name string, defaults C, open func(context.Context, Env, C) (Sink, error)) SinkType {
 	return SinkType{
 		offer: newOffer(name, defaults),
+		check: checkOf[C, Recording](defaults),
 		open: func(ctx context.Context, env Env, config json.RawMessage) (Sink, error) {
 			c, err := decodeConfig(config, defaults)
 			if err != nil {

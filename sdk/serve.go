@@ -20,24 +20,30 @@ const (
 
 // Serve runs p until its host lets go of it or disappears, then exits. Main
 // does nothing else. With the argument --describe it prints a [Description] as
-// JSON instead, and without a host it says how plugins are used.
+// JSON instead, with --check it answers a [CheckRequest] from standard input,
+// and without a host it says how plugins are used.
 func Serve(p Plugin) {
-	os.Exit(run(p, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(p, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-func run(p Plugin, args []string, stdout, stderr io.Writer) int {
-	if slices.Contains(args, "--describe") {
-		d, err := p.Describe()
+func run(p Plugin, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	answer := func(what any, err error) int {
 		if err == nil {
 			out := json.NewEncoder(stdout)
 			out.SetIndent("", "  ")
-			err = out.Encode(d)
+			err = out.Encode(what)
 		}
 		if err != nil {
 			fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
 			return 1
 		}
 		return 0
+	}
+	switch {
+	case slices.Contains(args, "--describe"):
+		return answer(p.Describe())
+	case slices.Contains(args, "--check"):
+		return answer(p.check(stdin))
 	}
 	if os.Getenv(CookieKey) != CookieValue {
 		fmt.Fprintf(stderr, "%s is a plugin of tsrun: %s\n"+

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,8 +33,9 @@ func newCheckCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check RECIPE...",
 		Short: "find every mistake in recipes; starts nothing",
-		Long: `check reads recipes, their parents and the descriptions of their plugins, and
-prints every mistake with its line, a caret and what to do. It starts nothing and
+		Long: `check reads recipes, their parents and the descriptions of their plugins, asks
+the plugins on this PC what else is wrong with their configs and channels, and
+prints every mistake with its line, a caret and what to do. It starts no run and
 reaches no device. - is a recipe from standard input. A recipe with mistakes ends it with exit code 4, or with 6
 where the only mistakes are plugins that are missing.
 
@@ -185,7 +187,8 @@ func (dirs catalog) Plugin(name string) (recipe.Plugin, error) {
 		return recipe.Plugin{Undescribed: true}, nil
 	}
 	sink := offerOf(d.Sinks, name)
-	return recipe.Plugin{Driver: offerOf(d.Drivers, name).Schema, Sink: sink.Schema, Keeps: sink.Keeps}, nil
+	return recipe.Plugin{Driver: offerOf(d.Drivers, name).Schema, Sink: sink.Schema, Keeps: sink.Keeps,
+		Check: func(r sdk.CheckRequest) ([]sdk.CheckMistake, error) { return component.Check(context.Background(), r) }}, nil
 }
 
 // offerOf returns the offer that the host would take: that of the plugin's own

@@ -57,7 +57,8 @@ type Spec struct {
 	Simulation json.RawMessage // nil on real hardware
 }
 
-var validInstance = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+// validInstance takes the longest names of a node and a controller, with a dot between.
+var validInstance = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,64}$`)
 
 // start brings a process up to its lease. On failure nothing is left of it.
 func (h *Host) start(ctx context.Context, s Spec) (_ *process, err error) {
@@ -84,7 +85,7 @@ func (h *Host) start(ctx context.Context, s Spec) (_ *process, err error) {
 	if err := os.MkdirAll(p.scratch, 0o700); err != nil {
 		return nil, fmt.Errorf("make scratch directory of plugin: %w", err)
 	}
-	p.run = newChild(p.command(), p.log)
+	p.run = newChild(command(p.component.Path), p.log)
 	unhook := context.AfterFunc(ctx, p.run.kill)
 	defer unhook()
 	if err := p.shakeHands(); err != nil {
@@ -98,8 +99,8 @@ func (h *Host) start(ctx context.Context, s Spec) (_ *process, err error) {
 
 // command is the plugin with the few variables of our environment that
 // programs need; anything else of the host's would be a hidden setting.
-func (p *process) command() *exec.Cmd {
-	cmd := exec.Command(p.component.Path)
+func command(path string, args ...string) *exec.Cmd {
+	cmd := exec.Command(path, args...)
 	allowed := []string{"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH",
 		"GODEBUG", "GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GOTRACEBACK", "GOCOVERDIR"}
 	cmd.Env = []string{}

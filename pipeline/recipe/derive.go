@@ -18,7 +18,11 @@ func derive(root *node) {
 	if nodes == nil || nodes.kind != mapNode {
 		return
 	}
-	if len(nodes.entries) == 1 && nodeForm.pattern.MatchString(nodes.entries[0].key) { // what is no name is said where it stands
+	isName := func(key string) bool { // what is none is said where it stands
+		message, _ := nodeForm.check(key)
+		return message == ""
+	}
+	if len(nodes.entries) == 1 && isName(nodes.entries[0].key) {
 		if trigger := section(root, "trigger"); trigger != nil && trigger.entry("master") == nil {
 			trigger.put(scalarEntry("master", nodes.entries[0].key))
 		}
@@ -27,7 +31,7 @@ func derive(root *node) {
 		freePorts(root)
 	}
 	for _, e := range nodes.entries {
-		if simulated(e.value) {
+		if isName(e.key) && simulated(e.value) {
 			if simulate := section(root, "simulate"); simulate != nil {
 				section(simulate, e.key)
 			}

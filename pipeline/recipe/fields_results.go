@@ -1,6 +1,8 @@
 package recipe
 
 import (
+	"math"
+
 	"tsrun/pipeline/quantity"
 	"tsrun/sim/sky"
 )
@@ -116,7 +118,7 @@ var simulateTable = &field{name: "simulate", shape: shapeObject, encode: encodeS
 			{name: "file", shape: shapeText, required: true, path: true, doc: "The recording, relative to this recipe."},
 			{name: "format", shape: shapeText, form: nameForm, doc: "Its format, where the name does not tell."},
 			{name: "channels", shape: shapeMap, required: true, form: numberForm, doc: "Which channel of the file each input plays.",
-				each: &field{name: "INPUT", shape: shapeInteger, limits: &limits{0, 1 << 16}, doc: "Channel of the file."}},
+				each: &field{name: "INPUT", shape: shapeInteger, limits: &limits{0, math.MaxUint16}, doc: "Channel of the file."}},
 		}},
 		{name: "start_line", shape: shapeText, form: dialForm, doc: "host:port where simulators share a START edge, for trigger.method: hardware."},
 		{name: "faults", shape: shapeList, doc: "Misbehaviour on request, for tests.", limits: &limits{1, 64},

@@ -72,9 +72,23 @@ func (c *checker) forget(path string) {
 }
 
 // holes reports whether anything below a path was already found wrong.
-func (j *judgement) holes(path string) bool {
-	for broken := range j.c.broken {
+func (j *judgement) holes(path string) bool { return j.c.holes(path) }
+
+func (c *checker) holes(path string) bool {
+	for broken := range c.broken {
 		if broken == path || strings.HasPrefix(broken, path+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// misnamed reports whether a section, or the name of something in it, was found
+// wrong: then a name that is not there may be meant to be.
+func (j *judgement) misnamed(path string) bool {
+	for broken := range j.c.broken {
+		name, below := strings.CutPrefix(broken, path+".")
+		if broken == path || below && !strings.Contains(name, ".") {
 			return true
 		}
 	}
@@ -189,7 +203,7 @@ func (j *judgement) channel(path, name string) bool {
 		j.fail(path, codeUnknownName, fmt.Sprintf("no node is named %q", node), didOr(name, j.channelNames("")))
 		return false
 	}
-	if !j.holes("nodes." + node + ".channels") {
+	if !j.misnamed("nodes." + node + ".channels") {
 		j.fail(path, codeUnknownName, fmt.Sprintf("node %s has no channel of that name", node), didOr(name, j.channelNames(node)))
 	}
 	return false

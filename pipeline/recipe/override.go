@@ -99,6 +99,9 @@ func position(n *node, key string) int {
 	}
 	return slices.IndexFunc(n.items, func(item *node) bool {
 		name := item.get("name")
+		if name == nil {
+			name = item.get("stage") // what a stage without a name is called
+		}
 		return name != nil && name.text == key
 	})
 }

@@ -191,6 +191,9 @@ func (s *session) prepare(ctx context.Context, group *errgroup.Group, background
 	if err != nil {
 		return b, err
 	}
+	if err := b.check(ctx); err != nil {
+		return b, err
+	}
 	return b, b.open(ctx)
 }
 

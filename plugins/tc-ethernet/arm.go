@@ -40,8 +40,11 @@ func (d *driver) Arm(ctx context.Context, a sdk.Acquisition) error {
 	if err != nil {
 		return err
 	}
-	if err := checkChannels(a.Channels); err != nil {
-		return err
+	if len(a.Channels) == 0 {
+		return &sdk.Failure{Code: "bad-acquisition", Message: "the acquisition has no channels", Hint: "give this controller a channel"}
+	}
+	for _, wrong := range checkChannels(a.Channels) {
+		return wrong
 	}
 	if err := d.disarm(ctx); err != nil {
 		return err
@@ -169,32 +172,34 @@ func volts(microvolts int64) string {
 	return fmt.Sprintf("%s%d.%06dV", sign, magnitude/1e6, magnitude%1e6)
 }
 
-// checkChannels refuses what the device cannot do.
-func checkChannels(channels []sdk.Channel) error {
-	if len(channels) == 0 {
-		return &sdk.Failure{Code: "bad-acquisition", Message: "the acquisition has no channels", Hint: "give this controller a channel"}
-	}
-	var used [inputs + 1]string
+// checkChannels finds what the device cannot do.
+func checkChannels(channels []sdk.Channel) (found []*sdk.Failure) {
+	used := map[int]string{}
 	for _, c := range channels {
-		bad := func(field, what, hint string) error {
-			return &sdk.Failure{Code: "bad-acquisition", Field: field, Message: fmt.Sprintf("channel %s: %s", c.Name, what), Hint: hint}
+		bad := func(key, what, hint string) {
+			found = append(found, &sdk.Failure{Code: "bad-acquisition", Field: "channels." + c.Name + "." + key,
+				Message: fmt.Sprintf("channel %s: %s", c.Name, what), Hint: hint})
 		}
 		switch {
 		case c.Input < 1 || c.Input > inputs:
-			return bad("on", fmt.Sprintf("there is no input %d", c.Input), fmt.Sprintf("the inputs are 1 to %d", inputs))
+			bad("on", fmt.Sprintf("there is no input %d", c.Input), fmt.Sprintf("the inputs are 1 to %d", inputs))
 		case used[c.Input] != "":
-			return bad("on", fmt.Sprintf("input %d is already that of channel %s", c.Input, used[c.Input]), "an input is one channel")
-		case c.Delay < 0:
-			return bad("delay", fmt.Sprintf("a delay of %v is not possible", quantity.Time(c.Delay)),
-				"a Time Controller can only delay; make the delays of all other channels that much longer instead")
-		case c.Delay > int64(maxDelay):
-			return bad("delay", fmt.Sprintf("a delay of %v is not possible", quantity.Time(c.Delay)), fmt.Sprintf("the longest is %v", maxDelay))
-		case c.Threshold < -int64(maxThreshold) || c.Threshold > int64(maxThreshold):
-			return bad("threshold", fmt.Sprintf("a threshold of %v is not possible", quantity.Voltage(c.Threshold)), "thresholds are within a few volts")
+			bad("on", fmt.Sprintf("input %d is already that of channel %s", c.Input, used[c.Input]), "an input is one channel")
 		}
 		used[c.Input] = c.Name
+		switch {
+		case c.Delay < 0:
+			bad("delay", fmt.Sprintf("a delay of %v is not possible", quantity.Time(c.Delay)),
+				"a Time Controller can only delay; make the delays of all other channels that much longer instead")
+		case c.Delay > int64(maxDelay):
+			bad("delay", fmt.Sprintf("a delay of %v is not possible", quantity.Time(c.Delay)), fmt.Sprintf("the longest is %v", maxDelay))
+		}
+		if c.Threshold < -int64(maxThreshold) || c.Threshold > int64(maxThreshold) {
+			bad("threshold", fmt.Sprintf("a threshold of %v is not possible", quantity.Voltage(c.Threshold)),
+				fmt.Sprintf("write %v to %v", -maxThreshold, maxThreshold))
+		}
 	}
-	return nil
+	return found
 }
 
 // rawID is what the service calls the acquisition of an input by default.

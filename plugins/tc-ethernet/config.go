@@ -98,11 +98,31 @@ type endpoint struct {
 	dlt  string // host:port
 }
 
-// check finds the mistakes that a schema cannot.
-func (c config) check() (endpoint, error) {
-	if err := c.checkTimes(); err != nil {
-		return endpoint{}, err
+var _ sdk.DriverChecker = config{}
+
+// Check finds all mistakes that a schema cannot.
+func (c config) Check(a sdk.Acquisition) []*sdk.Failure {
+	found := append(c.checkTimes(), checkChannels(a.Channels)...)
+	if _, wrong := c.where(); wrong != nil {
+		found = append(found, wrong)
 	}
+	return found
+}
+
+// check is Check of the configuration alone: where everything is, or the first mistake.
+func (c config) check() (endpoint, error) {
+	for _, wrong := range c.checkTimes() {
+		return endpoint{}, wrong
+	}
+	where, wrong := c.where()
+	if wrong != nil {
+		return endpoint{}, wrong
+	}
+	return where, nil
+}
+
+// where takes the addresses apart.
+func (c config) where() (endpoint, *sdk.Failure) {
 	if c.Address == simulated {
 		return endpoint{}, nil
 	}
@@ -123,27 +143,27 @@ func (c config) check() (endpoint, error) {
 	return endpoint{host: host, scpi: net.JoinHostPort(host, port), dlt: c.DLT}, nil
 }
 
-func (c config) checkTimes() error {
+func (c config) checkTimes() (found []*sdk.Failure) {
 	if !c.Record.Single && (c.Record.Period < minRecord || c.Record.Period > maxRecord) {
-		return mistake("record", fmt.Sprintf("records of %v cannot be numbered", c.Record.Period),
-			fmt.Sprintf("write %v to %v, or %s", minRecord, maxRecord, single))
+		found = append(found, mistake("record", fmt.Sprintf("records of %v cannot be numbered", c.Record.Period),
+			fmt.Sprintf("write %v to %v, or %s", minRecord, maxRecord, single)))
 	}
 	if c.Timeout < minTimeout || c.Timeout > maxTimeout {
-		return mistake("timeout", fmt.Sprintf("a reply is not waited for as long as %v", c.Timeout),
-			fmt.Sprintf("write %v to %v", minTimeout, maxTimeout))
+		found = append(found, mistake("timeout", fmt.Sprintf("a reply is not waited for as long as %v", c.Timeout),
+			fmt.Sprintf("write %v to %v", minTimeout, maxTimeout)))
 	}
 	switch c.Resolution {
 	case "", "HIRES", "LOWRES":
 	default:
-		return mistake("resolution", fmt.Sprintf("%q is no resolution mode", c.Resolution), "write HIRES or LOWRES, or leave it out")
+		found = append(found, mistake("resolution", fmt.Sprintf("%q is no resolution mode", c.Resolution), "write HIRES or LOWRES, or leave it out"))
 	}
 	if c.StreamPort < 0 || c.StreamPort > 65536-inputs {
-		return mistake("stream_port", fmt.Sprintf("port %d leaves no room for %d streams", c.StreamPort, inputs), "write a port up to 65532, or 0 for free ones")
+		found = append(found, mistake("stream_port", fmt.Sprintf("port %d leaves no room for %d streams", c.StreamPort, inputs), "write a port up to 65532, or 0 for free ones"))
 	}
-	return nil
+	return found
 }
 
-func mistake(field, message, hint string) error {
+func mistake(field, message, hint string) *sdk.Failure {
 	return &sdk.Failure{Code: "bad-config", Field: field, Message: message, Hint: hint}
 }
 

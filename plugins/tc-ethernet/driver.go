@@ -58,13 +58,14 @@ func newDriver(ctx context.Context, env sdk.Env, c config) (*driver, error) {
 		return nil, err
 	}
 	d := &driver{log: env.Log, config: c, endpoint: where, patience: inactivityLimit, opened: map[string]bool{}}
+	timeout := c.Timeout.Duration()
 	if c.Address == simulated {
 		if d.sim, err = startSimulator(env); err != nil {
 			return nil, err
 		}
 		d.endpoint = d.sim.endpoint
+		timeout += d.sim.startDelay // it answers a start when the record has begun
 	}
-	timeout := c.Timeout.Duration()
 	d.tc = scpi{newRequester("Time Controller at "+d.endpoint.scpi, d.endpoint.scpi, timeout)}
 	d.dlt = dlt{newRequester("DataLinkTarget service at "+d.endpoint.dlt, d.endpoint.dlt, timeout)}
 	err = d.identify(ctx)

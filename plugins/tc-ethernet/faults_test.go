@@ -185,10 +185,10 @@ func TestArmRefuses(t *testing.T) {
 		change func(*sdk.Channel)
 		field  string
 	}{
-		"input 5":          {func(c *sdk.Channel) { c.Input = 5 }, "on"},
-		"negative delay":   {func(c *sdk.Channel) { c.Delay = -1 }, "delay"},
-		"delay of 2 s":     {func(c *sdk.Channel) { c.Delay = 2e12 }, "delay"},
-		"threshold of 9 V": {func(c *sdk.Channel) { c.Threshold = 9e6 }, "threshold"},
+		"input 5":          {func(c *sdk.Channel) { c.Input = 5 }, "channels.signal.on"},
+		"negative delay":   {func(c *sdk.Channel) { c.Delay = -1 }, "channels.signal.delay"},
+		"delay of 2 s":     {func(c *sdk.Channel) { c.Delay = 2e12 }, "channels.signal.delay"},
+		"threshold of 9 V": {func(c *sdk.Channel) { c.Threshold = 9e6 }, "channels.signal.threshold"},
 	}
 	for name, test := range tests {
 		c := good

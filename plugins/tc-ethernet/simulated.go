@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"time"
 
 	"tsrun/sdk"
 	"tsrun/sim/idq"
@@ -17,6 +18,7 @@ import (
 type simulator struct {
 	endpoint
 	controller *idq.Controller
+	startDelay time.Duration
 	cancel     context.CancelFunc
 	done       chan error
 }
@@ -40,7 +42,7 @@ func startSimulator(env sdk.Env) (*simulator, error) {
 			Hint: "correct the recipe's simulate section"}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	sim := &simulator{controller: controller, cancel: cancel, done: make(chan error, 1)}
+	sim := &simulator{controller: controller, startDelay: s.Controller.StartDelay.Duration(), cancel: cancel, done: make(chan error, 1)}
 	sim.scpi, sim.dlt = controller.SCPIAddr(), controller.DLTAddr()
 	if sim.host, _, err = net.SplitHostPort(sim.scpi); err != nil {
 		cancel()

@@ -1,0 +1,128 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"tsrun/sdk"
+)
+
+// What a plugin may take and say to check a configuration. It is a function
+// without effects, so anything longer is a fault of the plugin.
+const (
+	checkWithin = 5 * time.Second
+	maxAnswer   = 64 << 10 // bytes
+	maxMistakes = 100
+	maxWords    = 1000 // bytes of a field, a message or a hint
+)
+
+// Check asks a plugin for the mistakes in a configuration, and in the channels
+// it is for, that its schema does not tell: none, where its description promises
+// no check. It runs the program with --check, which opens no device. The error
+// says why there is no answer.
+func (c Component) Check(ctx context.Context, r sdk.CheckRequest) ([]sdk.CheckMistake, error) {
+	if c.Description == nil {
+		return nil, nil
+	}
+	offers, named := c.Description.Drivers, &r.Driver
+	if r.Sink != "" {
+		offers, named = c.Description.Sinks, &r.Sink
+	}
+	offer := slices.IndexFunc(offers, func(o sdk.Offer) bool { return o.Name == c.Name || len(offers) == 1 })
+	if offer < 0 || !offers[offer].Checks {
+		return nil, nil
+	}
+	*named = offers[offer].Name
+	request, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("write request: %w", err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, checkWithin, fmt.Errorf("it has not answered within %v", checkWithin))
+	defer cancel()
+	cmd := command(c.Path, "--check")
+	answer, complaints := &limitedBuffer{most: maxAnswer}, &limitedBuffer{most: maxWords}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(request), answer, complaints
+	cmd.WaitDelay = time.Second // a child of it may hold the pipes
+	kill := func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	answer.full = kill
+	if err := Spawn(cmd); err != nil {
+		return nil, err
+	}
+	unhook := context.AfterFunc(ctx, kill)
+	err = cmd.Wait()
+	if !unhook() {
+		return nil, context.Cause(ctx)
+	}
+	switch {
+	case answer.spilt:
+		return nil, fmt.Errorf("its answer is longer than %d bytes", maxAnswer)
+	case err != nil:
+		return nil, errors.Join(err, firstLine(complaints.text))
+	}
+	return readAnswer(answer.text)
+}
+
+func firstLine(text []byte) error {
+	line, _, _ := strings.Cut(strings.TrimSpace(strings.ToValidUTF8(string(text), "?")), "\n")
+	if line == "" {
+		return nil
+	}
+	return errors.New(line)
+}
+
+// readAnswer cuts what a plugin said to what a person can read.
+func readAnswer(text []byte) ([]sdk.CheckMistake, error) {
+	var a sdk.CheckAnswer
+	if err := json.Unmarshal(text, &a); err != nil {
+		return nil, fmt.Errorf("its answer cannot be read: %w", err)
+	}
+	mistakes := a.Mistakes[:min(len(a.Mistakes), maxMistakes)]
+	for i := range mistakes {
+		m := &mistakes[i]
+		m.Field, m.Message, m.Hint = cut(m.Field), cut(m.Message), cut(m.Hint)
+		if m.Message == "" {
+			m.Message = "the plugin does not say what is wrong"
+		}
+	}
+	return mistakes, nil
+}
+
+func cut(text string) string {
+	if len(text) <= maxWords {
+		return text
+	}
+	end := maxWords
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}
+
+// limitedBuffer keeps the first bytes of what is written to it. When there is
+// more it calls full, if there is one, and takes and drops the rest.
+type limitedBuffer struct {
+	text  []byte
+	most  int
+	spilt bool
+	full  func()
+}
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	room := b.most - len(b.text)
+	if len(p) > room && !b.spilt {
+		b.spilt = true
+		if b.full != nil {
+			b.full()
+		}
+	}
+	b.text = append(b.text, p[:min(len(p), room)]...)
+	return len(p), nil
+}
