@@ -5,7 +5,9 @@ package main
 
 import (
 	"context"
+	"hash/fnv"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -20,22 +22,28 @@ type config struct {
 	Pace     quantity.Time `json:"pace,omitempty" jsonschema:"description=of real time for each 100 tags"`
 	Lines    int           `json:"lines,omitempty" jsonschema:"description=of the log"`
 	LineSize int           `json:"line_size,omitempty" jsonschema:"description=bytes of each"`
+	Light    bool          `json:"light,omitempty" jsonschema:"description=tags come by chance and all inputs of all controllers see the same, each within 200 ps"`
 }
 
 type hurry struct {
 	config
-	run sdk.Acquisition
-	log *slog.Logger
+	run    sdk.Acquisition
+	log    *slog.Logger
+	photon uint64 // ps: when the latest was there
+	light  *rand.Rand
+	jitter *rand.Rand
 }
 
 func open(_ context.Context, env sdk.Env, c config) (sdk.Driver, error) {
-	return &hurry{config: c, log: env.Log}, nil
+	instance := fnv.New64()
+	_, _ = instance.Write([]byte(env.Instance)) // never fails
+	return &hurry{config: c, log: env.Log, light: rand.New(rand.NewPCG(1, 2)), jitter: rand.New(rand.NewPCG(3, instance.Sum64()))}, nil
 }
 
 func (h *hurry) Describe(context.Context) (sdk.Device, error) {
 	d := sdk.Device{Vendor: "Test", Model: "hurry", ResolutionPs: 1, Simulated: true, Can: sdk.Capabilities{ScheduledStart: true, InputDelay: true}}
-	for n := 1; n <= 8; n++ {
-		d.Inputs = append(d.Inputs, sdk.Input{Number: n})
+	for n := range 999 {
+		d.Inputs = append(d.Inputs, sdk.Input{Number: n + 1})
 	}
 	return d, nil
 }
@@ -58,15 +66,13 @@ func (h *hurry) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Stream) 
 	}
 	every := uint64(h.Every)
 	for at, n := uint64(0), 0; at < end && ctx.Err() == nil; at, n = at+100*every, n+1 {
-		var tags []uint64
-		for t := at; t < min(at+100*every, end); t += every {
-			tags = append(tags, t)
-		}
+		until := min(at+100*every, end)
+		tags := h.tags(at, until)
 		for _, c := range h.run.Channels {
-			if err := out.Send(c.Stream, tags); err != nil {
+			if err := out.Send(c.Stream, h.seen(tags)); err != nil {
 				return err
 			}
-			if err := out.Mark(c.Stream, min(at+100*every, end)); err != nil {
+			if err := out.Mark(c.Stream, until); err != nil {
 				return err
 			}
 		}
@@ -79,6 +85,34 @@ func (h *hurry) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Stream) 
 		return out.Send(h.run.Channels[0].Stream, []uint64{end + uint64(h.Jump)})
 	}
 	return nil
+}
+
+// tags are those from one time to another, in ps.
+func (h *hurry) tags(from, until uint64) (tags []uint64) {
+	if !h.Light {
+		for t := from; t < until; t += uint64(h.Every) {
+			tags = append(tags, t)
+		}
+		return tags
+	}
+	for ; h.photon < until; h.photon += 1000 + uint64(h.light.ExpFloat64()*float64(h.Every)) {
+		if h.photon+1000 < until && h.photon >= from {
+			tags = append(tags, h.photon)
+		}
+	}
+	return tags
+}
+
+// seen is what one input sees of light.
+func (h *hurry) seen(tags []uint64) []uint64 {
+	if !h.Light {
+		return tags
+	}
+	seen := make([]uint64, len(tags))
+	for i, t := range tags {
+		seen[i] = t + h.jitter.Uint64N(200)
+	}
+	return seen
 }
 
 func (h *hurry) Close() error { return nil }
