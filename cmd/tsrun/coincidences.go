@@ -115,11 +115,11 @@ func printCoincidences(out io.Writer, c correlate.Coincidences) error {
 	for _, p := range c.Periods {
 		fmt.Fprintf(&text, "period       %.9g ps of the light; windows of accidentals are shifted by whole periods, %s and more\n", p, quantity.Time(c.Shift))
 	}
-	fmt.Fprintf(&text, "accidentals  %s\nnet          %s, %s\n", known(c.Accidentals, c.AccidentalsSD, "by chance"),
-		known(c.Net, c.NetSD, eventsOf(len(c.Channels))), known(rate, sd, "per s"))
+	fmt.Fprintf(&text, "accidentals  %s\nnet          %s, %s\n", valueOr(c.Accidentals, c.AccidentalsSD, "by chance", ""),
+		valueOr(c.Net, c.NetSD, eventsOf(len(c.Channels)), ""), valueOr(rate, sd, "per s", ""))
 	switch {
 	case c.CAR.Known():
-		fmt.Fprintf(&text, "CAR          %s\n", known(c.CAR, c.CARSD, "coincidences per accidental"))
+		fmt.Fprintf(&text, "CAR          %s\n", valueOr(c.CAR, c.CARSD, "coincidences per accidental", ""))
 	case c.CARAtLeast > 0:
 		fmt.Fprintf(&text, "CAR          at least %.3g, in 99 %%: few accidentals or none were counted\n", c.CARAtLeast)
 	}
@@ -127,21 +127,13 @@ func printCoincidences(out io.Writer, c correlate.Coincidences) error {
 		fmt.Fprintf(&text, "heralding    %s\n", withSD(100*h.Value, 100*h.SD, "% of "+h.By+" seen by "+h.Of))
 	}
 	for _, p := range c.Parts {
-		fmt.Fprintf(&text, "%-12s %d, %s, %s\n", p.Of, p.All, known(p.Accidentals, p.AccidentalsSD, "by chance"), known(p.Net, p.NetSD, "net"))
+		fmt.Fprintf(&text, "%-12s %d, %s, %s\n", p.Of, p.All, valueOr(p.Accidentals, p.AccidentalsSD, "by chance", ""), valueOr(p.Net, p.NetSD, "net", ""))
 	}
 	if c.Warning != "" {
 		fmt.Fprintf(&text, "warning      %s\n", c.Warning)
 	}
 	_, err := io.WriteString(out, text.String())
 	return err
-}
-
-// known writes a number and its deviation, or that there is none.
-func known(value, sd quantity.Number, unit string) string {
-	if !value.Known() {
-		return "no value " + unit
-	}
-	return withSD(float64(value), float64(sd), unit)
 }
 
 func eventsOf(n int) string {

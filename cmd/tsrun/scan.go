@@ -35,7 +35,7 @@ subtract from B, and its width that of the pairs, whatever window and step are.`
 	c.Flags().TextVar(&f.step, "step", f.step, "`TIME` between delays")
 	c.Flags().TextVar(&f.window, "window", f.window, "full width of the window, a `TIME` as \"1 ns\"")
 	required(c, "from", "to", "step", "window")
-	f.output.add(c, "delay_ps,counts per delay", "start_ps, step_ps, window_ps, counts, peak")
+	f.output.add(c, "delay_ps,counts per delay", "start_ps, step_ps, window_ps, counts, peak, periods_ps, warning")
 	return c
 }
 
@@ -49,16 +49,24 @@ func writeScanCSV(out io.Writer, s correlate.Scan) error {
 	return underHeading(out, "delay_ps,counts", func(out io.Writer) error { return run.WriteCounts(out, s.Start, s.Step, s.Counts) })
 }
 
+// pairsOf says how many pairs stand out of chance.
+func pairsOf(s correlate.Scan) string {
+	if s.Warning != "" {
+		return "pairs        no value: " + s.Warning + "\n"
+	}
+	chance := "in the mean of those beside the peak"
+	if len(s.Periods) > 0 {
+		chance = fmt.Sprintf("as when B is moved by whole periods of the light, %.9g ps", s.Periods[0])
+	}
+	return fmt.Sprintf("pairs        %s; %.3g by chance in a window, %s\ncertainty    %.3g standard deviations beyond chance\n",
+		withSD(float64(s.Peak.Pairs), float64(s.Peak.PairsSD), "net"), s.Peak.Accidentals, chance, s.Peak.Significance)
+}
+
 func drawScan(out io.Writer, s correlate.Scan) error {
 	_, err := fmt.Fprintf(out, "A %d tags, B %d tags, %.4g s recorded by both; window ±%.6g ps\n", s.TagsA, s.TagsB, float64(s.Overlap)/1e12, float64(s.Window)/2)
 	if p := s.Peak; err == nil && p != nil {
-		_, err = fmt.Fprintf(out, `peak         %s, %s wide (standard deviation)
-half maximum %.4g ps wide, highest at %s
-pairs        %s; %.3g by chance in a window, in the mean of those beside the peak
-certainty    %.3g standard deviations beyond chance
-
-`, withSD(p.Offset.Float(), p.OffsetSD, "ps"), withSD(p.Sigma, p.SigmaSD, "ps"), p.FWHM, quantity.Time(p.Highest),
-			withSD(p.Pairs, p.PairsSD, "net"), p.Accidentals, p.Significance)
+		_, err = fmt.Fprintf(out, "peak         %s, %s wide (standard deviation)\nhalf maximum %.4g ps wide, highest at %s\n%s\n",
+			withSD(p.Offset.Float(), p.OffsetSD, "ps"), withSD(p.Sigma, p.SigmaSD, "ps"), p.FWHM, quantity.Time(p.Highest), pairsOf(s))
 	} else if err == nil {
 		none := "none stands out of chance"
 		if nothing := correlate.Nothing([]string{"A", "B"}, []uint64{s.TagsA, s.TagsB}); nothing != "" {

@@ -188,9 +188,13 @@ func openRaised(list []source, raise uint64) (streams []tag.Reader, closeAll fun
 	return streams, closeAll, nil
 }
 
-// valueOr is withSD of a value, and otherwise why there is none.
+// valueOr is withSD of a value, and otherwise why there is none, or without a reason
+// what there is none of.
 func valueOr(value, sd quantity.Number, unit, why string) string {
-	if !value.Known() {
+	switch {
+	case !value.Known() && why == "":
+		return "no value " + unit
+	case !value.Known():
 		return "no value: " + why
 	}
 	return withSD(float64(value), float64(sd), unit)

@@ -55,18 +55,19 @@ func (l *lane) record(g *gather) interval {
 // ofPair is the part of the time at no shift that two channels have at a place: of
 // every difference in the window, how long A recorded and B recorded so much later.
 func (e exposure) ofPair(place int) float64 {
-	whole := e.overPair(-e.half-0.5, e.half+0.5) // a whole ps stands for the nearest times
+	a, b := e.records[0], e.records[1]
+	whole := timeOver(a, b, -e.half-0.5, e.half+0.5) // a whole ps stands for the nearest times
 	if whole <= 0 {
 		return 0
 	}
 	at := float64(e.at[place])
-	return e.overPair(at-e.half-0.5, at+e.half+0.5) / whole
+	return timeOver(a, b, at-e.half-0.5, at+e.half+0.5) / whole
 }
 
-// overPair is the integral of that time over differences. Between the corners,
-// where another end begins to limit it, the time is a straight line.
-func (e exposure) overPair(low, high float64) (sum float64) {
-	a, b := e.records[0], e.records[1]
+// timeOver is the integral over delays of how long a recorded and b recorded so
+// much later. Between the corners, where another end begins to limit it, the time is
+// a straight line, so the value in the middle times the length is exact.
+func timeOver(a, b interval, low, high float64) (sum float64) {
 	corners := []float64{b.from - a.to, b.from - a.from, b.to - a.to, b.to - a.from, high}
 	slices.Sort(corners)
 	for _, corner := range corners {

@@ -12,16 +12,17 @@ import (
 // FWHM is the width of the scan's own curve, window included, at half the way
 // from the chance level to the highest count; 0 where the scan does not show it.
 type Peak struct {
-	Offset       quantity.Fine `json:"offset_ps"` // B minus A
-	OffsetSD     float64       `json:"offset_sd_ps"`
-	Sigma        float64       `json:"sigma_ps"`
-	SigmaSD      float64       `json:"sigma_sd_ps"`
-	FWHM         float64       `json:"fwhm_ps"`
-	Highest      int64         `json:"highest_ps"` // the delay with most coincidences, the middle one of equals
-	Pairs        float64       `json:"pairs"`      // within four Sigma, less chance
-	PairsSD      float64       `json:"pairs_sd"`
-	Accidentals  float64       `json:"accidentals"`  // by chance in one window of the scan
-	Significance float64       `json:"significance"` // of the highest count, in standard deviations of chance
+	Offset   quantity.Fine `json:"offset_ps"` // B minus A
+	OffsetSD float64       `json:"offset_sd_ps"`
+	Sigma    float64       `json:"sigma_ps"`
+	SigmaSD  float64       `json:"sigma_sd_ps"`
+	FWHM     float64       `json:"fwhm_ps"`
+	Highest  int64         `json:"highest_ps"` // the delay with most coincidences, the middle one of equals
+	// These have no value where chance is not known: [Scan.Warning].
+	Pairs        quantity.Number `json:"pairs"` // within four Sigma, less chance
+	PairsSD      quantity.Number `json:"pairs_sd"`
+	Accidentals  quantity.Number `json:"accidentals"`  // by chance in the window of the highest count
+	Significance quantity.Number `json:"significance"` // of the highest count, in standard deviations of chance
 }
 
 // evidence is how far the log of the likelihood ratio of the highest count must
@@ -30,32 +31,37 @@ const evidence = 8
 
 // peak measures the peak of a scan whose first window begins at the difference
 // edge; nil when none stands out of chance, or the scan shows too little beside it.
-func (s *scanner) peak(r Scan, edge int64) *Peak {
+// The warning says why chance is not known, where it is not.
+func (s *scanner) peak(r Scan, edge int64, chance repeated) (p *Peak, warning string) {
 	highest := middleOfHighest(r.Counts)
-	m := moments{fine: s.fine, mean: float64((int64(highest)*s.step + s.window/2) / s.bin), reach: max(float64(s.window/2/s.bin), 2)}
+	m := moments{fine: s.fine, mean: float64((int64(highest)*s.step + s.window/2) / s.bin), reach: max(float64(s.window/2/s.bin), 2), chance: chance}
 	if !m.settle() {
-		return nil
+		return nil, ""
 	}
 	most := float64(r.Counts[highest])
-	chance := m.level * float64(s.window+1) / float64(s.bin)
-	likelihood := most*math.Log(most/chance) - (most - chance) - math.Log(float64(len(r.Counts)))
-	if most <= chance || likelihood < evidence {
-		return nil
+	first := float64(int64(highest)*s.step) / float64(s.bin)
+	due := m.within(first, first+float64(s.window+1)/float64(s.bin))
+	likelihood := most*math.Log(most/due) - (most - due) - math.Log(float64(len(r.Counts)))
+	if most <= due || likelihood < evidence {
+		return nil, ""
 	}
 	bin := float64(s.bin)
 	middle := (bin - 1) / 2 // of the whole picoseconds of a bin
-	p := &Peak{
+	p = &Peak{
 		Offset: quantity.NewFine(edge, m.mean*bin+middle), OffsetSD: m.meanSD() * bin,
-		Highest: r.Start + int64(highest)*r.Step, Pairs: m.net, PairsSD: m.netSD(), Accidentals: chance,
-		Significance: math.Sqrt(2 * likelihood),
+		Highest: r.Start + int64(highest)*r.Step, Pairs: quantity.Number(m.net), PairsSD: quantity.Number(m.netSD()),
+		Accidentals: quantity.Number(due), Significance: quantity.Number(math.Sqrt(2 * likelihood)),
 	}
 	blur := (1 - 1/(bin*bin)) / 12 // variance of the picoseconds of a bin, in bins
 	p.Sigma = math.Sqrt(max(0, m.variance-blur)) * bin
 	if p.Sigma > 0 {
 		p.SigmaSD = m.varianceSD() * bin * bin / (2 * p.Sigma)
 	}
-	p.FWHM = halfWidth(r.Counts, highest, (most+chance)/2) * float64(r.Step)
-	return p
+	p.FWHM = halfWidth(r.Counts, highest, (most+due)/2) * float64(r.Step)
+	if warning = m.doubt(); warning != "" {
+		p.Pairs, p.PairsSD, p.Accidentals, p.Significance = quantity.None(), quantity.None(), quantity.None(), quantity.None()
+	}
+	return p, warning
 }
 
 // middleOfHighest is the middle of the first run of highest counts.
@@ -72,9 +78,11 @@ func middleOfHighest(counts []uint64) int {
 	return (first + last) / 2
 }
 
-// moments are those of a peak over a flat level, in bins.
+// moments are those of a peak over chance, in bins. Chance is a flat level, that of
+// the bins beyond the peak, but for light that repeats.
 type moments struct {
 	fine           []uint64
+	chance         repeated
 	mean, reach    float64 // the peak is looked for within mean +- reach
 	low, high      int     // the same, as bins
 	level          float64 // chance per bin, from the bins beyond
@@ -119,15 +127,16 @@ func (m *moments) measure() bool {
 	}
 	m.inside, m.beyond = float64(inside), float64(total-inside)
 	m.level = max(m.beyond, 0.5) / float64(len(m.fine)-(m.high-m.low)) // no count is no proof of zero
-	m.net = m.inside - m.level*float64(m.high-m.low)
+	m.net = m.inside - m.within(float64(m.low), float64(m.high))
 	if m.net <= 0 {
 		return false
 	}
 	sum, squares := 0.0, 0.0
 	for k := m.low; k < m.high; k++ {
 		x := float64(k) - m.mean
-		sum += (float64(m.fine[k]) - m.level) * x
-		squares += (float64(m.fine[k]) - m.level) * x * x
+		net := float64(m.fine[k]) - m.under(k)
+		sum += net * x
+		squares += net * x * x
 	}
 	shift := sum / m.net
 	m.mean += shift
@@ -147,13 +156,21 @@ func (m *moments) meanSD() float64 { return math.Sqrt(max(m.spread, m.inside/12)
 
 func (m *moments) netSD() float64 {
 	n := float64(m.high - m.low)
+	if m.chance.fine != nil {
+		return math.Sqrt(m.inside + m.within(float64(m.low), float64(m.high))/m.chance.parts)
+	}
 	return math.Sqrt(m.inside + n*n*m.levelVariance())
 }
 
 func (m *moments) varianceSD() float64 {
-	sum := 0.0
+	sum, squares := 0.0, 0.0
 	for k := m.low; k < m.high; k++ {
-		sum += (float64(k)-m.mean)*(float64(k)-m.mean) - m.variance
+		apart := (float64(k)-m.mean)*(float64(k)-m.mean) - m.variance
+		sum += apart
+		squares += apart * apart * m.under(k)
+	}
+	if m.chance.fine != nil {
+		return math.Sqrt(m.fourth+squares/m.chance.parts) / m.net
 	}
 	return math.Sqrt(m.fourth+sum*sum*m.levelVariance()) / m.net
 }

@@ -18,6 +18,10 @@ type Scan struct {
 	TagsB   uint64   `json:"tags_b"`
 	Overlap uint64   `json:"overlap_ps"` // the time both recorded, first to last tag, on A's scale
 	Peak    *Peak    `json:"peak,omitempty"`
+	// Periods are those that the light repeats after, in ps, shortest first. Chance
+	// under the peak is then what is counted when B is moved by whole ones.
+	Periods []float64 `json:"periods_ps,omitempty"`
+	Warning string    `json:"warning,omitempty"` // why chance is not known
 }
 
 // ScanOptions say which delays to look at.
@@ -66,16 +70,22 @@ func ScanDelays(a, b Channel, o ScanOptions) (Scan, error) {
 		bin: (width + fineBins - 1) / fineBins,
 	}
 	s.fine = make([]uint64, (width+s.bin-1)/s.bin)
+	sky, moved := s.elsewhere(g)
 	for {
 		more, err := g.more()
 		if err == nil && !more {
 			r := Scan{Start: o.From, Step: o.Step, Window: o.Window, TagsA: g.lanes[0].count, TagsB: g.lanes[1].count, Overlap: g.overlap()}
 			r.Counts = s.counts()
-			r.Peak = s.peak(r, o.From-half)
+			for _, p := range sky.periods {
+				r.Periods = append(r.Periods, p.length)
+			}
+			r.Peak, r.Warning = s.peak(r, o.From-half, repeatedOf(g, sky, moved))
 			return r, nil
 		}
-		if err == nil {
-			err = s.add(g.lanes[0].fixed[g.lanes[0].low:g.lanes[0].high], g.lanes[1].fixed)
+		for _, each := range append(moved, &s) {
+			if err == nil {
+				err = each.add(g.lanes[0].fixed[g.lanes[0].low:g.lanes[0].high], g.lanes[1].fixed)
+			}
 		}
 		if err != nil {
 			return Scan{}, err
@@ -86,11 +96,12 @@ func ScanDelays(a, b Channel, o ScanOptions) (Scan, error) {
 // scanner counts the differences that lie in [low, low+width), low being the
 // first that the first window holds. Windows are window+1 picoseconds wide.
 type scanner struct {
-	low, width   int64 // ps
-	step, window int64 // ps
-	changes      []int64
+	low, width   int64   // ps
+	step, window int64   // ps
+	changes      []int64 // nil: not asked for
 	fine         []uint64
 	bin          int64 // ps: width of the bins of fine
+	by           int64 // ps: how far B is moved to count chance
 	pairs        uint64
 }
 
@@ -128,6 +139,9 @@ func (s *scanner) add(a, b []uint64) error {
 // where they begin and where they end is noted.
 func (s *scanner) count(d, same int64) {
 	s.fine[d/s.bin] += uint64(same)
+	if s.changes == nil {
+		return
+	}
 	first := max(0, (d-s.window+s.step-1)/s.step)
 	last := min(d/s.step, int64(len(s.changes))-2)
 	if first <= last {

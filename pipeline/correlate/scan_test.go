@@ -79,7 +79,7 @@ func peakHolds(t *testing.T, seeds int) {
 		}
 		g.add("offset", p.Offset.Float(), 24_000.3, p.OffsetSD)
 		g.add("sigma", p.Sigma, math.Sqrt2*150, p.SigmaSD)
-		g.add("pairs", p.Pairs, l.seconds*l.events*0.7*0.6, p.PairsSD)
+		g.add("pairs", float64(p.Pairs), l.seconds*l.events*0.7*0.6, float64(p.PairsSD))
 		// A Gaussian seen through the window has its half height where the window's edges are as far.
 		want := fwhm(math.Sqrt2*150, float64(o.Window+1))
 		if math.Abs(p.FWHM-want) > 0.15*want+float64(o.Step)/4 {

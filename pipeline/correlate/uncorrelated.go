@@ -14,7 +14,7 @@ type uncorrelated struct {
 
 // pairs is how many pairs have low <= B - A < high, in the mean.
 func (u uncorrelated) pairs(low, high float64) float64 {
-	n := u.a.density() * u.b.density() * u.timeOver(low, high)
+	n := u.a.density() * u.b.density() * timeOver(interval{u.a.begin, u.a.end}, interval{u.b.begin, u.b.end}, low, high)
 	if u.self {
 		n *= 1 - 1/u.a.tags
 	}
@@ -33,19 +33,6 @@ func (u uncorrelated) corners() [4]float64 {
 func (u uncorrelated) time(delay float64) float64 {
 	c := u.corners()
 	return min(delay-c[0], c[3]-delay, u.a.length(), u.b.length())
-}
-
-// timeOver is its integral: between corners it is a straight line, so the value
-// in the middle times the length is exact.
-func (u uncorrelated) timeOver(low, high float64) (sum float64) {
-	corners := u.corners()
-	for _, corner := range append(corners[:], high) {
-		if to := min(corner, high); to > low {
-			sum += (to - low) * max(0, u.time((low+to)/2))
-			low = to
-		}
-	}
-	return sum
 }
 
 // excess is by how much the variance of pairs in a bin is more than that of

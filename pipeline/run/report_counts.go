@@ -87,8 +87,12 @@ func reportScan(out *strings.Builder, stage string, s ScanSummary) {
 	}
 	entry(out, stage, "%s - %s: peak at %s ± %s ps, %s ps wide (standard deviation)%s", s.Stop, s.Start, s.Peak.Offset,
 		significant(s.Peak.OffsetSD), measured(s.Peak.Sigma, s.Peak.SigmaSD), corrected(s.Corrected))
-	entry(out, "", "%s pairs, %s by chance in a window of %s", measured(s.Peak.Pairs, s.Peak.PairsSD),
-		significant(s.Peak.Accidentals), picoseconds(s.WindowPs))
+	if s.Warning != "" {
+		entry(out, "", "how many pairs is not known: %s", s.Warning)
+		return
+	}
+	entry(out, "", "%s pairs, %s by chance in a window of %s", measured(float64(s.Peak.Pairs), float64(s.Peak.PairsSD)),
+		significant(float64(s.Peak.Accidentals)), picoseconds(s.WindowPs))
 }
 
 func reportHistogram(out *strings.Builder, stage string, s HistogramSummary) {

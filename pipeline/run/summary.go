@@ -56,8 +56,10 @@ type ScanSummary struct {
 	Simulated bool            `json:"simulated"`
 	StepPs    int64           `json:"step_ps"`
 	WindowPs  int64           `json:"window_ps"`
-	Peak      *correlate.Peak `json:"peak"`               // null when none stood out of chance
-	NoValue   string          `json:"no_value,omitempty"` // why there can be none
+	Peak      *correlate.Peak `json:"peak"`                 // null when none stood out of chance
+	Periods   []float64       `json:"periods_ps,omitempty"` // that the light repeats after
+	Warning   string          `json:"warning,omitempty"`    // why chance under the peak is not known
+	NoValue   string          `json:"no_value,omitempty"`   // why there can be none
 }
 
 // HistogramSummary is what a histogram stage found; the counts are in its file.

@@ -20,6 +20,7 @@ type ptuSource struct {
 	records
 	header   ptuHeader
 	layout   ptuLayout
+	ticks    uint64 // ps, of T2 with tags as most devices write them; 0: others
 	overflow uint64 // counts, added to every record's
 	markers  uint64 // inputs of the last marker that are still to be told, a bit each
 	at       uint64 // its time
@@ -56,6 +57,9 @@ func newPTUSource(f *file, r *bufio.Reader, h ptuHeader) (*ptuSource, error) {
 		h.unit, h.step = h.unit.wholeIfNear(), decimal{0, 1}
 	}
 	s.header = h
+	if !layout.t3 && !layout.pico && !layout.spc && h.unit.den == 1 {
+		s.ticks = h.unit.num
+	}
 	return s, nil
 }
 
@@ -94,7 +98,13 @@ func (s *ptuSource) next() (int, uint64, error) {
 		if err != nil {
 			return 0, 0, err
 		}
-		e := s.layout.decode(binary.LittleEndian.Uint32(record))
+		word := binary.LittleEndian.Uint32(record)
+		if s.ticks != 0 && word>>31 == 0 {
+			if t, ok := s.tick(word); ok {
+				return int(word>>25) + 1, t, nil
+			}
+		}
+		e := s.layout.decode(word)
 		if e.wraps > 0 {
 			s.note(Wraps, 0, s.place)
 			var ok bool
@@ -117,6 +127,14 @@ func (s *ptuSource) next() (int, uint64, error) {
 			s.note(Unknown, 0, s.place)
 		}
 	}
+}
+
+// tick is the time of a tag as T2 of most devices has it; not ok beyond 64 bits.
+// It is what decode and time give, at once.
+func (s *ptuSource) tick(word uint32) (t uint64, ok bool) {
+	count := s.overflow + uint64(word&(1<<25-1))
+	high, t := bits.Mul64(count, s.ticks)
+	return t, high == 0 && count >= s.overflow
 }
 
 // mark takes a marker as tags, or as a fact.
