@@ -63,6 +63,22 @@ func TestRecordThatEndsEarly(t *testing.T) {
 	}
 }
 
+// TestDriverThatGoesBack: a driver whose tags go back in time is named, with the
+// tag, and what it delivered before is kept.
+func TestDriverThatGoesBack(t *testing.T) {
+	r, dir, m := runIn(t, hurried(t, "", "back: 5 ns", "acquire: {duration: 1 s}"))
+	if r.code != 3 || !m.Has(run.Incomplete) {
+		t.Errorf("exit code %d, condition %v, want 3 and INCOMPLETE", r.code, m.Condition)
+	}
+	contains(t, reasons(m), `INCOMPLETE bob. bob.tc: send: tag 2 of 2 on channel "b" (stream 0), at 999999995000 ps, is before the tag before it, at 1000000000000 ps; tags of a channel never decrease`)
+	if kept := m.Nodes["bob"].Channels["b"].Tags; kept != 1001 || len(m.Segments) != 3 {
+		t.Errorf("%d tags are kept, want 1001, in %d files of 3", kept, len(m.Segments))
+	}
+	if v := runTsrun(t, t.TempDir(), "verify", dir); v.code != 0 {
+		t.Errorf("verify: exit code %d\n%s", v.code, v.stdout)
+	}
+}
+
 // TestPluginThatTalks: lines of any length reach the log or are cut, and hold
 // up nothing.
 func TestPluginThatTalks(t *testing.T) {

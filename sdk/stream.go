@@ -44,6 +44,7 @@ type Stream struct {
 	lanes map[uint16]*lane
 	order []uint16
 	err   error // the first failure; every later call returns it
+	cut   bool  // the core takes nothing any more
 
 	done    chan struct{}
 	flusher sync.WaitGroup
@@ -75,6 +76,7 @@ type StreamCount struct {
 
 // lane is one stream on its way into blocks.
 type lane struct {
+	name    string      // of the channel
 	count   StreamCount // what the core has taken
 	pending []uint64    // of the block being filled
 	reached uint64      // ps: no tag before this is accepted
@@ -90,7 +92,7 @@ func NewStream(out BlockWriter, a Acquisition) *Stream {
 	s := &Stream{run: a.Run, out: out, patience: corePatience, end: endOf(a.Duration),
 		lanes: make(map[uint16]*lane, len(a.Channels)), done: make(chan struct{})}
 	for _, c := range a.Channels {
-		s.lanes[c.Stream] = &lane{count: StreamCount{Stream: c.Stream}, pending: make([]uint64, 0, blockTags)}
+		s.lanes[c.Stream] = &lane{name: c.Name, count: StreamCount{Stream: c.Stream}, pending: make([]uint64, 0, blockTags)}
 		s.order = append(s.order, c.Stream)
 	}
 	s.flusher.Go(s.flushOld)
@@ -107,7 +109,8 @@ func endOf(d time.Duration) uint64 {
 
 // Send sends tags of a stream: picoseconds since the start of the acquisition,
 // never decreasing, from one call to the next as well, and never before what
-// Mark promised. Tags that lie far behind the end of the acquisition are
+// Mark promised. At the first tag that is before what came, Send fails; those
+// before it are sent. Tags that lie far behind the end of the acquisition are
 // damaged: they are left out and recorded as lost. The slice is the caller's
 // again when Send returns.
 func (s *Stream) Send(stream uint16, tags []uint64) error {
@@ -117,6 +120,19 @@ func (s *Stream) Send(stream uint16, tags []uint64) error {
 	if err != nil || len(tags) == 0 {
 		return err
 	}
+	if bad := l.disorder(tags); bad >= 0 {
+		disorder := l.disordered(tags, bad)
+		_ = s.send(l, tags[:bad]) // another failure comes first
+		return s.fail(disorder)
+	}
+	return s.send(l, tags)
+}
+
+// send takes tags that are in order.
+func (s *Stream) send(l *lane, tags []uint64) error {
+	if len(tags) == 0 {
+		return nil
+	}
 	if s.end > 0 && tags[len(tags)-1] >= s.end {
 		within := sort.Search(len(tags), func(i int) bool { return tags[i] >= s.end })
 		defer s.loseBeyond(l, tags[within], uint64(len(tags)-within))
@@ -124,9 +140,7 @@ func (s *Stream) Send(stream uint16, tags []uint64) error {
 	}
 	for len(tags) > 0 {
 		n := min(len(tags), blockTags-len(l.pending))
-		if err := l.advance(tags[:n]); err != nil {
-			return s.fail(err)
-		}
+		l.reached = tags[n-1]
 		if n == blockTags { // no need to gather
 			if err := s.sendBlock(l, tag.Data, tags[:n], tags[n-1]); err != nil {
 				return err
@@ -200,10 +214,10 @@ func (s *Stream) Finish() ([]StreamCount, error) {
 	counts := make([]StreamCount, 0, len(s.order))
 	for _, id := range s.order {
 		l := s.lanes[id]
-		if s.err == nil && len(l.pending) > 0 {
+		if !s.cut && len(l.pending) > 0 { // a driver that made a mistake has sent good tags before
 			_ = s.flush(l, l.reached) // kept in s.err
 		}
-		if s.err == nil {
+		if !s.cut {
 			_ = s.sendBlock(l, tag.End, nil, l.reached)
 		}
 		counts = append(counts, l.count)
@@ -259,17 +273,29 @@ func (s *Stream) fail(err error) error {
 	return s.err
 }
 
-// advance checks how tags join the stream: a driver learns at once that it
-// went back in time. Whether they are in order among themselves is for the
-// sinks to check, which read every tag anyway.
-func (l *lane) advance(tags []uint64) error {
-	first, last := tags[0], tags[len(tags)-1]
-	if first < l.reached || last < first {
-		return &Failure{Code: "tags-out-of-order", Message: fmt.Sprintf(
-			"send: tags from %d to %d ps on stream %d, which has already reached %d ps", first, last, l.count.Stream, l.reached)}
+// disorder returns the index of the first tag that is before what came before
+// it; -1: there is none. One look at each tag here costs little, while it is in
+// the cache; a sink that finds it could only lose the channel.
+func (l *lane) disorder(tags []uint64) int {
+	if tags[0] < l.reached {
+		return 0
 	}
-	l.reached = last
-	return nil
+	if at := tag.Disorder(tag.AsBytes(tags)); at > 0 {
+		return at
+	}
+	return -1
+}
+
+// disordered says what is wrong with a tag that is too early.
+func (l *lane) disordered(tags []uint64, bad int) error {
+	f := &Failure{Code: "tags-out-of-order", Hint: "tags of a channel never decrease, from one call to the next as well: sort them before they are sent"}
+	where := fmt.Sprintf("send: tag %d of %d on channel %q (stream %d), at %d ps, is", bad+1, len(tags), l.name, l.count.Stream, tags[bad])
+	if bad > 0 {
+		f.Message = fmt.Sprintf("%s before the tag before it, at %d ps", where, tags[bad-1])
+	} else {
+		f.Message = fmt.Sprintf("%s before %d ps, which a tag or a mark has reached already", where, l.reached)
+	}
+	return f
 }
 
 // flush sends what is pending as a block after which the stream has reached
@@ -292,6 +318,7 @@ func (s *Stream) sendBlock(l *lane, kind tag.Kind, tags []uint64, until uint64) 
 	b.EncodeHeader(l.header[:])
 	l.frames = [2][]byte{l.header[:], tag.AsBytes(tags)}
 	if err := s.out.Send(s.patience, l.frames[:]...); err != nil {
+		s.cut = true
 		return s.fail(&Failure{Code: "core-stalled",
 			Message: fmt.Sprintf("send block %d of stream %d: %v", b.Seq, b.Stream, err),
 			Hint:    "the node's distribution core, or a sink behind it, stopped taking tags; its log says why"})

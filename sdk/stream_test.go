@@ -3,6 +3,7 @@ package sdk
 import (
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -234,6 +235,57 @@ func TestStreamRefuses(t *testing.T) {
 				t.Error("the mistake is forgotten at the end")
 			}
 		})
+	}
+}
+
+// TestStreamKeepsWhatCameBeforeDisorder: a driver that goes back in time learns
+// at once where, and its good tags and all other channels are not lost.
+func TestStreamKeepsWhatCameBeforeDisorder(t *testing.T) {
+	const far = 1<<64 - 1
+	for _, c := range []struct {
+		calls [][]uint64
+		kept  int
+		says  string
+	}{
+		{[][]uint64{{30, 40}, {50, 70, 60, 80}}, 4, `tag 3 of 4 on channel "y" (stream 1), at 60 ps, is before the tag before it, at 70 ps`},
+		{[][]uint64{{50}, {49, 60}}, 1, `tag 1 of 2 on channel "y" (stream 1), at 49 ps, is before 50 ps, which a tag or a mark has reached already`},
+		{[][]uint64{{5, 0}}, 1, "tag 2 of 2"},
+		{[][]uint64{{10, far, 30}}, 1, "tag 3 of 3"}, // far behind the end of the acquisition, and in its midst
+		{[][]uint64{append(make([]uint64, 3*blockTags), 9, 8)}, 3*blockTags + 1, "at 8 ps, is before the tag before it, at 9 ps"},
+	} {
+		core := newCapture()
+		a := Acquisition{Duration: time.Second, Channels: []Channel{{Stream: 1, Name: "y"}, {Stream: 2, Name: "z"}}}
+		s := NewStream(core, a)
+		if err := s.Send(2, []uint64{7}); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		for _, tags := range c.calls {
+			err = s.Send(1, tags)
+		}
+		var f *Failure
+		if !errors.As(err, &f) || f.Code != "tags-out-of-order" || !strings.Contains(f.Message, c.says) || f.Hint == "" {
+			t.Errorf("Send says %v, want %q", err, c.says)
+		}
+		if _, again := s.Finish(); !errors.Is(again, err) || core.bad != nil {
+			t.Errorf("at the end: %v, %v", again, core.bad)
+		}
+		kept, _, last := core.tags(1)
+		if other, _, end := core.tags(2); len(kept) != c.kept || last.Kind != tag.End || len(other) != 1 || end.Kind != tag.End {
+			t.Errorf("%d tags kept, want %d; ends with %v; %d of the other channel", len(kept), c.kept, last.Kind, len(other))
+		}
+	}
+}
+
+func BenchmarkSend(b *testing.B) {
+	s := NewStream(discard{}, acquisitionOf(1))
+	defer s.Finish()
+	tags := make([]uint64, blockTags)
+	b.SetBytes(8 * blockTags)
+	for b.Loop() {
+		if err := s.Send(1, tags); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

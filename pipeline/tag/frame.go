@@ -155,17 +155,17 @@ func (h Header) Check(payload []byte) error {
 	if first != h.First || last != h.Last {
 		return h.errorf("tags from %d to %d ps, the header says %d to %d ps", first, last, h.First, h.Last)
 	}
-	if at := disorder(payload); at > 0 {
+	if at := Disorder(payload); at > 0 {
 		return h.errorf("tag %d at %d ps is before its predecessor at %d ps",
 			at, le.Uint64(payload[at*Size:]), le.Uint64(payload[(at-1)*Size:]))
 	}
 	return nil
 }
 
-// disorder returns the index of the first tag in payload that is before its
+// Disorder returns the index of the first tag in payload that is before its
 // predecessor, 0 when there is none. It reads four tags a turn because every
 // tag of a run passes here.
-func disorder(payload []byte) int {
+func Disorder(payload []byte) int {
 	le := binary.LittleEndian
 	const turn = 4 * Size
 	previous, at := uint64(0), 0

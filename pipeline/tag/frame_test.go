@@ -92,12 +92,12 @@ func TestDisorderIsFoundAtEveryPlace(t *testing.T) {
 				tags[i] = uint64(10 + i/3)
 			}
 			tags[at] = 9
-			if got := disorder(AppendTags(nil, tags)); got != at {
+			if got := Disorder(AppendTags(nil, tags)); got != at {
 				t.Errorf("tag %d of %d: found %d", at, n, got)
 			}
 			tags[at] = tags[at-1]
 			slices.Sort(tags)
-			if got := disorder(AppendTags(nil, tags)); got != 0 {
+			if got := Disorder(AppendTags(nil, tags)); got != 0 {
 				t.Errorf("%v: found %d", tags, got)
 			}
 		}

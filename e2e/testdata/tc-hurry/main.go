@@ -19,6 +19,7 @@ type config struct {
 	Every    quantity.Time `json:"every,omitempty" jsonschema:"description=between two tags of an input"`
 	End      quantity.Time `json:"end,omitempty" jsonschema:"description=of the record; the whole acquisition where it is left out"`
 	Jump     quantity.Time `json:"jump,omitempty" jsonschema:"description=the last tag is this much later than the end"`
+	Back     quantity.Time `json:"back,omitempty" jsonschema:"description=the last tag of all is this much earlier than the one before it"`
 	Pace     quantity.Time `json:"pace,omitempty" jsonschema:"description=of real time for each 100 tags"`
 	Lines    int           `json:"lines,omitempty" jsonschema:"description=of the log"`
 	LineSize int           `json:"line_size,omitempty" jsonschema:"description=bytes of each"`
@@ -80,6 +81,9 @@ func (h *hurry) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Stream) 
 		case <-ctx.Done():
 		case <-time.After(time.Duration(h.Pace) / 1000): // ps to ns
 		}
+	}
+	if h.Back > 0 {
+		return out.Send(h.run.Channels[0].Stream, []uint64{end, end - uint64(h.Back)})
 	}
 	if h.Jump > 0 {
 		return out.Send(h.run.Channels[0].Stream, []uint64{end + uint64(h.Jump)})
