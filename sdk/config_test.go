@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -108,25 +109,26 @@ func TestDescribeFlagPrintsJSON(t *testing.T) {
 	}
 }
 
-// TestDocumentedExampleIsTheTestedOne keeps docs/plugins.md in step with
-// example_test.go.
-func TestDocumentedExampleIsTheTestedOne(t *testing.T) {
+// TestDocumentedExamplesAreTheTestedOnes keeps docs/plugins.md in step with the
+// examples: of a driver, and of a sink.
+func TestDocumentedExamplesAreTheTestedOnes(t *testing.T) {
 	doc, err := os.ReadFile("../docs/plugins.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, err := os.ReadFile("example_test.go")
-	if err != nil {
-		t.Fatal(err)
+	blocks := regexp.MustCompile("(?ms)^```go\n(.*?)^```$").FindAllStringSubmatch(string(doc), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("docs/plugins.md has %d blocks of Go, want 2", len(blocks))
 	}
-	_, block, ok := strings.Cut(string(doc), "```go\n")
-	block, _, closed := strings.Cut(block, "```\n")
-	if !ok || !closed {
-		t.Fatal("docs/plugins.md has no block of Go")
-	}
-	want := strings.NewReplacer("package sdk_test", "package main", "func Example()", "func main()").Replace(string(code))
-	want = strings.Replace(want, "// This is the whole of a plugin. A recipe names it by the name of its binary.\n", "", 1)
-	if block != want {
-		t.Errorf("the example in docs/plugins.md is not that of example_test.go:\n%s", block)
+	main := regexp.MustCompile(`(?m)^// This is the whole of a plugin.*\nfunc Example\w*\(\)`)
+	for i, file := range []string{"example_test.go", "example_sink_test.go"} {
+		code, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := main.ReplaceAllString(strings.Replace(string(code), "package sdk_test", "package main", 1), "func main()")
+		if blocks[i][1] != want {
+			t.Errorf("the example in docs/plugins.md is not that of %s:\n%s", file, blocks[i][1])
+		}
 	}
 }

@@ -79,7 +79,7 @@ func (n *noise) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Stream) 
 
 func (n *noise) Close() error { return nil }
 
-// This is the whole of a plugin. A recipe names it by the name of its binary.
+// This is the whole of a plugin with a driver.
 func Example() {
 	sdk.Serve(sdk.Plugin{
 		Name: "tc-noise", Version: "0.1.0", Summary: "Random events instead of photons.",
