@@ -14,6 +14,7 @@ const (
 	sendTimeout = 30 * time.Second // for one chunk; longer, and the connection is made anew
 	patience    = time.Minute      // without any progress; longer, and Run gives up
 	stillness   = 10 * time.Second // the same; longer, and the connection is made anew
+	leastChunk  = 64 << 10         // bytes; chunks get no shorter where connections break
 	redialPause = 200 * time.Millisecond
 	maxBarren   = 20 // times in a row that sending a file again made no less of it missing
 

@@ -232,7 +232,10 @@ func (t *transmission) notice() {
 	}
 }
 
+// drop gives a connection up. The chunk that was under way may have been too
+// long for a slow cable: the next ones are shorter.
 func (t *transmission) drop(why error) {
+	t.buf = t.buf[:max(len(t.buf)/2, min(len(t.buf), leastChunk))]
 	t.Log.Warn("file connection lost; what is missing is sent again", "master", t.Addr, "error", why)
 	t.refusal = why
 	t.hangUp()
