@@ -165,3 +165,17 @@ func TestUnknownNodeAndTakenName(t *testing.T) {
 	dir, m := latest(t, work)
 	checkRun(t, dir, m)
 }
+
+// TestDiskTooSmallForTheRun: what the recipe expects at least must fit, at the
+// master, and at a node that keeps its copies; what will hardly fit is said.
+func TestDiskTooSmallForTheRun(t *testing.T) {
+	disk := filepath.Join(need.Disk(t, "6m"), "runs")
+	small := append([]string{"--runs", disk, "--set", "faults.disk_below=1 MiB", "--set", "expect.alice.signal.rate.min=20 MHz"}, freePorts...)
+	refused(t, 5, []string{disk + " has ", "20001000 tags will come", "they cannot fit"}, small...)
+	r := runTsrun(t, t.TempDir(), append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=100 ms"},
+		append(small, "--set", "expect.alice.signal.rate.min=9 MHz")...)...)
+	if r.code != 3 { // nobody counts 9 MHz here
+		t.Errorf("exit code %d, want 3\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	contains(t, r.stdout+r.stderr, "at 8 bytes a tag, the 900100 tags", "will not fit")
+}

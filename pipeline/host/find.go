@@ -130,6 +130,15 @@ func unknownPlugin(dirs []string, name string) error {
 		Message: fmt.Sprintf("find plugin %s: there is none in %s", name, strings.Join(dirs, ", ")), Hint: hint}
 }
 
+// KeepsFiles says whether a plugin describes a sink that keeps every tag in
+// files.
+func KeepsFiles(dirs []string, name string) bool {
+	c, err := Find(dirs, name)
+	return err == nil && c.Description != nil && slices.ContainsFunc(c.Description.Sinks, func(o sdk.Offer) bool {
+		return o.Keeps == sdk.AllTags && (o.Name == name || len(c.Description.Sinks) == 1)
+	})
+}
+
 // List returns every plugin in dirs, by name; of one name the first, which is
 // the one that [Find] takes.
 func List(dirs []string) (found []Component) {

@@ -47,7 +47,12 @@ func preflight(o Options) error {
 		return &sdk.Failure{Code: "run-directory", Message: fmt.Sprintf("make the directory of run directories, %s: %v", o.Runs, err),
 			Hint: "choose another place with --runs, or make this one writable"}
 	}
-	return run.CheckSpace(o.Runs, o.Recipe.Recipe.Faults.DiskBelow)
+	r := o.Recipe.Recipe
+	room, err := run.CheckSpace(o.Runs, r.Faults.DiskBelow, r.LeastTags("", func(sink string) bool { return host.KeepsFiles(o.PluginDirs, sink) }))
+	if warning := room.Warning(); err == nil && warning != "" {
+		o.Observer.Observe(run.Warning{Message: warning, Hint: "free some space, or measure for a shorter time"})
+	}
+	return err
 }
 
 // spawn starts one slave for each local node. They die with this process.

@@ -206,7 +206,8 @@ func (r *Recipe) ForNode(name string) *Recipe {
 	part := *r
 	part.Nodes = slices.Clone(r.Nodes)
 	part.Nodes = slices.DeleteFunc(part.Nodes, func(n Node) bool { return n.Name != name })
-	part.Stages, part.Expect = nil, nil // the master's business
+	part.Stages = nil // the master's business
+	part.Expect = slices.DeleteFunc(slices.Clone(r.Expect), func(e Expect) bool { return !strings.HasPrefix(e.Channel, name+".") })
 	return &part
 }
 

@@ -3,6 +3,7 @@ package run
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -172,14 +173,24 @@ func TestSha256sumAgrees(t *testing.T) {
 
 func TestCheckSpace(t *testing.T) {
 	dir := t.TempDir()
-	if err := CheckSpace(dir, 1); err != nil {
-		t.Error(err)
+	room, err := CheckSpace(dir, 1, 1)
+	if err != nil || room.Free < 1 || room.Warning() != "" {
+		t.Errorf("%+v, %v", room, err)
 	}
 	var failure *sdk.Failure
-	if err := CheckSpace(dir, 1<<62); !errors.As(err, &failure) || failure.Hint == "" {
+	if _, err := CheckSpace(dir, 1<<62, 0); !errors.As(err, &failure) || failure.Hint == "" {
 		t.Errorf("4 EiB are said to be free, or no hint: %v", err)
 	}
-	if err := CheckSpace(filepath.Join(dir, "nowhere"), 1); err == nil {
+	for _, tags := range []int64{1 << 62, math.MaxInt64} {
+		if _, err := CheckSpace(dir, 1, tags); !errors.As(err, &failure) || failure.Field != "expect" {
+			t.Errorf("%d tags are said to fit: %v", tags, err)
+		}
+	}
+	room.Tags = int64(room.Free) / 2
+	if warning := room.Warning(); !strings.Contains(warning, "will not fit") {
+		t.Errorf("warning %q", warning)
+	}
+	if _, err := CheckSpace(filepath.Join(dir, "nowhere"), 1, 0); err == nil {
 		t.Error("space where nothing is")
 	}
 }

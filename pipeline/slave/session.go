@@ -137,25 +137,6 @@ func (s *session) askFile(ctx context.Context, c *wire.StatusClient, f transfer.
 	return a, nil
 }
 
-func (s *session) makeDirectories() error {
-	if err := os.MkdirAll(filepath.Join(s.dir, s.rawDir()), 0o755); err != nil {
-		return &sdk.Failure{Code: "data-directory", Message: fmt.Sprintf("make the directory for recorded files: %v", err),
-			Hint: "choose a writable one with --data on that PC, or free space there"}
-	}
-	if err := run.CheckSpace(s.dir, s.recipe.Faults.DiskBelow); err != nil {
-		return err
-	}
-	runtime, err := os.MkdirTemp("", "tsrun-") // 0700; short, because socket paths end at 107 bytes
-	if err != nil {
-		return fmt.Errorf("make a private directory for sockets: %w", err)
-	}
-	s.runtime = runtime
-	return nil
-}
-
-// rawDir is where this node's files stand, here and in the master's run directory.
-func (s *session) rawDir() string { return filepath.Join("raw", s.node.Name) }
-
 // listen passes the orders the master publishes to the inbox.
 func (s *session) listen(ctx context.Context) error {
 	sub, err := wire.DialTrigger(ctx, s.address.trigger)

@@ -1,0 +1,40 @@
+package recipe
+
+import (
+	"math"
+	"math/bits"
+)
+
+// LeastTags is how many tags the sinks that keep files of tags will keep of a
+// node, or of all nodes for "", if the run is as expect says: at the lowest rate
+// that is good. What the recipe says nothing of counts as nothing.
+func (r *Recipe) LeastTags(node string, keepsFiles func(plugin string) bool) int64 {
+	total := uint64(0)
+	for _, e := range r.Expect {
+		for _, n := range r.Nodes {
+			for _, c := range n.Channels {
+				if name := n.Name + "." + c.Name; name != e.Channel || node != "" && node != n.Name || e.RateMin == nil {
+					continue
+				}
+				for _, s := range r.Sinks {
+					if (s.At == "source" || s.At == n.Name) && s.Keeps(e.Channel) && keepsFiles(s.Sink) {
+						total += tagsOf(uint64(max(0, *e.RateMin)), uint64(max(0, r.Acquire.Duration)))
+						total = min(total, math.MaxInt64)
+					}
+				}
+			}
+		}
+	}
+	return int64(total)
+}
+
+// tagsOf is a rate in mHz times a time in ps, as far as an int64 goes.
+func tagsOf(rate, duration uint64) uint64 {
+	const unit = 1e15 // mHz ps
+	high, low := bits.Mul64(rate, duration)
+	if high >= unit {
+		return math.MaxInt64
+	}
+	quotient, _ := bits.Div64(high, low, unit)
+	return min(quotient, math.MaxInt64)
+}

@@ -1,0 +1,42 @@
+package recipe
+
+import (
+	"math"
+	"testing"
+
+	"tsrun/pipeline/quantity"
+)
+
+func TestLeastTags(t *testing.T) {
+	r := load(t, "testdata/good.yaml").Recipe
+	var names []string
+	for _, n := range r.Nodes {
+		for _, c := range n.Channels {
+			names = append(names, n.Name+"."+c.Name)
+		}
+	}
+	all := func(string) bool { return true }
+	r.Expect, r.Acquire.Duration = nil, 10_000_000_000_000
+	if got := r.LeastTags("", all); got != 0 {
+		t.Errorf("%d tags where nothing is expected", got)
+	}
+	rate := new(quantity.Frequency)
+	*rate = 20 * quantity.Kilohertz
+	r.Expect = []Expect{{Channel: names[0], RateMin: rate}, {Channel: "nobody.c", RateMin: rate}, {Channel: names[1], RateMax: rate}}
+	for node, want := range map[string]int64{"": 200_000, r.Nodes[0].Name: 200_000, "nobody": 0} {
+		if got := r.LeastTags(node, all); got != want*int64(len(r.Sinks)) {
+			t.Errorf("%q: %d tags for %d sinks, want %d of each", node, got, len(r.Sinks), want)
+		}
+	}
+	if got := r.LeastTags("", func(string) bool { return false }); got != 0 {
+		t.Errorf("%d tags in sinks that keep none", got)
+	}
+	*rate, r.Acquire.Duration = math.MaxInt64, math.MaxInt64
+	if got := r.LeastTags("", all); got != math.MaxInt64 {
+		t.Errorf("%d tags of the greatest rate and time", got)
+	}
+	*rate = -1
+	if got := r.LeastTags("", all); got != 0 {
+		t.Errorf("%d tags of a rate below 0", got)
+	}
+}

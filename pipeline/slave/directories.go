@@ -1,0 +1,48 @@
+package slave
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"tsrun/pipeline/host"
+	"tsrun/pipeline/run"
+	"tsrun/sdk"
+)
+
+// makeDirectories makes a place for recorded files, and one for sockets.
+func (s *session) makeDirectories() error {
+	if err := os.MkdirAll(filepath.Join(s.dir, s.rawDir()), 0o755); err != nil {
+		return &sdk.Failure{Code: "data-directory", Message: fmt.Sprintf("make the directory for recorded files: %v", err),
+			Hint: "choose a writable one with --data on that PC, or free space there"}
+	}
+	if err := s.checkSpace(); err != nil {
+		return err
+	}
+	runtime, err := os.MkdirTemp("", "tsrun-") // 0700; short, because socket paths end at 107 bytes
+	if err != nil {
+		return fmt.Errorf("make a private directory for sockets: %w", err)
+	}
+	s.runtime = runtime
+	return nil
+}
+
+// checkSpace makes sure that there is room for what is kept here. Files that go
+// once the master has them make room for others.
+func (s *session) checkSpace() error {
+	keeps := func(sink string) bool { return host.KeepsFiles(s.options.PluginDirs, sink) }
+	tags := s.recipe.LeastTags(s.node.Name, keeps)
+	stays := tags
+	if s.recipe.Transfer.KeepSource != "always" {
+		stays = 0
+	}
+	room, err := run.CheckSpace(s.dir, s.recipe.Faults.DiskBelow, stays)
+	s.log.Info("room for files", "directory", s.dir, "free_bytes", int64(room.Free), "expected_tags", tags)
+	if warning := room.Warning(); err == nil && warning != "" {
+		s.log.Warn(warning)
+	}
+	return err
+}
+
+// rawDir is where this node's files stand, here and in the master's run directory.
+func (s *session) rawDir() string { return filepath.Join("raw", s.node.Name) }
