@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -29,7 +30,7 @@ reads the manifest and nothing else; verify proves the files.`,
 			case asJSON:
 				err = json.NewEncoder(c.OutOrStdout()).Encode(run.Finished{Directory: args[0], Manifest: m})
 			default:
-				err = run.Report(c.OutOrStdout(), m, args[0])
+				err = run.Report(c.OutOrStdout(), m, args[0], widthOf(os.Stdout))
 			}
 			if err != nil {
 				return &exitError{exitOther, err}

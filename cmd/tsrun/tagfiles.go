@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -200,12 +199,5 @@ func valueOr(value, sd quantity.Number, unit, why string) string {
 	return withSD(float64(value), float64(sd), unit)
 }
 
-// withSD writes a value and its standard deviation with as many decimals as
-// the deviation gives a meaning to: two digits of it.
-func withSD(value, sd float64, unit string) string {
-	decimals := 3
-	if sd > 0 && !math.IsInf(sd, 0) {
-		decimals = min(max(1-int(math.Floor(math.Log10(sd))), 0), 12)
-	}
-	return fmt.Sprintf("%.*f ± %.*f %s", decimals, value, decimals, sd, unit)
-}
+// withSD writes a value and its standard deviation, both of a unit.
+func withSD(value, sd float64, unit string) string { return quantity.Measured(value, sd) + " " + unit }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/term"
@@ -41,7 +42,7 @@ func showEvents(feed *run.Feed, asJSON bool) {
 	case asJSON:
 		s = &jsonLines{out: os.Stdout}
 	case term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb":
-		s = &bars{plain: plain{out: os.Stdout, err: os.Stderr}, width: terminalWidth}
+		s = &bars{plain: plain{out: os.Stdout, err: os.Stderr}, size: terminalSize}
 	default:
 		s = &plain{out: os.Stdout, err: os.Stderr}
 	}
@@ -68,12 +69,22 @@ func show(feed *run.Feed, s shower) {
 	}
 }
 
-func terminalWidth() int {
-	width, _, err := term.GetSize(int(os.Stderr.Fd()))
+// widthOf is how many characters a line of a file may have: those of a terminal.
+func widthOf(f *os.File) int {
+	width, _, err := term.GetSize(int(f.Fd()))
 	if err != nil || width < 20 {
-		return 80
+		return run.ReportWidth
 	}
 	return width
+}
+
+// terminalSize is how many characters and lines the terminal of the bars has.
+func terminalSize() (width, height int) {
+	_, height, err := term.GetSize(int(os.Stderr.Fd()))
+	if err != nil || height < 2 {
+		height = 24
+	}
+	return widthOf(os.Stderr), height
 }
 
 // jsonLines writes every event as one JSON object on a line of its own.
@@ -93,8 +104,9 @@ func (j *jsonLines) show(events []run.Stamped) error {
 }
 
 const (
-	progressEvery = time.Second // between plain lines about one node's progress
-	maxLossLines  = 10          // about one channel; the manifest has all
+	progressEvery = time.Second     // between plain lines about one node's progress
+	stageEvery    = 5 * time.Second // between plain lines about one stage's
+	maxLossLines  = 10              // about one channel; the manifest has all
 )
 
 // plain writes lines that need no terminal.
@@ -105,6 +117,7 @@ type plain struct {
 	losses   map[string]int
 	verified map[string]*verified
 	clocks   map[string]clockLine // by stage
+	stage    time.Time            // when progress of a stage was last written
 }
 
 // verified counts the files of a node that are proven here.
@@ -136,7 +149,7 @@ func (p *plain) summary(f run.Finished) error {
 	if f.Manifest == nil {
 		return nil
 	}
-	return run.Report(p.out, f.Manifest, f.Directory)
+	return run.Report(p.out, f.Manifest, f.Directory, widthOf(os.Stdout))
 }
 
 // line is what there is to say about an event; "" for nothing.
@@ -146,6 +159,12 @@ func (p *plain) line(e run.Stamped) string {
 		return p.progress(v, e.Time)
 	case run.Sync:
 		return p.sync(v, e.Time)
+	case run.Analysing:
+		if now := e.Time; now.Sub(p.stage) >= stageEvery {
+			p.stage = now
+			return stageLines(v)[0]
+		}
+		return ""
 	case run.FileVerified:
 		p.verify(v)
 		return ""
@@ -217,6 +236,18 @@ func (p *plain) loss(v run.TagsLost) string {
 	return ""
 }
 
+// byUsers are the codes of what a person has asked for, and is no error.
+var byUsers = []string{"interrupted", "aborted", "node-stopped"}
+
+// stageLines say how far a stage is, the longest first.
+func stageLines(v run.Analysing) []string {
+	stage, share := "analysing: "+v.Stage, ""
+	if v.Of > 0 {
+		share = fmt.Sprintf(", %.0f %% read", min(100*float64(v.Done)/float64(v.Of), 100))
+	}
+	return []string{fmt.Sprintf("%s%s, %v", stage, share, v.Elapsed.Round(time.Second)), stage + share, "analysing" + share}
+}
+
 // describe says an event in a line, as far as it needs no memory of others.
 func describe(e run.Event) string {
 	switch v := e.(type) {
@@ -243,6 +274,9 @@ func describe(e run.Event) string {
 	case run.Warning:
 		return "warning: " + prefix(v.Node) + v.Message + prefixed("; ", v.Hint)
 	case run.Problem:
+		if slices.Contains(byUsers, v.Code) {
+			return prefix(v.Node) + v.Message + prefixed("; ", v.Hint)
+		}
 		return "error: " + prefix(v.Node) + v.Message + prefixed("; ", v.Hint)
 	case run.StageDone:
 		if v.Result.Skipped != "" {

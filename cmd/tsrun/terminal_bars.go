@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cheggaaa/pb/v3"
-
 	"tsrun/pipeline/run"
 )
 
@@ -16,25 +14,31 @@ const redrawEvery = 50 * time.Millisecond
 
 // bars writes the lines of plain above bars that are redrawn in place: for each
 // node one of its acquisition and one of the file it is sending, and below them
-// a line for each align stage.
+// a line for each align stage and one for the stage that is at work. They are
+// never more lines than the terminal has: where there are many nodes the files go
+// first, and then all nodes are one bar.
 //
 // The bars are rendered by pb and put on the terminal here, because lines have
 // to be written between two drawings.
 type bars struct {
 	plain
-	width  func() int
-	nodes  []*nodeBars // by name
-	clocks []run.Sync  // the newest of each align stage
-	drawn  int         // lines of bars on the terminal, the cursor below them
-	last   time.Time   // when they were drawn
+	size   func() (width, height int)
+	nodes  []*nodeBars    // by name
+	clocks []run.Sync     // the newest of each align stage
+	stage  *run.Analysing // at work; nil: none
+	drawn  int            // lines of bars on the terminal, the cursor below them
+	last   time.Time      // when they were drawn
 }
 
+// nodeBars is what is known of a node.
 type nodeBars struct {
-	node          string
-	acquire, send *pb.ProgressBar // nil: nothing to show
+	node     string
+	progress *run.Progress // nil: nothing to show
+	before   run.Progress  // of a second ago and more: rate is what came since
+	rate     float64       // tags per s
+	lost     uint64
+	file     *run.Transfer // nil: none yet
 }
-
-const barTemplate = `{{string . "name"}} {{bar . "[" "=" ">" " " "]"}} {{percent . }} {{string . "note"}}`
 
 func (b *bars) show(events []run.Stamped) error {
 	var lines strings.Builder
@@ -47,6 +51,11 @@ func (b *bars) show(events []run.Stamped) error {
 			b.send(v)
 		case run.FileVerified:
 			b.arrived(v)
+		case run.TagsLost:
+			b.of(v.Node).lost += v.Tags
+			lines.WriteString(lineOf(b.line(e)))
+		case run.Analysing:
+			b.stage = &v
 		case run.StageDone:
 			b.concluded(v)
 			lines.WriteString(run.Printable(describe(v)) + "\n")
@@ -55,9 +64,7 @@ func (b *bars) show(events []run.Stamped) error {
 		case run.Finished:
 			finished = &v
 		default:
-			if line := b.line(e); line != "" {
-				lines.WriteString(run.Printable(line) + "\n")
-			}
+			lines.WriteString(lineOf(b.line(e)))
 		}
 	}
 	now := events[len(events)-1].Time
@@ -69,31 +76,20 @@ func (b *bars) show(events []run.Stamped) error {
 	if finished == nil {
 		return nil
 	}
-	b.nodes, b.clocks, b.drawn = nil, nil, 0 // what is drawn stays, above the summary
+	b.nodes, b.clocks, b.stage, b.drawn = nil, nil, nil, 0 // what is drawn stays, above the summary
 	return b.summary(*finished)
 }
 
-// acquire moves the bar of a node's acquisition. Its total is the duration in
-// milliseconds, so that it shows time and not the tags nobody can foresee.
 func (b *bars) acquire(v run.Progress) {
 	n := b.of(v.Node)
-	if n.acquire == nil {
-		n.acquire = newBar(v.Node)
+	n.progress = &v
+	if since := v.Elapsed - n.before.Elapsed; since >= time.Second || n.rate == 0 && since > 0 {
+		n.rate = (float64(v.Tags) - float64(n.before.Tags)) / since.Seconds()
+		n.before = v
 	}
-	n.acquire.SetTotal(v.Duration.Milliseconds())
-	n.acquire.SetCurrent(v.Elapsed.Milliseconds())
-	n.acquire.Set("note", fmt.Sprintf("%d tags", v.Tags))
 }
 
-func (b *bars) send(v run.Transfer) {
-	n := b.of(v.Node)
-	if n.send == nil {
-		n.send = newBar("")
-	}
-	n.send.SetTotal(v.Size)
-	n.send.SetCurrent(v.Done)
-	n.send.Set("note", run.Printable(v.File))
-}
+func (b *bars) send(v run.Transfer) { b.of(v.Node).file = &v }
 
 // arrived ends the bar of a file where the file ended: the last progress may
 // never have been told.
@@ -105,7 +101,16 @@ func (b *bars) arrived(v run.FileVerified) {
 // concluded takes away the line of an align stage that is done: what it found
 // stands in the summary, and may be more than was found while the run went on.
 func (b *bars) concluded(v run.StageDone) {
+	b.stage = nil
 	b.clocks = slices.DeleteFunc(b.clocks, func(o run.Sync) bool { return o.Stage == v.Result.Stage })
+}
+
+// lineOf is a text on a line of its own; nothing for none.
+func lineOf(text string) string {
+	if text == "" {
+		return ""
+	}
+	return run.Printable(text) + "\n"
 }
 
 func (b *bars) of(node string) *nodeBars {
@@ -116,12 +121,6 @@ func (b *bars) of(node string) *nodeBars {
 	return b.nodes[i]
 }
 
-// newBar makes a bar that is only rendered, never written by pb itself.
-func newBar(name string) *pb.ProgressBar {
-	bar := pb.New(0).Set(pb.Static, true).Set(pb.Terminal, true).SetTemplateString(barTemplate)
-	return bar.Set("name", fmt.Sprintf("%-8s", run.Printable(name))).Start()
-}
-
 // redraw replaces the bars by lines, which stay, and the bars as they are now.
 func (b *bars) redraw(lines string) {
 	var out strings.Builder
@@ -129,19 +128,34 @@ func (b *bars) redraw(lines string) {
 		fmt.Fprintf(&out, "\r\x1b[%dA\x1b[J", b.drawn) // up to the first bar, also behind the ^C of a user; clear from there
 	}
 	out.WriteString(lines)
-	b.drawn = 0
-	width := b.width() - 1 // a full line would wrap, and count as two
-	for _, n := range b.nodes {
-		for _, bar := range []*pb.ProgressBar{n.acquire, n.send} {
-			if bar != nil {
-				out.WriteString(strings.TrimRight(bar.SetWidth(width).String(), " ") + "\n")
-				b.drawn++
-			}
-		}
+	width, height := b.size()
+	rows := b.rows(width-1, max(height-1, 1)) // a full line would wrap, and count as two; the cursor has a line
+	for _, row := range rows {
+		out.WriteString(row + "\n")
 	}
-	for _, line := range b.clockLines(width) {
-		out.WriteString(line + "\n")
-		b.drawn++
-	}
+	b.drawn = len(rows)
 	b.err.Write([]byte(out.String())) // the terminal may be gone; the summary is not for it alone
+}
+
+// rows are the lines of all bars, at most so many.
+func (b *bars) rows(width, most int) []string {
+	below := b.clockLines(width)
+	if b.stage != nil {
+		below = append(below, fitting(width, stageLines(*b.stage)))
+	}
+	acquiring, sending := b.bars(width)
+	var rows []string
+	switch files := slices.DeleteFunc(slices.Clone(sending), func(s string) bool { return s == "" }); {
+	case len(acquiring)+len(files)+len(below) <= most:
+		for i := range b.nodes {
+			rows = append(rows, acquiring[i], sending[i])
+		}
+		rows = slices.DeleteFunc(rows, func(s string) bool { return s == "" })
+	case len(acquiring)+len(below) <= most:
+		rows = acquiring
+	default:
+		rows = []string{b.together(width)}
+	}
+	rows = append(rows, below...)
+	return rows[:min(len(rows), most)]
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/run"
@@ -12,19 +13,26 @@ import (
 )
 
 // syncLine says how the clock of an align stage stands.
-func syncLine(v run.Sync) string {
-	pair := fmt.Sprintf("%s: %s - %s", v.Stage, v.Target, v.Reference)
+func syncLine(v run.Sync) string { return syncLines(v)[0] }
+
+// syncLines are ways to say it, the longest first. What is left out first is what
+// the recipe says, then the speed; never the value, its time or that it is lost.
+func syncLines(v run.Sync) []string {
+	stage, pair := v.Stage+": ", v.Target+" - "+v.Reference
 	if v.Value == nil {
-		return pair + ": " + withoutValue(v.State)
+		state := withoutValue(v.State)
+		return []string{stage + pair + ": " + state, stage + state, state}
 	}
-	text := fmt.Sprintf("%s = %s, %s, at %s", pair, withSD(v.Offset.Float(), v.OffsetSD, "ps"), speed(v.Frequency, v.FrequencySD), shortReading(v.Time))
+	value := withSD(v.Offset.Float(), v.OffsetSD, "ps") + " at " + shortReading(v.Time)
+	rate, state := ", "+speed(v.Frequency, v.FrequencySD), ""
 	switch {
 	case v.State == align.Lost:
-		text += "; lost: no pairs since"
+		state = "; lost: no pairs since"
 	case v.Step != nil:
-		text += fmt.Sprintf("; it jumped by %s at %s", sizeOf(*v.Step), shortReading(v.Step.Time))
+		state = fmt.Sprintf("; it jumped by %s at %s", sizeOf(*v.Step), shortReading(v.Step.Time))
 	}
-	return text
+	return []string{stage + pair + " = " + value + rate + state, stage + pair + " = " + value + state, stage + value + rate + state,
+		stage + value + state, value + state, value}
 }
 
 // sizeOf writes by how much a clock jumped, or its frequency, or both.
@@ -102,11 +110,22 @@ func (b *bars) sync(v run.Sync, lines *strings.Builder) {
 	b.clocks[i] = v
 }
 
-// clockLines are the lines of all align stages, cut where they would wrap.
+// clockLines are the lines of all align stages, each as long as fits.
 func (b *bars) clockLines(width int) (lines []string) {
 	for _, v := range b.clocks {
-		line := []rune(run.Printable(syncLine(v)))
-		lines = append(lines, string(line[:min(len(line), width)]))
+		lines = append(lines, fitting(width, syncLines(v)))
 	}
 	return lines
+}
+
+// fitting is the first of several texts that is no longer than width, or else the
+// last, cut.
+func fitting(width int, texts []string) string {
+	for _, text := range texts {
+		if text = run.Printable(text); utf8.RuneCountInString(text) <= width {
+			return text
+		}
+	}
+	last := []rune(run.Printable(texts[len(texts)-1]))
+	return string(last[:max(min(len(last), width), 0)])
 }

@@ -86,9 +86,9 @@ warning: bob.idler lost 2 tags at 7 ps: overflow
 warning: bob.idler lost 2 tags at 8 ps: overflow
 warning: bob.idler goes on losing tags; manifest.json will list where
 align: bob.idler - alice.signal: not found yet
-align: bob.idler - alice.signal = 400000.2 ± 2.0 ps, 12.000 ± 0.030 ppb slow, at 1.000 s
-align: bob.idler - alice.signal = 400000.2 ± 2.0 ps, 12.000 ± 0.030 ppb slow, at 11.000 s
-warning: align: bob.idler - alice.signal = 400000.2 ± 2.0 ps, 12.000 ± 0.030 ppb slow, at 12.000 s; it jumped by 5000.0 ± 3.0 ps at 12.500 s
+align: bob.idler - alice.signal = 400 000.2 ± 2.0 ps at 1.000 s, 12.000 ± 0.030 ppb slow
+align: bob.idler - alice.signal = 400 000.2 ± 2.0 ps at 11.000 s, 12.000 ± 0.030 ppb slow
+warning: align: bob.idler - alice.signal = 400 000.2 ± 2.0 ps at 12.000 s, 12.000 ± 0.030 ppb slow; it jumped by 5 000.0 ± 3.0 ps at 12.500 s
 warning: bob: disk is slow; use another
 analysing: 1 files with 100 bytes are here and verified
 g2 done
@@ -159,7 +159,7 @@ func screen(t *testing.T, text string) []string {
 
 func TestBars(t *testing.T) {
 	var out, terminal bytes.Buffer
-	b := &bars{plain: plain{out: &out, err: &terminal}, width: func() int { return 60 }}
+	b := &bars{plain: plain{out: &out, err: &terminal}, size: func() (int, int) { return 60, 24 }}
 	for _, e := range aRun() {
 		if err := b.show([]run.Stamped{e}); err != nil {
 			t.Fatal(err)
@@ -167,13 +167,13 @@ func TestBars(t *testing.T) {
 	}
 	lines := screen(t, terminal.String())
 	last := lines[len(lines)-3:]
-	if !strings.HasPrefix(last[0], "alice    [====") || !strings.Contains(last[0], "100.00%") || !strings.HasSuffix(last[0], "20000 tags") {
+	if !strings.HasPrefix(last[0], "alice    [====") || !strings.Contains(last[0], "100.00%") || !strings.HasSuffix(last[0], "20 000 tags, 10.00 kHz") {
 		t.Errorf("bar of the acquisition: %q", last[0])
 	}
 	if !strings.Contains(last[1], "100.00%") || !strings.Contains(last[1], "raw/bob/idler") {
 		t.Errorf("bar of the transfer: %q", last[1])
 	}
-	if want := "align: bob.idler - alice.signal = 400000.2 ± 2.0 ps, 12.000"; last[2] != want {
+	if want := "400 000.2 ± 2.0 ps at 12.000 s"; last[2] != want {
 		t.Errorf("line of the clock: %q, want %q", last[2], want)
 	}
 	for _, line := range lines {
@@ -222,7 +222,7 @@ func TestShowOutlivesItsReader(t *testing.T) {
 // never told; the line of an align stage goes when the stage has its answer.
 func TestBarsEndWithTheirFiles(t *testing.T) {
 	var out, terminal bytes.Buffer
-	b := &bars{plain: plain{out: &out, err: &terminal}, width: func() int { return 80 }}
+	b := &bars{plain: plain{out: &out, err: &terminal}, size: func() (int, int) { return 80, 24 }}
 	for _, e := range []run.Event{
 		run.Progress{Node: "bob", Tags: 1, Elapsed: time.Second, Duration: time.Second},
 		run.Progress{Node: "alice", Tags: 1, Elapsed: time.Second, Duration: time.Second},

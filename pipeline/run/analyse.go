@@ -27,7 +27,10 @@ import (
 func Analyse(ctx context.Context, dir string, r *recipe.Recipe, m *Manifest, o Observer) error {
 	a := &analysis{ctx: ctx, dir: dir, recipe: r, manifest: m, clocks: newClocks(r.Trigger.Method == "hardware")}
 	for _, s := range r.Stages {
+		a.progress = new(stageProgress)
+		stop := a.progress.watch(s.Name, s.Kind, o)
 		result, err := a.stage(s)
+		stop()
 		if err != nil {
 			return fmt.Errorf("stage %q: %w", s.Name, err)
 		}
@@ -44,6 +47,7 @@ type analysis struct {
 	recipe   *recipe.Recipe
 	manifest *Manifest
 	clocks   *clocks
+	progress *stageProgress // nil: nobody wants to know
 }
 
 // stage executes one stage. What is wrong with the tags or the stage becomes
@@ -149,8 +153,9 @@ func (a *analysis) channel(name string) *Channel {
 // channelStream reads the segments of one channel that are here and proven, as
 // long as the analysis goes on.
 type channelStream struct {
-	ctx  context.Context
-	name string
+	ctx      context.Context
+	name     string
+	progress *stageProgress
 	tagfile.ReadCloser
 }
 
@@ -159,6 +164,9 @@ func (s *channelStream) Next(buf []uint64) (int, error) {
 		return 0, context.Cause(s.ctx)
 	}
 	n, err := s.ReadCloser.Next(buf)
+	if s.progress != nil {
+		s.progress.done.Add(uint64(n))
+	}
 	if err != nil && err != io.EOF {
 		err = fmt.Errorf("%s: %w", s.name, err)
 	}
@@ -185,7 +193,10 @@ func (a *analysis) open(name string) (*channelStream, error) {
 		paths[i] = filepath.Join(a.dir, filepath.FromSlash(s.File))
 		format = s.Format
 	}
-	return &channelStream{ctx: a.ctx, name: name, ReadCloser: tagfile.OpenSegments(paths, format, tagfile.OnlyChannel)}, nil
+	if a.progress != nil {
+		a.progress.of.Add(c.Tags)
+	}
+	return &channelStream{ctx: a.ctx, name: name, progress: a.progress, ReadCloser: tagfile.OpenSegments(paths, format, tagfile.OnlyChannel)}, nil
 }
 
 // expectations compares the channels' rates with what the recipe expects.
@@ -198,7 +209,7 @@ func expectations(expect []recipe.Expect, m *Manifest) {
 		}
 		miss := func(relation string, bound int64) {
 			m.Notice(Reason{Condition: Tainted, Node: node, Channel: channel,
-				Message: fmt.Sprintf("a rate of %s is %s the expected %s", hertz(rate), relation, hertz(bound))})
+				Message: fmt.Sprintf("a rate of %s is %s the expected %s", Hertz(rate), relation, Hertz(bound))})
 		}
 		if e.RateMin != nil && rate < int64(*e.RateMin) {
 			miss("below", int64(*e.RateMin))

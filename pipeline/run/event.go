@@ -110,6 +110,15 @@ type Warning struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
+// Analysing says how far a stage is. It may be dropped.
+type Analysing struct {
+	Stage   string        `json:"stage"`
+	Kind    string        `json:"kind"`
+	Done    uint64        `json:"done"` // tags that it has read
+	Of      uint64        `json:"of"`   // tags of the channels that it has begun to read
+	Elapsed time.Duration `json:"elapsed_ns"`
+}
+
 // StageDone gives what a stage found.
 type StageDone struct {
 	Result Result `json:"result"`
@@ -141,6 +150,7 @@ func (FileVerified) kind() string     { return "verified" }
 func (TagsLost) kind() string         { return "loss" }
 func (Sync) kind() string             { return "sync" }
 func (Warning) kind() string          { return "warning" }
+func (Analysing) kind() string        { return "analysing" }
 func (StageDone) kind() string        { return "stage" }
 func (Problem) kind() string          { return "error" }
 func (Finished) kind() string         { return "summary" }

@@ -13,8 +13,8 @@ import (
 const MaxWaiting = 4096
 
 // Feed hands events from the run to one reader. Observe never waits: a newer
-// Progress, Transfer or Sync replaces an older one of the same node, file or
-// stage that nobody has read yet, and all other events are kept in order, floods up to
+// Progress, Transfer, Sync or Analysing replaces an older one of the same node, file
+// or stage that nobody has read yet, and all other events are kept in order, floods up to
 // MaxWaiting. What is left out here is in the manifest and in the log.
 type Feed struct {
 	mu      sync.Mutex
@@ -111,6 +111,8 @@ func progressKey(e Event) string {
 		return "file " + e.File
 	case Sync:
 		return "clock " + e.Stage + " " + string(e.State)
+	case Analysing:
+		return "stage " + e.Stage
 	}
 	return ""
 }

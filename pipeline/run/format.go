@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"tsrun/pipeline/quantity"
 )
 
 // Printable replaces what could move a terminal's cursor or change its colours,
@@ -20,22 +22,10 @@ func Printable(text string) string {
 }
 
 // grouped writes an integer with a space between thousands.
-func grouped(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	sign := ""
-	if n < 0 {
-		sign, digits = "-", digits[1:]
-	}
-	var groups []string
-	for len(digits) > 3 {
-		groups = append([]string{digits[len(digits)-3:]}, groups...)
-		digits = digits[:len(digits)-3]
-	}
-	return sign + strings.Join(append([]string{digits}, groups...), " ")
-}
+func grouped(n int64) string { return quantity.Thousands(strconv.FormatInt(n, 10)) }
 
-// hertz writes millihertz with four significant digits.
-func hertz(mHz int64) string {
+// Hertz writes millihertz with four significant digits.
+func Hertz(mHz int64) string {
 	v := float64(mHz) / 1000
 	for _, u := range []struct {
 		scale float64
@@ -55,16 +45,6 @@ func significant(v float64) string {
 		decimals--
 	}
 	return strconv.FormatFloat(v, 'f', decimals, 64)
-}
-
-// measured writes a value and its standard deviation, both to the digit that
-// is the deviation's second, at most six behind the point; one where there is no deviation.
-func measured(v, sd float64) string {
-	decimals := 1
-	if sd > 0 {
-		decimals = int(min(6, max(0, 1-math.Floor(math.Log10(sd)))))
-	}
-	return strconv.FormatFloat(v, 'f', decimals, 64) + " ± " + strconv.FormatFloat(sd, 'f', decimals, 64)
 }
 
 // picoseconds writes a time exactly, in ps below 100 ns and in ns above.

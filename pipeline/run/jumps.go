@@ -42,10 +42,10 @@ func (m *Manifest) noticeJumps(stage, target string, jumps []track.Step) {
 func sizeOf(j track.Step) string {
 	var sizes []string
 	if j.Moves() {
-		sizes = append(sizes, measured(j.Offset, j.OffsetSD)+" ps")
+		sizes = append(sizes, quantity.Measured(j.Offset, j.OffsetSD)+" ps")
 	}
 	if j.Turns() {
-		sizes = append(sizes, measured(j.Frequency, j.FrequencySD)+" ppb of its frequency")
+		sizes = append(sizes, quantity.Measured(j.Frequency, j.FrequencySD)+" ppb of its frequency")
 	}
 	return strings.Join(sizes, " and ")
 }

@@ -48,16 +48,22 @@ func List(dir string) ([]Listed, error) {
 // tags counts what all channels delivered.
 func (m *Manifest) tags() (sum uint64) {
 	for _, n := range m.Nodes {
-		if n == nil {
-			continue
-		}
-		for _, c := range n.Channels {
-			if c != nil {
-				sum += c.Tags
-			}
+		for _, c := range n.channels() {
+			sum += c.Tags
 		}
 	}
 	return sum
+}
+
+// channels are those of a node that a manifest holds.
+func (n *Node) channels() (list []*Channel) {
+	if n == nil {
+		return nil
+	}
+	for _, name := range byStream(n.Channels) {
+		list = append(list, n.Channels[name])
+	}
+	return list
 }
 
 // Words say how a run ended.

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
+	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/track"
 )
 
@@ -16,27 +18,45 @@ import (
 const maxReasons = 12
 
 // Report writes the summary of a run for a person at a terminal, from its
-// manifest alone. dir is where the run directory is.
-func Report(w io.Writer, m *Manifest, dir string) error {
+// manifest alone. dir is where the run directory is; lines are at most width
+// characters wide, but for single words that are longer.
+func Report(w io.Writer, m *Manifest, dir string, width int) error {
+	width = max(width, leastWidth)
 	var out strings.Builder
 	reportCondition(&out, m)
-	out.WriteByte('\n')
-	reportChannels(&out, m)
-	out.WriteByte('\n')
-	reportStart(&out, m)
+	if m.recorded() {
+		out.WriteByte('\n')
+		reportChannels(&out, m, width)
+		out.WriteByte('\n')
+		reportStart(&out, m)
+	} else {
+		entry(&out, "channels", "nothing was recorded")
+	}
 	reportSinks(&out, m)
 	for _, r := range m.Results {
 		reportResult(&out, r)
 	}
 	entry(&out, "files", "%s", dir)
-	_, err := io.WriteString(w, out.String())
+	_, err := io.WriteString(w, atWidth(out.String(), width))
 	return err
+}
+
+// recorded says whether any channel has recorded for a time or delivered a tag.
+func (m *Manifest) recorded() bool {
+	for _, n := range m.Nodes {
+		for _, c := range n.channels() {
+			if c.Tags > 0 || c.LengthPs > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // entry writes one line of the report; name may be empty to continue the one above.
 func entry(out *strings.Builder, name, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	fmt.Fprintf(out, "%-10s %s\n", Printable(name), Printable(text))
+	fmt.Fprintf(out, "%-*s %s\n", entryColumn-1, Printable(name), Printable(text))
 }
 
 func reportCondition(out *strings.Builder, m *Manifest) {
@@ -98,24 +118,45 @@ func nodeOrder(m *Manifest) []string {
 	return names
 }
 
-func reportChannels(out *strings.Builder, m *Manifest) {
-	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	row := func(cells ...string) {
-		for i := range cells {
-			cells[i] = Printable(cells[i])
-		}
-		fmt.Fprintln(table, strings.Join(cells, "\t"))
-	}
-	row("channel", "tags", "rate", "length", "lost", "controller")
+// reportChannels writes a table, or an entry for each channel where that is too
+// wide, and then the controllers.
+func reportChannels(out *strings.Builder, m *Manifest, width int) {
+	var text, list strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "channel\ttags\trate\tlength\tlost")
 	for _, node := range nodeOrder(m) {
 		n := m.Nodes[node]
 		for _, name := range byStream(n.Channels) {
 			c := n.Channels[name]
-			row(node+"."+name, grouped(int64(min(c.Tags, maxInt64))), hertz(c.Rate.orNone()), seconds(c.LengthPs),
-				grouped(int64(min(c.Lost, maxInt64))), deviceOf(n, c.Controller))
+			cells := []string{Printable(node + "." + name), count(c.Tags), Hertz(c.Rate.orNone()), seconds(c.LengthPs), count(c.Lost)}
+			fmt.Fprintln(table, strings.Join(cells, "\t"))
+			entry(&list, cells[0], "%s tags, %s, %s, %s lost", cells[1], cells[2], cells[3], cells[4])
 		}
 	}
 	_ = table.Flush() // into memory
+	if widest(text.String()) <= width {
+		out.WriteString(text.String())
+	} else {
+		out.WriteString(list.String())
+	}
+	out.WriteByte('\n')
+	name := "devices"
+	for _, node := range nodeOrder(m) {
+		for _, c := range sortedKeys(m.Nodes[node].Controllers) {
+			if m.Nodes[node].Controllers[c] != nil {
+				entry(out, name, "%s.%s is %s", node, c, deviceOf(m.Nodes[node].Controllers[c]))
+				name = ""
+			}
+		}
+	}
+}
+
+// widest is the length of the longest line.
+func widest(text string) (most int) {
+	for line := range strings.Lines(text) {
+		most = max(most, utf8.RuneCountInString(strings.TrimRight(line, " \n")))
+	}
+	return most
 }
 
 func byStream(channels map[string]*Channel) []string {
@@ -129,11 +170,7 @@ func byStream(channels map[string]*Channel) []string {
 	return names
 }
 
-func deviceOf(n *Node, name string) string {
-	c := n.Controllers[name]
-	if c == nil {
-		return name
-	}
+func deviceOf(c *Controller) string {
 	text := strings.TrimSpace(c.Device.Model + " " + c.Device.Serial)
 	if text == "" {
 		text = c.Driver
@@ -201,10 +238,10 @@ func reportAlign(out *strings.Builder, r Result, s AlignSummary) {
 	if s.FrequencyPpb < 0 {
 		direction = "slow"
 	}
-	entry(out, "", "the clock of %s runs %s ppb %s", s.Target, measured(math.Abs(s.FrequencyPpb), s.FrequencySDPpb), direction)
+	entry(out, "", "the clock of %s runs %s ppb %s", s.Target, quantity.Measured(math.Abs(s.FrequencyPpb), s.FrequencySDPpb), direction)
 	for _, d := range s.Channels {
 		if d.Correlated && (d.Reference != s.Reference || d.Target != s.Target) {
-			entry(out, "", "%s - %s: %s ps later, %s pairs", d.Target, d.Reference, measured(d.Delay, d.DelaySD), grouped(d.Pairs))
+			entry(out, "", "%s - %s: %s ps later, %s pairs", d.Target, d.Reference, quantity.Measured(d.Delay, d.DelaySD), grouped(d.Pairs))
 		}
 	}
 	if s.Alignment == nil {

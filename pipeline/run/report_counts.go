@@ -43,7 +43,7 @@ func reportCoincidences(out *strings.Builder, stage string, s CoincidencesSummar
 	entry(out, stage, "%s %s %s within ±%s%s", count(s.All), what, strings.Join(s.Of, " and "), half(s.Window), corrected(s.Corrected))
 	accidentals := "what of them is by accident is not known"
 	if s.Accidentals.Known() {
-		accidentals = measured(float64(s.Accidentals), float64(s.AccidentalsSD)) + " of them by accident"
+		accidentals = quantity.Measured(float64(s.Accidentals), float64(s.AccidentalsSD)) + " of them by accident"
 	}
 	entry(out, "", "%s; %s when each tag counts once", accidentals, count(s.OneToOne))
 	for _, p := range s.Periods {
@@ -53,7 +53,7 @@ func reportCoincidences(out *strings.Builder, stage string, s CoincidencesSummar
 		entry(out, "", "warning: %s", s.Warning)
 	}
 	for _, h := range s.Heralding {
-		entry(out, "", "%s heralded by %s: %s %%", namesOf(s.Of, h.Of), namesOf(s.Of, h.By), measured(100*h.Value, 100*h.SD))
+		entry(out, "", "%s heralded by %s: %s %%", namesOf(s.Of, h.Of), namesOf(s.Of, h.By), quantity.Measured(100*h.Value, 100*h.SD))
 	}
 }
 
@@ -85,14 +85,14 @@ func reportScan(out *strings.Builder, stage string, s ScanSummary) {
 		entry(out, stage, "%s - %s: no delay stands out of chance%s", s.Stop, s.Start, corrected(s.Corrected))
 		return
 	}
-	entry(out, stage, "%s - %s: peak at %s ± %s ps, %s ps wide (standard deviation)%s", s.Stop, s.Start, s.Peak.Offset,
-		significant(s.Peak.OffsetSD), measured(s.Peak.Sigma, s.Peak.SigmaSD), corrected(s.Corrected))
+	entry(out, stage, "%s - %s: peak at %s ps, %s ps wide (standard deviation)%s", s.Stop, s.Start,
+		quantity.Measured(s.Peak.Offset.Float(), s.Peak.OffsetSD), quantity.Measured(s.Peak.Sigma, s.Peak.SigmaSD), corrected(s.Corrected))
 	if s.Warning != "" {
 		entry(out, "", "how many pairs is not known: %s", s.Warning)
 		return
 	}
-	entry(out, "", "%s pairs, %s by chance in a window of %s", measured(float64(s.Peak.Pairs), float64(s.Peak.PairsSD)),
-		significant(float64(s.Peak.Accidentals)), picoseconds(s.WindowPs))
+	entry(out, "", "%s pairs, %s by chance in a window of ±%s", known(s.Peak.Pairs, s.Peak.PairsSD),
+		significant(float64(s.Peak.Accidentals)), half(s.WindowPs))
 }
 
 func reportHistogram(out *strings.Builder, stage string, s HistogramSummary) {
@@ -136,7 +136,7 @@ func reportG2(out *strings.Builder, stage string, s G2Summary) {
 	}
 }
 
-func known(v, sd quantity.Number) string { return measured(float64(v), float64(sd)) }
+func known(v, sd quantity.Number) string { return quantity.Measured(float64(v), float64(sd)) }
 
 func reportRates(out *strings.Builder, stage string, s RatesSummary) {
 	for i, c := range s.Channels {
@@ -164,7 +164,7 @@ func reportRates(out *strings.Builder, stage string, s RatesSummary) {
 		case !c.Rate.Known():
 			entry(out, name, "%s: %s tags of one moment, which tell no rate", s.Of[i], count(c.Tags))
 		default:
-			entry(out, name, "%s: %s tags, %s%s", s.Of[i], count(c.Tags), hertz(rounded(float64(c.Rate)*1000)), silent)
+			entry(out, name, "%s: %s tags, %s%s", s.Of[i], count(c.Tags), Hertz(rounded(float64(c.Rate)*1000)), silent)
 		}
 	}
 }

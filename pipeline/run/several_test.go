@@ -54,7 +54,7 @@ func TestAnalyseAlignsSeveralChannels(t *testing.T) {
 		t.Errorf("histogram of the first two: %+v, lead %v", h, lead)
 	}
 	var report strings.Builder
-	if err := Report(&report, m, d.Path()); err != nil || strings.Count(report.String(), " ps later, ") != 3 {
+	if err := Report(&report, m, d.Path(), 200); err != nil || strings.Count(report.String(), " ps later, ") != 3 {
 		t.Errorf("report (%v):\n%s", err, &report)
 	}
 }

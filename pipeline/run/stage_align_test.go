@@ -59,7 +59,7 @@ func TestAnalyseFollowsClock(t *testing.T) {
 		t.Errorf("%d pairs within the window, want %.0f of %d at least", p.All, want, truth.Recorded)
 	}
 	var report bytes.Buffer
-	if err := Report(&report, m, d.Path()); err != nil {
+	if err := Report(&report, m, d.Path(), 200); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"it drifts by white FM of ", "TAINTED: stage \"align\": the clock of bob.idler jumped by "} {

@@ -230,7 +230,7 @@ func FuzzVerifyManifest(f *testing.F) {
 		}
 		if m, err := ReadManifest(dir); err == nil {
 			var out strings.Builder
-			if err := Report(&out, m, dir); err != nil {
+			if err := Report(&out, m, dir, ReportWidth); err != nil {
 				t.Error(err)
 			}
 			m.Judge()
