@@ -18,9 +18,9 @@ help: ## list the targets
 
 build: ## build bin/tsrun and bin/plugins/*
 	@mkdir -p bin/plugins
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tsrun ./cmd/tsrun
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tsrun ./cmd/tsrun
 	@for p in $(PLUGINS); do \
-		$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plugins/$$p ./plugins/$$p && \
+		CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plugins/$$p ./plugins/$$p && \
 		bin/plugins/$$p --describe > bin/plugins/$$p.json || exit 1; \
 	done
 

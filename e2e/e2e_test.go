@@ -37,7 +37,7 @@ func testMain(m *testing.M) int {
 	bin = dir
 	build := func(out, pkg string) error {
 		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, out), pkg)
-		cmd.Dir, cmd.Stderr = "..", os.Stderr
+		cmd.Dir, cmd.Stderr, cmd.Env = "..", os.Stderr, append(os.Environ(), "CGO_ENABLED=0")
 		return cmd.Run()
 	}
 	plugin := func(from, name string, also ...string) error {
@@ -101,7 +101,12 @@ func (l *lockedBuffer) String() string {
 // put before the program ("ip netns exec NS").
 func start(t *testing.T, dir string, wrap []string, args ...string) *tsrun {
 	t.Helper()
-	line := append(append(slices.Clone(wrap), filepath.Join(bin, "tsrun")), args...)
+	return startLine(t, dir, append(append(slices.Clone(wrap), filepath.Join(bin, "tsrun")), args...))
+}
+
+// startLine runs a command line that becomes tsrun, or another program.
+func startLine(t *testing.T, dir string, line []string) *tsrun {
+	t.Helper()
 	p := &tsrun{t: t, cmd: exec.Command(line[0], line[1:]...), ended: make(chan error, 1)}
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, &p.stdout, &p.stderr
 	p.cmd.WaitDelay = 5 * time.Second // a grandchild may hold the pipes

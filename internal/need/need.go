@@ -50,6 +50,12 @@ func Root(t testing.TB) {
 	}
 }
 
+// Mounts says that a test found no right to mount.
+func Mounts(t testing.TB) {
+	t.Helper()
+	missing(t, "needs to mount, which this root may not; run outside the container")
+}
+
 // Disk needs a small file system of its own, such as of size "2m", and returns
 // where it is; it is gone when the test ends. Root of a container may not be
 // allowed to mount one.
@@ -60,7 +66,7 @@ func Disk(t testing.TB, size string) string {
 	switch err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err {
 	case nil:
 	case unix.EPERM, unix.EACCES:
-		missing(t, "needs to mount a tmpfs, which this root may not; run outside the container")
+		Mounts(t)
 	default:
 		t.Fatalf("mount a tmpfs of %s: %v", size, err)
 	}
