@@ -60,6 +60,8 @@ type Experiment struct {
 	PulsedA, PulsedB float64 // per second, part of a node's singles: light that comes with pulses and has no partner
 	PulsePeriodB     float64 // ps: that of B is of a laser of its own, with this period; 0: of A's laser
 
+	Stretches []Stretch // of other light
+
 	Flicker   float64 // depth, up to 1, of what light leaks add to the singles that are not the source's
 	FlickerHz float64 // 0: 50
 
@@ -80,6 +82,14 @@ type Step struct {
 	At        float64 // s
 	Size      float64 // ps
 	Frequency float64 // parts of 1
+}
+
+// Stretch is a time in which the light is another: the source as many times as
+// bright, and so much more light that is not its own. They do not overlap.
+type Stretch struct {
+	Span
+	Source       float64 // times; 0: 1
+	MoreA, MoreB float64 // counts per second
 }
 
 // Span is a stretch of true time.
@@ -154,37 +164,40 @@ func (e Experiment) play() (nodes [2]*node, truth Truth) {
 		newNode(&e, rng, e.JitterB, e.DelaysB, e.SinglesB, e.Offset)}
 	nodes[0].tail, nodes[0].step, nodes[1].tail, nodes[1].step = e.TailA, e.StepA, e.TailB, e.StepB
 	nodes[0].blind, nodes[1].blind = e.NoA, append([]Span{{-1, e.LateB}, {e.Seconds - e.EarlyB, e.Seconds + 1}}, e.NoB...)
-	loneA, loneB := max(e.Pairs/e.EtaB-e.Pairs, 0)+e.PulsedA, max(e.Pairs/e.EtaA-e.Pairs, 0)+e.PulsedB
 	leaks := newLeaks(&e, rng)
-	darkA, darkB := max(e.SinglesA-e.Pairs-loneA, 0)*leaks.most, max(e.SinglesB-e.Pairs-loneB, 0)*leaks.most
-	total := e.Pairs + loneA + loneB + darkA + darkB
-	pair := int32(0)
+	steady, pair := newRates(&e, leaks.most), int32(0)
+	r, until := steady.at(&e, 0)
 	for t := 0.0; ; {
-		t += rng.ExpFloat64() / total * 1e12
+		t += rng.ExpFloat64() / r.total() * 1e12
+		if t > until { // a Poisson process knows nothing of what was before
+			t = until
+			r, until = steady.at(&e, t)
+			continue
+		}
 		if !(t < e.Seconds*1e12) {
 			return nodes, newTruth(&e, x, nodes, pair)
 		}
 		if e.GatePeriod > 0 && math.Mod(t, e.GatePeriod) >= e.GateOpen {
 			continue
 		}
-		kind := rng.Float64() * total
-		if kind < e.Pairs+loneA+loneB {
+		kind := rng.Float64() * r.total()
+		if kind < r.pairs+r.loneA+r.loneB {
 			at := e.emitted(rng, t, e.PulsePeriod)
 			if covers(e.NoPairs, t) {
 				continue
 			}
 			switch {
-			case kind < e.Pairs:
+			case kind < r.pairs:
 				pair++
 				nodes[0].detect(t, at, pair)
 				if e.Echo != 0 {
 					at += e.Echo * float64(rng.IntN(2))
 				}
 				nodes[1].detect(t, at+x.at(at), pair)
-			case kind < e.Pairs+loneA:
+			case kind < r.pairs+r.loneA:
 				nodes[0].detect(t, at, 0)
 			default:
-				if e.PulsePeriodB != 0 && kind >= total-darkA-darkB-e.PulsedB {
+				if e.PulsePeriodB != 0 && kind >= r.total()-r.darkA-r.darkB-e.PulsedB {
 					at = e.emitted(rng, t, e.PulsePeriodB)
 				}
 				nodes[1].detect(t, at+x.at(at), 0)
@@ -194,7 +207,7 @@ func (e Experiment) play() (nodes [2]*node, truth Truth) {
 		at, seen := leaks.at(t)
 		switch {
 		case !seen:
-		case kind < e.Pairs+loneA+loneB+darkA:
+		case kind < r.pairs+r.loneA+r.loneB+r.darkA:
 			nodes[0].detect(t, at, 0)
 		default:
 			nodes[1].detect(t, at+x.at(at), 0)

@@ -5,6 +5,7 @@ var tables = []table{
 	g2Light,
 	g2Pairs,
 	steady,
+	shapes,
 	jumps,
 	markers,
 	losses,

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"tsrun/internal/pairs"
+	"tsrun/pipeline/align"
+)
+
+// shapes are records of all kinds of light, detectors and clocks that align must
+// know. Values of one record err together, so knots and paths are judged by the
+// record, and a shape only by what is beyond chance for so many records. A shape
+// of which twenty records scatter more than chance in one of seventy shapes lets
+// them is measured with sixty.
+var shapes = table{name: "shapes", about: "light, detectors and clocks of all kinds", run: func(r *report) {
+	r.row("shape", "records", "refused", "false", "rms error ps", "bound ps", "rms pull", "largest", "rms pull start", "largest",
+		"jumps", "rms pull knots", "in 3 sd", "largest", "path: rms error ps", "in 3 sd")
+	var all shapeFound
+	list := shapeList()
+	for i, s := range list {
+		if r.part && (i%3 > 0 || s.e.Seconds > 12) {
+			continue
+		}
+		found := s.records(0, r.seeds(20, 1), uint64(900_000+1000*i))
+		if !r.part && max(rms(found.pulls), rms(found.start)) > 1.35 {
+			found.add(s.records(20, 60, uint64(900_000+1000*i)))
+		}
+		found.row(r, s)
+		s.judge(r, found, len(list))
+		all.add(found)
+	}
+	r.row("all", all.n, len(all.codes), all.wrong, "", "", rms(all.pulls), largest(all.pulls), rms(all.start), largest(all.start), "",
+		rms(all.knots), mean(all.knotShares), largest(all.knots), "", mean(all.pathShares))
+	for _, c := range []struct {
+		what   string
+		values []float64
+	}{{"offsets", all.pulls}, {"start offsets", all.start}} {
+		r.want(within(c.values, 3) >= 0.99 || r.part && within(c.values, 4) == 1, "%.4f of all %s are within 3 sd", within(c.values, 3), c.what)
+	}
+	r.want(mean(all.knotShares) >= 0.99, "%.4f of all knots are within 3 sd", mean(all.knotShares))
+	r.want(mean(all.pathShares) >= 0.99, "%.4f of all paths are within 3 sd", mean(all.pathShares))
+}}
+
+// shape is one kind of record.
+type shape struct {
+	name    string
+	e       pairs.Experiment
+	o       align.Options
+	apart   bool // the channels of several detectors are not merged
+	shifted bool // its steps come at another time in every record
+	unclear bool // may be refused as ambiguous
+	bound   bool // that of a straight clock without background holds
+}
+
+// shapeFound is what records of a shape gave.
+type shapeFound struct {
+	n, wrong, steps, warned int
+	codes                   []string  // of refusals
+	errors, bounds          []float64 // ps
+	pulls, start, knots     []float64
+	knotShares              []float64 // of a record's, within 3 sd
+	path, pathShares        []float64 // ps
+	delays                  []float64 // pulls, of channels
+}
+
+func (f *shapeFound) add(o shapeFound) {
+	f.n, f.wrong, f.steps, f.warned = f.n+o.n, f.wrong+o.wrong, f.steps+o.steps, f.warned+o.warned
+	f.codes = append(f.codes, o.codes...)
+	f.errors, f.bounds, f.pulls, f.start, f.knots = append(f.errors, o.errors...), append(f.bounds, o.bounds...), append(f.pulls, o.pulls...), append(f.start, o.start...), append(f.knots, o.knots...)
+	f.knotShares, f.path, f.pathShares, f.delays = append(f.knotShares, o.knotShares...), append(f.path, o.path...), append(f.pathShares, o.pathShares...), append(f.delays, o.delays...)
+}
+
+// records plays those of seeds beyond base, from one to before another.
+func (s shape) records(from, to int, base uint64) (all shapeFound) {
+	found := make([]shapeFound, to-from)
+	each(len(found), func(i int) { found[i] = s.record(base + uint64(from+i)) })
+	for _, f := range found {
+		all.add(f)
+	}
+	return all
+}
+
+func (s shape) record(seed uint64) shapeFound {
+	e := s.e
+	e.Seed = seed
+	if s.shifted {
+		by := 4 * (rand.New(rand.NewPCG(seed, 90)).Float64() - 0.5)
+		e.Steps = slices.Clone(e.Steps)
+		for i := range e.Steps {
+			e.Steps[i].At += by
+		}
+	}
+	f := shapeFound{n: 1}
+	var found align.Alignment
+	var truth pairs.Truth
+	var beside float64 // the cables of what is said
+	var err error
+	if s.apart {
+		a, b, t := e.MakeDetectors()
+		var c align.Channels
+		c, err = align.AlignMany(context.Background(), a, b, s.o)
+		found, truth = c.Alignment, t
+		if err == nil {
+			lead := c.ChannelPairs[c.Lead]
+			beside = t.DelaysB[lead.B] - t.DelaysA[lead.A]
+			for _, p := range c.ChannelPairs {
+				if p.Correlated && p != lead {
+					f.delays = append(f.delays, (p.Delay+beside-t.DelaysB[p.B]+t.DelaysA[p.A])/math.Hypot(p.DelaySD, lead.DelaySD))
+				}
+			}
+		}
+	} else {
+		a, b, t := e.Make()
+		found, err = align.Align(context.Background(), a, b, s.o)
+		truth, beside = t, mean(t.DelaysB)-mean(t.DelaysA)
+	}
+	var refusal *align.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		f.codes = []string{refusal.Code}
+		return f
+	case err != nil:
+		f.codes = []string{err.Error()}
+		return f
+	}
+	f.compare(found, truth, beside)
+	return f
+}
+
+// compare compares an answer with the truth.
+func (f *shapeFound) compare(found align.Alignment, truth pairs.Truth, beside float64) {
+	off := found.Offset.Minus(truth.OffsetAt(found.Reference)) - beside
+	start := found.StartOffset.Minus(truth.OffsetAt(found.Start)) - beside
+	if math.Abs(off) > max(5*found.OffsetSD, 3*truth.Sigma) || math.Abs(start) > max(5*found.StartSD, 3*truth.Sigma) {
+		f.wrong = 1
+	}
+	if found.Warning != "" {
+		f.warned = 1
+	}
+	f.errors, f.pulls, f.start = []float64{off}, []float64{off / found.OffsetSD}, []float64{start / found.StartSD}
+	f.bounds = []float64{truth.OffsetBound(found.Reference)}
+	if found.Track != nil {
+		f.steps = len(found.Track.Steps)
+		for _, k := range found.Track.Knots {
+			f.knots = append(f.knots, (k.Offset.Minus(truth.OffsetAt(k.Time))-beside)/k.OffsetSD)
+		}
+	}
+	if len(f.knots) > 0 {
+		f.knotShares = []float64{within(f.knots, 3)}
+	}
+	const places = 200
+	var path []float64
+	for i := range uint64(places + 1) {
+		t := found.Start + uint64(found.Overlap)/places*i
+		said, sd := found.OffsetAt(t)
+		d := said.Minus(truth.OffsetAt(t)) - beside
+		path, f.path = append(path, d/sd), append(f.path, d)
+	}
+	f.pathShares = []float64{within(path, 3)}
+}
+
+func (f shapeFound) row(r *report, s shape) {
+	refused := fmt.Sprint(len(f.codes))
+	slices.Sort(f.codes)
+	for _, c := range slices.Compact(slices.Clone(f.codes)) {
+		refused += " " + c
+	}
+	if len(f.codes) == f.n {
+		r.row(s.name, f.n, refused, f.wrong)
+		return
+	}
+	bound := any("")
+	if s.bound {
+		bound = rms(f.bounds)
+	}
+	knots := []any{"", "", ""}
+	if len(f.knots) > 0 {
+		knots = []any{rms(f.knots), mean(f.knotShares), largest(f.knots)}
+	}
+	r.row(slices.Concat([]any{s.name, f.n, refused, f.wrong, rms(f.errors), bound, rms(f.pulls), largest(f.pulls), rms(f.start), largest(f.start), f.steps},
+		knots, []any{rms(f.path), mean(f.pathShares)})...)
+}
+
+// judge states what must hold of one of so many shapes.
+func (s shape) judge(r *report, f shapeFound, shapes int) {
+	const chance = 0.01 // that one of all shapes is blamed for its luck
+	lost := len(f.codes)
+	if s.unclear {
+		lost = len(slices.DeleteFunc(slices.Clone(f.codes), func(c string) bool { return c == "ambiguous" }))
+	}
+	r.want(lost == 0, "%s: %d refused: %s", s.name, lost, strings.Join(f.codes, ", "))
+	r.want(f.wrong == 0, "%s: %d false", s.name, f.wrong)
+	for _, c := range []struct {
+		what   string
+		values []float64
+	}{{"offsets", f.pulls}, {"start offsets", f.start}, {"delays", f.delays}} {
+		out := 0
+		for _, v := range c.values {
+			if math.Abs(v) > 3 {
+				out++
+			}
+		}
+		p := atLeast(out, len(c.values), 0.01)
+		r.want(p > chance/float64(shapes), "%s: %d of %d %s are beyond 3 sd", s.name, out, len(c.values), c.what)
+		r.want(r.part || len(c.values) == 0 || rms(c.values) < 1.35 || len(c.values) < 60, "%s: rms pull of %s %.2f", s.name, c.what, rms(c.values))
+	}
+	for _, c := range []struct {
+		what   string
+		shares []float64
+	}{{"knots", f.knotShares}, {"path", f.pathShares}} {
+		if n := len(c.shares); n > 1 {
+			m, sd := moments(c.shares)
+			r.want(m+3*sd/math.Sqrt(float64(n)) >= 0.99, "%s: %.4f of the %s within 3 sd", s.name, m, c.what)
+		}
+	}
+	r.want(math.Abs(largest(f.knots)) < 6, "%s: a knot is off by %.1f sd", s.name, largest(f.knots))
+}
+
+// atLeast is the probability of k or more of n when each has p.
+func atLeast(k, n int, p float64) float64 {
+	below := 0.0
+	for i := range k {
+		below += math.Exp(logChoose(n, i) + float64(i)*math.Log(p) + float64(n-i)*math.Log1p(-p))
+	}
+	return max(0, 1-below)
+}
+
+func logChoose(n, k int) float64 {
+	a, _ := math.Lgamma(float64(n + 1))
+	b, _ := math.Lgamma(float64(k + 1))
+	c, _ := math.Lgamma(float64(n - k + 1))
+	return a - b - c
+}
