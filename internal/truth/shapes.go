@@ -221,19 +221,3 @@ func (s shape) judge(r *report, f shapeFound, shapes int) {
 	}
 	r.want(math.Abs(largest(f.knots)) < 6, "%s: a knot is off by %.1f sd", s.name, largest(f.knots))
 }
-
-// atLeast is the probability of k or more of n when each has p.
-func atLeast(k, n int, p float64) float64 {
-	below := 0.0
-	for i := range k {
-		below += math.Exp(logChoose(n, i) + float64(i)*math.Log(p) + float64(n-i)*math.Log1p(-p))
-	}
-	return max(0, 1-below)
-}
-
-func logChoose(n, k int) float64 {
-	a, _ := math.Lgamma(float64(n + 1))
-	b, _ := math.Lgamma(float64(k + 1))
-	c, _ := math.Lgamma(float64(n - k + 1))
-	return a - b - c
-}

@@ -51,6 +51,22 @@ func TestAccidentalsOfPulsedLight(t *testing.T) {
 	}
 }
 
+// Where windows hold many tags, accidentals are known no better than the rates of
+// the light, of which so many tags happened to be recorded.
+func TestAccidentalsOfBrightLight(t *testing.T) {
+	var squares float64
+	const records = 60
+	for seed := range uint64(records) {
+		e := pairs.Experiment{Seed: seed, Seconds: 0.004, SinglesA: 1e6, SinglesB: 1e6, Pairs: 1e5, JitterA: 60, JitterB: 60, Offset: 1, Start: 1e12}
+		c, _ := coincide(t, e, correlate.CoincidenceOptions{Window: 200_000})
+		pull := (float64(c.Accidentals) - 1e12*0.004*200_001e-12) / float64(c.AccidentalsSD)
+		squares += pull * pull / records
+	}
+	if rms := math.Sqrt(squares); rms < 0.75 || rms > 1.25 {
+		t.Errorf("accidentals pull by %.2f", rms)
+	}
+}
+
 // gated is light that comes, and is recorded, for a part of each period only.
 func gated(period, open, singles, seconds float64) pairs.Experiment {
 	e := pulsedPairs(0, singles*period/open, seconds)

@@ -282,6 +282,7 @@ type yield struct {
 	counted               float64         // tuples that tell the accidentals as well
 	apart                 map[int]float64 // by channel: tuples where it alone was shifted
 	ratioVariance         float64         // of all over accidentals, by tags that are in many windows
+	ratesVariance         float64         // of accidentals, by the numbers of tags that happened to be recorded
 	singles               bool            // whether it is of a channel's tags, which are known without error
 }
 
@@ -326,6 +327,8 @@ func (c *counter) yield(e exposure) *yield {
 	if n == 2 {
 		y.variance += e.shared(1, -heaviest)
 		y.accidentalsVariance += e.shared(0, heaviest)
+		a, b := max(1, e.tags[0]), max(1, e.tags[1])
+		y.ratesVariance = y.accidentals * y.accidentals * (1/a + 1/b + 2*max(0, y.net)/(a*b))
 		if y.accidentals > 0 {
 			y.ratioVariance = e.shared(1, -heaviest*all/y.accidentals) / (y.accidentals * y.accidentals)
 		}

@@ -13,7 +13,7 @@ func (c *counter) fold(y *yield) Fold {
 		f.forget()
 		return f
 	}
-	f.Accidentals, f.AccidentalsSD = quantity.Number(y.accidentals), quantity.Number(math.Sqrt(y.accidentalsVariance))
+	f.Accidentals, f.AccidentalsSD = quantity.Number(y.accidentals), quantity.Number(math.Sqrt(y.accidentalsVariance+y.ratesVariance))
 	f.Chance = quantity.Number(y.ofChance)
 	f.Net, f.NetSD = quantity.Number(y.net), quantity.Number(math.Sqrt(y.variance))
 	f.setCAR(y)
