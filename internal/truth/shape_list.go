@@ -127,12 +127,16 @@ func (m *shapeMaker) lengths() {
 	for _, c := range []struct{ seconds, rate float64 }{{0.5, 5e3}, {0.5, 1e3}, {0.5, 500}, {0.1, 5e3}, {0.1, 2e3}} {
 		m.straight(fmt.Sprintf("%g s, %g pairs/s", c.seconds, c.rate), func(e *pairs.Experiment) { e.Seconds, e.Pairs = c.seconds, c.rate })
 	}
-	for _, c := range []struct{ n, seconds float64 }{{12, 0.02}, {12, 1}, {30, 0.1}, {100, 0.02}, {100, 1}} {
-		m.straight(fmt.Sprintf("%g pairs alone in %g s", c.n, c.seconds), func(e *pairs.Experiment) {
-			e.Seconds, e.Pairs, e.EtaA, e.EtaB = c.seconds, c.n/c.seconds, 1, 1
-			e.SinglesA, e.SinglesB = e.Pairs, e.Pairs
-			if c.n < 25 { // a record has 16 tags at least
-				e.SinglesA, e.SinglesB = 2*e.Pairs, 2*e.Pairs
+	for _, c := range []struct {
+		n       int
+		seconds float64
+	}{{12, 0.02}, {12, 1}, {30, 0.1}, {100, 0.02}, {100, 1}} {
+		m.add(fmt.Sprintf("%d pairs alone in %g s", c.n, c.seconds), func(s *shape) {
+			s.bound, s.alone = true, c.n
+			s.e.Seconds, s.e.Pairs, s.e.EtaA, s.e.EtaB = c.seconds, float64(c.n)/c.seconds, 1, 1
+			s.e.SinglesA, s.e.SinglesB = s.e.Pairs, s.e.Pairs
+			if c.n < 16 { // an answer needs as many tags
+				s.e.SinglesA, s.e.SinglesB = 2*s.e.Pairs, 2*s.e.Pairs
 			}
 		})
 	}

@@ -14,6 +14,7 @@ import (
 const (
 	doubt     = 2.5 // standard deviations of chi-square beyond which the line is doubted
 	offCentre = 0.2 // of the jitter that a quarter of the corrected record may be off
+	offPeak   = 5.0 // of the jitter from which on differences tell what is chance
 	tooWide   = 1.5 // of the jitter that its pairs may scatter
 )
 
@@ -68,6 +69,7 @@ func (s *searcher) straight(c correlate.Line, sigma float64, t *track.Track) (Al
 	if !ok {
 		return Alignment{}, errLost
 	}
+	f.widen(2)
 	r := s.report(l, f, stride)
 	if t != nil {
 		r.quiet(t.Widen(f.common))
@@ -77,11 +79,20 @@ func (s *searcher) straight(c correlate.Line, sigma float64, t *track.Track) (Al
 			r.warn(oddPeak(part))
 		}
 	}
-	count, chance := 0.0, max(f.density*6*f.sigma, s.chance(6*f.sigma)/float64(stride))
-	for _, p := range points {
-		if math.Abs(p.d-f.x-f.y*p.t) <= 3*f.sigma {
+	count, beside := 0.0, 0.0
+	for _, r := range f.residuals(points) {
+		switch r = math.Abs(r) / f.sigma; {
+		case r <= 3:
 			count++
+		case r > offPeak:
+			beside++
 		}
+	}
+	chance := s.chance(6*f.sigma) / float64(stride)
+	if width := 2 * (half - offPeak*f.sigma); width > 6*f.sigma {
+		chance = max(chance, beside/width*6*f.sigma)
+	} else {
+		chance = max(chance, f.density*6*f.sigma)
 	}
 	r.Accidentals = chance * float64(stride)
 	return s.judged(r, surprise(count, chance), moved(l.Line, f.x, f.y))

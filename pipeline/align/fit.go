@@ -31,6 +31,7 @@ type fit struct {
 }
 
 const (
+	fewSquares    = 32.0 // pairs, whose squares tell a covariance to a quarter
 	maxRounds     = 200
 	reachOfNormal = 7 // standard deviations beyond which a normal weighs nothing
 )
@@ -183,8 +184,15 @@ func (f *fit) spread(points []point, half float64, flat bool) bool {
 	}
 	common := f.common * f.common
 	defer func() { f.vx, f.vy = f.vx+common, f.vy+common/(f.length*f.length) }()
+	// The squares of few pairs tell hardly what the covariance is: a peak of any
+	// shape is taken for a normal one where it seems to tell more.
+	few, square := min(1, fewSquares/f.n), f.sigma*f.sigma
+	if w.Coarse {
+		few = 0
+	}
 	if flat {
 		f.vx = i.r / (i.n * i.n)
+		f.vx += few * max(0, square/s.n-f.vx)
 		return i.n > 0
 	}
 	det := i.n*i.tt - i.t*i.t
@@ -196,8 +204,24 @@ func (f *fit) spread(points []point, half float64, flat bool) bool {
 	f.vx = a*a*i.r + 2*a*b*i.rt + b*b*i.rr
 	f.vy = (b*b*i.r + 2*b*c*i.rt + c*c*i.rr) / (f.length * f.length)
 	f.cxy = (a*b*i.r + (a*c+b*b)*i.rt + b*c*i.rr) / f.length
+	if normal := s.n*s.tt - s.t*s.t; few > 0 && normal > 0 {
+		f.vx += few * max(0, square*s.tt/normal-f.vx)
+		f.vy += few * max(0, square*s.n/normal/(f.length*f.length)-f.vy)
+	}
 	f.y /= f.length
 	return true
+}
+
+// widen lets three deviations hold as often as three of a normal, of pairs so few
+// that the width of their peak, which they tell as well as so many parameters, is
+// hardly known (Student 1908).
+func (f *fit) widen(parameters int) {
+	free := max(1, int(f.n)-parameters)
+	by := student(free) * student(free) * max(1, f.n/float64(free))
+	common := f.common * f.common // is known
+	f.vx, f.cxy = common+(f.vx-common)*by, f.cxy*by
+	common /= f.length * f.length
+	f.vy = common + (f.vy-common)*by
 }
 
 // fewBeside is how many pairs must lie beside the step where all others are for

@@ -260,6 +260,7 @@ func (s *searcher) measure(p *ChannelPair, c fixer, r Alignment, trials int) {
 	if !ok {
 		return
 	}
+	f.widen(1)
 	p.Correlated, p.Delay, p.DelaySD = true, peak.x+f.x, math.Sqrt(f.vx)
 	p.Jitter, p.Pairs = f.sigma, int64(math.Round(f.n*float64(stride)))
 }

@@ -168,7 +168,7 @@ func TestAccidentalsOfLongWindows(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 12))
 		var tags [2][]uint64
 		for i := range tags {
-			for range n {
+			for range n + int(math.Round(math.Sqrt(n)*rng.NormFloat64())) { // of Poisson light
 				tags[i] = append(tags[i], rng.Uint64N(second))
 			}
 			slices.Sort(tags[i])
