@@ -34,6 +34,7 @@ func (f *follower) conclude(ctx context.Context, p *path) (*Track, error) {
 		}
 	}
 	r = p.rescale(s)
+	p.doubt()
 	t := f.report(p, s, r)
 	t.Slices, t.Lost = f.tried, max(lost, 0)
 	return t, nil
@@ -102,7 +103,7 @@ func (f *follower) report(p *path, s *strip, r []float64) *Track {
 	var length float64
 	for i := range p.slices {
 		q := &p.slices[i]
-		t.Knots = append(t.Knots, f.knot(q.at, p.all[i], q.n))
+		t.Knots = append(t.Knots, f.knot(q.at, p.unsure(q.at, p.all[i]), q.n))
 		t.Pairs += q.n
 		length += float64(q.to-q.from) / second
 	}

@@ -92,11 +92,6 @@ func (p *path) suspects(back []state) []int {
 // worth is by how much a jump makes the slices about it more likely, its price
 // paid.
 func (p *path) worth(h hidden) float64 {
-	low, high := max(0, h.before-hiddenReach), min(len(p.slices), h.before+hiddenReach)
-	if h.before-low < hiddenSides+1 || high-h.before < hiddenSides {
-		return 0
-	}
-	plain, jumps := p.part(low, high), p.part(low, high)
 	price := leapPrice
 	if p.inGap(h.before) {
 		price = gapPrice
@@ -107,12 +102,8 @@ func (p *path) worth(h hidden) float64 {
 	if h.anew {
 		price += turnPrice
 	}
-	h.before -= low
-	if h.mixed >= 0 {
-		h.mixed -= low
-	}
-	jumps.uncover(h)
-	return jumps.likeliest() - plain.likeliest() - price
+	more, _ := p.evidence(h)
+	return more - price
 }
 
 const (

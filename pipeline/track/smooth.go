@@ -18,6 +18,9 @@ type path struct {
 	// Of each slice: the log likelihood of those before it, from the past, and of
 	// it and those after it, from the future.
 	past, future []float64
+
+	other                *path // with jumps that may be
+	unsureFrom, unsureTo int64 // ps since Reference: where it may be instead
 }
 
 // leap is a jump of the clock between two slices: of the phase alone, or anew,
@@ -201,7 +204,10 @@ func (p *path) backward() []state {
 
 // at returns the clock at any time, in ps since Reference: between slices as
 // all of them show it, beyond them as the last one lets predict.
-func (p *path) at(time int64) state {
+func (p *path) at(time int64) state { return p.unsure(time, p.known(time)) }
+
+// known is that without the jumps that may be.
+func (p *path) known(time int64) state {
 	t, n := float64(time)/second, len(p.slices)
 	i := p.after(time)
 	switch {
