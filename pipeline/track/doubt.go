@@ -17,7 +17,7 @@ func (p *path) doubt() {
 	other := p.part(0, len(p.slices))
 	other.smooth()
 	for range mostDoubts {
-		h, from, to, quiet, ok := other.doubted()
+		h, from, to, quiet, ok := other.likeliestJump()
 		if !ok {
 			break
 		}
@@ -31,9 +31,9 @@ func (p *path) doubt() {
 	}
 }
 
-// doubted is the likeliest jump that may be, from when to when it is looked at,
+// likeliestJump is the likeliest jump that may be, from when to when it is looked at,
 // in ps since Reference, and what noise is left with it.
-func (p *path) doubted() (best hidden, from, to int64, left noise, ok bool) {
+func (p *path) likeliestJump() (best hidden, from, to int64, left noise, ok bool) {
 	most := doubtful
 	for _, i := range p.suspects(p.backward()) {
 		for _, h := range []hidden{{i, -1, false}, {i, i - 1, false}, {i + 1, i, false}, {i, -1, true}} {
@@ -57,16 +57,13 @@ func (p *path) doubted() (best hidden, from, to int64, left noise, ok bool) {
 	return best, from, to, left, ok
 }
 
-// unsure adds to the variance of the clock at a time what jumps that may be make
+// doubted adds to the variance of the clock at a time what jumps that may be make
 // of it.
-func (p *path) unsure(time int64, s state) state {
+func (p *path) doubted(time int64, s state) state {
 	if p.other == nil || time < p.unsureFrom || time > p.unsureTo {
 		return s
 	}
-	o := p.other.at(time)
-	s.xx += squared(o.x - s.x)
-	s.yy += squared(o.y - s.y)
-	return s
+	return s.orElse(p.other.at(time), 1)
 }
 
 // about are the slices that are asked for a jump, of n.

@@ -25,13 +25,13 @@ func (f *follower) locate(p *path, s *strip, back []state, k int) {
 	young := branch{p.slices[last].t, back[last], p.noise}
 	points := f.beside(s, old, young, from, to)
 	if last, next := p.slices[l.before-1].to, p.slices[l.before].from; next-last >= gapSlices*f.slice && s.empty(p, points, old, young, last, next) {
-		l.at, l.sd = last+(next-last)/2, float64(next-last)/math.Sqrt(12)
+		l.at, l.sd, l.moments = last+(next-last)/2, float64(next-last)/math.Sqrt(12), nil
 		return // chance pairs in a gap do not tell
 	}
 	if len(points) == 0 {
 		return
 	}
-	l.at, l.sd = changed(points, s, old, young, from, to)
+	l.at, l.sd, l.moments = changed(points, s, old, young, from, to)
 	if l.anew {
 		p.meet(l, back, from, to)
 	}
@@ -56,7 +56,7 @@ func (p *path) meet(l *leap, back []state, from, to int64) {
 	late := (x - x2) / turns * second
 	sd := math.Sqrt(v+v2) / math.Abs(turns) * second
 	if at := float64(l.at) + late; math.Abs(late) < sureties*math.Hypot(sd, l.sd) && at > float64(from) && at < float64(to) {
-		l.at, l.sd = int64(at), max(sd, 1)
+		l.at, l.sd, l.moments = int64(at), max(sd, 1), nil
 	}
 }
 
@@ -118,8 +118,9 @@ func (f *follower) beside(s *strip, old, young branch, from, to int64) []point {
 }
 
 // changed returns the mean and standard deviation of the moment between from
-// and to after which points lie about young instead of old.
-func changed(points []point, s *strip, old, young branch, from, to int64) (at int64, sd float64) {
+// and to after which points lie about young instead of old, and how likely it was
+// before which time.
+func changed(points []point, s *strip, old, young branch, from, to int64) (at int64, sd float64, all []moment) {
 	flat := (1 - s.peak.share) / (2 * s.half)
 	weigh := func(b branch, q point) float64 {
 		x, v := b.at(q.at)
@@ -133,6 +134,8 @@ func changed(points []point, s *strip, old, young branch, from, to int64) (at in
 	}
 	best := slices.Max(score)
 	var sum, mean, square float64
+	weights, times := make([]float64, len(score)), make([]int64, len(score)+1)
+	times[0], times[len(score)] = from, to
 	for i := range score {
 		left, right := from, to
 		if i > 0 {
@@ -143,13 +146,14 @@ func changed(points []point, s *strip, old, young branch, from, to int64) (at in
 		}
 		length := float64(right - left)
 		w := math.Exp(score[i]-best) * (length + 1)
+		weights[i], times[i+1] = w, right
 		middle := float64(left-from) + length/2
 		sum += w
 		mean += w * middle
 		square += w * (middle*middle + length*length/12)
 	}
 	mean /= sum
-	return from + int64(mean), math.Sqrt(max(square/sum-mean*mean, 1))
+	return from + int64(mean), math.Sqrt(max(square/sum-mean*mean, 1)), momentsOf(weights, times)
 }
 
 // replace puts points between from and to in the place of those of the strip.

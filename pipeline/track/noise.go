@@ -152,7 +152,7 @@ func (p *path) over(times []int64) []state {
 			w, dx, dy := noises[i].weight, s[k].x-m.x, s[k].y-m.y
 			m.xx, m.xy, m.yy = m.xx+w*(s[k].xx+dx*dx), m.xy+w*(s[k].xy+dx*dy), m.yy+w*(s[k].yy+dy*dy)
 		}
-		*m = p.unsure(times[k], *m)
+		*m = p.doubted(times[k], *m)
 	}
 	return all
 }

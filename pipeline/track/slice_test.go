@@ -88,7 +88,7 @@ func TestChangeIsPlaced(t *testing.T) {
 				}
 				points = append(points, point{at, x + 200*rng.NormFloat64()})
 			}
-			at, sd := changed(points, s, old, young, 0, 100e9)
+			at, sd, _ := changed(points, s, old, young, 0, 100e9)
 			scaled += squared(float64(at-truth) / sd)
 		}
 		if r := math.Sqrt(scaled / rounds); r < 0.7 || r > 1.3 {

@@ -31,6 +31,8 @@ type leap struct {
 	sd     float64
 	anew   bool // nothing before it says anything of the clock after it
 	placed bool // by the pairs one by one
+
+	moments []moment // until when it may have jumped, as they tell; none: a normal about at
 }
 
 // kind is how the clock goes on at a slice.
@@ -217,7 +219,10 @@ func (p *path) known(time int64) state {
 		return p.all[n-1].after(t-p.slices[n-1].t, p.noise)
 	}
 	l := p.leapBefore(i)
-	if l == nil {
+	switch {
+	case time == p.slices[i].at && l != nil && l.moments != nil:
+		return p.all[i]
+	case l == nil:
 		return p.between(i, t)
 	}
 	return p.beside(i, t, l)
@@ -249,13 +254,11 @@ func (p *path) between(i int, t float64) state {
 // just when the clock jumped, is part of the variance.
 func (p *path) beside(i int, t float64, l *leap) state {
 	old, young := p.sides(i, t, l)
-	told, other := old, jumpedBy(t, l, p.slices[i-1].t, p.slices[i].t)
+	jumped := l.jumpedBy(t, p.slices[i-1].t, p.slices[i].t)
 	if t >= float64(l.at)/second {
-		told, other = young, 1-other
+		return young.orElse(old, 1-jumped)
 	}
-	told.xx += squared(young.x-old.x) * other
-	told.yy += squared(young.y-old.y) * other
-	return told
+	return old.orElse(young, jumped)
 }
 
 // sides are the clock at t as the slices before a jump show it, and as those
@@ -267,21 +270,6 @@ func (p *path) sides(i int, t float64, l *leap) (old, young state) {
 		return p.all[i-1].after(t-left, p.noise), young
 	}
 	return p.filtered[i-1].after(t-left, p.noise).smoothedLeap(right-t, p.ahead[i], p.all[i]), young
-}
-
-// jumpedBy is the probability that the clock jumped before t, when it did so
-// between two times: that of a normal about the moment.
-func jumpedBy(t float64, l *leap, left, right float64) float64 {
-	at, sd := float64(l.at)/second, l.sd/second
-	below := func(t float64) float64 { return math.Erfc((at-t)/(math.Sqrt2*sd)) / 2 }
-	first, all := below(left), below(right)-below(left)
-	if !(sd > 0) || !(all > 0) {
-		if t >= at {
-			return 1
-		}
-		return 0
-	}
-	return min(1, max(0, (below(t)-first)/all))
 }
 
 // likelihood is the log likelihood of the slices under a noise.
