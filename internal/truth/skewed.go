@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"math"
 
 	"tsrun/internal/pairs"
@@ -21,6 +22,7 @@ var skewed = table{name: "skewed", about: "peaks of other shapes, 5000 pairs a s
 		{"normal", pairs.Experiment{}, false},
 		{"exponential tail 300 ps", pairs.Experiment{TailB: 300}, true},
 		{"20 % in a 1 ns tail", pairs.Experiment{TailB: 1000, TailShare: 0.2}, true},
+		// Tops that far apart may also be refused as several paths to a detector.
 		{"delays 0, 3, 4.5, 7.5 ns", pairs.Experiment{DelaysA: []float64{0, 3000}, DelaysB: []float64{0, 4500}}, true},
 	} {
 		n := r.seeds(10, 2)
@@ -34,13 +36,13 @@ var skewed = table{name: "skewed", about: "peaks of other shapes, 5000 pairs a s
 func skewedRow(r *report, n int, name string, e pairs.Experiment, warned bool) {
 	var centres [4][]float64
 	var sds [4]float64
-	refused, told := 0, 0
+	refused, unclear, told := 0, 0, 0
 	for k, singles := range []float64{30e3, 300e3, 30e3, 300e3} {
 		if r.part && k == 1 {
 			continue
 		}
 		found := make([]*align.Alignment, n)
-		offs := make([]float64, n)
+		offs, why := make([]float64, n), make([]error, n)
 		each(n, func(i int) {
 			e := e
 			e.Seed, e.Seconds, e.SinglesA, e.SinglesB, e.Offset = r.seed(7000+10*i+k), 12, singles, singles, 5_000_000_000
@@ -48,13 +50,18 @@ func skewedRow(r *report, n int, name string, e pairs.Experiment, warned bool) {
 				e.Sine, e.SinePeriod = 3000, 7
 			}
 			a, b, truth := e.Make()
-			if f, err := align.Align(context.Background(), a, b, align.Options{Search: 6_000_000_000, MaxDrift: align.DefaultMaxDrift}); err == nil {
+			f, err := align.Align(context.Background(), a, b, align.Options{Search: 6_000_000_000, MaxDrift: align.DefaultMaxDrift})
+			if why[i] = err; err == nil {
 				found[i], offs[i] = &f, f.Offset.Minus(truth.OffsetAt(f.Reference))
 			}
 		})
 		for i, f := range found {
 			if f == nil {
 				refused++
+				var refusal *align.Refusal
+				if errors.As(why[i], &refusal) && refusal.Code == "ambiguous" && len(e.DelaysA)*len(e.DelaysB) > 1 {
+					unclear++
+				}
 				continue
 			}
 			centres[k] = append(centres[k], offs[i])
@@ -81,14 +88,14 @@ func skewedRow(r *report, n int, name string, e pairs.Experiment, warned bool) {
 		}
 	}
 	r.row(name, n, refused, mean(centres[0]), mean(centres[1]), mean(centres[2]), mean(centres[3]), apart, scatter, told)
-	r.want(refused == 0, "%s: %d refused", name, refused)
+	r.want(refused == unclear && 10*unclear <= 4*n, "%s: %d refused, %d of these as ambiguous", name, refused, unclear)
 	r.want(apart < 3, "%s: centres %.1f sd apart", name, apart)
 	r.want(r.part || scatter < 1.5, "%s: centres scatter by %.2f of what is stated", name, scatter)
 	all := n * 4
 	if r.part {
 		all = n * 3
 	}
-	r.want(told == map[bool]int{true: all}[warned], "%s: %d of %d warned", name, told, all)
+	r.want(told == map[bool]int{true: all - refused}[warned], "%s: %d of %d warned", name, told, all-refused)
 }
 
 func mean(values []float64) float64 {
