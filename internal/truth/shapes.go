@@ -27,9 +27,9 @@ var shapes = table{name: "shapes", about: "light, detectors and clocks of all ki
 		if r.part && (i%3 > 0 || s.e.Seconds > 12) {
 			continue
 		}
-		found := s.records(0, r.seeds(20, 1), uint64(900_000+1000*i))
+		found := s.records(0, r.seeds(20, 1), r.seed(900_000+1000*i))
 		if !r.part && max(rms(found.pulls), rms(found.start)) > 1.35 {
-			found.add(s.records(20, 60, uint64(900_000+1000*i)))
+			found.add(s.records(20, 60, r.seed(900_000+1000*i)))
 		}
 		found.row(r, s)
 		s.judge(r, found, len(list))
