@@ -43,8 +43,12 @@ var shapes = table{name: "shapes", about: "light, detectors and clocks of all ki
 	}{{"offsets", all.pulls}, {"start offsets", all.start}} {
 		r.want(within(c.values, 3) >= 0.99 || r.part && within(c.values, 4) == 1, "%.4f of all %s are within 3 sd", within(c.values, 3), c.what)
 	}
-	r.want(mean(all.knotShares) >= 0.99, "%.4f of all knots are within 3 sd", mean(all.knotShares))
-	r.want(mean(all.pathShares) >= 0.99, "%.4f of all paths are within 3 sd", mean(all.pathShares))
+	share := 0.99
+	if r.part {
+		share = 0.95 // of few records, of which one may be a third off
+	}
+	r.want(mean(all.knotShares) >= share, "%.4f of all knots are within 3 sd", mean(all.knotShares))
+	r.want(mean(all.pathShares) >= share, "%.4f of all paths are within 3 sd", mean(all.pathShares))
 }}
 
 // shape is one kind of record.
