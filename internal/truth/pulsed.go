@@ -77,7 +77,7 @@ type pulsedAnswer struct {
 	refused bool
 	code    string
 	why     string
-	z       float64 // by which the main pulse stands out of its neighbours
+	z, main float64 // by which the main pulse stands out of its neighbours; its pairs
 	off, sd float64
 	period  float64
 }
@@ -90,8 +90,8 @@ func (a pulsedAnswer) String() string {
 func answerPulsed(e pairs.Experiment) pulsedAnswer { return answerWithin(e, align.DefaultSearch) }
 
 // standsOut is by how many standard deviations the main pulse stands out of
-// those beside it, to who knows the clock.
-func standsOut(a, b []uint64, truth pairs.Truth) float64 {
+// those beside it, to who knows the clock, and how many pairs it has.
+func standsOut(a, b []uint64, truth pairs.Truth) (z, main float64) {
 	const aside = 12
 	var counts [2*aside + 1]float64
 	on := make([]uint64, len(b))
@@ -111,7 +111,8 @@ func standsOut(a, b []uint64, truth pairs.Truth) float64 {
 			}
 		}
 	}
-	main, mean, variance := counts[aside], 0.0, 0.0
+	main = counts[aside]
+	mean, variance := 0.0, 0.0
 	for k, n := range counts {
 		if k != aside {
 			mean += n / (2 * aside)
@@ -122,5 +123,5 @@ func standsOut(a, b []uint64, truth pairs.Truth) float64 {
 			variance += (n - mean) * (n - mean) / (2 * aside)
 		}
 	}
-	return (main - mean) / math.Sqrt(max(variance, mean, 1))
+	return (main - mean) / math.Sqrt(max(variance, mean, 1)), main
 }

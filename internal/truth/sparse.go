@@ -27,7 +27,7 @@ var sparse = table{name: "sparse", about: "pulsed light of 0.3 to 5 chance pairs
 			return []float64{0.5, 2. / 3, 1.5}[rng.IntN(3)] + 2e-5*(rng.Float64()-0.5)
 		}},
 	} {
-		n := r.seeds(60, 2)
+		n := r.seeds(60, 1)
 		all := make([]pulsedAnswer, n)
 		each(n, func(i int) {
 			seed := r.seed(83_000 + i)
@@ -47,7 +47,7 @@ var sparse = table{name: "sparse", about: "pulsed light of 0.3 to 5 chance pairs
 		var right, ambiguous, otherwise, missed, solvable, wrong int
 		var pulls []float64
 		for _, a := range all {
-			possible := c.related && a.z >= 10
+			possible := c.related && a.z >= 10 && a.main >= leastSure
 			switch {
 			case a.refused && a.code == "ambiguous":
 				ambiguous++
@@ -72,6 +72,10 @@ var sparse = table{name: "sparse", about: "pulsed light of 0.3 to 5 chance pairs
 	}
 }}
 
+// leastSure is how many pairs tell one place of all that are looked at from
+// chance: of fewer, a deviation says little.
+const leastSure = 16
+
 // fewPhotons is light of a laser at each node, with so few photons that a pulse
 // has about one pair by chance, and how wide to search.
 func fewPhotons(seed uint64, rng *rand.Rand) (pairs.Experiment, int64) {
@@ -91,7 +95,8 @@ func fewPhotons(seed uint64, rng *rand.Rand) (pairs.Experiment, int64) {
 // answerWithin aligns an experiment with such a search.
 func answerWithin(e pairs.Experiment, search int64) pulsedAnswer {
 	a, b, truth := e.Make()
-	out := pulsedAnswer{e: e, z: standsOut(a, b, truth)}
+	out := pulsedAnswer{e: e}
+	out.z, out.main = standsOut(a, b, truth)
 	r, err := align.Align(context.Background(), a, b, align.Options{Search: search, MaxDrift: align.DefaultMaxDrift})
 	var refusal *align.Refusal
 	switch {
