@@ -87,7 +87,11 @@ func showInfo(out io.Writer, path, format string, asJSON bool) error {
 }
 
 func printInfo(out io.Writer, path string, i tagfile.Info) error {
-	fmt.Fprintf(out, "%s: %s, %d bytes, %d tags, steps of %g ps\n", path, i.Format, i.Size, i.Tags(), i.Resolution)
+	steps := ""
+	if i.Resolution > 0 {
+		steps = fmt.Sprintf(", steps of %g ps", i.Resolution)
+	}
+	fmt.Fprintf(out, "%s: %s, %d bytes, %d tags%s\n", path, i.Format, i.Size, i.Tags(), steps)
 	if err := printChannels(out, i); err != nil {
 		return err
 	}

@@ -64,7 +64,8 @@ func CountChannels(a, b Channel, o HistogramOptions) (Histogram, error) {
 	}
 	o.Correction = Chain(correctA.Inverse(), correctB)
 	if !a.sameRecord(b) {
-		return CountStreams(a.Tags, b.Tags, o)
+		h, err := CountStreams(a.Tags, b.Tags, o)
+		return h, asRecorded(err, a.Raised)
 	}
 	if err := o.Check(); err != nil {
 		return Histogram{}, err
@@ -74,5 +75,5 @@ func CountChannels(a, b Channel, o HistogramOptions) (Histogram, error) {
 	if err == nil {
 		self.leaveOut(&h)
 	}
-	return h, err
+	return h, asRecorded(err, a.Raised)
 }

@@ -37,7 +37,7 @@ func newGather(channels []Channel, reach int64) (*gather, error) {
 		if err != nil {
 			return nil, err
 		}
-		l := &lane{feed: feed{from: c.Tags, name: letters[i : i+1]}, correct: correct}
+		l := &lane{feed: feed{from: c.Tags, name: letters[i : i+1], raised: c.Raised}, correct: correct}
 		if i > 0 {
 			l.zero = g.lanes[0].zero
 		}

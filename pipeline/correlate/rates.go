@@ -112,7 +112,7 @@ func CountRates(channels []Channel, bin int64) (Rates, error) {
 		if err != nil {
 			return Rates{}, err
 		}
-		t := &timeline{feed: feed{from: c.Tags, name: fmt.Sprintf("channel %d", i+1), zero: zero}, correct: correct, bin: bin, base: base}
+		t := &timeline{feed: feed{from: c.Tags, name: fmt.Sprintf("channel %d", i+1), zero: zero, raised: c.Raised}, correct: correct, bin: bin, base: base}
 		if err := t.run(); err != nil {
 			return Rates{}, err
 		}

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/tag"
 )
 
 func TestRatesEqualBruteForce(t *testing.T) {
@@ -140,6 +141,26 @@ func TestRatesOfLateTimes(t *testing.T) {
 		}
 		if n != 2 {
 			t.Errorf("%d tags in the bins", n)
+		}
+	}
+}
+
+// Errors show tags as they were recorded, not as they were raised.
+func TestErrorsOfRaisedTags(t *testing.T) {
+	const raised = 1_000_000_000_000_000_000
+	raise := func() (c []correlate.Channel) {
+		for range 2 {
+			c = append(c, correlate.Channel{Tags: tag.NewReader([]uint64{raised - 5, raised + 1<<62}), Raised: raised})
+		}
+		return c
+	}
+	_, rates := correlate.CountRates(raise(), 1e12)
+	_, pairs := correlate.CountG2(raise()[0], raise()[1], correlate.G2Options{Range: 1000, Bin: 10})
+	_, coincidences := correlate.Coincide(raise(), correlate.CoincidenceOptions{Window: 10})
+	_, scan := correlate.ScanDelays(raise()[0], raise()[1], correlate.ScanOptions{From: 0, To: 10, Step: 1, Window: 10})
+	for i, err := range []error{rates, pairs, coincidences, scan} {
+		if err == nil || !strings.Contains(err.Error(), "holds a tag at 4611686018427387904 ps, more than 26 days from A's first at -5 ps") {
+			t.Errorf("%d: %v", i, err)
 		}
 	}
 }

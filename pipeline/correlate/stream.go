@@ -20,13 +20,14 @@ const (
 
 // feed reads one stream and checks what it says.
 type feed struct {
-	from  Stream
-	name  string
-	zero  *uint64 // ps: A's first tag, from which spans are measured; nil: not known yet
-	first uint64
-	last  uint64
-	count uint64
-	ended bool
+	from   Stream
+	name   string
+	zero   *uint64 // ps: A's first tag, from which spans are measured; nil: not known yet
+	first  uint64
+	last   uint64
+	count  uint64
+	ended  bool
+	raised uint64 // ps: of the [Channel], for errors
 }
 
 var errStuck = errors.New("stream yields neither tags nor an end")
@@ -77,13 +78,13 @@ func (f *feed) check(tags []uint64) error {
 		if i > 0 {
 			previous = tags[i-1]
 		}
-		return &OrderError{Stream: f.name, Index: f.count + uint64(i), Tag: tags[i], Previous: previous}
+		return &OrderError{Stream: f.name, Index: f.count + uint64(i), Tag: tags[i], Previous: previous, Raised: f.raised}
 	}
 	f.last = tags[len(tags)-1]
 	f.count += uint64(len(tags))
 	for _, t := range []uint64{tags[0], f.last} {
 		if max(t, *f.zero)-min(t, *f.zero) >= maxSpan {
-			return &SpanError{Stream: f.name, Tag: t, First: *f.zero}
+			return &SpanError{Stream: f.name, Tag: t, First: *f.zero, Raised: f.raised}
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/recipe"
@@ -16,6 +17,16 @@ import (
 type Drift struct {
 	Stage string `json:"stage,omitempty"`
 	AlignSummary
+}
+
+// MarshalJSON writes the stage before what it found.
+func (d Drift) MarshalJSON() ([]byte, error) {
+	found, err := json.Marshal(d.AlignSummary)
+	if err != nil || d.Stage == "" {
+		return found, err
+	}
+	stage, err := json.Marshal(d.Stage)
+	return slices.Concat([]byte(`{"stage":`), stage, []byte(","), found[1:]), err
 }
 
 // Drifts follows the clocks of a run's align stages once more, through the tags

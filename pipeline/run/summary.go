@@ -32,6 +32,24 @@ type AlignSummary struct {
 	Alignment *align.Alignment `json:"alignment,omitempty"` // all that was estimated
 }
 
+// MarshalJSON writes null for the numbers of a refused alignment.
+func (s AlignSummary) MarshalJSON() ([]byte, error) {
+	type found AlignSummary
+	if !s.Refused {
+		return json.Marshal(found(s))
+	}
+	// The outer fields are written in place of those of the same names.
+	return json.Marshal(struct {
+		found
+		OffsetPs       *int64   `json:"offset_ps"`
+		OffsetSDPs     *float64 `json:"offset_sd_ps"`
+		ReferencePs    *uint64  `json:"reference_ps"`
+		Frequency1e15  *int64   `json:"frequency_1e15"`
+		FrequencyPpb   *float64 `json:"frequency_ppb"`
+		FrequencySDPpb *float64 `json:"frequency_sd_ppb"`
+	}{found: found(s)})
+}
+
 // ChannelDelay is how much later the pairs of two channels come than those that
 // the offset is of: cables and detectors differ, the clock does not.
 type ChannelDelay struct {

@@ -13,7 +13,7 @@ import (
 type Info struct {
 	Format     string        `json:"format"`
 	Size       int64         `json:"bytes"`
-	Resolution float64       `json:"resolution_ps"` // the finest step of time the file can tell, ps; 0 unknown
+	Resolution float64       `json:"resolution_ps"` // the finest step of time the file can tell, ps; 0, in JSON null: unknown
 	Channels   []ChannelInfo `json:"channels"`      // by number; none when only reading the file could tell
 	// Violations counts the tags that are before a tag written earlier, of
 	// whatever channel; Farthest is by how much at most.
@@ -48,10 +48,14 @@ func (i Info) MarshalJSON() ([]byte, error) {
 	if i.Pause > 0 {
 		pauseFrom = i.Moment(i.PauseFrom)
 	}
+	var resolution *float64
+	if i.Resolution > 0 {
+		resolution = &i.Resolution
+	}
 	return json.Marshal(struct {
 		Format     string     `json:"format"`
 		Size       int64      `json:"bytes"`
-		Resolution float64    `json:"resolution_ps"`
+		Resolution *float64   `json:"resolution_ps"`
 		Channels   []channel  `json:"channels"`
 		Violations uint64     `json:"order_violations"`
 		Farthest   uint64     `json:"farthest_back_ps"`
@@ -59,7 +63,7 @@ func (i Info) MarshalJSON() ([]byte, error) {
 		PauseFrom  tag.Moment `json:"pause_from_ps"`
 		Facts      []Fact     `json:"facts"`
 		Damage     *Damage    `json:"damage,omitempty"`
-	}{i.Format, i.Size, i.Resolution, channels, i.Violations, i.Farthest, i.Pause, pauseFrom, append([]Fact{}, i.Facts...), i.Damage})
+	}{i.Format, i.Size, resolution, channels, i.Violations, i.Farthest, i.Pause, pauseFrom, append([]Fact{}, i.Facts...), i.Damage})
 }
 
 // Fact is one kind of thing that a file says beside its tags.

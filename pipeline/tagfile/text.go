@@ -116,6 +116,8 @@ func (s *textSource) next() (int, uint64, error) {
 func (s *textSource) wants(line []byte, channel uint64) string {
 	form := fmt.Sprintf("CHANNEL%cPS in whole numbers", s.separator)
 	switch {
+	case bytes.IndexByte(line, '-') >= 0:
+		return form + " without a sign (npy and swabian hold times below 0)"
 	case s.separator == ';' && (isNumber(line) || channel > maxChannel):
 		return form + " (lines PS or PS;INDEX, as of ID Quantique, are format idqtxt)"
 	case channel > maxChannel:
