@@ -96,7 +96,7 @@ func printInfo(out io.Writer, path string, i tagfile.Info) error {
 		return err
 	}
 	if i.Violations > 0 {
-		fmt.Fprintf(out, "order       %d tags before the one written before them, at most %s back\n", i.Violations, quantity.Time(i.Farthest))
+		fmt.Fprintf(out, "order       %d tags before the one written before them, at most %s back\n", i.Violations, lasting(i.Farthest))
 	}
 	if i.Pause > 0 {
 		fmt.Fprintf(out, "pause       the longest is %s, from %s\n", clockReading(i.Pause), i.Moment(i.PauseFrom).Clock())
@@ -107,6 +107,14 @@ func printInfo(out io.Writer, path string, i tagfile.Info) error {
 	d := i.Damage
 	_, err := fmt.Fprintf(out, "whole       %d records, %d of %d bytes; the damage begins at byte %d%s\n", d.Records, d.Bytes, i.Size, d.From, severalPlaces(d.Places))
 	return err
+}
+
+// lasting writes a length of time, which may be beyond what a quantity can hold.
+func lasting(ps uint64) string {
+	if ps > math.MaxInt64 {
+		return clockReading(ps)
+	}
+	return quantity.Time(ps).String()
 }
 
 func severalPlaces(n uint64) string {

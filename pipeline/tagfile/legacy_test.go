@@ -336,3 +336,23 @@ func TestOnlyRead(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestTooLate: a record of a time that 64 bits cannot tell is damage, and not one
+// of the whole records.
+func TestTooLate(t *testing.T) {
+	for kind, overflow := range map[string]uint32{"ht2": 0xffffffff, "ht3": 0xffffffff, "spc": 0xcfffffff} {
+		l := legacyFiles()[kind]
+		if l.clock > 0 {
+			l.clock |= 0xffffff
+		}
+		l.rate, l.step = 1, 1e6
+		l.records = slices.Concat([]uint32{5}, slices.Repeat([]uint32{overflow}, 40_000), []uint32{7})
+		l.count = int64(len(l.records))
+		content := l.bytes()
+		info, err := Scan(write(t, "x."+kind, content), "")
+		d := info.Damage
+		if err == nil || !strings.Contains(err.Error(), "is later than 64 bits of picoseconds can tell") || d == nil || d.From != d.Bytes || d.Bytes >= int64(len(content)) || info.Tags() != 1 {
+			t.Errorf("%s: %+v, %v", kind, d, err)
+		}
+	}
+}

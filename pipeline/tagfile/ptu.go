@@ -189,6 +189,7 @@ func (s *ptuSource) time(e ptuEvent) (uint64, error) {
 }
 
 func (s *ptuSource) tooLate() error {
+	s.bad++
 	return s.f.damagef(s.offset()-ptuRecord, "%s is later than 64 bits of picoseconds can tell; the file is damaged", s.place())
 }
 
