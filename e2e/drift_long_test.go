@@ -13,9 +13,9 @@ import (
 
 	"tsrun/internal/need"
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
 )
 
 // drifting runs drift.yaml to its end and returns what it left and the truth.

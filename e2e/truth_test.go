@@ -11,8 +11,8 @@ import (
 	"slices"
 	"testing"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/run"
+	"tsrun/sdk/quantity"
 	"tsrun/sim/idq"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 type exampleConfig struct {
@@ -116,9 +116,9 @@ func TestDocumentedExamplesAreTheTestedOnes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	blocks := regexp.MustCompile("(?ms)^```go\n(.*?)^```$").FindAllStringSubmatch(string(doc), -1)
+	blocks := regexp.MustCompile("(?ms)^```go\n(package main\n.*?)^```$").FindAllStringSubmatch(string(doc), -1)
 	if len(blocks) != 2 {
-		t.Fatalf("docs/plugins.md has %d blocks of Go, want 2", len(blocks))
+		t.Fatalf("docs/plugins.md has %d programs, want 2", len(blocks))
 	}
 	main := regexp.MustCompile(`(?m)^// This is the whole of a plugin.*\nfunc Example\w*\(\)`)
 	for i, file := range []string{"example_test.go", "example_sink_test.go"} {

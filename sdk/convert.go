@@ -5,8 +5,8 @@ import (
 	"math"
 	"time"
 
-	"tsrun/pipeline/tag"
 	"tsrun/sdk/pluginpb"
+	"tsrun/sdk/tag"
 )
 
 // This file turns the SDK's types into those of the protocol and back. What

@@ -5,9 +5,9 @@ import (
 	"context"
 	"fmt"
 
-	"tsrun/pipeline/quantity"
-	"tsrun/pipeline/tag"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
+	"tsrun/sdk/tag"
 )
 
 // countsConfig is what a recipe may set.

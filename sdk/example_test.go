@@ -6,8 +6,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
 )
 
 // config is what a recipe may set. The tags become the schema that recipes are

@@ -44,7 +44,7 @@ func (t SinkType) Keeping(k Keeps) SinkType {
 //
 // C is a struct. Its json tags name the keys a recipe may set, its jsonschema
 // tags describe and bound them (`jsonschema:"required,description=where it is"`),
-// and quantities ("48.2 ns") are fields of the types of pipeline/quantity. The
+// and quantities ("48.2 ns") are fields of the types of sdk/quantity. The
 // host checks a recipe against the schema that follows from C before open is
 // called; keys that the recipe leaves out keep the value they have in defaults.
 // Where C is a [DriverChecker], `tsrun check` finds what its Check finds, too.

@@ -21,7 +21,7 @@ import (
 	"log/slog"
 	"time"
 
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 // Plugin is what a plugin program offers.

@@ -13,9 +13,9 @@ import (
 	"google.golang.org/grpc"
 
 	"tsrun/pipeline/blockio"
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/zmtp"
 	"tsrun/sdk/pluginpb"
+	"tsrun/sdk/tag"
 )
 
 // sinkServer serves the one sink of the process. It calls the sink's methods

@@ -10,8 +10,8 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/tag"
 )
 
 // countingSink counts the tags it is given.

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 const (

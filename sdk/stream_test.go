@@ -10,7 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 // capture is a core that keeps the blocks it is sent, after checking them as

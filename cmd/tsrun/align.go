@@ -10,11 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/tagfile"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
 )
 
 type alignFlags struct {

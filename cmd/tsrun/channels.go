@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/run"
+	"tsrun/sdk/quantity"
 )
 
 // channelFiles are tagFiles and what brings their channels to A's clock.

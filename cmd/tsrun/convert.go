@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/tagfile"
+	"tsrun/sdk/quantity"
 )
 
 type convertFlags struct {

@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
+	"tsrun/sdk/quantity"
 )
 
 type driftFlags struct {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/tagfile"
+	"tsrun/sdk/quantity"
 )
 
 func newInfoCommand() *cobra.Command {

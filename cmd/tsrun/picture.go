@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // picture draws values over time differences as bars, in at most so many rows

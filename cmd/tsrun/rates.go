@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/run"
+	"tsrun/sdk/quantity"
 )
 
 // maxRateFiles is how many channels are counted side by side.

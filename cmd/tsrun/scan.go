@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/run"
+	"tsrun/sdk/quantity"
 )
 
 type scanFlags struct {

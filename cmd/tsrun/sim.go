@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 	"tsrun/sim/idq"
 	"tsrun/sim/sky"
 )

@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tsrun/pipeline/quantity"
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/tagfile"
+	"tsrun/sdk/quantity"
+	"tsrun/sdk/tag"
 )
 
 // tagFiles are the flags by which commands find channels of tags in files. All

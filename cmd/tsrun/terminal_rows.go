@@ -9,8 +9,8 @@ import (
 
 	"github.com/cheggaaa/pb/v3"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/run"
+	"tsrun/sdk/quantity"
 )
 
 const (

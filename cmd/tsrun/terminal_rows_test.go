@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
 )
 
 // manyNodes is a run of twelve nodes with the longest names there are.

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
 )
 
 // aRun is what a run of two nodes may tell, one event every 100 ms.

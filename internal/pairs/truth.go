@@ -4,7 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // Truth is what no analysis of the tags knows.

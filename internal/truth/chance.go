@@ -7,7 +7,7 @@ import (
 
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 // chance is what coincidences state of pulsed, gated and constant light.

@@ -6,8 +6,8 @@ import (
 
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/quantity"
+	"tsrun/sdk/tag"
 )
 
 // g2Light is light of which two records know nothing of each other, so that g2 is

@@ -7,7 +7,7 @@ import (
 
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 // g2Pairs are pair sources. In a bin there are the pairs that have its delay over

@@ -6,7 +6,7 @@ import (
 
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // shapeMaker collects shapes. Unless a shape says otherwise its records have 12 s,

@@ -7,9 +7,9 @@ import (
 	"slices"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/scatter"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
 )
 
 const (

@@ -8,9 +8,9 @@ import (
 	"sort"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/scatter"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
 )
 
 // Options are what is known before: B minus A, when both began to record,

@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 const (

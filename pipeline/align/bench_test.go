@@ -17,7 +17,7 @@ import (
 	"tsrun/internal/need"
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // BenchmarkAlign reports medians of several runs: seconds, and the same over

@@ -10,8 +10,8 @@ import (
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/quantity"
+	"tsrun/sdk/tag"
 )
 
 // aligned plays an experiment and aligns what it recorded.

@@ -6,8 +6,8 @@ import (
 	"math"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
 )
 
 const (

@@ -13,7 +13,7 @@ import (
 	"tsrun/internal/need"
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // draw returns a number between two, evenly on a logarithmic scale.

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
 )
 
 const (

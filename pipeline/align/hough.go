@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // line is what is known of B's clock while it is being found: the correction

@@ -7,9 +7,9 @@ import (
 	"math"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
+	"tsrun/sdk/tag"
 )
 
 const (

@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/quantity"
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/quantity"
+	"tsrun/sdk/tag"
 )
 
 var livePrior = align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift}

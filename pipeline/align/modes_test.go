@@ -11,7 +11,7 @@ import (
 
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // TestAlignThroughTrouble is of records that are not as they should be, but

@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tsrun/internal/pairs"
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/tag"
 )
 
 var partPrior = Options{Search: DefaultSearch, MaxDrift: DefaultMaxDrift}

@@ -3,7 +3,7 @@ package align
 import (
 	"fmt"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // Refusal is the error of an alignment without enough evidence. It is an

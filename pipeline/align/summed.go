@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // Strong light has so many accidental pairs that listing them takes too long,

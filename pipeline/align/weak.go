@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // A weak signal hides in cells that are wide enough for every frequency that

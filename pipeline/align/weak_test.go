@@ -8,7 +8,7 @@ import (
 	"tsrun/internal/need"
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // TestAlignFindsWeakSignals wants signals that no correlation of a whole

@@ -12,8 +12,8 @@ import (
 	"github.com/go-zeromq/zmq4"
 
 	"tsrun/pipeline/core"
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/tag"
 )
 
 func TestSlowSinkFailsAloneAndLoudly(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 
 	"tsrun/pipeline/core"
 	"tsrun/pipeline/host"
-	"tsrun/pipeline/tag"
 	"tsrun/sdk"
+	"tsrun/sdk/tag"
 )
 
 const benchPlugin = "bench-plugin"

@@ -35,8 +35,8 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/tag"
 )
 
 // DefaultPatience is how long a sink may take for one block.

@@ -15,8 +15,8 @@ import (
 
 	"tsrun/pipeline/blockio"
 	"tsrun/pipeline/core"
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/tag"
 )
 
 var run = tag.RunID{1, 2, 3}

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"tsrun/pipeline/blockio"
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/tag"
 )
 
 // inlet is where one driver's blocks come in.

@@ -9,7 +9,7 @@ import (
 
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 // pulsedPairs is a source of one pair for five photons, at a period that is no

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // Coincidences are the tags that several channels have in common, and what of

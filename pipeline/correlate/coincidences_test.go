@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/quantity"
+	"tsrun/sdk/tag"
 )
 
 // channelsOf are channels of tags on one clock.

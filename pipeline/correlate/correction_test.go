@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 const maxFrequency = 1_000_000_000_000 // 1000 ppm

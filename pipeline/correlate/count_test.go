@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/quantity"
+	"tsrun/sdk/tag"
 )
 
 // bases are where integers of 32 or 64 bits and floats of 53 begin to go wrong.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 // asRecorded makes an error show tags as they were before they were raised.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // G2 is a histogram of B minus A over what uncorrelated light would give: G2[k]

@@ -3,7 +3,7 @@ package correlate
 import (
 	"math"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // fold is the result of a counter.

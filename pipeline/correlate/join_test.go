@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 // uneven hands out pieces of any length.

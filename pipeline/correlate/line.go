@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // Line carries times of B's clock to A's, along a straight line.

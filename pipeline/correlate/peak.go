@@ -3,7 +3,7 @@ package correlate
 import (
 	"math"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // Peak is where pairs stand out of a scan. Offset and Sigma are the mean and the

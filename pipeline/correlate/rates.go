@@ -7,8 +7,8 @@ import (
 	"math"
 	"slices"
 
-	"tsrun/pipeline/quantity"
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/quantity"
+	"tsrun/sdk/tag"
 )
 
 // Rates are the numbers of tags over time. Bin k is of the times in [Start +

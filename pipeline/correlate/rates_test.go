@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 func TestRatesEqualBruteForce(t *testing.T) {

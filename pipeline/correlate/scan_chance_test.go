@@ -8,7 +8,7 @@ import (
 
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 func scanOf(t *testing.T, e pairs.Experiment, o correlate.ScanOptions) correlate.Scan {

@@ -5,7 +5,7 @@ import (
 	"io"
 	"slices"
 
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 // Stream yields the tags of one channel in order of time.

@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // uneven is by what part chance near zero differs from chance where channels are

@@ -17,9 +17,9 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 
-	"tsrun/pipeline/quantity"
-	"tsrun/pipeline/tag"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
+	"tsrun/sdk/tag"
 )
 
 // The test binary plays every plugin of these tests, good and bad: a link to

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"tsrun/pipeline/core"
-	"tsrun/pipeline/tag"
 	"tsrun/sdk"
+	"tsrun/sdk/tag"
 )
 
 // bench is one node: a driver of two streams, the core, and a sink.

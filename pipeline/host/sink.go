@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tsrun/pipeline/tag"
 	"tsrun/sdk"
 	"tsrun/sdk/pluginpb"
+	"tsrun/sdk/tag"
 )
 
 // Sink is a sink plugin. It keeps one recording: Begin, then blocks come by

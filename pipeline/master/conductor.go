@@ -10,9 +10,9 @@ import (
 
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
+	"tsrun/sdk/tag"
 )
 
 const (

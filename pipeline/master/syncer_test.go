@@ -15,10 +15,10 @@ import (
 
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/tagfile"
+	"tsrun/sdk/quantity"
 )
 
 // observed collects events.

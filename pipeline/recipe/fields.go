@@ -4,7 +4,7 @@ import (
 	"regexp"
 	"strings"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 const hour = 3600 * quantity.Second

@@ -3,7 +3,7 @@ package recipe
 import (
 	"math"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 	"tsrun/sim/sky"
 )
 

@@ -1,6 +1,6 @@
 package recipe
 
-import "tsrun/pipeline/quantity"
+import "tsrun/sdk/quantity"
 
 // What the stages that count may be told.
 

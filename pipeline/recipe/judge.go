@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // judge checks what no single field can tell: names that refer to others, and

@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 func TestCheckPart(t *testing.T) {

@@ -4,7 +4,7 @@ import (
 	"math"
 	"testing"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 func TestLeastTags(t *testing.T) {

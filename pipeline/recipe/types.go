@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 	"tsrun/sim/sky"
 )
 

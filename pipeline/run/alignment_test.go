@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
 )
 
 func saved(t *testing.T, v any) string {

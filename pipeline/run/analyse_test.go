@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/recipe"
+	"tsrun/sdk/quantity"
 )
 
 const (

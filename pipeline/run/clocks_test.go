@@ -7,7 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // A clock shows Offset more than true time at true time Reference and gains

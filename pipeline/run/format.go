@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // Printable replaces what could move a terminal's cursor or change its colours,

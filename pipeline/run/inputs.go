@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // inputs are the channels that one stage reads, each with what carries its

@@ -6,9 +6,9 @@ import (
 	"strings"
 
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
 )
 
 // maxJumps is how many jumps of one clock become reasons; the stage's file has all.

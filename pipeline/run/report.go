@@ -10,8 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
 )
 
 // maxReasons is how many reasons a report lists; the manifest has all.

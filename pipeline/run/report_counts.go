@@ -4,7 +4,7 @@ import (
 	"math"
 	"strings"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // reportCounts writes what a stage that counts has found.

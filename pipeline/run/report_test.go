@@ -16,8 +16,8 @@ import (
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/recipe"
+	"tsrun/sdk/quantity"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"tsrun/internal/pairs"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/quantity"
+	"tsrun/sdk/tag"
 )
 
 func alignBetween(references, targets []string, by string) *recipe.Recipe {

@@ -6,8 +6,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
 )
 
 // FreeSpace is how many bytes a user may still write where path is.

@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"tsrun/internal/pairs"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
 )
 
 // A clock that wanders and jumps is followed, its jump is found and makes the

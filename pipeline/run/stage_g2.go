@@ -4,8 +4,8 @@ import (
 	"io"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/recipe"
+	"tsrun/sdk/quantity"
 )
 
 // g2 counts the differences stop minus start over what uncorrelated light gives.

@@ -4,8 +4,8 @@ import (
 	"io"
 	"testing"
 
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/tagfile"
+	"tsrun/sdk/tag"
 )
 
 type closing struct{ tag.Reader }

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/recipe"
+	"tsrun/sdk/quantity"
 )
 
 // table reads a result as columns of numbers; cells may be empty.

@@ -5,7 +5,7 @@ import (
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // AlignSummary is what an align stage found. Everything is the target's time

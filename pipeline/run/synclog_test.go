@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
 )
 
 func number(n int) *int { return &n }

@@ -16,12 +16,12 @@ import (
 
 	"tsrun/pipeline/core"
 	"tsrun/pipeline/host"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
 	"tsrun/sim/sky"
 )
 

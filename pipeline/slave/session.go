@@ -17,10 +17,10 @@ import (
 
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
+	"tsrun/sdk/tag"
 )
 
 // errAborted ends a session whose run was thrown away.

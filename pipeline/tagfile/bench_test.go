@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 // BenchmarkReadAll reads ten million tags of each format that is written.

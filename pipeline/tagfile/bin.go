@@ -6,7 +6,7 @@ import (
 	"io"
 	"slices"
 
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 // endOfBin is how reading a bin file ends.

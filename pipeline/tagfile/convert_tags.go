@@ -6,7 +6,7 @@ import (
 	"io"
 	"strings"
 
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 // ConvertTags writes one stream of tags to a file, as [Convert] does those of a

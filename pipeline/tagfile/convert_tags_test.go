@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 func TestConvertTags(t *testing.T) {

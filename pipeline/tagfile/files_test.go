@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 // drain reads r to its end with a buffer of n tags.

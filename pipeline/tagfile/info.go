@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 // Info says what a file holds.

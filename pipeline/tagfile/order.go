@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sort"
 
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 const (

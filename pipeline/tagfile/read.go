@@ -6,7 +6,7 @@ import (
 	"io"
 	"slices"
 
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 // maxInMemory bounds the size in bytes of a file that is read as a whole.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 // Raise is what is added to every tag of files of which one holds times below 0,

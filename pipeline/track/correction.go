@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // At returns B minus A at a time of A's clock, and its standard deviation: as

@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // Filter follows B's clock forward, while both records grow: from the seed's

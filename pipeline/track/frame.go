@@ -7,8 +7,8 @@ import (
 	"sort"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/scatter"
+	"tsrun/sdk/quantity"
 )
 
 const (

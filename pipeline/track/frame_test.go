@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 func TestOffsetIsExact(t *testing.T) {

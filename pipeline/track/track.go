@@ -34,8 +34,8 @@ import (
 	"math"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/scatter"
+	"tsrun/sdk/quantity"
 )
 
 // Seed is what is known of B's clock before it is followed.

@@ -8,8 +8,8 @@ import (
 
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
 )
 
 // seedAt is what a search would say of an experiment's clock at a time: a

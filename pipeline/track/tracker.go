@@ -3,7 +3,7 @@ package track
 import (
 	"math"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // tracker goes from slice to slice, in one direction of time.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/tag"
+	"tsrun/sdk/tag"
 )
 
 // OrderKind is what an order asks of the slaves.

@@ -17,8 +17,8 @@ import (
 
 	"tsrun/internal/hostile"
 	"tsrun/internal/need"
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/tag"
 )
 
 func drawOrder(t *rapid.T) Order {

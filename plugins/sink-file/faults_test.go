@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"tsrun/internal/need"
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/tagfile"
 	"tsrun/sdk"
+	"tsrun/sdk/tag"
 )
 
 const errNoSpace = syscall.ENOSPC

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
 )
 
 // TestEveryTagArrives over several seeds, each a new device.

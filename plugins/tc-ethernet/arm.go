@@ -11,9 +11,9 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/zmtp"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
 )
 
 const (

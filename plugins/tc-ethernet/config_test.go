@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
 )
 
 func TestConfigCheck(t *testing.T) {

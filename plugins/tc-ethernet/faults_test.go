@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
 	"tsrun/sim/idq"
 )
 

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
 )
 
 // TestClockThatJumps records while the controller's clock jumps, ahead and

@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/zmtp"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
 )
 
 const (

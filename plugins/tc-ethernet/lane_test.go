@@ -10,9 +10,9 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/zmtp"
 	"tsrun/sdk"
+	"tsrun/sdk/tag"
 )
 
 // collector is an output that keeps everything.

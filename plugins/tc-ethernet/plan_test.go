@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
 )
 
 func TestMakePlan(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
 	"tsrun/sim/idq"
 	"tsrun/sim/sky"
 )

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 	"tsrun/sim/idq"
 )
 

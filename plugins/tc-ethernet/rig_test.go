@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"tsrun/pipeline/quantity"
-	"tsrun/pipeline/tag"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
+	"tsrun/sdk/tag"
 	"tsrun/sim/idq"
 	"tsrun/sim/sky"
 )

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // setting is one value of the device that decides what is recorded. A device

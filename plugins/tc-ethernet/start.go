@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
 )
 
 const (

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/tag"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 	"tsrun/sim/idq"
 	"tsrun/sim/sky"
 )

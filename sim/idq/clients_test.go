@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 	"tsrun/sim/idq"
 	"tsrun/sim/sky"
 )

@@ -1,7 +1,7 @@
 package idq
 
 import (
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 	"tsrun/sim/sky"
 )
 

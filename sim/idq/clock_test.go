@@ -8,7 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // genNoisy draws the truth of a clock with everything that can be wrong with it.

@@ -14,8 +14,8 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/quantity"
 	"tsrun/sim/idq"
 	"tsrun/sim/sky"
 )

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // faults is what a simulated controller does wrong because it was asked to.

@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 	"tsrun/sim/sky"
 )
 

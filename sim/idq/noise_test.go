@@ -4,7 +4,7 @@ import (
 	"math"
 	"testing"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 	"tsrun/sim/idq"
 	"tsrun/sim/sky"
 )

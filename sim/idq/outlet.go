@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"tsrun/pipeline/tag"
 	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/tag"
 )
 
 const (

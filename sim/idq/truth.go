@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 	"hash"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 	"tsrun/sim/sky"
 )
 

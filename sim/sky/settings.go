@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // Settings describe the light. They are the keys of a recipe's simulate

@@ -12,7 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 func genInstant(t *rapid.T) Instant {

@@ -3,7 +3,7 @@ package sky
 import (
 	"math/rand/v2"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 // Wander is how far the noise of a free-running clock has moved its phase, a

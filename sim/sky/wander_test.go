@@ -6,7 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"tsrun/pipeline/quantity"
+	"tsrun/sdk/quantity"
 )
 
 const tenthOfPpb = quantity.PartPerBillion / 10 // 1e-10

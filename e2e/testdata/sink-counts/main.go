@@ -10,8 +10,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"tsrun/pipeline/tag"
 	"tsrun/sdk"
+	"tsrun/sdk/tag"
 )
 
 type config struct {

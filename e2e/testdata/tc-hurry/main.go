@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"tsrun/pipeline/quantity"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
 )
 
 type config struct {
