@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -252,5 +253,34 @@ func TestTagFarAhead(t *testing.T) {
 	}
 	if v := runTsrun(t, dir, "verify", dir); v.code != 0 {
 		t.Errorf("verify: exit code %d\n%s", v.code, v.stdout)
+	}
+}
+
+// TestMasterKilledAmongItsStages: what was proven before is known to be.
+func TestMasterKilledAmongItsStages(t *testing.T) {
+	work := t.TempDir()
+	recipe := write(t, filepath.Join(work, "killed.yaml"), `version: 1
+name: killed
+nodes:
+  alice:
+    controllers: {tc: {driver: tc-hurry, config: {every: 20 us, light: true}}}
+    channels: {a: {on: tc/1, threshold: 120 mV}, b: {on: tc/2, threshold: 120 mV}}
+acquire: {duration: 5 s, segment: 500 ms}
+sinks: {raw: {sink: sink-file}}
+pipeline: [{stage: coincidences, config: {of: [alice.a, alice.b], window: 1 s}}]  # far more than a test waits for
+`)
+	p := start(t, work, nil, recipe, "--json")
+	proven := func() int {
+		_, m := latest(t, work)
+		return len(slices.DeleteFunc(m.Segments, func(s run.Segment) bool { return !s.Verified }))
+	}
+	eventually(t, 60*time.Second, "the stages are at work", func() bool { return strings.Contains(p.stdout.String(), `"state":"analysing"`) })
+	eventually(t, 20*time.Second, "the manifest says what is proven", func() bool { return proven() == 20 })
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(20 * time.Second)
+	if n := proven(); n != 20 {
+		t.Errorf("%d of 20 files are proven when the master is gone", n)
 	}
 }

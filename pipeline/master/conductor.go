@@ -281,8 +281,8 @@ func (c *conductor) analyse(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	c.confirm()
+	c.save() // what is proven stays so, whatever becomes of the stages
 	c.analysis = analysis{cancel: cancel, done: done}
-	c.book.counted()
 	live := c.syncer
 	go func() {
 		if live != nil {

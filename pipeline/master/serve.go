@@ -26,6 +26,10 @@ type request struct {
 	answer chan wire.Reply
 }
 
+// diskPatience is how long a question about a file may hold up the reports of
+// all nodes.
+const diskPatience = 100 * time.Millisecond
+
 // serve answers one message of the status port. It is called by the server's
 // goroutine; what concerns the run is answered by the conductor, questions of
 // the file transfer by the receiver, which has locks of its own.
@@ -66,7 +70,7 @@ func (c *conductor) answerFile(r wire.Request) wire.Reply {
 	if err := json.Unmarshal(r.File, &file); err != nil {
 		return wire.Reply{Refused: &sdk.Failure{Code: "malformed", Message: fmt.Sprintf("ask about a file: %v", err)}}
 	}
-	answer, err := json.Marshal(c.receiver.Ask(token, file))
+	answer, err := json.Marshal(c.receiver.AskWithin(diskPatience, token, file))
 	if err != nil {
 		return wire.Reply{Refused: &sdk.Failure{Code: "malformed", Message: fmt.Sprintf("ask about a file: %v", err)}}
 	}

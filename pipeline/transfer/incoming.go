@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +29,8 @@ type session struct {
 	node string
 	root *os.Root // of the run directory; nothing outside of it can be named
 	err  error    // why root is nil
+
+	asking atomic.Bool // a question of AskWithin waits for its answer
 
 	mu       sync.Mutex
 	files    map[uint32]*incoming

@@ -227,6 +227,33 @@ func (r *Receiver) Ask(token [16]byte, f File) Answer {
 	return in.answer(s.taken)
 }
 
+// AskWithin is [Receiver.Ask] for one who may not wait for a slow disk: after
+// the limit, and while an earlier question of the session waits, the answer says
+// nothing yet, and the sender asks again.
+func (r *Receiver) AskWithin(limit time.Duration, token [16]byte, f File) Answer {
+	s := r.session(token)
+	if s == nil {
+		return r.Ask(token, f)
+	}
+	if !s.asking.CompareAndSwap(false, true) {
+		return Answer{}
+	}
+	answer := make(chan Answer, 1)
+	r.running.Go(func() {
+		a := r.Ask(token, f)
+		s.asking.Store(false)
+		answer <- a
+	})
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case a := <-answer:
+		return a
+	case <-late.C:
+		return Answer{}
+	}
+}
+
 // Close closes the port and ends Run. What has not been verified stays as .part.
 func (r *Receiver) Close() error {
 	r.stop()
