@@ -305,9 +305,16 @@ func (t teeth) far(beyond float64) (found []rival) {
 		}
 		from, to := max(0, k-1-wide), min(bins, k+1+wide)
 		local := 2 * (sums[to] - sums[from] - h) / float64(to-from-2)
-		if surprise(h, max(local, even/2, 1e-3))-math.Log(float64(bins)) > enoughLL {
-			peaks = append(peaks, peak{at, h})
+		if surprise(h, max(local, even/2, 1e-3))-math.Log(float64(bins)) <= enoughLL {
+			continue
 		}
+		if last := len(peaks) - 1; last >= 0 && at-peaks[last].at < 1.5*bin { // one peak, in two neighbouring pairs of bins
+			if h > peaks[last].height {
+				peaks[last] = peak{at, h}
+			}
+			continue
+		}
+		peaks = append(peaks, peak{at, h})
 	}
 	slices.SortFunc(peaks, func(x, y peak) int { return cmp.Compare(math.Abs(x.at), math.Abs(y.at)) })
 	if highest := len(peaks) - 1; highest >= farNearest {
