@@ -212,7 +212,7 @@ func (r *reporter) enter(p wire.Phase) {
 // carriedOut acknowledges an order.
 func (r *reporter) carriedOut(seq uint64) {
 	r.mu.Lock()
-	r.order = seq
+	r.order = max(r.order, seq) // a stop may take longer than what comes after it
 	r.mu.Unlock()
 	r.wake()
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -220,6 +221,8 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, b 
 // stopWhenTold ends the recording early when the master says so.
 func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFunc, b *bench) {
 	stopped := s.user.stop
+	var stopping sync.WaitGroup // a device may take its time, and an Abort is heard meanwhile
+	defer stopping.Wait()
 	for {
 		select {
 		case <-ctx.Done():
@@ -229,16 +232,19 @@ func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFu
 		case <-stopped:
 			stopped = nil
 			s.reporter.tell(wire.News{Stopped: true})
-			b.stop(ctx)
+			stopping.Go(func() { b.stop(ctx) })
 		case <-s.orders.shut:
 			cancel(s.orders.closedBy())
 			return
 		case o := <-s.orders.ch:
-			s.reporter.carriedOut(o.Seq)
 			switch o.Kind {
 			case wire.Stop:
-				b.stop(ctx)
+				stopping.Go(func() {
+					b.stop(ctx)
+					s.reporter.carriedOut(o.Seq)
+				})
 			case wire.Abort, wire.Release:
+				s.reporter.carriedOut(o.Seq)
 				cancel(errAborted)
 				return
 			}
