@@ -124,6 +124,9 @@ func (p *tsrun) wait(timeout time.Duration) int {
 	p.t.Helper()
 	select {
 	case <-p.ended:
+		if slices.Contains(p.cmd.Args, "--json") {
+			keepToSchema(p.t, p.stdout.String())
+		}
 	case <-time.After(timeout):
 		p.t.Fatalf("tsrun has not ended after %v\nstdout:\n%s\nstderr:\n%s", timeout, p.stdout.String(), p.stderr.String())
 	}

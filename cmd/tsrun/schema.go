@@ -4,19 +4,31 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
 )
 
 func newSchemaCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "schema",
-		Short: "print the JSON Schema of recipes, for editors",
+		Use:   "schema [recipe | events]",
+		Short: "print the JSON Schema of recipes, for editors, or of events",
 		Long: `schema prints the JSON Schema that recipes are checked against. An editor with a
 YAML language server marks mistakes by it when a recipe begins with the line
 
-  # yaml-language-server: $schema=FILE`,
-		Args: noArguments,
-		RunE: func(c *cobra.Command, _ []string) error {
-			text, err := recipe.Schema()
+  # yaml-language-server: $schema=FILE
+
+schema events prints that of a line of tsrun RECIPE --json.`,
+		Args:      arguments(0, 1, "recipe, events or nothing"),
+		ValidArgs: []string{"recipe", "events"},
+		RunE: func(c *cobra.Command, args []string) error {
+			schema := recipe.Schema
+			switch {
+			case len(args) == 0 || args[0] == "recipe":
+			case args[0] == "events":
+				schema = run.EventSchema
+			default:
+				return usage(args[0] + " has no schema; write tsrun schema recipe or tsrun schema events")
+			}
+			text, err := schema()
 			if err == nil {
 				_, err = c.OutOrStdout().Write(text)
 			}

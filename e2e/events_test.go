@@ -1,0 +1,64 @@
+package e2e
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"tsrun/pipeline/run"
+)
+
+var eventSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
+	text, err := run.EventSchema()
+	if err != nil {
+		return nil, err
+	}
+	document, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
+	if err != nil {
+		return nil, err
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("events.json", document); err != nil {
+		return nil, err
+	}
+	return c.Compile("events.json")
+})
+
+// keepToSchema fails a test whose program has written an event that is none. The
+// last line may be cut, where the program was killed.
+func keepToSchema(t *testing.T, stdout string) {
+	t.Helper()
+	schema, err := eventSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(stdout) {
+		if !strings.HasPrefix(line, `{"event":`) || !strings.HasSuffix(line, "\n") {
+			continue // a mistake of a recipe
+		}
+		v, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
+		if err == nil {
+			err = schema.Validate(v)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
+// Events of runs that end well, that are refused, and that are stopped keep to
+// the schema; wait looks at every line.
+func TestEventsOfRealRuns(t *testing.T) {
+	good := runTsrun(t, t.TempDir(), shipped(t, "coincidence.yaml"), "--set", "acquire.duration=1 s", "--json")
+	for _, kind := range []string{"state", "joined", "device", "armed", "fired", "progress", "verified", "stage", "summary"} {
+		if !strings.Contains(good.stdout, `{"event":"`+kind+`",`) {
+			t.Errorf("a good run has no event %s", kind)
+		}
+	}
+	refused := runTsrun(t, t.TempDir(), shipped(t, "coincidence.yaml"), "--json", "--set", "nodes.alice.controllers.tc.config.address=127.0.0.9")
+	if refused.code == 0 || !strings.Contains(refused.stdout, `{"event":"error",`) || !strings.Contains(refused.stdout, `{"event":"summary",`) {
+		t.Errorf("exit code %d\n%s", refused.code, refused.stdout)
+	}
+}
