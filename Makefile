@@ -11,7 +11,7 @@ TESTED  ?= ./...
 
 PREFIX  ?= /usr/local
 
-.PHONY: help build man install run test test-long truth bench lint ci-deps clean
+.PHONY: help build man install run test test-long truth readme bench lint ci-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test-long: build ## run the tests that take minutes, without the race detector
 
 truth: ## measure what is stated against known truth; PART=1: a share that takes minutes, TABLES="NAME ...": only these; FROM=1: other records
 	$(GO) run ./internal/truth $(if $(PART),-part) $(if $(FROM),-from $(FROM)) $(TABLES)
+
+readme: build ## write the picture of a run in README.md anew
+	$(GO) test ./e2e -run TestReadmeShowsWhatARunShows -count=1 -update-readme
 
 bench: build ## measure speed, as ratios within one run
 	@$(GO) test -p 1 -run '^$$' -bench . -benchtime 1x ./... > bin/bench.txt; status=$$?; \
