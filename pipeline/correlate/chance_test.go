@@ -67,6 +67,18 @@ func TestAccidentalsOfBrightLight(t *testing.T) {
 	}
 }
 
+// A gate that is too slow for a reach of the search shows there by its overtones
+// alone; half of it is no period.
+func TestGateIsNotTakenForHalfOfIt(t *testing.T) {
+	for seed := range uint64(6) {
+		e := gated(185.4461558e6, 18.3515384e6, 5e5, 0.05)
+		e.Seed = seed
+		if c, _ := coincide(t, e, correlate.CoincidenceOptions{Window: 5687}); c.Warning != "" || len(c.Periods) > 0 && math.Abs(c.Periods[0]/185.4461558e6-1) > 1e-3 {
+			t.Errorf("seed %d: %v %s", seed, c.Periods, c.Warning)
+		}
+	}
+}
+
 // gated is light that comes, and is recorded, for a part of each period only.
 func gated(period, open, singles, seconds float64) pairs.Experiment {
 	e := pulsedPairs(0, singles*period/open, seconds)

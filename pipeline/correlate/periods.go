@@ -162,11 +162,12 @@ func (l *lags) sharpen(frequency, within, about float64) (best, power float64) {
 
 // explain adds the periods of lines that known ones do not explain.
 func (l *light) explain(of *lags, lines []line) {
+	var longer []float64 // frequencies of periods that a wider reach tells
 	for _, found := range lines {
 		if len(l.periods) == mostPeriods || l.other > 0 {
 			return
 		}
-		if l.imaged(found.frequency, of.width()) {
+		if l.imaged(found.frequency, of.width()) || overtone(found.frequency, longer, of.width()) {
 			continue
 		}
 		if found = of.unaliased(found); l.known(found.frequency, of.width()) {
@@ -174,7 +175,11 @@ func (l *light) explain(of *lags, lines []line) {
 		}
 		f, _ := of.sharpen(found.frequency, 0.5/of.width(), found.power)
 		f /= float64(of.parts(f, found.noise))
-		if l.known(f, of.width()) || 1/f > of.longest() {
+		if 1/f > of.longest() {
+			longer = append(longer, f)
+			continue
+		}
+		if l.known(f, of.width()) {
 			continue
 		}
 		if ratio := 1 / f / l.periodGiven(); l.given && ratio > 0.25 && ratio < 4 {
@@ -183,6 +188,17 @@ func (l *light) explain(of *lags, lines []line) {
 			l.periods = append(l.periods, period{length: 1 / f, reach: of.width(), power: found.power, share: found.power / float64(len(of.of))})
 		}
 	}
+}
+
+// overtone says whether a frequency is, as well as lags up to reach tell, a
+// multiple of one of others.
+func overtone(frequency float64, of []float64, reach float64) bool {
+	for _, f := range of {
+		if turns := frequency / f; turns > 1.5 && math.Abs(turns-math.Round(turns)) < min(0.25, 1/(f*reach)) {
+			return true
+		}
+	}
+	return false
 }
 
 // longest is the longest period that the lags tell from fractions of it, whose lines
