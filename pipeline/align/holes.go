@@ -44,6 +44,10 @@ func (s *searcher) follow(seed track.Seed) (*track.Track, error) {
 			if looked[h] || len(looked) >= mostHoles {
 				continue
 			}
+			if h.held(found) { // and the clock could not be followed from there
+				looked[h] = true
+				continue
+			}
 			again, ok, err := s.lookInto(h, t)
 			if err != nil {
 				return nil, err
@@ -59,6 +63,14 @@ func (s *searcher) follow(seed track.Seed) (*track.Track, error) {
 		}
 	}
 	return nil, errLost
+}
+
+// held says whether the clock was found in the hole before.
+func (h hole) held(found []track.Seed) bool {
+	return slices.ContainsFunc(found, func(s track.Seed) bool {
+		at := s.Line.Reference
+		return int64(at-h.from) >= 0 && int64(at-h.to) < 0
+	})
 }
 
 // holes are the gaps of a track in which pairs are expected.

@@ -130,3 +130,18 @@ func TestTimesOfATrackAreInItsRecord(t *testing.T) {
 		}
 	}
 }
+
+// Stretches with few pairs for the record's rate look like holes, from which the
+// clock cannot be followed any better.
+func TestSourceThatBrightensIsFollowed(t *testing.T) {
+	e := pairs.Experiment{Seed: 965003, Seconds: 12, SinglesA: 30e3, SinglesB: 30e3, Pairs: 500, Frequency: -7e-6, Offset: 5_000_000_000,
+		Stretches: []pairs.Stretch{{Span: pairs.Span{From: 6, To: 13}, Source: 10}}}
+	a, b, truth := e.Make()
+	r, err := align.Align(context.Background(), a, b, align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if off := r.Offset.Minus(truth.OffsetAt(r.Reference)); !(math.Abs(off) < 5*r.OffsetSD) || r.OffsetSD > 10 {
+		t.Errorf("off by %.1f where %.1f are stated", off, r.OffsetSD)
+	}
+}
