@@ -117,7 +117,7 @@ func (s *ptuSource) next() (int, uint64, error) {
 		}
 		switch e.kind {
 		case ptuTagged:
-			t, err := s.time(e)
+			t, err := s.time(e.count, e.step)
 			return e.channel, t, err
 		case ptuMarker:
 			if err := s.mark(e); err != nil {
@@ -140,9 +140,9 @@ func (s *ptuSource) tick(word uint32) (t uint64, ok bool) {
 // mark takes a marker as tags, or as a fact.
 func (s *ptuSource) mark(e ptuEvent) (err error) {
 	inputs := e.step
-	if e.step = 0; s.f.markers {
+	if s.f.markers {
 		s.markers = inputs
-		s.at, err = s.time(e)
+		s.at, err = s.time(e.count, 0)
 		return err
 	}
 	s.note(Markers, 0, s.place)
@@ -170,18 +170,19 @@ func (s *ptuSource) facts() []Fact {
 	return all
 }
 
-func (s *ptuSource) time(e ptuEvent) (uint64, error) {
-	count, ok := add64(s.overflow, 1, e.count)
-	if e.step > s.header.steps {
+// time is that of a record: counts since the last overflow, and steps.
+func (s *ptuSource) time(counts, step uint64) (uint64, error) {
+	count, ok := add64(s.overflow, 1, counts)
+	if step > s.header.steps {
 		s.note(Beyond, 0, s.place)
 	}
-	if unit := s.header.unit; ok && unit.den == 1 && e.step == 0 { // whole picoseconds, as T2 nearly always has
+	if unit := s.header.unit; ok && unit.den == 1 && step == 0 { // whole picoseconds, as T2 nearly always has
 		if t, ok := add64(0, count, unit.num); ok {
 			return t, nil
 		}
 		return 0, s.tooLate()
 	}
-	t, fits := sumTimes(count, s.header.unit, e.step, s.header.step)
+	t, fits := sumTimes(count, s.header.unit, step, s.header.step)
 	if !ok || !fits {
 		return 0, s.tooLate()
 	}

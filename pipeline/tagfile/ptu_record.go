@@ -40,7 +40,7 @@ func ptuLayoutOf(recordType int64) (ptuLayout, error) {
 }
 
 // What a record is.
-type ptuKind int
+type ptuKind uint8
 
 const (
 	ptuTagged ptuKind = iota
@@ -51,13 +51,13 @@ const (
 
 // ptuEvent is one record, understood.
 type ptuEvent struct {
-	kind    ptuKind
 	channel int    // 0 is the sync input, n the n-th input
 	count   uint64 // ticks or sync periods since the last overflow
 	wraps   uint64 // overflows that come before it
-	lost    bool   // tags before it were lost
 	// step is steps since the sync in T3; of a marker the inputs it is of, a bit each.
 	step uint64
+	kind ptuKind
+	lost bool // tags before it were lost
 }
 
 // The marker inputs of a PicoQuant instrument are channels beyond its inputs.
