@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// decimal is an exact number of picoseconds, num/den; den is a power of ten up
-// to 10^18.
+// decimal is an exact number of picoseconds, num/den; den is at most 10^18. Of two
+// that are added, the smaller den divides the larger one, as powers of ten do.
 type decimal struct{ num, den uint64 }
 
 const maxDigits = 18
@@ -65,6 +65,9 @@ func (d decimal) times(n uint64) (ps, rest uint64, ok bool) {
 	if high >= d.den {
 		return 0, 0, false
 	}
+	if d.den == 1 { // no need to divide
+		return low, 0, true
+	}
 	ps, rest = bits.Div64(high, low, d.den)
 	return ps, rest, true
 }
@@ -75,9 +78,17 @@ func sumTimes(n uint64, a decimal, m uint64, b decimal) (ps uint64, ok bool) {
 	psA, restA, okA := a.times(n)
 	psB, restB, okB := b.times(m)
 	den := max(a.den, b.den)
-	rest := restA*(den/a.den) + restB*(den/b.den) // below 2e18
-	whole, carry := rest/den, rest%den
-	if carry >= den-den/2 {
+	if restA > 0 && a.den < den {
+		restA *= den / a.den
+	}
+	if restB > 0 && b.den < den {
+		restB *= den / b.den
+	}
+	rest, whole := restA+restB, uint64(0) // below 2 den, which is at most 10^18
+	if rest >= den {
+		rest, whole = rest-den, 1
+	}
+	if rest >= den-den/2 {
 		whole++
 	}
 	ps, overflow := bits.Add64(psA, psB, 0)
