@@ -18,6 +18,7 @@ help: ## list the targets
 
 build: ## build bin/tsrun and bin/plugins/*
 	@mkdir -p bin/plugins
+	@echo 'building: the first time takes a minute or two'
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tsrun ./cmd/tsrun
 	@for p in $(PLUGINS); do \
 		CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plugins/$$p ./plugins/$$p && \
@@ -40,8 +41,9 @@ run: build ## run RECIPE (default recipes/coincidence.yaml) on simulated control
 	bin/tsrun $(RECIPE)
 
 test: build ## run all tests; what this machine lacks is skipped and listed
-	@$(GO) test $(GOTESTFLAGS) -json $(TESTED) > bin/test.json; status=$$?; \
-	$(GO) run ./internal/testreport < bin/test.json; exit $$status
+	@echo 'testing: a line for each package as it is done'
+	@{ $(GO) test $(GOTESTFLAGS) -json $(TESTED); echo $$? > bin/test.status; } | tee bin/test.json | $(GO) run ./internal/testreport; \
+	exit $$(cat bin/test.status)
 
 test-long: build ## run the tests that take minutes, without the race detector
 	@TSRUN_TEST_LONG=1 $(GO) test -p 2 -timeout 15m -run '^TestLong' -json $(LONG) > bin/test-long.json; status=$$?; \
