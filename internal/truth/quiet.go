@@ -2,52 +2,107 @@ package main
 
 import (
 	"context"
+	"math"
 
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/align"
 )
 
-// quiet are clocks that move by less than shows in one record, and some that
-// do not move at all. The frequency is the mean over the
-// record.
+// quietClock is a clock that moves by less than shows in one record, or that
+// does not move at all.
+type quietClock struct {
+	name string
+	e    pairs.Experiment
+}
+
+var quietClocks = []quietClock{
+	{"straight", pairs.Experiment{}},
+	{"oven 5e-12, 2e-12", pairs.Experiment{WhiteFM: 5e-12, RandomWalkFM: 2e-12}},
+	{"oven 1e-12, 5e-13", pairs.Experiment{WhiteFM: 1e-12, RandomWalkFM: 5e-13}},
+	{"white FM 3e-12", pairs.Experiment{WhiteFM: 3e-12}},
+	{"white FM 1e-11", pairs.Experiment{WhiteFM: 1e-11}},
+	{"sine 3 ps, 9 s", pairs.Experiment{Sine: 3, SinePeriod: 9}},
+	{"sine 6 ps, 9 s", pairs.Experiment{Sine: 6, SinePeriod: 9}},
+	{"ageing 1e-12/s", pairs.Experiment{Drift: 1e-12}},
+	{"ageing 3e-13/s", pairs.Experiment{Drift: 3e-13}},
+}
+
+// quiet measures each of these clocks. The frequency is the mean over the record.
 var quiet = table{name: "quiet", about: "quiet clocks, 5000 pairs a second in 30 thousand counts, 212 ps, -7 ppm, 12 s", run: func(r *report) {
 	r.row("clock", "records", "refused", "wander", "rms error ps", "sd over bound", "rms pull", "largest pull", "rms pull start", "largest", "rms pull frequency", "largest", "of the record within 3 sd")
-	for i, c := range []struct {
-		name string
-		e    pairs.Experiment
-	}{
-		{"straight", pairs.Experiment{}},
-		{"oven 5e-12, 2e-12", pairs.Experiment{WhiteFM: 5e-12, RandomWalkFM: 2e-12}},
-		{"oven 1e-12, 5e-13", pairs.Experiment{WhiteFM: 1e-12, RandomWalkFM: 5e-13}},
-		{"white FM 3e-12", pairs.Experiment{WhiteFM: 3e-12}},
-		{"white FM 1e-11", pairs.Experiment{WhiteFM: 1e-11}},
-		{"sine 3 ps, 9 s", pairs.Experiment{Sine: 3, SinePeriod: 9}},
-		{"sine 6 ps, 9 s", pairs.Experiment{Sine: 6, SinePeriod: 9}},
-		{"ageing 1e-12/s", pairs.Experiment{Drift: 1e-12}},
-		{"ageing 3e-13/s", pairs.Experiment{Drift: 3e-13}},
-	} {
-		n := r.seeds(20, 2)
+	var sum quietFound
+	for i, c := range quietClocks {
+		n := r.seeds(40, 2)
 		if r.part && i%3 > 0 {
 			continue
 		}
-		t := make([]quietFound, n)
-		each(n, func(k int) {
+		all := quietRecords(n, func(k int) pairs.Experiment {
 			e := c.e
 			e.Seed, e.Seconds, e.SinglesA, e.SinglesB, e.Frequency, e.Offset = r.seed(8000+100*i+k), 12, 30e3, 30e3, -7e-6, 5_000_000_000
-			t[k] = quietRecord(e)
+			return e
 		})
-		var all quietFound
-		for _, f := range t {
-			all.add(f)
-		}
-		r.row(c.name, n, all.refused, all.wander, rms(all.errors), rms(all.wide), rms(all.pulls), largest(all.pulls), rms(all.start), largest(all.start),
-			rms(all.frequency), largest(all.frequency), within(all.path, 3))
-		r.want(all.refused == 0, "%s: %d refused", c.name, all.refused)
+		r.quietRow(c.name, n, all)
 		r.want(r.part || rms(all.pulls) < 1.3 && rms(all.start) < 1.3, "%s: rms pulls of %.2f and at the start %.2f", c.name, rms(all.pulls), rms(all.start))
-		r.want(within(all.pulls, 4) == 1 && within(all.start, 4) == 1, "%s: pulls of %.1f and at the start %.1f", c.name, largest(all.pulls), largest(all.start))
 		r.want(r.part || within(all.path, 3) >= 0.98, "%s: %.3f of the record within 3 sd", c.name, within(all.path, 3))
+		sum.add(all)
 	}
+	r.quietSum(sum)
 }}
+
+// quietElsewhere measures quiet clocks in records of other lengths, rates and
+// jitters.
+var quietElsewhere = table{name: "quiet-elsewhere", about: "quiet clocks, each of eleven in records of other lengths, pairs a second and jitters", run: func(r *report) {
+	clocks := append(quietClocks[:len(quietClocks):len(quietClocks)],
+		quietClock{"random walk 1e-11", pairs.Experiment{RandomWalkFM: 1e-11}}, quietClock{"sine 6 ps, 3 s", pairs.Experiment{Sine: 6, SinePeriod: 3}})
+	r.row("records", "number", "refused", "wander", "rms error ps", "sd over bound", "rms pull", "largest pull", "rms pull start", "largest", "rms pull frequency", "largest", "of the record within 3 sd")
+	var sum quietFound
+	for i, c := range []struct {
+		name                 string
+		seconds, rate, sigma float64
+	}{
+		{"6 s", 6, 5e3, 212}, {"30 s", 30, 5e3, 212}, {"60 s", 60, 5e3, 212},
+		{"12 s, 1000 pairs/s", 12, 1e3, 212}, {"12 s, 20 000 pairs/s", 12, 20e3, 212}, {"12 s, 60 ps", 12, 5e3, 60},
+	} {
+		n := r.seeds(4*len(clocks), 2)
+		all := quietRecords(n, func(k int) pairs.Experiment {
+			e := clocks[k%len(clocks)].e
+			e.Seed, e.Seconds, e.Pairs, e.SinglesA, e.SinglesB = r.seed(200_000+1000*i+k), c.seconds, c.rate, 30e3+2*c.rate, 30e3+2*c.rate
+			e.JitterA, e.JitterB, e.Frequency, e.Offset = c.sigma/math.Sqrt2, c.sigma/math.Sqrt2, -7e-6, 5_000_000_000
+			return e
+		})
+		r.quietRow(c.name, n, all)
+		sum.add(all)
+	}
+	r.quietSum(sum)
+}}
+
+// quietRow is a line of what was found, and what it must be.
+func (r *report) quietRow(name string, n int, all quietFound) {
+	r.row(name, n, all.refused, all.wander, rms(all.errors), rms(all.wide), rms(all.pulls), largest(all.pulls), rms(all.start), largest(all.start),
+		rms(all.frequency), largest(all.frequency), within(all.path, 3))
+	r.want(all.refused == 0, "%s: %d refused", name, all.refused)
+	r.want(within(all.pulls, 4) == 1 && within(all.start, 4) == 1, "%s: pulls of %.1f and at the start %.1f", name, largest(all.pulls), largest(all.start))
+}
+
+// quietSum judges offsets and starts of all clocks as one, but for what so many
+// values are off by chance.
+func (r *report) quietSum(sum quietFound) {
+	pulls := append(sum.pulls, sum.start...)
+	r.row("all", len(sum.pulls), sum.refused, sum.wander, "", "", rms(sum.pulls), largest(sum.pulls), rms(sum.start), largest(sum.start), rms(sum.frequency), largest(sum.frequency), within(sum.path, 3))
+	least := 0.99 - 2*math.Sqrt(0.99*0.01/float64(len(pulls)))
+	r.want(within(pulls, 3) >= least, "all: %.4f of offsets and starts within 3 sd", within(pulls, 3))
+	r.want(r.part || within(sum.path, 3) >= 0.99, "all: %.4f of the record within 3 sd", within(sum.path, 3))
+}
+
+// quietRecords is what is found in n records.
+func quietRecords(n int, record func(k int) pairs.Experiment) (all quietFound) {
+	t := make([]quietFound, n)
+	each(n, func(k int) { t[k] = quietRecord(record(k)) })
+	for _, f := range t {
+		all.add(f)
+	}
+	return all
+}
 
 // quietFound is what was found in records of one clock.
 type quietFound struct {

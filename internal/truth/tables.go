@@ -19,6 +19,7 @@ var tables = []table{
 	strong,
 	coarse,
 	quiet,
+	quietElsewhere,
 	skewed,
 	wide,
 }

@@ -102,13 +102,9 @@ func (s *searcher) straight(c correlate.Line, sigma float64, t *track.Track) (Al
 // track: what the line is off the clock without showing it, the track knows.
 func (r *Alignment) quiet(t *track.Track) {
 	r.Track = t
-	k := t.Over(r.Reference, r.Start, r.Start+uint64(r.Overlap))
-	r.Offset, r.OffsetSD = k[0].Offset, k[0].OffsetSD
-	r.StartOffset, r.StartSD = k[1].Offset, k[1].OffsetSD
-	r.Frequency = k[2].Offset.Minus(k[1].Offset) / float64(r.Overlap) * 1e9
-	// The ends of a straight line are off to opposite sides, not quite by their
-	// whole deviations.
-	r.FrequencySD = math.Sqrt(3) / 2 * (k[1].OffsetSD + k[2].OffsetSD) / float64(r.Overlap) * 1e9
+	r.Offset, r.OffsetSD = t.At(r.Reference)
+	r.StartOffset, r.StartSD = t.At(r.Start)
+	r.Frequency, r.FrequencySD = t.Mean(r.Start, r.Start+uint64(r.Overlap))
 }
 
 // bent tells what the track says of a clock that does not keep to a line.

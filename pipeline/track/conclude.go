@@ -55,6 +55,7 @@ func (p *path) rescale(s *strip) []float64 {
 	p.refine(p.likelihood(p.noise), 2)
 	p.hedge()
 	p.smooth()
+	p.believe()
 	return s.residuals(p)
 }
 

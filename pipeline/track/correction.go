@@ -52,20 +52,16 @@ func (t *Track) Hide(i int, hidden float64) *Track {
 	return &less
 }
 
-// Over returns the clock at some times of A's, without knowing its noise better
-// than the slices tell it: where they tell little, standard deviations are more
-// honest than At's, which takes one noise, and where the clock is quiet, closer.
-func (t *Track) Over(times ...uint64) []Knot {
-	at := make([]int64, len(times))
-	for i, time := range times {
-		at[i] = t.since(time)
-	}
-	knots := make([]Knot, len(times))
-	for i, s := range t.path.over(at) {
-		s.xx += t.common
-		knots[i] = t.knot(at[i], s, 0)
-	}
-	return knots
+// Mean returns the mean frequency between two times of A's, in ppb, and its
+// standard deviation, which is that of a line, or wider; what gaps may hide is
+// not part of it.
+func (t *Track) Mean(from, to uint64) (frequency, sd float64) {
+	first, last := t.path.at(t.since(from)), t.path.at(t.since(to))
+	// The ends of a straight line are off to opposite sides, not quite by their
+	// whole deviations.
+	sd = math.Sqrt(3) / 2 * (math.Sqrt(first.xx+t.common) + math.Sqrt(last.xx+t.common))
+	length := float64(to-from) / second
+	return (t.slope + (last.x-first.x)/length/second) * 1e9, sd / length / second * 1e9
 }
 
 // Odd is which part of the pairs lie elsewhere than those of a normal peak

@@ -8,10 +8,10 @@ import (
 
 // path is the clock along its slices, in order of time.
 type path struct {
-	slices []slice
-	leaps  []leap // between slices, in order
-	noise  noise
-	likely []likely // noises that may be instead, where slices are few
+	slices  []slice
+	leaps   []leap // between slices, in order
+	noise   noise
+	beliefs []belief // what may be instead of that noise, where slices are few
 	// Of each slice: what is known of the clock there from the past, the same
 	// before the slice itself is looked at, and from all slices.
 	filtered, ahead, all []state
@@ -210,6 +210,14 @@ func (p *path) at(time int64) state { return p.unsure(time, p.known(time)) }
 
 // known is that without the jumps that may be.
 func (p *path) known(time int64) state {
+	if len(p.beliefs) > 0 {
+		return p.mixed(time)
+	}
+	return p.noisy(time)
+}
+
+// noisy is the clock at any time under the noise of the path.
+func (p *path) noisy(time int64) state {
 	t, n := float64(time)/second, len(p.slices)
 	i := p.after(time)
 	switch {

@@ -17,6 +17,8 @@
 //	follow.go     both ways through a whole record
 //	smooth.go     Rauch-Tung-Striebel smoother, and the clock between slices
 //	noise.go      the clock's noise, by maximum likelihood
+//	belief.go     what the clock may do without showing it: averages over noises,
+//	sway.go       and over slow sines
 //	steps.go      jumps of the clock: found and measured
 //	hidden.go     and those that seemed to be noise
 //	locate.go     and placed in time

@@ -1,0 +1,87 @@
+package track
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// measured are slices of 60 ms with 300 pairs of 212 ps in 12 s, of a clock that
+// walks by a noise and sways by a sine, and where the clock is after each ms.
+func measured(seed uint64, q noise, sine, period float64) (p *path, truth []float64) {
+	const length, each = 0.06, 60
+	rng := rand.New(rand.NewPCG(seed, 1))
+	phase, y, v := 0.0, 0.0, 212.0*212/300
+	for i := range 12000 {
+		truth = append(truth, phase+sine*math.Sin(2*math.Pi*float64(i)*0.001/period))
+		y += rng.NormFloat64() * math.Sqrt(q.qy*0.001)
+		phase += y*0.001 + rng.NormFloat64()*math.Sqrt(q.qx*0.001)
+	}
+	p = &path{}
+	for i := 0; i < len(truth); i += each {
+		mean := 0.0
+		for _, x := range truth[i : i+each] {
+			mean += x / each
+		}
+		t := (float64(i) + each/2) * 0.001
+		from := int64(i) * second / 1000
+		p.slices = append(p.slices, slice{from: from, to: from + int64(length*second), at: int64(t * second), t: t,
+			length: length, x: mean + math.Sqrt(v)*rng.NormFloat64(), v: v, n: 300, sigma: 212})
+	}
+	p.estimate()
+	p.smooth()
+	p.believe()
+	return p, truth
+}
+
+// TestHoldsWhatDoesNotShow is of clocks that wander by less than a slice shows:
+// what is stated holds, and a clock that keeps to a line costs no more than that.
+func TestHoldsWhatDoesNotShow(t *testing.T) {
+	const seeds, bound = 20, 0.866
+	for _, test := range []struct {
+		name         string
+		q            noise
+		sine, period float64
+	}{
+		{"straight", noise{}, 0, 1},
+		{"white FM 3e-12", noise{qx: 9}, 0, 1},
+		{"oven", noise{25, 4}, 0, 1},
+		{"random walk", noise{qy: 9}, 0, 1},
+		{"sine of 9 s", noise{}, 3, 9},
+		{"sine of 3 s", noise{}, 6, 3},
+	} {
+		var squares, wide float64
+		outside := 0
+		for seed := range uint64(seeds) {
+			p, truth := measured(100+seed, test.q, test.sine, test.period)
+			for _, i := range []int{0, 3000, 6000, 9000, 11990} {
+				s := p.at(int64(i) * second / 1000)
+				pull := (s.x - truth[i]) / math.Sqrt(s.xx)
+				squares += pull * pull / 5
+				if math.Abs(pull) > 3 {
+					outside++
+				}
+			}
+			wide += math.Sqrt(p.at(6*second).xx) / bound / seeds
+		}
+		t.Logf("%s: rms pull %.2f, %d of %d outside 3, deviation %.2f of a line's bound", test.name, math.Sqrt(squares/seeds), outside, 5*seeds, wide)
+		if rms := math.Sqrt(squares / seeds); rms < 0.6 || rms > 1.3 || outside > 5*seeds/25 {
+			t.Errorf("%s: rms pull %.2f, %d of %d outside 3", test.name, rms, outside, 5*seeds)
+		}
+		if test.q == (noise{}) && test.sine == 0 && wide > 2.1 {
+			t.Errorf("%s: the deviation is %.2f of the bound", test.name, wide)
+		}
+	}
+}
+
+// TestSwayIsSeen is of a sine that is well above what its slices scatter: its
+// deviation is that of a line with a sine of known period, about the root of 3 bounds.
+func TestSwayIsSeen(t *testing.T) {
+	p, truth := measured(7, noise{}, 20, 4)
+	for i := 0; i < len(truth); i += 100 {
+		s := p.at(int64(i) * second / 1000)
+		if off := math.Abs(s.x - truth[i]); off > 4*math.Sqrt(s.xx) || math.Sqrt(s.xx) > 4 {
+			t.Errorf("at %d ms: off by %.2f, deviation %.2f", i, s.x-truth[i], math.Sqrt(s.xx))
+		}
+	}
+}
