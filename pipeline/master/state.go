@@ -57,7 +57,7 @@ type state struct {
 // rules are the parts of the recipe that decide.
 type rules struct {
 	lead          time.Duration
-	duration      time.Duration // of the acquisition; 0: until interrupted
+	duration      time.Duration // of the acquisition; never 0
 	join          time.Duration
 	master        string // what a slave's --master is told
 	abortOnLoss   bool   // lost tags end the run
@@ -255,9 +255,6 @@ func (s state) advance() (state, []any) {
 }
 
 func (s *state) runningDeadline() doDeadline {
-	if s.rules.duration == 0 {
-		return doDeadline{}
-	}
 	return doDeadline{s.rules.lead + s.rules.duration + drainTimeout}
 }
 

@@ -207,6 +207,37 @@ func TestDeadlinesAreRenewedByProgress(t *testing.T) {
 	}
 }
 
+// TestEveryWaitHasADeadline: every phase that waits for nodes begins with a
+// deadline, and when that has passed the run goes on to another phase, and to
+// its end though nothing else happens.
+func TestEveryWaitHasADeadline(t *testing.T) {
+	for _, p := range []phase{joining, arming, armed, running, draining, transferring} {
+		s := upTo(t, p, testRules)
+		last := s.effects[len(s.effects)-1]
+		if after, has := strings.CutPrefix(last, "deadline "); !has || after == "0s" {
+			t.Errorf("%s begins with %q, not with a deadline", p, last)
+		}
+		if after, _ := next(s.state, evOverdue{}); after.phase == p {
+			t.Errorf("%s stays when its deadline has passed", p)
+		}
+		for _, fired := range []bool{false, true} {
+			if end := waitedOut(s.state, fired); !end.phase.over() && end.phase != analysing {
+				t.Errorf("%s ends in %s when nothing happens but its deadlines", p, end.phase)
+			}
+		}
+	}
+}
+
+// waitedOut lets deadlines pass, and nothing else happen, until no phase waits
+// for nodes any more, or more often than there are phases. fired: the instant
+// passes as well.
+func waitedOut(s state, fired bool) state {
+	for range 9 {
+		s, _ = next(s, evOverdue{fired: fired})
+	}
+	return s
+}
+
 // TestReleaseIsAcknowledged: the master waits for that, so it must notice it.
 func TestReleaseIsAcknowledged(t *testing.T) {
 	s := upTo(t, done, testRules).all(wire.Done)
@@ -229,7 +260,7 @@ func lastOrder(effects []string) string {
 // TestStateNeverFiresAnUnarmedNode plays random events: no order is numbered
 // twice, Fire is given at most once and only when every node has said that it
 // is armed, a finished run stays finished, and every phase that waits for nodes
-// has a deadline.
+// has a deadline, which ends it.
 func TestStateNeverFiresAnUnarmedNode(t *testing.T) {
 	phases := []wire.Phase{wire.Preparing, wire.Ready, wire.Armed, wire.Running, wire.Draining, wire.Transferring, wire.Done}
 	rapid.Check(t, func(t *rapid.T) {
@@ -301,6 +332,9 @@ func TestStateNeverFiresAnUnarmedNode(t *testing.T) {
 		}
 		if fires > 1 {
 			t.Fatalf("fired %d times", fires)
+		}
+		if end := waitedOut(s, rapid.Bool().Draw(t, "fired")); !end.phase.over() && end.phase != analysing {
+			t.Fatalf("deadlines alone do not end %s: %s", s.phase, end.phase)
 		}
 	})
 }

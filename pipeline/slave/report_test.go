@@ -11,13 +11,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestInboxBelievesEachOrderOnce(t *testing.T) {
 	b := newInbox()

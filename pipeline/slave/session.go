@@ -304,6 +304,9 @@ func (s *session) depart(ctx context.Context, err error) error {
 	s.sender.Finish()
 	unsent, gone := s.awaitSent(ctx)
 	if gone != nil {
+		if errors.Is(gone, errStopped) {
+			s.reporter.fail(gone) // or the master would only find the node silent
+		}
 		return errors.Join(err, gone)
 	}
 	if unsent != nil {

@@ -1,0 +1,430 @@
+package slave
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/transfer"
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+	"tsrun/sdk/tag"
+)
+
+const wait = 40 * time.Second // longer than any test needs, so that speed decides nothing
+
+// The test binary plays the plugins of these tests: a link to it with the
+// plugin's name is a plugin of that name.
+func TestMain(m *testing.M) {
+	switch name := filepath.Base(os.Args[0]); name {
+	case "tc-test":
+		sdk.Serve(sdk.Plugin{Name: name, Version: "1", Summary: "Plays a controller.",
+			Drivers: []sdk.DriverType{sdk.NewDriver(name, testDriver{}, func(_ context.Context, _ sdk.Env, d testDriver) (sdk.Driver, error) { return d.open() })}})
+	case "sink-test":
+		sdk.Serve(sdk.Plugin{Name: name, Version: "1", Summary: "Keeps tags in files.",
+			Sinks: []sdk.SinkType{sdk.NewSink(name, testSink{}, func(_ context.Context, _ sdk.Env, k testSink) (sdk.Sink, error) { return &k, nil })}})
+	default:
+		// zmq4 never ends the writer of a PUB socket; it holds no connection.
+		goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/go-zeromq/zmq4.(*pubMWriter).run"))
+	}
+}
+
+// testDriver plays a device with one input that sees 1000 tags, 1 us apart.
+type testDriver struct {
+	Mode string `json:"mode" jsonschema:"enum=,enum=absent,enum=no-arm,enum=no-start,enum=endless,enum=breaks,enum=lossy"`
+	a    sdk.Acquisition
+}
+
+func (d testDriver) open() (sdk.Driver, error) {
+	if d.Mode == "absent" {
+		return nil, &sdk.Failure{Code: "device-timeout", Message: "no answer", Hint: "is it switched on?"}
+	}
+	return &d, nil
+}
+
+func (d *testDriver) Describe(context.Context) (sdk.Device, error) {
+	return sdk.Device{Vendor: "Example", Model: "Ramp", Serial: "7", ResolutionPs: 1, Simulated: true,
+		Inputs: []sdk.Input{{Number: 1}}, Can: sdk.Capabilities{ScheduledStart: true}}, nil
+}
+
+func (d *testDriver) Arm(_ context.Context, a sdk.Acquisition) error {
+	if d.a = a; d.Mode == "no-arm" {
+		return &sdk.Failure{Code: "device-refused", Message: "it will not be armed"}
+	}
+	return nil
+}
+
+func (d *testDriver) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Stream) error {
+	err := start.Fire(ctx, func() error {
+		if d.Mode == "no-start" {
+			return &sdk.Failure{Code: "device-refused", Message: "it will not start"}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	stream := d.a.Channels[0].Stream
+	for i := uint64(0); i < 1000 || d.Mode == "endless" && ctx.Err() == nil; i++ {
+		if err := out.Send(stream, []uint64{i * 1_000_000}); err != nil {
+			return err
+		}
+		if i >= 1000 {
+			time.Sleep(time.Millisecond)
+		}
+		if d.Mode == "breaks" && i == 500 {
+			return &sdk.Failure{Code: "device-lost", Message: "the device is gone"}
+		}
+	}
+	if d.Mode == "lossy" {
+		out.Lost(stream, 3, "buffer overflow")
+	}
+	return out.Mark(stream, uint64(d.a.Duration)*1000)
+}
+
+func (d *testDriver) Report() any  { return map[string]string{"mode": d.Mode} }
+func (d *testDriver) Close() error { return nil }
+
+// testSink writes the tags of its one stream to one file.
+type testSink struct {
+	Mode string `json:"mode" jsonschema:"enum=,enum=full"`
+	r    sdk.Recording
+	tags []byte
+}
+
+func (k *testSink) Begin(_ context.Context, r sdk.Recording) error {
+	k.r = r
+	return nil
+}
+
+func (k *testSink) Write(_ context.Context, b *tag.Block) error {
+	if k.Mode == "full" {
+		return &sdk.Failure{Code: "disk-full", Message: "no space left on device"}
+	}
+	k.tags = append(k.tags, tag.AsBytes(b.Tags)...)
+	return nil
+}
+
+func (k *testSink) Finish(context.Context) error {
+	name := k.r.Streams[0].Name + "-000000.bin"
+	if err := os.WriteFile(filepath.Join(k.r.Dir, name), k.tags, 0o600); err != nil {
+		return err
+	}
+	k.r.Closed(sdk.Artifact{Path: name, Stream: k.r.Streams[0].Stream, Size: int64(len(k.tags)),
+		SHA256: sha256.Sum256(k.tags), Tags: uint64(len(k.tags) / 8)})
+	return nil
+}
+
+func (k *testSink) Close() error { return nil }
+
+const labRecipe = `version: 1
+name: lab
+network: {ports: {trigger: 0, status: 0, files: 0}}
+nodes:
+  bob:
+    controllers: {tc: {driver: tc-test, config: {mode: "%s"}}}
+    channels: {b: {on: tc/1, threshold: 100 mV}}
+trigger: {master: bob}
+acquire: {duration: 1 s}
+sinks: {raw: {sink: sink-test, config: {mode: "%s"}}}
+%s`
+
+// lab is a master of one node, bob, whose slave is tested.
+type lab struct {
+	t        *testing.T
+	run      tag.RunID
+	token    [16]byte
+	recipe   *recipe.Recipe
+	status   *wire.StatusServer
+	trigger  *wire.Publisher
+	receiver *transfer.Receiver
+	dir      string // the master's run directory
+	data     string // the slave's
+	plugins  string
+
+	// give decides what order follows from where the node stands. 0: none.
+	give      func(wire.Phase) wire.OrderKind
+	onFailure wire.OrderKind // what follows from a failure outside of the recording
+	onTags    wire.OrderKind // what follows when tags have been recorded
+	// refuse is told the slave in place of an answer to a report.
+	refuse func(wire.Phase) *sdk.Failure
+
+	// The user of the slave interrupts so often in a phase; in that of the
+	// recording, when tags have been recorded.
+	interruptAt    wire.Phase
+	interruptTimes int
+	interrupts     chan struct{}
+	// releaseOn is a line of the slave's log: with it, files are done with, and
+	// then the slave is released.
+	releaseOn string
+
+	mu     sync.Mutex
+	hold   bool // no file is done with
+	order  wire.Order
+	phase  wire.Phase
+	phases []wire.Phase
+	news   []wire.News
+	joins  []wire.Reply // answers to the first joins
+}
+
+// straight gives the orders of a good run.
+func straight(p wire.Phase) wire.OrderKind {
+	return map[wire.Phase]wire.OrderKind{wire.Ready: wire.Arm, wire.Armed: wire.Fire, wire.Done: wire.Release}[p]
+}
+
+// newLab opens a master's ports. driver and sink are the modes of the plugins,
+// more are further lines of the recipe.
+func newLab(t *testing.T, driver, sink, more string) *lab {
+	t.Helper()
+	l := &lab{t: t, run: tag.RunID{1}, token: [16]byte{2}, dir: t.TempDir(), data: t.TempDir(), plugins: t.TempDir(), give: straight, interrupts: make(chan struct{}, 2)}
+	resolved, err := recipe.Parse("lab.yaml", fmt.Appendf(nil, labRecipe, driver, sink, more), recipe.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.recipe = resolved.Recipe
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"tc-test", "sink-test"} {
+		if err := os.Symlink(self, filepath.Join(l.plugins, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if l.receiver, err = transfer.NewReceiver("127.0.0.1:0", nil); err != nil {
+		t.Fatal(err)
+	}
+	l.receiver.Admit(l.token, "bob", l.dir)
+	if l.trigger, err = wire.ListenTrigger(t.Context(), "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	if l.status, err = wire.ListenStatus(t.Context(), "127.0.0.1:0", l.serve); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var working sync.WaitGroup
+	working.Go(func() { l.receiver.Run(ctx) })
+	working.Go(func() {
+		for ctx.Err() == nil {
+			l.trigger.Publish(wire.Order{Kind: wire.Beacon, Run: l.run})
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
+	t.Cleanup(func() {
+		l.status.Close()
+		cancel()
+		working.Wait()
+		l.trigger.Close()
+		l.receiver.Close()
+	})
+	return l
+}
+
+func port(a net.Addr) int {
+	_, p, _ := net.SplitHostPort(a.String())
+	n, _ := strconv.Atoi(p)
+	return n
+}
+
+func (l *lab) welcome() *wire.Welcome {
+	part, err := json.Marshal(l.recipe.ForNode("bob"))
+	if err != nil {
+		panic(err)
+	}
+	return &wire.Welcome{Run: l.run.String(), Token: hex.EncodeToString(l.token[:]), Recipe: part,
+		TriggerPort: port(l.trigger.Addr()), FilesPort: port(l.receiver.Addr())}
+}
+
+func (l *lab) serve(_ string, body []byte) []byte {
+	var r wire.Request
+	if err := json.Unmarshal(body, &r); err != nil {
+		panic(err)
+	}
+	var reply wire.Reply
+	switch {
+	case r.Join != nil:
+		reply = l.join()
+	case r.File != nil:
+		var f transfer.File
+		if err := json.Unmarshal(r.File, &f); err != nil {
+			panic(err)
+		}
+		var a transfer.Answer // neither verified nor missing: it is being looked at
+		l.mu.Lock()
+		hold := l.hold
+		l.mu.Unlock()
+		if !hold {
+			a = l.receiver.Ask(l.token, f)
+		}
+		reply.File, _ = json.Marshal(a)
+	default:
+		reply = l.report(r.Report)
+	}
+	answer, err := json.Marshal(reply)
+	if err != nil {
+		panic(err)
+	}
+	return answer
+}
+
+func (l *lab) join() wire.Reply {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.joins) > 0 {
+		reply := l.joins[0]
+		l.joins = l.joins[1:]
+		return reply
+	}
+	return wire.Reply{Welcome: l.welcome()}
+}
+
+func (l *lab) report(r *wire.Report) wire.Reply {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range r.News {
+		if n.Seq == uint64(len(l.news))+1 {
+			l.news = append(l.news, n)
+		}
+	}
+	reply := wire.Reply{Seen: uint64(len(l.news))}
+	if r.Phase == wire.Ready && !r.Beacon {
+		return reply
+	}
+	if r.Phase != l.phase {
+		l.phase = r.Phase
+		l.phases = append(l.phases, r.Phase)
+		l.decide(l.give(r.Phase))
+	}
+	if l.phase != wire.Running && slices.ContainsFunc(r.News, func(n wire.News) bool { return n.Failure != nil }) {
+		l.decide(l.onFailure)
+	}
+	tags := slices.ContainsFunc(r.Progress, func(p wire.ChannelProgress) bool { return p.Tags > 0 })
+	if tags {
+		l.decide(l.onTags)
+		l.onTags = 0
+	}
+	if l.interruptAt == r.Phase && (tags || r.Phase != wire.Running) {
+		for range l.interruptTimes {
+			l.interrupts <- struct{}{}
+		}
+		l.interruptTimes = 0
+	}
+	if l.releaseOn != "" && slices.ContainsFunc(l.news, func(n wire.News) bool { return strings.Contains(string(n.Log), l.releaseOn) }) {
+		l.hold = false
+		if r.Phase == wire.Done {
+			l.decide(wire.Release)
+			l.releaseOn = ""
+		}
+	}
+	if l.refuse != nil {
+		reply.Refused = l.refuse(r.Phase)
+	}
+	if l.order.Seq > 0 {
+		order := l.order
+		reply.Order = &order
+	}
+	return reply
+}
+
+// decide makes the next order.
+func (l *lab) decide(kind wire.OrderKind) {
+	if kind == 0 {
+		return
+	}
+	now := time.Now()
+	l.order = wire.Order{Kind: kind, Seq: l.order.Seq + 1, Run: l.run, Sent: now.UnixNano()}
+	if kind == wire.Fire {
+		l.order.Instant = now.Add(100 * time.Millisecond).UnixNano()
+	}
+}
+
+func (l *lab) options() Options {
+	return Options{Node: "bob", Master: l.status.Addr().String(), Once: true, Data: l.data, PluginDirs: []string{l.plugins},
+		Version: "test", Interrupts: l.interrupts, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+}
+
+// takePart runs a slave to its end.
+func (l *lab) takePart(o Options) error {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(l.t.Context(), wait)
+	defer cancel()
+	err := Run(ctx, o)
+	if ctx.Err() != nil {
+		l.t.Fatalf("the slave is still there, in phase %s: %v", l.phase, err)
+	}
+	return err
+}
+
+// failures are the codes of what the master was told of.
+func (l *lab) failures() (codes []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range l.news {
+		if n.Failure != nil {
+			codes = append(codes, n.Failure.Code)
+		}
+	}
+	return codes
+}
+
+// segments are what the master was told of, each of which must be there, whole.
+func (l *lab) segments() (tags uint64) {
+	l.t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range l.news {
+		if n.Segment == nil || l.hold {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(l.dir, n.Segment.Name))
+		if sum := sha256.Sum256(content); err != nil || hex.EncodeToString(sum[:]) != n.Segment.SHA256 {
+			l.t.Errorf("%s: %d bytes, %v", n.Segment.Name, len(content), err)
+		}
+		tags += n.Segment.Tags
+	}
+	return tags
+}
+
+// kept are the files that are left at the slave.
+func (l *lab) kept() (files []string) {
+	l.t.Helper()
+	err := filepath.WalkDir(l.data, func(path string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files = append(files, filepath.Base(path))
+		}
+		return err
+	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return files
+}
+
+// observed keeps the events of a slave.
+type observed struct {
+	mu     sync.Mutex
+	events []run.Event
+}
+
+func (o *observed) Observe(e run.Event) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.events = append(o.events, e)
+}

@@ -1,0 +1,194 @@
+package slave
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+)
+
+func TestGoodRun(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "", "", "")
+	seen := &observed{}
+	o := l.options()
+	o.Observer = seen
+	if err := l.takePart(o); err != nil {
+		t.Fatal(err)
+	}
+	if f := l.failures(); f != nil {
+		t.Errorf("failures %v", f)
+	}
+	if n := l.segments(); n != 1000 {
+		t.Errorf("%d tags arrived", n)
+	}
+	if left := l.kept(); left != nil {
+		t.Errorf("left at the slave: %v", left)
+	}
+	want := []wire.Phase{wire.Ready, wire.Armed, wire.Running, wire.Draining, wire.Transferring, wire.Done}
+	got := slices.DeleteFunc(l.phases, func(p wire.Phase) bool { return p == wire.Preparing })
+	// A phase that is over before a report is told to nobody.
+	want = slices.DeleteFunc(want, func(p wire.Phase) bool { return !slices.Contains(got, p) })
+	if diff := cmp.Diff(want, got); diff != "" || !slices.Contains(got, wire.Done) {
+		t.Errorf("phases (-want +got):\n%s", diff)
+	}
+	var facts [5]int
+	for _, n := range l.news {
+		for i, is := range []bool{n.Controller != nil, n.Sink != nil, n.Shot != nil, n.Segment != nil, n.Ended != nil} {
+			if is {
+				facts[i]++
+			}
+		}
+		if n.Ended != nil && (len(n.Ended.Sent) != 1 || n.Ended.Sent[0].Tags != 1000 || string(n.Ended.Report) != `{"mode":""}`) {
+			t.Errorf("the driver's own count: %+v", n.Ended)
+		}
+	}
+	if facts != [5]int{1, 1, 1, 1, 1} {
+		t.Errorf("controllers, sinks, shots, segments, ends: %v", facts)
+	}
+	var last run.Progress
+	for _, e := range seen.events {
+		if p, is := e.(run.Progress); is {
+			last = p
+		}
+	}
+	if last.Tags != 1000 || last.Elapsed != last.Duration {
+		t.Errorf("the user saw at last %+v", last)
+	}
+}
+
+// ending is the code of the error that a slave ended with, "abort" where its
+// master threw the run away, "" for none.
+func ending(err error) string {
+	if f := (*sdk.Failure)(nil); errors.As(err, &f) {
+		return f.Code
+	}
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, errAborted):
+		return "abort"
+	}
+	return err.Error()
+}
+
+// TestRunsThatGoWrong plays runs in which one thing is not as it should be.
+func TestRunsThatGoWrong(t *testing.T) {
+	instead := func(phase wire.Phase, kind wire.OrderKind) func(wire.Phase) wire.OrderKind {
+		return func(p wire.Phase) wire.OrderKind {
+			if p == phase {
+				return kind
+			}
+			return straight(p)
+		}
+	}
+	for name, c := range map[string]struct {
+		driver, sink, more string
+		give               func(wire.Phase) wire.OrderKind
+		onFailure, onTags  wire.OrderKind
+		hold               bool
+		refuse             wire.Phase // in which the master has given the node up
+		failures           []string   // told to the master
+		ends               string     // as ending returns it
+		tags               uint64     // that arrived, at least
+		kept               int        // files left at the slave
+	}{
+		"the master aborts before the arming":   {give: instead(wire.Ready, wire.Abort), ends: "abort"},
+		"the master aborts before the firing":   {give: instead(wire.Armed, wire.Abort), ends: "abort"},
+		"stopped before it began":               {give: instead(wire.Armed, wire.Stop), ends: "abort"},
+		"the master aborts in the recording":    {driver: "endless", give: instead(wire.Running, wire.Abort), ends: "abort"},
+		"the master stops the recording":        {driver: "endless", onTags: wire.Stop, tags: 1},
+		"the device is absent":                  {driver: "absent", onFailure: wire.Release, failures: []string{"device-timeout"}, ends: "device-timeout"},
+		"the device cannot be armed":            {driver: "no-arm", onFailure: wire.Abort, failures: []string{"device-refused"}, ends: "device-refused"},
+		"the device does not start":             {driver: "no-start", failures: []string{"device-refused"}},
+		"the device breaks":                     {driver: "breaks", failures: []string{"device-lost"}, tags: 1},
+		"tags are lost":                         {driver: "lossy", tags: 1000},
+		"the disk is full":                      {driver: "endless", sink: "full", failures: []string{"disk-full"}},
+		"source files are kept":                 {more: "transfer: {keep_source: always}\n", tags: 1000, kept: 1},
+		"given up before the arming":            {refuse: wire.Ready, failures: []string{"node-lost"}, ends: "node-lost"},
+		"given up in the recording":             {driver: "endless", refuse: wire.Running, ends: "node-lost"},
+		"released before everything is with it": {hold: true, give: instead(wire.Transferring, wire.Release), ends: "abort", kept: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, c.driver, c.sink, c.more)
+			l.onFailure, l.onTags, l.hold = c.onFailure, c.onTags, c.hold
+			if c.give != nil {
+				l.give = c.give
+			}
+			l.refuse = func(p wire.Phase) *sdk.Failure {
+				if c.refuse != "" && p == c.refuse {
+					return &sdk.Failure{Code: "node-lost", Message: "the run went on without this node"}
+				}
+				return nil
+			}
+			err := l.takePart(l.options())
+			end := ending(err)
+			if end != c.ends {
+				t.Errorf("ends with %q, want %q", end, c.ends)
+			}
+			if diff := cmp.Diff(c.failures, l.failures()); diff != "" {
+				t.Errorf("failures told (-want +got):\n%s", diff)
+			}
+			if tags := l.segments(); tags < c.tags {
+				t.Errorf("%d tags arrived, want %d", tags, c.tags)
+			}
+			if kept := l.kept(); len(kept) != c.kept {
+				t.Errorf("kept %v, want %d files", kept, c.kept)
+			}
+		})
+	}
+}
+
+// A first interrupt in the recording ends it, and everything is kept; one before
+// it, or a second one, gives up. The slave ends in any case.
+func TestUserStopsTheNode(t *testing.T) {
+	for name, c := range map[string]struct {
+		driver string
+		at     wire.Phase
+		times  int
+		tags   uint64 // that arrived, at least
+		told   bool   // the master knows that the recording was ended, or the node given up
+		kept   int    // files left at the slave, which the master has then not taken
+	}{
+		"ready":                          {at: wire.Ready, times: 1, told: true},
+		"armed":                          {at: wire.Armed, times: 1, told: true},
+		"in the recording":               {driver: "endless", at: wire.Running, times: 1, tags: 1, told: true},
+		"after the recording":            {at: wire.Transferring, times: 1, tags: 1000},
+		"after the recording, impatient": {at: wire.Transferring, times: 2, told: true, kept: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, c.driver, "", "")
+			l.interruptAt, l.interruptTimes, l.hold = c.at, c.times, c.at == wire.Transferring
+			l.give = func(p wire.Phase) wire.OrderKind {
+				if p == wire.Done || p == c.at {
+					return 0
+				}
+				return straight(p)
+			}
+			if c.times == 1 {
+				l.releaseOn = "interrupted by this node's user"
+			}
+			err := l.takePart(l.options())
+			if !Stopped(err) {
+				t.Errorf("ends with %v", err)
+			}
+			if tags := l.segments(); tags < c.tags {
+				t.Errorf("%d tags arrived, want %d", tags, c.tags)
+			}
+			if kept := l.kept(); len(kept) != c.kept {
+				t.Errorf("kept %v, want %d files", kept, c.kept)
+			}
+			told := slices.Contains(l.failures(), "node-stopped") || slices.ContainsFunc(l.news, func(n wire.News) bool { return n.Stopped })
+			if told != c.told {
+				t.Errorf("the master was told: %v, want %v", told, c.told)
+			}
+		})
+	}
+}

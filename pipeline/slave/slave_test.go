@@ -1,0 +1,309 @@
+package slave
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+	"tsrun/sdk/quantity"
+)
+
+func TestJoinWaitsUntilItIsLetIn(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "", "", "")
+	l.joins = []wire.Reply{{Wait: "a run is under way"}, {Wait: "a run is under way"}, {Wait: "the run is over"}}
+	seen := &observed{}
+	o := l.options()
+	o.Observer = seen
+	if err := l.takePart(o); err != nil {
+		t.Fatal(err)
+	}
+	var why []string
+	for _, e := range seen.events {
+		if w, is := e.(run.Waiting); is {
+			why = append(why, w.Why)
+		}
+	}
+	if diff := cmp.Diff([]string{"a run is under way", "the run is over"}, why); diff != "" {
+		t.Errorf("the user was told (-want +got):\n%s", diff)
+	}
+}
+
+func TestSlavesThatTakeNoPart(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*lab, *Options)
+		says   string
+	}{
+		"refused": {func(l *lab, _ *Options) {
+			l.joins = []wire.Reply{{Refused: &sdk.Failure{Code: "unknown-node", Message: "the recipe has no node bob"}}}
+		}, "no node bob"},
+		"no port": {func(_ *lab, o *Options) { o.Master = "master" }, "write it as HOST:PORT"},
+		"interrupted while it waits": {func(l *lab, _ *Options) {
+			for range 1000 {
+				l.joins = append(l.joins, wire.Reply{Wait: "a run is under way"})
+			}
+			l.interrupts <- struct{}{}
+		}, "stopped by this node's user"},
+		"another node's recipe": {func(_ *lab, o *Options) { o.Node = "carol" }, "does not describe node carol alone"},
+		"a recipe out of bounds": {func(l *lab, _ *Options) {
+			l.recipe.Acquire.Duration = 0
+		}, "acquire.duration"},
+		"no recipe": {func(l *lab, _ *Options) {
+			w := l.welcome()
+			w.Recipe = json.RawMessage(`[]`)
+			l.joins = []wire.Reply{{Welcome: w}}
+		}, "read the recipe sent by the master"},
+		"a run without a name": {func(l *lab, _ *Options) {
+			w := l.welcome()
+			w.Run = strings.Repeat("../", 100)
+			l.joins = []wire.Reply{{Welcome: w}}
+		}, "32 hexadecimal digits"},
+		"a short token": {func(l *lab, _ *Options) {
+			w := l.welcome()
+			w.Token = "00"
+			l.joins = []wire.Reply{{Welcome: w}}
+		}, "the token is not 32"},
+		"no directory for files": {func(l *lab, o *Options) {
+			o.Data, l.onFailure = "/dev/null/data", wire.Abort
+		}, "make the directory for recorded files"},
+		"no such plugin": {func(l *lab, o *Options) {
+			o.PluginDirs, l.onFailure = nil, wire.Abort
+		}, "find plugin"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, "", "", "")
+			o := l.options()
+			c.change(l, &o)
+			if err := l.takePart(o); err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Fatalf("ends with %v, want %q", err, c.says)
+			}
+			if kept := l.kept(); kept != nil {
+				t.Errorf("left behind: %v", kept)
+			}
+		})
+	}
+}
+
+// A slave that is not meant for one run goes on after one that ended badly.
+func TestSlaveComesBackForTheNextRun(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "", "", "")
+	good := l.give
+	l.give = func(p wire.Phase) wire.OrderKind {
+		if p == wire.Ready {
+			l.give = good // for the next
+			return wire.Abort
+		}
+		return 0
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o := l.options()
+	o.Once = false
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, o) }()
+	for late := time.After(wait); ; {
+		l.mu.Lock()
+		released := l.order.Kind == wire.Release
+		l.mu.Unlock()
+		if released {
+			break
+		}
+		select {
+		case <-late:
+			t.Fatal("no second run")
+		case err := <-ended:
+			t.Fatalf("ended with %v", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil && !errors.Is(err, context.Canceled) { // nil: it was not done with the run
+		t.Errorf("ended with %v", err)
+	}
+}
+
+func TestUserIsRemindedNotFlooded(t *testing.T) {
+	var w waiting
+	start := time.Unix(1000, 0)
+	for _, c := range []struct {
+		why   string
+		after time.Duration
+		want  bool
+	}{
+		{"no answer", 0, true}, {"no answer", time.Second, false}, {"the run is over", 2 * time.Second, true},
+		{"no answer", 3 * time.Second, true}, {"no answer", 3*time.Second + remindEvery - 1, false}, {"no answer", 3*time.Second + remindEvery, true},
+	} {
+		if got := w.worthSaying(c.why, start.Add(c.after)); got != c.want {
+			t.Errorf("%q after %v: said %v", c.why, c.after, got)
+		}
+	}
+}
+
+// silent is a session whose master has not answered for longer than it may.
+func silent(t *testing.T) *session {
+	t.Helper()
+	r := newReporter("bob", "token", wire.NewStatusClient("127.0.0.1:1"), newInbox())
+	r.heard = time.Now().Add(-masterPatience - time.Second)
+	return &session{reporter: r, orders: r.orders, dir: "/data/run-bob", sent: make(chan error, 1)}
+}
+
+func TestMasterThatIsSilentIsNotWaitedForWithoutEnd(t *testing.T) {
+	s := silent(t)
+	if _, err := s.await(t.Context(), wire.Arm); err == nil || !strings.Contains(err.Error(), "has not answered") {
+		t.Errorf("waiting for an order: %v", err)
+	}
+	_, gone := s.awaitSent(t.Context())
+	if f := (*sdk.Failure)(nil); !errors.As(gone, &f) || f.Code != "master-gone" || !strings.Contains(f.Hint, s.dir) {
+		t.Errorf("waiting for the files to arrive: %v", gone)
+	}
+}
+
+func TestAwaitEndsWithWhatEndsTheRun(t *testing.T) {
+	refused := errors.New("refused")
+	canceled, cancel := context.WithCancelCause(t.Context())
+	cancel(errStopped)
+	for name, c := range map[string]struct {
+		ctx   context.Context
+		order wire.OrderKind
+		close error
+		want  error
+	}{
+		"the order":            {order: wire.Fire},
+		"another order first":  {order: wire.Arm, close: refused, want: refused},
+		"stop":                 {order: wire.Stop, want: errAborted},
+		"abort":                {order: wire.Abort, want: errAborted},
+		"release":              {order: wire.Release, want: errAborted},
+		"refused":              {close: refused, want: refused},
+		"the session is ended": {ctx: canceled, want: errStopped},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := silent(t)
+			s.reporter.heard = time.Now()
+			if c.order != 0 {
+				s.orders.put(wire.Order{Kind: c.order, Seq: 1})
+			}
+			if c.close != nil {
+				time.AfterFunc(time.Millisecond, func() { s.orders.close(c.close) })
+			}
+			ctx := c.ctx
+			if ctx == nil {
+				ctx = t.Context()
+			}
+			if o, err := s.await(ctx, wire.Fire); !errors.Is(err, c.want) || err == nil && o.Kind != c.order {
+				t.Errorf("got %v, %v, want %v", o, err, c.want)
+			}
+		})
+	}
+}
+
+func TestDeviceMustSuitTheRecipe(t *testing.T) {
+	able := sdk.Device{Inputs: []sdk.Input{{Number: 1, ThresholdMin: -2_000_000, ThresholdMax: 2_000_000, DelayMax: 1000}},
+		Can: sdk.Capabilities{ScheduledStart: true, HardwareStart: true, InputDelay: true}}
+	for name, c := range map[string]struct {
+		channel func(*recipe.Channel)
+		device  func(*sdk.Device)
+		method  string
+		says    string // "" where it suits
+	}{
+		"as it should be":            {},
+		"hardware":                   {method: "hardware"},
+		"no START input":             {method: "hardware", device: func(d *sdk.Device) { d.Can.HardwareStart = false }, says: "no START input"},
+		"no START needed":            {device: func(d *sdk.Device) { d.Can.HardwareStart = false }},
+		"no scheduled start":         {device: func(d *sdk.Device) { d.Can.ScheduledStart = false }, says: "cannot be started at an instant"},
+		"no such input":              {channel: func(c *recipe.Channel) { c.Input = 2 }, says: "channel b is on input 2, the device has 1 inputs"},
+		"the highest threshold":      {channel: func(c *recipe.Channel) { c.Threshold = 2_000_000 }},
+		"above it":                   {channel: func(c *recipe.Channel) { c.Threshold = 2_000_001 }, says: "is outside -2000 mV to 2000 mV"},
+		"the lowest threshold":       {channel: func(c *recipe.Channel) { c.Threshold = -2_000_000 }},
+		"below it":                   {channel: func(c *recipe.Channel) { c.Threshold = -2_000_001 }, says: "is outside"},
+		"range not known":            {channel: func(c *recipe.Channel) { c.Threshold = 9_000_000 }, device: func(d *sdk.Device) { d.Inputs = []sdk.Input{{Number: 1}} }},
+		"no delays":                  {channel: func(c *recipe.Channel) { c.Delay = 1 }, device: func(d *sdk.Device) { d.Can.InputDelay = false }, says: "no input delays"},
+		"the longest delay":          {channel: func(c *recipe.Channel) { c.Delay = -1000 }},
+		"a longer one":               {channel: func(c *recipe.Channel) { c.Delay = 1001 }, says: "beyond the 1 ns of the device"},
+		"a longer one the other way": {channel: func(c *recipe.Channel) { c.Delay = -1001 }, says: "beyond"},
+		"longest delay not known":    {channel: func(c *recipe.Channel) { c.Delay = quantity.Nanosecond * 5 }, device: func(d *sdk.Device) { d.Inputs[0].DelayMax = 0 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			channel, device := recipe.Channel{Name: "b", Controller: "tc", Input: 1, Threshold: 100_000}, able
+			device.Inputs = append([]sdk.Input(nil), able.Inputs...)
+			if c.channel != nil {
+				c.channel(&channel)
+			}
+			if c.device != nil {
+				c.device(&device)
+			}
+			node := recipe.Node{Name: "bob", Channels: []recipe.Channel{channel}}
+			b := &bench{s: &session{node: &node, recipe: &recipe.Recipe{Trigger: recipe.Trigger{Method: c.method}}}}
+			err := b.suits(&controller{recipe: recipe.Controller{Name: "tc"}, streams: []uint16{0}}, device)
+			if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
+				t.Errorf("got %v, want %q", err, c.says)
+			}
+		})
+	}
+}
+
+func TestSinksOfANode(t *testing.T) {
+	node := recipe.Node{Name: "bob", Channels: []recipe.Channel{{Name: "a"}, {Name: "b"}}}
+	s := &session{node: &node, recipe: &recipe.Recipe{Sinks: make([]recipe.Sink, 1)}}
+	b := &bench{s: s}
+	for name, c := range map[string]struct {
+		sink  recipe.Sink
+		sinks int
+		want  []uint16
+		dir   string
+	}{
+		"all channels":         {recipe.Sink{At: "source"}, 1, []uint16{0, 1}, "raw/bob"},
+		"at this node":         {recipe.Sink{At: "bob"}, 1, []uint16{0, 1}, "raw/bob"},
+		"at another":           {recipe.Sink{At: "alice"}, 1, nil, ""},
+		"one channel":          {recipe.Sink{At: "source", Takes: []string{"bob.b", "alice.a"}}, 1, []uint16{1}, "raw/bob"},
+		"another's channels":   {recipe.Sink{At: "source", Takes: []string{"alice.a"}}, 1, nil, ""},
+		"one of several sinks": {recipe.Sink{Name: "fast", At: "source"}, 2, []uint16{0, 1}, "raw/bob/fast"},
+	} {
+		s.recipe.Sinks = make([]recipe.Sink, c.sinks)
+		k := b.sinkFor(c.sink)
+		if k == nil {
+			if c.want != nil {
+				t.Errorf("%s: not for this node", name)
+			}
+			continue
+		}
+		if diff := cmp.Diff(c.want, k.streams); diff != "" || k.dir != c.dir {
+			t.Errorf("%s: streams %v in %s", name, k.streams, k.dir)
+		}
+	}
+}
+
+// Warnings and errors of the log reach the user, with their attributes; lines
+// of less weight do not.
+func TestUserSeesWarnings(t *testing.T) {
+	seen := &observed{}
+	var file strings.Builder
+	log := slog.New(fanout{Said(seen, "bob"), slog.NewTextHandler(&file, &slog.HandlerOptions{Level: slog.LevelDebug})})
+	log = log.With("sink", "raw").WithGroup("g")
+	log.Debug("not for him")
+	log.Warn("slow disk", "ms", 900)
+	log.Error("disk full")
+	want := []run.Event{
+		run.Warning{Node: "bob", Message: "slow disk, sink raw, ms 900"},
+		run.Problem{Node: "bob", Message: "disk full, sink raw"},
+	}
+	if diff := cmp.Diff(want, seen.events); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+	for _, line := range []string{"level=DEBUG msg=\"not for him\" sink=raw", "g.ms=900", "level=ERROR"} {
+		if !strings.Contains(file.String(), line) {
+			t.Errorf("the other log has no %s:\n%s", line, file.String())
+		}
+	}
+}
