@@ -113,10 +113,11 @@ func (s shape) record(seed uint64) shapeFound {
 		found, truth = c.Alignment, t
 		if err == nil {
 			lead := c.ChannelPairs[c.Lead]
-			beside = t.DelaysB[lead.B] - t.DelaysA[lead.A]
+			beside = cables(t, lead.A, lead.B)
 			for _, p := range c.ChannelPairs {
 				if p.Correlated && p != lead {
-					f.delays = append(f.delays, (p.Delay+beside-t.DelaysB[p.B]+t.DelaysA[p.A])/math.Hypot(p.DelaySD, lead.DelaySD))
+					want := (cables(t, p.A, p.B) - beside) / (1 + t.Frequency) // on A's clock
+					f.delays = append(f.delays, (p.Delay-want)/math.Hypot(p.DelaySD, lead.DelaySD))
 				}
 			}
 		}
@@ -137,6 +138,10 @@ func (s shape) record(seed uint64) shapeFound {
 	f.compare(found, truth, beside)
 	return f
 }
+
+// cables is what those of two detectors add to B minus A: a photon is later on
+// A's clock, by which time B's has gained.
+func cables(t pairs.Truth, a, b int) float64 { return t.DelaysB[b] - t.DelaysA[a]*(1+t.Frequency) }
 
 // play makes the record; if the number of its pairs is given, the first of its
 // kind that has so many, and tags enough for an answer.
