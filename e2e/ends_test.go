@@ -219,7 +219,7 @@ func TestRefusedStartLeavesLatest(t *testing.T) {
 	work := t.TempDir()
 	good(t, runTsrun(t, work, hurried(t, "", "", "acquire: {duration: 1 s}")))
 	before, _ := latest(t, work)
-	if r := runTsrun(t, work, hurried(t, "", "", "acquire: {duration: 1 s}\nnetwork: {join: 1 s}"), "--set", "nodes.bob.channels.b.on=tc/9"); r.code != 5 {
+	if r := runTsrun(t, work, hurried(t, "", "", "acquire: {duration: 1 s}\nnetwork: {join: 1 s}"), "--set", "nodes.bob.host=remote", "--set", "network.master=192.0.2.1"); r.code != 5 {
 		t.Errorf("exit code %d, want 5\n%s", r.code, r.stderr)
 	}
 	if after, _ := latest(t, work); after != before {
