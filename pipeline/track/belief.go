@@ -24,15 +24,14 @@ type clock interface {
 }
 
 const (
-	// A clock noisier than an oven-controlled quartz, of 5e-12 at 1 s and as
+	// A clock noisier than an oven-controlled quartz, of 8e-12 at 1 s and as
 	// much of a walk, is believed only where its slices show it: in proportion.
 	oven = 60.0 // ps^2/s, ps^2/s^3
 	// A clock of more noise than this shows what it is, but for a factor of ten.
 	loud = 100.0 // ps^2/s, ps^2/s^3
-	// That there is none of a noise, beside each level of it. In shorter records
-	// than of usualLength levels that matter are fewer, and none counts for more.
-	none        = 2.0
-	usualLength = 8.0  // s
+	// That there is none of a noise is as likely as each level of it. In shorter
+	// records levels that matter are fewer, and none counts for more.
+	usualLength = 16.0 // s
 	swaying     = 0.2  // all sines together, beside all noises, before anything is known
 	unlikely    = 0.01 // beside the most likely way: is left out
 )
@@ -57,7 +56,7 @@ func (p *path) believe() {
 		ll   float64 // with what was believed before
 	}
 	var ways []way
-	all, none := 0.0, none*max(1, usualLength/p.length())
+	all, none := 0.0, max(1, usualLength/p.length())
 	for _, qx := range believable(p.noise.qx, quietest) {
 		for _, qy := range believable(p.noise.qy, calmest) {
 			prior := before(qx, none) * before(qy, none)
