@@ -76,6 +76,7 @@ func narrow(t *testing.T, l net.Listener, dial func() (net.Conn, error), bytesPe
 // size takes longer than a connection may stand still.
 func TestLongBacklog(t *testing.T) {
 	need.Long(t)
+	t.Parallel()
 	here, there, address := twoHosts(t)
 	anchor := start(t, t.TempDir(), there, "--mode", "slave", "--node", "nobody", "--master", "127.0.0.9") // holds the namespace
 	eventually(t, 20*time.Second, "the namespace is there", func() bool { return strings.Contains(anchor.stderr.String(), "no answer") })

@@ -28,18 +28,20 @@ const (
 	// much of a walk, is believed only where its slices show it: in proportion.
 	oven = 60.0 // ps^2/s, ps^2/s^3
 	// A clock of more noise than this shows what it is, but for a factor of ten.
-	loud = 100.0 // ps^2/s, ps^2/s^3
+	loud = 1000.0 // ps^2/s, ps^2/s^3
 	// That there is none of a noise is as likely as each level of it. In shorter
-	// records levels that matter are fewer, and none counts for more.
+	// records, and in fewer slices, levels that matter are fewer, and none counts
+	// for more.
 	usualLength = 16.0 // s
+	usualSlices = 256.0
 	swaying     = 0.2  // all sines together, beside all noises, before anything is known
 	unlikely    = 0.01 // beside the most likely way: is left out
 )
 
 // quietest and calmest are noises of quiet clocks, from what no record shows.
 var (
-	quietest = []float64{0, 1, 3, 10, 30, 100, 300, 1000} // ps^2/s
-	calmest  = []float64{0, 0.01, 0.1, 1, 10, 100, 1000}  // ps^2/s^3
+	quietest = []float64{0, 1, 3, 10, 30, 100, 300, 1000, 3000}  // ps^2/s
+	calmest  = []float64{0, 0.01, 0.1, 1, 10, 100, 1000, 10_000} // ps^2/s^3
 )
 
 // believe finds the ways in which the clock may move, of a path that was
@@ -56,7 +58,7 @@ func (p *path) believe() {
 		ll   float64 // with what was believed before
 	}
 	var ways []way
-	all, none := 0.0, max(1, usualLength/p.length())
+	all, none := 0.0, max(1, usualLength/p.length(), usualSlices/float64(len(p.slices)))
 	for _, qx := range believable(p.noise.qx, quietest) {
 		for _, qy := range believable(p.noise.qy, calmest) {
 			prior := before(qx, none) * before(qy, none)
