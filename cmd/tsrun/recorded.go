@@ -64,7 +64,8 @@ func (f *channelFiles) recorded(dir string, names []string, least, most int) (ch
 	}
 	aligned := map[int]correlate.Correction{}
 	for i, path := range f.aligned {
-		if path == "-" {
+		if path == "-" { // as it was recorded
+			aligned[i+1] = correlate.Correction{}
 			continue
 		}
 		if aligned[i+1], err = run.ReadAlignment(path); err != nil {

@@ -133,8 +133,12 @@ func nearest(got string, candidates []string) string {
 	return best
 }
 
-// didOr is DidYouMean, or the list of all candidates where none is near.
+// didOr is DidYouMean, or the list of all candidates where none is near. A key
+// that holds its value has no space after its colon.
 func didOr(got string, candidates []string) string {
+	if key, value, ok := strings.Cut(got, ":"); ok && value != "" && slices.Contains(candidates, key) {
+		return fmt.Sprintf("write a space after the colon: %s: %s", key, value)
+	}
 	if hint := DidYouMean(got, candidates); hint != "" {
 		return hint
 	}

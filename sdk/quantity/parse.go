@@ -77,6 +77,8 @@ func (k *kind) checkNumber(text, number, name string) error {
 		return fmt.Errorf("%q ends with a point: write %s %s", text, whole, name)
 	case isExponent(name):
 		return fmt.Errorf("%q has an exponent: write the digits and a unit, one of %s", text, k.unitNames())
+	case strings.ContainsAny(name, "0123456789"):
+		return fmt.Errorf("%q has more than one number: add them up, and write one number and one unit, like %v", text, k.example[0])
 	}
 	return nil
 }

@@ -93,6 +93,8 @@ func TestParseErrorsSayTheFix(t *testing.T) {
 		{&timeKind, "5. s", `"5. s" ends with a point: write 5 s`},
 		{&timeKind, "--5 s", `"--5 s" has two signs: write one`},
 		{&timeKind, "1-5 s", `"1-5" is not a decimal number`},
+		{&timeKind, "1h 30min", `"1h 30min" has more than one number: add them up, and write one number and one unit, like 5 s`},
+		{&timeKind, "1 s 5", `"1 s 5" has more than one number`},
 		{&timeKind, "1e-9 s", `"1e-9 s" has an exponent: write the digits and a unit`},
 		{&timeKind, strings.Repeat("1", 65) + " s", "too long to be meant"},
 	}

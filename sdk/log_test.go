@@ -1,0 +1,16 @@
+package sdk
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLogSaysUnitsOfDurations(t *testing.T) {
+	var lines bytes.Buffer
+	newLogger(&lines).WithGroup("of").Info("armed", "took", 1500*time.Millisecond)
+	if got := lines.String(); !strings.Contains(got, `"took":"1.5s"`) || !strings.Contains(got, `"@message":"armed"`) {
+		t.Errorf("got %s", got)
+	}
+}
