@@ -46,7 +46,7 @@ test: build ## run all tests; what this machine lacks is skipped and listed
 	exit $$(cat bin/test.status)
 
 test-long: build ## run the tests that take minutes, without the race detector
-	@TSRUN_TEST_LONG=1 $(GO) test -p 2 -timeout 15m -run '^TestLong' -json $(LONG) > bin/test-long.json; status=$$?; \
+	@TSRUN_TEST_LONG=1 $(GO) test -p 2 -parallel 4 -timeout 15m -run '^TestLong' -json $(LONG) > bin/test-long.json; status=$$?; \
 	$(GO) run ./internal/testreport -each < bin/test-long.json; exit $$status
 
 truth: ## measure what is stated against known truth; PART=1: a share that takes minutes, TABLES="NAME ...": only these; FROM=1: other records
