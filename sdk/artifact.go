@@ -57,12 +57,16 @@ const (
 // Publish writes a small file below Dir, makes it durable, gives it its name and
 // tells of it. A sink whose files grow for long does the same by itself: it
 // writes under a name that begins with a dot, and tells of the file when that
-// is whole, synced and renamed.
+// is whole, synced and renamed. A file that is there already is an error: none
+// changes once it was told of.
 func (r Recording) Publish(kind ArtifactKind, path string, data []byte) error {
 	if !filepath.IsLocal(path) {
 		return fmt.Errorf("publish %q: it is no path below the sink's directory", path)
 	}
 	whole := filepath.Join(r.Dir, path)
+	if _, err := os.Lstat(whole); err == nil {
+		return fmt.Errorf("publish %s: there is such a file already; give each its own name", path)
+	}
 	dir, base := filepath.Split(whole)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("publish %s: %w", path, err)

@@ -13,25 +13,28 @@ import (
 func TestPublish(t *testing.T) {
 	var told []Artifact
 	r := Recording{Dir: t.TempDir(), Closed: func(a Artifact) { told = append(told, a) }}
-	for _, data := range [][]byte{[]byte("bin,counts\n0,5\n"), nil} {
-		if err := r.Publish(Table, "x/counts.csv", data); err != nil {
+	for path, data := range map[string][]byte{"x/counts.csv": []byte("bin,counts\n0,5\n"), "x/none.csv": nil} {
+		if err := r.Publish(Table, path, data); err != nil {
 			t.Fatal(err)
 		}
-		got, err := os.ReadFile(filepath.Join(r.Dir, "x", "counts.csv"))
+		got, err := os.ReadFile(filepath.Join(r.Dir, path))
 		if err != nil || !bytes.Equal(got, data) {
 			t.Errorf("the file holds %q (%v), want %q", got, err, data)
 		}
 		a := told[len(told)-1]
-		if a.Kind != Table || a.Path != "x/counts.csv" || a.Size != int64(len(data)) || a.SHA256 != sha256.Sum256(data) {
+		if a.Kind != Table || a.Path != path || a.Size != int64(len(data)) || a.SHA256 != sha256.Sum256(data) {
 			t.Errorf("told %+v", a)
 		}
 	}
-	for _, path := range []string{"", "../a", "/a", "x/../../a"} {
-		if err := r.Publish(Other, path, nil); err == nil || len(told) != 2 {
+	for _, path := range []string{"", ".", "../a", "/a", "x/../../a", "x", "x/counts.csv"} {
+		if err := r.Publish(Other, path, []byte("again")); err == nil || len(told) != 2 {
 			t.Errorf("%q was published", path)
 		}
 	}
-	if entries, err := os.ReadDir(filepath.Join(r.Dir, "x")); err != nil || len(entries) != 1 {
+	if got, err := os.ReadFile(filepath.Join(r.Dir, "x", "counts.csv")); err != nil || string(got) != "bin,counts\n0,5\n" {
+		t.Errorf("the first file holds %q (%v) after it was published again", got, err)
+	}
+	if entries, err := os.ReadDir(filepath.Join(r.Dir, "x")); err != nil || len(entries) != 2 {
 		t.Errorf("the directory holds %v (%v)", entries, err)
 	}
 }

@@ -135,7 +135,7 @@ func TestFlagsAreSpelledOneWay(t *testing.T) {
 			kind := f.Value.Type()
 			switch {
 			case kind != "bool" && (name == "" || name != strings.ToUpper(name) && name != "N,M,..."):
-				t.Errorf("%s --%s shows the placeholder %q", c.CommandPath(), f.Name, name)
+				t.Errorf("%s --%s calls its value %q", c.CommandPath(), f.Name, name)
 			case (f.Name == "json" || f.Name == "csv" || f.Name == "force") && kind != "bool":
 				t.Errorf("%s --%s is no switch", c.CommandPath(), f.Name)
 			case (f.Name == "out" && name != "FILE") || (f.Name == "format" && name != "FORMAT"):

@@ -112,13 +112,13 @@ func manOption(out *strings.Builder, f *pflag.Flag) {
 	if f.Hidden {
 		return
 	}
-	placeholder, text := pflag.UnquoteUsage(f)
+	value, text := pflag.UnquoteUsage(f)
 	name := roff("--" + f.Name)
 	if f.Shorthand != "" {
 		name = roff("-"+f.Shorthand) + ", " + name
 	}
-	if placeholder != "" {
-		name += " \\fI" + roff(placeholder) + "\\fR"
+	if value != "" {
+		name += " \\fI" + roff(value) + "\\fR"
 	}
 	if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" {
 		text += " (default " + f.DefValue + ")"

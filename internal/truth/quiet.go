@@ -123,14 +123,16 @@ func quietRecord(e pairs.Experiment) (f quietFound) {
 	if err != nil {
 		return quietFound{refused: 1}
 	}
-	if found.Wanders {
+	frequency, frequencySD := found.Frequency, found.FrequencySD
+	if found.Wanders { // then these are of the middle of the record, and its mean is meant
 		f.wander = 1
+		frequency, frequencySD = found.Track.Mean(found.Start, found.Start+uint64(found.Overlap))
 	}
 	off := found.Offset.Minus(truth.OffsetAt(found.Reference))
-	frequency := truth.FrequencyBetween(found.Start, found.Start+uint64(found.Overlap)) * 1e9
+	mean := truth.FrequencyBetween(found.Start, found.Start+uint64(found.Overlap)) * 1e9
 	f.errors, f.wide, f.pulls = []float64{off}, []float64{found.OffsetSD / truth.OffsetBound(found.Reference)}, []float64{off / found.OffsetSD}
 	f.start = []float64{found.StartOffset.Minus(truth.OffsetAt(found.Start)) / found.StartSD}
-	f.frequency = []float64{(found.Frequency - frequency) / found.FrequencySD}
+	f.frequency = []float64{(frequency - mean) / frequencySD}
 	for k := range 41 {
 		t := found.Start + uint64(found.Overlap/40*int64(k))
 		offset, sd := found.OffsetAt(t)

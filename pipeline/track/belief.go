@@ -46,10 +46,10 @@ var (
 
 // believe finds the ways in which the clock may move, of a path that was
 // smoothed under its most likely noise. Where the clock jumps, or its slices are
-// many, that noise is all.
+// many or but one, that noise is all.
 func (p *path) believe() {
 	p.beliefs = nil
-	if len(p.slices) > manySlices || len(p.leaps) > 0 {
+	if len(p.slices) > manySlices || len(p.leaps) > 0 || !(p.length() > 0) {
 		return
 	}
 	type way struct {

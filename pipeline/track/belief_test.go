@@ -85,3 +85,17 @@ func TestSwayIsSeen(t *testing.T) {
 		}
 	}
 }
+
+// TestFewSlicesHaveBeliefs: of one slice nothing is believed but its noise, and of
+// two or three what is believed is a number.
+func TestFewSlicesHaveBeliefs(t *testing.T) {
+	whole, _ := measured(1, noise{}, 0, 1)
+	for n := 1; n < 5; n++ {
+		p := whole.part(0, n)
+		p.smooth()
+		p.believe()
+		if s := p.known(p.slices[0].at); math.IsNaN(s.x) || !(s.xx > 0) || math.IsInf(s.xx, 1) {
+			t.Errorf("of %d slices the clock is %+v, from %d beliefs", n, s, len(p.beliefs))
+		}
+	}
+}

@@ -73,7 +73,7 @@ func (s *counts) Finish(context.Context) error {
 	}
 	switch s.Fault {
 	case "twice":
-		return s.Publish(s.Kind, s.Table, table.Bytes())
+		s.Closed(sdk.Artifact{Kind: s.Kind, Path: s.Table, Size: int64(table.Len())})
 	case "changed":
 		return os.WriteFile(filepath.Join(s.Dir, s.Table), []byte("changed"), 0o644)
 	}
