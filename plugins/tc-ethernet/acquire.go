@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tsrun/sdk"
+	"tsrun/sdk/instrument"
 )
 
 const (
@@ -232,11 +233,11 @@ func (w *watch) complete(records int) uint64 {
 func (w *watch) noteErrors(l *watched, st status) {
 	if n := len(st.errors) - l.dltErrors; n > 0 {
 		w.out.Lost(l.channel.Stream, uint64(n), fmt.Sprintf("the DataLinkTarget service reports %d errors, the last: %s; at least as many tags are missing",
-			n, quote(st.errors[len(st.errors)-1])))
+			n, instrument.Quote(st.errors[len(st.errors)-1])))
 		l.dltErrors = len(st.errors)
 		l.serviceErrors = nil
 		for _, text := range st.errors[:min(len(st.errors), maxReported)] {
-			l.serviceErrors = append(l.serviceErrors, clipTo(text, maxErrorText))
+			l.serviceErrors = append(l.serviceErrors, instrument.Clip(text, maxErrorText))
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"tsrun/pipeline/zmtp"
 	"tsrun/sdk"
+	"tsrun/sdk/instrument"
 	"tsrun/sdk/quantity"
 )
 
@@ -254,7 +255,7 @@ func dialStream(ctx context.Context, addr string) (*zmtp.Conn, error) {
 				Message: fmt.Sprintf("take the stream of tags at %s: %v", addr, err),
 				Hint:    "the DataLinkTarget service offers it; a firewall may be in the way, or another program at this port"}
 		}
-		if !pause(ctx, streamPause) {
+		if !instrument.Pause(ctx, streamPause) {
 			return nil, context.Cause(ctx)
 		}
 	}
@@ -268,16 +269,4 @@ func freePort() (int, error) {
 	}
 	port := l.Addr().(*net.TCPAddr).Port
 	return port, l.Close()
-}
-
-// pause waits for d and reports whether ctx was still good then.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/invopop/jsonschema"
 
 	"tsrun/sdk"
+	"tsrun/sdk/instrument"
 	"tsrun/sdk/quantity"
 )
 
@@ -132,12 +133,12 @@ func (c config) where() (endpoint, *sdk.Failure) {
 	}
 	host = strings.Trim(host, "[]") // an IPv6 address without a port
 	if !isHost(host) || !isPort(port) {
-		return endpoint{}, mistake("address", fmt.Sprintf("%q is not the address of a Time Controller", c.Address),
+		return endpoint{}, instrument.Mistake("address", fmt.Sprintf("%q is not the address of a Time Controller", c.Address),
 			"write a host, host:port, or sim; controllers leave the factory with a 169.254.x.y address, shown on their display")
 	}
 	dltHost, dltPort, err := net.SplitHostPort(c.DLT)
 	if err != nil || !isHost(dltHost) || !isPort(dltPort) {
-		return endpoint{}, mistake("dlt", fmt.Sprintf("%q is not the address of a DataLinkTarget service", c.DLT),
+		return endpoint{}, instrument.Mistake("dlt", fmt.Sprintf("%q is not the address of a DataLinkTarget service", c.DLT),
 			"write host:port, such as "+defaultDLT)
 	}
 	return endpoint{host: host, scpi: net.JoinHostPort(host, port), dlt: c.DLT}, nil
@@ -145,26 +146,22 @@ func (c config) where() (endpoint, *sdk.Failure) {
 
 func (c config) checkTimes() (found []*sdk.Failure) {
 	if !c.Record.Single && (c.Record.Period < minRecord || c.Record.Period > maxRecord) {
-		found = append(found, mistake("record", fmt.Sprintf("records of %v cannot be numbered", c.Record.Period),
+		found = append(found, instrument.Mistake("record", fmt.Sprintf("records of %v cannot be numbered", c.Record.Period),
 			fmt.Sprintf("write %v to %v, or %s", minRecord, maxRecord, single)))
 	}
 	if c.Timeout < minTimeout || c.Timeout > maxTimeout {
-		found = append(found, mistake("timeout", fmt.Sprintf("a reply is not waited for as long as %v", c.Timeout),
+		found = append(found, instrument.Mistake("timeout", fmt.Sprintf("a reply is not waited for as long as %v", c.Timeout),
 			fmt.Sprintf("write %v to %v", minTimeout, maxTimeout)))
 	}
 	switch c.Resolution {
 	case "", "HIRES", "LOWRES":
 	default:
-		found = append(found, mistake("resolution", fmt.Sprintf("%q is no resolution mode", c.Resolution), "write HIRES or LOWRES, or leave it out"))
+		found = append(found, instrument.Mistake("resolution", fmt.Sprintf("%q is no resolution mode", c.Resolution), "write HIRES or LOWRES, or leave it out"))
 	}
 	if c.StreamPort < 0 || c.StreamPort > 65536-inputs {
-		found = append(found, mistake("stream_port", fmt.Sprintf("port %d leaves no room for %d streams", c.StreamPort, inputs), "write a port up to 65532, or 0 for free ones"))
+		found = append(found, instrument.Mistake("stream_port", fmt.Sprintf("port %d leaves no room for %d streams", c.StreamPort, inputs), "write a port up to 65532, or 0 for free ones"))
 	}
 	return found
-}
-
-func mistake(field, message, hint string) *sdk.Failure {
-	return &sdk.Failure{Code: "bad-config", Field: field, Message: message, Hint: hint}
 }
 
 // isHost accepts what may stand in a host name or an address. Host names end

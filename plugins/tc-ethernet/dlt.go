@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"tsrun/sdk/instrument"
 )
 
 // dlt speaks the command language of the DataLinkTarget service: lines of text
 // with options, answered in JSON.
-type dlt struct{ *requester }
+type dlt struct{ *instrument.Client }
 
 // status is what the service knows of one acquisition.
 type status struct {
@@ -27,34 +29,42 @@ type serviceError struct {
 }
 
 func (e *serviceError) Error() string {
-	return fmt.Sprintf("the DataLinkTarget service refused %q: %s", e.command, quote(e.description))
+	return fmt.Sprintf("the DataLinkTarget service refused %q: %s", e.command, instrument.Quote(e.description))
 }
 
-// run carries out one command and returns the value of its reply.
-func (d dlt) run(ctx context.Context, command string) (json.RawMessage, error) {
-	reply, err := d.ask(ctx, command)
+// order carries out one command, once, and returns the value of its reply.
+func (d dlt) order(ctx context.Context, command string) (json.RawMessage, error) {
+	reply, err := d.Ask(ctx, command)
+	return d.value(command, reply, err)
+}
+
+// query asks a question, which may be asked again, and returns the value of the
+// reply.
+func (d dlt) query(ctx context.Context, question string) (json.RawMessage, error) {
+	reply, err := d.Query(ctx, question)
+	return d.value(question, reply, err)
+}
+
+func (d dlt) value(command, reply string, err error) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
 	value, err := parseReply(command, reply)
 	if err != nil {
-		return nil, fmt.Errorf("ask the %s: %w", d.name, err)
+		return nil, fmt.Errorf("ask the %s: %w", d.Name, err)
 	}
 	return value, nil
 }
 
 // list returns the identifiers of all open acquisitions.
 func (d dlt) list(ctx context.Context) ([]string, error) {
-	value, err := d.run(ctx, "list")
-	if errors.Is(err, errNoReply) {
-		value, err = d.run(ctx, "list")
-	}
+	value, err := d.query(ctx, "list")
 	if err != nil || value == nil {
 		return nil, err
 	}
 	var ids []string
 	if err := json.Unmarshal(value, &ids); err != nil {
-		return nil, fmt.Errorf("read the list of acquisitions %s: %w", quote(string(value)), err)
+		return nil, fmt.Errorf("read the list of acquisitions %s: %w", instrument.Quote(string(value)), err)
 	}
 	return ids, nil
 }
@@ -62,7 +72,7 @@ func (d dlt) list(ctx context.Context) ([]string, error) {
 // startStream opens an acquisition of a channel and returns its identifier.
 // From then on the service listens at the port for who takes the tags.
 func (d dlt) startStream(ctx context.Context, id, address string, channel, port int) (string, error) {
-	value, err := d.run(ctx, fmt.Sprintf("start-stream --id %s --address %s --channel %d --stream-port %d", id, address, channel, port))
+	value, err := d.order(ctx, fmt.Sprintf("start-stream --id %s --address %s --channel %d --stream-port %d", id, address, channel, port))
 	if err != nil {
 		return "", err
 	}
@@ -71,7 +81,7 @@ func (d dlt) startStream(ctx context.Context, id, address string, channel, port 
 	}
 	if value != nil {
 		if err := json.Unmarshal(value, &opened); err != nil {
-			return "", fmt.Errorf("read the reply to start-stream %s: %w", quote(string(value)), err)
+			return "", fmt.Errorf("read the reply to start-stream %s: %w", instrument.Quote(string(value)), err)
 		}
 	}
 	if opened.ID == "" {
@@ -80,13 +90,9 @@ func (d dlt) startStream(ctx context.Context, id, address string, channel, port 
 	return opened.ID, nil
 }
 
-// status asks after an acquisition; asking twice does no harm.
+// status asks after an acquisition.
 func (d dlt) status(ctx context.Context, id string) (status, error) {
-	command := "status --id " + id
-	value, err := d.run(ctx, command)
-	if errors.Is(err, errNoReply) {
-		value, err = d.run(ctx, command)
-	}
+	value, err := d.query(ctx, "status --id "+id)
 	if err != nil {
 		return status{}, err
 	}
@@ -96,7 +102,7 @@ func (d dlt) status(ctx context.Context, id string) (status, error) {
 // stop closes an acquisition and returns its last status, which some versions
 // leave out; then known is false.
 func (d dlt) stop(ctx context.Context, id string) (last status, known bool, err error) {
-	value, err := d.run(ctx, "stop --id "+id)
+	value, err := d.order(ctx, "stop --id "+id)
 	if err != nil || value == nil {
 		return status{}, false, err
 	}
@@ -118,7 +124,7 @@ func parseReply(command, reply string) (json.RawMessage, error) {
 		return nil, nil
 	}
 	if !json.Valid([]byte(reply)) {
-		return nil, fmt.Errorf("the reply %s to %q is not JSON", quote(reply), command)
+		return nil, fmt.Errorf("the reply %s to %q is not JSON", instrument.Quote(reply), command)
 	}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal([]byte(reply), &fields) == nil {
@@ -150,10 +156,10 @@ func parseStatus(value json.RawMessage) (status, error) {
 		return status{}, errors.New("read status: the reply is empty")
 	}
 	if err := json.Unmarshal(value, &raw); err != nil {
-		return status{}, fmt.Errorf("read status %s: %w", quote(string(value)), err)
+		return status{}, fmt.Errorf("read status %s: %w", instrument.Quote(string(value)), err)
 	}
 	if raw.Records == nil || raw.Tags == nil || *raw.Records < 0 {
-		return status{}, fmt.Errorf("read status %s: acquisitions_count or timestamps_count is missing", quote(string(value)))
+		return status{}, fmt.Errorf("read status %s: acquisitions_count or timestamps_count is missing", instrument.Quote(string(value)))
 	}
 	s := status{records: *raw.Records, tags: *raw.Tags}
 	if raw.Inactivity == nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tsrun/sdk"
+	"tsrun/sdk/instrument"
 	"tsrun/sdk/quantity"
 )
 
@@ -66,8 +67,8 @@ func newDriver(ctx context.Context, env sdk.Env, c config) (*driver, error) {
 		d.endpoint = d.sim.endpoint
 		timeout += d.sim.startDelay // it answers a start when the record has begun
 	}
-	d.tc = scpi{newRequester("Time Controller at "+d.endpoint.scpi, d.endpoint.scpi, timeout)}
-	d.dlt = dlt{newRequester("DataLinkTarget service at "+d.endpoint.dlt, d.endpoint.dlt, timeout)}
+	d.tc = scpi{&instrument.Client{Name: "Time Controller at " + d.endpoint.scpi, Addr: d.endpoint.scpi, Timeout: timeout}}
+	d.dlt = dlt{&instrument.Client{Name: "DataLinkTarget service at " + d.endpoint.dlt, Addr: d.endpoint.dlt, Timeout: timeout}}
 	err = d.identify(ctx)
 	if err == nil {
 		err = d.findService(ctx)
@@ -81,7 +82,7 @@ func newDriver(ctx context.Context, env sdk.Env, c config) (*driver, error) {
 
 // identify makes sure that a Time Controller with records answers.
 func (d *driver) identify(ctx context.Context) error {
-	if err := reachable(ctx, d.endpoint.scpi, d.tc.timeout); err != nil {
+	if err := instrument.Reach(ctx, d.endpoint.scpi, d.tc.Timeout); err != nil {
 		return &sdk.Failure{Code: "device-unreachable", Field: "address",
 			Message: fmt.Sprintf("reach the Time Controller at %s: %v", d.endpoint.scpi, err),
 			Hint: "check that it is switched on and connected, that the address is the one on its display, " +
@@ -90,20 +91,20 @@ func (d *driver) identify(ctx context.Context) error {
 	identity, err := d.tc.query(ctx, "*IDN?")
 	var refusal *commandError
 	switch {
-	case errors.Is(err, errNoReply):
+	case errors.Is(err, instrument.ErrNoReply):
 		return &sdk.Failure{Code: "device-timeout", Field: "address", Message: err.Error(),
 			Hint: "something answers at this address but takes no commands; restart the Time Controller, or raise timeout"}
 	case errors.As(err, &refusal):
-		return wrongDevice(fmt.Sprintf("the device at %s does not say what it is: %s", d.endpoint.scpi, quote(refusal.reply)))
+		return wrongDevice(fmt.Sprintf("the device at %s does not say what it is: %s", d.endpoint.scpi, instrument.Quote(refusal.reply)))
 	case err != nil:
 		return err
 	case !isTimeController(identity):
-		return wrongDevice(fmt.Sprintf("the device at %s says it is %s", d.endpoint.scpi, quote(identity)))
+		return wrongDevice(fmt.Sprintf("the device at %s says it is %s", d.endpoint.scpi, instrument.Quote(identity)))
 	}
 	d.identity = identity
 	if _, err = d.tc.query(ctx, "REC:STAGe?"); errors.As(err, &refusal) {
 		return &sdk.Failure{Code: "wrong-device", Field: "address",
-			Message: fmt.Sprintf("the Time Controller at %s (%s) has no records: %v", d.endpoint.scpi, quote(identity), err),
+			Message: fmt.Sprintf("the Time Controller at %s (%s) has no records: %v", d.endpoint.scpi, instrument.Quote(identity), err),
 			Hint:    "its firmware is too old; update it with the vendor's software"}
 	}
 	return err
@@ -134,7 +135,7 @@ func saysSimulated(identity string) bool {
 
 // findService makes sure that the DataLinkTarget service answers.
 func (d *driver) findService(ctx context.Context) error {
-	err := reachable(ctx, d.endpoint.dlt, d.dlt.timeout)
+	err := instrument.Reach(ctx, d.endpoint.dlt, d.dlt.Timeout)
 	if err == nil {
 		_, err = d.dlt.list(ctx)
 	}
@@ -187,8 +188,8 @@ func (d *driver) Report() any {
 // Close stops what is still going on and lets go of the device.
 func (d *driver) Close() error {
 	err := d.giveUp(context.Background())
-	d.tc.close()
-	d.dlt.close()
+	d.tc.Close()
+	d.dlt.Close()
 	if d.sim != nil {
 		err = errors.Join(err, d.sim.stop())
 	}

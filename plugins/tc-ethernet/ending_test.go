@@ -7,21 +7,23 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/internal/replier"
 	"tsrun/sdk"
+	"tsrun/sdk/instrument"
 )
 
 // TestMissingTagsAreLost: what the service counts and did not hand over is a loss.
 func TestMissingTagsAreLost(t *testing.T) {
-	service := newReplier(t, func(_ int, request string) [][]byte {
+	service := replier.New(t, func(_ int, request string) [][]byte {
 		if request != "stop --id id" {
 			t.Errorf("asked %q", request)
 		}
-		return text(`{"status":{"acquisitions_count":2,"timestamps_count":9,"inactivity":0.1,"errors":[{"description":"ring overrun"}]}}`)
+		return replier.Text(`{"status":{"acquisitions_count":2,"timestamps_count":9,"inactivity":0.1,"errors":[{"description":"ring overrun"}]}}`)
 	})
 	out := newSink(sdk.Channel{})
 	l := &watched{lane: feed(t, out, frame(1, 2, 3), frame(1, 5), end)}
-	d := &driver{log: slog.New(slog.DiscardHandler), dlt: dlt{newRequester("service", service.addr, time.Second)}}
-	defer d.dlt.close()
+	d := &driver{log: slog.New(slog.DiscardHandler), dlt: dlt{&instrument.Client{Name: "service", Addr: service.Addr, Timeout: time.Second}}}
+	defer d.dlt.Close()
 	w := &watch{driver: d, armed: &armed{}, out: out, lanes: []*watched{l}}
 	w.closeChannel(t.Context(), l)
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tsrun/sdk"
+	"tsrun/sdk/instrument"
 	"tsrun/sdk/quantity"
 	"tsrun/sim/idq"
 )
@@ -241,7 +242,7 @@ func TestNoReplyAnywhere(t *testing.T) {
 					wantTruth(t, d.Report().(*report).Simulation, a, out)
 					return
 				}
-				if failed++; !errors.Is(err, errNoReply) {
+				if failed++; !errors.Is(err, instrument.ErrNoReply) {
 					t.Fatal(err)
 				}
 			}

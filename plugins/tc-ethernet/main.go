@@ -15,8 +15,7 @@
 // is not in the data; numbering.go is about finding it without guessing.
 //
 //	main, config       the program and its configuration
-//	request            one ZeroMQ REQ connection with deadlines
-//	scpi, dlt          the two command languages
+//	scpi, dlt          the two command languages, over an instrument.Client each
 //	driver, simulated  open, describe, close; a simulator behind the same wires
 //	plan, arm, start   set up the records and the START pulse
 //	numbering, timing  which record a message belongs to (pure)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tsrun/sdk"
+	"tsrun/sdk/instrument"
 )
 
 // errorMark is in the reply to most commands that failed. What follows it is a
@@ -18,7 +19,7 @@ const errorMark = "SCPI_ERR_"
 const acknowledgement = "VALUE SET TO"
 
 // scpi speaks the command language of the Time Controller.
-type scpi struct{ *requester }
+type scpi struct{ *instrument.Client }
 
 // do carries out commands in one message. Each starts at the root of the
 // command tree, because what a bare ";" continues at depends on the firmware.
@@ -40,7 +41,7 @@ func (r replies) to(n int) string {
 
 // order carries out commands as do does, and returns the replies.
 func (s scpi) order(ctx context.Context, commands []string) (replies, error) {
-	reply, err := s.ask(ctx, strings.Join(commands, ";:"))
+	reply, err := s.Ask(ctx, strings.Join(commands, ";:"))
 	if err != nil {
 		return nil, err
 	}
@@ -62,10 +63,7 @@ func (s scpi) read(ctx context.Context, headers []string) ([]string, error) {
 		return values, nil
 	}
 	question := strings.Join(headers, "?;:") + "?"
-	reply, err := s.ask(ctx, question)
-	if errors.Is(err, errNoReply) {
-		reply, err = s.ask(ctx, question)
-	}
+	reply, err := s.Query(ctx, question)
 	if err != nil {
 		return nil, err
 	}
@@ -99,29 +97,12 @@ func linesOf(reply string) []string {
 	return lines
 }
 
-// clip cuts a text from outside that is kept, and leaves nothing in it that JSON
-// would write longer: the settings of a report must stay what can be sent.
-func clip(text string) string { return clipTo(text, 64) }
+// clip cuts what the device says it is set to, which the report keeps.
+func clip(text string) string { return instrument.Clip(text, 64) }
 
-func clipTo(text string, longest int) string {
-	if len(text) > longest {
-		text = text[:longest] + "..."
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' || strings.ContainsRune(`"\<>&`, r) {
-			return '?'
-		}
-		return r
-	}, text)
-}
-
-// query asks for one value. Asking changes nothing, so a question that was not
-// answered is asked once more, on a new connection.
+// query asks for one value.
 func (s scpi) query(ctx context.Context, question string) (string, error) {
-	reply, err := s.ask(ctx, question)
-	if errors.Is(err, errNoReply) {
-		reply, err = s.ask(ctx, question)
-	}
+	reply, err := s.Query(ctx, question)
 	if err != nil {
 		return "", err
 	}
@@ -137,7 +118,7 @@ func (s scpi) count(ctx context.Context, question string) (int64, error) {
 	}
 	n, err := parseCount(reply)
 	if err != nil {
-		return 0, fmt.Errorf("ask the %s %q: %w", s.name, question, err)
+		return 0, fmt.Errorf("ask the %s %q: %w", s.Name, question, err)
 	}
 	return n, nil
 }
@@ -147,7 +128,7 @@ func parseCount(reply string) (int64, error) {
 	digits := strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(reply), "TB"))
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || n < 0 {
-		return 0, fmt.Errorf("the reply %s is not a count", quote(reply))
+		return 0, fmt.Errorf("the reply %s is not a count", instrument.Quote(reply))
 	}
 	return n, nil
 }
@@ -161,9 +142,9 @@ type commandError struct {
 
 func (e *commandError) Error() string {
 	if e.instead != "" {
-		return fmt.Sprintf("the Time Controller did not carry out %q: it answered %s and is set to %s", e.command, quote(e.reply), quote(e.instead))
+		return fmt.Sprintf("the Time Controller did not carry out %q: it answered %s and is set to %s", e.command, instrument.Quote(e.reply), instrument.Quote(e.instead))
 	}
-	return fmt.Sprintf("the Time Controller refused %q: %s", e.command, quote(e.reply))
+	return fmt.Sprintf("the Time Controller refused %q: %s", e.command, instrument.Quote(e.reply))
 }
 
 // refuses reports whether a reply says no. Firmwares do so in several ways: with
@@ -213,13 +194,4 @@ func refused(err error, hint string) error {
 		return err
 	}
 	return &sdk.Failure{Code: "device-refused", Message: err.Error(), Hint: hint}
-}
-
-// quote shows a text from outside, cut to a readable length.
-func quote(text string) string {
-	const longest = 200
-	if len(text) > longest {
-		return strconv.QuoteToASCII(text[:longest]) + "…"
-	}
-	return strconv.QuoteToASCII(text)
 }

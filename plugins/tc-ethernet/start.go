@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tsrun/sdk"
+	"tsrun/sdk/instrument"
 	"tsrun/sdk/quantity"
 )
 
@@ -153,7 +154,7 @@ func (d *driver) fireEdge(ctx, order context.Context, began *span) error {
 			return &sdk.Failure{Code: "start-edge", Message: fmt.Sprintf("start: no edge came to START within %v of the instant", edgeTimeout),
 				Hint: "check the cable from the outputs of the controller that makes the pulse, its own START included"}
 		}
-		if !pause(ctx, edgePause) {
+		if !instrument.Pause(ctx, edgePause) {
 			return context.Cause(ctx)
 		}
 	}

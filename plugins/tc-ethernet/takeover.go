@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tsrun/sdk"
+	"tsrun/sdk/instrument"
 )
 
 const (
@@ -129,7 +130,7 @@ func (d *driver) closeStale(ctx context.Context) error {
 				return err
 			}
 		}
-		if !pause(ctx, closePause) {
+		if !instrument.Pause(ctx, closePause) {
 			return context.Cause(ctx)
 		}
 	}

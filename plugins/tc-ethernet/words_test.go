@@ -2,36 +2,37 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
+	"tsrun/internal/replier"
 	"tsrun/sdk"
+	"tsrun/sdk/instrument"
 )
 
 // between opens the driver on a controller whose replies pass through change;
 // handled false means that the controller itself answers.
 func between(t *testing.T, behind *driver, change func(request string) (reply string, handled bool)) (*driver, error) {
 	t.Helper()
-	to := newRequester("controller behind", behind.endpoint.scpi, 2*time.Second)
-	t.Cleanup(to.close)
-	front := newReplier(t, func(_ int, request string) [][]byte {
+	to := &instrument.Client{Name: "controller behind", Addr: behind.endpoint.scpi, Timeout: 2 * time.Second}
+	t.Cleanup(to.Close)
+	front := replier.New(t, func(_ int, request string) [][]byte {
 		var lines []string
 		for _, command := range strings.Split(request, ";:") {
 			reply, handled := change(command)
 			if !handled {
 				var err error
-				if reply, err = to.ask(context.Background(), command); err != nil {
+				if reply, err = to.Ask(context.Background(), command); err != nil {
 					return nil
 				}
 			}
 			lines = append(lines, reply)
 		}
-		return text(strings.Join(lines, "\n"))
+		return replier.Text(strings.Join(lines, "\n"))
 	})
 	c := defaults()
-	c.Address, c.DLT, c.StreamPort = front.addr, behind.endpoint.dlt, 0
+	c.Address, c.DLT, c.StreamPort = front.Addr, behind.endpoint.dlt, 0
 	d, err := newDriver(t.Context(), environment(t, light(33)), c)
 	if err == nil {
 		t.Cleanup(func() { d.Close() })
@@ -148,19 +149,6 @@ func TestLinkThatCannotBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFailure(t, d.Arm(t.Context(), a), "device-refused", "Fine.")
-}
-
-// TestHostileWordsStayShort: what a device says it is set to fits the report,
-// whatever it says.
-func TestHostileWordsStayShort(t *testing.T) {
-	for _, text := range []string{strings.Repeat("\x00\"<", 10_000), strings.Repeat("ä", 100), "\xff\xfe"} {
-		if got, err := json.Marshal(clip(text)); err != nil || len(got) > 70 {
-			t.Errorf("%d bytes kept of %d, %v", len(got), len(text), err)
-		}
-	}
-	if got := clip("-0.400000V"); got != "-0.400000V" {
-		t.Errorf("%q", got)
-	}
 }
 
 func TestAlike(t *testing.T) {
