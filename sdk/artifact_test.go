@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"tsrun/sdk/internal/serve"
 	"tsrun/sdk/pluginpb"
 )
 
@@ -42,21 +43,26 @@ func TestPublish(t *testing.T) {
 // TestKeptIsToldShortly: a sink may say after each block how many tags it has
 // kept; of what the host has not taken yet, the last number of a stream is left.
 func TestKeptIsToldShortly(t *testing.T) {
-	events := newFeed(mergeKept)
+	events := serve.NewFeed(mergeKept)
 	own := 0
 	for n := range uint64(1000) {
 		for stream := range uint16(3) {
-			if events.put(keptOut(stream, n)) {
+			if events.Put(keptOut(stream, n)) {
 				own++
 			}
 		}
 		if n%100 == 0 {
-			events.put(artifactOut(Artifact{Kind: Table}))
+			events.Put(artifactOut(Artifact{Kind: Table}))
 		}
 	}
 	var kept []*pluginpb.Kept
-	for len(events.items) > 0 {
-		if e, _ := events.next(t.Context()); e.GetKept() != nil {
+	events.Close()
+	for {
+		e, more := events.Next(t.Context())
+		if !more {
+			break
+		}
+		if e.GetKept() != nil {
 			kept = append(kept, e.GetKept())
 		}
 	}

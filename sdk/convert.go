@@ -161,3 +161,11 @@ func mergeLoss(pending []*pluginpb.DriverEvent, next *pluginpb.DriverEvent) bool
 	}
 	return false
 }
+
+func offersOut(offers []Offer) []*pluginpb.Offer {
+	var out []*pluginpb.Offer
+	for _, o := range offers {
+		out = append(out, &pluginpb.Offer{Name: o.Name, Schema: o.Schema, Defaults: o.Defaults, Keeps: string(o.Keeps)})
+	}
+	return out
+}

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 
 	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/internal/serve"
 	"tsrun/sdk/pluginpb"
 )
 
@@ -28,7 +29,7 @@ type driverServer struct {
 	log    *slog.Logger
 	work   context.Context // ends when the driver has to let go
 	endAll context.CancelCauseFunc
-	events *feed[*pluginpb.DriverEvent]
+	events *serve.Feed[*pluginpb.DriverEvent]
 
 	mu     sync.Mutex // held while a method of the driver runs, but for Acquire
 	driver Driver
@@ -48,7 +49,7 @@ type acquisition struct {
 
 func newDriverServer(life context.Context, log *slog.Logger, types []DriverType) *driverServer {
 	work, end := context.WithCancelCause(life)
-	return &driverServer{types: types, log: log, work: work, endAll: end, events: newFeed(mergeLoss)}
+	return &driverServer{types: types, log: log, work: work, endAll: end, events: serve.NewFeed(mergeLoss)}
 }
 
 // within returns a context that ends with the call and with work.
@@ -120,7 +121,7 @@ func (s *driverServer) Arm(call context.Context, r *pluginpb.ArmRequest) (*plugi
 		return nil, statusOf(err)
 	}
 	stream := NewStream(conn, a)
-	stream.lost = func(l Loss) { s.events.put(lossOut(l)) }
+	stream.lost = func(l Loss) { s.events.Put(lossOut(l)) }
 	s.armed = &acquisition{Acquisition: a, stream: stream, ended: make(chan struct{})}
 	s.armed.ctx, s.armed.stop = context.WithCancelCause(s.work)
 	return &pluginpb.ArmResponse{}, nil
@@ -145,7 +146,7 @@ func (s *driverServer) Start(_ context.Context, r *pluginpb.StartRequest) (*plug
 	if s.armed == nil || s.armed.started {
 		return nil, statusOf(errors.New("start: the driver is not armed, or was started or stopped before"))
 	}
-	start := &Start{tell: func(shot Shot) { s.events.put(startedOut(shot)) }}
+	start := &Start{tell: func(shot Shot) { s.events.Put(startedOut(shot)) }}
 	if r.AtUnixNs != 0 {
 		start.at = time.Unix(0, r.AtUnixNs)
 	}
@@ -180,9 +181,9 @@ func (s *driverServer) conclude(a *acquisition, err error, report json.RawMessag
 		err = sending
 	}
 	a.stop(nil)
-	s.events.put(&pluginpb.DriverEvent{What: &pluginpb.DriverEvent_Ended{Ended: &pluginpb.Ended{
+	s.events.Put(&pluginpb.DriverEvent{What: &pluginpb.DriverEvent_Ended{Ended: &pluginpb.Ended{
 		Failure: failureOf(err), Streams: countsOut(counts), Report: report}}})
-	s.events.close()
+	s.events.Close()
 	close(a.ended)
 }
 
@@ -215,26 +216,26 @@ func (s *driverServer) halt(ctx context.Context, cause error) error {
 }
 
 func (s *driverServer) Watch(_ *pluginpb.WatchRequest, out grpc.ServerStreamingServer[pluginpb.DriverEvent]) error {
-	return relay(s.events, out)
+	return serve.Relay(s.events, out)
 }
 
 func (s *driverServer) Close(context.Context, *pluginpb.CloseRequest) (*pluginpb.CloseResponse, error) {
-	if err := s.release(); err != nil {
+	if err := s.Release(); err != nil {
 		return nil, statusOf(err)
 	}
 	return &pluginpb.CloseResponse{}, nil
 }
 
-// release stops and lets go of the device, once. It returns when the driver
+// Release stops and lets go of the device, once. It returns when the driver
 // has done so, however long that takes: the caller sees to the time.
-func (s *driverServer) release() error {
+func (s *driverServer) Release() error {
 	s.endAll(errStopped)
 	if err := s.halt(context.Background(), errStopped); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.events.close()
+	s.events.Close()
 	if s.driver == nil || s.closed {
 		s.closed = true
 		return nil

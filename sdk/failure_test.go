@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"tsrun/sdk/internal/serve"
 	"tsrun/sdk/pluginpb"
 )
 
@@ -60,18 +61,18 @@ func TestGuardedTurnsPanicsIntoErrors(t *testing.T) {
 }
 
 func TestFeedKeepsOrderAndFoldsLosses(t *testing.T) {
-	f := newFeed(mergeLoss)
-	f.put(startedOut(Shot{Asked: time.Unix(1, 0)}))
+	f := serve.NewFeed(mergeLoss)
+	f.Put(startedOut(Shot{Asked: time.Unix(1, 0)}))
 	for i := range 100_000 {
-		f.put(lossOut(Loss{Stream: uint16(i % 3), Tags: 1, At: uint64(i), Why: fmt.Sprint("reason ", i%1000)}))
+		f.Put(lossOut(Loss{Stream: uint16(i % 3), Tags: 1, At: uint64(i), Why: fmt.Sprint("reason ", i%1000)}))
 	}
-	f.put(&pluginpb.DriverEvent{What: &pluginpb.DriverEvent_Ended{Ended: &pluginpb.Ended{}}})
-	f.close()
-	f.put(startedOut(Shot{})) // too late
+	f.Put(&pluginpb.DriverEvent{What: &pluginpb.DriverEvent_Ended{Ended: &pluginpb.Ended{}}})
+	f.Close()
+	f.Put(startedOut(Shot{})) // too late
 	var events []*pluginpb.DriverEvent
 	var lost uint64
 	for {
-		e, ok := f.next(t.Context())
+		e, ok := f.Next(t.Context())
 		if !ok {
 			break
 		}
@@ -86,7 +87,7 @@ func TestFeedKeepsOrderAndFoldsLosses(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, ok := newFeed[int](nil).next(ctx); ok {
+	if _, ok := serve.NewFeed[int](nil).Next(ctx); ok {
 		t.Error("an empty feed gave something")
 	}
 }

@@ -6,16 +6,19 @@ import (
 	"io"
 	"os"
 	"slices"
+
+	"tsrun/sdk/internal/serve"
+	"tsrun/sdk/pluginpb"
 )
 
 // ProtocolVersion is the version of the plugin protocol that this SDK speaks.
-const ProtocolVersion = 1
+const ProtocolVersion = serve.ProtocolVersion
 
 // The magic cookie tells a plugin that it was started by a host and not by
 // hand. It is no secret.
 const (
-	CookieKey   = "TSRUN_PLUGIN"
-	CookieValue = "4f1d0c6b-time-tags"
+	CookieKey   = serve.CookieKey
+	CookieValue = serve.CookieValue
 )
 
 // Serve runs p until its host lets go of it or disappears, then exits. Main
@@ -50,5 +53,20 @@ func run(p Plugin, args []string, stdin io.Reader, stdout, stderr io.Writer) int
 			"tsrun starts it when a recipe names it; `%s --describe` prints what it offers\n", p.Name, p.Summary, p.Name)
 		return 2
 	}
-	return newProcess(p, stderr).serve()
+	process := serve.New(stderr)
+	return process.Serve(serve.Services{
+		Describe: p.described,
+		Driver:   newDriverServer(process.Life, process.Log, p.Drivers),
+		Sink:     newSinkServer(process.Life, process.Log, p.Sinks),
+	})
+}
+
+// described is the plugin's description as it crosses to the host.
+func (p Plugin) described() (*pluginpb.DescribeResponse, error) {
+	d, err := p.Describe()
+	if err != nil {
+		return nil, statusOf(err)
+	}
+	return &pluginpb.DescribeResponse{Name: d.Name, Version: d.Version, Summary: d.Summary,
+		Drivers: offersOut(d.Drivers), Sinks: offersOut(d.Sinks)}, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"tsrun/pipeline/blockio"
 	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/internal/serve"
 	"tsrun/sdk/pluginpb"
 	"tsrun/sdk/tag"
 )
@@ -26,7 +27,7 @@ type sinkServer struct {
 	log    *slog.Logger
 	work   context.Context // ends when the sink has to let go
 	endAll context.CancelCauseFunc
-	events *feed[*pluginpb.SinkEvent]
+	events *serve.Feed[*pluginpb.SinkEvent]
 
 	mu        sync.Mutex // held while a method of the sink runs, but for Write
 	sink      Sink
@@ -46,7 +47,7 @@ type recording struct {
 
 func newSinkServer(life context.Context, log *slog.Logger, types []SinkType) *sinkServer {
 	work, end := context.WithCancelCause(life)
-	return &sinkServer{types: types, log: log, work: work, endAll: end, events: newFeed(mergeKept)}
+	return &sinkServer{types: types, log: log, work: work, endAll: end, events: serve.NewFeed(mergeKept)}
 }
 
 func (s *sinkServer) Configure(call context.Context, r *pluginpb.ConfigureRequest) (*pluginpb.ConfigureResponse, error) {
@@ -97,10 +98,10 @@ func (s *sinkServer) Begin(call context.Context, r *pluginpb.BeginRequest) (*plu
 	}
 	rec.Closed = func(a Artifact) {
 		s.artifacts.Add(1)
-		s.events.put(artifactOut(a))
+		s.events.Put(artifactOut(a))
 	}
 	rec.Kept = func(stream uint16, tags uint64) {
-		if s.events.put(keptOut(stream, tags)) {
+		if s.events.Put(keptOut(stream, tags)) {
 			s.kept.Add(1)
 		}
 	}
@@ -126,7 +127,7 @@ func (s *sinkServer) record(r *recording, rec Recording) {
 	r.err = s.writeAll(r.conn, rec)
 	if r.err != nil && s.work.Err() == nil {
 		s.log.Error("sink failed", "error", r.err)
-		s.events.put(&pluginpb.SinkEvent{What: &pluginpb.SinkEvent_Failed{Failed: failureOf(r.err)}})
+		s.events.Put(&pluginpb.SinkEvent{What: &pluginpb.SinkEvent_Failed{Failed: failureOf(r.err)}})
 	}
 }
 
@@ -192,26 +193,26 @@ func (s *sinkServer) Finish(call context.Context, _ *pluginpb.FinishRequest) (*p
 }
 
 func (s *sinkServer) Watch(_ *pluginpb.WatchRequest, out grpc.ServerStreamingServer[pluginpb.SinkEvent]) error {
-	return relay(s.events, out)
+	return serve.Relay(s.events, out)
 }
 
 func (s *sinkServer) Close(context.Context, *pluginpb.CloseRequest) (*pluginpb.CloseResponse, error) {
-	if err := s.release(); err != nil {
+	if err := s.Release(); err != nil {
 		return nil, statusOf(err)
 	}
 	return &pluginpb.CloseResponse{}, nil
 }
 
-// release closes the sink, once. It returns when the sink has done so, however
+// Release closes the sink, once. It returns when the sink has done so, however
 // long that takes: the caller sees to the time.
-func (s *sinkServer) release() error {
+func (s *sinkServer) Release() error {
 	s.endAll(errStopped)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.recording != nil {
 		<-s.recording.ended
 	}
-	defer s.events.close()
+	defer s.events.Close()
 	if s.sink == nil || s.closed {
 		s.closed = true
 		return nil

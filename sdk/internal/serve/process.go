@@ -1,4 +1,13 @@
-package sdk
+// Package serve is the process behind sdk.Serve: the handshake with the host,
+// the lease, the log, and the time in which a device or files are made safe when
+// the host is gone.
+//
+//	New ──▶ Serve: handshake, gRPC, until the host is done, gone or silent
+//	           └─▶ Release of the driver and the sink, within 2.5 s
+//
+// It knows the protocol and none of the types that authors write; package sdk
+// turns those into the services that it serves.
+package serve
 
 import (
 	"context"
@@ -30,31 +39,54 @@ const (
 	beatEvery = 500 * time.Millisecond
 )
 
-// process is the running plugin: it owns the one driver or sink, and sees to
-// it that the process does not outlive its host.
-type process struct {
-	plugin Plugin
-	log    *slog.Logger
-	life   context.Context // ends when the process has to go
-	end    context.CancelCauseFunc
-	leased chan struct{} // closed when the host has taken the lease
-	lease  sync.Once
+// ProtocolVersion is the version of the plugin protocol that is served.
+const ProtocolVersion = 1
 
-	driver *driverServer
-	sink   *sinkServer
+// The magic cookie tells a plugin that it was started by a host.
+const (
+	CookieKey   = "TSRUN_PLUGIN"
+	CookieValue = "4f1d0c6b-time-tags"
+)
+
+// Services are what a plugin process answers. It uses one of its driver and its
+// sink.
+type Services struct {
+	Describe func() (*pluginpb.DescribeResponse, error)
+	Driver   interface {
+		pluginpb.DriverServer
+		Releaser
+	}
+	Sink interface {
+		pluginpb.SinkServer
+		Releaser
+	}
 }
 
-func newProcess(p Plugin, stderr io.Writer) *process {
+// Releaser makes a device or files safe and lets go of them, once. It may take
+// as long as it likes: the process sees to the time.
+type Releaser interface{ Release() error }
+
+// Process is the running plugin. It sees to it that it does not outlive its
+// host.
+type Process struct {
+	Log  *slog.Logger
+	Life context.Context // ends when the process has to go
+
+	end      context.CancelCauseFunc
+	leased   chan struct{} // closed when the host has taken the lease
+	lease    sync.Once
+	services Services
+}
+
+// New makes a process that logs to stderr and serves nothing yet.
+func New(stderr io.Writer) *Process {
 	life, end := context.WithCancelCause(context.Background())
-	log := newLogger(stderr)
-	pr := &process{plugin: p, log: log, life: life, end: end, leased: make(chan struct{})}
-	pr.driver = newDriverServer(life, log, p.Drivers)
-	pr.sink = newSinkServer(life, log, p.Sinks)
-	return pr
+	return &Process{Log: NewLogger(stderr), Life: life, end: end, leased: make(chan struct{})}
 }
 
-// serve answers the host until it lets go, and returns the exit code.
-func (p *process) serve() int {
+// Serve answers the host until it lets go, and returns the exit code.
+func (p *Process) Serve(s Services) int {
+	p.services = s
 	signals := make(chan os.Signal, 1)
 	// The kernel sends SIGTERM when the host dies, and SIGHUP to a plugin that
 	// was stopped at that time.
@@ -84,25 +116,25 @@ func (p *process) serve() int {
 		p.end(fmt.Errorf("signal %v", s))
 	case <-served:
 		p.end(errors.New("the host is done"))
-	case <-p.life.Done():
+	case <-p.Life.Done():
 	}
 	return p.leave()
 }
 
 // leave makes the device safe, within exitWithin, and returns the exit code.
-func (p *process) leave() int {
-	p.log.Debug("plugin leaves", "because", context.Cause(p.life))
+func (p *Process) leave() int {
+	p.Log.Debug("plugin leaves", "because", context.Cause(p.Life))
 	safe := make(chan struct{})
 	go func() {
 		defer close(safe)
-		p.driver.release()
-		p.sink.release()
+		p.services.Driver.Release()
+		p.services.Sink.Release()
 	}()
 	select {
 	case <-safe:
 		return 0
 	case <-time.After(exitWithin):
-		p.log.Error("plugin leaves without having closed its device or files", "waited", exitWithin)
+		p.Log.Error("plugin leaves without having closed its device or files", "waited", exitWithin)
 		return 1
 	}
 }
@@ -110,13 +142,13 @@ func (p *process) leave() int {
 // service registers the process's services with go-plugin.
 type service struct {
 	goplugin.NetRPCUnsupportedPlugin
-	p *process
+	p *Process
 }
 
 func (s service) GRPCServer(_ *goplugin.GRPCBroker, g *grpc.Server) error {
-	pluginpb.RegisterPluginServer(g, &pluginServer{process: s.p})
-	pluginpb.RegisterDriverServer(g, s.p.driver)
-	pluginpb.RegisterSinkServer(g, s.p.sink)
+	pluginpb.RegisterPluginServer(g, &pluginServer{Process: s.p})
+	pluginpb.RegisterDriverServer(g, s.p.services.Driver)
+	pluginpb.RegisterSinkServer(g, s.p.services.Sink)
 	return nil
 }
 
@@ -127,29 +159,16 @@ func (s service) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientC
 // pluginServer answers what every plugin is asked.
 type pluginServer struct {
 	pluginpb.UnimplementedPluginServer
-	process *process
+	*Process
 }
 
 func (s *pluginServer) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb.DescribeResponse, error) {
-	d, err := s.process.plugin.Describe()
-	if err != nil {
-		return nil, statusOf(err)
-	}
-	return &pluginpb.DescribeResponse{Name: d.Name, Version: d.Version, Summary: d.Summary,
-		Drivers: offersOut(d.Drivers), Sinks: offersOut(d.Sinks)}, nil
-}
-
-func offersOut(offers []Offer) []*pluginpb.Offer {
-	var out []*pluginpb.Offer
-	for _, o := range offers {
-		out = append(out, &pluginpb.Offer{Name: o.Name, Schema: o.Schema, Defaults: o.Defaults, Keeps: string(o.Keeps)})
-	}
-	return out
+	return s.services.Describe()
 }
 
 // Lease beats until the host is gone; then the process goes too.
 func (s *pluginServer) Lease(_ *pluginpb.LeaseRequest, beats grpc.ServerStreamingServer[pluginpb.LeaseBeat]) error {
-	p := s.process
+	p := s.Process
 	p.lease.Do(func() { close(p.leased) })
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
@@ -163,7 +182,7 @@ func (s *pluginServer) Lease(_ *pluginpb.LeaseRequest, beats grpc.ServerStreamin
 		case <-beats.Context().Done():
 			p.end(errors.New("the lease ended"))
 			return nil
-		case <-p.life.Done():
+		case <-p.Life.Done():
 			return nil
 		}
 	}

@@ -1,4 +1,4 @@
-package sdk
+package serve
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 
 func TestLogSaysUnitsOfDurations(t *testing.T) {
 	var lines bytes.Buffer
-	newLogger(&lines).WithGroup("of").Info("armed", "took", 1500*time.Millisecond)
+	NewLogger(&lines).WithGroup("of").Info("armed", "took", 1500*time.Millisecond)
 	if got := lines.String(); !strings.Contains(got, `"took":"1.5s"`) || !strings.Contains(got, `"@message":"armed"`) {
 		t.Errorf("got %s", got)
 	}

@@ -1,4 +1,4 @@
-package sdk
+package serve
 
 import (
 	"io"
@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// newLogger logs to w in the form that go-plugin hosts understand: one JSON
+// NewLogger logs to w in the form that go-plugin hosts understand: one JSON
 // object a line with @level, @message and @timestamp. The host attaches node
 // and instance, and decides which levels it keeps.
-func newLogger(w io.Writer) *slog.Logger {
+func NewLogger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{
 		Level: slog.LevelDebug,
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
