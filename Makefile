@@ -8,6 +8,7 @@ PLUGINS := tc-ethernet sink-file
 LONG    := $(addprefix ./,$(sort $(dir $(wildcard */*_long_test.go */*/*_long_test.go))))
 RECIPE  ?= recipes/coincidence.yaml
 TESTED  ?= ./...
+REPORT  ?= test
 
 PREFIX  ?= /usr/local
 
@@ -42,12 +43,12 @@ run: build ## run RECIPE (default recipes/coincidence.yaml) on simulated control
 
 test: build ## run all tests; what this machine lacks is skipped and listed
 	@echo 'testing: a line for each package as it is done'
-	@{ $(GO) test $(GOTESTFLAGS) -json $(TESTED); echo $$? > bin/test.status; } | tee bin/test.json | $(GO) run ./internal/testreport; \
-	exit $$(cat bin/test.status)
+	@{ $(GO) test $(GOTESTFLAGS) -json $(TESTED); echo $$? > bin/$(REPORT).status; } | tee bin/$(REPORT).json | $(GO) run ./internal/testreport; \
+	exit $$(cat bin/$(REPORT).status)
 
-test-long: build ## run the tests that take minutes, without the race detector
-	@TSRUN_TEST_LONG=1 $(GO) test -p 2 -parallel 4 -timeout 15m -run '^TestLong' -json $(LONG) > bin/test-long.json; status=$$?; \
-	$(GO) run ./internal/testreport -each < bin/test-long.json; exit $$status
+test-long: build ## run the tests that take minutes, without the race detector; PART=1: fewer trials
+	@TSRUN_TEST_LONG=$(if $(PART),part,1) $(GO) test -p 1 -parallel 4 -timeout 20m -run '^TestLong' -json $(LONG) > bin/$(REPORT)-long.json; \
+	status=$$?; $(GO) run ./internal/testreport -each < bin/$(REPORT)-long.json; exit $$status
 
 truth: ## measure what is stated against known truth; PART=1: a share that takes minutes, TABLES="NAME ...": only these; FROM=1: other records
 	$(GO) run ./internal/truth $(if $(PART),-part) $(if $(FROM),-from $(FROM)) $(TABLES)

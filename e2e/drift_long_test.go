@@ -22,7 +22,6 @@ import (
 func drifting(t *testing.T, code int, args ...string) (dir string, m *run.Manifest, clocks twoClocks) {
 	t.Helper()
 	need.Long(t)
-	t.Parallel()
 	work := t.TempDir()
 	p := start(t, work, nil, append(append([]string{shipped(t, "drift.yaml")}, args...), freePorts...)...)
 	if got := p.wait(3 * time.Minute); got != code {
@@ -175,8 +174,10 @@ func checkLive(t *testing.T, dir string, clocks twoClocks, segments int) {
 	}
 }
 
-// TestLongDrift runs drift.yaml as it is shipped.
+// TestLongDrift runs drift.yaml as it is shipped. It keeps one core busy all
+// the while, so that only a test that waits may run beside it.
 func TestLongDrift(t *testing.T) {
+	t.Parallel()
 	dir, m, clocks := drifting(t, 0)
 	if want := []run.Condition{run.Good, run.Simulated}; !slices.Equal(m.Condition, want) {
 		t.Errorf("condition %v, want %v; reasons %v", m.Condition, want, m.Reasons)

@@ -93,11 +93,22 @@ func Data(t testing.TB, file string) string {
 	return path
 }
 
-// Long skips a test that takes long unless TSRUN_TEST_LONG=1 asks for it, as
-// `make test-long` does. Such a test's name begins with TestLong.
+// Long skips a test that takes long unless TSRUN_TEST_LONG is 1 or "part", as
+// `make test-long` sets it. Such a test's name begins with TestLong.
 func Long(t testing.TB) {
 	t.Helper()
-	if os.Getenv("TSRUN_TEST_LONG") != "1" {
+	if long := os.Getenv("TSRUN_TEST_LONG"); long != "1" && long != "part" {
 		t.Skip("takes long; run it with: make test-long")
 	}
+}
+
+// LongTrials is Long for a test of so many trials that a part of them says
+// nearly as much: it returns how many to run, all or those of the part.
+func LongTrials(t testing.TB, all, part int) int {
+	t.Helper()
+	Long(t)
+	if os.Getenv("TSRUN_TEST_LONG") == "part" {
+		return part
+	}
+	return all
 }

@@ -39,8 +39,7 @@ func unrelated(rng *rand.Rand) (pairs.Experiment, align.Options) {
 
 // TestLongRefusesChance wants no answer where there is none.
 func TestLongRefusesChance(t *testing.T) {
-	need.Long(t)
-	const seeds = 200
+	seeds := need.LongTrials(t, 200, 40)
 	var busy, slowest atomic.Int64
 	t.Run("seeds", func(t *testing.T) {
 		for seed := range uint64(seeds) {
@@ -64,7 +63,7 @@ func TestLongRefusesChance(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("%d seeds, %v each, %v the slowest", seeds, (time.Duration(busy.Load()) / seeds).Round(time.Millisecond),
+	t.Logf("%d seeds, %v each, %v the slowest", seeds, (time.Duration(busy.Load()) / time.Duration(seeds)).Round(time.Millisecond),
 		time.Duration(slowest.Load()).Round(time.Millisecond))
 }
 
