@@ -150,6 +150,7 @@ func (s *searcher) hidden(t *track.Track) *track.Track {
 	s.unfound = 0
 	rate := pairRate(t.Knots)
 	first, last := t.Knots[0].Time, t.Knots[len(t.Knots)-1].Time
+	usual := [2]float64{s.usual(t, false), s.usual(t, true)}
 	for i, g := range t.Gaps {
 		length := int64(g.To - g.From)
 		pairs := rate * float64(length) / 1e12
@@ -157,7 +158,7 @@ func (s *searcher) hidden(t *track.Track) *track.Track {
 			continue
 		}
 		atEnd := int64(g.To-first) <= 0 || int64(g.From-last) >= 0
-		lit := !s.dark(g, t, rate)
+		lit := !s.dark(g, t, rate, usual)
 		if lit && !(jumpsIn(t, g) && !atEnd) {
 			s.unfound += float64(length)
 		}
@@ -175,25 +176,17 @@ func jumpsIn(t *track.Track, g track.Gap) bool {
 }
 
 // dark says whether a node certainly counted less in all of a gap than beside
-// it: by half of what the pairs are, or more.
-func (s *searcher) dark(g track.Gap, t *track.Track, rate float64) bool {
+// it, where A's and B's usual tags per ps are: by half of what the pairs are, or
+// more.
+func (s *searcher) dark(g track.Gap, t *track.Track, rate float64, usual [2]float64) bool {
 	length := int64(g.To-g.From) / lightParts
-	counts := func(from, to uint64, ofB bool) float64 {
-		tags := s.a
-		if ofB {
-			a, _ := t.At(from)
-			b, _ := t.At(to)
-			from, to, tags = from+uint64(a.Whole), to+uint64(b.Whole), s.b
-		}
-		return float64(len(within(tags, from, to)))
-	}
 	for k := range int64(lightParts) {
 		from := g.From + uint64(k*length)
 		less := false
-		for _, ofB := range []bool{false, true} {
-			usual := s.usual(t, counts, ofB) * float64(length)
-			missing := usual - counts(from, from+uint64(length), ofB)
-			less = less || missing > max(rate*float64(length)/2e12, sureties*math.Sqrt(usual))
+		for node, perPs := range usual {
+			due := perPs * float64(length)
+			missing := due - s.counted(t, from, from+uint64(length), node == 1)
+			less = less || missing > max(rate*float64(length)/2e12, sureties*math.Sqrt(due))
 		}
 		if !less {
 			return false
@@ -202,13 +195,24 @@ func (s *searcher) dark(g track.Gap, t *track.Track, rate float64) bool {
 	return true
 }
 
+// counted is how many tags a node has between two times of A's clock.
+func (s *searcher) counted(t *track.Track, from, to uint64, ofB bool) float64 {
+	tags := s.a
+	if ofB {
+		a, _ := t.At(from)
+		b, _ := t.At(to)
+		from, to, tags = from+uint64(a.Whole), to+uint64(b.Whole), s.b
+	}
+	return float64(len(within(tags, from, to)))
+}
+
 // usual is how many tags per ps a node counts outside of gaps.
-func (s *searcher) usual(t *track.Track, counts func(from, to uint64, ofB bool) float64, ofB bool) float64 {
+func (s *searcher) usual(t *track.Track, ofB bool) float64 {
 	from, to := t.Knots[0].Time, t.Knots[len(t.Knots)-1].Time
-	n, length := counts(from, to, ofB), float64(int64(to-from))
+	n, length := s.counted(t, from, to, ofB), float64(int64(to-from))
 	for _, g := range t.Gaps {
 		if int64(g.From-from) >= 0 && int64(g.To-to) <= 0 {
-			n -= counts(g.From, g.To, ofB)
+			n -= s.counted(t, g.From, g.To, ofB)
 			length -= float64(int64(g.To - g.From))
 		}
 	}
