@@ -30,7 +30,7 @@ type sumPlan struct {
 
 const (
 	mostSegments  = 1 << 8
-	mostCells     = 1 << 26 // of all correlations together: 256 MB
+	mostCells     = 1 << 26 // of all correlations together: 512 MB
 	fewestInCell  = 4.0     // differences expected in a cell of the sum: a normal distribution, roughly
 	nsPerCell     = 0.5     // that is added
 	sumPoints     = 1 << 18 // pairs listed about each nominee
@@ -90,7 +90,7 @@ func (s *searcher) summed(p sumPlan) (line, bool) {
 		cell, all := float64(int64(1)<<p.shift), float64(p.segments)*float64(p.length)
 		l := line{length: int64(all), ux: 3 * cell, uy: 3 * cell / all, bin: cell, Line: correlate.Line{
 			Reference: from + uint64(all/2), Offset: int64((c.at + 1) * cell), Frequency: quantity.Drift(c.slope * cell / float64(p.length) * driftUnit)}}
-		if l, ok := s.confirm(nominee{line: l}, sumPoints); ok {
+		if l, ok := s.confirm(nominee{line: l}, sumPoints); ok && !slices.Contains(s.refused, l.Line) {
 			return l, true
 		}
 	}

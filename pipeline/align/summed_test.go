@@ -54,3 +54,26 @@ func TestLiveFindsPairsInStrongLight(t *testing.T) {
 		t.Errorf("%d values of a clock that is %v, %v", n, live.State(), err)
 	}
 }
+
+// A line that the whole record has refused is not nominated again.
+func TestSummedPassesRefusedLines(t *testing.T) {
+	l := pairs.Light{Seed: 4, Tags: 100_000, Rate: 1e6, Share: 0.1, Jitter: 200, Frequency: 50e-9, Offset: 1e7}
+	a, b := make([]uint64, l.Tags), make([]uint64, l.Tags)
+	na, _ := l.A().Next(a)
+	nb, _ := l.B().Next(b)
+	s, err := newSearcher(t.Context(), a[:na], b[:nb], Options{Search: 2e7, MaxDrift: DefaultMaxDrift})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.lookAt(s.centre)
+	s.brief = true // the cheapest sum
+	p, ok := s.brighter(weakPlan{})
+	first, found := s.summed(p)
+	if !ok || !found {
+		t.Fatalf("a sum is planned: %v, a line is found: %v", ok, found)
+	}
+	s.refused = append(s.refused, first.Line)
+	if again, found := s.summed(p); found && again.Line == first.Line {
+		t.Errorf("%+v is found again", again.Line)
+	}
+}
