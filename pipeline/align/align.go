@@ -183,6 +183,9 @@ func aligned(ctx context.Context, a, b []uint64, o Options, brief bool) (Alignme
 		s.from, s.to, s.refused = from, to, append(s.refused, line.Line)
 		var ok bool
 		if line, ok = s.weak(); !ok {
+			if ended := s.ctx.Err(); ended != nil {
+				return Alignment{}, ended
+			}
 			break
 		}
 		if second, err := s.settle(line); !unconfirmed(err) {

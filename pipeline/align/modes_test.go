@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,5 +131,42 @@ func TestAlignEndsWithItsContext(t *testing.T) {
 	defer cancel()
 	if _, err := align.Align(short, a, b, o); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a context that ends gives %v", err)
+	}
+}
+
+// asked is a context that ends when it has been asked so often.
+type asked struct {
+	context.Context
+	times atomic.Int64
+	most  int64
+}
+
+func (a *asked) Err() error {
+	if a.times.Add(1) > a.most {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestAlignEndsWhereverItIs ends it in every part of its work: what was not
+// looked at is no refusal.
+func TestAlignEndsWhereverItIs(t *testing.T) {
+	t.Parallel()
+	a, b, _ := pairs.Experiment{Seed: 3, Seconds: 0.8, SinglesA: 20e3, SinglesB: 20e3, Offset: 5, Steps: []pairs.Step{{At: 0.3, Size: 60e9}}}.Make()
+	ended := func(most int64) (*asked, error) {
+		ctx := &asked{Context: t.Context(), most: most}
+		_, err := align.Align(ctx, a, b, align.Options{Search: 2_000_000_000, MaxDrift: align.DefaultMaxDrift})
+		return ctx, err
+	}
+	whole, err := ended(1 << 40)
+	var refusal *align.Refusal
+	if !errors.As(err, &refusal) || refusal.Code != "not-straight" {
+		t.Fatalf("of the whole record: %v", err)
+	}
+	n := whole.times.Load()
+	for _, most := range []int64{n / 8, n / 2, n * 7 / 8, n - 1} {
+		if _, err := ended(most); !errors.Is(err, context.Canceled) {
+			t.Errorf("ended after %d of %d questions: %v", most, n, err)
+		}
 	}
 }
