@@ -102,7 +102,9 @@ func answerWithin(e pairs.Experiment, search int64) pulsedAnswer {
 	switch {
 	case errors.As(err, &refusal):
 		out.refused, out.code, out.why, out.period = true, refusal.Code, refusal.Code+": "+refusal.Reason, refusal.Period
-	case err == nil:
+	case err != nil:
+		panic(err) // there is no limit that these come near
+	default:
 		out.off, out.sd, out.period = r.Offset.Minus(truth.OffsetAt(r.Reference)), r.OffsetSD, r.Period
 		out.why = fmt.Sprintf("ANSWERED %d pairs, ambiguity %.3g", r.Pairs, r.Ambiguity)
 	}
