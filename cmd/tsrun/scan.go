@@ -71,6 +71,8 @@ func drawScan(out io.Writer, s correlate.Scan) error {
 		none := "none stands out of chance"
 		if nothing := correlate.Nothing([]string{"A", "B"}, []uint64{s.TagsA, s.TagsB}); nothing != "" {
 			none = "no value: " + nothing
+		} else if s.Warning != "" {
+			none = "no value: " + s.Warning
 		}
 		_, err = fmt.Fprintf(out, "peak         %s\n\n", none)
 	}

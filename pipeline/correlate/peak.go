@@ -36,14 +36,14 @@ func (s *scanner) peak(r Scan, edge int64, chance repeated) (p *Peak, warning st
 	highest := middleOfHighest(r.Counts)
 	m := moments{fine: s.fine, mean: float64((int64(highest)*s.step + s.window/2) / s.bin), reach: max(float64(s.window/2/s.bin), 2), chance: chance}
 	if !m.settle() {
-		return nil, ""
+		return nil, chance.short()
 	}
 	most := float64(r.Counts[highest])
 	first := float64(int64(highest)*s.step) / float64(s.bin)
 	due := m.within(first, first+float64(s.window+1)/float64(s.bin))
 	likelihood := most*math.Log(most/due) - (most - due) - math.Log(float64(len(r.Counts)))
 	if most <= due || likelihood < evidence {
-		return nil, ""
+		return nil, chance.short()
 	}
 	bin := float64(s.bin)
 	middle := (bin - 1) / 2 // of the whole picoseconds of a bin

@@ -48,6 +48,15 @@ func repeatedOf(g *gather, sky light, moved []*scanner) repeated {
 	return r
 }
 
+// short says that the record is too short to count chance of light that repeats;
+// empty where it is not.
+func (r repeated) short() string {
+	if r.fine == nil || r.parts >= 1 {
+		return ""
+	}
+	return fmt.Sprintf("the light repeats after %.9g ps, and the record is too short to move B by whole periods beyond the scan, so what is chance is not known", r.period)
+}
+
 // under is chance in a bin.
 func (m *moments) under(k int) float64 {
 	if m.chance.fine == nil {
@@ -72,8 +81,8 @@ func (m *moments) within(from, to float64) (sum float64) {
 func (m *moments) doubt() string {
 	const much = 0.05 // of chance
 	if m.chance.fine != nil {
-		if m.chance.parts < 1 {
-			return fmt.Sprintf("the light repeats after %.9g ps, and the record is too short to move B by whole periods beyond the scan, so what is chance is not known", m.chance.period)
+		if short := m.chance.short(); short != "" {
+			return short
 		}
 		moved := 0.0
 		for k, n := range m.chance.fine {

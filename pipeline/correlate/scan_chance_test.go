@@ -55,6 +55,18 @@ func TestScanOfPulsesWithoutPairs(t *testing.T) {
 	}
 }
 
+// A scan as wide as the record leaves nothing to tell chance of pulsed light by:
+// that, and not that nothing stands out, is said.
+func TestScanOfPulsedLightAsWideAsTheRecord(t *testing.T) {
+	e := pulsedPairs(1e6, 2e5, 0.006)
+	for _, reach := range []int64{4_000_000_000, 7_000_000_000} {
+		s := scanOf(t, e, correlate.ScanOptions{From: -reach, To: reach, Step: 100_000, Window: 100_000})
+		if !strings.Contains(s.Warning, "the record is too short") || s.Peak != nil && s.Peak.Pairs.Known() {
+			t.Errorf("to %d ps: %+v %q", reach, s.Peak, s.Warning)
+		}
+	}
+}
+
 // A second peak is no chance: what is beside the first is then not stated.
 func TestScanOfTwoPeaks(t *testing.T) {
 	l := light{seconds: 0.2, events: 20_000, see: []float64{0.7, 0.6}, noise: []float64{10_000, 10_000}, jitter: 100}

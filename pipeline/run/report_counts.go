@@ -81,6 +81,9 @@ func reportScan(out *strings.Builder, stage string, s ScanSummary) {
 	case s.NoValue != "":
 		entry(out, stage, "%s - %s: %s", s.Stop, s.Start, s.NoValue)
 		return
+	case s.Peak == nil && s.Warning != "":
+		entry(out, stage, "%s - %s: no peak: %s", s.Stop, s.Start, s.Warning)
+		return
 	case s.Peak == nil:
 		entry(out, stage, "%s - %s: no delay stands out of chance%s", s.Stop, s.Start, corrected(s.Corrected))
 		return
