@@ -13,7 +13,9 @@ import (
 
 	"tsrun/internal/need"
 	"tsrun/pipeline/align"
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
 	"tsrun/pipeline/track"
 	"tsrun/sdk/quantity"
 )
@@ -126,15 +128,15 @@ func checkSmoothed(t *testing.T, found align.Alignment, clocks twoClocks, leave 
 }
 
 // live reads sync.jsonl.
-func live(t *testing.T, dir string) (values []run.Sync) {
+func live(t *testing.T, dir string) (values []event.Sync) {
 	t.Helper()
-	file, err := os.Open(filepath.Join(dir, run.SyncFile))
+	file, err := os.Open(filepath.Join(dir, stage.SyncFile))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
 	for lines := bufio.NewScanner(file); lines.Scan(); {
-		var v run.Sync
+		var v event.Sync
 		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
 			t.Fatalf("%s: %v", lines.Text(), err)
 		}
@@ -212,7 +214,7 @@ func TestLongClockStep(t *testing.T) {
 	}
 	checkSmoothed(t, found, clocks, func(at uint64) bool { return apart(at, jumped) < 1e9 })
 	checkLive(t, dir, clocks, 4)
-	if !slices.ContainsFunc(live(t, dir), func(v run.Sync) bool {
+	if !slices.ContainsFunc(live(t, dir), func(v event.Sync) bool {
 		return v.Value != nil && v.Step != nil && apart(v.Step.Time, jumped) < 1e11 && math.Abs(v.Step.Offset-by) < 100
 	}) {
 		t.Error("the jump was not seen while the run went on")

@@ -5,13 +5,13 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"tsrun/pipeline/event"
 
-	"tsrun/pipeline/run"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 var eventSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
-	text, err := run.EventSchema()
+	text, err := event.EventSchema()
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
 	"tsrun/pipeline/tagfile"
 	"tsrun/pipeline/track"
 	"tsrun/sdk/quantity"
@@ -42,7 +42,7 @@ there is no answer but a reason, and exit code 3; --out then writes no file. Wha
 	c.Flags().TextVar(&f.search, "search", f.search, "the offset at the start lies within plus or minus this `TIME`")
 	c.Flags().TextVar(&f.drift, "max-drift", f.drift, "the clocks' frequencies differ by at most this `PART`")
 	c.Flags().StringVar(&f.by, "by", recipe.ByPairs, "`WHAT`: pairs of photons, or markers: both record one signal, such as a pulse per second")
-	f.output.add(c, strings.Join(run.KnotColumns, ",")+" per knot of the track", "offset, frequency, their deviations, and the track with its knots")
+	f.output.add(c, strings.Join(stage.KnotColumns, ",")+" per knot of the track", "offset, frequency, their deviations, and the track with its knots")
 	return c
 }
 
@@ -87,22 +87,22 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 
 // writeTrack writes a line for each knot; a clock that was not followed has none.
 func writeTrack(out io.Writer, t *track.Track) error {
-	return underHeading(out, strings.Join(run.KnotColumns, ","), func(out io.Writer) error {
+	return underHeading(out, strings.Join(stage.KnotColumns, ","), func(out io.Writer) error {
 		if t == nil {
 			return nil
 		}
-		return run.WriteKnots(out, t.Knots)
+		return stage.WriteKnots(out, t.Knots)
 	})
 }
 
 // clock finds B's clock on A's scale by what their channels recorded: pairs of
 // photons or, by markers, one signal.
-func (f *tagFiles) clock(ctx context.Context, args []string, o align.Options, by string) (found align.Parts, of run.Origin, err error) {
+func (f *tagFiles) clock(ctx context.Context, args []string, o align.Options, by string) (found align.Parts, of stage.Origin, err error) {
 	if dir, names := ofRun(args); dir != "" {
 		if err := f.inRun(dir, names, 2, 2); err != nil {
 			return found, of, err
 		}
-		return run.AlignRecorded(ctx, dir, [2]string(names), by, o)
+		return stage.AlignRecorded(ctx, dir, [2]string(names), by, o)
 	}
 	a, b, err := f.both(args)
 	if err != nil {

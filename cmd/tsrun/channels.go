@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
 	"tsrun/sdk/quantity"
 )
 
@@ -35,7 +35,7 @@ func (f *channelFiles) add(c *cobra.Command, most int) {
 
 // channels opens the channels, at least and at most so many, and says where they
 // are from. closeAll is never nil.
-func (f *channelFiles) channels(args []string, least, most int) (channels []correlate.Channel, of run.Origin, closeAll func(), err error) {
+func (f *channelFiles) channels(args []string, least, most int) (channels []correlate.Channel, of stage.Origin, closeAll func(), err error) {
 	if run, names := ofRun(args); run != "" {
 		return f.recorded(run, names, least, most)
 	}
@@ -52,7 +52,7 @@ func (f *channelFiles) channels(args []string, least, most int) (channels []corr
 	corrections := make([]correlate.Correction, len(list))
 	for i, path := range f.aligned {
 		if path != "-" {
-			if corrections[i+1], err = run.ReadAlignment(path); err != nil {
+			if corrections[i+1], err = stage.ReadAlignment(path); err != nil {
 				return nil, of, func() {}, &exitError{exitOther, err}
 			}
 		}

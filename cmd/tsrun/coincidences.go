@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
 	"tsrun/sdk/quantity"
 )
 
@@ -86,8 +86,8 @@ func runCoincidences(c *cobra.Command, args []string, f coincidencesFlags) error
 
 // writeTuples writes a line for each coincidence.
 func writeTuples(out io.Writer, channels []correlate.Channel, o correlate.CoincidenceOptions) error {
-	return underHeading(out, run.TupleColumns(len(channels)), func(out io.Writer) error {
-		o.Each = run.TupleWriter(out)
+	return underHeading(out, stage.TupleColumns(len(channels)), func(out io.Writer) error {
+		o.Each = stage.TupleWriter(out)
 		_, err := correlate.Coincide(channels, o)
 		return err
 	})

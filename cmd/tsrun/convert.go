@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
 	"tsrun/pipeline/tagfile"
 	"tsrun/sdk/quantity"
 )
@@ -108,7 +108,7 @@ func (f *convertFlags) convert(c *cobra.Command, args []string, out string, o ta
 	if f.channels != "" || f.format != "" || f.salvage {
 		return tagfile.Report{}, usage("--channel, --format and --salvage are of files; the channel of a run is named, as alice.signal")
 	}
-	opened, err := run.OpenRecorded(c.Context(), dir, names[:1], nil, true)
+	opened, err := stage.OpenRecorded(c.Context(), dir, names[:1], nil, true)
 	if err != nil {
 		return tagfile.Report{}, err
 	}

@@ -10,7 +10,7 @@ import (
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
 	"tsrun/sdk/quantity"
 )
 
@@ -51,7 +51,7 @@ func runDrift(c *cobra.Command, args []string, f driftFlags) error {
 		return err
 	}
 	answer := struct {
-		Clocks []run.Drift `json:"clocks"`
+		Clocks []stage.Drift `json:"clocks"`
 	}{drifts}
 	err = f.print(c, about(c, origin), answer, func(out io.Writer) error { return writeDriftCSV(out, drifts) },
 		func(out io.Writer) error { return printDrifts(out, drifts) })
@@ -67,11 +67,11 @@ func runDrift(c *cobra.Command, args []string, f driftFlags) error {
 }
 
 // drifts follows the clocks of a run or of two files.
-func (f *driftFlags) drifts(c *cobra.Command, args []string) (drifts []run.Drift, of run.Origin, err error) {
+func (f *driftFlags) drifts(c *cobra.Command, args []string) (drifts []stage.Drift, of stage.Origin, err error) {
 	ctx, cancel := interruptible(c.Context())
 	defer cancel()
 	if dir, names := ofRun(args); dir != "" && len(names) == 0 {
-		if drifts, of, err = run.Drifts(ctx, dir); err != nil {
+		if drifts, of, err = stage.Drifts(ctx, dir); err != nil {
 			return nil, of, &exitError{exitOther, err}
 		}
 		return drifts, of, nil
@@ -81,18 +81,18 @@ func (f *driftFlags) drifts(c *cobra.Command, args []string) (drifts []run.Drift
 		return nil, of, &exitError{exitUsage, err}
 	}
 	found, of, err := f.clock(ctx, args, o, recipe.ByPairs)
-	summary, err := run.NewAlignSummary(filepath.Base(args[0]), filepath.Base(args[len(args)-1]), found.Alignment, err)
+	summary, err := stage.NewAlignSummary(filepath.Base(args[0]), filepath.Base(args[len(args)-1]), found.Alignment, err)
 	if err != nil {
 		return nil, of, failure(err)
 	}
-	return []run.Drift{{AlignSummary: summary}}, of, nil
+	return []stage.Drift{{AlignSummary: summary}}, of, nil
 }
 
 // driftColumns are those of --csv.
-var driftColumns = append([]string{"reference", "target"}, run.KnotColumns...)
+var driftColumns = append([]string{"reference", "target"}, stage.KnotColumns...)
 
 // writeDriftCSV writes a line for each knot of each pair of clocks.
-func writeDriftCSV(out io.Writer, drifts []run.Drift) error {
+func writeDriftCSV(out io.Writer, drifts []stage.Drift) error {
 	return underHeading(out, strings.Join(driftColumns, ","), func(out io.Writer) error {
 		var line []byte
 		for _, d := range drifts {
@@ -101,7 +101,7 @@ func writeDriftCSV(out io.Writer, drifts []run.Drift) error {
 			}
 			for _, k := range d.Alignment.Track.Knots {
 				line = append(append(append(append(line[:0], d.Reference...), ','), d.Target...), ',')
-				if _, err := out.Write(run.AppendKnot(line, k)); err != nil {
+				if _, err := out.Write(stage.AppendKnot(line, k)); err != nil {
 					return err
 				}
 			}

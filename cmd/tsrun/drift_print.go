@@ -7,7 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
+	"tsrun/pipeline/text"
 	"tsrun/pipeline/track"
 )
 
@@ -18,7 +19,7 @@ const (
 )
 
 // printDrifts shows each pair of clocks: a table, a plot and what their noise is.
-func printDrifts(out io.Writer, drifts []run.Drift) error {
+func printDrifts(out io.Writer, drifts []stage.Drift) error {
 	var text strings.Builder
 	for i, d := range drifts {
 		if i > 0 {
@@ -30,12 +31,12 @@ func printDrifts(out io.Writer, drifts []run.Drift) error {
 	return err
 }
 
-func printDrift(out *strings.Builder, d run.Drift) {
+func printDrift(out *strings.Builder, d stage.Drift) {
 	title := d.Target + " - " + d.Reference
 	if d.Simulated {
 		title += " (SIMULATED)"
 	}
-	fmt.Fprintln(out, run.Printable(title))
+	fmt.Fprintln(out, text.Printable(title))
 	if d.Alignment == nil || d.Alignment.Track == nil {
 		return
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
 	"tsrun/sdk/quantity"
 )
 
@@ -46,7 +46,7 @@ func runG2(c *cobra.Command, args []string, f g2Flags) error {
 }
 
 func writeG2CSV(out io.Writer, g correlate.G2) error {
-	return underHeading(out, "lower_edge_ps,counts,g2,g2_sd", func(out io.Writer) error { return run.WriteG2(out, g) })
+	return underHeading(out, "lower_edge_ps,counts,g2,g2_sd", func(out io.Writer) error { return stage.WriteG2(out, g) })
 }
 
 func drawG2(out io.Writer, g correlate.G2) error {

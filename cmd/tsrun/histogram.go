@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
 	"tsrun/sdk/quantity"
 )
 
@@ -47,7 +47,7 @@ func runHistogram(c *cobra.Command, args []string, f histogramFlags) error {
 }
 
 func writeHistogramCSV(out io.Writer, h correlate.Histogram) error {
-	return underHeading(out, "lower_edge_ps,counts", func(out io.Writer) error { return run.WriteCounts(out, h.Start, h.Bin, h.Counts) })
+	return underHeading(out, "lower_edge_ps,counts", func(out io.Writer) error { return stage.WriteCounts(out, h.Start, h.Bin, h.Counts) })
 }
 
 func drawHistogram(out io.Writer, h correlate.Histogram) error {

@@ -14,6 +14,7 @@ import (
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
 )
 
 // watched is a writer that remembers its first error: a result that could not be
@@ -68,7 +69,7 @@ func (o output) print(c *cobra.Command, about string, answer any, csv, words fun
 		form = func(out io.Writer) error { return json.NewEncoder(out).Encode(answer) }
 	case asCSV:
 		form = func(out io.Writer) error {
-			if _, err := io.WriteString(out, run.Heading(about)); err != nil {
+			if _, err := io.WriteString(out, stage.Heading(about)); err != nil {
 				return err
 			}
 			return csv(out)
@@ -109,7 +110,7 @@ func ofTwo[T any](c *cobra.Command, args []string, f channelFiles, o output, che
 }
 
 // about says of what a table is, and where its tags are from.
-func about(c *cobra.Command, of run.Origin) string {
+func about(c *cobra.Command, of stage.Origin) string {
 	return of.About(c.CommandPath() + " of " + strings.Join(c.Flags().Args(), " ") + "; times in ps")
 }
 

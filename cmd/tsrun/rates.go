@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
 	"tsrun/sdk/quantity"
 )
 
@@ -68,7 +68,7 @@ func writeRatesCSV(out io.Writer, r correlate.Rates) error {
 	for i := range r.Channels {
 		heading += "," + columnOf(i)
 	}
-	return underHeading(out, heading, func(out io.Writer) error { return run.WriteRates(out, r) })
+	return underHeading(out, heading, func(out io.Writer) error { return stage.WriteRates(out, r) })
 }
 
 func printRates(out io.Writer, r correlate.Rates) error {

@@ -9,7 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
+	"tsrun/pipeline/text"
 )
 
 // ofRun takes words apart that begin with a run directory: the run and its
@@ -32,7 +33,7 @@ func (f *tagFiles) inRun(dir string, names []string, least, most int) error {
 	if len(names) >= least && len(names) <= most {
 		return nil
 	}
-	known, err := run.ChannelsOf(dir)
+	known, err := stage.ChannelsOf(dir)
 	if err != nil {
 		return &exitError{exitOther, err}
 	}
@@ -54,7 +55,7 @@ func between(least, most int) string {
 }
 
 // recorded opens channels of a run. closeAll is never nil.
-func (f *channelFiles) recorded(dir string, names []string, least, most int) (channels []correlate.Channel, of run.Origin, closeAll func(), err error) {
+func (f *channelFiles) recorded(dir string, names []string, least, most int) (channels []correlate.Channel, of stage.Origin, closeAll func(), err error) {
 	nothing := func() {}
 	if err := f.inRun(dir, names, least, most); err != nil {
 		return nil, of, nothing, err
@@ -68,16 +69,16 @@ func (f *channelFiles) recorded(dir string, names []string, least, most int) (ch
 			aligned[i+1] = correlate.Correction{}
 			continue
 		}
-		if aligned[i+1], err = run.ReadAlignment(path); err != nil {
+		if aligned[i+1], err = stage.ReadAlignment(path); err != nil {
 			return nil, of, nothing, &exitError{exitOther, err}
 		}
 	}
-	opened, err := run.OpenRecorded(context.Background(), dir, names, aligned, least == 1)
+	opened, err := stage.OpenRecorded(context.Background(), dir, names, aligned, least == 1)
 	if err != nil {
 		return nil, of, nothing, &exitError{exitOther, err}
 	}
 	for _, words := range opened.Words {
-		fmt.Fprintln(os.Stderr, "note:", run.Printable(words))
+		fmt.Fprintln(os.Stderr, "note:", text.Printable(words))
 	}
 	for i := range opened.Channels {
 		if i > 0 && len(f.offsets) > 0 {
@@ -93,7 +94,7 @@ func completeChannels(_ *cobra.Command, args []string, _ string) ([]string, cobr
 	if dir == "" {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
-	names, err := run.ChannelsOf(dir)
+	names, err := stage.ChannelsOf(dir)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -11,7 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tsrun/pipeline/event"
+	"tsrun/pipeline/report"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/text"
 )
 
 func newReportCommand() *cobra.Command {
@@ -28,9 +31,9 @@ reads the manifest and nothing else; verify proves the files.`,
 			switch {
 			case err != nil:
 			case asJSON:
-				err = json.NewEncoder(c.OutOrStdout()).Encode(run.Finished{Directory: args[0], Manifest: m})
+				err = json.NewEncoder(c.OutOrStdout()).Encode(event.Finished{Directory: args[0], Manifest: m})
 			default:
-				err = run.Report(c.OutOrStdout(), m, args[0], widthOf(os.Stdout))
+				err = report.Report(c.OutOrStdout(), m, args[0], widthOf(os.Stdout))
 			}
 			if err != nil {
 				return &exitError{exitOther, err}
@@ -78,7 +81,7 @@ func writeRunsCSV(out io.Writer, list []run.Listed) error {
 		for _, l := range list {
 			cells := []string{l.Directory, l.Name, stamp(l.Started), stamp(l.Ended), fmt.Sprint(l.Tags), l.Words()}
 			for i := range cells {
-				cells[i] = strings.ReplaceAll(run.Printable(cells[i]), ",", " ")
+				cells[i] = strings.ReplaceAll(text.Printable(cells[i]), ",", " ")
 			}
 			if _, err := fmt.Fprintln(out, strings.Join(cells, ",")); err != nil {
 				return err
@@ -106,7 +109,7 @@ func printRuns(out io.Writer, list []run.Listed) error {
 		if !l.Ended.IsZero() {
 			took = l.Ended.Sub(l.Started).Round(100 * time.Millisecond).String()
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\n", started, took, l.Tags, l.Words(), run.Printable(l.Directory))
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\n", started, took, l.Tags, l.Words(), text.Printable(l.Directory))
 	}
 	return table.Flush()
 }

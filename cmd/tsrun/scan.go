@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
 	"tsrun/sdk/quantity"
 )
 
@@ -46,7 +46,7 @@ func runScan(c *cobra.Command, args []string, f scanFlags) error {
 }
 
 func writeScanCSV(out io.Writer, s correlate.Scan) error {
-	return underHeading(out, "delay_ps,counts", func(out io.Writer) error { return run.WriteCounts(out, s.Start, s.Step, s.Counts) })
+	return underHeading(out, "delay_ps,counts", func(out io.Writer) error { return stage.WriteCounts(out, s.Start, s.Step, s.Counts) })
 }
 
 // pairsOf says how many pairs stand out of chance.

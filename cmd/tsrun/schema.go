@@ -3,8 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/run"
 )
 
 func newSchemaCommand() *cobra.Command {
@@ -24,7 +24,7 @@ schema events prints that of a line of tsrun RECIPE --json.`,
 			switch {
 			case len(args) == 0 || args[0] == "recipe":
 			case args[0] == "events":
-				schema = run.EventSchema
+				schema = event.EventSchema
 			default:
 				return usage(args[0] + " has no schema; write tsrun schema recipe or tsrun schema events")
 			}

@@ -9,9 +9,11 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/term"
+	"tsrun/pipeline/event"
+	"tsrun/pipeline/report"
+	"tsrun/pipeline/text"
 
-	"tsrun/pipeline/run"
+	"golang.org/x/term"
 )
 
 // The rules of the terminal: the summary of a run goes to standard output, and
@@ -21,8 +23,8 @@ import (
 
 // showing makes a feed whose events are shown as they come; done waits until all
 // have been.
-func showing(asJSON bool) (feed *run.Feed, done func()) {
-	feed = run.NewFeed()
+func showing(asJSON bool) (feed *event.Feed, done func()) {
+	feed = event.NewFeed()
 	shown := make(chan struct{})
 	go func() {
 		defer close(shown)
@@ -36,7 +38,7 @@ func showing(asJSON bool) (feed *run.Feed, done func()) {
 
 // showEvents shows a run until its feed is closed and read. What cannot be
 // written is dropped: a reader that is gone does not end the run.
-func showEvents(feed *run.Feed, asJSON bool) {
+func showEvents(feed *event.Feed, asJSON bool) {
 	var s shower
 	switch {
 	case asJSON:
@@ -51,12 +53,12 @@ func showEvents(feed *run.Feed, asJSON bool) {
 
 // shower shows events in the order they happened.
 type shower interface {
-	show(events []run.Stamped) error
+	show(events []event.Stamped) error
 }
 
 // show feeds a shower to the end, even when it has failed, so that the run
 // never waits for its terminal.
-func show(feed *run.Feed, s shower) {
+func show(feed *event.Feed, s shower) {
 	var failed error
 	for {
 		events, ok := feed.Next(context.Background()) // ends when the run closes the feed
@@ -73,7 +75,7 @@ func show(feed *run.Feed, s shower) {
 func widthOf(f *os.File) int {
 	width, _, err := term.GetSize(int(f.Fd()))
 	if err != nil || width < 20 {
-		return run.ReportWidth
+		return report.ReportWidth
 	}
 	return width
 }
@@ -90,7 +92,7 @@ func terminalSize() (width, height int) {
 // jsonLines writes every event as one JSON object on a line of its own.
 type jsonLines struct{ out io.Writer }
 
-func (j *jsonLines) show(events []run.Stamped) error {
+func (j *jsonLines) show(events []event.Stamped) error {
 	for _, e := range events {
 		line, err := json.Marshal(e)
 		if err != nil {
@@ -126,7 +128,7 @@ type verified struct {
 	bytes int64
 }
 
-func (p *plain) show(events []run.Stamped) error {
+func (p *plain) show(events []event.Stamped) error {
 	for _, e := range events {
 		if err := p.event(e); err != nil {
 			return err
@@ -135,42 +137,42 @@ func (p *plain) show(events []run.Stamped) error {
 	return nil
 }
 
-func (p *plain) event(e run.Stamped) error {
-	if finished, ok := e.Event.(run.Finished); ok {
+func (p *plain) event(e event.Stamped) error {
+	if finished, ok := e.Event.(event.Finished); ok {
 		return p.summary(finished)
 	}
 	if line := p.line(e); line != "" {
-		fmt.Fprintln(p.err, run.Printable(line)) // nobody may be reading any more: the log has it
+		fmt.Fprintln(p.err, text.Printable(line)) // nobody may be reading any more: the log has it
 	}
 	return nil
 }
 
-func (p *plain) summary(f run.Finished) error {
+func (p *plain) summary(f event.Finished) error {
 	if f.Manifest == nil {
 		return nil
 	}
-	return run.Report(p.out, f.Manifest, f.Directory, widthOf(os.Stdout))
+	return report.Report(p.out, f.Manifest, f.Directory, widthOf(os.Stdout))
 }
 
 // line is what there is to say about an event; "" for nothing.
-func (p *plain) line(e run.Stamped) string {
+func (p *plain) line(e event.Stamped) string {
 	switch v := e.Event.(type) {
-	case run.Progress:
+	case event.Progress:
 		return p.progress(v, e.Time)
-	case run.Sync:
+	case event.Sync:
 		return p.sync(v, e.Time)
-	case run.Analysing:
+	case event.Analysing:
 		if now := e.Time; now.Sub(p.stage) >= stageEvery {
 			p.stage = now
 			return stageLines(v)[0]
 		}
 		return ""
-	case run.FileVerified:
+	case event.FileVerified:
 		p.verify(v)
 		return ""
-	case run.TagsLost:
+	case event.TagsLost:
 		return p.loss(v)
-	case run.StateChanged:
+	case event.StateChanged:
 		return v.State + p.transferred(v.State)
 	}
 	return describe(e.Event)
@@ -178,7 +180,7 @@ func (p *plain) line(e run.Stamped) string {
 
 // progress is written once a second from the first tag on, and once when the
 // acquisition is over.
-func (p *plain) progress(v run.Progress, now time.Time) string {
+func (p *plain) progress(v event.Progress, now time.Time) string {
 	if p.last == nil {
 		p.last, p.whole = map[string]time.Time{}, map[string]bool{}
 	}
@@ -197,7 +199,7 @@ func (p *plain) progress(v run.Progress, now time.Time) string {
 	return fmt.Sprintf("%s: %v%s, %d tags", v.Node, v.Elapsed.Round(10*time.Millisecond), of, v.Tags)
 }
 
-func (p *plain) verify(v run.FileVerified) {
+func (p *plain) verify(v event.FileVerified) {
 	if p.verified == nil {
 		p.verified = map[string]*verified{}
 	}
@@ -221,7 +223,7 @@ func (p *plain) transferred(state string) string {
 	return fmt.Sprintf(": %d files with %d bytes are here and verified", files, bytes)
 }
 
-func (p *plain) loss(v run.TagsLost) string {
+func (p *plain) loss(v event.TagsLost) string {
 	if p.losses == nil {
 		p.losses = map[string]int{}
 	}
@@ -240,7 +242,7 @@ func (p *plain) loss(v run.TagsLost) string {
 var byUsers = []string{"interrupted", "aborted", "node-stopped"}
 
 // stageLines say how far a stage is, the longest first.
-func stageLines(v run.Analysing) []string {
+func stageLines(v event.Analysing) []string {
 	stage, share := "analysing: "+v.Stage, ""
 	if v.Of > 0 {
 		share = fmt.Sprintf(", %.0f %% read", min(100*float64(v.Done)/float64(v.Of), 100))
@@ -249,13 +251,13 @@ func stageLines(v run.Analysing) []string {
 }
 
 // describe says an event in a line, as far as it needs no memory of others.
-func describe(e run.Event) string {
+func describe(e event.Event) string {
 	switch v := e.(type) {
-	case run.NodeJoined:
+	case event.NodeJoined:
 		return fmt.Sprintf("%s joined (%s, process %d%s)", v.Node, v.Host, v.PID, prefixed(" on ", v.Hostname))
-	case run.Waiting:
+	case event.Waiting:
 		return prefix(v.Node) + "waiting for " + v.For + prefixed(": ", v.Why) + prefixed("; ", v.Hint)
-	case run.DeviceIdentified:
+	case event.DeviceIdentified:
 		name := v.Device.Identity
 		if name == "" {
 			name = v.Device.Vendor + " " + v.Device.Model + " " + v.Device.Serial
@@ -264,21 +266,21 @@ func describe(e run.Event) string {
 			name += " (SIMULATED)"
 		}
 		return fmt.Sprintf("%s.%s is %s", v.Node, v.Controller, name)
-	case run.Armed:
+	case event.Armed:
 		return v.Node + " armed"
-	case run.Fired:
+	case event.Fired:
 		if v.InstantNs == 0 {
 			return "waiting for the START edge"
 		}
 		return "start at " + time.Unix(0, v.InstantNs).UTC().Format("15:04:05.000000000 MST")
-	case run.Warning:
+	case event.Warning:
 		return "warning: " + prefix(v.Node) + v.Message + prefixed("; ", v.Hint)
-	case run.Problem:
+	case event.Problem:
 		if slices.Contains(byUsers, v.Code) {
 			return prefix(v.Node) + v.Message + prefixed("; ", v.Hint)
 		}
 		return "error: " + prefix(v.Node) + v.Message + prefixed("; ", v.Hint)
-	case run.StageDone:
+	case event.StageDone:
 		if v.Result.Skipped != "" {
 			return fmt.Sprintf("%s skipped: %s", v.Result.Stage, v.Result.Skipped)
 		}

@@ -6,7 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/event"
+	"tsrun/pipeline/text"
 )
 
 // redrawEvery is the least time between two drawings of the bars.
@@ -23,45 +24,45 @@ const redrawEvery = 50 * time.Millisecond
 type bars struct {
 	plain
 	size   func() (width, height int)
-	nodes  []*nodeBars    // by name
-	clocks []run.Sync     // the newest of each align stage
-	stage  *run.Analysing // at work; nil: none
-	drawn  int            // lines of bars on the terminal, the cursor below them
-	last   time.Time      // when they were drawn
+	nodes  []*nodeBars      // by name
+	clocks []event.Sync     // the newest of each align stage
+	stage  *event.Analysing // at work; nil: none
+	drawn  int              // lines of bars on the terminal, the cursor below them
+	last   time.Time        // when they were drawn
 }
 
 // nodeBars is what is known of a node.
 type nodeBars struct {
 	node     string
-	progress *run.Progress // nil: nothing to show
-	before   run.Progress  // of a second ago and more: rate is what came since
-	rate     float64       // tags per s
+	progress *event.Progress // nil: nothing to show
+	before   event.Progress  // of a second ago and more: rate is what came since
+	rate     float64         // tags per s
 	lost     uint64
-	file     *run.Transfer // nil: none yet
+	file     *event.Transfer // nil: none yet
 }
 
-func (b *bars) show(events []run.Stamped) error {
+func (b *bars) show(events []event.Stamped) error {
 	var lines strings.Builder
-	var finished *run.Finished
+	var finished *event.Finished
 	for _, e := range events {
 		switch v := e.Event.(type) {
-		case run.Progress:
+		case event.Progress:
 			b.acquire(v)
-		case run.Transfer:
+		case event.Transfer:
 			b.send(v)
-		case run.FileVerified:
+		case event.FileVerified:
 			b.arrived(v)
-		case run.TagsLost:
+		case event.TagsLost:
 			b.of(v.Node).lost += v.Tags
 			lines.WriteString(lineOf(b.line(e)))
-		case run.Analysing:
+		case event.Analysing:
 			b.stage = &v
-		case run.StageDone:
+		case event.StageDone:
 			b.concluded(v)
-			lines.WriteString(run.Printable(describe(v)) + "\n")
-		case run.Sync:
+			lines.WriteString(text.Printable(describe(v)) + "\n")
+		case event.Sync:
 			b.sync(v, &lines)
-		case run.Finished:
+		case event.Finished:
 			finished = &v
 		default:
 			lines.WriteString(lineOf(b.line(e)))
@@ -80,7 +81,7 @@ func (b *bars) show(events []run.Stamped) error {
 	return b.summary(*finished)
 }
 
-func (b *bars) acquire(v run.Progress) {
+func (b *bars) acquire(v event.Progress) {
 	n := b.of(v.Node)
 	n.progress = &v
 	if since := v.Elapsed - n.before.Elapsed; since >= time.Second || n.rate == 0 && since > 0 {
@@ -89,28 +90,28 @@ func (b *bars) acquire(v run.Progress) {
 	}
 }
 
-func (b *bars) send(v run.Transfer) { b.of(v.Node).file = &v }
+func (b *bars) send(v event.Transfer) { b.of(v.Node).file = &v }
 
 // arrived ends the bar of a file where the file ended: the last progress may
 // never have been told.
-func (b *bars) arrived(v run.FileVerified) {
+func (b *bars) arrived(v event.FileVerified) {
 	b.verify(v)
-	b.send(run.Transfer{Node: v.Node, File: v.File, Done: v.Size, Size: v.Size})
+	b.send(event.Transfer{Node: v.Node, File: v.File, Done: v.Size, Size: v.Size})
 }
 
 // concluded takes away the line of an align stage that is done: what it found
 // stands in the summary, and may be more than was found while the run went on.
-func (b *bars) concluded(v run.StageDone) {
+func (b *bars) concluded(v event.StageDone) {
 	b.stage = nil
-	b.clocks = slices.DeleteFunc(b.clocks, func(o run.Sync) bool { return o.Stage == v.Result.Stage })
+	b.clocks = slices.DeleteFunc(b.clocks, func(o event.Sync) bool { return o.Stage == v.Result.Stage })
 }
 
-// lineOf is a text on a line of its own; nothing for none.
-func lineOf(text string) string {
-	if text == "" {
+// lineOf is words on a line of its own; nothing for none.
+func lineOf(words string) string {
+	if words == "" {
 		return ""
 	}
-	return run.Printable(text) + "\n"
+	return text.Printable(words) + "\n"
 }
 
 func (b *bars) of(node string) *nodeBars {

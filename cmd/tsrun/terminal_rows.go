@@ -9,7 +9,8 @@ import (
 
 	"github.com/cheggaaa/pb/v3"
 
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/event"
+	"tsrun/pipeline/text"
 	"tsrun/sdk/quantity"
 )
 
@@ -26,7 +27,7 @@ const (
 func (b *bars) bars(width int) (acquiring, sending []string) {
 	names := nameWidth
 	for _, n := range b.nodes {
-		names = max(names, utf8.RuneCountInString(run.Printable(n.node)))
+		names = max(names, utf8.RuneCountInString(text.Printable(n.node)))
 	}
 	names = min(names, max(width/4, nameWidth))
 	room := width - names - 1 - leastBar - ofPercent
@@ -45,7 +46,7 @@ func (b *bars) bars(width int) (acquiring, sending []string) {
 
 // together is one bar for all nodes.
 func (b *bars) together(width int) string {
-	all := nodeBars{progress: &run.Progress{}}
+	all := nodeBars{progress: &event.Progress{}}
 	recording := 0
 	for _, n := range b.nodes {
 		if n.progress == nil {
@@ -70,7 +71,7 @@ func (b *bars) together(width int) string {
 // notes are ways to say how an acquisition is, the longest first.
 func (n *nodeBars) notes() []string {
 	tags := quantity.Thousands(fmt.Sprint(n.progress.Tags)) + " tags"
-	rate, lost, left := ", "+run.Hertz(int64(math.Round(max(n.rate, 0)*1000))), "", ""
+	rate, lost, left := ", "+text.Hertz(int64(math.Round(max(n.rate, 0)*1000))), "", ""
 	if n.lost > 0 {
 		lost = ", " + quantity.Thousands(fmt.Sprint(n.lost)) + " lost"
 	}
@@ -91,7 +92,7 @@ func barOf(name string, names int, done, total int64, note string, width int) st
 
 // endOf is the end of a file's name, where segments differ.
 func endOf(name string, most int) string {
-	runes := []rune(run.Printable(name))
+	runes := []rune(text.Printable(name))
 	switch {
 	case len(runes) <= most:
 		return string(runes)
@@ -103,7 +104,7 @@ func endOf(name string, most int) string {
 
 // shortened cuts a name that is too long, and shows that it did.
 func shortened(name string, most int) string {
-	runes := []rune(run.Printable(name))
+	runes := []rune(text.Printable(name))
 	if len(runes) <= most {
 		return string(runes)
 	}

@@ -9,26 +9,26 @@ import (
 	"unicode/utf8"
 
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/track"
 	"tsrun/sdk/quantity"
 )
 
 // manyNodes is a run of twelve nodes with the longest names there are.
-func manyNodes() (events []run.Event, names []string) {
+func manyNodes() (events []event.Event, names []string) {
 	for i := range 12 {
 		names = append(names, fmt.Sprintf("%c%s", 'a'+(i*7)%12, strings.Repeat("x", 62)))
 	}
-	clock := run.Sync{Stage: "align", Reference: names[0] + ".signal", Target: names[1] + ".idler", State: align.Tracking,
+	clock := event.Sync{Stage: "align", Reference: names[0] + ".signal", Target: names[1] + ".idler", State: align.Tracking,
 		Value: &align.Value{State: align.Tracking, Knot: track.Knot{Time: 12_000_000_000_000,
 			Offset: quantity.NewFine(1_739_484_293, 0.25), OffsetSD: 2, Frequency: -12, FrequencySD: 0.03}}}
 	for second := range 4 {
 		for i, name := range names {
-			events = append(events, run.Progress{Node: name, Tags: uint64(second * 20_000), Elapsed: time.Duration(second) * time.Second, Duration: 10 * time.Second},
-				run.Transfer{Node: name, File: fmt.Sprintf("raw/%s/%s-%06d.bin", name, name, i), Done: 10, Size: 100})
+			events = append(events, event.Progress{Node: name, Tags: uint64(second * 20_000), Elapsed: time.Duration(second) * time.Second, Duration: 10 * time.Second},
+				event.Transfer{Node: name, File: fmt.Sprintf("raw/%s/%s-%06d.bin", name, name, i), Done: 10, Size: 100})
 		}
-		events = append(events, clock, run.TagsLost{Node: names[2], Channel: "x", Tags: 3, Why: "overflow"},
-			run.Analysing{Stage: "g2", Kind: "g2", Done: 42, Of: 100, Elapsed: 3 * time.Second})
+		events = append(events, clock, event.TagsLost{Node: names[2], Channel: "x", Tags: 3, Why: "overflow"},
+			event.Analysing{Stage: "g2", Kind: "g2", Done: 42, Of: 100, Elapsed: 3 * time.Second})
 	}
 	return events, names
 }
@@ -42,7 +42,7 @@ func TestBarsFitTheTerminal(t *testing.T) {
 		var terminal bytes.Buffer
 		b := &bars{plain: plain{out: &bytes.Buffer{}, err: &terminal}, size: func() (int, int) { return width, height }}
 		for i, e := range events {
-			if err := b.show([]run.Stamped{{Time: time.Unix(100, 0).Add(time.Duration(i) * time.Second), Event: e}}); err != nil {
+			if err := b.show([]event.Stamped{{Time: time.Unix(100, 0).Add(time.Duration(i) * time.Second), Event: e}}); err != nil {
 				t.Fatal(err)
 			}
 			if b.drawn > height-1 {
@@ -84,13 +84,13 @@ func TestBarsFitTheTerminal(t *testing.T) {
 // What a user asked for is no error.
 func TestWhatAUserAskedForIsNoError(t *testing.T) {
 	for _, c := range []struct {
-		event run.Problem
+		event event.Problem
 		want  string
 	}{
-		{run.Problem{Code: "interrupted", Message: "stopped by the user"}, "stopped by the user"},
-		{run.Problem{Node: "bob", Code: "node-stopped", Message: "ended"}, "bob: ended"},
-		{run.Problem{Code: "aborted", Message: "aborted by the user"}, "aborted by the user"},
-		{run.Problem{Code: "x", Message: "broken", Hint: "mend it"}, "error: broken; mend it"},
+		{event.Problem{Code: "interrupted", Message: "stopped by the user"}, "stopped by the user"},
+		{event.Problem{Node: "bob", Code: "node-stopped", Message: "ended"}, "bob: ended"},
+		{event.Problem{Code: "aborted", Message: "aborted by the user"}, "aborted by the user"},
+		{event.Problem{Code: "x", Message: "broken", Hint: "mend it"}, "error: broken; mend it"},
 	} {
 		if got := describe(c.event); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)

@@ -8,16 +8,17 @@ import (
 	"unicode/utf8"
 
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/event"
+	"tsrun/pipeline/text"
 	"tsrun/pipeline/track"
 )
 
 // syncLine says how the clock of an align stage stands.
-func syncLine(v run.Sync) string { return syncLines(v)[0] }
+func syncLine(v event.Sync) string { return syncLines(v)[0] }
 
 // syncLines are ways to say it, the longest first. What is left out first is what
 // the recipe says, then the speed; never the value, its time or that it is lost.
-func syncLines(v run.Sync) []string {
+func syncLines(v event.Sync) []string {
 	stage, pair := v.Stage+": ", v.Target+" - "+v.Reference
 	if v.Value == nil {
 		state := withoutValue(v.State)
@@ -54,7 +55,7 @@ func withoutValue(s align.State) string {
 	return "not found yet"
 }
 
-func jumped(v run.Sync) bool { return v.Value != nil && v.Step != nil }
+func jumped(v event.Sync) bool { return v.Value != nil && v.Step != nil }
 
 // speed writes a frequency for a person.
 func speed(ppb, sd float64) string {
@@ -75,7 +76,7 @@ func shortReading(t uint64) string {
 }
 
 // sync is written once a second for each stage, and whenever its state changes.
-func (p *plain) sync(v run.Sync, now time.Time) string {
+func (p *plain) sync(v event.Sync, now time.Time) string {
 	if p.clocks == nil {
 		p.clocks = map[string]clockLine{}
 	}
@@ -98,14 +99,14 @@ type clockLine struct {
 
 // sync shows an align stage on a line below the bars; what a person should not
 // miss stays above them.
-func (b *bars) sync(v run.Sync, lines *strings.Builder) {
-	i := slices.IndexFunc(b.clocks, func(o run.Sync) bool { return o.Stage == v.Stage })
+func (b *bars) sync(v event.Sync, lines *strings.Builder) {
+	i := slices.IndexFunc(b.clocks, func(o event.Sync) bool { return o.Stage == v.Stage })
 	if i < 0 {
 		i = len(b.clocks)
-		b.clocks = append(b.clocks, run.Sync{})
+		b.clocks = append(b.clocks, event.Sync{})
 	}
 	if jumped(v) {
-		lines.WriteString(run.Printable("warning: "+syncLine(v)) + "\n")
+		lines.WriteString(text.Printable("warning: "+syncLine(v)) + "\n")
 	}
 	b.clocks[i] = v
 }
@@ -121,11 +122,11 @@ func (b *bars) clockLines(width int) (lines []string) {
 // fitting is the first of several texts that is no longer than width, or else the
 // last, cut.
 func fitting(width int, texts []string) string {
-	for _, text := range texts {
-		if text = run.Printable(text); utf8.RuneCountInString(text) <= width {
-			return text
+	for _, t := range texts {
+		if t = text.Printable(t); utf8.RuneCountInString(t) <= width {
+			return t
 		}
 	}
-	last := []rune(run.Printable(texts[len(texts)-1]))
+	last := []rune(text.Printable(texts[len(texts)-1]))
 	return string(last[:max(min(len(last), width), 0)])
 }

@@ -11,32 +11,33 @@ import (
 	"time"
 
 	"tsrun/pipeline/align"
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/track"
 	"tsrun/sdk/quantity"
 )
 
 // aRun is what a run of two nodes may tell, one event every 100 ms.
-func aRun() []run.Stamped {
-	events := []run.Event{
-		run.StateChanged{State: "joining"},
-		run.NodeJoined{Node: "alice", Host: "local", PID: 41},
-		run.NodeJoined{Node: "bob", Host: "remote", PID: 42, Hostname: "bench"},
-		run.DeviceIdentified{Node: "alice", Controller: "tc", Device: run.Device{Identity: "IDQ,ID900", Simulated: true}},
-		run.DeviceIdentified{Node: "bob", Controller: "tc", Device: run.Device{Vendor: "IDQ", Model: "ID1000", Serial: "7\x1b[2J"}},
-		run.Armed{Node: "alice"},
-		run.Fired{InstantNs: 1_700_000_000_250_000_000, Method: "scheduled"},
+func aRun() []event.Stamped {
+	events := []event.Event{
+		event.StateChanged{State: "joining"},
+		event.NodeJoined{Node: "alice", Host: "local", PID: 41},
+		event.NodeJoined{Node: "bob", Host: "remote", PID: 42, Hostname: "bench"},
+		event.DeviceIdentified{Node: "alice", Controller: "tc", Device: run.Device{Identity: "IDQ,ID900", Simulated: true}},
+		event.DeviceIdentified{Node: "bob", Controller: "tc", Device: run.Device{Vendor: "IDQ", Model: "ID1000", Serial: "7\x1b[2J"}},
+		event.Armed{Node: "alice"},
+		event.Fired{InstantNs: 1_700_000_000_250_000_000, Method: "scheduled"},
 	}
-	events = append(events, run.Progress{Node: "alice", Duration: 2 * time.Second}) // not begun
+	events = append(events, event.Progress{Node: "alice", Duration: 2 * time.Second}) // not begun
 	for i := range 20 {
 		at := time.Duration(i+1) * 100 * time.Millisecond
-		events = append(events, run.Progress{Node: "alice", Tags: uint64(i+1) * 1000, Elapsed: at, Duration: 2 * time.Second})
+		events = append(events, event.Progress{Node: "alice", Tags: uint64(i+1) * 1000, Elapsed: at, Duration: 2 * time.Second})
 	}
-	events = append(events, run.Progress{Node: "alice", Tags: 20_000, Elapsed: 2 * time.Second, Duration: 2 * time.Second}) // once more
+	events = append(events, event.Progress{Node: "alice", Tags: 20_000, Elapsed: 2 * time.Second, Duration: 2 * time.Second}) // once more
 	for i := range 12 {
-		events = append(events, run.TagsLost{Node: "bob", Channel: "idler", AtPs: uint64(i), Tags: 2, Why: "overflow"})
+		events = append(events, event.TagsLost{Node: "bob", Channel: "idler", AtPs: uint64(i), Tags: 2, Why: "overflow"})
 	}
-	clock := run.Sync{Stage: "align", Reference: "alice.signal", Target: "bob.idler", State: align.Searching}
+	clock := event.Sync{Stage: "align", Reference: "alice.signal", Target: "bob.idler", State: align.Searching}
 	events = append(events, clock)
 	clock.State = align.Tracking
 	for i := range 12 { // a second and a bit
@@ -48,19 +49,19 @@ func aRun() []run.Stamped {
 	jumped.Step = &track.Step{Time: 12_500_000_000_000, Offset: 5000, OffsetSD: 3}
 	clock.State, clock.Value = align.Stepped, &jumped
 	events = append(events, clock,
-		run.Transfer{Node: "bob", File: "raw/bob/idler-000000.bin", Done: 50, Size: 100},
-		run.FileVerified{Node: "bob", File: "raw/bob/idler-000000.bin", Size: 100},
-		run.Warning{Node: "bob", Message: "disk is slow", Hint: "use another"},
-		run.StateChanged{State: "analysing"},
-		run.StageDone{Result: run.Result{Stage: "g2", Kind: "histogram"}},
-		run.StageDone{Result: run.Result{Stage: "pairs", Kind: "coincidences", Skipped: "no offset"}},
-		run.Problem{Message: "transfer gave up", Hint: "look at the cable"},
-		run.Finished{Directory: "runs/x", Manifest: &run.Manifest{Name: "pairs", Condition: []run.Condition{run.Good}}},
+		event.Transfer{Node: "bob", File: "raw/bob/idler-000000.bin", Done: 50, Size: 100},
+		event.FileVerified{Node: "bob", File: "raw/bob/idler-000000.bin", Size: 100},
+		event.Warning{Node: "bob", Message: "disk is slow", Hint: "use another"},
+		event.StateChanged{State: "analysing"},
+		event.StageDone{Result: run.Result{Stage: "g2", Kind: "histogram"}},
+		event.StageDone{Result: run.Result{Stage: "pairs", Kind: "coincidences", Skipped: "no offset"}},
+		event.Problem{Message: "transfer gave up", Hint: "look at the cable"},
+		event.Finished{Directory: "runs/x", Manifest: &run.Manifest{Name: "pairs", Condition: []run.Condition{run.Good}}},
 	)
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	stamped := make([]run.Stamped, len(events))
+	stamped := make([]event.Stamped, len(events))
 	for i, e := range events {
-		stamped[i] = run.Stamped{Time: start.Add(time.Duration(i) * 100 * time.Millisecond), Event: e}
+		stamped[i] = event.Stamped{Time: start.Add(time.Duration(i) * 100 * time.Millisecond), Event: e}
 	}
 	return stamped
 }
@@ -161,7 +162,7 @@ func TestBars(t *testing.T) {
 	var out, terminal bytes.Buffer
 	b := &bars{plain: plain{out: &out, err: &terminal}, size: func() (int, int) { return 60, 24 }}
 	for _, e := range aRun() {
-		if err := b.show([]run.Stamped{e}); err != nil {
+		if err := b.show([]event.Stamped{e}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -201,14 +202,14 @@ func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe
 
 // A reader that has gone must not hold up the run.
 func TestShowOutlivesItsReader(t *testing.T) {
-	feed := run.NewFeed()
+	feed := event.NewFeed()
 	done := make(chan bool)
 	go func() {
 		defer close(done)
 		show(feed, &jsonLines{out: brokenPipe{}})
 	}()
 	for range 3 {
-		feed.Observe(run.StateChanged{State: "running"})
+		feed.Observe(event.StateChanged{State: "running"})
 	}
 	feed.Close()
 	select {
@@ -223,16 +224,16 @@ func TestShowOutlivesItsReader(t *testing.T) {
 func TestBarsEndWithTheirFiles(t *testing.T) {
 	var out, terminal bytes.Buffer
 	b := &bars{plain: plain{out: &out, err: &terminal}, size: func() (int, int) { return 80, 24 }}
-	for _, e := range []run.Event{
-		run.Progress{Node: "bob", Tags: 1, Elapsed: time.Second, Duration: time.Second},
-		run.Progress{Node: "alice", Tags: 1, Elapsed: time.Second, Duration: time.Second},
-		run.Transfer{Node: "bob", File: "raw/bob/idler-000000.bin", Size: 4000},
-		run.Sync{Stage: "clocks", Reference: "alice.signal", Target: "bob.idler", State: align.Searching},
-		run.FileVerified{Node: "bob", File: "raw/bob/idler-000000.bin", Size: 4000},
-		run.StageDone{Result: run.Result{Stage: "clocks", Kind: "align"}},
-		run.Finished{},
+	for _, e := range []event.Event{
+		event.Progress{Node: "bob", Tags: 1, Elapsed: time.Second, Duration: time.Second},
+		event.Progress{Node: "alice", Tags: 1, Elapsed: time.Second, Duration: time.Second},
+		event.Transfer{Node: "bob", File: "raw/bob/idler-000000.bin", Size: 4000},
+		event.Sync{Stage: "clocks", Reference: "alice.signal", Target: "bob.idler", State: align.Searching},
+		event.FileVerified{Node: "bob", File: "raw/bob/idler-000000.bin", Size: 4000},
+		event.StageDone{Result: run.Result{Stage: "clocks", Kind: "align"}},
+		event.Finished{},
 	} {
-		if err := b.show([]run.Stamped{{Time: time.Unix(100, 0), Event: e}}); err != nil {
+		if err := b.show([]event.Stamped{{Time: time.Unix(100, 0), Event: e}}); err != nil {
 			t.Fatal(err)
 		}
 	}

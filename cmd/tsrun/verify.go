@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/text"
 )
 
 func newVerifyCommand() *cobra.Command {
@@ -43,7 +44,7 @@ func printVerification(c *cobra.Command, v run.Verification, asJSON bool) error 
 		return json.NewEncoder(out).Encode(v)
 	}
 	for _, f := range v.Findings {
-		if _, err := fmt.Fprintf(out, "%s: %s: %s\n", run.Printable(f.File), f.Code, run.Printable(f.Message)); err != nil {
+		if _, err := fmt.Fprintf(out, "%s: %s: %s\n", text.Printable(f.File), f.Code, text.Printable(f.Message)); err != nil {
 			return err
 		}
 	}

@@ -16,11 +16,14 @@ import (
 // floors are the packages of each floor, from the top; an import never points up.
 var floors = [][]string{
 	{"cmd/"},
+	{"pipeline/report"},
 	{"pipeline/master", "pipeline/slave"},
-	{"pipeline/run", "pipeline/host", "pipeline/core", "pipeline/transfer"},
-	{"pipeline/align"},
+	{"pipeline/stage"},
+	{"pipeline/event", "pipeline/host", "pipeline/core", "pipeline/transfer"},
+	{"pipeline/run", "pipeline/align"},
 	{"pipeline/track"},
 	{"pipeline/wire", "pipeline/recipe", "pipeline/correlate", "pipeline/scatter"},
+	{"pipeline/text"},
 	{"plugins/"},
 	{"sdk", "sim/idq"},
 	{"pipeline/blockio"},

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"time"
 
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/transfer"
@@ -181,8 +182,8 @@ func (b *book) progress(name string, progress []wire.ChannelProgress) (moved boo
 }
 
 // progressEvent is how far a node is: its slowest channel.
-func (b *book) progressEvent(name string) run.Progress {
-	e := run.Progress{Node: name, Duration: b.recipe.Acquire.Duration.Duration()}
+func (b *book) progressEvent(name string) event.Progress {
+	e := event.Progress{Node: name, Duration: b.recipe.Acquire.Duration.Duration()}
 	slowest := ^uint64(0)
 	for _, p := range b.counts[name] {
 		e.Tags += p.Tags

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
@@ -50,7 +51,7 @@ func preflight(o Options) error {
 	r := o.Recipe.Recipe
 	room, err := run.CheckSpace(o.Runs, r.Faults.DiskBelow, r.LeastTags("", func(sink string) bool { return host.KeepsFiles(o.PluginDirs, sink) }))
 	if warning := room.Warning(); err == nil && warning != "" {
-		o.Observer.Observe(run.Warning{Message: warning, Hint: "free some space, or measure for a shorter time"})
+		o.Observer.Observe(event.Warning{Message: warning, Hint: "free some space, or measure for a shorter time"})
 	}
 	return err
 }
@@ -144,7 +145,7 @@ func (c *conductor) dismiss() {
 	// proven, or was asked to stay.
 	if err := os.Remove(c.sources()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		c.log.Warn("copies of local nodes are left", "dir", c.sources())
-		c.observe(run.Warning{Message: "copies of local nodes are left in " + c.sources()})
+		c.observe(event.Warning{Message: "copies of local nodes are left in " + c.sources()})
 	}
 }
 

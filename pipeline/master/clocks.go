@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/align"
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -66,7 +67,7 @@ func (c *conductor) compareClocks(ctx context.Context, name string, m *member, r
 		c.handle(ctx, evFailed{name, sdk.Failure{Code: "clock-off", Message: says + ", so it would fire at another instant", Hint: hint}})
 		return
 	}
-	c.observe(run.Warning{Node: name, Message: says + ": it starts that much earlier or later", Hint: hint})
+	c.observe(event.Warning{Node: name, Message: says + ": it starts that much earlier or later", Hint: hint})
 	c.book.manifest.Notice(run.Reason{Condition: run.Tainted, Node: name, Message: says + " when the run began"})
 }
 

@@ -8,8 +8,10 @@ import (
 	"slices"
 	"time"
 
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk/tag"
@@ -117,11 +119,11 @@ func (c *conductor) loop(ctx context.Context) {
 	defer watch.Stop()
 	var effects []any
 	c.state, effects = newState(c.names(), c.rules())
-	c.observe(run.StateChanged{State: string(c.state.phase)})
+	c.observe(event.StateChanged{State: string(c.state.phase)})
 	c.perform(ctx, effects)
 	for _, n := range c.recipe.Nodes {
 		if n.Host != "local" {
-			c.observe(run.Waiting{For: n.Name, Hint: "start it there with: " + slaveCommand(n.Name, c.state.rules.master)})
+			c.observe(event.Waiting{For: n.Name, Hint: "start it there with: " + slaveCommand(n.Name, c.state.rules.master)})
 		}
 	}
 	cancelled := ctx.Done()
@@ -196,17 +198,17 @@ func (a *analysis) end() {
 }
 
 // handle takes one event through the state machine and does what follows.
-func (c *conductor) handle(ctx context.Context, event any) {
+func (c *conductor) handle(ctx context.Context, happened any) {
 	before := c.state
 	var effects []any
-	c.state, effects = next(c.state, event)
+	c.state, effects = next(c.state, happened)
 	for _, t := range c.state.troubles[len(before.troubles):] {
 		c.log.Error("trouble", "kind", string(t.kind), "about", t.node, "code", t.failure.Code, "message", t.failure.Message, "hint", t.failure.Hint)
-		c.observe(run.Problem{Node: t.node, Code: t.failure.Code, Message: t.failure.Message, Hint: t.failure.Hint})
+		c.observe(event.Problem{Node: t.node, Code: t.failure.Code, Message: t.failure.Message, Hint: t.failure.Hint})
 	}
 	if c.state.phase != before.phase {
 		c.log.Info("phase", "phase", string(c.state.phase))
-		c.observe(run.StateChanged{State: string(c.state.phase)})
+		c.observe(event.StateChanged{State: string(c.state.phase)})
 		if c.state.phase == running {
 			c.dir.PointLatest() // a start that was refused leaves the link alone
 		}
@@ -230,7 +232,7 @@ func (c *conductor) save() {
 // unsaved says that a manifest could not be written.
 func (c *conductor) unsaved(err error) {
 	c.log.Error("manifest not written", "error", err)
-	c.observe(run.Warning{Message: fmt.Sprintf("manifest not written: %v", err), Hint: "it is tried again at the end"})
+	c.observe(event.Warning{Message: fmt.Sprintf("manifest not written: %v", err), Hint: "it is tried again at the end"})
 }
 
 func (c *conductor) perform(ctx context.Context, effects []any) {
@@ -246,7 +248,7 @@ func (c *conductor) perform(ctx context.Context, effects []any) {
 		case doAnalyse:
 			c.analyse(ctx)
 		case doWarn:
-			c.observe(run.Warning{Message: e.message, Hint: e.hint})
+			c.observe(event.Warning{Message: e.message, Hint: e.hint})
 		}
 	}
 }
@@ -258,7 +260,7 @@ func (c *conductor) give(e doOrder) {
 	if e.kind == wire.Fire {
 		order.Instant = now.Add(e.lead).UnixNano()
 		c.book.instant(order.Instant)
-		c.observe(run.Fired{InstantNs: order.Instant, Method: c.recipe.Trigger.Method})
+		c.observe(event.Fired{InstantNs: order.Instant, Method: c.recipe.Trigger.Method})
 	}
 	c.order = &order
 	if err := c.trigger.Publish(order); err != nil {
@@ -288,7 +290,7 @@ func (c *conductor) analyse(ctx context.Context) {
 		if live != nil {
 			live.finish(ctx)
 		}
-		done <- run.Analyse(ctx, c.dir.Path(), c.recipe, c.book.manifest, c.options.Observer)
+		done <- stage.Analyse(ctx, c.dir.Path(), c.recipe, c.book.manifest, c.options.Observer)
 	}()
 }
 
@@ -297,12 +299,12 @@ func (c *conductor) arrived(p transfer.Progress) {
 	switch {
 	case p.Refused != "":
 		c.log.Error("file refused", "about", p.Node, "file", p.File, "why", p.Refused)
-		c.observe(run.Problem{Node: p.Node, Code: "file-refused", Message: p.File + ": " + p.Refused, Hint: "the node keeps its copy"})
+		c.observe(event.Problem{Node: p.Node, Code: "file-refused", Message: p.File + ": " + p.Refused, Hint: "the node keeps its copy"})
 	case p.Verified:
-		c.observe(run.FileVerified{Node: p.Node, File: p.File, Size: p.Size})
+		c.observe(event.FileVerified{Node: p.Node, File: p.File, Size: p.Size})
 		c.follow(p.File, true)
 	default:
-		c.observe(run.Transfer{Node: p.Node, File: p.File, Done: p.Done, Size: p.Size})
+		c.observe(event.Transfer{Node: p.Node, File: p.File, Done: p.Done, Size: p.Size})
 	}
 }
 
@@ -343,10 +345,10 @@ func (c *conductor) startSyncer() {
 	if c.syncer, err = newSyncer(c.dir, c.recipe, c.book.manifest, c.options.Observer); err != nil {
 		c.unsynced = true
 		c.log.Warn("clocks are not followed while the run goes on", "error", err)
-		c.observe(run.Warning{Message: fmt.Sprintf("clocks are not followed while the run goes on: %v", err), Hint: "the align stages find them at the end"})
+		c.observe(event.Warning{Message: fmt.Sprintf("clocks are not followed while the run goes on: %v", err), Hint: "the align stages find them at the end"})
 		return
 	}
-	c.book.manifest.Sync = run.SyncFile
+	c.book.manifest.Sync = stage.SyncFile
 }
 
 // input hands an event to the loop, unless the loop is over.
@@ -357,4 +359,4 @@ func (c *conductor) input(event any) {
 	}
 }
 
-func (c *conductor) observe(e run.Event) { c.options.Observer.Observe(e) }
+func (c *conductor) observe(e event.Event) { c.options.Observer.Observe(e) }

@@ -9,8 +9,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 )
 
@@ -42,7 +42,7 @@ func listening(t *testing.T) *conductor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	feed := run.NewFeed()
+	feed := event.NewFeed()
 	c := newConductor(Options{Recipe: resolved, Runs: t.TempDir(), Observer: feed})
 	if err := c.listen(t.Context()); err != nil {
 		t.Fatal(err)

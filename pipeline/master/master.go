@@ -22,8 +22,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -36,7 +38,7 @@ type Options struct {
 	PluginDirs []string // where this PC's plugins are looked for
 	Program    string   // tsrun itself, started once for each local node
 	Version    string
-	Observer   run.Observer
+	Observer   event.Observer
 	// Interrupts ends the run early, keeping what was recorded; a second one
 	// gives the run up.
 	Interrupts <-chan struct{}
@@ -92,7 +94,7 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 	if c.syncer != nil {
 		c.syncer.end()
 		for _, f := range c.syncer.stages {
-			c.book.manifest.NoticeJumps(f.Stage, f.Target, f.live.Steps())
+			stage.NoticeJumps(c.book.manifest, f.Stage, f.Target, f.live.Steps())
 		}
 	}
 	stop()
@@ -110,7 +112,7 @@ func (c *conductor) finish(err error) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.observe(run.Finished{Directory: c.dir.Path(), Manifest: c.book.manifest})
+	c.observe(event.Finished{Directory: c.dir.Path(), Manifest: c.book.manifest})
 	if c.state.phase == failed {
 		return nil, &Refusal{cause: c.state.troubles[len(c.state.troubles)-1].failure}
 	}

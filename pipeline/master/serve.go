@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/run"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -105,7 +105,7 @@ func (c *conductor) join(ctx context.Context, r request) wire.Reply {
 	if f := reply.Refused; f != nil && len(c.turned) < maxTurned && !c.turned[cut(r.body.Node)+" "+f.Code] {
 		c.turned[cut(r.body.Node)+" "+f.Code] = true
 		c.log.Warn("slave refused", "about", cut(r.body.Node), "host", cut(r.body.Join.Host), "address", r.peer, "code", f.Code)
-		c.observe(run.Warning{Message: fmt.Sprintf("a slave %q on %s (%s) was refused: %s", cut(r.body.Node), cut(r.body.Join.Host), r.peer, f.Message), Hint: f.Hint})
+		c.observe(event.Warning{Message: fmt.Sprintf("a slave %q on %s (%s) was refused: %s", cut(r.body.Node), cut(r.body.Join.Host), r.peer, f.Message), Hint: f.Hint})
 	}
 	return reply
 }
@@ -154,9 +154,9 @@ func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 	c.members[name] = m
 	c.book.joined(name, j)
 	c.log.Info("node joined", "about", name, "host", j.Host, "address", r.peer, "pid", j.PID)
-	c.observe(run.NodeJoined{Node: name, Host: c.book.manifest.Nodes[name].Host, Hostname: j.Host, Address: r.peer, PID: j.PID})
+	c.observe(event.NodeJoined{Node: name, Host: c.book.manifest.Nodes[name].Host, Hostname: j.Host, Address: r.peer, PID: j.PID})
 	if j.Version != c.options.Version {
-		c.observe(run.Warning{Node: name, Message: fmt.Sprintf("tsrun %s is at work there, %s here; they speak the same protocol, %d", cut(j.Version), c.options.Version, wire.Protocol),
+		c.observe(event.Warning{Node: name, Message: fmt.Sprintf("tsrun %s is at work there, %s here; they speak the same protocol, %d", cut(j.Version), c.options.Version, wire.Protocol),
 			Hint: "install the same release of tsrun on both PCs"})
 	}
 	c.handle(ctx, evJoined{name})
@@ -209,7 +209,7 @@ func (c *conductor) take(ctx context.Context, name string, m *member, r *wire.Re
 	}
 	before := c.state.nodes[name]
 	if phase == wire.Armed && before.phase != wire.Armed {
-		c.observe(run.Armed{Node: name})
+		c.observe(event.Armed{Node: name})
 	}
 	if phase != before.phase || r.Order != before.order {
 		c.handle(ctx, evReported{node: name, phase: phase, order: r.Order})
@@ -221,7 +221,7 @@ func (c *conductor) hear(ctx context.Context, name string, n wire.News) {
 	switch {
 	case n.Controller != nil:
 		device := c.book.controller(name, n.Controller)
-		c.observe(run.DeviceIdentified{Node: name, Controller: n.Controller.Name, Device: device})
+		c.observe(event.DeviceIdentified{Node: name, Controller: n.Controller.Name, Device: device})
 	case n.Sink != nil:
 		c.book.sink(name, n.Sink)
 	case n.Kept != nil:
@@ -230,7 +230,7 @@ func (c *conductor) hear(ctx context.Context, name string, n wire.News) {
 		c.book.shot(name, n.Shot)
 	case n.Loss != nil:
 		channel := c.book.loss(name, n.Loss)
-		c.observe(run.TagsLost{Node: name, Channel: channel, AtPs: n.Loss.AtPs, Tags: n.Loss.Tags, Why: n.Loss.Why})
+		c.observe(event.TagsLost{Node: name, Channel: channel, AtPs: n.Loss.AtPs, Tags: n.Loss.Tags, Why: n.Loss.Why})
 		c.handle(ctx, evTagsLost{name})
 	case n.Segment != nil:
 		c.book.segment(name, n.Segment)
@@ -245,7 +245,7 @@ func (c *conductor) hear(ctx context.Context, name string, n wire.News) {
 		c.handle(ctx, evStopped{name})
 	case n.Log != nil:
 		if err := c.dir.Log().AppendRemote(name, n.Log); err != nil {
-			c.observe(run.Warning{Node: name, Message: fmt.Sprintf("log line not kept: %v", err)})
+			c.observe(event.Warning{Node: name, Message: fmt.Sprintf("log line not kept: %v", err)})
 		}
 	}
 }

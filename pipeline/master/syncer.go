@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"tsrun/pipeline/align"
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
 	"tsrun/pipeline/tagfile"
 )
 
@@ -36,8 +38,8 @@ const (
 //	offer ──▶ segments (bounded) ──▶ loop ──▶ align.Live of each stage ──▶ events, sync.jsonl
 type syncer struct {
 	dir      string
-	observer run.Observer
-	log      *run.SyncLog
+	observer event.Observer
+	log      *stage.SyncLog
 	stages   []*follower
 	segments chan run.Segment
 	missed   atomic.Int64 // segments that found no room
@@ -49,7 +51,7 @@ type syncer struct {
 // follower is one align stage. It takes the segments of both channels in
 // pairs of the same number, because those are of the same time.
 type follower struct {
-	run.Sync          // what all its events have in common
+	event.Sync        // what all its events have in common
 	reference, target pile
 	live              *align.Live
 	over              bool // given up
@@ -65,24 +67,24 @@ type pile struct {
 
 // newSyncer starts to follow the clocks of a recipe with align stages. The
 // manifest is only read, and only here.
-func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o run.Observer) (*syncer, error) {
+func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o event.Observer) (*syncer, error) {
 	s := &syncer{dir: d.Path(), observer: o, segments: make(chan run.Segment, maxProven), done: make(chan struct{})}
-	for _, stage := range r.Stages {
-		if !followed(stage) {
+	for _, st := range r.Stages {
+		if !followed(st) {
 			continue
 		}
-		live, err := align.NewLive(m.AlignOptions(stage.Align))
+		live, err := align.NewLive(stage.AlignOptions(m, st.Align))
 		if err != nil {
-			return nil, fmt.Errorf("stage %q: %w", stage.Name, err)
+			return nil, fmt.Errorf("stage %q: %w", st.Name, err)
 		}
-		c := stage.Align
+		c := st.Align
 		s.stages = append(s.stages, &follower{
-			Sync:      run.Sync{Stage: stage.Name, Reference: c.Reference, Target: c.Target},
+			Sync:      event.Sync{Stage: st.Name, Reference: c.Reference, Target: c.Target},
 			reference: newPile(c.Reference), target: newPile(c.Target), live: live,
 		})
 	}
 	var err error
-	if s.log, err = d.SyncLog(); err != nil {
+	if s.log, err = stage.NewSyncLog(d.Path()); err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background()) // ended by end
@@ -167,9 +169,9 @@ func (s *syncer) loop(ctx context.Context) {
 func (s *syncer) close() {
 	leftOut, err := s.log.Close()
 	if err != nil {
-		s.warn(fmt.Sprintf("%s: %v", run.SyncFile, err), "its values are lost, the results are not")
+		s.warn(fmt.Sprintf("%s: %v", stage.SyncFile, err), "its values are lost, the results are not")
 	} else if leftOut > 0 {
-		s.warn(fmt.Sprintf("%d values are not in %s", leftOut, run.SyncFile), "the results of the align stages cover the whole record")
+		s.warn(fmt.Sprintf("%d values are not in %s", leftOut, stage.SyncFile), "the results of the align stages cover the whole record")
 	}
 	if n := s.missed.Load(); n > 0 {
 		s.warn(fmt.Sprintf("%d segments came faster than live alignment could follow", n), "the align stages look at them")
@@ -189,7 +191,7 @@ func (s *syncer) lag() {
 }
 
 func (s *syncer) warn(message, hint string) {
-	s.observer.Observe(run.Warning{Message: message, Hint: hint})
+	s.observer.Observe(event.Warning{Message: message, Hint: hint})
 }
 
 // follow takes a stage through the segments that are there of both channels.
@@ -289,7 +291,7 @@ func (s *syncer) tell(f *follower, v align.Value, segment *int) {
 	}
 }
 
-func (s *syncer) record(e run.Sync) {
+func (s *syncer) record(e event.Sync) {
 	if err := s.log.Append(e); err != nil {
 		s.warn(err.Error(), "no more live values are kept; the run goes on")
 	}

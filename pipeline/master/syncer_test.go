@@ -15,8 +15,10 @@ import (
 
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/align"
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
 	"tsrun/pipeline/tagfile"
 	"tsrun/sdk/quantity"
 )
@@ -24,10 +26,10 @@ import (
 // observed collects events.
 type observed struct {
 	mu     sync.Mutex
-	events []run.Event
+	events []event.Event
 }
 
-func (o *observed) Observe(e run.Event) {
+func (o *observed) Observe(e event.Event) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.events = append(o.events, e)
@@ -37,7 +39,7 @@ func (o *observed) warnings() (all []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, e := range o.events {
-		if w, ok := e.(run.Warning); ok {
+		if w, ok := e.(event.Warning); ok {
 			all = append(all, w.Message)
 		}
 	}
@@ -100,15 +102,15 @@ func (r *rig) keep(node, channel string, tags []uint64, start uint64, seconds fl
 }
 
 // told ends the syncer and returns the lines of sync.jsonl.
-func (r *rig) told() (values []run.Sync) {
+func (r *rig) told() (values []event.Sync) {
 	r.t.Helper()
 	r.finish(r.t.Context())
-	text, err := os.ReadFile(filepath.Join(r.dir.Path(), run.SyncFile))
+	text, err := os.ReadFile(filepath.Join(r.dir.Path(), stage.SyncFile))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	for decoder := json.NewDecoder(bytes.NewReader(text)); decoder.More(); {
-		var v run.Sync
+		var v event.Sync
 		if err := decoder.Decode(&v); err != nil {
 			r.t.Fatal(err)
 		}
@@ -118,7 +120,7 @@ func (r *rig) told() (values []run.Sync) {
 }
 
 // closing are the numbers of the segments that told something, in their order.
-func closing(values []run.Sync) (numbers []int) {
+func closing(values []event.Sync) (numbers []int) {
 	for _, v := range values {
 		if v.Segment != nil {
 			numbers = append(numbers, *v.Segment)
@@ -168,7 +170,7 @@ func TestSyncerFollows(t *testing.T) {
 	}
 	shown := 0
 	for _, e := range r.seen.events {
-		if s, ok := e.(run.Sync); ok && (s.Segment != nil || s.State == align.Stepped) {
+		if s, ok := e.(event.Sync); ok && (s.Segment != nil || s.State == align.Stepped) {
 			shown++
 		}
 	}

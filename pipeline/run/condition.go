@@ -2,9 +2,11 @@ package run
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"time"
+
+	"tsrun/pipeline/text"
 )
 
 // Condition is one word about a run; the manifest holds a list of them.
@@ -54,7 +56,7 @@ func Judge(m *Manifest, noticed []Reason) ([]Condition, []Reason) {
 		j.add(Reason{Condition: Incomplete, Message: "the run has not ended: tsrun is still at work or was killed"})
 	}
 	j.judgeSegments(m)
-	for _, name := range sortedKeys(m.Nodes) {
+	for _, name := range slices.Sorted(maps.Keys(m.Nodes)) {
 		if m.Nodes[name] != nil {
 			j.judgeNode(m, name)
 		}
@@ -133,17 +135,17 @@ func (m *Manifest) Judge() { m.Condition, m.Reasons = Judge(m, m.noticed) }
 
 func (j *judgement) judgeNode(m *Manifest, name string) {
 	node := m.Nodes[name]
-	for _, key := range sortedKeys(node.Channels) {
+	for _, key := range slices.Sorted(maps.Keys(node.Channels)) {
 		if c := node.Channels[key]; c != nil {
 			j.judgeChannel(m, name, key, c)
 		}
 	}
-	for _, key := range sortedKeys(node.Sinks) {
+	for _, key := range slices.Sorted(maps.Keys(node.Sinks)) {
 		if sink := node.Sinks[key]; sink != nil {
 			j.judgeSink(m, name, key, sink)
 		}
 	}
-	for _, key := range sortedKeys(node.Controllers) {
+	for _, key := range slices.Sorted(maps.Keys(node.Controllers)) {
 		c := node.Controllers[key]
 		if c != nil && c.Device.Simulated {
 			j.add(Reason{Condition: Simulated, Node: name, Message: fmt.Sprintf("controller %q is simulated", key)})
@@ -171,7 +173,7 @@ func (j *judgement) judgeChannel(m *Manifest, node, name string, c *Channel) {
 	}
 	if end := c.LengthPs; m.shortBy(end) > 0 && !j.excused(node) {
 		j.add(Reason{Condition: Incomplete, Node: node, Channel: name, AtPs: &end,
-			Message: fmt.Sprintf("recorded %s of %s", seconds(end), seconds(m.DurationPs))})
+			Message: fmt.Sprintf("recorded %s of %s", text.Seconds(end), text.Seconds(m.DurationPs))})
 	}
 }
 
@@ -224,12 +226,3 @@ func IsGood(conditions []Condition) bool { return slices.Contains(conditions, Go
 
 // Has says whether the run is in condition c.
 func (m *Manifest) Has(c Condition) bool { return slices.Contains(m.Condition, c) }
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
-}

@@ -127,9 +127,9 @@ func (d *Directory) KeepRecipe(sources []RecipeSource, resolved *recipe.Recipe, 
 	record := RecipeRecord{Files: []RecipeFile{}, Overrides: append([]string{}, overrides...)}
 	taken := map[string]bool{"resolved.json": true, "resolved.yaml": true}
 	for i, source := range sources {
-		name := plainName(filepath.Base(source.Path))
+		name := PlainName(filepath.Base(source.Path))
 		for n := i + 1; taken[name]; n++ {
-			name = fmt.Sprintf("%d-%s", n, plainName(filepath.Base(source.Path)))
+			name = fmt.Sprintf("%d-%s", n, PlainName(filepath.Base(source.Path)))
 		}
 		taken[name] = true
 		if err := WriteAtomic(filepath.Join(d.path, RecipeDir, name), source.Bytes); err != nil {
@@ -159,7 +159,7 @@ func (d *Directory) KeepRecipe(sources []RecipeSource, resolved *recipe.Recipe, 
 }
 
 // plainName keeps the characters of a file name that need no quoting anywhere.
-func plainName(name string) string {
+func PlainName(name string) string {
 	plain := strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == '_':

@@ -1,4 +1,4 @@
-package run
+package run_test
 
 import (
 	"encoding/json"
@@ -13,29 +13,15 @@ import (
 
 	"tsrun/internal/need"
 	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/run/runtest"
 	"tsrun/sdk"
 )
-
-var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-
-func newDirectory(t *testing.T) *Directory {
-	t.Helper()
-	d, err := Create(t.TempDir(), "coincidence", noon)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return d
-}
 
 func TestCreateIsExclusive(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "new", "runs")
 	for _, want := range []string{"20260301T120000Z-pairs", "20260301T120000Z-pairs-2", "20260301T120000Z-pairs-3"} {
-		d, err := Create(root, "pairs", noon)
+		d, err := run.Create(root, "pairs", runtest.Noon)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +38,7 @@ func TestCreateIsExclusive(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"", "..", "a/b", "a\x00b", "a\nb"} {
-		if _, err := Create(root, name, noon); err == nil {
+		if _, err := run.Create(root, name, runtest.Noon); err == nil {
 			t.Errorf("a directory for the name %q", name)
 		}
 	}
@@ -63,7 +49,7 @@ func TestCreateNotWritable(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Create(filepath.Join(file, "runs"), "pairs", noon)
+	_, err := run.Create(filepath.Join(file, "runs"), "pairs", runtest.Noon)
 	var failure *sdk.Failure
 	if !errors.As(err, &failure) || failure.Hint == "" || !strings.Contains(err.Error(), file) {
 		t.Errorf("error without place or hint: %v", err)
@@ -71,8 +57,8 @@ func TestCreateNotWritable(t *testing.T) {
 }
 
 func TestKeepRecipe(t *testing.T) {
-	d := newDirectory(t)
-	record, err := d.KeepRecipe([]RecipeSource{
+	d := runtest.NewDirectory(t)
+	record, err := d.KeepRecipe([]run.RecipeSource{
 		{Path: "/lab/today/pairs.yaml", Bytes: []byte("version: 1\r\n")},
 		{Path: "/lab/pairs.yaml", Bytes: []byte("parent")},
 		{Path: "/lab/öde resolved.json", Bytes: []byte("odd")},
@@ -102,26 +88,26 @@ func TestKeepRecipe(t *testing.T) {
 }
 
 func TestManifestSaysUnfinishedUntilSealed(t *testing.T) {
-	d := newDirectory(t)
-	m := goodManifest()
+	d := runtest.NewDirectory(t)
+	m := runtest.GoodManifest()
 	m.Ended = time.Time{}
 	m.Segments = nil
 	m.Nodes = nil
 	if err := d.WriteManifest(m); err != nil {
 		t.Fatal(err)
 	}
-	read, err := ReadManifest(d.Path())
+	read, err := run.ReadManifest(d.Path())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !read.Has(Incomplete) || read.Has(Good) || !read.Ended.IsZero() {
+	if !read.Has(run.Incomplete) || read.Has(run.Good) || !read.Ended.IsZero() {
 		t.Errorf("a run that has not ended reads as %v, ended %v", read.Condition, read.Ended)
 	}
-	m.Ended = noon
+	m.Ended = runtest.Noon
 	if err := d.Seal(m); err != nil {
 		t.Fatal(err)
 	}
-	if read, err = ReadManifest(d.Path()); err != nil || !read.Has(Good) {
+	if read, err = run.ReadManifest(d.Path()); err != nil || !read.Has(run.Good) {
 		t.Errorf("sealed as %v (%v)", read.Condition, err)
 	}
 	if err := d.WriteManifest(m); err == nil {
@@ -134,7 +120,7 @@ func TestManifestSaysUnfinishedUntilSealed(t *testing.T) {
 }
 
 func TestRawRefusesPaths(t *testing.T) {
-	d := newDirectory(t)
+	d := runtest.NewDirectory(t)
 	for _, node := range []string{"", ".", "..", "a/b", "/etc", "../../x"} {
 		if path, err := d.Raw(node); err == nil {
 			t.Errorf("raw directory of %q: %s", node, path)
@@ -148,13 +134,13 @@ func TestRawRefusesPaths(t *testing.T) {
 
 func TestSha256sumAgrees(t *testing.T) {
 	tool := need.Tool(t, "sha256sum", "coreutils")
-	dir := writeRun(t)
-	check := exec.Command(tool, "-c", "--strict", SumsFile)
+	dir := runtest.WriteRun(t)
+	check := exec.Command(tool, "-c", "--strict", run.SumsFile)
 	check.Dir = dir
 	if out, err := check.CombinedOutput(); err != nil {
 		t.Fatalf("sha256sum -c: %v\n%s", err, out)
 	}
-	sums, err := os.ReadFile(filepath.Join(dir, SumsFile))
+	sums, err := os.ReadFile(filepath.Join(dir, run.SumsFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,8 +149,8 @@ func TestSha256sumAgrees(t *testing.T) {
 			t.Errorf("%s is not covered:\n%s", name, sums)
 		}
 	}
-	flipByte(t, filepath.Join(dir, "results/g2.csv"), 0)
-	check = exec.Command(tool, "-c", SumsFile)
+	runtest.FlipByte(t, filepath.Join(dir, "results/g2.csv"), 0)
+	check = exec.Command(tool, "-c", run.SumsFile)
 	check.Dir = dir
 	if out, err := check.CombinedOutput(); err == nil {
 		t.Errorf("sha256sum did not see a flipped byte\n%s", out)
@@ -173,16 +159,16 @@ func TestSha256sumAgrees(t *testing.T) {
 
 func TestCheckSpace(t *testing.T) {
 	dir := t.TempDir()
-	room, err := CheckSpace(dir, 1, 1)
+	room, err := run.CheckSpace(dir, 1, 1)
 	if err != nil || room.Free < 1 || room.Warning() != "" {
 		t.Errorf("%+v, %v", room, err)
 	}
 	var failure *sdk.Failure
-	if _, err := CheckSpace(dir, 1<<62, 0); !errors.As(err, &failure) || failure.Hint == "" {
+	if _, err := run.CheckSpace(dir, 1<<62, 0); !errors.As(err, &failure) || failure.Hint == "" {
 		t.Errorf("4 EiB are said to be free, or no hint: %v", err)
 	}
 	for _, tags := range []int64{1 << 62, math.MaxInt64} {
-		if _, err := CheckSpace(dir, 1, tags); !errors.As(err, &failure) || failure.Field != "expect" {
+		if _, err := run.CheckSpace(dir, 1, tags); !errors.As(err, &failure) || failure.Field != "expect" {
 			t.Errorf("%d tags are said to fit: %v", tags, err)
 		}
 	}
@@ -190,7 +176,7 @@ func TestCheckSpace(t *testing.T) {
 	if warning := room.Warning(); !strings.Contains(warning, "will not fit") {
 		t.Errorf("warning %q", warning)
 	}
-	if _, err := CheckSpace(filepath.Join(dir, "nowhere"), 1, 0); err == nil {
+	if _, err := run.CheckSpace(filepath.Join(dir, "nowhere"), 1, 0); err == nil {
 		t.Error("space where nothing is")
 	}
 }
@@ -207,7 +193,7 @@ func TestProvenance(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	run := func(args ...string) string {
+	git := func(args ...string) string {
 		t.Helper()
 		args = append([]string{"-C", dir, "-c", "user.name=lab", "-c", "user.email=lab@example.org"}, args...)
 		out, err := exec.Command(tool, args...).CombinedOutput()
@@ -217,32 +203,32 @@ func TestProvenance(t *testing.T) {
 		return strings.TrimSpace(string(out))
 	}
 	write("version: 1\n")
-	if g := Provenance(t.Context(), file); g.Note != "the recipe is in no git repository" || g.Commit != "" {
+	if g := run.Provenance(t.Context(), file); g.Note != "the recipe is in no git repository" || g.Commit != "" {
 		t.Errorf("without a repository: %+v", g)
 	}
-	run("init", "-q")
-	if g := Provenance(t.Context(), file); g.Note == "" || g.Commit != "" {
+	git("init", "-q")
+	if g := run.Provenance(t.Context(), file); g.Note == "" || g.Commit != "" {
 		t.Errorf("without a commit: %+v", g)
 	}
-	run("add", ".")
-	run("commit", "-q", "-m", "Start")
-	want := Git{Commit: run("rev-parse", "HEAD"), Path: "recipes/pairs.yaml"}
-	if g := Provenance(t.Context(), file); g != want {
+	git("add", ".")
+	git("commit", "-q", "-m", "Start")
+	want := run.Git{Commit: git("rev-parse", "HEAD"), Path: "recipes/pairs.yaml"}
+	if g := run.Provenance(t.Context(), file); g != want {
 		t.Errorf("committed: %+v, want %+v", g, want)
 	}
 	write("version: 1\nname: changed\n")
 	want.Dirty = true
-	if g := Provenance(t.Context(), file); g != want {
+	if g := run.Provenance(t.Context(), file); g != want {
 		t.Errorf("changed: %+v, want %+v", g, want)
 	}
-	run("commit", "-q", "-a", "-m", "Change")
+	git("commit", "-q", "-a", "-m", "Change")
 	file = filepath.Join(filepath.Dir(file), "new.yaml")
 	write("version: 1\n")
-	if g := Provenance(t.Context(), file); !g.Dirty || g.Path != "" || g.Commit == "" {
+	if g := run.Provenance(t.Context(), file); !g.Dirty || g.Path != "" || g.Commit == "" {
 		t.Errorf("a recipe in no commit: %+v", g)
 	}
 	t.Setenv("PATH", t.TempDir())
-	if g := Provenance(t.Context(), file); g.Note != "git is not installed" {
+	if g := run.Provenance(t.Context(), file); g.Note != "git is not installed" {
 		t.Errorf("without git: %+v", g)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tsrun/pipeline/text"
 )
 
 // Listed is what a list of runs says of one.
@@ -60,7 +62,7 @@ func (n *Node) channels() (list []*Channel) {
 	if n == nil {
 		return nil
 	}
-	for _, name := range byStream(n.Channels) {
+	for _, name := range ByStream(n.Channels) {
 		list = append(list, n.Channels[name])
 	}
 	return list
@@ -74,9 +76,9 @@ func (l Listed) Words() string {
 	}
 	switch {
 	case l.Error != "":
-		return Printable(l.Error)
+		return text.Printable(l.Error)
 	case l.Ended.IsZero():
 		words = append(words, "not ended")
 	}
-	return Printable(strings.Join(words, " + "))
+	return text.Printable(strings.Join(words, " + "))
 }

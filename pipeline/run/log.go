@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -86,7 +88,7 @@ func orderedLine(fields map[string]json.RawMessage) []byte {
 	for _, key := range []string{"time", "level", "node", "msg"} {
 		put(key)
 	}
-	for _, key := range sortedKeys(fields) {
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
 		put(key)
 	}
 	out.WriteByte('}')

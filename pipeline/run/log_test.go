@@ -1,4 +1,4 @@
-package run
+package run_test
 
 import (
 	"bytes"
@@ -11,11 +11,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/run/runtest"
 )
 
-func readLog(t *testing.T, d *Directory) []map[string]any {
+func readLog(t *testing.T, d *run.Directory) []map[string]any {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(d.Path(), LogFile))
+	text, err := os.ReadFile(filepath.Join(d.Path(), run.LogFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +39,7 @@ func readLog(t *testing.T, d *Directory) []map[string]any {
 }
 
 func TestLogKeepsLinesApart(t *testing.T) {
-	d := newDirectory(t)
+	d := runtest.NewDirectory(t)
 	const writers, each = 8, 50
 	var all sync.WaitGroup
 	for w := range writers {
@@ -75,11 +78,11 @@ func TestAppendRemote(t *testing.T) {
 		{"not an object", `[1,2]`, "[1,2]"},
 		{"null", `null`, "null"},
 		{"not UTF-8", "\xff\xfeplain", "\uFFFDplain"},
-		{"too long", strings.Repeat("y", MaxLogLine+1), strings.Repeat("y", MaxLogLine/8)},
-		{"too long in JSON", `{"msg":"` + strings.Repeat("\x01", MaxLogLine/2) + `"}`, `{"msg":"` + strings.Repeat("\x01", MaxLogLine/8-8)},
+		{"too long", strings.Repeat("y", run.MaxLogLine+1), strings.Repeat("y", run.MaxLogLine/8)},
+		{"too long in JSON", `{"msg":"` + strings.Repeat("\x01", run.MaxLogLine/2) + `"}`, `{"msg":"` + strings.Repeat("\x01", run.MaxLogLine/8-8)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d := newDirectory(t)
+			d := runtest.NewDirectory(t)
 			if err := d.Log().AppendRemote("bob", []byte(c.line)); err != nil {
 				t.Fatal(err)
 			}
@@ -91,40 +94,16 @@ func TestAppendRemote(t *testing.T) {
 	}
 }
 
-func TestLogIsBounded(t *testing.T) {
-	d := newDirectory(t)
-	d.Log().written = MaxLog - 100
-	for range 3 {
-		if err := d.Log().AppendRemote("bob", []byte(`{"msg":"a line of some fifty bytes or more","level":"INFO"}`)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := d.Close(); err != nil {
-		t.Fatal(err)
-	}
-	lines := readLog(t, d)
-	if last := lines[len(lines)-1]; len(lines) != 2 || last["lines_dropped"] != 2.0 {
-		t.Errorf("a full log ends with %v", lines)
-	}
-	if err := d.Log().AppendRemote("bob", []byte(`{}`)); err == nil {
-		t.Error("a closed log took a line")
-	}
-}
-
 func FuzzAppendRemote(f *testing.F) {
 	f.Add([]byte(`{"msg":"x"}`))
 	f.Add([]byte("\x00\xff{"))
 	f.Add([]byte(`{"a":{"b":[1,2,{"c":null}]},"node":7}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		path := filepath.Join(t.TempDir(), LogFile)
-		log, err := newLog(path)
-		if err != nil {
+		d := runtest.NewDirectory(t)
+		if err := d.Log().AppendRemote("bob", line); err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(log.AppendRemote("bob", line), log.Close()); err != nil {
-			t.Fatal(err)
-		}
-		text, err := os.ReadFile(path)
+		text, err := os.ReadFile(filepath.Join(d.Path(), run.LogFile))
 		if err != nil {
 			t.Fatal(err)
 		}

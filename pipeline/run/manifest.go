@@ -2,7 +2,9 @@ package run
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"tsrun/pipeline/recipe"
@@ -223,8 +225,6 @@ func (c *Channel) Count(tags, first, last, length, lost uint64) {
 	c.Rate = RateOf(tags, length)
 }
 
-const maxInt64 = 1<<63 - 1
-
 // Segment is one closed file of a sink: tags of one channel, or something else,
 // of no channel and with 0 tags.
 type Segment struct {
@@ -264,4 +264,49 @@ type Result struct {
 	Files   []string        `json:"files"` // relative to the run directory
 	Skipped string          `json:"skipped,omitempty"`
 	Summary json.RawMessage `json:"summary,omitempty"` // the summary of its kind: AlignSummary and so on
+}
+
+// NodeOf is the node of a channel, "alice.signal"; nil where there is none.
+func (m *Manifest) NodeOf(channel string) *Node {
+	node, _, _ := strings.Cut(channel, ".")
+	return m.Nodes[node]
+}
+
+// NodeOrder names the nodes: the trigger's master first, then the others by name.
+func (m *Manifest) NodeOrder() []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(m.Nodes)) {
+		switch {
+		case m.Nodes[name] == nil:
+		case name == m.Trigger.Master:
+			names = slices.Insert(names, 0, name)
+		default:
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Recorded says whether any channel has recorded for a time or delivered a tag.
+func (m *Manifest) Recorded() bool {
+	for _, n := range m.Nodes {
+		for _, c := range n.channels() {
+			if c.Tags > 0 || c.LengthPs > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ByStream names channels in the order of their streams.
+func ByStream(channels map[string]*Channel) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(channels)) {
+		if channels[name] != nil {
+			names = append(names, name)
+		}
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return int(channels[a].Stream) - int(channels[b].Stream) })
+	return names
 }

@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"strconv"
 	"strings"
@@ -20,14 +21,14 @@ func RateOf(tags, ps uint64) *Rate {
 	}
 	hi, lo := bits.Mul64(tags, milliPerPs)
 	if hi >= ps {
-		return new(Rate(maxInt64))
+		return new(Rate(math.MaxInt64))
 	}
 	q, _ := bits.Div64(hi, lo, ps)
-	return new(Rate(min(q, maxInt64)))
+	return new(Rate(min(q, math.MaxInt64)))
 }
 
-// orNone is the rate in millihertz, 0 where there is none.
-func (r *Rate) orNone() int64 {
+// Millihertz is the rate in millihertz, 0 where there is none.
+func (r *Rate) Millihertz() int64 {
 	if r == nil {
 		return 0
 	}
@@ -47,11 +48,11 @@ func (r Rate) MarshalJSON() ([]byte, error) {
 func (r *Rate) UnmarshalJSON(text []byte) error {
 	whole, part, _ := strings.Cut(string(text), ".")
 	hertz, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || hertz < 0 || hertz > maxInt64/1000 {
+	if err != nil || hertz < 0 || hertz > math.MaxInt64/1000 {
 		return fmt.Errorf("%q is no rate in hertz", text)
 	}
 	milli, err := strconv.ParseUint((part + "000")[:3], 10, 64)
-	if err != nil || uint64(hertz)*1000+milli > maxInt64 {
+	if err != nil || uint64(hertz)*1000+milli > math.MaxInt64 {
 		return fmt.Errorf("%q is no rate in hertz", text)
 	}
 	*r = Rate(uint64(hertz)*1000 + milli)

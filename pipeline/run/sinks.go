@@ -2,6 +2,8 @@ package run
 
 import (
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -69,10 +71,10 @@ func (h *holdings) missing(node, channel, name string, sink *Sink, delivered uin
 	return fmt.Sprintf(what, name, held)
 }
 
-// source is the sink whose files of a channel the stages read, and those of its
+// Source is the sink whose files of a channel the stages read, and those of its
 // files that are here and proven, in order: of the sinks that hold most of its
 // tags, the first in the order that the recipe gives.
-func (m *Manifest) source(r *recipe.Recipe, node, channel string) (sink string, segments []Segment) {
+func (m *Manifest) Source(r *recipe.Recipe, node, channel string) (sink string, segments []Segment) {
 	bySink := map[string][]Segment{}
 	tags := map[string]uint64{}
 	order := r.Sources(node + "." + channel)
@@ -95,15 +97,15 @@ func (m *Manifest) source(r *recipe.Recipe, node, channel string) (sink string, 
 	return sink, segments
 }
 
-// noSource says why there is no file of a channel's tags to read.
-func (m *Manifest) noSource(node, channel string) error {
+// NoSource says why there is no file of a channel's tags to read.
+func (m *Manifest) NoSource(node, channel string) error {
 	h := newHoldings()
 	for _, s := range m.Segments {
 		h.add(&s)
 	}
 	var others []string
 	n := m.Nodes[node]
-	for _, name := range sortedKeys(n.Sinks) {
+	for _, name := range slices.Sorted(maps.Keys(n.Sinks)) {
 		sink := n.Sinks[name]
 		if sink == nil || !slices.Contains(sink.Channels, channel) {
 			continue
@@ -123,85 +125,50 @@ func (m *Manifest) noSource(node, channel string) error {
 	return fmt.Errorf("no sink keeps the tags of %s.%s in files that stages can read: %s", node, channel, strings.Join(others, ", "))
 }
 
-// reportSinks says what each sink has kept, where that is not just one sink's
-// files of tags.
-func reportSinks(out *strings.Builder, m *Manifest) {
+// SinkUse is what a sink has made of the tags, at all nodes.
+type SinkUse struct {
+	Sink               string
+	OfTags, OtherFiles int
+	Elsewhere          uint64 // tags that are in no file of the run
+	Channels, ReadFor  int    // those that it took, and those whose tags the stages read from it
+	KeepsAllTags       bool   // at every node
+}
+
+// SinkUses tells of each sink, by name.
+func (m *Manifest) SinkUses() []SinkUse {
 	h := newHoldings()
 	for _, s := range m.Segments {
 		h.add(&s)
 	}
-	lines := map[string]*sinkLine{}
-	plain := true
-	for _, node := range nodeOrder(m) {
-		n := m.Nodes[node]
-		for _, name := range sortedKeys(n.Sinks) {
-			sink := n.Sinks[name]
+	uses := map[string]*SinkUse{}
+	for node, n := range m.Nodes {
+		if n == nil {
+			continue
+		}
+		for name, sink := range n.Sinks {
 			if sink == nil {
 				continue
 			}
-			l := lines[name]
-			if l == nil {
-				l = &sinkLine{}
-				lines[name] = l
+			u := uses[name]
+			if u == nil {
+				u = &SinkUse{Sink: name, KeepsAllTags: true}
+				uses[name] = u
 			}
 			f := h.files[series{node: node, sink: name}]
-			l.ofTags, l.others = l.ofTags+f.ofTags, l.others+f.others
+			u.OfTags, u.OtherFiles = u.OfTags+f.ofTags, u.OtherFiles+f.others
 			for _, channel := range sink.Channels {
-				l.channels++
-				l.elsewhere += min(sink.Kept[channel], maxInt64/2-l.elsewhere)
+				u.Channels++
+				u.Elsewhere += min(sink.Kept[channel], math.MaxInt64/2-u.Elsewhere)
 				if c := n.Channels[channel]; c != nil && c.ReadFrom == name {
-					l.read++
+					u.ReadFor++
 				}
 			}
-			plain = plain && h.keeps(node, name, sink) == sdk.AllTags && f.others == 0
+			u.KeepsAllTags = u.KeepsAllTags && h.keeps(node, name, sink) == sdk.AllTags
 		}
 	}
-	if plain && len(lines) < 2 {
-		return
+	var list []SinkUse
+	for _, name := range slices.Sorted(maps.Keys(uses)) {
+		list = append(list, *uses[name])
 	}
-	for i, name := range sortedKeys(lines) {
-		title := ""
-		if i == 0 {
-			title = "sinks"
-		}
-		entry(out, title, "%s: %s", name, lines[name])
-	}
-}
-
-// sinkLine is what a sink has made of the tags, at all nodes.
-type sinkLine struct {
-	files
-	elsewhere      uint64 // tags
-	channels, read int    // and those whose tags the stages read from it
-}
-
-func (l *sinkLine) String() string {
-	var parts []string
-	if l.ofTags > 0 {
-		text := count(uint64(l.ofTags)) + " " + plural("file", l.ofTags) + " of tags"
-		switch {
-		case l.read == l.channels:
-			text += ", which the stages read"
-		case l.read > 0:
-			text += fmt.Sprintf(", which the stages read for %d of %d channels", l.read, l.channels)
-		}
-		parts = append(parts, text)
-	}
-	if l.others > 0 {
-		parts = append(parts, count(uint64(l.others))+" "+plural("file", l.others)+" of other kinds")
-	}
-	if l.elsewhere > 0 {
-		parts = append(parts, count(l.elsewhere)+" tags kept in no file of the run")
-	}
-	if parts == nil {
-		return "no files"
-	}
-	return strings.Join(parts, "; ")
-}
-
-func plural(what string, n int) string {
-	if n == 1 {
-		return what
-	}
-	return what + "s"
+	return list
 }

@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 
 	"golang.org/x/sys/unix"
@@ -17,8 +18,8 @@ func FreeSpace(path string) (quantity.Size, error) {
 		return 0, fmt.Errorf("ask for free space of %s: %w", path, err)
 	}
 	hi, lo := bits.Mul64(s.Bavail, uint64(s.Bsize))
-	if hi > 0 || lo > maxInt64 {
-		return maxInt64, nil
+	if hi > 0 || lo > math.MaxInt64 {
+		return math.MaxInt64, nil
 	}
 	return quantity.Size(lo), nil
 }

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"encoding/json"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -78,4 +79,14 @@ func TestSkews(t *testing.T) {
 	if _, ok := NodeStart(nil, 1, 0); ok {
 		t.Error("a start without a shot")
 	}
+}
+
+func equalJSON(t *testing.T, a, b any) bool {
+	t.Helper()
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	if errX != nil || errY != nil {
+		t.Fatal(errX, errY)
+	}
+	return string(x) == string(y)
 }

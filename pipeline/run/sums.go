@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+
+	"tsrun/pipeline/recipe"
 )
 
 // Limits on what is read back from a run directory.
@@ -84,6 +86,40 @@ func ReadManifest(dir string) (*Manifest, error) {
 		return nil, noRun(dir)
 	}
 	return m, err
+}
+
+// ReadRun reads what a run directory says of itself: its manifest and the
+// recipe as it was resolved.
+func ReadRun(dir string) (*Manifest, *recipe.Recipe, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open run directory: %w", err)
+	}
+	defer root.Close()
+	m, err := readManifest(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, noRun(dir)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if !fs.ValidPath(m.Recipe.Resolved) {
+		return nil, nil, fmt.Errorf("read recipe of the run: the manifest names %q, which is no file of it", m.Recipe.Resolved)
+	}
+	text, err := readBounded(root, m.Recipe.Resolved, maxManifest)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read recipe of the run: %w", err)
+	}
+	r := new(recipe.Recipe)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, nil, fmt.Errorf("read recipe of the run: %s: %w", m.Recipe.Resolved, err)
+	}
+	return m, r, nil
+}
+
+// noRun says that a directory is none of a run.
+func noRun(dir string) error {
+	return fmt.Errorf("%s is no run directory: it has no %s", dir, ManifestFile)
 }
 
 func readManifest(root *os.Root) (*Manifest, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -218,12 +219,12 @@ func (v *verifier) track(t series, list []Segment) {
 
 // totals proves that each sink has kept what its channels delivered.
 func (v *verifier) totals(m *Manifest, held *holdings) {
-	for _, node := range sortedKeys(m.Nodes) {
+	for _, node := range slices.Sorted(maps.Keys(m.Nodes)) {
 		n := m.Nodes[node]
 		if n == nil {
 			continue
 		}
-		for _, name := range sortedKeys(n.Sinks) {
+		for _, name := range slices.Sorted(maps.Keys(n.Sinks)) {
 			if n.Sinks[name] == nil {
 				continue
 			}
@@ -248,7 +249,7 @@ func (v *verifier) sums(m *Manifest) {
 		v.found(SumsFile, "sums", "%v", withoutPath(err))
 		return
 	}
-	for _, name := range sortedKeys(sums) {
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
 		if !fs.ValidPath(name) {
 			v.found(SumsFile, "path", "names %q, which is not a file below the run directory", name)
 			continue

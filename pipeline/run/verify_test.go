@@ -1,4 +1,4 @@
-package run
+package run_test
 
 import (
 	"encoding/json"
@@ -13,45 +13,35 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/run/runtest"
+
 	"pgregory.net/rapid"
 )
 
-func codes(v Verification) (all []string) {
+func codes(v run.Verification) (all []string) {
 	for _, f := range v.Findings {
 		all = append(all, f.Code)
 	}
 	return all
 }
 
-func mustVerify(t *testing.T, dir string) Verification {
-	t.Helper()
-	v, err := Verify(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
 func TestVerifyGood(t *testing.T) {
-	v := mustVerify(t, writeRun(t))
+	v := runtest.MustVerify(t, runtest.WriteRun(t))
 	if len(v.Findings) > 0 || v.Tags != 9 || v.Files != 9 {
 		t.Errorf("%+v", v)
 	}
 }
 
 // rewrite changes the manifest of a run as somebody with an editor would.
-func rewrite(t *testing.T, dir string, change func(*Manifest)) {
+func rewrite(t *testing.T, dir string, change func(*run.Manifest)) {
 	t.Helper()
-	m, err := ReadManifest(dir)
+	m, err := run.ReadManifest(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	change(m)
-	text, err := manifestText(m)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, ManifestFile), text, 0o644)
-	}
-	if err != nil {
+	if err := os.WriteFile(filepath.Join(dir, run.ManifestFile), runtest.ManifestText(t, m), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -64,7 +54,7 @@ func TestVerifyFinds(t *testing.T) {
 	write := func(name, text string) func(string) error {
 		return func(dir string) error { return os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644) }
 	}
-	edit := func(change func(*Manifest)) func(string) error {
+	edit := func(change func(*run.Manifest)) func(string) error {
 		return func(dir string) error { rewrite(t, dir, change); return nil }
 	}
 	for _, c := range []struct {
@@ -88,46 +78,46 @@ func TestVerifyFinds(t *testing.T) {
 		{"a file that was never finished", write("raw/bob/idler-000002.bin.part", "x"), "raw/bob/idler-000002.bin.part", "extra", "never finished"},
 		{"result changed", write("results/g2.csv", "delay_ps,counts\n0,5\n"), "results/g2.csv", "hash", "SHA256SUMS says"},
 		{"recipe deleted", func(d string) error { return os.Remove(filepath.Join(d, "recipe/pairs.yaml")) }, "recipe/pairs.yaml", "missing", "SHA256SUMS names it"},
-		{"manifest is not JSON", write(ManifestFile, "{"), ManifestFile, "manifest", "unexpected end"},
-		{"manifest with impossible numbers", write(ManifestFile, `{"segments":[{"tags":1e40}]}`), ManifestFile, "manifest", "cannot unmarshal"},
-		{"manifest is a list", write(ManifestFile, `[]`), ManifestFile, "manifest", "cannot unmarshal"},
-		{"manifest deleted", func(d string) error { return os.Remove(filepath.Join(d, ManifestFile)) }, ManifestFile, "manifest", "no such file"},
-		{"manifest edited", edit(func(m *Manifest) { m.Name = "better" }), ManifestFile, "hash", "SHA256SUMS says"},
-		{"run never ended", edit(func(m *Manifest) { m.Ended = time.Time{} }), ManifestFile, "unfinished", "not ended"},
-		{"sums deleted", func(d string) error { return os.Remove(filepath.Join(d, SumsFile)) }, SumsFile, "sums", "no such file"},
-		{"sums of nothing", write(SumsFile, ""), segment, "sums", "does not name it"},
-		{"sums damaged", write(SumsFile, "hello  there\n"), SumsFile, "sums", "not a line of sha256sum"},
+		{"manifest is not JSON", write(run.ManifestFile, "{"), run.ManifestFile, "manifest", "unexpected end"},
+		{"manifest with impossible numbers", write(run.ManifestFile, `{"segments":[{"tags":1e40}]}`), run.ManifestFile, "manifest", "cannot unmarshal"},
+		{"manifest is a list", write(run.ManifestFile, `[]`), run.ManifestFile, "manifest", "cannot unmarshal"},
+		{"manifest deleted", func(d string) error { return os.Remove(filepath.Join(d, run.ManifestFile)) }, run.ManifestFile, "manifest", "no such file"},
+		{"manifest edited", edit(func(m *run.Manifest) { m.Name = "better" }), run.ManifestFile, "hash", "SHA256SUMS says"},
+		{"run never ended", edit(func(m *run.Manifest) { m.Ended = time.Time{} }), run.ManifestFile, "unfinished", "not ended"},
+		{"sums deleted", func(d string) error { return os.Remove(filepath.Join(d, run.SumsFile)) }, run.SumsFile, "sums", "no such file"},
+		{"sums of nothing", write(run.SumsFile, ""), segment, "sums", "does not name it"},
+		{"sums damaged", write(run.SumsFile, "hello  there\n"), run.SumsFile, "sums", "not a line of sha256sum"},
 		{"sums with the last line end changed", func(d string) error {
-			text, err := os.ReadFile(filepath.Join(d, SumsFile))
-			return errors.Join(err, os.WriteFile(filepath.Join(d, SumsFile), append(text[:len(text)-1], '\r'), 0o644))
-		}, SumsFile, "sums", "not a line of sha256sum"},
-		{"sums lead outside", write(SumsFile, strings.Repeat("a", 64)+"  ../../etc/passwd\n"), SumsFile, "path", "not a file below"},
-		{"sums without end", write(SumsFile, strings.Repeat("a", 1<<20)), SumsFile, "sums", "not a line of sha256sum"},
-		{"tag count", edit(func(m *Manifest) { m.Segments[0].Tags++ }), segment, "tags", "holds 4 tags"},
-		{"first tag", edit(func(m *Manifest) { m.Segments[0].FirstPs++ }), segment, "tags", "from 1000 ps"},
-		{"last tag", edit(func(m *Manifest) { m.Segments[0].LastPs-- }), segment, "tags", "to 3000 ps"},
-		{"hash", edit(func(m *Manifest) { m.Segments[0].SHA256 = "" }), segment, "hash", "the manifest says"},
-		{"channel count", edit(func(m *Manifest) { m.Nodes["alice"].Channels["signal"].Tags = 7 }), "raw/alice", "tags", "delivered 7 tags"},
-		{"segment dropped from the manifest", edit(func(m *Manifest) { m.Segments = m.Segments[1:] }), "raw/alice/signal-000001.bin", "missing", "where number 0 is due"},
-		{"segments swapped", edit(func(m *Manifest) { m.Segments[0].Index, m.Segments[1].Index = 1, 0 }), segment, "order", "before the end of the segment before it"},
-		{"segment twice", edit(func(m *Manifest) { m.Segments = append(m.Segments, m.Segments[0]) }), segment, "manifest", "twice"},
-		{"segment never proven", edit(func(m *Manifest) { m.Segments[0].Verified = false; m.Segments[0].File = "raw/alice/signal-9.bin" }),
+			text, err := os.ReadFile(filepath.Join(d, run.SumsFile))
+			return errors.Join(err, os.WriteFile(filepath.Join(d, run.SumsFile), append(text[:len(text)-1], '\r'), 0o644))
+		}, run.SumsFile, "sums", "not a line of sha256sum"},
+		{"sums lead outside", write(run.SumsFile, strings.Repeat("a", 64)+"  ../../etc/passwd\n"), run.SumsFile, "path", "not a file below"},
+		{"sums without end", write(run.SumsFile, strings.Repeat("a", 1<<20)), run.SumsFile, "sums", "not a line of sha256sum"},
+		{"tag count", edit(func(m *run.Manifest) { m.Segments[0].Tags++ }), segment, "tags", "holds 4 tags"},
+		{"first tag", edit(func(m *run.Manifest) { m.Segments[0].FirstPs++ }), segment, "tags", "from 1000 ps"},
+		{"last tag", edit(func(m *run.Manifest) { m.Segments[0].LastPs-- }), segment, "tags", "to 3000 ps"},
+		{"hash", edit(func(m *run.Manifest) { m.Segments[0].SHA256 = "" }), segment, "hash", "the manifest says"},
+		{"channel count", edit(func(m *run.Manifest) { m.Nodes["alice"].Channels["signal"].Tags = 7 }), "raw/alice", "tags", "delivered 7 tags"},
+		{"segment dropped from the manifest", edit(func(m *run.Manifest) { m.Segments = m.Segments[1:] }), "raw/alice/signal-000001.bin", "missing", "where number 0 is due"},
+		{"segments swapped", edit(func(m *run.Manifest) { m.Segments[0].Index, m.Segments[1].Index = 1, 0 }), segment, "order", "before the end of the segment before it"},
+		{"segment twice", edit(func(m *run.Manifest) { m.Segments = append(m.Segments, m.Segments[0]) }), segment, "manifest", "twice"},
+		{"segment never proven", edit(func(m *run.Manifest) { m.Segments[0].Verified = false; m.Segments[0].File = "raw/alice/signal-9.bin" }),
 			"raw/alice/signal-9.bin", "missing", "never arrived"},
-		{"path leads out", edit(func(m *Manifest) { m.Segments[0].File = "raw/alice/../../../../../etc/passwd" }), "raw/alice/../../../../../etc/passwd", "path", ""},
-		{"absolute path", edit(func(m *Manifest) { m.Segments[0].File = "/etc/passwd" }), "/etc/passwd", "path", ""},
-		{"another node's file", edit(func(m *Manifest) { m.Segments[0].Node = "bob" }), segment, "path", ""},
-		{"no node", edit(func(m *Manifest) { m.Segments[0].Node = "" }), segment, "path", ""},
-		{"a format that needs memory", edit(func(m *Manifest) { m.Segments[0].Format = "ptu" }), segment, "manifest", "not in a format"},
-		{"a sink that keeps nothing known", edit(func(m *Manifest) { m.Nodes["alice"].Sinks["raw"].Channels = []string{"x"} }), ManifestFile, "manifest", "is no channel"},
-		{"holes in the maps", edit(func(m *Manifest) { m.Nodes["zoe"] = nil; m.Nodes["bob"].Sinks["x"] = nil }), ManifestFile, "hash", ""},
+		{"path leads out", edit(func(m *run.Manifest) { m.Segments[0].File = "raw/alice/../../../../../etc/passwd" }), "raw/alice/../../../../../etc/passwd", "path", ""},
+		{"absolute path", edit(func(m *run.Manifest) { m.Segments[0].File = "/etc/passwd" }), "/etc/passwd", "path", ""},
+		{"another node's file", edit(func(m *run.Manifest) { m.Segments[0].Node = "bob" }), segment, "path", ""},
+		{"no node", edit(func(m *run.Manifest) { m.Segments[0].Node = "" }), segment, "path", ""},
+		{"a format that needs memory", edit(func(m *run.Manifest) { m.Segments[0].Format = "ptu" }), segment, "manifest", "not in a format"},
+		{"a sink that keeps nothing known", edit(func(m *run.Manifest) { m.Nodes["alice"].Sinks["raw"].Channels = []string{"x"} }), run.ManifestFile, "manifest", "is no channel"},
+		{"holes in the maps", edit(func(m *run.Manifest) { m.Nodes["zoe"] = nil; m.Nodes["bob"].Sinks["x"] = nil }), run.ManifestFile, "hash", ""},
 		{"directory of raw files is gone", func(d string) error { return os.RemoveAll(filepath.Join(d, "raw")) }, "raw", "missing", "no such file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir := writeRun(t)
+			dir := runtest.WriteRun(t)
 			if err := c.harm(dir); err != nil {
 				t.Fatal(err)
 			}
-			v := mustVerify(t, dir)
+			v := runtest.MustVerify(t, dir)
 			for _, f := range v.Findings {
 				if f.File == c.file && f.Code == c.code && strings.Contains(f.Message, c.saying) {
 					return
@@ -136,7 +126,7 @@ func TestVerifyFinds(t *testing.T) {
 			t.Errorf("no finding %q about %s that says %q: %+v", c.code, c.file, c.saying, v.Findings)
 		})
 	}
-	if _, err := Verify(filepath.Join(t.TempDir(), "nowhere")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := run.Verify(filepath.Join(t.TempDir(), "nowhere")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a directory that is not there: %v", err)
 	}
 }
@@ -144,10 +134,10 @@ func TestVerifyFinds(t *testing.T) {
 // Whatever byte of whatever file but the log is changed in whatever way,
 // Verify finds it; put back, it finds nothing.
 func TestVerifyFindsEveryFlip(t *testing.T) {
-	dir := writeRun(t)
+	dir := runtest.WriteRun(t)
 	var files []string
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() && e.Name() != LogFile {
+		if err == nil && e.Type().IsRegular() && e.Name() != run.LogFile {
 			if info, infoErr := e.Info(); infoErr == nil && info.Size() > 0 {
 				files = append(files, path)
 			}
@@ -168,7 +158,7 @@ func TestVerifyFindsEveryFlip(t *testing.T) {
 		if err := os.WriteFile(path, harmed, 0o644); err != nil {
 			rt.Fatal(err)
 		}
-		v, err := Verify(dir)
+		v, err := run.Verify(dir)
 		restored := os.WriteFile(path, whole, 0o644)
 		if err := errors.Join(err, restored); err != nil {
 			rt.Fatal(err)
@@ -177,15 +167,15 @@ func TestVerifyFindsEveryFlip(t *testing.T) {
 			rt.Fatalf("a flipped byte of %s was not found", path)
 		}
 	})
-	if v := mustVerify(t, dir); len(v.Findings) > 0 {
+	if v := runtest.MustVerify(t, dir); len(v.Findings) > 0 {
 		t.Errorf("after putting everything back: %v", codes(v))
 	}
 }
 
 // Every single byte of the raw files, not only a sample.
 func TestVerifyFindsEveryRawByte(t *testing.T) {
-	dir := writeRun(t)
-	m, err := ReadManifest(dir)
+	dir := runtest.WriteRun(t)
+	m, err := run.ReadManifest(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +191,7 @@ func TestVerifyFindsEveryRawByte(t *testing.T) {
 			if err := os.WriteFile(path, harmed, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if v := mustVerify(t, dir); !strings.Contains(fmt.Sprint(codes(v)), "hash") {
+			if v := runtest.MustVerify(t, dir); !strings.Contains(fmt.Sprint(codes(v)), "hash") {
 				t.Errorf("byte %d of %s: %v", at, s.File, codes(v))
 			}
 		}
@@ -215,36 +205,21 @@ func FuzzVerifyManifest(f *testing.F) {
 	f.Add([]byte(`{}`))
 	f.Add([]byte(`{"nodes":{"a":null},"segments":[{"node":"a","file":"raw/a/../x","verified":true}]}`))
 	f.Add([]byte(`{"ended":"2026-03-01T12:00:00Z","segments":[{"node":"a","channel":"c","file":"raw/a/c.bin","index":-9223372036854775808}]}`))
-	text, err := json.Marshal(goodManifest())
+	text, err := json.Marshal(runtest.GoodManifest())
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(text)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		dir := t.TempDir()
-		if err := errors.Join(os.MkdirAll(filepath.Join(dir, "raw/a"), 0o755), os.WriteFile(filepath.Join(dir, ManifestFile), text, 0o644)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Join(dir, "raw/a"), 0o755), os.WriteFile(filepath.Join(dir, run.ManifestFile), text, 0o644)); err != nil {
 			t.Fatal(err)
 		}
-		if v := mustVerify(t, dir); len(v.Findings) == 0 { // there is no SHA256SUMS
+		if v := runtest.MustVerify(t, dir); len(v.Findings) == 0 { // there is no SHA256SUMS
 			t.Error("nothing found in a run without sums")
 		}
-		if m, err := ReadManifest(dir); err == nil {
-			var out strings.Builder
-			if err := Report(&out, m, dir, ReportWidth); err != nil {
-				t.Error(err)
-			}
+		if m, err := run.ReadManifest(dir); err == nil {
 			m.Judge()
-		}
-	})
-}
-
-func FuzzParseSums(f *testing.F) {
-	f.Add([]byte(strings.Repeat("a", 64) + "  raw/x\n"))
-	f.Add([]byte("\n"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		sums, err := parseSums(text)
-		if err == nil && len(sums) != strings.Count(string(text), "\n") {
-			t.Errorf("%d sums of %q", len(sums), text)
 		}
 	})
 }

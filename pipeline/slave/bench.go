@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tsrun/pipeline/core"
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
@@ -119,7 +120,7 @@ func (b *bench) openController(ctx context.Context, c *controller) error {
 	b.s.reporter.tell(wire.News{Controller: &wire.ControllerUp{
 		Name: c.recipe.Name, Device: device, Plugin: pluginID(c.driver.Component(), c.driver.PID()),
 	}})
-	b.s.observe(run.DeviceIdentified{Node: b.s.node.Name, Controller: c.recipe.Name, Device: run.DeviceOf(device)})
+	b.s.observe(event.DeviceIdentified{Node: b.s.node.Name, Controller: c.recipe.Name, Device: run.DeviceOf(device)})
 	return b.suits(c, device)
 }
 
@@ -258,7 +259,7 @@ func (b *bench) showProgress(f func() error) error {
 }
 
 func (b *bench) observeProgress() {
-	e := run.Progress{Node: b.s.node.Name, Duration: b.s.recipe.Acquire.Duration.Duration()}
+	e := event.Progress{Node: b.s.node.Name, Duration: b.s.recipe.Acquire.Duration.Duration()}
 	slowest := ^uint64(0)
 	counts := b.core.Counts()
 	for _, c := range counts {

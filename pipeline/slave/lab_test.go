@@ -20,8 +20,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/run"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -420,10 +420,10 @@ func (l *lab) kept() (files []string) {
 // observed keeps the events of a slave.
 type observed struct {
 	mu     sync.Mutex
-	events []run.Event
+	events []event.Event
 }
 
-func (o *observed) Observe(e run.Event) {
+func (o *observed) Observe(e event.Event) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.events = append(o.events, e)

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"strings"
 
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/event"
 )
 
 // fanout writes every log line to two places: this node's terminal and, by the
@@ -38,13 +38,13 @@ func (f fanout) WithGroup(name string) slog.Handler {
 
 // said shows what a person at this PC has to know of the log: warnings and errors.
 type said struct {
-	observer run.Observer
+	observer event.Observer
 	node     string
 	attrs    string // of WithAttrs, as written after a message
 }
 
 // Said returns a handler that passes warnings and errors to an observer.
-func Said(o run.Observer, node string) slog.Handler { return said{observer: o, node: node} }
+func Said(o event.Observer, node string) slog.Handler { return said{observer: o, node: node} }
 
 func (s said) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
 
@@ -56,9 +56,9 @@ func (s said) Handle(_ context.Context, r slog.Record) error {
 		return true
 	})
 	if r.Level >= slog.LevelError {
-		s.observer.Observe(run.Problem{Node: s.node, Message: text.String()})
+		s.observer.Observe(event.Problem{Node: s.node, Message: text.String()})
 	} else {
-		s.observer.Observe(run.Warning{Node: s.node, Message: text.String()})
+		s.observer.Observe(event.Warning{Node: s.node, Message: text.String()})
 	}
 	return nil
 }

@@ -12,8 +12,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/host"
-	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 )
@@ -116,8 +116,8 @@ func (b *bench) fire(ctx context.Context, instant time.Time) error {
 // follow turns what a driver reports into news, until its acquisition is over.
 func (b *bench) follow(c *controller) {
 	defer close(c.ended)
-	for event := range c.driver.Events() {
-		switch e := event.(type) {
+	for told := range c.driver.Events() {
+		switch e := told.(type) {
 		case host.Started:
 			b.s.reporter.tell(wire.News{Shot: &wire.ShotFired{
 				Controller: c.recipe.Name,
@@ -126,7 +126,7 @@ func (b *bench) follow(c *controller) {
 			}})
 		case host.Lost:
 			b.s.reporter.tell(wire.News{Loss: &wire.Loss{Stream: e.Stream, AtPs: e.At, Tags: e.Tags, Why: e.Why}})
-			b.s.observe(run.TagsLost{Node: b.s.node.Name, Channel: b.s.node.Channels[e.Stream].Name, AtPs: e.At, Tags: e.Tags, Why: e.Why})
+			b.s.observe(event.TagsLost{Node: b.s.node.Name, Channel: b.s.node.Channels[e.Stream].Name, AtPs: e.At, Tags: e.Tags, Why: e.Why})
 		case host.Ended:
 			b.s.reporter.tell(wire.News{Ended: &wire.Ended{Controller: c.recipe.Name, Report: e.Report, Sent: sent(e.Streams)}})
 			if e.Err != nil {

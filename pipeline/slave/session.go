@@ -16,8 +16,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/run"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -109,7 +109,7 @@ func (s *session) startSender(group *errgroup.Group, ctx context.Context) {
 		},
 		Log: s.log,
 		Arrived: func(f transfer.File) {
-			s.observe(run.FileVerified{Node: s.node.Name, File: f.Name, Size: f.Size})
+			s.observe(event.FileVerified{Node: s.node.Name, File: f.Name, Size: f.Size})
 		},
 	})
 	group.Go(func() error {
@@ -192,7 +192,7 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, b 
 	s.reporter.setProgress(b.progress)
 	s.reporter.carriedOut(order.Seq)
 	s.reporter.enter(wire.Armed)
-	s.observe(run.Armed{Node: s.node.Name})
+	s.observe(event.Armed{Node: s.node.Name})
 
 	if order, err = s.await(ctx, wire.Fire); err != nil {
 		return err
@@ -204,7 +204,7 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, b 
 	s.user.enter(underWay)
 	s.reporter.carriedOut(order.Seq)
 	s.reporter.enter(wire.Running)
-	s.observe(run.Fired{InstantNs: order.Instant, Method: s.recipe.Trigger.Method})
+	s.observe(event.Fired{InstantNs: order.Instant, Method: s.recipe.Trigger.Method})
 
 	watched := make(chan struct{})
 	go func() { // ends with the recording: await returns when b.recorded is closed
@@ -300,7 +300,7 @@ func (s *session) depart(ctx context.Context, err error) error {
 		return errors.Join(err, released)
 	}
 	s.reporter.enter(wire.Transferring)
-	s.observe(run.StateChanged{State: string(wire.Transferring)})
+	s.observe(event.StateChanged{State: string(wire.Transferring)})
 	s.sender.Finish()
 	unsent, gone := s.awaitSent(ctx)
 	if gone != nil {
@@ -319,11 +319,11 @@ func (s *session) depart(ctx context.Context, err error) error {
 	if unsent == nil {
 		s.removeSource()
 	}
-	s.observe(run.StateChanged{State: string(wire.Done)})
+	s.observe(event.StateChanged{State: string(wire.Done)})
 	return errors.Join(err, unsent)
 }
 
-func (s *session) observe(e run.Event) {
+func (s *session) observe(e event.Event) {
 	if s.options.Observer != nil {
 		s.options.Observer.Observe(e)
 	}

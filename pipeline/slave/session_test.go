@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 )
@@ -51,9 +51,9 @@ func TestGoodRun(t *testing.T) {
 	if facts != [5]int{1, 1, 1, 1, 1} {
 		t.Errorf("controllers, sinks, shots, segments, ends: %v", facts)
 	}
-	var last run.Progress
+	var last event.Progress
 	for _, e := range seen.events {
-		if p, is := e.(run.Progress); is {
+		if p, is := e.(event.Progress); is {
 			last = p
 		}
 	}

@@ -26,8 +26,8 @@ import (
 	"strconv"
 	"time"
 
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 )
@@ -41,7 +41,7 @@ type Options struct {
 	PluginDirs []string // where plugins are looked for
 	Version    string
 	Log        *slog.Logger
-	Observer   run.Observer // takes what a person here may want to see; nil: nobody looks
+	Observer   event.Observer // takes what a person here may want to see; nil: nobody looks
 	// Interrupts ends the recording of this node early, keeping and sending what
 	// was recorded, and then the slave; a second one gives that up.
 	Interrupts <-chan struct{}
@@ -83,7 +83,7 @@ func Run(ctx context.Context, o Options) error {
 			continue
 		}
 		o.Log.Error("run ended badly", "node", o.Node, "run", welcome.Run, "error", err)
-		j.observe(run.Problem{Node: o.Node, Message: err.Error()})
+		j.observe(event.Problem{Node: o.Node, Message: err.Error()})
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -131,7 +131,7 @@ func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
 		}
 		if waiting.worthSaying(reply.Wait, time.Now()) {
 			j.options.Log.Info("waiting for the master", "node", j.options.Node, "master", j.options.Master, "why", reply.Wait, "error", err)
-			j.observe(run.Waiting{Node: j.options.Node, For: "the master", Why: because(reply.Wait, err)})
+			j.observe(event.Waiting{Node: j.options.Node, For: "the master", Why: because(reply.Wait, err)})
 		}
 		select {
 		case <-ctx.Done():
@@ -162,7 +162,7 @@ func (j *joiner) untilInterrupted(ctx context.Context) (context.Context, context
 	return ctx, func() { cancel(nil) }
 }
 
-func (j *joiner) observe(e run.Event) {
+func (j *joiner) observe(e event.Event) {
 	if j.options.Observer != nil {
 		j.options.Observer.Observe(e)
 	}
@@ -192,7 +192,7 @@ func (j *joiner) serve(ctx context.Context, w *wire.Welcome) error {
 	if err := r.CheckPart(j.options.Node); err != nil {
 		return fmt.Errorf("read the recipe sent by the master: %w", err)
 	}
-	j.observe(run.NodeJoined{Node: j.options.Node, Host: r.Nodes[0].Host, Address: j.options.Master, PID: os.Getpid()})
+	j.observe(event.NodeJoined{Node: j.options.Node, Host: r.Nodes[0].Host, Address: j.options.Master, PID: os.Getpid()})
 	s, err := newSession(j.options, w, &r, sessionAddresses{
 		status:  j.options.Master,
 		trigger: net.JoinHostPort(j.host, strconv.Itoa(w.TriggerPort)),

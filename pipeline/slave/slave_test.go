@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 	"tsrun/sdk/quantity"
@@ -30,7 +30,7 @@ func TestJoinWaitsUntilItIsLetIn(t *testing.T) {
 	}
 	var why []string
 	for _, e := range seen.events {
-		if w, is := e.(run.Waiting); is {
+		if w, is := e.(event.Waiting); is {
 			why = append(why, w.Why)
 		}
 	}
@@ -294,9 +294,9 @@ func TestUserSeesWarnings(t *testing.T) {
 	log.Debug("not for him")
 	log.Warn("slow disk", "ms", 900)
 	log.Error("disk full")
-	want := []run.Event{
-		run.Warning{Node: "bob", Message: "slow disk, sink raw, ms 900"},
-		run.Problem{Node: "bob", Message: "disk full, sink raw"},
+	want := []event.Event{
+		event.Warning{Node: "bob", Message: "slow disk, sink raw, ms 900"},
+		event.Problem{Node: "bob", Message: "disk full, sink raw"},
 	}
 	if diff := cmp.Diff(want, seen.events); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)

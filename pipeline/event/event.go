@@ -1,0 +1,199 @@
+package event
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"tsrun/pipeline/align"
+	"tsrun/pipeline/run"
+)
+
+// Event is something that happened in a run and that a person or a program may
+// want to see at once. Each is one of the types below.
+type Event interface{ kind() string }
+
+// Observer takes events. Observe returns at once, always.
+type Observer interface{ Observe(Event) }
+
+// StateChanged says which part of the run begins: joining, arming, armed,
+// running, draining, transferring, analysing, done, aborted, failed.
+type StateChanged struct {
+	State string `json:"state"`
+}
+
+// NodeJoined says that a node answered.
+type NodeJoined struct {
+	Node     string `json:"node"`
+	Host     string `json:"host"` // "local" or "remote"
+	Hostname string `json:"hostname,omitempty"`
+	Address  string `json:"address,omitempty"`
+	PID      int    `json:"pid,omitempty"`
+}
+
+// Waiting says whom a node waits for, and what would end that.
+type Waiting struct {
+	Node string `json:"node,omitempty"` // who waits
+	For  string `json:"for"`            // a node, or "the master"
+	Why  string `json:"why,omitempty"`
+	Hint string `json:"hint,omitempty"` // what to do
+}
+
+// DeviceIdentified says what a controller is.
+type DeviceIdentified struct {
+	Node       string     `json:"node"`
+	Controller string     `json:"controller"`
+	Device     run.Device `json:"device"`
+}
+
+// Armed says that all controllers of a node wait for their start.
+type Armed struct {
+	Node string `json:"node"`
+}
+
+// Fired says at which instant the nodes start.
+type Fired struct {
+	InstantNs int64  `json:"instant_ns"` // unix ns of the master's clock; 0 when an edge decides
+	Method    string `json:"method"`
+}
+
+// Progress says how far a node's acquisition is. Progress may be dropped.
+type Progress struct {
+	Node     string        `json:"node"`
+	Tags     uint64        `json:"tags"`
+	Elapsed  time.Duration `json:"elapsed_ns"`
+	Duration time.Duration `json:"duration_ns"` // 0: until stopped
+}
+
+// Transfer says how far a file is on its way to the master. It may be dropped.
+type Transfer struct {
+	Node string `json:"node"`
+	File string `json:"file"`
+	Done int64  `json:"done"` // bytes
+	Size int64  `json:"size"`
+}
+
+// FileVerified says that a file is here and its bytes are proven.
+type FileVerified struct {
+	Node string `json:"node"`
+	File string `json:"file"`
+	Size int64  `json:"size"`
+}
+
+// Sync says how the target's clock of an align stage stands against the
+// reference's, as far as the proven segments tell while the run goes on. It is
+// also a line of sync.jsonl. A newer one may replace it unread, unless the
+// state differs.
+type Sync struct {
+	Stage        string      `json:"stage"`
+	Reference    string      `json:"reference"` // channel, "alice.signal"
+	Target       string      `json:"target"`
+	Segment      *int        `json:"segment,omitempty"` // set: this is the last that the segment of this number told
+	State        align.State `json:"state"`
+	*align.Value             // target minus reference; nil: nothing is known yet
+}
+
+// TagsLost says that tags are missing.
+type TagsLost struct {
+	Node    string `json:"node"`
+	Channel string `json:"channel"`
+	AtPs    uint64 `json:"at_ps"`
+	Tags    uint64 `json:"tags"`
+	Why     string `json:"why"`
+}
+
+// Warning is worth a look, and the run goes on.
+type Warning struct {
+	Node    string `json:"node,omitempty"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// Analysing says how far a stage is. It may be dropped.
+type Analysing struct {
+	Stage   string        `json:"stage"`
+	Kind    string        `json:"kind"`
+	Done    uint64        `json:"done"` // tags that it has read
+	Of      uint64        `json:"of"`   // tags of the channels that it has begun to read
+	Elapsed time.Duration `json:"elapsed_ns"`
+}
+
+// StageDone gives what a stage found.
+type StageDone struct {
+	Result run.Result `json:"result"`
+}
+
+// Problem is an error that ends the run or a part of it.
+type Problem struct {
+	Node    string `json:"node,omitempty"`
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// Finished is the last event: the whole manifest and where it is.
+type Finished struct {
+	Directory string        `json:"directory"`
+	Manifest  *run.Manifest `json:"manifest"`
+}
+
+func (StateChanged) kind() string     { return "state" }
+func (NodeJoined) kind() string       { return "joined" }
+func (Waiting) kind() string          { return "waiting" }
+func (DeviceIdentified) kind() string { return "device" }
+func (Armed) kind() string            { return "armed" }
+func (Fired) kind() string            { return "fired" }
+func (Progress) kind() string         { return "progress" }
+func (Transfer) kind() string         { return "transfer" }
+func (FileVerified) kind() string     { return "verified" }
+func (TagsLost) kind() string         { return "loss" }
+func (Sync) kind() string             { return "sync" }
+func (Warning) kind() string          { return "warning" }
+func (Analysing) kind() string        { return "analysing" }
+func (StageDone) kind() string        { return "stage" }
+func (Problem) kind() string          { return "error" }
+func (Finished) kind() string         { return "summary" }
+
+// longInteger is a key with an integer of 16 digits and more. Within a text its
+// quotes would be escaped.
+var longInteger = regexp.MustCompile(`"(\w+)":(-?\d{16,})([,}])`)
+
+// alsoAsText adds to every integer beyond 2^53, which a float does not hold
+// exactly, the same as a text.
+func alsoAsText(object []byte) []byte {
+	return longInteger.ReplaceAllFunc(object, func(match []byte) []byte {
+		parts := longInteger.FindSubmatch(match)
+		if digits := strings.TrimPrefix(string(parts[2]), "-"); len(digits) == 16 && digits <= "9007199254740992" {
+			return match
+		}
+		return fmt.Appendf(nil, `"%[1]s":%[2]s,"%[1]s_text":"%[2]s"%[3]s`, parts[1], parts[2], parts[3])
+	})
+}
+
+// Stamped is an event and when it was observed.
+type Stamped struct {
+	Time  time.Time
+	Event Event
+}
+
+// EventVersion is the version of the events' form: it changes when a key goes
+// or means something else, not when one is added.
+const EventVersion = 1
+
+// MarshalJSON gives one object: "event", "version" and "time" first, then the
+// event's own keys. An integer that many readers of JSON cannot hold exactly
+// stands there as a text too, under its key with "_text" behind it.
+func (s Stamped) MarshalJSON() ([]byte, error) {
+	body, err := json.Marshal(s.Event)
+	if err != nil {
+		return nil, fmt.Errorf("encode event: %w", err)
+	}
+	body = alsoAsText(body)
+	head := fmt.Sprintf(`{"event":%q,"version":%d,"time":%q`, s.Event.kind(), EventVersion, s.Time.UTC().Format(time.RFC3339Nano))
+	if len(body) > 2 { // more than {}
+		head += ","
+	}
+	return append([]byte(head), body[1:]...), nil
+}

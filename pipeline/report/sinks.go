@@ -1,0 +1,48 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/text"
+)
+
+// reportSinks says what each sink has kept, where that is not just one sink's
+// files of tags.
+func reportSinks(out *strings.Builder, uses []run.SinkUse) {
+	more := slices.ContainsFunc(uses, func(u run.SinkUse) bool { return !u.KeepsAllTags || u.OtherFiles > 0 })
+	if !more && len(uses) < 2 {
+		return
+	}
+	title := "sinks"
+	for _, u := range uses {
+		entry(out, title, "%s: %s", u.Sink, keptBy(u))
+		title = ""
+	}
+}
+
+func keptBy(u run.SinkUse) string {
+	var parts []string
+	if u.OfTags > 0 {
+		text := text.Count(uint64(u.OfTags)) + " " + text.Plural("file", u.OfTags) + " of tags"
+		switch {
+		case u.ReadFor == u.Channels:
+			text += ", which the stages read"
+		case u.ReadFor > 0:
+			text += fmt.Sprintf(", which the stages read for %d of %d channels", u.ReadFor, u.Channels)
+		}
+		parts = append(parts, text)
+	}
+	if u.OtherFiles > 0 {
+		parts = append(parts, text.Count(uint64(u.OtherFiles))+" "+text.Plural("file", u.OtherFiles)+" of other kinds")
+	}
+	if u.Elsewhere > 0 {
+		parts = append(parts, text.Count(u.Elsewhere)+" tags kept in no file of the run")
+	}
+	if parts == nil {
+		return "no files"
+	}
+	return strings.Join(parts, "; ")
+}

@@ -1,0 +1,224 @@
+package stage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"tsrun/pipeline/event"
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/tagfile"
+	"tsrun/pipeline/text"
+)
+
+// Analyse executes the recipe's stages in order over the segments that are in
+// the run directory, writes their files under results/, and enters what they
+// found into the manifest. Raw files are only read.
+//
+// What an align stage finds corrects the clock of its target in all later
+// stages. A stage that cannot be executed, and one whose clocks no align stage
+// could connect, is skipped; like an align stage that finds nothing it makes
+// the run TAINTED, with its reason. Then the recipe's expectations are judged.
+//
+// The error is for an analysis that did not come to its end: ctx ended, or
+// results cannot be written.
+func Analyse(ctx context.Context, dir string, r *recipe.Recipe, m *run.Manifest, o event.Observer) error {
+	a := &analysis{ctx: ctx, dir: dir, recipe: r, manifest: m, clocks: newClocks(r.Trigger.Method == "hardware")}
+	for _, s := range r.Stages {
+		a.progress = new(stageProgress)
+		stop := a.progress.watch(s.Name, s.Kind, o)
+		result, err := a.stage(s)
+		stop()
+		if err != nil {
+			return fmt.Errorf("stage %q: %w", s.Name, err)
+		}
+		m.Results = append(m.Results, result)
+		o.Observe(event.StageDone{Result: result})
+	}
+	expectations(r.Expect, m)
+	return nil
+}
+
+type analysis struct {
+	ctx      context.Context // of one call of Analyse
+	dir      string
+	recipe   *recipe.Recipe
+	manifest *run.Manifest
+	clocks   *clocks
+	progress *stageProgress // nil: nobody wants to know
+}
+
+// stage executes one stage. What is wrong with the tags or the stage becomes
+// part of the result; the error ends the analysis.
+func (a *analysis) stage(s recipe.Stage) (run.Result, error) {
+	result := run.Result{Stage: s.Name, Kind: s.Kind, Files: []string{}}
+	var summary any
+	var err error
+	switch {
+	case s.Align != nil:
+		summary, err = a.align(s.Align, &result)
+	case s.Coincidences != nil:
+		summary, err = a.coincidences(s.Coincidences, &result)
+	case s.Scan != nil:
+		summary, err = a.scan(s.Scan, &result)
+	case s.Histogram != nil:
+		summary, err = a.histogram(s.Histogram, &result)
+	case s.G2 != nil:
+		summary, err = a.g2(s.G2, &result)
+	case s.Rates != nil:
+		summary, err = a.rates(s.Rates, &result)
+	default:
+		err = fmt.Errorf("there is no stage of the kind %q", s.Kind)
+	}
+	if err == nil {
+		result.Summary, err = json.Marshal(summary)
+	}
+	var write *writeError
+	switch {
+	case a.ctx.Err() != nil:
+		return result, context.Cause(a.ctx)
+	case errors.As(err, &write):
+		return result, err
+	case err != nil:
+		result.Skipped, result.Files = err.Error(), []string{}
+		a.manifest.Notice(run.Reason{Condition: run.Tainted, Message: fmt.Sprintf("stage %q was skipped: %v", s.Name, err)})
+	}
+	return result, nil
+}
+
+// writeError says that a result could not be written, so that later ones will
+// not be either.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string { return "write results: " + e.err.Error() }
+func (e *writeError) Unwrap() error { return e.err }
+
+// file writes one file of a result; its name is the stage's. An error of the
+// disk is told from one of the tags that are read meanwhile.
+func (a *analysis) file(result *run.Result, suffix string, write func(io.Writer) error) error {
+	name := run.ResultsDir + "/" + run.PlainName(result.Stage) + suffix
+	var of error // what was written for
+	err := run.Atomically(filepath.Join(a.dir, filepath.FromSlash(name)), func(w io.Writer) error {
+		disk := &watched{w: w}
+		if of = write(disk); disk.err != nil {
+			of = nil
+			return disk.err
+		}
+		return of
+	})
+	switch {
+	case of != nil:
+		return of
+	case err != nil:
+		return &writeError{err}
+	}
+	result.Files = append(result.Files, name)
+	return nil
+}
+
+// watched remembers the first error of the writer below it.
+type watched struct {
+	w   io.Writer
+	err error
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.w.Write(p)
+	if err != nil && w.err == nil {
+		w.err = err
+	}
+	return n, err
+}
+
+// clockOf names the clock a channel is stamped by: its controller's.
+func (a *analysis) clockOf(name string) string {
+	node, channel, _ := strings.Cut(name, ".")
+	if c := a.channel(name); c != nil {
+		return node + "." + c.Controller
+	}
+	return node + "." + channel
+}
+
+// channel is the manifest's entry of "alice.signal"; nil when there is none.
+func (a *analysis) channel(name string) *run.Channel {
+	_, channel, _ := strings.Cut(name, ".")
+	if n := a.manifest.NodeOf(name); n != nil {
+		return n.Channels[channel]
+	}
+	return nil
+}
+
+// channelStream reads the segments of one channel that are here and proven, as
+// long as the analysis goes on.
+type channelStream struct {
+	ctx      context.Context
+	name     string
+	progress *stageProgress
+	tagfile.ReadCloser
+}
+
+func (s *channelStream) Next(buf []uint64) (int, error) {
+	if s.ctx.Err() != nil {
+		return 0, context.Cause(s.ctx)
+	}
+	n, err := s.ReadCloser.Next(buf)
+	if s.progress != nil {
+		s.progress.done.Add(uint64(n))
+	}
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%s: %w", s.name, err)
+	}
+	return n, err
+}
+
+func (a *analysis) open(name string) (*channelStream, error) {
+	c := a.channel(name)
+	if c == nil {
+		return nil, fmt.Errorf("there is no channel %s", name)
+	}
+	node, channel, _ := strings.Cut(name, ".")
+	if c.Tags == 0 {
+		a.manifest.Notice(run.Reason{Condition: run.Tainted, Node: node, Channel: channel, Message: "nothing was recorded, so stages that look at it have no value"})
+	}
+	sink, segments := a.manifest.Source(a.recipe, node, channel)
+	if len(segments) == 0 && c.Tags > 0 {
+		return nil, a.manifest.NoSource(node, channel)
+	}
+	c.ReadFrom = sink
+	format := ""
+	paths := make([]string, len(segments))
+	for i, s := range segments {
+		paths[i] = filepath.Join(a.dir, filepath.FromSlash(s.File))
+		format = s.Format
+	}
+	if a.progress != nil {
+		a.progress.of.Add(c.Tags)
+	}
+	return &channelStream{ctx: a.ctx, name: name, progress: a.progress, ReadCloser: tagfile.OpenSegments(paths, format, tagfile.OnlyChannel)}, nil
+}
+
+// expectations compares the channels' rates with what the recipe expects.
+func expectations(expect []recipe.Expect, m *run.Manifest) {
+	for _, e := range expect {
+		node, channel, _ := strings.Cut(e.Channel, ".")
+		rate := int64(0)
+		if n := m.Nodes[node]; n != nil && n.Channels[channel] != nil {
+			rate = n.Channels[channel].Rate.Millihertz()
+		}
+		miss := func(relation string, bound int64) {
+			m.Notice(run.Reason{Condition: run.Tainted, Node: node, Channel: channel,
+				Message: fmt.Sprintf("a rate of %s is %s the expected %s", text.Hertz(rate), relation, text.Hertz(bound))})
+		}
+		if e.RateMin != nil && rate < int64(*e.RateMin) {
+			miss("below", int64(*e.RateMin))
+		}
+		if e.RateMax != nil && rate > int64(*e.RateMax) {
+			miss("above", int64(*e.RateMax))
+		}
+	}
+}

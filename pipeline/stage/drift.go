@@ -1,0 +1,75 @@
+package stage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"tsrun/pipeline/align"
+	"tsrun/pipeline/run"
+)
+
+// Drift is how the clocks of one align stage stood through a record.
+type Drift struct {
+	Stage string `json:"stage,omitempty"`
+	AlignSummary
+}
+
+// MarshalJSON writes the stage before what it found.
+func (d Drift) MarshalJSON() ([]byte, error) {
+	found, err := json.Marshal(d.AlignSummary)
+	if err != nil || d.Stage == "" {
+		return found, err
+	}
+	stage, err := json.Marshal(d.Stage)
+	return slices.Concat([]byte(`{"stage":`), stage, []byte(","), found[1:]), err
+}
+
+// Drifts follows the clocks of a run's align stages once more, through the tags
+// that are in its directory. It changes nothing there. A stage that finds
+// nothing says so in its Drift; the error is for a directory that is none of a
+// run, for tags that cannot be read, and for the end of ctx.
+func Drifts(ctx context.Context, dir string) (drifts []Drift, of Origin, err error) {
+	m, r, err := run.ReadRun(dir)
+	if err != nil {
+		return nil, of, err
+	}
+	a := &analysis{ctx: ctx, dir: dir, recipe: r, manifest: m}
+	of = a.origin()
+	for _, s := range r.Stages {
+		if s.Align == nil {
+			continue
+		}
+		_, summary, err := a.findClock(s.Align)
+		if err != nil {
+			return nil, of, fmt.Errorf("stage %q: %w", s.Name, err)
+		}
+		of.Simulated = of.Simulated || summary.Simulated
+		drifts = append(drifts, Drift{s.Name, summary})
+	}
+	if len(drifts) == 0 {
+		return nil, of, errors.New("the recipe of this run has no align stage; name the files of two channels instead")
+	}
+	return drifts, of, nil
+}
+
+// NewAlignSummary is what [align.Align] returned of two channels; a refusal is
+// a summary too, any other error is returned.
+func NewAlignSummary(reference, target string, found align.Alignment, err error) (AlignSummary, error) {
+	s := AlignSummary{Reference: reference, Target: target}
+	var refusal *align.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		s.Refused, s.Code, s.Reason, s.Hint = true, refusal.Code, refusal.Reason, refusal.Hint
+	case err != nil:
+		return s, err
+	default:
+		line := found.Line()
+		s.OffsetPs, s.ReferencePs, s.Frequency1e15 = line.Offset, line.Reference, int64(line.Frequency)
+		s.OffsetSDPs, s.FrequencyPpb, s.FrequencySDPpb = found.OffsetSD, found.Frequency, found.FrequencySD
+		s.Alignment = &found
+	}
+	return s, nil
+}

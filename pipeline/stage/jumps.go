@@ -1,0 +1,73 @@
+package stage
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"tsrun/pipeline/align"
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/text"
+	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
+)
+
+// maxJumps is how many jumps of one clock become reasons; the stage's file has all.
+const maxJumps = 20
+
+// NoticeJumps makes a run TAINTED whose clock was seen to jump while it went
+// on, where the align stage did not get to say so itself: its word, on the
+// whole record, counts more.
+func NoticeJumps(m *run.Manifest, stage, target string, jumps []track.Step) {
+	said := slices.ContainsFunc(m.Results, func(r run.Result) bool {
+		s, ok := DecodeSummary[AlignSummary](r)
+		return ok && r.Stage == stage && r.Kind == "align" && !s.Refused
+	})
+	if !said {
+		noticeJumps(m, stage, target, jumps)
+	}
+}
+
+func noticeJumps(m *run.Manifest, stage, target string, jumps []track.Step) {
+	for i, j := range jumps {
+		if i == maxJumps {
+			m.Notice(run.Reason{Condition: run.Tainted, Message: fmt.Sprintf("stage %q: the clock of %s jumped %d more times", stage, target, len(jumps)-i)})
+			return
+		}
+		m.Notice(run.Reason{Condition: run.Tainted, AtPs: &j.Time,
+			Message: fmt.Sprintf("stage %q: the clock of %s jumped by %s at %s", stage, target, sizeOf(j), text.Seconds(j.Time))})
+	}
+}
+
+// sizeOf says by how much a clock jumped, or its frequency, or both.
+func sizeOf(j track.Step) string {
+	var sizes []string
+	if j.Moves() {
+		sizes = append(sizes, quantity.Measured(j.Offset, j.OffsetSD)+" ps")
+	}
+	if j.Turns() {
+		sizes = append(sizes, quantity.Measured(j.Frequency, j.FrequencySD)+" ppb of its frequency")
+	}
+	return strings.Join(sizes, " and ")
+}
+
+// longestStart bounds what a trigger record may add to a search: what differs
+// by more is most likely the clocks of two PCs.
+const longestStart = 3 * quantity.Second
+
+// AlignOptions are what an align stage assumes before it looks: the search of
+// the recipe, and as much more as the nodes are known to have begun apart.
+func AlignOptions(m *run.Manifest, c *recipe.AlignConfig) align.Options {
+	o := align.Options{Search: int64(c.Search), MaxDrift: c.MaxDrift}
+	reference, target := m.NodeOf(c.Reference), m.NodeOf(c.Target)
+	if reference == nil || target == nil || reference.Start == nil || target.Start == nil {
+		return o
+	}
+	skew := run.Skew("", *target.Start, "", *reference.Start)
+	const limit = int64(longestStart) / 1000 // ns
+	if s, u := max(skew.SkewNs, -skew.SkewNs), skew.UncertaintyNs; s <= limit && u >= 0 && u <= limit {
+		o.Search = min(o.Search+(s+u)*1000, align.MaxSearch)
+	}
+	return o
+}

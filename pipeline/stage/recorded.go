@@ -1,0 +1,149 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"tsrun/pipeline/align"
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
+)
+
+// Recorded are channels of a finished run, each as one stream of all its
+// segments in order. Close gives the files back.
+type Recorded struct {
+	Channels []correlate.Channel // their corrections are those that the run's stages would take
+	Words    []string            // what a person should know of them, a line each
+	Origin   Origin              // of the tags
+	inputs   *inputs
+}
+
+// Close closes the files.
+func (r *Recorded) Close() error { return r.inputs.Close() }
+
+// OpenRecorded opens channels of the run in dir, named as "alice.signal".
+// Clocks that differ are brought to the first channel's as the run's stages
+// do, by its align stages, which look at the tags once more. aligned, which may
+// be nil, gives the caller's own correction of a channel by its place; a channel
+// with one needs none of the run's. With anyway, channels whose clocks nothing
+// connects keep their own time instead of being an error.
+func OpenRecorded(ctx context.Context, dir string, names []string, aligned map[int]correlate.Correction, anyway bool) (*Recorded, error) {
+	a, r, err := recordedIn(ctx, dir, names)
+	if err != nil {
+		return nil, err
+	}
+	opened := &Recorded{inputs: &inputs{}}
+	for i, name := range names {
+		own, given := aligned[i]
+		if !given && a.clockOf(name) != a.clockOf(names[0]) && len(a.clocks.edges) == 0 {
+			if err := a.findClocks(r, opened); err != nil {
+				return nil, errors.Join(err, opened.Close())
+			}
+		}
+		comparable, err := opened.inputs.open(a, names[0], name, 0)
+		if err == nil && !comparable && !given && !anyway {
+			err = fmt.Errorf("no align stage of the run found an offset between the clocks of %s and %s; give one by --align FILE", names[0], name)
+		}
+		if err != nil {
+			return nil, errors.Join(err, opened.Close())
+		}
+		if given {
+			opened.inputs.channels[i].Correction = own
+		}
+	}
+	opened.Channels = opened.inputs.channels
+	opened.Origin = a.origin(names...)
+	if opened.Origin.Simulated {
+		opened.Words = append(opened.Words, "SIMULATED: these tags were computed, not measured")
+	}
+	return opened, nil
+}
+
+// findClocks executes the align stages of a run once more, and says so.
+func (a *analysis) findClocks(r *recipe.Recipe, opened *Recorded) error {
+	for _, s := range r.Stages {
+		if s.Align == nil {
+			continue
+		}
+		found, summary, err := a.findClock(s.Align)
+		switch {
+		case err != nil:
+			return fmt.Errorf("stage %q: %w", s.Name, err)
+		case summary.Refused:
+			opened.Words = append(opened.Words, fmt.Sprintf("stage %q finds no offset of %s against %s: %s", s.Name, summary.Target, summary.Reference, summary.Reason))
+		default:
+			a.clocks.found(a.clockOf(s.Align.Reference), a.clockOf(s.Align.Target), found.Correction())
+			opened.Words = append(opened.Words, fmt.Sprintf("the clock of %s is corrected to that of %s by the run's stage %q", summary.Target, summary.Reference, s.Name))
+		}
+	}
+	return nil
+}
+
+// AlignRecorded finds the clock of the second named channel of a run on the
+// scale of the first, by photons or, by markers, one signal that both recorded.
+func AlignRecorded(ctx context.Context, dir string, names [2]string, by string, o align.Options) (found align.Parts, of Origin, err error) {
+	a, _, err := recordedIn(ctx, dir, names[:])
+	if err != nil {
+		return found, of, err
+	}
+	of = a.origin(names[:]...)
+	if by == recipe.ByMarkers {
+		tags, _, err := a.readAll(names[:], align.MaxTags)
+		if err != nil {
+			return found, of, err
+		}
+		found.Count = 1
+		found.Alignment, err = align.AlignMarkers(ctx, tags[0], tags[1], o)
+		return found, of, err
+	}
+	in, err := a.inputsAnyway(names[:]...)
+	if err != nil {
+		return found, of, err
+	}
+	found, err = align.AlignStreams(ctx, in.streams[0], in.streams[1], o)
+	return found, of, errors.Join(err, in.Close())
+}
+
+// recordedIn reads what the run in dir says of itself, and asks that it has the
+// named channels.
+func recordedIn(ctx context.Context, dir string, names []string) (*analysis, *recipe.Recipe, error) {
+	m, r, err := run.ReadRun(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	a := &analysis{ctx: ctx, dir: dir, recipe: r, manifest: m, clocks: newClocks(r.Trigger.Method == "hardware")}
+	known := channelsOf(m)
+	for _, name := range names {
+		if slices.Contains(known, name) {
+			continue
+		}
+		hint := recipe.DidYouMean(name, known)
+		if hint == "" {
+			hint = "it has " + strings.Join(known[:min(len(known), 16)], ", ")
+		}
+		return nil, nil, fmt.Errorf("the run in %s has no channel %s; %s", dir, name, hint)
+	}
+	return a, r, nil
+}
+
+// ChannelsOf names the channels of the run in dir, in the order of its summary.
+func ChannelsOf(dir string) ([]string, error) {
+	m, _, err := run.ReadRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	return channelsOf(m), nil
+}
+
+func channelsOf(m *run.Manifest) (names []string) {
+	for _, node := range m.NodeOrder() {
+		for _, channel := range run.ByStream(m.Nodes[node].Channels) {
+			names = append(names, node+"."+channel)
+		}
+	}
+	return names
+}

@@ -1,0 +1,76 @@
+package stage
+
+import (
+	"errors"
+	"io"
+
+	"tsrun/pipeline/align"
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/recipe"
+)
+
+// alignMany finds the clock from the photons of several channels of a node,
+// each with a delay of its own.
+func (a *analysis) alignMany(c *recipe.AlignConfig) (foundClock, error) {
+	references, targets := c.Channels()
+	tagsA, wholeA, errA := a.readAll(references, align.MaxTags)
+	tagsB, wholeB, errB := a.readAll(targets, align.MaxTags)
+	if err := errors.Join(errA, errB); err != nil {
+		return foundClock{}, err
+	}
+	found, err := align.AlignMany(a.ctx, tagsA, tagsB, AlignOptions(a.manifest, c))
+	if err != nil {
+		return foundClock{}, err
+	}
+	clock := foundClock{Parts: align.Parts{Alignment: found.Alignment, Count: 1}, lead: found.Lead, short: !wholeA || !wholeB}
+	for _, p := range found.ChannelPairs {
+		clock.channels = append(clock.channels, ChannelDelay{references[p.A], targets[p.B], p})
+	}
+	return clock, nil
+}
+
+// alignMarkers finds the clock from a signal that both channels recorded.
+func (a *analysis) alignMarkers(c *recipe.AlignConfig) (foundClock, error) {
+	tagsA, wholeA, errA := a.readAll([]string{c.Reference}, align.MaxTags)
+	tagsB, wholeB, errB := a.readAll([]string{c.Target}, align.MaxTags)
+	if err := errors.Join(errA, errB); err != nil {
+		return foundClock{}, err
+	}
+	found, err := align.AlignMarkers(a.ctx, tagsA[0], tagsB[0], AlignOptions(a.manifest, c))
+	return foundClock{Parts: align.Parts{Alignment: found, Count: 1}, short: !wholeA || !wholeB}, err
+}
+
+// readAll reads the tags of channels, of each at most its share of so many;
+// whole says whether those are all.
+func (a *analysis) readAll(names []string, most int) (tags [][]uint64, whole bool, err error) {
+	whole = true
+	for _, name := range names {
+		stream, err := a.open(name)
+		if err != nil {
+			return nil, false, err
+		}
+		all, complete, err := readTags(stream, most/len(names))
+		if err := errors.Join(err, stream.Close()); err != nil {
+			return nil, false, err
+		}
+		tags, whole = append(tags, all), whole && complete
+	}
+	return tags, whole, nil
+}
+
+// readTags reads at most limit tags; whole says whether that is all.
+func readTags(s correlate.Stream, limit int) (tags []uint64, whole bool, err error) {
+	buf := make([]uint64, 1<<15)
+	for {
+		n, err := s.Next(buf)
+		switch {
+		case err == io.EOF:
+			return tags, true, nil
+		case err != nil:
+			return nil, false, err
+		case n > limit-len(tags):
+			return append(tags, buf[:limit-len(tags)]...), false, nil
+		}
+		tags = append(tags, buf[:n]...)
+	}
+}

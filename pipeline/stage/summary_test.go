@@ -1,0 +1,32 @@
+package stage
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+// TestRefusedHasNoNumbers: what was not found is null, and is read back.
+func TestRefusedHasNoNumbers(t *testing.T) {
+	refused := AlignSummary{Reference: "a.b", Target: "c.d", Refused: true, Code: "no-peak", Reason: "none"}
+	text, err := json.Marshal(Drift{Stage: "clocks", AlignSummary: refused})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all map[string]any
+	if err := json.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"offset_ps", "offset_sd_ps", "reference_ps", "frequency_1e15", "frequency_ppb", "frequency_sd_ppb"} {
+		if value, there := all[name]; !there || value != nil {
+			t.Errorf("%s is %v", name, value)
+		}
+	}
+	var back Drift
+	if err := json.Unmarshal(text, &back); err != nil || !back.Refused || back.Code != "no-peak" || back.Stage != "clocks" || all["stage"] != "clocks" {
+		t.Errorf("%s: %+v, %v", text, back, err)
+	}
+	text, err = json.Marshal(AlignSummary{OffsetPs: 5, ReferencePs: 1 << 63})
+	if err != nil || json.Unmarshal(text, &all) != nil || all["offset_ps"] != 5.0 || all["reference_ps"] != float64(1<<63) {
+		t.Errorf("%s, %v", text, err)
+	}
+}
