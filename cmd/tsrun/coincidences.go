@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -110,16 +109,24 @@ func printCoincidences(out io.Writer, c correlate.Coincidences) error {
 		}
 		fmt.Fprintf(&text, "%s%s %d", separator, letterOf(i), n.Tags)
 	}
-	rate, sd := c.Rate(c.Net, c.NetSD)
-	fmt.Fprintf(&text, "\ncoincidences %d, standard deviation %.3g; each tag once %d\n", c.All, math.Sqrt(float64(c.All)), c.OneToOne)
-	for _, p := range c.Periods {
-		fmt.Fprintf(&text, "period       %.9g ps of the light; windows of accidentals are shifted by whole periods, %s and more\n", p, quantity.Time(c.Shift))
+	fmt.Fprintf(&text, "\ncoincidences %d, standard deviation %.3g; each tag once %d\n", c.All, correlate.CountSD(c.All), c.OneToOne)
+	for i, p := range c.Periods {
+		of := "of the light"
+		if i == 0 && c.Unseen {
+			of = "as given, which the first tags do not show"
+		}
+		fmt.Fprintf(&text, "period       %.9g ps %s; windows of accidentals are shifted by whole periods, %s and more\n", p, of, quantity.Time(c.Shift))
 	}
-	fmt.Fprintf(&text, "accidentals  %s\nnet          %s, %s\n", valueOr(c.Accidentals, c.AccidentalsSD, "by chance", ""),
-		valueOr(c.Net, c.NetSD, eventsOf(len(c.Channels)), ""), valueOr(rate, sd, "per s", ""))
+	if c.Net.Known() {
+		rate, sd := c.Rate(c.Net, c.NetSD)
+		fmt.Fprintf(&text, "accidentals  %s\nnet          %s, %s\n", withSD(c.Accidentals, c.AccidentalsSD, "by chance"),
+			withSD(c.Net, c.NetSD, eventsOf(len(c.Channels))), withSD(rate, sd, "per s"))
+	} else {
+		fmt.Fprintf(&text, "accidentals  no value\nnet          no value\n")
+	}
 	switch {
 	case c.CAR.Known():
-		fmt.Fprintf(&text, "CAR          %s\n", valueOr(c.CAR, c.CARSD, "coincidences per accidental", ""))
+		fmt.Fprintf(&text, "CAR          %s\n", withSD(c.CAR, c.CARSD, "coincidences per accidental"))
 	case c.CARAtLeast > 0:
 		fmt.Fprintf(&text, "CAR          at least %.3g, in 99 %%: few accidentals or none were counted\n", c.CARAtLeast)
 	}
@@ -127,7 +134,11 @@ func printCoincidences(out io.Writer, c correlate.Coincidences) error {
 		fmt.Fprintf(&text, "heralding    %s\n", withSD(100*h.Value, 100*h.SD, "% of "+h.By+" seen by "+h.Of))
 	}
 	for _, p := range c.Parts {
-		fmt.Fprintf(&text, "%-12s %d, %s, %s\n", p.Of, p.All, valueOr(p.Accidentals, p.AccidentalsSD, "by chance", ""), valueOr(p.Net, p.NetSD, "net", ""))
+		chance := "what of them is chance is not known"
+		if p.Net.Known() {
+			chance = withSD(p.Accidentals, p.AccidentalsSD, "by chance") + ", " + withSD(p.Net, p.NetSD, "net")
+		}
+		fmt.Fprintf(&text, "%-12s %d, %s\n", p.Of, p.All, chance)
 	}
 	if c.Warning != "" {
 		fmt.Fprintf(&text, "warning      %s\n", c.Warning)

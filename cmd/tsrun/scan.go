@@ -59,7 +59,7 @@ func pairsOf(s correlate.Scan) string {
 		chance = fmt.Sprintf("as when B is moved by whole periods of the light, %.9g ps", s.Periods[0])
 	}
 	return fmt.Sprintf("pairs        %s; %.3g by chance in a window, %s\ncertainty    %.3g standard deviations beyond chance\n",
-		withSD(float64(s.Peak.Pairs), float64(s.Peak.PairsSD), "net"), s.Peak.Accidentals, chance, s.Peak.Significance)
+		withSD(s.Peak.Pairs, s.Peak.PairsSD, "net"), s.Peak.Accidentals, chance, s.Peak.Significance)
 }
 
 func drawScan(out io.Writer, s correlate.Scan) error {

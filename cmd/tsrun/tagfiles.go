@@ -187,17 +187,15 @@ func openRaised(list []source, raise uint64) (streams []tag.Reader, closeAll fun
 	return streams, closeAll, nil
 }
 
-// valueOr is withSD of a value, and otherwise why there is none, or without a reason
-// what there is none of.
+// valueOr is withSD of a value, and otherwise why there is none.
 func valueOr(value, sd quantity.Number, unit, why string) string {
-	switch {
-	case !value.Known() && why == "":
-		return "no value " + unit
-	case !value.Known():
+	if !value.Known() {
 		return "no value: " + why
 	}
-	return withSD(float64(value), float64(sd), unit)
+	return withSD(value, sd, unit)
 }
 
 // withSD writes a value and its standard deviation, both of a unit.
-func withSD(value, sd float64, unit string) string { return quantity.Measured(value, sd) + " " + unit }
+func withSD[V, D ~float64](value V, sd D, unit string) string {
+	return quantity.Measured(float64(value), float64(sd)) + " " + unit
+}

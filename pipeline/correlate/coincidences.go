@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"tsrun/sdk/quantity"
 )
@@ -18,6 +19,7 @@ type Coincidences struct {
 	TagsA    uint64         `json:"tags_a"`
 	TagsB    uint64         `json:"tags_b"`
 	Overlap  uint64         `json:"overlap_ps"`        // the time all recorded, first to last tag, on A's scale
+	Unseen   bool           `json:"-"`                 // whether the first of the periods was given, and the first tags do not show it
 	Warning  string         `json:"warning,omitempty"` // why accidentals are not known, or what makes them doubtful
 	Channels []ChannelCount `json:"channels"`          // A first
 	Fold
@@ -211,7 +213,8 @@ func newCounters(n int, half int64, at places) []*counter {
 // conclude makes the result of what was counted.
 func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (Coincidences, error) {
 	at := counters[0].at
-	c := Coincidences{Window: o.Window, Shift: at[shiftsEachSide+1], Overlap: g.overlap(), TagsA: g.lanes[0].count, TagsB: g.lanes[1].count}
+	c := Coincidences{Window: o.Window, Shift: at[shiftsEachSide+1], Overlap: g.overlap(), TagsA: g.lanes[0].count, TagsB: g.lanes[1].count,
+		Unseen: sky.given && !sky.seen}
 	for _, p := range sky.periods {
 		c.Periods = append(c.Periods, p.length)
 	}
@@ -225,7 +228,7 @@ func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (
 		found[k.mask] = k.yield(k.exposureOf(g))
 	}
 	if math.IsNaN(found[counters[0].mask].net) {
-		if c.Warning = c.unknown(); o.Shift != 0 && c.Overlap > 0 {
+		if c.Warning = c.unknown(o); o.Shift != 0 && c.Overlap > 0 {
 			return Coincidences{}, errors.New(c.Warning)
 		}
 	}
@@ -238,8 +241,12 @@ func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (
 			c.Parts = append(c.Parts, f)
 		}
 	}
-	if doubt := sky.doubt(counters, g, at); doubt != "" && c.Warning == "" {
-		c.Warning = doubt
+	if c.Overlap == 0 {
+		c.Warning = g.noTime() + ", so what is chance is not known"
+	} else if c.Warning == "" {
+		c.Warning = sky.doubt(counters, g, at)
+	}
+	if c.Warning != "" {
 		c.forget()
 		for i := range c.Parts {
 			c.Parts[i].forget()
@@ -248,12 +255,37 @@ func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (
 	return c, nil
 }
 
-// unknown says why there are no accidentals.
-func (c *Coincidences) unknown() string {
-	if c.Overlap == 0 {
-		return "the channels recorded nothing at the same time, so what is chance is not known"
+// noTime says why there is no time that all lanes recorded.
+func (g *gather) noTime() string {
+	var empty, moment []string
+	for i, l := range g.lanes {
+		switch r := l.record(g); {
+		case l.count == 0:
+			empty = append(empty, letters[i:i+1])
+		case r.to <= r.from:
+			moment = append(moment, letters[i:i+1])
+		}
 	}
+	switch {
+	case len(empty) > 0:
+		return "nothing was recorded by " + strings.Join(empty, " and ")
+	case len(moment) > 0:
+		return "the tags of " + strings.Join(moment, " and ") + " are of one moment, which tells no time that was recorded"
+	}
+	return "the channels recorded nothing at the same time"
+}
+
+// unknown says why there are no accidentals.
+func (c *Coincidences) unknown(o CoincidenceOptions) string {
 	seconds := func(ps float64) string { return fmt.Sprintf("%.4g s", ps*1e-12) }
-	return fmt.Sprintf("windows that are shifted by %s and more leave nothing of the %s that all recorded, so what is chance is not known; choose a shift below %s, or a shorter window",
-		seconds(float64(c.Shift)), seconds(float64(c.Overlap)), seconds(float64(c.Overlap)/float64(len(c.Channels)-1)))
+	most := float64(c.Overlap) / float64(len(c.Channels)-1)
+	do := fmt.Sprintf("choose a shift below %s", seconds(most))
+	switch {
+	case float64(o.Window) >= most:
+		do = fmt.Sprintf("choose a window well below %s", seconds(most))
+	case o.Period >= most:
+		do = "give no period, or the right one: this one is as long as the record"
+	}
+	return fmt.Sprintf("windows that are shifted by %s and more leave nothing of the %s that all recorded, so what is chance is not known; %s",
+		seconds(float64(c.Shift)), seconds(float64(c.Overlap)), do)
 }

@@ -24,9 +24,13 @@ func leastOf(n float64) float64 {
 	return n * math.Pow(max(0, 1-1/(9*n)-z/(3*math.Sqrt(n))), 3)
 }
 
+// CountSD is the standard deviation of a count, such that three of them hold in
+// 99 % of all experiments, of none counted as well.
+func CountSD(n uint64) float64 { return math.Sqrt(float64(n) + fewCounted) }
+
 // ratioSD is the standard deviation of all/due, where so many were counted and
 // due was found from few: three of them hold in 99 % of all experiments.
-func ratioSD(ratio, all, few float64) float64 {
+func ratioSD(all, due, few float64) float64 {
 	below := (few/leastOf(few) - 1) / 3 // the ratio is too low where more than due were counted by chance
-	return ratio * math.Hypot(math.Sqrt(all+fewCounted)/max(all, 1), max(below, math.Sqrt(few+fewCounted)/few))
+	return math.Hypot(math.Sqrt(all+fewCounted), all*max(below, math.Sqrt(few+fewCounted)/few)) / due
 }

@@ -27,7 +27,7 @@ func (f *Fold) setCAR(y *yield) {
 	all, accidentals := float64(f.All), float64(f.Accidentals)
 	if y.counted >= fewestOfRatio {
 		f.CAR = quantity.Number(all / accidentals)
-		f.CARSD = quantity.Number(math.Hypot(ratioSD(all/accidentals, all, y.counted), math.Sqrt(y.ratioVariance)))
+		f.CARSD = quantity.Number(math.Hypot(ratioSD(all, accidentals, y.counted), math.Sqrt(y.ratioVariance)))
 		return
 	}
 	f.CARAtLeast = leastOf(all) / (max(0, accidentals) + 3*float64(f.AccidentalsSD))

@@ -12,6 +12,7 @@ type light struct {
 	blind   int64    // ps: how long a detector sees nothing after a tag
 	rate    float64  // tags of all channels per ps
 	given   bool     // whether the first period is not found but said
+	seen    bool     // whether the tags show the one that was said
 	other   float64  // ps: a period that the one given does not explain; 0: none
 	uneven  []uneven // by pair of channels, as newCounters has them: how chance differs near zero
 }
@@ -128,8 +129,13 @@ func (l *light) ofPair(a, b []uint64, all []lags, half int64) {
 func (l *light) refine(of *lags) {
 	for i := range l.periods {
 		if p := &l.periods[i]; of.width() > p.reach && p.length < of.width()/4 {
-			about := p.share * float64(len(of.of))
-			if f, power := of.sharpen(1/p.length, min(0.5, 3/math.Sqrt(p.power))/p.reach, about); power > certainLine/2 {
+			about, least := p.share*float64(len(of.of)), certainLine/2
+			said := l.given && i == 0
+			if said && !l.seen {
+				least = certainLine // of what was only said, chance shows half as much at one of so many frequencies
+			}
+			if f, power := of.sharpen(1/p.length, min(0.5, 3/math.Sqrt(p.power))/p.reach, about); power > least {
+				l.seen = l.seen || said
 				*p = period{length: 1 / f, reach: of.width(), power: max(about, certainLine), share: p.share}
 			}
 		}
