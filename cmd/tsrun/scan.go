@@ -69,8 +69,8 @@ func drawScan(out io.Writer, s correlate.Scan) error {
 			withSD(p.Offset.Float(), p.OffsetSD, "ps"), withSD(p.Sigma, p.SigmaSD, "ps"), p.FWHM, quantity.Time(p.Highest), pairsOf(s))
 	} else if err == nil {
 		none := "none stands out of chance"
-		if nothing := correlate.Nothing([]string{"A", "B"}, []uint64{s.TagsA, s.TagsB}); nothing != "" {
-			none = "no value: " + nothing
+		if s.NoPeak != "" {
+			none = "no value: " + s.NoPeak
 		} else if s.Warning != "" {
 			none = "no value: " + s.Warning
 		}

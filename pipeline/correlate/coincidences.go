@@ -228,7 +228,7 @@ func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (
 		found[k.mask] = k.yield(k.exposureOf(g))
 	}
 	if math.IsNaN(found[counters[0].mask].net) {
-		if c.Warning = c.unknown(o); o.Shift != 0 && c.Overlap > 0 {
+		if c.Warning = c.unknown(o, g); o.Shift != 0 && c.Overlap > 0 {
 			return Coincidences{}, errors.New(c.Warning)
 		}
 	}
@@ -241,12 +241,8 @@ func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (
 			c.Parts = append(c.Parts, f)
 		}
 	}
-	if c.Overlap == 0 {
-		c.Warning = g.noTime() + ", so what is chance is not known"
-	} else if c.Warning == "" {
-		c.Warning = sky.doubt(counters, g, at)
-	}
-	if c.Warning != "" {
+	if doubt := sky.doubt(counters, g, at); doubt != "" && c.Warning == "" {
+		c.Warning = doubt
 		c.forget()
 		for i := range c.Parts {
 			c.Parts[i].forget()
@@ -276,13 +272,16 @@ func (g *gather) noTime() string {
 }
 
 // unknown says why there are no accidentals.
-func (c *Coincidences) unknown(o CoincidenceOptions) string {
+func (c *Coincidences) unknown(o CoincidenceOptions, g *gather) string {
+	if c.Overlap == 0 {
+		return g.noTime() + ", so what is chance is not known"
+	}
 	seconds := func(ps float64) string { return fmt.Sprintf("%.4g s", ps*1e-12) }
 	most := float64(c.Overlap) / float64(len(c.Channels)-1)
 	do := fmt.Sprintf("choose a shift below %s", seconds(most))
 	switch {
 	case float64(o.Window) >= most:
-		do = fmt.Sprintf("choose a window well below %s", seconds(most))
+		do += ", and a window below that"
 	case o.Period >= most:
 		do = "give no period, or the right one: this one is as long as the record"
 	}

@@ -29,13 +29,17 @@ type Peak struct {
 // be above the log of the number of delays: chance shows as much once in e^8 scans.
 const evidence = 8
 
+// narrow is the variance in bins of whole picoseconds, of a peak that is narrower
+// than half a bin: where in its bin it is, its counts do not tell.
+const narrow = 0.34
+
 // peak measures the peak of a scan whose first window begins at the difference
 // edge; nil when none stands out of chance, or the scan shows too little beside it.
 // The warning says why chance is not known, where it is not.
-func (s *scanner) peak(r Scan, edge int64, chance repeated) (p *Peak, warning string) {
+func (s *scanner) peak(r Scan, edge int64, seen []float64, chance repeated) (p *Peak, warning string) {
 	highest := middleOfHighest(r.Counts)
-	m := moments{fine: s.fine, mean: float64((int64(highest)*s.step + s.window/2) / s.bin), reach: max(float64(s.window/2/s.bin), 2), chance: chance}
-	if !m.settle() {
+	m := moments{fine: s.fine, seen: seen, first: int(int64(highest) * s.step / s.bin), most: int(s.window/s.bin) + 1, mean: float64((int64(highest)*s.step + s.window/2) / s.bin), reach: max(float64(s.window/2/s.bin), 2), chance: chance}
+	if !m.settle() && !m.settleAtHighest() {
 		return nil, chance.short()
 	}
 	most := float64(r.Counts[highest])
@@ -56,9 +60,17 @@ func (s *scanner) peak(r Scan, edge int64, chance repeated) (p *Peak, warning st
 	p.Sigma = math.Sqrt(max(0, m.variance-blur)) * bin
 	if p.Sigma > 0 {
 		p.SigmaSD = m.varianceSD() * bin * bin / (2 * p.Sigma)
+	} else {
+		p.SigmaSD = math.Sqrt(max(m.varianceSD(), 1.0/12)) * bin
+	}
+	if m.variance < narrow && s.bin > 1 {
+		p.OffsetSD = math.Hypot(p.OffsetSD, bin/math.Sqrt(12))
 	}
 	p.FWHM = halfWidth(r.Counts, highest, (most+due)/2) * float64(r.Step)
-	if warning = m.doubt(); warning != "" {
+	if warning = m.doubt(); r.Overlap == 0 {
+		warning = "at the middle delay there is no time that both recorded, so what is chance is not known"
+	}
+	if warning != "" {
 		p.Pairs, p.PairsSD, p.Accidentals, p.Significance = quantity.None(), quantity.None(), quantity.None(), quantity.None()
 	}
 	return p, warning
@@ -78,14 +90,55 @@ func middleOfHighest(counts []uint64) int {
 	return (first + last) / 2
 }
 
-// moments are those of a peak over chance, in bins. Chance is a flat level, that of
-// the bins beyond the peak, but for light that repeats.
+// noPeak says why a scan cannot have a peak; empty where none stands out of chance.
+func (s *scanner) noPeak(r Scan, g *gather) string {
+	nothing, pairs := g.noTime(), uint64(0)
+	for _, n := range s.fine {
+		pairs += n
+	}
+	switch {
+	case r.TagsA == 0 || r.TagsB == 0:
+		return nothing
+	case r.Overlap == 0 && pairs == 0:
+		return nothing + " at the middle of these delays, and there are no pairs"
+	case pairs > 0 && r.Counts[middleOfHighest(r.Counts)] == pairs:
+		return "all pairs of the scan are in one window, so what is chance is not known; scan more beside it"
+	}
+	return ""
+}
+
+// seen sums, up to each bin, for what part of the longest time A recorded and B
+// recorded so much later. Chance is in proportion to it. It is nil where the scan is
+// so short against the record that the parts are alike.
+func (s *scanner) seen(g *gather) []float64 {
+	const alike = 1e-4
+	a, b := g.lanes[0].record(g), g.lanes[1].record(g)
+	longest := min(a.to-a.from, b.to-b.from)
+	if longest <= 0 || float64(s.width) < alike*longest && a.from < b.to && b.from < a.to {
+		return nil
+	}
+	sums := make([]float64, len(s.fine)+1)
+	for k := range s.fine {
+		delay := float64(s.low) + (float64(k)+0.5)*float64(s.bin)
+		sums[k+1] = sums[k] + max(0, min(a.to, b.to-delay)-max(a.from, b.from-delay))/longest
+	}
+	if sums[len(s.fine)] == 0 {
+		return nil
+	}
+	return sums
+}
+
+// moments are those of a peak over chance, in bins. Chance is a level, that of the
+// bins beyond the peak, times the part of the time that was seen, but for light that
+// repeats.
 type moments struct {
 	fine           []uint64
+	seen           []float64 // summed up to each bin; nil: alike
 	chance         repeated
+	first, most    int     // the bin in which the window of the highest count begins, and how many it has
 	mean, reach    float64 // the peak is looked for within mean +- reach
 	low, high      int     // the same, as bins
-	level          float64 // chance per bin, from the bins beyond
+	level          float64 // chance per bin that is seen all the time, from the bins beyond
 	beyond         float64 // counts there
 	inside, net    float64 // counts; less chance
 	variance       float64
@@ -109,6 +162,19 @@ func (m *moments) settle() bool {
 	return true
 }
 
+// settleAtHighest is settle from the highest bin of where the peak was looked for:
+// chance in a wide window moves the mean away from a peak that is much narrower.
+func (m *moments) settleAtHighest() bool {
+	highest := m.first
+	for k := m.first; k < m.first+m.most && k < len(m.fine); k++ {
+		if m.fine[k] > m.fine[highest] {
+			highest = k
+		}
+	}
+	m.mean, m.reach = float64(highest), 2
+	return m.settle()
+}
+
 // measure takes the moments within reach. The level needs as many bins beyond
 // as the peak has.
 func (m *moments) measure() bool {
@@ -126,7 +192,11 @@ func (m *moments) measure() bool {
 		inside += n
 	}
 	m.inside, m.beyond = float64(inside), float64(total-inside)
-	m.level = max(m.beyond, 0.5) / float64(len(m.fine)-(m.high-m.low)) // no count is no proof of zero
+	outside := m.outside()
+	if outside <= 0 {
+		return false
+	}
+	m.level = max(m.beyond, 0.5) / outside // no count is no proof of zero
 	m.net = m.inside - m.within(float64(m.low), float64(m.high))
 	if m.net <= 0 {
 		return false
@@ -150,12 +220,25 @@ func (m *moments) measure() bool {
 	return m.mean >= 0 && m.mean < float64(len(m.fine))
 }
 
+// seenOf is for what part of the time bins were seen, together.
+func (m *moments) seenOf(low, high int) float64 {
+	if m.seen == nil {
+		return float64(high - low)
+	}
+	return m.seen[high] - m.seen[low]
+}
+
+// outside is seenOf the bins beyond the peak.
+func (m *moments) outside() float64 {
+	return m.seenOf(0, len(m.fine)) - m.seenOf(m.low, m.high)
+}
+
 // The standard deviations follow from counts of each bin that scatter as
 // Poisson's do; a bin cannot tell its pairs apart better than a uniform spread.
 func (m *moments) meanSD() float64 { return math.Sqrt(max(m.spread, m.inside/12)) / m.net }
 
 func (m *moments) netSD() float64 {
-	n := float64(m.high - m.low)
+	n := m.seenOf(m.low, m.high)
 	if m.chance.fine != nil {
 		return math.Sqrt(m.inside + m.within(float64(m.low), float64(m.high))/m.chance.parts)
 	}
@@ -166,7 +249,7 @@ func (m *moments) varianceSD() float64 {
 	sum, squares := 0.0, 0.0
 	for k := m.low; k < m.high; k++ {
 		apart := (float64(k)-m.mean)*(float64(k)-m.mean) - m.variance
-		sum += apart
+		sum += apart * m.seenOf(k, k+1)
 		squares += apart * apart * m.under(k)
 	}
 	if m.chance.fine != nil {
@@ -176,7 +259,7 @@ func (m *moments) varianceSD() float64 {
 }
 
 func (m *moments) levelVariance() float64 {
-	n := float64(len(m.fine) - (m.high - m.low))
+	n := m.outside()
 	return m.beyond / (n * n)
 }
 

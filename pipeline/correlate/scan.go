@@ -18,6 +18,7 @@ type Scan struct {
 	TagsB   uint64   `json:"tags_b"`
 	Overlap uint64   `json:"overlap_ps"` // the time both recorded, first to last tag, on A's scale
 	Peak    *Peak    `json:"peak,omitempty"`
+	NoPeak  string   `json:"no_peak,omitempty"` // why there can be none; empty where none stands out of chance
 	// Periods are those that the light repeats after, in ps, shortest first. Chance
 	// under the peak is then what is counted when B is moved by whole ones.
 	Periods []float64 `json:"periods_ps,omitempty"`
@@ -79,7 +80,10 @@ func ScanDelays(a, b Channel, o ScanOptions) (Scan, error) {
 			for _, p := range sky.periods {
 				r.Periods = append(r.Periods, p.length)
 			}
-			r.Peak, r.Warning = s.peak(r, o.From-half, repeatedOf(g, sky, moved))
+			r.Peak, r.Warning = s.peak(r, o.From-half, s.seen(g), repeatedOf(g, sky, moved))
+			if r.Peak == nil {
+				r.NoPeak = s.noPeak(r, g)
+			}
 			return r, nil
 		}
 		for _, each := range append(moved, &s) {

@@ -60,20 +60,23 @@ func (r repeated) short() string {
 // under is chance in a bin.
 func (m *moments) under(k int) float64 {
 	if m.chance.fine == nil {
-		return m.level
+		return m.level * m.seenOf(k, k+1)
 	}
 	return float64(m.chance.fine[k]) / m.chance.parts
 }
 
 // within is chance in bins, of which the first and the last may be parts.
 func (m *moments) within(from, to float64) (sum float64) {
-	if m.chance.fine == nil {
+	least := 0.0
+	if m.chance.fine == nil && m.seen == nil {
 		return m.level * (to - from)
+	} else if m.chance.fine != nil {
+		least = 0.5 / m.chance.parts
 	}
 	for k := int(from); float64(k) < to && k < len(m.fine); k++ {
 		sum += m.under(k) * (min(to, float64(k+1)) - max(from, float64(k)))
 	}
-	return max(sum, 0.5/m.chance.parts)
+	return max(sum, least)
 }
 
 // doubt says why chance beside the peak is not what it is taken for; empty where
@@ -104,31 +107,29 @@ func (m *moments) doubt() string {
 // scatter is the standard deviation of counts in stretches beside the peak that are
 // as long as it, beyond that of chance and over their mean; 0 where chance may do it.
 func (m *moments) scatter() float64 {
-	const certainly, most = 8, 1 << 12 // standard deviations; stretches
+	const certainly, most, little = 8, 1 << 12, 0.05 // standard deviations; stretches; of the time, that a stretch was seen
 	long := max(m.high-m.low, len(m.fine)/most, 1)
-	var counts []float64
-	total := 0.0
+	n, total, square, rare := 0.0, 0.0, 0.0, 0.0
 	for _, side := range [][2]int{{0, m.low}, {m.high, len(m.fine)}} {
 		for k := side[0]; k+long <= side[1]; k += long {
-			n := uint64(0)
+			part := m.seenOf(k, k+long)
+			counted, due := 0.0, m.level*part
 			for _, c := range m.fine[k : k+long] {
-				n += c
+				counted += float64(c)
 			}
-			counts, total = append(counts, float64(n)), total+float64(n)
+			if part > little*float64(long) {
+				n, total = n+1, total+counted
+				square += (counted - due) * (counted - due) / due
+				rare += 1 / due
+			}
 		}
 	}
-	n := float64(len(counts))
-	mean := total / n
-	if n < 3 || mean == 0 {
+	if n < 3 || total == 0 {
 		return 0
-	}
-	square := 0.0
-	for _, c := range counts {
-		square += (c - mean) * (c - mean) / mean
 	}
 	beyond := square - (n - 1)
-	if beyond < certainly*math.Sqrt(n*(2+1/mean)) {
+	if beyond < certainly*math.Sqrt(n*2+rare) {
 		return 0
 	}
-	return math.Sqrt(beyond / (n - 1) / mean)
+	return math.Sqrt(beyond / (n - 1) * n / total)
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"math"
 	"strings"
 
@@ -82,8 +83,8 @@ func reportScan(out *strings.Builder, stage string, s stage.ScanSummary) {
 	case s.NoValue != "":
 		entry(out, stage, "%s - %s: %s", s.Stop, s.Start, s.NoValue)
 		return
-	case s.Peak == nil && s.Warning != "":
-		entry(out, stage, "%s - %s: no peak: %s", s.Stop, s.Start, s.Warning)
+	case s.Peak == nil && s.NoPeak+s.Warning != "":
+		entry(out, stage, "%s - %s: no peak: %s", s.Stop, s.Start, cmp.Or(s.NoPeak, s.Warning))
 		return
 	case s.Peak == nil:
 		entry(out, stage, "%s - %s: no delay stands out of chance%s", s.Stop, s.Start, corrected(s.Corrected))

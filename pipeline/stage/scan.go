@@ -22,7 +22,7 @@ func (a *analysis) scan(c *recipe.ScanConfig, result *run.Result) (any, error) {
 		return nil, err
 	}
 	summary := ScanSummary{Start: c.Start, Stop: c.Stop, Corrected: in.corrected, Simulated: a.simulated(c.Start, c.Stop),
-		StepPs: s.Step, WindowPs: s.Window, Peak: s.Peak, Periods: s.Periods, Warning: s.Warning,
+		StepPs: s.Step, WindowPs: s.Window, Peak: s.Peak, NoPeak: s.NoPeak, Periods: s.Periods, Warning: s.Warning,
 		NoValue: correlate.Nothing([]string{c.Start, c.Stop}, []uint64{s.TagsA, s.TagsB})}
 	err = a.table(result, "delay_ps,counts", []string{c.Start, c.Stop}, func(w io.Writer) error { return WriteCounts(w, s.Start, s.Step, s.Counts) })
 	if err != nil {

@@ -76,6 +76,7 @@ type ScanSummary struct {
 	StepPs    int64           `json:"step_ps"`
 	WindowPs  int64           `json:"window_ps"`
 	Peak      *correlate.Peak `json:"peak"`                 // null when none stood out of chance
+	NoPeak    string          `json:"no_peak,omitempty"`    // why there can be none
 	Periods   []float64       `json:"periods_ps,omitempty"` // that the light repeats after
 	Warning   string          `json:"warning,omitempty"`    // why chance under the peak is not known
 	NoValue   string          `json:"no_value,omitempty"`   // why there can be none
