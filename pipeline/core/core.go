@@ -5,7 +5,7 @@
 //	            ─ Outlet ─▶ endpoint, for a sink to PULL from
 //	            ─ Run         until every stream has ended
 //	            ─ Abandon     when a driver is gone
-//	            ─ Counts      at any time
+//	            ─ Counts, GivenUp at any time
 //
 // Inlets and outlets are made before Run, and Run is under way before drivers
 // are armed and sinks begin.
@@ -124,6 +124,18 @@ func (c *Core) Progressed(name string) {
 			o.progressed(c.Patience)
 		}
 	}
+}
+
+// GivenUp returns why a sink gets no more blocks; nil as long as it does.
+func (c *Core) GivenUp(name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, o := range c.outlets {
+		if o.name == name {
+			return o.failure()
+		}
+	}
+	return nil
 }
 
 // Inlet makes an endpoint for one driver, which brings the named streams. A

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -53,7 +54,10 @@ func (o *outlet) send(ctx context.Context, patience time.Duration, header, paylo
 		if o.err != nil || ctx.Err() != nil {
 			return nil // told already, or our own doing
 		}
-		return o.fail(fmt.Errorf("it did not take a block within %v: %w", patience, err))
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return o.fail(fmt.Errorf("it took no block within %v: %w", patience, os.ErrDeadlineExceeded))
+		}
+		return o.fail(fmt.Errorf("it has left: %w", err))
 	}
 	return nil
 }

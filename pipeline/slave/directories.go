@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/run"
@@ -19,12 +20,10 @@ func (s *session) makeDirectories() error {
 	if err := s.checkSpace(); err != nil {
 		return err
 	}
-	runtime, err := os.MkdirTemp("", "tsrun-") // 0700; short, because socket paths end at 107 bytes
-	if err != nil {
-		return fmt.Errorf("make a private directory for sockets: %w", err)
-	}
-	s.runtime = runtime
-	return nil
+	sweepRuntime(os.TempDir(), time.Now())
+	var err error
+	s.runtime, s.alive, err = makeRuntime()
+	return err
 }
 
 // checkSpace makes sure that there is room for what is kept here. Files that go

@@ -20,6 +20,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"tsrun/pipeline/core"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/transfer"
@@ -48,7 +49,7 @@ func TestMain(m *testing.M) {
 
 // testDriver plays a device with one input that sees 1000 tags, 1 us apart.
 type testDriver struct {
-	Mode string `json:"mode" jsonschema:"enum=,enum=absent,enum=no-arm,enum=no-start,enum=endless,enum=breaks,enum=lossy"`
+	Mode string `json:"mode" jsonschema:"enum=,enum=absent,enum=no-arm,enum=no-start,enum=endless,enum=flood,enum=breaks,enum=lossy"`
 	a    sdk.Acquisition
 }
 
@@ -82,7 +83,16 @@ func (d *testDriver) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Str
 		return err
 	}
 	stream := d.a.Channels[0].Stream
-	for i := uint64(0); i < 1000 || d.Mode == "endless" && ctx.Err() == nil; i++ {
+	for i := uint64(0); d.Mode == "flood" && ctx.Err() == nil; i += 1 << 16 {
+		tags := make([]uint64, 1<<16)
+		for n := range tags {
+			tags[n] = i + uint64(n)
+		}
+		if err := out.Send(stream, tags); err != nil {
+			return err
+		}
+	}
+	for i := uint64(0); d.Mode != "flood" && i < 1000 || d.Mode == "endless" && ctx.Err() == nil; i++ {
 		if err := out.Send(stream, []uint64{i * 1_000_000}); err != nil {
 			return err
 		}
@@ -104,7 +114,7 @@ func (d *testDriver) Close() error { return nil }
 
 // testSink writes the tags of its one stream to one file.
 type testSink struct {
-	Mode string `json:"mode" jsonschema:"enum=,enum=full"`
+	Mode string `json:"mode" jsonschema:"enum=,enum=full,enum=stalls"`
 	r    sdk.Recording
 	tags []byte
 }
@@ -117,6 +127,9 @@ func (k *testSink) Begin(_ context.Context, r sdk.Recording) error {
 func (k *testSink) Write(_ context.Context, b *tag.Block) error {
 	if k.Mode == "full" {
 		return &sdk.Failure{Code: "disk-full", Message: "no space left on device"}
+	}
+	if k.Mode == "stalls" && len(k.tags) == 0 {
+		time.Sleep(core.DefaultPatience + time.Second)
 	}
 	k.tags = append(k.tags, tag.AsBytes(b.Tags)...)
 	return nil

@@ -168,7 +168,7 @@ func (b *bench) collect(k *sink) {
 		case host.Failed:
 			first := !k.failed // a sink that has failed may also die of it
 			k.failed = true
-			if b.fail(e.Err, first) == 0 && first {
+			if b.fail(b.whyFailed(k, e.Err), first) == 0 && first {
 				b.pumps.Go(func() error { b.stop(context.Background()); return nil })
 			}
 		}
@@ -176,6 +176,18 @@ func (b *bench) collect(k *sink) {
 	for _, stream := range slices.Sorted(maps.Keys(kept)) {
 		b.s.reporter.tell(wire.News{Kept: &wire.Kept{Sink: k.recipe.Name, Stream: stream, Tags: kept[stream]}})
 	}
+}
+
+// whyFailed is the reason of a sink's failure. One that the core has given up
+// for its slowness knows only that no more blocks come.
+func (b *bench) whyFailed(k *sink, err error) error {
+	cause := b.core.GivenUp(k.recipe.Name)
+	if !errors.Is(cause, os.ErrDeadlineExceeded) {
+		return err
+	}
+	return &sdk.Failure{Code: "sink-slow",
+		Message: fmt.Sprintf("%s.%s: %v, so it got no more (it says: %v)", b.s.node.Name, k.recipe.Name, cause, err),
+		Hint:    "its disk or the plugin itself stood still: look at the load of that PC, or have the files on a faster disk"}
 }
 
 // progressed notes that a sink is at work, however few blocks it takes.

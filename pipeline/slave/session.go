@@ -36,8 +36,9 @@ type session struct {
 	node    *recipe.Node
 	id      tag.RunID // of the run
 	token   [16]byte
-	dir     string // where this run's files wait
-	runtime string // private directory of sockets
+	dir     string   // where this run's files wait
+	runtime string   // private directory of sockets
+	alive   *os.File // locked while that is in use
 	address sessionAddresses
 
 	log      *slog.Logger
@@ -83,7 +84,7 @@ func (s *session) take(ctx context.Context) (err error) {
 	group.Go(func() error { return s.listen(background) })
 	group.Go(func() error { s.heedUser(background, cancel); return nil })
 
-	defer func() { os.RemoveAll(s.runtime) }()
+	defer s.removeRuntime()
 	b, err := s.prepare(ctx, group, background)
 	defer b.close()
 	if err == nil {

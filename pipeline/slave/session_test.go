@@ -109,6 +109,7 @@ func TestRunsThatGoWrong(t *testing.T) {
 		"the device breaks":                     {driver: "breaks", failures: []string{"device-lost"}, tags: 1},
 		"tags are lost":                         {driver: "lossy", tags: 1000},
 		"the disk is full":                      {driver: "endless", sink: "full", failures: []string{"disk-full"}},
+		"the disk stands still":                 {driver: "flood", sink: "stalls", failures: []string{"sink-slow"}},
 		"source files are kept":                 {more: "transfer: {keep_source: always}\n", tags: 1000, kept: 1},
 		"given up before the arming":            {refuse: wire.Ready, failures: []string{"node-lost"}, ends: "node-lost"},
 		"given up in the recording":             {driver: "endless", refuse: wire.Running, ends: "node-lost"},
