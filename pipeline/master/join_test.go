@@ -12,6 +12,7 @@ import (
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/wire"
+	"tsrun/sdk"
 )
 
 func TestMain(m *testing.M) {
@@ -124,6 +125,39 @@ func TestReportsNeedTheTokenAndComeTwice(t *testing.T) {
 	if p := c.state.nodes["alice"].phase; p != wire.Ready {
 		t.Errorf("phase %s, want ready", p)
 	}
+}
+
+// TestNewsWaitForTheStages: while they have the manifest, nothing is entered,
+// nothing is lost, and the log goes on.
+func TestNewsWaitForTheStages(t *testing.T) {
+	c := listening(t)
+	token := joins(t, c, "alice", "1", wire.Protocol).Welcome.Token
+	report := wire.Report{Phase: wire.Done, News: []wire.News{
+		{Seq: 1, Log: []byte(`{"msg":"late"}`)},
+		{Seq: 2, Segment: &wire.Segment{File: 1, Sink: "raw", Name: "raw/alice/a-000000.bin"}},
+		{Seq: 3, Loss: &wire.Loss{Tags: 3, Why: "late"}},
+		{Seq: 4, Failure: &sdk.Failure{Message: "late"}},
+	}}
+	answered := func() uint64 {
+		t.Helper()
+		reply := c.answer(t.Context(), request{body: wire.Request{Node: "alice", Token: token, Report: &report}})
+		if reply.Refused != nil {
+			t.Fatal(reply.Refused)
+		}
+		return reply.Seen
+	}
+	m := c.book.manifest
+	c.state.phase, c.analysis = analysing, analysis{done: make(chan error), cancel: func() {}}
+	for range 2 {
+		if seen := answered(); seen != 1 || len(m.Segments) > 0 || len(m.Nodes["alice"].Channels["a"].Losses) > 0 {
+			t.Errorf("%d news taken while the stages are at work: %+v", seen, m.Segments)
+		}
+	}
+	c.state.phase, c.analysis.done = done, nil
+	if seen := answered(); seen != 4 || len(m.Segments) != 1 || len(m.Nodes["alice"].Channels["a"].Losses) != 1 {
+		t.Errorf("%d news taken afterwards: %+v", seen, m.Segments)
+	}
+	c.saver.wait()
 }
 
 // FuzzStatus sends the status port what no slave sends.

@@ -196,6 +196,9 @@ func (c *conductor) take(ctx context.Context, name string, m *member, r *wire.Re
 		if n.Seq != m.news+1 {
 			continue // known already
 		}
+		if c.analysis.done != nil && entersManifest(n) {
+			break // which is the stages' own until they are done; the node tells it again
+		}
 		m.news = n.Seq
 		c.hear(ctx, name, n)
 	}
@@ -215,6 +218,9 @@ func (c *conductor) take(ctx context.Context, name string, m *member, r *wire.Re
 		c.handle(ctx, evReported{node: name, phase: phase, order: r.Order})
 	}
 }
+
+// entersManifest says that a piece of news is kept there.
+func entersManifest(n wire.News) bool { return n.Failure == nil && n.Log == nil && !n.Stopped }
 
 // hear takes one piece of news.
 func (c *conductor) hear(ctx context.Context, name string, n wire.News) {
