@@ -22,6 +22,9 @@ const (
 	watchEvery  = 250 * time.Millisecond
 	// lostAfter is how long a node may be silent: 25 heartbeats.
 	lostAfter = 5 * time.Second
+	// deafAfter is how long a node that is ready may hear nothing from the
+	// trigger port before the user is told: 30 beacons.
+	deafAfter = 3 * time.Second
 	// dismissTimeout bounds the wait for slaves to hear that the run is over.
 	dismissTimeout = 3 * time.Second
 )
@@ -55,6 +58,7 @@ type conductor struct {
 	children []*child
 	key      string          // that this master's own slaves show
 	turned   map[string]bool // slaves that were refused, by name and reason
+	unlogged bool            // the user knows that lines of the log were not kept
 }
 
 // member is what the conductor knows of a slave beside its place in the state.
@@ -65,6 +69,7 @@ type member struct {
 	heard    time.Time
 	news     uint64 // the last one taken
 	clock    clockDifference
+	deaf     time.Time // when it first was ready without having heard the trigger port
 }
 
 func newConductor(o Options) *conductor {
@@ -101,11 +106,16 @@ func (c *conductor) masterAddress() string {
 }
 
 func (c *conductor) rules() rules {
+	trigger := c.recipe.Network.Ports.Trigger
+	if c.trigger != nil {
+		trigger = portOf(c.trigger.Addr())
+	}
 	return rules{
 		lead:          c.recipe.Trigger.Lead.Duration(),
 		duration:      c.recipe.Acquire.Duration.Duration(),
 		join:          c.recipe.Network.Join.Duration(),
 		master:        c.masterAddress(),
+		trigger:       trigger,
 		abortOnLoss:   c.recipe.Faults.LostTags == "abort",
 		abortOnAbsent: c.recipe.Faults.LostNode == "abort",
 	}

@@ -74,9 +74,19 @@ func (s *state) lateness(late []string) sdk.Failure {
 			Message: fmt.Sprintf("%v did not join within %v", late, s.rules.join),
 			Hint:    "start it there with: " + slaveCommand(late[0], s.rules.master)}
 	}
+	if first.deaf {
+		return s.deafness(late[0])
+	}
 	return sdk.Failure{Code: "node-not-ready",
 		Message: fmt.Sprintf("%v still %s when the time was up", late, first.phase),
 		Hint:    "look at the node's log lines above"}
+}
+
+// deafness explains why a node that is ready cannot be told to start.
+func (s *state) deafness(name string) sdk.Failure {
+	return sdk.Failure{Code: "trigger-unheard",
+		Message: fmt.Sprintf("%s is ready, but hears nothing from the trigger port of this PC, %d", name, s.rules.trigger),
+		Hint:    fmt.Sprintf("let the firewalls between pass TCP port %d; install the same release of tsrun on both PCs", s.rules.trigger)}
 }
 
 // slaveCommand is what to type on the PC of a remote node.

@@ -174,6 +174,9 @@ func (c *conductor) openDirectory(ctx context.Context) (err error) {
 	}
 	c.lines.to(c.dir.Log())
 	c.saver.dir, c.saver.failed = c.dir, c.unsaved
+	if err := c.saver.plan(c.recipe); err != nil {
+		return err
+	}
 	c.book = newBook(c, now)
 	var sources []run.RecipeSource
 	for _, f := range c.options.Recipe.Files {

@@ -85,7 +85,8 @@ func (c *conductor) answer(ctx context.Context, r request) wire.Reply {
 	}
 	m := c.members[r.body.Node]
 	if m == nil || hex.EncodeToString(m.token[:]) != r.body.Token || r.body.Report == nil {
-		return refuse("token", "report: this is not a session of the run that is under way", "start the slave anew")
+		return refuse("token", "report: this is not a session of the run that is under way",
+			"another slave of that name, or another master at that address? A slave that is not --once joins the next run by itself")
 	}
 	if c.state.nodes[r.body.Node].gone {
 		return refuse("node-lost", "report: the run went on without this node", "the recorded files are kept on its disk")
@@ -209,6 +210,7 @@ func (c *conductor) take(ctx context.Context, name string, m *member, r *wire.Re
 	phase := r.Phase
 	if phase == wire.Ready && !r.Beacon {
 		phase = wire.Preparing // it could not be triggered
+		c.noticeDeaf(ctx, name, m)
 	}
 	before := c.state.nodes[name]
 	if phase == wire.Armed && before.phase != wire.Armed {
@@ -217,6 +219,19 @@ func (c *conductor) take(ctx context.Context, name string, m *member, r *wire.Re
 	if phase != before.phase || r.Order != before.order {
 		c.handle(ctx, evReported{node: name, phase: phase, order: r.Order})
 	}
+}
+
+// noticeDeaf tells the user, once, that a node is ready but for the trigger port.
+func (c *conductor) noticeDeaf(ctx context.Context, name string, m *member) {
+	if m.deaf.IsZero() {
+		m.deaf = m.heard
+	}
+	if c.state.nodes[name].deaf || m.heard.Sub(m.deaf) < deafAfter {
+		return
+	}
+	c.handle(ctx, evDeaf{name})
+	why := c.state.deafness(name)
+	c.observe(event.Warning{Node: name, Message: why.Message, Hint: why.Hint})
 }
 
 // entersManifest says that a piece of news is kept there.
@@ -250,8 +265,9 @@ func (c *conductor) hear(ctx context.Context, name string, n wire.News) {
 	case n.Stopped:
 		c.handle(ctx, evStopped{name})
 	case n.Log != nil:
-		if err := c.dir.Log().AppendRemote(name, n.Log); err != nil {
-			c.observe(event.Warning{Node: name, Message: fmt.Sprintf("log line not kept: %v", err)})
+		if err := c.dir.Log().AppendRemote(name, n.Log); err != nil && !c.unlogged {
+			c.unlogged = true
+			c.observe(event.Warning{Node: name, Message: fmt.Sprintf("lines of the log are not kept: %v", err)})
 		}
 	}
 }

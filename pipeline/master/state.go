@@ -39,6 +39,7 @@ type node struct {
 	joined bool
 	phase  wire.Phase
 	order  uint64 // the last order it carried out
+	deaf   bool   // ready, but it hears nothing from the trigger port
 	gone   bool   // lost, and not waited for any more
 }
 
@@ -60,6 +61,7 @@ type rules struct {
 	duration      time.Duration // of the acquisition; never 0
 	join          time.Duration
 	master        string // what a slave's --master is told
+	trigger       int    // the port of orders
 	abortOnLoss   bool   // lost tags end the run
 	abortOnAbsent bool   // a lost or failed node ends the run
 }
@@ -89,6 +91,7 @@ type (
 		phase wire.Phase
 		order uint64
 	}
+	evDeaf   struct{ node string }
 	evFailed struct {
 		node    string
 		failure sdk.Failure
@@ -150,8 +153,10 @@ func next(s state, event any) (state, []any) {
 	case evJoined:
 		s.change(e.node, func(n *node) { n.joined = true })
 	case evReported:
-		s.change(e.node, func(n *node) { n.phase, n.order = e.phase, e.order })
+		s.change(e.node, func(n *node) { n.phase, n.order, n.deaf = e.phase, e.order, n.deaf && e.phase == wire.Preparing })
 		return s.advance()
+	case evDeaf:
+		s.change(e.node, func(n *node) { n.deaf = true })
 	case evFailed:
 		return s.nodeFailed(e)
 	case evSilent:

@@ -145,17 +145,7 @@ func (j *judgement) segments() {
 	if a.Segment <= 0 || a.Duration <= 0 || j.holes("acquire") || j.holes("sinks") || j.holes("nodes") {
 		return
 	}
-	series := int64(0) // one of each channel and sink
-	for _, sink := range j.r.Sinks {
-		for _, n := range j.r.Nodes {
-			for _, channel := range n.Channels {
-				if (sink.At == "source" || sink.At == n.Name) && sink.Keeps(n.Name+"."+channel.Name) {
-					series++
-				}
-			}
-		}
-	}
-	each := (int64(a.Duration)-1)/int64(a.Segment) + 1
+	series, each := j.r.Segments()
 	if series == 0 || each <= MaxSegments/series {
 		return
 	}

@@ -5,6 +5,21 @@ import (
 	"math/bits"
 )
 
+// Segments is of how many files a run is made when it goes as planned: so many
+// series, one of each channel and sink, of so many segments each.
+func (r *Recipe) Segments() (series, each int64) {
+	for _, sink := range r.Sinks {
+		for _, n := range r.Nodes {
+			for _, channel := range n.Channels {
+				if (sink.At == "source" || sink.At == n.Name) && sink.Keeps(n.Name+"."+channel.Name) {
+					series++
+				}
+			}
+		}
+	}
+	return series, (int64(r.Acquire.Duration)-1)/int64(r.Acquire.Segment) + 1
+}
+
 // LeastTags is how many tags the sinks that keep files of tags will keep of a
 // node, or of all nodes for "", if the run is as expect says: at the lowest rate
 // that is good. What the recipe says nothing of counts as nothing.

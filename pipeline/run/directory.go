@@ -205,11 +205,16 @@ func (d *Directory) Reserve(segments int, file string) error {
 	if err != nil {
 		return fmt.Errorf("reserve room for the manifest: %w", err)
 	}
-	size := reserveSize + int64(segments)*int64(segmentText+3*len(file))
-	if err := errors.Join(grow(f, size), f.Close()); err != nil {
+	if err := errors.Join(grow(f, ManifestRoom(segments, file)), f.Close()); err != nil {
 		return fmt.Errorf("reserve room for the manifest: %w", err)
 	}
 	return nil
+}
+
+// ManifestRoom is what the manifest of so many segments with names as long as
+// file and what goes with it take at most, in bytes.
+func ManifestRoom(segments int, file string) int64 {
+	return reserveSize + int64(segments)*int64(segmentText+3*len(file))
 }
 
 func reserve(path string) error {

@@ -51,14 +51,14 @@ func CheckSpace(path string, below quantity.Size, tags int64) (Room, error) {
 		return room, &sdk.Failure{
 			Code:    "disk-full",
 			Message: fmt.Sprintf("%s has %d MiB left, the recipe wants %d MiB", path, free>>20, below>>20),
-			Hint:    "free some space, choose another place with --runs, or lower faults.disk_below",
+			Hint:    "free some space, choose another place with --runs (a slave: --data), or lower faults.disk_below",
 			Field:   "faults.disk_below",
 		}
 	case int64(free) < tags*leastTagBytes:
 		return room, &sdk.Failure{
 			Code:    "disk-full",
 			Message: fmt.Sprintf("%s has %d MiB left, and %d tags will come at the lowest rates that expect calls good: they cannot fit", path, free>>20, tags),
-			Hint:    "free some space, choose another place with --runs, or measure for a shorter time",
+			Hint:    "free some space, choose another place with --runs (a slave: --data), or measure for a shorter time",
 			Field:   "expect",
 		}
 	}

@@ -7,6 +7,10 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/go-zeromq/zmq4"
+
+	"tsrun/pipeline/zmtp"
 )
 
 const (
@@ -16,6 +20,7 @@ const (
 	stillness   = 10 * time.Second // the same; longer, and the connection is made anew
 	leastChunk  = 64 << 10         // bytes; chunks get no shorter where connections break
 	redialPause = 200 * time.Millisecond
+	maxTold     = 3  // files that could not be sent are named, others are counted
 	maxBarren   = 20 // times in a row that sending a file again made no less of it missing
 
 	firstPoll = 5 * time.Millisecond // between questions about what was sent; doubled each time
@@ -61,6 +66,22 @@ func NewSender(o SenderOptions) *Sender {
 	return &Sender{options: o, wake: make(chan bool, 1)}
 }
 
+// Reach returns nil as soon as a connection to the Receiver could be made, and
+// what was in the way last when ctx ends before.
+func (s *Sender) Reach(ctx context.Context) error {
+	for {
+		conn, err := zmtp.Dial(ctx, "tcp", s.options.Addr, zmq4.Push)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(redialPause):
+		}
+	}
+}
+
 // Queue hands over a closed file to be sent. It never waits, and may be called
 // before Run and while it works.
 func (s *Sender) Queue(f File) {
@@ -96,8 +117,8 @@ func (s *Sender) next(n int) (files []File, last bool) {
 
 // Run sends what is queued and returns nil when Finish has been called and
 // every file is verified. A file that cannot be read or is refused does not
-// keep the others from being sent; Run then returns an error for each such
-// file at the end. It gives up when ctx ends, when Ask fails, and when nothing
+// keep the others from being sent; Run then returns at the end an error that
+// names the first such files and counts the others. It gives up when ctx ends, when Ask fails, and when nothing
 // has moved for a minute although something should.
 func (s *Sender) Run(ctx context.Context) error {
 	if s.options.Chunk < 0 || s.options.Chunk > MaxChunk {
@@ -115,10 +136,10 @@ func (s *Sender) Run(ctx context.Context) error {
 			t.open = append(t.open, &outgoing{file: f})
 		}
 		if err := t.ask(ctx); err != nil {
-			return errors.Join(append(t.failed, err)...)
+			return t.failure(err)
 		}
 		if len(t.open) == 0 && last {
-			return errors.Join(t.failed...)
+			return t.failure()
 		}
 		if t.send(ctx) || len(files) > 0 {
 			poll = firstPoll
@@ -127,14 +148,14 @@ func (s *Sender) Run(ctx context.Context) error {
 			poll = min(2*poll, lastPoll)
 		}
 		if ctx.Err() != nil {
-			return errors.Join(append(t.failed, fmt.Errorf("send files: %w", context.Cause(ctx)))...)
+			return t.failure(fmt.Errorf("send files: %w", context.Cause(ctx)))
 		}
 		if len(t.open) == 0 {
 			continue
 		}
 		since := time.Since(t.moved)
 		if since > patience {
-			return errors.Join(append(t.failed, t.standstill(since))...)
+			return t.failure(t.standstill(since))
 		}
 		if since > stillness && t.conn != nil && time.Since(t.dialed) > stillness {
 			t.drop(errors.New("nothing that was sent arrives"))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/go-zeromq/zmq4"
@@ -17,7 +18,8 @@ import (
 type transmission struct {
 	SenderOptions
 	open   []*outgoing
-	failed []error
+	failed []error // of the first files that could not be sent
+	more   int     // files beyond those
 
 	conn    *zmtp.Conn
 	lost    chan bool // closed when the peer of conn has gone
@@ -113,9 +115,28 @@ func (t *transmission) heed(o *outgoing, a Answer) (over bool) {
 func (t *transmission) fail(o *outgoing, err error) bool {
 	err = fmt.Errorf("send %s: %w", o.file.Name, err)
 	t.Log.Error("file not sent", "file", o.file.Name, "error", err)
-	t.failed = append(t.failed, err)
-	o.todo = nil
+	if o.todo = nil; len(t.failed) < maxTold {
+		t.failed = append(t.failed, err)
+	} else {
+		t.more++
+	}
 	return true
+}
+
+// failure is what kept files from being sent, in one line; nil for nothing.
+func (t *transmission) failure(last ...error) (err error) {
+	all := slices.Clone(t.failed)
+	if t.more > 0 {
+		all = append(all, fmt.Errorf("%d more files could not be sent", t.more))
+	}
+	for _, next := range append(all, last...) {
+		if err == nil {
+			err = next
+		} else {
+			err = fmt.Errorf("%w; %w", err, next)
+		}
+	}
+	return err
 }
 
 // send sends what is to do of every file, and reports whether that was anything.
