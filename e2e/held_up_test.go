@@ -218,4 +218,3 @@ func TestSlaveWithoutReaders(t *testing.T) {
 		t.Errorf("left at the slave: %v, %v", left, err)
 	}
 }
-
