@@ -25,16 +25,29 @@ func load(t *testing.T, path string, sets ...string) *Resolved {
 	return r
 }
 
-// origin returns where a value of a resolved recipe comes from.
-func origin(t *testing.T, r *Resolved, path string) Origin {
+// valueFrom is a single value of a recipe and where it comes from.
+type valueFrom struct{ Value, From string }
+
+// origin returns a value of a resolved recipe and where it comes from.
+func origin(t *testing.T, r *Resolved, path string) valueFrom {
 	t.Helper()
-	for _, o := range r.Origins() {
-		if o.Path == path {
-			return o
+	var find func(v *value) *value
+	find = func(v *value) *value {
+		if v.kind == scalarNode && v.path == path {
+			return v
 		}
+		for _, below := range slices.Concat(v.keys, v.items) {
+			if found := find(below); found != nil {
+				return found
+			}
+		}
+		return nil
 	}
-	t.Fatalf("the recipe has no %s", path)
-	return Origin{}
+	v := find(r.root)
+	if v == nil {
+		t.Fatalf("the recipe has no %s", path)
+	}
+	return valueFrom{v.text, v.origin()}
 }
 
 // The table of fields reaches every field of the types: recipes that say

@@ -11,23 +11,6 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Origin is one single value of a resolved recipe and where it comes from.
-type Origin struct {
-	Path  string `json:"path"`
-	Value string `json:"value"`
-	From  string `json:"from"` // "lab.yaml:14", "--set", "default"; ", env NAME" where a variable was used
-}
-
-// Origins lists all single values, in the order that [Resolved.YAML] prints.
-func (r *Resolved) Origins() (out []Origin) {
-	r.root.visit(func(v *value) {
-		if v.kind == scalarNode {
-			out = append(out, Origin{v.path, v.text, v.origin()})
-		}
-	})
-	return out
-}
-
 // YAML returns the resolved recipe as a recipe, with the origin of each value
 // beside it. Reading it again gives the same recipe.
 func (r *Resolved) YAML() []byte {

@@ -76,17 +76,6 @@ func (v *value) json() any {
 // number is a checked whole number as JSON.
 func number(text string) json.Number { return json.Number(text) }
 
-// visit calls f for v and everything in it.
-func (v *value) visit(f func(*value)) {
-	f(v)
-	for _, k := range v.keys {
-		k.visit(f)
-	}
-	for _, item := range v.items {
-		item.visit(f)
-	}
-}
-
 // join puts a key under a path; either may be empty.
 func join(path, key string) string {
 	if path == "" || key == "" {
