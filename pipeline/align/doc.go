@@ -20,8 +20,8 @@
 //
 // Whatever they nominate goes the same way:
 //
-//	hough.go      all differences near it, counted along lines of offset and frequency
-//	extend.go     the line, in ever longer segments; collect.go lists the pairs
+//	hough.go      all differences near it, listed and counted along lines of offset and frequency
+//	extend.go     the line, in ever longer segments
 //	holes.go      track follows it; where pairs are lost, the search begins again
 //	fit.go        one line through all pairs, where the clock kept to one
 //	conclude.go   what is stated, and whether it is believed
@@ -29,10 +29,10 @@
 // What could be another answer is looked for before any is given:
 //
 //	alone.go, census.go   other peaks, near and far
-//	period.go, teeth.go   pulses of a pulsed source
+//	period.go, teeth.go   pulses of a pulsed source, also of few photons
 //	grid.go               steps of the tags, which look like pulses
 //	places.go             places beside the middle of the record
 //
-// Markers have their own files: beat.go their rhythm, pattern.go which of A's is
-// which of B's, marks.go and pieces.go the clock through them.
+// Markers have their own files: beat.go their rhythm and which of A's is which of
+// B's, marks.go the clock through them.
 package align
