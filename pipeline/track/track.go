@@ -9,26 +9,21 @@
 //
 //	frame.go      the seed's line, exactly; the pairs near it, one by one
 //	slice.go      where the pairs of a slice of time are: a normal over a flat background
-//	state.go      two-state Kalman filter: phase and frequency
-//	estimate.go   the same for means over slices, while the phase walks
+//	state.go      two-state Kalman filter: phase and frequency; of means over slices, while the phase walks
 //	bank.go       many of them side by side, while the clock's noise is not known
-//	tracker.go    from slice to slice: windows, doubts, losses
-//	reacquire.go  what was lost, in ever wider windows
-//	follow.go     both ways through a whole record
+//	tracker.go    from slice to slice: windows, doubts, losses, and ever wider windows for what was lost
+//	follow.go     both ways through a whole record, from one start or several
 //	smooth.go     Rauch-Tung-Striebel smoother, and the clock between slices
-//	noise.go      the clock's noise, by maximum likelihood
-//	belief.go     what the clock may do without showing it: averages over noises,
-//	sway.go       and over slow sines
+//	noise.go      the clock's noise, by maximum likelihood; Allan deviation
+//	belief.go     what the clock may do without showing it: averages over noises and slow sines
 //	steps.go      jumps of the clock: found and measured
-//	hidden.go     and those that seemed to be noise
-//	locate.go     and placed in time
+//	hidden.go     those that seemed to be noise
+//	doubt.go      those that may be, and are not believed
+//	locate.go     when the clock jumped
 //	recut.go      the pairs again, in slices as long as suits the clock
-//	ends.go       whether the pairs go on to the ends of the record
 //	conclude.go   the order of these, and the facts: straight line, quarters, gaps
-//	allan.go      Allan deviation
-//	correction.go the track as lines
-//	restore.go    a track that was written
-//	filter.go     the forward half; tail.go is what it keeps of growing records
+//	correction.go the track as lines; a track that was written
+//	filter.go     the forward half, for records that still grow
 package track
 
 import (
