@@ -95,64 +95,6 @@ func floor(v, unit int64) int64 {
 	return n * unit
 }
 
-func (r *runner) take(part []uint64, from int64) {
-	m := r.window(r.bank, from, from+r.slice)
-	recorded, whole := r.recorded(part, m)
-	if !recorded {
-		return
-	}
-	if whole {
-		r.tried++
-	}
-	lost := r.last
-	wasLost := r.misses >= 3
-	for _, s := range r.step(part, r.b, from, from+r.slice) {
-		if wasLost && s.leapt {
-			r.backfill(s, lost)
-		}
-		r.found = append(r.found, s.slice)
-	}
-}
-
-// recorded says whether B recorded while A took these tags, and whether both
-// did so for most of the slice.
-func (r *runner) recorded(part []uint64, m aim) (some, most bool) {
-	first, last := part[0], part[len(part)-1]
-	early := int64(r.b[0] - first - uint64(r.offsetAt(first).Plus(m.x).Whole))       // by which B began later
-	late := int64(last + uint64(r.offsetAt(last).Plus(m.x).Whole) - r.b[len(r.b)-1]) // by which B ended sooner
-	length := int64(last - first)
-	return early < length && late < length, length-max(early, 0)-max(late, 0) > r.slice/2
-}
-
-// backfill follows the clock from where it was found again back to where it
-// was lost.
-func (r *runner) backfill(s fix, lost int64) {
-	k := newTracker(r.frame, r.seed, -float64(r.direction))
-	k.keep, k.sigma = true, r.sigma
-	start := s.state
-	if r.direction > 0 {
-		start = start.mirrored()
-	}
-	k.bank = newBank(k.direction*s.t, start)
-	var back []slice
-	lost = floor(lost, r.slice) // that slice is there
-	for from := s.from - r.direction*r.slice; k.misses < 2; from -= r.direction * r.slice {
-		if (from-lost)*r.direction <= 0 {
-			break
-		}
-		part := r.a[search(r.a, r.line.Reference+uint64(from)):search(r.a, r.line.Reference+uint64(from+r.slice))]
-		if len(part) == 0 {
-			k.misses++
-			continue
-		}
-		for _, s := range k.step(part, r.b, from, from+r.slice) {
-			back = append(back, s.slice)
-		}
-	}
-	slices.Reverse(back)
-	r.found = append(r.found, back...)
-}
-
 // start is a time at which the clock is known.
 type start struct {
 	at   int64 // ps since Reference, where a slice begins
@@ -283,4 +225,62 @@ func (r *runner) run(ctx context.Context, tags []uint64) error {
 		r.take(part, from)
 	}
 	return nil
+}
+
+func (r *runner) take(part []uint64, from int64) {
+	m := r.window(r.bank, from, from+r.slice)
+	recorded, whole := r.recorded(part, m)
+	if !recorded {
+		return
+	}
+	if whole {
+		r.tried++
+	}
+	lost := r.last
+	wasLost := r.misses >= 3
+	for _, s := range r.step(part, r.b, from, from+r.slice) {
+		if wasLost && s.leapt {
+			r.backfill(s, lost)
+		}
+		r.found = append(r.found, s.slice)
+	}
+}
+
+// recorded says whether B recorded while A took these tags, and whether both
+// did so for most of the slice.
+func (r *runner) recorded(part []uint64, m aim) (some, most bool) {
+	first, last := part[0], part[len(part)-1]
+	early := int64(r.b[0] - first - uint64(r.offsetAt(first).Plus(m.x).Whole))       // by which B began later
+	late := int64(last + uint64(r.offsetAt(last).Plus(m.x).Whole) - r.b[len(r.b)-1]) // by which B ended sooner
+	length := int64(last - first)
+	return early < length && late < length, length-max(early, 0)-max(late, 0) > r.slice/2
+}
+
+// backfill follows the clock from where it was found again back to where it
+// was lost.
+func (r *runner) backfill(s fix, lost int64) {
+	k := newTracker(r.frame, r.seed, -float64(r.direction))
+	k.keep, k.sigma = true, r.sigma
+	start := s.state
+	if r.direction > 0 {
+		start = start.mirrored()
+	}
+	k.bank = newBank(k.direction*s.t, start)
+	var back []slice
+	lost = floor(lost, r.slice) // that slice is there
+	for from := s.from - r.direction*r.slice; k.misses < 2; from -= r.direction * r.slice {
+		if (from-lost)*r.direction <= 0 {
+			break
+		}
+		part := r.a[search(r.a, r.line.Reference+uint64(from)):search(r.a, r.line.Reference+uint64(from+r.slice))]
+		if len(part) == 0 {
+			k.misses++
+			continue
+		}
+		for _, s := range k.step(part, r.b, from, from+r.slice) {
+			back = append(back, s.slice)
+		}
+	}
+	slices.Reverse(back)
+	r.found = append(r.found, back...)
 }
