@@ -2,7 +2,10 @@ package correlate
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
+
+	"tsrun/sdk/quantity"
 )
 
 // Correction carries times of B's clock to A's along one line or several, each
@@ -139,4 +142,154 @@ func (s step) applyAll(dst, tags []uint64) {
 		}
 		dst, tags = dst[n:], tags[n:]
 	}
+}
+
+// Line carries times of B's clock to A's, along a straight line.
+//
+// At the time Reference on A's scale B's clock shows Offset more than A's, and
+// it gains Frequency for every unit of A's time:
+//
+//	B = A + Offset + Frequency*(A - Reference)
+//
+// Apply solves this for A, so the offset is SUBTRACTED from the target. The
+// zero Correction changes nothing.
+type Line struct {
+	Reference uint64         `json:"reference_ps"`   // ps, on A's scale
+	Offset    int64          `json:"offset_ps"`      // ps, B minus A at Reference
+	Frequency quantity.Drift `json:"frequency_1e15"` // parts per 1e15; positive: B's clock runs fast
+}
+
+const (
+	// MaxDrift is the largest difference of frequencies that is corrected:
+	// 1000 ppm; no clock that makes time tags is worse.
+	MaxDrift  = driftUnit / 1000
+	driftUnit = 1_000_000_000_000_000 // quantity.Drift counts parts of this
+	maxOffset = int64(1) << 61        // ps, 26 days
+)
+
+// Check says whether the line can be applied exactly.
+func (l Line) Check() error {
+	if l.Offset > maxOffset || l.Offset < -maxOffset {
+		return &LimitError{What: "offset", Value: fmt.Sprintf("%d ps", l.Offset), Limit: "26 days", Hint: "give tags of both nodes the same zero first"}
+	}
+	if l.Frequency > MaxDrift || l.Frequency < -MaxDrift {
+		return &LimitError{What: "frequency", Value: fmt.Sprintf("%d ppb", l.Frequency/1_000_000), Limit: "1000 ppm", Hint: "no clock of a time controller is that far off"}
+	}
+	return nil
+}
+
+// Apply returns when, on A's clock, B's clock showed t. The result is rounded
+// to the nearest picosecond, halves away from Reference, by integers alone, so
+// it is the same on every machine, and order is kept.
+//
+// A time before A's zero wraps around; differences between results and A's
+// tags, taken modulo 2^64 and read as signed, stay right.
+func (l Line) Apply(t uint64) uint64 { return l.toA().apply(t) }
+
+// ApplyAll appends the corrected tags, which are in order, to dst.
+func (l Line) ApplyAll(dst, tags []uint64) []uint64 {
+	start := len(dst)
+	dst = slices.Grow(dst, len(tags))[:start+len(tags)]
+	l.toA().applyAll(dst[start:], tags)
+	return dst
+}
+
+// OffsetAt returns B minus A at the time t of A's clock, in ps.
+func (l Line) OffsetAt(t uint64) int64 {
+	return l.Offset + l.Frequency.Of(int64(t-l.Reference))
+}
+
+// began is what B's clock shows at the line's Reference.
+func (l Line) began() uint64 { return l.Reference + uint64(l.Offset) }
+
+// toA is the line solved for A: e of B's time after the Reference are
+// e - e*F/(1+F) of A's.
+func (l Line) toA() slope {
+	return slope{from: l.began(), to: l.Reference, num: -int64(l.Frequency), den: driftUnit + int64(l.Frequency)}
+}
+
+// toB is the line as it is written.
+func (l Line) toB() slope {
+	return slope{from: l.Reference, to: l.began(), num: int64(l.Frequency), den: driftUnit}
+}
+
+// slope carries a time t to to + e + e*num/den, where e = t - from; the
+// fraction is rounded to the nearest integer, halves away from zero.
+type slope struct {
+	from, to uint64 // ps
+	num, den int64  // |num| is at most den/998, and den about 1e15
+}
+
+func (s slope) apply(t uint64) uint64 {
+	e := int64(t - s.from)
+	gain := s.gain(magnitude(e))
+	if (e < 0) != (s.num < 0) {
+		return s.to + uint64(e) - gain
+	}
+	return s.to + uint64(e) + gain
+}
+
+// applyAll is apply for each of tags, which are in order and may be dst.
+//
+// It divides by multiplying. With r = floor(2^73*|num|/den), which fits a word,
+// |e|*r falls short of the true 2^73*|e*num|/den by less than |e|. So the
+// rounded quotient is known unless the product plus |e| carries into its
+// integer part: at e of an hour once in 2^21 tags. Only then it is divided.
+func (s slope) applyAll(dst, tags []uint64) {
+	if s.num == 0 {
+		shift := s.to - s.from
+		for i, t := range tags {
+			dst[i] = t + shift
+		}
+		return
+	}
+	r, _ := bits.Div64(magnitude(s.num)<<pointAt, 0, uint64(s.den))
+	before := search(len(tags), func(i int) bool { return int64(tags[i]-s.from) >= 0 })
+	s.applySide(dst[:before], tags[:before], r, -1, ^(s.num >> 63))
+	s.applySide(dst[before:], tags[before:], r, 0, s.num>>63)
+}
+
+// pointAt is how many bits of the high word of |e|*r are behind the point.
+const pointAt = 73 - 64
+
+// applySide is applyAll of tags that all have the sign of e, given as 0 or -1,
+// and of e*num.
+func (s slope) applySide(dst, tags []uint64, r uint64, sign, gainSign int64) {
+	const fraction, half = 1<<pointAt - 1, 1 << (pointAt - 1)
+	from, shift, minus, less := s.from, s.to-s.from, uint64(sign), uint64(gainSign)
+	dst = dst[:len(tags)]
+	for i, t := range tags {
+		size := (t - from) ^ minus - minus
+		hi, lo := bits.Mul64(size, r)
+		hi += half
+		gain := hi >> pointAt
+		if hi&fraction == fraction && lo > ^size {
+			gain = s.gain(size)
+		}
+		dst[i] = t + shift + (gain ^ less - less)
+	}
+}
+
+// gain is |e*num/den| for e of this size, by division. Inlined, its registers
+// would slow the loop that hardly ever calls it.
+//
+//go:noinline
+func (s slope) gain(size uint64) uint64 {
+	return scaled(size, magnitude(s.num), uint64(s.den))
+}
+
+// scaled returns v*num/den rounded to nearest, halves up, through a product of
+// 128 bits. num is at most den/2, so the quotient fits.
+func scaled(v, num, den uint64) uint64 {
+	hi, lo := bits.Mul64(v, num)
+	lo, carry := bits.Add64(lo, den/2, 0)
+	q, _ := bits.Div64(hi+carry, lo, den)
+	return q
+}
+
+func magnitude(v int64) uint64 {
+	if v < 0 {
+		return -uint64(v)
+	}
+	return uint64(v)
 }
