@@ -3,9 +3,11 @@ package recipe
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxParents bounds a chain of extends.
@@ -124,4 +126,158 @@ func merge(parent, child *node) *node {
 	}
 	parent.at = child.at
 	return parent
+}
+
+// Lookup finds an environment variable.
+type Lookup func(name string) (value string, found bool)
+
+var (
+	variable    = regexp.MustCompile(`\$\{[^}]*\}?`)
+	environment = regexp.MustCompile(`^\$\{env:([A-Za-z_][A-Za-z0-9_]*)(:-([^}]*))?\}$`)
+)
+
+// expand replaces ${env:NAME} and ${env:NAME:-default} in all single values of
+// n. It works on parsed values, so a variable never adds keys or structure.
+func expand(n *node, path string, env Lookup) (problems Problems) {
+	for _, e := range n.entries {
+		problems = append(problems, expand(e.value, join(path, e.key), env)...)
+	}
+	for i, item := range n.items {
+		problems = append(problems, expand(item, index(path, i), env)...)
+	}
+	if n.kind != scalarNode || !strings.Contains(n.text, "${") {
+		return problems
+	}
+	var names []string
+	text := n.text
+	var out strings.Builder
+	last := 0
+	for _, span := range variable.FindAllStringIndex(text, -1) {
+		out.WriteString(text[last:span[0]])
+		last = span[1]
+		at := n.at
+		at.column += utf8.RuneCountInString(text[:span[0]])
+		if n.quoted {
+			at.column++
+		}
+		m := environment.FindStringSubmatch(text[span[0]:span[1]])
+		if m == nil {
+			problems = append(problems, at.problem(path, codeVariable, fmt.Sprintf("%q is not a variable", text[span[0]:span[1]]), "write ${env:NAME} or ${env:NAME:-default}"))
+			continue
+		}
+		replacement, found := env(m[1])
+		switch {
+		case found:
+			out.WriteString(replacement)
+		case m[2] != "":
+			out.WriteString(m[3])
+		default:
+			problems = append(problems, at.problem(path, codeVariable, fmt.Sprintf("the variable %s is not set", m[1]), fmt.Sprintf("set it, or write ${env:%s:-default}", m[1])))
+		}
+		names = append(names, m[1])
+	}
+	out.WriteString(text[last:])
+	if out.Len() > maxText {
+		problems = append(problems, n.at.problem(path, codeTooLarge, fmt.Sprintf("a text of %d bytes with its variables", out.Len()), fmt.Sprintf("texts have up to %d", maxText)))
+		return problems
+	}
+	n.text, n.env = out.String(), strings.Join(names, ", ")
+	return problems
+}
+
+// derive writes the defaults that depend on the rest of a recipe into it, as
+// if they stood there: the master of a single node, any free port where no
+// other PC has to know it, the names of stages, and the simulation of
+// controllers whose address is sim.
+func derive(root *node) {
+	if stages := root.get("pipeline"); stages != nil {
+		for _, stage := range stages.items {
+			if kind := stage.get("stage"); kind != nil && kind.kind == scalarNode && stage.entry("name") == nil {
+				stage.put(scalarEntry("name", kind.text))
+			}
+		}
+	}
+	nodes := root.get("nodes")
+	if nodes == nil || nodes.kind != mapNode {
+		return
+	}
+	isName := func(key string) bool { // what is none is said where it stands
+		message, _ := nodeForm.check(key)
+		return message == ""
+	}
+	if len(nodes.entries) == 1 && isName(nodes.entries[0].key) {
+		if trigger := section(root, "trigger"); trigger != nil && trigger.entry("master") == nil {
+			trigger.put(scalarEntry("master", nodes.entries[0].key))
+		}
+	}
+	if !slices.ContainsFunc(nodes.entries, remote) {
+		freePorts(root)
+	}
+	for _, e := range nodes.entries {
+		if isName(e.key) && simulated(e.value) {
+			if simulate := section(root, "simulate"); simulate != nil {
+				section(simulate, e.key)
+			}
+		}
+	}
+}
+
+// remote reports whether a node is on another PC, or may be: its host is no
+// known word.
+func remote(e entry) bool {
+	host := e.value.get("host")
+	return host != nil && host.text != "local"
+}
+
+// freePorts lets the system choose the ports that the recipe does not name.
+func freePorts(root *node) {
+	network := section(root, "network")
+	if network == nil {
+		return
+	}
+	ports := section(network, "ports")
+	if ports == nil {
+		return
+	}
+	for _, name := range []string{"trigger", "status", "files"} {
+		if ports.entry(name) == nil {
+			ports.put(scalarEntry(name, "0"))
+		}
+	}
+}
+
+// simulatedAddress is what stands for an address where a controller is
+// simulated.
+const simulatedAddress = "sim"
+
+// simulated reports whether a node has a simulated controller.
+func simulated(n *node) bool {
+	controllers := n.get("controllers")
+	if controllers == nil {
+		return false
+	}
+	for _, e := range controllers.entries {
+		if config := e.value.get("config"); config != nil {
+			if address := config.get("address"); address != nil && address.text == simulatedAddress {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// section returns a section of n, made where it is missing, or nil where
+// something else stands in its place.
+func section(n *node, key string) *node {
+	if n.entry(key) == nil {
+		n.put(entry{key: key, value: &node{kind: mapNode}})
+	}
+	if found := n.get(key); found.kind == mapNode {
+		return found
+	}
+	return nil
+}
+
+func scalarEntry(key, text string) entry {
+	return entry{key: key, value: &node{kind: scalarNode, text: text}}
 }
