@@ -1,7 +1,7 @@
 // Package recipe turns the YAML text of an experiment into a checked [Recipe].
 //
 //	bytes ── parse ──▶ nodes ── extends, --set, ${env:…} ──▶ one tree of nodes
-//	      source.go    node.go  merge.go override.go variable.go
+//	      source.go    node.go  layers.go override.go
 //
 //	nodes ── table of fields ──▶ values ── references, plugins ──▶ Recipe
 //	         fields.go check.go  value.go  judge*.go config.go     types.go
