@@ -133,17 +133,29 @@ var keyRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]+) \\|")
 // boundedValue is the second column of a key that has bounds.
 var boundedValue = regexp.MustCompile(`^(?:.*, )?(\S+(?: \S+)?) to (\S+(?: \S+)??)(?: entries)?$`)
 
-// TestLongExtremes runs every key of the table of recipes at its least and its
-// greatest value. The keys come from the reference in docs/recipe.md, which is
-// made from that table.
-func TestLongExtremes(t *testing.T) {
-	need.Long(t)
-	text, err := os.ReadFile("../docs/recipe.md")
+// between returns what a file says between two marks.
+func between(t *testing.T, path, from, to string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, reference, _ := strings.Cut(string(text), "<!-- keys:")
-	reference, _, _ = strings.Cut(reference, "<!-- end of keys -->")
+	_, rest, _ := strings.Cut(string(text), from)
+	inside, _, found := strings.Cut(rest, to)
+	if !found {
+		t.Fatalf("%s has no %s", path, to)
+	}
+	return inside
+}
+
+// TestLongExtremes runs every key of the table of recipes at its least and its
+// greatest value, and every key of the simulation. The keys come from the
+// reference in docs/recipe.md, which is made from that table, and from
+// docs/simulation.md.
+func TestLongExtremes(t *testing.T) {
+	need.Long(t)
+	reference := between(t, "../docs/recipe.md", "<!-- keys:", "<!-- end of keys -->") +
+		between(t, "../docs/simulation.md", "<!-- keys of tc-ethernet -->", "<!-- end of keys of tc-ethernet -->")
 	seen := map[string]bool{}
 	for _, row := range keyRow.FindAllStringSubmatch(reference, -1) {
 		key, trial := row[1], trials[row[1]]

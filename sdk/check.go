@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -12,7 +13,8 @@ import (
 // controller. Check is a pure function: it opens nothing and asks nobody, since
 // `tsrun check` calls it on any PC, through `PLUGIN --check`. The field of a
 // failure is the key of the configuration ("record", "pairs.rate"), or
-// "channels.NAME.on", .threshold, .edge or .delay of a channel.
+// "channels.NAME.on", .threshold, .edge or .delay of a channel. The settings of
+// [Simulates] may have a Check, too; its fields are keys of theirs.
 type DriverChecker interface {
 	Check(a Acquisition) []*Failure
 }
@@ -28,6 +30,7 @@ type CheckRequest struct {
 	Driver     string          `json:"driver,omitempty"` // the offer's name; of a sink: Sink
 	Sink       string          `json:"sink,omitempty"`
 	Config     json.RawMessage `json:"config"`
+	Simulation json.RawMessage `json:"simulation,omitempty"` // of a simulated device: the section simulate.NODE
 	Channels   []CheckChannel  `json:"channels"`
 	Hardware   bool            `json:"hardware,omitempty"` // a START pulse starts the controller
 	DurationNs int64           `json:"duration_ns"`
@@ -50,7 +53,7 @@ type CheckAnswer struct {
 
 // CheckMistake is a [Failure] found by a check.
 type CheckMistake struct {
-	Field   string `json:"field"` // as [DriverChecker] says; "" is the configuration as a whole
+	Field   string `json:"field"` // as [DriverChecker] says, "simulate.KEY" in the simulation; "" is the configuration as a whole
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
 }
@@ -81,8 +84,8 @@ func (p Plugin) check(in io.Reader) (CheckAnswer, error) {
 
 func (p Plugin) mistakes(r CheckRequest) ([]*Failure, error) {
 	for _, d := range p.Drivers {
-		if d.name == r.Driver && d.check != nil {
-			return d.check(r.Config, r.acquisition())
+		if d.name == r.Driver && (d.check != nil || d.checkSimulation != nil) {
+			return d.mistakes(r)
 		}
 	}
 	for _, s := range p.Sinks {
@@ -91,6 +94,26 @@ func (p Plugin) mistakes(r CheckRequest) ([]*Failure, error) {
 		}
 	}
 	return nil, fmt.Errorf("no driver or sink %.64q has a check", r.Driver+r.Sink)
+}
+
+// mistakes are those of a driver's configuration and of its simulation, whose
+// fields are named as in a recipe.
+func (t DriverType) mistakes(r CheckRequest) (found []*Failure, err error) {
+	if t.check != nil {
+		if found, err = t.check(r.Config, r.acquisition()); err != nil {
+			return nil, err
+		}
+	}
+	if t.checkSimulation == nil || len(r.Simulation) == 0 {
+		return found, nil
+	}
+	simulated, err := t.checkSimulation(r.Simulation, r.acquisition())
+	for _, f := range simulated {
+		named := *f
+		named.Field = strings.TrimSuffix("simulate."+f.Field, ".")
+		found = append(found, &named)
+	}
+	return found, err
 }
 
 // acquisition is what a driver will be asked for; it belongs to no run yet.

@@ -28,6 +28,25 @@ type Offer struct {
 	Defaults json.RawMessage `json:"defaults"`         // the configuration of a recipe that sets nothing
 	Keeps    Keeps           `json:"keeps,omitempty"`  // of sinks: what becomes of the tags; "": not said
 	Checks   bool            `json:"checks,omitempty"` // `PLUGIN --check` finds mistakes that the schema does not tell
+
+	Simulation   *Simulator `json:"simulation,omitempty"`    // of drivers: how they play their device; nil: they do not
+	NoThresholds bool       `json:"no_thresholds,omitempty"` // of drivers: the inputs have none, a recipe gives none
+}
+
+// Driver returns the driver that a recipe means which names the plugin: that of
+// the same name, or the only one; nil: there is none.
+func (d *Description) Driver(name string) *Offer { return choose(d.Drivers, name) }
+
+// Sink returns the sink that a recipe means, as Driver does.
+func (d *Description) Sink(name string) *Offer { return choose(d.Sinks, name) }
+
+func choose(offers []Offer, name string) *Offer {
+	for i := range offers {
+		if offers[i].Name == name || len(offers) == 1 {
+			return &offers[i]
+		}
+	}
+	return nil
 }
 
 // Describe returns what `--describe` prints. It fails when a configuration
@@ -39,7 +58,12 @@ func (p Plugin) Describe() (Description, error) {
 		if err != nil {
 			return Description{}, fmt.Errorf("describe driver %s: %w", k.name, err)
 		}
-		o.Checks = k.check != nil
+		if k.simulation != nil {
+			if o.Simulation, err = k.simulation(); err != nil {
+				return Description{}, fmt.Errorf("describe the simulation of driver %s: %w", k.name, err)
+			}
+		}
+		o.Checks, o.NoThresholds = k.check != nil || k.checkSimulation != nil, k.noThresholds
 		d.Drivers = append(d.Drivers, o)
 	}
 	for _, k := range p.Sinks {
@@ -103,15 +127,7 @@ func decodeConfig[C any](text json.RawMessage, defaults C) (C, error) {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return c, nil
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	err := d.Decode(&c)
-	if err == nil {
-		if _, more := d.Token(); more != io.EOF {
-			err = errors.New("more than one JSON value")
-		}
-	}
-	if err != nil {
+	if err := decodeStrictly(text, &c); err != nil {
 		f := &Failure{Code: "bad-config", Message: "read configuration: " + err.Error(),
 			Hint: "compare it with the plugin's schema, printed by `PLUGIN --describe`"}
 		var wrong *json.UnmarshalTypeError
@@ -121,4 +137,17 @@ func decodeConfig[C any](text json.RawMessage, defaults C) (C, error) {
 		return defaults, f
 	}
 	return c, nil
+}
+
+// decodeStrictly decodes one JSON value and refuses keys that to does not have.
+func decodeStrictly(text json.RawMessage, to any) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	err := d.Decode(to)
+	if err == nil {
+		if _, more := d.Token(); more != io.EOF {
+			err = errors.New("more than one JSON value")
+		}
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"time"
@@ -165,7 +166,11 @@ func mergeLoss(pending []*pluginpb.DriverEvent, next *pluginpb.DriverEvent) bool
 func offersOut(offers []Offer) []*pluginpb.Offer {
 	var out []*pluginpb.Offer
 	for _, o := range offers {
-		out = append(out, &pluginpb.Offer{Name: o.Name, Schema: o.Schema, Defaults: o.Defaults, Keeps: string(o.Keeps)})
+		offer := &pluginpb.Offer{Name: o.Name, Schema: o.Schema, Defaults: o.Defaults, Keeps: string(o.Keeps), NoThresholds: o.NoThresholds}
+		if o.Simulation != nil {
+			offer.Simulation, _ = json.Marshal(o.Simulation) // it was made of JSON
+		}
+		out = append(out, offer)
 	}
 	return out
 }

@@ -8,8 +8,11 @@ import (
 // DriverType is a driver that a recipe can name. Make one with [NewDriver].
 type DriverType struct {
 	offer
-	open  func(context.Context, Env, json.RawMessage) (Driver, error)
-	check func(json.RawMessage, Acquisition) ([]*Failure, error) // nil: its configuration has none
+	open            func(context.Context, Env, json.RawMessage) (Driver, error)
+	check           func(json.RawMessage, Acquisition) ([]*Failure, error) // nil: its configuration has none
+	simulation      func() (*Simulator, error)                             // nil: it plays no device
+	checkSimulation func(json.RawMessage, Acquisition) ([]*Failure, error) // nil: its simulation has none
+	noThresholds    bool
 }
 
 // SinkType is a sink that a recipe can name. Make one with [NewSink].
@@ -51,8 +54,8 @@ func (t SinkType) Keeping(k Keeps) SinkType {
 //
 // Open connects, makes sure that the device is of the expected kind, and
 // returns. It changes nothing on the device and gives up when ctx ends.
-func NewDriver[C any](name string, defaults C, open func(context.Context, Env, C) (Driver, error)) DriverType {
-	return DriverType{
+func NewDriver[C any](name string, defaults C, open func(context.Context, Env, C) (Driver, error), more ...DriverOption) DriverType {
+	t := DriverType{
 		offer: newOffer(name, defaults),
 		check: checkOf[C, Acquisition](defaults),
 		open: func(ctx context.Context, env Env, config json.RawMessage) (Driver, error) {
@@ -63,6 +66,10 @@ func NewDriver[C any](name string, defaults C, open func(context.Context, Env, C
 			return open(ctx, env, c)
 		},
 	}
+	for _, say := range more {
+		say(&t)
+	}
+	return t
 }
 
 // NewSink ties a configuration type to the function that opens a sink; the

@@ -38,7 +38,7 @@ type Env struct {
 	Log        *slog.Logger    // goes to the run's log, with node and instance attached
 	Instance   string          // "alice.tc" for a driver, "alice.raw" for a sink
 	Dir        string          // private scratch directory (0700), removed after the run
-	Simulation json.RawMessage // the recipe's simulation of this controller; nil on real hardware
+	Simulation json.RawMessage // a [Simulation], for a configuration that means a simulated device; else nil: see [Simulates]
 }
 
 // Driver controls one Time Controller.
@@ -111,7 +111,7 @@ type Channel struct {
 	Stream    uint16 // what [Stream.Send] calls it
 	Name      string // "signal"
 	Input     int
-	Threshold int64 // microvolts
+	Threshold int64 // microvolts; 0 where the driver has said [NoThresholds]
 	Falling   bool
 	Delay     int64 // ps, added to each tag of the channel by the device
 }

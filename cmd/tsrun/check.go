@@ -186,18 +186,6 @@ func (dirs catalog) Plugin(name string) (recipe.Plugin, error) {
 	if d == nil {
 		return recipe.Plugin{Undescribed: true}, nil
 	}
-	sink := offerOf(d.Sinks, name)
-	return recipe.Plugin{Driver: offerOf(d.Drivers, name).Schema, Sink: sink.Schema, Keeps: sink.Keeps,
+	return recipe.Plugin{Driver: d.Driver(name), Sink: d.Sink(name),
 		Check: func(r sdk.CheckRequest) ([]sdk.CheckMistake, error) { return component.Check(context.Background(), r) }}, nil
-}
-
-// offerOf returns the offer that the host would take: that of the plugin's own
-// name, or the only one.
-func offerOf(offers []sdk.Offer, name string) sdk.Offer {
-	for _, o := range offers {
-		if o.Name == name || len(offers) == 1 {
-			return o
-		}
-	}
-	return sdk.Offer{}
 }

@@ -25,9 +25,11 @@ var floors = [][]string{
 	{"pipeline/wire", "pipeline/recipe", "pipeline/correlate", "pipeline/scatter"},
 	{"pipeline/text"},
 	{"plugins/"},
-	{"sdk", "sim/idq"},
+	{"sim/idq"},
+	{"sim/sky"},
+	{"sdk"},
 	{"pipeline/blockio"},
-	{"sim/sky", "pipeline/tagfile"},
+	{"pipeline/tagfile"},
 	{"sdk/tag", "pipeline/zmtp", "pipeline/pack"},
 	{"sdk/quantity"},
 }
@@ -50,23 +52,7 @@ func floorOf(path string) int {
 }
 
 func TestImportsNeverPointUp(t *testing.T) {
-	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "tsrun/...")
-	cmd.Dir = "../.."
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("go list: %v", err)
-	}
-	decoder := json.NewDecoder(strings.NewReader(string(out)))
-	for {
-		var p struct {
-			ImportPath string
-			Imports    []string
-		}
-		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
-			return
-		} else if err != nil {
-			t.Fatal(err)
-		}
+	for _, p := range packages(t) {
 		if strings.HasPrefix(p.ImportPath, "tsrun/internal/") || strings.HasPrefix(p.ImportPath, "tsrun/e2e") {
 			continue
 		}
@@ -82,6 +68,54 @@ func TestImportsNeverPointUp(t *testing.T) {
 				t.Errorf("plugin %s imports %s, which is not for plugins", p.ImportPath, i)
 			}
 		}
+	}
+}
+
+// walls are between packages of which neither may need the other, however far
+// below; their tests may not import it either.
+var walls = []struct{ from, to, why string }{
+	{"tsrun/pipeline/", "tsrun/sim/", "only a plugin knows what it simulates"},
+	{"tsrun/sdk", "tsrun/sim/", "an author's plugin has its own device"},
+}
+
+func TestWallsHold(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, w := range walls {
+			if !strings.HasPrefix(p.ImportPath, w.from) {
+				continue
+			}
+			for _, needed := range slices.Concat(p.Deps, p.TestImports, p.XTestImports) {
+				if strings.HasPrefix(needed, w.to) {
+					t.Errorf("%s needs %s: %s", p.ImportPath, needed, w.why)
+				}
+			}
+		}
+	}
+}
+
+// listed is a package as go list tells of it.
+type listed struct {
+	ImportPath                               string
+	Imports, Deps, TestImports, XTestImports []string
+}
+
+func packages(t *testing.T) (found []listed) {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Deps,TestImports,XTestImports", "tsrun/...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	decoder := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p listed
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return found
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, p)
 	}
 }
 

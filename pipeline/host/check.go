@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -32,15 +31,17 @@ func (c Component) Check(ctx context.Context, r sdk.CheckRequest) ([]sdk.CheckMi
 	if c.Description == nil {
 		return nil, nil
 	}
-	offers, named := c.Description.Drivers, &r.Driver
+	offer, named := c.Description.Driver(c.Name), &r.Driver
 	if r.Sink != "" {
-		offers, named = c.Description.Sinks, &r.Sink
+		offer, named = c.Description.Sink(c.Name), &r.Sink
 	}
-	offer := slices.IndexFunc(offers, func(o sdk.Offer) bool { return o.Name == c.Name || len(offers) == 1 })
-	if offer < 0 || !offers[offer].Checks {
+	if offer == nil || !offer.Checks {
 		return nil, nil
 	}
-	*named = offers[offer].Name
+	*named = offer.Name
+	if !offer.Simulated(r.Config) {
+		r.Simulation = nil
+	}
 	request, err := json.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("write request: %w", err)

@@ -12,8 +12,9 @@ import (
 // checkConfig checks a configuration against the schema of a driver or sink.
 // A recipe has been checked like this already; what comes here may have been
 // made by hand, or for another version of the plugin. The failure names the
-// first mistake; all of them are in its message.
-func checkConfig(schema, config json.RawMessage) error {
+// first mistake, below a section where that is not the config itself; all of
+// them are in its message.
+func checkConfig(schema, config json.RawMessage, section string) error {
 	if len(config) == 0 {
 		config = json.RawMessage("{}")
 	}
@@ -27,7 +28,7 @@ func checkConfig(schema, config json.RawMessage) error {
 	f := &sdk.Failure{Code: "bad-config", Hint: mistakes[0].Hint}
 	texts := make([]string, len(mistakes))
 	for i, m := range mistakes {
-		field := strings.Trim(m.Path+"."+m.Key, ".")
+		field := strings.Trim(strings.Trim(section+"."+m.Path, ".")+"."+m.Key, ".")
 		if i == 0 {
 			f.Field = field
 		}

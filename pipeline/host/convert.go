@@ -22,35 +22,46 @@ func (p *process) configuration(ctx context.Context, s Spec, role string) (*plug
 		return nil, p.explain("describe", err)
 	}
 	p.component.Version, p.component.Summary = d.Version, d.Summary
-	offers := d.Drivers
+	described := descriptionIn(d)
+	offer := described.Driver(s.Plugin)
 	if role == "sink" {
-		offers = d.Sinks
+		offer = described.Sink(s.Plugin)
 	}
-	offer := choose(offers, s.Plugin)
 	if offer == nil {
 		return nil, &sdk.Failure{Code: "wrong-kind",
 			Message: fmt.Sprintf("use plugin %s as the %s of %s: it offers no such %s", s.Plugin, role, s.Instance, role),
 			Hint:    fmt.Sprintf("`%s --describe` prints what it offers", p.component.Path)}
 	}
-	if err := checkConfig(offer.Schema, s.Config); err != nil {
+	if err := checkConfig(offer.Schema, s.Config, ""); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Instance, err)
 	}
-	p.component.Keeps = keepsIn(offer.Keeps)
-	return &pluginpb.ConfigureRequest{Kind: offer.Name, Instance: s.Instance, Config: s.Config,
-		Simulation: s.Simulation, Dir: p.scratch}, nil
-}
-
-// choose returns the offer of the plugin's own name, or the only one.
-func choose(offers []*pluginpb.Offer, name string) *pluginpb.Offer {
-	for _, o := range offers {
-		if o.Name == name {
-			return o
+	p.component.Keeps, p.component.NoThresholds = offer.Keeps, offer.NoThresholds
+	request := &pluginpb.ConfigureRequest{Kind: offer.Name, Instance: s.Instance, Config: s.Config, Dir: p.scratch}
+	if offer.Simulated(s.Config) {
+		if err := checkConfig(offer.Simulation.Schema, s.Simulation.Controller, "simulate"); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.Instance, err)
+		}
+		if request.Simulation, err = json.Marshal(s.Simulation); err != nil {
+			return nil, fmt.Errorf("%s: write simulation: %w", s.Instance, err)
 		}
 	}
-	if len(offers) == 1 {
-		return offers[0]
+	return request, nil
+}
+
+// descriptionIn is what a plugin that was started says of itself.
+func descriptionIn(d *pluginpb.DescribeResponse) *sdk.Description {
+	offersIn := func(offers []*pluginpb.Offer) (out []sdk.Offer) {
+		for _, o := range offers {
+			offer := sdk.Offer{Name: o.GetName(), Schema: o.GetSchema(), Defaults: o.GetDefaults(), Keeps: keepsIn(o.GetKeeps()), NoThresholds: o.GetNoThresholds()}
+			if simulator := new(sdk.Simulator); json.Unmarshal(o.GetSimulation(), simulator) == nil {
+				offer.Simulation = simulator
+			}
+			out = append(out, offer)
+		}
+		return out
 	}
-	return nil
+	return &sdk.Description{Name: d.GetName(), Version: d.GetVersion(), Summary: d.GetSummary(),
+		Drivers: offersIn(d.GetDrivers()), Sinks: offersIn(d.GetSinks())}
 }
 
 func deviceIn(d *pluginpb.Device) sdk.Device {

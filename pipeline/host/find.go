@@ -25,8 +25,11 @@ type Component struct {
 	SHA256      [32]byte // of the binary
 	Version     string   // "" when nobody has said it
 	Summary     string
-	Keeps       sdk.Keeps        // of a sink that was started: what becomes of the tags; "": not said
 	Description *sdk.Description // from NAME.json beside the binary; nil when there is none
+
+	// Of one that was started:
+	Keeps        sdk.Keeps // of a sink: what becomes of the tags; "": not said
+	NoThresholds bool      // of a driver: the inputs have none
 }
 
 var validName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
@@ -134,9 +137,11 @@ func unknownPlugin(dirs []string, name string) error {
 // files.
 func KeepsFiles(dirs []string, name string) bool {
 	c, err := Find(dirs, name)
-	return err == nil && c.Description != nil && slices.ContainsFunc(c.Description.Sinks, func(o sdk.Offer) bool {
-		return o.Keeps == sdk.AllTags && (o.Name == name || len(c.Description.Sinks) == 1)
-	})
+	if err != nil || c.Description == nil {
+		return false
+	}
+	sink := c.Description.Sink(name)
+	return sink != nil && sink.Keeps == sdk.AllTags
 }
 
 // List returns every plugin in dirs, by name; of one name the first, which is

@@ -212,7 +212,7 @@ func TestFindReadsTheDescriptionBesideTheBinary(t *testing.T) {
 	if c.Version != "1.2.3" || c.Description == nil || len(c.Description.Drivers) != 1 || len(c.Description.Sinks) != 1 {
 		t.Errorf("description: %+v", c)
 	}
-	if err := checkConfig(c.Description.Drivers[0].Schema, json.RawMessage(`{"spacing":"5 ns"}`)); err != nil {
+	if err := checkConfig(c.Description.Drivers[0].Schema, json.RawMessage(`{"spacing":"5 ns"}`), ""); err != nil {
 		t.Errorf("a good configuration is refused: %v", err)
 	}
 	if err := os.WriteFile(c.Path+".json", []byte("{"), 0o600); err != nil {
@@ -227,6 +227,45 @@ func TestPluginRunByHandSaysWhatItIs(t *testing.T) {
 	out, err := exec.Command(filepath.Join(pluginDir(t, "tc-test"), "tc-test")).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "plugin of tsrun") || !strings.Contains(string(out), "--describe") {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestSimulationIsForSimulatedDevices: a driver hears of the simulation where it
+// has said that its configuration means one, and of nothing else.
+func TestSimulationIsForSimulatedDevices(t *testing.T) {
+	h, _ := newHost(t, "tc-played", "tc-test")
+	dark := sdk.Simulation{Light: sdk.DefaultLight(), Controller: json.RawMessage(`{"dark": "2 kHz"}`)}
+	for name, c := range map[string]struct {
+		plugin, config string
+		simulation     sdk.Simulation
+		want           string // in the device's identity, or in the error
+	}{
+		"simulated":         {"tc-played", `{"address": "sim"}`, dark, "seed 1, 20 kHz, dark 2 kHz"},
+		"without settings":  {"tc-played", `{"address": "sim"}`, sdk.Simulation{Light: sdk.DefaultLight()}, "seed 1, 20 kHz, dark 0 Hz"},
+		"real":              {"tc-played", `{"address": "192.0.2.1"}`, dark, "0 bytes; "},
+		"by default":        {"tc-played", ``, dark, "0 bytes; "},
+		"simulates nothing": {"tc-test", `{}`, dark, ""},
+		"unknown settings":  {"tc-played", `{"address": "sim"}`, sdk.Simulation{Controller: json.RawMessage(`{"drak": "2 kHz"}`)}, `alice.tc: check configuration: simulate.drak: unknown key "drak"`},
+		"no section":        {"tc-played", `{"address": "sim"}`, sdk.Simulation{Controller: json.RawMessage(`7`)}, "check configuration: simulate: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, err := h.StartDriver(t.Context(), Spec{Plugin: c.plugin, Instance: "alice.tc", Config: json.RawMessage(c.config), Simulation: c.simulation})
+			if err != nil {
+				if !strings.Contains(err.Error(), c.want) || c.want == "" {
+					t.Error(err)
+				}
+				return
+			}
+			if got := d.Device().Identity; !strings.Contains(got, c.want) {
+				t.Errorf("the driver was told %q, want %q", got, c.want)
+			}
+			if d.Component().NoThresholds != (c.plugin == "tc-played") {
+				t.Errorf("component %+v", d.Component())
+			}
+			if err := d.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 
 var roles = map[string]func(){
 	"tc-test":   func() { sdk.Serve(testPlugin("tc-test")) },
+	"tc-played": func() { sdk.Serve(playedPlugin()) },
 	"sink-test": func() { sdk.Serve(testPlugin("sink-test")) },
 	"tc-panics": func() { panic("no licence file") },
 	"tc-exits": func() {
@@ -71,6 +72,34 @@ func testPlugin(name string) sdk.Plugin {
 		Drivers: []sdk.DriverType{sdk.NewDriver("tc-test", driverConfig{Tags: 1000, Spacing: quantity.Nanosecond}, openDriver)},
 		Sinks:   []sdk.SinkType{sdk.NewSink("sink-test", sinkConfig{}, openSink)}}
 }
+
+// playedPlugin simulates its device where it is told to, and says what it knows
+// of the simulation.
+func playedPlugin() sdk.Plugin {
+	type settings struct {
+		Dark quantity.Frequency `json:"dark"`
+	}
+	type config struct {
+		Address string `json:"address"`
+	}
+	open := func(_ context.Context, env sdk.Env, _ config) (sdk.Driver, error) {
+		var s settings
+		light, err := env.Simulated(&s)
+		return told(fmt.Sprintf("%d bytes; seed %d, %v, dark %v", len(env.Simulation), light.Seed, light.Pairs.Rate, s.Dark)), err
+	}
+	return sdk.Plugin{Name: "tc-played", Drivers: []sdk.DriverType{
+		sdk.NewDriver("tc-played", config{}, open, sdk.Simulates(settings{}, sdk.When{"address": "sim"}), sdk.NoThresholds())}}
+}
+
+// told is a device that says what its driver was told.
+type told string
+
+func (d told) Describe(context.Context) (sdk.Device, error) {
+	return sdk.Device{Identity: string(d)}, nil
+}
+func (told) Arm(context.Context, sdk.Acquisition) error             { return nil }
+func (told) Acquire(context.Context, *sdk.Start, *sdk.Stream) error { return nil }
+func (told) Close() error                                           { return nil }
 
 type driverConfig struct {
 	Mode    string        `json:"mode" jsonschema:"enum=,enum=endless,enum=panic,enum=crash,enum=hang-close,enum=deaf,enum=no-device,enum=lossy"`

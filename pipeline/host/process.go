@@ -54,7 +54,7 @@ type Spec struct {
 	Plugin     string
 	Instance   string          // "alice.tc"; names the scratch directory and the log's records
 	Config     json.RawMessage // checked against the plugin's schema
-	Simulation json.RawMessage // nil on real hardware
+	Simulation sdk.Simulation  // of a driver: given to it where it says that Config means a simulated device
 }
 
 // validInstance takes the longest names of a node and a controller, with a dot between.

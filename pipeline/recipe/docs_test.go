@@ -57,6 +57,8 @@ func describeField(keys, later *strings.Builder, path string, f *field) {
 	switch {
 	case f.required:
 		initial = "*needed*"
+	case f.neededWhere != "":
+		initial = "*needed* where " + f.neededWhere
 	case f.initial != "":
 		initial = "`" + f.initial + "`"
 	}

@@ -19,9 +19,10 @@ type field struct {
 	doc   string // for the schema and the docs
 	shape shape
 
-	required bool
-	initial  string // the default, as a recipe would write it; "" is none
-	implied  bool   // an object that is filled with defaults where it is left out
+	required    bool
+	neededWhere string // a key that is required in some recipes, as their plugins say: in which
+	initial     string // the default, as a recipe would write it; "" is none
+	implied     bool   // an object that is filled with defaults where it is left out
 
 	choices     []string          // shapeChoice
 	later       map[string]string // values (or, under "", the key itself) that are not supported yet: what works instead

@@ -104,7 +104,7 @@ var nodesTable = &field{name: "nodes", shape: shapeNamed, required: true, form: 
 			each: &field{name: "CHANNEL", shape: shapeObject, doc: "One input of a controller.", keys: []*field{
 				{name: "on", shape: shapeText, required: true, form: inputForm, encode: encodeInput,
 					doc: "The input, as controller/number: tc/1."},
-				{name: "threshold", shape: shapeQuantity, amount: voltages, required: true, limits: between(-10*quantity.Volt, 10*quantity.Volt),
+				{name: "threshold", shape: shapeQuantity, amount: voltages, neededWhere: "the controller has thresholds", limits: between(-10*quantity.Volt, 10*quantity.Volt),
 					doc: "Voltage at which a pulse counts."},
 				{name: "edge", shape: shapeChoice, initial: "rising", choices: []string{"rising", "falling"},
 					doc: "Which crossing of the threshold is stamped."},

@@ -1,10 +1,10 @@
 package recipe
 
 import (
-	"math"
+	"strconv"
 
+	"tsrun/sdk"
 	"tsrun/sdk/quantity"
-	"tsrun/sim/sky"
 )
 
 // longestWindow bounds searches and histograms.
@@ -93,37 +93,22 @@ var expectTable = &field{name: "expect", shape: shapeMap, form: channelForm, enc
 		}},
 	}}}
 
+var light = sdk.DefaultLight()
+
 var simulateTable = &field{name: "simulate", shape: shapeObject, encode: encodeSimulate,
-	doc: "The light and the controllers whose address is sim; the run is then marked SIMULATED.",
+	doc: "The light and the controllers that their plugins simulate; the run is then marked SIMULATED.",
 	keys: []*field{
-		{name: "seed", shape: shapeInteger, initial: "1", limits: &limits{0, 1<<63 - 1},
+		{name: "seed", shape: shapeInteger, initial: strconv.FormatUint(light.Seed, 10), limits: &limits{0, 1<<63 - 1},
 			doc: "The light is a pure function of this number and of time."},
 		{name: "pairs", shape: shapeObject, implied: true, doc: "Source of photon pairs, seen by every input.", keys: []*field{
-			{name: "rate", shape: shapeQuantity, amount: frequencies, initial: "20 kHz", limits: between(0, sky.MaxRate),
+			{name: "rate", shape: shapeQuantity, amount: frequencies, initial: light.Pairs.Rate.String(), limits: between(0, sdk.MaxPairRate),
 				doc: "Mean rate of pairs; 0 Hz is darkness."},
-			{name: "jitter", shape: shapeQuantity, amount: times, initial: "80 ps", limits: between(0, sky.MaxJitter),
+			{name: "jitter", shape: shapeQuantity, amount: times, initial: light.Pairs.Jitter.String(), limits: between(0, sdk.MaxJitter),
 				doc: "RMS jitter of each detection."},
 		}},
 	},
-	others: &field{name: "NODE", shape: shapeObject, form: nodeForm, doc: "The simulated controllers of a node: how they differ from perfect ones.", keys: []*field{
-		{name: "clock_offset", shape: shapeQuantity, amount: times, limits: between(-sky.MaxOffset, sky.MaxOffset), doc: "Added to every tag."},
-		{name: "drift", shape: shapeQuantity, amount: drifts, limits: between(-sky.MaxDrift, sky.MaxDrift), doc: "Its clock runs this much fast."},
-		{name: "white_fm", shape: shapeQuantity, amount: drifts, limits: between(0, sky.MaxWhiteFM), doc: "White frequency noise of its clock: the Allan deviation at 1 s."},
-		{name: "random_walk_fm", shape: shapeQuantity, amount: drifts, limits: between(0, sky.MaxRandomWalkFM), doc: "Random walk of its clock's frequency: the rms change in 1 s."},
-		{name: "start_delay", shape: shapeQuantity, amount: times, limits: between(0, sky.MaxDelay), doc: "From a start command to the begin of the record."},
-		{name: "efficiency", shape: shapeQuantity, amount: shares, limits: between(0, quantity.Whole), doc: "Part of the photons it detects; all where it is left out."},
-		{name: "dark", shape: shapeQuantity, amount: frequencies, limits: between(0, sky.MaxRate), doc: "Rate of uncorrelated counts of each input."},
-		{name: "dead_time", shape: shapeQuantity, amount: times, limits: between(0, sky.MaxDeadTime), doc: "Blindness of each input after a detection."},
-		{name: "replay", shape: shapeObject, doc: "A recording instead of the light.", keys: []*field{
-			{name: "file", shape: shapeText, required: true, path: true, doc: "The recording, relative to this recipe."},
-			{name: "format", shape: shapeText, form: nameForm, doc: "Its format, where the name does not tell."},
-			{name: "channels", shape: shapeMap, required: true, form: numberForm, doc: "Which channel of the file each input plays.",
-				each: &field{name: "INPUT", shape: shapeInteger, limits: &limits{0, math.MaxUint16}, doc: "Channel of the file."}},
-		}},
-		{name: "start_line", shape: shapeText, form: dialForm, doc: "host:port where simulators share a START edge, for trigger.method: hardware."},
-		{name: "faults", shape: shapeList, doc: "Misbehaviour on request, for tests.", limits: &limits{1, 64},
-			each: &field{name: "FAULT", shape: shapeText, doc: "Name of a fault, as listed in docs/simulation.md."}},
-	}},
+	others: &field{name: "NODE", shape: shapeConfig, form: nodeForm,
+		doc: "How the simulated controllers of a node differ from perfect ones; the schema of their plugin says what may stand here."},
 }
 
 // encodeStage puts a stage's config under the stage's own name.

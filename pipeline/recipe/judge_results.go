@@ -3,10 +3,7 @@ package recipe
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"slices"
-
-	"tsrun/sim/idq"
 )
 
 // stages checks that each stage can use its channels: they exist, and where
@@ -219,60 +216,22 @@ func (j *judgement) expect() {
 	}
 }
 
-// simulate checks the simulation against the nodes: only simulated controllers
-// have one, and those of a hardware trigger need a START line in common.
+// simulate checks the names of the simulation against the nodes: only nodes with
+// simulated controllers have one.
 func (j *judgement) simulate() {
 	if j.r.Simulate == nil {
 		return
 	}
-	line, first := "", ""
-	for _, n := range j.r.Nodes {
-		settings, ok := j.r.Simulate.Nodes[n.Name]
-		if !ok {
-			continue
-		}
-		path := "simulate." + n.Name
-		if !j.simulated(&n) {
-			j.failKey(path, codeUnused, fmt.Sprintf("node %s has no simulated controller", n.Name), "write address: sim in the config of one, or remove this section")
-			continue
-		}
-		if settings.Replay != nil && settings.Replay.File != "" && n.Host == "local" {
-			if info, err := os.Stat(settings.Replay.File); err != nil || !info.Mode().IsRegular() {
-				j.fail(path+".replay.file", codeValue, "no recording at "+j.c.values[path+".replay.file"].written, "the name is relative to the file it is written in")
-			}
-		}
-		for i, fault := range settings.Faults {
-			if err := idq.CheckFaults([]string{fault}); err != nil {
-				j.fail(fmt.Sprintf("%s.faults.%d", path, i), codeValue, err.Error(), "leave it out to simulate a controller that behaves")
-			}
-		}
-		hardware := j.r.Trigger.Method == "hardware"
-		switch {
-		case hardware && settings.StartLine == "" && !j.holes(path):
-			j.failKey(path, codeMissing, `missing key "start_line": trigger.method: hardware starts simulated controllers by a START line`, "add start_line: 127.0.0.1:7001, the same at each node")
-		case !hardware && settings.StartLine != "":
-			j.fail(path+".start_line", codeUnused, "nothing uses a START line with trigger.method: "+j.r.Trigger.Method, "write method: hardware, or remove it")
-		case hardware && first != "" && settings.StartLine != "" && settings.StartLine != line:
-			j.fail(path+".start_line", codeConflict, fmt.Sprintf("node %s is on another START line, %s", first, line), "write the same for both")
-		}
-		if settings.StartLine != "" {
-			line, first = settings.StartLine, n.Name
-		}
-	}
 	for name := range j.r.Simulate.Nodes {
-		if !slices.Contains(j.nodes, name) && !j.c.broken["nodes"] && !j.c.broken["nodes."+name] {
-			j.c.forget("simulate." + name) // what stands in it was meant otherwise
-			j.failKey("simulate."+name, codeUnknownName, fmt.Sprintf("no node is named %q", name), didOr(name, append(names(simulateTable.keys), j.nodes...)))
+		path := "simulate." + name
+		switch {
+		case slices.Contains(j.nodes, name):
+			if hint, none := j.plugins.noneSimulated(name); none {
+				j.failKey(path, codeUnused, fmt.Sprintf("node %s has no simulated controller", name), hint)
+			}
+		case !j.c.broken["nodes"] && !j.c.broken["nodes."+name]:
+			j.c.forget(path) // what stands in it was meant otherwise
+			j.failKey(path, codeUnknownName, fmt.Sprintf("no node is named %q", name), didOr(name, append(names(simulateTable.keys), j.nodes...)))
 		}
 	}
-}
-
-func (j *judgement) simulated(n *Node) bool {
-	for _, controller := range n.Controllers {
-		v := j.c.values["nodes."+n.Name+".controllers."+controller.Name+".config.address"]
-		if v != nil && v.scalar == simulatedAddress {
-			return true
-		}
-	}
-	return false
 }

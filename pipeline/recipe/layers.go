@@ -188,8 +188,8 @@ func expand(n *node, path string, env Lookup) (problems Problems) {
 // derive writes the defaults that depend on the rest of a recipe into it, as
 // if they stood there: the master of a single node, any free port where no
 // other PC has to know it, the names of stages, and the simulation of
-// controllers whose address is sim.
-func derive(root *node) {
+// controllers that their plugins simulate.
+func derive(root *node, plugins *plugins) {
 	if stages := root.get("pipeline"); stages != nil {
 		for _, stage := range stages.items {
 			if kind := stage.get("stage"); kind != nil && kind.kind == scalarNode && stage.entry("name") == nil {
@@ -214,7 +214,7 @@ func derive(root *node) {
 		freePorts(root)
 	}
 	for _, e := range nodes.entries {
-		if isName(e.key) && simulated(e.value) {
+		if isName(e.key) && plugins.simulate(e.key, e.value) {
 			if simulate := section(root, "simulate"); simulate != nil {
 				section(simulate, e.key)
 			}
@@ -244,26 +244,6 @@ func freePorts(root *node) {
 			ports.put(scalarEntry(name, "0"))
 		}
 	}
-}
-
-// simulatedAddress is what stands for an address where a controller is
-// simulated.
-const simulatedAddress = "sim"
-
-// simulated reports whether a node has a simulated controller.
-func simulated(n *node) bool {
-	controllers := n.get("controllers")
-	if controllers == nil {
-		return false
-	}
-	for _, e := range controllers.entries {
-		if config := e.value.get("config"); config != nil {
-			if address := config.get("address"); address != nil && address.text == simulatedAddress {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // section returns a section of n, made where it is missing, or nil where

@@ -75,14 +75,16 @@ func resolve(file File, o Options) (*Resolved, error) {
 	}
 	c := newChecker()
 	c.problems = append(append(problems, override(root, o.Set)...), expand(root, "", env)...)
-	derive(root)
+	plugins := newPlugins(o.Catalog)
+	derive(root, plugins)
 	v := c.check(table, root, "", "", place{root.at.src, root.at.line, root.at.column})
+	plugins.resolveFiles(v)
 	recipe, err := decode(v)
 	if err != nil {
 		return nil, fmt.Errorf("resolve recipe %s: %w", file.Name, err)
 	}
-	judge(c, recipe)
-	notes := checkPlugins(c, recipe, o.Catalog)
+	judge(c, recipe, plugins)
+	notes := checkPlugins(c, recipe, plugins)
 	if len(c.problems) > 0 {
 		return nil, c.problems.sorted()
 	}

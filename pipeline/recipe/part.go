@@ -35,7 +35,7 @@ func (r *Recipe) CheckPart(node string) error {
 		p.name("nodes.NODE.channels", c.Name)
 		p.once("channel", c.Name, channels)
 		p.name("nodes.NODE.channels.CHANNEL.on", fmt.Sprintf("%s/%d", c.Controller, c.Input))
-		p.amount("nodes.NODE.channels.CHANNEL.threshold", int64(c.Threshold))
+		p.amount("nodes.NODE.channels.CHANNEL.threshold", c.Microvolts())
 		p.amount("nodes.NODE.channels.CHANNEL.delay", int64(c.Delay))
 		p.choice("nodes.NODE.channels.CHANNEL.edge", c.Edge)
 		if !controllers[c.Controller] {

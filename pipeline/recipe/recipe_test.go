@@ -3,6 +3,7 @@ package recipe
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -99,7 +100,7 @@ func findEmpty(path string, v reflect.Value, empty, seen map[string]bool) {
 // The values arrive as they are written, in their smallest units.
 func TestValuesArrive(t *testing.T) {
 	r := load(t, "testdata/right/everything.yaml").Recipe
-	signal := Channel{Name: "signal", Controller: "tc", Input: 2, Threshold: -120000, Edge: "falling", Delay: -12400}
+	signal := Channel{Name: "signal", Controller: "tc", Input: 2, Threshold: new(quantity.Voltage(-120000)), Edge: "falling", Delay: -12400}
 	if diff := cmp.Diff(signal, r.Nodes[1].Channels[0]); diff != "" {
 		t.Errorf("alice.signal:\n%s", diff)
 	}
@@ -109,15 +110,15 @@ func TestValuesArrive(t *testing.T) {
 	if got := r.Simulate.Seed; got != 9223372036854775807 {
 		t.Errorf("seed is %d", got)
 	}
-	if got := r.Simulate.Nodes["alice"]; got.Drift != -12500000 || got.WhiteFM != 100000 || got.RandomWalkFM != 20000 || *got.Efficiency != 600000 || got.DeadTime != 45000 {
-		t.Errorf("simulation of alice is %+v", got)
+	if want := `{"clock_offset":"-400 ns","dark":"2 kHz","dead_time":"45 ns","drift":"-12.5 ppb","efficiency":"60 %","faults":["slow-reply=50 ms"],"random_walk_fm":"20 ppt","start_delay":"250 us","white_fm":"0.1 ppb"}`; string(r.Simulate.Nodes["alice"]) != want {
+		t.Errorf("simulation of alice is %s", r.Simulate.Nodes["alice"])
 	}
 	want, err := filepath.Abs("testdata/good.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := r.Simulate.Nodes["bob"].Replay; got.File != want || got.Channels[1] != 4 {
-		t.Errorf("replay of bob is %+v", got)
+	if got := string(r.Simulate.Nodes["bob"]); got != fmt.Sprintf(`{"replay":{"channels":{"1":4},"file":%q,"format":"bin"}}`, want) {
+		t.Errorf("replay of bob is %s", got)
 	}
 	if r.Stages[1].Name != "coincidences" || r.Stages[1].Coincidences.Window != 1000 || r.Stages[5].Histogram.Bin != 50 {
 		t.Errorf("stages are %+v", r.Stages)
@@ -140,7 +141,7 @@ func TestParentsMergeAndNullDeletes(t *testing.T) {
 		t.Errorf("name is %q, the child's is due", r.Recipe.Name)
 	}
 	bob := r.Recipe.Nodes[0]
-	if want := []Channel{{Name: "idler", Controller: "tc", Input: 1, Threshold: 80000, Edge: "falling"}}; !slices.Equal(bob.Channels, want) {
+	if want := []Channel{{Name: "idler", Controller: "tc", Input: 1, Threshold: new(quantity.Voltage(80000)), Edge: "falling"}}; cmp.Diff(want, bob.Channels) != "" {
 		t.Errorf("channels of bob are %+v, want %+v", bob.Channels, want)
 	}
 	if got := string(bob.Controllers[0].Config); got != `{"address":"sim"}` {
@@ -325,7 +326,7 @@ sinks: {raw: {sink: sink-test}}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := r.Recipe.Nodes[0].Channels; c[0].Input != 1 || c[1].Input != 2 || c[1].Threshold != 120000 {
+	if c := r.Recipe.Nodes[0].Channels; c[0].Input != 1 || c[1].Input != 2 || c[1].Microvolts() != 120000 {
 		t.Errorf("channels are %+v", c)
 	}
 }

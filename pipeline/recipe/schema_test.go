@@ -61,7 +61,8 @@ func TestSchemaMarksMistakes(t *testing.T) {
 		"version: 1\npipeline: [{stage: align, config: {window: 1 ns}}]",
 		"version: 1\npipeline: [{stage: coincidences, config: {of: [alice.signal], window: 1 ns}}]",
 		"version: 1\nrealtime: {}",
-		"version: 1\nsimulate: {bob: {rate: 1 kHz}}",
+		"version: 1\nsimulate: {pairs: {rate: 1 V}}",
+		"version: 1\nsimulate: {bob: 1}",
 	} {
 		if schema.Validate(asJSON(t, text)) == nil {
 			t.Errorf("no mark in:\n%s", text)

@@ -82,6 +82,9 @@ func compile(document any) (*jsonschema.Schema, error) {
 	return compiler.Compile(schemaURL)
 }
 
+// numbers is how a schema says that the keys of a map are whole numbers.
+const numbers = "^[0-9]+$"
+
 // wording turns the library's tree of errors into mistakes.
 type wording struct {
 	printer        *message.Printer
@@ -105,7 +108,11 @@ func (w *wording) leaves(e *jsonschema.ValidationError) {
 	case *kind.AdditionalProperties:
 		known := properties(about)
 		for _, key := range k.Properties {
-			w.add(Mistake{path, key, codeUnknownKey, fmt.Sprintf("unknown key %q", key), didOr(key, known)})
+			m := Mistake{path, key, codeUnknownKey, fmt.Sprintf("unknown key %q", key), didOr(key, known)}
+			if numbered, _ := about["patternProperties"].(map[string]any); numbered[numbers] != nil {
+				m = Mistake{path, key, codeValue, fmt.Sprintf("%q is not a number", key), numberForm.like}
+			}
+			w.add(m)
 		}
 	case *kind.Required:
 		for _, key := range k.Missing {

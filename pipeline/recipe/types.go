@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"tsrun/sdk"
 	"tsrun/sdk/quantity"
-	"tsrun/sim/sky"
 )
 
 // Version is the version of the recipe format.
@@ -65,12 +65,20 @@ type Controller struct {
 
 // Channel is one named input of a controller.
 type Channel struct {
-	Name       string           `json:"name"`
-	Controller string           `json:"controller"`
-	Input      int              `json:"input"`
-	Threshold  quantity.Voltage `json:"threshold"`
-	Edge       string           `json:"edge"`  // "rising" or "falling"
-	Delay      quantity.Time    `json:"delay"` // added to each tag by the controller
+	Name       string            `json:"name"`
+	Controller string            `json:"controller"`
+	Input      int               `json:"input"`
+	Threshold  *quantity.Voltage `json:"threshold,omitempty"` // nil: the inputs have none
+	Edge       string            `json:"edge"`                // "rising" or "falling"
+	Delay      quantity.Time     `json:"delay"`               // added to each tag by the controller
+}
+
+// Microvolts returns the threshold, 0 where there is none.
+func (c Channel) Microvolts() int64 {
+	if c.Threshold == nil {
+		return 0
+	}
+	return int64(*c.Threshold)
 }
 
 // Clock says how the nodes' clocks are compared.
@@ -235,6 +243,6 @@ type Expect struct {
 // Simulate describes the simulated light and the simulated controllers that
 // look at it. The controllers of a node share its section.
 type Simulate struct {
-	sky.Settings
-	Nodes map[string]sky.Controller `json:"nodes"`
+	sdk.Light
+	Nodes map[string]json.RawMessage `json:"nodes"` // as the schema of their plugins has it
 }

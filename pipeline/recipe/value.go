@@ -24,13 +24,30 @@ type value struct {
 	items   []*value
 }
 
+// get returns a key of a section, or nil, also of nothing.
 func (v *value) get(name string) *value {
-	for _, k := range v.keys {
+	for _, k := range v.each() {
 		if k.name == name {
 			return k
 		}
 	}
 	return nil
+}
+
+// each returns the keys of a section; nothing has none.
+func (v *value) each() []*value {
+	if v == nil {
+		return nil
+	}
+	return v.keys
+}
+
+// word returns the text of a single value; nothing has none.
+func (v *value) word() string {
+	if v == nil {
+		return ""
+	}
+	return v.text
 }
 
 // origin says where the value comes from: "alice.yaml:14", "--set", "default".

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -44,16 +45,58 @@ type driverConfig struct {
 	Inputs  int           `json:"inputs" jsonschema:"description=number of inputs,minimum=1"`
 }
 
+// playedConfig is what a recipe may say of the controllers that tc-test simulates.
+type playedConfig struct {
+	Offset     quantity.Time      `json:"clock_offset"`
+	Drift      quantity.Drift     `json:"drift"`
+	White      quantity.Drift     `json:"white_fm"`
+	Walk       quantity.Drift     `json:"random_walk_fm"`
+	Delay      quantity.Time      `json:"start_delay"`
+	Efficiency quantity.Share     `json:"efficiency"`
+	Dark       quantity.Frequency `json:"dark"`
+	DeadTime   quantity.Time      `json:"dead_time"`
+	Line       string             `json:"start_line" jsonschema:"title=START line" jsonschema_extras:"shared=true"`
+	Replay     *played            `json:"replay"`
+	Faults     []string           `json:"faults"`
+}
+
+type played struct {
+	File     string      `json:"file" jsonschema:"required,title=recording,format=file"`
+	Format   string      `json:"format"`
+	Channels map[int]int `json:"channels"`
+}
+
+// Check knows two faults, and asks for a START line where a pulse starts.
+func (c playedConfig) Check(a sdk.Acquisition) (found []*sdk.Failure) {
+	if c.White < 0 {
+		found = append(found, &sdk.Failure{Field: "white_fm", Message: c.White.String() + " is out of range", Hint: "write 0 ppb or more"})
+	}
+	for i, fault := range c.Faults {
+		if fault == "silent" || fault == "slow-reply=50 ms" {
+			continue
+		}
+		found = append(found, &sdk.Failure{Field: fmt.Sprintf("faults.%d", i), Message: fmt.Sprintf("simulate fault %q: unknown", fault), Hint: "leave it out"})
+	}
+	if a.Method == sdk.Hardware && c.Line == "" {
+		found = append(found, &sdk.Failure{Message: `missing key "start_line": trigger.method: hardware starts simulated controllers by a START line`,
+			Hint: "add start_line: 127.0.0.1:7001, the same at each node"})
+	}
+	return found
+}
+
 type sinkConfig struct {
 	Format string        `json:"format" jsonschema:"enum=bin,enum=txt,enum=csv"`
 	Rotate quantity.Time `json:"rotate"`
 }
 
 func newTestCatalog() testCatalog {
-	driver := sdk.NewDriver[driverConfig]("tc-test", driverConfig{Timeout: quantity.Second, Mode: "fast", Inputs: 4}, nil)
+	driver := sdk.NewDriver[driverConfig]("tc-test", driverConfig{Timeout: quantity.Second, Mode: "fast", Inputs: 4}, nil,
+		sdk.Simulates(playedConfig{}, sdk.When{"address": "sim"}))
+	bare := sdk.NewDriver[struct{}]("tc-bare", struct{}{}, nil, sdk.NoThresholds())
 	sink := sdk.NewSink[sinkConfig]("sink-test", sinkConfig{Format: "bin"}, nil)
 	return testCatalog{map[string]sdk.Plugin{
 		"tc-test":   {Name: "tc-test", Drivers: []sdk.DriverType{driver}},
+		"tc-bare":   {Name: "tc-bare", Drivers: []sdk.DriverType{bare}},
 		"sink-test": {Name: "sink-test", Sinks: []sdk.SinkType{sink.Keeping(sdk.AllTags)}},
 		"sink-counts": {Name: "sink-counts", Sinks: []sdk.SinkType{
 			sdk.NewSink[struct{}]("sink-counts", struct{}{}, nil).Keeping(sdk.NoTags)}},
@@ -69,14 +112,28 @@ func (c testCatalog) Plugin(name string) (Plugin, error) {
 	if err != nil {
 		return Plugin{}, err
 	}
-	var out Plugin
-	if len(d.Drivers) > 0 {
-		out.Driver = d.Drivers[0].Schema
+	return Plugin{Driver: d.Driver(name), Sink: d.Sink(name), Check: func(r sdk.CheckRequest) ([]sdk.CheckMistake, error) {
+		return checkPlayed(r)
+	}}, nil
+}
+
+// checkPlayed answers as `tc-test --check` would.
+func checkPlayed(r sdk.CheckRequest) (mistakes []sdk.CheckMistake, err error) {
+	var c playedConfig
+	if len(r.Simulation) == 0 {
+		return nil, nil
 	}
-	if len(d.Sinks) > 0 {
-		out.Sink, out.Keeps = d.Sinks[0].Schema, d.Sinks[0].Keeps
+	if err := json.Unmarshal(r.Simulation, &c); err != nil {
+		return nil, err
 	}
-	return out, nil
+	method := sdk.Scheduled
+	if r.Hardware {
+		method = sdk.Hardware
+	}
+	for _, f := range c.Check(sdk.Acquisition{Method: method}) {
+		mistakes = append(mistakes, sdk.CheckMistake{Field: strings.TrimSuffix("simulate."+f.Field, "."), Message: f.Message, Hint: f.Hint})
+	}
+	return mistakes, nil
 }
 
 // noEnv is an environment without variables.

@@ -3,7 +3,6 @@ package slave
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,7 +22,6 @@ import (
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 	"tsrun/sdk/quantity"
-	"tsrun/sim/sky"
 )
 
 // closeTimeout bounds how long a bench is given to make its devices safe.
@@ -62,6 +60,8 @@ type controller struct {
 	driver  *host.Driver
 	streams []uint16
 	ended   chan struct{} // closed when its events have ended
+
+	noThresholds bool // its inputs have none
 }
 
 // sink is one sink of the recipe that keeps channels of this node.
@@ -105,17 +105,15 @@ func (b *bench) open(ctx context.Context) error {
 }
 
 func (b *bench) openController(ctx context.Context, c *controller) error {
-	simulation, err := b.simulation()
-	if err != nil {
-		return err
-	}
+	var err error
 	c.driver, err = b.host.StartDriver(ctx, host.Spec{
 		Plugin: c.recipe.Driver, Instance: b.s.node.Name + "." + c.recipe.Name,
-		Config: c.recipe.Config, Simulation: simulation,
+		Config: c.recipe.Config, Simulation: b.simulation(),
 	})
 	if err != nil {
 		return err
 	}
+	c.noThresholds = c.driver.Component().NoThresholds
 	device := c.driver.Device()
 	b.s.reporter.tell(wire.News{Controller: &wire.ControllerUp{
 		Name: c.recipe.Name, Device: device, Plugin: pluginID(c.driver.Component(), c.driver.PID()),
@@ -124,15 +122,14 @@ func (b *bench) openController(ctx context.Context, c *controller) error {
 	return b.suits(c, device)
 }
 
-// simulation is what a driver whose device is simulated gets to know.
-func (b *bench) simulation() (json.RawMessage, error) {
-	if b.s.recipe.Simulate == nil {
-		return nil, nil
+// simulation is what a driver whose device is simulated gets to know. Whether it
+// is simulated only its plugin can say, which may be on this PC alone.
+func (b *bench) simulation() sdk.Simulation {
+	simulate := b.s.recipe.Simulate
+	if simulate == nil {
+		return sdk.Simulation{Light: sdk.DefaultLight()}
 	}
-	return json.Marshal(sky.Simulation{
-		Settings:   b.s.recipe.Simulate.Settings,
-		Controller: b.s.recipe.Simulate.Nodes[b.s.node.Name],
-	})
+	return sdk.Simulation{Light: simulate.Light, Controller: simulate.Nodes[b.s.node.Name]}
 }
 
 // suits checks that the device can do what the recipe asks of it.
@@ -157,8 +154,12 @@ func (b *bench) suits(c *controller, d sdk.Device) error {
 		switch {
 		case !ok:
 			return refuse("channel %s is on input %d, the device has %d inputs", ch.Name, ch.Input, len(inputs))
-		case (in.ThresholdMin != 0 || in.ThresholdMax != 0) && // both 0: the range is not known
-			(int64(ch.Threshold) < in.ThresholdMin || int64(ch.Threshold) > in.ThresholdMax):
+		case ch.Threshold == nil && !c.noThresholds:
+			return refuse("channel %s has no threshold, and the device needs one", ch.Name)
+		case ch.Threshold != nil && c.noThresholds:
+			return refuse("channel %s has a threshold of %v, and the device has no thresholds", ch.Name, ch.Threshold)
+		case ch.Threshold != nil && (in.ThresholdMin != 0 || in.ThresholdMax != 0) && // both 0: the range is not known
+			(ch.Microvolts() < in.ThresholdMin || ch.Microvolts() > in.ThresholdMax):
 			return refuse("threshold %v of channel %s is outside %d mV to %d mV", ch.Threshold, ch.Name, in.ThresholdMin/1000, in.ThresholdMax/1000)
 		case ch.Delay != 0 && !d.Can.InputDelay:
 			return refuse("the device has no input delays, channel %s asks for %v", ch.Name, ch.Delay)

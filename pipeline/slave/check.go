@@ -27,7 +27,7 @@ func (b *bench) check(ctx context.Context) error {
 	ask := func(plugin, instance string, r sdk.CheckRequest, streams []uint16) {
 		for _, i := range streams {
 			c := b.s.node.Channels[i]
-			r.Channels = append(r.Channels, sdk.CheckChannel{Name: c.Name, Input: c.Input, ThresholdUv: int64(c.Threshold),
+			r.Channels = append(r.Channels, sdk.CheckChannel{Name: c.Name, Input: c.Input, ThresholdUv: c.Microvolts(),
 				Falling: c.Edge == "falling", DelayPs: int64(c.Delay)})
 		}
 		component, err := host.Find(b.s.options.PluginDirs, plugin)
@@ -45,9 +45,10 @@ func (b *bench) check(ctx context.Context) error {
 			texts = append(texts, fmt.Sprintf("%s: %s: %s", instance, m.Field, m.Message))
 		}
 	}
+	simulation := b.simulation()
 	for _, c := range b.s.node.Controllers {
 		r := request
-		r.Driver, r.Config = c.Driver, c.Config
+		r.Driver, r.Config, r.Simulation = c.Driver, c.Config, simulation.Controller
 		ask(c.Driver, b.s.node.Name+"."+c.Name, r, b.streamsOf(c.Name))
 	}
 	for _, s := range b.s.recipe.Sinks {

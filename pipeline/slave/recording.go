@@ -96,7 +96,7 @@ func (b *bench) acquisition(i int, c *controller) sdk.Acquisition {
 	for _, n := range c.streams {
 		ch := b.s.node.Channels[n]
 		a.Channels = append(a.Channels, sdk.Channel{
-			Stream: n, Name: ch.Name, Input: ch.Input, Threshold: int64(ch.Threshold),
+			Stream: n, Name: ch.Name, Input: ch.Input, Threshold: ch.Microvolts(),
 			Falling: ch.Edge == "falling", Delay: int64(ch.Delay),
 		})
 	}

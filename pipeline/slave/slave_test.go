@@ -216,6 +216,7 @@ func TestDeviceMustSuitTheRecipe(t *testing.T) {
 		device  func(*sdk.Device)
 		method  string
 		says    string // "" where it suits
+		none    bool   // its inputs have no thresholds
 	}{
 		"as it should be":            {},
 		"hardware":                   {method: "hardware"},
@@ -223,11 +224,14 @@ func TestDeviceMustSuitTheRecipe(t *testing.T) {
 		"no START needed":            {device: func(d *sdk.Device) { d.Can.HardwareStart = false }},
 		"no scheduled start":         {device: func(d *sdk.Device) { d.Can.ScheduledStart = false }, says: "cannot be started at an instant"},
 		"no such input":              {channel: func(c *recipe.Channel) { c.Input = 2 }, says: "channel b is on input 2, the device has 1 inputs"},
-		"the highest threshold":      {channel: func(c *recipe.Channel) { c.Threshold = 2_000_000 }},
-		"above it":                   {channel: func(c *recipe.Channel) { c.Threshold = 2_000_001 }, says: "is outside -2000 mV to 2000 mV"},
-		"the lowest threshold":       {channel: func(c *recipe.Channel) { c.Threshold = -2_000_000 }},
-		"below it":                   {channel: func(c *recipe.Channel) { c.Threshold = -2_000_001 }, says: "is outside"},
-		"range not known":            {channel: func(c *recipe.Channel) { c.Threshold = 9_000_000 }, device: func(d *sdk.Device) { d.Inputs = []sdk.Input{{Number: 1}} }},
+		"the highest threshold":      {channel: func(c *recipe.Channel) { c.Threshold = new(quantity.Voltage(2_000_000)) }},
+		"above it":                   {channel: func(c *recipe.Channel) { c.Threshold = new(quantity.Voltage(2_000_001)) }, says: "is outside -2000 mV to 2000 mV"},
+		"the lowest threshold":       {channel: func(c *recipe.Channel) { c.Threshold = new(quantity.Voltage(-2_000_000)) }},
+		"below it":                   {channel: func(c *recipe.Channel) { c.Threshold = new(quantity.Voltage(-2_000_001)) }, says: "is outside"},
+		"range not known":            {channel: func(c *recipe.Channel) { c.Threshold = new(quantity.Voltage(9_000_000)) }, device: func(d *sdk.Device) { d.Inputs = []sdk.Input{{Number: 1}} }},
+		"none, where it is needed":   {channel: func(c *recipe.Channel) { c.Threshold = nil }, says: "channel b has no threshold, and the device needs one"},
+		"none, where there is none":  {channel: func(c *recipe.Channel) { c.Threshold = nil }, none: true},
+		"one, where there is none":   {none: true, says: "a threshold of 100 mV, and the device has no thresholds"},
 		"no delays":                  {channel: func(c *recipe.Channel) { c.Delay = 1 }, device: func(d *sdk.Device) { d.Can.InputDelay = false }, says: "no input delays"},
 		"the longest delay":          {channel: func(c *recipe.Channel) { c.Delay = -1000 }},
 		"a longer one":               {channel: func(c *recipe.Channel) { c.Delay = 1001 }, says: "beyond the 1 ns of the device"},
@@ -235,7 +239,7 @@ func TestDeviceMustSuitTheRecipe(t *testing.T) {
 		"longest delay not known":    {channel: func(c *recipe.Channel) { c.Delay = quantity.Nanosecond * 5 }, device: func(d *sdk.Device) { d.Inputs[0].DelayMax = 0 }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			channel, device := recipe.Channel{Name: "b", Controller: "tc", Input: 1, Threshold: 100_000}, able
+			channel, device := recipe.Channel{Name: "b", Controller: "tc", Input: 1, Threshold: new(quantity.Voltage(100_000))}, able
 			device.Inputs = append([]sdk.Input(nil), able.Inputs...)
 			if c.channel != nil {
 				c.channel(&channel)
@@ -245,7 +249,7 @@ func TestDeviceMustSuitTheRecipe(t *testing.T) {
 			}
 			node := recipe.Node{Name: "bob", Channels: []recipe.Channel{channel}}
 			b := &bench{s: &session{node: &node, recipe: &recipe.Recipe{Trigger: recipe.Trigger{Method: c.method}}}}
-			err := b.suits(&controller{recipe: recipe.Controller{Name: "tc"}, streams: []uint16{0}}, device)
+			err := b.suits(&controller{recipe: recipe.Controller{Name: "tc"}, streams: []uint16{0}, noThresholds: c.none}, device)
 			if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
 				t.Errorf("got %v, want %q", err, c.says)
 			}

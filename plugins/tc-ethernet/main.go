@@ -35,6 +35,7 @@ func plugin() sdk.Plugin {
 		Name:    "tc-ethernet",
 		Version: version,
 		Summary: "ID Quantique ID900 and ID1000 Time Controllers over Ethernet.",
-		Drivers: []sdk.DriverType{sdk.NewDriver("tc-ethernet", defaults(), open)},
+		Drivers: []sdk.DriverType{sdk.NewDriver("tc-ethernet", defaults(), open,
+			sdk.Simulates(simulation{}, sdk.When{"address": simulated}))},
 	}
 }

@@ -242,9 +242,11 @@ func (x *DescribeResponse) GetSinks() []*Offer {
 type Offer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Schema        []byte                 `protobuf:"bytes,2,opt,name=schema,proto3" json:"schema,omitempty"`     // JSON Schema 2020-12 of its configuration
-	Defaults      []byte                 `protobuf:"bytes,3,opt,name=defaults,proto3" json:"defaults,omitempty"` // JSON
-	Keeps         string                 `protobuf:"bytes,4,opt,name=keeps,proto3" json:"keeps,omitempty"`       // of sinks, what becomes of the tags: "tags", "elsewhere", "nothing"; empty: not said
+	Schema        []byte                 `protobuf:"bytes,2,opt,name=schema,proto3" json:"schema,omitempty"`                                  // JSON Schema 2020-12 of its configuration
+	Defaults      []byte                 `protobuf:"bytes,3,opt,name=defaults,proto3" json:"defaults,omitempty"`                              // JSON
+	Keeps         string                 `protobuf:"bytes,4,opt,name=keeps,proto3" json:"keeps,omitempty"`                                    // of sinks, what becomes of the tags: "tags", "elsewhere", "nothing"; empty: not said
+	Simulation    []byte                 `protobuf:"bytes,5,opt,name=simulation,proto3" json:"simulation,omitempty"`                          // of drivers that can play their device: JSON, {"schema": ..., "when": ...}
+	NoThresholds  bool                   `protobuf:"varint,6,opt,name=no_thresholds,json=noThresholds,proto3" json:"no_thresholds,omitempty"` // of drivers: the inputs have none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -305,6 +307,20 @@ func (x *Offer) GetKeeps() string {
 		return x.Keeps
 	}
 	return ""
+}
+
+func (x *Offer) GetSimulation() []byte {
+	if x != nil {
+		return x.Simulation
+	}
+	return nil
+}
+
+func (x *Offer) GetNoThresholds() bool {
+	if x != nil {
+		return x.NoThresholds
+	}
+	return false
 }
 
 type LeaseRequest struct {
@@ -384,7 +400,7 @@ type ConfigureRequest struct {
 	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`             // name of an offer
 	Instance      string                 `protobuf:"bytes,2,opt,name=instance,proto3" json:"instance,omitempty"`     // "alice.tc"
 	Config        []byte                 `protobuf:"bytes,3,opt,name=config,proto3" json:"config,omitempty"`         // JSON, checked by the host against the schema
-	Simulation    []byte                 `protobuf:"bytes,4,opt,name=simulation,proto3" json:"simulation,omitempty"` // JSON; empty on real hardware
+	Simulation    []byte                 `protobuf:"bytes,4,opt,name=simulation,proto3" json:"simulation,omitempty"` // JSON, where the driver's offer says that config means a simulated device; else empty
 	Dir           string                 `protobuf:"bytes,5,opt,name=dir,proto3" json:"dir,omitempty"`               // private scratch directory
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2205,12 +2221,16 @@ const file_plugin_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
 	"\asummary\x18\x03 \x01(\tR\asummary\x120\n" +
 	"\adrivers\x18\x04 \x03(\v2\x16.tsrun.plugin.v1.OfferR\adrivers\x12,\n" +
-	"\x05sinks\x18\x05 \x03(\v2\x16.tsrun.plugin.v1.OfferR\x05sinks\"e\n" +
+	"\x05sinks\x18\x05 \x03(\v2\x16.tsrun.plugin.v1.OfferR\x05sinks\"\xaa\x01\n" +
 	"\x05Offer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06schema\x18\x02 \x01(\fR\x06schema\x12\x1a\n" +
 	"\bdefaults\x18\x03 \x01(\fR\bdefaults\x12\x14\n" +
-	"\x05keeps\x18\x04 \x01(\tR\x05keeps\"\x0e\n" +
+	"\x05keeps\x18\x04 \x01(\tR\x05keeps\x12\x1e\n" +
+	"\n" +
+	"simulation\x18\x05 \x01(\fR\n" +
+	"simulation\x12#\n" +
+	"\rno_thresholds\x18\x06 \x01(\bR\fnoThresholds\"\x0e\n" +
 	"\fLeaseRequest\"\v\n" +
 	"\tLeaseBeat\"\x8c\x01\n" +
 	"\x10ConfigureRequest\x12\x12\n" +

@@ -4,46 +4,42 @@ import (
 	"errors"
 	"fmt"
 
+	"tsrun/sdk"
 	"tsrun/sdk/quantity"
 )
 
-// Settings describe the light. They are the keys of a recipe's simulate
-// section that are not names of nodes.
-type Settings struct {
-	Seed  uint64 `json:"seed"`
-	Pairs Pairs  `json:"pairs"`
-}
+// Settings describe the light: they are the [sdk.Light] of a recipe.
+type Settings sdk.Light
 
-// Pairs is a source of correlated photons: each pair is offered to every
-// input of every controller, which sees it with its own efficiency and jitter.
-type Pairs struct {
-	Rate   quantity.Frequency `json:"rate"`
-	Jitter quantity.Time      `json:"jitter"` // rms, of each detection
-}
+// Pairs is the source of its photons.
+type Pairs = sdk.Pairs
+
+// Check reports everything in the settings that cannot be simulated.
+func (s Settings) Check() error { return sdk.Light(s).Check() }
 
 // Controller describes one simulated Time Controller: how it differs from a
 // perfect one that stamps true time.
 type Controller struct {
-	ClockOffset  quantity.Time      `json:"clock_offset,omitempty"`   // added to every tag
-	Drift        quantity.Drift     `json:"drift,omitempty"`          // its clock runs this much fast
-	WhiteFM      quantity.Drift     `json:"white_fm,omitempty"`       // its clock's noise, see Wander
-	RandomWalkFM quantity.Drift     `json:"random_walk_fm,omitempty"` //
-	StartDelay   quantity.Time      `json:"start_delay,omitempty"`    // from a start command to the record's begin
-	Efficiency   *quantity.Share    `json:"efficiency,omitempty"`     // nil: 100 %
-	Dark         quantity.Frequency `json:"dark,omitempty"`           // uncorrelated counts of each input
-	DeadTime     quantity.Time      `json:"dead_time,omitempty"`      // of each input after a detection
-	Replay       *Replay            `json:"replay,omitempty"`         // a recording instead of the light
-	StartLine    string             `json:"start_line,omitempty"`     // host:port where simulators share a START edge
-	Faults       []string           `json:"faults,omitempty"`         // misbehaviour on request, see package idq
+	ClockOffset  quantity.Time      `json:"clock_offset,omitempty" jsonschema:"description=Added to every tag"`
+	Drift        quantity.Drift     `json:"drift,omitempty" jsonschema:"description=Its clock runs this much fast"`
+	WhiteFM      quantity.Drift     `json:"white_fm,omitempty" jsonschema:"description=White frequency noise of its clock: the Allan deviation at 1 s"` // see Wander
+	RandomWalkFM quantity.Drift     `json:"random_walk_fm,omitempty" jsonschema:"description=Random walk of its clock's frequency: the rms change in 1 s"`
+	StartDelay   quantity.Time      `json:"start_delay,omitempty" jsonschema:"description=From a start command to the begin of the record"`
+	Efficiency   *quantity.Share    `json:"efficiency,omitempty" jsonschema:"description=Part of the photons it detects; all where it is left out"`
+	Dark         quantity.Frequency `json:"dark,omitempty" jsonschema:"description=Rate of uncorrelated counts of each input"`
+	DeadTime     quantity.Time      `json:"dead_time,omitempty" jsonschema:"description=Blindness of each input after a detection"`
+	Replay       *Replay            `json:"replay,omitempty" jsonschema:"description=A recording instead of the light"`
+	StartLine    string             `json:"start_line,omitempty" jsonschema:"title=START line,description=host:port where simulators share a START edge for trigger.method: hardware" jsonschema_extras:"shared=true"`
+	Faults       []string           `json:"faults,omitempty" jsonschema:"minItems=1,maxItems=64,description=Misbehaviour on request as listed in docs/simulation.md"` // see package idq
 }
 
 // Replay plays a recorded file. Times are kept relative to the first tag of
 // any channel in the file, so that two controllers that replay one file from
 // one start edge keep its time differences exactly.
 type Replay struct {
-	File     string      `json:"file"`
-	Format   string      `json:"format,omitempty"` // where the name does not tell
-	Channels map[int]int `json:"channels"`         // input of the controller: channel of the file
+	File     string      `json:"file" jsonschema:"required,title=recording,format=file,description=The recording; its name is relative to the recipe"`
+	Format   string      `json:"format,omitempty" jsonschema:"description=Its format where the name does not tell"`
+	Channels map[int]int `json:"channels" jsonschema:"required,description=Which channel of the file each input plays"` // input of the controller: channel of the file
 }
 
 // Simulation is all that one simulated controller is told: the light, which is
@@ -58,8 +54,8 @@ type Simulation struct {
 // forwards: white noise of 1 ppm changes the frequency of a cell by less than
 // 200 ppm, and a random walk of 100 ppb adds 1000 ppm in years.
 const (
-	MaxRate         = 100_000_000 * quantity.Hertz
-	MaxJitter       = quantity.Microsecond
+	MaxRate         = sdk.MaxPairRate
+	MaxJitter       = sdk.MaxJitter
 	MaxDeadTime     = quantity.Millisecond
 	MaxDelay        = 10 * quantity.Second
 	MaxOffset       = 3600 * quantity.Second
@@ -68,39 +64,57 @@ const (
 	MaxRandomWalkFM = 100 * quantity.PartPerBillion
 )
 
-// Check reports everything in the settings that cannot be simulated.
-func (s Settings) Check() error {
-	return errors.Join(
-		within("pairs.rate", s.Pairs.Rate, 0, MaxRate),
-		within("pairs.jitter", s.Pairs.Jitter, 0, MaxJitter),
-	)
+// OutOfRange is a setting of a controller that cannot be simulated.
+type OutOfRange struct {
+	Key              string // "white_fm"
+	Value, Low, High fmt.Stringer
 }
 
-// Check reports everything about the controller that cannot be simulated,
-// except faults, whose names package idq knows.
+func (o *OutOfRange) Error() string {
+	return fmt.Sprintf("simulate %s %v: it must lie from %v to %v", o.Key, o.Value, o.Low, o.High)
+}
+
+// Check reports everything about the controller that cannot be simulated, each
+// an [OutOfRange], except faults, whose names package idq knows.
 func (c Controller) Check() error {
-	errs := []error{
+	var wrong []error
+	for _, one := range c.OutOfRange() {
+		wrong = append(wrong, one)
+	}
+	return errors.Join(wrong...)
+}
+
+// OutOfRange returns the settings that cannot be simulated, one after the other.
+func (c Controller) OutOfRange() (wrong []*OutOfRange) {
+	efficiency := quantity.Whole
+	if c.Efficiency != nil {
+		efficiency = *c.Efficiency
+	}
+	for _, one := range []*OutOfRange{
 		within("clock_offset", c.ClockOffset, -MaxOffset, MaxOffset),
 		within("drift", c.Drift, -MaxDrift, MaxDrift),
 		within("white_fm", c.WhiteFM, 0, MaxWhiteFM),
 		within("random_walk_fm", c.RandomWalkFM, 0, MaxRandomWalkFM),
 		within("start_delay", c.StartDelay, 0, MaxDelay),
+		within("efficiency", efficiency, 0, quantity.Whole),
 		within("dark", c.Dark, 0, MaxRate),
 		within("dead_time", c.DeadTime, 0, MaxDeadTime),
+	} {
+		if one != nil {
+			wrong = append(wrong, one)
+		}
 	}
-	if c.Efficiency != nil {
-		errs = append(errs, within("efficiency", *c.Efficiency, 0, quantity.Whole))
-	}
-	return errors.Join(errs...)
+	return wrong
 }
 
-// within checks one quantity against its bounds, both included.
+// within checks one quantity against its bounds, both included; nil: it is
+// within.
 func within[T interface {
 	~int64
 	fmt.Stringer
-}](name string, v, low, high T) error {
+}](key string, v, low, high T) *OutOfRange {
 	if v < low || v > high {
-		return fmt.Errorf("simulate %s %v: it must lie from %v to %v", name, v, low, high)
+		return &OutOfRange{key, v, low, high}
 	}
 	return nil
 }
