@@ -55,3 +55,35 @@ func TestCheckAsksWhoSimulates(t *testing.T) {
 		})
 	}
 }
+
+// TestDeviceWithoutThresholds: a recipe gives its channels none, and gives one
+// where the device has some.
+func TestDeviceWithoutThresholds(t *testing.T) {
+	t.Parallel()
+	recipe := func(driver, threshold string) string {
+		return write(t, filepath.Join(t.TempDir(), "bare.yaml"), `version: 1
+name: bare
+nodes: {lab: {controllers: {tc: {driver: `+driver+`}}, channels: {a: {on: tc/1`+threshold+`}}}}
+acquire: {duration: 1 s}
+sinks: {raw: {sink: sink-file}}
+`)
+	}
+	r, dir, m := runIn(t, recipe("tc-bare", ""))
+	good(t, r)
+	verified(t, dir)
+	if m.Nodes["lab"].Channels["a"].Tags != 1000 {
+		t.Errorf("recorded %d tags, want 1000", m.Nodes["lab"].Channels["a"].Tags)
+	}
+	again := runTsrun(t, t.TempDir(), filepath.Join(dir, "recipe", "resolved.yaml"))
+	good(t, again)
+	for driver, c := range map[string]struct{ threshold, want string }{
+		"tc-bare":  {", threshold: 1 V", "nodes.lab.channels.a.threshold: the inputs of controller tc have no thresholds"},
+		"tc-hurry": {"", `nodes.lab.channels.a.threshold: missing key "threshold"`},
+	} {
+		if r := runTsrun(t, t.TempDir(), "check", recipe(driver, c.threshold)); r.code != 4 {
+			t.Errorf("%s: exit code %d, want 4", driver, r.code)
+		} else {
+			contains(t, r.stdout+r.stderr, c.want)
+		}
+	}
+}

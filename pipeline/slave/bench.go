@@ -3,6 +3,7 @@ package slave
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -125,11 +126,14 @@ func (b *bench) openController(ctx context.Context, c *controller) error {
 // simulation is what a driver whose device is simulated gets to know. Whether it
 // is simulated only its plugin can say, which may be on this PC alone.
 func (b *bench) simulation() sdk.Simulation {
-	simulate := b.s.recipe.Simulate
-	if simulate == nil {
-		return sdk.Simulation{Light: sdk.DefaultLight()}
+	s := sdk.Simulation{Light: sdk.DefaultLight()}
+	if simulate := b.s.recipe.Simulate; simulate != nil {
+		s.Light, s.Controller = simulate.Light, simulate.Nodes[b.s.node.Name]
 	}
-	return sdk.Simulation{Light: simulate.Light, Controller: simulate.Nodes[b.s.node.Name]}
+	if s.Controller == nil {
+		s.Controller = json.RawMessage("{}")
+	}
+	return s
 }
 
 // suits checks that the device can do what the recipe asks of it.

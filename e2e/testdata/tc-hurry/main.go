@@ -8,6 +8,8 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -122,6 +124,11 @@ func (h *hurry) seen(tags []uint64) []uint64 {
 func (h *hurry) Close() error { return nil }
 
 func main() {
-	sdk.Serve(sdk.Plugin{Name: "tc-hurry", Version: "0.1.0", Summary: "Delivers at once.",
-		Drivers: []sdk.DriverType{sdk.NewDriver("tc-hurry", config{Every: quantity.Millisecond}, open)}})
+	name := filepath.Base(os.Args[0])
+	var more []sdk.DriverOption
+	if name == "tc-bare" { // the same without thresholds
+		more = append(more, sdk.NoThresholds())
+	}
+	sdk.Serve(sdk.Plugin{Name: name, Version: "0.1.0", Summary: "Delivers at once.",
+		Drivers: []sdk.DriverType{sdk.NewDriver(name, config{Every: quantity.Millisecond}, open, more...)}})
 }
