@@ -111,7 +111,6 @@ var (
 	voltages    = amountOf(quantity.ParseVoltage)
 	frequencies = amountOf(quantity.ParseFrequency)
 	sizes       = amountOf(quantity.ParseSize)
-	shares      = amountOf(quantity.ParseShare)
 	drifts      = amountOf(quantity.ParseDrift)
 	periods     = amountOf(quantity.ParsePeriod)
 )

@@ -38,14 +38,6 @@ var (
 		pattern: regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$`),
 		what:    "a host name or address", like: "write it like 192.168.0.10 or alice.lab",
 	}
-	dialForm = &form{
-		pattern: regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?:[1-9][0-9]{0,4}$`),
-		what:    "host:port", like: "write it like 127.0.0.1:7001",
-	}
-	numberForm = &form{
-		pattern: regexp.MustCompile(`^[0-9]{1,9}$`),
-		what:    "a number", like: "write a whole number",
-	}
 )
 
 // pluginConfig is the config of whatever plugin its section names.

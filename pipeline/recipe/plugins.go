@@ -44,7 +44,7 @@ type found struct {
 // simulators are the controllers of a node that their plugins simulate.
 type simulators struct {
 	offers  map[string]*sdk.Offer // those drivers, by the name of the plugin
-	could   []sdk.When            // what would make others simulated
+	could   sdk.When              // what would make another simulated; nil: nothing
 	unknown bool                  // some plugin is not known here, or its config has a mistake
 }
 
@@ -106,7 +106,7 @@ func (p *plugins) simulate(name string, n *node) bool {
 		case offer.Simulated(config):
 			s.offers[driver] = offer
 		case offer.Simulation != nil:
-			s.could = append(s.could, offer.Simulation.When)
+			s.could = offer.Simulation.When
 		}
 	}
 	return len(s.offers) > 0
@@ -137,14 +137,14 @@ func (p *plugins) noneSimulated(node string) (hint string, none bool) {
 	if s == nil || s.unknown || len(s.offers) > 0 {
 		return "", false
 	}
-	for _, when := range s.could {
-		var keys []string
-		for _, key := range slices.Sorted(maps.Keys(when)) {
-			keys = append(keys, fmt.Sprintf("%s: %v", key, when[key]))
-		}
-		return fmt.Sprintf("write %s in the config of one, or remove this section", strings.Join(keys, ", ")), true
+	if s.could == nil {
+		return "remove this section: its plugins simulate none", true
 	}
-	return "remove this section: its plugins simulate none", true
+	var keys []string
+	for _, key := range slices.Sorted(maps.Keys(s.could)) {
+		keys = append(keys, fmt.Sprintf("%s: %v", key, s.could[key]))
+	}
+	return fmt.Sprintf("write %s in the config of one, or remove this section", strings.Join(keys, ", ")), true
 }
 
 // resolveFiles makes whole the names of files in the configs of plugins and in

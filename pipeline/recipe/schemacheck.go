@@ -110,7 +110,7 @@ func (w *wording) leaves(e *jsonschema.ValidationError) {
 		for _, key := range k.Properties {
 			m := Mistake{path, key, codeUnknownKey, fmt.Sprintf("unknown key %q", key), didOr(key, known)}
 			if numbered, _ := about["patternProperties"].(map[string]any); numbered[numbers] != nil {
-				m = Mistake{path, key, codeValue, fmt.Sprintf("%q is not a number", key), numberForm.like}
+				m = Mistake{path, key, codeValue, fmt.Sprintf("%q is not a number", key), "write a whole number"}
 			}
 			w.add(m)
 		}

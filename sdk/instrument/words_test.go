@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // TestHostileWordsStayShort: what a device says stays readable and short,
@@ -13,7 +14,7 @@ func TestHostileWordsStayShort(t *testing.T) {
 		if got, err := json.Marshal(Clip(text, 64)); err != nil || len(got) > 70 {
 			t.Errorf("%d bytes kept of %d, %v", len(got), len(text), err)
 		}
-		if got := Quote(text); len(got) > 1000 || strings.ContainsAny(got, "\x00\n\xff") {
+		if got := Quote(text); len(got) > 1000 || strings.ContainsAny(got, "\x00\n") || !utf8.ValidString(got) {
 			t.Errorf("%d bytes quoted of %d", len(got), len(text))
 		}
 	}
