@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
@@ -15,11 +20,7 @@ import (
 	"tsrun/sdk"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		// zmq4 never ends the writer of a PUB socket; it holds no connection.
-		goleak.IgnoreAnyFunction("github.com/go-zeromq/zmq4.(*pubMWriter).run"))
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const joinRecipe = `version: 1
 name: join
@@ -160,6 +161,93 @@ func TestNewsWaitForTheStages(t *testing.T) {
 	c.saver.wait()
 }
 
+// answering answers requests, as the conductor's loop does, until end is called.
+func answering(t *testing.T, c *conductor) (end func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan bool)
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case r := <-c.requests:
+				r.answer <- c.answer(ctx, r)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// A disk that takes its time over one node's file delays no heartbeat and no
+// other node's file.
+func TestSlowDiskDelaysNoHeartbeat(t *testing.T) {
+	c := listening(t)
+	defer answering(t, c)()
+	tokens := map[string]string{}
+	for _, node := range []string{"alice", "bob"} {
+		tokens[node] = joins(t, c, node, node, wire.Protocol).Welcome.Token
+	}
+	stuck := filepath.Join(c.dir.Path(), "raw", "alice", "a-000000.bin")
+	if err := unix.Mkfifo(stuck, 0o600); err != nil { // to open it takes until somebody writes to it
+		t.Fatal(err)
+	}
+	ask := func(r wire.Request) (reply wire.Reply, err error) {
+		client := wire.NewStatusClient(c.status.Addr().String())
+		defer client.Close()
+		body, err := json.Marshal(r)
+		if err != nil {
+			return reply, err
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		answer, err := client.Call(ctx, body)
+		if err != nil {
+			return reply, err
+		}
+		return reply, json.Unmarshal(answer, &reply)
+	}
+	file := func(node string) wire.Request {
+		return wire.Request{Node: node, Token: tokens[node],
+			File: fmt.Appendf(nil, `{"id":1,"name":"raw/%s/%c-000000.bin","size":9,"sha256":"%064d"}`, node, node[0], 0)}
+	}
+	slow := make(chan wire.Reply, 1)
+	go func() {
+		reply, err := ask(file("alice"))
+		if err != nil {
+			t.Error(err)
+		}
+		slow <- reply
+	}()
+	for range 3 {
+		for _, node := range []string{"alice", "bob"} {
+			if reply, err := ask(wire.Request{Node: node, Token: tokens[node], Report: &wire.Report{Phase: wire.Preparing}}); err != nil || reply.Refused != nil {
+				t.Fatalf("heartbeat of %s: %+v, %v", node, reply, err)
+			}
+		}
+	}
+	if reply, err := ask(file("bob")); err != nil || !strings.Contains(string(reply.File), `"missing":[{"offset":0,"length":9}]`) {
+		t.Fatalf("the other node's file: %s, %v", reply.File, err)
+	}
+	if reply := <-slow; string(reply.File) != "{}" {
+		t.Fatalf("the disk was not slow: %s", reply.File)
+	}
+	for late := time.After(20 * time.Second); ; {
+		if f, err := os.OpenFile(stuck, os.O_WRONLY|unix.O_NONBLOCK, 0); err == nil {
+			defer f.Close()
+			break
+		}
+		select {
+		case <-time.After(time.Millisecond): // the question is still on its way
+		case <-late:
+			t.Fatal("nobody opened the file")
+		}
+	}
+}
+
 // FuzzStatus sends the status port what no slave sends.
 func FuzzStatus(f *testing.F) {
 	for _, body := range []string{
@@ -175,25 +263,12 @@ func FuzzStatus(f *testing.F) {
 		c := listening(t)
 		token := joins(t, c, "alice", "1", wire.Protocol).Welcome.Token
 		body = bytes.ReplaceAll(body, []byte("TOKEN"), []byte(token))
-		ctx, cancel := context.WithCancel(t.Context())
-		answering := make(chan bool)
-		go func() { // as the loop does
-			defer close(answering)
-			for {
-				select {
-				case r := <-c.requests:
-					r.answer <- c.answer(ctx, r)
-				case <-ctx.Done():
-					return
-				}
-			}
-		}()
+		end := answering(t, c)
 		var reply wire.Reply
 		if err := json.Unmarshal(c.serve("peer", body), &reply); err != nil {
 			t.Errorf("the answer cannot be read: %v", err)
 		}
-		cancel()
-		<-answering
+		end()
 		c.book.counted()
 		c.saver.wait()
 		if err := c.dir.WriteManifest(c.book.manifest); err != nil {

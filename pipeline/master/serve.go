@@ -26,13 +26,13 @@ type request struct {
 	answer chan wire.Reply
 }
 
-// diskPatience is how long a question about a file may hold up the reports of
-// all nodes.
+// diskPatience is how long a question about a file may wait for a slow disk.
 const diskPatience = 100 * time.Millisecond
 
-// serve answers one message of the status port. It is called by the server's
-// goroutine; what concerns the run is answered by the conductor, questions of
-// the file transfer by the receiver, which has locks of its own.
+// serve answers one message of the status port. It is called by a goroutine of
+// each slave's connection. What concerns the run is answered by the conductor,
+// questions of the file transfer, which come over connections of their own, by
+// the receiver, which has locks of its own.
 func (c *conductor) serve(peer string, body []byte) []byte {
 	var r request
 	if err := json.Unmarshal(body, &r.body); err != nil {

@@ -24,7 +24,7 @@ const (
 )
 
 // session is what one admitted node sends. Its lock is never held while the
-// bytes of a file are written or hashed.
+// disk is at work: a slow one delays neither a chunk nor an answer.
 type session struct {
 	node string
 	root *os.Root // of the run directory; nothing outside of it can be named
@@ -41,10 +41,10 @@ type session struct {
 
 // incoming is one file on its way in:
 //
-//	receiving ──complete──▶ verifying ──hash equal, durable──▶ verified
-//	    ▲                      │
-//	    └────hash differs──────┤
-//	                           └──▶ refused, from anywhere
+//	reserving ──room──▶ receiving ──complete──▶ verifying ──hash equal, durable──▶ verified
+//	                        ▲                      │
+//	                        └────hash differs──────┤
+//	                                               └──▶ refused, from anywhere
 type incoming struct {
 	file     File
 	part     *os.File
@@ -61,15 +61,16 @@ type incoming struct {
 type state int
 
 const (
-	receiving state = iota
+	reserving state = iota
+	receiving
 	verifying
 	verified
 	refused
 )
 
-// announce makes room for a file. The caller holds s.mu.
+// announce enters a file, for which makeRoom must then make room. The caller
+// holds s.mu.
 func (s *session) announce(f File) (*incoming, error) {
-	f.Path = ""
 	if err := f.check(s.node); err != nil {
 		return nil, fmt.Errorf("take %.200q: %w", f.Name, err)
 	}
@@ -84,29 +85,48 @@ func (s *session) announce(f File) (*incoming, error) {
 		return nil, fmt.Errorf("take %s: a node may have %d files under way", f.Name, maxUnderWay)
 	}
 	in := &incoming{file: f}
-	var err error
-	if in.part, err = s.root.Open(f.Name); err == nil {
-		in.there, in.state = true, verifying
-		err = s.same(in)
-	} else if errors.Is(err, fs.ErrNotExist) {
-		in.part, err = s.reserve(f)
-	}
-	if err != nil {
-		return nil, explain("take "+f.Name, err)
-	}
 	s.files[f.ID], s.names[f.Name] = in, true
 	s.underWay++
 	return in, nil
 }
 
-// same checks that a file that is there already may be the announced one.
-func (s *session) same(in *incoming) error {
-	info, err := in.part.Stat()
-	if err == nil && (!info.Mode().IsRegular() || info.Size() != in.file.Size) {
+// makeRoom opens what a file goes into, or what is there already. A file for
+// which there is no room is forgotten. The caller holds s.mu, which is free
+// while the disk is at work.
+func (s *session) makeRoom(in *incoming) error {
+	s.mu.Unlock()
+	there := true
+	part, err := s.root.Open(in.file.Name)
+	switch {
+	case err == nil:
+		err = same(part, in.file)
+	case errors.Is(err, fs.ErrNotExist):
+		there = false
+		part, err = s.reserve(in.file)
+	}
+	s.mu.Lock()
+	if err != nil {
+		delete(s.files, in.file.ID)
+		delete(s.names, in.file.Name)
+		s.underWay--
+		return explain("take "+in.file.Name, err)
+	}
+	in.part, in.there, in.state = part, there, receiving
+	if there {
+		in.state = verifying
+	}
+	return nil
+}
+
+// same checks that a file that is there already may be the announced one, and
+// closes it if not.
+func same(part *os.File, f File) error {
+	info, err := part.Stat()
+	if err == nil && (!info.Mode().IsRegular() || info.Size() != f.Size) {
 		err = errDifferent
 	}
 	if err != nil {
-		in.part.Close()
+		part.Close()
 	}
 	return err
 }
@@ -265,7 +285,9 @@ func (s *session) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, in := range s.files {
-		in.part.Close()
+		if in.state != reserving {
+			in.part.Close()
+		}
 	}
 	if s.root != nil {
 		s.root.Close()

@@ -84,32 +84,17 @@ func (r *Receiver) session(token [16]byte) *session {
 	return r.sessions[token]
 }
 
-// Run takes chunks until ctx ends, and returns nil then.
+// Run takes chunks until ctx ends or Close, and returns nil then.
 func (r *Receiver) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer context.AfterFunc(r.life, cancel)()
-	var serving sync.WaitGroup
-	defer serving.Wait()
 	defer cancel()
-	for {
-		c, err := r.listener.Accept(ctx)
-		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-			if c != nil {
-				c.Close()
-			}
-			return nil
+	defer context.AfterFunc(r.life, cancel)()
+	r.listener.Serve(ctx, func(c *zmtp.Conn) {
+		if err := r.serve(c); err != io.EOF && ctx.Err() == nil {
+			r.log.Warn("file connection ended", "peer", c.RemoteAddr().String(), "error", err)
 		}
-		if err != nil {
-			return fmt.Errorf("accept files: %w", err)
-		}
-		serving.Go(func() {
-			defer c.Close()
-			defer context.AfterFunc(ctx, func() { c.Close() })()
-			if err := r.serve(c); err != io.EOF && ctx.Err() == nil {
-				r.log.Warn("file connection ended", "peer", c.RemoteAddr().String(), "error", err)
-			}
-		})
-	}
+	})
+	return nil
 }
 
 // serve takes the chunks of one connection until it ends. A chunk that cannot
@@ -184,7 +169,7 @@ func (r *Receiver) take(s *session, h head, b []byte) {
 		}
 	}
 	s.taken = max(s.taken, h.number)
-	if in != nil {
+	if in != nil && in.state != reserving {
 		r.advance(s, in)
 	}
 	s.mu.Unlock()
@@ -208,10 +193,14 @@ func (r *Receiver) Ask(token [16]byte, f File) Answer {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	f.Path = ""
 	in := s.files[f.ID]
 	if in == nil {
 		var err error
-		if in, err = s.announce(f); err != nil {
+		if in, err = s.announce(f); err == nil {
+			err = s.makeRoom(in)
+		}
+		if err != nil {
 			r.log.Error("file refused", "node", s.node, "file", f.Name, "error", err)
 			return Answer{Refused: err.Error()}
 		}
@@ -220,7 +209,6 @@ func (r *Receiver) Ask(token [16]byte, f File) Answer {
 		}
 		r.advance(s, in)
 	}
-	f.Path = ""
 	if in.file != f {
 		return Answer{Refused: fmt.Sprintf("file %d was announced as %s of %d bytes with SHA-256 %s", f.ID, in.file.Name, in.file.Size, in.file.SHA256)}
 	}
@@ -254,7 +242,8 @@ func (r *Receiver) AskWithin(limit time.Duration, token [16]byte, f File) Answer
 	}
 }
 
-// Close closes the port and ends Run. What has not been verified stays as .part.
+// Close closes the port and ends Run; nobody may ask any more. What has not been
+// verified stays as .part.
 func (r *Receiver) Close() error {
 	r.stop()
 	err := r.listener.Close()

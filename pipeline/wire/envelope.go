@@ -5,10 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
+	"time"
+
+	"tsrun/pipeline/zmtp"
 )
 
 // MaxBody is the largest body of a request or an answer, in bytes.
 const MaxBody = 1 << 20
+
+// messageTimeout bounds the wait for the rest of a message that has begun.
+const messageTimeout = 10 * time.Second
 
 // An envelope on the wire is one frame of 32 bytes and a body, little-endian:
 //
@@ -75,17 +82,38 @@ func decodeEnvelope(b []byte) (envelope, error) {
 	return e, nil
 }
 
-// enveloped checks a message of REQ or REP: an empty frame that ends the
-// ZeroMQ address (RFC 28), and an envelope of one of two kinds.
-func enveloped(a, b envelopeKind) func(frames [][]byte) error {
-	return func(frames [][]byte) error {
-		if len(frames[0]) != 0 {
-			return errors.New("receive: no empty frame before the envelope")
-		}
-		e, err := decodeEnvelope(frames[1])
-		if err == nil && e.kind != a && e.kind != b {
-			err = fmt.Errorf("receive: an envelope of kind %d", e.kind)
-		}
-		return err
+// receiveEnvelope reads the next message of REQ or REP: an empty frame that
+// ends the ZeroMQ address (RFC 28), and an envelope. It waits for the message
+// without end, and for the rest of one that has begun for messageTimeout. The
+// envelope's body is part of memory, which is *buf or replaces it where that is
+// too small.
+func receiveEnvelope(c *zmtp.Conn, buf *[]byte) (envelope, error) {
+	_, more, err := c.ReadFrame(nil)
+	if err != nil {
+		return envelope{}, fmt.Errorf("receive envelope: %w", err)
 	}
+	if !more {
+		return envelope{}, errors.New("receive envelope: there is only an empty frame")
+	}
+	if err := c.SetReadDeadline(time.Now().Add(messageTimeout)); err != nil {
+		return envelope{}, fmt.Errorf("receive envelope: %w", err)
+	}
+	size, more, err := c.NextFrame()
+	if err != nil {
+		return envelope{}, fmt.Errorf("receive envelope: %w", err)
+	}
+	if more || size > envelopeSize+MaxBody {
+		return envelope{}, fmt.Errorf("receive envelope: it has %d bytes, at most %d are allowed, or further frames", size, envelopeSize+MaxBody)
+	}
+	if uint64(cap(*buf)) < size {
+		*buf = make([]byte, size)
+	}
+	frame := (*buf)[:size]
+	if _, err := io.ReadFull(c, frame); err != nil {
+		return envelope{}, fmt.Errorf("receive envelope: %w", err)
+	}
+	if err := c.SetReadDeadline(time.Time{}); err != nil {
+		return envelope{}, fmt.Errorf("receive envelope: %w", err)
+	}
+	return decodeEnvelope(frame)
 }

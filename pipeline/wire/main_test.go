@@ -24,10 +24,7 @@ func TestMain(m *testing.M) {
 	case "server":
 		playServer(os.Getenv("TSRUN_TEST_ADDR"))
 	}
-	// The goroutine behind each PUB socket waits for a signal that zmq4
-	// v0.17.0 never gives (its writer's Close is not called by the socket's).
-	// It holds no connection; a process makes one per run.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/go-zeromq/zmq4.(*pubMWriter).run"))
+	goleak.VerifyTestMain(m)
 }
 
 // playPublisher publishes beacons with its process number until it is killed.

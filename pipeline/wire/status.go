@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/go-zeromq/zmq4"
+
+	"tsrun/pipeline/zmtp"
 )
 
 // StatusPort is the status port where nobody names another.
@@ -18,10 +20,9 @@ const StatusPort = 5559
 
 const (
 	// tryTimeout is how long an answer may take before the question is asked
-	// again, over a new connection.
+	// again, over a new connection. A client that does not take its answer for
+	// as long has left.
 	tryTimeout = time.Second
-	// replyTimeout is how long a client that does not read holds up the others.
-	replyTimeout = 500 * time.Millisecond
 
 	firstPause = 50 * time.Millisecond // between tries; doubled each time
 	lastPause  = time.Second
@@ -29,19 +30,20 @@ const (
 	maxClients = 64 // whose last answer is remembered
 )
 
-// StatusServer answers requests one after the other.
+// StatusServer answers requests, those of one client one after the other.
 type StatusServer struct {
-	link   *link
-	socket zmq4.Socket
-	serve  func(peer string, body []byte) []byte
-	memory memory
-	ended  chan struct{}
-	close  sync.Once
+	listener *zmtp.Listener
+	serve    func(peer string, body []byte) []byte
+	memory   memory
+	stop     context.CancelFunc // ends every connection
+	ended    chan struct{}      // closed when every connection has ended
 }
 
 // ListenStatus opens the status port at addr, host:port, and answers every
 // request with what serve returns for it, at most MaxBody bytes; peer is the
-// address of who asks. Requests are served one at a time. A client that got no
+// address of who asks, and body is serve's until it returns. Requests of one
+// client are served one at a time and in order; clients do not wait for each
+// other, so serve is called from several goroutines. A client that got no
 // answer asks again: the server then repeats the answer it gave, unless it has
 // been restarted or more than a handful of others asked in between, so serving
 // a request twice must do no harm.
@@ -51,56 +53,55 @@ func ListenStatus(ctx context.Context, addr string, serve func(peer string, body
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	l := newLink(rules{send: replyTimeout, frames: 2, maxBytes: envelopeSize + MaxBody, name: true, check: enveloped(question, question)})
-	rep := zmq4.NewRep(l.context(), quiet())
-	if err := l.listen(rep, addr); err != nil {
-		rep.Close()
+	l, err := zmtp.Listen("tcp", addr, zmq4.Rep, zmtp.Options{MaxConns: maxPeers, MaxFrame: envelopeSize + MaxBody})
+	if err != nil {
 		return nil, err
 	}
-	s := &StatusServer{link: l, socket: rep, serve: serve, ended: make(chan struct{})}
-	go s.run()
+	s := &StatusServer{listener: l, serve: serve, ended: make(chan struct{})}
+	life, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	go func() {
+		defer close(s.ended)
+		l.Serve(life, s.attend)
+	}()
 	return s, nil
 }
 
 // Addr returns the address listened on.
-func (s *StatusServer) Addr() net.Addr { return s.link.listener.Addr() }
+func (s *StatusServer) Addr() net.Addr { return s.listener.Addr() }
 
-// Close closes the port and waits for the request being served.
+// Close closes the port and waits for the requests being served.
 func (s *StatusServer) Close() error {
-	var err error
-	s.close.Do(func() {
-		s.link.cut()
-		s.link.held.Wait() // run still takes what zmq4's readers hold
-		err = s.socket.Close()
-		<-s.ended
-	})
+	s.stop()
+	err := s.listener.Close()
+	<-s.ended
 	return err
 }
 
-func (s *StatusServer) run() {
-	defer close(s.ended)
+// attend answers one peer until it leaves or breaks a rule.
+func (s *StatusServer) attend(c *zmtp.Conn) {
+	peer := c.RemoteAddr().String()
+	var buf []byte
 	for {
-		m, err := s.socket.Recv()
-		if errors.Is(err, context.Canceled) {
+		e, err := receiveEnvelope(c, &buf)
+		if err != nil || e.kind != question {
 			return
 		}
-		if err != nil || len(m.Frames) != 2 {
-			continue
-		}
-		e, err := decodeEnvelope(m.Frames[1])
-		if err != nil {
-			continue // the link's rules let none through
-		}
-		if reply := s.answer(string(m.Frames[0]), e); reply != nil {
-			// An error means that the client is gone; it will ask again.
-			_ = s.socket.Send(zmq4.NewMsg(reply))
+		if reply := s.answer(peer, e); reply != nil && c.Send(tryTimeout, nil, reply) != nil {
+			return // it will ask again
 		}
 	}
 }
 
 // answer returns the reply to a request, or nil when nobody waits for it any more.
 func (s *StatusServer) answer(peer string, e envelope) []byte {
-	last := s.memory.of(e.client)
+	last, newer := s.memory.of(e.client)
+	select {
+	case last.serving <- true:
+		defer func() { <-last.serving }()
+	case <-newer: // it has asked again, over another connection
+		return nil
+	}
 	switch {
 	case last.reply != nil && e.seq == last.seq:
 		return last.reply
@@ -117,21 +118,30 @@ func (s *StatusServer) answer(peer string, e envelope) []byte {
 
 // memory holds the last reply to each of the clients that asked last.
 type memory struct {
+	mu      sync.Mutex
 	clients map[uint64]*remembered
 	clock   uint64
 }
 
+// remembered is what is known of one client. Who has put a value into serving
+// owns seq and reply; memory's lock guards the rest.
 type remembered struct {
-	seq   uint64
-	reply []byte
-	used  uint64 // clock of the last use
+	serving chan bool // holds a value while a request of the client is served
+	seq     uint64
+	reply   []byte
+
+	newer chan bool // closed when another request comes: at most one waits for its turn
+	used  uint64    // memory's clock at the last use
 }
 
-// of returns what is remembered of a client, which may be nothing yet. The
-// client unheard for longest makes room.
-func (m *memory) of(client uint64) *remembered {
+// of returns what is remembered of a client, which may be nothing yet, and a
+// channel that is closed when the client asks once more. The client unheard for
+// longest makes room.
+func (m *memory) of(client uint64) (r *remembered, newer <-chan bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.clock++
-	r := m.clients[client]
+	r = m.clients[client]
 	if r == nil {
 		if m.clients == nil {
 			m.clients = map[uint64]*remembered{}
@@ -139,13 +149,16 @@ func (m *memory) of(client uint64) *remembered {
 		if len(m.clients) >= maxClients {
 			m.forget()
 		}
-		r = &remembered{}
+		r = &remembered{serving: make(chan bool, 1)}
 		m.clients[client] = r
+	} else {
+		close(r.newer)
 	}
-	r.used = m.clock
-	return r
+	r.newer, r.used = make(chan bool), m.clock
+	return r, r.newer
 }
 
+// forget drops the client unheard for longest. The caller holds m.mu.
 func (m *memory) forget() {
 	var oldest uint64
 	for client, r := range m.clients {
@@ -156,16 +169,16 @@ func (m *memory) forget() {
 	delete(m.clients, oldest)
 }
 
-// StatusClient asks one server. It connects when asked to ask, and again after
-// every failure with a new socket, because a REQ socket is stuck after one.
+// StatusClient asks one server. It connects when it is first asked to ask, and
+// again after every failure: the late answer to one question must not be taken
+// for that to the next.
 type StatusClient struct {
 	addr string
 	id   uint64
 
-	mu     sync.Mutex // one question at a time
-	seq    uint64
-	link   *link
-	socket zmq4.Socket
+	mu   sync.Mutex // one question at a time
+	seq  uint64
+	conn *zmtp.Conn // nil: none
 }
 
 // NewStatusClient returns a client for the status port at addr, host:port.
@@ -206,31 +219,41 @@ func (c *StatusClient) Call(ctx context.Context, body []byte) ([]byte, error) {
 func (c *StatusClient) try(ctx context.Context, request []byte) (envelope, error) {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	if c.socket == nil {
-		c.link = newLink(rules{send: tryTimeout, frames: 2, maxBytes: envelopeSize + MaxBody, check: enveloped(answer, refusal)})
-		c.socket = zmq4.NewReq(c.link.context(), quiet())
-	}
-	// REQ heeds no context: only the end of its connection wakes it.
-	defer context.AfterFunc(ctx, c.link.cut)()
-	if c.link.only() == nil {
-		if err := c.link.dial(ctx, c.socket, c.addr); err != nil {
+	if c.conn == nil {
+		conn, err := zmtp.Dial(ctx, "tcp", c.addr, zmq4.Req)
+		if err != nil {
 			return envelope{}, err
 		}
+		c.conn = conn
 	}
-	if err := c.socket.Send(zmq4.NewMsg(request)); err != nil {
+	conn := c.conn
+	unhook := context.AfterFunc(ctx, func() { conn.Close() })
+	reply, err := c.exchange(request)
+	switch {
+	case !unhook() && err == nil: // the answer came at the last moment
+		c.hangUp()
+	case err != nil && ctx.Err() != nil:
+		return envelope{}, fmt.Errorf("no answer: %w", context.Cause(ctx))
+	case err != nil:
 		return envelope{}, fmt.Errorf("connection lost: %w", err)
 	}
+	return reply, nil
+}
+
+// exchange sends a request and waits for its answer. Answers to earlier ones
+// are passed over.
+func (c *StatusClient) exchange(request []byte) (envelope, error) {
+	if err := c.conn.Send(tryTimeout, nil, request); err != nil {
+		return envelope{}, err
+	}
 	for {
-		m, err := c.socket.Recv()
-		if ctx.Err() != nil {
-			return envelope{}, fmt.Errorf("no answer: %w", context.Cause(ctx))
-		}
-		if err != nil {
-			return envelope{}, fmt.Errorf("connection lost: %w", err)
-		}
-		e, err := decodeEnvelope(m.Frames[0])
+		var buf []byte // the answer's body goes to the caller
+		e, err := receiveEnvelope(c.conn, &buf)
 		if err != nil {
 			return envelope{}, err
+		}
+		if e.kind == question {
+			return envelope{}, errors.New("receive envelope: a question in place of an answer")
 		}
 		if e.client == c.id && e.seq == c.seq {
 			return e, nil
@@ -238,14 +261,12 @@ func (c *StatusClient) try(ctx context.Context, request []byte) (envelope, error
 	}
 }
 
-// hangUp drops the socket; the next question gets a new one.
+// hangUp drops the connection; the next question gets a new one.
 func (c *StatusClient) hangUp() {
-	if c.socket == nil {
-		return
+	if c.conn != nil {
+		c.conn.Close()
+		c.conn = nil
 	}
-	c.link.cut()
-	c.socket.Close()
-	c.socket, c.link = nil, nil
 }
 
 // Close ends the client; it waits for a Call, which ends with its context.

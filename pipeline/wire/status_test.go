@@ -117,16 +117,24 @@ func TestTooLargeBodiesAreRefused(t *testing.T) {
 }
 
 func TestManyClientsAtOnce(t *testing.T) {
-	var serving atomic.Int32
+	const clients = 8
+	var serving, answered [clients]atomic.Int32
 	s := listenStatus(t, func(peer string, body []byte) []byte {
-		if serving.Add(1) > 1 {
-			t.Error("two requests at once")
+		var n, i int
+		if _, err := fmt.Sscan(string(body), &n, &i); err != nil {
+			t.Error(err)
 		}
-		defer serving.Add(-1)
+		if serving[n].Add(1) > 1 {
+			t.Error("two requests of one client at once")
+		}
+		defer serving[n].Add(-1)
+		if answered[n].Add(1) != int32(i+1) {
+			t.Errorf("request %d of a client out of order", i)
+		}
 		return echo(peer, body)
 	})
 	var asking sync.WaitGroup
-	for n := range 8 {
+	for n := range clients {
 		c := newClient(t, s.Addr().String())
 		asking.Go(func() {
 			for i := range 50 {
@@ -140,6 +148,36 @@ func TestManyClientsAtOnce(t *testing.T) {
 		})
 	}
 	asking.Wait()
+}
+
+// One client's question takes as long as it likes; the others are answered.
+func TestLongAnswerDelaysNobodyElse(t *testing.T) {
+	entered, leave := make(chan bool), make(chan bool)
+	s := listenStatus(t, func(peer string, body []byte) []byte {
+		if string(body) == "long" {
+			entered <- true
+			<-leave
+		}
+		return echo(peer, body)
+	})
+	long := newClient(t, s.Addr().String())
+	got := make(chan string, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), wait)
+		defer cancel()
+		reply, err := long.Call(ctx, []byte("long"))
+		got <- fmt.Sprint(string(reply), err)
+	}()
+	<-entered
+	for range 3 {
+		if reply := call(t, newClient(t, s.Addr().String()), "heartbeat"); reply != "re: heartbeat" {
+			t.Fatalf("got %q", reply)
+		}
+	}
+	close(leave)
+	if reply := <-got; reply != "re: long<nil>" {
+		t.Fatalf("got %s", reply)
+	}
 }
 
 // The first answer comes after the client has given up on it and asked again.
@@ -157,6 +195,33 @@ func TestRepeatedRequestIsServedOnce(t *testing.T) {
 	}
 	if got := call(t, c, "next"); got != "re: next" || served.Load() != 2 {
 		t.Fatalf("got %q, served %d times", got, served.Load())
+	}
+}
+
+// A client that asks again and again while its question is served keeps no
+// place from the others.
+func TestImpatientClientTakesTwoPlaces(t *testing.T) {
+	leave := make(chan bool)
+	s := listenStatus(t, func(peer string, body []byte) []byte {
+		if string(body) == "long" {
+			<-leave
+		}
+		return echo(peer, body)
+	})
+	defer close(leave)
+	request := envelope{kind: question, client: 1, seq: 1, body: []byte("long")}.encode()
+	for range 2 * maxPeers {
+		c, err := zmtp.Dial(t.Context(), "tcp", s.Addr().String(), zmq4.Req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Send(wait, nil, request); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	if got := call(t, newClient(t, s.Addr().String()), "short"); got != "re: short" {
+		t.Fatalf("got %q", got)
 	}
 }
 

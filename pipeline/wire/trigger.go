@@ -2,129 +2,50 @@ package wire
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/sdk/tag"
+	"tsrun/pipeline/zmtp"
 )
 
-// OrderKind is what an order asks of the slaves.
-type OrderKind uint8
-
-// The orders of a run, in the order they are given.
 const (
-	Beacon  OrderKind = 1 // nothing: the trigger port is alive
-	Arm     OrderKind = 2 // get ready to record
-	Fire    OrderKind = 3 // start at Instant
-	Stop    OrderKind = 4 // end the acquisition early, keep and send everything
-	Abort   OrderKind = 5 // give the run up
-	Release OrderKind = 6 // the run is over, everything is here
-)
+	maxPeers = 64 // of one port; an experiment has a handful
 
-func (k OrderKind) String() string {
-	names := [...]string{Beacon: "beacon", Arm: "arm", Fire: "fire", Stop: "stop", Abort: "abort", Release: "release"}
-	if k < Beacon || int(k) >= len(names) {
-		return fmt.Sprintf("order %d", uint8(k))
-	}
-	return names[k]
-}
-
-// Order is one trigger message. Times are nanoseconds of Unix time on the
-// master's clock.
-type Order struct {
-	Kind    OrderKind `json:"kind"`
-	Seq     uint64    `json:"seq"` // number of the order in its run, from 1; 0 for a beacon
-	Run     tag.RunID `json:"run"`
-	Instant int64     `json:"instant_ns"` // of a Fire
-	Sent    int64     `json:"sent_ns"`
-}
-
-// An order on the wire is one frame of 56 bytes, little-endian:
-//
-//	 0  5  topic "trig/"        12  8  sequence number    44  8  sent, Unix ns
-//	 5  3  magic "TSO"          20 16  run                52  4  CRC-32C of all before
-//	 8  1  version              36  8  instant, Unix ns
-//	 9  1  kind
-//	10  2  zero
-const (
-	orderSize    = 56
-	orderVersion = 1
-	orderTopic   = "trig/" // the slash ends the topic: subscriptions match prefixes
-	orderMagic   = orderTopic + "TSO"
-)
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-func encodeOrder(o Order) []byte {
-	b := make([]byte, 0, orderSize)
-	b = append(b, orderMagic...)
-	b = append(b, orderVersion, byte(o.Kind), 0, 0)
-	b = binary.LittleEndian.AppendUint64(b, o.Seq)
-	b = append(b, o.Run[:]...)
-	b = binary.LittleEndian.AppendUint64(b, uint64(o.Instant))
-	b = binary.LittleEndian.AppendUint64(b, uint64(o.Sent))
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
-}
-
-func decodeOrder(b []byte) (Order, error) {
-	switch {
-	case len(b) != orderSize || string(b[:len(orderMagic)]) != orderMagic:
-		return Order{}, errors.New("decode order: it is none")
-	case b[8] != orderVersion:
-		return Order{}, fmt.Errorf("decode order: version %d, this release reads %d; install the same release on both PCs", b[8], orderVersion)
-	case binary.LittleEndian.Uint32(b[52:]) != crc32.Checksum(b[:52], castagnoli):
-		return Order{}, errors.New("decode order: checksum differs")
-	}
-	o := Order{
-		Kind:    OrderKind(b[9]),
-		Seq:     binary.LittleEndian.Uint64(b[12:]),
-		Run:     tag.RunID(b[20:36]),
-		Instant: int64(binary.LittleEndian.Uint64(b[36:])),
-		Sent:    int64(binary.LittleEndian.Uint64(b[44:])),
-	}
-	if o.Kind < Beacon || o.Kind > Release {
-		return Order{}, fmt.Errorf("decode order: unknown kind %d", o.Kind)
-	}
-	return o, nil
-}
-
-const (
-	// publishTimeout bounds how long one subscriber that reads nothing holds
-	// up the others: once, because it is disconnected. Its socket's buffer
-	// takes hundreds of orders before that.
-	publishTimeout = 50 * time.Millisecond
-	maxUnsent      = 1000 // orders waiting in the publisher; more are dropped
+	// publishTimeout is how long one order may take to leave for one subscriber.
+	// The others do not wait for it.
+	publishTimeout = time.Second
+	maxUnsent      = 256 // orders waiting for one subscriber; with more it is disconnected
+	// closeTimeout is how long a port that is closed waits for subscribers to
+	// take the orders that were published before.
+	closeTimeout = 100 * time.Millisecond
 
 	maxSubscription  = 64 // bytes
 	maxSubscriptions = 64 // messages of one subscriber
 )
 
-// fromSubscriber are the rules for what a SUB socket sends: 1 or 0 and a topic
-// to subscribe to or to leave.
-func fromSubscriber() rules {
-	return rules{send: publishTimeout, frames: 1, maxBytes: maxSubscription, messages: maxSubscriptions,
-		check: func(frames [][]byte) error {
-			if f := frames[0]; len(f) == 0 || f[0] > 1 {
-				return errors.New("receive subscription: it is none")
-			}
-			return nil
-		}}
-}
-
 // Publisher sends orders to every slave that listens.
 type Publisher struct {
-	link   *link
-	socket zmq4.Socket
-	addr   net.Addr
-	mu     sync.Mutex
-	closed bool
+	listener *zmtp.Listener
+	stop     context.CancelFunc // ends every connection
+	ended    chan struct{}      // closed when every connection has ended
+	sending  sync.WaitGroup     // the senders of all subscribers
+
+	mu          sync.Mutex
+	subscribers map[*subscriber]bool
+	closed      bool
+}
+
+// subscriber is one peer of a Publisher. The publisher's lock guards it.
+type subscriber struct {
+	conn   *zmtp.Conn
+	unsent chan []byte // closed when the subscriber is no more
+	topics map[string]int
 }
 
 // ListenTrigger opens the trigger port at addr, host:port. The end of ctx does
@@ -133,47 +54,138 @@ func ListenTrigger(ctx context.Context, addr string) (*Publisher, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	l := newLink(fromSubscriber())
-	pub := zmq4.NewPub(l.context(), quiet())
-	err := pub.SetOption(zmq4.OptionHWM, maxUnsent)
-	if err == nil {
-		err = l.listen(pub, addr)
-	}
+	l, err := zmtp.Listen("tcp", addr, zmq4.Pub, zmtp.Options{MaxConns: maxPeers, MaxFrame: maxSubscription})
 	if err != nil {
-		pub.Close()
 		return nil, err
 	}
-	return &Publisher{link: l, socket: pub, addr: l.listener.Addr()}, nil
+	p := &Publisher{listener: l, ended: make(chan struct{}), subscribers: map[*subscriber]bool{}}
+	life, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	go func() {
+		defer close(p.ended)
+		l.Serve(life, p.attend)
+	}()
+	return p, nil
 }
 
 // Addr returns the address listened on.
-func (p *Publisher) Addr() net.Addr { return p.addr }
+func (p *Publisher) Addr() net.Addr { return p.listener.Addr() }
 
 // Publish hands an order over for sending and does not wait for slaves. Who is
 // not connected misses it; it says so by asking, see Reply.Order.
 func (p *Publisher) Publish(o Order) error {
+	message := encodeOrder(o)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return errors.New("publish order: the trigger port is closed")
 	}
-	if err := p.socket.Send(zmq4.NewMsg(encodeOrder(o))); err != nil {
-		return fmt.Errorf("publish order: %w", err)
+	for s := range p.subscribers {
+		if !s.wants(message) {
+			continue
+		}
+		select {
+		case s.unsent <- message:
+		default: // it has read nothing for too long; when it comes back it has missed less than it would here
+			p.remove(s)
+			s.conn.Close()
+		}
 	}
 	return nil
 }
 
-// Close closes the port. Orders still waiting in the publisher are not sent.
-func (p *Publisher) Close() error {
+// wants says whether s has subscribed to a message.
+func (s *subscriber) wants(message []byte) bool {
+	for topic := range s.topics {
+		if strings.HasPrefix(string(message), topic) {
+			return true
+		}
+	}
+	return false
+}
+
+// attend serves one peer until it leaves or breaks a rule.
+func (p *Publisher) attend(c *zmtp.Conn) {
+	s := &subscriber{conn: c, unsent: make(chan []byte, maxUnsent), topics: map[string]int{}}
+	if !p.add(s) {
+		return
+	}
+	defer p.drop(s)
+	var buf [maxSubscription]byte
+	for range maxSubscriptions {
+		b, more, err := c.ReadFrame(buf[:])
+		if err != nil || more || len(b) == 0 || b[0] > 1 {
+			return
+		}
+		p.subscribe(s, string(b[1:]), b[0] == 1)
+	}
+	c.ReadFrame(nil) // returns when the peer leaves, and when it subscribes once too often
+}
+
+// add enters a peer and starts to send to it, unless the port is closed.
+func (p *Publisher) add(s *subscriber) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil
+		return false
 	}
+	p.subscribers[s] = true
+	p.sending.Go(s.send)
+	return true
+}
+
+// send sends what is published until there will be no more or it fails.
+func (s *subscriber) send() {
+	defer s.conn.Close() // wakes the reader of attend
+	for message := range s.unsent {
+		if s.conn.Send(publishTimeout, message) != nil {
+			return
+		}
+	}
+}
+
+// subscribe adds a topic to those of s, or takes it away once.
+func (p *Publisher) subscribe(s *subscriber, topic string, add bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if add {
+		s.topics[topic]++
+	} else if s.topics[topic]--; s.topics[topic] <= 0 {
+		delete(s.topics, topic)
+	}
+}
+
+func (p *Publisher) drop(s *subscriber) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.remove(s)
+}
+
+// remove makes s no subscriber; what waits for it is still sent. The caller
+// holds p.mu.
+func (p *Publisher) remove(s *subscriber) {
+	if p.subscribers[s] {
+		delete(p.subscribers, s)
+		close(s.unsent)
+	}
+}
+
+// Close closes the port. Orders that were published are still sent to every
+// subscriber that takes them soon.
+func (p *Publisher) Close() error {
+	p.mu.Lock()
 	p.closed = true
-	p.link.cut()
-	p.link.held.Wait()
-	return p.socket.Close()
+	for s := range p.subscribers {
+		p.remove(s)
+	}
+	p.mu.Unlock()
+	late := time.AfterFunc(closeTimeout, p.stop)
+	p.sending.Wait()
+	late.Stop()
+	p.stop()
+	err := p.listener.Close()
+	<-p.ended
+	return err
 }
 
 // Received is an order and when it came.
@@ -191,8 +203,9 @@ type Subscriber struct {
 }
 
 const (
-	maxUnread   = 64 // orders nobody has taken; more wait in the kernel
-	redialPause = 100 * time.Millisecond
+	maxUnread        = 64 // orders nobody has taken; more wait in the kernel
+	redialPause      = 100 * time.Millisecond
+	subscribeTimeout = time.Second
 )
 
 // DialTrigger listens to the trigger port at addr, host:port, until ctx ends
@@ -222,7 +235,7 @@ func (s *Subscriber) run(ctx context.Context) {
 	defer close(s.ended)
 	defer close(s.orders)
 	for ctx.Err() == nil {
-		s.attend(ctx)
+		s.listen(ctx)
 		select {
 		case <-ctx.Done():
 		case <-time.After(redialPause):
@@ -230,31 +243,28 @@ func (s *Subscriber) run(ctx context.Context) {
 	}
 }
 
-// attend passes on the orders of one connection until it ends. A SUB socket is
-// used once: zmq4's own reconnection would outlive Close.
-func (s *Subscriber) attend(ctx context.Context) {
-	l := newLink(rules{send: time.Second, frames: 1, maxBytes: orderSize,
-		check: func(frames [][]byte) error { _, err := decodeOrder(frames[0]); return err }})
-	sub := zmq4.NewSub(l.context(), quiet())
-	defer sub.Close()
-	if err := sub.SetOption(zmq4.OptionSubscribe, orderTopic); err != nil {
+// listen passes on the orders of one connection until it ends. A publisher that
+// sends anything else is left.
+func (s *Subscriber) listen(ctx context.Context) {
+	conn, err := zmtp.Dial(ctx, "tcp", s.addr, zmq4.Sub)
+	if err != nil {
 		return
 	}
-	defer context.AfterFunc(ctx, l.cut)()
-	if err := l.dial(ctx, sub, s.addr); err != nil {
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if conn.Send(subscribeTimeout, []byte("\x01"+orderTopic)) != nil {
 		return
 	}
+	var buf [orderSize]byte
 	for {
-		// An error is the last thing the only reader says, so after it no
-		// goroutine of zmq4 is left waiting to hand something over.
-		m, err := sub.Recv()
+		b, more, err := conn.ReadFrame(buf[:])
 		at := time.Now()
-		if err != nil {
+		if err != nil || more {
 			return
 		}
-		o, err := decodeOrder(m.Frames[0])
+		o, err := decodeOrder(b)
 		if err != nil {
-			continue // the link's rules let none through
+			return
 		}
 		select {
 		case s.orders <- Received{Order: o, At: at}:

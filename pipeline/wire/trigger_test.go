@@ -16,7 +16,6 @@ import (
 	"pgregory.net/rapid"
 
 	"tsrun/internal/hostile"
-	"tsrun/internal/need"
 	"tsrun/pipeline/zmtp"
 	"tsrun/sdk/tag"
 )
@@ -180,22 +179,28 @@ func TestSubscriberOutlivesThePublisher(t *testing.T) {
 	from(second)
 }
 
+// dialStalled makes a subscriber to everything that reads none of it.
+func dialStalled(t *testing.T, p *Publisher) {
+	t.Helper()
+	c, err := zmtp.Dial(t.Context(), "tcp", p.Addr().String(), zmq4.Sub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if err := c.Send(wait, []byte("\x01")); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestStalledSubscriberStopsNobody(t *testing.T) {
 	p := listenTrigger(t)
 	good := dialTrigger(t, p.Addr().String())
 	hear(t, p, good)
-	stalled, err := zmtp.Dial(t.Context(), "tcp", p.Addr().String(), zmq4.Sub)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stalled.Close()
-	if err := stalled.Send(wait, []byte("\x01")); err != nil { // everything, and reads none of it
-		t.Fatal(err)
-	}
+	dialStalled(t, p)
 	peers := func() int {
-		p.link.mu.Lock()
-		defer p.link.mu.Unlock()
-		return len(p.link.pipes)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.subscribers)
 	}
 	for late := time.After(wait); peers() != 2; {
 		select {
@@ -356,41 +361,110 @@ func TestSubscriberEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestLibzmqSubscriber(t *testing.T) {
-	python := need.Python(t, "zmq", "python3-zmq")
+// A subscriber gets what begins with one of its topics, and only that.
+func TestOnlySubscribersGetOrders(t *testing.T) {
 	p := listenTrigger(t)
-	const program = `
-import sys, zmq
-s = zmq.Context().socket(zmq.SUB)
-s.rcvtimeo = 20000
-s.connect("tcp://" + sys.argv[1])
-s.subscribe(b"trig/")
-while True:
-    m = s.recv_multipart()
-    assert len(m) == 1 and len(m[0]) == 56, m
-    if m[0][9] == 3:
-        assert int.from_bytes(m[0][36:44], "little") == 1234567890123456789
-        break
-`
-	cmd := exec.CommandContext(t.Context(), python, "-c", program, p.Addr().String())
-	out := &strings.Builder{}
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	for {
-		if err := p.Publish(Order{Kind: Fire, Seq: 1, Instant: 1234567890123456789}); err != nil {
+	for name, c := range map[string]struct {
+		said []string
+		want bool
+	}{
+		"all":                 {[]string{"\x01"}, true},
+		"the topic":           {[]string{"\x01trig/"}, true},
+		"nothing":             {nil, false},
+		"another topic":       {[]string{"\x01trigger/"}, false},
+		"left":                {[]string{"\x01trig/", "\x00trig/"}, false},
+		"left once of twice":  {[]string{"\x01trig/", "\x01trig/", "\x00trig/"}, true},
+		"left what never was": {[]string{"\x00trig/", "\x01trig/"}, true},
+	} {
+		conn, err := zmtp.Dial(t.Context(), "tcp", p.Addr().String(), zmq4.Sub)
+		if err != nil {
 			t.Fatal(err)
 		}
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Fatalf("%v\n%s", err, out)
+		// The last subscription is to something else, so that it is seen when
+		// all before it have been taken.
+		for _, topic := range append(c.said, "\x01last") {
+			if err := conn.Send(wait, []byte(topic)); err != nil {
+				t.Fatal(err)
 			}
-			return
-		case <-time.After(10 * time.Millisecond):
 		}
+		var s *subscriber
+		for late := time.After(wait); s == nil; {
+			p.mu.Lock()
+			for peer := range p.subscribers {
+				if peer.topics["last"] > 0 {
+					s = peer
+				}
+			}
+			p.mu.Unlock()
+			select {
+			case <-late:
+				t.Fatalf("%s: never subscribed", name)
+			case <-time.After(time.Millisecond):
+			}
+		}
+		p.mu.Lock()
+		got := s.wants(encodeOrder(Order{Kind: Fire}))
+		p.remove(s)
+		p.mu.Unlock()
+		if got != c.want {
+			t.Errorf("%s: wanted is %v", name, got)
+		}
+		conn.Close()
+	}
+}
+
+// What was published before Close still reaches who listens.
+func TestCloseSendsWhatWasPublished(t *testing.T) {
+	p := listenTrigger(t)
+	s := dialTrigger(t, p.Addr().String())
+	hear(t, p, s)
+	if err := errors.Join(p.Publish(Order{Kind: Release, Seq: 1}), p.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if r := next(t, s); r.Kind != Release {
+		t.Fatalf("got %v", r)
+	}
+}
+
+// A subscriber that takes nothing does not keep the port from closing.
+func TestCloseDoesNotWaitForAStalledSubscriber(t *testing.T) {
+	p := listenTrigger(t)
+	dialStalled(t, p)
+	var stalled *subscriber
+	unsent := func() int {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for s := range p.subscribers {
+			if len(s.topics) > 0 {
+				stalled = s
+			}
+		}
+		if stalled == nil {
+			return 0
+		}
+		return len(stalled.unsent)
+	}
+	for still := 0; still < 20; { // until the kernel takes no more
+		if unsent() > 0 {
+			still++
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		still = 0
+		for range maxUnsent / 2 {
+			if err := p.Publish(Order{Kind: Arm}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- p.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(wait):
+		t.Fatal("still waiting")
 	}
 }

@@ -16,9 +16,9 @@ import (
 
 // Frame flags (RFC 23, section 2.2): the first byte of every frame.
 const (
-	FlagMore    = 1 << 0 // another frame of the same message follows
-	FlagLong    = 1 << 1 // the length is 8 bytes, big-endian, instead of 1
-	FlagCommand = 1 << 2 // the frame is for ZMTP itself, not for its user
+	flagMore    = 1 << 0 // another frame of the same message follows
+	flagLong    = 1 << 1 // the length is 8 bytes, big-endian, instead of 1
+	flagCommand = 1 << 2 // the frame is for ZMTP itself, not for its user
 )
 
 const (
@@ -163,10 +163,10 @@ func headSize(n int) int {
 func appendHead(b []byte, n int, more bool) []byte {
 	var flags byte
 	if more {
-		flags = FlagMore
+		flags = flagMore
 	}
 	if n > 255 {
-		return binary.BigEndian.AppendUint64(append(b, flags|FlagLong), uint64(n))
+		return binary.BigEndian.AppendUint64(append(b, flags|flagLong), uint64(n))
 	}
 	return append(b, flags, byte(n))
 }
@@ -203,14 +203,14 @@ func (c *Conn) NextFrame() (size uint64, more bool, err error) {
 		if err != nil {
 			return 0, false, c.broken(err)
 		}
-		if flags&FlagCommand == 0 {
+		if flags&flagCommand == 0 {
 			if size > c.maxFrame {
 				return 0, false, c.broken(fmt.Errorf("read frame of %d bytes: %w: the limit is %d", size, ErrFrameTooLarge, c.maxFrame))
 			}
 			c.left = size
-			return size, flags&FlagMore != 0, nil
+			return size, flags&flagMore != 0, nil
 		}
-		if size > maxCommand || flags&FlagMore != 0 {
+		if size > maxCommand || flags&flagMore != 0 {
 			return 0, false, c.broken(fmt.Errorf("read command of %d bytes: %w", size, ErrProtocol))
 		}
 		body := c.command[:size]
@@ -246,10 +246,10 @@ func (c *Conn) readHead() (flags byte, size uint64, err error) {
 		return 0, 0, err
 	}
 	flags, size = h[0], uint64(h[1])
-	if flags&^(FlagMore|FlagLong|FlagCommand) != 0 {
+	if flags&^(flagMore|flagLong|flagCommand) != 0 {
 		return 0, 0, fmt.Errorf("read frame with flags %#02x: %w", flags, ErrProtocol)
 	}
-	if flags&FlagLong != 0 {
+	if flags&flagLong != 0 {
 		if _, err := io.ReadFull(c.r, h[2:]); err != nil {
 			return 0, 0, inside(err)
 		}
@@ -271,7 +271,7 @@ func (c *Conn) obey(body []byte) error {
 	}
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	c.heads = append(c.heads[:0], FlagCommand, byte(len(pong)+len(context)))
+	c.heads = append(c.heads[:0], flagCommand, byte(len(pong)+len(context)))
 	c.heads = append(append(c.heads, pong...), context...)
 	c.parts = append(c.parts[:0], c.heads)
 	c.vec = c.parts

@@ -20,8 +20,7 @@ import (
 const HandshakeTimeout = 2 * time.Second
 
 const (
-	// GreetingSize is the length of a greeting in bytes (RFC 23, section 2.1).
-	GreetingSize = 64
+	greetingSize = 64   // bytes (RFC 23, section 2.1)
 	maxReady     = 1024 // bytes of a READY command; libzmq sends about 50
 )
 
@@ -86,7 +85,7 @@ func (s *screen) Read(p []byte) (int, error) {
 func (s *screen) advance() error {
 	switch {
 	case !s.greeted:
-		var g [GreetingSize]byte
+		var g [greetingSize]byte
 		if _, err := io.ReadFull(s.Conn, g[:]); err != nil {
 			return fmt.Errorf("read greeting: %w", inside(err))
 		}
@@ -128,7 +127,7 @@ func checkGreeting(g []byte) error {
 }
 
 func plainGreeting() []byte {
-	g := make([]byte, GreetingSize)
+	g := make([]byte, greetingSize)
 	g[0], g[9], g[10] = 0xff, 0x7f, 3
 	copy(g[12:], "NULL")
 	return g
@@ -142,8 +141,8 @@ func readReady(r io.Reader) ([]byte, error) {
 	}
 	size := uint64(h[1])
 	switch h[0] {
-	case FlagCommand:
-	case FlagCommand | FlagLong:
+	case flagCommand:
+	case flagCommand | flagLong:
 		if _, err := io.ReadFull(r, h[2:]); err != nil {
 			return nil, fmt.Errorf("read READY: %w", inside(err))
 		}
@@ -208,14 +207,10 @@ func known(t zmq4.SocketType) bool {
 	return false
 }
 
-// Hello is everything a socket of type t says in a handshake without security:
-// its greeting and its READY command.
-func Hello(t zmq4.SocketType) []byte { return append(plainGreeting(), plainReady(t)...) }
-
 // plainReady is the READY command frame of a peer that says only its type.
 func plainReady(t zmq4.SocketType) []byte {
 	body := append([]byte("\x05READY"), "\x0bSocket-Type"...)
 	body = binary.BigEndian.AppendUint32(body, uint32(len(t)))
 	body = append(body, t...)
-	return append([]byte{FlagCommand, byte(len(body))}, body...)
+	return append([]byte{flagCommand, byte(len(body))}, body...)
 }

@@ -123,6 +123,27 @@ func (z *Listener) Accept(ctx context.Context) (*Conn, error) {
 	}
 }
 
+// Serve runs serve for every peer, each in a goroutine of its own, until ctx
+// ends or Close is called. It then closes their connections and returns when
+// every serve has. A peer's connection is closed when its serve returns.
+func (z *Listener) Serve(ctx context.Context, serve func(*Conn)) {
+	ctx, cancel := context.WithCancel(ctx)
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	defer cancel()
+	for {
+		c, err := z.Accept(ctx)
+		if err != nil {
+			return
+		}
+		serving.Go(func() {
+			defer c.Close()
+			defer context.AfterFunc(ctx, func() { c.Close() })()
+			serve(c)
+		})
+	}
+}
+
 // Close stops listening, ends handshakes and waits for them. Accepted
 // connections belong to who accepted them.
 func (z *Listener) Close() error {
