@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"tsrun/pipeline/event"
@@ -44,6 +45,7 @@ type conductor struct {
 	trigger  *wire.Publisher
 	receiver *transfer.Receiver
 
+	turn     sync.Mutex    // of the slave whose message is decoded and answered
 	requests chan request  // from slaves; unbuffered: the asker waits for its answer
 	inputs   chan any      // state events from other goroutines
 	stopped  chan struct{} // closed when nobody reads requests any more
@@ -322,7 +324,7 @@ func (c *conductor) arrived(p transfer.Progress) {
 func (c *conductor) confirm() {
 	for _, f := range c.book.unproven() {
 		m := c.members[f.node]
-		if c.receiver.Ask(m.token, f.File).Verified {
+		if c.receiver.Verified(m.token, f.File) {
 			c.book.proven(f.Name)
 			c.follow(f.Name, true)
 		}

@@ -232,18 +232,45 @@ func TestSlowDiskDelaysNoHeartbeat(t *testing.T) {
 	if reply, err := ask(file("bob")); err != nil || !strings.Contains(string(reply.File), `"missing":[{"offset":0,"length":9}]`) {
 		t.Fatalf("the other node's file: %s, %v", reply.File, err)
 	}
-	if reply := <-slow; string(reply.File) != "{}" {
+	select {
+	case reply := <-slow:
 		t.Fatalf("the disk was not slow: %s", reply.File)
+	default:
 	}
-	for late := time.After(20 * time.Second); ; {
+	for late := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) { // the question may still be on its way
 		if f, err := os.OpenFile(stuck, os.O_WRONLY|unix.O_NONBLOCK, 0); err == nil {
-			defer f.Close()
+			f.Close()
 			break
 		}
-		select {
-		case <-time.After(time.Millisecond): // the question is still on its way
-		case <-late:
+		if time.Now().After(late) {
 			t.Fatal("nobody opened the file")
+		}
+	}
+	if reply := <-slow; !strings.Contains(string(reply.File), "something else of this name") {
+		t.Fatalf("the answer when the disk is back: %s", reply.File)
+	}
+}
+
+// A stranger is not heard at length: what he says might take far more memory
+// when it is decoded.
+func TestStrangersAreBrief(t *testing.T) {
+	c := listening(t)
+	defer answering(t, c)()
+	token := joins(t, c, "alice", "1", wire.Protocol).Welcome.Token
+	long := strings.Repeat(`{"seq":9},`, maxUnknown/8) + `{"seq":9}`
+	for text, refused := range map[string]bool{
+		`{"node":"alice","token":"` + token + `","report":{"phase":"preparing","news":[` + long + `]}}`:                   false,
+		`{"node":"alice","report":{"phase":"preparing","news":[` + long + `]}}`:                                           true,
+		`{"node":"alice","token":"` + strings.Repeat("0", 32) + `","report":{"phase":"preparing","news":[` + long + `]}}`: true,
+		`{"node":"` + strings.Repeat("x", maxUnknown) + `","join":{}}`:                                                    true,
+		strings.Repeat("[", maxUnknown+1): true,
+	} {
+		var reply wire.Reply
+		if err := json.Unmarshal(c.serve("peer", []byte(text)), &reply); err != nil {
+			t.Fatal(err)
+		}
+		if got := reply.Refused != nil && reply.Refused.Code == "token"; got != refused {
+			t.Errorf("%.80s: refused is %v", text, got)
 		}
 	}
 }

@@ -127,14 +127,15 @@ func (c *conductor) listen(ctx context.Context) (err error) {
 		}
 	}()
 	n := c.recipe.Network
-	if c.status, err = wire.ListenStatus(ctx, address(n.Master, n.Ports.Status), c.serve); err != nil {
-		return listenFailure("status", err)
-	}
 	if c.trigger, err = wire.ListenTrigger(ctx, address(n.Master, n.Ports.Trigger)); err != nil {
 		return listenFailure("trigger", err)
 	}
 	if c.receiver, err = transfer.NewReceiver(address(n.Master, n.Ports.Files), c.log); err != nil {
 		return listenFailure("files", err)
+	}
+	// Last: whoever asks there may be sent to the others.
+	if c.status, err = wire.ListenStatus(ctx, address(n.Master, n.Ports.Status), c.serve); err != nil {
+		return listenFailure("status", err)
 	}
 	return nil
 }

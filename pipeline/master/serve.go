@@ -26,31 +26,54 @@ type request struct {
 	answer chan wire.Reply
 }
 
-// diskPatience is how long a question about a file may wait for a slow disk.
-const diskPatience = 100 * time.Millisecond
+// maxUnknown is how many bytes are read of one who shows no token of this run. A
+// Join has a few hundred.
+const maxUnknown = 4 << 10
 
 // serve answers one message of the status port. It is called by a goroutine of
-// each slave's connection. What concerns the run is answered by the conductor,
-// questions of the file transfer, which come over connections of their own, by
-// the receiver, which has locks of its own.
+// each slave's connection. What concerns the run is answered by the conductor, to
+// one slave at a time; questions of the file transfer, which come over
+// connections of their own, by the receiver, which has locks of its own.
 func (c *conductor) serve(peer string, body []byte) []byte {
-	var r request
-	if err := json.Unmarshal(body, &r.body); err != nil {
+	if len(body) > maxUnknown && !c.admitted(body) {
+		return encode(unknown())
+	}
+	var r wire.Request
+	c.turn.Lock() // a message takes far more memory when it has been decoded
+	err := json.Unmarshal(body, &r)
+	if err == nil && len(r.File) == 0 {
+		defer c.turn.Unlock()
+		return encode(c.put(request{peer: peer, body: r, answer: make(chan wire.Reply, 1)}))
+	}
+	c.turn.Unlock()
+	if err != nil {
 		return encode(wire.Reply{Refused: &sdk.Failure{Code: "malformed", Message: fmt.Sprintf("read status request: %v", err)}})
 	}
-	if len(r.body.File) > 0 {
-		return encode(c.answerFile(r.body))
-	}
-	r.peer, r.answer = peer, make(chan wire.Reply, 1)
+	return encode(c.answerFile(r))
+}
+
+// put has the conductor answer a request, unless the run is over.
+func (c *conductor) put(r request) wire.Reply {
 	select {
 	case c.requests <- r:
-		return encode(<-r.answer)
+		return <-r.answer
 	case <-c.stopped:
 		if r.body.Join != nil {
-			return encode(wire.Reply{Wait: "the run is over"})
+			return wire.Reply{Wait: "the run is over"}
 		}
-		return encode(wire.Reply{Refused: &sdk.Failure{Code: "over", Message: "the run is over"}})
+		return wire.Reply{Refused: &sdk.Failure{Code: "over", Message: "the run is over"}}
 	}
+}
+
+// admitted says whether a message shows the token of a session. It decodes
+// nothing else.
+func (c *conductor) admitted(body []byte) bool {
+	var shown struct{ Token string }
+	if json.Unmarshal(body, &shown) != nil {
+		return false
+	}
+	token, ok := wire.ParseID(shown.Token)
+	return ok && c.receiver.Admitted(token)
 }
 
 func encode(r wire.Reply) []byte {
@@ -70,7 +93,7 @@ func (c *conductor) answerFile(r wire.Request) wire.Reply {
 	if err := json.Unmarshal(r.File, &file); err != nil {
 		return wire.Reply{Refused: &sdk.Failure{Code: "malformed", Message: fmt.Sprintf("ask about a file: %v", err)}}
 	}
-	answer, err := json.Marshal(c.receiver.AskWithin(diskPatience, token, file))
+	answer, err := json.Marshal(c.receiver.Ask(token, file))
 	if err != nil {
 		return wire.Reply{Refused: &sdk.Failure{Code: "malformed", Message: fmt.Sprintf("ask about a file: %v", err)}}
 	}
@@ -85,8 +108,7 @@ func (c *conductor) answer(ctx context.Context, r request) wire.Reply {
 	}
 	m := c.members[r.body.Node]
 	if m == nil || hex.EncodeToString(m.token[:]) != r.body.Token || r.body.Report == nil {
-		return refuse("token", "report: this is not a session of the run that is under way",
-			"another slave of that name, or another master at that address? A slave that is not --once joins the next run by itself")
+		return unknown()
 	}
 	if c.state.nodes[r.body.Node].gone {
 		return refuse("node-lost", "report: the run went on without this node", "the recorded files are kept on its disk")
@@ -94,6 +116,12 @@ func (c *conductor) answer(ctx context.Context, r request) wire.Reply {
 	m.heard = time.Now()
 	c.take(ctx, r.body.Node, m, r.body.Report)
 	return wire.Reply{Seen: m.news, Order: c.order}
+}
+
+// unknown refuses one who shows no token of this run.
+func unknown() wire.Reply {
+	return refuse("token", "report: this is not a session of the run that is under way",
+		"another slave of that name, or another master at that address? A slave that is not --once joins the next run by itself")
 }
 
 func refuse(code, message, hint string) wire.Reply {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path"
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -23,14 +22,13 @@ const (
 	hashStep    = 16 << 20
 )
 
-// session is what one admitted node sends. Its lock is never held while the
-// disk is at work: a slow one delays neither a chunk nor an answer.
+// session is what one admitted node sends. Its lock is not held while a file is
+// opened, written, hashed or made durable: a slow disk delays neither a chunk of
+// another file nor an answer.
 type session struct {
 	node string
 	root *os.Root // of the run directory; nothing outside of it can be named
 	err  error    // why root is nil
-
-	asking atomic.Bool // a question of AskWithin waits for its answer
 
 	mu       sync.Mutex
 	files    map[uint32]*incoming

@@ -185,7 +185,9 @@ func (r *Receiver) advance(s *session, in *incoming) {
 }
 
 // Ask answers a node's question about a file, which announces the file too:
-// chunks of a file nobody asked about are dropped.
+// chunks of a file nobody asked about are dropped. The first question waits for
+// the disk to make room; meanwhile others are answered, those about the same
+// file with nothing yet.
 func (r *Receiver) Ask(token [16]byte, f File) Answer {
 	s := r.session(token)
 	if s == nil {
@@ -215,31 +217,21 @@ func (r *Receiver) Ask(token [16]byte, f File) Answer {
 	return in.answer(s.taken)
 }
 
-// AskWithin is [Receiver.Ask] for one who may not wait for a slow disk: after
-// the limit, and while an earlier question of the session waits, the answer says
-// nothing yet, and the sender asks again.
-func (r *Receiver) AskWithin(limit time.Duration, token [16]byte, f File) Answer {
+// Admitted says whether token is that of a session.
+func (r *Receiver) Admitted(token [16]byte) bool { return r.session(token) != nil }
+
+// Verified says whether a file has been proven. It asks for nothing that is not
+// there: the disk has nothing to do.
+func (r *Receiver) Verified(token [16]byte, f File) bool {
 	s := r.session(token)
 	if s == nil {
-		return r.Ask(token, f)
+		return false
 	}
-	if !s.asking.CompareAndSwap(false, true) {
-		return Answer{}
-	}
-	answer := make(chan Answer, 1)
-	r.running.Go(func() {
-		a := r.Ask(token, f)
-		s.asking.Store(false)
-		answer <- a
-	})
-	late := time.NewTimer(limit)
-	defer late.Stop()
-	select {
-	case a := <-answer:
-		return a
-	case <-late.C:
-		return Answer{}
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.Path = ""
+	in := s.files[f.ID]
+	return in != nil && in.file == f && in.state == verified
 }
 
 // Close closes the port and ends Run; nobody may ask any more. What has not been

@@ -8,10 +8,11 @@
 //	          └───── "what have you got of this file?" ──┘
 //
 // Questions travel to the status port, over a connection that no heartbeat
-// waits for, chunks over one of their own whose back-pressure is TCP's. There are no acknowledgements to
-// lose: the Sender asks what is missing, sends that, and asks again until the
-// Receiver has verified the SHA-256 of what it has on disk. A cut connection, a
-// damaged chunk and a file whose hash differs are all just missing ranges.
+// waits for, chunks over one of their own whose back-pressure is TCP's. There
+// are no acknowledgements to lose: the Sender asks what is missing, sends that,
+// and asks again until the Receiver has verified the SHA-256 of what it has on
+// disk. A cut connection, a damaged chunk and a file whose hash differs are all
+// just missing ranges.
 //
 // The Receiver believes nothing. Who sends must know the token of the session;
 // names stay below the node's own folder; sizes, offsets and lengths are

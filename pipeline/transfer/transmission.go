@@ -54,10 +54,12 @@ func (t *transmission) ask(ctx context.Context) error {
 	for _, o := range t.open {
 		over := false
 		if len(o.todo) == 0 {
+			asked := time.Now()
 			a, err := t.Ask(ctx, o.file)
 			if err != nil {
 				return fmt.Errorf("ask about %s: %w", o.file.Name, err)
 			}
+			t.moved = t.moved.Add(time.Since(asked)) // waiting for the master's disk is no standstill
 			over = t.heed(o, a)
 		}
 		if !over {

@@ -85,8 +85,7 @@ func decodeEnvelope(b []byte) (envelope, error) {
 // receiveEnvelope reads the next message of REQ or REP: an empty frame that
 // ends the ZeroMQ address (RFC 28), and an envelope. It waits for the message
 // without end, and for the rest of one that has begun for messageTimeout. The
-// envelope's body is part of memory, which is *buf or replaces it where that is
-// too small.
+// envelope's body is part of *buf, which is replaced where it is too small.
 func receiveEnvelope(c *zmtp.Conn, buf *[]byte) (envelope, error) {
 	_, more, err := c.ReadFrame(nil)
 	if err != nil {

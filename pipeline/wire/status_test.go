@@ -407,7 +407,7 @@ func TestHostileBytesOnTheStatusPort(t *testing.T) {
 	}
 }
 
-// A client that asks and does not read its answers is dropped after replyTimeout.
+// A client that asks and does not read its answers is dropped after tryTimeout.
 func TestClientThatNeverReadsStopsNobody(t *testing.T) {
 	answer := make([]byte, MaxBody)
 	s := listenStatus(t, func(_ string, body []byte) []byte {
