@@ -26,29 +26,22 @@ func load(t *testing.T, path string, sets ...string) *Resolved {
 	return r
 }
 
-// valueFrom is a single value of a recipe and where it comes from.
-type valueFrom struct{ Value, From string }
-
-// origin returns a value of a resolved recipe and where it comes from.
-func origin(t *testing.T, r *Resolved, path string) valueFrom {
+// single returns a single value of a resolved recipe.
+func single(t *testing.T, r *Resolved, path string) (found *value) {
 	t.Helper()
-	var find func(v *value) *value
-	find = func(v *value) *value {
+	var find func(v *value)
+	find = func(v *value) {
 		if v.kind == scalarNode && v.path == path {
-			return v
+			found = v
 		}
 		for _, below := range slices.Concat(v.keys, v.items) {
-			if found := find(below); found != nil {
-				return found
-			}
+			find(below)
 		}
-		return nil
 	}
-	v := find(r.root)
-	if v == nil {
+	if find(r.root); found == nil {
 		t.Fatalf("the recipe has no %s", path)
 	}
-	return valueFrom{v.text, v.origin()}
+	return found
 }
 
 // The table of fields reaches every field of the types: recipes that say
@@ -155,7 +148,7 @@ func TestParentsMergeAndNullDeletes(t *testing.T) {
 		"transfer.chunk":                          "testdata/right/everything.yaml:35",
 		"pipeline.1.name":                         "default",
 	} {
-		if got := origin(t, r, path).From; got != want {
+		if got := single(t, r, path).origin(); got != want {
 			t.Errorf("%s comes from %s, want %s", path, got, want)
 		}
 	}
@@ -224,8 +217,8 @@ func TestOverrides(t *testing.T) {
 	if !slices.Equal(r.Overrides, sets) {
 		t.Errorf("recorded overrides are %q", r.Overrides)
 	}
-	if o := origin(t, r, "acquire.duration"); o.From != "--set" || o.Value != "2 s" {
-		t.Errorf("origin of the duration is %+v", o)
+	if v := single(t, r, "acquire.duration"); v.origin() != "--set" || v.text != "2 s" {
+		t.Errorf("origin of the duration is %s from %s", v.text, v.origin())
 	}
 }
 
@@ -246,8 +239,8 @@ func TestVariables(t *testing.T) {
 	if r.Recipe.Acquire.Duration != 7*quantity.Second || r.Recipe.Description != "x, mode: safe !" {
 		t.Errorf("duration %v, description %q", r.Recipe.Acquire.Duration, r.Recipe.Description)
 	}
-	if o := origin(t, r, "nodes.alice.controllers.tc.config.address"); o.Value != "192.0.2.9" || o.From != "here.yaml:4, env TC" {
-		t.Errorf("origin of the address is %+v", o)
+	if v := single(t, r, "nodes.alice.controllers.tc.config.address"); v.text != "192.0.2.9" || v.origin() != "here.yaml:4, env TC" {
+		t.Errorf("origin of the address is %s from %s", v.text, v.origin())
 	}
 	r, err = parse("nodes:\n  alice:\n    controllers:\n      tc:\n        config:\n          inputs: ${env:N}\n")
 	if err != nil || !strings.Contains(string(r.Recipe.Nodes[0].Controllers[0].Config), `"inputs":3`) {
