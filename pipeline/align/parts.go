@@ -51,13 +51,13 @@ func AlignParts(ctx context.Context, a, b correlate.Stream, o Options, most int)
 		return Parts{}, err
 	}
 	most = min(max(most, minTags), MaxTags)
-	d := dealer{a: a, b: b, most: most, buf: make([]uint64, 1<<15)}
+	d := dealer{a: record{from: a, name: "A"}, b: record{from: b, name: "B"}, most: most, buf: make([]uint64, 1<<15)}
 	c := chain{ctx: ctx, options: o}
 	for more := true; more; {
 		if err := d.fill(); err != nil {
 			return Parts{}, err
 		}
-		found, err := c.add(d.tagsA, d.tagsB)
+		found, err := c.add(d.a.tags, d.b.tags)
 		if err != nil {
 			return Parts{}, err
 		}
@@ -75,25 +75,31 @@ func AlignParts(ctx context.Context, a, b correlate.Stream, o Options, most int)
 
 // dealer holds the part of two records that is aligned next.
 type dealer struct {
-	a, b         correlate.Stream
-	most         int
-	tagsA, tagsB []uint64
-	endA, endB   bool
-	buf          []uint64
+	a, b record
+	most int
+	buf  []uint64
+}
+
+// record is one of them, as far as it has been read.
+type record struct {
+	from  correlate.Stream
+	name  string
+	tags  []uint64 // that are held, no time twice
+	ended bool
+	count uint64 // of all tags so far
+	last  uint64
 }
 
 // fill reads on, the record that is behind first, until one has as many tags as
 // may be held.
-func (d *dealer) fill() (err error) {
-	for !(d.endA && d.endB) && len(d.tagsA) < d.most && len(d.tagsB) < d.most {
-		behind := d.endB || !d.endA && (len(d.tagsA) == 0 ||
-			len(d.tagsB) > 0 && int64(d.tagsA[len(d.tagsA)-1]-d.tagsB[len(d.tagsB)-1]) <= 0)
-		if behind {
-			d.tagsA, d.endA, err = d.read(d.a, d.tagsA)
-		} else {
-			d.tagsB, d.endB, err = d.read(d.b, d.tagsB)
+func (d *dealer) fill() error {
+	a, b := &d.a, &d.b
+	for !(a.ended && b.ended) && len(a.tags) < d.most && len(b.tags) < d.most {
+		behind := b
+		if b.ended || !a.ended && (len(a.tags) == 0 || len(b.tags) > 0 && int64(a.last-b.last) <= 0) {
+			behind = a
 		}
-		if err != nil {
+		if err := behind.read(d.buf[:min(len(d.buf), d.most-len(behind.tags))], d.most); err != nil {
 			return err
 		}
 	}
@@ -102,30 +108,35 @@ func (d *dealer) fill() (err error) {
 
 // read reads on. Tags that repeat a time, which say nothing of the clocks, are
 // left out.
-func (d *dealer) read(s correlate.Stream, tags []uint64) (all []uint64, end bool, err error) {
-	n, err := s.Next(d.buf[:min(len(d.buf), d.most-len(tags))])
+func (r *record) read(buf []uint64, most int) error {
+	n, err := r.from.Next(buf)
 	if err == io.EOF {
-		return tags, true, nil
+		r.ended = true
+		return nil
 	}
-	if cap(tags)-len(tags) < n { // twice as many: so long a list is dear to move
-		tags = slices.Grow(tags, min(max(len(tags), 4*len(d.buf)), d.most-len(tags)))
+	if cap(r.tags)-len(r.tags) < n { // twice as many: so long a list is dear to move
+		r.tags = slices.Grow(r.tags, min(max(len(r.tags), 4*cap(buf)), most-len(r.tags)))
 	}
-	for _, t := range d.buf[:n] {
-		if k := len(tags); k == 0 || tags[k-1] != t {
-			tags = append(tags, t)
+	for _, t := range buf[:n] {
+		if r.count > 0 && t < r.last {
+			return &correlate.OrderError{Stream: r.name, Index: r.count, Tag: t, Previous: r.last}
 		}
+		if r.count == 0 || t != r.last {
+			r.tags = append(r.tags, t)
+		}
+		r.last, r.count = t, r.count+1
 	}
-	return tags, false, err
+	return err
 }
 
 // forget keeps the last of so many shares of the part, and of the other record
 // as much and an overlap. more says that there is a next one.
 func (d *dealer) forget(overlap int64, shares int) (more bool) {
-	if d.endA && d.endB {
+	if d.a.ended && d.b.ended {
 		return false
 	}
-	longer, other := &d.tagsA, &d.tagsB
-	if len(d.tagsB) > len(d.tagsA) {
+	longer, other := &d.a.tags, &d.b.tags
+	if len(*other) > len(*longer) {
 		longer, other = other, longer
 	}
 	first := len(*longer) - len(*longer)/shares

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tsrun/internal/pairs"
+	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/track"
 	"tsrun/sdk/tag"
 )
@@ -148,6 +149,26 @@ func TestAlignPartsRefuses(t *testing.T) {
 	} {
 		if _, err := AlignParts(t.Context(), tag.NewReader(c.a), tag.NewReader(c.b), partPrior, 1600); !errors.As(err, &refusal) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The tag that is out of order is named by its place in the record, of which
+// repeated tags are left out and which is read in parts.
+func TestAlignPartsNamesTheTagOutOfOrder(t *testing.T) {
+	const second = 1_000_000_000_000
+	for name, last := range map[string]uint64{"in the first part": 20, "in a later part": 5000} {
+		var tags []uint64
+		for i := range last {
+			tags = append(tags, i*second/100, i*second/100)
+		}
+		tags = append(tags, 5)
+		var order *correlate.OrderError
+		if _, err := AlignParts(t.Context(), tag.NewReader(tags), tag.NewReader(tags[:1]), partPrior, 16); !errors.As(err, &order) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if want := (correlate.OrderError{Stream: "A", Index: 2 * last, Tag: 5, Previous: (last - 1) * second / 100}); *order != want {
+			t.Errorf("%s: %+v, want %+v", name, *order, want)
 		}
 	}
 }
