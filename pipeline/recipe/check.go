@@ -75,6 +75,9 @@ func (c *checker) is(n *node, v *value, want nodeKind) bool {
 		listNode:   "write " + v.name + ": [A, B]",
 		mapNode:    "write keys and values below " + v.name + ":",
 	}[want]
+	if v.name == "" { // of a list
+		hint = "write one value, without brackets and keys"
+	}
 	if len(v.field.keys) > 0 && want == mapNode {
 		hint = "its keys are " + strings.Join(names(v.field.keys), ", ")
 	}
@@ -94,11 +97,12 @@ func (c *checker) object(f *field, n *node, v *value) bool {
 			c.variant(key, n, v, e)
 			continue
 		case key == nil && f.others != nil:
-			if message, hint := f.others.form.check(e.key); message != "" {
+			key = f.others
+			if message, hint := key.form.check(e.key); message != "" { // what stands below is checked all the same
 				c.fail(e.keyAt, path, codeValue, message, hint)
+				c.check(key, e.value, e.key, path, e.keyAt)
 				continue
 			}
-			key = f.others
 		case key == nil:
 			c.fail(e.keyAt, path, codeUnknownKey, fmt.Sprintf("unknown key %q", e.key), didOr(e.key, names(f.keys)))
 			if meant := nearest(e.key, names(f.keys)); meant != "" {
@@ -176,11 +180,11 @@ func (c *checker) elements(f *field, n *node, v *value) bool {
 	}
 	for _, e := range n.entries {
 		path := join(v.path, e.key)
-		if message, hint := f.form.check(e.key); message != "" {
+		message, hint := f.form.check(e.key)
+		if message != "" { // what stands below is checked all the same
 			c.fail(e.keyAt, path, codeValue, message, hint)
-			continue
 		}
-		if child := c.check(f.each, e.value, e.key, path, e.keyAt); child != nil {
+		if child := c.check(f.each, e.value, e.key, path, e.keyAt); child != nil && message == "" {
 			v.keys = append(v.keys, child)
 		}
 	}
@@ -194,14 +198,15 @@ func (c *checker) list(f *field, n *node, v *value) bool {
 			due = strconv.FormatInt(l.min, 10)
 		}
 		c.fail(n.at, v.path, codeValue, fmt.Sprintf("a list of %d", len(n.items)), "write "+due+" entries")
-		return false
 	}
 	for i, item := range n.items {
-		if child := c.check(f.each, item, "", index(v.path, i), item.at); child != nil {
-			v.items = append(v.items, child)
+		child := c.check(f.each, item, "", index(v.path, i), item.at)
+		if child == nil { // a hole: the others keep their places, and are judged
+			child = &value{path: index(v.path, i), at: item.at, keyAt: item.at}
 		}
+		v.items = append(v.items, child)
 	}
-	return len(v.items) == len(n.items)
+	return len(v.items) > 0 || !c.broken[v.path]
 }
 
 // scalar checks a single value and sets its canonical text and JSON.

@@ -167,7 +167,7 @@ func (j *judgement) segments() {
 
 // known checks a reference to a node.
 func (j *judgement) known(path, name string) bool {
-	if slices.Contains(j.nodes, name) || j.c.broken["nodes"] || j.c.broken["nodes."+name] {
+	if slices.Contains(j.nodes, name) || j.misnamed("nodes") {
 		return true
 	}
 	j.fail(path, codeUnknownName, fmt.Sprintf("no node is named %q", name), didOr(name, j.nodes))
@@ -187,10 +187,10 @@ func (j *judgement) channel(path, name string) bool {
 		j.fail(path, codeValue, fmt.Sprintf("%q is not a channel", name), didOr(name, j.channelNames("")))
 		return false
 	}
-	if j.c.broken["nodes."+node] {
-		return false
-	}
 	if !slices.Contains(j.nodes, node) {
+		if j.misnamed("nodes") {
+			return false
+		}
 		j.fail(path, codeUnknownName, fmt.Sprintf("no node is named %q", node), didOr(name, j.channelNames("")))
 		return false
 	}
@@ -255,6 +255,10 @@ func (j *judgement) network() {
 	}
 	ip := net.ParseIP(n.Master)
 	if remote != "" && (n.Master == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())) {
-		j.fail("network.master", codeConflict, fmt.Sprintf("node %s on another PC cannot reach the master at %s", remote, n.Master), "write network: {master: ADDRESS}, as the other PC reaches this one")
+		at := "network.master"
+		if v := j.c.values[at]; v == nil || v.at.src == nil { // not written: what asks for it is
+			at = "nodes." + remote + ".host"
+		}
+		j.c.fail(j.c.place(at, false), "network.master", codeConflict, fmt.Sprintf("node %s on another PC cannot reach the master at %s", remote, n.Master), "write network: {master: ADDRESS}, as the other PC reaches this one")
 	}
 }

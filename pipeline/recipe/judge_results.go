@@ -17,6 +17,9 @@ func (j *judgement) stages() {
 			j.fail(path+".name", codeConflict, fmt.Sprintf("stage %d is already named %q", first+1, stage.Name), "give this one another name")
 		}
 		names[stage.Name] = i
+		if j.c.broken[path] || j.c.broken[path+".stage"] || j.c.broken[path+".config"] {
+			clocks.unsure = true // it may be meant to find their offset
+		}
 		config := path + ".config"
 		switch {
 		case stage.Align != nil:
@@ -39,11 +42,13 @@ func (j *judgement) stages() {
 func (j *judgement) align(path string, a *AlignConfig, clocks *clocks) {
 	references, targets := a.Channels()
 	referenceAt, target := sides(path+".reference", references), sides(path+".target", targets)
-	if !j.pair(referenceAt[0].key, a.Reference, target[0].key, a.Target) {
-		return
-	}
+	known := j.pair(referenceAt[0].key, a.Reference, target[0].key, a.Target)
 	j.oneClock(referenceAt)
 	j.oneClock(target)
+	if !known {
+		clocks.unsure = true // what it was meant to connect is not known
+		return
+	}
 	if a.By == ByMarkers && len(references)+len(targets) > 2 {
 		j.fail(path+".by", codeConflict, "markers are of one channel each", "name one reference and one target")
 	}
@@ -56,14 +61,16 @@ func (j *judgement) align(path string, a *AlignConfig, clocks *clocks) {
 	clocks.join(first, second)
 }
 
-// oneClock checks that several channels differ and are of one controller.
+// oneClock checks that several channels, of which the first was checked, differ
+// and are of one controller.
 func (j *judgement) oneClock(uses []channelUse) {
+	first, known := j.channels[uses[0].name]
 	for i, use := range uses[1:] {
 		switch {
 		case !j.channel(use.key, use.name):
 		case slices.ContainsFunc(uses[:i+1], func(o channelUse) bool { return o.name == use.name }):
 			j.fail(use.key, codeDuplicate, fmt.Sprintf("%s is named twice", use.name), "remove one")
-		case j.channels[use.name].controller != j.channels[uses[0].name].controller:
+		case known && j.channels[use.name].controller != first.controller:
 			j.fail(use.key, codeConflict, fmt.Sprintf("%s and %s are stamped by different clocks", uses[0].name, use.name), "name channels of one controller")
 		}
 	}
@@ -98,10 +105,13 @@ func (j *judgement) pair(pathA, a, pathB, b string) bool {
 // controller, those that aligns connect, and all where one pulse started them.
 type clocks struct {
 	together bool
+	unsure   bool // what connects them was found wrong: any may be meant to be comparable
 	parent   map[string]string
 }
 
-func newClocks(together bool) *clocks { return &clocks{together, map[string]string{}} }
+func newClocks(together bool) *clocks {
+	return &clocks{together: together, parent: map[string]string{}}
+}
 
 func (c *clocks) root(name string) string {
 	for c.parent[name] != "" {
@@ -111,7 +121,7 @@ func (c *clocks) root(name string) string {
 }
 
 func (c *clocks) aligned(a, b string) bool    { return c.root(a) == c.root(b) }
-func (c *clocks) comparable(a, b string) bool { return c.together || c.aligned(a, b) }
+func (c *clocks) comparable(a, b string) bool { return c.together || c.unsure || c.aligned(a, b) }
 
 func (c *clocks) join(a, b string) {
 	if a, b = c.root(a), c.root(b); a != b {
@@ -127,11 +137,13 @@ func (j *judgement) sinks() {
 		if sink.At != "source" && sink.At != "" && !j.known(path+".at", sink.At) {
 			continue
 		}
-		if j.holes(path) {
+		broken := j.holes(path)
+		takes := j.taken(path, &sink)
+		if broken {
 			j.keep(j.channelNames("")) // what it was meant to keep is unknown
 			continue
 		}
-		j.keep(j.taken(path, &sink))
+		j.keep(takes)
 		for _, other := range j.r.Sinks[:i] {
 			if other.Sink == sink.Sink && bytes.Equal(other.Config, sink.Config) && j.overlap(&sink, &other) {
 				j.failKey(path, codeConflict, fmt.Sprintf("it would write what sink %q writes", other.Name), "remove one, or let them take different channels")
@@ -180,7 +192,7 @@ func (j *judgement) taken(path string, sink *Sink) []string {
 }
 
 func isStage(stages []Stage, name string) bool {
-	return slices.ContainsFunc(stages, func(s Stage) bool { return s.Name == name })
+	return name != "" && slices.ContainsFunc(stages, func(s Stage) bool { return s.Name == name })
 }
 
 func (j *judgement) keep(names []string) {
@@ -229,7 +241,7 @@ func (j *judgement) simulate() {
 			if hint, none := j.plugins.noneSimulated(name); none {
 				j.failKey(path, codeUnused, fmt.Sprintf("node %s has no simulated controller", name), hint)
 			}
-		case !j.c.broken["nodes"] && !j.c.broken["nodes."+name]:
+		case !j.misnamed("nodes"):
 			j.c.forget(path) // what stands in it was meant otherwise
 			j.failKey(path, codeUnknownName, fmt.Sprintf("no node is named %q", name), didOr(name, append(names(simulateTable.keys), j.nodes...)))
 		}
