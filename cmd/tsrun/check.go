@@ -14,6 +14,7 @@ import (
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/recipe"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
 )
 
 // recipeFlags are what commands that only read a recipe have in common.
@@ -61,17 +62,7 @@ line, column, path, code, message and hint.`,
 
 // checkOne prints what is wrong with one recipe; - is standard input.
 func checkOne(c *cobra.Command, path string, o recipe.Options, asJSON bool) error {
-	load := func() (*recipe.Resolved, error) { return recipe.Load(path, o) }
-	if path == "-" {
-		load = func() (*recipe.Resolved, error) {
-			text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), recipe.MaxFile+1))
-			if err != nil {
-				return nil, fmt.Errorf("read recipe from standard input: %w", err)
-			}
-			return recipe.Parse("-", text, o)
-		}
-	}
-	resolved, err := load()
+	resolved, err := readRecipe(c, path, o)
 	if err != nil {
 		return reportMistakes(c.OutOrStdout(), err, asJSON)
 	}
@@ -80,6 +71,18 @@ func checkOne(c *cobra.Command, path string, o recipe.Options, asJSON bool) erro
 		fmt.Fprintf(c.OutOrStdout(), "%s: OK: %s\n", path, summarize(resolved.Recipe))
 	}
 	return nil
+}
+
+// readRecipe loads a recipe; - is standard input.
+func readRecipe(c *cobra.Command, path string, o recipe.Options) (*recipe.Resolved, error) {
+	if path != "-" {
+		return recipe.Load(path, o)
+	}
+	text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), recipe.MaxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read recipe from standard input: %w", err)
+	}
+	return recipe.Parse("-", text, o)
 }
 
 // worseOf says what of two recipes ends the command: mistakes go before plugins
@@ -158,18 +161,11 @@ func summarize(r *recipe.Recipe) string {
 	for _, n := range r.Nodes {
 		channels += len(n.Channels)
 	}
-	text := fmt.Sprintf("%s, %s, %s", count(len(r.Nodes), "node"), count(channels, "channel"), r.Acquire.Duration)
+	text := fmt.Sprintf("%s, %s, %s", quantity.Counted(len(r.Nodes), "node"), quantity.Counted(channels, "channel"), r.Acquire.Duration)
 	if r.Simulate != nil {
 		text += ", SIMULATED"
 	}
 	return text
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // catalog looks plugins up in directories, by the descriptions beside them.

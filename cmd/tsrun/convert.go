@@ -122,7 +122,7 @@ func writtenOf(r tagfile.Report) string {
 	if d == nil || d.From == d.Bytes {
 		return "only what stands before the damage was written: " + r.Damage
 	}
-	return fmt.Sprintf("only what is whole was written, %d records of %d of %d bytes: %s", d.Records, d.Bytes, r.Read.Size, r.Damage)
+	return fmt.Sprintf("only what is whole was written, %s of %d of %s: %s", quantity.Counted(d.Records, "record"), d.Bytes, quantity.Counted(r.Read.Size, "byte"), r.Damage)
 }
 
 // channelNumbers reads a list of channels; none for "".
@@ -159,12 +159,12 @@ func showProgress(out io.Writer, terminal bool) func(done, of int64) {
 }
 
 func printReport(out io.Writer, in, name string, r tagfile.Report) error {
-	fmt.Fprintf(out, "%s: %s, %d bytes, %d tags\n", name, r.Written.Format, r.Written.Size, r.Written.Tags())
+	fmt.Fprintf(out, "%s: %s, %s, %s\n", name, r.Written.Format, quantity.Counted(r.Written.Size, "byte"), quantity.Counted(r.Written.Tags(), "tag"))
 	if err := printChannels(out, r.Written); err != nil {
 		return err
 	}
 	if r.Rounded > 0 {
-		fmt.Fprintf(out, "rounded     %d tags to the steps of the format, %g ps\n", r.Rounded, r.Written.Resolution)
+		fmt.Fprintf(out, "rounded     %s to the steps of the format, %g ps\n", quantity.Counted(r.Rounded, "tag"), r.Written.Resolution)
 	}
 	if r.Added != 0 {
 		fmt.Fprintf(out, "shift       times are more by %s, as was asked for\n", quantity.Time(r.Added))

@@ -51,12 +51,12 @@ func writeG2CSV(out io.Writer, g correlate.G2) error {
 
 func drawG2(out io.Writer, g correlate.G2) error {
 	zero := g.AtZero()
-	_, err := fmt.Fprintf(out, "A %d tags, B %d tags, %d differences in %d bins of %s, %.4g s recorded by both\n%sat zero      %s\n",
-		g.TagsA, g.TagsB, g.Pairs, len(g.Counts), quantity.Time(g.Bin), float64(g.Overlap)/1e12, selfPairs(g.Histogram),
+	_, err := fmt.Fprintf(out, "%s, %s in %s of %s, %.4g s recorded by both\n%sat zero      %s\n",
+		tagsOf(g.TagsA, g.TagsB), quantity.Counted(g.Pairs, "difference"), quantity.Counted(len(g.Counts), "bin"), quantity.Time(g.Bin), float64(g.Overlap)/1e12, selfPairs(g.Histogram),
 		valueOr(g.G2[zero], g.SD[zero], fmt.Sprintf("in the bin centred at %s", quantity.Time(g.Middle(zero))), g.NoValue("A", "B")))
 	for _, p := range g.Pulses {
 		if err == nil && p.Number >= -3 && p.Number <= 3 {
-			_, err = fmt.Fprintf(out, "pulse %+d     %s, %d pairs\n", p.Number, valueOr(p.G2, p.SD, "of the others", "the others are empty"), p.Counts)
+			_, err = fmt.Fprintf(out, "pulse %+d     %s, %s\n", p.Number, valueOr(p.G2, p.SD, "of the others", "the others are empty"), quantity.Counted(p.Counts, "pair"))
 		}
 	}
 	if err == nil {

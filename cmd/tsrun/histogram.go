@@ -57,8 +57,8 @@ func drawHistogram(out io.Writer, h correlate.Histogram) error {
 	} else if k, ok := h.Highest(); ok {
 		highest = fmt.Sprintf("highest bin %d, centred at %s", h.Counts[k], quantity.Time(h.Middle(k)))
 	}
-	_, err := fmt.Fprintf(out, "A %d tags, B %d tags, %d differences in %d bins of %s\n%s%s\n\n",
-		h.TagsA, h.TagsB, h.Pairs, len(h.Counts), quantity.Time(h.Bin), selfPairs(h), highest)
+	_, err := fmt.Fprintf(out, "%s, %s in %s of %s\n%s%s\n\n",
+		tagsOf(h.TagsA, h.TagsB), quantity.Counted(h.Pairs, "difference"), quantity.Counted(len(h.Counts), "bin"), quantity.Time(h.Bin), selfPairs(h), highest)
 	if err != nil {
 		return err
 	}
@@ -70,5 +70,14 @@ func selfPairs(h correlate.Histogram) string {
 	if h.SelfPairs == 0 {
 		return ""
 	}
-	return fmt.Sprintf("A and B are one record: %d pairs of a tag with itself are left out\n", h.SelfPairs)
+	are := "are"
+	if h.SelfPairs == 1 {
+		are = "is"
+	}
+	return fmt.Sprintf("A and B are one record: %s of a tag with itself %s left out\n", quantity.Counted(h.SelfPairs, "pair"), are)
+}
+
+// tagsOf says how many tags two channels have.
+func tagsOf(a, b uint64) string {
+	return "A " + quantity.Counted(a, "tag") + ", B " + quantity.Counted(b, "tag")
 }

@@ -91,12 +91,12 @@ func printInfo(out io.Writer, path string, i tagfile.Info) error {
 	if i.Resolution > 0 {
 		steps = fmt.Sprintf(", steps of %g ps", i.Resolution)
 	}
-	fmt.Fprintf(out, "%s: %s, %d bytes, %d tags%s\n", path, i.Format, i.Size, i.Tags(), steps)
+	fmt.Fprintf(out, "%s: %s, %s, %s%s\n", path, i.Format, quantity.Counted(i.Size, "byte"), quantity.Counted(i.Tags(), "tag"), steps)
 	if err := printChannels(out, i); err != nil {
 		return err
 	}
 	if i.Violations > 0 {
-		fmt.Fprintf(out, "order       %d tags before the one written before them, at most %s back\n", i.Violations, lasting(i.Farthest))
+		fmt.Fprintf(out, "order       %s before the one written before, at most %s back\n", quantity.Counted(i.Violations, "tag"), lasting(i.Farthest))
 	}
 	if i.Pause > 0 {
 		fmt.Fprintf(out, "pause       the longest is %s, from %s\n", clockReading(i.Pause), i.Moment(i.PauseFrom).Clock())
@@ -105,7 +105,7 @@ func printInfo(out io.Writer, path string, i tagfile.Info) error {
 		return err
 	}
 	d := i.Damage
-	_, err := fmt.Fprintf(out, "whole       %d records, %d of %d bytes; the damage begins at byte %d%s\n", d.Records, d.Bytes, i.Size, d.From, severalPlaces(d.Places))
+	_, err := fmt.Fprintf(out, "whole       %s, %d of %s; the damage begins at byte %d%s\n", quantity.Counted(d.Records, "record"), d.Bytes, quantity.Counted(i.Size, "byte"), d.From, severalPlaces(d.Places))
 	return err
 }
 
@@ -130,7 +130,7 @@ func printChannels(out io.Writer, i tagfile.Info) error {
 		if c.Last > c.First {
 			rate = fmt.Sprintf(", %.4g per s", float64(c.Tags)/(float64(c.Last-c.First)/1e12))
 		}
-		if _, err := fmt.Fprintf(out, "channel %-3d %d tags from %s to %s%s\n", c.Channel, c.Tags, i.Moment(c.First).Clock(), i.Moment(c.Last).Clock(), rate); err != nil {
+		if _, err := fmt.Fprintf(out, "channel %-3d %s from %s to %s%s\n", c.Channel, quantity.Counted(c.Tags, "tag"), i.Moment(c.First).Clock(), i.Moment(c.Last).Clock(), rate); err != nil {
 			return err
 		}
 	}
@@ -141,7 +141,7 @@ func printFacts(out io.Writer, i tagfile.Info) error {
 	for _, f := range i.Facts {
 		lost := ""
 		if f.Lost > 0 {
-			lost = fmt.Sprintf(", %d tags", f.Lost)
+			lost = ", " + quantity.Counted(f.Lost, "tag")
 		}
 		what := fmt.Sprintf("%d, the first at %s%s", f.Count, f.First, lost)
 		if f.Inputs != "" {

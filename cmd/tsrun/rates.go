@@ -75,7 +75,7 @@ func printRates(out io.Writer, r correlate.Rates) error {
 	for i, c := range r.Channels {
 		text := "nothing was recorded"
 		if c.Tags > 0 {
-			text = fmt.Sprintf("%d tags in %.6g s, %s%s", c.Tags, float64(c.Last-c.First)/1e12,
+			text = fmt.Sprintf("%s in %.6g s, %s%s", quantity.Counted(c.Tags, "tag"), float64(c.Last-c.First)/1e12,
 				valueOr(c.Rate, c.RateSD, "per s", "tags of one moment tell no rate"), extremes(r, i))
 		}
 		_, err := fmt.Fprintf(out, "%-2s %s\n", columnOf(i), text)

@@ -11,6 +11,7 @@ import (
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/stage"
 	"tsrun/pipeline/text"
+	"tsrun/sdk/quantity"
 )
 
 // ofRun takes words apart that begin with a run directory: the run and its
@@ -44,7 +45,7 @@ func areNamed(n int) string {
 	if n == 1 {
 		return "1 channel is"
 	}
-	return fmt.Sprintf("%d channels are", n)
+	return quantity.Counted(n, "channel") + " are"
 }
 
 func between(least, most int) string {

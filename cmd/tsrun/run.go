@@ -57,14 +57,20 @@ func (f *runFlags) start(c *cobra.Command, args []string) error {
 	switch {
 	case f.mode == "slave" && len(args) > 0:
 		return usage("a slave takes no recipe: its master sends it")
+	case f.mode == "slave" && (c.Flags().Changed("runs") || len(f.sets) > 0):
+		return usage("--runs and --set are a master's, which keeps the runs and sends the recipe; a slave has --data")
 	case f.mode == "slave":
 		return runSlave(c.Context(), f)
 	case f.mode != "master":
 		return usage(fmt.Sprintf("--mode %q: write master or slave", f.mode))
 	case f.node != "" || f.master != "" || f.once || c.Flags().Changed("data"):
 		return usage("--node, --master, --once and --data are a slave's: add --mode slave")
+	case len(args) == 0 && c.Flags().NFlag() > 0:
+		return usage("no recipe is given; write tsrun RECIPE")
 	case len(args) == 0:
 		return c.Help()
+	case args[0] == "-":
+		return usage("a run keeps the file of its recipe, so - is none; tsrun check - reads standard input")
 	}
 	return runMaster(c.Context(), f, args[0])
 }

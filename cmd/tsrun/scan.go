@@ -63,7 +63,7 @@ func pairsOf(s correlate.Scan) string {
 }
 
 func drawScan(out io.Writer, s correlate.Scan) error {
-	_, err := fmt.Fprintf(out, "A %d tags, B %d tags, %.4g s recorded by both; window ±%.6g ps\n", s.TagsA, s.TagsB, float64(s.Overlap)/1e12, float64(s.Window)/2)
+	_, err := fmt.Fprintf(out, "%s, %.4g s recorded by both; window ±%.6g ps\n", tagsOf(s.TagsA, s.TagsB), float64(s.Overlap)/1e12, float64(s.Window)/2)
 	if p := s.Peak; err == nil && p != nil {
 		_, err = fmt.Fprintf(out, "peak         %s, %s wide (standard deviation)\nhalf maximum %.4g ps wide, highest at %s\n%s\n",
 			withSD(p.Offset.Float(), p.OffsetSD, "ps"), withSD(p.Sigma, p.SigmaSD, "ps"), p.FWHM, quantity.Time(p.Highest), pairsOf(s))

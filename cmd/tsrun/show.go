@@ -14,14 +14,14 @@ func newShowCommand() *cobra.Command {
 		Short: "print a recipe as it would run, with the origin of each value",
 		Long: `show prints the resolved recipe: parents merged, --set applied, variables
 replaced, defaults filled in. Beside each value stands where it comes from. What
-it prints is a recipe itself. It starts nothing.`,
+it prints is a recipe itself. It starts nothing. - is a recipe from standard input.`,
 		Args: arguments(1, 1, "one recipe"),
 		RunE: func(c *cobra.Command, args []string) error {
 			dirs, err := host.DefaultDirs(flags.pluginDirs)
 			if err != nil {
 				return failure(err)
 			}
-			resolved, err := recipe.Load(args[0], recipe.Options{Set: flags.sets, Catalog: catalog(dirs)})
+			resolved, err := readRecipe(c, args[0], recipe.Options{Set: flags.sets, Catalog: catalog(dirs)})
 			if err != nil {
 				return reportMistakes(c.ErrOrStderr(), err, false)
 			}

@@ -2,14 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 
 	"tsrun/pipeline/host"
+	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/slave"
 	"tsrun/pipeline/wire"
 )
@@ -22,6 +24,9 @@ func runSlave(ctx context.Context, f *runFlags) error {
 		return usage("a slave needs a name: --node NAME, one of the recipe's nodes")
 	case f.master == "":
 		return usage("a slave needs its master: --master HOST[:STATUSPORT]")
+	}
+	if err := recipe.CheckNode(f.node); err != nil {
+		return usage("--node: " + err.Error())
 	}
 	address, err := masterAddress(f.master)
 	if err != nil {
@@ -66,9 +71,8 @@ func serveOwnMaster(ctx context.Context, o slave.Options, key string) error {
 // masterAddress adds the usual port where none is given.
 func masterAddress(text string) (string, error) {
 	host, port, err := net.SplitHostPort(text)
-	var missing *net.AddrError
-	if errors.As(err, &missing) && missing.Err == "missing port in address" {
-		return net.JoinHostPort(text, strconv.Itoa(wire.StatusPort)), nil
+	if bare := strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"); isAddress(bare) || !strings.Contains(text, ":") {
+		host, port, err = bare, strconv.Itoa(wire.StatusPort), nil
 	}
 	if err != nil {
 		return "", fmt.Errorf("--master %q: %v", text, err)
@@ -76,5 +80,13 @@ func masterAddress(text string) (string, error) {
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 || host == "" {
 		return "", fmt.Errorf("--master %q: write HOST or HOST:PORT", text)
 	}
-	return text, nil
+	if err := recipe.CheckHost(host); err != nil && !isAddress(host) {
+		return "", fmt.Errorf("--master: %v", err)
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }

@@ -5,13 +5,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/report"
 	"tsrun/pipeline/text"
+
+	"tsrun/sdk/quantity"
 
 	"golang.org/x/term"
 )
@@ -174,8 +178,18 @@ func (p *plain) line(e event.Stamped) string {
 		return p.loss(v)
 	case event.StateChanged:
 		return v.State + p.transferred(v.State)
+	case event.NodeJoined:
+		p.forget(v.Node)
 	}
 	return describe(e.Event)
+}
+
+// forget begins a run of a node: a slave takes part in one after another.
+func (p *plain) forget(node string) {
+	delete(p.last, node)
+	delete(p.whole, node)
+	delete(p.verified, node)
+	maps.DeleteFunc(p.losses, func(channel string, _ int) bool { return strings.HasPrefix(channel, node+".") })
 }
 
 // progress is written once a second from the first tag on, and once when the
@@ -196,7 +210,7 @@ func (p *plain) progress(v event.Progress, now time.Time) string {
 	if v.Duration > 0 {
 		of = fmt.Sprintf(" of %v", v.Duration)
 	}
-	return fmt.Sprintf("%s: %v%s, %d tags", v.Node, v.Elapsed.Round(10*time.Millisecond), of, v.Tags)
+	return fmt.Sprintf("%s: %v%s, %s", v.Node, v.Elapsed.Round(10*time.Millisecond), of, quantity.Counted(v.Tags, "tag"))
 }
 
 func (p *plain) verify(v event.FileVerified) {
@@ -210,9 +224,11 @@ func (p *plain) verify(v event.FileVerified) {
 	p.verified[v.Node].bytes += v.Size
 }
 
-// transferred says what has arrived, once everything has.
+// transferred says what has arrived, once everything has: at a master before its
+// stages, at a slave, which has none, at the end.
 func (p *plain) transferred(state string) string {
-	if state != "analysing" || len(p.verified) == 0 {
+	where := map[string]string{"analysing": "here", "done": "at the master"}[state]
+	if where == "" || len(p.verified) == 0 {
 		return ""
 	}
 	files, bytes := 0, int64(0)
@@ -220,7 +236,12 @@ func (p *plain) transferred(state string) string {
 		files += v.files
 		bytes += v.bytes
 	}
-	return fmt.Sprintf(": %d files with %d bytes are here and verified", files, bytes)
+	clear(p.verified)
+	are := "are"
+	if files == 1 {
+		are = "is"
+	}
+	return fmt.Sprintf(": %s with %s %s %s and verified", quantity.Counted(files, "file"), quantity.Counted(bytes, "byte"), are, where)
 }
 
 func (p *plain) loss(v event.TagsLost) string {
@@ -231,7 +252,7 @@ func (p *plain) loss(v event.TagsLost) string {
 	p.losses[channel]++
 	switch n := p.losses[channel]; {
 	case n < maxLossLines:
-		return fmt.Sprintf("warning: %s lost %d tags at %d ps: %s", channel, v.Tags, v.AtPs, v.Why)
+		return fmt.Sprintf("warning: %s lost %s at %d ps: %s", channel, quantity.Counted(v.Tags, "tag"), v.AtPs, v.Why)
 	case n == maxLossLines:
 		return fmt.Sprintf("warning: %s goes on losing tags; manifest.json will list where", channel)
 	}

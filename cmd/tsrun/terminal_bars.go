@@ -27,9 +27,13 @@ type bars struct {
 	nodes  []*nodeBars      // by name
 	clocks []event.Sync     // the newest of each align stage
 	stage  *event.Analysing // at work; nil: none
+	ended  bool             // the recording: there is no time left of it
 	drawn  int              // lines of bars on the terminal, the cursor below them
 	last   time.Time        // when they were drawn
 }
+
+// afterRecording are the states of a run that records no more.
+var afterRecording = []string{"draining", "transferring", "analysing", "done", "aborted", "failed"}
 
 // nodeBars is what is known of a node.
 type nodeBars struct {
@@ -62,6 +66,13 @@ func (b *bars) show(events []event.Stamped) error {
 			lines.WriteString(text.Printable(describe(v)) + "\n")
 		case event.Sync:
 			b.sync(v, &lines)
+		case event.NodeJoined: // what is known of it was of another run
+			b.nodes = slices.DeleteFunc(b.nodes, func(n *nodeBars) bool { return n.node == v.Node })
+			b.ended = false
+			lines.WriteString(lineOf(b.line(e)))
+		case event.StateChanged:
+			b.ended = b.ended || slices.Contains(afterRecording, v.State)
+			lines.WriteString(lineOf(b.line(e)))
 		case event.Finished:
 			finished = &v
 		default:

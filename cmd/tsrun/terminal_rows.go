@@ -34,7 +34,7 @@ func (b *bars) bars(width int) (acquiring, sending []string) {
 	for _, n := range b.nodes {
 		acquire, send := "", ""
 		if p := n.progress; p != nil {
-			acquire = barOf(shortened(n.node, names), names, p.Elapsed.Milliseconds(), p.Duration.Milliseconds(), fitting(room, n.notes()), width)
+			acquire = barOf(shortened(n.node, names), names, p.Elapsed.Milliseconds(), p.Duration.Milliseconds(), fitting(room, n.notes(b.ended)), width)
 		}
 		if f := n.file; f != nil {
 			send = barOf("", names, f.Done, f.Size, endOf(f.File, room), width)
@@ -65,17 +65,18 @@ func (b *bars) together(width int) string {
 		all.progress.Duration /= time.Duration(recording)
 	}
 	name := fmt.Sprintf("%d nodes", recording)
-	return barOf(name, nameWidth, done, total, fitting(width-nameWidth-1-leastBar-ofPercent, all.notes()), width)
+	return barOf(name, nameWidth, done, total, fitting(width-nameWidth-1-leastBar-ofPercent, all.notes(b.ended)), width)
 }
 
-// notes are ways to say how an acquisition is, the longest first.
-func (n *nodeBars) notes() []string {
+// notes are ways to say how an acquisition is, the longest first. None has time
+// left when recording has ended.
+func (n *nodeBars) notes(ended bool) []string {
 	tags := quantity.Thousands(fmt.Sprint(n.progress.Tags)) + " tags"
 	rate, lost, left := ", "+text.Hertz(int64(math.Round(max(n.rate, 0)*1000))), "", ""
 	if n.lost > 0 {
 		lost = ", " + quantity.Thousands(fmt.Sprint(n.lost)) + " lost"
 	}
-	if d := n.progress.Duration - n.progress.Elapsed; n.progress.Duration > 0 && d > 0 {
+	if d := n.progress.Duration - n.progress.Elapsed; n.progress.Duration > 0 && d > 0 && !ended {
 		left = fmt.Sprintf(", %v left", d.Round(time.Second))
 	}
 	return []string{tags + rate + lost + left, tags + lost + left, tags + lost, tags, ""}

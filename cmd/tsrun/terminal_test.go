@@ -91,7 +91,7 @@ align: bob.idler - alice.signal = 400 000.2 ± 2.0 ps at 1.000 s, 12.000 ± 0.03
 align: bob.idler - alice.signal = 400 000.2 ± 2.0 ps at 11.000 s, 12.000 ± 0.030 ppb slow
 warning: align: bob.idler - alice.signal = 400 000.2 ± 2.0 ps at 12.000 s, 12.000 ± 0.030 ppb slow; it jumped by 5 000.0 ± 3.0 ps at 12.500 s
 warning: bob: disk is slow; use another
-analysing: 1 files with 100 bytes are here and verified
+analysing: 1 file with 100 bytes is here and verified
 g2 done
 pairs skipped: no offset
 error: transfer gave up; look at the cable
@@ -241,5 +241,57 @@ func TestBarsEndWithTheirFiles(t *testing.T) {
 	if len(lines) != 4 || lines[0] != "clocks done" || !strings.HasPrefix(lines[1], "alice ") ||
 		!strings.HasPrefix(lines[2], "bob ") || !strings.Contains(lines[3], "100.00%") {
 		t.Errorf("the terminal shows %q", lines)
+	}
+}
+
+// A slave takes part in one run after another: each is shown from its first tag
+// to its end, as the first was.
+func TestSlaveShowsEveryRun(t *testing.T) {
+	length := 2 * time.Second
+	aPart := []event.Event{
+		event.NodeJoined{Node: "bob", Host: "remote", PID: 42},
+		event.Progress{Node: "bob", Tags: 1, Elapsed: time.Second, Duration: length},
+		event.TagsLost{Node: "bob", Channel: "idler", Tags: 1, Why: "overflow"},
+		event.FileVerified{Node: "bob", File: "raw/bob/idler-000000.bin", Size: 100},
+		event.Progress{Node: "bob", Tags: 200, Elapsed: length, Duration: length},
+		event.StateChanged{State: "transferring"},
+		event.FileVerified{Node: "bob", File: "raw/bob/idler-000001.bin", Size: 60},
+		event.StateChanged{State: "done"},
+	}
+	const shown = `bob joined (remote, process 42)
+bob: 1s of 2s, 1 tag
+warning: bob.idler lost 1 tag at 0 ps: overflow
+bob: 2s of 2s, 200 tags
+transferring
+done: 2 files with 160 bytes are at the master and verified
+`
+	var lines, terminal bytes.Buffer
+	p := &plain{out: &bytes.Buffer{}, err: &lines}
+	b := &bars{plain: plain{out: &bytes.Buffer{}, err: &terminal}, size: func() (int, int) { return 100, 24 }}
+	for i := range 2 * maxLossLines * len(aPart) {
+		e := []event.Stamped{{Time: time.Unix(100+int64(i), 0), Event: aPart[i%len(aPart)]}}
+		if err := errors.Join(p.show(e), b.show(e)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := strings.Repeat(shown, 2*maxLossLines); lines.String() != want {
+		t.Errorf("got:\n%s\nwant as often as there were runs:\n%s", &lines, shown)
+	}
+	last := screen(t, terminal.String())
+	if got := last[len(last)-2]; !strings.Contains(got, "200 tags, 199.0 Hz, 1 lost") || strings.Contains(got, "left") {
+		t.Errorf("the bar of the last run shows what was of others: %q", got)
+	}
+}
+
+// A recording that was ended early has no time left.
+func TestNoTimeLeftOfWhatHasEnded(t *testing.T) {
+	b := &bars{plain: plain{out: &bytes.Buffer{}, err: &bytes.Buffer{}}, size: func() (int, int) { return 100, 24 }}
+	for i, e := range []event.Event{event.Progress{Node: "bob", Tags: 100, Elapsed: time.Second, Duration: 20 * time.Second}, event.StateChanged{State: "draining"}} {
+		if err := b.show([]event.Stamped{{Time: time.Unix(100+int64(i), 0), Event: e}}); err != nil {
+			t.Fatal(err)
+		}
+		if row := b.rows(99, 23)[0]; strings.Contains(row, "19s left") != (i == 0) {
+			t.Errorf("after %T: %q", e, row)
+		}
 	}
 }

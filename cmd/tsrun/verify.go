@@ -8,6 +8,7 @@ import (
 
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/text"
+	"tsrun/sdk/quantity"
 )
 
 func newVerifyCommand() *cobra.Command {
@@ -49,12 +50,9 @@ func printVerification(c *cobra.Command, v run.Verification, asJSON bool) error 
 		}
 	}
 	result := "all is as it was recorded"
-	switch n := len(v.Findings); {
-	case n == 1:
-		result = "1 finding"
-	case n > 1:
-		result = fmt.Sprintf("%d findings", n)
+	if n := len(v.Findings); n > 0 {
+		result = quantity.Counted(n, "finding")
 	}
-	_, err := fmt.Fprintf(out, "%s: %d files, %d bytes, %d tags\n", result, v.Files, v.Bytes, v.Tags)
+	_, err := fmt.Fprintf(out, "%s: %s, %s, %s\n", result, quantity.Counted(v.Files, "file"), quantity.Counted(v.Bytes, "byte"), quantity.Counted(v.Tags, "tag"))
 	return err
 }

@@ -44,10 +44,23 @@ func noArguments(c *cobra.Command, args []string) error {
 	for _, below := range c.Commands() {
 		names = append(names, below.Name())
 	}
-	if len(names) > 0 {
+	if c.HasSubCommands() && len(names) > 0 {
 		return usage(strings.TrimSuffix(fmt.Sprintf("%s is no command of %s; %s", args[0], c.CommandPath(), recipe.DidYouMean(args[0], names)), "; "))
 	}
 	return usage(fmt.Sprintf("%s takes no arguments, %s is given; write %s", c.Name(), strings.Join(args, " "), synopsis(c)))
+}
+
+// knownCommand takes the words of a command, or none.
+func knownCommand(c *cobra.Command, args []string) error {
+	at := c.Root()
+	for i, word := range args {
+		below, rest, err := at.Find([]string{word})
+		if err != nil || len(rest) > 0 || below == at {
+			return noArguments(at, args[i:])
+		}
+		at = below
+	}
+	return nil
 }
 
 // synopsis is how a command is written, with the commands above it.
@@ -92,8 +105,13 @@ func plainWords(c *cobra.Command) {
 	switch c.Name() {
 	case "completion":
 		c.Short = "print what lets a shell complete tsrun's commands, flags and values"
+		c.Args, c.RunE = noArguments, func(c *cobra.Command, _ []string) error { return c.Help() }
 	case "help":
 		c.Short = "say how a command is used"
+		c.Args = knownCommand
+	}
+	if c.HasParent() && c.Parent().Name() == "completion" {
+		c.Args = noArguments
 	}
 	c.PreRunE = func(c *cobra.Command, _ []string) error { return checkFlags(c) }
 	for _, below := range c.Commands() {
@@ -184,7 +202,7 @@ func recipeOrNothing(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	if _, err := os.Stat(args[0]); err != nil {
+	if _, err := os.Stat(args[0]); err != nil && args[0] != "-" {
 		if instead, ok := notCommands[args[0]]; ok {
 			return usage(fmt.Sprintf("%s is no command: %s", args[0], instead))
 		}

@@ -2,12 +2,12 @@ package event
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"tsrun/pipeline/run"
+	"tsrun/sdk/quantity"
 )
 
 // MaxWaiting is how many events wait for their reader before events of the
@@ -96,7 +96,7 @@ func (f *Feed) take() (events []Stamped, closed bool) {
 	events = f.waiting
 	if f.leftOut > 0 {
 		events = append(events, Stamped{Time: f.now(), Event: Warning{
-			Message: fmt.Sprintf("%d more events came faster than they could be shown", f.leftOut),
+			Message: quantity.Counted(f.leftOut, "more event") + " came faster than they could be shown",
 			Hint:    "they are in " + run.LogFile + " and " + run.ManifestFile,
 		}})
 	}

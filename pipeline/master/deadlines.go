@@ -3,6 +3,7 @@ package master
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tsrun/pipeline/wire"
@@ -67,26 +68,34 @@ func (s *state) lateness(late []string) sdk.Failure {
 	switch {
 	case s.phase == armed:
 		return sdk.Failure{Code: "trigger-unacknowledged",
-			Message: fmt.Sprintf("the trigger was not acknowledged by %v in time, so the start was called off before its instant", late),
+			Message: fmt.Sprintf("the trigger was not acknowledged in time%s, so the start was called off before its instant", andOthers(late)),
 			Hint:    "raise trigger.lead, or look for what keeps the node or its network busy"}
 	case !first.joined:
 		return sdk.Failure{Code: "node-absent",
-			Message: fmt.Sprintf("%v did not join within %v", late, s.rules.join),
+			Message: fmt.Sprintf("did not join within %v%s", s.rules.join, andOthers(late)),
 			Hint:    "start it there with: " + slaveCommand(late[0], s.rules.master)}
 	}
 	if first.deaf {
-		return s.deafness(late[0])
+		return s.deafness()
 	}
 	return sdk.Failure{Code: "node-not-ready",
-		Message: fmt.Sprintf("%v still %s when the time was up", late, first.phase),
+		Message: fmt.Sprintf("still %s when the time was up%s", first.phase, andOthers(late)),
 		Hint:    "look at the node's log lines above"}
 }
 
 // deafness explains why a node that is ready cannot be told to start.
-func (s *state) deafness(name string) sdk.Failure {
+func (s *state) deafness() sdk.Failure {
 	return sdk.Failure{Code: "trigger-unheard",
-		Message: fmt.Sprintf("%s is ready, but hears nothing from the trigger port of this PC, %d", name, s.rules.trigger),
+		Message: fmt.Sprintf("ready, but hears nothing from the trigger port of this PC, %d", s.rules.trigger),
 		Hint:    fmt.Sprintf("let the firewalls between pass TCP port %d; install the same release of tsrun on both PCs", s.rules.trigger)}
+}
+
+// andOthers names the nodes beside the first, of which a failure is.
+func andOthers(late []string) string {
+	if len(late) < 2 {
+		return ""
+	}
+	return " (the same holds for " + strings.Join(late[1:], ", ") + ")"
 }
 
 // slaveCommand is what to type on the PC of a remote node.

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -158,7 +159,13 @@ func address(host string, port int) string { return net.JoinHostPort(host, strco
 // listenFailure says which of the recipe's ports could not be had.
 func listenFailure(port string, err error) error {
 	f := &sdk.Failure{Code: "port", Field: "network.ports." + port,
-		Hint: "another tsrun may be running here: end it, or set network.ports." + port + " to a free port; network.master must be an address of this PC"}
+		Hint: "set network.ports." + port + " to a port that this user may take, and network.master to an address of this PC"}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		f.Hint = "it may be another tsrun; this port is network.ports." + port
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		f.Field, f.Hint = "network.master", "network.master must be an address of this PC, as the other PCs reach it"
+	}
 	f.Message = fmt.Sprintf("open the %s port: %v", port, err)
 	var known *sdk.Failure
 	if errors.As(err, &known) {

@@ -133,11 +133,11 @@ func TestTroubles(t *testing.T) {
 		says      string
 	}{
 		{"absent node", testRules, joining, []any{evOverdue{}}, failed, "abort", refusal, "still"},
-		{"ready but for the trigger port", testRules, joining, []any{evReported{"alice", wire.Ready, 0}, evDeaf{"bob"}, evOverdue{}}, failed, "abort", refusal, "bob is ready, but hears nothing from the trigger port of this PC, 5557"},
+		{"ready but for the trigger port", testRules, joining, []any{evReported{"alice", wire.Ready, 0}, evDeaf{"bob"}, evOverdue{}}, failed, "abort", refusal, "ready, but hears nothing from the trigger port of this PC, 5557"},
 		{"heard after all", testRules, joining, []any{evDeaf{"bob"}, evReported{"bob", wire.Ready, 0}, evReported{"bob", wire.Preparing, 0}, evOverdue{}}, failed, "abort", refusal, "[alice bob] still"},
 		{"device refuses", testRules, joining, []any{evFailed{"bob", broken}}, failed, "abort", refusal, "driver died"},
-		{"arming takes too long", testRules, arming, []any{evOverdue{}}, failed, "abort", refusal, "alice bob"},
-		{"trigger not acknowledged", testRules, armed, []any{evReported{"alice", wire.Running, 2}, evOverdue{}}, failed, "abort", refusal, "[bob]"},
+		{"arming takes too long", testRules, arming, []any{evOverdue{}}, failed, "abort", refusal, "the same holds for bob"},
+		{"trigger not acknowledged", testRules, armed, []any{evReported{"alice", wire.Running, 2}, evOverdue{}}, failed, "abort", refusal, "not acknowledged in time, so"},
 		{"node dies before the instant", testRules, armed, []any{evSilent{"bob", 5 * time.Second}}, failed, "abort", refusal, "nothing heard for 5s"},
 		{"driver dies while recording", testRules, running, []any{evFailed{"bob", broken}}, running, "fire", missing, "driver died"},
 		{"the same, strict", strict, running, []any{evFailed{"bob", broken}}, draining, "stop", policy, "faults.lost_node is abort"},

@@ -14,6 +14,7 @@ import (
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
 	"tsrun/pipeline/tagfile"
+	"tsrun/sdk/quantity"
 )
 
 const (
@@ -174,7 +175,7 @@ func (s *syncer) close() {
 		s.warn(fmt.Sprintf("%d values are not in %s", leftOut, stage.SyncFile), "the results of the align stages cover the whole record")
 	}
 	if n := s.missed.Load(); n > 0 {
-		s.warn(fmt.Sprintf("%d segments came faster than live alignment could follow", n), "the align stages look at them")
+		s.warn(quantity.Counted(n, "segment")+" came faster than live alignment could follow", "the align stages look at them")
 	}
 }
 
@@ -186,7 +187,7 @@ func (s *syncer) lag() {
 		s.behind = false
 	case waiting >= behindAfter && !s.behind:
 		s.behind = true
-		s.warn(fmt.Sprintf("live alignment is %d segments behind", waiting), "recording goes on unhindered; longer segments or a faster PC would help")
+		s.warn(fmt.Sprintf("live alignment is %s behind", quantity.Counted(waiting, "segment")), "recording goes on unhindered; longer segments or a faster PC would help")
 	}
 }
 

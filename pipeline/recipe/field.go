@@ -137,3 +137,17 @@ func names(keys []*field) (out []string) {
 
 // choicesOfVariant lists the choices that a variant has keys for, in order.
 func (f *field) choicesOfVariant() []string { return slices.Sorted(maps.Keys(f.variants)) }
+
+// CheckNode says why a text cannot be the name of a node, or the host of a
+// master; nil where it can.
+func CheckNode(name string) error { return nodeForm.err(name) }
+
+// CheckHost is [CheckNode] for the master's host.
+func CheckHost(host string) error { return hostForm.err(host) }
+
+func (f *form) err(text string) error {
+	if message, hint := f.check(text); message != "" {
+		return fmt.Errorf("%s; %s", message, hint)
+	}
+	return nil
+}

@@ -72,16 +72,32 @@ func reportCondition(out *strings.Builder, m *run.Manifest) {
 		entry(out, "", "%s: %s%s", r.Condition, where, r.Message)
 	}
 	if shown > maxReasons {
-		entry(out, "", "and %d more reasons in %s", shown-maxReasons, run.ManifestFile)
+		entry(out, "", "and %s in %s", quantity.Counted(shown-maxReasons, "more reason"), run.ManifestFile)
 	}
 	if names := simulatedControllers(m); len(names) > 0 {
-		entry(out, "", "SIMULATED: %s; these tags were computed, not measured", strings.Join(names, ", "))
+		computed := "; these tags were computed, not measured"
+		if !hasTags(m) {
+			computed = ""
+		}
+		entry(out, "", "SIMULATED: %s%s", strings.Join(names, ", "), computed)
 	}
 	when := "started " + m.Started.UTC().Format("2006-01-02 15:04:05 MST")
 	if !m.Ended.IsZero() {
 		when += fmt.Sprintf(", took %s", m.Ended.Sub(m.Started).Round(100*time.Millisecond))
 	}
 	entry(out, "run", "%s, %s", m.Name, when)
+}
+
+// hasTags says whether any channel delivered a tag.
+func hasTags(m *run.Manifest) bool {
+	for _, n := range m.Nodes {
+		for _, c := range n.Channels {
+			if c != nil && c.Tags > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func simulatedControllers(m *run.Manifest) (names []string) {

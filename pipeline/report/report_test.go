@@ -184,3 +184,19 @@ func FuzzReport(f *testing.F) {
 		}
 	})
 }
+
+// Tags that are not there were not computed.
+func TestNothingWasComputed(t *testing.T) {
+	m := &run.Manifest{Name: "x", Nodes: map[string]*run.Node{"a": {
+		Controllers: map[string]*run.Controller{"tc": {Device: run.Device{Simulated: true}}},
+		Channels:    map[string]*run.Channel{"x": {}},
+	}}}
+	for tags, want := range map[uint64]string{0: "SIMULATED: a.tc\n", 1: "SIMULATED: a.tc; these tags were computed, not measured\n"} {
+		m.Nodes["a"].Channels["x"].Tags = tags
+		m.Judge()
+		var out bytes.Buffer
+		if err := Report(&out, m, "runs/x", 80); err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("with %d tags, %v:\n%s", tags, err, &out)
+		}
+	}
+}

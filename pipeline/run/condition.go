@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/text"
+	"tsrun/sdk/quantity"
 )
 
 // Condition is one word about a run; the manifest holds a list of them.
@@ -159,7 +160,7 @@ func (j *judgement) judgeNode(m *Manifest, name string) {
 
 func (j *judgement) judgeChannel(m *Manifest, node, name string, c *Channel) {
 	if c.Lost > 0 {
-		r := Reason{Condition: Incomplete, Node: node, Channel: name, Message: fmt.Sprintf("%d tags lost", c.Lost)}
+		r := Reason{Condition: Incomplete, Node: node, Channel: name, Message: quantity.Counted(c.Lost, "tag") + " lost"}
 		if len(c.Losses) > 0 {
 			first := c.Losses[0]
 			r.Message += ": " + first.Why
@@ -169,7 +170,7 @@ func (j *judgement) judgeChannel(m *Manifest, node, name string, c *Channel) {
 	}
 	if c.Sent != nil && *c.Sent != c.Tags {
 		j.add(Reason{Condition: Unverified, Node: node, Channel: name,
-			Message: fmt.Sprintf("the driver delivered %d tags, %d arrived at its node", *c.Sent, c.Tags)})
+			Message: fmt.Sprintf("the driver delivered %s, %d arrived at its node", quantity.Counted(*c.Sent, "tag"), c.Tags)})
 	}
 	if end := c.LengthPs; m.shortBy(end) > 0 && !j.excused(node) {
 		j.add(Reason{Condition: Incomplete, Node: node, Channel: name, AtPs: &end,
@@ -198,7 +199,7 @@ func (j *judgement) judgeSink(m *Manifest, node, name string, sink *Sink) {
 		}
 		if missing := j.held.missing(node, channel, name, sink, c.Tags); missing != "" {
 			j.add(Reason{Condition: Incomplete, Node: node, Channel: channel,
-				Message: fmt.Sprintf("the channel delivered %d tags, %s", c.Tags, missing)})
+				Message: fmt.Sprintf("the channel delivered %s, %s", quantity.Counted(c.Tags, "tag"), missing)})
 		}
 	}
 }

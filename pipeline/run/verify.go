@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"tsrun/pipeline/tagfile"
+	"tsrun/sdk/quantity"
 )
 
 // Finding is one thing in a run directory that is not as its manifest says.
@@ -137,7 +138,7 @@ func (v *verifier) segment(s Segment) {
 	v.result.Files++
 	v.result.Bytes += size
 	if size != s.Size {
-		v.found(s.File, "size", "%d bytes, the manifest says %d", size, s.Size)
+		v.found(s.File, "size", "%s, the manifest says %d", quantity.Counted(size, "byte"), s.Size)
 	}
 	if sum != s.SHA256 {
 		v.found(s.File, "hash", "SHA-256 is %s, the manifest says %s", sum, s.SHA256)
@@ -155,8 +156,8 @@ func (v *verifier) segment(s Segment) {
 	case err != nil:
 		v.found(s.File, "order", "%v", err)
 	case c != counted{s.Tags, s.FirstPs, s.LastPs}:
-		v.found(s.File, "tags", "holds %d tags from %d ps to %d ps, the manifest says %d from %d ps to %d ps",
-			c.tags, c.first, c.last, s.Tags, s.FirstPs, s.LastPs)
+		v.found(s.File, "tags", "holds %s from %d ps to %d ps, the manifest says %d from %d ps to %d ps",
+			quantity.Counted(c.tags, "tag"), c.first, c.last, s.Tags, s.FirstPs, s.LastPs)
 	}
 }
 
@@ -189,7 +190,7 @@ func countTags(path, format string) (c counted, err error) {
 		}
 		if err == io.EOF {
 			if info := r.Info(); info.Violations > 0 {
-				return c, fmt.Errorf("%d tags go back in time, the farthest by %d ps", info.Violations, info.Farthest)
+				return c, fmt.Errorf("it goes back in time: %s, the farthest by %d ps", quantity.Counted(info.Violations, "tag"), info.Farthest)
 			}
 			return c, nil
 		}
@@ -235,7 +236,7 @@ func (v *verifier) totals(m *Manifest, held *holdings) {
 					continue
 				}
 				if missing := held.missing(node, channel, name, n.Sinks[name], c.Tags); missing != "" {
-					v.found(RawDir+"/"+node, "tags", "%s.%s delivered %d tags, %s", node, channel, c.Tags, missing)
+					v.found(RawDir+"/"+node, "tags", "%s.%s delivered %s, %s", node, channel, quantity.Counted(c.Tags, "tag"), missing)
 				}
 			}
 		}

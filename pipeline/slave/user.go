@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 
+	"tsrun/pipeline/event"
 	"tsrun/sdk"
 )
 
@@ -69,6 +70,7 @@ func (s *session) heedUser(ctx context.Context, cancel context.CancelCauseFunc) 
 				cancel(errStopped)
 			} else {
 				s.log.Info("interrupted by this node's user: what was recorded is being sent; interrupt again to give that up")
+				s.observe(event.Problem{Node: s.node.Name, Code: errStopped.Code, Message: "stopped by its user: what was recorded is being sent", Hint: "interrupt again to give that up"})
 			}
 		}
 	}

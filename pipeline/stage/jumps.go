@@ -32,7 +32,7 @@ func NoticeJumps(m *run.Manifest, stage, target string, jumps []track.Step) {
 func noticeJumps(m *run.Manifest, stage, target string, jumps []track.Step) {
 	for i, j := range jumps {
 		if i == maxJumps {
-			m.Notice(run.Reason{Condition: run.Tainted, Message: fmt.Sprintf("stage %q: the clock of %s jumped %d more times", stage, target, len(jumps)-i)})
+			m.Notice(run.Reason{Condition: run.Tainted, Message: fmt.Sprintf("stage %q: the clock of %s jumped %s", stage, target, quantity.Counted(len(jumps)-i, "more time"))})
 			return
 		}
 		m.Notice(run.Reason{Condition: run.Tainted, AtPs: &j.Time,

@@ -20,7 +20,8 @@ type Info struct {
 	Violations uint64 `json:"order_violations"`
 	Farthest   uint64 `json:"farthest_back_ps"`
 	// Pause is the longest time between two successive tags, and PauseFrom
-	// where it begins.
+	// where it begins; 0, in JSON null, where there are no two, all are of one
+	// moment, or the tags were counted without reading them.
 	Pause     uint64 `json:"longest_pause_ps"`
 	PauseFrom uint64 `json:"pause_from_ps"`
 	Facts     []Fact `json:"facts"` // what the file says beside tags
@@ -44,26 +45,28 @@ func (i Info) MarshalJSON() ([]byte, error) {
 	for _, c := range i.Channels {
 		channels = append(channels, channel{c.Channel, c.Tags, i.Moment(c.First), i.Moment(c.Last)})
 	}
-	pauseFrom := i.Moment(max(i.PauseFrom, i.Raised))
+	var pause *uint64
+	var pauseFrom *tag.Moment
 	if i.Pause > 0 {
-		pauseFrom = i.Moment(i.PauseFrom)
+		from := i.Moment(i.PauseFrom)
+		pause, pauseFrom = &i.Pause, &from
 	}
 	var resolution *float64
 	if i.Resolution > 0 {
 		resolution = &i.Resolution
 	}
 	return json.Marshal(struct {
-		Format     string     `json:"format"`
-		Size       int64      `json:"bytes"`
-		Resolution *float64   `json:"resolution_ps"`
-		Channels   []channel  `json:"channels"`
-		Violations uint64     `json:"order_violations"`
-		Farthest   uint64     `json:"farthest_back_ps"`
-		Pause      uint64     `json:"longest_pause_ps"`
-		PauseFrom  tag.Moment `json:"pause_from_ps"`
-		Facts      []Fact     `json:"facts"`
-		Damage     *Damage    `json:"damage,omitempty"`
-	}{i.Format, i.Size, resolution, channels, i.Violations, i.Farthest, i.Pause, pauseFrom, append([]Fact{}, i.Facts...), i.Damage})
+		Format     string      `json:"format"`
+		Size       int64       `json:"bytes"`
+		Resolution *float64    `json:"resolution_ps"`
+		Channels   []channel   `json:"channels"`
+		Violations uint64      `json:"order_violations"`
+		Farthest   uint64      `json:"farthest_back_ps"`
+		Pause      *uint64     `json:"longest_pause_ps"`
+		PauseFrom  *tag.Moment `json:"pause_from_ps"`
+		Facts      []Fact      `json:"facts"`
+		Damage     *Damage     `json:"damage,omitempty"`
+	}{i.Format, i.Size, resolution, channels, i.Violations, i.Farthest, pause, pauseFrom, append([]Fact{}, i.Facts...), i.Damage})
 }
 
 // Fact is one kind of thing that a file says beside its tags.

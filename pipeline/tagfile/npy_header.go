@@ -233,19 +233,22 @@ func (p *npyParser) value(depth int) (any, error) {
 	case "False":
 		return false, nil
 	}
-	word = strings.TrimSuffix(word, "L")
-	number, err := strconv.ParseUint(word, 10, 63)
-	if err != nil && strings.HasPrefix(word, "-") {
-		below, err := strconv.ParseInt(word, 10, 64)
-		if err != nil || below >= 0 {
-			return nil, errNPY
-		}
-		return below, nil
-	}
-	if err != nil {
+	return npyNumber(strings.TrimSuffix(word, "L"))
+}
+
+// npyNumber is a uint64, or an int64 where it is below 0; numpy's own are of 63
+// bits and a sign.
+func npyNumber(word string) (any, error) {
+	number, err := strconv.ParseInt(word, 10, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return nil, fmt.Errorf("it says %.40s, and no array of numpy has so many rows or columns; the header is damaged", word)
+	case err != nil || strings.HasPrefix(word, "+") || word == "-0":
 		return nil, errNPY
+	case number < 0:
+		return number, nil
 	}
-	return number, nil
+	return uint64(number), nil
 }
 
 // take drops c when it is next.

@@ -34,6 +34,18 @@ func TestNPYCounts(t *testing.T) {
 	}
 }
 
+// TestNPYShapesOfNoArray: of a number that no array of numpy has it is said which.
+func TestNPYShapesOfNoArray(t *testing.T) {
+	for _, says := range []string{"9223372036854775808", "18446744073709551615", "18446744073709551616", "-9223372036854775809", strings.Repeat("9", 39)} {
+		for _, shape := range []string{says + ",", "3, " + says} {
+			_, err := ReadRecording(write(t, "x.npy", npyFile("{'descr': '<u8', 'fortran_order': False, 'shape': ("+shape+")}", idqFile(5))), "")
+			if err == nil || !strings.Contains(err.Error(), "it says "+says+", and no array of numpy has so many rows or columns") {
+				t.Errorf("%s: %v", shape, err)
+			}
+		}
+	}
+}
+
 // TestNPYWidths: fields that are passed over have the width that numpy gives them.
 func TestNPYWidths(t *testing.T) {
 	for kind, width := range map[string]int{"<U10": 40, "|S10": 10, "|V3": 3, "<M8[ns]": 8, "<c16": 16, "|b1": 1} {

@@ -3,6 +3,7 @@ package tagfile
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -247,5 +248,37 @@ func TestDamageNamesSalvage(t *testing.T) {
 	var d *damage
 	if !errors.As(fmt.Errorf("wrapped: %w", err), &d) || d.at != 8 || !strings.HasSuffix(err.Error(), "; tsrun convert --salvage writes what is whole") {
 		t.Error(err)
+	}
+}
+
+// TestNothingIsDamagedOnce: a file that ends before its header does is damaged
+// in one place, and of a time that is not known JSON has no number.
+func TestNothingIsDamagedOnce(t *testing.T) {
+	for _, content := range []string{"", tagsMagic[:3], tagsMagic} {
+		info, err := Scan(write(t, "x.tags", []byte(content)), "")
+		if err == nil || info.Damage == nil || info.Damage.Places != 1 || info.Damage.Records != 0 {
+			t.Errorf("%q: %+v, %v", content, info.Damage, err)
+		}
+	}
+	for _, c := range []struct {
+		format string
+		times  []uint64
+		want   string
+	}{
+		{Bin, nil, `"longest_pause_ps":null,"pause_from_ps":null`},
+		{Bin, []uint64{5}, `"longest_pause_ps":null,"pause_from_ps":null`},
+		{Bin, []uint64{5, 5}, `"longest_pause_ps":null,"pause_from_ps":null`},
+		{Bin, []uint64{5, 7}, `"longest_pause_ps":2,"pause_from_ps":5`},
+		{Tags, []uint64{5, 7}, `"longest_pause_ps":null,"pause_from_ps":null`}, // counted without reading them
+	} {
+		path := filepath.Join(t.TempDir(), "x."+c.format)
+		if err := WriteFile(path, c.format, 1, c.times); err != nil {
+			t.Fatal(err)
+		}
+		info, err := Scan(path, "")
+		text, _ := json.Marshal(info)
+		if err != nil || !strings.Contains(string(text), c.want) {
+			t.Errorf("%s of %v: %s, %v", c.format, c.times, text, err)
+		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"tsrun/sdk/quantity"
 )
 
 // OpenSegments opens the segment files of one channel, in order, as one
@@ -33,8 +35,8 @@ func (s *segments) Next(buf []uint64) (int, error) {
 		}
 		n, err := s.current.Next(buf)
 		if info := s.current.Info(); info.Violations > 0 {
-			s.err = fmt.Errorf("read %s: it goes back in time: %d tags, the farthest by %d ps; segments are written in order, so this one was changed or damaged",
-				s.path, info.Violations, info.Farthest)
+			s.err = fmt.Errorf("read %s: it goes back in time: %s, the farthest by %d ps; segments are written in order, so this one was changed or damaged",
+				s.path, quantity.Counted(info.Violations, "tag"), info.Farthest)
 			break
 		}
 		if n > 0 {

@@ -34,7 +34,7 @@ func TestSegments(t *testing.T) {
 		t.Fatal(err)
 	}
 	r = OpenSegments([]string{backwards}, "", OnlyChannel)
-	if got, err := drain(r, 10); err == nil || len(got) != 0 || !strings.Contains(err.Error(), "it goes back in time: 1 tags, the farthest by 1 ps") {
+	if got, err := drain(r, 10); err == nil || len(got) != 0 || !strings.Contains(err.Error(), "it goes back in time: 1 tag, the farthest by 1 ps") {
 		t.Error(got, err)
 	}
 	r.Close()

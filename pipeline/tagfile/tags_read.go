@@ -34,6 +34,9 @@ func openTags(f *file) (*tagsFile, error) {
 		}
 		t.header = 0
 		t.spoilt(0, errors.Unwrap(err))
+		if t.Size() < tagsHeader { // nothing can be behind it
+			return t, nil
+		}
 	}
 	if err := t.readIndex(); err != nil {
 		t.walk(err)

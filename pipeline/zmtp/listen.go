@@ -65,7 +65,7 @@ func Listen(network, addr string, typ zmq4.SocketType, o Options) (*Listener, er
 	config := net.ListenConfig{KeepAliveConfig: keepAlive}
 	l, err := config.Listen(context.Background(), network, addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("listen on %s: another program has this port, perhaps another tsrun; stop it or choose another port: %w", addr, err)
+		return nil, fmt.Errorf("listen on %s: another program has this port; stop it or choose another port (%w)", addr, syscall.EADDRINUSE)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr, err)

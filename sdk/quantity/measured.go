@@ -1,6 +1,7 @@
 package quantity
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -16,6 +17,14 @@ func Measured(value, sd float64) string {
 		decimals = int(min(max(1-math.Floor(math.Log10(sd)), 0), 12))
 	}
 	return Thousands(strconv.FormatFloat(value, 'f', decimals, 64)) + " ± " + Thousands(strconv.FormatFloat(sd, 'f', decimals, 64))
+}
+
+// Counted writes how many there are of what a word names: "1 tag", "2 tags".
+func Counted[N ~int | ~int32 | ~int64 | ~uint32 | ~uint64](n N, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprint(n) + " " + one + "s"
 }
 
 // Thousands puts a space between the thousands of a decimal number.
