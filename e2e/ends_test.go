@@ -247,7 +247,7 @@ func TestTagFarAhead(t *testing.T) {
 	if r.code != 3 {
 		t.Errorf("exit code %d, want 3\n%s", r.code, r.stderr)
 	}
-	contains(t, reasons(m), "INCOMPLETE alice.a 1 tags lost: 1 tags from 2001000000000000 ps on lie far behind the end of the acquisition")
+	contains(t, reasons(m), "INCOMPLETE alice.a 1 tag lost: 1 tag from 2001000000000000 ps on, far behind the end of the acquisition")
 	if strings.Contains(reasons(m), "INCOMPLETE bob") || m.Nodes["bob"].Channels["b"].Tags != 1001 || len(m.Segments) > 500 {
 		t.Errorf("bob delivered %d tags, there are %d files\n%s", m.Nodes["bob"].Channels["b"].Tags, len(m.Segments), reasons(m))
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"tsrun/sdk/quantity"
 	"tsrun/sdk/tag"
 )
 
@@ -189,7 +190,7 @@ func (s *Stream) Lost(stream uint16, n uint64, why string) {
 // loseBeyond records tags that no acquisition can have.
 func (s *Stream) loseBeyond(l *lane, first, n uint64) {
 	if s.err == nil {
-		s.lose(l, n, fmt.Sprintf("%d tags from %d ps on lie far behind the end of the acquisition: they are damaged", n, first))
+		s.lose(l, n, fmt.Sprintf("%s from %d ps on, far behind the end of the acquisition: damaged", quantity.Counted(n, "tag"), first))
 	}
 }
 

@@ -278,7 +278,7 @@ func (l *lane) send(record int, tags []uint64) error {
 	begin := uint64(record) * l.plan.period
 	end, _ := slices.BinarySearch(tags, l.plan.period+beyond)
 	if n := len(tags) - end; n > 0 {
-		defer l.out.Lost(l.channel.Stream, uint64(n), fmt.Sprintf("%d tags of record %d lie far behind its end", n, record))
+		defer l.out.Lost(l.channel.Stream, uint64(n), fmt.Sprintf("%s of record %d, far behind its end", quantity.Counted(n, "tag"), record))
 		l.report.Beyond += uint64(n)
 	}
 	tags = tags[:end]
@@ -286,7 +286,7 @@ func (l *lane) send(record int, tags []uint64) error {
 		early, _ := slices.BinarySearch(tags, l.reached-begin)
 		if early > 0 {
 			l.report.OutOfOrder += uint64(early)
-			l.out.Lost(l.channel.Stream, uint64(early), fmt.Sprintf("%d tags of record %d came after later ones", early, record))
+			l.out.Lost(l.channel.Stream, uint64(early), fmt.Sprintf("%s of record %d came after later ones", quantity.Counted(early, "tag"), record))
 		}
 		tags = tags[early:]
 	}
