@@ -13,9 +13,9 @@ import (
 	"github.com/go-zeromq/zmq4"
 	"google.golang.org/grpc"
 
-	"tsrun/pipeline/zmtp"
 	"tsrun/sdk/internal/serve"
 	"tsrun/sdk/pluginpb"
+	"tsrun/sdk/zmtp"
 )
 
 // errStopped ends the context of an acquisition that is asked to stop.

@@ -12,11 +12,11 @@ import (
 	"github.com/go-zeromq/zmq4"
 	"google.golang.org/grpc"
 
-	"tsrun/pipeline/blockio"
-	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/blockio"
 	"tsrun/sdk/internal/serve"
 	"tsrun/sdk/pluginpb"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/zmtp"
 )
 
 // sinkServer serves the one sink of the process. It calls the sink's methods

@@ -10,8 +10,8 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/zmtp"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/zmtp"
 )
 
 // countingSink counts the tags it is given.

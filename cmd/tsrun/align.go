@@ -12,9 +12,9 @@ import (
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/stage"
-	"tsrun/pipeline/tagfile"
 	"tsrun/pipeline/track"
 	"tsrun/sdk/quantity"
+	"tsrun/sdk/tagfile"
 )
 
 type alignFlags struct {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/term"
 
 	"tsrun/pipeline/stage"
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk/quantity"
+	"tsrun/sdk/tagfile"
 )
 
 type convertFlags struct {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk/quantity"
+	"tsrun/sdk/tagfile"
 )
 
 func newInfoCommand() *cobra.Command {

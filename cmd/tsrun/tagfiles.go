@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk/quantity"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/tagfile"
 )
 
 // tagFiles are the flags by which commands find channels of tags in files. All

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/tagfile"
+	"tsrun/sdk/tagfile"
 	"tsrun/sim/idq"
 )
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/zmtp"
 )
 
 // Replier is a REP socket that answers each request with what reply returns;

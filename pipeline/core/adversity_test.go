@@ -12,8 +12,8 @@ import (
 	"github.com/go-zeromq/zmq4"
 
 	"tsrun/pipeline/core"
-	"tsrun/pipeline/zmtp"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/zmtp"
 )
 
 func TestSlowSinkFailsAloneAndLoudly(t *testing.T) {

@@ -35,8 +35,8 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/zmtp"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/zmtp"
 )
 
 // DefaultPatience is how long a sink may take for one block.

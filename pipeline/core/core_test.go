@@ -13,10 +13,10 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/blockio"
 	"tsrun/pipeline/core"
-	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/blockio"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/zmtp"
 )
 
 var run = tag.RunID{1, 2, 3}

@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"tsrun/pipeline/blockio"
-	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/blockio"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/zmtp"
 )
 
 // inlet is where one driver's blocks come in.

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/zmtp"
 )
 
 // outlet is where one sink gets its blocks. Several inlets may send to it.

@@ -16,8 +16,8 @@ import (
 
 	"tsrun/internal/need"
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/tagfile"
 )
 
 // childFiles names, in the environment of a process of its own, the pair of

@@ -8,8 +8,8 @@ import (
 
 	"tsrun/internal/recordings"
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk/quantity"
+	"tsrun/sdk/tagfile"
 )
 
 func g2Of(t *testing.T, a, b []uint64, o correlate.G2Options) correlate.G2 {

@@ -8,7 +8,7 @@ import (
 
 	"tsrun/internal/recordings"
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/tagfile"
+	"tsrun/sdk/tagfile"
 )
 
 // TestRecordings compares both halves of the histograms of real recordings

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk"
 	"tsrun/sdk/pluginpb"
+	"tsrun/sdk/tagfile"
 )
 
 // artifactIn is what a plugin says of a file. A plugin that does not say what

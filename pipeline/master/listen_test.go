@@ -11,8 +11,8 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/zmtp"
 	"tsrun/sdk"
+	"tsrun/sdk/zmtp"
 )
 
 // A port that cannot be had is told once, with the key of the recipe that is

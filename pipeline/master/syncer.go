@@ -13,8 +13,8 @@ import (
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk/quantity"
+	"tsrun/sdk/tagfile"
 )
 
 const (

@@ -19,8 +19,8 @@ import (
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk/quantity"
+	"tsrun/sdk/tagfile"
 )
 
 // observed collects events.

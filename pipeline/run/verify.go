@@ -13,8 +13,8 @@ import (
 	"slices"
 	"strings"
 
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk/quantity"
+	"tsrun/sdk/tagfile"
 )
 
 // Finding is one thing in a run directory that is not as its manifest says.

@@ -12,8 +12,8 @@ import (
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
-	"tsrun/pipeline/tagfile"
 	"tsrun/pipeline/text"
+	"tsrun/sdk/tagfile"
 )
 
 // Analyse executes the recipe's stages in order over the segments that are in

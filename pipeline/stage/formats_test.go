@@ -16,7 +16,7 @@ import (
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/run/runtest"
 	"tsrun/pipeline/stage"
-	"tsrun/pipeline/tagfile"
+	"tsrun/sdk/tagfile"
 )
 
 // TestSegmentsOfEveryFormat: results do not depend on the format in which a

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"tsrun/pipeline/event"
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/tagfile"
 )
 
 type closing struct{ tag.Reader }

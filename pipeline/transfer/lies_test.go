@@ -17,7 +17,7 @@ import (
 
 	"tsrun/internal/hostile"
 	"tsrun/internal/need"
-	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/zmtp"
 )
 
 func TestWrongHashIsRefusedInTheEnd(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/zmtp"
 )
 
 // transmission is the state of Run.

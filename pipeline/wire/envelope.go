@@ -8,7 +8,7 @@ import (
 	"io"
 	"time"
 
-	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/zmtp"
 )
 
 // MaxBody is the largest body of a request or an answer, in bytes.

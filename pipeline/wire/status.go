@@ -12,7 +12,7 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/zmtp"
 )
 
 // StatusPort is the status port where nobody names another.

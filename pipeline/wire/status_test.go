@@ -18,7 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tsrun/internal/hostile"
-	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/zmtp"
 )
 
 func drawEnvelope(t *rapid.T) envelope {

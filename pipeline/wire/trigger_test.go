@@ -16,8 +16,8 @@ import (
 	"pgregory.net/rapid"
 
 	"tsrun/internal/hostile"
-	"tsrun/pipeline/zmtp"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/zmtp"
 )
 
 func drawOrder(t *rapid.T) Order {

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/tagfile"
 )
 
 const (

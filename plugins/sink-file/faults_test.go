@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"tsrun/internal/need"
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/tagfile"
 )
 
 const errNoSpace = syscall.ENOSPC

@@ -22,8 +22,8 @@ package main
 import (
 	"context"
 
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk"
+	"tsrun/sdk/tagfile"
 )
 
 // version is set at link time.

@@ -12,9 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/tagfile"
 )
 
 // TestCloseWithoutFinish: what was not finished does not look whole.

@@ -11,9 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/tagfile"
 )
 
 const (

@@ -11,9 +11,9 @@ import (
 	"slices"
 	"strings"
 
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/tagfile"
 )
 
 // maxIndex is the highest number of a segment: file names have six digits, and

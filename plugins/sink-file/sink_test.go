@@ -16,9 +16,9 @@ import (
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
-	"tsrun/pipeline/tagfile"
 	"tsrun/sdk"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/tagfile"
 )
 
 func TestMain(m *testing.M) {

@@ -11,10 +11,10 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/zmtp"
 	"tsrun/sdk"
 	"tsrun/sdk/instrument"
 	"tsrun/sdk/quantity"
+	"tsrun/sdk/zmtp"
 )
 
 const (

@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tsrun/pipeline/zmtp"
 	"tsrun/sdk"
 	"tsrun/sdk/quantity"
+	"tsrun/sdk/zmtp"
 )
 
 const (

@@ -10,9 +10,9 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/zmtp"
 	"tsrun/sdk"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/zmtp"
 )
 
 // collector is an output that keeps everything.

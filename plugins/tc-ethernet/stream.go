@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tsrun/pipeline/zmtp"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/zmtp"
 )
 
 const (

@@ -22,8 +22,8 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/zmtp"
 	"tsrun/sdk"
+	"tsrun/sdk/zmtp"
 )
 
 // MaxReply bounds one reply, in bytes. What devices answer has some hundred.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/zmtp"
+	"tsrun/sdk/zmtp"
 )
 
 // hub is the DataLinkTargetService: it takes records from the device and hands

@@ -11,8 +11,8 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/zmtp"
 	"tsrun/sdk/quantity"
+	"tsrun/sdk/zmtp"
 	"tsrun/sim/idq"
 	"tsrun/sim/sky"
 )

@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"tsrun/pipeline/zmtp"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/zmtp"
 )
 
 const (

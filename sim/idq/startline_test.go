@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"tsrun/internal/need"
-	"tsrun/pipeline/tagfile"
+	"tsrun/sdk/tagfile"
 	"tsrun/sim/idq"
 	"tsrun/sim/sky"
 )

@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"tsrun/pipeline/tagfile"
+	"tsrun/sdk/tagfile"
 )
 
 // Recording is a recorded file, ready to be played as the detections of a

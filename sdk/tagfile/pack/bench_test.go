@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"tsrun/pipeline/pack"
+	"tsrun/sdk/tagfile/pack"
 )
 
 // poisson makes n tags at a rate per second.

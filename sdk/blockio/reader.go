@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 
-	"tsrun/pipeline/zmtp"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/zmtp"
 )
 
 // Message is one block as it came: the decoded header, and both frames. It is

@@ -12,7 +12,7 @@ import (
 	"slices"
 	"testing"
 
-	"tsrun/pipeline/pack"
+	"tsrun/sdk/tagfile/pack"
 )
 
 // Each target reads whatever bytes as one format, in every way there is. It may

@@ -8,7 +8,7 @@ import (
 	"io"
 	"slices"
 
-	"tsrun/pipeline/pack"
+	"tsrun/sdk/tagfile/pack"
 )
 
 // tagsFile is an open file of format tags: its blocks, from the index or, where

@@ -7,7 +7,7 @@ import (
 	"math"
 	"slices"
 
-	"tsrun/pipeline/pack"
+	"tsrun/sdk/tagfile/pack"
 )
 
 // A file of format tags is a header, blocks, and an index. Numbers are

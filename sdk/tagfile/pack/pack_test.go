@@ -13,7 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"tsrun/pipeline/pack"
+	"tsrun/sdk/tagfile/pack"
 )
 
 // tester is what a test, a fuzz target and a rapid check have in common.

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"io"
 
-	"tsrun/pipeline/pack"
+	"tsrun/sdk/tagfile/pack"
 )
 
 // spoilt notes damage of a file that is salvaged.

@@ -12,7 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"tsrun/pipeline/pack"
+	"tsrun/sdk/tagfile/pack"
 )
 
 // several writes a file of three channels with several blocks each.
