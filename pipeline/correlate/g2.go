@@ -28,24 +28,20 @@ type G2 struct {
 	Expected []quantity.Number `json:"expected"`   // counts of uncorrelated light, scaled
 	G2       []quantity.Number `json:"g2"`         // Counts over Expected
 	SD       []quantity.Number `json:"g2_sd"`
-	Pulses   []Pulse           `json:"pulses,omitempty"`
+	Periods  []float64         `json:"periods_ps,omitempty"` // that the light repeats after, shortest first
+	Pulses   []Pulse           `json:"pulses,omitempty"`     // of the shortest of them that bins and range let be seen
+	Warning  string            `json:"warning,omitempty"`    // why this is not what uncorrelated light is divided by
+
+	Unseen bool `json:"-"` // whether the period was given, and the first tags do not show it
 
 	known bool // whether the rates of both channels are
-}
-
-// Pulse is what a pulsed source gives in one period about a multiple of it.
-type Pulse struct {
-	Number int             `json:"pulse"` // the delay is this many periods
-	Counts uint64          `json:"counts"`
-	G2     quantity.Number `json:"g2"` // over the mean of all pulses but number 0; none where these are empty
-	SD     quantity.Number `json:"g2_sd"`
 }
 
 // G2Options say how to count and what to divide by.
 type G2Options struct {
 	Range, Bin int64   // ps, as in [HistogramOptions]
 	Far        int64   // ps: if not 0, bins at least so far from 0 are 1 in the mean: for light whose power varies
-	Period     float64 // ps: if not 0, that of a pulsed source: sum up the bins of each pulse as well
+	Period     float64 // ps: if not 0, that of a pulsed source, as which it is found otherwise: sum up the bins of each pulse as well
 }
 
 // Check says what is wrong with the options.
@@ -88,9 +84,7 @@ func CountG2(a, b Channel, o G2Options) (G2, error) {
 			r.normalise(uncorrelated{a: inA, b: inB, self: self}, o.Far)
 		}
 	}
-	if o.Period > 0 {
-		r.Pulses = pulses(h, o.Period)
-	}
+	r.pulsed(lightOf(endsA, endsB, o.Period), o)
 	return r, nil
 }
 
@@ -191,34 +185,4 @@ func (r *G2) Highest() (k int, ok bool) {
 		}
 	}
 	return k, ok
-}
-
-// pulses sums the bins whose middle is nearest to a multiple of the period, of
-// those multiples whose period lies within the histogram.
-func pulses(h Histogram, period float64) []Pulse {
-	most := int((float64(-h.Start) - period/2) / period)
-	list := make([]Pulse, 2*most+1)
-	for i := range list {
-		list[i] = Pulse{Number: i - most, G2: quantity.None(), SD: quantity.None()}
-	}
-	for k, n := range h.Counts {
-		number := int(math.Floor(float64(h.Middle(k))/period + 0.5))
-		if number >= -most && number <= most {
-			list[number+most].Counts += n
-		}
-	}
-	others := 0.0
-	for _, p := range list {
-		if p.Number != 0 {
-			others += float64(p.Counts)
-		}
-	}
-	if mean := others / float64(len(list)-1); mean > 0 {
-		for i := range list {
-			n := float64(list[i].Counts)
-			list[i].G2 = quantity.Number(n / mean)
-			list[i].SD = quantity.Number(math.Hypot(deviation(n, mean, 0), n/math.Sqrt(others)) / mean)
-		}
-	}
-	return list
 }

@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"cmp"
 	"math"
 	"math/bits"
 	"slices"
@@ -51,10 +52,7 @@ func (g *gather) look(o CoincidenceOptions) (l light, at places) {
 			l.ofPair(tags[j], tags[i], all, o.Window/2)
 		}
 	}
-	if l.other > 0 {
-		l.periods = l.periods[:1]
-	}
-	slices.SortFunc(l.periods, func(p, q period) int { return int(math.Copysign(1, p.length-q.length)) })
+	l.sort()
 	at = g.placesFor(o, l)
 	near := all[len(all)-1]
 	for i := len(all) - 1; i > 0 && all[i-1].reach > 9*at[shiftsEachSide+1]/2; i-- {
@@ -70,6 +68,15 @@ func (g *gather) look(o CoincidenceOptions) (l light, at places) {
 		}
 	}
 	return l, at
+}
+
+// sort puts the shortest period first; one that was given stands alone where it
+// does not explain the light.
+func (l *light) sort() {
+	if l.other > 0 {
+		l.periods = l.periods[:1]
+	}
+	slices.SortFunc(l.periods, func(p, q period) int { return cmp.Compare(p.length, q.length) })
 }
 
 // give takes a period as known to a picosecond.

@@ -123,6 +123,8 @@ const (
 	crowdWithin = 40
 	endTags     = 64  // looked at, at each end
 	crowdedFrom = 256 // tags: of fewer, all count
+
+	firstTags = chunk // that tell how the light comes
 )
 
 // ends notes the first and the last tags of a stream, on the common clock.
@@ -130,12 +132,14 @@ type ends struct {
 	from       Stream
 	correct    Correction
 	head, tail []uint64 // endTags at most, as recorded
+	first      []uint64 // that tell how the light comes, as recorded
 	count      uint64
 }
 
 func (e *ends) Next(buf []uint64) (int, error) {
 	n, err := e.from.Next(buf)
 	e.count += uint64(n)
+	e.first = append(e.first, buf[:min(n, firstTags-len(e.first))]...)
 	e.head = append(e.head, buf[:min(n, endTags-len(e.head))]...)
 	e.tail = append(e.tail, buf[max(0, n-endTags):n]...)
 	if more := len(e.tail) - endTags; more > 0 {

@@ -130,6 +130,9 @@ func reportG2(out *strings.Builder, stage string, s stage.G2Summary) {
 		entry(out, "", "highest, %s, in the bin centred at %s", known(s.Highest, s.HighestSD), text.Picoseconds(*s.HighestPs))
 	}
 	reportSelf(out, s.SelfPairs)
+	for _, p := range s.Periods {
+		entry(out, "", "the light repeats after %s: its pulses tell, not the bins", text.Picoseconds(int64(math.Round(p))))
+	}
 	for _, p := range s.Pulses {
 		switch {
 		case p.Number != 0:
@@ -138,6 +141,9 @@ func reportG2(out *strings.Builder, stage string, s stage.G2Summary) {
 		default:
 			entry(out, "", "the pulse at zero has no value: all others are empty")
 		}
+	}
+	if s.Warning != "" {
+		entry(out, "", "warning: %s", s.Warning)
 	}
 }
 

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"fmt"
 	"io"
 
 	"tsrun/pipeline/correlate"
@@ -27,6 +28,10 @@ func (a *analysis) g2(c *recipe.G2Config, result *run.Result) (any, error) {
 		Start: c.Start, Stop: c.Stop, Corrected: in.corrected, Simulated: a.simulated(c.Start, c.Stop),
 		RangePs: int64(c.Range), BinPs: g.Bin, Pairs: g.Pairs, OverlapPs: g.Overlap, Scale: g.Scale,
 		AtZero: g.G2[zero], AtZeroSD: g.SD[zero], NoValue: g.NoValue(c.Start, c.Stop), SelfPairs: g.SelfPairs, Pulses: g.Pulses,
+		Periods: g.Periods, Warning: g.Warning,
+	}
+	if g.Warning != "" {
+		a.manifest.Notice(run.Reason{Condition: run.Tainted, Message: fmt.Sprintf("stage %q: %s", result.Stage, g.Warning)})
 	}
 	if k, ok := g.Highest(); ok {
 		middle := g.Middle(k)

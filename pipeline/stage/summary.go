@@ -115,7 +115,9 @@ type G2Summary struct {
 	HighestPs *int64            `json:"highest_ps"`         // the centre of the bin where g2 is highest; null where no bin has a value
 	Highest   quantity.Number   `json:"highest_g2"`
 	HighestSD quantity.Number   `json:"highest_g2_sd"`
+	Periods   []float64         `json:"periods_ps,omitempty"` // that the light repeats after
 	Pulses    []correlate.Pulse `json:"pulses,omitempty"`
+	Warning   string            `json:"warning,omitempty"` // why bins or pulses are not over what uncorrelated light gives
 }
 
 // RatesSummary is what a rates stage found; the counts are in its table.
