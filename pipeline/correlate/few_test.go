@@ -38,7 +38,7 @@ func TestRatioOfNone(t *testing.T) {
 
 // Why nothing is said of chance is the true reason.
 func TestReasonsOfNoChance(t *testing.T) {
-	tags := poisson(1, 20_000, 20_000, 20_000)
+	tags := poisson(1, 3000, 3000, 3000)
 	later := make([]uint64, len(tags[1]))
 	for i, u := range tags[1] {
 		later[i] = u + 3e12
@@ -49,16 +49,13 @@ func TestReasonsOfNoChance(t *testing.T) {
 		reason string
 	}{
 		{nil, correlate.CoincidenceOptions{Window: 1000}, "nothing was recorded by C"},
-		{tags[2][5000:5001], correlate.CoincidenceOptions{Window: 1000}, "the tags of C are of one moment"},
+		{tags[2][1000:1001], correlate.CoincidenceOptions{Window: 1000}, "the tags of C are of one moment"},
 		{[]uint64{1.5e12, 1.5e12}, correlate.CoincidenceOptions{Window: 1000}, "the tags of C are of one moment"},
 		{later, correlate.CoincidenceOptions{Window: 1000}, "the channels recorded nothing at the same time"},
 		{tags[2], correlate.CoincidenceOptions{Window: 1000, Period: 5e12}, "give no period"},
 		{tags[2], correlate.CoincidenceOptions{Window: 2e12}, "and a window below that"},
 	} {
-		c, err := correlate.Coincide(channelsOf(tags[0][:2000], tags[1][:2000], of.last), of.o)
-		if of.last == nil || len(of.last) > 2 {
-			c, err = correlate.Coincide(channelsOf(tags[0], tags[1], of.last), of.o)
-		}
+		c, err := correlate.Coincide(channelsOf(tags[0], tags[1], of.last), of.o)
 		if of.o.Window > 1e12 { // of two channels a window may be that long
 			c, err = correlate.Coincide(channelsOf(tags[0][:50], tags[1][:50]), of.o)
 		}
@@ -73,7 +70,7 @@ func TestReasonsOfNoChance(t *testing.T) {
 
 // A period that is said of light that does not show it stays as it was said.
 func TestPeriodThatIsNotThere(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(2) {
 		c, err := correlate.Coincide(channelsOf(poisson(seed, 20_000, 20_000)...), correlate.CoincidenceOptions{Window: 1000, Period: 13157.894})
 		if err != nil || !c.Unseen || c.Periods[0] != 13157.894 {
 			t.Errorf("%v is seen: %v, %v", c.Periods, !c.Unseen, err)
@@ -97,20 +94,20 @@ func scanTags(t *testing.T, a, b []uint64, o correlate.ScanOptions) correlate.Sc
 // In a scan of a fair part of the record chance follows the time that both
 // recorded, and a peak that is narrower than the bins is known to a bin.
 func TestScanOfTheWholeRecord(t *testing.T) {
-	for seed := uint64(4); seed < 8; seed++ {
-		l := light{seconds: 0.3, events: 10_000, see: []float64{0.5, 0.5}, noise: []float64{5000, 5000}, jitter: 100, later: []float64{0, 3e9}}
+	for seed := uint64(5); seed < 8; seed++ {
+		l := light{seconds: 0.3, events: 4000, see: []float64{0.5, 0.5}, noise: []float64{500, 500}, jitter: 100, later: []float64{0, 3e9}}
 		tags := l.tags(seed)
 		s := scanTags(t, tags[0], tags[1], correlate.ScanOptions{From: -200e9, To: 250e9, Step: 100e6, Window: 100e6})
 		if s.Peak == nil {
 			t.Fatalf("seed %d: %s", seed, s.NoPeak)
 		}
 		truly(t, "offset", s.Peak.Offset.Float(), s.Peak.OffsetSD, 3e9)
-		truly(t, "pairs", float64(s.Peak.Pairs), float64(s.Peak.PairsSD), 750)
+		truly(t, "pairs", float64(s.Peak.Pairs), float64(s.Peak.PairsSD), 300)
 		if !(s.Peak.SigmaSD > 0) {
 			t.Errorf("seed %d: the width is %g ± %g ps", seed, s.Peak.Sigma, s.Peak.SigmaSD)
 		}
 	}
-	tags := poisson(3, 3000, 3000)
+	tags := poisson(3, 1000, 1000)
 	if s := scanTags(t, tags[0], tags[1], correlate.ScanOptions{From: -1e12, To: 1e12, Step: 1e9, Window: 1e9}); s.Peak != nil {
 		t.Errorf("light that knows nothing of each other has a peak: %+v", *s.Peak)
 	}

@@ -81,8 +81,8 @@ func (l *light) sort() {
 
 // give takes a period as known to a picosecond.
 func (l *light) give(length float64) {
-	const unsure = 0.6 // ps
-	l.periods = []period{{length: length, reach: length * length / (2 * unsure), power: certainLine, share: 1e-3}}
+	const unsure, shown = 0.6, 0.025 // ps; of the lags, by which light that comes in pulses shows it
+	l.periods = []period{{length: length, reach: length * length / (2 * unsure), power: certainLine, share: shown}}
 	l.given = true
 }
 
@@ -143,6 +143,9 @@ func (l *light) refine(of *lags) {
 			}
 			if f, power := of.sharpen(1/p.length, min(0.5, 3/math.Sqrt(p.power))/p.reach, about); power > least {
 				l.seen = l.seen || said
+				if said {
+					about = certainLine // it may show less
+				}
 				*p = period{length: 1 / f, reach: of.width(), power: max(about, certainLine), share: p.share}
 			}
 		}

@@ -68,7 +68,7 @@ func TestG2WarnsOfPulses(t *testing.T) {
 			t.Errorf("%+v: %v, want %q: %q", of.o, r.Periods, of.want, r.Warning)
 		}
 	}
-	for seed := range uint64(6) {
+	for seed := range uint64(2) {
 		tags := light{seconds: 0.5, events: 20_000, see: []float64{0.5, 0.5}, noise: []float64{20_000, 30_000}, jitter: 300}.tags(seed)
 		if r := g2Of(t, tags[0], tags[1], correlate.G2Options{Range: 100_000, Bin: 1000}); len(r.Periods) > 0 || r.Warning != "" || r.Pulses != nil {
 			t.Errorf("seed %d: steady light repeats after %v %s", seed, r.Periods, r.Warning)
