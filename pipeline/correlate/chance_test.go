@@ -215,3 +215,23 @@ func TestDeviationsOfFewCounts(t *testing.T) {
 		}
 	}
 }
+
+// A channel may have tags before and after all that another recorded, and none
+// meanwhile.
+func TestCoincidencesOfAChannelThatIsDarkMeanwhile(t *testing.T) {
+	const second = 1_000_000_000_000
+	around := []uint64{0, 20 * second}
+	var between []uint64
+	for i := range uint64(100) {
+		between = append(between, 5*second+i*second/20)
+	}
+	for _, tags := range [][][]uint64{{around, between}, {between, around}, {between, between, around}} {
+		c, err := correlate.Coincide(channelsOf(tags...), correlate.CoincidenceOptions{Window: 1000})
+		if err != nil || c.All != 0 {
+			t.Errorf("%+v, %v", c.Fold, err)
+		}
+	}
+	if s, err := correlate.ScanDelays(channelsOf(between)[0], channelsOf(around)[0], correlate.ScanOptions{From: -1000, To: 1000, Step: 100, Window: 100}); err != nil || s.Peak != nil {
+		t.Errorf("%+v, %v", s.Peak, err)
+	}
+}

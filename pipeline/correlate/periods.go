@@ -306,6 +306,9 @@ func divisor(a, b int) int {
 // chance would have many do: a dead time, up to a factor of two. 0: none is seen.
 func blindAfter(tags []uint64) int64 {
 	const enough = 30 // gaps that chance would give
+	if len(tags) < 2 {
+		return 0
+	}
 	length := float64(tags[len(tags)-1] - tags[0])
 	if length <= 0 {
 		return 0
