@@ -1,12 +1,14 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tsrun/internal/need"
+	"tsrun/pipeline/run"
 )
 
 // within calls f on a thread that is in the network namespace of a process:
@@ -83,23 +86,7 @@ func TestLongBacklog(t *testing.T) {
 	work, away := t.TempDir(), t.TempDir()
 	recipe := hurried(t, "", "every: 1 us", "acquire: {duration: 1 s}\ntransfer: {chunk: 4 MiB}\nnetwork: {master: "+address+", join: 2 min}")
 	master := start(t, work, here, recipe, "--set", "nodes.bob.host=remote", "--json")
-	host := anchor.cmd.Process.Pid
-	for port, rate := range map[int]int{5557: 10 << 20, 5559: 10 << 20, 5560: 80_000} {
-		var l net.Listener
-		if err := within(host, func() (err error) {
-			l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
-		narrow(t, l, func() (conn net.Conn, err error) {
-			err = within(host, func() (err error) {
-				conn, err = net.Dial("tcp", net.JoinHostPort(address, strconv.Itoa(port)))
-				return err
-			})
-			return conn, err
-		}, rate)
-	}
+	passOn(t, anchor.cmd.Process.Pid, address, map[int]int{5557: 10 << 20, 5559: 10 << 20, 5560: 80_000})
 	slave := start(t, away, there, "--mode", "slave", "--node", "bob", "--master", "127.0.0.1", "--once")
 	if code := master.wait(8 * time.Minute); code != 0 {
 		t.Fatalf("exit code %d\n%s\nslave:\n%s", code, master.stderr.String(), slave.stderr.String())
@@ -113,4 +100,92 @@ func TestLongBacklog(t *testing.T) {
 		t.Errorf("the run took %v: the cable was too good", took)
 	}
 	t.Logf("the run took %v", m.Ended.Sub(m.Started))
+}
+
+// compression is how many times shorter the deadlines about files are in
+// TestLongBacklogBeyondTenMinutes.
+const compression = 20
+
+// compressed builds tsrun with deadlines that much shorter, and with a further
+// change to one file where there is one.
+func compressed(t *testing.T, file, from, to string) string {
+	t.Helper()
+	dir := t.TempDir()
+	replace := map[string]string{}
+	seconds := regexp.MustCompile(`time\.(Second|Minute)\b`)
+	for i, name := range []string{"master/deadlines.go", "transfer/sender.go", "transfer/receiver.go", "slave/recording.go", "master/state.go"} {
+		path, err := filepath.Abs(filepath.Join("..", "pipeline", filepath.FromSlash(name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := seconds.ReplaceAllString(string(text), fmt.Sprintf("time.$1 / %d", compression))
+		if name == file {
+			if !strings.Contains(changed, from) {
+				t.Fatalf("%s has no %q", name, from)
+			}
+			changed = strings.Replace(changed, from, to, 1)
+		} else if changed == string(text) && name != "master/state.go" {
+			t.Fatalf("%s has no deadline", name)
+		}
+		replace[path] = write(t, filepath.Join(dir, fmt.Sprintf("%d.go", i)), changed)
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "tsrun")
+	cmd := exec.Command("go", "build", "-o", program, "-overlay", write(t, filepath.Join(dir, "overlay.json"), string(overlay)), "./cmd/tsrun")
+	cmd.Dir, cmd.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build with short deadlines: %v\n%s", err, out)
+	}
+	if err := os.Symlink(filepath.Join(bin, "plugins"), filepath.Join(dir, "plugins")); err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+// TestLongBacklogBeyondTenMinutes: files travel for longer than the master waits
+// for any one step of them, ten minutes, all times being a twentieth. With a
+// master that does not count a file's way as progress the run ends unfinished,
+// so that the cable is slow enough to show it.
+func TestLongBacklogBeyondTenMinutes(t *testing.T) {
+	need.Long(t)
+	t.Parallel()
+	here, there, address := twoHosts(t)
+	anchor := start(t, t.TempDir(), there, "--mode", "slave", "--node", "nobody", "--master", "127.0.0.9") // holds the namespace
+	eventually(t, 20*time.Second, "the namespace is there", func() bool { return strings.Contains(anchor.stderr.String(), "no answer") })
+	passOn(t, anchor.cmd.Process.Pid, address, map[int]int{5557: 10 << 20, 5559: 10 << 20, 5560: 800_000})
+	recipe := hurried(t, "", "every: 200 ns", "acquire: {duration: 1 s, segment: 100 ms}\nnetwork: {master: "+address+", join: 2 min}")
+	travel := func(program string) (code int, m *run.Manifest, work string) {
+		t.Helper()
+		work = t.TempDir()
+		master := startLine(t, work, append(here, program, recipe, "--set", "nodes.bob.host=remote", "--json"))
+		slave := startLine(t, t.TempDir(), append(there, program, "--mode", "slave", "--node", "bob", "--master", "127.0.0.1", "--once"))
+		code = master.wait(5 * time.Minute)
+		_, m = latest(t, work)
+		took := compression * m.Ended.Sub(m.Started)
+		t.Logf("exit code %d, %v, after %v of its time", code, m.Condition, took.Round(time.Second))
+		if code != 0 {
+			t.Logf("%s\nslave:\n%s", reasons(m), slave.stderr.String())
+		}
+		slave.wait(30 * time.Second)
+		return code, m, work
+	}
+	code, m, work := travel(compressed(t, "", "", ""))
+	if code != 0 {
+		t.Errorf("exit code %d, want 0\n%s", code, reasons(m))
+	}
+	whole(t, work)
+	if took := compression * m.Ended.Sub(m.Started); took < 12*time.Minute {
+		t.Errorf("the run took %v of its time: the cable was too good", took)
+	}
+	code, m, _ = travel(compressed(t, "master/state.go", "case transferring:\n\t\t\treturn s, []any{doDeadline{transferTimeout}}", ""))
+	if code != 3 || !m.Has(run.Incomplete) || !strings.Contains(reasons(m), "not finished transferring in time") {
+		t.Errorf("without that care: exit code %d, %v, so the test shows nothing\n%s", code, m.Condition, reasons(m))
+	}
 }

@@ -101,10 +101,10 @@ func TestDiskThatFillsWithSegments(t *testing.T) {
 }
 
 // passOn lets what dials a port of the loopback in a namespace through to the
-// master, for some of its ports.
-func passOn(t *testing.T, pid int, address string, ports ...int) {
+// master, so many bytes a second, for the ports that are named.
+func passOn(t *testing.T, pid int, address string, ports map[int]int) {
 	t.Helper()
-	for _, port := range ports {
+	for port, rate := range ports {
 		var l net.Listener
 		if err := within(pid, func() (err error) {
 			l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
@@ -118,7 +118,7 @@ func passOn(t *testing.T, pid int, address string, ports ...int) {
 				return err
 			})
 			return conn, err
-		}, 10<<20)
+		}, rate)
 	}
 }
 
@@ -160,13 +160,13 @@ func TestSlavesThatCannotTakePart(t *testing.T) {
 	end(small)
 
 	t.Run("files port", func(t *testing.T) {
-		passOn(t, anchor.cmd.Process.Pid, address, 5557, 5559)
+		passOn(t, anchor.cmd.Process.Pid, address, map[int]int{5557: 10 << 20, 5559: 10 << 20})
 		blocked := slave("127.0.0.1")
 		master(5, "bob", "the master's files port cannot be reached", "127.0.0.1:5560: connect: connection refused", "let the firewalls between pass TCP")
 		end(blocked)
 	})
 	t.Run("trigger port", func(t *testing.T) {
-		passOn(t, anchor.cmd.Process.Pid, address, 5559, 5560)
+		passOn(t, anchor.cmd.Process.Pid, address, map[int]int{5559: 10 << 20, 5560: 10 << 20})
 		blocked := slave("127.0.0.1")
 		p := start(t, t.TempDir(), here, recipe, "--set", "nodes.bob.host=remote", "--set", "network.join=10 s")
 		const says = "bob is ready, but hears nothing from the trigger port of this PC, 5557"

@@ -5,15 +5,18 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"tsrun/internal/hostile"
 	"tsrun/internal/need"
 )
+
+// hosts counts pairs of namespaces, each of which needs names of its own.
+var hosts atomic.Int32
 
 // twoHosts makes two network namespaces joined by a cable, and says how to run
 // a program in each.
@@ -27,7 +30,7 @@ func twoHosts(t *testing.T) (master, slave []string, address string) {
 			t.Fatalf("ip %s: %v: %s", line, err, out)
 		}
 	}
-	tag := strconv.Itoa(os.Getpid())
+	tag := fmt.Sprintf("%d%c", os.Getpid(), 'a'+rune(hosts.Add(1)-1)%26)
 	a, b := "tsrun-a"+tag, "tsrun-b"+tag
 	for _, ns := range []string{a, b} {
 		do("netns add " + ns)

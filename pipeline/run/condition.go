@@ -3,6 +3,7 @@ package run
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -151,10 +152,28 @@ func (j *judgement) judgeNode(m *Manifest, name string) {
 		if c != nil && c.Device.Simulated {
 			j.add(Reason{Condition: Simulated, Node: name, Message: fmt.Sprintf("controller %q is simulated", key)})
 		}
+		if c != nil {
+			j.judgeRate(node, name, key, c.Device.MaxRateHz)
+		}
 		if c != nil && c.Shot != nil && c.Shot.Late {
 			late := time.Duration(c.Shot.Called - c.Shot.Asked)
 			j.add(Reason{Condition: Tainted, Node: name, Message: fmt.Sprintf("controller %q was started %v after its instant", key, late.Round(time.Microsecond))})
 		}
+	}
+}
+
+// judgeRate notes a controller that recorded more than its device can: it may
+// have lost tags without a sign.
+func (j *judgement) judgeRate(node *Node, name, controller string, most int64) {
+	total := int64(0) // in mHz
+	for _, c := range node.Channels {
+		if c != nil && c.Controller == controller && c.Rate != nil {
+			total += min(int64(*c.Rate), math.MaxInt64-total)
+		}
+	}
+	if most > 0 && total/1000 >= most && total > most*1000 {
+		j.add(Reason{Condition: Tainted, Node: name, Message: fmt.Sprintf("controller %q recorded %v, its device records at most %v over all inputs without loss",
+			controller, quantity.Frequency(total), quantity.Frequency(most*1000))})
 	}
 }
 

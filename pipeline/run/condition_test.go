@@ -2,6 +2,7 @@ package run_test
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,15 @@ import (
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/run/runtest"
 )
+
+// setRates sets those of two channels of a controller, in mHz.
+func setRates(m *run.Manifest, most int64, rates ...run.Rate) {
+	n := m.Nodes["alice"]
+	n.Controllers["tc"].Device.MaxRateHz = most
+	n.Channels["signal"].Controller, n.Channels["signal"].Rate = "tc", &rates[0]
+	n.Channels["herald"] = &run.Channel{Controller: "tc", Rate: &rates[1]}
+	n.Channels["other"] = &run.Channel{Controller: "other", Rate: &rates[0]}
+}
 
 func TestJudge(t *testing.T) {
 	at, seven := uint64(77), uint64(7)
@@ -54,6 +64,11 @@ func TestJudge(t *testing.T) {
 			m.Nodes["alice"].Controllers["tc"].Shot = &run.Shot{Asked: 5, Called: 5 + 3_600_000_000_000, Late: true}
 		}, nil,
 			"TAINTED", `controller "tc" was started 1h0m0s after its instant`},
+		{"as fast as the device is", func(m *run.Manifest) { setRates(m, 10, 6_000, 4_000) }, nil, "GOOD", ""},
+		{"faster than the device is", func(m *run.Manifest) { setRates(m, 10, 6_000, 4_001) }, nil, "TAINTED", `controller "tc" recorded 10.001 Hz, its device records at most 10 Hz over all inputs without loss`},
+		{"the device does not say how fast it is", func(m *run.Manifest) { setRates(m, 0, 6_000, math.MaxInt64) }, nil, "GOOD", ""},
+		{"hostile rates", func(m *run.Manifest) { setRates(m, math.MaxInt64, math.MaxInt64, math.MaxInt64) }, nil, "GOOD", ""},
+		{"a hostile highest rate", func(m *run.Manifest) { setRates(m, -1, 6_000, 4_000) }, nil, "GOOD", ""},
 		{"the driver counted more", func(m *run.Manifest) { m.Nodes["alice"].Channels["signal"].Sent = &seven }, nil,
 			"UNVERIFIED", "the driver delivered 7 tags, 5 arrived at its node"},
 		{"segment nobody reported", func(m *run.Manifest) { m.Segments = m.Segments[:1] }, nil,

@@ -153,6 +153,7 @@ type Device struct {
 	Firmware     string `json:"firmware,omitempty"`
 	Identity     string `json:"identity,omitempty"` // whole identification text
 	ResolutionPs int64  `json:"resolution_ps,omitempty"`
+	MaxRateHz    int64  `json:"max_rate_hz,omitempty"` // tags per second over all inputs
 	Simulated    bool   `json:"simulated"`
 }
 
@@ -160,7 +161,7 @@ type Device struct {
 func DeviceOf(d sdk.Device) Device {
 	return Device{
 		Vendor: d.Vendor, Model: d.Model, Serial: d.Serial, Firmware: d.Firmware,
-		Identity: d.Identity, ResolutionPs: d.ResolutionPs, Simulated: d.Simulated,
+		Identity: d.Identity, ResolutionPs: d.ResolutionPs, MaxRateHz: d.MaxRateHz, Simulated: d.Simulated,
 	}
 }
 

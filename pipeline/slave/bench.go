@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -171,7 +172,23 @@ func (b *bench) suits(c *controller, d sdk.Device) error {
 			return refuse("delay %v of channel %s is beyond the %v of the device", ch.Delay, ch.Name, quantity.Time(in.DelayMax))
 		}
 	}
+	if least := b.leastRate(c); d.MaxRateHz > 0 && least/1000 >= d.MaxRateHz && least > d.MaxRateHz*1000 {
+		return refuse("expect wants at least %v of its channels, the device records at most %v over all inputs", quantity.Frequency(least), quantity.Frequency(d.MaxRateHz*1000))
+	}
 	return nil
+}
+
+// leastRate is what the channels of a controller must count together, in mHz, for
+// a run that is as expect says; what it says nothing of counts as nothing.
+func (b *bench) leastRate(c *controller) (least int64) {
+	for _, i := range c.streams {
+		for _, e := range b.s.recipe.Expect {
+			if e.Channel == b.s.node.Name+"."+b.s.node.Channels[i].Name && e.RateMin != nil {
+				least += min(max(0, int64(*e.RateMin)), math.MaxInt64-least)
+			}
+		}
+	}
+	return least
 }
 
 func (b *bench) method() sdk.StartMethod {

@@ -215,8 +215,9 @@ func TestDeviceMustSuitTheRecipe(t *testing.T) {
 		channel func(*recipe.Channel)
 		device  func(*sdk.Device)
 		method  string
-		says    string // "" where it suits
-		none    bool   // its inputs have no thresholds
+		expect  []int64 // least rates of b, in Hz
+		says    string  // "" where it suits
+		none    bool    // its inputs have no thresholds
 	}{
 		"as it should be":            {},
 		"hardware":                   {method: "hardware"},
@@ -236,6 +237,13 @@ func TestDeviceMustSuitTheRecipe(t *testing.T) {
 		"the longest delay":          {channel: func(c *recipe.Channel) { c.Delay = -1000 }},
 		"a longer one":               {channel: func(c *recipe.Channel) { c.Delay = 1001 }, says: "beyond the 1 ns of the device"},
 		"a longer one the other way": {channel: func(c *recipe.Channel) { c.Delay = -1001 }, says: "beyond"},
+		"no rate expected":           {device: func(d *sdk.Device) { d.MaxRateHz = 10 }},
+		"the highest rate":           {expect: []int64{10}, device: func(d *sdk.Device) { d.MaxRateHz = 10 }},
+		"a higher rate":              {expect: []int64{6, 5}, device: func(d *sdk.Device) { d.MaxRateHz = 10 }, says: "expect wants at least 11 Hz of its channels, the device records at most 10 Hz over all inputs"},
+		"a rate beyond all bounds":   {expect: []int64{1 << 53, 1 << 53}, device: func(d *sdk.Device) { d.MaxRateHz = 1 << 50 }, says: "the device records at most"},
+		"no bound is reached":        {expect: []int64{1 << 53, 1 << 53}, device: func(d *sdk.Device) { d.MaxRateHz = 1 << 62 }},
+		"highest rate not known":     {expect: []int64{1 << 50}},
+		"a hostile highest rate":     {expect: []int64{10}, device: func(d *sdk.Device) { d.MaxRateHz = -5 }},
 		"longest delay not known":    {channel: func(c *recipe.Channel) { c.Delay = quantity.Nanosecond * 5 }, device: func(d *sdk.Device) { d.Inputs[0].DelayMax = 0 }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -248,7 +256,11 @@ func TestDeviceMustSuitTheRecipe(t *testing.T) {
 				c.device(&device)
 			}
 			node := recipe.Node{Name: "bob", Channels: []recipe.Channel{channel}}
-			b := &bench{s: &session{node: &node, recipe: &recipe.Recipe{Trigger: recipe.Trigger{Method: c.method}}}}
+			r := &recipe.Recipe{Trigger: recipe.Trigger{Method: c.method}}
+			for _, hertz := range c.expect {
+				r.Expect = append(r.Expect, recipe.Expect{Channel: "bob.b", RateMin: new(quantity.Frequency(hertz * 1000))})
+			}
+			b := &bench{s: &session{node: &node, recipe: r}}
 			err := b.suits(&controller{recipe: recipe.Controller{Name: "tc"}, streams: []uint16{0}, noThresholds: c.none}, device)
 			if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
 				t.Errorf("got %v, want %q", err, c.says)
