@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 
 // testDriver plays a device with one input that sees 1000 tags, 1 us apart.
 type testDriver struct {
-	Mode string `json:"mode" jsonschema:"enum=,enum=absent,enum=no-arm,enum=no-start,enum=endless,enum=flood,enum=breaks,enum=lossy"`
+	Mode string `json:"mode" jsonschema:"enum=,enum=absent,enum=no-arm,enum=no-start,enum=endless,enum=flood,enum=deaf,enum=breaks,enum=lossy"`
 	a    sdk.Acquisition
 }
 
@@ -90,6 +90,12 @@ func (d *testDriver) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Str
 		if err := out.Send(stream, tags); err != nil {
 			return err
 		}
+	}
+	for d.Mode == "deaf" {
+		if err := out.Send(stream, []uint64{1}); err != nil {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 	for i := uint64(0); d.Mode != "flood" && i < 1000 || d.Mode == "endless" && ctx.Err() == nil; i++ {
 		if err := out.Send(stream, []uint64{i * 1_000_000}); err != nil {
@@ -187,13 +193,14 @@ type lab struct {
 	// then the slave is released.
 	releaseOn string
 
-	mu     sync.Mutex
-	hold   bool // no file is done with
-	order  wire.Order
-	phase  wire.Phase
-	phases []wire.Phase
-	news   []wire.News
-	joins  []wire.Reply // answers to the first joins
+	mu         sync.Mutex
+	hold       bool   // no file is done with
+	carriedOut uint64 // the last order, as the slave says
+	order      wire.Order
+	phase      wire.Phase
+	phases     []wire.Phase
+	news       []wire.News
+	joins      []wire.Reply // answers to the first joins
 }
 
 // straight gives the orders of a good run.
@@ -319,6 +326,7 @@ func (l *lab) report(r *wire.Report) wire.Reply {
 	if r.Phase == wire.Ready && !r.Beacon {
 		return reply
 	}
+	l.carriedOut = r.Order
 	if r.Phase != l.phase {
 		l.phase = r.Phase
 		l.phases = append(l.phases, r.Phase)

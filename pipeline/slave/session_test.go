@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -143,6 +144,34 @@ func TestRunsThatGoWrong(t *testing.T) {
 				t.Errorf("kept %v, want %d files", kept, c.kept)
 			}
 		})
+	}
+}
+
+// TestAbortIsHeardWhileADeviceStops: a device that takes its time to stop, or
+// never does, keeps nobody from giving the run up.
+func TestAbortIsHeardWhileADeviceStops(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "deaf", "", "")
+	l.onTags = wire.Stop
+	reports, acknowledged := 0, false
+	l.refuse = func(wire.Phase) *sdk.Failure {
+		if l.order.Kind == wire.Stop {
+			acknowledged = acknowledged || l.carriedOut >= l.order.Seq
+			if reports++; reports == 3 { // the slave has it
+				l.decide(wire.Abort)
+			}
+		}
+		return nil
+	}
+	begun := time.Now()
+	if end := ending(l.takePart(l.options())); end != "abort" {
+		t.Errorf("ends with %q", end)
+	}
+	if took := time.Since(begun); took >= stopTimeout {
+		t.Errorf("it took %v", took)
+	}
+	if acknowledged {
+		t.Error("a stop was acknowledged that had not been carried out")
 	}
 }
 

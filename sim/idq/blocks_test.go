@@ -72,6 +72,7 @@ func sum(bins []int) (n int) {
 // near fails unless a count is within 5 standard deviations of what is expected.
 func near(t *testing.T, what string, got int, want float64) {
 	t.Helper()
+	t.Logf("%s: %d, expected %.0f, off by %+.2f standard deviations", what, got, want, (float64(got)-want)/math.Sqrt(want))
 	if math.Abs(float64(got)-want) > 5*math.Sqrt(want)+1 {
 		t.Errorf("%s: %d, want %.0f", what, got, want)
 	}

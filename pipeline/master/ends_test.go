@@ -1,0 +1,98 @@
+package master
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+)
+
+// TestDismissalEndsWithTheLastAnswer: when every slave has said that it knows
+// the end, nobody is waited for any more.
+func TestDismissalEndsWithTheLastAnswer(t *testing.T) {
+	c := listening(t)
+	tokens := map[string]string{}
+	for _, name := range c.names() {
+		tokens[name] = joins(t, c, name, name, wire.Protocol).Welcome.Token
+	}
+	c.state.phase, c.state.orders, c.order = done, 3, &wire.Order{Kind: wire.Release, Seq: 3}
+	tell := func(name string, order uint64) {
+		t.Helper()
+		reply := c.answer(t.Context(), request{body: wire.Request{Node: name, Token: tokens[name], Report: &wire.Report{Phase: wire.Done, Order: order}}})
+		if reply.Order == nil || reply.Order.Kind != wire.Release {
+			t.Errorf("%s is told %+v", name, reply)
+		}
+	}
+	tell("alice", 3)
+	tell("bob", 2)
+	if c.dismissed() {
+		t.Error("bob has not heard of the end")
+	}
+	tell("bob", 3)
+	if !c.dismissed() {
+		t.Error("all have heard of the end, and it is waited for them")
+	}
+}
+
+// TestWhatEachTroubleMakesOfARun: the words are those of docs/run-directory.md.
+func TestWhatEachTroubleMakesOfARun(t *testing.T) {
+	strict := testRules
+	strict.abortOnAbsent, strict.abortOnLoss = true, true
+	for name, test := range map[string]struct {
+		rules  rules
+		from   phase
+		events []any
+		want   []run.Condition
+	}{
+		"a node that is lost":          {testRules, running, []any{evSilent{"bob", time.Second}}, []run.Condition{run.Incomplete}},
+		"the same, strict":             {strict, running, []any{evSilent{"bob", time.Second}}, []run.Condition{run.Aborted, run.Incomplete}},
+		"a driver that fails, strict":  {strict, running, []any{evFailed{"bob", sdk.Failure{Message: "x"}}}, []run.Condition{run.Aborted, run.Incomplete}},
+		"a node that leaves, strict":   {strict, running, []any{evStopped{"bob"}}, []run.Condition{run.Aborted, run.Interrupted}},
+		"tags that are lost, strict":   {strict, running, []any{evTagsLost{"bob"}}, []run.Condition{run.Aborted}},
+		"the user":                     {testRules, running, []any{evInterrupted{}}, []run.Condition{run.Interrupted}},
+		"the user, twice":              {testRules, running, []any{evInterrupted{}, evInterrupted{}}, []run.Condition{run.Aborted, run.Interrupted}},
+		"the user, after it":           {testRules, transferring, []any{evInterrupted{}}, nil},
+		"the user, twice after it":     {testRules, transferring, []any{evInterrupted{}, evInterrupted{}}, []run.Condition{run.Aborted}},
+		"a node that never joins":      {testRules, joining, []any{evOverdue{}}, []run.Condition{run.Aborted}},
+		"a transfer that stands still": {testRules, transferring, []any{evOverdue{}}, []run.Condition{run.Incomplete}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := listening(t)
+			c.book.close(upTo(t, test.from, test.rules).happens(test.events...).state, time.Now())
+			c.book.manifest.Judge()
+			got := slices.DeleteFunc(c.book.manifest.Condition, func(k run.Condition) bool {
+				return k == run.Good || k == run.Incomplete && !slices.Contains(test.want, run.Incomplete) // nothing is recorded in this test
+			})
+			if !slices.Equal(got, test.want) {
+				t.Errorf("%v, want %v: %+v", got, test.want, c.book.manifest.Reasons)
+			}
+		})
+	}
+}
+
+// TestDriversCountIsCompared with what has arrived, and its start with the instant.
+func TestDriversCountIsCompared(t *testing.T) {
+	c := listening(t)
+	token := joins(t, c, "alice", "1", wire.Protocol).Welcome.Token
+	report := wire.Report{Phase: wire.Draining, Progress: []wire.ChannelProgress{{Stream: 0, Tags: 41, Until: 1e12}}, News: []wire.News{
+		{Seq: 1, Shot: &wire.ShotFired{Controller: "tc", AskedNs: 1e9, CalledNs: 3e9, ReturnedNs: 3e9, Late: true}},
+		{Seq: 2, Ended: &wire.Ended{Controller: "tc", Sent: []wire.Sent{{Stream: 0, Tags: 42}, {Stream: 999, Tags: 1}}}},
+	}}
+	if reply := c.answer(t.Context(), request{body: wire.Request{Node: "alice", Token: token, Report: &report}}); reply.Seen != 2 {
+		t.Fatalf("reply %+v", reply)
+	}
+	c.book.close(c.state, time.Now())
+	m := c.book.manifest
+	m.Judge()
+	for _, want := range []string{"the driver delivered 42 tags, 41 arrived at its node", `controller "tc" was started 2s after its instant`} {
+		if !slices.ContainsFunc(m.Reasons, func(r run.Reason) bool { return r.Node == "alice" && r.Message == want }) {
+			t.Errorf("no reason says %q: %+v", want, m.Reasons)
+		}
+	}
+	if !m.Has(run.Unverified) || !m.Has(run.Tainted) {
+		t.Errorf("condition %v", m.Condition)
+	}
+}
