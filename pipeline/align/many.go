@@ -266,8 +266,9 @@ func (s *searcher) measure(p *ChannelPair, c fixer, r Alignment, trials int) {
 }
 
 // delays gives each channel a delay of its own from those of the pairs, the
-// strongest first, so that all peaks lie where the lead's does. Channels that
-// no pair leads to have none: NaN. joined is how many pairs are explained.
+// strongest first, so that all peaks lie in the mean where the lead's does.
+// Channels that no pair leads to have none: NaN. joined is how many pairs are
+// explained.
 func delays(pairs []ChannelPair, lead leading, na, nb int) (ofA, ofB []float64, joined int) {
 	ofA, ofB = make([]float64, na), make([]float64, nb)
 	for i := range ofA {
@@ -278,6 +279,12 @@ func delays(pairs []ChannelPair, lead leading, na, nb int) (ofA, ofB []float64, 
 	}
 	ofA[lead.a], ofB[lead.b] = 0, 0
 	strongest := slices.Clone(pairs)
+	// The lead's alignment need not be at the mean of its pairs, where those of
+	// all others are measured.
+	own := pairs[lead.a*nb+lead.b].Delay
+	for i := range strongest {
+		strongest[i].Delay -= own
+	}
 	slices.SortStableFunc(strongest, func(x, y ChannelPair) int { return cmp.Compare(y.Pairs, x.Pairs) })
 	settle := func() bool { // one more channel from a pair with the other known
 		for _, p := range strongest {
@@ -301,9 +308,18 @@ func delays(pairs []ChannelPair, lead leading, na, nb int) (ofA, ofB []float64, 
 	}
 	for settle() {
 	}
-	for _, p := range pairs {
+	// Each pair has its say in the mean, that of the lead counts.
+	var beside, weight float64
+	for _, p := range strongest {
 		if p.Correlated {
 			joined++
+			beside += float64(p.Pairs) * (p.Delay - ofB[p.B] + ofA[p.A])
+			weight += float64(p.Pairs)
+		}
+	}
+	for k := range ofB {
+		if weight > 0 {
+			ofB[k] += beside / weight
 		}
 	}
 	return ofA, ofB, joined
