@@ -305,3 +305,20 @@ func TestFilesPortInUse(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+// Peers that say nothing, as many as the port takes, keep no file out.
+func TestIdlePeersKeepNobodyOut(t *testing.T) {
+	b := newBench(t)
+	for range maxConns {
+		c, err := zmtp.Dial(t.Context(), "tcp", b.receiver.Addr().String(), zmq4.Push)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+	f := b.source("bob", 1, 300_000)
+	if err := send(t, b.node("bob", 1, ""), f); err != nil {
+		t.Fatal(err)
+	}
+	b.arrived(f)
+}

@@ -46,7 +46,7 @@ func NewReceiver(addr string, log *slog.Logger) (*Receiver, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	l, err := zmtp.Listen("tcp", addr, zmq4.Pull, zmtp.Options{MaxConns: maxConns, MaxFrame: MaxChunk})
+	l, err := zmtp.Listen("tcp", addr, zmq4.Pull, zmtp.Options{MaxConns: maxConns, MaxFrame: MaxChunk, Displace: true})
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func ListenStatus(ctx context.Context, addr string, serve func(peer string, body
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	l, err := zmtp.Listen("tcp", addr, zmq4.Rep, zmtp.Options{MaxConns: maxPeers, MaxFrame: envelopeSize + MaxBody})
+	l, err := zmtp.Listen("tcp", addr, zmq4.Rep, zmtp.Options{MaxConns: maxPeers, MaxFrame: envelopeSize + MaxBody, Displace: true})
 	if err != nil {
 		return nil, err
 	}

@@ -431,6 +431,50 @@ func TestClientThatNeverReadsStopsNobody(t *testing.T) {
 	}
 }
 
+// Peers that say nothing, as many as a port takes, keep out neither those who
+// were there before nor new ones.
+func TestIdlePeersKeepNobodyOut(t *testing.T) {
+	idle := func(addr net.Addr, typ zmq4.SocketType) {
+		t.Helper()
+		for range maxPeers {
+			c, err := zmtp.Dial(t.Context(), "tcp", addr.String(), typ)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+		}
+	}
+	s := listenStatus(t, echo)
+	before := newClient(t, s.Addr().String())
+	call(t, before, "hello")
+	idle(s.Addr(), zmq4.Req)
+	for _, c := range []*StatusClient{newClient(t, s.Addr().String()), before} {
+		if got := call(t, c, "again"); got != "re: again" {
+			t.Fatalf("got %q", got)
+		}
+	}
+	p := listenTrigger(t)
+	there := dialTrigger(t, p.Addr().String())
+	hear(t, p, there)
+	idle(p.Addr(), zmq4.Sub)
+	late := dialTrigger(t, p.Addr().String())
+	for _, sub := range []*Subscriber{late, there} {
+		for fired, end := false, time.Now().Add(wait); !fired; {
+			if err := p.Publish(Order{Kind: Fire, Seq: 1}); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case r := <-sub.Orders():
+				fired = r.Kind == Fire // those before were published when it was there still
+			case <-time.After(10 * time.Millisecond):
+				if time.Now().After(end) {
+					t.Fatal("no order arrived")
+				}
+			}
+		}
+	}
+}
+
 func TestStatusPortInUse(t *testing.T) {
 	s := listenStatus(t, echo)
 	_, err := ListenStatus(t.Context(), s.Addr().String(), echo)

@@ -54,7 +54,7 @@ func ListenTrigger(ctx context.Context, addr string) (*Publisher, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	l, err := zmtp.Listen("tcp", addr, zmq4.Pub, zmtp.Options{MaxConns: maxPeers, MaxFrame: maxSubscription})
+	l, err := zmtp.Listen("tcp", addr, zmq4.Pub, zmtp.Options{MaxConns: maxPeers, MaxFrame: maxSubscription, Displace: true})
 	if err != nil {
 		return nil, err
 	}

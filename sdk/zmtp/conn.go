@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-zeromq/zmq4"
@@ -38,6 +39,9 @@ var ErrFrameTooLarge = errors.New("zmtp frame too large")
 // ErrProtocol reports bytes that are not ZMTP 3. The Conn is closed.
 var ErrProtocol = errors.New("not zmtp 3")
 
+// began is what times are counted from that a step of the PC's clock must not reach.
+var began = time.Now()
+
 // Conn is one ZMTP connection after its handshake.
 //
 // One goroutine at a time may read, and any number may send: messages do not
@@ -49,7 +53,8 @@ type Conn struct {
 
 	r       *bufio.Reader
 	head    [9]byte
-	left    uint64 // bytes of the frame announced by NextFrame that Read has not given out yet
+	heard   atomic.Int64 // when the peer last began a frame, ns since began
+	left    uint64       // bytes of the frame announced by NextFrame that Read has not given out yet
 	command [maxCommand]byte
 
 	sending sync.Mutex
@@ -208,6 +213,7 @@ func (c *Conn) NextFrame() (size uint64, more bool, err error) {
 				return 0, false, c.broken(fmt.Errorf("read frame of %d bytes: %w: the limit is %d", size, ErrFrameTooLarge, c.maxFrame))
 			}
 			c.left = size
+			c.heard.Store(int64(time.Since(began)))
 			return size, flags&flagMore != 0, nil
 		}
 		if size > maxCommand || flags&flagMore != 0 {

@@ -32,6 +32,10 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interva
 type Options struct {
 	MaxConns int    // peers at once; more are turned away. 0: DefaultMaxConns
 	MaxFrame uint64 // bytes of one frame. 0: DefaultMaxFrame
+	// Displace gives a new peer, where there are MaxConns, the place of the one
+	// that was heard longest ago, whose connection is closed. So peers that say
+	// nothing keep nobody out; one that was displaced dials again.
+	Displace bool
 }
 
 // Listener accepts peers for a socket of one type.
@@ -47,7 +51,8 @@ type Listener struct {
 
 	mu       sync.Mutex
 	screened []net.Conn // in handshake, oldest first
-	conns    int        // past their handshake and open
+	conns    []*Conn    // past their handshake and open
+	leaving  int        // displaced, and not yet closed by who accepted them
 }
 
 // Listen listens at addr of network "tcp" or "unix" for peers that suit a
@@ -179,11 +184,10 @@ func (z *Listener) accept() {
 // greet performs one handshake and offers the result to Accept.
 func (z *Listener) greet(nc net.Conn) {
 	c, err := open(z.done, nc, z.typ, true, z.opts.MaxFrame)
-	if !z.finish(nc, err == nil) {
+	if !z.finish(nc, c, err == nil) {
 		nc.Close()
 		return
 	}
-	c.closed = z.release
 	select {
 	case z.ready <- c:
 	case <-z.done.Done():
@@ -203,22 +207,48 @@ func (z *Listener) admit(nc net.Conn) {
 	z.screened = append(z.screened, nc)
 }
 
-// finish takes nc out of the handshakes under way and reports whether it may stay.
-func (z *Listener) finish(nc net.Conn, good bool) bool {
+// finish takes nc out of the handshakes under way and reports whether it may
+// stay, as c.
+func (z *Listener) finish(nc net.Conn, c *Conn, good bool) bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	if i := slices.Index(z.screened, nc); i >= 0 {
 		z.screened = slices.Delete(z.screened, i, i+1)
 	}
-	if !good || z.conns >= z.opts.MaxConns {
+	if !good || len(z.conns) >= z.opts.MaxConns && !z.displace() {
 		return false
 	}
-	z.conns++
+	c.heard.Store(int64(time.Since(began)))
+	c.closed = func() { z.release(c) }
+	z.conns = append(z.conns, c)
 	return true
 }
 
-func (z *Listener) release() {
+// displace closes the connection heard longest ago and reports whether that
+// made room. Those that are still being served count as well, up to as many
+// again: what peers may take stays bounded. The caller holds z.mu.
+func (z *Listener) displace() bool {
+	if !z.opts.Displace || z.leaving >= z.opts.MaxConns {
+		return false
+	}
+	longest := 0
+	for i, c := range z.conns {
+		if c.heard.Load() < z.conns[longest].heard.Load() {
+			longest = i
+		}
+	}
+	z.conns[longest].nc.Close()
+	z.conns = slices.Delete(z.conns, longest, longest+1)
+	z.leaving++
+	return true
+}
+
+func (z *Listener) release(c *Conn) {
 	z.mu.Lock()
-	z.conns--
-	z.mu.Unlock()
+	defer z.mu.Unlock()
+	if i := slices.Index(z.conns, c); i >= 0 {
+		z.conns = slices.Delete(z.conns, i, i+1)
+	} else {
+		z.leaving--
+	}
 }

@@ -90,6 +90,78 @@ func TestFloodOfSilentClientsKeepsNobodyOut(t *testing.T) {
 	}
 }
 
+// The peer heard longest ago makes room; those that were displaced and are
+// still being served are as many as the others at most.
+func TestDisplace(t *testing.T) {
+	const places = 3
+	l, err := Listen("tcp", "127.0.0.1:0", zmq4.Pull, Options{MaxConns: places, Displace: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), wait)
+	defer cancel()
+	dial := func() *Conn {
+		t.Helper()
+		c, err := Dial(ctx, "tcp", l.Addr().String(), zmq4.Push)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	enter := func() (peer, served *Conn) {
+		t.Helper()
+		peer = dial()
+		if served, err = l.Accept(ctx); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { served.Close() })
+		return peer, served
+	}
+	left := func(c *Conn) bool {
+		t.Helper()
+		if err := c.SetReadDeadline(time.Now().Add(wait)); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := c.ReadFrame(nil)
+		return !errors.Is(err, os.ErrDeadlineExceeded)
+	}
+	speak := func(peer, served *Conn) {
+		t.Helper()
+		if err := peer.Send(wait, []byte("here")); err != nil {
+			t.Fatal(err)
+		}
+		if b, _, err := served.ReadFrame(make([]byte, 8)); err != nil || string(b) != "here" {
+			t.Fatalf("%q, %v", b, err)
+		}
+	}
+	busy, atBusy := enter()
+	silent, atSilent := enter()
+	third, atThird := enter()
+	speak(busy, atBusy)
+	last, atLast := enter() // in the place of the silent one
+	if !left(silent) {
+		t.Fatal("the silent peer was kept")
+	}
+	speak(busy, atBusy)
+	speak(third, atThird)
+	speak(last, atLast)
+	enter() // busy
+	enter() // third
+	if !left(dial()) {
+		t.Fatal("a seventh peer came beside three that are still served")
+	}
+	for _, c := range []*Conn{atSilent, atBusy, atSilent} {
+		c.Close()
+	}
+	enter()
+	speak(enter())
+	if !left(dial()) {
+		t.Fatal("a peer came beside three others that are still served")
+	}
+}
+
 func TestMaxConnsTurnsAwayUntilOneLeaves(t *testing.T) {
 	l, err := Listen("tcp", "127.0.0.1:0", zmq4.Pull, Options{MaxConns: 1})
 	if err != nil {
