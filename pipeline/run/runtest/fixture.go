@@ -1,3 +1,4 @@
+// Package runtest makes runs for tests of what reads them.
 package runtest
 
 import (
@@ -18,7 +19,7 @@ import (
 	"tsrun/sdk/quantity"
 )
 
-// writeRun makes a sealed run directory of alice.signal and bob.idler with two
+// WriteRun makes a sealed run directory of alice.signal and bob.idler with two
 // segments each, and returns its path.
 func WriteRun(t *testing.T) string {
 	t.Helper()
@@ -44,7 +45,7 @@ func WriteRun(t *testing.T) string {
 	return d.Path()
 }
 
-// writeChannel writes segments of a channel as a sink would and enters them.
+// WriteChannel writes segments of a channel as a sink would and enters them.
 func WriteChannel(t *testing.T, d *run.Directory, m *run.Manifest, node, channel string, segments [][]uint64) {
 	t.Helper()
 	dir, err := d.Raw(node)
@@ -84,7 +85,7 @@ func WriteChannel(t *testing.T, d *run.Directory, m *run.Manifest, node, channel
 	}
 }
 
-// flipByte changes one bit pattern of a file: every bit of one byte.
+// FlipByte changes one bit pattern of a file: every bit of one byte.
 func FlipByte(t *testing.T, path string, at int64) {
 	t.Helper()
 	raw, err := os.ReadFile(path)
@@ -99,7 +100,7 @@ func FlipByte(t *testing.T, path string, at int64) {
 
 var ErrFull = errors.New("no space left")
 
-// fullDisk takes nothing.
+// FullDisk takes nothing.
 type FullDisk struct{}
 
 func (FullDisk) Write([]byte) (int, error) { return 0, ErrFull }
