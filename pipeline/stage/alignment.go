@@ -1,10 +1,12 @@
 package stage
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 
 	"tsrun/pipeline/align"
@@ -36,6 +38,9 @@ func ReadAlignment(path string) (correlate.Correction, error) {
 	return correction, nil
 }
 
+// mostPPB is beyond every clock; a line refuses less.
+const mostPPB = 1e9
+
 // howToAlign says where a file of an alignment comes from.
 const howToAlign = `give the file that "tsrun align A B --out FILE.json" wrote, or the result of an align stage`
 
@@ -47,7 +52,7 @@ func alignmentIn(text []byte) (align.Alignment, error) {
 	case errors.As(err, &mismatch):
 		return align.Alignment{}, fmt.Errorf("it holds a JSON %s where an alignment is an object; %s", mismatch.Value, howToAlign)
 	case err != nil:
-		return align.Alignment{}, fmt.Errorf("%w; %s", err, howToAlign)
+		return align.Alignment{}, fmt.Errorf("%s; %s", notJSON(text), howToAlign)
 	}
 	var refused struct {
 		Refused bool   `json:"refused"`
@@ -71,13 +76,38 @@ func alignmentIn(text []byte) (align.Alignment, error) {
 		}
 	}
 	var found align.Alignment
-	if err := json.Unmarshal(text, &found); err != nil {
+	if err := json.Unmarshal(text, &found); errors.As(err, &mismatch) {
+		return align.Alignment{}, fmt.Errorf("no alignment is in it: its %s is %s, which it cannot be; %s", mismatch.Field, mismatch.Value, howToAlign)
+	} else if err != nil {
 		return align.Alignment{}, fmt.Errorf("no alignment is in it: %w; %s", err, howToAlign)
+	}
+	if ppb := float64(found.Frequency); !(math.Abs(ppb) < mostPPB) {
+		return align.Alignment{}, fmt.Errorf("no alignment is in it: its frequency_ppb is %.6g, and no clock is that far off; %s", ppb, howToAlign)
 	}
 	if found.Pairs < 1 {
 		return align.Alignment{}, fmt.Errorf("no alignment is in it: it is of %d pairs; %s", found.Pairs, howToAlign)
 	}
 	return found, nil
+}
+
+// notJSON says what keeps a text from being JSON.
+func notJSON(text []byte) string {
+	start := bytes.TrimLeft(text, " \t\r\n")
+	switch {
+	case len(start) == 0:
+		return "it is empty"
+	case bytes.HasPrefix(start, []byte("\ufeff")):
+		return "it begins with a byte order mark, which JSON has not; save it as UTF-8 without one"
+	case start[0] != '{' && start[0] != '[':
+		return fmt.Sprintf("it is no JSON: it begins with %q", start[:min(len(start), 8)])
+	}
+	var syntax *json.SyntaxError
+	if err := json.Unmarshal(text, new(any)); errors.As(err, &syntax) && syntax.Offset >= int64(len(text)) {
+		return fmt.Sprintf("it is JSON that is cut off after %d bytes", len(text))
+	} else if syntax != nil {
+		return fmt.Sprintf("it is no JSON from byte %d on: %q is out of place", syntax.Offset-1, text[max(0, syntax.Offset-1):min(int64(len(text)), syntax.Offset+7)])
+	}
+	return "it is no JSON"
 }
 
 // resultWith says of what, if not of an alignment, a file with these keys is.

@@ -72,6 +72,15 @@ func TestReadAlignment(t *testing.T) {
 	}
 }
 
+// written saves a text.
+func written(t *testing.T, text string) string {
+	path := filepath.Join(t.TempDir(), "align.json")
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestReadAlignmentRefuses(t *testing.T) {
 	short := *wandering().WithoutKnots()
 	backwards := wandering()
@@ -101,13 +110,19 @@ func TestReadAlignmentRefuses(t *testing.T) {
 		"no offset_ps; give the file that ": saved(t, map[string]any{"alignment": nil, "offset_ps": 1, "reference_ps": 2, "frequency_ppb": 3, "pairs": 4}),
 		"it has no reference_ps":            whole("reference_ps", nil),
 		"not a decimal number of 64 bits":   whole("offset_ps", json.Number("18446744073709551615")),
-		"cannot unmarshal number -7":        whole("reference_ps", -7),
+		"its reference_ps is number -7":     whole("reference_ps", -7),
+		"its pairs is number 1e3":           whole("pairs", json.Number("1e3")),
+		"its frequency_ppb is 1e+300":       whole("frequency_ppb", 1e300),
+		"it is empty":                       written(t, ""),
+		"begins with a byte order mark":     written(t, "\ufeff{}"),
+		"is cut off after 9 bytes":          written(t, `{"pairs":`),
+		"no JSON from byte 13 on":           written(t, `{"offset_ps":NaN}`),
 		"over the limit of 26 days":         whole("offset_ps", int64(1)<<62),
 		"over the limit of 1000 ppm":        whole("frequency_ppb", 2e6),
 		"is of 0 pairs":                     whole("pairs", 0),
 		"has no knots":                      saved(t, short),
 		"not after the one before":          saved(t, backwards),
-		"invalid character":                 text,
+		"it is no JSON: it begins with":     text,
 		"no such file":                      "/nowhere/align.json",
 	} {
 		if _, err := ReadAlignment(path); err == nil || !strings.Contains(err.Error(), saying) || !strings.HasPrefix(err.Error(), "read alignment") {

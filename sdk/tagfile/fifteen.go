@@ -141,8 +141,8 @@ func (s *fifteenSource) digits() (word uint64, err error) {
 	if bad != nil {
 		s.bad++
 		s.text.spoil(s.text.at - start)
-		return 0, &damage{at: start, goesOn: true, err: s.f.errorf("%s has a line %q, want %d lines of %d hexadecimal digits; the file is damaged or in another format",
-			s.place(), bad, s.layout.lines, width)}
+		return 0, &damage{at: start, goesOn: true, err: s.f.errorf("%s has a line %q, want %d hexadecimal digits a line; the file is damaged or in another format",
+			s.place(), bad, width)}
 	}
 	return word, nil
 }

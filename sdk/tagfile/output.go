@@ -65,12 +65,27 @@ func (o *output) free() error {
 		return nil
 	case err != nil:
 		return o.failed(err)
+	case !st.Mode().IsRegular():
+		return fmt.Errorf("write %s: it is %s, not a regular file, and is left as it is; write a file, or %s for standard output", o.path, kindOf(st.Mode()), StandardInput)
 	case !o.replace:
 		return fmt.Errorf("write %s: %w; nothing there was changed; --force replaces it", o.path, fs.ErrExist)
-	case !st.Mode().IsRegular():
-		return fmt.Errorf("write %s: not a regular file", o.path)
 	}
 	return nil
+}
+
+// kindOf names what is no regular file.
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a directory"
+	case mode&fs.ModeSymlink != 0:
+		return "a symbolic link"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "a socket or the like"
 }
 
 func (o *output) failed(err error) error {

@@ -3,6 +3,8 @@ package tagfile
 import (
 	"encoding/binary"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -86,6 +88,40 @@ func TestLastLineWithoutEnd(t *testing.T) {
 			if _, err := ReadRecording(write(t, "x", []byte(content[:len(content)-1])), format); err == nil {
 				t.Errorf("%s: a line that is cut was read", format)
 			}
+		}
+	}
+}
+
+// TestOddText: a line that means nothing says why, where that is plain, and so does
+// what is no regular file, whether it is to be read or written.
+func TestOddText(t *testing.T) {
+	dir := t.TempDir()
+	for text, want := range map[string]string{
+		"\ufeff1;100\n": "byte order mark", "# by hand\n1;5\n": "no comments", "1;5\n\n": "remove the empty line", "1;5.5\n": "without point",
+		"1;1e5\n": "exponent", "1;5\r2;6\r": "CR alone", "-1;5\n": "without a sign", "1;-5\n": "npy and swabian hold times below 0",
+	} {
+		path := filepath.Join(dir, "odd.txt")
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadAll(path, "", 1); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "cut off") {
+			t.Errorf("%q: %v; want %q", text, err, want)
+		}
+	}
+	empty := filepath.Join(dir, "empty.csv")
+	if err := os.WriteFile(empty, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadAll(empty, "", 1); err == nil || strings.Count(err.Error(), "read ") != 1 {
+		t.Errorf("an empty table: %v", err)
+	}
+	link := filepath.Join(dir, "link.csv")
+	if err := os.Symlink(empty, link); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{dir: "it is a directory", "/dev/full": "it is a device", link: "it is a symbolic link"} {
+		if err := (&output{path: path}).free(); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "--force") {
+			t.Errorf("%s: %v; want %q", path, err, want)
 		}
 	}
 }

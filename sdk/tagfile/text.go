@@ -85,11 +85,10 @@ func openCsv(f *file) (source, error) {
 		return nil, err
 	}
 	if string(line) != csvHeader {
-		wrong := f.errorf("line 1 is %q, want the heading %q", line, csvHeader)
 		if strings.HasPrefix(csvHeader, string(line)) && s.at == f.Size() {
-			wrong = f.damagef(0, "%w; the file is cut off", wrong)
+			return nil, f.damagef(0, "line 1 is %q, want the heading %q; the file is cut off", line, csvHeader)
 		}
-		return nil, wrong
+		return nil, f.errorf("line 1 is %q, want the heading %q%s", line, csvHeader, oddText(line))
 	}
 	return s, nil
 }
@@ -116,14 +115,33 @@ func (s *textSource) next() (int, uint64, error) {
 func (s *textSource) wants(line []byte, channel uint64) string {
 	form := fmt.Sprintf("CHANNEL%cPS in whole numbers", s.separator)
 	switch {
-	case bytes.IndexByte(line, '-') >= 0:
+	case bytes.HasPrefix(line, []byte("-")):
+		return form + " without a sign"
+	case bytes.IndexByte(line, '-') >= 0 && oddText(line) == "":
 		return form + " without a sign (npy and swabian hold times below 0)"
 	case s.separator == ';' && (isNumber(line) || channel > maxChannel):
 		return form + " (lines PS or PS;INDEX, as of ID Quantique, are format idqtxt)"
 	case channel > maxChannel:
 		return fmt.Sprintf("%s and a channel of at most %d", form, maxChannel)
 	}
-	return form
+	return form + oddText(line)
+}
+
+// oddText says what is odd about a line that means nothing, where that is plain.
+func oddText(line []byte) string {
+	switch {
+	case bytes.HasPrefix(line, []byte("\ufeff")), bytes.HasPrefix(line, []byte("\xff\xfe")), bytes.HasPrefix(line, []byte("\xfe\xff")):
+		return "; it begins with a byte order mark: save the file as ASCII or as UTF-8 without one"
+	case bytes.IndexByte(line, '\r') >= 0:
+		return "; its lines end with CR alone: let them end with LF or CR LF"
+	case bytes.IndexByte(line, '.') >= 0 || bytes.ContainsAny(line, "eE") && bytes.ContainsAny(line, "0123456789"):
+		return "; write whole picoseconds, without point and exponent"
+	case bytes.HasPrefix(line, []byte("#")):
+		return "; there are no comments in this format: remove the line"
+	case len(bytes.TrimSpace(line)) == 0:
+		return "; remove the empty line"
+	}
+	return ""
 }
 
 // senseless is damage: a line that is not what it should be.
@@ -133,7 +151,7 @@ func (l *lines) senseless(line, number []byte, want string) error {
 	switch {
 	case isNumber(number) && len(bytes.TrimLeft(number, "0")) > 19:
 		d.err = l.f.errorf("line %d is %q, a time of 2^64 ps = 213 days or more, which tags cannot tell", l.line, line)
-	case l.unended:
+	case l.unended && bytes.IndexByte(line, '\r') < 0:
 		d.err = l.f.errorf("line %d is %q, want %s; it is the last and has no end, so the file may be cut off", l.line, line, want)
 	default:
 		d.err = l.f.errorf("line %d is %q, want %s", l.line, line, want)
