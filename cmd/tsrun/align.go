@@ -46,14 +46,16 @@ there is no answer but a reason, and exit code 3; --out then writes no file. Wha
 	return c
 }
 
-// alignAnswer is what --json prints. When Refused, only Reason, Hint and Code
-// are there.
+// alignAnswer is what --json prints of clocks that were found.
 type alignAnswer struct {
-	Refused bool   `json:"refused"`
-	Code    string `json:"code,omitempty"`
-	Reason  string `json:"reason,omitempty"`
-	Hint    string `json:"hint,omitempty"`
+	Refused bool `json:"refused"` // false
 	*align.Alignment
+}
+
+// refusedAnswer is what --json prints of clocks that were not found.
+type refusedAnswer struct {
+	Refused bool `json:"refused"` // true
+	*align.Refusal
 }
 
 func runAlign(c *cobra.Command, args []string, f alignFlags) error {
@@ -71,8 +73,7 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	var refusal *align.Refusal
 	switch {
 	case errors.As(unaligned, &refusal) && asJSON && f.path == "-":
-		answer := alignAnswer{Refused: true, Code: refusal.Code, Reason: refusal.Reason, Hint: refusal.Hint}
-		if err := f.print(c, about(c, origin), answer, nil, nil); err != nil {
+		if err := f.print(c, about(c, origin), refusedAnswer{true, refusal}, nil, nil); err != nil {
 			return err
 		}
 		return &exitError{exitNotGood, nil} // the answer has said why

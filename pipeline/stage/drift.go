@@ -63,6 +63,7 @@ func NewAlignSummary(reference, target string, found align.Alignment, err error)
 	switch {
 	case errors.As(err, &refusal):
 		s.Refused, s.Code, s.Reason, s.Hint = true, refusal.Code, refusal.Reason, refusal.Hint
+		s.Period, s.Candidates = refusal.Period, refusal.Candidates
 	case err != nil:
 		return s, err
 	default:

@@ -20,6 +20,9 @@ type AlignSummary struct {
 	Reason    string `json:"reason,omitempty"`
 	Hint      string `json:"hint,omitempty"`
 
+	Period     float64         `json:"period_ps,omitempty"`     // see align.Refusal
+	Candidates []quantity.Fine `json:"candidates_ps,omitempty"` // the same
+
 	OffsetPs       int64   `json:"offset_ps"` // when the reference's clock shows ReferencePs
 	OffsetSDPs     float64 `json:"offset_sd_ps"`
 	ReferencePs    uint64  `json:"reference_ps"`

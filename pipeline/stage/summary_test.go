@@ -2,7 +2,11 @@ package stage
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
+
+	"tsrun/pipeline/align"
+	"tsrun/sdk/quantity"
 )
 
 // TestRefusedHasNoNumbers: what was not found is null, and is read back.
@@ -28,5 +32,15 @@ func TestRefusedHasNoNumbers(t *testing.T) {
 	text, err = json.Marshal(AlignSummary{OffsetPs: 5, ReferencePs: 1 << 63})
 	if err != nil || json.Unmarshal(text, &all) != nil || all["offset_ps"] != 5.0 || all["reference_ps"] != float64(1<<63) {
 		t.Errorf("%s, %v", text, err)
+	}
+}
+
+// What may be meant where several offsets are as good is said as far as it is known.
+func TestRefusedSaysItsCandidates(t *testing.T) {
+	candidates := []quantity.Fine{quantity.NewFine(-13_000, 0), quantity.NewFine(0, 0.5)}
+	refusal := &align.Refusal{Code: "ambiguous", Reason: "there are peaks", Period: 13_000, Candidates: candidates}
+	s, err := NewAlignSummary("a.b", "c.d", align.Alignment{}, refusal)
+	if err != nil || !slices.Equal(s.Candidates, candidates) || s.Period != 13_000 {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
