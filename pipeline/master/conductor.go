@@ -221,7 +221,7 @@ func (c *conductor) handle(ctx context.Context, happened any) {
 	if c.state.phase != before.phase {
 		c.log.Info("phase", "phase", string(c.state.phase))
 		c.observe(event.StateChanged{State: string(c.state.phase)})
-		if c.state.phase == running {
+		if c.state.phase.started() && !before.phase.started() { // running may be over before anyone looks
 			c.dir.PointLatest() // a start that was refused leaves the link alone
 		}
 		if slices.Contains(savedAt, c.state.phase) {
