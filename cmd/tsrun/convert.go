@@ -103,6 +103,9 @@ func runConvert(c *cobra.Command, args []string, f convertFlags) error {
 func (f *convertFlags) convert(c *cobra.Command, args []string, out string, o tagfile.ConvertOptions) (tagfile.Report, error) {
 	dir, names := ofRun(args)
 	if dir == "" {
+		if err := runForFile(args[0]); err != nil {
+			return tagfile.Report{}, err
+		}
 		return tagfile.Convert(c.Context(), args[0], out, o)
 	}
 	if f.channels != "" || f.format != "" || f.salvage {

@@ -72,6 +72,9 @@ func infoAnswer(path string, info tagfile.Info, wrong error) ([]byte, error) {
 }
 
 func showInfo(out io.Writer, path, format string, asJSON bool) error {
+	if err := runForFile(path); err != nil {
+		return err
+	}
 	info, wrong := tagfile.Scan(path, format)
 	if wrong != nil && info.Format == "" {
 		return wrong

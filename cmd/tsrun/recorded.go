@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
 	"tsrun/pipeline/text"
 	"tsrun/sdk/quantity"
@@ -23,6 +24,19 @@ func ofRun(args []string) (dir string, names []string) {
 		}
 	}
 	return "", nil
+}
+
+// runForFile says what to type where a run directory stands in the place of a
+// file of tags, or a channel of one, as RUN:CHANNEL. It is nil of anything else.
+func runForFile(path string) error {
+	if run.IsRun(path) {
+		return &exitError{exitOther, fmt.Errorf("%s is a run directory, not a file of tags; tsrun report %s shows what was found, tsrun runs lists runs, and its channels are named behind it, with the run first: tsrun histogram %s CHANNEL CHANNEL", path, path, path)}
+	}
+	colon := strings.LastIndexByte(path, ':')
+	if _, err := os.Stat(path); err == nil || colon < 0 || !run.IsRun(path[:colon]) {
+		return nil
+	}
+	return &exitError{exitOther, fmt.Errorf("%s is no file; a channel of a run is named behind the run, as: tsrun rates %s %s", path, path[:colon], path[colon+1:])}
 }
 
 // inRun says whether so many channels of a run are named, and nothing is asked

@@ -90,6 +90,11 @@ type source struct {
 
 // sources says where the channels are, A first: at least so many.
 func (f *tagFiles) sources(args []string, least int) (list []source, err error) {
+	for _, path := range args {
+		if err := runForFile(path); err != nil {
+			return nil, err
+		}
+	}
 	numbers := []int{tagfile.OnlyChannel}
 	if f.channel != "" {
 		numbers = nil

@@ -22,6 +22,9 @@ func gather(first File, env Lookup) (root *node, files []File, problems Problems
 	var unversioned Problems
 	for i := 0; i < len(files); i++ {
 		layer, problems := parseFile(files[i], i)
+		if problems == nil {
+			problems = checkForm(files[i], layer)
+		}
 		if problems == nil && layer.entry("version") == nil {
 			unversioned = append(unversioned, layer.at.problem("version", codeVersion, "the recipe has no version", "start with: version: 1"))
 			layer.put(scalarEntry("version", strconv.Itoa(Version))) // and the other mistakes are found, too
@@ -86,7 +89,7 @@ func readParent(files []File, extends *entry, env Lookup) (File, *Problem) {
 	}
 	file, err := readFile(name)
 	if err != nil {
-		return fail(strings.TrimPrefix(err.Error(), "read recipe: "), "the name is relative to the file it stands in")
+		return fail(strings.TrimPrefix(err.Error(), "read recipe: "), parentHint(child, err))
 	}
 	for _, f := range files {
 		if sameFile(f.Path, file.Path) {

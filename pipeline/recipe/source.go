@@ -80,7 +80,7 @@ func readFile(name string) (File, error) {
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return File{}, fmt.Errorf("read recipe %s: not a regular file", name)
+		return File{}, noFile(name)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	if err != nil {

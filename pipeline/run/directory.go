@@ -25,9 +25,9 @@ const (
 	ManifestFile = "manifest.json"
 	LogFile      = "log.jsonl"
 	SumsFile     = "SHA256SUMS"
-	RawDir       = "raw"     // raw/NODE/: the segments, never changed
-	ResultsDir   = "results" // what the stages found
-	RecipeDir    = "recipe"  // the recipe as given, its parents, resolved.json and resolved.yaml
+	RawDir       = "raw"          // raw/NODE/: the segments, never changed
+	ResultsDir   = "results"      // what the stages found
+	RecipeDir    = recipe.KeptDir // the recipe as given, its parents, resolved.json and resolved.yaml
 )
 
 // Directory is the directory of one run while the run goes on. Its methods may
@@ -125,7 +125,7 @@ type RecipeSource struct {
 // run, and returns what the manifest says of them.
 func (d *Directory) KeepRecipe(sources []RecipeSource, resolved *recipe.Recipe, repeats []byte, overrides []string) (RecipeRecord, error) {
 	record := RecipeRecord{Files: []RecipeFile{}, Overrides: append([]string{}, overrides...)}
-	taken := map[string]bool{"resolved.json": true, "resolved.yaml": true}
+	taken := map[string]bool{recipe.ResolvedFile: true, recipe.RepeatsFile: true}
 	for i, source := range sources {
 		name := PlainName(filepath.Base(source.Path))
 		for n := i + 1; taken[name]; n++ {
@@ -147,11 +147,11 @@ func (d *Directory) KeepRecipe(sources []RecipeSource, resolved *recipe.Recipe, 
 	if err != nil {
 		return RecipeRecord{}, fmt.Errorf("keep resolved recipe: %w", err)
 	}
-	record.Resolved = RecipeDir + "/resolved.json"
+	record.Resolved = RecipeDir + "/" + recipe.ResolvedFile
 	if err := WriteAtomic(filepath.Join(d.path, record.Resolved), append(text, '\n')); err != nil {
 		return RecipeRecord{}, fmt.Errorf("keep resolved recipe: %w", err)
 	}
-	record.Repeats = RecipeDir + "/resolved.yaml"
+	record.Repeats = RecipeDir + "/" + recipe.RepeatsFile
 	if err := WriteAtomic(filepath.Join(d.path, record.Repeats), repeats); err != nil {
 		return RecipeRecord{}, fmt.Errorf("keep resolved recipe: %w", err)
 	}

@@ -117,6 +117,12 @@ func ReadRun(dir string) (*Manifest, *recipe.Recipe, error) {
 	return m, r, nil
 }
 
+// IsRun says whether a path is a run directory.
+func IsRun(path string) bool {
+	info, err := os.Stat(filepath.Join(path, ManifestFile))
+	return err == nil && info.Mode().IsRegular()
+}
+
 // noRun says that a directory is none of a run.
 func noRun(dir string) error {
 	return fmt.Errorf("%s is no run directory: it has no %s", dir, ManifestFile)
