@@ -169,7 +169,7 @@ func TestSlavesThatCannotTakePart(t *testing.T) {
 		passOn(t, anchor.cmd.Process.Pid, address, map[int]int{5559: 10 << 20, 5560: 10 << 20})
 		blocked := slave("127.0.0.1")
 		p := start(t, t.TempDir(), here, recipe, "--set", "nodes.bob.host=remote", "--set", "network.join=10 s")
-		const says = "bob is ready, but hears nothing from the trigger port of this PC, 5557"
+		const says = "bob: is ready, but hears nothing from the trigger port of this PC, 5557"
 		eventually(t, 9*time.Second, "the master says so before it gives up", func() bool { return strings.Contains(p.stderr.String(), says) })
 		if code := p.wait(60 * time.Second); code != 5 || strings.Count(p.stderr.String(), says) < 2 {
 			t.Errorf("exit code %d\n%s", code, p.stderr.String())

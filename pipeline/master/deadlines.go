@@ -76,7 +76,7 @@ func (s *state) lateness(late []string) sdk.Failure {
 			Hint:    "start it there with: " + slaveCommand(late[0], s.rules.master)}
 	}
 	if first.deaf {
-		return s.deafness(late[0])
+		return s.deafness()
 	}
 	return sdk.Failure{Code: "node-not-ready",
 		Message: fmt.Sprintf("still %s when the time was up%s", first.phase, andOthers(late)),
@@ -84,9 +84,9 @@ func (s *state) lateness(late []string) sdk.Failure {
 }
 
 // deafness explains why a node that is ready cannot be told to start.
-func (s *state) deafness(name string) sdk.Failure {
+func (s *state) deafness() sdk.Failure {
 	return sdk.Failure{Code: "trigger-unheard",
-		Message: fmt.Sprintf("%s is ready, but hears nothing from the trigger port of this PC, %d", name, s.rules.trigger),
+		Message: fmt.Sprintf("is ready, but hears nothing from the trigger port of this PC, %d", s.rules.trigger),
 		Hint:    fmt.Sprintf("let the firewalls between pass TCP port %d; install the same release of tsrun on both PCs", s.rules.trigger)}
 }
 

@@ -258,7 +258,7 @@ func (c *conductor) noticeDeaf(ctx context.Context, name string, m *member) {
 		return
 	}
 	c.handle(ctx, evDeaf{name})
-	why := c.state.deafness(name)
+	why := c.state.deafness()
 	c.observe(event.Warning{Node: name, Message: why.Message, Hint: why.Hint})
 }
 

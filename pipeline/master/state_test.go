@@ -133,7 +133,7 @@ func TestTroubles(t *testing.T) {
 		says      string
 	}{
 		{"absent node", testRules, joining, []any{evOverdue{}}, failed, "abort", refusal, "still"},
-		{"ready but for the trigger port", testRules, joining, []any{evReported{"alice", wire.Ready, 0}, evDeaf{"bob"}, evOverdue{}}, failed, "abort", refusal, "bob is ready, but hears nothing from the trigger port of this PC, 5557"},
+		{"ready but for the trigger port", testRules, joining, []any{evReported{"alice", wire.Ready, 0}, evDeaf{"bob"}, evOverdue{}}, failed, "abort", refusal, "is ready, but hears nothing from the trigger port of this PC, 5557"},
 		{"heard after all", testRules, joining, []any{evDeaf{"bob"}, evReported{"bob", wire.Ready, 0}, evReported{"bob", wire.Preparing, 0}, evOverdue{}}, failed, "abort", refusal, "the same holds for bob"},
 		{"device refuses", testRules, joining, []any{evFailed{"bob", broken}}, failed, "abort", refusal, "driver died"},
 		{"arming takes too long", testRules, arming, []any{evOverdue{}}, failed, "abort", refusal, "the same holds for bob"},
