@@ -145,6 +145,40 @@ func TestRecipesInDocs(t *testing.T) {
 	}
 }
 
+// Every --set that the documentation shows in a command is right, over the recipe
+// that is named, or the example where that is none of the project's.
+func TestOverridesInDocs(t *testing.T) {
+	paths, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := regexp.MustCompile(`(?m)^ *(?:bin/)?tsrun (?:check |show )?(\S+\.yaml) (--set .*)$`)
+	set := regexp.MustCompile(`--set (?:'([^']+)'|(\S+))`)
+	found := 0
+	for _, path := range append(paths, "../../README.md") {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range command.FindAllStringSubmatch(string(text), -1) {
+			recipe, sets := filepath.Join("../..", m[1]), []string(nil)
+			if _, err := os.Stat(recipe); err != nil {
+				recipe = "../../recipes/coincidence.yaml"
+			}
+			for _, s := range set.FindAllStringSubmatch(m[2], -1) {
+				sets = append(sets, s[1]+s[2])
+			}
+			found++
+			if _, err := Load(recipe, Options{Set: sets, Env: noEnv}); err != nil {
+				t.Errorf("%s: %s\n%v", path, m[0], err)
+			}
+		}
+	}
+	if found < 3 {
+		t.Errorf("found %d commands with --set", found)
+	}
+}
+
 // The sign of each delay is said where its key is described, and once more,
 // in the same sense, in the documentation.
 func TestSignsOfDelaysAreSaid(t *testing.T) {
