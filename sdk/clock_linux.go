@@ -7,6 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+func realtime() int64  { return clockNow(unix.CLOCK_REALTIME) }
+func monotonic() int64 { return clockNow(unix.CLOCK_MONOTONIC) }
+
 // clockNow reads a clock in ns by a raw system call: the scheduler does not
 // get a chance to take the thread away in between.
 func clockNow(id uintptr) int64 {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Start is when an acquisition begins. A driver calls [Start.Fire] once, with
@@ -128,7 +126,7 @@ func readClock() pair {
 	narrowest := int64(1) << 62
 	for range readings {
 		before := monotonic()
-		wall := clockNow(unix.CLOCK_REALTIME)
+		wall := realtime()
 		after := monotonic()
 		if width := after - before; width < narrowest {
 			narrowest = width
@@ -137,5 +135,3 @@ func readClock() pair {
 	}
 	return best
 }
-
-func monotonic() int64 { return clockNow(unix.CLOCK_MONOTONIC) }

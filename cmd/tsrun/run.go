@@ -54,11 +54,14 @@ func completeRecipes(*cobra.Command, []string, string) ([]string, cobra.ShellCom
 
 // start is what the root command does.
 func (f *runFlags) start(c *cobra.Command, args []string) error {
+	unable := run.CheckSystem()
 	switch {
 	case f.mode == "slave" && len(args) > 0:
 		return usage("a slave takes no recipe: its master sends it")
 	case f.mode == "slave" && (c.Flags().Changed("runs") || len(f.sets) > 0):
 		return usage("--runs and --set are a master's, which keeps the runs and sends the recipe; a slave has --data")
+	case f.mode == "slave" && unable != nil:
+		return failure(unable)
 	case f.mode == "slave":
 		return runSlave(c.Context(), f)
 	case f.mode != "master":
@@ -71,6 +74,8 @@ func (f *runFlags) start(c *cobra.Command, args []string) error {
 		return c.Help()
 	case args[0] == "-":
 		return usage("a run keeps the file of its recipe, so - is none; tsrun check - reads standard input")
+	case unable != nil:
+		return failure(unable)
 	}
 	return runMaster(c.Context(), f, args[0])
 }

@@ -90,6 +90,34 @@ func TestWallsHold(t *testing.T) {
 	}
 }
 
+// TestOtherSystemsNeedNoLinux keeps what only Linux has in files of Linux, so
+// that the commands that read files can be built for macOS and Windows; whether
+// those compile is tried by make lint.
+func TestOtherSystemsNeedNoLinux(t *testing.T) {
+	for _, system := range []string{"GOOS=darwin", "GOOS=windows"} {
+		cmd := exec.Command("go", "list", "-deps", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "./cmd/tsrun", "./plugins/...")
+		cmd.Dir, cmd.Env = "../..", append(os.Environ(), system, "CGO_ENABLED=0")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s go list: %v\n%s", system, err, out)
+		}
+		ours := 0
+		for line := range strings.Lines(string(out)) {
+			words := strings.Fields(line)
+			if !strings.HasPrefix(words[0], "tsrun/") {
+				continue
+			}
+			ours++
+			if slices.Contains(words, "golang.org/x/sys/unix") {
+				t.Errorf("%s: %s needs golang.org/x/sys/unix: move that into a file *_linux.go, with *_other.go beside it", system, words[0])
+			}
+		}
+		if ours < 20 {
+			t.Errorf("%s: only %d packages of tsrun were found", system, ours)
+		}
+	}
+}
+
 // listed is a package as go list tells of it.
 type listed struct {
 	ImportPath                               string

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -52,7 +51,7 @@ func (c Component) Check(ctx context.Context, r sdk.CheckRequest) ([]sdk.CheckMi
 	answer, complaints := &limitedBuffer{most: maxAnswer}, &limitedBuffer{most: maxWords}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(request), answer, complaints
 	cmd.WaitDelay = time.Second // a child of it may hold the pipes
-	kill := func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	kill := func() { KillGroup(cmd.Process.Pid) }
 	answer.full = kill
 	if err := Spawn(cmd); err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ func (c *child) Start(context.Context) error {
 	c.mu.Lock()
 	c.pid = c.cmd.Process.Pid
 	if c.killed { // meanwhile
-		_ = syscall.Kill(-c.pid, syscall.SIGKILL)
+		KillGroup(c.pid)
 	}
 	c.mu.Unlock()
 	go func() {
@@ -84,7 +84,7 @@ func (c *child) reap(pid int) {
 	awaitExit(pid)
 	c.mu.Lock()
 	c.gone = true
-	_ = syscall.Kill(-pid, syscall.SIGKILL) // while the zombie still holds the number
+	KillGroup(pid) // while the zombie still holds the number
 	c.mu.Unlock()
 	_ = c.cmd.Wait() // the state says it all
 	c.state = c.cmd.ProcessState
@@ -119,7 +119,7 @@ func (c *child) kill() {
 	}
 	c.killed = true
 	if c.pid != 0 {
-		_ = syscall.Kill(-c.pid, syscall.SIGKILL)
+		KillGroup(c.pid)
 	}
 }
 

@@ -178,10 +178,6 @@ func available(dirs []string) []string {
 	return slices.Compact(names)
 }
 
-func executable(info fs.FileInfo) bool {
-	return info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
-}
-
 // maxListed is how many plugins are named where one is not found.
 const maxListed = 100
 

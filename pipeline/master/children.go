@@ -137,7 +137,7 @@ func (c *conductor) dismiss() {
 		select {
 		case <-k.done:
 		case <-time.After(dismissTimeout):
-			_ = syscall.Kill(-k.cmd.Process.Pid, syscall.SIGKILL) // its group: plugins have groups of their own and die with it
+			host.KillGroup(k.cmd.Process.Pid) // its group: plugins have groups of their own and die with it
 			<-k.done
 		}
 	}

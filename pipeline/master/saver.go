@@ -6,8 +6,7 @@ import (
 	"path"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
@@ -58,7 +57,7 @@ func (s *saver) plan(r *recipe.Recipe) error {
 	}
 	s.room = int(series * (each + 1)) // a record may be a moment longer than asked
 	err := s.dir.Reserve(s.room, longest)
-	if errors.Is(err, unix.ENOSPC) {
+	if errors.Is(err, syscall.ENOSPC) {
 		free, _ := run.FreeSpace(s.dir.Path()) // 0 is near enough
 		return &sdk.Failure{Code: "disk-full",
 			Message: fmt.Sprintf("the manifest of %d segments takes up to %d MiB, and %s has %d MiB left", s.room, run.ManifestRoom(s.room, longest)>>20, s.dir.Path(), free>>20),

@@ -40,12 +40,3 @@ func WriteAtomic(path string, data []byte) error {
 		return err
 	})
 }
-
-// syncDir makes names of a directory durable.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}

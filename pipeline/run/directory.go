@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"tsrun/pipeline/recipe"
 	"tsrun/sdk"
 )
@@ -205,7 +203,7 @@ func (d *Directory) Reserve(segments int, file string) error {
 	if err != nil {
 		return fmt.Errorf("reserve room for the manifest: %w", err)
 	}
-	if err := errors.Join(grow(f, ManifestRoom(segments, file)), f.Close()); err != nil {
+	if err := errors.Join(Grow(f, ManifestRoom(segments, file)), f.Close()); err != nil {
 		return fmt.Errorf("reserve room for the manifest: %w", err)
 	}
 	return nil
@@ -222,16 +220,7 @@ func reserve(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(grow(f, reserveSize), f.Close())
-}
-
-// grow makes a file at least size bytes long, with room for them on the disk.
-func grow(f *os.File, size int64) error {
-	err := unix.Fallocate(int(f.Fd()), 0, 0, size)
-	if errors.Is(err, unix.EOPNOTSUPP) { // a file system that cannot promise space
-		return nil
-	}
-	return err
+	return errors.Join(Grow(f, reserveSize), f.Close())
 }
 
 // Seal writes the last manifest and SHA256SUMS. Nothing but the log is written

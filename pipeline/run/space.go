@@ -2,27 +2,10 @@ package run
 
 import (
 	"fmt"
-	"math"
-	"math/bits"
-
-	"golang.org/x/sys/unix"
 
 	"tsrun/sdk"
 	"tsrun/sdk/quantity"
 )
-
-// FreeSpace is how many bytes a user may still write where path is.
-func FreeSpace(path string) (quantity.Size, error) {
-	var s unix.Statfs_t
-	if err := unix.Statfs(path, &s); err != nil {
-		return 0, fmt.Errorf("ask for free space of %s: %w", path, err)
-	}
-	hi, lo := bits.Mul64(s.Bavail, uint64(s.Bsize))
-	if hi > 0 || lo > math.MaxInt64 {
-		return math.MaxInt64, nil
-	}
-	return quantity.Size(lo), nil
-}
 
 // What a tag takes in a file: never less than the least, and in most files the
 // usual.

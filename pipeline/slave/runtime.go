@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -26,7 +24,7 @@ func makeRuntime() (dir string, alive *os.File, err error) {
 	}
 	unlocked := filepath.Join(dir, "new") // under this name nobody takes it for that of a dead process
 	if alive, err = os.Create(unlocked); err == nil {
-		err = errors.Join(unix.Flock(int(alive.Fd()), unix.LOCK_EX|unix.LOCK_NB), os.Rename(unlocked, filepath.Join(dir, aliveFile)))
+		err = errors.Join(lock(alive), os.Rename(unlocked, filepath.Join(dir, aliveFile)))
 	}
 	if err != nil {
 		return "", nil, errors.Join(fmt.Errorf("make a private directory for sockets: %w", err), os.RemoveAll(dir))
@@ -51,11 +49,11 @@ func sweepRuntime(root string, now time.Time) {
 		if err != nil || !info.IsDir() || now.Sub(info.ModTime()) < lastingAfter {
 			continue
 		}
-		f, err := os.OpenFile(filepath.Join(dir, aliveFile), os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+		f, err := openLock(filepath.Join(dir, aliveFile))
 		if err != nil {
 			continue
 		}
-		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+		if lock(f) == nil {
 			_ = os.RemoveAll(dir) // what stays is tried by the next
 		}
 		f.Close()

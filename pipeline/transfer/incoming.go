@@ -12,7 +12,7 @@ import (
 	"sync"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"tsrun/pipeline/run"
 )
 
 const (
@@ -141,13 +141,7 @@ func (s *session) reserve(f File) (*os.File, error) {
 	if err != nil || f.Size == 0 {
 		return part, err
 	}
-	for {
-		err = unix.Fallocate(int(part.Fd()), 0, 0, f.Size)
-		if err != unix.EINTR {
-			break
-		}
-	}
-	if err != nil && err != unix.EOPNOTSUPP {
+	if err := run.Grow(part, f.Size); err != nil {
 		part.Close()
 		s.root.Remove(f.Name + partSuffix)
 		return nil, err

@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"tsrun/sdk"
 )
 
@@ -27,14 +25,4 @@ func failure(dir string, err error) error {
 	}
 	return &sdk.Failure{Code: "write-failed", Message: err.Error(),
 		Hint: "look at the disk and at the kernel's log; segments that were closed are whole"}
-}
-
-// space says how much room the disk that holds dir has left.
-func space(dir string) string {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return "free space unknown"
-	}
-	free, all := st.Bavail*uint64(st.Bsize), st.Blocks*uint64(st.Bsize)
-	return fmt.Sprintf("%d of %d MiB free", free>>20, all>>20)
 }

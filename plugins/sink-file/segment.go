@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
 	"tsrun/sdk"
 	"tsrun/sdk/tag"
 	"tsrun/sdk/tagfile"
@@ -105,8 +103,7 @@ func (g *segment) writeBytes(b []byte) error {
 	}
 	g.artifact.Size += int64(len(b))
 	if fresh := g.artifact.Size - g.behind; fresh >= writeBehind {
-		// A hint; what went wrong with the disk is told by the sync at the end.
-		_ = unix.SyncFileRange(int(g.file.Fd()), g.behind, fresh, unix.SYNC_FILE_RANGE_WRITE)
+		writeBack(g.file, g.behind, fresh)
 		g.behind = g.artifact.Size
 	}
 	return nil

@@ -2,12 +2,18 @@ package host
 
 import (
 	"errors"
+	"io/fs"
 	"os/exec"
 	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
+
+// executable tells whether a file can be a plugin.
+func executable(info fs.FileInfo) bool {
+	return info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
+}
 
 // Spawn starts cmd as the leader of a process group of its own and sees to it
 // that the kernel signals it when this process dies: with SIGTERM, so that it
@@ -36,6 +42,9 @@ func Spawn(cmd *exec.Cmd) error {
 	}()
 	return <-started
 }
+
+// KillGroup ends the process group of a child that Spawn has started.
+func KillGroup(pid int) { _ = syscall.Kill(-pid, syscall.SIGKILL) }
 
 // awaitExit returns when a child has ended; it stays a zombie for whoever
 // waits for it, so its process id and group cannot be another's yet.

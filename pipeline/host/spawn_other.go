@@ -1,0 +1,24 @@
+//go:build !linux
+
+package host
+
+import (
+	"io/fs"
+	"os/exec"
+
+	"tsrun/pipeline/run"
+)
+
+// executable tells whether a file can be a plugin, of which only the description
+// is read here; some systems have no sign of a program.
+func executable(info fs.FileInfo) bool { return info.Mode().IsRegular() }
+
+// Spawn starts nothing: this system has no signal for the child of a process
+// that has died, so a plugin could be left alone with its device.
+func Spawn(*exec.Cmd) error { return run.CheckSystem() }
+
+// KillGroup has no group to end: Spawn starts nothing.
+func KillGroup(int) {}
+
+// awaitExit has nothing to wait for: Spawn starts nothing.
+func awaitExit(int) {}

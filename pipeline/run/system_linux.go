@@ -1,0 +1,52 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"tsrun/sdk/quantity"
+)
+
+// CheckSystem says why this operating system can execute no run; Linux can.
+func CheckSystem() error { return nil }
+
+// FreeSpace is how many bytes a user may still write where path is.
+func FreeSpace(path string) (quantity.Size, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(path, &s); err != nil {
+		return 0, fmt.Errorf("ask for free space of %s: %w", path, err)
+	}
+	hi, lo := bits.Mul64(s.Bavail, uint64(s.Bsize))
+	if hi > 0 || lo > math.MaxInt64 {
+		return math.MaxInt64, nil
+	}
+	return quantity.Size(lo), nil
+}
+
+// Grow makes a file at least size bytes long, with room for them on the disk
+// where its file system can promise that.
+func Grow(f *os.File, size int64) error {
+	for {
+		switch err := unix.Fallocate(int(f.Fd()), 0, 0, size); {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EOPNOTSUPP): // a file system that cannot promise space
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
+// syncDir makes names of a directory durable.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

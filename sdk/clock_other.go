@@ -1,0 +1,16 @@
+//go:build !linux
+
+package sdk
+
+import "time"
+
+// born is when the process read its clocks first: monotonic counts from there.
+var born = time.Now()
+
+func realtime() int64  { return time.Now().UnixNano() }
+func monotonic() int64 { return int64(time.Since(born)) }
+
+func sleepUntil(mono int64) { time.Sleep(time.Duration(mono - monotonic())) }
+
+// tightenSlack has nothing to ask of this kernel.
+func tightenSlack() (restore func()) { return func() {} }
