@@ -10,8 +10,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
 	"tsrun/sdk/tagfile"
 )
@@ -23,6 +26,10 @@ func fill(v reflect.Value) {
 		v.Set(reflect.New(v.Type().Elem()))
 		fill(v.Elem())
 	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(time.Unix(1, 0)))
+			return
+		}
 		for i := range v.NumField() {
 			if v.Field(i).CanSet() {
 				fill(v.Field(i))
@@ -131,6 +138,11 @@ func TestResultKeysAreDocumented(t *testing.T) {
 		{"g2 --json", []string{"g2"}, filled[correlate.G2]()},
 		{"rates --json", []string{"Rates"}, filled[correlate.Rates]()},
 		{"info --json", []string{"Info"}, json.RawMessage(info)},
+		{"convert --json", []string{"Convert"}, filled[tagfile.Report]()},
+		{"verify --json", []string{"Verify"}, filled[run.Verification]()},
+		{"runs --json", []string{"Runs"}, map[string]any{"runs": filled[[]run.Listed]()}},
+		{"check --json", []string{"Check"}, filled[recipe.Problem]()},
+		{"version --json", []string{"Version"}, filled[build]()},
 	} {
 		text, err := json.Marshal(answer.value)
 		var held map[string]any
