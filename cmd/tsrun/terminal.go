@@ -265,8 +265,11 @@ var byUsers = []string{"interrupted", "aborted", "node-stopped"}
 // stageLines say how far a stage is, the longest first.
 func stageLines(v event.Analysing) []string {
 	stage, share := "analysing: "+v.Stage, ""
-	if v.Of > 0 {
-		share = fmt.Sprintf(", %.0f %% read", min(100*float64(v.Done)/float64(v.Of), 100))
+	switch {
+	case v.Of > 0 && v.Done >= v.Of: // what it makes of them may take longer than reading did
+		share = ", all read, calculating"
+	case v.Of > 0:
+		share = fmt.Sprintf(", %.0f %% read", 100*float64(v.Done)/float64(v.Of))
 	}
 	return []string{fmt.Sprintf("%s%s, %v", stage, share, v.Elapsed.Round(time.Second)), stage + share, "analysing" + share}
 }

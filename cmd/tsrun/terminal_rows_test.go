@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +95,25 @@ func TestWhatAUserAskedForIsNoError(t *testing.T) {
 	} {
 		if got := describe(c.event); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
+// A stage that has read all is not done: its line says what it is at.
+func TestStageLineSaysWhatTheStageIsAt(t *testing.T) {
+	for _, c := range []struct {
+		done, of uint64
+		want     string
+	}{
+		{0, 0, "analysing: align, 3s"},
+		{0, 200, "analysing: align, 0 % read, 3s"},
+		{50, 200, "analysing: align, 25 % read, 3s"},
+		{200, 200, "analysing: align, all read, calculating, 3s"},
+		{400, 200, "analysing: align, all read, calculating, 3s"},
+		{math.MaxUint64 - 1, math.MaxUint64, "analysing: align, 100 % read, 3s"},
+	} {
+		if got := stageLines(event.Analysing{Stage: "align", Done: c.done, Of: c.of, Elapsed: 3 * time.Second})[0]; got != c.want {
+			t.Errorf("%d of %d tags: %q, not %q", c.done, c.of, got, c.want)
 		}
 	}
 }
