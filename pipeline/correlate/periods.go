@@ -183,7 +183,7 @@ func (l *light) explain(of *lags, lines []line) {
 		if len(l.periods) == mostPeriods || l.other > 0 {
 			return
 		}
-		if l.imaged(found.frequency, of.width()) || overtone(found.frequency, longer, of.width()) {
+		if l.imaged(found.frequency, of) || overtone(found.frequency, longer, of.width()) {
 			continue
 		}
 		if found = of.unaliased(found); l.known(found.frequency, of.width()) {
@@ -247,10 +247,13 @@ func (l *light) known(frequency, reach float64) bool {
 }
 
 // imaged says whether a line is of a known period, or the image of one that bins
-// show in its place.
-func (l *light) imaged(frequency, reach float64) bool {
+// show in its place. Bins show overtones of sharp pulses far beyond what they
+// resolve: at x per bin all lags together with a power of at most 1 / (pi x)^2.
+func (l *light) imaged(frequency float64, of *lags) bool {
+	reach := of.width()
 	rate := lagBins / (2 * reach)
-	for i := range aliases + 1 {
+	images := int(math.Sqrt(2*float64(len(of.of))/certainLine)/math.Pi) + 2
+	for i := range max(images, aliases) + 1 {
 		if at := float64(i) * rate; l.known(at+frequency, reach) || i > 0 && l.known(at-frequency, reach) {
 			return true
 		}

@@ -100,3 +100,19 @@ func TestG2OfAnEmitterUnderPulses(t *testing.T) {
 		t.Errorf("the pulse at zero is %g ± %g of the others", p.G2, p.SD)
 	}
 }
+
+// Of pulses as sharp as these, bins show overtones far beyond what they resolve;
+// none of those is a period of its own.
+func TestOvertonesOfSharpPulses(t *testing.T) {
+	const period, window = 823005.5384257163, 439
+	e := pairs.Experiment{Seed: 0x5000111cf, Seconds: 0.6584044307405731, SinglesA: 60752.932593433514, SinglesB: 60752.932593433514,
+		Pairs: 12150.586518686703, EtaA: 0.2, EtaB: 0.2, JitterA: 60, JitterB: 60, Offset: 1, Start: 1e12, PulsePeriod: period, PulseWidth: 40}
+	a, b, _ := e.Make()
+	c, err := correlate.Coincide([]correlate.Channel{{Tags: tag.NewReader(a)}, {Tags: tag.NewReader(b), Offset: 1}}, correlate.CoincidenceOptions{Window: window})
+	if err != nil || len(c.Periods) != 1 || math.Abs(c.Periods[0]-period) > 0.01 {
+		t.Fatalf("periods %v, %v", c.Periods, err)
+	}
+	if miss := float64(c.Accidentals) - 1937.3; math.Abs(miss) > 3*float64(c.AccidentalsSD) {
+		t.Errorf("%v ± %v by chance, want 1937", c.Accidentals, c.AccidentalsSD)
+	}
+}
