@@ -11,7 +11,7 @@ const (
 	evenTeeth   = 0.7 // of the comb's strength that a true period shows; its multiples show about all
 	fewestMet   = 20  // pairs of counts a period apart
 	certainComb = 7.0 // standard deviations of an autocorrelation that count as a period
-	twice       = 2.0 // log likelihood of two standard deviations
+	unlike      = 6.0 // log likelihood of three and a half standard deviations
 )
 
 // period returns after how many ps the peaks around the highest repeat, or 0
@@ -175,7 +175,7 @@ func newComb(counts []float64, share float64) comb {
 // standsOut says whether the others do not explain the highest, which is that
 // of so many.
 func (c comb) standsOut(trials float64) bool {
-	return surprise(c.main, max(c.mean, 1e-3))/c.scatter-math.Log(trials) > convincedLL && surprise(c.main, c.highest) > twice
+	return surprise(c.main, max(c.mean, 1e-3))/c.scatter-math.Log(trials) > convincedLL && surprise(c.main, c.highest) > unlike
 }
 
 const (
