@@ -218,13 +218,13 @@ func (c *conductor) handle(ctx context.Context, happened any) {
 		c.log.Error("trouble", "kind", string(t.kind), "about", t.node, "code", t.failure.Code, "message", t.failure.Message, "hint", t.failure.Hint)
 		c.observe(event.Problem{Node: t.node, Code: t.failure.Code, Message: t.failure.Message, Hint: t.failure.Hint})
 	}
-	if c.state.phase != before.phase {
-		c.log.Info("phase", "phase", string(c.state.phase))
-		c.observe(event.StateChanged{State: string(c.state.phase)})
-		if c.state.phase.started() && !before.phase.started() { // running may be over before anyone looks
+	for _, p := range c.state.phase.since(before.phase) {
+		c.log.Info("phase", "phase", string(p))
+		c.observe(event.StateChanged{State: string(p)})
+		if p == running {
 			c.dir.PointLatest() // a start that was refused leaves the link alone
 		}
-		if slices.Contains(savedAt, c.state.phase) {
+		if slices.Contains(savedAt, p) {
 			c.save()
 		}
 	}

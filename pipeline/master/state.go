@@ -26,6 +26,22 @@ const (
 	failed       phase = "failed"  // never started
 )
 
+// course are the phases of a run that nothing ends before its time.
+var course = []phase{joining, arming, armed, running, draining, transferring, analysing, done}
+
+// since lists the phases that a run has come through since another, in order: one
+// report may carry it through several.
+func (p phase) since(before phase) []phase {
+	from, to := slices.Index(course, before), slices.Index(course, p)
+	switch {
+	case p == before:
+		return nil
+	case to < 0:
+		return []phase{p}
+	}
+	return course[from+1 : to+1]
+}
+
 // over says that nothing more happens in a phase.
 func (p phase) over() bool { return p == done || p == aborted || p == failed }
 

@@ -340,3 +340,23 @@ func TestStateNeverFiresAnUnarmedNode(t *testing.T) {
 		}
 	})
 }
+
+// Whatever one report carries a run through is told of.
+func TestPhasesThatARunComesThrough(t *testing.T) {
+	for _, c := range []struct {
+		before, now phase
+		want        []phase
+	}{
+		{joining, joining, nil},
+		{joining, arming, []phase{arming}},
+		{armed, transferring, []phase{running, draining, transferring}},
+		{running, analysing, []phase{draining, transferring, analysing}},
+		{transferring, done, []phase{analysing, done}},
+		{joining, failed, []phase{failed}},
+		{draining, aborted, []phase{aborted}},
+	} {
+		if got := c.now.since(c.before); !slices.Equal(got, c.want) {
+			t.Errorf("from %s to %s: %v, want %v", c.before, c.now, got, c.want)
+		}
+	}
+}
