@@ -127,6 +127,7 @@ func (c *conductor) dismiss() {
 		}
 		break
 	}
+	c.over() // who asks now waits neither for a process to end nor for all files to be hashed
 	for _, k := range c.children {
 		select {
 		case <-k.done:

@@ -49,6 +49,7 @@ type conductor struct {
 	requests chan request  // from slaves; unbuffered: the asker waits for its answer
 	inputs   chan any      // state events from other goroutines
 	stopped  chan struct{} // closed when nobody reads requests any more
+	over     func()        // closes it
 
 	state    state
 	members  map[string]*member
@@ -80,6 +81,7 @@ func newConductor(o Options) *conductor {
 		requests: make(chan request), inputs: make(chan any), stopped: make(chan struct{}),
 		members: map[string]*member{}, turned: map[string]bool{}, key: rand.Text(),
 	}
+	c.over = sync.OnceFunc(func() { close(c.stopped) })
 	c.log = slog.New(slog.NewJSONHandler(&c.lines, nil))
 	rand.Read(c.run[:]) // never fails
 	return c

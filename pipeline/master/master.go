@@ -142,7 +142,7 @@ func (c *conductor) listen(ctx context.Context) (err error) {
 }
 
 func (c *conductor) stopListening() {
-	close(c.stopped) // first: the status port waits for the answers under way
+	c.over() // first: the status port waits for the answers under way
 	if c.status != nil {
 		c.status.Close()
 	}
