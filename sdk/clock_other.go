@@ -10,7 +10,7 @@ var born = time.Now()
 func realtime() int64  { return time.Now().UnixNano() }
 func monotonic() int64 { return int64(time.Since(born)) }
 
-func sleepUntil(mono int64) { time.Sleep(time.Duration(mono - monotonic())) }
+func sleepUntil(mono int64) { <-time.After(time.Duration(mono - monotonic())) }
 
 // tightenSlack has nothing to ask of this kernel.
 func tightenSlack() (restore func()) { return func() {} }

@@ -15,25 +15,22 @@ import (
 func reportCounts(out *strings.Builder, r run.Result) {
 	switch r.Kind {
 	case "coincidences":
-		if s, ok := stage.DecodeSummary[stage.CoincidencesSummary](r); ok {
-			reportCoincidences(out, r.Stage, s)
-		}
+		reportSummary(out, r, reportCoincidences)
 	case "scan":
-		if s, ok := stage.DecodeSummary[stage.ScanSummary](r); ok {
-			reportScan(out, r.Stage, s)
-		}
+		reportSummary(out, r, reportScan)
 	case "histogram":
-		if s, ok := stage.DecodeSummary[stage.HistogramSummary](r); ok {
-			reportHistogram(out, r.Stage, s)
-		}
+		reportSummary(out, r, reportHistogram)
 	case "g2":
-		if s, ok := stage.DecodeSummary[stage.G2Summary](r); ok {
-			reportG2(out, r.Stage, s)
-		}
+		reportSummary(out, r, reportG2)
 	case "rates":
-		if s, ok := stage.DecodeSummary[stage.RatesSummary](r); ok {
-			reportRates(out, r.Stage, s)
-		}
+		reportSummary(out, r, reportRates)
+	}
+}
+
+// reportSummary writes a summary that is of the form that its stage has.
+func reportSummary[S any](out *strings.Builder, r run.Result, write func(out *strings.Builder, stage string, s S)) {
+	if s, ok := stage.DecodeSummary[S](r); ok {
+		write(out, r.Stage, s)
 	}
 }
 

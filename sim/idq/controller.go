@@ -25,6 +25,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tsrun/sdk/instrument"
 	"tsrun/sim/sky"
 )
 
@@ -152,23 +153,11 @@ func (t *tasks) run(f func(ctx context.Context)) {
 // hostPort joins an address and a port for listening.
 func hostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
 
-// pause waits for d or the end of ctx and reports whether d passed.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // pauseUntil waits until the instant has come or ctx ends.
 func pauseUntil(ctx context.Context, t sky.Instant) {
 	const slice = 50 * time.Millisecond // CLOCK_REALTIME may be set meanwhile
 	for d := t.Wait(slice); d > 0; d = t.Wait(slice) {
-		if !pause(ctx, d) {
+		if !instrument.Pause(ctx, d) {
 			return
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tsrun/sdk/instrument"
 	"tsrun/sim/sky"
 )
 
@@ -267,7 +268,7 @@ func (d *device) truth() Truth {
 // count keeps accumulating counters up to date until ctx ends, so that asking
 // for one after a long time takes no long time.
 func (d *device) count(ctx context.Context) error {
-	for pause(ctx, time.Second) {
+	for instrument.Pause(ctx, time.Second) {
 		d.mu.Lock()
 		for _, c := range d.counters {
 			c.advance()

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"tsrun/sdk/instrument"
 	"tsrun/sim/sky"
 )
 
@@ -156,7 +157,7 @@ func (e edgeSource) wait(ctx context.Context, d *device) (edge sky.Instant, came
 	if e.wire != nil {
 		events = e.wire.open(d.scene(e.armed, Clock{}), 0)
 	}
-	for !came && pause(ctx, tick) {
+	for !came && instrument.Pause(ctx, tick) {
 		events.until(sky.Now().Sub(e.armed), func(at int64) {
 			if !came && at >= 0 {
 				edge, came = e.armed.Add(at), true

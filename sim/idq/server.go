@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
+	"tsrun/sdk/instrument"
 	"tsrun/sdk/zmtp"
 	"tsrun/sim/sky"
 )
@@ -127,7 +128,7 @@ func (s *server) client(ctx context.Context, conn *zmtp.Conn) {
 		if a.none {
 			continue
 		}
-		if s.slow > 0 && !pause(ctx, s.slow) {
+		if s.slow > 0 && !instrument.Pause(ctx, s.slow) {
 			return
 		}
 		if a.after != (sky.Instant{}) {

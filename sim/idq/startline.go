@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"tsrun/sdk/instrument"
 	"tsrun/sim/sky"
 )
 
@@ -128,7 +129,7 @@ func (s *startLine) serve(ctx context.Context) {
 			return
 		}
 		if err != nil { // out of file descriptors, usually
-			if !pause(ctx, lineRetry) {
+			if !instrument.Pause(ctx, lineRetry) {
 				return
 			}
 			continue
@@ -211,7 +212,7 @@ func (s *startLine) join(ctx context.Context) {
 				s.log.Debug("start line not followed", "address", s.addr, "error", err)
 			}
 		}
-		pause(ctx, lineRetry)
+		instrument.Pause(ctx, lineRetry)
 	}
 }
 
