@@ -150,6 +150,9 @@ func mergeLoss(pending []*pluginpb.DriverEvent, next *pluginpb.DriverEvent) bool
 		return false
 	}
 	for i := len(pending) - 1; i >= 0; i-- {
+		if pending[i].GetEnded() != nil {
+			return false // what comes now is of the next acquisition
+		}
 		p := pending[i].GetLost()
 		if p == nil || p.Stream != loss.Stream || p.Why != loss.Why && len(pending) < distinct {
 			continue

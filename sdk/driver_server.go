@@ -34,10 +34,10 @@ type driverServer struct {
 	mu     sync.Mutex // held while a method of the driver runs, but for Acquire
 	driver Driver
 	closed bool
-	armed  *acquisition // from Arm on
+	armed  *acquisition // the latest; nil before the first Arm
 }
 
-// acquisition is one run of a driver, from Arm to Ended.
+// acquisition is one acquisition of a driver, from Arm to Ended.
 type acquisition struct {
 	Acquisition
 	stream  *Stream
@@ -105,8 +105,8 @@ func (s *driverServer) Arm(call context.Context, r *pluginpb.ArmRequest) (*plugi
 	switch {
 	case s.driver == nil || s.closed:
 		return nil, statusOf(errors.New("arm: no device is open"))
-	case s.armed != nil:
-		return nil, statusOf(errors.New("arm: this driver was armed before"))
+	case s.armed != nil && !s.armed.over():
+		return nil, statusOf(errors.New("arm: the acquisition before has not ended; stop it first"))
 	}
 	a, err := acquisitionIn(r)
 	if err != nil {
@@ -183,8 +183,17 @@ func (s *driverServer) conclude(a *acquisition, err error, report json.RawMessag
 	a.stop(nil)
 	s.events.Put(&pluginpb.DriverEvent{What: &pluginpb.DriverEvent_Ended{Ended: &pluginpb.Ended{
 		Failure: failureOf(err), Streams: countsOut(counts), Report: report}}})
-	s.events.Close()
 	close(a.ended)
+}
+
+// over tells whether the acquisition has ended.
+func (a *acquisition) over() bool {
+	select {
+	case <-a.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 func (s *driverServer) Stop(call context.Context, _ *pluginpb.StopRequest) (*pluginpb.StopResponse, error) {
@@ -194,7 +203,7 @@ func (s *driverServer) Stop(call context.Context, _ *pluginpb.StopRequest) (*plu
 	return &pluginpb.StopResponse{}, nil
 }
 
-// halt ends the acquisition, if there is one, and waits until it has ended.
+// halt ends the latest acquisition, if it has not ended, and waits until it has.
 func (s *driverServer) halt(ctx context.Context, cause error) error {
 	s.mu.Lock()
 	a := s.armed

@@ -8,7 +8,7 @@
 //
 //	main ── Serve ──▶ open(ctx, env, config) ──▶ Driver
 //	                       Describe             once, after open
-//	                       Arm, Acquire         once per run
+//	                       Arm, Acquire         any number of times
 //	                       Close                once, at the end
 //
 // Tags never travel by gRPC: a driver hands them to its [Stream], and the SDK
@@ -44,8 +44,14 @@ type Env struct {
 // Driver controls one Time Controller.
 //
 // The SDK calls the methods one at a time: Describe once after open, then Arm
-// and Acquire for every run, and Close once at the end. Close may follow any of
-// them, including one that failed.
+// and Acquire any number of times on the open device, and Close once at the end.
+//
+//	Describe ─▶ Arm ─▶ Acquire ─▶ Arm ─▶ Acquire ─▶ … ─▶ Close
+//
+// An Arm that failed, and an Arm that nobody started, may be followed by the next
+// Arm without an Acquire between: it finds whatever state the device was left in.
+// So may an Acquire that failed; a driver that cannot go on says so in Arm. Close
+// may follow any of them, including one that failed.
 type Driver interface {
 	// Describe reports what the connected device is and can do.
 	Describe(ctx context.Context) (Device, error)
@@ -65,7 +71,7 @@ type Driver interface {
 
 // Reporter is implemented by drivers that have more to say about an
 // acquisition; the report is kept in the run's manifest as JSON. It is asked
-// once, after Acquire returned.
+// once after each Acquire.
 type Reporter interface {
 	Report() any
 }
@@ -96,7 +102,7 @@ type Capabilities struct {
 	InputDelay     bool // delays inputs in hardware
 }
 
-// Acquisition is what the host asks of a driver for one run.
+// Acquisition is what the host asks of a driver from one Arm to the next.
 type Acquisition struct {
 	Run      tag.RunID
 	Channels []Channel

@@ -11,8 +11,13 @@ import (
 	"tsrun/sdk/pluginpb"
 )
 
-// ProtocolVersion is the version of the plugin protocol that this SDK speaks.
-const ProtocolVersion = serve.ProtocolVersion
+// ProtocolVersion is the newest version of the plugin protocol that this SDK
+// speaks, and OldestProtocol the oldest: host and plugin take the newest that
+// both know.
+const (
+	ProtocolVersion = serve.ProtocolVersion
+	OldestProtocol  = serve.OldestProtocol
+)
 
 // The magic cookie tells a plugin that it was started by a host and not by
 // hand. It is no secret.

@@ -12,15 +12,20 @@ import (
 	"tsrun/sdk/pluginpb"
 )
 
-// Driver is a driver plugin with its device open. It runs one acquisition:
-// Arm, Start, and Stop or a natural end. Its methods may be called from
-// several goroutines.
+// Driver is a driver plugin with its device open. It has any number of
+// acquisitions, one after another: Arm, Start, and Stop or a natural end. Its
+// methods may be called from several goroutines.
 type Driver struct {
 	*process
 	rpc    pluginpb.DriverClient
 	device sdk.Device
-	events chan DriverEvent
 	watch  watch
+
+	mu     sync.Mutex
+	events chan DriverEvent // of the acquisition that was armed last
+	next   chan DriverEvent // to which the next event goes: another when that has ended
+	moved  chan struct{}    // closed when it becomes another
+	armed  bool             // an Arm may have succeeded
 }
 
 // DriverEvent is one of [Started], [Lost] and [Ended].
@@ -32,7 +37,7 @@ type Started struct{ Shot sdk.Shot }
 // Lost says that tags were lost.
 type Lost struct{ sdk.Loss }
 
-// Ended says that the acquisition is over; it is the last event. The streams
+// Ended says that the acquisition is over; it is its last event. The streams
 // have had their End unless Err says why not. A process that dies, hangs or is
 // closed before its acquisition ended is reported like this too.
 type Ended struct {
@@ -52,7 +57,8 @@ func (h *Host) StartDriver(ctx context.Context, s Spec) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{process: p, rpc: pluginpb.NewDriverClient(p.conn), events: make(chan DriverEvent, eventBuffer)}
+	d := &Driver{process: p, rpc: pluginpb.NewDriverClient(p.conn), events: make(chan DriverEvent, eventBuffer), moved: make(chan struct{})}
+	d.next = d.events
 	ctx, cancel := limited(ctx)
 	defer cancel()
 	request, err := p.configuration(ctx, s, "driver")
@@ -89,17 +95,61 @@ func (p *process) PID() int { return p.run.id() }
 // Device returns what the device said about itself.
 func (d *Driver) Device() sdk.Device { return d.device }
 
-// Events returns what happens, in order; it is closed after [Ended]. Somebody
-// has to receive from it until then.
-func (d *Driver) Events() <-chan DriverEvent { return d.events }
+// Events returns what happens in the acquisition that was armed last, or will be
+// armed first, in order; it is closed after [Ended]. Somebody has to receive from
+// it until then. Each acquisition has events of its own.
+func (d *Driver) Events() <-chan DriverEvent {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.events
+}
 
 // Arm prepares the device for an acquisition and connects the driver to an
-// endpoint of the core.
+// endpoint of the core. It may follow the end of an acquisition, where the
+// plugin speaks protocol 2 or newer, and an Arm that failed.
 func (d *Driver) Arm(ctx context.Context, a sdk.Acquisition, endpoint string) error {
 	ctx, cancel := limited(ctx)
 	defer cancel()
+	if d.armedBefore() && d.protocol < 2 {
+		return &sdk.Failure{Code: "plugin-protocol",
+			Message: fmt.Sprintf("%s: arm: plugin %s speaks protocol %d, in which a process has one acquisition", d.instance, d.component.Name, d.protocol),
+			Hint:    fmt.Sprintf("build it with an SDK of protocol %d, or open the device anew for each acquisition", sdk.ProtocolVersion)}
+	}
 	_, err := d.rpc.Arm(ctx, armOut(a, endpoint))
-	return d.explain("arm", err)
+	if err = d.explain("arm", err); err == nil {
+		d.turn(ctx)
+	}
+	var refused *sdk.Failure
+	if !errors.As(err, &refused) || refused.Code == "plugin-timeout" {
+		d.mu.Lock()
+		d.armed = true
+		d.mu.Unlock()
+	}
+	return err
+}
+
+func (d *Driver) armedBefore() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.armed
+}
+
+// turn makes Events that of the acquisition which has just been armed. The Ended
+// of the one before has been told, and may be on its way.
+func (d *Driver) turn(ctx context.Context) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.armed && d.next == d.events {
+		moved := d.moved
+		d.mu.Unlock()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+		d.mu.Lock()
+	}
+	d.events = d.next
 }
 
 // Start lets the acquisition begin at an instant of this machine's clock, or
@@ -116,7 +166,7 @@ func (d *Driver) Start(ctx context.Context, at time.Time) error {
 }
 
 // Stop ends the acquisition and returns when it has ended; stopping what has
-// ended already is no mistake.
+// ended already, or was never armed, is no mistake.
 func (d *Driver) Stop(ctx context.Context) error {
 	ctx, cancel := limited(ctx)
 	defer cancel()
@@ -139,15 +189,15 @@ func (d *Driver) letGo(ctx context.Context) error {
 	return d.explain("close device", err)
 }
 
-// follow turns the plugin's events into ours until the acquisition has ended.
+// follow turns the plugin's events into ours until the driver is closed.
 func (d *Driver) follow(ctx context.Context) {
-	defer close(d.events)
 	tell := func(e DriverEvent) {
 		select {
-		case d.events <- e:
+		case d.next <- e: // no other goroutine changes it
 		case <-d.watch.abandoned:
 		}
 	}
+	defer func() { close(d.next) }()
 	stream, err := d.rpc.Watch(ctx, &pluginpb.WatchRequest{})
 	for err == nil {
 		var e *pluginpb.DriverEvent
@@ -161,10 +211,24 @@ func (d *Driver) follow(ctx context.Context) {
 			tell(Lost{lossIn(what.Lost)})
 		case *pluginpb.DriverEvent_Ended:
 			tell(d.endedIn(what.Ended))
-			return
+			d.move()
+			if d.protocol < 2 {
+				return
+			}
 		}
 	}
 	tell(Ended{Err: d.cutOff(err)})
+}
+
+// move closes the events of an acquisition that has ended and makes those of the
+// next.
+func (d *Driver) move() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	close(d.next)
+	d.next = make(chan DriverEvent, eventBuffer)
+	close(d.moved)
+	d.moved = make(chan struct{})
 }
 
 // cutOff says why no more events come.

@@ -45,9 +45,9 @@ func (p *process) explainStart(err error) error {
 		return &sdk.Failure{Code: "plugin-noise",
 			Message: message("it wrote %.200q to standard output, where the handshake belongs", line),
 			Hint:    "print nothing before sdk.Serve; log with Env.Log or to standard error"}
-	case line != "" && fields[1] != strconv.Itoa(sdk.ProtocolVersion):
+	case line != "" && !spoken(fields[1]):
 		return &sdk.Failure{Code: "plugin-protocol",
-			Message: message("it speaks plugin protocol %s, this tsrun speaks %d", fields[1], sdk.ProtocolVersion),
+			Message: message("it speaks plugin protocol %s, this tsrun speaks %d and %d", fields[1], sdk.OldestProtocol, sdk.ProtocolVersion),
 			Hint:    "build plugin and tsrun from the same release"}
 	case line != "" && !strings.HasPrefix(line, "1|"):
 		return &sdk.Failure{Code: "plugin-protocol", Message: message("unknown handshake version in %.200q", line),
@@ -63,6 +63,13 @@ func (p *process) explainStart(err error) error {
 func number(text string) bool {
 	_, err := strconv.ParseUint(text, 10, 16)
 	return err == nil
+}
+
+// spoken tells whether the host speaks the version of the protocol that a
+// handshake names.
+func spoken(version string) bool {
+	v, err := strconv.Atoi(version)
+	return err == nil && v >= sdk.OldestProtocol && v <= sdk.ProtocolVersion
 }
 
 // crash is a failure with the plugin's last words.

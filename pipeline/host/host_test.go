@@ -164,7 +164,7 @@ func TestStartFailuresSayWhy(t *testing.T) {
 		{plugin: "tc-panics", code: "plugin-crashed", says: []string{"panic: no licence file", "plugins_test.go"}},
 		{plugin: "tc-exits", code: "plugin-crashed", says: []string{"exit status 3", "cannot open the licence file"}},
 		{plugin: "tc-noisy", code: "plugin-noise", says: []string{"vendor library 4.2 loaded", "standard error"}},
-		{plugin: "tc-future", code: "plugin-protocol", says: []string{"protocol 7", "same release"}},
+		{plugin: "tc-future", code: "plugin-protocol", says: []string{"speaks plugin protocol 3", "speaks 1 and 2", "same release"}},
 		{plugin: "tc-silent", code: "plugin-start-timeout", says: []string{"1s"}},
 		{plugin: "tc-test", config: `{"mode":"no-device"}`, code: "device-timeout", says: []string{"192.0.2.7", "switched on"}, field: "address"},
 		{plugin: "tc-test", config: `{"tagz":5}`, code: "bad-config", says: []string{`"tagz"`, `did you mean "tags"?`}, field: "tagz"},

@@ -36,6 +36,10 @@ var roles = map[string]func(){
 	"tc-test":   func() { sdk.Serve(testPlugin("tc-test")) },
 	"tc-played": func() { sdk.Serve(playedPlugin()) },
 	"sink-test": func() { sdk.Serve(testPlugin("sink-test")) },
+	"tc-former": func() { // of the release before: protocol 1
+		os.Setenv("PLUGIN_PROTOCOL_VERSIONS", "1")
+		sdk.Serve(testPlugin("tc-former"))
+	},
 	"tc-panics": func() { panic("no licence file") },
 	"tc-exits": func() {
 		fmt.Fprintln(os.Stderr, "cannot open the licence file")
@@ -46,10 +50,10 @@ var roles = map[string]func(){
 		sdk.Serve(testPlugin("tc-noisy"))
 	},
 	"tc-silent": func() { forever() },
-	"tc-future": func() {
+	"tc-future": func() { // of the next release, which has left the protocols of this one
 		goplugin.Serve(&goplugin.ServeConfig{
 			HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: sdk.CookieKey, MagicCookieValue: sdk.CookieValue},
-			VersionedPlugins: map[int]goplugin.PluginSet{7: {"tsrun": nothing{}}},
+			VersionedPlugins: map[int]goplugin.PluginSet{sdk.ProtocolVersion + 1: {"tsrun": nothing{}}},
 			GRPCServer:       goplugin.DefaultGRPCServer,
 		})
 	},
@@ -102,7 +106,7 @@ func (told) Acquire(context.Context, *sdk.Start, *sdk.Stream) error { return nil
 func (told) Close() error                                           { return nil }
 
 type driverConfig struct {
-	Mode    string        `json:"mode" jsonschema:"enum=,enum=endless,enum=panic,enum=crash,enum=hang-close,enum=deaf,enum=no-device,enum=lossy"`
+	Mode    string        `json:"mode" jsonschema:"enum=,enum=endless,enum=panic,enum=crash,enum=hang-close,enum=deaf,enum=no-device,enum=lossy,enum=bad-arm"`
 	Tags    int           `json:"tags" jsonschema:"minimum=0"`
 	Spacing quantity.Time `json:"spacing" jsonschema:"description=time between tags"`
 	Trace   string        `json:"trace"` // file that Close leaves behind
@@ -128,6 +132,10 @@ func (d *driver) Describe(context.Context) (sdk.Device, error) {
 }
 
 func (d *driver) Arm(_ context.Context, a sdk.Acquisition) error {
+	if d.Mode == "bad-arm" {
+		d.Mode = "" // only once
+		return &sdk.Failure{Code: "no-clock", Message: "arm: no reference clock"}
+	}
 	d.a = a
 	return nil
 }

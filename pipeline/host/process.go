@@ -38,6 +38,8 @@ type process struct {
 	client *goplugin.Client
 	conn   *grpc.ClientConn
 
+	protocol int // the version that host and plugin have agreed on
+
 	beats    context.Context // of the lease
 	endLease context.CancelFunc
 	lease    sync.WaitGroup
@@ -116,9 +118,8 @@ func command(path string, args ...string) *exec.Cmd {
 // shakeHands starts the process and connects to it.
 func (p *process) shakeHands() error {
 	p.client = goplugin.NewClient(&goplugin.ClientConfig{
-		HandshakeConfig: goplugin.HandshakeConfig{ProtocolVersion: sdk.ProtocolVersion,
-			MagicCookieKey: sdk.CookieKey, MagicCookieValue: sdk.CookieValue},
-		VersionedPlugins: map[int]goplugin.PluginSet{sdk.ProtocolVersion: {"tsrun": dispenser{}}},
+		HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: sdk.CookieKey, MagicCookieValue: sdk.CookieValue},
+		VersionedPlugins: versions(),
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, sockets string) (runner.Runner, error) {
 			p.sockets = sockets
@@ -140,8 +141,17 @@ func (p *process) shakeHands() error {
 	if err != nil {
 		return err
 	}
-	p.conn = conn.(*grpc.ClientConn)
+	p.conn, p.protocol = conn.(*grpc.ClientConn), p.client.NegotiatedVersion()
 	return nil
+}
+
+// versions are the protocols that the host speaks.
+func versions() map[int]goplugin.PluginSet {
+	spoken := map[int]goplugin.PluginSet{}
+	for v := sdk.OldestProtocol; v <= sdk.ProtocolVersion; v++ {
+		spoken[v] = goplugin.PluginSet{"tsrun": dispenser{}}
+	}
+	return spoken
 }
 
 // dispenser hands out go-plugin's connection; our services are made on it.

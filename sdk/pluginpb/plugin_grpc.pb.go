@@ -194,11 +194,13 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Driver controls one Time Controller. Configure comes first, then Watch, Arm,
-// Start and Stop for one acquisition, and Close at the end.
+// Driver controls one Time Controller. Configure comes first, then Watch; then
+// Arm, Start and Stop for each acquisition, any number of times, and Close at the
+// end. With protocol 1 there is one acquisition.
 type DriverClient interface {
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
-	// Arm connects to the core and programs the device.
+	// Arm connects to the core and programs the device. It may follow the end of
+	// an acquisition, and an Arm that failed.
 	Arm(ctx context.Context, in *ArmRequest, opts ...grpc.CallOption) (*ArmResponse, error)
 	// Start returns when the acquisition has been accepted; how it goes is told
 	// by Watch.
@@ -206,7 +208,9 @@ type DriverClient interface {
 	// Stop ends a running acquisition and returns when it has ended. Stopping
 	// what has already ended is no mistake.
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
-	// Watch tells every event since Configure, each once; it ends after Ended.
+	// Watch tells every event since Configure, each once: those of an acquisition
+	// up to its Ended, then those of the next. It ends after Close; with protocol 1
+	// it may end after the only Ended.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DriverEvent], error)
 	// Close stops, leaves the device safe and lets go of it.
 	Close(ctx context.Context, in *CloseRequest, opts ...grpc.CallOption) (*CloseResponse, error)
@@ -293,11 +297,13 @@ func (c *driverClient) Close(ctx context.Context, in *CloseRequest, opts ...grpc
 // All implementations must embed UnimplementedDriverServer
 // for forward compatibility.
 //
-// Driver controls one Time Controller. Configure comes first, then Watch, Arm,
-// Start and Stop for one acquisition, and Close at the end.
+// Driver controls one Time Controller. Configure comes first, then Watch; then
+// Arm, Start and Stop for each acquisition, any number of times, and Close at the
+// end. With protocol 1 there is one acquisition.
 type DriverServer interface {
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
-	// Arm connects to the core and programs the device.
+	// Arm connects to the core and programs the device. It may follow the end of
+	// an acquisition, and an Arm that failed.
 	Arm(context.Context, *ArmRequest) (*ArmResponse, error)
 	// Start returns when the acquisition has been accepted; how it goes is told
 	// by Watch.
@@ -305,7 +311,9 @@ type DriverServer interface {
 	// Stop ends a running acquisition and returns when it has ended. Stopping
 	// what has already ended is no mistake.
 	Stop(context.Context, *StopRequest) (*StopResponse, error)
-	// Watch tells every event since Configure, each once; it ends after Ended.
+	// Watch tells every event since Configure, each once: those of an acquisition
+	// up to its Ended, then those of the next. It ends after Close; with protocol 1
+	// it may end after the only Ended.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[DriverEvent]) error
 	// Close stops, leaves the device safe and lets go of it.
 	Close(context.Context, *CloseRequest) (*CloseResponse, error)

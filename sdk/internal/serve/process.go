@@ -39,8 +39,14 @@ const (
 	beatEvery = 500 * time.Millisecond
 )
 
-// ProtocolVersion is the version of the plugin protocol that is served.
-const ProtocolVersion = 1
+// The versions of the plugin protocol. What a plugin serves is in all of them:
+//
+//	1  a driver has one acquisition, then its process ends
+//	2  Arm may follow an acquisition that has ended, and Watch goes on until Close
+const (
+	ProtocolVersion = 2 // the newest that is served
+	OldestProtocol  = 1 // hosts of the release before speak it
+)
 
 // The magic cookie tells a plugin that it was started by a host.
 const (
@@ -98,7 +104,7 @@ func (p *Process) Serve(s Services) int {
 		defer close(served)
 		goplugin.Serve(&goplugin.ServeConfig{
 			HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: CookieKey, MagicCookieValue: CookieValue},
-			VersionedPlugins: map[int]goplugin.PluginSet{ProtocolVersion: {"tsrun": service{p: p}}},
+			VersionedPlugins: versions(service{p: p}),
 			GRPCServer:       goplugin.DefaultGRPCServer,
 			Logger:           hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true, Level: hclog.Error}),
 		})
@@ -119,6 +125,15 @@ func (p *Process) Serve(s Services) int {
 	case <-p.Life.Done():
 	}
 	return p.leave()
+}
+
+// versions are all that is served, each by the same services.
+func versions(s service) map[int]goplugin.PluginSet {
+	served := map[int]goplugin.PluginSet{}
+	for v := OldestProtocol; v <= ProtocolVersion; v++ {
+		served[v] = goplugin.PluginSet{"tsrun": s}
+	}
+	return served
 }
 
 // leave makes the device safe, within exitWithin, and returns the exit code.
