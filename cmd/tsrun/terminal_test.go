@@ -12,6 +12,7 @@ import (
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/track"
 	"tsrun/sdk/quantity"
@@ -23,8 +24,8 @@ func aRun() []event.Stamped {
 		event.StateChanged{State: "joining"},
 		event.NodeJoined{Node: "alice", Host: "local", PID: 41},
 		event.NodeJoined{Node: "bob", Host: "remote", PID: 42, Hostname: "bench"},
-		event.DeviceIdentified{Node: "alice", Controller: "tc", Device: run.Device{Identity: "IDQ,ID900", Simulated: true}},
-		event.DeviceIdentified{Node: "bob", Controller: "tc", Device: run.Device{Vendor: "IDQ", Model: "ID1000", Serial: "7\x1b[2J"}},
+		event.DeviceIdentified{Node: "alice", Controller: "tc", Device: fact.Device{Identity: "IDQ,ID900", Simulated: true}},
+		event.DeviceIdentified{Node: "bob", Controller: "tc", Device: fact.Device{Vendor: "IDQ", Model: "ID1000", Serial: "7\x1b[2J"}},
 		event.Armed{Node: "alice"},
 		event.Fired{InstantNs: 1_700_000_000_250_000_000, Method: "scheduled"},
 	}
@@ -35,7 +36,7 @@ func aRun() []event.Stamped {
 	}
 	events = append(events, event.Progress{Node: "alice", Tags: 20_000, Elapsed: 2 * time.Second, Duration: 2 * time.Second}) // once more
 	for i := range 12 {
-		events = append(events, event.TagsLost{Node: "bob", Channel: "idler", AtPs: uint64(i), Tags: 2, Why: "overflow"})
+		events = append(events, event.TagsLost{Node: "bob", Channel: "idler", Loss: fact.Loss{AtPs: uint64(i), Tags: 2, Why: "overflow"}})
 	}
 	clock := event.Sync{Stage: "align", Reference: "alice.signal", Target: "bob.idler", State: align.Searching}
 	events = append(events, clock)
@@ -251,7 +252,7 @@ func TestSlaveShowsEveryRun(t *testing.T) {
 	aPart := []event.Event{
 		event.NodeJoined{Node: "bob", Host: "remote", PID: 42},
 		event.Progress{Node: "bob", Tags: 1, Elapsed: time.Second, Duration: length},
-		event.TagsLost{Node: "bob", Channel: "idler", Tags: 1, Why: "overflow"},
+		event.TagsLost{Node: "bob", Channel: "idler", Loss: fact.Loss{Tags: 1, Why: "overflow"}},
 		event.FileVerified{Node: "bob", File: "raw/bob/idler-000000.bin", Size: 100},
 		event.Progress{Node: "bob", Tags: 200, Elapsed: length, Duration: length},
 		event.StateChanged{State: "transferring"},

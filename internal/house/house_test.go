@@ -23,7 +23,7 @@ var floors = [][]string{
 	{"pipeline/run", "pipeline/align"},
 	{"pipeline/track"},
 	{"pipeline/wire", "pipeline/recipe", "pipeline/correlate", "pipeline/scatter"},
-	{"pipeline/text"},
+	{"pipeline/text", "pipeline/fact"},
 	{"plugins/"},
 	{"sim/idq"},
 	{"sim/sky"},

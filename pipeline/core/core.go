@@ -35,6 +35,7 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
+	"tsrun/pipeline/fact"
 	"tsrun/sdk/tag"
 	"tsrun/sdk/zmtp"
 )
@@ -77,14 +78,11 @@ type stream struct {
 
 // Count says what has come on one stream.
 type Count struct {
-	Stream      uint16
-	Inlet       string
-	Blocks      uint64
-	Tags, Lost  uint64
-	First, Last uint64 // ps; 0 when Tags is 0
-	Until       uint64 // ps: no later tag comes before this
-	Ended       bool
-	Err         error // why the stream ended early; nil as long as all is well
+	fact.StreamCounts
+	Inlet  string
+	Blocks uint64
+	Ended  bool
+	Err    error // why the stream ended early; nil as long as all is well
 }
 
 // Fault says what went wrong with one inlet or outlet; the errors that Run
@@ -158,7 +156,7 @@ func (c *Core) Inlet(name string, streams []uint16) (endpoint string, err error)
 	in := &inlet{name: name, listener: l, streams: slices.Clone(streams)}
 	in.life, in.end = context.WithCancel(context.Background())
 	for _, id := range streams {
-		c.streams[id] = &stream{in: in, seq: tag.Sequence{Stream: id}, count: Count{Stream: id, Inlet: name}}
+		c.streams[id] = &stream{in: in, seq: tag.Sequence{Stream: id}, count: Count{StreamCounts: fact.StreamCounts{Stream: id}, Inlet: name}}
 	}
 	c.inlets = append(c.inlets, in)
 	return endpoint, nil

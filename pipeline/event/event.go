@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/align"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/run"
 )
 
@@ -43,9 +44,9 @@ type Waiting struct {
 
 // DeviceIdentified says what a controller is.
 type DeviceIdentified struct {
-	Node       string     `json:"node"`
-	Controller string     `json:"controller"`
-	Device     run.Device `json:"device"`
+	Node       string      `json:"node"`
+	Controller string      `json:"controller"`
+	Device     fact.Device `json:"device"`
 }
 
 // Armed says that all controllers of a node wait for their start.
@@ -99,9 +100,7 @@ type Sync struct {
 type TagsLost struct {
 	Node    string `json:"node"`
 	Channel string `json:"channel"`
-	AtPs    uint64 `json:"at_ps"`
-	Tags    uint64 `json:"tags"`
-	Why     string `json:"why"`
+	fact.Loss
 }
 
 // Warning is worth a look, and the run goes on.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/run/runtest"
 )
 
@@ -18,7 +19,7 @@ func TestEventsSayLongIntegersTwice(t *testing.T) {
 		{StateChanged{State: "joining"}, `{"event":"state","version":1,"time":"2026-03-01T12:00:00.000000005Z","state":"joining"}`},
 		{Fired{InstantNs: 1795834299072603572, Method: "scheduled"},
 			`{"event":"fired","version":1,"time":"2026-03-01T12:00:00.000000005Z","instant_ns":1795834299072603572,"instant_ns_text":"1795834299072603572","method":"scheduled"}`},
-		{TagsLost{Node: "a", Channel: "b", AtPs: 1 << 53, Tags: 1<<53 + 1, Why: `"x":1234567890123456789,`},
+		{TagsLost{Node: "a", Channel: "b", Loss: fact.Loss{AtPs: 1 << 53, Tags: 1<<53 + 1, Why: `"x":1234567890123456789,`}},
 			`{"event":"loss","version":1,"time":"2026-03-01T12:00:00.000000005Z","node":"a","channel":"b","at_ps":9007199254740992,"tags":9007199254740993,"tags_text":"9007199254740993","why":"\"x\":1234567890123456789,"}`},
 	} {
 		text, err := json.Marshal(Stamped{Time: stamp, Event: c.event})

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/run/runtest"
 )
@@ -50,7 +51,7 @@ func TestFeedIsBoundedAndSaysWhatItLeftOut(t *testing.T) {
 	f := NewFeed()
 	const losses = 3 * MaxWaiting
 	for range losses {
-		f.Observe(TagsLost{Node: "bob", Tags: 1})
+		f.Observe(TagsLost{Node: "bob", Loss: fact.Loss{Tags: 1}})
 	}
 	for i := range 100 {
 		f.Observe(Progress{Node: fmt.Sprint("node", i)})
@@ -111,7 +112,7 @@ func TestEventsAsJSON(t *testing.T) {
 	}{
 		{StateChanged{State: "armed"}, `{"event":"state","version":1,"time":"2026-03-01T12:00:00.000000001Z","state":"armed"}`},
 		{NodeJoined{Node: "bob", Host: "remote", PID: 7}, `{"event":"joined","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"bob","host":"remote","pid":7}`},
-		{DeviceIdentified{Node: "a", Controller: "tc", Device: run.Device{Model: "ID900", Simulated: true}},
+		{DeviceIdentified{Node: "a", Controller: "tc", Device: fact.Device{Model: "ID900", Simulated: true}},
 			`{"event":"device","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a","controller":"tc","device":{"model":"ID900","simulated":true}}`},
 		{Armed{Node: "a"}, `{"event":"armed","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a"}`},
 		{Fired{InstantNs: 5, Method: "scheduled"}, `{"event":"fired","version":1,"time":"2026-03-01T12:00:00.000000001Z","instant_ns":5,"method":"scheduled"}`},
@@ -119,7 +120,7 @@ func TestEventsAsJSON(t *testing.T) {
 			`{"event":"progress","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a","tags":9,"elapsed_ns":1000000000,"duration_ns":2000000000}`},
 		{Transfer{Node: "a", File: "f", Done: 1, Size: 2}, `{"event":"transfer","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a","file":"f","done":1,"size":2}`},
 		{FileVerified{Node: "a", File: "f", Size: 2}, `{"event":"verified","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a","file":"f","size":2}`},
-		{TagsLost{Node: "a", Channel: "c", AtPs: 1 << 63, Tags: 2, Why: "w"},
+		{TagsLost{Node: "a", Channel: "c", Loss: fact.Loss{AtPs: 1 << 63, Tags: 2, Why: "w"}},
 			`{"event":"loss","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a","channel":"c","at_ps":9223372036854775808,"at_ps_text":"9223372036854775808","tags":2,"why":"w"}`},
 		{Warning{Message: "m"}, `{"event":"warning","version":1,"time":"2026-03-01T12:00:00.000000001Z","message":"m"}`},
 		{StageDone{Result: run.Result{Stage: "g2", Kind: "histogram", Files: []string{"results/g2.csv"}}},

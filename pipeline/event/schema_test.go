@@ -10,6 +10,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"tsrun/pipeline/align"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/run/runtest"
 	"tsrun/pipeline/track"
@@ -43,7 +44,7 @@ func TestEventsKeepToTheirSchema(t *testing.T) {
 	m.Results = []run.Result{{Stage: "align", Kind: "align", Summary: json.RawMessage("null")}, {Stage: "g2", Kind: "g2", Files: []string{"results/g2.csv"}, Summary: json.RawMessage("{}")}}
 	found := Sync{Stage: "a", State: align.Tracking, Segment: new(3), Value: &align.Value{State: align.Tracking, Knot: track.Knot{Time: 1<<64 - 1, Offset: quantity.NewFine(-5, 0.5)}}}
 	given := append([]Event{found, Finished{Directory: "x", Manifest: m}, Fired{InstantNs: 1795834299072603572, Method: "scheduled"},
-		DeviceIdentified{Node: "a", Controller: "tc", Device: run.Device{Model: "x"}}, StageDone{Result: m.Results[1]}, Finished{Manifest: run.NewManifest("", "", runtest.TwoNodes(), runtest.Noon)}}, events...)
+		DeviceIdentified{Node: "a", Controller: "tc", Device: fact.Device{Model: "x"}}, StageDone{Result: m.Results[1]}, Finished{Manifest: run.NewManifest("", "", runtest.TwoNodes(), runtest.Noon)}}, events...)
 	for _, e := range given {
 		text, err := json.Marshal(Stamped{Time: time.Unix(1, 2), Event: e})
 		if err != nil {

@@ -1,12 +1,14 @@
 package host
 
 import (
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
 
+	"tsrun/pipeline/fact"
 	"tsrun/sdk"
 	"tsrun/sdk/pluginpb"
 	"tsrun/sdk/tagfile"
@@ -14,20 +16,21 @@ import (
 
 // artifactIn is what a plugin says of a file. A plugin that does not say what
 // kind it is of may be older than the kinds: then the name's ending decides.
-func artifactIn(a *pluginpb.Artifact) sdk.Artifact {
-	artifact := sdk.Artifact{Kind: kindIn(a.GetKind()), Path: a.GetPath(), Size: a.GetSize()}
-	copy(artifact.SHA256[:], a.GetSha256())
-	if artifact.Kind == "" {
-		artifact.Kind = sdk.Other
-		if endsAsTags(artifact.Path) {
-			artifact.Kind = sdk.Tags
+func artifactIn(a *pluginpb.Artifact) Closed {
+	var sum [32]byte
+	copy(sum[:], a.GetSha256())
+	c := Closed{Segment: fact.Segment{Kind: kindIn(a.GetKind()), File: a.GetPath(), Size: a.GetSize(), SHA256: hex.EncodeToString(sum[:])}}
+	if c.Kind == "" {
+		c.Kind = sdk.Other
+		if endsAsTags(c.File) {
+			c.Kind = sdk.Tags
 		}
 	}
-	if artifact.Kind == sdk.Tags {
-		artifact.Stream, artifact.Segment = uint16(a.GetStream()), int(a.GetSegment())
-		artifact.Tags, artifact.First, artifact.Last, artifact.Lost = a.GetTags(), a.GetFirstPs(), a.GetLastPs(), a.GetLost()
+	if c.Kind == sdk.Tags {
+		c.Stream, c.Index = a.GetStream(), int(a.GetSegment())
+		c.Tags, c.FirstPs, c.LastPs, c.Lost = a.GetTags(), a.GetFirstPs(), a.GetLastPs(), a.GetLost()
 	}
-	return artifact
+	return c
 }
 
 func kindIn(k pluginpb.ArtifactKind) sdk.ArtifactKind {
@@ -60,30 +63,30 @@ func endsAsTags(name string) bool {
 
 // admit checks what the plugin says of a file: it is sent, proven and listed
 // under that name.
-func (k *Sink) admit(a sdk.Artifact) error {
+func (k *Sink) admit(a Closed) error {
 	refuse := func(hint, format string, args ...any) error {
 		return &sdk.Failure{Code: "bad-artifact", Hint: hint,
-			Message: fmt.Sprintf("%s: told of the file %.200q: ", k.instance, a.Path) + fmt.Sprintf(format, args...)}
+			Message: fmt.Sprintf("%s: told of the file %.200q: ", k.instance, a.File) + fmt.Sprintf(format, args...)}
 	}
-	base := path.Base(a.Path)
+	base := path.Base(a.File)
 	switch {
-	case !fs.ValidPath(a.Path) || a.Path == ".":
+	case !fs.ValidPath(a.File) || a.File == ".":
 		return refuse("a sink tells the path below Recording.Dir, with slashes, like signal.csv", "it is no path below the sink's directory")
-	case strings.ContainsFunc(a.Path, func(r rune) bool { return r < ' ' || r == '\\' || r == 0x7f }) || len(a.Path) > maxPath:
+	case strings.ContainsFunc(a.File, func(r rune) bool { return r < ' ' || r == '\\' || r == 0x7f }) || len(a.File) > maxPath:
 		return refuse("name files with plain letters and digits", "the name is too long or has control characters or backslashes")
 	case strings.HasPrefix(base, ".") || strings.HasSuffix(base, ".part") || strings.HasSuffix(base, ".tmp"):
 		return refuse("give a file its own name before it is told of", "such a name is kept for files that are not finished")
 	case a.Size < 0:
 		return refuse("", "its size is %d bytes", a.Size)
-	case a.Kind == sdk.Tags && !endsAsTags(a.Path):
+	case a.Kind == sdk.Tags && !endsAsTags(a.File):
 		return refuse("end the name in one of these, or say that the file is of another kind",
 			"it is said to hold tags, but stages read only %s", strings.Join(tagfile.Streamed(), ", "))
 	case a.Kind == sdk.Tags && !k.has(a.Stream):
 		return refuse("say which stream it holds", "it is said to hold the tags of stream %d, which the sink was not given", a.Stream)
-	case k.paths[a.Path]:
+	case k.paths[a.File]:
 		return refuse("a file never changes once it was told of: make another", "it was told of before")
 	}
-	k.paths[a.Path] = true
+	k.paths[a.File] = true
 	return nil
 }
 
@@ -91,17 +94,17 @@ func (k *Sink) admit(a sdk.Artifact) error {
 const maxPath = 512
 
 // has says whether the sink was given a stream.
-func (k *Sink) has(stream uint16) bool {
+func (k *Sink) has(stream uint32) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return slices.ContainsFunc(k.streams, func(s sdk.RecordedStream) bool { return s.Stream == stream })
+	return slices.ContainsFunc(k.streams, func(s sdk.RecordedStream) bool { return uint32(s.Stream) == stream })
 }
 
 // keptIn checks how many tags the plugin says it has kept.
 func (k *Sink) keptIn(e *pluginpb.Kept) (Kept, error) {
-	if e.GetStream() > 1<<16-1 || !k.has(uint16(e.GetStream())) {
+	if !k.has(e.GetStream()) {
 		return Kept{}, &sdk.Failure{Code: "bad-artifact", Hint: "say which stream it is",
 			Message: fmt.Sprintf("%s: told of tags kept of stream %d, which the sink was not given", k.instance, e.GetStream())}
 	}
-	return Kept{Stream: uint16(e.GetStream()), Tags: e.GetTags()}, nil
+	return Kept{fact.Kept{Stream: uint16(e.GetStream()), Tags: e.GetTags()}}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"tsrun/pipeline/fact"
 	"tsrun/sdk"
 	"tsrun/sdk/pluginpb"
 )
@@ -38,26 +39,28 @@ func TestBadArtifacts(t *testing.T) {
 		return &Sink{process: &process{instance: "alice.raw"}, paths: map[string]bool{}, streams: []sdk.RecordedStream{{Stream: 0}, {Stream: 65535}}}
 	}
 	for _, path := range []string{"", ".", "..", "/a", "a/../b", "../a", "a//b", "a/", ".a", "x/.a", "a.part", "a.tmp", "a\nb", "a\\b", "a\x00", strings.Repeat("a", 513)} {
-		if err := sink().admit(sdk.Artifact{Kind: sdk.Table, Path: path}); err == nil || !strings.Contains(err.Error(), "alice.raw") {
+		if err := sink().admit(Closed{Segment: fact.Segment{Kind: sdk.Table, File: path}}); err == nil || !strings.Contains(err.Error(), "alice.raw") {
 			t.Errorf("%q was taken: %v", path, err)
 		}
 	}
-	for _, a := range []sdk.Artifact{
-		{Kind: sdk.Table, Path: "a", Size: -1}, {Kind: sdk.Tags, Path: "a.dat"}, {Kind: sdk.Tags, Path: "a.bin", Stream: 1},
+	for _, a := range []Closed{
+		{Segment: fact.Segment{Kind: sdk.Table, File: "a", Size: -1}}, {Segment: fact.Segment{Kind: sdk.Tags, File: "a.dat"}},
+		{Segment: fact.Segment{Kind: sdk.Tags, File: "a.bin"}, Stream: 1}, {Segment: fact.Segment{Kind: sdk.Tags, File: "a.bin"}, Stream: 1 << 16},
 	} {
 		if err := sink().admit(a); err == nil {
 			t.Errorf("%+v was taken", a)
 		}
 	}
 	k := sink()
-	for _, a := range []sdk.Artifact{
-		{Kind: sdk.Other, Path: "x/y/a b é.bin", Stream: 9}, {Kind: sdk.Tags, Path: "a.bin", Stream: 65535}, {Kind: sdk.Table, Path: strings.Repeat("a", 512)},
+	for _, a := range []Closed{
+		{Segment: fact.Segment{Kind: sdk.Other, File: "x/y/a b é.bin"}, Stream: 9}, {Segment: fact.Segment{Kind: sdk.Tags, File: "a.bin"}, Stream: 65535},
+		{Segment: fact.Segment{Kind: sdk.Table, File: strings.Repeat("a", 512)}},
 	} {
 		if err := k.admit(a); err != nil {
 			t.Error(err)
 		}
 		if k.admit(a) == nil {
-			t.Errorf("%q was taken twice", a.Path)
+			t.Errorf("%q was taken twice", a.File)
 		}
 	}
 	for stream, good := range map[uint32]bool{0: true, 65535: true, 1: false, 65536: false, 1<<32 - 1: false} {

@@ -2,15 +2,18 @@ package host
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"time"
 
+	"tsrun/pipeline/fact"
 	"tsrun/sdk"
 	"tsrun/sdk/pluginpb"
 )
 
-// This file turns the types of the protocol into those of the SDK and back.
+// This file turns what plugins tell by the protocol into facts, and what is asked
+// of them into the protocol. Nothing beyond it sees either form.
 
 // configuration asks the plugin what it is and checks the configuration
 // against what it says.
@@ -95,23 +98,53 @@ func beginOut(b SinkBegin, endpoint string) *pluginpb.BeginRequest {
 	return r
 }
 
+// Plugin returns the fact of which program runs.
+func (p *process) Plugin() fact.Plugin {
+	return fact.Plugin{Version: p.component.Version, SHA256: hex.EncodeToString(p.component.SHA256[:]), PID: p.PID()}
+}
+
+// Identity returns the fact of which device it is: what [Driver.Device] says but
+// for what the device can do.
+func (d *Driver) Identity() fact.Device {
+	v := d.device
+	return fact.Device{Vendor: v.Vendor, Model: v.Model, Serial: v.Serial, Firmware: v.Firmware,
+		Identity: v.Identity, ResolutionPs: v.ResolutionPs, MaxRateHz: v.MaxRateHz, Simulated: v.Simulated}
+}
+
 func startedIn(s *pluginpb.Started) Started {
-	return Started{sdk.Shot{Asked: time.Unix(0, s.GetAskedUnixNs()), Called: time.Unix(0, s.GetCalledUnixNs()),
-		Returned: time.Unix(0, s.GetReturnedUnixNs()), Late: s.GetLate()}}
+	return Started{fact.Shot{Asked: s.GetAskedUnixNs(), Called: s.GetCalledUnixNs(), Returned: s.GetReturnedUnixNs(), Late: s.GetLate()}}
 }
 
-func lossIn(l *pluginpb.Loss) sdk.Loss {
-	return sdk.Loss{Stream: uint16(l.GetStream()), Tags: l.GetTags(), At: l.GetAtPs(), Why: l.GetWhy()}
+func (d *Driver) lossIn(l *pluginpb.Loss) (Lost, error) {
+	if err := d.checkStream(l.GetStream()); err != nil {
+		return Lost{}, err
+	}
+	return Lost{fact.StreamLoss{Stream: uint16(l.GetStream()), Loss: fact.Loss{AtPs: l.GetAtPs(), Tags: l.GetTags(), Why: l.GetWhy()}}}, nil
 }
 
-func (p *process) endedIn(e *pluginpb.Ended) Ended {
-	ended := Ended{Err: p.failure(e.GetFailure())}
+func (d *Driver) endedIn(e *pluginpb.Ended) Ended {
+	ended := Ended{Err: d.failure(e.GetFailure())}
 	if json.Valid(e.GetReport()) { // it goes into a document as it is
 		ended.Report = e.GetReport()
 	}
 	for _, c := range e.GetStreams() {
-		ended.Streams = append(ended.Streams, sdk.StreamCount{Stream: uint16(c.Stream), Blocks: c.Blocks,
-			Tags: c.Tags, Lost: c.Lost, First: c.FirstPs, Last: c.LastPs, Until: c.UntilPs})
+		if err := d.checkStream(c.GetStream()); err != nil {
+			ended.Err = errors.Join(ended.Err, err)
+			continue
+		}
+		ended.Streams = append(ended.Streams, fact.StreamCounts{Stream: uint16(c.GetStream()), Counts: fact.Counts{
+			Tags: c.GetTags(), Lost: c.GetLost(), First: c.GetFirstPs(), Last: c.GetLastPs(), Until: c.GetUntilPs()}})
 	}
 	return ended
+}
+
+// checkStream checks that a driver tells of a stream that it was armed with.
+func (d *Driver) checkStream(stream uint32) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.streams[stream] {
+		return nil
+	}
+	return &sdk.Failure{Code: "bad-stream", Hint: "a driver tells of the streams in Acquisition.Channels only",
+		Message: fmt.Sprintf("%s: told of stream %d, which it was not armed with", d.instance, stream)}
 }

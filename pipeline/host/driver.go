@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tsrun/pipeline/fact"
 	"tsrun/sdk"
 	"tsrun/sdk/pluginpb"
 )
@@ -21,29 +22,30 @@ type Driver struct {
 	device sdk.Device
 	watch  watch
 
-	mu     sync.Mutex
-	events chan DriverEvent // of the acquisition that was armed last
-	next   chan DriverEvent // to which the next event goes: another when that has ended
-	moved  chan struct{}    // closed when it becomes another
-	armed  bool             // an Arm may have succeeded
+	mu      sync.Mutex
+	events  chan DriverEvent // of the acquisition that was armed last
+	next    chan DriverEvent // to which the next event goes: another when that has ended
+	moved   chan struct{}    // closed when it becomes another
+	armed   bool             // an Arm may have succeeded
+	streams map[uint32]bool  // with which it was armed, in any acquisition
 }
 
 // DriverEvent is one of [Started], [Lost] and [Ended].
 type DriverEvent interface{ driverEvent() }
 
 // Started says when the device was started.
-type Started struct{ Shot sdk.Shot }
+type Started struct{ fact.Shot }
 
 // Lost says that tags were lost.
-type Lost struct{ sdk.Loss }
+type Lost struct{ fact.StreamLoss }
 
 // Ended says that the acquisition is over; it is its last event. The streams
 // have had their End unless Err says why not. A process that dies, hangs or is
 // closed before its acquisition ended is reported like this too.
 type Ended struct {
 	Err     error
-	Streams []sdk.StreamCount
-	Report  json.RawMessage // what the driver has to say; nil if nothing
+	Streams []fact.StreamCounts // what the driver counted
+	Report  json.RawMessage     // what the driver has to say; nil if nothing
 }
 
 func (Started) driverEvent() {}
@@ -57,7 +59,8 @@ func (h *Host) StartDriver(ctx context.Context, s Spec) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{process: p, rpc: pluginpb.NewDriverClient(p.conn), events: make(chan DriverEvent, eventBuffer), moved: make(chan struct{})}
+	d := &Driver{process: p, rpc: pluginpb.NewDriverClient(p.conn),
+		events: make(chan DriverEvent, eventBuffer), moved: make(chan struct{}), streams: map[uint32]bool{}}
 	d.next = d.events
 	ctx, cancel := limited(ctx)
 	defer cancel()
@@ -92,7 +95,7 @@ func (p *process) Component() Component { return p.component }
 // PID returns the process id.
 func (p *process) PID() int { return p.run.id() }
 
-// Device returns what the device said about itself.
+// Device returns what the device said about itself and what it can do.
 func (d *Driver) Device() sdk.Device { return d.device }
 
 // Events returns what happens in the acquisition that was armed last, or will be
@@ -115,6 +118,11 @@ func (d *Driver) Arm(ctx context.Context, a sdk.Acquisition, endpoint string) er
 			Message: fmt.Sprintf("%s: arm: plugin %s speaks protocol %d, in which a process has one acquisition", d.instance, d.component.Name, d.protocol),
 			Hint:    fmt.Sprintf("build it with an SDK of protocol %d, or open the device anew for each acquisition", sdk.ProtocolVersion)}
 	}
+	d.mu.Lock()
+	for _, c := range a.Channels {
+		d.streams[uint32(c.Stream)] = true
+	}
+	d.mu.Unlock()
 	_, err := d.rpc.Arm(ctx, armOut(a, endpoint))
 	if err = d.explain("arm", err); err == nil {
 		d.turn(ctx)
@@ -208,7 +216,12 @@ func (d *Driver) follow(ctx context.Context) {
 		case *pluginpb.DriverEvent_Started:
 			tell(startedIn(what.Started))
 		case *pluginpb.DriverEvent_Lost:
-			tell(Lost{lossIn(what.Lost)})
+			lost, err := d.lossIn(what.Lost)
+			if err != nil {
+				tell(Ended{Err: err})
+				return
+			}
+			tell(lost)
 		case *pluginpb.DriverEvent_Ended:
 			tell(d.endedIn(what.Ended))
 			d.move()

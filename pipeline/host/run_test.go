@@ -108,7 +108,7 @@ func ended(t *testing.T, events []DriverEvent) Ended {
 }
 
 // artifacts finishes the sink and returns what it told.
-func (b *bench) artifacts() (all []sdk.Artifact) {
+func (b *bench) artifacts() (all []Closed) {
 	b.t.Helper()
 	if err := b.sink.Finish(b.t.Context()); err != nil {
 		b.t.Fatal(err)
@@ -119,7 +119,7 @@ func (b *bench) artifacts() (all []sdk.Artifact) {
 	for e := range b.sink.Events() {
 		switch e := e.(type) {
 		case Closed:
-			all = append(all, e.Artifact)
+			all = append(all, e)
 		case Failed:
 			b.t.Errorf("sink failed: %v", e.Err)
 		}
@@ -141,14 +141,14 @@ func TestTagsReachTheSink(t *testing.T) {
 	b.start()
 	events := b.events()
 	started, ok := events[0].(Started)
-	if !ok || started.Shot.Called.Before(started.Shot.Asked) {
+	if !ok || started.Called < started.Asked {
 		t.Errorf("the first event is %+v", events[0])
 	}
 	var lost uint64
 	for _, e := range events {
 		if l, ok := e.(Lost); ok {
 			lost += l.Tags
-			if l.Why != "fifo overflow" || l.At != 199999*3000 {
+			if l.Why != "fifo overflow" || l.AtPs != 199999*3000 {
 				t.Errorf("loss %+v", l)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tsrun/pipeline/fact"
 	"tsrun/sdk"
 	"tsrun/sdk/pluginpb"
 	"tsrun/sdk/tag"
@@ -32,15 +33,16 @@ type Sink struct {
 // SinkEvent is one of [Closed], [Kept] and [Failed].
 type SinkEvent interface{ sinkEvent() }
 
-// Closed says that a file is finished.
-type Closed struct{ sdk.Artifact }
-
-// Kept says how many tags of a stream the sink has kept by now in no file of
-// the run. The last of a stream counts.
-type Kept struct {
-	Stream uint16
-	Tags   uint64
+// Closed says that a file is finished. Its name is relative to the sink's
+// directory; the sink's is left out.
+type Closed struct {
+	Stream uint32 // of which it holds the tags: one that the sink was given
+	fact.Segment
 }
+
+// Kept says how many tags of a stream the sink has kept by now. The last of a
+// stream counts.
+type Kept struct{ fact.Kept }
 
 // Failed says that the sink takes no more blocks. What is whole stays.
 type Failed struct{ Err error }
@@ -147,11 +149,11 @@ func (k *Sink) follow(ctx context.Context) {
 		}
 		switch what := e.What.(type) {
 		case *pluginpb.SinkEvent_Closed:
-			artifact := artifactIn(what.Closed)
-			if err := k.admit(artifact); err != nil {
+			closed := artifactIn(what.Closed)
+			if err := k.admit(closed); err != nil {
 				tell(Failed{err})
 			} else {
-				tell(Closed{artifact})
+				tell(closed)
 			}
 			k.count(&k.told)
 		case *pluginpb.SinkEvent_Kept:

@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
-	"tsrun/sdk"
 )
 
 // book collects what the manifest will say. It belongs to the conductor, and
@@ -19,21 +19,21 @@ type book struct {
 	manifest *run.Manifest
 	recipe   *recipe.Recipe
 	channels map[string][]string // node: channel names by stream
-	counts   map[string]map[uint16]wire.ChannelProgress
+	counts   map[string]map[uint16]fact.Counts
 	segments map[string]announced // by the file's name
 	early    map[string]bool      // files that were proven before they were announced
-	shots    map[string][]run.Shot
+	shots    map[string][]fact.Shot
 }
 
 func newBook(c *conductor, now time.Time) *book {
 	b := &book{
 		manifest: run.NewManifest(c.run.String(), c.options.Version, c.recipe, now),
 		recipe:   c.recipe,
-		channels: map[string][]string{}, counts: map[string]map[uint16]wire.ChannelProgress{},
-		segments: map[string]announced{}, early: map[string]bool{}, shots: map[string][]run.Shot{},
+		channels: map[string][]string{}, counts: map[string]map[uint16]fact.Counts{},
+		segments: map[string]announced{}, early: map[string]bool{}, shots: map[string][]fact.Shot{},
 	}
 	for _, n := range c.recipe.Nodes {
-		b.counts[n.Name] = map[uint16]wire.ChannelProgress{}
+		b.counts[n.Name] = map[uint16]fact.Counts{}
 		for _, ch := range n.Channels {
 			b.channels[n.Name] = append(b.channels[n.Name], ch.Name)
 		}
@@ -46,17 +46,15 @@ func (b *book) joined(name string, j *wire.Join) {
 	n.Hostname, n.PID, n.Version = j.Host, j.PID, j.Version
 }
 
-func (b *book) controller(name string, up *wire.ControllerUp) run.Device {
-	device := run.DeviceOf(up.Device)
+func (b *book) controller(name string, up *wire.ControllerUp) {
 	if c := b.manifest.Nodes[name].Controllers[up.Name]; c != nil {
-		c.Version, c.SHA256, c.PID, c.Device = up.Plugin.Version, up.Plugin.SHA256, up.Plugin.PID, device
+		c.Plugin, c.Device = up.Plugin, up.Device
 	}
-	return device
 }
 
 func (b *book) sink(name string, up *wire.SinkUp) {
 	if s := b.manifest.Nodes[name].Sinks[up.Name]; s != nil {
-		s.Version, s.SHA256, s.PID, s.Keeps = up.Plugin.Version, up.Plugin.SHA256, up.Plugin.PID, up.Keeps
+		s.Plugin, s.Keeps = up.Plugin, up.Keeps
 	}
 }
 
@@ -79,11 +77,10 @@ func (b *book) instant(ns int64) {
 }
 
 func (b *book) shot(name string, s *wire.ShotFired) {
-	shot := run.Shot{Asked: s.AskedNs, Called: s.CalledNs, Returned: s.ReturnedNs, Late: s.Late}
 	if c := b.manifest.Nodes[name].Controllers[s.Controller]; c != nil {
-		c.Shot = &shot
+		c.Shot = &s.Shot
 	}
-	b.shots[name] = append(b.shots[name], shot)
+	b.shots[name] = append(b.shots[name], s.Shot)
 }
 
 // channel is the manifest's entry of a stream; nil for a stream the recipe does not have.
@@ -95,10 +92,10 @@ func (b *book) channel(name string, stream uint16) (*run.Channel, string) {
 	return b.manifest.Nodes[name].Channels[channels[stream]], channels[stream]
 }
 
-func (b *book) loss(name string, l *wire.Loss) string {
+func (b *book) loss(name string, l *fact.StreamLoss) string {
 	c, channel := b.channel(name, l.Stream)
 	if c != nil {
-		c.Lose(run.Loss{AtPs: l.AtPs, Tags: l.Tags, Why: l.Why})
+		c.Lose(l.Loss)
 	}
 	return channel
 }
@@ -115,23 +112,20 @@ func (b *book) ended(name string, e *wire.Ended) {
 }
 
 func (b *book) segment(name string, s *wire.Segment) {
-	if _, known := b.segments[s.Name]; known {
+	if _, known := b.segments[s.File]; known {
 		return
 	}
-	channel, kind := "", s.Kind
-	if kind == "" || kind == sdk.Tags {
-		_, channel = b.channel(name, s.Stream)
-		kind = "" // what the manifest does not say
+	segment := run.Segment{Node: name, Segment: s.Segment}
+	if segment.HoldsTags() {
+		_, segment.Channel = b.channel(name, s.Stream)
+		segment.Kind = "" // what the manifest does not say
 	}
-	file := transfer.File{ID: s.File, Name: s.Name, Size: s.Size}
-	if err := file.SHA256.UnmarshalText([]byte(s.SHA256)); err != nil {
-		b.manifest.Notice(run.Reason{Condition: run.Unverified, Node: name, Channel: channel, Message: fmt.Sprintf("%s: %v", s.Name, err)})
+	file, err := transfer.FileOf(s.Number, s.Segment)
+	if err != nil {
+		b.manifest.Notice(run.Reason{Condition: run.Unverified, Node: name, Channel: segment.Channel, Message: fmt.Sprintf("%s: %v", s.File, err)})
 	}
-	b.segments[s.Name] = announced{File: file, node: name, index: len(b.manifest.Segments)}
-	b.manifest.Segments = append(b.manifest.Segments, run.Segment{
-		Node: name, Channel: channel, Sink: s.Sink, Kind: kind, Index: s.Index, File: s.Name, Size: s.Size,
-		SHA256: s.SHA256, Tags: s.Tags, FirstPs: s.FirstPs, LastPs: s.LastPs, Lost: s.Lost,
-	})
+	b.segments[s.File] = announced{File: file, node: name, index: len(b.manifest.Segments)}
+	b.manifest.Segments = append(b.manifest.Segments, segment)
 }
 
 // announced is a file that a node says it has closed.
@@ -173,10 +167,10 @@ func (b *book) arrived(name string, proven bool) (s run.Segment, ok bool) {
 }
 
 // progress enters how far a node's channels are, and says whether that is news.
-func (b *book) progress(name string, progress []wire.ChannelProgress) (moved bool) {
+func (b *book) progress(name string, progress []fact.StreamCounts) (moved bool) {
 	for _, p := range progress {
-		moved = moved || b.counts[name][p.Stream] != p && p.Until > 0
-		b.counts[name][p.Stream] = p
+		moved = moved || b.counts[name][p.Stream] != p.Counts && p.Until > 0
+		b.counts[name][p.Stream] = p.Counts
 	}
 	return moved
 }
@@ -198,9 +192,9 @@ func (b *book) progressEvent(name string) event.Progress {
 // counted enters what the nodes counted and when they started.
 func (b *book) counted() {
 	for name, node := range b.manifest.Nodes {
-		for stream, p := range b.counts[name] {
+		for stream, n := range b.counts[name] {
 			if c, _ := b.channel(name, stream); c != nil {
-				c.Count(p.Tags, p.First, p.Last, p.Until, p.Lost)
+				c.Count(n)
 			}
 		}
 		compensation := int64(b.recipe.Trigger.Compensation[name].Duration())

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -77,9 +78,9 @@ func TestWhatEachTroubleMakesOfARun(t *testing.T) {
 func TestDriversCountIsCompared(t *testing.T) {
 	c := listening(t)
 	token := joins(t, c, "alice", "1", wire.Protocol).Welcome.Token
-	report := wire.Report{Phase: wire.Draining, Progress: []wire.ChannelProgress{{Stream: 0, Tags: 41, Until: 1e12}}, News: []wire.News{
-		{Seq: 1, Shot: &wire.ShotFired{Controller: "tc", AskedNs: 1e9, CalledNs: 3e9, ReturnedNs: 3e9, Late: true}},
-		{Seq: 2, Ended: &wire.Ended{Controller: "tc", Sent: []wire.Sent{{Stream: 0, Tags: 42}, {Stream: 999, Tags: 1}}}},
+	report := wire.Report{Phase: wire.Draining, Progress: []fact.StreamCounts{{Stream: 0, Counts: fact.Counts{Tags: 41, Until: 1e12}}}, News: []wire.News{
+		{Seq: 1, Shot: &wire.ShotFired{Controller: "tc", Shot: fact.Shot{Asked: 1e9, Called: 3e9, Returned: 3e9, Late: true}}},
+		{Seq: 2, Ended: &wire.Ended{Controller: "tc", Sent: []fact.StreamCounts{{Stream: 0, Counts: fact.Counts{Tags: 42}}, {Stream: 999, Counts: fact.Counts{Tags: 1}}}}},
 	}}
 	if reply := c.answer(t.Context(), request{body: wire.Request{Node: "alice", Token: token, Report: &report}}); reply.Seen != 2 {
 		t.Fatalf("reply %+v", reply)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -99,8 +100,8 @@ func TestReportsNeedTheTokenAndComeTwice(t *testing.T) {
 	c := listening(t)
 	token := joins(t, c, "alice", "1", wire.Protocol).Welcome.Token
 	report := wire.Report{Phase: wire.Ready, News: []wire.News{
-		{Seq: 1, Loss: &wire.Loss{Tags: 3, Why: "test"}},
-		{Seq: 3, Loss: &wire.Loss{Tags: 5, Why: "out of order"}},
+		{Seq: 1, Loss: &fact.StreamLoss{Loss: fact.Loss{Tags: 3, Why: "test"}}},
+		{Seq: 3, Loss: &fact.StreamLoss{Loss: fact.Loss{Tags: 5, Why: "out of order"}}},
 	}}
 	for _, wrong := range []wire.Request{
 		{Node: "alice", Token: "x", Report: &report}, {Node: "bob", Token: token, Report: &report}, {Node: "alice", Token: token},
@@ -135,8 +136,8 @@ func TestNewsWaitForTheStages(t *testing.T) {
 	token := joins(t, c, "alice", "1", wire.Protocol).Welcome.Token
 	report := wire.Report{Phase: wire.Done, News: []wire.News{
 		{Seq: 1, Log: []byte(`{"msg":"late"}`)},
-		{Seq: 2, Segment: &wire.Segment{File: 1, Sink: "raw", Name: "raw/alice/a-000000.bin"}},
-		{Seq: 3, Loss: &wire.Loss{Tags: 3, Why: "late"}},
+		{Seq: 2, Segment: &wire.Segment{Number: 1, Segment: fact.Segment{Sink: "raw", File: "raw/alice/a-000000.bin"}}},
+		{Seq: 3, Loss: &fact.StreamLoss{Loss: fact.Loss{Tags: 3, Why: "late"}}},
 		{Seq: 4, Failure: &sdk.Failure{Message: "late"}},
 	}}
 	answered := func() uint64 {
@@ -279,7 +280,7 @@ func TestStrangersAreBrief(t *testing.T) {
 func FuzzStatus(f *testing.F) {
 	for _, body := range []string{
 		`{"node":"x","token":"` + strings.Repeat("0", 34) + `","file":{}}`, `{"node":"alice","token":"","file":{"id":1,"name":"raw/alice/x","size":9}}`,
-		`{"node":"alice","report":{"phase":"ready"}}`, `{"node":"bob","join":{"protocol":1,"instance":"\u0000"}}`, `{"file":null}`, `[]`, `null`, `{"join":{}}`,
+		`{"node":"alice","report":{"phase":"ready"}}`, `{"node":"bob","join":{"protocol":2,"instance":"\u0000"}}`, `{"file":null}`, `[]`, `null`, `{"join":{}}`,
 		`{"node":"alice","token":"TOKEN","report":{"phase":"?","order":18446744073709551615,"news":[{"seq":1,"segment":{"name":"../x","stream":65535,"index":-1}}]}}`,
 		`{"node":"alice","token":"TOKEN","report":{"phase":"running","progress":[{"stream":9,"tags":1,"until_ps":18446744073709551615}],"news":[{"seq":1,"failure":{}},{"seq":2,"loss":{"stream":7}}]}}`,
 		`{"node":"alice","token":"TOKEN","file":{"id":1,"name":"raw/alice/x","size":-1}}`,

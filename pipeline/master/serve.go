@@ -269,8 +269,8 @@ func entersManifest(n wire.News) bool { return n.Failure == nil && n.Log == nil 
 func (c *conductor) hear(ctx context.Context, name string, n wire.News) {
 	switch {
 	case n.Controller != nil:
-		device := c.book.controller(name, n.Controller)
-		c.observe(event.DeviceIdentified{Node: name, Controller: n.Controller.Name, Device: device})
+		c.book.controller(name, n.Controller)
+		c.observe(event.DeviceIdentified{Node: name, Controller: n.Controller.Name, Device: n.Controller.Device})
 	case n.Sink != nil:
 		c.book.sink(name, n.Sink)
 	case n.Kept != nil:
@@ -279,12 +279,12 @@ func (c *conductor) hear(ctx context.Context, name string, n wire.News) {
 		c.book.shot(name, n.Shot)
 	case n.Loss != nil:
 		channel := c.book.loss(name, n.Loss)
-		c.observe(event.TagsLost{Node: name, Channel: channel, AtPs: n.Loss.AtPs, Tags: n.Loss.Tags, Why: n.Loss.Why})
+		c.observe(event.TagsLost{Node: name, Channel: channel, Loss: n.Loss.Loss})
 		c.handle(ctx, evTagsLost{name})
 	case n.Segment != nil:
 		c.book.segment(name, n.Segment)
-		c.saver.reserve(len(c.book.manifest.Segments), n.Segment.Name)
-		c.follow(n.Segment.Name, false)
+		c.saver.reserve(len(c.book.manifest.Segments), n.Segment.File)
+		c.follow(n.Segment.File, false)
 		c.handle(ctx, evProgress{})
 	case n.Ended != nil:
 		c.book.ended(name, n.Ended)

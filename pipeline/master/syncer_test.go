@@ -16,6 +16,7 @@ import (
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
@@ -95,7 +96,7 @@ func (r *rig) keep(node, channel string, tags []uint64, start uint64, seconds fl
 		if err := tagfile.WriteFile(filepath.Join(raw, name), tagfile.Bin, 1, tags[:n]); err != nil {
 			r.t.Fatal(err)
 		}
-		segments = append(segments, run.Segment{Node: node, Channel: channel, Sink: "raw", Index: i, File: "raw/" + node + "/" + name})
+		segments = append(segments, run.Segment{Node: node, Channel: channel, Segment: fact.Segment{Sink: "raw", Index: i, File: "raw/" + node + "/" + name}})
 		tags = tags[n:]
 	}
 	return segments

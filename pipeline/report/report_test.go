@@ -15,6 +15,7 @@ import (
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/run/runtest"
@@ -131,7 +132,7 @@ func TestReportGolden(t *testing.T) {
 
 	hardware := reportedManifest(t)
 	hardware.Trigger.Method, hardware.Trigger.Skew, hardware.Results = "hardware", nil, nil
-	hardware.Nodes["bob"].Controllers["tc"].Device = run.Device{Model: "evil\x1b[31m\nmodel"}
+	hardware.Nodes["bob"].Controllers["tc"].Device = fact.Device{Model: "evil\x1b[31m\nmodel"}
 
 	single := run.NewManifest("00", "0.1.0", &recipe.Recipe{Name: "single", Nodes: []recipe.Node{{Name: "alice", Host: "local"}},
 		Clock: recipe.Clock{Source: "none"}, Trigger: recipe.Trigger{Method: "scheduled", Master: "alice"}}, runtest.Noon)
@@ -188,7 +189,7 @@ func FuzzReport(f *testing.F) {
 // Tags that are not there were not computed.
 func TestNothingWasComputed(t *testing.T) {
 	m := &run.Manifest{Name: "x", Nodes: map[string]*run.Node{"a": {
-		Controllers: map[string]*run.Controller{"tc": {Device: run.Device{Simulated: true}}},
+		Controllers: map[string]*run.Controller{"tc": {Device: fact.Device{Simulated: true}}},
 		Channels:    map[string]*run.Channel{"x": {}},
 	}}}
 	for tags, want := range map[uint64]string{0: "SIMULATED: a.tc\n", 1: "SIMULATED: a.tc; these tags were computed, not measured\n"} {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/run/runtest"
 )
@@ -35,14 +36,14 @@ func TestJudge(t *testing.T) {
 		{"not ended", func(m *run.Manifest) { m.Ended = time.Time{} }, nil, "INCOMPLETE", "has not ended"},
 		{"lost tags", func(m *run.Manifest) {
 			m.Nodes["alice"].Channels["signal"].Lost = 4
-			m.Nodes["alice"].Channels["signal"].Losses = []run.Loss{{AtPs: at, Tags: 4, Why: "buffer overflow"}}
+			m.Nodes["alice"].Channels["signal"].Losses = []fact.Loss{{AtPs: at, Tags: 4, Why: "buffer overflow"}}
 		}, nil, "INCOMPLETE", "4 tags lost: buffer overflow"},
 		{"segment not proven", func(m *run.Manifest) { m.Segments[1].Verified = false }, nil,
 			"INCOMPLETE", "segment 1 was recorded but never proven here"},
 		{"many segments not proven are one reason", func(m *run.Manifest) {
 			m.Segments[1].Verified = false
 			for i := range 100_000 {
-				m.Segments = append(m.Segments, run.Segment{Node: "alice", Channel: "signal", Sink: "raw", Index: i + 2, File: "raw/alice/x"})
+				m.Segments = append(m.Segments, run.Segment{Node: "alice", Channel: "signal", Segment: fact.Segment{Sink: "raw", Index: i + 2, File: "raw/alice/x"}})
 			}
 		}, nil, "INCOMPLETE", "segment 1 was recorded but never proven here: raw/alice/signal-000001.bin, and 100000 more"},
 		{"ended early", func(m *run.Manifest) { m.DurationPs = 8_000_000_000_000 }, nil, "INCOMPLETE", "recorded 1.000 s of 8.000 s"},
@@ -61,7 +62,7 @@ func TestJudge(t *testing.T) {
 			m.Nodes["alice"].Channels["signal"].LengthPs = 1<<64 - 1
 		}, nil, "GOOD", ""},
 		{"fired late", func(m *run.Manifest) {
-			m.Nodes["alice"].Controllers["tc"].Shot = &run.Shot{Asked: 5, Called: 5 + 3_600_000_000_000, Late: true}
+			m.Nodes["alice"].Controllers["tc"].Shot = &fact.Shot{Asked: 5, Called: 5 + 3_600_000_000_000, Late: true}
 		}, nil,
 			"TAINTED", `controller "tc" was started 1h0m0s after its instant`},
 		{"as fast as the device is", func(m *run.Manifest) { setRates(m, 10, 6_000, 4_000) }, nil, "GOOD", ""},

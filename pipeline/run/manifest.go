@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/sdk"
 )
@@ -62,7 +63,7 @@ func newNode(n recipe.Node, sinks []recipe.Sink) *Node {
 		node.Controllers[c.Name] = &Controller{Driver: c.Driver}
 	}
 	for i, c := range n.Channels {
-		node.Channels[c.Name] = &Channel{Stream: uint16(i), Controller: c.Controller, Input: c.Input, Losses: []Loss{}}
+		node.Channels[c.Name] = &Channel{Stream: uint16(i), Controller: c.Controller, Input: c.Input, Losses: []fact.Loss{}}
 	}
 	for _, s := range sinks {
 		if s.At != "source" && s.At != n.Name {
@@ -136,50 +137,17 @@ type Node struct {
 
 // Controller is one Time Controller and the driver that reached it.
 type Controller struct {
-	Driver  string          `json:"driver"`
-	Version string          `json:"version,omitempty"`
-	SHA256  string          `json:"sha256,omitempty"` // of the driver's binary
-	PID     int             `json:"pid,omitempty"`
-	Device  Device          `json:"device"`
-	Shot    *Shot           `json:"shot,omitempty"`
-	Report  json.RawMessage `json:"report,omitempty"` // what the driver had to say
-}
-
-// Device is what a controller said it is.
-type Device struct {
-	Vendor       string `json:"vendor,omitempty"`
-	Model        string `json:"model,omitempty"`
-	Serial       string `json:"serial,omitempty"`
-	Firmware     string `json:"firmware,omitempty"`
-	Identity     string `json:"identity,omitempty"` // whole identification text
-	ResolutionPs int64  `json:"resolution_ps,omitempty"`
-	MaxRateHz    int64  `json:"max_rate_hz,omitempty"` // tags per second over all inputs
-	Simulated    bool   `json:"simulated"`
-}
-
-// DeviceOf is what a manifest says of a device.
-func DeviceOf(d sdk.Device) Device {
-	return Device{
-		Vendor: d.Vendor, Model: d.Model, Serial: d.Serial, Firmware: d.Firmware,
-		Identity: d.Identity, ResolutionPs: d.ResolutionPs, MaxRateHz: d.MaxRateHz, Simulated: d.Simulated,
-	}
-}
-
-// Shot is one firing: the device began between Called and Returned. All are
-// nanoseconds since 1970 of the node's clock.
-type Shot struct {
-	Asked    int64 `json:"asked"`
-	Called   int64 `json:"called"`
-	Returned int64 `json:"returned"`
-	Late     bool  `json:"late,omitempty"` // the instant had passed before the device could be started
+	Driver string `json:"driver"`
+	fact.Plugin
+	Device fact.Device     `json:"device"`
+	Shot   *fact.Shot      `json:"shot,omitempty"`
+	Report json.RawMessage `json:"report,omitempty"` // what the driver had to say
 }
 
 // Sink is a plugin that was given tags.
 type Sink struct {
-	Sink     string            `json:"sink"`
-	Version  string            `json:"version,omitempty"`
-	SHA256   string            `json:"sha256,omitempty"` // of the plugin's binary
-	PID      int               `json:"pid,omitempty"`
+	Sink string `json:"sink"`
+	fact.Plugin
 	Channels []string          `json:"channels"`        // of this node that the sink is given
 	Keeps    sdk.Keeps         `json:"keeps,omitempty"` // what becomes of the tags, as the plugin says
 	Kept     map[string]uint64 `json:"kept,omitempty"`  // by channel: tags that the sink says it has kept in no file of the run
@@ -187,26 +155,19 @@ type Sink struct {
 
 // Channel is what one channel delivered to its node, whatever became of it.
 type Channel struct {
-	Stream     uint16  `json:"stream"`
-	Controller string  `json:"controller"`
-	Input      int     `json:"input"`
-	Tags       uint64  `json:"tags"`
-	Sent       *uint64 `json:"sent,omitempty"` // tags that the driver says it delivered; absent when it did not come to say so
-	FirstPs    uint64  `json:"first_ps"`       // 0 when there are no tags
-	LastPs     uint64  `json:"last_ps"`
-	LengthPs   uint64  `json:"length_ps"` // of the acquisition, as the end of the stream said
-	Rate       *Rate   `json:"rate_hz"`   // tags over length; null where no time was recorded
-	Lost       uint64  `json:"lost"`      // tags known to be missing
-	Losses     []Loss  `json:"losses"`    // at most MaxLosses; Lost counts all
+	Stream     uint16      `json:"stream"`
+	Controller string      `json:"controller"`
+	Input      int         `json:"input"`
+	Tags       uint64      `json:"tags"`
+	Sent       *uint64     `json:"sent,omitempty"` // tags that the driver says it delivered; absent when it did not come to say so
+	FirstPs    uint64      `json:"first_ps"`       // 0 when there are no tags
+	LastPs     uint64      `json:"last_ps"`
+	LengthPs   uint64      `json:"length_ps"` // of the acquisition, as the end of the stream said
+	Rate       *Rate       `json:"rate_hz"`   // tags over length; null where no time was recorded
+	Lost       uint64      `json:"lost"`      // tags known to be missing
+	Losses     []fact.Loss `json:"losses"`    // at most MaxLosses; Lost counts all
 	// ReadFrom is the sink whose files the stages read; absent where none did.
 	ReadFrom string `json:"read_from,omitempty"`
-}
-
-// Loss is one gap.
-type Loss struct {
-	AtPs uint64 `json:"at_ps"`
-	Tags uint64 `json:"tags"`
-	Why  string `json:"why"`
 }
 
 // MaxLosses is how many gaps of one channel are listed one by one.
@@ -214,39 +175,26 @@ const MaxLosses = 1000
 
 // Lose lists a gap. It leaves Lost alone, which is counted by the core from
 // the blocks themselves.
-func (c *Channel) Lose(l Loss) {
+func (c *Channel) Lose(l fact.Loss) {
 	if len(c.Losses) < MaxLosses {
 		c.Losses = append(c.Losses, l)
 	}
 }
 
 // Count records what the core counted and works out the rate.
-func (c *Channel) Count(tags, first, last, length, lost uint64) {
-	c.Tags, c.FirstPs, c.LastPs, c.LengthPs, c.Lost = tags, first, last, length, lost
-	c.Rate = RateOf(tags, length)
+func (c *Channel) Count(n fact.Counts) {
+	c.Tags, c.FirstPs, c.LastPs, c.LengthPs, c.Lost = n.Tags, n.First, n.Last, n.Until, n.Lost
+	c.Rate = RateOf(n.Tags, n.Until)
 }
 
-// Segment is one closed file of a sink: tags of one channel, or something else,
-// of no channel and with 0 tags.
+// Segment is a file of a node, and whether it is here.
 type Segment struct {
-	Node     string           `json:"node"`
-	Channel  string           `json:"channel"`
-	Sink     string           `json:"sink"`           // name of the recipe's sink that wrote it
-	Kind     sdk.ArtifactKind `json:"kind,omitempty"` // absent: tags
-	Index    int              `json:"index"`
-	File     string           `json:"file"`             // relative to the run directory, with slashes
-	Format   string           `json:"format,omitempty"` // where the file's name does not tell
-	Size     int64            `json:"size"`
-	SHA256   string           `json:"sha256"`
-	Tags     uint64           `json:"tags"`
-	FirstPs  uint64           `json:"first_ps"` // 0 when there are no tags
-	LastPs   uint64           `json:"last_ps"`
-	Lost     uint64           `json:"lost"`
-	Verified bool             `json:"verified"` // the file is here, and its bytes are proven
+	Node    string `json:"node"`
+	Channel string `json:"channel"` // "": the file holds no tags
+	fact.Segment
+	Format   string `json:"format,omitempty"` // where the file's name does not tell
+	Verified bool   `json:"verified"`         // the file is here, and its bytes are proven
 }
-
-// HoldsTags says whether a file is a segment of a channel's tags.
-func (s *Segment) HoldsTags() bool { return s.Kind == "" || s.Kind == sdk.Tags }
 
 // Trigger says how the nodes started together.
 type Trigger struct {

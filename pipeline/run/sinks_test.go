@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/run/runtest"
@@ -15,7 +16,7 @@ import (
 // nothing is asked of one that keeps no tags.
 func TestSinksAreJudgedByWhatTheyKeep(t *testing.T) {
 	table := func(m *run.Manifest) {
-		m.Segments = append(m.Segments, run.Segment{Node: "alice", Sink: "more", Kind: sdk.Table, File: "raw/alice/more/c.csv", Verified: true})
+		m.Segments = append(m.Segments, run.Segment{Node: "alice", Segment: fact.Segment{Sink: "more", Kind: sdk.Table, File: "raw/alice/more/c.csv"}, Verified: true})
 	}
 	for _, c := range []struct {
 		name   string
@@ -30,7 +31,7 @@ func TestSinksAreJudgedByWhatTheyKeep(t *testing.T) {
 		{"an unknown word", run.Sink{Keeps: "spam"}, func(*run.Manifest) {}, "hold 0: it told of no file"},
 		{"tags, and has none", run.Sink{Keeps: sdk.AllTags}, table, `the files of sink "more" hold 0`},
 		{"no tags, and has a file of some", run.Sink{Keeps: sdk.NoTags}, func(m *run.Manifest) {
-			m.Segments = append(m.Segments, run.Segment{Node: "alice", Channel: "signal", Sink: "more", File: "raw/alice/more/s.bin", Tags: 4, Verified: true})
+			m.Segments = append(m.Segments, run.Segment{Node: "alice", Channel: "signal", Segment: fact.Segment{Sink: "more", File: "raw/alice/more/s.bin", Tags: 4}, Verified: true})
 		}, `the files of sink "more" hold 4`},
 		{"elsewhere", run.Sink{Keeps: sdk.Elsewhere, Kept: map[string]uint64{"signal": 5}}, func(*run.Manifest) {}, ""},
 		{"elsewhere, unsaid", run.Sink{Kept: map[string]uint64{"signal": 5}}, table, ""},
@@ -63,7 +64,7 @@ func reasonsOf(m *run.Manifest) string {
 // else the first in it that has files of tags, and another only if it has more.
 func TestSourceOfStages(t *testing.T) {
 	segment := func(sink string, index int, tags uint64) run.Segment {
-		return run.Segment{Node: "alice", Channel: "signal", Sink: sink, Index: index, Tags: tags, Verified: true, File: "raw/alice/" + sink + "/s.bin"}
+		return run.Segment{Node: "alice", Channel: "signal", Segment: fact.Segment{Sink: sink, Index: index, Tags: tags, File: "raw/alice/" + sink + "/s.bin"}, Verified: true}
 	}
 	sinks := []recipe.Sink{{Name: "z", At: "source"}, {Name: "m", At: "alice"}, {Name: "a", At: "source", Takes: []string{"alice.signal"}}, {Name: "other", At: "bob"}}
 	feeding := slices.Clone(sinks)

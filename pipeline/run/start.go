@@ -1,6 +1,10 @@
 package run
 
-import "sort"
+import (
+	"sort"
+
+	"tsrun/pipeline/fact"
+)
 
 // Start is when a node's controllers began, by the node's clock.
 type Start struct {
@@ -28,7 +32,7 @@ type SkewRecord struct {
 // farther end of the bound. Times of a shot are whole nanoseconds rounded
 // down, so the bound ends one nanosecond after Returned and the uncertainty is
 // never below 1 ns.
-func EstimateStart(s Shot, instant, compensation int64) Start {
+func EstimateStart(s fact.Shot, instant, compensation int64) Start {
 	low, high := s.Called, s.Returned+1
 	if high <= low { // a clock that was set back while the device was started
 		low, high = s.Returned, s.Called+1
@@ -46,7 +50,7 @@ func EstimateStart(s Shot, instant, compensation int64) Start {
 
 // NodeStart is the start of a node with one or more controllers: the middle of
 // all that their estimates allow. ok is false when there was no shot.
-func NodeStart(shots []Shot, instant, compensation int64) (start Start, ok bool) {
+func NodeStart(shots []fact.Shot, instant, compensation int64) (start Start, ok bool) {
 	if len(shots) == 0 {
 		return Start{}, false
 	}

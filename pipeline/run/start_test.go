@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"tsrun/pipeline/fact"
 )
 
 func TestEstimateStart(t *testing.T) {
@@ -22,7 +24,7 @@ func TestEstimateStart(t *testing.T) {
 		{"clock set back while starting", 2000, 1000, 0, 1500, 501},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := EstimateStart(Shot{Called: c.called, Returned: c.returned}, 7, c.compensation)
+			got := EstimateStart(fact.Shot{Called: c.called, Returned: c.returned}, 7, c.compensation)
 			want := Start{InstantNs: 7, CompensationNs: c.compensation, EstimateNs: c.estimate, UncertaintyNs: c.uncertainty}
 			if got != want {
 				t.Errorf("got %+v, want %+v", got, want)
@@ -37,13 +39,13 @@ func TestStartUncertaintyHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const epoch = 1_700_000_000_000_000_000
 		compensation := rapid.Int64Range(0, 1_000_000).Draw(t, "compensation")
-		var shots []Shot
+		var shots []fact.Shot
 		var truths []int64 // ps after epoch
 		for range rapid.IntRange(1, 4).Draw(t, "devices") {
 			low := rapid.Int64Range(0, 1_000_000_000).Draw(t, "called_ps")
 			length := rapid.Int64Range(0, 1_000_000_000).Draw(t, "length_ps")
 			truths = append(truths, low+rapid.Int64Range(0, length).Draw(t, "began_ps"))
-			shots = append(shots, Shot{Called: epoch + low/1000, Returned: epoch + (low+length)/1000})
+			shots = append(shots, fact.Shot{Called: epoch + low/1000, Returned: epoch + (low+length)/1000})
 		}
 		start, ok := NodeStart(shots, epoch, compensation)
 		if !ok {

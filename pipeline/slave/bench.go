@@ -2,7 +2,6 @@ package slave
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,9 +16,9 @@ import (
 
 	"tsrun/pipeline/core"
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/run"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -116,12 +115,10 @@ func (b *bench) openController(ctx context.Context, c *controller) error {
 		return err
 	}
 	c.noThresholds = c.driver.Component().NoThresholds
-	device := c.driver.Device()
-	b.s.reporter.tell(wire.News{Controller: &wire.ControllerUp{
-		Name: c.recipe.Name, Device: device, Plugin: pluginID(c.driver.Component(), c.driver.PID()),
-	}})
-	b.s.observe(event.DeviceIdentified{Node: b.s.node.Name, Controller: c.recipe.Name, Device: run.DeviceOf(device)})
-	return b.suits(c, device)
+	device := c.driver.Identity()
+	b.s.reporter.tell(wire.News{Controller: &wire.ControllerUp{Name: c.recipe.Name, Device: device, Plugin: c.driver.Plugin()}})
+	b.s.observe(event.DeviceIdentified{Node: b.s.node.Name, Controller: c.recipe.Name, Device: device})
+	return b.suits(c, c.driver.Device())
 }
 
 // simulation is what a driver whose device is simulated gets to know. Whether it
@@ -226,14 +223,8 @@ func (b *bench) openSink(ctx context.Context, k *sink) (err error) {
 	if err != nil {
 		return err
 	}
-	b.s.reporter.tell(wire.News{Sink: &wire.SinkUp{
-		Name: k.recipe.Name, Plugin: pluginID(k.plugin.Component(), k.plugin.PID()), Keeps: k.plugin.Component().Keeps,
-	}})
+	b.s.reporter.tell(wire.News{Sink: &wire.SinkUp{Name: k.recipe.Name, Plugin: k.plugin.Plugin(), Keeps: k.plugin.Component().Keeps}})
 	return nil
-}
-
-func pluginID(c host.Component, pid int) wire.PluginID {
-	return wire.PluginID{Name: c.Name, Version: c.Version, SHA256: hex.EncodeToString(c.SHA256[:]), PID: pid}
 }
 
 func (b *bench) streamsOf(controller string) (streams []uint16) {
@@ -246,13 +237,9 @@ func (b *bench) streamsOf(controller string) (streams []uint16) {
 }
 
 // progress is how far every channel has come.
-func (b *bench) progress() []wire.ChannelProgress {
-	counts := b.core.Counts()
-	progress := make([]wire.ChannelProgress, 0, len(counts))
-	for _, c := range counts {
-		progress = append(progress, wire.ChannelProgress{
-			Stream: c.Stream, Tags: c.Tags, Lost: c.Lost, First: c.First, Last: c.Last, Until: c.Until,
-		})
+func (b *bench) progress() (progress []fact.StreamCounts) {
+	for _, c := range b.core.Counts() {
+		progress = append(progress, c.StreamCounts)
 	}
 	return progress
 }
@@ -296,20 +283,18 @@ func (b *bench) observeProgress() {
 
 // closedFile passes a finished file on: its facts to the master, its bytes to
 // the transfer.
-func (b *bench) closedFile(k *sink, a sdk.Artifact) {
+func (b *bench) closedFile(k *sink, closed host.Closed) {
+	path := filepath.Join(b.s.dir, k.dir, closed.File)
 	b.mu.Lock()
-	path := filepath.Join(b.s.dir, k.dir, a.Path)
 	b.s.queued = append(b.s.queued, path)
-	id := uint32(len(b.s.queued))
+	number := uint32(len(b.s.queued))
 	b.mu.Unlock()
-	name := filepath.ToSlash(filepath.Join(k.dir, a.Path))
-	b.s.reporter.tell(wire.News{Segment: &wire.Segment{
-		File: id, Sink: k.recipe.Name, Kind: a.Kind, Name: name, Size: a.Size, SHA256: hex.EncodeToString(a.SHA256[:]),
-		Stream: a.Stream, Index: a.Segment, Tags: a.Tags, FirstPs: a.First, LastPs: a.Last, Lost: a.Lost,
-	}})
-	b.s.sender.Queue(transfer.File{
-		ID: id, Name: name, Path: path, Size: a.Size, SHA256: a.SHA256,
-	})
+	segment := closed.Segment
+	segment.Sink, segment.File = k.recipe.Name, filepath.ToSlash(filepath.Join(k.dir, closed.File))
+	b.s.reporter.tell(wire.News{Segment: &wire.Segment{Number: number, Stream: uint16(closed.Stream), Segment: segment}})
+	file, _ := transfer.FileOf(number, segment) // its SHA-256 was made here
+	file.Path = path
+	b.s.sender.Queue(file)
 }
 
 // close ends whatever still runs and waits for it.

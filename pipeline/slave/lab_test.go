@@ -22,6 +22,7 @@ import (
 
 	"tsrun/pipeline/core"
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
@@ -335,7 +336,7 @@ func (l *lab) report(r *wire.Report) wire.Reply {
 	if l.phase != wire.Running && slices.ContainsFunc(r.News, func(n wire.News) bool { return n.Failure != nil }) {
 		l.decide(l.onFailure)
 	}
-	tags := slices.ContainsFunc(r.Progress, func(p wire.ChannelProgress) bool { return p.Tags > 0 })
+	tags := slices.ContainsFunc(r.Progress, func(p fact.StreamCounts) bool { return p.Tags > 0 })
 	if tags {
 		l.decide(l.onTags)
 		l.onTags = 0
@@ -413,9 +414,9 @@ func (l *lab) segments() (tags uint64) {
 		if n.Segment == nil || l.hold {
 			continue
 		}
-		content, err := os.ReadFile(filepath.Join(l.dir, n.Segment.Name))
+		content, err := os.ReadFile(filepath.Join(l.dir, n.Segment.File))
 		if sum := sha256.Sum256(content); err != nil || hex.EncodeToString(sum[:]) != n.Segment.SHA256 {
-			l.t.Errorf("%s: %d bytes, %v", n.Segment.Name, len(content), err)
+			l.t.Errorf("%s: %d bytes, %v", n.Segment.File, len(content), err)
 		}
 		tags += n.Segment.Tags
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -119,29 +120,17 @@ func (b *bench) follow(c *controller) {
 	for told := range c.driver.Events() {
 		switch e := told.(type) {
 		case host.Started:
-			b.s.reporter.tell(wire.News{Shot: &wire.ShotFired{
-				Controller: c.recipe.Name,
-				AskedNs:    e.Shot.Asked.UnixNano(), CalledNs: e.Shot.Called.UnixNano(), ReturnedNs: e.Shot.Returned.UnixNano(),
-				Late: e.Shot.Late,
-			}})
+			b.s.reporter.tell(wire.News{Shot: &wire.ShotFired{Controller: c.recipe.Name, Shot: e.Shot}})
 		case host.Lost:
-			b.s.reporter.tell(wire.News{Loss: &wire.Loss{Stream: e.Stream, AtPs: e.At, Tags: e.Tags, Why: e.Why}})
-			b.s.observe(event.TagsLost{Node: b.s.node.Name, Channel: b.s.node.Channels[e.Stream].Name, AtPs: e.At, Tags: e.Tags, Why: e.Why})
+			b.s.reporter.tell(wire.News{Loss: &e.StreamLoss})
+			b.s.observe(event.TagsLost{Node: b.s.node.Name, Channel: b.s.node.Channels[e.Stream].Name, Loss: e.Loss})
 		case host.Ended:
-			b.s.reporter.tell(wire.News{Ended: &wire.Ended{Controller: c.recipe.Name, Report: e.Report, Sent: sent(e.Streams)}})
+			b.s.reporter.tell(wire.News{Ended: &wire.Ended{Controller: c.recipe.Name, Report: e.Report, Sent: e.Streams}})
 			if e.Err != nil {
 				b.lose(c, e.Err)
 			}
 		}
 	}
-}
-
-// sent is what a driver says it has delivered.
-func sent(counts []sdk.StreamCount) (sent []wire.Sent) {
-	for _, c := range counts {
-		sent = append(sent, wire.Sent{Stream: c.Stream, Tags: c.Tags})
-	}
-	return sent
 }
 
 // lose goes on without a driver: what came stays, and the sinks get their End.
@@ -156,15 +145,15 @@ func (b *bench) lose(c *controller, err error) {
 // failed there is nowhere left to put tags, and the devices are stopped.
 func (b *bench) collect(k *sink) {
 	defer close(k.ended)
-	kept := map[uint16]uint64{}
+	kept := map[uint16]fact.Kept{} // the last of each stream
 	for event := range k.plugin.Events() {
 		switch e := event.(type) {
 		case host.Closed:
 			b.progressed(k)
-			b.closedFile(k, e.Artifact)
+			b.closedFile(k, e)
 		case host.Kept:
 			b.progressed(k)
-			kept[e.Stream] = e.Tags
+			kept[e.Stream] = e.Kept
 		case host.Failed:
 			first := !k.failed // a sink that has failed may also die of it
 			k.failed = true
@@ -174,7 +163,7 @@ func (b *bench) collect(k *sink) {
 		}
 	}
 	for _, stream := range slices.Sorted(maps.Keys(kept)) {
-		b.s.reporter.tell(wire.News{Kept: &wire.Kept{Sink: k.recipe.Name, Stream: stream, Tags: kept[stream]}})
+		b.s.reporter.tell(wire.News{Kept: &wire.Kept{Sink: k.recipe.Name, Kept: kept[stream]}})
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 )
@@ -33,7 +34,7 @@ const (
 type reporter struct {
 	node, token string
 	status      *wire.StatusClient
-	progress    func() []wire.ChannelProgress
+	progress    func() []fact.StreamCounts
 	orders      *inbox
 	kick        chan struct{}
 
@@ -57,7 +58,7 @@ type told struct {
 func newReporter(node, token string, status *wire.StatusClient, orders *inbox) *reporter {
 	return &reporter{node: node, token: token, status: status, orders: orders,
 		kick: make(chan struct{}, 1), phase: wire.Preparing, heard: time.Now(),
-		progress: func() []wire.ChannelProgress { return nil }}
+		progress: func() []fact.StreamCounts { return nil }}
 }
 
 // Run reports until ctx ends or the master refuses this session for good.
@@ -223,7 +224,7 @@ func (r *reporter) heardBeacon() {
 	r.mu.Unlock()
 }
 
-func (r *reporter) setProgress(f func() []wire.ChannelProgress) {
+func (r *reporter) setProgress(f func() []fact.StreamCounts) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.progress = f

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 )
@@ -96,7 +97,7 @@ func TestNewsAreToldOnceInOrder(t *testing.T) {
 	f := &fakeMaster{deaf: 2}
 	r, _ := reporting(t, f)
 	for range 3 * newsBatch / 2 { // more than one report carries
-		r.tell(wire.News{Loss: &wire.Loss{Tags: 1, Why: "test"}})
+		r.tell(wire.News{Loss: &fact.StreamLoss{Loss: fact.Loss{Tags: 1, Why: "test"}}})
 	}
 	for end := time.Now().Add(20 * time.Second); !r.toldAll(); {
 		if time.Now().After(end) {
@@ -164,7 +165,7 @@ func TestLogLinesAreDroppedNotFacts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.tell(wire.News{Loss: &wire.Loss{Tags: 1}})
+	r.tell(wire.News{Loss: &fact.StreamLoss{Loss: fact.Loss{Tags: 1}}})
 	if n := len(r.news); n != maxQueued+1 || r.news[n-1].Loss == nil {
 		t.Fatalf("%d news wait, want %d lines and the loss", n, maxQueued)
 	}
@@ -195,9 +196,9 @@ func TestLongNewsAreSent(t *testing.T) {
 		n++
 	}
 	r.fail(errors.New(strings.Repeat("file refused; ", 1<<17)))
-	r.tell(wire.News{Loss: &wire.Loss{Tags: 1, Why: long + long}})
+	r.tell(wire.News{Loss: &fact.StreamLoss{Loss: fact.Loss{Tags: 1, Why: long + long}}})
 	r.tell(wire.News{Ended: &wire.Ended{Controller: "tc", Report: json.RawMessage(`"` + long + long + `"`)}})
-	r.tell(wire.News{Controller: &wire.ControllerUp{Name: "tc", Device: sdk.Device{Identity: strings.Repeat("x", 2<<20)}}})
+	r.tell(wire.News{Controller: &wire.ControllerUp{Name: "tc", Device: fact.Device{Identity: strings.Repeat("x", 2<<20)}}})
 	for range 100 {
 		r.tell(wire.News{Ended: &wire.Ended{Controller: "tc", Report: json.RawMessage(`"` + long[:60<<10] + `"`)}})
 	}

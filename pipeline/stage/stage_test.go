@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/run/runtest"
@@ -79,7 +80,7 @@ func analysed(t *testing.T, channels map[string][]uint64, r *recipe.Recipe) (*ru
 		node, channel, _ := strings.Cut(name, ".")
 		runtest.WriteChannel(t, d, m, node, channel, halves(tags))
 		m.Nodes[node].Channels[channel].Controller = "tc"
-		m.Nodes[node].Controllers = map[string]*run.Controller{"tc": {Device: run.Device{Simulated: node == "bob"}}}
+		m.Nodes[node].Controllers = map[string]*run.Controller{"tc": {Device: fact.Device{Simulated: node == "bob"}}}
 	}
 	var heard observed
 	err := stage.Analyse(t.Context(), d.Path(), r, m, &heard)

@@ -26,6 +26,8 @@ import (
 	"math"
 	"path"
 	"strings"
+
+	"tsrun/pipeline/fact"
 )
 
 // Digest is a SHA-256; in JSON and in print it is hexadecimal.
@@ -53,6 +55,13 @@ type File struct {
 	Path   string `json:"-"`    // where it is now
 	Size   int64  `json:"size"` // bytes
 	SHA256 Digest `json:"sha256"`
+}
+
+// FileOf is the file of a segment that a node has closed, by its number. Where
+// its SHA-256 is none, the error says so and no file will ever match it.
+func FileOf(number uint32, s fact.Segment) (File, error) {
+	f := File{ID: number, Name: s.File, Size: s.Size}
+	return f, f.SHA256.UnmarshalText([]byte(s.SHA256))
 }
 
 const (

@@ -4,12 +4,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 
+	"tsrun/pipeline/fact"
 	"tsrun/sdk"
 )
 
 // Protocol is the version of the conversation between slave and master. It
 // changes when either side would misunderstand the other.
-const Protocol = 1
+const Protocol = 2
 
 // Request is what a slave asks or tells over the status port. Exactly one of
 // Join, Report and File is set. A request may arrive twice: the master's
@@ -38,19 +39,19 @@ const JoinKey = "TSRUN_JOIN_KEY"
 
 // Report is the heartbeat: where the slave stands and what is new.
 type Report struct {
-	Phase    Phase             `json:"phase"`
-	Order    uint64            `json:"order"`              // number of the last order carried out
-	Beacon   bool              `json:"beacon"`             // the trigger port has been heard
-	ClockNs  int64             `json:"clock_ns,omitempty"` // Unix time of the slave's clock when this was sent
-	Progress []ChannelProgress `json:"progress,omitempty"`
-	News     []News            `json:"news,omitempty"` // in order, numbered without gaps
+	Phase    Phase               `json:"phase"`
+	Order    uint64              `json:"order"`              // number of the last order carried out
+	Beacon   bool                `json:"beacon"`             // the trigger port has been heard
+	ClockNs  int64               `json:"clock_ns,omitempty"` // Unix time of the slave's clock when this was sent
+	Progress []fact.StreamCounts `json:"progress,omitempty"`
+	News     []News              `json:"news,omitempty"` // in order, numbered without gaps
 }
 
 // Phase is where a node stands in a run.
 type Phase string
 
-// The phases of a node, in order. Failed is reported beside what was still done:
-// a node whose driver died still closes and sends its files.
+// The phases of a node, in order. A node whose driver failed goes through them
+// too: it still closes and sends its files.
 const (
 	Preparing    Phase = "preparing"    // plugins start, devices open
 	Ready        Phase = "ready"        // devices answered, trigger port heard
@@ -74,94 +75,57 @@ type ChannelProgress struct {
 // News is one fact that the master must learn exactly once. Exactly one of
 // its facts is set.
 type News struct {
-	Seq        uint64          `json:"seq"` // from 1
-	Controller *ControllerUp   `json:"controller,omitempty"`
-	Sink       *SinkUp         `json:"sink,omitempty"`
-	Shot       *ShotFired      `json:"shot,omitempty"`
-	Loss       *Loss           `json:"loss,omitempty"`
-	Segment    *Segment        `json:"segment,omitempty"`
-	Kept       *Kept           `json:"kept,omitempty"`
-	Ended      *Ended          `json:"ended,omitempty"`
-	Failure    *sdk.Failure    `json:"failure,omitempty"` // something that went wrong and will not mend by itself
-	Stopped    bool            `json:"stopped,omitempty"` // the node's user ended its recording
-	Log        json.RawMessage `json:"log,omitempty"`     // one line of the node's log
+	Seq        uint64           `json:"seq"` // from 1
+	Controller *ControllerUp    `json:"controller,omitempty"`
+	Sink       *SinkUp          `json:"sink,omitempty"`
+	Shot       *ShotFired       `json:"shot,omitempty"`
+	Loss       *fact.StreamLoss `json:"loss,omitempty"`
+	Segment    *Segment         `json:"segment,omitempty"`
+	Kept       *Kept            `json:"kept,omitempty"`
+	Ended      *Ended           `json:"ended,omitempty"`
+	Failure    *sdk.Failure     `json:"failure,omitempty"` // something that went wrong and will not mend by itself
+	Stopped    bool             `json:"stopped,omitempty"` // the node's user ended its recording
+	Log        json.RawMessage  `json:"log,omitempty"`     // one line of the node's log
 }
 
 // ControllerUp says which device a node has opened, and with which plugin.
 type ControllerUp struct {
-	Name   string     `json:"name"`
-	Plugin PluginID   `json:"plugin"`
-	Device sdk.Device `json:"device"`
+	Name   string      `json:"name"`
+	Plugin fact.Plugin `json:"plugin"`
+	Device fact.Device `json:"device"`
 }
 
 // SinkUp says which plugin is given a node's tags, and what becomes of them.
 type SinkUp struct {
-	Name   string    `json:"name"`
-	Plugin PluginID  `json:"plugin"`
-	Keeps  sdk.Keeps `json:"keeps,omitempty"`
+	Name   string      `json:"name"`
+	Plugin fact.Plugin `json:"plugin"`
+	Keeps  sdk.Keeps   `json:"keeps,omitempty"`
 }
 
-// PluginID is what a manifest says of a plugin.
-type PluginID struct {
-	Name    string `json:"name"`
-	Version string `json:"version"`
-	SHA256  string `json:"sha256"`
-	PID     int    `json:"pid"`
-}
-
-// ShotFired is when a controller was started, in nanoseconds of Unix time on
-// the node's clock. The device was started between Called and Returned.
+// ShotFired says when a controller was started.
 type ShotFired struct {
 	Controller string `json:"controller"`
-	AskedNs    int64  `json:"asked_ns"`
-	CalledNs   int64  `json:"called_ns"`
-	ReturnedNs int64  `json:"returned_ns"`
-	Late       bool   `json:"late,omitempty"` // the instant had passed before the driver could start its device
+	fact.Shot
 }
 
-// Loss is tags known to be missing.
-type Loss struct {
-	Stream uint16 `json:"stream"`
-	AtPs   uint64 `json:"at_ps"`
-	Tags   uint64 `json:"tags"`
-	Why    string `json:"why"`
-}
-
-// Segment is one closed file of a node. What comes after the checksum is of
-// tags only.
+// Segment is one closed file of a node.
 type Segment struct {
-	File    uint32           `json:"file"`           // its number in the transfer
-	Sink    string           `json:"sink"`           // name of the recipe's sink that wrote it
-	Kind    sdk.ArtifactKind `json:"kind,omitempty"` // "": tags
-	Name    string           `json:"name"`           // raw/NODE/CHANNEL-000000.bin
-	Size    int64            `json:"size"`
-	SHA256  string           `json:"sha256"`
-	Stream  uint16           `json:"stream"`
-	Index   int              `json:"index"`
-	Tags    uint64           `json:"tags"`
-	FirstPs uint64           `json:"first_ps"`
-	LastPs  uint64           `json:"last_ps"`
-	Lost    uint64           `json:"lost"`
+	Number uint32 `json:"number"` // of the file in the transfer
+	Stream uint16 `json:"stream"` // of which it holds the tags, where it holds tags
+	fact.Segment
 }
 
 // Kept is how many tags of a stream a sink says it has kept in no file of the run.
 type Kept struct {
-	Sink   string `json:"sink"`
-	Stream uint16 `json:"stream"`
-	Tags   uint64 `json:"tags"`
+	Sink string `json:"sink"`
+	fact.Kept
 }
 
 // Ended says that a controller's acquisition is over.
 type Ended struct {
-	Controller string          `json:"controller"`
-	Report     json.RawMessage `json:"report,omitempty"` // the driver's own words
-	Sent       []Sent          `json:"sent,omitempty"`   // what the driver counted
-}
-
-// Sent is how many tags of a stream a driver says it has sent.
-type Sent struct {
-	Stream uint16 `json:"stream"`
-	Tags   uint64 `json:"tags"`
+	Controller string              `json:"controller"`
+	Report     json.RawMessage     `json:"report,omitempty"` // the driver's own words
+	Sent       []fact.StreamCounts `json:"sent,omitempty"`   // what the driver counted
 }
 
 // Reply is what the master answers.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/sdk/quantity"
@@ -71,8 +72,8 @@ func WriteChannel(t *testing.T, d *run.Directory, m *run.Manifest, node, channel
 		}
 		sum := sha256.Sum256(raw)
 		s := run.Segment{
-			Node: node, Channel: channel, Sink: "raw", Index: i, File: "raw/" + node + "/" + name,
-			Size: int64(len(raw)), SHA256: hex.EncodeToString(sum[:]), Tags: uint64(len(tags)), Verified: true,
+			Node: node, Channel: channel, Verified: true,
+			Segment: fact.Segment{Sink: "raw", Index: i, File: "raw/" + node + "/" + name, Size: int64(len(raw)), SHA256: hex.EncodeToString(sum[:]), Tags: uint64(len(tags))},
 		}
 		if len(tags) > 0 {
 			s.FirstPs, s.LastPs = tags[0], tags[len(tags)-1]
@@ -81,7 +82,7 @@ func WriteChannel(t *testing.T, d *run.Directory, m *run.Manifest, node, channel
 		all = append(all, tags...)
 	}
 	if len(all) > 0 {
-		c.Count(uint64(len(all)), all[0], all[len(all)-1], 1_000_000_000_000, 0)
+		c.Count(fact.Counts{Tags: uint64(len(all)), First: all[0], Last: all[len(all)-1], Until: 1_000_000_000_000})
 	}
 }
 
@@ -132,8 +133,8 @@ func GoodManifest() *run.Manifest {
 			Channels:    map[string]*run.Channel{"signal": {Controller: "tc", Tags: 5, LengthPs: 1_000_000_000_000, Rate: new(run.Rate(5000))}},
 		}},
 		Segments: []run.Segment{
-			{Node: "alice", Channel: "signal", Sink: "raw", Index: 0, File: "raw/alice/signal-000000.bin", Tags: 3, Verified: true},
-			{Node: "alice", Channel: "signal", Sink: "raw", Index: 1, File: "raw/alice/signal-000001.bin", Tags: 2, Verified: true},
+			{Node: "alice", Channel: "signal", Segment: fact.Segment{Sink: "raw", Index: 0, File: "raw/alice/signal-000000.bin", Tags: 3}, Verified: true},
+			{Node: "alice", Channel: "signal", Segment: fact.Segment{Sink: "raw", Index: 1, File: "raw/alice/signal-000001.bin", Tags: 2}, Verified: true},
 		},
 	}
 }
@@ -185,29 +186,30 @@ func FullManifest(t *testing.T) *run.Manifest {
 		n.Hostname, n.PID, n.Version = "bench", 100+i, "0.1.0"
 		c := n.Controllers["tc"]
 		c.Version, c.SHA256, c.PID = "0.1.0", strings.Repeat("cd", 32), 200+i
-		c.Device = run.Device{Vendor: "ID Quantique", Model: "ID1000", Serial: fmt.Sprint("S", i), Firmware: "2.1",
+		c.Device = fact.Device{Vendor: "ID Quantique", Model: "ID1000", Serial: fmt.Sprint("S", i), Firmware: "2.1",
 			Identity: "ID Quantique,ID1000,S,2.1", ResolutionPs: 1, Simulated: true}
 		c.Report = json.RawMessage(`{"records":5}`)
 		compensation := int64(i) * 250_000
 		called := m.Trigger.InstantNs - compensation
-		c.Shot = &run.Shot{Asked: called, Called: called + 900, Returned: called + 400_000}
-		start, _ := run.NodeStart([]run.Shot{*c.Shot}, m.Trigger.InstantNs, compensation)
+		c.Shot = &fact.Shot{Asked: called, Called: called + 900, Returned: called + 400_000}
+		start, _ := run.NodeStart([]fact.Shot{*c.Shot}, m.Trigger.InstantNs, compensation)
 		n.Start = &start
 		s := n.Sinks["raw"]
 		s.Version, s.SHA256, s.PID = "0.1.0", strings.Repeat("ef", 32), 300+i
 	}
 	m.Trigger.Skew = m.Skews()
 	const length = 5_000_000_000_000
-	m.Nodes["alice"].Channels["signal"].Count(100_123, 4_321, length-99, length, 0)
-	m.Nodes["alice"].Channels["herald"].Count(99, 4_400, length-1, length, 0)
-	m.Nodes["bob"].Channels["idler"].Count(64_007, 404_321, length-7, length, 12)
-	m.Nodes["bob"].Channels["idler"].Lose(run.Loss{AtPs: 77, Tags: 12, Why: "the device dropped tags"})
+	m.Nodes["alice"].Channels["signal"].Count(fact.Counts{Tags: 100_123, First: 4_321, Last: length - 99, Until: length})
+	m.Nodes["alice"].Channels["herald"].Count(fact.Counts{Tags: 99, First: 4_400, Last: length - 1, Until: length})
+	m.Nodes["bob"].Channels["idler"].Count(fact.Counts{Tags: 64_007, Lost: 12, First: 404_321, Last: length - 7, Until: length})
+	m.Nodes["bob"].Channels["idler"].Lose(fact.Loss{AtPs: 77, Tags: 12, Why: "the device dropped tags"})
 	for _, node := range m.NodeOrder() {
 		for _, name := range run.ByStream(m.Nodes[node].Channels) {
 			c := m.Nodes[node].Channels[name]
 			m.Segments = append(m.Segments, run.Segment{
-				Node: node, Channel: name, Sink: "raw", File: "raw/" + node + "/" + name + "-000000.bin", Size: int64(c.Tags) * 8,
-				SHA256: strings.Repeat("12", 32), Tags: c.Tags, FirstPs: c.FirstPs, LastPs: c.LastPs, Lost: c.Lost, Verified: true,
+				Node: node, Channel: name, Verified: true,
+				Segment: fact.Segment{Sink: "raw", File: "raw/" + node + "/" + name + "-000000.bin", Size: int64(c.Tags) * 8,
+					SHA256: strings.Repeat("12", 32), Tags: c.Tags, FirstPs: c.FirstPs, LastPs: c.LastPs, Lost: c.Lost},
 			})
 		}
 	}

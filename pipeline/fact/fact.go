@@ -1,0 +1,91 @@
+// Package fact holds what a node tells once about a run. Each fact has one type
+// on its whole way, and one form in JSON:
+//
+//	plugin ── gRPC ──▶ host ──▶ slave ── wire.News ──▶ master ──▶ run.Manifest
+//	                             └──▶ event.Event         └──▶ event.Event
+//
+// The types that plugin authors use are those of the SDK; package host turns
+// them into facts.
+package fact
+
+import "tsrun/sdk"
+
+// Plugin identifies a plugin program and the process that ran it.
+type Plugin struct {
+	Version string `json:"version,omitempty"`
+	SHA256  string `json:"sha256,omitempty"` // of the program
+	PID     int    `json:"pid,omitempty"`
+}
+
+// Device is what a controller said it is.
+type Device struct {
+	Vendor       string `json:"vendor,omitempty"`
+	Model        string `json:"model,omitempty"`
+	Serial       string `json:"serial,omitempty"`
+	Firmware     string `json:"firmware,omitempty"`
+	Identity     string `json:"identity,omitempty"` // whole identification text
+	ResolutionPs int64  `json:"resolution_ps,omitempty"`
+	MaxRateHz    int64  `json:"max_rate_hz,omitempty"` // tags per second over all inputs
+	Simulated    bool   `json:"simulated"`
+}
+
+// Shot is one firing: the device began between Called and Returned. All are
+// nanoseconds since 1970 of the node's clock.
+type Shot struct {
+	Asked    int64 `json:"asked"`
+	Called   int64 `json:"called"`
+	Returned int64 `json:"returned"`
+	Late     bool  `json:"late,omitempty"` // the instant had passed before the device could be started
+}
+
+// Loss is one gap: tags of a channel that are known to be missing.
+type Loss struct {
+	AtPs uint64 `json:"at_ps"`
+	Tags uint64 `json:"tags"`
+	Why  string `json:"why"`
+}
+
+// StreamLoss is a gap of a stream of the node.
+type StreamLoss struct {
+	Stream uint16 `json:"stream"`
+	Loss
+}
+
+// Counts says how far a channel has come.
+type Counts struct {
+	Tags  uint64 `json:"tags"`
+	Lost  uint64 `json:"lost"`     // tags known to be missing
+	First uint64 `json:"first_ps"` // 0 when there are no tags
+	Last  uint64 `json:"last_ps"`
+	Until uint64 `json:"until_ps"` // no later tag comes before this
+}
+
+// StreamCounts are the counts of a stream of the node.
+type StreamCounts struct {
+	Stream uint16 `json:"stream"`
+	Counts
+}
+
+// Kept is how many tags of a stream a sink has kept in no file of the run.
+type Kept struct {
+	Stream uint16 `json:"stream"`
+	Tags   uint64 `json:"tags"`
+}
+
+// Segment is one closed file of a sink: tags of one channel, or something else,
+// with 0 tags.
+type Segment struct {
+	Sink    string           `json:"sink"`           // name of the recipe's sink that wrote it
+	Kind    sdk.ArtifactKind `json:"kind,omitempty"` // absent: tags
+	Index   int              `json:"index"`
+	File    string           `json:"file"` // relative to the run directory, with slashes
+	Size    int64            `json:"size"`
+	SHA256  string           `json:"sha256"`
+	Tags    uint64           `json:"tags"`
+	FirstPs uint64           `json:"first_ps"` // 0 when there are no tags
+	LastPs  uint64           `json:"last_ps"`
+	Lost    uint64           `json:"lost"`
+}
+
+// HoldsTags says whether a file is a segment of a channel's tags.
+func (s *Segment) HoldsTags() bool { return s.Kind == "" || s.Kind == sdk.Tags }
