@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -110,16 +111,24 @@ func describeShape(f *field) string {
 	return "section"
 }
 
+// docs returns the pages of the documentation.
+func docs(t *testing.T) []string {
+	t.Helper()
+	paths, err := filepath.Glob("../../docs/*.md")
+	why, err2 := filepath.Glob("../../docs/why/*.md")
+	if err := errors.Join(err, err2); err != nil || len(why) == 0 {
+		t.Fatal(len(why), err)
+	}
+	return slices.Concat(paths, why, []string{"../../README.md"})
+}
+
 // Every YAML block of the documentation is a right recipe. A block that is
 // marked "yaml fragment" is one over testdata/good.yaml.
 func TestRecipesInDocs(t *testing.T) {
-	paths, err := filepath.Glob("../../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	paths := docs(t)
 	block := regexp.MustCompile("(?ms)^```(ya?ml[^\n]*)\n(.*?)^```$")
 	found := 0
-	for _, path := range append(paths, "../../README.md") {
+	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -148,14 +157,11 @@ func TestRecipesInDocs(t *testing.T) {
 // Every --set that the documentation shows in a command is right, over the recipe
 // that is named, or the example where that is none of the project's.
 func TestOverridesInDocs(t *testing.T) {
-	paths, err := filepath.Glob("../../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	paths := docs(t)
 	command := regexp.MustCompile(`(?m)^ *(?:bin/)?tsrun (?:check |show )?(\S+\.yaml) (--set .*)$`)
 	set := regexp.MustCompile(`--set (?:'([^']+)'|(\S+))`)
 	found := 0
-	for _, path := range append(paths, "../../README.md") {
+	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -13,7 +13,7 @@
 // is common lies between: order.go sorts what is slightly out of order, info.go
 // counts, writer.go makes a file appear only when it is whole.
 //
-// docs/files.md describes every format bit by bit.
+// docs/files.md describes every format, docs/why/formats.md byte by byte.
 package tagfile
 
 import (
