@@ -88,9 +88,8 @@ func (b *bank) update(time float64, s *slice) {
 	dt, best := max(0, time-b.time), math.Inf(-1)
 	for i := range b.members {
 		m := &b.members[i]
-		var ll float64
-		m.estimate, ll = m.measured(dt, m.noise, s)
-		m.weight += forgetting*(m.prior-m.weight) + ll
+		off := m.measure(dt, m.noise, s)
+		m.weight += forgetting*(m.prior-m.weight) + off.logLikelihood()
 		best = max(best, m.weight)
 	}
 	for i := range b.members {

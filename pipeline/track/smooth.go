@@ -131,9 +131,9 @@ func (p *path) forward() {
 		p.ahead[i] = p.filtered[i-1].after(s.t-p.slices[i-1].t, p.noise)
 		switch p.kindAt(i, &next) {
 		case steadily:
-			var more float64
-			p.filtered[i], _, _, more = p.ahead[i].given(s.x, p.noise.spread(s), 0)
-			ll += more
+			var off innovation
+			p.filtered[i], off = p.ahead[i].given(s.x, p.noise.spread(s))
+			ll += off.logLikelihood()
 		case elsewhere:
 			p.filtered[i] = p.ahead[i].leapt(s.x, p.noise.spread(s))
 		case anew:
@@ -191,9 +191,9 @@ func (p *path) backward() []state {
 		came := states[i+1].mirrored().after(p.slices[i+1].t-s.t, p.noise).mirrored()
 		switch p.kindBack(i, &k) {
 		case steadily:
-			var more float64
-			states[i], _, _, more = came.given(s.x, p.noise.spread(s), 0)
-			ll += more
+			var off innovation
+			states[i], off = came.given(s.x, p.noise.spread(s))
+			ll += off.logLikelihood()
 		case elsewhere:
 			states[i] = came.leapt(s.x, p.noise.spread(s))
 		case anew:
@@ -284,7 +284,7 @@ func (p *path) sides(i int, t float64, l *leap) (old, young state) {
 func (p *path) likelihood(q noise) float64 {
 	e := estimate{state: p.begin(0, 1), gainX: 1, length: p.slices[0].length}
 	e.xx = q.spread(&p.slices[0])
-	ll, next := 0.0, 0
+	ll, all, next := 0.0, innovation{variance: 1}, 0
 	for i := 1; i < len(p.slices); i++ {
 		m := &p.slices[i]
 		dt := m.t - p.slices[i-1].t
@@ -297,10 +297,14 @@ func (p *path) likelihood(q noise) float64 {
 			e.xx = q.spread(m)
 			continue
 		}
-		var l float64
-		e, l = e.measured(dt, q, m)
-		ll += l
+		off := e.measure(dt, q, m)
+		all.variance *= off.variance // the logarithm of many at once takes less time
+		all.squares += off.squares
+		if !(all.variance > 1e-100 && all.variance < 1e100) {
+			ll, all = ll+all.logLikelihood(), innovation{variance: 1}
+		}
 	}
+	ll += all.logLikelihood()
 	if math.IsNaN(ll) {
 		return math.Inf(-1)
 	}

@@ -24,17 +24,24 @@ func (s state) after(dt float64, q noise) state {
 }
 
 // given returns the state after the phase was measured to be z with variance v
-// (Kalman 1960), the gains of phase and slope, and the log likelihood of that
-// measurement. The measurement's error and the state's have covariance c.
-func (s state) given(z, v, c float64) (next state, gainX, gainY, ll float64) {
-	sum := s.xx + 2*c + v
-	gainX, gainY = (s.xx+c)/sum, s.xy/sum
-	r := z - s.x
+// (Kalman 1960), and how far off that measurement is.
+func (s state) given(z, v float64) (state, innovation) {
+	sum := s.xx + v
+	gainX, gainY, off := s.xx/sum, s.xy/sum, z-s.x
 	return state{
-		x: s.x + gainX*r, y: s.y + gainY*r,
-		xx: (s.xx*v - c*c) / sum, xy: s.xy * (v + c) / sum, yy: s.yy - gainY*s.xy,
-	}, gainX, gainY, -0.5 * (math.Log(sum) + r*r/sum)
+		x: s.x + gainX*off, y: s.y + gainY*off,
+		xx: s.xx * v / sum, xy: s.xy * v / sum, yy: s.yy - gainY*s.xy,
+	}, innovation{sum, off * off / sum}
 }
+
+// innovation is how far measurements are off what was foretold (Kalman 1960).
+type innovation struct {
+	variance float64 // foretold; of several their product
+	squares  float64 // of standard deviations
+}
+
+// logLikelihood is that of the measurements, but for a constant.
+func (s innovation) logLikelihood() float64 { return -0.5 * (math.Log(s.variance) + s.squares) }
 
 // leapt is the state after a jump of unknown size: the slope goes on, the phase
 // is what is measured.
@@ -97,34 +104,39 @@ type estimate struct {
 
 // ahead is the state dt seconds later.
 func (e *estimate) ahead(dt float64, q noise) state {
-	return e.carried(dt, q, min(dt, e.length/2))
-}
-
-// carried is ahead, when half of the last slice is still walked.
-func (e *estimate) carried(dt float64, q noise, half float64) state {
-	s := e.after(dt, q)
-	shared := q.qx * together(half, e.length)
+	s, apart := e.after(dt, q), 1.0
+	if 2*dt < e.length {
+		apart = 2 * dt / e.length
+	}
+	shared := q.qx * together(apart, e.length)
 	s.xx -= 2 * e.gainX * shared
 	s.xy -= e.gainY * shared
 	return s
 }
 
 // together is the covariance of the mean of a walk over a length, beside the
-// walk in its middle, with the walk from there by half, at most half of it.
-func together(half, length float64) float64 {
-	if length <= 0 {
-		return 0
-	}
-	return half * (length - half) / (2 * length)
-}
+// walk in its middle, with the walk from there through a part of the half that
+// follows.
+func together(part, length float64) float64 { return part * (2 - part) * length / 8 }
 
-// measured is the estimate after the next slice, dt later, and the log
-// likelihood of that.
-func (e *estimate) measured(dt float64, q noise, m *slice) (estimate, float64) {
+// measure takes the next slice, dt later, and returns how far off that is. It
+// is ahead and given in one, number by number: every noise that is tried goes
+// through every slice here.
+func (e *estimate) measure(dt float64, q noise, m *slice) innovation {
 	apart := min(1, 2*dt/(e.length+m.length)) // slices that overlap cannot both walk their halves
-	s := e.carried(dt, q, apart*e.length/2)
-	next, gainX, gainY, ll := s.given(m.x, q.spread(m), -q.qx*together(apart*m.length/2, m.length))
-	return estimate{next, gainX, gainY, m.length}, ll
+	shared, c := q.qx*together(apart, e.length), -q.qx*together(apart, m.length)
+	x := e.x + e.y*dt
+	xx := e.xx + dt*(2*e.xy+dt*e.yy+q.qx+q.qy*dt*dt/3) - 2*e.gainX*shared
+	xy := e.xy + dt*(e.yy+q.qy*dt/2) - e.gainY*shared
+	yy := e.yy + dt*q.qy
+	v := q.spread(m)
+	sum := xx + 2*c + v
+	once := 1 / sum
+	gainX, gainY, off := (xx+c)*once, xy*once, m.x-x
+	e.x, e.y = x+gainX*off, e.y+gainY*off
+	e.xx, e.xy, e.yy = (xx*v-c*c)*once, xy*(v+c)*once, yy-gainY*xy
+	e.gainX, e.gainY, e.length = gainX, gainY, m.length
+	return innovation{sum, off * off * once}
 }
 
 // leapt is the estimate after the next slice, before which the clock jumped by

@@ -175,7 +175,7 @@ func TestMeansOfAWalk(t *testing.T) {
 		p := e.ahead(1, q)
 		expected := p.xx + m.v + q.qx/12 - q.qx/4
 		scaled += (m.x - p.x) * (m.x - p.x) / expected
-		e, _ = e.measured(1, q, &m)
+		e.measure(1, q, &m)
 		error2 += (e.x - middle) * (e.x - middle)
 		variance += e.xx
 	}
