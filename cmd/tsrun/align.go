@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/stage"
 	"tsrun/pipeline/track"
 	"tsrun/sdk/quantity"
@@ -41,7 +40,7 @@ there is no answer but a reason, and exit code 3; --out then writes no file. Wha
 	f.tagFiles.add(c)
 	c.Flags().TextVar(&f.search, "search", f.search, "the offset at the start lies within plus or minus this `TIME`")
 	c.Flags().TextVar(&f.drift, "max-drift", f.drift, "the clocks' frequencies differ by at most this `PART`")
-	c.Flags().StringVar(&f.by, "by", recipe.ByPairs, "`WHAT`: pairs of photons, or markers: both record one signal, such as a pulse per second")
+	c.Flags().StringVar(&f.by, "by", stage.ByPairs, "`WHAT`: pairs of photons, or markers: both record one signal, such as a pulse per second")
 	f.output.add(c, strings.Join(stage.KnotColumns, ",")+" per knot of the track", "offset, frequency, their deviations, and the track with its knots")
 	return c
 }
@@ -63,8 +62,8 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	if err := o.Check(); err != nil {
 		return &exitError{exitUsage, err}
 	}
-	if f.by != recipe.ByPairs && f.by != recipe.ByMarkers {
-		return usage(fmt.Sprintf("--by %q: write %s or %s", f.by, recipe.ByPairs, recipe.ByMarkers))
+	if f.by != stage.ByPairs && f.by != stage.ByMarkers {
+		return usage(fmt.Sprintf("--by %q: write %s or %s", f.by, stage.ByPairs, stage.ByMarkers))
 	}
 	ctx, cancel := interruptible(c.Context())
 	defer cancel()
@@ -109,7 +108,7 @@ func (f *tagFiles) clock(ctx context.Context, args []string, o align.Options, by
 	if err != nil {
 		return found, of, err
 	}
-	if by == recipe.ByMarkers {
+	if by == stage.ByMarkers {
 		found, err = byMarkers(ctx, a, b, o)
 		return found, of, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/stage"
 	"tsrun/sdk"
 	"tsrun/sdk/quantity"
 )
@@ -50,7 +51,7 @@ line, column, path, code, message and hint.`,
 			}
 			var worst error
 			for _, path := range args {
-				worst = worseOf(worst, checkOne(c, path, recipe.Options{Set: flags.sets, Catalog: catalog(dirs)}, asJSON))
+				worst = worseOf(worst, checkOne(c, path, recipe.Options{Set: flags.sets, Catalog: catalog(dirs), Stages: stage.Kinds()}, asJSON))
 			}
 			return worst
 		},
@@ -107,7 +108,7 @@ func worseOf(before, after error) error {
 // loadRecipe reads and checks a recipe, its plugins' configs included, for a
 // command that goes on to run it, and prints its mistakes.
 func loadRecipe(path string, sets, dirs []string, asJSON bool) (*recipe.Resolved, error) {
-	resolved, err := recipe.Load(path, recipe.Options{Set: sets, Catalog: catalog(dirs)})
+	resolved, err := recipe.Load(path, recipe.Options{Set: sets, Catalog: catalog(dirs), Stages: stage.Kinds()})
 	switch {
 	case err != nil && asJSON:
 		return nil, reportMistakes(standardOutput, err, true)

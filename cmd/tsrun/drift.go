@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/stage"
 	"tsrun/sdk/quantity"
 )
@@ -80,7 +79,7 @@ func (f *driftFlags) drifts(c *cobra.Command, args []string) (drifts []stage.Dri
 	if err := o.Check(); err != nil {
 		return nil, of, &exitError{exitUsage, err}
 	}
-	found, of, err := f.clock(ctx, args, o, recipe.ByPairs)
+	found, of, err := f.clock(ctx, args, o, stage.ByPairs)
 	summary, err := stage.NewAlignSummary(filepath.Base(args[0]), filepath.Base(args[len(args)-1]), found.Alignment, err)
 	if err != nil {
 		return nil, of, failure(err)

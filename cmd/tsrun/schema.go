@@ -5,6 +5,7 @@ import (
 
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/stage"
 )
 
 func newSchemaCommand() *cobra.Command {
@@ -20,7 +21,7 @@ schema events prints that of a line of tsrun RECIPE --json.`,
 		Args:      arguments(0, 1, "recipe, events or nothing"),
 		ValidArgs: []string{"recipe", "events"},
 		RunE: func(c *cobra.Command, args []string) error {
-			schema := recipe.Schema
+			schema := func() ([]byte, error) { return recipe.Schema(stage.Kinds()) }
 			switch {
 			case len(args) == 0 || args[0] == "recipe":
 			case args[0] == "events":

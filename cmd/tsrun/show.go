@@ -5,6 +5,7 @@ import (
 
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/stage"
 )
 
 func newShowCommand() *cobra.Command {
@@ -21,7 +22,7 @@ it prints is a recipe itself. It starts nothing. - is a recipe from standard inp
 			if err != nil {
 				return failure(err)
 			}
-			resolved, err := readRecipe(c, args[0], recipe.Options{Set: flags.sets, Catalog: catalog(dirs)})
+			resolved, err := readRecipe(c, args[0], recipe.Options{Set: flags.sets, Catalog: catalog(dirs), Stages: stage.Kinds()})
 			if err != nil {
 				return reportMistakes(c.ErrOrStderr(), err, false)
 			}

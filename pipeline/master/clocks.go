@@ -8,6 +8,7 @@ import (
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 )
@@ -74,11 +75,9 @@ func (c *conductor) compareClocks(ctx context.Context, name string, m *member, r
 // clockLimit is how far clocks may be apart: what the align stages look for.
 func (c *conductor) clockLimit() time.Duration {
 	limit := time.Duration(0)
-	for _, s := range c.recipe.Stages {
-		if s.Align == nil {
-			continue
-		}
-		if search := s.Align.Search.Duration(); limit == 0 || search < limit {
+	aligns, _ := stage.AlignStages(c.recipe) // what cannot be read is skipped at the end, and says so
+	for _, s := range aligns {
+		if search := s.Search.Duration(); limit == 0 || search < limit {
 			limit = search
 		}
 	}

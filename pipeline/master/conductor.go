@@ -351,7 +351,7 @@ func (c *conductor) follow(name string, proven bool) {
 // startSyncer begins to follow clocks when the first segment is here: the nodes
 // have said by then when they started.
 func (c *conductor) startSyncer() {
-	if c.unsynced || !slices.ContainsFunc(c.recipe.Stages, followed) {
+	if aligns, err := followed(c.recipe); c.unsynced || err == nil && len(aligns) == 0 {
 		return
 	}
 	c.book.counted()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -70,21 +71,20 @@ type pile struct {
 // manifest is only read, and only here.
 func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o event.Observer) (*syncer, error) {
 	s := &syncer{dir: d.Path(), observer: o, segments: make(chan run.Segment, maxProven), done: make(chan struct{})}
-	for _, st := range r.Stages {
-		if !followed(st) {
-			continue
-		}
-		live, err := align.NewLive(stage.AlignOptions(m, st.Align))
+	aligns, err := followed(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, st := range aligns {
+		live, err := align.NewLive(stage.AlignOptions(m, st.AlignConfig))
 		if err != nil {
 			return nil, fmt.Errorf("stage %q: %w", st.Name, err)
 		}
-		c := st.Align
 		s.stages = append(s.stages, &follower{
-			Sync:      event.Sync{Stage: st.Name, Reference: c.Reference, Target: c.Target},
-			reference: newPile(c.Reference), target: newPile(c.Target), live: live,
+			Sync:      event.Sync{Stage: st.Name, Reference: st.Reference, Target: st.Target},
+			reference: newPile(st.Reference), target: newPile(st.Target), live: live,
 		})
 	}
-	var err error
 	if s.log, err = stage.NewSyncLog(d.Path()); err != nil {
 		return nil, err
 	}
@@ -94,10 +94,12 @@ func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o event.Obse
 	return s, nil
 }
 
-// followed says whether a stage has a clock that can be followed live: not one
-// of markers, of which a segment may hold none. Of several channels the first
-// ones are followed.
-func followed(s recipe.Stage) bool { return s.Align != nil && s.Align.By != recipe.ByMarkers }
+// followed are the stages whose clocks can be followed live: not those of markers,
+// of which a segment may hold none. Of several channels the first ones are followed.
+func followed(r *recipe.Recipe) ([]stage.AlignStage, error) {
+	aligns, err := stage.AlignStages(r)
+	return slices.DeleteFunc(aligns, func(s stage.AlignStage) bool { return s.By == stage.ByMarkers }), err
+}
 
 func newPile(channel string) pile { return pile{channel: channel, segments: map[int]run.Segment{}} }
 

@@ -19,6 +19,7 @@ import (
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/run/runtest"
 	"tsrun/pipeline/stage"
 	"tsrun/sdk/quantity"
 	"tsrun/sdk/tagfile"
@@ -52,9 +53,9 @@ func aligning() *recipe.Recipe {
 	return &recipe.Recipe{
 		Sinks: []recipe.Sink{{Name: "other", Takes: []string{"carol.third"}}, {Name: "raw"}, {Name: "copy"}},
 		Stages: []recipe.Stage{
-			{Name: "g2", Histogram: &recipe.HistogramConfig{}},
-			{Name: "align", Align: &recipe.AlignConfig{Reference: "alice.signal", Target: "bob.idler",
-				Search: 20 * quantity.Millisecond, MaxDrift: 20_000 * quantity.PartPerBillion}},
+			runtest.Stage("g2", "histogram", stage.HistogramConfig{}),
+			runtest.Stage("align", "align", stage.AlignConfig{Reference: "alice.signal", Target: "bob.idler",
+				Search: 20 * quantity.Millisecond, MaxDrift: 20_000 * quantity.PartPerBillion}),
 		},
 	}
 }

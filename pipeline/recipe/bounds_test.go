@@ -27,7 +27,7 @@ func TestHostileRecipes(t *testing.T) {
 	}
 	for name, text := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := Parse("hostile.yaml", []byte(text), Options{Env: noEnv})
+			_, err := Parse("hostile.yaml", []byte(text), Options{Stages: kindsOfStages, Env: noEnv})
 			var problems Problems
 			if !errors.As(err, &problems) {
 				t.Fatalf("error %v; want problems", err)

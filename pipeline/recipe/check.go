@@ -30,7 +30,7 @@ func (c *checker) fail(at place, path, code, message, hint string) {
 }
 
 // check returns the value of a node by its field, or nil when it is wrong.
-func (c *checker) check(f *field, n *node, name, path string, keyAt place) *value {
+func (c *checker) check(f *Field, n *node, name, path string, keyAt place) *value {
 	v := &value{field: f, kind: n.kind, name: name, path: path, at: n.at, keyAt: keyAt, env: n.env, written: n.text, text: n.text}
 	if why := f.later[""]; why != "" {
 		c.fail(keyAt, path, codeUnsupported, strconv.Quote(f.name)+" is not supported yet", why)
@@ -87,7 +87,7 @@ func (c *checker) is(n *node, v *value, want nodeKind) bool {
 
 // object checks a section with known keys and fills in defaults. It returns
 // true even when keys are wrong: what is right is still worth checking.
-func (c *checker) object(f *field, n *node, v *value) bool {
+func (c *checker) object(f *Field, n *node, v *value) bool {
 	misspelt := map[string]bool{}
 	for _, e := range n.entries {
 		path := join(v.path, e.key)
@@ -121,7 +121,7 @@ func (c *checker) object(f *field, n *node, v *value) bool {
 
 // complete reports missing keys and adds defaults, in the table's order. A key
 // that stands there misspelt was reported.
-func (c *checker) complete(f *field, n *node, v *value, misspelt map[string]bool) {
+func (c *checker) complete(f *Field, n *node, v *value, misspelt map[string]bool) {
 	for _, key := range f.keys {
 		if n.entry(key.name) != nil || key.later[""] != "" {
 			continue
@@ -149,7 +149,7 @@ func (c *checker) adopt(parent, child *value) {
 }
 
 // whatFor says in a missing key's hint what it is and how it looks.
-func whatFor(f *field) string {
+func whatFor(f *Field) string {
 	hint := strings.ToLower(f.doc[:1]) + strings.TrimSuffix(f.doc[1:], ".")
 	if f.amount != nil {
 		hint += fmt.Sprintf("; like %s: %v", f.name, f.amount.schema.Examples[0])
@@ -158,14 +158,14 @@ func whatFor(f *field) string {
 }
 
 // variant checks an object whose keys depend on a sibling of it.
-func (c *checker) variant(f *field, parent *node, v *value, e entry) {
+func (c *checker) variant(f *Field, parent *node, v *value, e entry) {
 	path := join(v.path, e.key)
 	chosen := parent.get(f.selector)
 	if chosen == nil || f.variants[chosen.text] == nil {
 		c.broken[path] = true // the sibling is reported where it stands
 		return
 	}
-	concrete := &field{name: f.name, doc: f.doc, shape: shapeObject, keys: f.variants[chosen.text], encode: f.encode}
+	concrete := &Field{name: f.name, doc: f.doc, shape: shapeObject, keys: f.variants[chosen.text], encode: f.encode}
 	if child := c.check(concrete, e.value, e.key, path, e.keyAt); child != nil {
 		child.variant = chosen.text
 		v.keys = append(v.keys, child)
@@ -173,7 +173,7 @@ func (c *checker) variant(f *field, parent *node, v *value, e entry) {
 }
 
 // elements checks a map from names to values of one kind.
-func (c *checker) elements(f *field, n *node, v *value) bool {
+func (c *checker) elements(f *Field, n *node, v *value) bool {
 	if len(n.entries) == 0 {
 		c.fail(v.keyAt, v.path, codeMissing, "is empty", "name at least one "+strings.ToLower(f.each.name)+", or remove the key")
 		return false
@@ -191,7 +191,7 @@ func (c *checker) elements(f *field, n *node, v *value) bool {
 	return true
 }
 
-func (c *checker) list(f *field, n *node, v *value) bool {
+func (c *checker) list(f *Field, n *node, v *value) bool {
 	if l := f.limits; l != nil && (int64(len(n.items)) < l.min || int64(len(n.items)) > l.max) {
 		due := fmt.Sprintf("%d to %d", l.min, l.max)
 		if l.min == l.max {
@@ -210,7 +210,7 @@ func (c *checker) list(f *field, n *node, v *value) bool {
 }
 
 // scalar checks a single value and sets its canonical text and JSON.
-func (c *checker) scalar(f *field, n *node, v *value) bool {
+func (c *checker) scalar(f *Field, n *node, v *value) bool {
 	if hint := f.later[n.text]; hint != "" {
 		c.fail(n.at, v.path, codeUnsupported, strconv.Quote(n.text)+" is not supported yet", hint)
 		return false
@@ -240,7 +240,7 @@ func (c *checker) scalar(f *field, n *node, v *value) bool {
 	return true
 }
 
-func (c *checker) integer(f *field, n *node, v *value) bool {
+func (c *checker) integer(f *Field, n *node, v *value) bool {
 	i, err := strconv.ParseInt(n.text, 10, 64)
 	if err != nil || n.quoted {
 		c.fail(n.at, v.path, codeType, fmt.Sprintf("%q is not a whole number", n.text), "write digits only, without quotes")
@@ -259,7 +259,7 @@ func (c *checker) integer(f *field, n *node, v *value) bool {
 	return true
 }
 
-func (c *checker) quantity(f *field, n *node, v *value) bool {
+func (c *checker) quantity(f *Field, n *node, v *value) bool {
 	q, err := f.amount.parse(n.text)
 	if err != nil {
 		message, hint := splitAdvice(err)
@@ -289,7 +289,7 @@ func splitAdvice(err error) (message, hint string) {
 	return message, hint
 }
 
-func (c *checker) choice(f *field, n *node, v *value) bool {
+func (c *checker) choice(f *Field, n *node, v *value) bool {
 	if slices.Contains(f.choices, n.text) {
 		v.scalar = n.text
 		return true

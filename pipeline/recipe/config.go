@@ -13,7 +13,7 @@ import (
 
 // checkPlugins compares each config with the schema of the plugin that it is
 // for. What it cannot check, because the plugin lives on another PC, is noted.
-func checkPlugins(c *checker, r *Recipe, plugins *plugins) (notes Problems) {
+func checkPlugins(c *checker, r *Recipe, stages stageConfigs, plugins *plugins) (notes Problems) {
 	p := &pluginChecker{c: c, plugins: plugins, compared: map[string]bool{}, request: sdk.CheckRequest{
 		Hardware:   r.Trigger.Method == "hardware",
 		DurationNs: r.Acquire.Duration.Duration().Nanoseconds(),
@@ -47,13 +47,13 @@ func checkPlugins(c *checker, r *Recipe, plugins *plugins) (notes Problems) {
 		}
 		p.check("sinks."+sink.Name, use{role: "sink", name: sink.Sink, config: sink.Config, elsewhere: remote && !local, channels: channels})
 	}
-	p.keptInFiles(r)
+	p.keptInFiles(r, stages)
 	return p.notes
 }
 
 // keptInFiles checks that what stages read is kept in files of tags, as far as
 // the plugins of the sinks say what they keep.
-func (p *pluginChecker) keptInFiles(r *Recipe) {
+func (p *pluginChecker) keptInFiles(r *Recipe, stages stageConfigs) {
 	keeps := map[string]sdk.Keeps{}
 	for _, sink := range r.Sinks {
 		offer := p.plugins.sink(sink.Sink)
@@ -65,12 +65,12 @@ func (p *pluginChecker) keptInFiles(r *Recipe) {
 			p.c.fail(p.c.place(path, false), path, codeConflict, fmt.Sprintf("plugin %s keeps no files of tags that stages could read", sink.Sink), "let a sink feed them that does, such as sink-file")
 		}
 	}
-	for i, stage := range r.Stages {
+	for i, stage := range stages {
 		for _, use := range stage.channels() {
-			path := index("pipeline", i) + ".config." + use.key
+			path := index("pipeline", i) + ".config." + use.Key
 			var others []string
 			unknown := p.c.broken[path]
-			for _, name := range r.Sources(use.name) {
+			for _, name := range r.Sources(use.Channel) {
 				switch keeps[name] {
 				case "", sdk.AllTags:
 					unknown = true // or fine
@@ -79,7 +79,7 @@ func (p *pluginChecker) keptInFiles(r *Recipe) {
 				}
 			}
 			if !unknown && others != nil {
-				p.c.fail(p.c.place(path, false), path, codeConflict, fmt.Sprintf("no sink keeps files of the tags of %s: they go to %s", use.name, strings.Join(others, ", ")), "stages read files of tags: add a sink that keeps them, such as {sink: sink-file}")
+				p.c.fail(p.c.place(path, false), path, codeConflict, fmt.Sprintf("no sink keeps files of the tags of %s: they go to %s", use.Channel, strings.Join(others, ", ")), "stages read files of tags: add a sink that keeps them, such as {sink: sink-file}")
 			}
 		}
 	}

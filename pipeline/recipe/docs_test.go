@@ -31,18 +31,18 @@ func TestReferenceIsFresh(t *testing.T) {
 // reference writes the table of fields as Markdown.
 func reference() string {
 	var keys, later strings.Builder
-	describeFields(&keys, &later, "", table.keys)
+	describeFields(&keys, &later, "", tableWith(kindsOfStages).keys)
 	return "\n| key | value | default | |\n| --- | --- | --- | --- |\n" + keys.String() +
 		"\n## Not supported yet\n\n| key | instead |\n| --- | --- |\n" + later.String() + "\n"
 }
 
-func describeFields(keys, later *strings.Builder, path string, fields []*field) {
+func describeFields(keys, later *strings.Builder, path string, fields []*Field) {
 	for _, f := range fields {
 		describeField(keys, later, join(path, f.name), f)
 	}
 }
 
-func describeField(keys, later *strings.Builder, path string, f *field) {
+func describeField(keys, later *strings.Builder, path string, f *Field) {
 	if why := f.later[""]; why != "" {
 		fmt.Fprintf(later, "| `%s` | %s |\n", path, why)
 		return
@@ -79,7 +79,7 @@ func describeField(keys, later *strings.Builder, path string, f *field) {
 }
 
 // describeShape says what may be written.
-func describeShape(f *field) string {
+func describeShape(f *Field) string {
 	bounds := func(format func(int64) string) string {
 		if f.limits == nil {
 			return ""
@@ -144,7 +144,7 @@ func TestRecipesInDocs(t *testing.T) {
 				t.Errorf("%s: a block %q that is no whole recipe; begin it with version: or mark it yaml fragment", where, info)
 				continue
 			}
-			if _, err := Parse("../../docs/block.yaml", []byte(body), Options{Env: noEnv}); err != nil {
+			if _, err := Parse("../../docs/block.yaml", []byte(body), Options{Stages: kindsOfStages, Env: noEnv}); err != nil {
 				t.Errorf("%s:\n%v", where, err)
 			}
 		}
@@ -175,7 +175,7 @@ func TestOverridesInDocs(t *testing.T) {
 				sets = append(sets, s[1]+s[2])
 			}
 			found++
-			if _, err := Load(recipe, Options{Set: sets, Env: noEnv}); err != nil {
+			if _, err := Load(recipe, Options{Stages: kindsOfStages, Set: sets, Env: noEnv}); err != nil {
 				t.Errorf("%s: %s\n%v", path, m[0], err)
 			}
 		}
@@ -189,12 +189,12 @@ func TestOverridesInDocs(t *testing.T) {
 // in the same sense, in the documentation.
 func TestSignsOfDelaysAreSaid(t *testing.T) {
 	channels := nodesTable.each.find("channels").each
-	align := stagesTable.each.find("config").variants["align"]
+	variants := stagesTable(kindsOfStages).each.find("config").variants
 	for _, said := range []struct{ doc, sense string }{
 		{channels.find("delay").doc, "makes tags later"},
 		{triggerTable.find("compensation").each.doc, "fired this much earlier"},
-		{(&field{keys: align}).find("target").doc, "subtracted from the target's tags"},
-		{(&field{keys: coincidencesKeys}).find("offsets").doc, "subtracted"},
+		{(&Field{keys: variants["align"]}).find("target").doc, "subtracted from the target's tags"},
+		{(&Field{keys: variants["coincidences"]}).find("offsets").doc, "subtracted"},
 	} {
 		if !strings.Contains(said.doc, said.sense) {
 			t.Errorf("%q does not say %q", said.doc, said.sense)

@@ -11,10 +11,10 @@ import (
 	"tsrun/sdk/quantity"
 )
 
-// field describes one key of a recipe. The table of fields (fields.go) is the
+// Field describes one key of a recipe. The table of fields (fields.go) is the
 // only description there is: the checker, the defaults, the editors' schema,
 // `tsrun show` and the reference in docs/recipe.md are made from it.
-type field struct {
+type Field struct {
 	name  string // the key; for the elements of a map or list, what docs call one
 	doc   string // for the schema and the docs
 	shape shape
@@ -32,12 +32,12 @@ type field struct {
 	form        *form             // of texts, and of the keys of a map
 	path        bool              // a text that is a path, relative to the file it is written in
 
-	keys     []*field            // shapeObject
-	others   *field              // shapeObject: any further key is an element of this kind
-	each     *field              // shapeMap, shapeNamed, shapeList: the elements
+	keys     []*Field            // shapeObject
+	others   *Field              // shapeObject: any further key is an element of this kind
+	each     *Field              // shapeMap, shapeNamed, shapeList: the elements
 	lone     bool                // shapeList: one element may stand without brackets
 	selector string              // shapeVariant: the sibling that chooses
-	variants map[string][]*field // shapeVariant: the keys for each choice
+	variants map[string][]*Field // shapeVariant: the keys for each choice
 
 	encode func(v *value, into map[string]any) // how the value enters its parent's JSON, where its name and JSON do not say it
 }
@@ -116,7 +116,7 @@ var (
 )
 
 // find returns the key of an object, or nil.
-func (f *field) find(name string) *field {
+func (f *Field) find(name string) *Field {
 	for _, k := range f.keys {
 		if k.name == name {
 			return k
@@ -126,7 +126,7 @@ func (f *field) find(name string) *field {
 }
 
 // names lists the keys of an object that may be written.
-func names(keys []*field) (out []string) {
+func names(keys []*Field) (out []string) {
 	for _, k := range keys {
 		if k.later[""] == "" {
 			out = append(out, k.name)
@@ -136,7 +136,7 @@ func names(keys []*field) (out []string) {
 }
 
 // choicesOfVariant lists the choices that a variant has keys for, in order.
-func (f *field) choicesOfVariant() []string { return slices.Sorted(maps.Keys(f.variants)) }
+func (f *Field) choicesOfVariant() []string { return slices.Sorted(maps.Keys(f.variants)) }
 
 // CheckNode says why a text cannot be the name of a node, or the host of a
 // master; nil where it can.

@@ -41,13 +41,13 @@ var (
 )
 
 // pluginConfig is the config of whatever plugin its section names.
-func pluginConfig() *field {
-	return &field{name: "config", shape: shapeConfig, initial: "{}",
+func pluginConfig() *Field {
+	return &Field{name: "config", shape: shapeConfig, initial: "{}",
 		doc: "All that the plugin owns; the plugin's own schema says what may stand here."}
 }
 
-// table describes a recipe.
-var table = &field{shape: shapeObject, keys: []*field{
+// table describes a recipe whose stages are of no kind; tableWith adds those.
+var table = &Field{shape: shapeObject, keys: []*Field{
 	{name: "version", shape: shapeInteger, required: true, limits: &limits{Version, Version},
 		doc: "Version of the recipe format; the first key of each file."},
 	{name: "extends", shape: shapeText, encode: encodeNothing,
@@ -58,20 +58,20 @@ var table = &field{shape: shapeObject, keys: []*field{
 		doc: "What is measured, for people."},
 	{name: "meta", shape: shapeConfig,
 		doc: "Anything else worth keeping with the run, such as operator and sample; tsrun only copies it into the manifest."},
-	networkTable, nodesTable, clockTable, triggerTable, acquireTable, stagesTable, sinksTable,
+	networkTable, nodesTable, clockTable, triggerTable, acquireTable, stagesTable(nil), sinksTable,
 	transferTable, faultsTable, expectTable,
 	{name: "realtime", shape: shapeObject, later: map[string]string{"": "leave it out: the scheduler's defaults are used"},
 		doc: "Cores, priorities and locked memory."},
 	simulateTable,
 }}
 
-var networkTable = &field{name: "network", shape: shapeObject, implied: true,
+var networkTable = &Field{name: "network", shape: shapeObject, implied: true,
 	doc: "What the slaves dial.",
-	keys: []*field{
+	keys: []*Field{
 		{name: "master", shape: shapeText, initial: "127.0.0.1", form: hostForm,
 			doc: "Address of the master PC, as the slaves reach it."},
 		{name: "ports", shape: shapeObject, implied: true, doc: "Ports that the master listens on; 0 lets the system choose: the default where every node is local.",
-			keys: []*field{
+			keys: []*Field{
 				{name: "trigger", shape: shapeInteger, initial: "5557", limits: &limits{0, 65535}, doc: "Trigger orders (PUB)."},
 				{name: "status", shape: shapeInteger, initial: "5559", limits: &limits{0, 65535}, doc: "Status and heartbeats (REP)."},
 				{name: "files", shape: shapeInteger, initial: "5560", limits: &limits{0, 65535}, doc: "Finished files (PULL)."},
@@ -82,18 +82,18 @@ var networkTable = &field{name: "network", shape: shapeObject, implied: true,
 			doc: "Encryption of the three connections."},
 	}}
 
-var nodesTable = &field{name: "nodes", shape: shapeNamed, required: true, form: nodeForm,
+var nodesTable = &Field{name: "nodes", shape: shapeNamed, required: true, form: nodeForm,
 	doc: "The PCs that take part, by name.",
-	each: &field{name: "NODE", shape: shapeObject, doc: "One PC with its controllers.", keys: []*field{
+	each: &Field{name: "NODE", shape: shapeObject, doc: "One PC with its controllers.", keys: []*Field{
 		{name: "host", shape: shapeChoice, initial: "local", choices: []string{"local", "remote"},
 			doc: "local: tsrun starts this node itself; remote: a slave on another PC joins under this name."},
 		{name: "controllers", shape: shapeNamed, required: true, form: nameForm, doc: "The node's Time Controllers, by name.",
-			each: &field{name: "CONTROLLER", shape: shapeObject, doc: "One Time Controller.", keys: []*field{
+			each: &Field{name: "CONTROLLER", shape: shapeObject, doc: "One Time Controller.", keys: []*Field{
 				{name: "driver", shape: shapeText, required: true, form: pluginForm, doc: "Plugin that controls it, like tc-ethernet."},
 				pluginConfig(),
 			}}},
 		{name: "channels", shape: shapeNamed, required: true, form: nameForm, doc: "The inputs in use, by name; written NODE.CHANNEL elsewhere.",
-			each: &field{name: "CHANNEL", shape: shapeObject, doc: "One input of a controller.", keys: []*field{
+			each: &Field{name: "CHANNEL", shape: shapeObject, doc: "One input of a controller.", keys: []*Field{
 				{name: "on", shape: shapeText, required: true, form: inputForm, encode: encodeInput,
 					doc: "The input, as controller/number: tc/1."},
 				{name: "threshold", shape: shapeQuantity, amount: voltages, neededWhere: "the controller has thresholds", limits: between(-10*quantity.Volt, 10*quantity.Volt),
@@ -105,9 +105,9 @@ var nodesTable = &field{name: "nodes", shape: shapeNamed, required: true, form: 
 			}}},
 	}}}
 
-var clockTable = &field{name: "clock", shape: shapeObject, implied: true,
+var clockTable = &Field{name: "clock", shape: shapeObject, implied: true,
 	doc: "How the clocks of the nodes are compared.",
-	keys: []*field{
+	keys: []*Field{
 		{name: "source", shape: shapeChoice, initial: "none", choices: []string{"none"}, later: map[string]string{
 			"auto": "write none", "ptp": "write none and run ptp4l beside tsrun", "chrony": "write none and run chrony beside tsrun", "probe": "write none",
 		}, doc: "none: the clocks are taken as they are; the align stage finds their offset in the tags."},
@@ -115,9 +115,9 @@ var clockTable = &field{name: "clock", shape: shapeObject, implied: true,
 			doc: "Largest offset to arm with."},
 	}}
 
-var triggerTable = &field{name: "trigger", shape: shapeObject, implied: true,
+var triggerTable = &Field{name: "trigger", shape: shapeObject, implied: true,
 	doc: "How the controllers start together.",
-	keys: []*field{
+	keys: []*Field{
 		{name: "master", shape: shapeText, form: nameForm, doc: "The node that decides the instant; the only node where there is one."},
 		{name: "method", shape: shapeChoice, initial: "scheduled", choices: []string{"scheduled", "hardware"}, later: map[string]string{
 			"broadcast": "write scheduled: all fire at one instant instead of on receipt",
@@ -125,23 +125,23 @@ var triggerTable = &field{name: "trigger", shape: shapeObject, implied: true,
 		{name: "lead", shape: shapeQuantity, amount: times, nanoseconds: true, initial: "500 ms", limits: between(100*quantity.Millisecond, 60*quantity.Second),
 			doc: "The instant is this far ahead, once every node is armed."},
 		{name: "compensation", shape: shapeMap, form: nameForm, doc: "By node: how long after firing its controllers really start.",
-			each: &field{name: "NODE", shape: shapeQuantity, amount: times, nanoseconds: true, limits: between(-50*quantity.Millisecond, 50*quantity.Millisecond),
+			each: &Field{name: "NODE", shape: shapeQuantity, amount: times, nanoseconds: true, limits: between(-50*quantity.Millisecond, 50*quantity.Millisecond),
 				later: map[string]string{"auto": "write a measured time, like 250 us, or leave it out"},
 				doc:   "The node is fired this much earlier: a positive time moves its start command to before the instant."}},
 	}}
 
-var acquireTable = &field{name: "acquire", shape: shapeObject, required: true,
+var acquireTable = &Field{name: "acquire", shape: shapeObject, required: true,
 	doc: "How long to measure.",
-	keys: []*field{
+	keys: []*Field{
 		{name: "duration", shape: shapeQuantity, amount: times, nanoseconds: true, required: true, limits: between(quantity.Millisecond, 2400*hour),
 			doc: "Length of the acquisition."},
 		{name: "segment", shape: shapeQuantity, amount: times, nanoseconds: true, initial: "1 s", limits: between(10*quantity.Millisecond, 24*hour),
 			doc: "Length of one file; files close, verify and travel while the run goes on."},
 	}}
 
-var transferTable = &field{name: "transfer", shape: shapeObject, implied: true,
+var transferTable = &Field{name: "transfer", shape: shapeObject, implied: true,
 	doc: "How files travel to the master.",
-	keys: []*field{
+	keys: []*Field{
 		{name: "streams", shape: shapeChoice, initial: "1", choices: []string{"1"}, encode: encodeNothing,
 			later: map[string]string{anyOther: "write 1, or leave it out"},
 			doc:   "Connections of each node; 1."},
@@ -156,9 +156,9 @@ var transferTable = &field{name: "transfer", shape: shapeObject, implied: true,
 			doc: "until_verified: the node's copy goes once the master has proven its own; always: it stays."},
 	}}
 
-var faultsTable = &field{name: "faults", shape: shapeObject, implied: true,
+var faultsTable = &Field{name: "faults", shape: shapeObject, implied: true,
 	doc: "What to do on a bad day.",
-	keys: []*field{
+	keys: []*Field{
 		{name: "lost_node", shape: shapeChoice, initial: "finish", choices: []string{"finish", "abort"},
 			later: map[string]string{"wait": "write finish or abort", "restart": "write finish or abort"},
 			doc:   "finish: the other nodes go on and the run is INCOMPLETE; abort: all stop."},

@@ -2,60 +2,78 @@ package recipe
 
 import "tsrun/sdk/quantity"
 
-// What the stages that count may be told.
+// What the keys of a stage's config may be. Each is optional, and has no default,
+// unless one of the methods says otherwise.
 
-// maxFold is how many channels have coincidences at most.
-const maxFold = 8
+// LongestWindow bounds searches and histograms.
+const LongestWindow = 100 * quantity.Second
 
-var coincidencesKeys = []*field{
-	{name: "of", shape: shapeList, required: true, limits: &limits{2, maxFold}, doc: "Two to eight channels, A first.",
-		each: channelField("CHANNEL", "One channel.")},
-	{name: "window", shape: shapeQuantity, amount: times, required: true, limits: between(2*quantity.Picosecond, quantity.Second),
-		doc: "Full width: tags of which no two are further apart than half of it count; of two channels, B minus A within plus or minus half of it."},
-	{name: "offsets", shape: shapeMap, form: channelForm,
-		doc:  "How much later the tags of a channel come, by its cable or detector, beside what its clock explains; subtracted. None where it is left out.",
-		each: &field{name: "NODE.CHANNEL", shape: shapeQuantity, amount: times, limits: between(-longestWindow, longestWindow), doc: "Of one channel of those above."}},
-	{name: "shift", shape: shapeQuantity, amount: times, limits: between(2*quantity.Picosecond, longestWindow),
-		doc: "Accidentals come from windows shifted by one to four times this; longer than the detectors' dead time, and a whole number of periods of light that is pulsed or gated. Where it is left out, ten windows, at least 1 us and beyond dead times, in whole periods."},
-	{name: "period", shape: shapeQuantity, amount: periods, limits: between(100*femtoseconds, femtoseconds*longestWindow),
-		doc: "Of pulsed or gated light: windows of accidentals are shifted by whole ones. Found where it is left out."},
+// femtoseconds of a picosecond, in which periods are counted.
+const femtoseconds = 1000
+
+// Required makes a key that a recipe must have.
+func (f *Field) Required() *Field {
+	f.required = true
+	return f
 }
 
-// startStop are the channels of stages that subtract one from another.
-func startStop(of string) []*field {
-	return []*field{
-		channelField("start", "Channel that starts the clock."),
-		channelField("stop", "Channel that stops it; "+of+" of stop minus start."),
+// Default says what a key is where it is left out, as a recipe would write it.
+func (f *Field) Default(text string) *Field {
+	f.initial = text
+	return f
+}
+
+// TimeField is a time from low to high.
+func TimeField(name, doc string, low, high quantity.Time) *Field {
+	return &Field{name: name, shape: shapeQuantity, amount: times, limits: between(low, high), doc: doc}
+}
+
+// PeriodField is the period of light, from low to high.
+func PeriodField(name, doc string, low, high quantity.Time) *Field {
+	return &Field{name: name, shape: shapeQuantity, amount: periods, limits: between(femtoseconds*low, femtoseconds*high), doc: doc}
+}
+
+// DriftField is a difference of frequencies from low to high.
+func DriftField(name, doc string, low, high quantity.Drift) *Field {
+	return &Field{name: name, shape: shapeQuantity, amount: drifts, limits: between(low, high), doc: doc}
+}
+
+// ChoiceField is one of some words; the first is the default.
+func ChoiceField(name, doc string, choices ...string) *Field {
+	return &Field{name: name, shape: shapeChoice, initial: choices[0], choices: choices, doc: doc}
+}
+
+// ChannelField is the name of a channel, which a recipe must have.
+func ChannelField(name, doc string) *Field {
+	return &Field{name: name, shape: shapeText, required: true, form: channelForm, doc: doc}
+}
+
+// ChannelsField is a list of at least and at most so many channels, which a
+// recipe must have.
+func ChannelsField(name, doc string, least, most int) *Field {
+	return &Field{name: name, shape: shapeList, required: true, limits: between(int64(least), int64(most)), doc: doc,
+		each: ChannelField("CHANNEL", "One channel.")}
+}
+
+// SideField is a channel, or a list of up to so many; a list enters the JSON under
+// the name for several, and the first of it under the field's own too.
+func SideField(name, several, doc string, most int) *Field {
+	f := ChannelsField(name, doc, 1, most)
+	f.lone = true
+	f.encode = func(v *value, into map[string]any) {
+		if v.kind == scalarNode {
+			into[name] = v.scalar
+			return
+		}
+		into[name] = v.items[0].json()
+		if len(v.items) > 1 {
+			into[several] = v.json()
+		}
 	}
+	return f
 }
 
-var rangeAndBin = []*field{
-	{name: "range", shape: shapeQuantity, amount: times, required: true, limits: between(quantity.Picosecond, longestWindow),
-		doc: "The histogram reaches from minus to plus this."},
-	{name: "bin", shape: shapeQuantity, amount: times, required: true, limits: between(quantity.Picosecond, longestWindow),
-		doc: "Width of a bin; the range is a whole number of them."},
-}
-
-var histogramKeys = append(startStop("the histogram is"), rangeAndBin...)
-
-var g2Keys = append(histogramKeys[:len(histogramKeys):len(histogramKeys)],
-	&field{name: "far", shape: shapeQuantity, amount: times, limits: between(quantity.Picosecond, longestWindow),
-		doc: "Bins at least so far from zero are 1 in the mean; where it is left out, uncorrelated light of the recorded rates is 1."},
-	&field{name: "period", shape: shapeQuantity, amount: periods, limits: between(femtoseconds, femtoseconds*longestWindow),
-		doc: "Of a pulsed source: each pulse is summed up as well, and compared with the others."},
-)
-
-var scanKeys = append(startStop("delays are"),
-	&field{name: "from", shape: shapeQuantity, amount: times, required: true, limits: between(-longestWindow, longestWindow), doc: "The first delay."},
-	&field{name: "to", shape: shapeQuantity, amount: times, required: true, limits: between(-longestWindow, longestWindow), doc: "No delay is beyond this."},
-	&field{name: "step", shape: shapeQuantity, amount: times, required: true, limits: between(quantity.Picosecond, longestWindow), doc: "Between delays."},
-	&field{name: "window", shape: shapeQuantity, amount: times, required: true, limits: between(2*quantity.Picosecond, quantity.Second),
-		doc: "Full width: stop minus start minus the delay within plus or minus half of it counts."},
-)
-
-var ratesKeys = []*field{
-	{name: "of", shape: shapeList, required: true, limits: &limits{1, 64}, doc: "The channels that are counted.",
-		each: channelField("CHANNEL", "One channel.")},
-	{name: "bin", shape: shapeQuantity, amount: times, initial: "1 s", limits: between(quantity.Microsecond, longestWindow),
-		doc: "Width of a bin of time."},
+// PerChannelField maps channels to times from low to high.
+func PerChannelField(name, doc, eachDoc string, low, high quantity.Time) *Field {
+	return &Field{name: name, shape: shapeMap, form: channelForm, doc: doc, each: TimeField("NODE.CHANNEL", eachDoc, low, high)}
 }

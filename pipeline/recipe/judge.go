@@ -13,8 +13,8 @@ import (
 // judge checks what no single field can tell: names that refer to others, and
 // sections that contradict each other. It works on a recipe that may have
 // holes where the checker found mistakes; what depends on those is left alone.
-func judge(c *checker, r *Recipe, plugins *plugins) {
-	j := &judgement{c: c, r: r, plugins: plugins, channels: map[string]channelInfo{}}
+func judge(c *checker, r *Recipe, stages stageConfigs, plugins *plugins) {
+	j := &judgement{c: c, r: r, stageConfigs: stages, plugins: plugins, channels: map[string]channelInfo{}}
 	for i := range r.Nodes {
 		j.node(&r.Nodes[i])
 	}
@@ -33,6 +33,8 @@ type judgement struct {
 	plugins  *plugins
 	channels map[string]channelInfo // by "node.channel"
 	nodes    []string
+
+	stageConfigs stageConfigs
 }
 
 // channelInfo is what the rest of a recipe needs to know about a channel.

@@ -47,7 +47,7 @@ func TestKeptRecipesAreToldApart(t *testing.T) {
 		{filepath.Join(alone, "empty.json"), "not a list", ""},
 		{filepath.Join(alone, "scalars.json"), "not a list", ""},
 	} {
-		_, err := Load(c.file, Options{Env: noEnv})
+		_, err := Load(c.file, Options{Stages: kindsOfStages, Env: noEnv})
 		var problems Problems
 		if !errors.As(err, &problems) || !strings.Contains(err.Error(), c.message) || !strings.Contains(err.Error(), c.hint) {
 			t.Errorf("%s: %v", c.file, err)
@@ -56,10 +56,10 @@ func TestKeptRecipesAreToldApart(t *testing.T) {
 			t.Errorf("%s has %d mistakes", c.file, len(problems))
 		}
 	}
-	if _, err := Load(again, Options{Env: noEnv}); err != nil {
+	if _, err := Load(again, Options{Stages: kindsOfStages, Env: noEnv}); err != nil {
 		t.Error(err)
 	}
-	if _, err := Load(run, Options{}); err == nil || !strings.Contains(err.Error(), again+" repeats the run, and tsrun report "+run) {
+	if _, err := Load(run, Options{Stages: kindsOfStages}); err == nil || !strings.Contains(err.Error(), again+" repeats the run, and tsrun report "+run) {
 		t.Error(err)
 	}
 }

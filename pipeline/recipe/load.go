@@ -30,6 +30,8 @@ type Options struct {
 	Set     []string // overrides, as "path=value"
 	Env     Lookup   // nil: the environment of the process
 	Catalog Catalog  // nil: plugins and their configs are not checked
+
+	Stages []StageKind // the kinds of stages that there are, in the order of the documentation
 }
 
 // Resolved is a checked recipe and how it came about.
@@ -73,8 +75,8 @@ func resolve(file File, o Options) (*Resolved, error) {
 	if root == nil {
 		return nil, problems.sorted()
 	}
-	c := newChecker()
-	c.problems = append(append(problems, override(root, o.Set)...), expand(root, "", env)...)
+	c, table := newChecker(), tableWith(o.Stages)
+	c.problems = append(append(problems, override(root, table, o.Set)...), expand(root, "", env)...)
 	plugins := newPlugins(o.Catalog)
 	derive(root, plugins)
 	v := c.check(table, root, "", "", place{root.at.src, root.at.line, root.at.column})
@@ -83,8 +85,12 @@ func resolve(file File, o Options) (*Resolved, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resolve recipe %s: %w", file.Name, err)
 	}
-	judge(c, recipe, plugins)
-	notes := checkPlugins(c, recipe, plugins)
+	stages, err := readStages(recipe, o.Stages)
+	if err != nil {
+		return nil, fmt.Errorf("resolve recipe %s: %w", file.Name, err)
+	}
+	judge(c, recipe, stages, plugins)
+	notes := checkPlugins(c, recipe, stages, plugins)
 	if len(c.problems) > 0 {
 		return nil, c.problems.sorted()
 	}

@@ -16,7 +16,7 @@ const overrideName = "--set"
 // dots between; in a list it is an index from 0, or the name of a stage. Values
 // are typed by the table: what is due there is not parsed as YAML, so nothing
 // needs quotes. Mistakes in keys are left to the checker, which knows them.
-func override(root *node, texts []string) (problems Problems) {
+func override(root *node, table *Field, texts []string) (problems Problems) {
 	dir, err := os.Getwd()
 	if err != nil {
 		dir = "."
@@ -34,7 +34,7 @@ func override(root *node, texts []string) (problems Problems) {
 		case path == "extends" || path == "version":
 			problems = append(problems, start.problem(path, codeOverride, path+" is a matter of the file", "change it there"))
 		default:
-			problems = append(problems, set(root, steps(path, start), value, at)...)
+			problems = append(problems, set(root, table, steps(path, start), value, at)...)
 		}
 	}
 	return problems
@@ -56,7 +56,7 @@ func steps(path string, at place) (out []step) {
 
 // set walks to the section that holds the last step, making sections on the
 // way, and puts the value there.
-func set(root *node, path []step, text string, at place) Problems {
+func set(root *node, table *Field, path []step, text string, at place) Problems {
 	n, f := root, table
 	for {
 		here := path[0]
@@ -107,7 +107,7 @@ func position(n *node, key string) int {
 }
 
 // below returns the field of a key, or nil inside a plugin's config.
-func below(f *field, n *node, key string) *field {
+func below(f *Field, n *node, key string) *Field {
 	switch {
 	case f == nil || f.shape == shapeConfig:
 		return nil
@@ -121,12 +121,12 @@ func below(f *field, n *node, key string) *field {
 		return found
 	}
 	if chosen := n.get(found.selector); chosen != nil {
-		return &field{shape: shapeObject, keys: found.variants[chosen.text]}
+		return &Field{shape: shapeObject, keys: found.variants[chosen.text]}
 	}
 	return nil
 }
 
-func assign(n *node, f *field, here step, text string, at place) Problems {
+func assign(n *node, f *Field, here step, text string, at place) Problems {
 	value, problems := typed(f, text, at)
 	switch {
 	case problems != nil:
@@ -146,7 +146,7 @@ func assign(n *node, f *field, here step, text string, at place) Problems {
 }
 
 // typed makes a node of the text of an override.
-func typed(f *field, text string, at place) (*node, Problems) {
+func typed(f *Field, text string, at place) (*node, Problems) {
 	if text == "null" {
 		return &node{kind: nullNode, at: at}, nil
 	}

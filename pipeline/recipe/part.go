@@ -65,7 +65,7 @@ func (p *part) wrong(path, format string, args ...any) {
 }
 
 // key returns a key of the table by its path, with the table's own words for names.
-func key(path string) *field {
+func key(path string) *Field {
 	f := table
 	for _, word := range strings.Split(path, ".") {
 		if next := f.find(word); next != nil {

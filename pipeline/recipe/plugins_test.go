@@ -28,7 +28,7 @@ sinks: {raw: {sink: sink-test}}
 // mistakes returns what is wrong with a recipe, a line each, and the recipe.
 func mistakes(t *testing.T, catalog Catalog, text string, sets ...string) (string, *Recipe) {
 	t.Helper()
-	r, err := Parse("testdata/some.yaml", []byte(text), Options{Set: sets, Env: noEnv, Catalog: catalog})
+	r, err := Parse("testdata/some.yaml", []byte(text), Options{Stages: kindsOfStages, Set: sets, Env: noEnv, Catalog: catalog})
 	var problems Problems
 	if err != nil && !errors.As(err, &problems) {
 		t.Fatal(err)

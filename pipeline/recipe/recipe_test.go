@@ -19,7 +19,7 @@ import (
 
 func load(t *testing.T, path string, sets ...string) *Resolved {
 	t.Helper()
-	r, err := Load(path, Options{Set: sets, Env: noEnv, Catalog: newTestCatalog()})
+	r, err := Load(path, Options{Stages: kindsOfStages, Set: sets, Env: noEnv, Catalog: newTestCatalog()})
 	if err != nil {
 		t.Fatalf("%s:\n%v", path, err)
 	}
@@ -50,13 +50,28 @@ func TestEveryFieldOfTheTypesHasAKey(t *testing.T) {
 	empty := map[string]bool{}
 	seen := map[string]bool{}
 	for _, path := range []string{"testdata/right/everything.yaml", "testdata/right/hardware.yaml"} {
-		findEmpty("", reflect.ValueOf(*load(t, path).Recipe), empty, seen)
+		r := load(t, path).Recipe
+		findEmpty("", reflect.ValueOf(*r), empty, seen)
+		for _, s := range r.Stages {
+			findEmpty(".Stages[]."+s.Kind, reflect.ValueOf(configOfStage(t, s)), empty, seen)
+		}
 	}
 	for path := range seen {
 		if empty[path] {
 			t.Errorf("nothing fills %s", path)
 		}
 	}
+}
+
+// configOfStage returns the config as its kind reads it.
+func configOfStage(t *testing.T, s Stage) StageConfig {
+	t.Helper()
+	i := slices.IndexFunc(kindsOfStages, func(k StageKind) bool { return k.Kind() == s.Kind })
+	config, err := kindsOfStages[i].Config(s.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
 }
 
 // findEmpty notes in seen each field of the types, and in empty those that no
@@ -90,6 +105,16 @@ func findEmpty(path string, v reflect.Value, empty, seen map[string]bool) {
 	}
 }
 
+// keyOfStage returns a key of a stage's config as its kind writes it.
+func keyOfStage(t *testing.T, s Stage, key string) any {
+	t.Helper()
+	var keys map[string]any
+	if err := json.Unmarshal(s.Config, &keys); err != nil {
+		t.Fatal(err)
+	}
+	return keys[key]
+}
+
 // The values arrive as they are written, in their smallest units.
 func TestValuesArrive(t *testing.T) {
 	r := load(t, "testdata/right/everything.yaml").Recipe
@@ -113,7 +138,8 @@ func TestValuesArrive(t *testing.T) {
 	if got := string(r.Simulate.Nodes["bob"]); got != fmt.Sprintf(`{"replay":{"channels":{"1":4},"file":%q,"format":"bin"}}`, want) {
 		t.Errorf("replay of bob is %s", got)
 	}
-	if r.Stages[1].Name != "coincidences" || r.Stages[1].Coincidences.Window != 1000 || r.Stages[5].Histogram.Bin != 50 {
+	window, bin := keyOfStage(t, r.Stages[1], "window"), keyOfStage(t, r.Stages[5], "bin")
+	if r.Stages[1].Name != "coincidences" || window != "1 ns" || bin != "50 ps" {
 		t.Errorf("stages are %+v", r.Stages)
 	}
 	if r.Expect[0].Channel != "alice.signal" || *r.Expect[0].RateMin != 1e6 || *r.Expect[0].RateMax != 2e9 {
@@ -206,8 +232,8 @@ func TestOverrides(t *testing.T) {
 	}
 	r := load(t, "testdata/good.yaml", sets...)
 	got := r.Recipe
-	h := got.Stages[0].Histogram
-	if got.Acquire.Duration != 2*quantity.Second || got.Name != "no" || h.Bin != 20 || h.Range != 2000 ||
+	reach, bin := keyOfStage(t, got.Stages[0], "range"), keyOfStage(t, got.Stages[0], "bin")
+	if got.Acquire.Duration != 2*quantity.Second || got.Name != "no" || bin != "20 ps" || reach != "2 ns" ||
 		*got.Expect[0].RateMin != 5e6 || got.Nodes[0].Channels[1].Delay != 1000 || len(got.Sinks[0].Takes) != 2 || got.Description != "a = b" {
 		t.Errorf("overridden recipe is %+v", got)
 	}
@@ -229,7 +255,7 @@ func TestVariables(t *testing.T) {
 	}
 	const head = "version: 1\nextends: testdata/good.yaml\n"
 	parse := func(text string) (*Resolved, error) {
-		return Parse("here.yaml", []byte(head+text), Options{Env: env, Catalog: newTestCatalog()})
+		return Parse("here.yaml", []byte(head+text), Options{Stages: kindsOfStages, Env: env, Catalog: newTestCatalog()})
 	}
 	r, err := parse("acquire: {duration: \"${env:LONG:-7 s}\"}\nnodes: {alice: {controllers: {tc: {config: {address: \"${env:TC}\"}}}}}\n" +
 		"description: ${env:INJECT} ${env:EMPTY:-unused}!\n")
@@ -253,7 +279,7 @@ func TestShowRoundTrip(t *testing.T) {
 	for _, path := range []string{"testdata/right/everything.yaml", "testdata/right/hardware.yaml", "testdata/good.yaml"} {
 		r := load(t, path)
 		text := r.YAML()
-		again, err := Parse("shown.yaml", text, Options{Env: noEnv, Catalog: newTestCatalog()})
+		again, err := Parse("shown.yaml", text, Options{Stages: kindsOfStages, Env: noEnv, Catalog: newTestCatalog()})
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, text)
 		}
@@ -278,7 +304,7 @@ func TestFilesThatAreNoRecipe(t *testing.T) {
 	for path, want := range map[string]string{
 		dir: "not a regular file", pipe: "not a regular file", big: "larger than", filepath.Join(dir, "none.yaml"): "no such file",
 	} {
-		_, err := Load(path, Options{})
+		_, err := Load(path, Options{Stages: kindsOfStages})
 		var problems Problems
 		if err == nil || errors.As(err, &problems) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", path, err, want)
@@ -295,7 +321,7 @@ func TestChainOfParentsIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err := Load(filepath.Join(dir, name(0)), Options{})
+	_, err := Load(filepath.Join(dir, name(0)), Options{Stages: kindsOfStages})
 	if err == nil || !strings.Contains(err.Error(), "more than 8 parents") {
 		t.Errorf("error %v", err)
 	}
@@ -315,7 +341,7 @@ nodes:
 acquire: {duration: 5 s}
 sinks: {raw: {sink: sink-test}}
 `
-	r, err := Parse("aliases.yaml", []byte(text), Options{Set: []string{"nodes.alice.channels.herald.on=tc/2"}})
+	r, err := Parse("aliases.yaml", []byte(text), Options{Stages: kindsOfStages, Set: []string{"nodes.alice.channels.herald.on=tc/2"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +356,7 @@ func TestRemotePluginsAreNoted(t *testing.T) {
 	if len(r.Notes) != 1 || r.Notes[0].Path != "nodes.bob.controllers.tc.driver" || !strings.Contains(r.Notes[0].Message, "not on this PC") {
 		t.Errorf("notes are %v", r.Notes)
 	}
-	if _, err := Load("testdata/good.yaml", Options{Set: []string{"nodes.bob.controllers.tc.driver=tc-other"}, Catalog: newTestCatalog()}); err == nil {
+	if _, err := Load("testdata/good.yaml", Options{Stages: kindsOfStages, Set: []string{"nodes.bob.controllers.tc.driver=tc-other"}, Catalog: newTestCatalog()}); err == nil {
 		t.Error("an unknown plugin of this PC passes")
 	}
 }
@@ -342,7 +368,7 @@ func TestShippedRecipes(t *testing.T) {
 		t.Fatalf("found %d recipes, %v", len(paths), err)
 	}
 	for _, path := range paths {
-		if _, err := Load(path, Options{Env: noEnv}); err != nil {
+		if _, err := Load(path, Options{Stages: kindsOfStages, Env: noEnv}); err != nil {
 			t.Errorf("%v", err)
 		}
 		if text, err := os.ReadFile(path); err != nil || !strings.HasPrefix(string(text), "# yaml-language-server: $schema=schema.json\n") {
@@ -371,7 +397,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("version: 1\n? {a: b}\n: c\n"), "pipeline.0=null")
 	catalog := newTestCatalog()
 	f.Fuzz(func(t *testing.T, text []byte, set string) {
-		r, err := Parse("testdata/fuzz.yaml", text, Options{Set: []string{set}, Env: noEnv, Catalog: catalog})
+		r, err := Parse("testdata/fuzz.yaml", text, Options{Stages: kindsOfStages, Set: []string{set}, Env: noEnv, Catalog: catalog})
 		var problems Problems
 		switch {
 		case errors.As(err, &problems):
@@ -383,7 +409,7 @@ func FuzzParse(f *testing.F) {
 		case err != nil:
 			t.Errorf("error %v", err)
 		default:
-			again, err := Parse("shown.yaml", r.YAML(), Options{Env: noEnv, Catalog: catalog})
+			again, err := Parse("shown.yaml", r.YAML(), Options{Stages: kindsOfStages, Env: noEnv, Catalog: catalog})
 			if err != nil {
 				t.Fatalf("%v\nin\n%s", err, r.YAML())
 			}

@@ -13,8 +13,8 @@ import (
 // It asks for no key but version, because a parent recipe may have the others,
 // and allows null and variables everywhere; what it cannot tell, tsrun check
 // does.
-func Schema() ([]byte, error) {
-	root := table.schema()
+func Schema(stages []StageKind) ([]byte, error) {
+	root := tableWith(stages).schema()
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	root["title"] = "tsrun recipe"
 	root["required"] = []string{"version"}
@@ -33,7 +33,7 @@ func Schema() ([]byte, error) {
 }
 
 // schema describes a field as editors need it.
-func (f *field) schema() map[string]any {
+func (f *Field) schema() map[string]any {
 	out := map[string]any{}
 	switch f.shape {
 	case shapeText:
@@ -83,7 +83,7 @@ func choiceValues(choices []string) []any {
 	return out
 }
 
-func (f *field) objectSchema(out map[string]any) {
+func (f *Field) objectSchema(out map[string]any) {
 	out["type"] = "object"
 	out["additionalProperties"] = false
 	if f.others != nil {
@@ -103,10 +103,10 @@ func (f *field) objectSchema(out map[string]any) {
 }
 
 // variantSchemas say which keys an object has for each choice of its sibling.
-func (f *field) variantSchemas() []any {
+func (f *Field) variantSchemas() []any {
 	var out []any
 	for _, name := range f.choicesOfVariant() {
-		concrete := &field{shape: shapeObject, keys: f.variants[name]}
+		concrete := &Field{shape: shapeObject, keys: f.variants[name]}
 		out = append(out, map[string]any{
 			"if":   map[string]any{"properties": map[string]any{f.selector: map[string]any{"const": name}}, "required": []string{f.selector}},
 			"then": map[string]any{"properties": map[string]any{f.name: concrete.wrapped()}},
@@ -117,7 +117,7 @@ func (f *field) variantSchemas() []any {
 
 // wrapped is the schema of a field as part of another: with its description
 // and default, and beside what may stand for any value. Version is what it is.
-func (f *field) wrapped() map[string]any {
+func (f *Field) wrapped() map[string]any {
 	inner := f.schema()
 	out := map[string]any{"anyOf": []any{inner, map[string]any{"$ref": "#/$defs/elsewhere"}}}
 	if f.name == "version" {
@@ -134,7 +134,7 @@ func (f *field) wrapped() map[string]any {
 
 var digits = regexp.MustCompile(`^[0-9]+$`)
 
-func (f *field) initialValue() any {
+func (f *Field) initialValue() any {
 	if (f.shape == shapeInteger || f.shape == shapeChoice) && digits.MatchString(f.initial) {
 		return json.Number(f.initial)
 	}

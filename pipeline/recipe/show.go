@@ -124,8 +124,8 @@ func (v *value) ordered() []*value {
 }
 
 // rank is the place of a key in the table; unknown keys come last.
-func (f *field) rank(name string) int {
-	if i := slices.IndexFunc(f.keys, func(k *field) bool { return k.name == name }); i >= 0 {
+func (f *Field) rank(name string) int {
+	if i := slices.IndexFunc(f.keys, func(k *Field) bool { return k.name == name }); i >= 0 {
 		return i
 	}
 	return len(f.keys)

@@ -8,7 +8,7 @@ import (
 // value is a checked part of a recipe, with its place and the field it obeys.
 // Values form the tree that becomes a [Recipe] and that `tsrun show` prints.
 type value struct {
-	field   *field // nil inside the config of a plugin
+	field   *Field // nil inside the config of a plugin
 	kind    nodeKind
 	name    string // its key, or "" in a list
 	other   bool   // an element of field.others

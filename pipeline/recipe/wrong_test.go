@@ -158,7 +158,7 @@ func TestWrongRecipes(t *testing.T) {
 					sets = append(sets, strings.TrimSpace(set))
 				}
 			}
-			_, err = Load(path, Options{Set: sets, Env: noEnv, Catalog: newTestCatalog()})
+			_, err = Load(path, Options{Stages: kindsOfStages, Set: sets, Env: noEnv, Catalog: newTestCatalog()})
 			var problems Problems
 			if !errors.As(err, &problems) {
 				t.Fatalf("error %v; want problems", err)

@@ -9,12 +9,105 @@ import (
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/text"
+	"tsrun/sdk/quantity"
 )
+
+// How align finds a clock.
+const (
+	ByPairs   = "pairs"
+	ByMarkers = "markers"
+)
+
+// AlignConfig finds target's clock against reference's: B minus A with A the
+// reference. What it finds corrects every later stage.
+type AlignConfig struct {
+	Reference  string         `json:"reference"`            // "alice.signal"
+	References []string       `json:"references,omitempty"` // all channels, where there are several; the first is Reference
+	Target     string         `json:"target"`
+	Targets    []string       `json:"targets,omitempty"`
+	By         string         `json:"by"`        // ByPairs or ByMarkers
+	Search     quantity.Time  `json:"search"`    // the offset lies within plus or minus this
+	MaxDrift   quantity.Drift `json:"max_drift"` // and the frequencies differ by at most this
+}
+
+// Channels are all channels of the reference and of the target.
+func (c AlignConfig) Channels() (references, targets []string) {
+	references, targets = c.References, c.Targets
+	if len(references) == 0 {
+		references = []string{c.Reference}
+	}
+	if len(targets) == 0 {
+		targets = []string{c.Target}
+	}
+	return references, targets
+}
+
+// Uses are all channels.
+func (c AlignConfig) Uses() []recipe.ChannelUse {
+	references, targets := c.sides()
+	return append(references, targets...)
+}
+
+// sides are the channels of the reference and of the target: a lone one stands
+// without a list.
+func (c AlignConfig) sides() (references, targets []recipe.ChannelUse) {
+	side := func(key string, names []string) []recipe.ChannelUse {
+		if len(names) == 1 {
+			return []recipe.ChannelUse{{Key: key, Channel: names[0]}}
+		}
+		return recipe.ChannelUses(key, names)
+	}
+	a, b := c.Channels()
+	return side("reference", a), side("target", b)
+}
+
+// maxDetectors is how many channels of a node are taken together.
+const maxDetectors = 64
+
+var alignFields = []*recipe.Field{
+	recipe.SideField("reference", "references", "Channel whose clock is kept; a list of several of one controller finds the clock with the pairs of all, and how much later those of each come.", maxDetectors),
+	recipe.SideField("target", "targets", "Channel whose clock is found, or a list of several: the offset, target minus reference, is subtracted from the target's tags, and all others of its controller, in every later stage.", maxDetectors),
+	recipe.ChoiceField("by", "pairs: of photons; markers: both channels record one signal, such as a pulse per second.", ByPairs, ByMarkers),
+	recipe.TimeField("search", "The offset lies within plus or minus this, and what the nodes are known to have started apart.",
+		quantity.Nanosecond, 20*quantity.Second).Default("20 ms"),
+	recipe.DriftField("max_drift", "The frequencies of the clocks differ by at most this: 0 ppb where both follow one reference.",
+		0, 1e6*quantity.PartPerBillion).Default("20 ppm"),
+}
+
+// Check finds what no single key of the config can tell.
+func (c AlignConfig) Check(to *recipe.StageCheck) {
+	references, targets := c.sides()
+	if to.Connect(references, targets) && c.By == ByMarkers && len(references)+len(targets) > 2 {
+		to.Conflict("by", "markers are of one channel each", "name one reference and one target")
+	}
+}
+
+// AlignStage is an align stage of a recipe.
+type AlignStage struct {
+	Name string
+	AlignConfig
+}
+
+// AlignStages are those of a recipe, in order.
+func AlignStages(r *recipe.Recipe) (stages []AlignStage, err error) {
+	for _, s := range r.Stages {
+		if s.Kind == alignKind {
+			config, err := read[AlignConfig](s.Config)
+			if err != nil {
+				return nil, fmt.Errorf("stage %q: %w", s.Name, err)
+			}
+			stages = append(stages, AlignStage{s.Name, config})
+		}
+	}
+	return stages, nil
+}
+
+const alignKind = "align"
 
 // align finds the target's clock, follows it through the whole record, and
 // remembers it for later stages. Its first file is the summary itself, written
 // also when nothing was found; the second is the track.
-func (a *analysis) align(c *recipe.AlignConfig, result *run.Result) (any, error) {
+func (a *analysis) align(c AlignConfig, result *run.Result) (any, error) {
 	found, summary, err := a.findClock(c)
 	if err != nil {
 		return nil, err
@@ -46,11 +139,11 @@ type foundClock struct {
 
 // findClock aligns the channels of a stage, as far as their segments are here.
 // A refusal is a summary, too.
-func (a *analysis) findClock(c *recipe.AlignConfig) (foundClock, AlignSummary, error) {
+func (a *analysis) findClock(c AlignConfig) (foundClock, AlignSummary, error) {
 	references, targets := c.Channels()
 	find := a.alignPairs
 	switch {
-	case c.By == recipe.ByMarkers:
+	case c.By == ByMarkers:
 		find = a.alignMarkers
 	case len(references)+len(targets) > 2:
 		find = a.alignMany
@@ -67,7 +160,7 @@ func (a *analysis) findClock(c *recipe.AlignConfig) (foundClock, AlignSummary, e
 }
 
 // alignPairs finds the clock from the photons of one channel of each node.
-func (a *analysis) alignPairs(c *recipe.AlignConfig) (foundClock, error) {
+func (a *analysis) alignPairs(c AlignConfig) (foundClock, error) {
 	reference, err := a.open(c.Reference)
 	if err != nil {
 		return foundClock{}, err
@@ -83,7 +176,7 @@ func (a *analysis) alignPairs(c *recipe.AlignConfig) (foundClock, error) {
 }
 
 // noticeClock tells the run what an align stage has against it.
-func (a *analysis) noticeClock(stage string, c *recipe.AlignConfig, found foundClock) {
+func (a *analysis) noticeClock(stage string, c AlignConfig, found foundClock) {
 	if found.short {
 		a.manifest.Notice(run.Reason{Condition: run.Tainted,
 			Message: fmt.Sprintf("stage %q looked only at the first %d tags of a node's channels", stage, align.MaxTags)})

@@ -24,8 +24,8 @@ func TestAnalyseFollowsClock(t *testing.T) {
 	a, b, truth := pairs.Experiment{Seed: 6, Seconds: 8, SinglesA: 20e3, SinglesB: 20e3, Start: 1_000_000,
 		Frequency: 2e-8, WhiteFM: 3e-10, Steps: []pairs.Step{{At: 5, Size: jump}}}.Make()
 	r := &recipe.Recipe{Trigger: recipe.Trigger{Method: "scheduled"}, Stages: []recipe.Stage{
-		{Name: "align", Kind: "align", Align: &recipe.AlignConfig{Reference: "alice.signal", Target: "bob.idler",
-			Search: 20 * quantity.Millisecond, MaxDrift: 20_000 * quantity.PartPerBillion}},
+		runtest.Stage("align", "align", stage.AlignConfig{Reference: "alice.signal", Target: "bob.idler",
+			Search: 20 * quantity.Millisecond, MaxDrift: 20_000 * quantity.PartPerBillion}),
 		pairsStage("pairs", "alice.signal", "bob.idler"),
 	}}
 	d, m, _, err := analysed(t, map[string][]uint64{"alice.signal": a, "bob.idler": b}, r)

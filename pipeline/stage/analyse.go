@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"tsrun/pipeline/event"
@@ -59,20 +60,9 @@ func (a *analysis) stage(s recipe.Stage) (run.Result, error) {
 	result := run.Result{Stage: s.Name, Kind: s.Kind, Files: []string{}}
 	var summary any
 	var err error
-	switch {
-	case s.Align != nil:
-		summary, err = a.align(s.Align, &result)
-	case s.Coincidences != nil:
-		summary, err = a.coincidences(s.Coincidences, &result)
-	case s.Scan != nil:
-		summary, err = a.scan(s.Scan, &result)
-	case s.Histogram != nil:
-		summary, err = a.histogram(s.Histogram, &result)
-	case s.G2 != nil:
-		summary, err = a.g2(s.G2, &result)
-	case s.Rates != nil:
-		summary, err = a.rates(s.Rates, &result)
-	default:
+	if k := slices.IndexFunc(kinds, func(k executor) bool { return k.Kind() == s.Kind }); k >= 0 {
+		summary, err = kinds[k].execute(a, s.Config, &result)
+	} else {
 		err = fmt.Errorf("there is no stage of the kind %q", s.Kind)
 	}
 	if err == nil {

@@ -38,11 +38,12 @@ func Drifts(ctx context.Context, dir string) (drifts []Drift, of Origin, err err
 	}
 	a := &analysis{ctx: ctx, dir: dir, recipe: r, manifest: m}
 	of = a.origin()
-	for _, s := range r.Stages {
-		if s.Align == nil {
-			continue
-		}
-		_, summary, err := a.findClock(s.Align)
+	aligns, err := AlignStages(r)
+	if err != nil {
+		return nil, of, err
+	}
+	for _, s := range aligns {
+		_, summary, err := a.findClock(s.AlignConfig)
 		if err != nil {
 			return nil, of, fmt.Errorf("stage %q: %w", s.Name, err)
 		}

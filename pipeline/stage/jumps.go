@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/text"
 	"tsrun/pipeline/track"
@@ -58,7 +57,7 @@ const longestStart = 3 * quantity.Second
 
 // AlignOptions are what an align stage assumes before it looks: the search of
 // the recipe, and as much more as the nodes are known to have begun apart.
-func AlignOptions(m *run.Manifest, c *recipe.AlignConfig) align.Options {
+func AlignOptions(m *run.Manifest, c AlignConfig) align.Options {
 	o := align.Options{Search: int64(c.Search), MaxDrift: c.MaxDrift}
 	reference, target := m.NodeOf(c.Reference), m.NodeOf(c.Target)
 	if reference == nil || target == nil || reference.Start == nil || target.Start == nil {

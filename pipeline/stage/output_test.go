@@ -13,6 +13,7 @@ import (
 
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/run/runtest"
 	"tsrun/pipeline/stage"
 	"tsrun/sdk/quantity"
 )
@@ -45,12 +46,12 @@ func TestStagesThatCount(t *testing.T) {
 	r := &recipe.Recipe{Trigger: recipe.Trigger{Method: "scheduled"}, Stages: []recipe.Stage{
 		alignStage("one", "alice.signal", "bob.idler"),
 		alignStage("two", "alice.signal", "carol.third"),
-		{Name: "scan", Kind: "scan", Scan: &recipe.ScanConfig{Start: "bob.idler", Stop: "carol.third", From: -20_000, To: 20_000, Step: 100, Window: 400}},
-		{Name: "triples", Kind: "coincidences", Coincidences: &recipe.CoincidencesConfig{Of: []string{"alice.signal", "bob.idler", "carol.third"}, Window: 1000, Shift: 2_000_000}},
-		{Name: "moved", Kind: "coincidences", Coincidences: &recipe.CoincidencesConfig{Of: []string{"alice.signal", "bob.idler", "carol.third"}, Window: 1000,
-			Offsets: map[string]quantity.Time{"carol.third": 50_000}}},
-		{Name: "g2", Kind: "g2", G2: &recipe.G2Config{HistogramConfig: recipe.HistogramConfig{Start: "alice.signal", Stop: "bob.idler", Range: 100_000, Bin: 500}, Period: 20_000_000}},
-		{Name: "rates", Kind: "rates", Rates: &recipe.RatesConfig{Of: []string{"alice.signal", "carol.third"}, Bin: 10_000_000_000}},
+		runtest.Stage("scan", "scan", stage.ScanConfig{Start: "bob.idler", Stop: "carol.third", From: -20_000, To: 20_000, Step: 100, Window: 400}),
+		runtest.Stage("triples", "coincidences", stage.CoincidencesConfig{Of: []string{"alice.signal", "bob.idler", "carol.third"}, Window: 1000, Shift: 2_000_000}),
+		runtest.Stage("moved", "coincidences", stage.CoincidencesConfig{Of: []string{"alice.signal", "bob.idler", "carol.third"}, Window: 1000,
+			Offsets: map[string]quantity.Time{"carol.third": 50_000}}),
+		runtest.Stage("g2", "g2", stage.G2Config{HistogramConfig: stage.HistogramConfig{Start: "alice.signal", Stop: "bob.idler", Range: 100_000, Bin: 500}, Period: 20_000_000}),
+		runtest.Stage("rates", "rates", stage.RatesConfig{Of: []string{"alice.signal", "carol.third"}, Bin: 10_000_000_000}),
 	}}
 	d, m, _, err := analysed(t, map[string][]uint64{"alice.signal": tags[0], "bob.idler": tags[1], "carol.third": tags[2]}, r)
 	if err != nil {
@@ -149,7 +150,7 @@ func compact(t *testing.T, text []byte) string {
 func TestRatesNeedNoCommonClock(t *testing.T) {
 	tags := pairsOf(2, []int64{0, 0}, []int64{0, 0})
 	r := &recipe.Recipe{Trigger: recipe.Trigger{Method: "scheduled"}, Stages: []recipe.Stage{
-		{Name: "rates", Kind: "rates", Rates: &recipe.RatesConfig{Of: []string{"alice.signal", "bob.idler"}, Bin: 10_000_000_000}},
+		runtest.Stage("rates", "rates", stage.RatesConfig{Of: []string{"alice.signal", "bob.idler"}, Bin: 10_000_000_000}),
 	}}
 	_, m, _, err := analysed(t, map[string][]uint64{"alice.signal": tags[0], "bob.idler": tags[1]}, r)
 	if err != nil {

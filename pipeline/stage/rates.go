@@ -1,17 +1,44 @@
 package stage
 
 import (
+	"fmt"
 	"io"
 	"strings"
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
+	"tsrun/sdk/quantity"
 )
+
+// RatesConfig counts the tags of channels in bins of time.
+type RatesConfig struct {
+	Of  []string      `json:"of"`
+	Bin quantity.Time `json:"bin"`
+}
+
+// Uses are the channels that are counted.
+func (c RatesConfig) Uses() []recipe.ChannelUse { return recipe.ChannelUses("of", c.Of) }
+
+var ratesFields = []*recipe.Field{
+	recipe.ChannelsField("of", "The channels that are counted.", 1, maxRates),
+	recipe.TimeField("bin", "Width of a bin of time.", quantity.Microsecond, recipe.LongestWindow).Default("1 s"),
+}
+
+// maxRates is how many channels are counted side by side.
+const maxRates = 64
+
+// Check finds what no single key of the config can tell.
+func (c RatesConfig) Check(to *recipe.StageCheck) {
+	to.Channels(c.Uses())
+	if bins := to.Duration() / max(c.Bin, 1); c.Bin > 0 && bins > maxDelays {
+		to.WrongValue("bin", fmt.Sprintf("%d bins", bins), fmt.Sprintf("there are up to %d: make the bin longer", maxDelays))
+	}
+}
 
 // rates counts the tags of channels in bins of time. Channels of clocks that no
 // align stage connected are counted each on its own.
-func (a *analysis) rates(c *recipe.RatesConfig, result *run.Result) (any, error) {
+func (a *analysis) rates(c RatesConfig, result *run.Result) (any, error) {
 	in, err := a.inputsAnyway(c.Of...)
 	if err != nil {
 		return nil, err

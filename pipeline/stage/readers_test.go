@@ -9,6 +9,8 @@ import (
 	"tsrun/internal/need"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/run/runtest"
+	"tsrun/pipeline/stage"
 )
 
 // resultsOf is what a person's script does with the results of a run: it reads
@@ -80,19 +82,18 @@ func TestResultsAreReadByOthers(t *testing.T) {
 	python := need.Python(t, "pandas, numpy", "python3-pandas")
 	jq := need.Tool(t, "jq", "jq")
 	tags := pairsOf(8, []int64{0, 400_000, 0}, []int64{0, 12_000_000_000, 0})
-	start := func(kind string) recipe.HistogramConfig {
-		return recipe.HistogramConfig{Start: "alice.signal", Stop: kind, Range: 100_000, Bin: 50}
+	start := func(kind string) stage.HistogramConfig {
+		return stage.HistogramConfig{Start: "alice.signal", Stop: kind, Range: 100_000, Bin: 50}
 	}
-	delays := start("bob.idler")
 	r := &recipe.Recipe{Trigger: recipe.Trigger{Method: "scheduled"}, Stages: []recipe.Stage{
 		alignStage("align", "alice.signal", "bob.idler"),
 		pairsStage("pairs", "alice.signal", "bob.idler"),
-		{Name: "threefold", Kind: "coincidences", Coincidences: &recipe.CoincidencesConfig{Of: []string{"alice.signal", "alice.herald", "bob.idler"}, Window: 1000}},
-		{Name: "scan", Kind: "scan", Scan: &recipe.ScanConfig{Start: "alice.signal", Stop: "bob.idler", From: -20_000, To: 20_000, Step: 100, Window: 400}},
-		{Name: "delays", Kind: "histogram", Histogram: &delays},
-		{Name: "g2", Kind: "g2", G2: &recipe.G2Config{HistogramConfig: start("bob.idler"), Period: 20_000_000}},
-		{Name: "dark", Kind: "g2", G2: &recipe.G2Config{HistogramConfig: start("alice.dark"), Period: 20_000_000, Far: 50_000}},
-		{Name: "rates", Kind: "rates", Rates: &recipe.RatesConfig{Of: []string{"alice.signal", "bob.idler", "alice.dark"}, Bin: 10_000_000_000}},
+		runtest.Stage("threefold", "coincidences", stage.CoincidencesConfig{Of: []string{"alice.signal", "alice.herald", "bob.idler"}, Window: 1000}),
+		runtest.Stage("scan", "scan", stage.ScanConfig{Start: "alice.signal", Stop: "bob.idler", From: -20_000, To: 20_000, Step: 100, Window: 400}),
+		runtest.Stage("delays", "histogram", start("bob.idler")),
+		runtest.Stage("g2", "g2", stage.G2Config{HistogramConfig: start("bob.idler"), Period: 20_000_000}),
+		runtest.Stage("dark", "g2", stage.G2Config{HistogramConfig: start("alice.dark"), Period: 20_000_000, Far: 50_000}),
+		runtest.Stage("rates", "rates", stage.RatesConfig{Of: []string{"alice.signal", "bob.idler", "alice.dark"}, Bin: 10_000_000_000}),
 	}}
 	channels := map[string][]uint64{"alice.signal": tags[0], "alice.herald": tags[2], "bob.idler": tags[1], "alice.dark": nil}
 	d, m, _, err := analysed(t, channels, r)

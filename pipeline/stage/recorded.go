@@ -65,18 +65,19 @@ func OpenRecorded(ctx context.Context, dir string, names []string, aligned map[i
 
 // findClocks executes the align stages of a run once more, and says so.
 func (a *analysis) findClocks(r *recipe.Recipe, opened *Recorded) error {
-	for _, s := range r.Stages {
-		if s.Align == nil {
-			continue
-		}
-		found, summary, err := a.findClock(s.Align)
+	aligns, err := AlignStages(r)
+	if err != nil {
+		return err
+	}
+	for _, s := range aligns {
+		found, summary, err := a.findClock(s.AlignConfig)
 		switch {
 		case err != nil:
 			return fmt.Errorf("stage %q: %w", s.Name, err)
 		case summary.Refused:
 			opened.Words = append(opened.Words, fmt.Sprintf("stage %q finds no offset of %s against %s: %s", s.Name, summary.Target, summary.Reference, summary.Reason))
 		default:
-			a.clocks.found(a.clockOf(s.Align.Reference), a.clockOf(s.Align.Target), found.Correction())
+			a.clocks.found(a.clockOf(s.Reference), a.clockOf(s.Target), found.Correction())
 			opened.Words = append(opened.Words, fmt.Sprintf("the clock of %s is corrected to that of %s by the run's stage %q", summary.Target, summary.Reference, s.Name))
 		}
 	}
@@ -91,7 +92,7 @@ func AlignRecorded(ctx context.Context, dir string, names [2]string, by string, 
 		return found, of, err
 	}
 	of = a.origin(names[:]...)
-	if by == recipe.ByMarkers {
+	if by == ByMarkers {
 		tags, _, err := a.readAll(names[:], align.MaxTags)
 		if err != nil {
 			return found, of, err

@@ -108,7 +108,7 @@ func TestAlignRecorded(t *testing.T) {
 	dir, _, _ := aRecordedRun(t)
 	o := align.Options{Search: 2_000_000, MaxDrift: 20_000 * quantity.PartPerBillion}
 	both := [2]string{"alice.signal", "bob.idler"}
-	for _, by := range []string{recipe.ByPairs, recipe.ByMarkers} { // photons of both are a signal of both, too
+	for _, by := range []string{stage.ByPairs, stage.ByMarkers} { // photons of both are a signal of both, too
 		found, of, err := stage.AlignRecorded(t.Context(), dir, both, by, o)
 		if err != nil || found.Count != 1 || !of.Simulated {
 			t.Fatalf("by %s: %+v of %+v, %v", by, found, of, err)
@@ -118,7 +118,7 @@ func TestAlignRecorded(t *testing.T) {
 			t.Errorf("by %s: offset off by %.1f ± %.1f ps", by, miss, found.OffsetSD)
 		}
 	}
-	if _, _, err := stage.AlignRecorded(t.Context(), dir, [2]string{"alice.signal", "zoe.x"}, recipe.ByPairs, o); err == nil {
+	if _, _, err := stage.AlignRecorded(t.Context(), dir, [2]string{"alice.signal", "zoe.x"}, stage.ByPairs, o); err == nil {
 		t.Error("a channel that is not there was aligned")
 	}
 }

@@ -1,15 +1,53 @@
 package stage
 
 import (
+	"fmt"
 	"io"
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
+	"tsrun/sdk/quantity"
 )
 
+// ScanConfig counts coincidences of stop minus start at every delay.
+type ScanConfig struct {
+	Start  string        `json:"start"`
+	Stop   string        `json:"stop"`
+	From   quantity.Time `json:"from"`
+	To     quantity.Time `json:"to"`
+	Step   quantity.Time `json:"step"`
+	Window quantity.Time `json:"window"`
+}
+
+// Uses are the two channels.
+func (c ScanConfig) Uses() []recipe.ChannelUse { return startStop(c.Start, c.Stop) }
+
+var scanFields = append(startStopFields("delays are"),
+	recipe.TimeField("from", "The first delay.", -recipe.LongestWindow, recipe.LongestWindow).Required(),
+	recipe.TimeField("to", "No delay is beyond this.", -recipe.LongestWindow, recipe.LongestWindow).Required(),
+	recipe.TimeField("step", "Between delays.", quantity.Picosecond, recipe.LongestWindow).Required(),
+	recipe.TimeField("window", "Full width: stop minus start minus the delay within plus or minus half of it counts.",
+		2*quantity.Picosecond, quantity.Second).Required(),
+)
+
+// maxDelays is how many delays a scan has at most, and bins rates.
+const maxDelays = 4_000_000
+
+// Check finds what no single key of the config can tell.
+func (c ScanConfig) Check(to *recipe.StageCheck) {
+	to.Compare(c.Uses())
+	switch {
+	case to.Broken(""): // reported
+	case c.From > c.To:
+		to.Conflict("to", fmt.Sprintf("the scan begins at %s and ends before, at %s", c.From, c.To), "swap them")
+	case (c.To-c.From)/c.Step >= maxDelays:
+		to.WrongValue("step", fmt.Sprintf("%d delays", (c.To-c.From)/c.Step+1), fmt.Sprintf("a scan has up to %d: make the step longer", maxDelays))
+	}
+}
+
 // scan counts the coincidences at every delay of stop against start.
-func (a *analysis) scan(c *recipe.ScanConfig, result *run.Result) (any, error) {
+func (a *analysis) scan(c ScanConfig, result *run.Result) (any, error) {
 	in, err := a.inputs(nil, c.Start, c.Stop)
 	if err != nil {
 		return nil, err

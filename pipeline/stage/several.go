@@ -6,12 +6,11 @@ import (
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/recipe"
 )
 
 // alignMany finds the clock from the photons of several channels of a node,
 // each with a delay of its own.
-func (a *analysis) alignMany(c *recipe.AlignConfig) (foundClock, error) {
+func (a *analysis) alignMany(c AlignConfig) (foundClock, error) {
 	references, targets := c.Channels()
 	tagsA, wholeA, errA := a.readAll(references, align.MaxTags)
 	tagsB, wholeB, errB := a.readAll(targets, align.MaxTags)
@@ -30,7 +29,7 @@ func (a *analysis) alignMany(c *recipe.AlignConfig) (foundClock, error) {
 }
 
 // alignMarkers finds the clock from a signal that both channels recorded.
-func (a *analysis) alignMarkers(c *recipe.AlignConfig) (foundClock, error) {
+func (a *analysis) alignMarkers(c AlignConfig) (foundClock, error) {
 	tagsA, wholeA, errA := a.readAll([]string{c.Reference}, align.MaxTags)
 	tagsB, wholeB, errB := a.readAll([]string{c.Target}, align.MaxTags)
 	if err := errors.Join(errA, errB); err != nil {

@@ -9,18 +9,19 @@ import (
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/report"
+	"tsrun/pipeline/run/runtest"
 	"tsrun/pipeline/stage"
 	"tsrun/sdk/quantity"
 )
 
 func alignBetween(references, targets []string, by string) *recipe.Recipe {
-	c := &recipe.AlignConfig{Reference: references[0], Target: targets[0], By: by,
+	c := stage.AlignConfig{Reference: references[0], Target: targets[0], By: by,
 		Search: 20 * quantity.Millisecond, MaxDrift: 20_000 * quantity.PartPerBillion}
 	if len(references)+len(targets) > 2 {
 		c.References, c.Targets = references, targets
 	}
 	return &recipe.Recipe{Trigger: recipe.Trigger{Method: "scheduled"}, Stages: []recipe.Stage{
-		{Name: "align", Kind: "align", Align: c},
+		runtest.Stage("align", "align", c),
 		histogramStage("g2", references[0], targets[0]),
 	}}
 }
@@ -66,7 +67,7 @@ func TestAnalyseAlignsMarkers(t *testing.T) {
 	a, b := e.Markers()
 	_, _, truth := e.Make()
 	channels := map[string][]uint64{"alice.pps": a, "bob.pps": b}
-	_, m, _, err := analysed(t, channels, alignBetween([]string{"alice.pps"}, []string{"bob.pps"}, recipe.ByMarkers))
+	_, m, _, err := analysed(t, channels, alignBetween([]string{"alice.pps"}, []string{"bob.pps"}, stage.ByMarkers))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,15 +93,19 @@ func analysed(t *testing.T, channels map[string][]uint64, r *recipe.Recipe) (*ru
 }
 
 func alignStage(name, reference, target string) recipe.Stage {
-	return recipe.Stage{Name: name, Kind: "align", Align: &recipe.AlignConfig{Reference: reference, Target: target, Search: 2_000_000, MaxDrift: 20_000 * quantity.PartPerBillion}}
+	return alignStageWithin(name, reference, target, 2_000_000)
+}
+
+func alignStageWithin(name, reference, target string, search quantity.Time) recipe.Stage {
+	return runtest.Stage(name, "align", stage.AlignConfig{Reference: reference, Target: target, Search: search, MaxDrift: 20_000 * quantity.PartPerBillion})
 }
 
 func histogramStage(name, start, stop string) recipe.Stage {
-	return recipe.Stage{Name: name, Kind: "histogram", Histogram: &recipe.HistogramConfig{Start: start, Stop: stop, Range: 20_000, Bin: 50}}
+	return runtest.Stage(name, "histogram", stage.HistogramConfig{Start: start, Stop: stop, Range: 20_000, Bin: 50})
 }
 
 func pairsStage(name, a, b string) recipe.Stage {
-	return recipe.Stage{Name: name, Kind: "coincidences", Coincidences: &recipe.CoincidencesConfig{Of: []string{a, b}, Window: 1000}}
+	return runtest.Stage(name, "coincidences", stage.CoincidencesConfig{Of: []string{a, b}, Window: 1000})
 }
 
 func result(t *testing.T, m *run.Manifest, stage string) run.Result {
@@ -190,7 +194,7 @@ func TestAnalyseRefuses(t *testing.T) {
 		pairsStage("pairs", "alice.signal", "bob.idler"),
 		histogramStage("own", "alice.signal", "alice.herald"),
 	}
-	stages[0].Align.Search = 10 * quantity.Microsecond // a wide search for nothing takes long
+	stages[0] = alignStageWithin("align", "alice.signal", "bob.idler", 10*quantity.Microsecond) // a wide search for nothing takes long
 	channels := map[string][]uint64{"alice.signal": a, "bob.idler": b, "alice.herald": a}
 	d, m, _, err := analysed(t, channels, &recipe.Recipe{Trigger: recipe.Trigger{Method: "scheduled"}, Stages: stages})
 	if err != nil {
@@ -236,9 +240,9 @@ func TestAnalyseSkipsWhatItCannotDo(t *testing.T) {
 				m.Segments[i].Verified = false
 			}
 		}, "no file of alice.signal arrived"},
-		{"a window that cannot be", recipe.Stage{Name: "s", Coincidences: &recipe.CoincidencesConfig{
-			Of: []string{"alice.signal", "alice.herald"}}}, a, nil, "window is 0 ps"},
-		{"pairs of one", recipe.Stage{Name: "s", Coincidences: &recipe.CoincidencesConfig{Of: []string{"alice.signal"}}}, a, nil, "not of 1"},
+		{"a window that cannot be", runtest.Stage("s", "coincidences", stage.CoincidencesConfig{
+			Of: []string{"alice.signal", "alice.herald"}}), a, nil, "window is 0 ps"},
+		{"pairs of one", runtest.Stage("s", "coincidences", stage.CoincidencesConfig{Of: []string{"alice.signal"}}), a, nil, "not of 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := runtest.NewDirectory(t)

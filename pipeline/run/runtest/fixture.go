@@ -231,3 +231,12 @@ func ManifestText(t *testing.T, m *run.Manifest) []byte {
 	}
 	return text
 }
+
+// Stage is a stage of a recipe with the config of its kind.
+func Stage(name, kind string, config recipe.StageConfig) recipe.Stage {
+	text, err := json.Marshal(config)
+	if err != nil {
+		panic(err) // configs hold texts and numbers
+	}
+	return recipe.Stage{Name: name, Kind: kind, Config: text}
+}
