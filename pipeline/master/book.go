@@ -106,7 +106,7 @@ func (b *book) ended(name string, e *wire.Ended) {
 	}
 	for _, s := range e.Sent {
 		if c, _ := b.channel(name, s.Stream); c != nil {
-			c.Sent = &s.Tags
+			c.Sent, c.SentLost = &s.Tags, &s.Lost
 		}
 	}
 }

@@ -80,7 +80,7 @@ func TestDriversCountIsCompared(t *testing.T) {
 	token := joins(t, c, "alice", "1", wire.Protocol).Welcome.Token
 	report := wire.Report{Phase: wire.Draining, Progress: []fact.StreamCounts{{Stream: 0, Counts: fact.Counts{Tags: 41, Until: 1e12}}}, News: []wire.News{
 		{Seq: 1, Shot: &wire.ShotFired{Controller: "tc", Shot: fact.Shot{Asked: 1e9, Called: 3e9, Returned: 3e9, Late: true}}},
-		{Seq: 2, Ended: &wire.Ended{Controller: "tc", Sent: []fact.StreamCounts{{Stream: 0, Counts: fact.Counts{Tags: 42}}, {Stream: 999, Counts: fact.Counts{Tags: 1}}}}},
+		{Seq: 2, Ended: &wire.Ended{Controller: "tc", Sent: []fact.StreamCounts{{Stream: 0, Counts: fact.Counts{Tags: 42, Lost: 3}}, {Stream: 999, Counts: fact.Counts{Tags: 1}}}}},
 	}}
 	if reply := c.answer(t.Context(), request{body: wire.Request{Node: "alice", Token: token, Report: &report}}); reply.Seen != 2 {
 		t.Fatalf("reply %+v", reply)
@@ -88,7 +88,8 @@ func TestDriversCountIsCompared(t *testing.T) {
 	c.book.close(c.state, time.Now())
 	m := c.book.manifest
 	m.Judge()
-	for _, want := range []string{"the driver delivered 42 tags, 41 arrived at its node", `controller "tc" was started 2s after its instant`} {
+	for _, want := range []string{"the driver delivered 42 tags, 41 arrived at its node", "the driver lost 3 tags, its blocks tell of 0",
+		`controller "tc" was started 2s after its instant`} {
 		if !slices.ContainsFunc(m.Reasons, func(r run.Reason) bool { return r.Node == "alice" && r.Message == want }) {
 			t.Errorf("no reason says %q: %+v", want, m.Reasons)
 		}

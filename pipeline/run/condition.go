@@ -191,6 +191,10 @@ func (j *judgement) judgeChannel(m *Manifest, node, name string, c *Channel) {
 		j.add(Reason{Condition: Unverified, Node: node, Channel: name,
 			Message: fmt.Sprintf("the driver delivered %s, %d arrived at its node", quantity.Counted(*c.Sent, "tag"), c.Tags)})
 	}
+	if c.SentLost != nil && *c.SentLost != c.Lost {
+		j.add(Reason{Condition: Unverified, Node: node, Channel: name,
+			Message: fmt.Sprintf("the driver lost %s, its blocks tell of %d", quantity.Counted(*c.SentLost, "tag"), c.Lost)})
+	}
 	if end := c.LengthPs; m.shortBy(end) > 0 && !j.excused(node) {
 		j.add(Reason{Condition: Incomplete, Node: node, Channel: name, AtPs: &end,
 			Message: fmt.Sprintf("recorded %s of %s", text.Seconds(end), text.Seconds(m.DurationPs))})

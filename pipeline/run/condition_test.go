@@ -72,6 +72,8 @@ func TestJudge(t *testing.T) {
 		{"a hostile highest rate", func(m *run.Manifest) { setRates(m, -1, 6_000, 4_000) }, nil, "GOOD", ""},
 		{"the driver counted more", func(m *run.Manifest) { m.Nodes["alice"].Channels["signal"].Sent = &seven }, nil,
 			"UNVERIFIED", "the driver delivered 7 tags, 5 arrived at its node"},
+		{"the driver lost some, and no block tells of it", func(m *run.Manifest) { m.Nodes["alice"].Channels["signal"].SentLost = &seven }, nil,
+			"UNVERIFIED", "the driver lost 7 tags, its blocks tell of 0"},
 		{"segment nobody reported", func(m *run.Manifest) { m.Segments = m.Segments[:1] }, nil,
 			"INCOMPLETE", `delivered 5 tags, the files of sink "raw" hold 3`},
 		{"sink wrote nothing at all", func(m *run.Manifest) { m.Segments = nil }, nil, "INCOMPLETE", "hold 0"},

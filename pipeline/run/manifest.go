@@ -159,8 +159,9 @@ type Channel struct {
 	Controller string      `json:"controller"`
 	Input      int         `json:"input"`
 	Tags       uint64      `json:"tags"`
-	Sent       *uint64     `json:"sent,omitempty"` // tags that the driver says it delivered; absent when it did not come to say so
-	FirstPs    uint64      `json:"first_ps"`       // 0 when there are no tags
+	Sent       *uint64     `json:"sent,omitempty"`      // tags that the driver says it delivered; absent when it did not come to say so
+	SentLost   *uint64     `json:"sent_lost,omitempty"` // tags that it says are missing from them
+	FirstPs    uint64      `json:"first_ps"`            // 0 when there are no tags
 	LastPs     uint64      `json:"last_ps"`
 	LengthPs   uint64      `json:"length_ps"` // of the acquisition, as the end of the stream said
 	Rate       *Rate       `json:"rate_hz"`   // tags over length; null where no time was recorded
