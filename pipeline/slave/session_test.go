@@ -46,7 +46,7 @@ func TestGoodRun(t *testing.T) {
 				facts[i]++
 			}
 		}
-		if n.Ended != nil && (len(n.Ended.Sent) != 1 || n.Ended.Sent[0] != (fact.StreamCounts{Counts: fact.Counts{Tags: 1000, Last: 999_000_000, Until: 1_000_000_000}}) || string(n.Ended.Report) != `{"mode":""}`) {
+		if n.Ended != nil && (len(n.Ended.Sent) != 1 || n.Ended.Sent[0] != (fact.StreamCounts{Counts: fact.Counts{Tags: 1000, Last: 999_000_000, Until: 1_000_000_000_000}}) || string(n.Ended.Report) != `{"mode":""}`) {
 			t.Errorf("the driver's own count: %+v", n.Ended)
 		}
 	}
