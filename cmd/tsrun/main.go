@@ -114,6 +114,7 @@ func commands() []*cobra.Command {
 		newRatesCommand(),
 		newConvertCommand(),
 		newInfoCommand(),
+		newPluginCommand(),
 		newSchemaCommand(),
 		newVersionCommand(),
 		newManCommand(),

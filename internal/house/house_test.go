@@ -27,6 +27,7 @@ var floors = [][]string{
 	{"plugins/"},
 	{"sim/idq"},
 	{"sim/sky"},
+	{"sdk/sdktest"},
 	{"sdk"},
 	{"sdk/blockio"},
 	{"sdk/tagfile"},

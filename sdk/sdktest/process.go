@@ -1,0 +1,329 @@
+package sdktest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"tsrun/sdk"
+	"tsrun/sdk/pluginpb"
+)
+
+const (
+	handshakeWithin = 10 * time.Second
+	beatWithin      = 3 * time.Second
+	goneWithin      = 3 * time.Second // after its host has gone
+	callWithin      = 20 * time.Second
+)
+
+// process is the plugin as a process, from its start to its end.
+type process struct {
+	cmd      *exec.Cmd
+	dir      string // private, of its sockets and scratch files
+	out, err *os.File
+	words    *lastWords
+	fields   []string // of the handshake
+	protocol int
+	conn     *grpc.ClientConn
+	endLease context.CancelFunc
+	exited   chan struct{}
+	atEnd    []func() // what goes with it
+}
+
+// command is the plugin with the variables that every host lets through.
+func command(ctx context.Context, path string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = []string{}
+	for _, name := range []string{"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "GOCOVERDIR"} {
+		if value, set := os.LookupEnv(name); set {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	return cmd
+}
+
+// describe asks a program what it offers, without a host.
+func describe(ctx context.Context, path string) (d sdk.Description, err error) {
+	ctx, cancel := context.WithTimeout(ctx, handshakeWithin)
+	defer cancel()
+	cmd := command(ctx, path, "--describe")
+	var complaints bytes.Buffer
+	cmd.Stderr, cmd.WaitDelay = &complaints, time.Second
+	text, err := cmd.Output()
+	if err != nil {
+		return d, fmt.Errorf("run %s --describe: %w: %.500s", path, err, complaints.String())
+	}
+	if err := json.Unmarshal(text, &d); err != nil {
+		return d, fmt.Errorf("read what %s --describe prints: %w", path, err)
+	}
+	return d, nil
+}
+
+// begin starts the process and reads its handshake. Whatever becomes of it, end
+// takes it away.
+func (s *Suite) begin(ctx context.Context) (*process, error) {
+	dir, err := os.MkdirTemp("", "tk") // short: sockets in it need a short path
+	if err != nil {
+		return nil, err
+	}
+	p := &process{dir: dir, words: &lastWords{}, exited: make(chan struct{}), endLease: func() {}}
+	p.cmd = command(context.WithoutCancel(ctx), s.Path)
+	var spoken []string
+	for v := sdk.OldestProtocol; v <= sdk.ProtocolVersion; v++ {
+		spoken = append(spoken, strconv.Itoa(v))
+	}
+	p.cmd.Env = append(p.cmd.Env, sdk.CookieKey+"="+sdk.CookieValue,
+		"PLUGIN_PROTOCOL_VERSIONS="+strings.Join(spoken, ","), "PLUGIN_UNIX_SOCKET_DIR="+dir)
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "scratch"), 0o700), apart(p.cmd), p.launch()); err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	if err := p.shakeHands(ctx); err != nil {
+		p.end()
+		return nil, err
+	}
+	return p, nil
+}
+
+// launch starts the process with pipes of our own: a host that is killed leaves
+// them broken.
+func (p *process) launch() error {
+	out, outWrite, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	complaints, errWrite, err := os.Pipe()
+	if err != nil {
+		return errors.Join(err, out.Close(), outWrite.Close())
+	}
+	p.out, p.err, p.cmd.Stdout, p.cmd.Stderr = out, complaints, outWrite, errWrite
+	err = p.cmd.Start()
+	outWrite.Close()
+	errWrite.Close()
+	if err != nil {
+		return errors.Join(err, out.Close(), complaints.Close())
+	}
+	go func() {
+		_ = p.cmd.Wait() // the state says it all
+		close(p.exited)
+	}()
+	go p.words.listen(complaints)
+	return nil
+}
+
+// shakeHands reads the first line of standard output.
+func (p *process) shakeHands(ctx context.Context) error {
+	lines := make(chan string, 1)
+	go func() {
+		in := bufio.NewReader(io.LimitReader(p.out, 1<<20))
+		line, _ := in.ReadString('\n')
+		lines <- line
+		_, _ = io.Copy(io.Discard, p.out)
+	}()
+	var line string
+	select {
+	case line = <-lines:
+	case <-time.After(handshakeWithin):
+		return p.because("no handshake within %v", handshakeWithin)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	fields := strings.Split(strings.TrimSuffix(line, "\n"), "|")
+	if line == "" {
+		return p.because("it ended before the handshake")
+	}
+	if len(fields) < 5 || fields[0] != "1" || fields[2] != "unix" || fields[4] != "grpc" || !strings.HasSuffix(line, "\n") {
+		return fmt.Errorf("the first line on standard output is %.200q, want 1|VERSION|unix|PATH|grpc|: print nothing before the handshake", line)
+	}
+	version, err := strconv.Atoi(fields[1])
+	if err != nil || version < sdk.OldestProtocol || version > sdk.ProtocolVersion {
+		return fmt.Errorf("it speaks plugin protocol %.20s, want %d to %d", fields[1], sdk.OldestProtocol, sdk.ProtocolVersion)
+	}
+	p.fields, p.protocol = fields, version
+	return nil
+}
+
+// connect makes the connection for calls.
+func (p *process) connect() (err error) {
+	p.conn, err = grpc.NewClient("unix:"+p.fields[3], grpc.WithTransportCredentials(insecure.NewCredentials()))
+	return err
+}
+
+// lease takes the lease and returns when so many beats have come.
+func (p *process) lease(ctx context.Context, heard int) error {
+	held, end := context.WithCancel(context.WithoutCancel(ctx))
+	p.endLease = end
+	beats, err := pluginpb.NewPluginClient(p.conn).Lease(held, &pluginpb.LeaseRequest{})
+	if err != nil {
+		return p.because("lease: %v", err)
+	}
+	for range heard {
+		late := time.AfterFunc(beatWithin, end)
+		_, err = beats.Recv()
+		if !late.Stop() {
+			return p.because("lease: no beat within %v, one a second is due", beatWithin)
+		}
+		if err != nil {
+			return p.because("lease: %v", err)
+		}
+	}
+	go func() {
+		for err == nil {
+			_, err = beats.Recv()
+		}
+	}()
+	return nil
+}
+
+// open starts the process and brings it up to its lease.
+func (s *Suite) open(ctx context.Context) (*process, error) {
+	p, err := s.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err = p.connect(); err == nil {
+		err = p.lease(ctx, 1)
+	}
+	if err != nil {
+		p.end()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
+// vanish does what the kernel does when the host is killed, but for the signal:
+// the connections and the pipes break.
+func (p *process) vanish() {
+	p.endLease()
+	if p.conn != nil {
+		p.conn.Close()
+	}
+	p.out.Close()
+	p.err.Close()
+}
+
+// left says which process is still there after the time in which all must go.
+func (p *process) left() error {
+	timeout := time.After(goneWithin)
+	select {
+	case <-p.exited:
+	case <-timeout:
+		return fmt.Errorf("the process is still there %v later", goneWithin)
+	}
+	for groupLeft(p.pid()) {
+		select {
+		case <-timeout:
+			return fmt.Errorf("a process that the plugin has started is still there %v later", goneWithin)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// end takes the process away, with what it has started.
+func (p *process) end() {
+	killGroup(p.pid())
+	<-p.exited
+	killGroup(p.pid()) // what it has left; the number is not another's so soon
+	p.vanish()
+	for _, f := range p.atEnd {
+		f()
+	}
+	os.RemoveAll(p.dir)
+}
+
+// shutdown asks the process to go, as a host does at the end, and waits.
+func (p *process) shutdown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, goneWithin)
+	defer cancel()
+	_ = p.conn.Invoke(ctx, "/plugin.GRPCController/Shutdown", &pluginpb.CloseRequest{}, &pluginpb.CloseResponse{}) // it may go before it answers
+	return p.left()
+}
+
+// leave waits for the end of what the process tells, which Close brings, and then
+// for its own.
+func (p *process) leave(ctx context.Context, heard <-chan struct{}) error {
+	select {
+	case <-heard:
+	case <-time.After(callWithin):
+		return errors.New("Watch does not end after Close")
+	}
+	return p.shutdown(ctx)
+}
+
+// because is an error with the last words of the process.
+func (p *process) because(format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	if words := p.words.last(); words != "" {
+		text += "; last words: " + words
+	}
+	return errors.New(text)
+}
+
+// told returns the failure that a call has answered with.
+func told(err error) *pluginpb.Failure {
+	s, _ := status.FromError(err)
+	for _, detail := range s.Details() {
+		if f, ok := detail.(*pluginpb.Failure); ok {
+			return f
+		}
+	}
+	return nil
+}
+
+// refused checks that a call was refused with a failure that says why.
+func refused(what string, err error) error {
+	if err == nil {
+		return fmt.Errorf("%s was taken, want a refusal", what)
+	}
+	f := told(err)
+	if f == nil {
+		return fmt.Errorf("%s: the answer has no Failure in its details: %v", what, err)
+	}
+	if f.Message == "" {
+		return fmt.Errorf("%s was refused without a message", what)
+	}
+	return nil
+}
+
+// lastWords keeps the end of what a process writes to standard error.
+type lastWords struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (w *lastWords) listen(in io.Reader) {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		w.mu.Lock()
+		w.lines = append(w.lines, lines.Text())
+		w.lines = slices.Delete(w.lines, 0, max(0, len(w.lines)-3))
+		w.mu.Unlock()
+	}
+	_, _ = io.Copy(io.Discard, in)
+}
+
+func (w *lastWords) last() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return fmt.Sprintf("%.600s", strings.Join(w.lines, " / "))
+}
