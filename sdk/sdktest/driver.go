@@ -222,16 +222,16 @@ func (sh *shot) whole(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if f := e.Failure; f != nil {
-		return fmt.Errorf("the acquisition failed: %s", f.Message)
-	}
 	select {
 	case <-sh.in.done:
 	case <-time.After(5 * time.Second):
 		return errors.New("Ended was told, and not every stream has had its End 5 s later")
 	}
-	if sh.in.err != nil {
+	if sh.in.err != nil { // what is wrong with the blocks makes the rest fail
 		return sh.in.err
+	}
+	if f := e.Failure; f != nil {
+		return fmt.Errorf("the acquisition failed: %s", f.Message)
 	}
 	if len(e.Streams) != len(sh.in.streams) {
 		return fmt.Errorf("Ended counts %d streams, there are %d", len(e.Streams), len(sh.in.streams))

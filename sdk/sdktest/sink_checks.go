@@ -146,7 +146,7 @@ func (s *Suite) orderOfSinkCalls(ctx context.Context) (string, error) {
 
 // fails waits until the sink has told of its failure, and is not finished then.
 func (k *sink) fails(ctx context.Context, because string) (string, error) {
-	for late := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for late := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		_, failed := k.told()
 		if failed != nil {
 			if failed.Message == "" {
@@ -158,7 +158,7 @@ func (k *sink) fails(ctx context.Context, because string) (string, error) {
 			return failed.Message, refused("Finish after a failure", err)
 		}
 		if time.Now().After(late) {
-			return "", fmt.Errorf("%s, and it has not told of a failure for 10 s", because)
+			return "", fmt.Errorf("%s, and it has not told of a failure for 5 s", because)
 		}
 	}
 }
