@@ -61,9 +61,10 @@ bench: build ## measure speed, as ratios within one run
 	@$(GO) test -p 1 -run '^$$' -bench . -benchtime 1x ./... > bin/bench.txt; status=$$?; \
 	grep -E '^(pkg|Benchmark|---|panic|FAIL)' bin/bench.txt; exit $$status
 
-lint: ## formatting, vet, staticcheck; builds what runs on macOS and Windows
+lint: ## formatting, vet, staticcheck, the rules of the house; builds what runs on macOS and Windows
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet ./...
+	$(GO) test ./internal/house
 	@for s in $(OTHERS); do echo "building for $$s"; GOOS=$${s%/*} GOARCH=$${s#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/tsrun || exit 1; done
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 

@@ -106,7 +106,7 @@ func (s *searcher) alone(r *Alignment, c fixer, sigma float64) error {
 		if !pulses.standsOut(1 + 2*float64(s.reach)/r.Period) {
 			refused := pulsed(*r, pulses)
 			if by := t.census(period, r.StartOffset.Float()); by != 0 && !s.moved {
-				return &elsewhere{by, refused}
+				return &elsewhereError{by, refused}
 			}
 			return refused
 		}

@@ -22,14 +22,14 @@ const (
 	localTeeth = 16 // peaks to each side that tell how many pairs one has by chance
 )
 
-// elsewhere is an answer that is refused because another peak of its comb, so
+// elsewhereError is an answer that is refused because another peak of its comb, so
 // many ps later, is higher.
-type elsewhere struct {
+type elsewhereError struct {
 	by      float64 // ps
 	refused error   // why it is no answer, if the other is none either
 }
 
-func (e *elsewhere) Error() string {
+func (e *elsewhereError) Error() string {
 	return fmt.Sprintf("the peak %.6g ns later is higher", e.by/1e3)
 }
 
@@ -38,7 +38,7 @@ func (e *elsewhere) Error() string {
 // replaced by that of the pulse that is.
 func (s *searcher) settle(l line) (Alignment, error) {
 	r, err := s.settleAt(l)
-	var other *elsewhere
+	var other *elsewhereError
 	if !errors.As(err, &other) {
 		return r, err
 	}

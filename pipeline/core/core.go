@@ -26,7 +26,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -107,7 +106,7 @@ func (f *Fault) Unwrap() error { return f.Err }
 // dir is private and has a short path.
 func New(dir string, log *slog.Logger) *Core {
 	if log == nil {
-		log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		log = slog.New(slog.DiscardHandler)
 	}
 	return &Core{Patience: DefaultPatience, dir: dir, log: log, streams: map[uint16]*stream{}}
 }

@@ -21,7 +21,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -74,7 +73,7 @@ func New(o Options) (*Host, error) {
 	}
 	log := o.Log
 	if log == nil {
-		log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		log = slog.New(slog.DiscardHandler)
 	}
 	return &Host{dirs: o.Dirs, runtime: dir, log: log, running: map[*process]struct{}{},
 		startTimeout: 10 * time.Second, hungAfter: 10 * time.Second}, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -256,7 +255,7 @@ func (k *sink) Close() error {
 // plugin, says its process id, and waits.
 func playHost() {
 	signal.Ignore(syscall.SIGTERM)
-	h, err := New(Options{Dirs: []string{os.Args[1]}, Runtime: os.Args[2], Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	h, err := New(Options{Dirs: []string{os.Args[1]}, Runtime: os.Args[2], Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		panic(err)
 	}

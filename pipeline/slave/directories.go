@@ -38,7 +38,7 @@ func (s *session) checkSpace() error {
 	room, err := run.CheckSpace(s.dir, s.recipe.Faults.DiskBelow, stays)
 	s.log.Info("room for files", "directory", s.dir, "free_bytes", int64(room.Free), "expected_tags", tags)
 	if warning := room.Warning(); err == nil && warning != "" {
-		s.log.Warn(warning)
+		s.log.Warn("room for files is short", "warning", warning)
 	}
 	return err
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -378,7 +377,7 @@ func (l *lab) decide(kind wire.OrderKind) {
 
 func (l *lab) options() Options {
 	return Options{Node: "bob", Master: l.status.Addr().String(), Once: true, Data: l.data, PluginDirs: []string{l.plugins},
-		Version: "test", Interrupts: l.interrupts, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		Version: "test", Interrupts: l.interrupts, Log: slog.New(slog.DiscardHandler)}
 }
 
 // takePart runs a slave to its end.

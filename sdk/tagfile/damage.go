@@ -6,22 +6,22 @@ import (
 	"io"
 )
 
-// damage is an error of what a file holds from some byte on: a record that is
+// damageError is an error of what a file holds from some byte on: a record that is
 // cut off, or that means nothing. What stands before it is whole.
-type damage struct {
+type damageError struct {
 	err    error
 	at     int64 // the byte where it begins
 	goesOn bool  // the source can go on behind it
 }
 
-func (d *damage) Error() string {
+func (d *damageError) Error() string {
 	return d.err.Error() + "; tsrun convert --salvage writes what is whole"
 }
-func (d *damage) Unwrap() error { return d.err }
+func (d *damageError) Unwrap() error { return d.err }
 
 // damagef is damage at a byte, which ends the file.
 func (f *file) damagef(at int64, format string, args ...any) error {
-	return &damage{err: f.errorf(format, args...), at: at}
+	return &damageError{err: f.errorf(format, args...), at: at}
 }
 
 // Damage says how much of a damaged file is whole.
@@ -45,7 +45,7 @@ type salvager struct {
 // holds nothing when the header is damaged.
 func salvage(src source, err error) (*salvager, error) {
 	s := &salvager{source: src}
-	var d *damage
+	var d *damageError
 	if errors.As(err, &d) {
 		s.source, err = nothing{}, nil
 		s.note(d)
@@ -59,7 +59,7 @@ func (s *salvager) next() (int, uint64, error) {
 		if err == nil || err == io.EOF {
 			return channel, t, err
 		}
-		var d *damage
+		var d *damageError
 		if !errors.As(err, &d) {
 			return 0, 0, err
 		}
@@ -70,7 +70,7 @@ func (s *salvager) next() (int, uint64, error) {
 	}
 }
 
-func (s *salvager) note(d *damage) {
+func (s *salvager) note(d *damageError) {
 	if s.found.Places == 0 {
 		s.found.From, s.found.First, s.first = d.at, d.err.Error(), d.err
 	}

@@ -141,7 +141,7 @@ func (s *fifteenSource) digits() (word uint64, err error) {
 	if bad != nil {
 		s.bad++
 		s.text.spoil(s.text.at - start)
-		return 0, &damage{at: start, goesOn: true, err: s.f.errorf("%s has a line %q, want %d hexadecimal digits a line; the file is damaged or in another format",
+		return 0, &damageError{at: start, goesOn: true, err: s.f.errorf("%s has a line %q, want %d hexadecimal digits a line; the file is damaged or in another format",
 			s.place(), bad, width)}
 	}
 	return word, nil
@@ -239,7 +239,7 @@ func (f *file) wayOfTime(l fifteenText) float64 {
 	way, before := 0.0, uint64(0)
 	for range enough {
 		word, err := s.word()
-		if errors.As(err, new(*damage)) || err == io.EOF {
+		if errors.As(err, new(*damageError)) || err == io.EOF {
 			break
 		}
 		if err != nil {

@@ -245,7 +245,7 @@ func TestSalvageBehind(t *testing.T) {
 func TestDamageNamesSalvage(t *testing.T) {
 	path := write(t, "x.bin", []byte("12345678123"))
 	_, err := ReadAll(path, "", OnlyChannel)
-	var d *damage
+	var d *damageError
 	if !errors.As(fmt.Errorf("wrapped: %w", err), &d) || d.at != 8 || !strings.HasSuffix(err.Error(), "; tsrun convert --salvage writes what is whole") {
 		t.Error(err)
 	}

@@ -17,20 +17,20 @@ import (
 // and is 2^64 more.
 const Raise = 1_000_000_000_000_000_000
 
-// belowZero is the error of a file with times below 0 that was not raised.
-type belowZero struct{ err error }
+// belowZeroError is the error of a file with times below 0 that was not raised.
+type belowZeroError struct{ err error }
 
-func (b *belowZero) Error() string {
+func (b *belowZeroError) Error() string {
 	return b.err.Error() + ", before 0, where tags do not go; raise all times of the recording by the same first: tsrun convert IN OUT --shift '1 s'"
 }
 
 // IsBelowZero says whether an error is of a file with times below 0.
-func IsBelowZero(err error) bool { return errors.As(err, new(*belowZero)) }
+func IsBelowZero(err error) bool { return errors.As(err, new(*belowZeroError)) }
 
 // signed is the tag of a signed time, of the record at a place.
 func (f *file) signed(t int64, place func() string) (uint64, error) {
 	if t < 0 && t >= -Raise && f.raise == 0 {
-		return 0, &belowZero{f.errorf("%s is at %d ps", place(), t)}
+		return 0, &belowZeroError{f.errorf("%s is at %d ps", place(), t)}
 	}
 	if t < 0 && t >= -Raise {
 		return f.raise - uint64(-t), nil

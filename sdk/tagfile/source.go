@@ -91,7 +91,7 @@ func (s *records) offset() int64 { return s.header + int64(s.read)*int64(s.size)
 // senseless is damage: the last record means nothing. Those behind it may.
 func (s *records) senseless(format string, args ...any) error {
 	s.bad++
-	return &damage{err: s.f.errorf(format, args...), at: s.offset() - int64(s.size), goesOn: true}
+	return &damageError{err: s.f.errorf(format, args...), at: s.offset() - int64(s.size), goesOn: true}
 }
 
 func (s *records) whole() (uint64, int64) {

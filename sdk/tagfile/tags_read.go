@@ -29,7 +29,7 @@ type tagsFile struct {
 func openTags(f *file) (*tagsFile, error) {
 	t := &tagsFile{file: f, header: tagsHeader}
 	if err := t.readHeader(); err != nil {
-		if !f.salvaging || !errors.As(err, new(*damage)) {
+		if !f.salvaging || !errors.As(err, new(*damageError)) {
 			return nil, err
 		}
 		t.header = 0
@@ -166,7 +166,7 @@ func (t *tagsFile) ends(at int64, why error) {
 	if t.salvaging {
 		t.spoilt(at, why)
 	} else {
-		t.missing = &damage{err: why, at: at}
+		t.missing = &damageError{err: why, at: at}
 	}
 }
 
@@ -265,7 +265,7 @@ func (r *blockReader) Next(buf []uint64) (int, error) {
 
 // passOver goes on behind a damaged block while salvaging.
 func (r *blockReader) passOver(nth int) {
-	var d *damage
+	var d *damageError
 	if r.salvaging && errors.As(r.err, &d) {
 		r.lose(nth, d.err)
 		r.todo, r.err = r.todo[1:], nil

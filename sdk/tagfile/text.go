@@ -53,7 +53,7 @@ func (l *lines) next() ([]byte, error) {
 // tooLong passes over the rest of a line that is too long. More than a buffer
 // of it is no text.
 func (l *lines) tooLong(err error) error {
-	long := &damage{at: l.from, goesOn: err != bufio.ErrBufferFull,
+	long := &damageError{at: l.from, goesOn: err != bufio.ErrBufferFull,
 		err: l.f.errorf("line %d is longer than %d bytes; the file is damaged or not in this format", l.line, maxLine)}
 	l.spoil(l.at - l.from)
 	return long
@@ -147,7 +147,7 @@ func oddText(line []byte) string {
 // senseless is damage: a line that is not what it should be.
 func (l *lines) senseless(line, number []byte, want string) error {
 	l.spoil(l.at - l.from)
-	d := &damage{at: l.from, goesOn: true}
+	d := &damageError{at: l.from, goesOn: true}
 	switch {
 	case isNumber(number) && len(bytes.TrimLeft(number, "0")) > 19:
 		d.err = l.f.errorf("line %d is %q, a time of 2^64 ps = 213 days or more, which tags cannot tell", l.line, line)

@@ -64,18 +64,18 @@ const (
 	MaxRandomWalkFM = 100 * quantity.PartPerBillion
 )
 
-// OutOfRange is a setting of a controller that cannot be simulated.
-type OutOfRange struct {
+// RangeError is of a setting of a controller that cannot be simulated.
+type RangeError struct {
 	Key              string // "white_fm"
 	Value, Low, High fmt.Stringer
 }
 
-func (o *OutOfRange) Error() string {
+func (o *RangeError) Error() string {
 	return fmt.Sprintf("simulate %s %v: it must lie from %v to %v", o.Key, o.Value, o.Low, o.High)
 }
 
 // Check reports everything about the controller that cannot be simulated, each
-// an [OutOfRange], except faults, whose names package idq knows.
+// a [RangeError], except faults, whose names package idq knows.
 func (c Controller) Check() error {
 	var wrong []error
 	for _, one := range c.OutOfRange() {
@@ -85,12 +85,12 @@ func (c Controller) Check() error {
 }
 
 // OutOfRange returns the settings that cannot be simulated, one after the other.
-func (c Controller) OutOfRange() (wrong []*OutOfRange) {
+func (c Controller) OutOfRange() (wrong []*RangeError) {
 	efficiency := quantity.Whole
 	if c.Efficiency != nil {
 		efficiency = *c.Efficiency
 	}
-	for _, one := range []*OutOfRange{
+	for _, one := range []*RangeError{
 		within("clock_offset", c.ClockOffset, -MaxOffset, MaxOffset),
 		within("drift", c.Drift, -MaxDrift, MaxDrift),
 		within("white_fm", c.WhiteFM, 0, MaxWhiteFM),
@@ -112,9 +112,9 @@ func (c Controller) OutOfRange() (wrong []*OutOfRange) {
 func within[T interface {
 	~int64
 	fmt.Stringer
-}](key string, v, low, high T) *OutOfRange {
+}](key string, v, low, high T) *RangeError {
 	if v < low || v > high {
-		return &OutOfRange{key, v, low, high}
+		return &RangeError{key, v, low, high}
 	}
 	return nil
 }
