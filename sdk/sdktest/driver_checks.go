@@ -223,7 +223,7 @@ func (s *Suite) deviceClock(ctx context.Context) (string, error) {
 		}
 	}
 	if fewest < 100 {
-		return "", open{fmt.Sprintf("%d tags are too few to tell", fewest)}
+		return "", openError{fmt.Sprintf("%d tags are too few to tell", fewest)}
 	}
 	if hole := time.Duration(longest / 1000); hole > still-100*time.Millisecond {
 		return "", fmt.Errorf("the process stood still for %v, and its tags have a hole of %v without a loss: the times are the PC's, not the device's", still, hole.Round(time.Millisecond))

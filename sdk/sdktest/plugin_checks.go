@@ -228,7 +228,7 @@ func (s *Suite) configuration(p *process, config json.RawMessage) *pluginpb.Conf
 // answer to what is no request.
 func (s *Suite) configCheck(ctx context.Context) (string, error) {
 	if !s.Offer.Checks {
-		return "", open{"the plugin offers no --check"}
+		return "", openError{"the plugin offers no --check"}
 	}
 	r := sdk.CheckRequest{Config: s.Config, Channels: []sdk.CheckChannel{{Name: "signal", Input: 1, ThresholdUv: 120_000}},
 		DurationNs: int64(time.Second), SegmentNs: int64(time.Second)}

@@ -98,7 +98,7 @@ func (s *Suite) recording(ctx context.Context) (string, error) {
 // lateRecording: tags behind 2^32, 2^40 and 2^53 ps are kept exactly.
 func (s *Suite) lateRecording(ctx context.Context) (string, error) {
 	if s.Offer.Keeps == sdk.NoTags {
-		return "", open{"it keeps no tags, and 2.6 hours of bins are not its trial"}
+		return "", openError{"it keeps no tags, and 2.6 hours of bins are not its trial"}
 	}
 	return s.record(ctx, time.Hour, (*sink).fillLate)
 }
@@ -232,7 +232,7 @@ func (s *Suite) diskFull(ctx context.Context) (string, error) {
 	}
 	defer k.end()
 	if err := fullDisk(k.pid()); err != nil {
-		return "", open{fmt.Sprintf("the disk cannot be made full: %v", err)}
+		return "", openError{fmt.Sprintf("the disk cannot be made full: %v", err)}
 	}
 	calling, cancel := context.WithTimeout(ctx, callWithin)
 	defer cancel()
@@ -242,7 +242,7 @@ func (s *Suite) diskFull(ctx context.Context) (string, error) {
 	}
 	_, err = k.rpc.Finish(calling, &pluginpb.FinishRequest{})
 	if began == nil && err == nil && s.Offer.Keeps == sdk.Elsewhere {
-		return "", open{"it keeps the tags elsewhere"}
+		return "", openError{"it keeps the tags elsewhere"}
 	}
 	if err := refused("Finish on a disk that takes nothing", err); err != nil {
 		return "", err
@@ -273,7 +273,7 @@ func (s *Suite) noDirectory(ctx context.Context) (string, error) {
 		}
 	}
 	if s.Offer.Keeps == sdk.Elsewhere && err == nil {
-		return "", open{"it keeps the tags elsewhere"}
+		return "", openError{"it keeps the tags elsewhere"}
 	}
 	if err := refused("a recording into a directory that is not there", err); err != nil {
 		return "", err

@@ -22,7 +22,7 @@ func (s *Suite) bring(ctx context.Context, state string) (*driver, *shot, error)
 	switch {
 	case err != nil || state == armed:
 	case state == waiting && !d.device.GetCan().GetScheduledStart():
-		err = open{"the device cannot be started at an instant"}
+		err = openError{"the device cannot be started at an instant"}
 	case state == waiting:
 		err = sh.start(ctx, time.Hour)
 	default:

@@ -83,10 +83,10 @@ type check struct {
 	run  func(*Suite, context.Context) (note string, err error)
 }
 
-// open is the reason why a check cannot be judged.
-type open struct{ because string }
+// openError is the reason why a check cannot be judged.
+type openError struct{ because string }
 
-func (o open) Error() string { return o.because }
+func (o openError) Error() string { return o.because }
 
 // Suites asks the plugin at path what it offers, and returns the suite of each
 // driver and sink, or of the one that the options name.
@@ -180,7 +180,7 @@ func (s *Suite) judge(ctx context.Context, c check) Result {
 	began := time.Now()
 	note, err := c.run(s, ctx)
 	r := Result{Of: s.Offer.Name, Check: c.name, Status: Passed, Note: note, Seconds: time.Since(began).Seconds()}
-	var unjudged open
+	var unjudged openError
 	switch {
 	case errors.As(err, &unjudged):
 		r.Status, r.Note = Open, unjudged.because
