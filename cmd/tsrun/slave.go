@@ -43,7 +43,7 @@ func runSlave(ctx context.Context, f *runFlags) error {
 	interrupts, stop := interruptions()
 	defer stop()
 	feed, done := showing(f.json)
-	o.Observer, o.Interrupts, o.Log = feed, interrupts, slog.New(slave.Said(feed, f.node))
+	o.Observer, o.Interrupts, o.Log = feed, interrupts, slog.New(slave.ObserverLog(feed, f.node))
 	err = slave.Run(ctx, o)
 	done()
 	if slave.Stopped(err) {

@@ -111,8 +111,8 @@ func New(dir string, log *slog.Logger) *Core {
 	return &Core{Patience: DefaultPatience, dir: dir, log: log, streams: map[uint16]*stream{}}
 }
 
-// Progressed says that a sink is at work on what it was given, such as by
-// closing a file: its patience for a block begins anew.
+// Progressed renews the patience for a sink, because it has done something with
+// what it was given, such as closing a file.
 func (c *Core) Progressed(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -223,7 +223,7 @@ func (c *Core) Run(ctx context.Context) error {
 	}
 	faults := make([]error, len(c.inlets))
 	for i, in := range c.inlets {
-		serving.Go(func() { faults[i] = c.serve(ctx, in) })
+		serving.Go(func() { faults[i] = c.serveInlet(ctx, in) })
 	}
 	serving.Wait()
 	stopped := context.Cause(ctx)
@@ -270,8 +270,8 @@ func (c *Core) closeAll() {
 	}
 }
 
-// Abandon says that the driver which brings a stream is gone for good: all of
-// its streams end with what has come. What it left in its socket still counts.
+// Abandon ends all streams of the driver that brings a stream, because it is gone
+// for good. The blocks that it left in its socket are still forwarded.
 func (c *Core) Abandon(id uint16) {
 	c.mu.Lock()
 	s := c.streams[id]

@@ -28,10 +28,10 @@ type inlet struct {
 	closed bool
 }
 
-// serve forwards what one driver brings, and ends its streams however it ends.
-func (c *Core) serve(ctx context.Context, in *inlet) error {
-	err := c.receive(ctx, in)
-	in.close() // a driver that goes on sending must notice
+// serveInlet forwards what one driver brings, and ends its streams however it ends.
+func (c *Core) serveInlet(ctx context.Context, in *inlet) error {
+	err := c.receiveBlocks(ctx, in)
+	in.close() // a driver that still sends gets an error
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -50,8 +50,8 @@ func (c *Core) serve(ctx context.Context, in *inlet) error {
 	return nil
 }
 
-// receive forwards blocks until every stream of the inlet has had its End.
-func (c *Core) receive(ctx context.Context, in *inlet) error {
+// receiveBlocks forwards blocks until every stream of the inlet has had its End.
+func (c *Core) receiveBlocks(ctx context.Context, in *inlet) error {
 	conn, err := in.accept(ctx)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (c *Core) receive(ctx context.Context, in *inlet) error {
 		if s == nil || s.in != in {
 			return fmt.Errorf("refuse block %d of stream %d: this driver brings streams %v", m.Head.Seq, m.Head.Stream, in.streams)
 		}
-		if err := c.accept(s, m.Head); err != nil {
+		if err := c.countBlock(s, m.Head); err != nil {
 			return err
 		}
 		c.forward(ctx, s, m.Header, m.Payload)
@@ -84,8 +84,8 @@ func (c *Core) receive(ctx context.Context, in *inlet) error {
 	return nil
 }
 
-// accept checks a block's place in its stream and counts it.
-func (c *Core) accept(s *stream, h tag.Header) error {
+// countBlock checks a block's place in its stream and counts it.
+func (c *Core) countBlock(s *stream, h tag.Header) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.run == (tag.RunID{}) {
@@ -130,7 +130,7 @@ func (c *Core) endEarly(ctx context.Context, s *stream, because error) {
 	c.forward(ctx, s, header[:], nil)
 }
 
-// accept waits for the driver. Nobody else gets in after it.
+// accept waits for the driver. No other connection is accepted after it.
 func (in *inlet) accept(ctx context.Context) (*zmtp.Conn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -149,20 +149,20 @@ func (in *inlet) accept(ctx context.Context) (*zmtp.Conn, error) {
 		return nil, context.Canceled
 	}
 	in.conn = conn
-	in.hurry()
+	in.boundReads()
 	return conn, nil
 }
 
-// abandon lets the inlet read what is left, and wait no longer.
+// abandon bounds the time in which the inlet reads what is left.
 func (in *inlet) abandon() {
 	in.end()
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.hurry()
+	in.boundReads()
 }
 
-// hurry bounds the reads of an abandoned connection; mu is held.
-func (in *inlet) hurry() {
+// boundReads bounds the reads of an abandoned connection; mu is held.
+func (in *inlet) boundReads() {
 	if in.life.Err() != nil && in.conn != nil {
 		_ = in.conn.SetReadDeadline(time.Now().Add(abandonedDrain)) // else it ends when the kernel closes it
 	}

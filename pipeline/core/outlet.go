@@ -24,7 +24,7 @@ type outlet struct {
 	err    error // the first failure; nothing is sent after it
 }
 
-// accept waits for the sink. Nobody else gets in after it.
+// accept waits for the sink. No other connection is accepted after it.
 func (o *outlet) accept(ctx context.Context) {
 	defer close(o.ready)
 	conn, err := o.listener.Accept(ctx)
@@ -33,7 +33,7 @@ func (o *outlet) accept(ctx context.Context) {
 	defer o.mu.Unlock()
 	switch {
 	case err != nil:
-		o.fail(err)
+		o.setFailure(err)
 	case o.closed || o.err != nil:
 		conn.Close()
 	default:
@@ -52,12 +52,12 @@ func (o *outlet) send(ctx context.Context, patience time.Duration, header, paylo
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		if o.err != nil || ctx.Err() != nil {
-			return nil // told already, or our own doing
+			return nil // reported already, or the core is being closed
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return o.fail(fmt.Errorf("it took no block within %v: %w", patience, os.ErrDeadlineExceeded))
+			return o.setFailure(fmt.Errorf("it took no block within %v: %w", patience, os.ErrDeadlineExceeded))
 		}
-		return o.fail(fmt.Errorf("it has left: %w", err))
+		return o.setFailure(fmt.Errorf("it has left: %w", err))
 	}
 	return nil
 }
@@ -88,7 +88,7 @@ func (o *outlet) connection(ctx context.Context, patience time.Duration) (*zmtp.
 			if o.err != nil {
 				return nil, nil
 			}
-			return nil, o.fail(fmt.Errorf("it has not connected within %v of the first block", patience))
+			return nil, o.setFailure(fmt.Errorf("it has not connected within %v of the first block", patience))
 		}
 	}
 	o.mu.Lock()
@@ -99,8 +99,8 @@ func (o *outlet) connection(ctx context.Context, patience time.Duration) (*zmtp.
 	return o.conn, nil
 }
 
-// fail keeps the first failure and returns it; mu is held.
-func (o *outlet) fail(err error) error {
+// setFailure keeps the first failure and returns it; mu is held.
+func (o *outlet) setFailure(err error) error {
 	if o.err == nil {
 		o.err = err
 	}

@@ -45,8 +45,8 @@ func kindIn(k pluginpb.ArtifactKind) sdk.ArtifactKind {
 	return sdk.Other
 }
 
-// keepsIn is what a sink says becomes of its tags; a word that nobody knows
-// says nothing.
+// keepsIn is what a sink says becomes of its tags; an unknown word counts as
+// nothing said.
 func keepsIn(word string) sdk.Keeps {
 	switch k := sdk.Keeps(word); k {
 	case sdk.AllTags, sdk.Elsewhere, sdk.NoTags:
@@ -55,15 +55,15 @@ func keepsIn(word string) sdk.Keeps {
 	return ""
 }
 
-// endsAsTags says whether a file's name ends in the name of a format in which
+// endsAsTags reports whether a file's name ends in the name of a format in which
 // stages can read the segments of a channel one after another.
 func endsAsTags(name string) bool {
 	return slices.Contains(tagfile.Streamed(), strings.TrimPrefix(path.Ext(name), "."))
 }
 
-// admit checks what the plugin says of a file: it is sent, proven and listed
+// checkArtifact checks what the plugin says of a file: it is sent, proven and listed
 // under that name.
-func (k *Sink) admit(a Closed) error {
+func (k *Sink) checkArtifact(a Closed) error {
 	refuse := func(hint, format string, args ...any) error {
 		return &sdk.Failure{Code: "bad-artifact", Hint: hint,
 			Message: fmt.Sprintf("%s: told of the file %.200q: ", k.instance, a.File) + fmt.Sprintf(format, args...)}
@@ -81,7 +81,7 @@ func (k *Sink) admit(a Closed) error {
 	case a.Kind == sdk.Tags && !endsAsTags(a.File):
 		return refuse("end the name in one of these, or say that the file is of another kind",
 			"it is said to hold tags, but stages read only %s", strings.Join(tagfile.Streamed(), ", "))
-	case a.Kind == sdk.Tags && !k.has(a.Stream):
+	case a.Kind == sdk.Tags && !k.hasStream(a.Stream):
 		return refuse("say which stream it holds", "it is said to hold the tags of stream %d, which the sink was not given", a.Stream)
 	case k.paths[a.File]:
 		return refuse("a file never changes once it was told of: make another", "it was told of before")
@@ -93,8 +93,8 @@ func (k *Sink) admit(a Closed) error {
 // maxPath is how long a file's path below the sink's directory may be, in bytes.
 const maxPath = 512
 
-// has says whether the sink was given a stream.
-func (k *Sink) has(stream uint32) bool {
+// hasStream reports whether the sink was given a stream.
+func (k *Sink) hasStream(stream uint32) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.ContainsFunc(k.streams, func(s sdk.RecordedStream) bool { return uint32(s.Stream) == stream })
@@ -102,7 +102,7 @@ func (k *Sink) has(stream uint32) bool {
 
 // keptIn checks how many tags the plugin says it has kept.
 func (k *Sink) keptIn(e *pluginpb.Kept) (Kept, error) {
-	if !k.has(e.GetStream()) {
+	if !k.hasStream(e.GetStream()) {
 		return Kept{}, &sdk.Failure{Code: "bad-artifact", Hint: "say which stream it is",
 			Message: fmt.Sprintf("%s: told of tags kept of stream %d, which the sink was not given", k.instance, e.GetStream())}
 	}

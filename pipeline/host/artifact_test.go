@@ -39,7 +39,7 @@ func TestBadArtifacts(t *testing.T) {
 		return &Sink{process: &process{instance: "alice.raw"}, paths: map[string]bool{}, streams: []sdk.RecordedStream{{Stream: 0}, {Stream: 65535}}}
 	}
 	for _, path := range []string{"", ".", "..", "/a", "a/../b", "../a", "a//b", "a/", ".a", "x/.a", "a.part", "a.tmp", "a\nb", "a\\b", "a\x00", strings.Repeat("a", 513)} {
-		if err := sink().admit(Closed{Segment: fact.Segment{Kind: sdk.Table, File: path}}); err == nil || !strings.Contains(err.Error(), "alice.raw") {
+		if err := sink().checkArtifact(Closed{Segment: fact.Segment{Kind: sdk.Table, File: path}}); err == nil || !strings.Contains(err.Error(), "alice.raw") {
 			t.Errorf("%q was taken: %v", path, err)
 		}
 	}
@@ -47,7 +47,7 @@ func TestBadArtifacts(t *testing.T) {
 		{Segment: fact.Segment{Kind: sdk.Table, File: "a", Size: -1}}, {Segment: fact.Segment{Kind: sdk.Tags, File: "a.dat"}},
 		{Segment: fact.Segment{Kind: sdk.Tags, File: "a.bin"}, Stream: 1}, {Segment: fact.Segment{Kind: sdk.Tags, File: "a.bin"}, Stream: 1 << 16},
 	} {
-		if err := sink().admit(a); err == nil {
+		if err := sink().checkArtifact(a); err == nil {
 			t.Errorf("%+v was taken", a)
 		}
 	}
@@ -56,10 +56,10 @@ func TestBadArtifacts(t *testing.T) {
 		{Segment: fact.Segment{Kind: sdk.Other, File: "x/y/a b é.bin"}, Stream: 9}, {Segment: fact.Segment{Kind: sdk.Tags, File: "a.bin"}, Stream: 65535},
 		{Segment: fact.Segment{Kind: sdk.Table, File: strings.Repeat("a", 512)}},
 	} {
-		if err := k.admit(a); err != nil {
+		if err := k.checkArtifact(a); err != nil {
 			t.Error(err)
 		}
-		if k.admit(a) == nil {
+		if k.checkArtifact(a) == nil {
 			t.Errorf("%q was taken twice", a.File)
 		}
 	}

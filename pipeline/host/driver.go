@@ -62,11 +62,11 @@ func (h *Host) StartDriver(ctx context.Context, s Spec) (*Driver, error) {
 	d := &Driver{process: p, rpc: pluginpb.NewDriverClient(p.conn),
 		events: make(chan DriverEvent, eventBuffer), moved: make(chan struct{}), streams: map[uint32]bool{}}
 	d.next = d.events
-	ctx, cancel := limited(ctx)
+	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	request, err := p.configuration(ctx, s, "driver")
 	if err == nil {
-		p.letGo = d.letGo
+		p.letGo = d.closeDevice
 		var response *pluginpb.ConfigureResponse
 		if response, err = d.rpc.Configure(ctx, request); err == nil {
 			d.device = deviceIn(response.GetDevice())
@@ -77,12 +77,12 @@ func (h *Host) StartDriver(ctx context.Context, s Spec) (*Driver, error) {
 	if err != nil {
 		return nil, errors.Join(err, p.close(ctx))
 	}
-	d.watch.start(p, d.follow)
+	d.watch.start(p, d.relayEvents)
 	return d, nil
 }
 
-// limited bounds a call for which the caller set no deadline.
-func limited(ctx context.Context) (context.Context, context.CancelFunc) {
+// withDeadline bounds a call for which the caller set no deadline.
+func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return context.WithCancel(ctx)
 	}
@@ -111,7 +111,7 @@ func (d *Driver) Events() <-chan DriverEvent {
 // endpoint of the core. It may follow the end of an acquisition, where the
 // plugin speaks protocol 2 or newer, and an Arm that failed.
 func (d *Driver) Arm(ctx context.Context, a sdk.Acquisition, endpoint string) error {
-	ctx, cancel := limited(ctx)
+	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	if d.armedBefore() && d.protocol < 2 {
 		return &sdk.Failure{Code: "plugin-protocol",
@@ -163,7 +163,7 @@ func (d *Driver) turn(ctx context.Context) {
 // Start lets the acquisition begin at an instant of this machine's clock, or
 // at once when it is zero. It returns when the driver has taken the order.
 func (d *Driver) Start(ctx context.Context, at time.Time) error {
-	ctx, cancel := limited(ctx)
+	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	request := &pluginpb.StartRequest{}
 	if !at.IsZero() {
@@ -176,7 +176,7 @@ func (d *Driver) Start(ctx context.Context, at time.Time) error {
 // Stop ends the acquisition and returns when it has ended; stopping what has
 // ended already, or was never armed, is no mistake.
 func (d *Driver) Stop(ctx context.Context) error {
-	ctx, cancel := limited(ctx)
+	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	_, err := d.rpc.Stop(ctx, &pluginpb.StopRequest{})
 	return d.explain("stop", err)
@@ -191,14 +191,14 @@ func (d *Driver) Close(ctx context.Context) error {
 	return err
 }
 
-func (d *Driver) letGo(ctx context.Context) error {
+func (d *Driver) closeDevice(ctx context.Context) error {
 	_, err := d.rpc.Close(ctx, &pluginpb.CloseRequest{})
 	d.watch.await(ctx)
 	return d.explain("close device", err)
 }
 
-// follow turns the plugin's events into ours until the driver is closed.
-func (d *Driver) follow(ctx context.Context) {
+// relayEvents turns the plugin's events into ours until the driver is closed.
+func (d *Driver) relayEvents(ctx context.Context) {
 	tell := func(e DriverEvent) {
 		select {
 		case d.next <- e: // no other goroutine changes it
@@ -230,7 +230,7 @@ func (d *Driver) follow(ctx context.Context) {
 			}
 		}
 	}
-	tell(Ended{Err: d.cutOff(err)})
+	tell(Ended{Err: d.explainCutOff(err)})
 }
 
 // move closes the events of an acquisition that has ended and makes those of the
@@ -244,8 +244,8 @@ func (d *Driver) move() {
 	d.moved = make(chan struct{})
 }
 
-// cutOff says why no more events come.
-func (p *process) cutOff(err error) error {
+// explainCutOff returns why no more events come.
+func (p *process) explainCutOff(err error) error {
 	if p.leaving.Load() {
 		return fmt.Errorf("%s: it was closed before its end", p.instance)
 	}
@@ -253,51 +253,4 @@ func (p *process) cutOff(err error) error {
 		return death
 	}
 	return p.explain("watch", err)
-}
-
-// eventBuffer is how many events wait for a slow receiver before the plugin
-// has to keep them itself.
-const eventBuffer = 1024
-
-// watch is the goroutine that follows a plugin's events.
-type watch struct {
-	cancel    context.CancelFunc
-	abandoned chan struct{} // closed when nobody needs events any more
-	followed  chan struct{} // closed when the last event has come; nil before start
-	running   sync.WaitGroup
-	once      sync.Once
-}
-
-func (w *watch) start(p *process, follow func(context.Context)) {
-	var ctx context.Context
-	ctx, w.cancel = context.WithCancel(context.Background())
-	w.abandoned, w.followed = make(chan struct{}), make(chan struct{})
-	w.running.Go(func() {
-		defer close(w.followed)
-		follow(ctx)
-	})
-}
-
-// await gives the plugin's last events, which are on their way when it has
-// answered Close, time to arrive before its process is ended.
-func (w *watch) await(ctx context.Context) {
-	if w.followed == nil {
-		return
-	}
-	select {
-	case <-w.followed:
-	case <-ctx.Done():
-	case <-time.After(time.Second):
-	}
-}
-
-// stop waits until the last event is in the channel; one that does not fit
-// because nobody receives is dropped.
-func (w *watch) stop() {
-	w.once.Do(func() {
-		grace := time.AfterFunc(time.Second, func() { close(w.abandoned) })
-		defer grace.Stop()
-		w.running.Wait()
-		w.cancel()
-	})
 }

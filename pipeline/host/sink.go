@@ -67,18 +67,18 @@ func (h *Host) StartSink(ctx context.Context, s Spec) (*Sink, error) {
 	}
 	k := &Sink{process: p, rpc: pluginpb.NewSinkClient(p.conn),
 		events: make(chan SinkEvent, eventBuffer), more: make(chan struct{}, 1), paths: map[string]bool{}}
-	ctx, cancel := limited(ctx)
+	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	request, err := p.configuration(ctx, s, "sink")
 	if err == nil {
-		p.letGo = k.letGo
+		p.letGo = k.closeSink
 		_, err = k.rpc.Configure(ctx, request)
 		err = p.explain("open sink", err)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.close(ctx))
 	}
-	k.watch.start(p, k.follow)
+	k.watch.start(p, k.relayEvents)
 	return k, nil
 }
 
@@ -88,7 +88,7 @@ func (k *Sink) Events() <-chan SinkEvent { return k.events }
 
 // Begin prepares the output and connects the sink to an endpoint of the core.
 func (k *Sink) Begin(ctx context.Context, b SinkBegin, endpoint string) error {
-	ctx, cancel := limited(ctx)
+	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	k.mu.Lock()
 	k.streams = b.Streams
@@ -100,7 +100,7 @@ func (k *Sink) Begin(ctx context.Context, b SinkBegin, endpoint string) error {
 // Finish waits until the sink has had the End of every stream and has made
 // everything durable. All that it has told is in Events when it returns nil.
 func (k *Sink) Finish(ctx context.Context) error {
-	ctx, cancel := limited(ctx)
+	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	r, err := k.rpc.Finish(ctx, &pluginpb.FinishRequest{})
 	if err != nil {
@@ -126,14 +126,14 @@ func (k *Sink) Close(ctx context.Context) error {
 	return err
 }
 
-func (k *Sink) letGo(ctx context.Context) error {
+func (k *Sink) closeSink(ctx context.Context) error {
 	_, err := k.rpc.Close(ctx, &pluginpb.CloseRequest{})
 	k.watch.await(ctx)
 	return k.explain("close sink", err)
 }
 
-// follow turns the plugin's events into ours until the sink is closed.
-func (k *Sink) follow(ctx context.Context) {
+// relayEvents turns the plugin's events into ours until the sink is closed.
+func (k *Sink) relayEvents(ctx context.Context) {
 	defer close(k.events)
 	tell := func(e SinkEvent) {
 		select {
@@ -150,7 +150,7 @@ func (k *Sink) follow(ctx context.Context) {
 		switch what := e.What.(type) {
 		case *pluginpb.SinkEvent_Closed:
 			closed := artifactIn(what.Closed)
-			if err := k.admit(closed); err != nil {
+			if err := k.checkArtifact(closed); err != nil {
 				tell(Failed{err})
 			} else {
 				tell(closed)
@@ -168,11 +168,11 @@ func (k *Sink) follow(ctx context.Context) {
 		}
 	}
 	if !k.leaving.Load() {
-		tell(Failed{k.cutOff(err)})
+		tell(Failed{k.explainCutOff(err)})
 	}
 }
 
-// count says to Finish that one more has been told.
+// count counts one more event, for which Finish may wait.
 func (k *Sink) count(of *atomic.Uint64) {
 	of.Add(1)
 	select {

@@ -38,11 +38,11 @@ func (w *lastWords) listen(r io.Reader) {
 		for cut && err == nil { // the rest of an endless line is of no use
 			_, cut, err = in.ReadLine()
 		}
-		w.hear(text)
+		w.read(text)
 	}
 }
 
-func (w *lastWords) hear(line string) {
+func (w *lastWords) read(line string) {
 	if strings.TrimSpace(line) == "" {
 		return
 	}

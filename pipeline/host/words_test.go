@@ -33,9 +33,9 @@ func TestLastWordsKeepWhatACrashLeaves(t *testing.T) {
 func TestLastWordsAreTheLastOnes(t *testing.T) {
 	w, _ := newWords()
 	for range 100 {
-		w.hear("chatter")
+		w.read("chatter")
 	}
-	w.hear("cannot open the device")
+	w.read("cannot open the device")
 	if cause, lines := w.last(); cause != "" || len(lines) != keptWords || lines[keptWords-1] != "cannot open the device" {
 		t.Errorf("cause %q, lines %q", cause, lines)
 	}

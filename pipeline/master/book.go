@@ -166,7 +166,7 @@ func (b *book) arrived(name string, proven bool) (s run.Segment, ok bool) {
 	return b.manifest.Segments[a.index], true
 }
 
-// progress enters how far a node's channels are, and says whether that is news.
+// progress enters how far a node's channels are, and reports whether one has moved.
 func (b *book) progress(name string, progress []fact.StreamCounts) (moved bool) {
 	for _, p := range progress {
 		moved = moved || b.counts[name][p.Stream] != p.Counts && p.Until > 0
@@ -175,7 +175,7 @@ func (b *book) progress(name string, progress []fact.StreamCounts) (moved bool) 
 	return moved
 }
 
-// progressEvent is how far a node is: its slowest channel.
+// progressEvent returns how far a node is: its slowest channel.
 func (b *book) progressEvent(name string) event.Progress {
 	e := event.Progress{Node: name, Duration: b.recipe.Acquire.Duration.Duration()}
 	slowest := ^uint64(0)

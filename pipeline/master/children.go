@@ -56,20 +56,20 @@ func preflight(o Options) error {
 	return err
 }
 
-// spawn starts one slave for each local node. They die with this process.
-func (c *conductor) spawn(ctx context.Context) error {
+// spawnSlaves starts one slave for each local node. They die with this process.
+func (c *conductor) spawnSlaves(ctx context.Context) error {
 	for _, n := range c.recipe.Nodes {
 		if n.Host != "local" {
 			continue
 		}
-		if err := c.spawnOne(ctx, n.Name); err != nil {
+		if err := c.spawnSlave(ctx, n.Name); err != nil {
 			return fmt.Errorf("start slave %s: %w", n.Name, err)
 		}
 	}
 	return nil
 }
 
-func (c *conductor) spawnOne(ctx context.Context, name string) error {
+func (c *conductor) spawnSlave(ctx context.Context, name string) error {
 	args := []string{"--mode", "slave", "--node", name, "--once",
 		"--master", net.JoinHostPort(c.recipe.Network.Master, fmt.Sprint(portOf(c.status.Addr()))),
 		"--data", c.sources()}
@@ -89,7 +89,7 @@ func (c *conductor) spawnOne(ctx context.Context, name string) error {
 		err := k.cmd.Wait()
 		close(k.done)
 		if ctx.Err() == nil && err != nil {
-			c.input(evGone{name, k.epitaph(err)})
+			c.queueEvent(evGone{name, k.explainEnd(err)})
 		}
 	}()
 	return nil
@@ -98,8 +98,8 @@ func (c *conductor) spawnOne(ctx context.Context, name string) error {
 // sources is where local slaves keep their files until the master has them.
 func (c *conductor) sources() string { return filepath.Join(c.dir.Path(), "sources") }
 
-// epitaph explains the end of a slave by its last words.
-func (k *child) epitaph(err error) sdk.Failure {
+// explainEnd explains why a slave ended, with the last lines that it wrote.
+func (k *child) explainEnd(err error) sdk.Failure {
 	f := sdk.Failure{Code: "slave-died", Message: "slave process: " + err.Error(), Hint: "log.jsonl in the run directory has what it said before; what it had sent is kept"}
 	if words := k.out.String(); words != "" {
 		f.Message += "; its last words: " + words
@@ -107,9 +107,9 @@ func (k *child) epitaph(err error) sdk.Failure {
 	return f
 }
 
-// dismiss waits until the slaves have heard that the run is over, answering
-// them meanwhile, and ends the local ones that do not go by themselves.
-func (c *conductor) dismiss() {
+// dismissSlaves answers the slaves until all know that the run is over, and then
+// ends the local ones that still run.
+func (c *conductor) dismissSlaves() {
 	timeout := time.NewTimer(dismissTimeout)
 	defer timeout.Stop()
 	poll := time.NewTicker(20 * time.Millisecond)
@@ -127,7 +127,7 @@ func (c *conductor) dismiss() {
 		}
 		break
 	}
-	c.over() // who asks now waits neither for a process to end nor for all files to be hashed
+	c.over() // a late question waits neither for a process nor for a hash
 	for _, k := range c.children {
 		select {
 		case <-k.done:
@@ -150,7 +150,7 @@ func (c *conductor) dismiss() {
 	}
 }
 
-// dismissed says that every slave knows and every local one has ended.
+// dismissed reports whether every slave knows that the run is over and every local one has ended.
 func (c *conductor) dismissed() bool {
 	for name, m := range c.members {
 		n := c.state.nodes[name]

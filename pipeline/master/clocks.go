@@ -14,24 +14,24 @@ import (
 )
 
 const (
-	// clockReports is how many reports are looked at before a clock is called
-	// late: what a message took on its way makes it look so.
+	// clockReports is how many reports are needed to call a clock late: the
+	// transit of a message makes every clock look late.
 	clockReports = 5
-	// clockSlack is what the fastest of them may have taken.
+	// clockSlack is the transit time that the fastest of them may have had.
 	clockSlack = 100 * time.Millisecond
 	// clockLate is how late a clock may be before a start by it makes no sense.
 	clockLate = 10 * time.Second
 )
 
-// clockDifference is how far this PC's clock is ahead of a node's, as far as
-// the node's reports tell: at most least, which a message's way is part of.
+// clockDifference is how far this PC's clock is ahead of a node's, by the times in
+// the node's reports: at most least, which includes the transit of a message.
 type clockDifference struct {
 	least   time.Duration
 	reports int
 	told    bool // the user knows
 }
 
-func (d *clockDifference) hear(sent, received int64) {
+func (d *clockDifference) addReport(sent, received int64) {
 	if ahead := time.Duration(received - sent); d.reports == 0 || ahead < d.least {
 		d.least = ahead
 	}
@@ -51,7 +51,7 @@ func (c *conductor) compareClocks(ctx context.Context, name string, m *member, r
 	if r.ClockNs == 0 || c.recipe.Trigger.Method != "scheduled" || c.state.phase.started() {
 		return
 	}
-	m.clock.hear(r.ClockNs, time.Now().UnixNano())
+	m.clock.addReport(r.ClockNs, time.Now().UnixNano())
 	off, beyond := m.clock.off(c.clockLimit())
 	if !beyond || m.clock.told {
 		return
@@ -65,7 +65,7 @@ func (c *conductor) compareClocks(ctx context.Context, name string, m *member, r
 	const hint = "run an NTP or PTP service on both PCs, such as chrony or ptp4l"
 	lead := c.recipe.Trigger.Lead.Duration()
 	if off > lead-ackGuard(lead) || off < -clockLate {
-		c.handle(ctx, evFailed{name, sdk.Failure{Code: "clock-off", Message: says + ", so it would fire at another instant", Hint: hint}})
+		c.applyEvent(ctx, evFailed{name, sdk.Failure{Code: "clock-off", Message: says + ", so it would fire at another instant", Hint: hint}})
 		return
 	}
 	c.observe(event.Warning{Node: name, Message: says + ": it starts that much earlier or later", Hint: hint})

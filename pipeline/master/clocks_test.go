@@ -29,7 +29,7 @@ func TestClockDifference(t *testing.T) {
 		var d clockDifference
 		for i, takes := range c.takes {
 			sent := int64(i) * 1e9
-			d.hear(sent+int64(c.ahead), sent+int64(takes))
+			d.addReport(sent+int64(c.ahead), sent+int64(takes))
 		}
 		if off, beyond := d.off(limit); beyond != c.beyond || beyond && (off-c.ahead).Abs() > 5*time.Millisecond {
 			t.Errorf("%s: %v off, beyond %v, want %v and %v", c.name, off, beyond, c.ahead, c.beyond)

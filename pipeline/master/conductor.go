@@ -35,8 +35,8 @@ type conductor struct {
 	options Options
 	recipe  *recipe.Recipe
 	run     tag.RunID
-	log     *slog.Logger // writes to lines
-	lines   lines
+	log     *slog.Logger // writes to runLog
+	runLog  runLog
 	dir     *run.Directory
 	saver   saver
 	book    *book
@@ -82,12 +82,12 @@ func newConductor(o Options) *conductor {
 		members: map[string]*member{}, turned: map[string]bool{}, key: rand.Text(),
 	}
 	c.over = sync.OnceFunc(func() { close(c.stopped) })
-	c.log = slog.New(slog.NewJSONHandler(&c.lines, nil))
+	c.log = slog.New(slog.NewJSONHandler(&c.runLog, nil))
 	rand.Read(c.run[:]) // never fails
 	return c
 }
 
-// names of the recipe's nodes, in its order.
+// names returns the names of the recipe's nodes, in its order.
 func (c *conductor) names() (names []string) {
 	for _, n := range c.recipe.Nodes {
 		names = append(names, n.Name)
@@ -95,8 +95,8 @@ func (c *conductor) names() (names []string) {
 	return names
 }
 
-// masterAddress is what a slave's --master is told: the port only where it is
-// not the usual one.
+// masterAddress returns what to give a slave as --master: the port only where it
+// is not the usual one.
 func (c *conductor) masterAddress() string {
 	n := c.recipe.Network
 	port := n.Ports.Status
@@ -146,24 +146,24 @@ func (c *conductor) loop(ctx context.Context) {
 		case r := <-c.requests:
 			r.answer <- c.answer(ctx, r)
 		case e := <-c.inputs:
-			c.handle(ctx, e)
+			c.applyEvent(ctx, e)
 		case p := <-c.receiver.Progress():
-			c.arrived(p)
-			c.handle(ctx, evProgress{})
+			c.showTransfer(p)
+			c.applyEvent(ctx, evProgress{})
 		case err := <-c.analysis.done:
 			c.analysis.done = nil
 			c.book.analysed(err)
-			c.handle(ctx, evAnalysed{})
+			c.applyEvent(ctx, evAnalysed{})
 		case <-c.deadline.C:
-			c.overdue(ctx)
+			c.applyDeadline(ctx)
 		case now := <-watch.C:
-			c.watch(ctx, now)
+			c.findSilentNodes(ctx, now)
 		case <-c.options.Interrupts:
-			c.handle(ctx, evInterrupted{})
+			c.applyEvent(ctx, evInterrupted{})
 		case <-cancelled:
 			cancelled = nil
-			c.handle(ctx, evInterrupted{})
-			c.handle(ctx, evInterrupted{}) // nobody is there to wait for: as the second one
+			c.applyEvent(ctx, evInterrupted{})
+			c.applyEvent(ctx, evInterrupted{}) // nobody waits for the files: as the second one
 		}
 	}
 	c.analysis.end()
@@ -174,7 +174,7 @@ func (c *conductor) loop(ctx context.Context) {
 // what they had to say is older than the deadline.
 const patience = 50 * time.Millisecond
 
-func (c *conductor) overdue(ctx context.Context) {
+func (c *conductor) applyDeadline(ctx context.Context) {
 	before := c.state.phase
 	wait := time.NewTimer(patience)
 	defer wait.Stop()
@@ -191,7 +191,7 @@ func (c *conductor) overdue(ctx context.Context) {
 		return // with a deadline of its own
 	}
 	instant := c.book.manifest.Trigger.InstantNs
-	c.handle(ctx, evOverdue{fired: instant != 0 && time.Now().UnixNano() >= instant})
+	c.applyEvent(ctx, evOverdue{fired: instant != 0 && time.Now().UnixNano() >= instant})
 }
 
 // analysis is the execution of the stages, which goes on beside the loop.
@@ -211,8 +211,8 @@ func (a *analysis) end() {
 	}
 }
 
-// handle takes one event through the state machine and does what follows.
-func (c *conductor) handle(ctx context.Context, happened any) {
+// applyEvent computes the state after an event, shows what changed, and performs the effects.
+func (c *conductor) applyEvent(ctx context.Context, happened any) {
 	before := c.state
 	var effects []any
 	c.state, effects = next(c.state, happened)
@@ -243,7 +243,7 @@ func (c *conductor) save() {
 	c.saver.save(c.book.manifest.Clone())
 }
 
-// unsaved says that a manifest could not be written.
+// unsaved reports that a manifest could not be written.
 func (c *conductor) unsaved(err error) {
 	c.log.Error("manifest not written", "error", err)
 	c.observe(event.Warning{Message: fmt.Sprintf("manifest not written: %v", err), Hint: "it is tried again at the end"})
@@ -253,7 +253,7 @@ func (c *conductor) perform(ctx context.Context, effects []any) {
 	for _, effect := range effects {
 		switch e := effect.(type) {
 		case doOrder:
-			c.give(e)
+			c.publishOrder(e)
 		case doDeadline:
 			c.deadline.Stop()
 			if e.after > 0 {
@@ -267,8 +267,8 @@ func (c *conductor) perform(ctx context.Context, effects []any) {
 	}
 }
 
-// give publishes an order; the answers to the slaves' reports repeat it.
-func (c *conductor) give(e doOrder) {
+// publishOrder publishes an order; the answers to the slaves' reports repeat it.
+func (c *conductor) publishOrder(e doOrder) {
 	now := time.Now()
 	order := wire.Order{Kind: e.kind, Seq: e.seq, Run: c.run, Sent: now.UnixNano()}
 	if e.kind == wire.Fire {
@@ -282,21 +282,21 @@ func (c *conductor) give(e doOrder) {
 	}
 }
 
-// watch looks for slaves that have fallen silent.
-func (c *conductor) watch(ctx context.Context, now time.Time) {
+// findSilentNodes applies the silence of every slave that has not reported for lostAfter.
+func (c *conductor) findSilentNodes(ctx context.Context, now time.Time) {
 	for name, m := range c.members {
 		if silence := now.Sub(m.heard); silence > lostAfter && c.state.nodes[name].phase != wire.Done {
-			c.handle(ctx, evSilent{name, silence})
+			c.applyEvent(ctx, evSilent{name, silence})
 		}
 	}
 }
 
-// analyse executes the stages beside the loop, so that the slaves are still
-// answered and a Ctrl-C still counts. Until it is done the manifest is its own.
+// analyse executes the stages in a goroutine: the loop still answers slaves and
+// Ctrl-C. Until they are done, the manifest belongs to them.
 func (c *conductor) analyse(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
-	c.confirm()
+	c.confirmFiles()
 	c.save() // what is proven stays so, whatever becomes of the stages
 	c.analysis = analysis{cancel: cancel, done: done}
 	live := c.syncer
@@ -308,34 +308,34 @@ func (c *conductor) analyse(ctx context.Context) {
 	}()
 }
 
-// arrived shows how far a file is. What the manifest says of it comes from confirm.
-func (c *conductor) arrived(p transfer.Progress) {
+// showTransfer shows how far a file is. What the manifest says of it comes from confirmFiles.
+func (c *conductor) showTransfer(p transfer.Progress) {
 	switch {
 	case p.Refused != "":
 		c.log.Error("file refused", "about", p.Node, "file", p.File, "why", p.Refused)
 		c.observe(event.Problem{Node: p.Node, Code: "file-refused", Message: p.File + ": " + p.Refused, Hint: "the node keeps its copy"})
 	case p.Verified:
 		c.observe(event.FileVerified{Node: p.Node, File: p.File, Size: p.Size})
-		c.follow(p.File, true)
+		c.offerSegment(p.File, true)
 	default:
 		c.observe(event.Transfer{Node: p.Node, File: p.File, Done: p.Done, Size: p.Size})
 	}
 }
 
-// confirm asks the receiver about every file that the nodes have announced.
-func (c *conductor) confirm() {
+// confirmFiles marks every announced file that the receiver has verified.
+func (c *conductor) confirmFiles() {
 	for _, f := range c.book.unproven() {
 		m := c.members[f.node]
 		if c.receiver.Verified(m.token, f.File) {
 			c.book.proven(f.Name)
-			c.follow(f.Name, true)
+			c.offerSegment(f.Name, true)
 		}
 	}
 }
 
-// follow hands a segment that is announced and proven to those who follow the
-// clocks meanwhile. Once the stages are at work nobody does any more.
-func (c *conductor) follow(name string, proven bool) {
+// offerSegment gives a segment that is announced and verified to the syncer, until
+// the stages begin.
+func (c *conductor) offerSegment(name string, proven bool) {
 	segment, ok := c.book.arrived(name, proven)
 	if !ok || c.analysis.cancel != nil || !segment.HoldsTags() {
 		return
@@ -348,8 +348,8 @@ func (c *conductor) follow(name string, proven bool) {
 	}
 }
 
-// startSyncer begins to follow clocks when the first segment is here: the nodes
-// have said by then when they started.
+// startSyncer starts to follow the clocks when the first segment is here: by then
+// the nodes have reported when they started.
 func (c *conductor) startSyncer() {
 	if aligns, err := followed(c.recipe); c.unsynced || err == nil && len(aligns) == 0 {
 		return
@@ -365,8 +365,8 @@ func (c *conductor) startSyncer() {
 	c.book.manifest.Sync = stage.SyncFile
 }
 
-// input hands an event to the loop, unless the loop is over.
-func (c *conductor) input(event any) {
+// queueEvent gives an event to the loop, unless the loop is over.
+func (c *conductor) queueEvent(event any) {
 	select {
 	case c.inputs <- event:
 	case <-c.stopped:

@@ -11,7 +11,7 @@ import (
 )
 
 // Deadlines of phases that no recipe sets. Each is generous: it ends a wait
-// that would otherwise never end, it does not hurry anyone.
+// that would otherwise never end.
 const (
 	armTimeout      = 60 * time.Second
 	drainTimeout    = 60 * time.Second  // from the end of the acquisition to a closed file, and to the next

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -86,12 +87,12 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 	group.Go(func() error { return c.receiver.Run(background) })
 	group.Go(func() error { return c.beacons(background) })
 
-	err := c.spawn(background)
+	err := c.spawnSlaves(background)
 	if err == nil {
 		c.loop(ctx)
 	}
-	c.dismiss()
-	c.confirm()
+	c.dismissSlaves()
+	c.confirmFiles()
 	if c.syncer != nil {
 		c.syncer.end()
 		for _, f := range c.syncer.stages {
@@ -180,7 +181,7 @@ func (c *conductor) openDirectory(ctx context.Context) (err error) {
 	if c.dir, err = run.Create(c.options.Runs, c.recipe.Name, now); err != nil {
 		return err
 	}
-	c.lines.to(c.dir.Log())
+	c.runLog.writeTo(c.dir.Log())
 	c.saver.dir, c.saver.failed = c.dir, c.unsaved
 	if err := c.saver.plan(c.recipe); err != nil {
 		return err
@@ -218,4 +219,26 @@ func (c *conductor) beacons(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// runLog writes the master's own log lines to the log of the run. Lines before
+// there is one are dropped: nothing has happened yet.
+type runLog struct {
+	mu  sync.Mutex
+	log *run.Log
+}
+
+func (l *runLog) writeTo(log *run.Log) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.log = log
+}
+
+func (l *runLog) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.log == nil {
+		return len(line), nil
+	}
+	return len(line), l.log.AppendRemote("", line)
 }

@@ -26,7 +26,7 @@ type saver struct {
 	newest  atomic.Uint64
 }
 
-// save takes a manifest that nobody changes any more.
+// save writes a manifest, which nobody may change any more.
 func (s *saver) save(m *run.Manifest) {
 	number := s.newest.Add(1)
 	s.running.Go(func() {

@@ -43,7 +43,7 @@ func (c *conductor) serve(peer string, body []byte) []byte {
 	err := json.Unmarshal(body, &r)
 	if err == nil && len(r.File) == 0 {
 		defer c.turn.Unlock()
-		return encode(c.put(request{peer: peer, body: r, answer: make(chan wire.Reply, 1)}))
+		return encode(c.askConductor(request{peer: peer, body: r, answer: make(chan wire.Reply, 1)}))
 	}
 	c.turn.Unlock()
 	if err != nil {
@@ -52,8 +52,8 @@ func (c *conductor) serve(peer string, body []byte) []byte {
 	return encode(c.answerFile(r))
 }
 
-// put has the conductor answer a request, unless the run is over.
-func (c *conductor) put(r request) wire.Reply {
+// askConductor passes a request to the conductor and returns its answer, unless the run is over.
+func (c *conductor) askConductor(r request) wire.Reply {
 	select {
 	case c.requests <- r:
 		return <-r.answer
@@ -65,7 +65,7 @@ func (c *conductor) put(r request) wire.Reply {
 	}
 }
 
-// admitted says whether a message shows the token of a session. It decodes
+// admitted reports whether a message has the token of a session. It decodes
 // nothing else.
 func (c *conductor) admitted(body []byte) bool {
 	var shown struct{ Token string }
@@ -100,7 +100,7 @@ func (c *conductor) answerFile(r wire.Request) wire.Reply {
 	return wire.Reply{File: answer}
 }
 
-// answer decides what a slave is told. A request may come twice; answering it
+// answer returns the reply to a slave. A request may come twice; answering it
 // again changes nothing.
 func (c *conductor) answer(ctx context.Context, r request) wire.Reply {
 	if r.body.Join != nil {
@@ -114,7 +114,7 @@ func (c *conductor) answer(ctx context.Context, r request) wire.Reply {
 		return refuse("node-lost", "report: the run went on without this node", "the recorded files are kept on its disk")
 	}
 	m.heard = time.Now()
-	c.take(ctx, r.body.Node, m, r.body.Report)
+	c.applyReport(ctx, r.body.Node, m, r.body.Report)
 	return wire.Reply{Seen: m.news, Order: c.order}
 }
 
@@ -146,7 +146,7 @@ const (
 
 func cut(text string) string { return text[:min(len(text), maxName)] }
 
-// isLocal says whether the master starts a node's slave itself.
+// isLocal reports whether the master starts the slave of a node itself.
 func (c *conductor) isLocal(name string) bool {
 	return slices.ContainsFunc(c.recipe.Nodes, func(n recipe.Node) bool { return n.Name == name && n.Host == "local" })
 }
@@ -188,7 +188,7 @@ func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 		c.observe(event.Warning{Node: name, Message: fmt.Sprintf("tsrun %s is at work there, %s here; they speak the same protocol, %d", cut(j.Version), c.options.Version, wire.Protocol),
 			Hint: "install the same release of tsrun on both PCs"})
 	}
-	c.handle(ctx, evJoined{name})
+	c.applyEvent(ctx, evJoined{name})
 	return wire.Reply{Welcome: m.welcome}
 }
 
@@ -219,8 +219,8 @@ func portOf(a net.Addr) int {
 	return n
 }
 
-// take believes a report: what is new first, then where the node stands.
-func (c *conductor) take(ctx context.Context, name string, m *member, r *wire.Report) {
+// applyReport applies a report: its news first, then the phase of the node.
+func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *wire.Report) {
 	for _, n := range r.News {
 		if n.Seq != m.news+1 {
 			continue // known already
@@ -229,7 +229,7 @@ func (c *conductor) take(ctx context.Context, name string, m *member, r *wire.Re
 			break // which is the stages' own until they are done; the node tells it again
 		}
 		m.news = n.Seq
-		c.hear(ctx, name, n)
+		c.applyNews(ctx, name, n)
 	}
 	if c.book.progress(name, r.Progress) {
 		c.observe(c.book.progressEvent(name))
@@ -238,35 +238,35 @@ func (c *conductor) take(ctx context.Context, name string, m *member, r *wire.Re
 	phase := r.Phase
 	if phase == wire.Ready && !r.Beacon {
 		phase = wire.Preparing // it could not be triggered
-		c.noticeDeaf(ctx, name, m)
+		c.warnOfDeafness(ctx, name, m)
 	}
 	before := c.state.nodes[name]
 	if phase == wire.Armed && before.phase != wire.Armed {
 		c.observe(event.Armed{Node: name})
 	}
 	if phase != before.phase || r.Order != before.order {
-		c.handle(ctx, evReported{node: name, phase: phase, order: r.Order})
+		c.applyEvent(ctx, evReported{node: name, phase: phase, order: r.Order})
 	}
 }
 
-// noticeDeaf tells the user, once, that a node is ready but for the trigger port.
-func (c *conductor) noticeDeaf(ctx context.Context, name string, m *member) {
+// warnOfDeafness tells the user, once, that a node is ready but for the trigger port.
+func (c *conductor) warnOfDeafness(ctx context.Context, name string, m *member) {
 	if m.deaf.IsZero() {
 		m.deaf = m.heard
 	}
 	if c.state.nodes[name].deaf || m.heard.Sub(m.deaf) < deafAfter {
 		return
 	}
-	c.handle(ctx, evDeaf{name})
+	c.applyEvent(ctx, evDeaf{name})
 	why := c.state.deafness()
 	c.observe(event.Warning{Node: name, Message: why.Message, Hint: why.Hint})
 }
 
-// entersManifest says that a piece of news is kept there.
+// entersManifest reports whether a piece of news is kept in the manifest.
 func entersManifest(n wire.News) bool { return n.Failure == nil && n.Log == nil && !n.Stopped }
 
-// hear takes one piece of news.
-func (c *conductor) hear(ctx context.Context, name string, n wire.News) {
+// applyNews enters one piece of news in the book, shows it, and applies what it means for the run.
+func (c *conductor) applyNews(ctx context.Context, name string, n wire.News) {
 	switch {
 	case n.Controller != nil:
 		c.book.controller(name, n.Controller)
@@ -280,18 +280,18 @@ func (c *conductor) hear(ctx context.Context, name string, n wire.News) {
 	case n.Loss != nil:
 		channel := c.book.loss(name, n.Loss)
 		c.observe(event.TagsLost{Node: name, Channel: channel, Loss: n.Loss.Loss})
-		c.handle(ctx, evTagsLost{name})
+		c.applyEvent(ctx, evTagsLost{name})
 	case n.Segment != nil:
 		c.book.segment(name, n.Segment)
 		c.saver.reserve(len(c.book.manifest.Segments), n.Segment.File)
-		c.follow(n.Segment.File, false)
-		c.handle(ctx, evProgress{})
+		c.offerSegment(n.Segment.File, false)
+		c.applyEvent(ctx, evProgress{})
 	case n.Ended != nil:
 		c.book.ended(name, n.Ended)
 	case n.Failure != nil:
-		c.handle(ctx, evFailed{name, *n.Failure})
+		c.applyEvent(ctx, evFailed{name, *n.Failure})
 	case n.Stopped:
-		c.handle(ctx, evStopped{name})
+		c.applyEvent(ctx, evStopped{name})
 	case n.Log != nil:
 		if err := c.dir.Log().AppendRemote(name, n.Log); err != nil && !c.unlogged {
 			c.unlogged = true

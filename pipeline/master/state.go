@@ -42,10 +42,10 @@ func (p phase) since(before phase) []phase {
 	return course[from+1 : to+1]
 }
 
-// over says that nothing more happens in a phase.
+// over reports whether nothing more happens in a phase.
 func (p phase) over() bool { return p == done || p == aborted || p == failed }
 
-// started says that tags may exist from this phase on.
+// started reports whether tags may exist in a phase.
 func (p phase) started() bool {
 	return p == running || p == draining || p == transferring || p == analysing || p == done
 }
@@ -156,7 +156,7 @@ func newState(names []string, r rules) (state, []any) {
 // next is the run's whole logic: from where it stands and what happened to
 // where it stands then and what is to be done. It reads no clock and does nothing.
 func next(s state, event any) (state, []any) {
-	if e, reported := event.(evReported); s.phase.over() && reported { // who has heard that it is over?
+	if e, reported := event.(evReported); s.phase.over() && reported { // records who knows that it is over
 		s.nodes = maps.Clone(s.nodes)
 		s.change(e.node, func(n *node) { n.phase, n.order = e.phase, e.order })
 	}
@@ -222,7 +222,7 @@ func (s *state) order(kind wire.OrderKind) doOrder {
 	return doOrder{kind: kind, seq: s.orders}
 }
 
-// present says that every node still counted on has come to where ok is true.
+// present reports whether ok is true of every node that is not gone.
 func (s *state) present(ok func(node) bool) bool {
 	for _, n := range s.nodes {
 		if !n.gone && !ok(n) {
@@ -232,7 +232,7 @@ func (s *state) present(ok func(node) bool) bool {
 	return true
 }
 
-// reached orders the phases of a node.
+// reached returns whether a node has come to a phase, or beyond it.
 func reached(p wire.Phase) func(node) bool {
 	rank := []wire.Phase{wire.Preparing, wire.Ready, wire.Armed, wire.Running, wire.Draining, wire.Transferring, wire.Done}
 	return func(n node) bool {
@@ -294,7 +294,7 @@ func (s state) nodeFailed(e evFailed) (state, []any) {
 	return s, nil
 }
 
-// nodeStopped notes that a node's user ended its recording. The others go on
+// nodeStopped records that a node's user ended its recording. The others go on
 // unless the recipe wants all or nothing.
 func (s state) nodeStopped(name string) (state, []any) {
 	_, known := s.nodes[name]

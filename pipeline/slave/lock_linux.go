@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock takes the lock of a file, unless a process that lives has it.
+// lock locks a file, unless another process has locked it.
 func lock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
 
 // openLock opens a file that anybody may have put there: it follows no link and

@@ -36,19 +36,21 @@ func (f fanout) WithGroup(name string) slog.Handler {
 	return fanout{f.here.WithGroup(name), f.there.WithGroup(name)}
 }
 
-// said shows what a person at this PC has to know of the log: warnings and errors.
-type said struct {
+// observerLog shows warnings and errors of the log to the user of this PC.
+type observerLog struct {
 	observer event.Observer
 	node     string
 	attrs    string // of WithAttrs, as written after a message
 }
 
-// Said returns a handler that passes warnings and errors to an observer.
-func Said(o event.Observer, node string) slog.Handler { return said{observer: o, node: node} }
+// ObserverLog returns a handler that passes warnings and errors to an observer.
+func ObserverLog(o event.Observer, node string) slog.Handler {
+	return observerLog{observer: o, node: node}
+}
 
-func (s said) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
+func (s observerLog) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
 
-func (s said) Handle(_ context.Context, r slog.Record) error {
+func (s observerLog) Handle(_ context.Context, r slog.Record) error {
 	var text strings.Builder
 	text.WriteString(r.Message + s.attrs)
 	r.Attrs(func(a slog.Attr) bool {
@@ -63,11 +65,11 @@ func (s said) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-func (s said) WithAttrs(attrs []slog.Attr) slog.Handler {
+func (s observerLog) WithAttrs(attrs []slog.Attr) slog.Handler {
 	for _, a := range attrs {
 		s.attrs += fmt.Sprintf(", %s %v", a.Key, a.Value)
 	}
 	return s
 }
 
-func (s said) WithGroup(string) slog.Handler { return s }
+func (s observerLog) WithGroup(string) slog.Handler { return s }

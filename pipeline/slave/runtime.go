@@ -22,7 +22,7 @@ func makeRuntime() (dir string, alive *os.File, err error) {
 	if dir, err = os.MkdirTemp("", runtimePrefix); err != nil { // 0700
 		return "", nil, fmt.Errorf("make a private directory for sockets: %w", err)
 	}
-	unlocked := filepath.Join(dir, "new") // under this name nobody takes it for that of a dead process
+	unlocked := filepath.Join(dir, "new") // under this name no other slave removes it
 	if alive, err = os.Create(unlocked); err == nil {
 		err = errors.Join(lock(alive), os.Rename(unlocked, filepath.Join(dir, aliveFile)))
 	}

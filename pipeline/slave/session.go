@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -42,7 +41,7 @@ type session struct {
 	sender   *transfer.Sender
 	fired    bool       // there may be tags
 	user     user       // of this PC
-	queued   []string   // paths of files given to the sender; owned by its bench until the recording is over
+	queued   []string   // paths of files given to the sender; owned by its equipment until the recording is over
 	sent     chan error // one value, when the sender ends: nil when the master has proven every file
 }
 
@@ -63,9 +62,9 @@ func newSession(o Options, w *wire.Welcome, r *recipe.Recipe, a sessionAddresses
 	return s, nil
 }
 
-// take goes through the phases. Whatever ends it, plugins are stopped and every
-// goroutine it started has ended when it returns.
-func (s *session) take(ctx context.Context) (err error) {
+// run goes through the phases of a node. When it returns, its plugins are stopped
+// and every goroutine that it started has ended.
+func (s *session) run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
@@ -73,52 +72,28 @@ func (s *session) take(ctx context.Context) (err error) {
 	defer func() {
 		stopBackground()
 		group.Wait()
-		s.reporter.last()
+		s.reporter.reportLast()
 	}()
 	group.Go(func() error { return s.reporter.Run(background) })
-	group.Go(func() error { return s.listen(background) })
-	group.Go(func() error { s.heedUser(background, cancel); return nil })
+	group.Go(func() error { return s.receiveOrders(background) })
+	group.Go(func() error { s.applyInterrupts(background, cancel); return nil })
 
 	defer s.removeRuntime()
-	b, err := s.prepare(ctx, group, background)
-	defer b.close()
+	eq, err := s.prepare(ctx, group, background)
+	defer eq.close()
 	if err == nil {
-		err = s.record(ctx, cancel, b)
+		err = s.record(ctx, cancel, eq)
 	}
-	err = s.depart(ctx, err)
+	err = s.deliver(ctx, err)
 	if s.user.hasAsked() { // kept and sent; and then this process ends too
 		return errors.Join(err, errStopped)
 	}
 	return err
 }
 
-// listen passes the orders the master publishes to the inbox.
-func (s *session) listen(ctx context.Context) error {
-	sub, err := wire.DialTrigger(ctx, s.address.trigger)
-	if err != nil {
-		return nil // the reporter's answers repeat every order; without a beacon the master will not arm
-	}
-	defer sub.Close()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case r, open := <-sub.Orders():
-			if !open {
-				return nil
-			}
-			if r.Order.Run != s.id {
-				continue
-			}
-			s.reporter.heardBeacon()
-			s.orders.put(r.Order)
-		}
-	}
-}
-
 // prepare makes room for files, opens every controller and starts every sink
 // of this node.
-func (s *session) prepare(ctx context.Context, group *errgroup.Group, background context.Context) (*bench, error) {
+func (s *session) prepare(ctx context.Context, group *errgroup.Group, background context.Context) (*equipment, error) {
 	if err := s.makeDirectories(); err != nil {
 		return nil, err
 	}
@@ -126,158 +101,53 @@ func (s *session) prepare(ctx context.Context, group *errgroup.Group, background
 	if err := s.reachFiles(ctx); err != nil {
 		return nil, err
 	}
-	b, err := newBench(s)
+	eq, err := newEquipment(s)
 	if err != nil {
-		return b, err
+		return eq, err
 	}
-	if err := b.check(ctx); err != nil {
-		return b, err
+	if err := eq.checkConfigs(ctx); err != nil {
+		return eq, err
 	}
-	return b, b.open(ctx)
+	return eq, eq.open(ctx)
 }
 
 // record carries out the master's orders from ready to the last closed file.
-func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, b *bench) error {
-	s.reporter.enter(wire.Ready)
-	order, err := s.await(ctx, wire.Arm)
+func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq *equipment) error {
+	s.reporter.setPhase(wire.Ready)
+	order, err := s.awaitOrder(ctx, wire.Arm)
 	if err != nil {
 		return err
 	}
-	if err := b.arm(ctx); err != nil {
+	if err := eq.arm(ctx); err != nil {
 		return err
 	}
-	s.reporter.setProgress(b.progress)
-	s.reporter.carriedOut(order.Seq)
-	s.reporter.enter(wire.Armed)
+	s.reporter.setProgress(eq.progress)
+	s.reporter.acknowledge(order.Seq)
+	s.reporter.setPhase(wire.Armed)
 	s.observe(event.Armed{Node: s.node.Name})
 
-	if order, err = s.await(ctx, wire.Fire); err != nil {
+	if order, err = s.awaitOrder(ctx, wire.Fire); err != nil {
 		return err
 	}
-	if err := b.fire(ctx, time.Unix(0, order.Instant)); err != nil {
+	if err := eq.startDrivers(ctx, time.Unix(0, order.Instant)); err != nil {
 		return err
 	}
 	s.fired = true
-	s.user.enter(underWay)
-	s.reporter.carriedOut(order.Seq)
-	s.reporter.enter(wire.Running)
+	s.user.setStage(underWay)
+	s.reporter.acknowledge(order.Seq)
+	s.reporter.setPhase(wire.Running)
 	s.observe(event.Fired{InstantNs: order.Instant, Method: s.recipe.Trigger.Method})
 
 	watched := make(chan struct{})
 	go func() { // ends with the recording: await returns when b.recorded is closed
 		defer close(watched)
-		s.stopWhenTold(ctx, cancel, b)
+		s.stopWhenTold(ctx, cancel, eq)
 	}()
-	err = b.showProgress(func() error { return b.finish(ctx) })
-	b.markRecorded()
+	err = eq.showProgress(func() error { return eq.finish(ctx) })
+	eq.markRecorded()
 	<-watched
-	s.user.enter(over)
+	s.user.setStage(over)
 	return err
-}
-
-// stopWhenTold ends the recording early when the master says so.
-func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFunc, b *bench) {
-	stopped := s.user.stop
-	var stopping sync.WaitGroup // a device may take its time, and an Abort is heard meanwhile
-	defer stopping.Wait()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-b.recorded:
-			return
-		case <-stopped:
-			stopped = nil
-			s.reporter.tell(wire.News{Stopped: true})
-			stopping.Go(func() { b.stop(ctx) })
-		case <-s.orders.shut:
-			cancel(s.orders.closedBy())
-			return
-		case o := <-s.orders.ch:
-			switch o.Kind {
-			case wire.Stop:
-				stopping.Go(func() {
-					b.stop(ctx)
-					s.reporter.carriedOut(o.Seq)
-				})
-			case wire.Abort, wire.Release:
-				s.reporter.carriedOut(o.Seq)
-				cancel(errAborted)
-				return
-			}
-		}
-	}
-}
-
-// await waits for one kind of order; any order that ends the run ends the wait.
-func (s *session) await(ctx context.Context, kind wire.OrderKind) (wire.Order, error) {
-	for {
-		select {
-		case <-ctx.Done():
-			return wire.Order{}, context.Cause(ctx)
-		case <-s.orders.shut:
-			return wire.Order{}, s.orders.closedBy()
-		case <-time.After(heartbeat):
-			if s.reporter.silence() > masterPatience {
-				return wire.Order{}, fmt.Errorf("the master has not answered for %v", masterPatience)
-			}
-		case o := <-s.orders.ch:
-			switch o.Kind {
-			case kind:
-				if kind == wire.Release {
-					s.reporter.carriedOut(o.Seq)
-				}
-				return o, nil
-			case wire.Abort, wire.Release, wire.Stop:
-				s.reporter.carriedOut(o.Seq)
-				return wire.Order{}, errAborted
-			}
-		}
-	}
-}
-
-// depart sends what is left, waits until the master has everything and is
-// released. A session that failed says so and still sends its whole files.
-func (s *session) depart(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); errors.Is(cause, errStopped) {
-		err = cause
-	}
-	if errors.Is(err, errStopped) || err != nil && !errors.Is(err, errAborted) && ctx.Err() == nil {
-		s.log.Error("node failed", "error", err)
-		s.reporter.fail(err)
-	}
-	if !s.fired { // nothing to send, nothing to keep
-		defer os.RemoveAll(s.dir)
-	}
-	if errors.Is(err, errAborted) || ctx.Err() != nil {
-		return err
-	}
-	if !s.fired { // the master gives the run up
-		_, released := s.await(ctx, wire.Release)
-		return errors.Join(err, released)
-	}
-	s.reporter.enter(wire.Transferring)
-	s.observe(event.StateChanged{State: string(wire.Transferring)})
-	s.sender.Finish()
-	unsent, gone := s.awaitSent(ctx)
-	if gone != nil {
-		if errors.Is(gone, errStopped) {
-			s.reporter.fail(gone) // or the master would only find the node silent
-		}
-		return errors.Join(err, gone)
-	}
-	if unsent != nil {
-		s.reporter.fail(unsent)
-	}
-	s.reporter.enter(wire.Done)
-	if _, released := s.await(ctx, wire.Release); released != nil {
-		return errors.Join(err, released)
-	}
-	if unsent == nil {
-		s.removeSource()
-	}
-	s.observe(event.StateChanged{State: string(wire.Done)})
-	return errors.Join(err, unsent)
 }
 
 func (s *session) observe(e event.Event) {

@@ -6,7 +6,7 @@
 //	Run ── join ──▶ session ── prepare ─ arm ─ fire ─ record ─ send ──▶ back to join
 //	                  ├── reporter   heartbeat, progress and news to the master (REQ)
 //	                  ├── listener   orders from the master (SUB), the reporter's answers repeat the last
-//	                  ├── bench      drivers and sinks in their processes, the distribution core between
+//	                  ├── equipment  drivers and sinks in their processes, the distribution core between
 //	                  └── transfer   closed files to the master (PUSH)
 //
 // A session is one goroutine that goes through the phases of package wire in
@@ -41,7 +41,7 @@ type Options struct {
 	PluginDirs []string // where plugins are looked for
 	Version    string
 	Log        *slog.Logger
-	Observer   event.Observer // takes what a person here may want to see; nil: nobody looks
+	Observer   event.Observer // takes what a person here may want to see; nil: none
 	// Interrupts ends the recording of this node early, keeping and sending what
 	// was recorded, and then the slave; a second one gives that up.
 	Interrupts <-chan struct{}
@@ -50,8 +50,8 @@ type Options struct {
 
 const (
 	joinPause = 250 * time.Millisecond // between two attempts to join
-	// tryTimeout is how long a master that does not answer is waited for before
-	// the user is told; remindEvery is when he is told again.
+	// tryTimeout is how long a master may be silent before the user is told;
+	// remindEvery is the time between two such messages.
 	tryTimeout  = 2 * time.Second
 	remindEvery = 30 * time.Second
 	// failedPause is between a run that ended badly and the next: one that ends
@@ -141,7 +141,7 @@ func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
 	}
 }
 
-// because says why a slave waits, with the error where there was no answer.
+// because returns why a slave waits, with the error where there was no answer.
 func because(wait string, err error) string {
 	if err == nil {
 		return wait
@@ -174,7 +174,7 @@ type waiting struct {
 	at   time.Time
 }
 
-// worthSaying is true for a new reason, and for the same one after a while.
+// worthSaying reports whether a reason is new, or was told a while ago.
 func (w *waiting) worthSaying(why string, now time.Time) bool {
 	if why == w.said && now.Sub(w.at) < remindEvery {
 		return false
@@ -201,7 +201,7 @@ func (j *joiner) serve(ctx context.Context, w *wire.Welcome) error {
 	if err != nil {
 		return err
 	}
-	return s.take(ctx)
+	return s.run(ctx)
 }
 
 // ask puts one question to the master.

@@ -161,7 +161,7 @@ func silent(t *testing.T) *session {
 
 func TestMasterThatIsSilentIsNotWaitedForWithoutEnd(t *testing.T) {
 	s := silent(t)
-	if _, err := s.await(t.Context(), wire.Arm); err == nil || !strings.Contains(err.Error(), "has not answered") {
+	if _, err := s.awaitOrder(t.Context(), wire.Arm); err == nil || !strings.Contains(err.Error(), "has not answered") {
 		t.Errorf("waiting for an order: %v", err)
 	}
 	_, gone := s.awaitSent(t.Context())
@@ -201,7 +201,7 @@ func TestAwaitEndsWithWhatEndsTheRun(t *testing.T) {
 			if ctx == nil {
 				ctx = t.Context()
 			}
-			if o, err := s.await(ctx, wire.Fire); !errors.Is(err, c.want) || err == nil && o.Kind != c.order {
+			if o, err := s.awaitOrder(ctx, wire.Fire); !errors.Is(err, c.want) || err == nil && o.Kind != c.order {
 				t.Errorf("got %v, %v, want %v", o, err, c.want)
 			}
 		})
@@ -260,8 +260,8 @@ func TestDeviceMustSuitTheRecipe(t *testing.T) {
 			for _, hertz := range c.expect {
 				r.Expect = append(r.Expect, recipe.Expect{Channel: "bob.b", RateMin: new(quantity.Frequency(hertz * 1000))})
 			}
-			b := &bench{s: &session{node: &node, recipe: r}}
-			err := b.suits(&controller{recipe: recipe.Controller{Name: "tc"}, streams: []uint16{0}, noThresholds: c.none}, device)
+			eq := &equipment{s: &session{node: &node, recipe: r}}
+			err := eq.checkDevice(&controller{recipe: recipe.Controller{Name: "tc"}, streams: []uint16{0}, noThresholds: c.none}, device)
 			if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
 				t.Errorf("got %v, want %q", err, c.says)
 			}
@@ -272,7 +272,7 @@ func TestDeviceMustSuitTheRecipe(t *testing.T) {
 func TestSinksOfANode(t *testing.T) {
 	node := recipe.Node{Name: "bob", Channels: []recipe.Channel{{Name: "a"}, {Name: "b"}}}
 	s := &session{node: &node, recipe: &recipe.Recipe{Sinks: make([]recipe.Sink, 1)}}
-	b := &bench{s: s}
+	eq := &equipment{s: s}
 	for name, c := range map[string]struct {
 		sink  recipe.Sink
 		sinks int
@@ -287,7 +287,7 @@ func TestSinksOfANode(t *testing.T) {
 		"one of several sinks": {recipe.Sink{Name: "fast", At: "source"}, 2, []uint16{0, 1}, "raw/bob/fast"},
 	} {
 		s.recipe.Sinks = make([]recipe.Sink, c.sinks)
-		k := b.sinkFor(c.sink)
+		k := eq.sinkFor(c.sink)
 		if k == nil {
 			if c.want != nil {
 				t.Errorf("%s: not for this node", name)
@@ -305,7 +305,7 @@ func TestSinksOfANode(t *testing.T) {
 func TestUserSeesWarnings(t *testing.T) {
 	seen := &observed{}
 	var file strings.Builder
-	log := slog.New(fanout{Said(seen, "bob"), slog.NewTextHandler(&file, &slog.HandlerOptions{Level: slog.LevelDebug})})
+	log := slog.New(fanout{ObserverLog(seen, "bob"), slog.NewTextHandler(&file, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	log = log.With("sink", "raw").WithGroup("g")
 	log.Debug("not for him")
 	log.Warn("slow disk", "ms", 900)

@@ -12,7 +12,7 @@ import (
 // errStopped ends a session that the user of this PC gave up.
 var errStopped = &sdk.Failure{Code: "node-stopped", Message: "stopped by this node's user"}
 
-// Stopped says whether [Run] ended because the user wanted it.
+// Stopped reports whether [Run] ended because the user wanted it.
 func Stopped(err error) bool { return errors.Is(err, errStopped) }
 
 // user is what the person at this PC has asked for in a session.
@@ -31,13 +31,13 @@ const (
 	over
 )
 
-func (u *user) enter(stage int) {
+func (u *user) setStage(stage int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.stage = stage
 }
 
-// interrupt says whether the session is to be given up. The first one within a
+// interrupt reports whether the session is to be given up. The first one within a
 // recording ends that, and everything is kept; the first one after it asks for
 // what happens anyway. One before it, or a second one, gives up.
 func (u *user) interrupt() (giveUp bool) {
@@ -59,8 +59,8 @@ func (u *user) hasAsked() bool {
 	return u.asked
 }
 
-// heedUser passes on what the user asks for, until ctx ends.
-func (s *session) heedUser(ctx context.Context, cancel context.CancelCauseFunc) {
+// applyInterrupts stops the recording, or the session, as the user asks, until ctx ends.
+func (s *session) applyInterrupts(ctx context.Context, cancel context.CancelCauseFunc) {
 	for {
 		select {
 		case <-ctx.Done():

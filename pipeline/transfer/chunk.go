@@ -39,8 +39,8 @@ type head struct {
 	sum    uint32 // CRC-32C of the bytes
 }
 
-// put encodes h into b, which has headSize bytes.
-func (h head) put(b []byte) {
+// encode encodes h into b, which has headSize bytes.
+func (h head) encode(b []byte) {
 	clear(b)
 	copy(b, headMagic)
 	b[4] = headVersion

@@ -21,7 +21,7 @@ func TestHeadIsReadBack(t *testing.T) {
 		}
 		copy(want.token[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "token"))
 		var b [headSize]byte
-		want.put(b[:])
+		want.encode(b[:])
 		if got, err := decodeHead(b[:]); err != nil || got != want {
 			t.Fatal(got, err)
 		}
@@ -36,7 +36,7 @@ func TestHeadIsReadBack(t *testing.T) {
 func TestHeadOutOfBoundsIsRefused(t *testing.T) {
 	for _, h := range []head{{length: 0}, {length: MaxChunk + 1}, {length: math.MaxUint32}, {length: 1, offset: maxSize + 1}, {length: 1, offset: math.MaxUint64}} {
 		var b [headSize]byte
-		h.put(b[:])
+		h.encode(b[:])
 		if _, err := decodeHead(b[:]); err == nil {
 			t.Errorf("%d bytes at %d were believed", h.length, h.offset)
 		}
@@ -45,7 +45,7 @@ func TestHeadOutOfBoundsIsRefused(t *testing.T) {
 
 func FuzzDecodeHead(f *testing.F) {
 	var b [headSize]byte
-	head{file: 1, number: 2, offset: 3, length: 4}.put(b[:])
+	head{file: 1, number: 2, offset: 3, length: 4}.encode(b[:])
 	f.Add(b[:])
 	f.Add([]byte(headMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {

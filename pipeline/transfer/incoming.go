@@ -131,8 +131,8 @@ func same(part *os.File, f File) error {
 
 var errDifferent = errors.New("something else of this name is there already")
 
-// reserve makes NAME.part with all the room it will need, so that a disk that
-// is too small says so before anything travels.
+// reserve makes NAME.part with all the room it will need: a disk that is too
+// small is found before anything travels.
 func (s *session) reserve(f File) (*os.File, error) {
 	if err := s.root.MkdirAll(path.Dir(f.Name), 0o755); err != nil {
 		return nil, err
@@ -175,7 +175,7 @@ func (r *Receiver) verify(s *session, in *incoming) {
 	}
 	equal := err == nil && sum == in.file.SHA256
 	if equal {
-		err = s.settle(in)
+		err = s.keepFile(in)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,7 +195,7 @@ func (r *Receiver) verify(s *session, in *incoming) {
 			s.refuse(in, fmt.Errorf("take %s: its SHA-256 is not the announced one, %d times; check the file and the memory of the sending PC", in.file.Name, maxAttempts))
 		}
 	}
-	r.tell(s, in)
+	r.reportProgress(s, in)
 }
 
 // hash returns the SHA-256 of the first size bytes of f.
@@ -215,8 +215,8 @@ func hash(ctx context.Context, f *os.File, size int64) (Digest, error) {
 	return Digest(h.Sum(nil)), nil
 }
 
-// settle makes a verified file durable and gives it its name.
-func (s *session) settle(in *incoming) error {
+// keepFile makes a verified file durable and gives it its name.
+func (s *session) keepFile(in *incoming) error {
 	if err := in.part.Sync(); err != nil {
 		return err
 	}
@@ -257,8 +257,8 @@ func (in *incoming) answer(taken uint64) Answer {
 	return a
 }
 
-// tell reports how far a file is, when that is news. The caller holds s.mu.
-func (r *Receiver) tell(s *session, in *incoming) {
+// reportProgress reports how far a file is, when that is news. The caller holds s.mu.
+func (r *Receiver) reportProgress(s *session, in *incoming) {
 	p := Progress{Node: s.node, File: in.file.Name, Done: in.got.bytes(), Size: in.file.Size,
 		Verified: in.state == verified, Refused: in.why, Damaged: in.damaged}
 	if in.there || p.Verified {

@@ -154,7 +154,7 @@ func say(t *testing.T, b *bench, chunks ...[][]byte) *zmtp.Conn {
 
 func encoded(h head) []byte {
 	b := make([]byte, headSize)
-	h.put(b)
+	h.encode(b)
 	return b
 }
 

@@ -12,8 +12,8 @@ type Progress struct {
 	Damaged    int    // chunks with a wrong checksum and files with a wrong hash, so far
 }
 
-// newest keeps the latest Progress of each file until somebody takes it, so
-// that a slow reader misses steps but no file.
+// newest keeps the latest Progress of each file until it is read: a slow reader
+// misses steps but no file.
 type newest struct {
 	put chan Progress
 	get chan Progress
@@ -46,7 +46,7 @@ func (n newest) run(ctx context.Context) {
 	}
 }
 
-// report hands p over unless ctx has ended.
+// report puts p, unless ctx has ended.
 func (n newest) report(ctx context.Context, p Progress) {
 	select {
 	case n.put <- p:

@@ -24,7 +24,7 @@ const (
 	progressStep = 1 << 20          // bytes between two Progress of a file
 )
 
-// Receiver takes files from every node it has admitted. Its methods may be
+// Receiver receives files from every node it has admitted. Its methods may be
 // called from any goroutine.
 type Receiver struct {
 	listener *zmtp.Listener
@@ -40,8 +40,8 @@ type Receiver struct {
 	sessions map[[16]byte]*session
 }
 
-// NewReceiver opens the files port at addr, host:port. Run takes what comes. A
-// nil log says nothing.
+// NewReceiver opens the files port at addr, host:port. Run receives what comes. A
+// nil log writes nothing.
 func NewReceiver(addr string, log *slog.Logger) (*Receiver, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -84,22 +84,22 @@ func (r *Receiver) session(token [16]byte) *session {
 	return r.sessions[token]
 }
 
-// Run takes chunks until ctx ends or Close, and returns nil then.
+// Run receives chunks until ctx ends or Close, and returns nil then.
 func (r *Receiver) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(r.life, cancel)()
 	r.listener.Serve(ctx, func(c *zmtp.Conn) {
-		if err := r.serve(c); err != io.EOF && ctx.Err() == nil {
+		if err := r.receiveChunks(c); err != io.EOF && ctx.Err() == nil {
 			r.log.Warn("file connection ended", "peer", c.RemoteAddr().String(), "error", err)
 		}
 	})
 	return nil
 }
 
-// serve takes the chunks of one connection until it ends. A chunk that cannot
-// be read ends it; one that cannot be used is dropped, and missed later.
-func (r *Receiver) serve(c *zmtp.Conn) error {
+// receiveChunks receives the chunks of one connection until it ends. A chunk that
+// cannot be read ends it; one that cannot be used is dropped, and missed later.
+func (r *Receiver) receiveChunks(c *zmtp.Conn) error {
 	var frame [headSize]byte
 	var bytes []byte
 	for {
@@ -124,7 +124,7 @@ func (r *Receiver) serve(c *zmtp.Conn) error {
 		if err := readBytes(c, bytes[:h.length]); err != nil {
 			return err
 		}
-		r.take(s, h, bytes[:h.length])
+		r.writeChunk(s, h, bytes[:h.length])
 	}
 }
 
@@ -146,8 +146,8 @@ func readBytes(c *zmtp.Conn, b []byte) error {
 	return c.SetReadDeadline(time.Time{})
 }
 
-// take writes one chunk where it belongs.
-func (r *Receiver) take(s *session, h head, b []byte) {
+// writeChunk writes one chunk to its file, where it is undamaged and asked for.
+func (r *Receiver) writeChunk(s *session, h head, b []byte) {
 	whole := crc32.Checksum(b, castagnoli) == h.sum
 	s.mu.Lock()
 	in := s.files[h.file]
@@ -170,18 +170,19 @@ func (r *Receiver) take(s *session, h head, b []byte) {
 	}
 	s.taken = max(s.taken, h.number)
 	if in != nil && in.state != reserving {
-		r.advance(s, in)
+		r.verifyWhenComplete(s, in)
 	}
 	s.mu.Unlock()
 }
 
-// advance starts to verify a file that is complete. The caller holds s.mu.
-func (r *Receiver) advance(s *session, in *incoming) {
+// verifyWhenComplete starts to verify a file that is complete, and reports progress. The
+// caller holds s.mu.
+func (r *Receiver) verifyWhenComplete(s *session, in *incoming) {
 	if in.state == receiving && in.writing == 0 && in.got.bytes() == in.file.Size {
 		in.state = verifying
 		r.running.Go(func() { r.verify(s, in) })
 	}
-	r.tell(s, in)
+	r.reportProgress(s, in)
 }
 
 // Ask answers a node's question about a file, which announces the file too:
@@ -209,7 +210,7 @@ func (r *Receiver) Ask(token [16]byte, f File) Answer {
 		if in.state == verifying { // it was there already
 			r.running.Go(func() { r.verify(s, in) })
 		}
-		r.advance(s, in)
+		r.verifyWhenComplete(s, in)
 	}
 	if in.file != f {
 		return Answer{Refused: fmt.Sprintf("file %d was announced as %s of %d bytes with SHA-256 %s", f.ID, in.file.Name, in.file.Size, in.file.SHA256)}
@@ -217,11 +218,10 @@ func (r *Receiver) Ask(token [16]byte, f File) Answer {
 	return in.answer(s.taken)
 }
 
-// Admitted says whether token is that of a session.
+// Admitted reports whether token is that of a session.
 func (r *Receiver) Admitted(token [16]byte) bool { return r.session(token) != nil }
 
-// Verified says whether a file has been proven. It asks for nothing that is not
-// there: the disk has nothing to do.
+// Verified reports whether a file has been verified. It does not use the disk.
 func (r *Receiver) Verified(token [16]byte, f File) bool {
 	s := r.session(token)
 	if s == nil {

@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	maxOpen     = 16               // files under way at once
-	sendTimeout = 30 * time.Second // for one chunk; longer, and the connection is made anew
-	patience    = time.Minute      // without any progress; longer, and Run gives up
-	stillness   = 10 * time.Second // the same; longer, and the connection is made anew
-	leastChunk  = 64 << 10         // bytes; chunks get no shorter where connections break
-	redialPause = 200 * time.Millisecond
-	maxTold     = 3  // files that could not be sent are named, others are counted
-	maxBarren   = 20 // times in a row that sending a file again made no less of it missing
+	maxOpen      = 16               // files under way at once
+	sendTimeout  = 30 * time.Second // for one chunk; longer, and the connection is made anew
+	patience     = time.Minute      // without any progress; longer, and Run gives up
+	stillness    = 10 * time.Second // the same; longer, and the connection is made anew
+	leastChunk   = 64 << 10         // bytes; chunks get no shorter where connections break
+	redialPause  = 200 * time.Millisecond
+	maxTold      = 3  // files that could not be sent are named, others are counted
+	maxUnchanged = 20 // times in a row that sending a file again made no less of it missing
 
 	firstPoll = 5 * time.Millisecond // between questions about what was sent; doubled each time
 	lastPoll  = 250 * time.Millisecond
@@ -106,7 +106,7 @@ func (s *Sender) nudge() {
 	}
 }
 
-// next takes up to n files off the queue, and reports whether none will follow.
+// next removes up to n files from the queue, and reports whether none will follow.
 func (s *Sender) next(n int) (files []File, last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,8 +118,9 @@ func (s *Sender) next(n int) (files []File, last bool) {
 // Run sends what is queued and returns nil when Finish has been called and
 // every file is verified. A file that cannot be read or is refused does not
 // keep the others from being sent; Run then returns at the end an error that
-// names the first such files and counts the others. It gives up when ctx ends, when Ask fails, and when nothing
-// has moved for a minute although something should.
+// names the first such files and counts the others. It gives up when ctx ends,
+// when Ask fails, and when nothing has moved for a minute although something
+// should.
 func (s *Sender) Run(ctx context.Context) error {
 	if s.options.Chunk < 0 || s.options.Chunk > MaxChunk {
 		return fmt.Errorf("send files: chunks of %d bytes; at most %d can be sent", s.options.Chunk, MaxChunk)
@@ -135,30 +136,30 @@ func (s *Sender) Run(ctx context.Context) error {
 		for _, f := range files {
 			t.open = append(t.open, &outgoing{file: f})
 		}
-		if err := t.ask(ctx); err != nil {
-			return t.failure(err)
+		if err := t.askAboutFiles(ctx); err != nil {
+			return t.joinFailures(err)
 		}
 		if len(t.open) == 0 && last {
-			return t.failure()
+			return t.joinFailures()
 		}
-		if t.send(ctx) || len(files) > 0 {
+		if t.sendChunks(ctx) || len(files) > 0 {
 			poll = firstPoll
 		} else {
 			s.pause(ctx, len(t.open), poll)
 			poll = min(2*poll, lastPoll)
 		}
 		if ctx.Err() != nil {
-			return t.failure(fmt.Errorf("send files: %w", context.Cause(ctx)))
+			return t.joinFailures(fmt.Errorf("send files: %w", context.Cause(ctx)))
 		}
 		if len(t.open) == 0 {
 			continue
 		}
 		since := time.Since(t.moved)
 		if since > patience {
-			return t.failure(t.standstill(since))
+			return t.joinFailures(t.standstill(since))
 		}
 		if since > stillness && t.conn != nil && time.Since(t.dialed) > stillness {
-			t.drop(errors.New("nothing that was sent arrives"))
+			t.dropConnection(errors.New("nothing that was sent arrives"))
 		}
 	}
 }

@@ -66,7 +66,7 @@ func TestQuestionsDoNotWaitForTheDisk(t *testing.T) {
 			t.Fatalf("answer %+v about another file", a)
 		}
 	}
-	b.receiver.take(s, head{file: stuck.ID, length: 1}, []byte{1}) // nobody may have sent it
+	b.receiver.writeChunk(s, head{file: stuck.ID, length: 1}, []byte{1}) // nobody may have sent it
 	if b.receiver.Verified(token, stuck) {
 		t.Error("verified without a byte")
 	}
@@ -116,7 +116,7 @@ func TestWaitForAnAnswerIsNoStandstill(t *testing.T) {
 			time.Sleep(slow)
 			return Answer{Missing: []Range{{0, 9}}}, nil
 		}}}
-	if err := tr.ask(t.Context()); err != nil {
+	if err := tr.askAboutFiles(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if since := tr.moved.Sub(before); since < slow {

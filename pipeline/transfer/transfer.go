@@ -89,7 +89,7 @@ func (f File) check(node string) error {
 // partSuffix marks a file that is not whole yet.
 const partSuffix = ".part"
 
-// Answer says how a file fares at the master.
+// Answer says what the master has of a file.
 type Answer struct {
 	Verified bool    `json:"verified,omitempty"` // durable there, with the SHA-256 that was announced
 	Refused  string  `json:"refused,omitempty"`  // final: it will not be taken, and why

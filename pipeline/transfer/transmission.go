@@ -37,19 +37,19 @@ type transmission struct {
 
 // outgoing is one file on its way out.
 type outgoing struct {
-	file    File
-	source  *os.File
-	todo    []Range
-	sent    uint64 // number of its newest chunk; 0: none yet
-	session uint64 // in which that went
-	left    int64  // bytes that were missing when todo was last set
-	barren  int    // times in a row that sending made them no fewer
+	file      File
+	source    *os.File
+	todo      []Range
+	sent      uint64 // number of its newest chunk; 0: none yet
+	session   uint64 // in which that went
+	left      int64  // bytes that were missing when todo was last set
+	unchanged int    // times in a row that sending made them no fewer
 }
 
-// ask asks about every file with nothing left to send, and forgets those that
+// askAboutFiles asks about every file with nothing left to send, and forgets those that
 // are over.
-func (t *transmission) ask(ctx context.Context) error {
-	t.notice()
+func (t *transmission) askAboutFiles(ctx context.Context) error {
+	t.dropIfClosed()
 	still := t.open[:0]
 	for _, o := range t.open {
 		over := false
@@ -60,7 +60,7 @@ func (t *transmission) ask(ctx context.Context) error {
 				return fmt.Errorf("ask about %s: %w", o.file.Name, err)
 			}
 			t.moved = t.moved.Add(time.Since(asked)) // waiting for the master's disk is no standstill
-			over = t.heed(o, a)
+			over = t.applyAnswer(o, a)
 		}
 		if !over {
 			still = append(still, o)
@@ -76,21 +76,22 @@ func (t *transmission) ask(ctx context.Context) error {
 	return nil
 }
 
-// heed decides what an answer means for a file, and reports whether it is over.
-func (t *transmission) heed(o *outgoing, a Answer) (over bool) {
+// applyAnswer sets what of a file is to be sent by the master's answer, and reports
+// whether the file is over.
+func (t *transmission) applyAnswer(o *outgoing, a Answer) (over bool) {
 	switch {
 	case a.Verified:
 		t.Arrived(o.file)
 		return true
 	case a.Refused != "":
-		return t.fail(o, fmt.Errorf("the master refused it: %s", a.Refused))
+		return t.giveUpFile(o, fmt.Errorf("the master refused it: %s", a.Refused))
 	case len(a.Missing) > maxRanges:
-		return t.fail(o, fmt.Errorf("the master misses %d ranges, at most %d can be right", len(a.Missing), maxRanges))
+		return t.giveUpFile(o, fmt.Errorf("the master misses %d ranges, at most %d can be right", len(a.Missing), maxRanges))
 	}
 	left := int64(0)
 	for _, r := range a.Missing {
 		if err := r.check(o.file.Size); err != nil {
-			return t.fail(o, fmt.Errorf("the master misses what is not there: %w", err))
+			return t.giveUpFile(o, fmt.Errorf("the master misses what is not there: %w", err))
 		}
 		left += r.Length
 	}
@@ -102,19 +103,19 @@ func (t *transmission) heed(o *outgoing, a Answer) (over bool) {
 	// dealt with or its connection is no more.
 	if left > 0 && (o.sent <= a.Taken || o.session != t.session || t.conn == nil) {
 		o.todo = a.Missing
-		if o.barren++; o.sent == 0 || left < o.left {
-			o.barren = 0
+		if o.unchanged++; o.sent == 0 || left < o.left {
+			o.unchanged = 0
 		}
 		o.left = left
-		if o.barren > maxBarren {
-			return t.fail(o, fmt.Errorf("sent %d times, and %d bytes still do not arrive undamaged", maxBarren, left))
+		if o.unchanged > maxUnchanged {
+			return t.giveUpFile(o, fmt.Errorf("sent %d times, and %d bytes still do not arrive undamaged", maxUnchanged, left))
 		}
 	}
 	return false
 }
 
-// fail notes that a file cannot be sent, and reports that it is over.
-func (t *transmission) fail(o *outgoing, err error) bool {
+// giveUpFile records why a file cannot be sent, and reports that it is over.
+func (t *transmission) giveUpFile(o *outgoing, err error) bool {
 	err = fmt.Errorf("send %s: %w", o.file.Name, err)
 	t.Log.Error("file not sent", "file", o.file.Name, "error", err)
 	if o.todo = nil; len(t.failed) < maxTold {
@@ -125,8 +126,8 @@ func (t *transmission) fail(o *outgoing, err error) bool {
 	return true
 }
 
-// failure is what kept files from being sent, in one line; nil for nothing.
-func (t *transmission) failure(last ...error) (err error) {
+// joinFailures returns what kept files from being sent, in one line; nil for nothing.
+func (t *transmission) joinFailures(last ...error) (err error) {
 	all := slices.Clone(t.failed)
 	if t.more > 0 {
 		all = append(all, fmt.Errorf("%d more files could not be sent", t.more))
@@ -141,14 +142,14 @@ func (t *transmission) failure(last ...error) (err error) {
 	return err
 }
 
-// send sends what is to do of every file, and reports whether that was anything.
-func (t *transmission) send(ctx context.Context) (sent bool) {
+// sendChunks sends what is to do of every file, and reports whether that was any.
+func (t *transmission) sendChunks(ctx context.Context) (sent bool) {
 	still := t.open[:0]
 	for _, o := range t.open {
 		over := false
 		for len(o.todo) > 0 && !over && ctx.Err() == nil && t.connect(ctx) {
-			if err := t.chunk(o); err != nil {
-				over = t.fail(o, err)
+			if err := t.sendChunk(o); err != nil {
+				over = t.giveUpFile(o, err)
 			}
 			sent = true
 		}
@@ -163,10 +164,10 @@ func (t *transmission) send(ctx context.Context) (sent bool) {
 	return sent
 }
 
-// chunk sends the next chunk of o. Only the file can make it fail: a broken
+// sendChunk sends the next chunk of o. Only the file can make it fail: a broken
 // connection leaves the chunk to do.
-func (t *transmission) chunk(o *outgoing) error {
-	if err := o.look(); err != nil {
+func (t *transmission) sendChunk(o *outgoing) error {
+	if err := o.openSource(); err != nil {
 		return err
 	}
 	next := &o.todo[0]
@@ -176,9 +177,9 @@ func (t *transmission) chunk(o *outgoing) error {
 	}
 	t.number++
 	h := head{token: t.Token, file: o.file.ID, number: t.number, offset: uint64(next.Offset), length: uint32(len(b)), sum: crc32.Checksum(b, castagnoli)}
-	h.put(t.head[:])
+	h.encode(t.head[:])
 	if err := t.conn.Send(sendTimeout, t.head[:], b); err != nil {
-		t.drop(err)
+		t.dropConnection(err)
 		return nil
 	}
 	o.sent, o.session, t.moved = t.number, t.session, time.Now()
@@ -189,8 +190,8 @@ func (t *transmission) chunk(o *outgoing) error {
 	return nil
 }
 
-// look opens the source, and checks that it still is what was queued.
-func (o *outgoing) look() error {
+// openSource opens the file, and checks that it has the size it was queued with.
+func (o *outgoing) openSource() error {
 	if o.source != nil {
 		return nil
 	}
@@ -212,7 +213,7 @@ func (o *outgoing) look() error {
 
 // connect makes a connection unless there is one, and reports whether there is.
 func (t *transmission) connect(ctx context.Context) bool {
-	t.notice()
+	t.dropIfClosed()
 	if t.conn != nil {
 		return true
 	}
@@ -232,7 +233,7 @@ func (t *transmission) connect(ctx context.Context) bool {
 	return true
 }
 
-// watch ends when the peer leaves: a PULL socket says nothing before.
+// watch returns when the peer leaves: a PULL socket sends nothing before.
 func watch(conn *zmtp.Conn, lost chan<- bool) {
 	defer close(lost)
 	var none [1]byte
@@ -243,21 +244,21 @@ func watch(conn *zmtp.Conn, lost chan<- bool) {
 	}
 }
 
-// notice drops the connection if its peer has left.
-func (t *transmission) notice() {
+// dropIfClosed drops the connection if its peer has left.
+func (t *transmission) dropIfClosed() {
 	if t.conn == nil {
 		return
 	}
 	select {
 	case <-t.lost:
-		t.drop(errors.New("the master closed the connection"))
+		t.dropConnection(errors.New("the master closed the connection"))
 	default:
 	}
 }
 
-// drop gives a connection up. The chunk that was under way may have been too
+// dropConnection gives a connection up. The chunk that was under way may have been too
 // long for a slow cable: the next ones are shorter.
-func (t *transmission) drop(why error) {
+func (t *transmission) dropConnection(why error) {
 	t.buf = t.buf[:max(len(t.buf)/2, min(len(t.buf), leastChunk))]
 	t.Log.Warn("file connection lost; what is missing is sent again", "master", t.Addr, "error", why)
 	t.refusal = why
@@ -282,7 +283,7 @@ func (t *transmission) close() {
 	}
 }
 
-// standstill says that nothing moves, and why as far as is known.
+// standstill returns the error that nothing moves, with the reason where it is known.
 func (t *transmission) standstill(since time.Duration) error {
 	err := fmt.Errorf("send %s: nothing has moved for %v", t.open[0].file.Name, since.Round(time.Second))
 	if t.conn == nil && t.refusal != nil {

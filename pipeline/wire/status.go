@@ -20,7 +20,7 @@ const StatusPort = 5559
 
 const (
 	// tryTimeout is how long an answer may take before the question is asked
-	// again, over a new connection. A client that does not take its answer for
+	// again, over a new connection. A client that does not read its answer for
 	// as long has left.
 	tryTimeout = time.Second
 
@@ -62,7 +62,7 @@ func ListenStatus(ctx context.Context, addr string, serve func(peer string, body
 	s.stop = stop
 	go func() {
 		defer close(s.ended)
-		l.Serve(life, s.attend)
+		l.Serve(life, s.serveClient)
 	}()
 	return s, nil
 }
@@ -78,8 +78,8 @@ func (s *StatusServer) Close() error {
 	return err
 }
 
-// attend answers one peer until it leaves or breaks a rule.
-func (s *StatusServer) attend(c *zmtp.Conn) {
+// serveClient answers one peer until it leaves or breaks a rule.
+func (s *StatusServer) serveClient(c *zmtp.Conn) {
 	peer := c.RemoteAddr().String()
 	var buf []byte
 	for {
@@ -95,7 +95,7 @@ func (s *StatusServer) attend(c *zmtp.Conn) {
 
 // answer returns the reply to a request, or nil when nobody waits for it any more.
 func (s *StatusServer) answer(peer string, e envelope) []byte {
-	last, newer := s.memory.of(e.client)
+	last, newer := s.memory.client(e.client)
 	select {
 	case last.serving <- true:
 		defer func() { <-last.serving }()
@@ -134,10 +134,10 @@ type remembered struct {
 	used  uint64    // memory's clock at the last use
 }
 
-// of returns what is remembered of a client, which may be nothing yet, and a
+// client returns what is remembered of one client, which may be nothing yet, and a
 // channel that is closed when the client asks once more. The client unheard for
 // longest makes room.
-func (m *memory) of(client uint64) (r *remembered, newer <-chan bool) {
+func (m *memory) client(client uint64) (r *remembered, newer <-chan bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.clock++
@@ -147,7 +147,7 @@ func (m *memory) of(client uint64) (r *remembered, newer <-chan bool) {
 			m.clients = map[uint64]*remembered{}
 		}
 		if len(m.clients) >= maxClients {
-			m.forget()
+			m.dropOldest()
 		}
 		r = &remembered{serving: make(chan bool, 1)}
 		m.clients[client] = r
@@ -158,8 +158,8 @@ func (m *memory) of(client uint64) (r *remembered, newer <-chan bool) {
 	return r, r.newer
 }
 
-// forget drops the client unheard for longest. The caller holds m.mu.
-func (m *memory) forget() {
+// dropOldest drops the client unheard for longest. The caller holds m.mu.
+func (m *memory) dropOldest() {
 	var oldest uint64
 	for client, r := range m.clients {
 		if o := m.clients[oldest]; o == nil || r.used < o.used {
@@ -170,8 +170,8 @@ func (m *memory) forget() {
 }
 
 // StatusClient asks one server. It connects when it is first asked to ask, and
-// again after every failure: the late answer to one question must not be taken
-// for that to the next.
+// again after every failure: the late answer to one question must not be read
+// as that to the next.
 type StatusClient struct {
 	addr string
 	id   uint64
@@ -189,7 +189,7 @@ func NewStatusClient(addr string) *StatusClient {
 }
 
 // Call asks and returns the answer. It asks again until ctx ends, since the
-// server may be away for a while; the error then says what was in the way last.
+// server may be away for a while; the error then has the last reason.
 func (c *StatusClient) Call(ctx context.Context, body []byte) ([]byte, error) {
 	if len(body) > MaxBody {
 		return nil, fmt.Errorf("ask %s: the question has %d bytes, at most %d can be sent", c.addr, len(body), MaxBody)

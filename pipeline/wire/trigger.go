@@ -63,7 +63,7 @@ func ListenTrigger(ctx context.Context, addr string) (*Publisher, error) {
 	p.stop = stop
 	go func() {
 		defer close(p.ended)
-		l.Serve(life, p.attend)
+		l.Serve(life, p.servePeer)
 	}()
 	return p, nil
 }
@@ -94,7 +94,7 @@ func (p *Publisher) Publish(o Order) error {
 	return nil
 }
 
-// wants says whether s has subscribed to a message.
+// wants reports whether s has subscribed to a message.
 func (s *subscriber) wants(message []byte) bool {
 	for topic := range s.topics {
 		if strings.HasPrefix(string(message), topic) {
@@ -104,8 +104,8 @@ func (s *subscriber) wants(message []byte) bool {
 	return false
 }
 
-// attend serves one peer until it leaves or breaks a rule.
-func (p *Publisher) attend(c *zmtp.Conn) {
+// servePeer serves one peer until it leaves or breaks a rule.
+func (p *Publisher) servePeer(c *zmtp.Conn) {
 	s := &subscriber{conn: c, unsent: make(chan []byte, maxUnsent), topics: map[string]int{}}
 	if !p.add(s) {
 		return
@@ -203,7 +203,7 @@ type Subscriber struct {
 }
 
 const (
-	maxUnread        = 64 // orders nobody has taken; more wait in the kernel
+	maxUnread        = 64 // orders that were not read; more wait in the kernel
 	redialPause      = 100 * time.Millisecond
 	subscribeTimeout = time.Second
 )

@@ -29,8 +29,8 @@ const (
 	masterPatience = 10 * time.Second
 )
 
-// reporter tells the master how the node stands: at every heartbeat, and at
-// once when something changed. News stay queued until the master has them.
+// reporter reports the state of the node to the master: at every heartbeat, and
+// at once when something changed. News stay queued until the master has them.
 type reporter struct {
 	node, token string
 	status      *wire.StatusClient
@@ -42,15 +42,15 @@ type reporter struct {
 	phase    wire.Phase
 	order    uint64
 	beacon   bool
-	news     []told // not yet seen by the master
+	news     []queued // not yet seen by the master
 	lastNews uint64
 	dropped  int       // lines of the log, since one was last queued
 	heard    time.Time // the master's last answer
 	refused  *sdk.Failure
 }
 
-// told is a piece of news and how long it is as JSON.
-type told struct {
+// queued is a piece of news and its length as JSON.
+type queued struct {
 	wire.News
 	bytes int
 }
@@ -81,7 +81,7 @@ func (r *reporter) Run(ctx context.Context) error {
 func (r *reporter) report(ctx context.Context) error {
 	reply, err := ask(ctx, r.status, wire.Request{Node: r.node, Token: r.token, Report: r.snapshot()})
 	if err != nil {
-		return nil // unheard of: the next heartbeat tries again, and silence is judged by heard
+		return nil // the next heartbeat tries again, and silence counts from heard
 	}
 	if reply.Refused != nil {
 		r.mu.Lock()
@@ -106,8 +106,8 @@ func (r *reporter) report(ctx context.Context) error {
 	return nil
 }
 
-// last tells the master the end and hangs up. Run has ended before.
-func (r *reporter) last() {
+// reportLast sends the last report and closes the connection. Run has returned before.
+func (r *reporter) reportLast() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = r.report(ctx) // the master may be gone; it would notice the silence by itself
@@ -138,9 +138,9 @@ func (r *reporter) wake() {
 	}
 }
 
-// tell queues one piece of news.
-func (r *reporter) tell(n wire.News) {
-	t := fit(n)
+// queueNews queues one piece of news.
+func (r *reporter) queueNews(n wire.News) {
+	t := shorten(n)
 	r.mu.Lock()
 	r.lastNews++
 	t.Seq = r.lastNews
@@ -149,8 +149,8 @@ func (r *reporter) tell(n wire.News) {
 	r.wake()
 }
 
-// fit cuts what is too long to be sent, and says so in its place.
-func fit(n wire.News) told {
+// shorten cuts a piece of news that is too long to be sent, and writes that it did.
+func shorten(n wire.News) queued {
 	if t, ok := measured(n); ok {
 		return t
 	}
@@ -176,13 +176,13 @@ func fit(n wire.News) told {
 	return t
 }
 
-// measured says how long a piece of news is; ok: it may be sent.
-func measured(n wire.News) (t told, ok bool) {
+// measured returns a piece of news with its length; ok: it may be sent.
+func measured(n wire.News) (t queued, ok bool) {
 	text, err := json.Marshal(n)
-	return told{n, len(text)}, err == nil && len(text) <= maxNews
+	return queued{n, len(text)}, err == nil && len(text) <= maxNews
 }
 
-// cut shortens a text and says by how much.
+// cut shortens a text, and writes how long it was.
 func cut(text string) string {
 	if len(text) <= maxText {
 		return text
@@ -190,8 +190,8 @@ func cut(text string) string {
 	return fmt.Sprintf("%s … (%d bytes in all)", strings.ToValidUTF8(text[:maxText], ""), len(text))
 }
 
-// fail reports something that will not mend by itself.
-func (r *reporter) fail(err error) {
+// queueFailure queues the news of a failure.
+func (r *reporter) queueFailure(err error) {
 	f := sdk.Failure{Code: "failed"}
 	if cause := (*sdk.Failure)(nil); errors.As(err, &cause) {
 		f = *cause
@@ -200,25 +200,26 @@ func (r *reporter) fail(err error) {
 	if f.Hint != "" {
 		f.Message = strings.TrimSuffix(f.Message, "; "+f.Hint)
 	}
-	r.tell(wire.News{Failure: &f})
+	r.queueNews(wire.News{Failure: &f})
 }
 
-func (r *reporter) enter(p wire.Phase) {
+func (r *reporter) setPhase(p wire.Phase) {
 	r.mu.Lock()
 	r.phase = p
 	r.mu.Unlock()
 	r.wake()
 }
 
-// carriedOut acknowledges an order.
-func (r *reporter) carriedOut(seq uint64) {
+// acknowledge reports that an order was carried out.
+func (r *reporter) acknowledge(seq uint64) {
 	r.mu.Lock()
 	r.order = max(r.order, seq) // a stop may take longer than what comes after it
 	r.mu.Unlock()
 	r.wake()
 }
 
-func (r *reporter) heardBeacon() {
+// setBeacon records that the trigger port was heard.
+func (r *reporter) setBeacon() {
 	r.mu.Lock()
 	r.beacon = true
 	r.mu.Unlock()
@@ -230,23 +231,23 @@ func (r *reporter) setProgress(f func() []fact.StreamCounts) {
 	r.progress = f
 }
 
-// silence is how long the master has not answered.
+// silence returns for how long the master has not answered.
 func (r *reporter) silence() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return time.Since(r.heard)
 }
 
-// toldAll says that the master has all news.
-func (r *reporter) toldAll() bool {
+// newsSeen reports whether the master has all news.
+func (r *reporter) newsSeen() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.news) == 0
 }
 
-// Write takes one line of the node's log, so that the reporter can be the
-// target of a slog handler. While the master is away, only so many wait for
-// it: facts are never dropped, lines of the log are, and counted.
+// Write queues one line of the node's log, so that the reporter can be the
+// target of a slog handler. While the master is away, at most maxQueued news
+// wait: further lines of the log are dropped and counted, facts never are.
 func (r *reporter) Write(line []byte) (int, error) {
 	r.mu.Lock()
 	full := len(r.news) >= maxQueued
@@ -262,14 +263,14 @@ func (r *reporter) Write(line []byte) (int, error) {
 	case full || !json.Valid(line):
 		return len(line), nil
 	case dropped > 0:
-		r.tell(wire.News{Log: fmt.Appendf(nil, `{"level":"WARN","msg":"log lines dropped while the master was away","lines":%d}`, dropped)})
+		r.queueNews(wire.News{Log: fmt.Appendf(nil, `{"level":"WARN","msg":"log lines dropped while the master was away","lines":%d}`, dropped)})
 	}
-	r.tell(wire.News{Log: shortened(line)})
+	r.queueNews(wire.News{Log: shortened(line)})
 	return len(line), nil
 }
 
-// shortened is a line of the log as it is sent: a long one keeps when it was,
-// how bad it is, and the begin of what it says.
+// shortened returns a line of the log as it is sent: a long one keeps its time,
+// its level and the begin of its message.
 func shortened(line []byte) json.RawMessage {
 	if len(line) <= 2*maxText {
 		return append(json.RawMessage(nil), line...)
@@ -284,47 +285,4 @@ func shortened(line []byte) json.RawMessage {
 	l.Level, l.Msg, l.Bytes = cut(l.Level), cut(l.Msg), len(line)
 	text, _ := json.Marshal(l) // texts and numbers always encode
 	return text
-}
-
-// inbox holds the newest order. Orders arrive twice, by publication and with
-// the master's answers, and are believed once, by their number.
-type inbox struct {
-	mu   sync.Mutex
-	last uint64
-	ch   chan wire.Order
-	err  error
-	shut chan struct{}
-}
-
-func newInbox() *inbox {
-	return &inbox{ch: make(chan wire.Order, 16), shut: make(chan struct{})}
-}
-
-func (b *inbox) put(o wire.Order) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if o.Seq <= b.last || o.Kind == wire.Beacon || b.err != nil {
-		return
-	}
-	b.last = o.Seq
-	select {
-	case b.ch <- o:
-	default: // 16 orders behind: a run has six
-	}
-}
-
-// close ends every wait for an order.
-func (b *inbox) close(err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.err == nil {
-		b.err = err
-		close(b.shut)
-	}
-}
-
-func (b *inbox) closedBy() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -61,11 +62,11 @@ func (s *session) askFile(ctx context.Context, c *wire.StatusClient, f transfer.
 	return a, nil
 }
 
-// reachWithin is how long the files port is tried before nothing is recorded
-// that could not be sent.
+// reachWithin bounds the attempts to reach the files port. Without it nothing is
+// recorded.
 const reachWithin = 10 * time.Second
 
-// reachFiles makes sure that files will have a way to the master.
+// reachFiles checks that the master's files port can be reached.
 func (s *session) reachFiles(ctx context.Context) error {
 	within, cancel := context.WithTimeout(ctx, reachWithin)
 	defer cancel()
@@ -78,12 +79,11 @@ func (s *session) reachFiles(ctx context.Context) error {
 }
 
 // awaitSent waits until the sender is done and the master has all news. unsent
-// says which files the master does not take, gone why there is no point in
-// waiting.
+// names the files that the master refused, gone is why waiting is useless.
 func (s *session) awaitSent(ctx context.Context) (unsent, gone error) {
 	sent := s.sent
 	for {
-		if sent == nil && s.reporter.toldAll() {
+		if sent == nil && s.reporter.newsSeen() {
 			return unsent, nil
 		}
 		select {
@@ -94,7 +94,7 @@ func (s *session) awaitSent(ctx context.Context) (unsent, gone error) {
 		case <-s.orders.shut:
 			return nil, s.orders.closedBy()
 		case o := <-s.orders.ch:
-			s.reporter.carriedOut(o.Seq)
+			s.reporter.acknowledge(o.Seq)
 			if o.Kind == wire.Abort || o.Kind == wire.Release {
 				return nil, errAborted
 			}
@@ -108,9 +108,8 @@ func (s *session) awaitSent(ctx context.Context) (unsent, gone error) {
 	}
 }
 
-// removeSource deletes what the master has proven to have. Anything else that
-// stands beside it, such as the unfinished file of a sink whose disk was full,
-// is for a person to judge.
+// removeSource deletes the files that the master has verified. Other files, such
+// as the unfinished one of a sink whose disk was full, stay.
 func (s *session) removeSource() {
 	if s.recipe.Transfer.KeepSource == "always" {
 		s.log.Info("recorded files kept", "dir", s.dir)
@@ -122,7 +121,7 @@ func (s *session) removeSource() {
 		}
 	}
 	var dirs []string
-	_ = filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error { // what it cannot see stays
+	_ = filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error { // a directory that cannot be read stays
 		if err == nil && d.IsDir() {
 			dirs = append(dirs, path)
 		}
@@ -134,4 +133,48 @@ func (s *session) removeSource() {
 	if _, err := os.Stat(s.dir); err == nil {
 		s.log.Warn("unfinished files are left", "dir", s.dir)
 	}
+}
+
+// deliver sends what is left, waits until the master has everything and is
+// released. A session that failed says so and still sends its whole files.
+func (s *session) deliver(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); errors.Is(cause, errStopped) {
+		err = cause
+	}
+	if errors.Is(err, errStopped) || err != nil && !errors.Is(err, errAborted) && ctx.Err() == nil {
+		s.log.Error("node failed", "error", err)
+		s.reporter.queueFailure(err)
+	}
+	if !s.fired { // nothing to send, nothing to keep
+		defer os.RemoveAll(s.dir)
+	}
+	if errors.Is(err, errAborted) || ctx.Err() != nil {
+		return err
+	}
+	if !s.fired { // the master gives the run up
+		_, released := s.awaitOrder(ctx, wire.Release)
+		return errors.Join(err, released)
+	}
+	s.reporter.setPhase(wire.Transferring)
+	s.observe(event.StateChanged{State: string(wire.Transferring)})
+	s.sender.Finish()
+	unsent, gone := s.awaitSent(ctx)
+	if gone != nil {
+		if errors.Is(gone, errStopped) {
+			s.reporter.queueFailure(gone) // or the master would only find the node silent
+		}
+		return errors.Join(err, gone)
+	}
+	if unsent != nil {
+		s.reporter.queueFailure(unsent)
+	}
+	s.reporter.setPhase(wire.Done)
+	if _, released := s.awaitOrder(ctx, wire.Release); released != nil {
+		return errors.Join(err, released)
+	}
+	if unsent == nil {
+		s.removeSource()
+	}
+	s.observe(event.StateChanged{State: string(wire.Done)})
+	return errors.Join(err, unsent)
 }

@@ -87,7 +87,7 @@ func reporting(t *testing.T, f *fakeMaster) (*reporter, <-chan error) {
 	go func() { ended <- r.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		r.last()
+		r.reportLast()
 		server.Close()
 	})
 	return r, ended
@@ -97,9 +97,9 @@ func TestNewsAreToldOnceInOrder(t *testing.T) {
 	f := &fakeMaster{deaf: 2}
 	r, _ := reporting(t, f)
 	for range 3 * newsBatch / 2 { // more than one report carries
-		r.tell(wire.News{Loss: &fact.StreamLoss{Loss: fact.Loss{Tags: 1, Why: "test"}}})
+		r.queueNews(wire.News{Loss: &fact.StreamLoss{Loss: fact.Loss{Tags: 1, Why: "test"}}})
 	}
-	for end := time.Now().Add(20 * time.Second); !r.toldAll(); {
+	for end := time.Now().Add(20 * time.Second); !r.newsSeen(); {
 		if time.Now().After(end) {
 			t.Fatal("news are not acknowledged")
 		}
@@ -146,8 +146,8 @@ func TestAnswersCarryOrders(t *testing.T) {
 
 func TestFailuresKeepTheirHint(t *testing.T) {
 	r := newReporter("bob", "", nil, newInbox())
-	r.fail(fmt.Errorf("open: %w", &sdk.Failure{Code: "wrong-device", Message: "m", Hint: "h"}))
-	r.fail(errors.New("plain"))
+	r.queueFailure(fmt.Errorf("open: %w", &sdk.Failure{Code: "wrong-device", Message: "m", Hint: "h"}))
+	r.queueFailure(errors.New("plain"))
 	want := []wire.News{
 		{Seq: 1, Failure: &sdk.Failure{Code: "wrong-device", Message: "open: m", Hint: "h"}},
 		{Seq: 2, Failure: &sdk.Failure{Code: "failed", Message: "plain"}},
@@ -165,7 +165,7 @@ func TestLogLinesAreDroppedNotFacts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.tell(wire.News{Loss: &fact.StreamLoss{Loss: fact.Loss{Tags: 1}}})
+	r.queueNews(wire.News{Loss: &fact.StreamLoss{Loss: fact.Loss{Tags: 1}}})
 	if n := len(r.news); n != maxQueued+1 || r.news[n-1].Loss == nil {
 		t.Fatalf("%d news wait, want %d lines and the loss", n, maxQueued)
 	}
@@ -195,15 +195,15 @@ func TestLongNewsAreSent(t *testing.T) {
 		}
 		n++
 	}
-	r.fail(errors.New(strings.Repeat("file refused; ", 1<<17)))
-	r.tell(wire.News{Loss: &fact.StreamLoss{Loss: fact.Loss{Tags: 1, Why: long + long}}})
-	r.tell(wire.News{Ended: &wire.Ended{Controller: "tc", Report: json.RawMessage(`"` + long + long + `"`)}})
-	r.tell(wire.News{Controller: &wire.ControllerUp{Name: "tc", Device: fact.Device{Identity: strings.Repeat("x", 2<<20)}}})
+	r.queueFailure(errors.New(strings.Repeat("file refused; ", 1<<17)))
+	r.queueNews(wire.News{Loss: &fact.StreamLoss{Loss: fact.Loss{Tags: 1, Why: long + long}}})
+	r.queueNews(wire.News{Ended: &wire.Ended{Controller: "tc", Report: json.RawMessage(`"` + long + long + `"`)}})
+	r.queueNews(wire.News{Controller: &wire.ControllerUp{Name: "tc", Device: fact.Device{Identity: strings.Repeat("x", 2<<20)}}})
 	for range 100 {
-		r.tell(wire.News{Ended: &wire.Ended{Controller: "tc", Report: json.RawMessage(`"` + long[:60<<10] + `"`)}})
+		r.queueNews(wire.News{Ended: &wire.Ended{Controller: "tc", Report: json.RawMessage(`"` + long[:60<<10] + `"`)}})
 	}
 	n += 104
-	for end := time.Now().Add(20 * time.Second); !r.toldAll(); {
+	for end := time.Now().Add(20 * time.Second); !r.newsSeen(); {
 		if time.Now().After(end) {
 			t.Fatal("news are not acknowledged")
 		}

@@ -1,0 +1,293 @@
+package slave
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tsrun/pipeline/core"
+	"tsrun/pipeline/event"
+	"tsrun/pipeline/fact"
+	"tsrun/pipeline/host"
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/transfer"
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+)
+
+// closeTimeout bounds how long plugins may take to make their devices safe.
+const closeTimeout = 10 * time.Second
+
+// progressEvery is how often the observer hears how far a recording is.
+const progressEvery = 200 * time.Millisecond
+
+// equipment is what this node uses in one run: its controllers and sinks, each a
+// plugin process, and the distribution core between them.
+type equipment struct {
+	s       *session
+	log     *slog.Logger
+	host    *host.Host
+	core    *core.Core
+	drivers []*controller
+	sinks   []*sink
+
+	pumps    errgroup.Group // of the core and of every plugin's events; ended by finish or close
+	coreDone chan error
+	recorded chan struct{} // closed when the recording is over
+	once     sync.Once
+	closed   sync.Once
+	halt     context.CancelFunc // ends the core
+
+	fileClosed atomic.Int64 // Unix time in ns when a sink last closed a file
+
+	mu          sync.Mutex
+	alive       int  // sinks that still take blocks
+	failureTold bool // the master knows of a failure of a driver or a sink
+}
+
+// controller is one Time Controller of the recipe behind its driver.
+type controller struct {
+	recipe  recipe.Controller
+	driver  *host.Driver
+	streams []uint16
+	ended   chan struct{} // closed when its events have ended
+
+	noThresholds bool // its inputs have none
+}
+
+// sink is one sink of the recipe that keeps channels of this node.
+type sink struct {
+	recipe  recipe.Sink
+	plugin  *host.Sink
+	streams []uint16
+	dir     string        // relative to the session's
+	ended   chan struct{} // closed when its events have ended
+	failed  bool          // it takes no more blocks; owned by reportSink
+}
+
+func newEquipment(s *session) (*equipment, error) {
+	eq := &equipment{s: s, log: s.log, recorded: make(chan struct{}), coreDone: make(chan error, 1), halt: func() {}}
+	h, err := host.New(host.Options{Dirs: s.options.PluginDirs, Runtime: s.runtime, Log: s.log})
+	if err != nil {
+		return eq, err
+	}
+	eq.host = h
+	eq.core = core.New(s.runtime, s.log)
+	eq.core.RunID = s.id
+	return eq, nil
+}
+
+// open starts every plugin and opens every device, all at once.
+func (eq *equipment) open(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, c := range eq.s.node.Controllers {
+		d := &controller{recipe: c, streams: eq.streamsOf(c.Name), ended: make(chan struct{})}
+		eq.drivers = append(eq.drivers, d)
+		group.Go(func() error { return eq.openController(ctx, d) })
+	}
+	for _, r := range eq.s.recipe.Sinks {
+		if k := eq.sinkFor(r); k != nil {
+			eq.sinks = append(eq.sinks, k)
+			group.Go(func() error { return eq.openSink(ctx, k) })
+		}
+	}
+	eq.alive = len(eq.sinks)
+	return group.Wait()
+}
+
+func (eq *equipment) openController(ctx context.Context, c *controller) error {
+	var err error
+	c.driver, err = eq.host.StartDriver(ctx, host.Spec{
+		Plugin: c.recipe.Driver, Instance: eq.s.node.Name + "." + c.recipe.Name,
+		Config: c.recipe.Config, Simulation: eq.simulation(),
+	})
+	if err != nil {
+		return err
+	}
+	c.noThresholds = c.driver.Component().NoThresholds
+	device := c.driver.Identity()
+	eq.s.reporter.queueNews(wire.News{Controller: &wire.ControllerUp{Name: c.recipe.Name, Device: device, Plugin: c.driver.Plugin()}})
+	eq.s.observe(event.DeviceIdentified{Node: eq.s.node.Name, Controller: c.recipe.Name, Device: device})
+	return eq.checkDevice(c, c.driver.Device())
+}
+
+// simulation is what a driver whose device is simulated gets to know. Whether it
+// is simulated only its plugin can say, which may be on this PC alone.
+func (eq *equipment) simulation() sdk.Simulation {
+	s := sdk.Simulation{Light: sdk.DefaultLight()}
+	if simulate := eq.s.recipe.Simulate; simulate != nil {
+		s.Light, s.Controller = simulate.Light, simulate.Nodes[eq.s.node.Name]
+	}
+	if s.Controller == nil {
+		s.Controller = json.RawMessage("{}")
+	}
+	return s
+}
+
+func (eq *equipment) method() sdk.StartMethod {
+	if eq.s.recipe.Trigger.Method == "hardware" {
+		return sdk.Hardware
+	}
+	return sdk.Scheduled
+}
+
+// sinkFor is the recipe's sink as far as it concerns this node; nil: not at all.
+func (eq *equipment) sinkFor(r recipe.Sink) *sink {
+	node := eq.s.node
+	if r.At != "source" && r.At != node.Name {
+		return nil
+	}
+	k := &sink{recipe: r, ended: make(chan struct{}), dir: eq.s.rawDir()}
+	if len(eq.s.recipe.Sinks) > 1 {
+		k.dir = filepath.Join(k.dir, r.Name)
+	}
+	for i, c := range node.Channels {
+		if r.Keeps(node.Name + "." + c.Name) {
+			k.streams = append(k.streams, uint16(i))
+		}
+	}
+	if len(k.streams) == 0 {
+		return nil
+	}
+	return k
+}
+
+func (eq *equipment) openSink(ctx context.Context, k *sink) (err error) {
+	k.plugin, err = eq.host.StartSink(ctx, host.Spec{
+		Plugin: k.recipe.Sink, Instance: eq.s.node.Name + "." + k.recipe.Name, Config: k.recipe.Config,
+	})
+	if err != nil {
+		return err
+	}
+	eq.s.reporter.queueNews(wire.News{Sink: &wire.SinkUp{Name: k.recipe.Name, Plugin: k.plugin.Plugin(), Keeps: k.plugin.Component().Keeps}})
+	return nil
+}
+
+func (eq *equipment) streamsOf(controller string) (streams []uint16) {
+	for i, c := range eq.s.node.Channels {
+		if c.Controller == controller {
+			streams = append(streams, uint16(i))
+		}
+	}
+	return streams
+}
+
+// progress is how far every channel has come.
+func (eq *equipment) progress() (progress []fact.StreamCounts) {
+	for _, c := range eq.core.Counts() {
+		progress = append(progress, c.StreamCounts)
+	}
+	return progress
+}
+
+// showProgress shows the observer how far the recording is until f, which waits
+// for its end, returns.
+func (eq *equipment) showProgress(f func() error) error {
+	ended := make(chan struct{})
+	var showing sync.WaitGroup
+	showing.Go(func() {
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ended:
+				eq.observeProgress()
+				return
+			case <-tick.C:
+				eq.observeProgress()
+			}
+		}
+	})
+	defer showing.Wait()
+	defer close(ended)
+	return f()
+}
+
+func (eq *equipment) observeProgress() {
+	e := event.Progress{Node: eq.s.node.Name, Duration: eq.s.recipe.Acquire.Duration.Duration()}
+	slowest := ^uint64(0)
+	counts := eq.core.Counts()
+	for _, c := range counts {
+		e.Tags += c.Tags
+		slowest = min(slowest, c.Until)
+	}
+	if len(counts) > 0 {
+		e.Elapsed = time.Duration(slowest / 1000)
+	}
+	eq.s.observe(e)
+}
+
+// sendFile tells the master of a finished file and queues its bytes for the
+// transfer.
+func (eq *equipment) sendFile(k *sink, closed host.Closed) {
+	path := filepath.Join(eq.s.dir, k.dir, closed.File)
+	eq.mu.Lock()
+	eq.s.queued = append(eq.s.queued, path)
+	number := uint32(len(eq.s.queued))
+	eq.mu.Unlock()
+	segment := closed.Segment
+	segment.Sink, segment.File = k.recipe.Name, filepath.ToSlash(filepath.Join(k.dir, closed.File))
+	eq.s.reporter.queueNews(wire.News{Segment: &wire.Segment{Number: number, Stream: uint16(closed.Stream), Segment: segment}})
+	file, _ := transfer.FileOf(number, segment) // its SHA-256 was made here
+	file.Path = path
+	eq.s.sender.Queue(file)
+}
+
+// close ends whatever still runs and waits for it.
+func (eq *equipment) close() {
+	if eq == nil || eq.host == nil {
+		return
+	}
+	eq.closed.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		eq.markRecorded()
+		var group errgroup.Group
+		for _, c := range eq.drivers {
+			if c.driver != nil {
+				group.Go(func() error { return c.driver.Close(ctx) })
+			}
+		}
+		for _, k := range eq.sinks {
+			if k.plugin != nil {
+				group.Go(func() error { return k.plugin.Close(ctx) })
+			}
+		}
+		err := errors.Join(group.Wait(), eq.host.Close())
+		eq.halt()
+		eq.pumps.Wait()
+		if err != nil {
+			eq.log.Warn("plugins did not stop cleanly", "error", err)
+		}
+	})
+}
+
+// reportFailure tells the master that a driver or a sink has failed. It returns how
+// many sinks still take blocks.
+func (eq *equipment) reportFailure(err error, isSink bool) (alive int) {
+	eq.s.reporter.queueFailure(err)
+	eq.mu.Lock()
+	defer eq.mu.Unlock()
+	eq.failureTold = true
+	if isSink {
+		eq.alive--
+	}
+	return eq.alive
+}
+
+// failureReported reports whether the master knows of a failure already: what
+// follows from that is not reported as another.
+func (eq *equipment) failureReported() bool {
+	eq.mu.Lock()
+	defer eq.mu.Unlock()
+	return eq.failureTold
+}
+
+func (eq *equipment) markRecorded() { eq.once.Do(func() { close(eq.recorded) }) }

@@ -1,0 +1,138 @@
+package slave
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"tsrun/pipeline/wire"
+)
+
+// inbox holds the newest orders. Each arrives twice, by publication and with the
+// master's answers; put accepts it once, by its number.
+type inbox struct {
+	mu   sync.Mutex
+	last uint64
+	ch   chan wire.Order
+	err  error
+	shut chan struct{}
+}
+
+func newInbox() *inbox {
+	return &inbox{ch: make(chan wire.Order, 16), shut: make(chan struct{})}
+}
+
+func (b *inbox) put(o wire.Order) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if o.Seq <= b.last || o.Kind == wire.Beacon || b.err != nil {
+		return
+	}
+	b.last = o.Seq
+	select {
+	case b.ch <- o:
+	default: // 16 orders behind: a run has six
+	}
+}
+
+// close ends every wait for an order.
+func (b *inbox) close(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil {
+		b.err = err
+		close(b.shut)
+	}
+}
+
+func (b *inbox) closedBy() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
+
+// receiveOrders puts the orders that the master publishes into the inbox.
+func (s *session) receiveOrders(ctx context.Context) error {
+	sub, err := wire.DialTrigger(ctx, s.address.trigger)
+	if err != nil {
+		return nil // the reporter's answers repeat every order; without a beacon the master will not arm
+	}
+	defer sub.Close()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case r, open := <-sub.Orders():
+			if !open {
+				return nil
+			}
+			if r.Order.Run != s.id {
+				continue
+			}
+			s.reporter.setBeacon()
+			s.orders.put(r.Order)
+		}
+	}
+}
+
+// stopWhenTold ends the recording early when the master or the user of this PC orders it.
+func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFunc, eq *equipment) {
+	stopped := s.user.stop
+	var stopping sync.WaitGroup // an Abort must be seen while a device takes its time
+	defer stopping.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-eq.recorded:
+			return
+		case <-stopped:
+			stopped = nil
+			s.reporter.queueNews(wire.News{Stopped: true})
+			stopping.Go(func() { eq.stopDrivers(ctx) })
+		case <-s.orders.shut:
+			cancel(s.orders.closedBy())
+			return
+		case o := <-s.orders.ch:
+			switch o.Kind {
+			case wire.Stop:
+				stopping.Go(func() {
+					eq.stopDrivers(ctx)
+					s.reporter.acknowledge(o.Seq)
+				})
+			case wire.Abort, wire.Release:
+				s.reporter.acknowledge(o.Seq)
+				cancel(errAborted)
+				return
+			}
+		}
+	}
+}
+
+// awaitOrder waits for one kind of order. An order that ends the run ends the wait.
+func (s *session) awaitOrder(ctx context.Context, kind wire.OrderKind) (wire.Order, error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return wire.Order{}, context.Cause(ctx)
+		case <-s.orders.shut:
+			return wire.Order{}, s.orders.closedBy()
+		case <-time.After(heartbeat):
+			if s.reporter.silence() > masterPatience {
+				return wire.Order{}, fmt.Errorf("the master has not answered for %v", masterPatience)
+			}
+		case o := <-s.orders.ch:
+			switch o.Kind {
+			case kind:
+				if kind == wire.Release {
+					s.reporter.acknowledge(o.Seq)
+				}
+				return o, nil
+			case wire.Abort, wire.Release, wire.Stop:
+				s.reporter.acknowledge(o.Seq)
+				return wire.Order{}, errAborted
+			}
+		}
+	}
+}
