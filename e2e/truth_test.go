@@ -14,6 +14,7 @@ import (
 	"tsrun/pipeline/run"
 	"tsrun/sdk/quantity"
 	"tsrun/sim/idq"
+	"tsrun/sim/sky"
 )
 
 // startDifference is how much later b truly began than a, in ps.
@@ -34,7 +35,7 @@ func channelTruth(t *testing.T, truth idq.Truth, input int) idq.ChannelTruth {
 // twoClocks knows what B minus A truly is, from the simulators of both. One is
 // not for concurrent use.
 type twoClocks struct {
-	a, b           idq.Clock
+	a, b           sky.Clock
 	delayA, delayB int64 // ps
 	late           int64 // ps by which B began after A
 }

@@ -82,7 +82,7 @@ func near(t *testing.T, what string, got int, want float64) {
 func (c *client) play(ps float64) {
 	c.t.Helper()
 	c.all("REC:TRIG:ARM:MODE MANUal", "REC:ENABle ON", "REC:STOP", "REC:NUM 1", fmt.Sprintf("REC:DURation %.1f", ps), "REC:PLAY")
-	c.until("REC:STAGe?", func(r string) bool { return strings.ToUpper(r) != "PLAYING" })
+	c.Until("REC:STAGe?", func(r string) bool { return strings.ToUpper(r) != "PLAYING" })
 }
 
 // TestTextsThatClientsLookFor are those of programs written for real devices.

@@ -60,7 +60,7 @@ func TestCoincidenceCounters(t *testing.T) {
 		t.Errorf("%d coincidences beside the window", n)
 	}
 	c.all("TSCO6:COUN:MODE ACCU;RESEt", "DELA6:VALU 10000")
-	c.until("TSCO6:COUN?", func(r string) bool { n, _ := strconv.Atoi(r); return n > 100 })
+	c.Until("TSCO6:COUN?", func(r string) bool { n, _ := strconv.Atoi(r); return n > 100 })
 }
 
 // TestCoincidencesOfOneWindow follows a client that makes its own counter of a
@@ -194,7 +194,7 @@ func TestSweepsAddUp(t *testing.T) {
 		s.truth()
 	}
 	c.all("REC:TRIG:ARM:MODE MANUAL", "REC:TRIG:DARM")
-	c.until("REC:STAGe?", func(r string) bool { return r == "IDLE" })
+	c.Until("REC:STAGe?", func(r string) bool { return r == "IDLE" })
 	bins, sweeps := c.histogram(2), s.Truth().Acquisition
 	if s.Truth().Records == 0 {
 		sweeps-- // the last was armed in vain

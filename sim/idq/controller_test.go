@@ -121,7 +121,7 @@ func (c *client) expect(request, want string) {
 }
 
 // until asks again and again until the reply satisfies the condition.
-func (c *client) until(request string, ok func(reply string) bool) {
+func (c *client) Until(request string, ok func(reply string) bool) {
 	c.t.Helper()
 	for end := time.Now().Add(deadline); ; time.Sleep(time.Millisecond) {
 		reply := c.ask(request)
@@ -227,7 +227,7 @@ func TestStagesOfOneRecord(t *testing.T) {
 	c.expect("REC:ENAB;DUR 30000000000;NUM 1;PPER?", "Value set to ON\nValue set to 30000000000\nValue set to 1\n1000000040000TB")
 	c.expect("REC:PLAY;STAG?", "PLAYing")
 	c.expect("REC:PLAY", "") // already playing
-	c.until("REC:STAG?", func(r string) bool { return r == "IDLE" })
+	c.Until("REC:STAG?", func(r string) bool { return r == "IDLE" })
 	truth := s.truth()
 	if truth.Records != 1 || truth.Stopped || truth.Acquisition != 1 || truth.WidthPs != 30_000_000_000 || truth.Trigger != "command" || len(truth.Channels) != 0 {
 		t.Errorf("truth: %+v", truth)

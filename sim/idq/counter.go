@@ -57,7 +57,7 @@ func (c *inputCounter) query() (string, error) {
 		start = d.rec.startOr(from)
 	}
 	first := from.Sub(start)
-	n := tally(of.open(d.scene(start, Clock{}), first), first, first+length)
+	n := tally(of.open(d.scene(start, sky.Clock{}), first), first, first+length)
 	if n > mostTallied {
 		return "", &scpiError{"EXECUTION_ERROR", "more than " + strconv.Itoa(mostTallied) + " events in the time of integration are not counted by this simulator"}
 	}
@@ -91,7 +91,7 @@ func (c *inputCounter) advance() {
 	if c.events == nil || c.changes != d.changes {
 		c.events, c.changes = silence{}, d.changes
 		if of := d.follow(c.address()); of != nil {
-			c.events = of.open(d.scene(c.since, Clock{}), c.counted)
+			c.events = of.open(d.scene(c.since, sky.Clock{}), c.counted)
 		}
 	}
 	c.total += tally(c.events, c.counted, now)
@@ -103,7 +103,7 @@ func (c *inputCounter) advance() {
 func tally(of signal, from, to int64) (n uint64) {
 	for at := from; at < to && n <= mostTallied; {
 		at = min(to, at+stride)
-		of.until(at, func(t int64) {
+		of.Until(at, func(t int64) {
 			if t >= from {
 				n++
 			}

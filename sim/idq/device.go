@@ -228,7 +228,7 @@ func (d *device) source(input int, start sky.Instant, from int64) sky.Source {
 }
 
 // scene returns where signals play that count from an instant.
-func (d *device) scene(start sky.Instant, c Clock) scene {
+func (d *device) scene(start sky.Instant, c sky.Clock) scene {
 	return scene{
 		clock: c, start: start,
 		source: func(input int, from int64) sky.Source { return d.source(input, start, from) },

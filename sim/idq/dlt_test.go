@@ -136,7 +136,7 @@ func TestRecordsWithoutTagsAreOnlyCounted(t *testing.T) {
 	c, d := s.scpi(), s.dlt()
 	stream := s.stream(d, 1, "")
 	c.ask("INPU1:ENAB OFF;:RAW1:SEND ON;:REC:ENAB ON;DUR 1e9;NUM 5;PLAY")
-	d.until("status 1", func(r string) bool { return strings.Contains(r, `"acquisitions_count":5`) })
+	d.Until("status 1", func(r string) bool { return strings.Contains(r, `"acquisitions_count":5`) })
 	d.stop("1")
 	if got := message(t, stream); len(got) != 0 {
 		t.Errorf("%d tags of a disabled input", len(got))
@@ -161,7 +161,7 @@ func TestEarlyMessages(t *testing.T) {
 	}
 	c.ask("REC:STOP")
 	truth := s.truth()
-	d.until("status 1", func(r string) bool { return strings.Contains(r, `"acquisitions_count":1`) })
+	d.Until("status 1", func(r string) bool { return strings.Contains(r, `"acquisitions_count":1`) })
 	d.stop("1")
 	for last := message(t, stream); len(last) > 0; last = message(t, stream) {
 		tags = append(tags, last...)

@@ -9,29 +9,30 @@ import (
 	"time"
 
 	"tsrun/sdk/quantity"
+	"tsrun/sim/sky"
 )
 
 // faults is what a simulated controller does wrong because it was asked to.
 // Records count from 0, requests from 1.
 type faults struct {
-	slowReply   time.Duration // before each reply of either service
-	noReply     uint64        // this SCPI request is never answered; 0: none
-	scpiError   string        // canonical header that is always refused
-	rawErrors   uint64        // RAWn:ERRORS? after the first record; as many of its tags are lost
-	dltError    string        // entry in errors of every status object
-	stuck       onRecord      // never ends
-	crash       onRecord      // the DataLinkTargetService dies before delivering it
-	split       onRecord      // delivered in two messages
-	empty       onRecord      // without its tags
-	repeat      onRecord      // delivered twice
-	swap        onRecord      // delivered after the next one
-	highRate    bool          // more events than the device can take
-	stale       bool          // every channel has an acquisition open from the beginning
-	oldStatus   bool          // status says seconds_since_last_activity
-	wrongDevice bool          // *IDN? names something else
-	clockStep   clockStep     // the clock jumps
-	turn        frequencyJump // its frequency does
-	silent      bool          // connections are taken, nothing is ever sent
+	slowReply   time.Duration     // before each reply of either service
+	noReply     uint64            // this SCPI request is never answered; 0: none
+	scpiError   string            // canonical header that is always refused
+	rawErrors   uint64            // RAWn:ERRORS? after the first record; as many of its tags are lost
+	dltError    string            // entry in errors of every status object
+	stuck       onRecord          // never ends
+	crash       onRecord          // the DataLinkTargetService dies before delivering it
+	split       onRecord          // delivered in two messages
+	empty       onRecord          // without its tags
+	repeat      onRecord          // delivered twice
+	swap        onRecord          // delivered after the next one
+	highRate    bool              // more events than the device can take
+	stale       bool              // every channel has an acquisition open from the beginning
+	oldStatus   bool              // status says seconds_since_last_activity
+	wrongDevice bool              // *IDN? names something else
+	clockStep   sky.ClockStep     // the clock jumps
+	turn        sky.FrequencyJump // its frequency does
+	silent      bool              // connections are taken, nothing is ever sent
 }
 
 // onRecord is a fault that strikes one record.
@@ -107,35 +108,35 @@ func (f *onRecord) parse(arg string) (err error) {
 }
 
 // parseClockStep reads BY@AT, such as 5 ns@30 s.
-func parseClockStep(arg string) (clockStep, error) {
+func parseClockStep(arg string) (sky.ClockStep, error) {
 	left, at, err := parseMoment(arg, "5 ns@30 s")
 	if err != nil {
-		return clockStep{}, err
+		return sky.ClockStep{}, err
 	}
 	by, err := quantity.ParseTime(left)
 	switch {
 	case err != nil:
-		return clockStep{}, err
+		return sky.ClockStep{}, err
 	case by == 0 || by < -quantity.Second || by > quantity.Second:
-		return clockStep{}, fmt.Errorf("a jump by %v: it must be other than 0 and up to 1 s, ahead or back", by)
+		return sky.ClockStep{}, fmt.Errorf("a jump by %v: it must be other than 0 and up to 1 s, ahead or back", by)
 	}
-	return clockStep{at: at, by: int64(by)}, nil
+	return sky.ClockStep{At: at, By: int64(by)}, nil
 }
 
 // parseFrequencyJump reads BY@AT, such as 100 ppb@30 s.
-func parseFrequencyJump(arg string) (frequencyJump, error) {
+func parseFrequencyJump(arg string) (sky.FrequencyJump, error) {
 	left, at, err := parseMoment(arg, "100 ppb@30 s")
 	if err != nil {
-		return frequencyJump{}, err
+		return sky.FrequencyJump{}, err
 	}
 	by, err := quantity.ParseDrift(left)
 	switch {
 	case err != nil:
-		return frequencyJump{}, err
+		return sky.FrequencyJump{}, err
 	case by == 0 || by < -mostTurned || by > mostTurned:
-		return frequencyJump{}, fmt.Errorf("a jump of the frequency by %v: it must be other than 0 and up to 100 ppm, up or down", by)
+		return sky.FrequencyJump{}, fmt.Errorf("a jump of the frequency by %v: it must be other than 0 and up to 100 ppm, up or down", by)
 	}
-	return frequencyJump{at: at, by: by}, nil
+	return sky.FrequencyJump{At: at, By: by}, nil
 }
 
 const mostTurned = 100_000 * quantity.PartPerBillion

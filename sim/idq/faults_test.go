@@ -31,7 +31,7 @@ func measure(t *testing.T, s *simulator, d *client) ([][]uint64, idq.Truth) {
 	c := s.scpi()
 	c.ask("RAW1:SEND ON;:REC:ENAB ON;DUR 20e9;PPER 21e9;NUM 3;PLAY")
 	truth := s.truth()
-	d.until("status 1", func(r string) bool { return strings.Contains(r, `"acquisitions_count":3`) })
+	d.Until("status 1", func(r string) bool { return strings.Contains(r, `"acquisitions_count":3`) })
 	d.stop("1")
 	var messages [][]uint64
 	for m := message(t, stream); len(m) > 0; m = message(t, stream) {
@@ -252,7 +252,7 @@ func TestCounters(t *testing.T) {
 	c.ask("INPU3:COUNter:MODE ACCUm")
 	time.Sleep(20 * time.Millisecond)
 	first := count("INPU3:COUNter?")
-	c.until("INPU3:COUNter?", func(reply string) bool { return reply != strconv.Itoa(first) })
+	c.Until("INPU3:COUNter?", func(reply string) bool { return reply != strconv.Itoa(first) })
 	second := count("INPU3:COUNter?")
 	most := time.Since(before).Seconds()*100_000 + 1000
 	if first < 1500 || second <= first || float64(second) > most {

@@ -95,7 +95,7 @@ func (r *recording) hand(w *raw, k uint64, begin int64, ends bool) {
 		return
 	}
 	entered := p.values
-	if r.clock.step.by < 0 && w.ref == nil { // the ledger is in the order of time
+	if r.clock.Step.By < 0 && w.ref == nil { // the ledger is in the order of time
 		entered = slices.Sorted(slices.Values(p.values))
 	}
 	w.enter(begin, entered)

@@ -43,14 +43,14 @@ func (l *lane) collect(begin, limit int64, emit func(value, index uint64)) {
 		l.record, l.referred = begin, false
 	}
 	if l.ref != nil {
-		l.ref.until(limit, func(t int64) {
+		l.ref.Until(limit, func(t int64) {
 			if t >= begin {
 				l.refs = append(l.refs, t)
 			}
 		})
 	}
 	used := 0
-	l.stop.until(limit, func(t int64) {
+	l.stop.Until(limit, func(t int64) {
 		switch {
 		case t < 0:
 			l.early++

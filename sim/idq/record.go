@@ -157,8 +157,8 @@ func (d *device) foretell(trigger string) Truth {
 	c := d.config.Controller
 	t := Truth{
 		Simulated: true, Serial: d.config.Serial, Acquisition: d.recorded, Trigger: trigger, Seed: d.config.Sky.Seed,
-		ClockOffsetPs: int64(c.ClockOffset), ClockStepAtPs: d.faults.clockStep.at, ClockStepPs: d.faults.clockStep.by,
-		FrequencyJumpAtPs: d.faults.turn.at, FrequencyJumpE15: int64(d.faults.turn.by),
+		ClockOffsetPs: int64(c.ClockOffset), ClockStepAtPs: d.faults.clockStep.At, ClockStepPs: d.faults.clockStep.By,
+		FrequencyJumpAtPs: d.faults.turn.At, FrequencyJumpE15: int64(d.faults.turn.By),
 		WidthPs: uint64(d.get("RECord:PWIDth").n), PeriodPs: uint64(d.get("RECord:PPERiod").n),
 	}
 	if d.freeRunning() {

@@ -26,7 +26,7 @@ const (
 // may wait for it with its own held.
 type recording struct {
 	device     *device
-	clock      Clock
+	clock      sky.Clock
 	width      int64  // ps of a record
 	period     int64  // ps from record to record
 	records    uint64 // how many; or endless
@@ -155,10 +155,10 @@ func (e edgeSource) wait(ctx context.Context, d *device) (edge sky.Instant, came
 	}
 	events := signal(silence{})
 	if e.wire != nil {
-		events = e.wire.open(d.scene(e.armed, Clock{}), 0)
+		events = e.wire.open(d.scene(e.armed, sky.Clock{}), 0)
 	}
 	for !came && instrument.Pause(ctx, tick) {
-		events.until(sky.Now().Sub(e.armed), func(at int64) {
+		events.Until(sky.Now().Sub(e.armed), func(at int64) {
 			if !came && at >= 0 {
 				edge, came = e.armed.Add(at), true
 			}
@@ -237,12 +237,12 @@ func (r *recording) now(ctx context.Context) (ps int64, stopped bool) {
 		stopped = true
 	default:
 	}
-	return r.clock.elapsed(at.Sub(r.start)), stopped
+	return r.clock.Elapsed(at.Sub(r.start)), stopped
 }
 
 // sleep waits until the clock shows end, at most one tick.
 func (r *recording) sleep(ctx context.Context, end int64) {
-	timer := time.NewTimer(max(r.start.Add(r.clock.trueTime(end)).Wait(tick), time.Microsecond))
+	timer := time.NewTimer(max(r.start.Add(r.clock.Inverse(end)).Wait(tick), time.Microsecond))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

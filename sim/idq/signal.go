@@ -10,15 +10,15 @@ import (
 // signal is what a block gives out: events in order of time, each at the
 // controller's clock in ps since the start of a scene.
 type signal interface {
-	// until calls yield with every event below limit that was not given out
+	// Until calls yield with every event below limit that was not given out
 	// before, oldest first.
-	until(limit int64, yield func(at int64))
+	Until(limit int64, yield func(at int64))
 }
 
 // scene is where signals play: whose clock they are stamped with, when it
 // showed 0, what the inputs see and which pulses the generators make.
 type scene struct {
-	clock   Clock
+	clock   sky.Clock
 	start   sky.Instant
 	source  func(input int, from int64) sky.Source
 	pulses  func(generator int) *train // nil: it does not play
@@ -37,7 +37,7 @@ type wire interface {
 // silence is a signal without events.
 type silence struct{}
 
-func (silence) until(int64, func(int64)) {}
+func (silence) Until(int64, func(int64)) {}
 
 // shifted is a signal that comes later.
 type shifted struct {
@@ -45,8 +45,8 @@ type shifted struct {
 	by int64
 }
 
-func (s shifted) until(limit int64, yield func(at int64)) {
-	s.of.until(limit-s.by, func(at int64) { yield(at + s.by) })
+func (s shifted) Until(limit int64, yield func(at int64)) {
+	s.of.Until(limit-s.by, func(at int64) { yield(at + s.by) })
 }
 
 // inputWire is what an input detects.
@@ -54,7 +54,7 @@ type inputWire struct{ input int }
 
 func (w inputWire) open(s scene, from int64) signal {
 	open := func(from int64) sky.Source { return s.source(w.input, from) }
-	return shifted{newStamps(s.clock, -from, open), from}
+	return shifted{sky.NewStamps(s.clock, -from, open), from}
 }
 
 // delayWire is a DELAy block, or a delay of an output or of START.
@@ -92,7 +92,7 @@ func (w generatorWire) open(s scene, from int64) signal {
 	if t.Count == 0 {
 		count = endless
 	}
-	return newPulses(s.clock.elapsed(t.First.Sub(s.start))+s.clock.offset, t.Period, count, from)
+	return newPulses(s.clock.Elapsed(t.First.Sub(s.start))+s.clock.Offset, t.Period, count, from)
 }
 
 // pulses are evenly spaced.
@@ -119,7 +119,7 @@ func newPulses(first, period int64, count uint64, from int64) *pulses {
 	return p
 }
 
-func (p *pulses) until(limit int64, yield func(at int64)) {
+func (p *pulses) Until(limit int64, yield func(at int64)) {
 	for p.left > 0 && p.next < limit {
 		yield(p.next)
 		p.next += p.period
@@ -152,7 +152,7 @@ func (w triggeredWire) open(s scene, from int64) signal {
 		if w.armed == nil {
 			return silence{}
 		}
-		t.since = s.clock.elapsed(w.armed.Sub(s.start)) + s.clock.offset
+		t.since = s.clock.Elapsed(w.armed.Sub(s.start)) + s.clock.Offset
 	}
 	t.of = w.of.open(s, from-w.delay-length)
 	return t
@@ -170,11 +170,11 @@ type triggered struct {
 	spent bool // not armed again
 }
 
-func (t *triggered) until(limit int64, yield func(at int64)) {
-	t.of.until(limit-t.wire.delay, func(at int64) { t.queue = append(t.queue, at+t.wire.delay) })
+func (t *triggered) Until(limit int64, yield func(at int64)) {
+	t.of.Until(limit-t.wire.delay, func(at int64) { t.queue = append(t.queue, at+t.wire.delay) })
 	used := 0
 	for {
-		t.burst.until(limit, yield)
+		t.burst.Until(limit, yield)
 		if t.burst.left > 0 || used == len(t.queue) {
 			break
 		}
@@ -241,11 +241,11 @@ type heard struct {
 	input int
 }
 
-func (c *combined) until(limit int64, yield func(at int64)) {
+func (c *combined) Until(limit int64, yield func(at int64)) {
 	c.heard = c.heard[:0]
 	for i, in := range c.in {
 		if in != nil {
-			in.until(limit, func(at int64) { c.heard = append(c.heard, heard{at, i}) })
+			in.Until(limit, func(at int64) { c.heard = append(c.heard, heard{at, i}) })
 		}
 	}
 	slices.SortFunc(c.heard, func(a, b heard) int {

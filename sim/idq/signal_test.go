@@ -15,7 +15,7 @@ func inSteps(t *rapid.T, of signal, from, limit int64) []int64 {
 	var got []int64
 	for at := from; at < limit; {
 		at = min(limit, at+rapid.Int64Range(1, (limit-from)/2+1).Draw(t, "step"))
-		of.until(at, func(e int64) {
+		of.Until(at, func(e int64) {
 			if e >= from {
 				got = append(got, e)
 			}
@@ -121,7 +121,7 @@ func TestPulsesFromTheMiddle(t *testing.T) {
 		from := rapid.Int64Range(-1<<61, 1<<61).Draw(t, "from")
 		limit := from + rapid.Int64Range(0, 20).Draw(t, "periods")*period
 		p := newPulses(first, period, count, from)
-		p.until(limit, func(at int64) {
+		p.Until(limit, func(at int64) {
 			if at < from || at < first || at >= limit || (at-first)%period != 0 || count != endless && uint64(at-first)/uint64(period) >= count {
 				t.Fatalf("a pulse at %d", at)
 			}

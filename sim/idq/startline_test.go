@@ -177,7 +177,7 @@ func TestReplayKeepsDifferencesAcrossControllers(t *testing.T) {
 		stream := s.stream(d, 1, "")
 		defer func() {
 			s.truth()
-			d.until("status 1", func(r string) bool { return strings.Contains(r, `"acquisitions_count":1`) })
+			d.Until("status 1", func(r string) bool { return strings.Contains(r, `"acquisitions_count":1`) })
 			d.stop("1")
 			got[i+1] = message(t, stream)
 			if !slices.Equal(got[i+1], want[i+1]) {

@@ -82,13 +82,13 @@ func (l *ledger) truth() ChannelTruth {
 
 // Clock returns the clock of the acquisition, which tells what it showed at
 // any true time.
-func (t Truth) Clock() Clock {
-	return Clock{
-		offset: t.ClockOffsetPs,
-		drift:  quantity.Drift(t.DriftE15),
-		wander: sky.NewWander(t.Seed, t.Serial, quantity.Drift(t.WhiteFME15), quantity.Drift(t.RandomWalkFME15)),
-		step:   clockStep{at: t.ClockStepAtPs, by: t.ClockStepPs},
-		turn:   frequencyJump{at: t.FrequencyJumpAtPs, by: quantity.Drift(t.FrequencyJumpE15)},
+func (t Truth) Clock() sky.Clock {
+	return sky.Clock{
+		Offset: t.ClockOffsetPs,
+		Drift:  quantity.Drift(t.DriftE15),
+		Wander: sky.NewWander(t.Seed, t.Serial, quantity.Drift(t.WhiteFME15), quantity.Drift(t.RandomWalkFME15)),
+		Step:   sky.ClockStep{At: t.ClockStepAtPs, By: t.ClockStepPs},
+		Turn:   sky.FrequencyJump{At: t.FrequencyJumpAtPs, By: quantity.Drift(t.FrequencyJumpE15)},
 	}
 }
 
