@@ -4,7 +4,7 @@
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X main.version=$(VERSION)
-PLUGINS := tc-ethernet sink-file
+PLUGINS := tc-ethernet tc-serial sink-file
 LONG    := $(addprefix ./,$(sort $(dir $(wildcard */*_long_test.go */*/*_long_test.go))))
 RECIPE  ?= recipes/coincidence.yaml
 OTHERS  := darwin/arm64 windows/amd64

@@ -62,8 +62,8 @@ func testMain(m *testing.M) int {
 		}
 		return nil
 	}
-	if err := errors.Join(build("tsrun", "./cmd/tsrun"), plugin("./plugins/", "tc-ethernet"), plugin("./plugins/", "sink-file"),
-		plugin("./e2e/testdata/", "tc-hurry", "tc-bare"), plugin("./e2e/testdata/", "tc-miscounts"),
+	if err := errors.Join(build("tsrun", "./cmd/tsrun"), plugin("./plugins/", "tc-ethernet"), plugin("./plugins/", "tc-serial"),
+		plugin("./plugins/", "sink-file"), plugin("./e2e/testdata/", "tc-hurry", "tc-bare"), plugin("./e2e/testdata/", "tc-miscounts"),
 		plugin("./e2e/testdata/", "sink-counts", "sink-base", "sink-older")); err != nil {
 		fmt.Fprintln(os.Stderr, "build:", err)
 		return 1

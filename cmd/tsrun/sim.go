@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tsrun/sdk"
 	"tsrun/sdk/quantity"
 	"tsrun/sim/idq"
 	"tsrun/sim/sky"
@@ -25,21 +27,29 @@ func newSimCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newSimIDQCommand())
+	c.AddCommand(newSimIDQCommand(), newSimTDC1Command())
 	return c
 }
 
-// simFlags are the flags of tsrun sim idq.
-type simFlags struct {
-	config     idq.Config
+// lookFlags are the flags of every simulator: the light, and how it looks at it.
+type lookFlags struct {
+	light      sky.Settings
+	controller sky.Controller
+	serial     string
 	efficiency quantity.Share
 	replay     sky.Replay
 	channels   []string
 	verbose    bool
 }
 
+// simFlags are the flags of tsrun sim idq.
+type simFlags struct {
+	lookFlags
+	config idq.Config
+}
+
 func newSimIDQCommand() *cobra.Command {
-	f := simFlags{efficiency: 1e6}
+	var f simFlags
 	c := &cobra.Command{
 		Use:   "idq",
 		Short: "simulate an ID Quantique ID1000 and its DataLinkTargetService",
@@ -58,15 +68,22 @@ Faults: ` + strings.Join(idq.Faults(), ", "),
 }
 
 func (f *simFlags) add(c *cobra.Command) {
-	s, k := &f.config.Sky, &f.config.Controller
-	s.Pairs.Rate, s.Pairs.Jitter = 20*quantity.Kilohertz, 80
 	flags := c.Flags()
 	flags.StringVar(&f.config.Listen, "listen", "127.0.0.1", "`ADDRESS` to listen on")
 	flags.IntVar(&f.config.SCPIPort, "scpi-port", idq.SCPIPort, "`PORT` of the Time Controller; 0 for any")
 	flags.IntVar(&f.config.DLTPort, "dlt-port", idq.DLTPort, "`PORT` of the DataLinkTargetService; 0 for any")
-	flags.StringVar(&f.config.Serial, "serial", "", "serial `NUMBER`; simulators with different ones detect independently (default: from the address)")
 	flags.StringVar(&f.config.Folder, "folder", "", "`DIR` where start-save puts files with relative names")
 	flags.BoolVar(&f.config.Strict, "strict", false, "refuse SCPI headers that only exist at the root")
+	flags.StringVar(&f.controller.StartLine, "start-line", "", "`HOST:PORT` where simulators share a START edge")
+	f.lookFlags.add(c)
+}
+
+func (f *lookFlags) add(c *cobra.Command) {
+	f.efficiency = quantity.Whole
+	s, k := &f.light, &f.controller
+	s.Pairs = sdk.DefaultLight().Pairs
+	flags := c.Flags()
+	flags.StringVar(&f.serial, "serial", "", "serial `NUMBER`; simulators with different ones detect independently (default: from where it is)")
 	flags.Uint64Var(&s.Seed, "seed", 1, "`NUMBER`: simulators of one seed see the same pairs")
 	flags.TextVar(&s.Pairs.Rate, "pairs-rate", s.Pairs.Rate, "`RATE` of photon pairs, as \"50 kHz\"")
 	flags.TextVar(&s.Pairs.Jitter, "jitter", s.Pairs.Jitter, "rms `TIME` of each detection")
@@ -78,7 +95,6 @@ func (f *simFlags) add(c *cobra.Command) {
 	flags.TextVar(&k.WhiteFM, "white-fm", k.WhiteFM, "`PART`: white frequency noise of its clock: the Allan deviation at 1 s")
 	flags.TextVar(&k.RandomWalkFM, "random-walk-fm", k.RandomWalkFM, "`PART`: random walk of its clock's frequency: the change in 1 s")
 	flags.TextVar(&k.StartDelay, "start-delay", k.StartDelay, "`TIME` from a start command to the record's begin")
-	flags.StringVar(&k.StartLine, "start-line", "", "`HOST:PORT` where simulators share a START edge")
 	flags.StringVar(&f.replay.File, "replay", "", "play a recorded `FILE` instead of the sky")
 	flags.StringVar(&f.replay.Format, "format", "", "`FORMAT` of the replayed file where its name does not tell")
 	flags.StringSliceVar(&f.channels, "channel", []string{"1=1"}, "`INPUT=CHANNEL` of the replayed file, for each input that plays")
@@ -86,25 +102,30 @@ func (f *simFlags) add(c *cobra.Command) {
 	flags.BoolVar(&f.verbose, "verbose", false, "log every request to standard error")
 }
 
-func runSimIDQ(c *cobra.Command, f simFlags) error {
-	k := &f.config.Controller
-	k.Efficiency = &f.efficiency
+// done completes the settings and returns where the simulator logs.
+func (f *lookFlags) done(c *cobra.Command) (*slog.Logger, error) {
+	f.controller.Efficiency = &f.efficiency
 	if f.replay.File != "" {
 		channels, err := parseChannels(f.channels)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		f.replay.Channels = channels
-		k.Replay = &f.replay
-	}
-	if f.config.Serial == "" {
-		f.config.Serial = "SIM-" + f.config.Listen
+		f.controller.Replay = &f.replay
 	}
 	level := slog.LevelWarn
 	if f.verbose {
 		level = slog.LevelDebug
 	}
-	f.config.Log = slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level})), nil
+}
+
+func runSimIDQ(c *cobra.Command, f simFlags) error {
+	log, err := f.done(c)
+	if err != nil {
+		return err
+	}
+	f.config.Sky, f.config.Controller, f.config.Serial, f.config.Log = f.light, f.controller, cmp.Or(f.serial, "SIM-"+f.config.Listen), log
 
 	out := &simOutput{w: c.OutOrStdout()}
 	f.config.Acquired = func(t idq.Truth) { out.write("truth", t) }

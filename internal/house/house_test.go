@@ -25,13 +25,14 @@ var floors = [][]string{
 	{"pipeline/wire", "pipeline/recipe", "pipeline/correlate", "pipeline/scatter"},
 	{"pipeline/text", "pipeline/fact"},
 	{"plugins/"},
-	{"sim/idq"},
+	{"sim/idq", "sim/tdc1", "sim/ticc", "sim/tdc2"},
+	{"sim/pty"},
 	{"sim/sky"},
 	{"sdk/sdktest"},
 	{"sdk"},
 	{"sdk/blockio"},
 	{"sdk/tagfile"},
-	{"sdk/tag", "sdk/zmtp", "sdk/tagfile/pack"},
+	{"sdk/tag", "sdk/fifteen", "sdk/zmtp", "sdk/tagfile/pack"},
 	{"sdk/quantity"},
 }
 

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tsrun/internal/recordings"
+	"tsrun/sdk/fifteen"
 )
 
 // limitsOf are the channels and the pauses a format can hold.
@@ -30,7 +31,7 @@ func limitsOf(ft Format) (least, most int, pause uint64) {
 	case Swabian, NPY, Tags, Bin:
 		return -70_000, 70_000, pause
 	}
-	return 1, fifteenMost, pause
+	return 1, fifteen.Detectors, pause
 }
 
 // writtenFormats are those that can be written.
@@ -93,13 +94,13 @@ func TestConvertRoundTrip(t *testing.T) {
 
 // rounded is a time as a format can tell it, by the definition of its tick.
 func rounded(ft Format, t uint64) uint64 {
-	if ft.Resolution != fifteenTick {
+	if ft.Resolution != fifteen.EventTick {
 		return t
 	}
 	ticks := t / 125 * 32 // 32 ticks are 125 ps
-	rest := float64(t%125) / fifteenTick
+	rest := float64(t%125) / fifteen.EventTick
 	ticks += uint64(math.Floor(rest + 0.5))
-	return ticks/32*125 + uint64(math.Floor(float64(ticks%32)*fifteenTick+0.5))
+	return ticks/32*125 + uint64(math.Floor(float64(ticks%32)*fifteen.EventTick+0.5))
 }
 
 // writeChannels writes a file of format tags by the encoder.
@@ -137,7 +138,7 @@ func TestConvertRecordings(t *testing.T) {
 				t.Parallel()
 				a, b := throughFormat(t, known, ft, original)
 				want := [][]uint64{known.BMinusA, known.AMinusB}
-				if ft.Resolution == fifteenTick {
+				if ft.Resolution == fifteen.EventTick {
 					rounding := func(tags []uint64) (r []uint64) {
 						for _, x := range tags {
 							r = append(r, rounded(ft, x))
@@ -191,7 +192,7 @@ func through(t *testing.T, known recordings.Known, ft Format, original Recording
 		for i := range got[c] {
 			got[c][i] += first.Shift
 		}
-		if ft.Resolution != fifteenTick && !slices.Equal(got[c], original.Channels[c]) {
+		if ft.Resolution != fifteen.EventTick && !slices.Equal(got[c], original.Channels[c]) {
 			t.Errorf("channel %d came back different", c)
 		}
 	}

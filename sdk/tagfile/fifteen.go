@@ -7,12 +7,12 @@ import (
 	"io"
 	"math"
 	"math/bits"
+
+	"tsrun/sdk/fifteen"
 )
 
-// S-Fifteen time stamp units write 64-bit events: bits 10 to 63 the time in
-// 1/256 ns, bits 0 to 3 the detectors that fired, bit 4 a dummy event that only
-// keeps the time, bits 5 to 9 flags that are not read. The time begins again
-// after 2^54 ticks, 19.5 hours. As a file an event is
+// S-Fifteen time stamp units write the events of package fifteen. As a file an
+// event is
 //
 //	a1  eight bytes, little-endian
 //	a0  two lines of eight hexadecimal digits, the low half first
@@ -21,34 +21,13 @@ import (
 // and a1x is a1 with its halves swapped, as older units write it. There is no
 // such thing of a0 and a2: the units' software swaps in binary files only.
 const (
-	fifteenTimeBits = 54
-	fifteenFlagBits = 10
-	fifteenDummy    = 1 << 4
-	fifteenMost     = 4 // detectors
-	fifteenTick     = 3.90625
 	// fifteenReorder is the reorder window, in ps: the units send a dummy event
 	// every 2^26 ticks, and around it some events come as late as that.
 	fifteenReorder = 1 << 26 / 256 * 1000
 	// fifteenBack is how far back, in ticks, a time may be without being one of
 	// the next round.
-	fifteenBack = 1 << (fifteenTimeBits - 1)
+	fifteenBack = 1 << (fifteen.EventTimeBits - 1)
 )
-
-// ticksToPs is ticks of 1/256 ns in ps, rounded to the nearest, halves up.
-func ticksToPs(ticks uint64) (ps uint64, ok bool) {
-	high, low := bits.Mul64(ticks, 125)
-	low, carry := bits.Add64(low, 16, 0)
-	high += carry
-	return high<<(64-5) | low>>5, high < 1<<5
-}
-
-// psToTicks is the nearest tick, halves up.
-func psToTicks(ps uint64) uint64 {
-	high, low := bits.Mul64(ps, 32)
-	low, carry := bits.Add64(low, 62, 0)
-	ticks, _ := bits.Div64(high+carry, low, 125)
-	return ticks
-}
 
 // fifteenText is how the events of a format are lines.
 type fifteenText struct {
@@ -60,10 +39,10 @@ var fifteenFormats = map[string]fifteenText{
 	A0: {2, false}, A1: {0, false}, A1X: {0, true}, A2: {1, false},
 }
 
-// fifteen makes the table's line of a format.
-func fifteen(name, about string) Format {
+// fifteenFormat makes the table's line of a format.
+func fifteenFormat(name, about string) Format {
 	l := fifteenFormats[name]
-	return Format{Name: name, Suffixes: []string{"." + name, ".ts"}, About: "S-Fifteen, " + about, Resolution: fifteenTick, reorder: fifteenReorder,
+	return Format{Name: name, Suffixes: []string{"." + name, ".ts"}, About: "S-Fifteen, " + about, Resolution: fifteen.EventTick, reorder: fifteenReorder,
 		open:    func(f *file) (source, error) { return openFifteen(f, l) },
 		encoder: func(encoding) (encoder, error) { return newFifteenEncoder(l), nil }}
 }
@@ -78,7 +57,7 @@ type fifteenSource struct {
 }
 
 func openFifteen(f *file, l fifteenText) (*fifteenSource, error) {
-	s := &fifteenSource{layout: l, time: unwrap{period: 1 << fifteenTimeBits, window: fifteenBack}}
+	s := &fifteenSource{layout: l, time: unwrap{period: 1 << fifteen.EventTimeBits, window: fifteenBack}}
 	s.records = newRecords(f, f.buffered(ioBuffer), 0, 8)
 	if l.lines > 0 {
 		s.text = newLines(f, s.r)
@@ -92,7 +71,7 @@ func (s *fifteenSource) next() (int, uint64, error) {
 		if err != nil {
 			return 0, 0, err
 		}
-		if err := s.event(word); err != nil {
+		if err := s.event(fifteen.Event(word)); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -156,21 +135,21 @@ func (s *fifteenSource) whole() (uint64, int64) {
 
 // event takes an event apart. One without a detector tells nothing but that
 // time goes on; dummies are written late and do not even tell that.
-func (s *fifteenSource) event(word uint64) error {
-	if word&fifteenDummy != 0 {
+func (s *fifteenSource) event(word fifteen.Event) error {
+	if word.Dummy() {
 		s.note(Dummies, 0, s.place)
 		return nil
 	}
-	if s.left = word & (1<<fifteenMost - 1); s.left == 0 {
+	if s.left = word.Detectors(); s.left == 0 {
 		s.note(Markers, 0, s.place)
 		return nil
 	}
-	ticks, wrapped, ok := s.time.at(word >> fifteenFlagBits)
+	ticks, wrapped, ok := s.time.at(word.Time())
 	if wrapped {
 		s.note(Wraps, 0, s.place)
 	}
 	if ok {
-		s.t, ok = ticksToPs(ticks)
+		s.t, ok = fifteen.TicksToPs(ticks)
 	}
 	if !ok {
 		return s.f.errorf("%s is later than 64 bits of picoseconds can tell", s.place())
@@ -262,25 +241,25 @@ type fifteenEncoder struct {
 }
 
 func newFifteenEncoder(l fifteenText) *fifteenEncoder {
-	return &fifteenEncoder{layout: l, wrap: rewrap{period: 1 << fifteenTimeBits, window: fifteenBack}}
+	return &fifteenEncoder{layout: l, wrap: rewrap{period: 1 << fifteen.EventTimeBits, window: fifteenBack}}
 }
 
 func (e *fifteenEncoder) heading() []byte { return nil }
 
 func (e *fifteenEncoder) append(dst []byte, channel int, tags []uint64) ([]byte, error) {
-	if err := checkChannel(channel, 1, fifteenMost); err != nil {
+	if err := checkChannel(channel, 1, fifteen.Detectors); err != nil {
 		return dst, err
 	}
 	for _, t := range tags {
-		ticks := psToTicks(t)
-		if back, _ := ticksToPs(ticks); back != t {
+		ticks := fifteen.PsToTicks(t)
+		if back, _ := fifteen.TicksToPs(ticks); back != t {
 			e.moved++
 		}
 		counter, err := e.wrap.at(ticks)
 		if err != nil {
 			return dst, err
 		}
-		word := counter<<fifteenFlagBits | 1<<(channel-1)
+		word := uint64(fifteen.NewEvent(counter, 1<<(channel-1)))
 		if e.layout.swapped {
 			word = bits.RotateLeft64(word, 32)
 		}
@@ -309,7 +288,7 @@ func (e *fifteenEncoder) finish(dst []byte) ([]byte, error) { return dst, nil }
 
 // shift is a whole number of picoseconds, because 2^54 ticks are.
 func (e *fifteenEncoder) shift() uint64 {
-	ps, _ := ticksToPs(e.wrap.shift())
+	ps, _ := fifteen.TicksToPs(e.wrap.shift())
 	return ps
 }
 

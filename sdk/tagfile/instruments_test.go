@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tsrun/internal/need"
+	"tsrun/sdk/fifteen"
 )
 
 // TestFifteenSamples reads one recording of an S-Fifteen unit in three formats:
@@ -100,15 +101,15 @@ func TestFifteenPlainSample(t *testing.T) {
 func TestTicks(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ticks := rapid.Uint64Range(0, 1<<62).Draw(t, "ticks")
-		ps, ok := ticksToPs(ticks)
+		ps, ok := fifteen.TicksToPs(ticks)
 		if want := ticks/256*1000 + (ticks%256*1000+128)/256; !ok || ps != want {
 			t.Fatalf("%d ticks are %d ps, %t, want %d", ticks, ps, ok, want)
 		}
-		if back := psToTicks(ps); back != ticks {
+		if back := fifteen.PsToTicks(ps); back != ticks {
 			t.Fatalf("%d ticks come back as %d", ticks, back)
 		}
 		ps = rapid.Uint64().Draw(t, "ps")
-		near, ok := ticksToPs(psToTicks(ps))
+		near, ok := fifteen.TicksToPs(fifteen.PsToTicks(ps))
 		if off := int64(near - ps); !ok && ps < 1<<64-4 || ok && (off < -2 || off > 2) {
 			t.Fatalf("%d ps become %d", ps, near)
 		}

@@ -1,0 +1,67 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+
+	"tsrun/internal/need"
+	"tsrun/pipeline/run"
+)
+
+// serialRun runs serial.yaml and compares it with the truth: 2 ns steps against
+// 1 ps.
+func serialRun(t *testing.T, seed int, drift string) {
+	t.Helper()
+	work := t.TempDir()
+	args := append([]string{shipped(t, "serial.yaml"), "--set", "acquire.duration=2 s", "--set", "simulate.seed=" + strconv.Itoa(seed),
+		"--set", "simulate.bob.drift=" + drift}, freePorts...)
+	good(t, runTsrun(t, work, args...))
+	dir, m := latest(t, work)
+	if want := []run.Condition{run.Good, run.Simulated}; !slices.Equal(m.Condition, want) {
+		t.Errorf("condition %v, want %v; reasons %v", m.Condition, want, m.Reasons)
+	}
+	checkTags(t, dir, m, "alice", "signal")
+	checkTags(t, dir, m, "bob", "idler")
+	var found alignment
+	text, err := os.ReadFile(filepath.Join(dir, "results", "align.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &found)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := newTwoClocks(t, truth(t, m, "alice"), truth(t, m, "bob"), 1, 1).offset(found.ReferencePs).Float()
+	miss := float64(found.OffsetPs) - want
+	t.Logf("seed %d, drift %s: offset %d ps ± %.2f ps, truly %.1f ps: %.2f of its deviations off", seed, drift, found.OffsetPs, found.OffsetSdPs, want, miss/found.OffsetSdPs)
+	if found.Refused || math.Abs(miss) > 3*found.OffsetSdPs || found.OffsetSdPs > 100 {
+		t.Errorf("offset %d ps ± %.2f ps (refused: %v), truly %.1f ps", found.OffsetPs, found.OffsetSdPs, found.Refused, want)
+	}
+}
+
+// TestSerial runs the shipped recipe of two kinds of controllers, with clocks
+// that drift and with clocks on one reference, where nothing dithers the steps.
+func TestSerial(t *testing.T) {
+	for _, drift := range []string{"12 ppb", "0 ppb"} {
+		t.Run(drift, func(t *testing.T) {
+			t.Parallel()
+			serialRun(t, 7, drift)
+		})
+	}
+}
+
+func TestLongSerial(t *testing.T) {
+	for seed := 1; seed <= need.LongTrials(t, 20, 2); seed++ {
+		for _, drift := range []string{"12 ppb", "0 ppb"} {
+			t.Run(fmt.Sprintf("seed %d, %s", seed, drift), func(t *testing.T) {
+				t.Parallel()
+				serialRun(t, seed, drift)
+			})
+		}
+	}
+}

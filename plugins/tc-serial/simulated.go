@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"tsrun/sdk"
+	"tsrun/sdk/instrument"
+	"tsrun/sim/sky"
+	"tsrun/sim/tdc1"
+)
+
+// simulation is what a recipe may say of the simulated devices of a node.
+type simulation struct {
+	sky.Controller
+	Reference bool `json:"reference,omitempty" jsonschema:"description=A 10 MHz reference is connected; its clock then keeps true time"`
+}
+
+// Check finds what the schema of the settings does not tell.
+func (s simulation) Check(sdk.Acquisition) (found []*sdk.Failure) {
+	for _, wrong := range s.OutOfRange() {
+		found = append(found, instrument.Mistake(wrong.Key, fmt.Sprintf("%v is out of range", wrong.Value), fmt.Sprintf("write %v to %v", wrong.Low, wrong.High)))
+	}
+	for i, fault := range s.Faults {
+		if err := tdc1.CheckFaults([]string{fault}); err != nil {
+			found = append(found, instrument.Mistake(fmt.Sprintf("faults.%d", i), err.Error(), "leave it out to simulate a device that behaves"))
+		}
+	}
+	if s.StartLine != "" {
+		found = append(found, instrument.Mistake("start_line", "these devices have no START input", "remove it"))
+	}
+	return found
+}
+
+// simulator is a simulated device, in this process, behind a real line.
+type simulator struct {
+	path   string
+	truth  func() sky.Truth
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// startTDC1 starts a simulated TDC1.
+func startTDC1(env sdk.Env) (*simulator, error) {
+	s, light, err := readSimulation(env)
+	if err != nil {
+		return nil, err
+	}
+	d, err := tdc1.New(tdc1.Config{Light: sky.Settings(light), Controller: s.Controller, Reference: s.Reference, Serial: serialNumber(env.Instance), Log: env.Log})
+	if err != nil {
+		return nil, badSimulation(err)
+	}
+	return startSimulator(d.Path(), d.Truth, d.Run), nil
+}
+
+func readSimulation(env sdk.Env) (s simulation, light sdk.Light, err error) {
+	if light, err = env.Simulated(&s); err == nil && len(env.Simulation) == 0 {
+		env.Log.Warn("the simulated device is in the dark: the recipe has no simulate section")
+	}
+	return s, light, err
+}
+
+func badSimulation(err error) error {
+	return &sdk.Failure{Code: "bad-config", Field: "simulate", Message: err.Error(), Hint: "correct the recipe's simulate section"}
+}
+
+func startSimulator(path string, truth func() sky.Truth, run func(context.Context) error) *simulator {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &simulator{path: path, truth: truth, cancel: cancel, done: make(chan error, 1)}
+	go func() { s.done <- run(ctx) }()
+	return s
+}
+
+// serialNumber is made of the instance's name, so that each simulated device of
+// an experiment has its own noise.
+func serialNumber(instance string) string {
+	if instance == "" {
+		return "SIMULATED"
+	}
+	return "SIMULATED-" + instance
+}
+
+func (s *simulator) stop() error {
+	s.cancel()
+	return <-s.done
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"tsrun/sdk"
+	"tsrun/sdk/quantity"
+)
+
+const ms = time.Millisecond
+
+// TestTDC1EveryTagArrives over three rollovers, through a real pty.
+func TestTDC1EveryTagArrives(t *testing.T) {
+	for name, rate := range map[string]quantity.Frequency{"dark": 0, "bright": 300 * quantity.Kilohertz} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := openModel(t, modelTDC1, light(5, rate), nil)
+			a := sdk.Acquisition{Channels: channelsOf(500_000, 1, 2, 4), Duration: 1200 * ms}
+			out, err := record(t, t.Context(), d, a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := d.Report().(*tdc1Report)
+			wantTruth(t, r.Simulation, a, out)
+			for _, c := range a.Channels {
+				if got := out.lanes[c.Stream]; got.until != 1_200_000_000_000 {
+					t.Errorf("channel %s: the last mark is at %d ps", c.Name, got.until)
+				}
+			}
+			if r.Stopped || r.GateMs != 1200 || r.Stream.Cuts > 0 {
+				t.Errorf("report %+v", r)
+			}
+		})
+	}
+}
+
+// TestTDC1AtFullRate takes five million words a second, however long it takes.
+func TestTDC1AtFullRate(t *testing.T) {
+	d := openModel(t, modelTDC1, light(2, 1250*quantity.Kilohertz), nil)
+	a := sdk.Acquisition{Channels: channelsOf(500_000, 1, 2, 3, 4), Duration: 900 * ms}
+	began := time.Now()
+	out, err := record(t, t.Context(), d, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := d.Report().(*tdc1Report)
+	t.Logf("%d words in %v", r.Stream.Words, time.Since(began))
+	wantTruth(t, r.Simulation, a, out)
+}
+
+// TestTDC1Stops: what came until the end of ctx is kept, and the next
+// acquisition begins anew.
+func TestTDC1Stops(t *testing.T) {
+	t.Parallel()
+	d := openModel(t, modelTDC1, light(3, 20*quantity.Kilohertz), nil)
+	for _, duration := range []time.Duration{0, 100 * time.Second, 30 * time.Second} {
+		a := sdk.Acquisition{Channels: channelsOf(-500_000, 2, 3), Duration: duration}
+		ctx, cancel := context.WithTimeout(t.Context(), 350*ms)
+		out, err := record(t, ctx, d, a)
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := d.Report().(*tdc1Report)
+		wantTruth(t, r.Simulation, a, out)
+		if !r.Stopped {
+			t.Errorf("report %+v", r)
+		}
+	}
+}
+
+// TestTDC1LosesBytes: the loss is counted on each channel, no tag is at another
+// time than its own.
+func TestTDC1LosesBytes(t *testing.T) {
+	t.Parallel()
+	d := openModel(t, modelTDC1, light(4, 100*quantity.Kilohertz, "lost-bytes=3@200 ms", "lost-bytes=1@500 ms", "lost-bytes=4097@700 ms"), nil)
+	a := sdk.Acquisition{Channels: channelsOf(500_000, 1, 2), Duration: 900 * ms}
+	out, err := record(t, t.Context(), d, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := d.Report().(*tdc1Report)
+	for _, c := range a.Channels {
+		got, want := out.lanes[c.Stream], r.Simulation.Channels[c.Input-1]
+		if got.lost < 3 || got.tags > want.Tags || want.Tags-got.tags > got.lost || got.last != want.Last {
+			t.Errorf("channel %s: %d tags to %d ps and %d lost, the device sent %d to %d ps", c.Name, got.tags, got.last, got.lost, want.Tags, want.Last)
+		}
+	}
+	if r.Stream.Cuts != 3 {
+		t.Errorf("%+v", r.Stream)
+	}
+}
+
+// TestTDC1Reference: an external reference that was asked for must be there,
+// and must still be there in the end.
+func TestTDC1Reference(t *testing.T) {
+	t.Parallel()
+	a := sdk.Acquisition{Channels: channelsOf(500_000, 1), Duration: 100 * ms}
+	with := func(s sdk.Simulation, reference bool) sdk.Simulation {
+		if reference {
+			s.Controller = []byte(strings.Replace(string(s.Controller), "{", `{"reference":true,`, 1))
+		}
+		return s
+	}
+	outer := func(c *config) { c.Reference = external }
+	d := openModel(t, modelTDC1, light(1, 1000*quantity.Hertz), outer)
+	wantCode(t, d.Arm(t.Context(), a), "no-reference")
+
+	d = openModel(t, modelTDC1, with(light(1, 1000*quantity.Hertz), true), outer)
+	out, err := record(t, t.Context(), d, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := d.Report().(*tdc1Report); r.Simulation.DriftE15 != 0 {
+		t.Errorf("a clock with a reference drifts: %+v", r.Simulation)
+	} else {
+		wantTruth(t, r.Simulation, a, out)
+	}
+
+	a.Duration = 1500 * ms
+	d = openModel(t, modelTDC1, with(light(1, 1000*quantity.Hertz, "reference-lost=1 s"), true), outer)
+	out, err = record(t, t.Context(), d, a)
+	wantCode(t, err, "no-reference")
+	if out.lanes[0].tags == 0 {
+		t.Error("the tags are gone")
+	}
+}
+
+func wantCode(t *testing.T, err error, code string) {
+	t.Helper()
+	var f *sdk.Failure
+	if !errors.As(err, &f) || f.Code != code || f.Hint == "" {
+		t.Errorf("error %v, want code %s and a hint", err, code)
+	}
+}
+
+// TestTDC1Fails: a device that is gone, dumb or another is said to be.
+func TestTDC1Fails(t *testing.T) {
+	t.Parallel()
+	a := sdk.Acquisition{Channels: channelsOf(500_000, 1), Duration: 30 * time.Second}
+	d := openModel(t, modelTDC1, light(1, 1000*quantity.Hertz, "unplugged=1500 ms"), nil)
+	out, err := record(t, t.Context(), d, a)
+	wantCode(t, err, "device-gone")
+	if r := d.Report().(*tdc1Report); out.lanes[0].tags != r.Simulation.Channels[0].Tags || out.lanes[0].tags == 0 {
+		t.Errorf("%d tags are kept of %d", out.lanes[0].tags, r.Simulation.Channels[0].Tags)
+	}
+	for fault, code := range map[string]string{"silent": "device-timeout", "wrong-device": "wrong-device", "slow-reply=5 s": "device-timeout"} {
+		c := defaults()
+		c.Model, c.Port, c.Timeout = modelTDC1, simulated, 500*quantity.Millisecond
+		_, err := open(t.Context(), environment(t, light(1, 0, fault)), c)
+		wantCode(t, err, code)
+	}
+}

@@ -1,0 +1,268 @@
+package main
+
+import (
+	"encoding/binary"
+	"math"
+
+	"tsrun/sdk/fifteen"
+)
+
+// words takes the stream of 32-bit words of a TDC1 apart. The stream has no
+// header and no marks: where a word begins is known from the first byte on,
+// until bytes are lost on the way.
+//
+// Then the words that follow are put together of the bytes of two, and their
+// times jump about, or run 256 times fast. So the words are looked at in
+// windows: in the right one of the four alignments the time goes forth by far
+// the least. A window is given out when the next one is found to be aligned.
+// Where that is not so, one cut is looked for that lets the time before it (as
+// it was aligned) and behind it (as it is now) go round the least; what cannot
+// be told to lie before or behind it is left out and counted as damaged.
+//
+// Few words an hour fill no window. They are given out when nothing came for a
+// while and all that came are whole words.
+type words struct {
+	emit    func(ticks uint64, inputs uint8) // in order of time
+	damaged func(words uint64)               // so many words are missing here, at least
+
+	buf     []byte // not decided; a word begins at head
+	head    int
+	ticks   uint64 // of the word before, dummies included
+	recent  [4]uint64
+	nth     int
+	counted wordCount
+
+	rest   int // bytes behind the last whole word when nothing came for a while; 0: none
+	restAt uint64
+	taken  uint64 // bytes
+}
+
+// wordCount is what came, for the report.
+type wordCount struct {
+	Words   uint64 `json:"words"`
+	Dummies uint64 `json:"dummies"`
+	Cuts    uint64 `json:"cuts,omitempty"`    // places where bytes were lost
+	Damaged uint64 `json:"damaged,omitempty"` // words left out there, at least
+}
+
+const (
+	wordSize = 4
+	window   = 64 // words; of four alignments the right one is then beyond doubt
+
+	shortMask = 1<<fifteen.ShortTimeBits - 1
+	// beyondDoubt is how many times less far an alignment lets the time go than
+	// the one that was right before, to be right now.
+	beyondDoubt = 4
+	// tooBig is a step of the time that is looked at twice, in ticks: 67 ms.
+	tooBig = fifteen.ShortHalf / 2
+	// dense is as far as a few words go at rates where no such step can be, in
+	// ticks: 8 ms.
+	dense = 1 << 22
+)
+
+// take takes the next bytes of the stream.
+func (w *words) take(b []byte) {
+	if w.head > 0 && len(w.buf)+len(b) > cap(w.buf) {
+		w.buf = w.buf[:copy(w.buf, w.buf[w.head:])]
+		w.head = 0
+	}
+	w.buf = append(w.buf, b...)
+	w.taken += uint64(len(b))
+	const two = 2*window*wordSize + wordSize - 1
+	for len(w.buf)-w.head >= two {
+		next := w.buf[w.head+window*wordSize : w.head+two]
+		if by := alignment(next); by > 0 {
+			w.cut(w.head+two, by)
+			continue
+		}
+		w.release(window)
+	}
+}
+
+// quiet is called when nothing came for a while.
+func (w *words) quiet() {
+	rest := (len(w.buf) - w.head) % wordSize
+	switch {
+	case rest == 0:
+		w.settle()
+	case w.rest == rest && w.taken > w.restAt:
+		// Whole words came since, and still some bytes are too many.
+		w.cut(len(w.buf), rest)
+		w.settle()
+	case w.rest != rest:
+		w.rest, w.restAt = rest, w.taken
+	}
+}
+
+// finish is called at the end of the stream.
+func (w *words) finish() {
+	if rest := (len(w.buf) - w.head) % wordSize; rest > 0 {
+		w.cut(len(w.buf), rest)
+	}
+	w.settle()
+}
+
+// settle gives out all there is, which ends with a whole word.
+func (w *words) settle() {
+	w.rest = 0
+	if by := alignment(w.buf[w.head:]); by > 0 {
+		w.cut(len(w.buf), by)
+	}
+	w.release((len(w.buf) - w.head) / wordSize)
+}
+
+// release gives out so many words from head on.
+func (w *words) release(n int) {
+	for range n {
+		word := w.word(w.head)
+		w.head += wordSize
+		if !word.Dummy() && w.strays(word) {
+			w.lose(1)
+			continue
+		}
+		w.ticks += step(uint32(w.ticks)&shortMask, word)
+		w.recent[w.nth%len(w.recent)] = w.ticks
+		w.nth++
+		w.counted.Words++
+		if word.Dummy() {
+			w.counted.Dummies++
+			continue
+		}
+		w.emit(w.ticks, word.Inputs())
+	}
+}
+
+// strays says that an event has no input, or is out of order among dense ones:
+// its time is far ahead, or a little behind, and that of the next word is not.
+func (w *words) strays(word fifteen.Short) bool {
+	before := uint32(w.ticks) & shortMask
+	ahead := step(before, word)
+	switch {
+	case word.Inputs() == 0:
+		return true
+	case ahead < tooBig || w.nth < len(w.recent) || w.ticks-w.recent[w.nth%len(w.recent)] > dense:
+		return false
+	case len(w.buf)-w.head < wordSize:
+		return ahead > shortMask-dense
+	}
+	return step(before, w.word(w.head)) < dense
+}
+
+func (w *words) word(at int) fifteen.Short {
+	return fifteen.Short(binary.LittleEndian.Uint32(w.buf[at:]))
+}
+
+func (w *words) lose(n uint64) {
+	w.counted.Damaged += n
+	w.damaged(n)
+}
+
+// step is how far the time goes to a word, in ticks.
+func step(before uint32, word fifteen.Short) uint64 {
+	return uint64((word.Time() - before) & shortMask)
+}
+
+// alignment returns how many bytes behind the first one the words of a piece of
+// the stream really begin: 0, unless there is no doubt about another.
+func alignment(b []byte) int {
+	const few = 16
+	n := (len(b) - wordSize + 1) / wordSize
+	if n < few/2 || n > few && alignment(b[:few*wordSize+wordSize-1]) == 0 {
+		return 0
+	}
+	best, least := 0, way(b, n)
+	limit := least / beyondDoubt
+	for by := 1; by < wordSize; by++ {
+		if far := way(b[by:], n); far < limit && far < least {
+			best, least = by, far
+		}
+	}
+	return best
+}
+
+// way is how far the time goes within the first n words of b, in ticks. What is
+// no word goes a whole round.
+func way(b []byte, n int) uint64 {
+	word := fifteen.Short(binary.LittleEndian.Uint32(b))
+	far, before := impossible(word), word.Time()
+	for at := wordSize; at < n*wordSize; at += wordSize {
+		word = fifteen.Short(binary.LittleEndian.Uint32(b[at:]))
+		far += step(before, word) + impossible(word)
+		before = word.Time()
+	}
+	return far
+}
+
+// impossible is a round for what a unit does not write: neither an event nor a
+// dummy.
+func impossible(word fifteen.Short) uint64 {
+	if !word.Dummy() && word.Inputs() == 0 {
+		return shortMask + 1
+	}
+	return 0
+}
+
+// cut finds where in the undecided bytes before end some were lost, when behind
+// that place words begin by bytes later. It gives out the words before, counts
+// the damage, and goes on behind it.
+func (w *words) cut(end, by int) {
+	first, last, gap := cutBetween(w.buf[w.head:end], uint32(w.ticks)&shortMask, by)
+	resume := w.head + last*wordSize + gap
+	if resume+wordSize <= end {
+		resume += wordSize // its first byte may be of a word before, its time then looks right
+	}
+	w.release(first)
+	lost := resume - w.head
+	w.head = resume
+	w.counted.Cuts++
+	w.rest = 0
+	w.lose(uint64(lost+wordSize-1) / wordSize)
+}
+
+// cutBetween returns between which words as they were aligned the cut lies, and
+// how many bytes behind the second of these the first whole word begins.
+//
+// With equal ends ways differ by whole rounds, so that the shortest way is that
+// of all right words and of no wrong one. Places between which it is the same
+// cannot be told apart.
+func cutBetween(b []byte, before uint32, by int) (first, last, gap int) {
+	n := len(b) / wordSize
+	behind := wayBehind(b, by)
+	shortest := uint64(math.MaxUint64)
+	for _, g := range []int{by, by + wordSize} {
+		far, time := uint64(0), before
+		for q := 0; q <= n && q*wordSize+g <= len(b); q++ {
+			if q > 0 {
+				word := fifteen.Short(binary.LittleEndian.Uint32(b[(q-1)*wordSize:]))
+				far += step(time, word) + impossible(word)
+				time = word.Time()
+			}
+			total := far
+			if at := q*wordSize + g; at+wordSize <= len(b) {
+				total += behind[(at-by)/wordSize] + step(time, fifteen.Short(binary.LittleEndian.Uint32(b[at:])))
+			}
+			switch {
+			case total < shortest:
+				shortest, first, last, gap = total, q, q, g
+			case total == shortest && g == gap:
+				last = q
+			}
+		}
+	}
+	return first, last, gap
+}
+
+// wayBehind is, for each word that begins by bytes later, the way from it to
+// the last one.
+func wayBehind(b []byte, by int) []uint64 {
+	n := (len(b) - by) / wordSize
+	far := make([]uint64, n+1)
+	for i := n - 1; i >= 0; i-- {
+		word := fifteen.Short(binary.LittleEndian.Uint32(b[by+i*wordSize:]))
+		far[i] = far[i+1] + impossible(word)
+		if i+1 < n {
+			far[i] += step(word.Time(), fifteen.Short(binary.LittleEndian.Uint32(b[by+(i+1)*wordSize:])))
+		}
+	}
+	return far
+}

@@ -1,0 +1,101 @@
+// Package pty is the device's end of a serial line that is a pseudo terminal: a
+// simulated device opens one, and any program opens its Path as it would open
+// /dev/ttyACM0. The device knows whether somebody has.
+package pty
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"tsrun/sdk/instrument"
+)
+
+const (
+	// look is how often the device looks whether somebody has the line open.
+	look = 10 * time.Millisecond
+	// writeSlice is how long a write waits at most between two looks.
+	writeSlice = 50 * time.Millisecond
+)
+
+// ErrDetached is a write to a line that nobody has open.
+var ErrDetached = errors.New("nobody has the line open")
+
+// Line is the device's end of a serial line.
+type Line struct {
+	master   *os.File
+	path     string
+	attached atomic.Bool
+}
+
+// Path is what a program opens.
+func (l *Line) Path() string { return l.path }
+
+// Attached says whether a program has the line open.
+func (l *Line) Attached() bool { return l.attached.Load() }
+
+// Serve passes on what programs send, until ctx ends or the line is closed.
+// Changed is told when the line is opened and closed by the last program.
+func (l *Line) Serve(ctx context.Context, received func(at time.Time, b []byte), changed func(attached bool)) error {
+	set := func(now bool) {
+		if l.attached.Swap(now) != now {
+			changed(now)
+		}
+	}
+	buf := make([]byte, 4096)
+	for ctx.Err() == nil {
+		if err := l.master.SetReadDeadline(time.Now().Add(look)); err != nil {
+			return closed(err)
+		}
+		n, err := l.master.Read(buf)
+		switch {
+		case n > 0:
+			set(true)
+			received(time.Now(), buf[:n])
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			set(true)
+		case errors.Is(err, os.ErrClosed):
+			return nil
+		default: // EIO: no program has it open
+			set(false)
+			instrument.Pause(ctx, look)
+		}
+	}
+	return nil
+}
+
+// Write sends to the program that has the line open, and waits as long as that
+// takes nothing.
+func (l *Line) Write(ctx context.Context, b []byte) error {
+	for len(b) > 0 {
+		if !l.Attached() {
+			return ErrDetached
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := l.master.SetWriteDeadline(time.Now().Add(writeSlice)); err != nil {
+			return closed(err)
+		}
+		n, err := l.master.Write(b)
+		b = b[n:]
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close unplugs the line: a program that has it open is told so.
+func (l *Line) Close() error { return l.master.Close() }
+
+// closed is the error of a line that this end has closed, which is none.
+func closed(err error) error {
+	if errors.Is(err, os.ErrClosed) || errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,10 @@
+//go:build !linux
+
+package pty
+
+import "errors"
+
+// Open makes a line, on Linux.
+func Open() (*Line, error) {
+	return nil, errors.New("serial devices are simulated on Linux only")
+}
