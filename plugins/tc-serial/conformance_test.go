@@ -1,0 +1,16 @@
+package main
+
+import (
+	"encoding/json"
+	"testing"
+
+	"tsrun/sdk/sdktest"
+)
+
+func TestConformance(t *testing.T) {
+	program := sdktest.Build(t, ".")
+	sdktest.Documented(t, program, "../../docs/plugins/tc-serial.md")
+	for _, config := range []string{`{"model": "tdc1", "port": "sim"}`} {
+		t.Run(config, func(t *testing.T) { sdktest.Run(t, program, sdktest.Options{Config: json.RawMessage(config)}) })
+	}
+}
