@@ -43,13 +43,14 @@ run: build ## run RECIPE (default recipes/coincidence.yaml) on simulated control
 	bin/tsrun $(RECIPE)
 
 test: build ## run all tests; what this machine lacks is skipped and listed
-	@echo 'testing: a line for each package as it is done'
+	@echo 'testing: a line for each package as it is done, and every half minute for those still at work'
 	@{ $(GO) test $(GOTESTFLAGS) -json $(TESTED); echo $$? > bin/$(REPORT).status; } | tee bin/$(REPORT).json | $(GO) run ./internal/testreport; \
 	exit $$(cat bin/$(REPORT).status)
 
 test-long: build ## run the tests that take minutes, without the race detector; PART=1: fewer trials
-	@TSRUN_TEST_LONG=$(if $(PART),part,1) $(GO) test -p 1 -parallel 4 -timeout 20m -run '^TestLong' -json $(LONG) > bin/$(REPORT)-long.json; \
-	status=$$?; $(GO) run ./internal/testreport -each < bin/$(REPORT)-long.json; exit $$status
+	@{ TSRUN_TEST_LONG=$(if $(PART),part,1) $(GO) test -p 1 -parallel 4 -timeout 20m -run '^TestLong' -json $(LONG); echo $$? > bin/$(REPORT)-long.status; } | \
+	tee bin/$(REPORT)-long.json | $(GO) run ./internal/testreport -each; \
+	exit $$(cat bin/$(REPORT)-long.status)
 
 truth: ## measure what is stated against known truth; PART=1: a share that takes minutes, TABLES="NAME ...": only these; FROM=1: other records
 	$(GO) run ./internal/truth $(if $(PART),-part) $(if $(FROM),-from $(FROM)) $(TABLES)

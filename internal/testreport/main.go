@@ -1,39 +1,57 @@
 // Command testreport reads the output of `go test -json` and says what a
 // person wants to know: what failed and its output, what was skipped and why,
-// and how many passed; with -each it names those, too.
+// and how many passed; with -each it names those, too. Every half minute it says
+// which packages are still at work, and on which test.
 package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
+	"time"
 )
 
 // event is one line of go test -json, as documented by cmd/test2json.
 type event struct {
 	Action, Package, Test, Output string
 	Elapsed                       float64
+	Time                          time.Time
 	ImportPath                    string // of a build's output
 }
 
 // tally is what the events add up to.
 type tally struct {
+	out            io.Writer
 	each           bool // name each test that passes, with the seconds it took
 	passed, failed int
 	skipped        []string            // "test: reason"
 	output         map[string][]string // of what has not passed yet, by package and test
 	failures       []string
+	working        map[string]*work // packages that have begun and not ended
 }
+
+// work is what a package is at.
+type work struct {
+	since time.Time
+	test  string // that began last
+}
+
+// patience is how often packages at work are told of.
+const patience = 30 * time.Second
 
 func main() {
 	each := flag.Bool("each", false, "name each test that passes, with the seconds it took")
 	flag.Parse()
-	t, err := read(os.Stdin, *each)
+	ticker := time.NewTicker(patience)
+	defer ticker.Stop()
+	t, err := read(os.Stdin, *each, os.Stdout, ticker.C)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "testreport: %v\n", err)
 		os.Exit(1)
@@ -44,22 +62,62 @@ func main() {
 	}
 }
 
-func read(r io.Reader, each bool) (*tally, error) {
-	t := &tally{each: each, output: map[string][]string{}}
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 16<<20)
-	for lines.Scan() {
-		var e event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			fmt.Println(lines.Text()) // what is no event is a tool's own message
-			continue
+// read adds up the events of r, and says at every tick what is at work.
+func read(r io.Reader, each bool, out io.Writer, ticks <-chan time.Time) (*tally, error) {
+	t := &tally{each: each, out: out, output: map[string][]string{}, working: map[string]*work{}}
+	lines, failed := make(chan []byte), make(chan error, 1)
+	go func() { // ends with r; whoever reads lines takes all of them
+		defer close(lines)
+		s := bufio.NewScanner(r)
+		s.Buffer(nil, 16<<20)
+		for s.Scan() {
+			lines <- slices.Clone(s.Bytes())
 		}
-		t.add(e)
+		failed <- s.Err()
+	}()
+	for {
+		select {
+		case line, more := <-lines:
+			if !more {
+				return t, <-failed
+			}
+			var e event
+			if err := json.Unmarshal(line, &e); err != nil {
+				fmt.Fprintf(out, "%s\n", line) // what is no event is a tool's own message
+				continue
+			}
+			t.add(e)
+		case now := <-ticks:
+			t.tell(now)
+		}
 	}
-	return t, lines.Err()
+}
+
+// tell names the packages that have been at work for a while.
+func (t *tally) tell(now time.Time) {
+	for _, name := range slices.Sorted(maps.Keys(t.working)) {
+		if w := t.working[name]; now.Sub(w.since) >= patience {
+			fmt.Fprintf(t.out, "...   %-40s %.0fs so far, %s\n", name, now.Sub(w.since).Seconds(), cmp.Or(w.test, "no test yet"))
+		}
+	}
+}
+
+// follow keeps what each package is at.
+func (t *tally) follow(e event) {
+	switch {
+	case e.Action == "start":
+		t.working[e.Package] = &work{since: e.Time}
+	case e.Test == "" && (e.Action == "pass" || e.Action == "fail" || e.Action == "skip"):
+		delete(t.working, e.Package)
+	case e.Action == "run" || e.Action == "cont":
+		if w := t.working[e.Package]; w != nil {
+			w.test = e.Test
+		}
+	}
 }
 
 func (t *tally) add(e event) {
+	t.follow(e)
 	key := e.Package + " " + e.Test
 	if e.ImportPath != "" {
 		key = e.ImportPath + " "
@@ -74,10 +132,10 @@ func (t *tally) add(e event) {
 		if e.Test != "" {
 			t.passed++
 			if t.each && !strings.Contains(e.Test, "/") {
-				fmt.Printf("      %-40s %.1fs\n", e.Test, e.Elapsed)
+				fmt.Fprintf(t.out, "      %-40s %.1fs\n", e.Test, e.Elapsed)
 			}
 		} else {
-			fmt.Printf("ok    %-40s %.1fs\n", e.Package, e.Elapsed)
+			fmt.Fprintf(t.out, "ok    %-40s %.1fs\n", e.Package, e.Elapsed)
 		}
 	case "fail":
 		t.fail(key)
@@ -94,7 +152,7 @@ func (t *tally) add(e event) {
 func (t *tally) fail(key string) {
 	t.failed++
 	t.failures = append(t.failures, key)
-	fmt.Printf("FAIL  %s\n", key)
+	fmt.Fprintf(t.out, "FAIL  %s\n", key)
 }
 
 // reason is the line a test gave when it was skipped: "    file.go:12: reason".
