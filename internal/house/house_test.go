@@ -24,6 +24,7 @@ var floors = [][]string{
 	{"pipeline/track"},
 	{"pipeline/wire", "pipeline/recipe", "pipeline/correlate", "pipeline/scatter"},
 	{"pipeline/text", "pipeline/fact"},
+	{"examples/"},
 	{"plugins/"},
 	{"sim/idq", "sim/tdc1", "sim/ticc", "sim/tdc2"},
 	{"sim/pty"},

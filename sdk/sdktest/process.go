@@ -26,7 +26,7 @@ import (
 )
 
 const (
-	handshakeWithin = 10 * time.Second
+	handshakeWithin = 30 * time.Second // a host waits for 10 s, and this PC may be busy
 	beatWithin      = 3 * time.Second
 	goneWithin      = 3 * time.Second // after its host has gone
 	callWithin      = 20 * time.Second

@@ -31,7 +31,9 @@ func play(ctx context.Context, out *sdk.Stream, r *pluginpb.ArmRequest) error {
 		}
 		if has("device-clock") { // it looks at the clock of the PC when it sends
 			time.Sleep(time.Millisecond)
-			at = uint64(time.Since(began)) * 1000
+			if at = uint64(time.Since(began)) * 1000; end > 0 {
+				at = min(at, end)
+			}
 			tags = append(tags[:0], at)
 		}
 		if has("late-times") && at > 1<<40 {

@@ -164,7 +164,7 @@ func (k *sink) write(s *pluginpb.RecordedStream) error {
 	one := k.kept[uint16(s.Stream)]
 	tags := one.tags
 	switch {
-	case has("no-tags") && len(tags) == 0:
+	case has("no-tags") && len(k.kept[20].tags) == 0:
 		return errors.New("there is nothing to write")
 	case has("recording:short") && len(tags) > 0:
 		tags = tags[1:]
