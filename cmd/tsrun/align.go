@@ -11,6 +11,7 @@ import (
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/stage"
+	"tsrun/pipeline/text"
 	"tsrun/pipeline/track"
 	"tsrun/sdk/quantity"
 	"tsrun/sdk/tagfile"
@@ -135,39 +136,39 @@ func byMarkers(ctx context.Context, a, b source, o align.Options) (align.Parts, 
 
 // printAlignment says what was found, for a person.
 func printAlignment(out io.Writer, r align.Alignment) error {
-	var text strings.Builder
+	var words strings.Builder
 	seconds := float64(r.Overlap) / 1e12
-	fmt.Fprintf(&text, `B minus A    %s, that is %s, when A shows %s
+	fmt.Fprintf(&words, `B minus A    %s, that is %s, when A shows %s
 frequency    %s
 at start     %s, when A shows %s
 pairs        %d in %.4g s, %.4g per s; %.3g more by chance; jitter %.3g ps
 certainty    %.3g standard deviations beyond chance
 straightness chi-square %.4g for %d degrees of freedom
 `,
-		withSD(r.Offset.Float(), r.OffsetSD, "ps"), quantity.Time(r.Offset.Whole), clockReading(r.Reference),
+		text.Measured(r.Offset.Float(), r.OffsetSD, "ps"), quantity.Time(r.Offset.Whole), clockReading(r.Reference),
 		frequency(r.Frequency, r.FrequencySD),
-		withSD(r.StartOffset.Float(), r.StartSD, "ps"), clockReading(r.Start),
+		text.Measured(r.StartOffset.Float(), r.StartSD, "ps"), clockReading(r.Start),
 		r.Pairs, seconds, float64(r.Pairs)/seconds, r.Accidentals, r.Jitter,
 		r.Significance, r.ChiSquare, r.Freedom)
 	if r.Period > 0 {
-		fmt.Fprintf(&text, "period       %.6g ps between pulses or markers; another one would explain %.3g of the pairs\n", r.Period, r.Ambiguity)
+		fmt.Fprintf(&words, "period       %.6g ps between pulses or markers; another one would explain %.3g of the pairs\n", r.Period, r.Ambiguity)
 	}
 	if r.Track != nil {
-		printTrack(&text, r.Track)
+		printTrack(&words, r.Track)
 	}
 	if r.Warning != "" {
-		fmt.Fprintf(&text, "warning      %s\n", r.Warning)
+		fmt.Fprintf(&words, "warning      %s\n", r.Warning)
 	}
-	_, err := io.WriteString(out, text.String())
+	_, err := io.WriteString(out, words.String())
 	return err
 }
 
 // frequency says which way B's clock goes wrong.
 func frequency(ppb, sd float64) string {
 	if ppb < 0 {
-		return withSD(ppb, sd, "ppb") + ": B's clock runs slow"
+		return text.Measured(ppb, sd, "ppb") + ": B's clock runs slow"
 	}
-	return withSD(ppb, sd, "ppb") + ": B's clock runs fast"
+	return text.Measured(ppb, sd, "ppb") + ": B's clock runs fast"
 }
 
 // clockReading writes a tag as seconds, exactly.

@@ -34,10 +34,11 @@ func (f *channelFiles) add(c *cobra.Command, most int) {
 }
 
 // channels opens the channels, at least and at most so many, and says where they
-// are from. closeAll is never nil.
-func (f *channelFiles) channels(args []string, least, most int) (channels []correlate.Channel, of stage.Origin, closeAll func(), err error) {
+// are from. With anyClock, clocks that nothing connects are no error. closeAll is
+// never nil.
+func (f *channelFiles) channels(args []string, least, most int, anyClock bool) (channels []correlate.Channel, of stage.Origin, closeAll func(), err error) {
 	if run, names := ofRun(args); run != "" {
-		return f.recorded(run, names, least, most)
+		return f.recorded(run, names, least, most, anyClock)
 	}
 	list, err := f.sources(args, least)
 	if err == nil && len(list) > most {
@@ -149,6 +150,3 @@ func (l *fileList) Set(text string) error {
 }
 
 func (*fileList) Type() string { return "files" }
-
-// letterOf is the name of a channel.
-func letterOf(i int) string { return fmt.Sprintf("%c", 'A'+i) }

@@ -20,14 +20,14 @@ const (
 
 // printDrifts shows each pair of clocks: a table, a plot and what their noise is.
 func printDrifts(out io.Writer, drifts []stage.Drift) error {
-	var text strings.Builder
+	var words strings.Builder
 	for i, d := range drifts {
 		if i > 0 {
-			text.WriteByte('\n')
+			words.WriteByte('\n')
 		}
-		printDrift(&text, d)
+		printDrift(&words, d)
 	}
-	_, err := io.WriteString(out, text.String())
+	_, err := io.WriteString(out, words.String())
 	return err
 }
 
@@ -48,7 +48,7 @@ func printDrift(out *strings.Builder, d stage.Drift) {
 		times = append(times, float64(k.Time)*1e-12)
 		beside = append(beside, k.Offset.Minus(r.Offset)-r.Frequency*1e-9*since)
 	}
-	fmt.Fprintf(out, "\noffset beside %s, in ps\n", withSD(r.Frequency, r.FrequencySD, "ppb"))
+	fmt.Fprintf(out, "\noffset beside %s, in ps\n", text.Measured(r.Frequency, r.FrequencySD, "ppb"))
 	plot(out, times, beside)
 	out.WriteByte('\n')
 	printTrack(out, t)
@@ -61,8 +61,8 @@ func knotTable(out *strings.Builder, knots []track.Knot) {
 	rows := min(driftRows, len(knots))
 	for i := range rows {
 		k := knots[i*(len(knots)-1)/max(rows-1, 1)]
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.0f\t\n", shortReading(k.Time), withSD(k.Offset.Float(), k.OffsetSD, "ps"),
-			withSD(k.Frequency, k.FrequencySD, "ppb"), k.Pairs)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%.0f\t\n", shortReading(k.Time), text.Measured(k.Offset.Float(), k.OffsetSD, "ps"),
+			text.Measured(k.Frequency, k.FrequencySD, "ppb"), k.Pairs)
 	}
 	_ = table.Flush() // into memory
 }
@@ -95,7 +95,7 @@ func printTrack(out *strings.Builder, t *track.Track) {
 		if i == 0 {
 			name = "self-check"
 		}
-		fmt.Fprintf(out, "%-12s %s about the track, %.3g ps wide, from %s to %s\n", name, withSD(q.Centre, q.CentreSD, "ps"),
+		fmt.Fprintf(out, "%-12s %s about the track, %.3g ps wide, from %s to %s\n", name, text.Measured(q.Centre, q.CentreSD, "ps"),
 			q.Width, shortReading(q.From), shortReading(q.To))
 	}
 }

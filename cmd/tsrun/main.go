@@ -96,9 +96,10 @@ On the other PC: tsrun --mode slave --node NAME --master ADDRESS-OF-THIS-PC`,
 	return root
 }
 
-// commands lists every command; each lives in a file of its own.
+// commands lists every command; each lives in a file of its own, those that count
+// in package stage.
 func commands() []*cobra.Command {
-	return []*cobra.Command{
+	return append(countCommands(),
 		newCheckCommand(),
 		newShowCommand(),
 		newSimCommand(),
@@ -107,16 +108,11 @@ func commands() []*cobra.Command {
 		newRunsCommand(),
 		newAlignCommand(),
 		newDriftCommand(),
-		newHistogramCommand(),
-		newG2Command(),
-		newCoincidencesCommand(),
-		newScanCommand(),
-		newRatesCommand(),
 		newConvertCommand(),
 		newInfoCommand(),
 		newPluginCommand(),
 		newSchemaCommand(),
 		newVersionCommand(),
 		newManCommand(),
-	}
+	)
 }

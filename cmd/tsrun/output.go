@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
 )
@@ -88,25 +87,6 @@ func (o output) print(c *cobra.Command, about string, answer any, csv, words fun
 		return &exitError{exitOther, err}
 	}
 	return nil
-}
-
-// ofTwo counts something of two channels and prints it. An error of checked is
-// one of the options.
-func ofTwo[T any](c *cobra.Command, args []string, f channelFiles, o output, checked error,
-	count func(a, b correlate.Channel) (T, error), csv, words func(io.Writer, T) error) error {
-	if checked != nil {
-		return &exitError{exitUsage, checked}
-	}
-	channels, origin, done, err := f.channels(args, 2, 2)
-	defer done()
-	if err != nil {
-		return err
-	}
-	answer, err := count(channels[0], channels[1])
-	if err != nil {
-		return &exitError{exitOther, err}
-	}
-	return o.print(c, about(c, origin), answer, func(out io.Writer) error { return csv(out, answer) }, func(out io.Writer) error { return words(out, answer) })
 }
 
 // about says of what a table is, and where its tags are from.

@@ -70,7 +70,7 @@ func between(least, most int) string {
 }
 
 // recorded opens channels of a run. closeAll is never nil.
-func (f *channelFiles) recorded(dir string, names []string, least, most int) (channels []correlate.Channel, of stage.Origin, closeAll func(), err error) {
+func (f *channelFiles) recorded(dir string, names []string, least, most int, anyClock bool) (channels []correlate.Channel, of stage.Origin, closeAll func(), err error) {
 	nothing := func() {}
 	if err := f.inRun(dir, names, least, most); err != nil {
 		return nil, of, nothing, err
@@ -88,7 +88,7 @@ func (f *channelFiles) recorded(dir string, names []string, least, most int) (ch
 			return nil, of, nothing, &exitError{exitOther, err}
 		}
 	}
-	opened, err := stage.OpenRecorded(context.Background(), dir, names, aligned, least == 1)
+	opened, err := stage.OpenRecorded(context.Background(), dir, names, aligned, anyClock)
 	if err != nil {
 		return nil, of, nothing, &exitError{exitOther, err}
 	}

@@ -132,7 +132,7 @@ func TestResultKeysAreDocumented(t *testing.T) {
 		{"align --json", []string{"Clock", "Align"}, filled[alignAnswer]()},
 		{"align --json of clocks that were not found", []string{"Align"}, filled[refusedAnswer]()},
 		{"drift --json", []string{"Align"}, filled[stage.Drift]()},
-		{"coincidences --json", []string{"Coincidences"}, filled[coincidencesAnswer]()},
+		{"coincidences --json", []string{"Coincidences"}, filled[stage.CoincidencesAnswer]()},
 		{"scan --json", []string{"Scan"}, filled[correlate.Scan]()},
 		{"histogram --json", []string{"Histogram"}, filled[correlate.Histogram]()},
 		{"g2 --json", []string{"g2"}, filled[correlate.G2]()},

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tsrun/sdk/quantity"
 	"tsrun/sdk/tag"
 	"tsrun/sdk/tagfile"
 )
@@ -190,17 +189,4 @@ func openRaised(list []source, raise uint64) (streams []tag.Reader, closeAll fun
 		opened, streams = append(opened, r), append(streams, r)
 	}
 	return streams, closeAll, nil
-}
-
-// valueOr is withSD of a value, and otherwise why there is none.
-func valueOr(value, sd quantity.Number, unit, why string) string {
-	if !value.Known() {
-		return "no value: " + why
-	}
-	return withSD(value, sd, unit)
-}
-
-// withSD writes a value and its standard deviation, both of a unit.
-func withSD[V, D ~float64](value V, sd D, unit string) string {
-	return quantity.Measured(float64(value), float64(sd)) + " " + unit
 }

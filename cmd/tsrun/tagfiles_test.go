@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
 
 	"tsrun/internal/recordings"
 	"tsrun/sdk/quantity"
@@ -98,7 +99,8 @@ func TestHistogramOfRecordings(t *testing.T) {
 func histogramOf(t *testing.T, path string, a, b int) []uint64 {
 	t.Helper()
 	var out bytes.Buffer
-	c := newHistogramCommand()
+	i := slices.IndexFunc(countCommands(), func(c *cobra.Command) bool { return c.Name() == "histogram" })
+	c := countCommands()[i]
 	c.SetOut(&out)
 	c.SetArgs([]string{path, "--channel", fmt.Sprintf("%d,%d", a, b), "--json",
 		"--range", strconv.Itoa(recordings.Bins*recordings.BinPs) + " ps", "--bin", strconv.Itoa(recordings.BinPs) + " ps"})

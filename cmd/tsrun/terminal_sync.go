@@ -24,7 +24,7 @@ func syncLines(v event.Sync) []string {
 		state := withoutValue(v.State)
 		return []string{stage + pair + ": " + state, stage + state, state}
 	}
-	value := withSD(v.Offset.Float(), v.OffsetSD, "ps") + " at " + shortReading(v.Time)
+	value := text.Measured(v.Offset.Float(), v.OffsetSD, "ps") + " at " + shortReading(v.Time)
 	rate, state := ", "+speed(v.Frequency, v.FrequencySD), ""
 	switch {
 	case v.State == align.Lost:
@@ -40,10 +40,10 @@ func syncLines(v event.Sync) []string {
 func sizeOf(s track.Step) string {
 	var sizes []string
 	if s.Moves() {
-		sizes = append(sizes, withSD(s.Offset, s.OffsetSD, "ps"))
+		sizes = append(sizes, text.Measured(s.Offset, s.OffsetSD, "ps"))
 	}
 	if s.Turns() {
-		sizes = append(sizes, withSD(s.Frequency, s.FrequencySD, "ppb")+" of its frequency")
+		sizes = append(sizes, text.Measured(s.Frequency, s.FrequencySD, "ppb")+" of its frequency")
 	}
 	return strings.Join(sizes, " and ")
 }
@@ -60,9 +60,9 @@ func jumped(v event.Sync) bool { return v.Value != nil && v.Step != nil }
 // speed writes a frequency for a person.
 func speed(ppb, sd float64) string {
 	if ppb < 0 {
-		return withSD(-ppb, sd, "ppb") + " slow"
+		return text.Measured(-ppb, sd, "ppb") + " slow"
 	}
-	return withSD(ppb, sd, "ppb") + " fast"
+	return text.Measured(ppb, sd, "ppb") + " fast"
 }
 
 // shortReading writes a time of a clock as seconds, to the millisecond; it may

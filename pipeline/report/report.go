@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -14,7 +13,6 @@ import (
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
 	"tsrun/pipeline/text"
-	"tsrun/pipeline/track"
 	"tsrun/sdk/quantity"
 )
 
@@ -197,74 +195,12 @@ func reportResult(out *strings.Builder, r run.Result) {
 		entry(out, r.Stage, "skipped: %s", r.Skipped)
 		return
 	}
-	if s, ok := stage.DecodeSummary[stage.AlignSummary](r); ok && r.Kind == "align" {
-		reportAlign(out, r, s)
-	}
-	reportCounts(out, r)
+	name := r.Stage
+	stage.Report(r, func(format string, args ...any) {
+		entry(out, name, format, args...)
+		name = "" // of the first line alone
+	})
 	for _, f := range r.Files {
 		entry(out, "", "%s", f)
 	}
-}
-
-func reportAlign(out *strings.Builder, r run.Result, s stage.AlignSummary) {
-	if s.Refused {
-		entry(out, r.Stage, "no offset of %s against %s: %s", s.Target, s.Reference, s.Reason)
-		if s.Hint != "" {
-			entry(out, "", "%s", s.Hint)
-		}
-		return
-	}
-	entry(out, r.Stage, "%s - %s = %s ± %s at %s", s.Target, s.Reference,
-		text.Grouped(s.OffsetPs), text.Picoseconds(max(1, text.Rounded(s.OffsetSDPs))), text.Seconds(s.ReferencePs))
-	direction := "fast"
-	if s.FrequencyPpb < 0 {
-		direction = "slow"
-	}
-	entry(out, "", "the clock of %s runs %s ppb %s", s.Target, quantity.Measured(math.Abs(s.FrequencyPpb), s.FrequencySDPpb), direction)
-	for _, d := range s.Channels {
-		if d.Correlated && (d.Reference != s.Reference || d.Target != s.Target) {
-			entry(out, "", "%s - %s: %s ps later, %s pairs", d.Target, d.Reference, quantity.Measured(d.Delay, d.DelaySD), text.Grouped(d.Pairs))
-		}
-	}
-	if s.Alignment == nil {
-		return
-	}
-	if s.Alignment.Wanders && s.Alignment.Track != nil {
-		reportTrack(out, s.Alignment.Track)
-	}
-	if s.Alignment.Warning != "" {
-		entry(out, "", "%s", s.Alignment.Warning)
-	}
-}
-
-// reportTrack says how a clock drifted beside its line.
-func reportTrack(out *strings.Builder, t *track.Track) {
-	if t.Noise.WhiteFM > 0 || t.Noise.RandomWalkFM > 0 {
-		entry(out, "", "it drifts by white FM of %.2g at 1 s and a random walk of frequency of %.2g in 1 s", t.Noise.WhiteFM, t.Noise.RandomWalkFM)
-	}
-	var deviations []string
-	for _, p := range t.Allan {
-		if p.Deviation > 2*p.SD && p.Deviation > p.Floor && p.Tau >= 0.1 { // shorter ones are in its file
-			deviations = append(deviations, fmt.Sprintf("%.2g in %.2g s", p.Deviation, p.Tau))
-		}
-	}
-	if len(deviations) > 0 {
-		entry(out, "", "Allan deviation %s", strings.Join(deviations[:min(len(deviations), 6)], ", "))
-	}
-	for _, missing := range []struct {
-		what     string
-		notFound bool
-	}{{"no pairs", false}, {"the clock was not found", true}} {
-		gaps := slices.DeleteFunc(slices.Clone(t.Gaps), func(g track.Gap) bool { return g.NotFound != missing.notFound })
-		if len(gaps) > 0 {
-			entry(out, "", "%s in %d gaps, the first from %s to %s", missing.what, len(gaps), text.Seconds(gaps[0].From), text.Seconds(gaps[0].To))
-		}
-	}
-}
-
-func corrected(yes bool) string {
-	if yes {
-		return ", clocks corrected"
-	}
-	return ""
 }

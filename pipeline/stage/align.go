@@ -91,7 +91,7 @@ type AlignStage struct {
 // AlignStages are those of a recipe, in order.
 func AlignStages(r *recipe.Recipe) (stages []AlignStage, err error) {
 	for _, s := range r.Stages {
-		if s.Kind == alignKind {
+		if s.Kind == alignName {
 			config, err := read[AlignConfig](s.Config)
 			if err != nil {
 				return nil, fmt.Errorf("stage %q: %w", s.Name, err)
@@ -102,15 +102,19 @@ func AlignStages(r *recipe.Recipe) (stages []AlignStage, err error) {
 	return stages, nil
 }
 
-const alignKind = "align"
+// alignKind finds the target's clock, follows it through the whole record, and
+// remembers it for later stages.
+var alignKind = kind[AlignConfig, AlignSummary]{name: alignName, fields: alignFields, work: (*analysis).align, words: alignWords}
+
+const alignName = "align"
 
 // align finds the target's clock, follows it through the whole record, and
 // remembers it for later stages. Its first file is the summary itself, written
 // also when nothing was found; the second is the track.
-func (a *analysis) align(c AlignConfig, result *run.Result) (any, error) {
+func (a *analysis) align(c AlignConfig, result *run.Result) (s AlignSummary, err error) {
 	found, summary, err := a.findClock(c)
 	if err != nil {
-		return nil, err
+		return summary, err
 	}
 	if summary.Refused {
 		a.manifest.Notice(run.Reason{Condition: run.Tainted,

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"tsrun/pipeline/event"
@@ -60,8 +59,8 @@ func (a *analysis) stage(s recipe.Stage) (run.Result, error) {
 	result := run.Result{Stage: s.Name, Kind: s.Kind, Files: []string{}}
 	var summary any
 	var err error
-	if k := slices.IndexFunc(kinds, func(k executor) bool { return k.Kind() == s.Kind }); k >= 0 {
-		summary, err = kinds[k].execute(a, s.Config, &result)
+	if k := kindOf(s.Kind); k != nil {
+		summary, err = k.execute(a, s.Config, &result)
 	} else {
 		err = fmt.Errorf("there is no stage of the kind %q", s.Kind)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"tsrun/pipeline/align"
 	"tsrun/pipeline/run"
 )
 
@@ -54,24 +53,4 @@ func Drifts(ctx context.Context, dir string) (drifts []Drift, of Origin, err err
 		return nil, of, errors.New("the recipe of this run has no align stage; name the files of two channels instead")
 	}
 	return drifts, of, nil
-}
-
-// NewAlignSummary is what [align.Align] returned of two channels; a refusal is
-// a summary too, any other error is returned.
-func NewAlignSummary(reference, target string, found align.Alignment, err error) (AlignSummary, error) {
-	s := AlignSummary{Reference: reference, Target: target}
-	var refusal *align.Refusal
-	switch {
-	case errors.As(err, &refusal):
-		s.Refused, s.Code, s.Reason, s.Hint = true, refusal.Code, refusal.Reason, refusal.Hint
-		s.Period, s.Candidates = refusal.Period, refusal.Candidates
-	case err != nil:
-		return s, err
-	default:
-		line := found.Line()
-		s.OffsetPs, s.ReferencePs, s.Frequency1e15 = line.Offset, line.Reference, int64(line.Frequency)
-		s.OffsetSDPs, s.FrequencyPpb, s.FrequencySDPpb = found.OffsetSD, found.Frequency, found.FrequencySD
-		s.Alignment = &found
-	}
-	return s, nil
 }

@@ -5,12 +5,49 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/run"
+	"tsrun/pipeline/text"
 	"tsrun/sdk/quantity"
 )
+
+// g2Kind counts the differences stop minus start over what uncorrelated light gives.
+var g2Kind = counting[G2Config, correlate.G2, G2Summary]{
+	kind: kind[G2Config, G2Summary]{name: "g2", fields: g2Fields, words: g2Words},
+	command: Command{
+		Use:   "g2 A [B] --range D --bin D",
+		Short: "make the histogram of B minus A that is 1 for uncorrelated light",
+		Long: `Make the histogram of B minus A that is 1 for uncorrelated light.
+
+Each bin is divided by the pairs that light of the recorded rates gives without
+correlation, in the time that both recorded at that delay. With --far the bins at
+least so far from zero are 1 in the mean instead. Of light that comes in pulses each
+pulse is summed up, and compared with the mean of all but that at zero; the period
+is found, or --period says it.`,
+		Least: 2, Most: 2,
+		Columns: "lower_edge_ps,counts,g2,g2_sd per bin", Keys: "start_ps (lower edge of the first bin), bin_ps, counts, expected, g2, g2_sd, periods_ps, pulses, warning",
+	},
+	flags: func(c *G2Config) []Flag {
+		return append(c.HistogramConfig.flags(),
+			Flag{Name: "far", Usage: "normalise to the bins at least this `TIME` from zero", Value: &c.Far},
+			Flag{Name: "period", Usage: "`TIME` between the pulses of a pulsed source; found where it is left out", Value: &c.Period})
+	},
+	check:   func(c G2Config) error { return c.options().Check() },
+	columns: anyColumns("lower_edge_ps,counts,g2,g2_sd"),
+	count: func(c G2Config, channels []correlate.Channel, lines io.Writer) (correlate.G2, error) {
+		g, err := correlate.CountG2(channels[0], channels[1], c.options())
+		if err == nil && lines != nil {
+			err = writeG2(lines, g)
+		}
+		return g, err
+	},
+	summary: summaryOfG2,
+	warning: func(g correlate.G2) string { return g.Warning },
+	show:    showG2,
+}
 
 // G2Config is a histogram over what uncorrelated light would give.
 type G2Config struct {
@@ -44,38 +81,116 @@ func (c G2Config) Check(to *recipe.StageCheck) {
 	}
 }
 
-// g2 counts the differences stop minus start over what uncorrelated light gives.
-func (a *analysis) g2(c G2Config, result *run.Result) (any, error) {
-	in, err := a.inputs(nil, c.Start, c.Stop)
-	if err != nil {
-		return nil, err
+func (c G2Config) options() correlate.G2Options {
+	return correlate.G2Options{Range: int64(c.Range), Bin: int64(c.Bin), Far: int64(c.Far), Period: c.Period.Picoseconds()}
+}
+
+// writeG2 writes a line for each bin: where it begins in ps, its count, and g2
+// with its standard deviation, both empty where there is no value.
+func writeG2(w io.Writer, g correlate.G2) error {
+	var line []byte
+	for i, n := range g.Counts {
+		line = append(strconv.AppendInt(line[:0], g.Start+int64(i)*g.Bin, 10), ',')
+		line = append(strconv.AppendUint(line, n, 10), ',')
+		line = append(g.G2[i].AppendCell(line, 6), ',')
+		line = append(g.SD[i].AppendCell(line, 6), '\n')
+		if _, err := w.Write(line); err != nil {
+			return err
+		}
 	}
-	defer in.Close()
-	g, err := correlate.CountG2(in.channels[0], in.channels[1], correlate.G2Options{
-		Range: int64(c.Range), Bin: int64(c.Bin), Far: int64(c.Far), Period: c.Period.Picoseconds(),
-	})
-	if err != nil {
-		return nil, err
-	}
+	return nil
+}
+
+// G2Summary is what a g2 stage found; the bins are in its table.
+type G2Summary struct {
+	Start     string            `json:"start"`
+	Stop      string            `json:"stop"`
+	Corrected bool              `json:"corrected"` // stop by what align stages found
+	Simulated bool              `json:"simulated"`
+	RangePs   int64             `json:"range_ps"`
+	BinPs     int64             `json:"bin_ps"`
+	Pairs     uint64            `json:"pairs"`
+	SelfPairs uint64            `json:"self_pairs,omitempty"` // of a tag with itself, left out
+	OverlapPs uint64            `json:"overlap_ps"`
+	Scale     quantity.Number   `json:"scale"`      // see correlate.G2
+	AtZero    quantity.Number   `json:"g2_at_zero"` // of the bin that begins at zero
+	AtZeroSD  quantity.Number   `json:"g2_at_zero_sd"`
+	NoValue   string            `json:"no_value,omitempty"` // why that is none
+	HighestPs *int64            `json:"highest_ps"`         // the centre of the bin where g2 is highest; null where no bin has a value
+	Highest   quantity.Number   `json:"highest_g2"`
+	HighestSD quantity.Number   `json:"highest_g2_sd"`
+	Periods   []float64         `json:"periods_ps,omitempty"` // that the light repeats after
+	Pulses    []correlate.Pulse `json:"pulses,omitempty"`
+	Warning   string            `json:"warning,omitempty"` // why bins or pulses are not over what uncorrelated light gives
+}
+
+func summaryOfG2(c G2Config, of about, g correlate.G2) G2Summary {
 	zero := g.AtZero()
-	summary := G2Summary{
-		Start: c.Start, Stop: c.Stop, Corrected: in.corrected, Simulated: a.simulated(c.Start, c.Stop),
+	s := G2Summary{
+		Start: c.Start, Stop: c.Stop, Corrected: of.corrected, Simulated: of.simulated,
 		RangePs: int64(c.Range), BinPs: g.Bin, Pairs: g.Pairs, OverlapPs: g.Overlap, Scale: g.Scale,
 		AtZero: g.G2[zero], AtZeroSD: g.SD[zero], NoValue: g.NoValue(c.Start, c.Stop), SelfPairs: g.SelfPairs, Pulses: g.Pulses,
-		Periods: g.Periods, Warning: g.Warning,
-	}
-	if g.Warning != "" {
-		a.manifest.Notice(run.Reason{Condition: run.Tainted, Message: fmt.Sprintf("stage %q: %s", result.Stage, g.Warning)})
+		Periods: g.Periods, Warning: g.Warning, Highest: quantity.None(), HighestSD: quantity.None(),
 	}
 	if k, ok := g.Highest(); ok {
 		middle := g.Middle(k)
-		summary.HighestPs, summary.Highest, summary.HighestSD = &middle, g.G2[k], g.SD[k]
+		s.HighestPs, s.Highest, s.HighestSD = &middle, g.G2[k], g.SD[k]
+	}
+	return s
+}
+
+func g2Words(say Say, s G2Summary) {
+	of := s.Stop + " - " + s.Start
+	if s.AtZero.Known() {
+		say("%s: g2 = %s, in the bin of %s centred at %s%s", of, text.Measured(s.AtZero, s.AtZeroSD, "at zero"),
+			text.Picoseconds(s.BinPs), text.Picoseconds(s.BinPs/2), correctedWords(s.Corrected))
 	} else {
-		summary.Highest, summary.HighestSD = quantity.None(), quantity.None()
+		say("%s: g2 has no value at zero: %s%s", of, s.NoValue, correctedWords(s.Corrected))
 	}
-	err = a.table(result, "lower_edge_ps,counts,g2,g2_sd", []string{c.Start, c.Stop}, func(w io.Writer) error { return WriteG2(w, g) })
-	if err != nil {
-		return nil, err
+	if s.HighestPs != nil && *s.HighestPs != s.BinPs/2 {
+		say("highest, %s, in the bin centred at %s", text.Measured(s.Highest, s.HighestSD, ""), text.Picoseconds(*s.HighestPs))
 	}
-	return summary, a.json(result, summary)
+	selfPairsWords(say, s.SelfPairs)
+	for _, p := range s.Periods {
+		say("the light repeats after %s: its pulses tell, not the bins", text.Picoseconds(int64(math.Round(p))))
+	}
+	for _, p := range s.Pulses {
+		switch {
+		case p.Number != 0:
+		case p.G2.Known():
+			say("%s, over %d others", text.Measured(p.G2, p.SD, "of the pulse at zero"), len(s.Pulses)-1)
+		default:
+			say("the pulse at zero has no value: all others are empty")
+		}
+	}
+	if s.Warning != "" {
+		say("warning: %s", s.Warning)
+	}
+}
+
+func showG2(out io.Writer, g correlate.G2) error {
+	var words strings.Builder
+	zero := g.AtZero()
+	fmt.Fprintf(&words, "%s, %s in %s of %s, %.4g s recorded by both\n%sat zero      %s\n",
+		tagsOf(g.TagsA, g.TagsB), quantity.Counted(g.Pairs, "difference"), quantity.Counted(len(g.Counts), "bin"), quantity.Time(g.Bin), float64(g.Overlap)/1e12, selfPairsLine(g.Histogram),
+		text.MeasuredOr(g.G2[zero], g.SD[zero], fmt.Sprintf("in the bin centred at %s", quantity.Time(g.Middle(zero))), g.NoValue("A", "B")))
+	of := "of the light, which is not of a steady rate: its pulses tell, not the bins"
+	if g.Unseen {
+		of = "as given, which the first tags do not show"
+	}
+	for _, p := range g.Periods {
+		fmt.Fprintf(&words, "period       %.9g ps %s\n", p, of)
+	}
+	for _, p := range g.Pulses {
+		if p.Number >= -3 && p.Number <= 3 {
+			fmt.Fprintf(&words, "pulse %+d     %s, %s\n", p.Number, text.MeasuredOr(p.G2, p.SD, "of the others", "the others are empty"), quantity.Counted(p.Counts, "pair"))
+		}
+	}
+	if g.Warning != "" {
+		fmt.Fprintf(&words, "warning      %s\n", g.Warning)
+	}
+	if _, err := fmt.Fprintln(out, words.String()); err != nil {
+		return err
+	}
+	return picture{start: g.Start, step: g.Bin, wide: g.Bin, join: mean, format: "%10.3f"}.draw(out, floats(g.G2))
 }

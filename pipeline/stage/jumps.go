@@ -21,7 +21,7 @@ const maxJumps = 20
 func NoticeJumps(m *run.Manifest, stage, target string, jumps []track.Step) {
 	said := slices.ContainsFunc(m.Results, func(r run.Result) bool {
 		s, ok := DecodeSummary[AlignSummary](r)
-		return ok && r.Stage == stage && r.Kind == "align" && !s.Refused
+		return ok && r.Stage == stage && r.Kind == alignName && !s.Refused
 	})
 	if !said {
 		noticeJumps(m, stage, target, jumps)
@@ -43,10 +43,10 @@ func noticeJumps(m *run.Manifest, stage, target string, jumps []track.Step) {
 func sizeOf(j track.Step) string {
 	var sizes []string
 	if j.Moves() {
-		sizes = append(sizes, quantity.Measured(j.Offset, j.OffsetSD)+" ps")
+		sizes = append(sizes, text.Measured(j.Offset, j.OffsetSD, "ps"))
 	}
 	if j.Turns() {
-		sizes = append(sizes, quantity.Measured(j.Frequency, j.FrequencySD)+" ppb of its frequency")
+		sizes = append(sizes, text.Measured(j.Frequency, j.FrequencySD, "ppb of its frequency"))
 	}
 	return strings.Join(sizes, " and ")
 }

@@ -9,28 +9,27 @@ import (
 	"tsrun/pipeline/run"
 )
 
-// kind is one kind of stage, with configs of type C.
-type kind[C recipe.StageConfig] struct {
-	name   string
-	fields []*recipe.Field
-	work   func(a *analysis, c C, result *run.Result) (summary any, err error)
-}
+// kinds are all kinds of stages, in the order of the documentation. Each is
+// described in its own file.
+var kinds = []executor{alignKind, coincidencesKind, scanKind, histogramKind, g2Kind, ratesKind}
 
-// executor is a kind whose configs are of any type.
+// executor is a kind whose configs and summaries are of any type.
 type executor interface {
 	recipe.StageKind
 	execute(a *analysis, config json.RawMessage, result *run.Result) (summary any, err error)
+	report(r run.Result, say Say)
 }
 
-// kinds are all there are, in the order of the documentation.
-var kinds = []executor{
-	kind[AlignConfig]{alignKind, alignFields, (*analysis).align},
-	kind[CoincidencesConfig]{"coincidences", coincidencesFields, (*analysis).coincidences},
-	kind[ScanConfig]{"scan", scanFields, (*analysis).scan},
-	kind[HistogramConfig]{"histogram", histogramFields, (*analysis).histogram},
-	kind[G2Config]{"g2", g2Fields, (*analysis).g2},
-	kind[RatesConfig]{"rates", ratesFields, (*analysis).rates},
+// kind is one kind of stage, with configs of type C and summaries of type S.
+type kind[C recipe.StageConfig, S any] struct {
+	name   string
+	fields []*recipe.Field // the keys of its config
+	work   func(a *analysis, c C, result *run.Result) (S, error)
+	words  func(say Say, s S) // says for a person what was found
 }
+
+// Say writes one line of a report.
+type Say func(format string, args ...any)
 
 // Kinds describes the kinds of stages to recipes.
 func Kinds() (all []recipe.StageKind) {
@@ -40,17 +39,40 @@ func Kinds() (all []recipe.StageKind) {
 	return all
 }
 
-func (k kind[C]) Kind() string            { return k.name }
-func (k kind[C]) Fields() []*recipe.Field { return k.fields }
+// kindOf returns a kind by its name, or nil.
+func kindOf(name string) executor {
+	for _, k := range kinds {
+		if k.Kind() == name {
+			return k
+		}
+	}
+	return nil
+}
 
-func (k kind[C]) Config(text json.RawMessage) (recipe.StageConfig, error) { return read[C](text) }
+// Report says what a stage has found; nothing where its summary is of another form.
+func Report(r run.Result, say Say) {
+	if k := kindOf(r.Kind); k != nil {
+		k.report(r, say)
+	}
+}
 
-func (k kind[C]) execute(a *analysis, config json.RawMessage, result *run.Result) (any, error) {
+func (k kind[C, S]) Kind() string            { return k.name }
+func (k kind[C, S]) Fields() []*recipe.Field { return k.fields }
+
+func (k kind[C, S]) Config(text json.RawMessage) (recipe.StageConfig, error) { return read[C](text) }
+
+func (k kind[C, S]) execute(a *analysis, config json.RawMessage, result *run.Result) (any, error) {
 	c, err := read[C](config)
 	if err != nil {
 		return nil, err
 	}
 	return k.work(a, c, result)
+}
+
+func (k kind[C, S]) report(r run.Result, say Say) {
+	if s, ok := DecodeSummary[S](r); ok {
+		k.words(say, s)
+	}
 }
 
 // read reads the config of a stage.
@@ -61,4 +83,11 @@ func read[C recipe.StageConfig](text json.RawMessage) (c C, err error) {
 		return c, fmt.Errorf("read config of stage: %w", err)
 	}
 	return c, nil
+}
+
+// DecodeSummary reads the summary of a result into that of its kind.
+// ok is false when there is none or it is of another form.
+func DecodeSummary[S any](r run.Result) (s S, ok bool) {
+	ok = len(r.Summary) > 0 && json.Unmarshal(r.Summary, &s) == nil
+	return s, ok
 }

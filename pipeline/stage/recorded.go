@@ -44,7 +44,7 @@ func OpenRecorded(ctx context.Context, dir string, names []string, aligned map[i
 				return nil, errors.Join(err, opened.Close())
 			}
 		}
-		comparable, err := opened.inputs.open(a, names[0], name, 0)
+		comparable, err := opened.inputs.open(a, names[0], name)
 		if err == nil && !comparable && !given && !anyway {
 			err = fmt.Errorf("no align stage of the run found an offset between the clocks of %s and %s; give one by --align FILE", names[0], name)
 		}
@@ -101,7 +101,7 @@ func AlignRecorded(ctx context.Context, dir string, names [2]string, by string, 
 		found.Alignment, err = align.AlignMarkers(ctx, tags[0], tags[1], o)
 		return found, of, err
 	}
-	in, err := a.inputsAnyway(names[:]...)
+	in, err := a.inputs(true, names[:]...)
 	if err != nil {
 		return found, of, err
 	}

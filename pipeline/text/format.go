@@ -97,3 +97,17 @@ func Plural(what string, n int) string {
 	}
 	return what + "s"
 }
+
+// Measured writes a value and its standard deviation, both of the unit behind
+// them and to the digits that the deviation allows.
+func Measured[V, D ~float64](value V, sd D, unit string) string {
+	return strings.TrimSuffix(quantity.Measured(float64(value), float64(sd))+" "+unit, " ")
+}
+
+// MeasuredOr is [Measured] of a value, and otherwise why there is none.
+func MeasuredOr(value, sd quantity.Number, unit, why string) string {
+	if !value.Known() {
+		return "no value: " + why
+	}
+	return Measured(value, sd, unit)
+}
