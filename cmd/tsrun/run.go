@@ -97,10 +97,10 @@ func runMaster(ctx context.Context, f *runFlags, path string) error {
 	}
 	interrupts, stop := interruptions()
 	defer stop()
-	feed, done := showing(f.json)
+	hub, done := showing(f.json)
 	outcome, err := master.Run(ctx, master.Options{
 		Recipe: resolved, Runs: f.runs, PluginDirs: dirs, Program: program, Version: version,
-		Observer: feed, Interrupts: interrupts,
+		Observer: hub, Interrupts: interrupts,
 	})
 	done()
 	var refusal *master.Refusal

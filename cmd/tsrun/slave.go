@@ -42,8 +42,8 @@ func runSlave(ctx context.Context, f *runFlags) error {
 	}
 	interrupts, stop := interruptions()
 	defer stop()
-	feed, done := showing(f.json)
-	o.Observer, o.Interrupts, o.Log = feed, interrupts, slog.New(slave.ObserverLog(feed, f.node))
+	hub, done := showing(f.json)
+	o.Observer, o.Interrupts, o.Log = hub, interrupts, slog.New(slave.ObserverLog(hub, f.node))
 	err = slave.Run(ctx, o)
 	done()
 	if slave.Stopped(err) {

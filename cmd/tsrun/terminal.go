@@ -25,17 +25,17 @@ import (
 // error, as bars that redraw themselves where that is a terminal and as plain
 // lines elsewhere.
 
-// showing makes a feed whose events are shown as they come; done waits until all
+// showing makes a hub whose events are shown as they come; done waits until all
 // have been.
-func showing(asJSON bool) (feed *event.Feed, done func()) {
-	feed = event.NewFeed()
-	shown := make(chan struct{})
+func showing(asJSON bool) (hub *event.Hub, done func()) {
+	hub = event.NewHub()
+	feed, shown := hub.Subscribe(), make(chan struct{})
 	go func() {
 		defer close(shown)
 		showEvents(feed, asJSON)
 	}()
-	return feed, func() {
-		feed.Close()
+	return hub, func() {
+		hub.Close()
 		<-shown
 	}
 }

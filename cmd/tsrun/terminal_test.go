@@ -203,16 +203,17 @@ func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe
 
 // A reader that has gone must not hold up the run.
 func TestShowOutlivesItsReader(t *testing.T) {
-	feed := event.NewFeed()
+	hub := event.NewHub()
+	feed := hub.Subscribe()
 	done := make(chan bool)
 	go func() {
 		defer close(done)
 		show(feed, &jsonLines{out: brokenPipe{}})
 	}()
 	for range 3 {
-		feed.Observe(event.StateChanged{State: "running"})
+		hub.Observe(event.StateChanged{State: "running"})
 	}
-	feed.Close()
+	hub.Close()
 	select {
 	case <-done:
 	case <-time.After(20 * time.Second):

@@ -12,9 +12,9 @@ import (
 	"tsrun/pipeline/run/runtest"
 )
 
-func drain(t *testing.T, f *Feed) []Event {
+// read returns all that a feed has until its end.
+func read(t *testing.T, f *Feed) []Event {
 	t.Helper()
-	f.Close()
 	var all []Event
 	for {
 		events, ok := f.Next(t.Context())
@@ -28,36 +28,40 @@ func drain(t *testing.T, f *Feed) []Event {
 }
 
 func TestFeedKeepsOrderAndNewestProgress(t *testing.T) {
-	f := NewFeed()
-	f.Observe(StateChanged{State: "running"})
+	h := NewHub()
+	f := h.Subscribe()
+	h.Observe(StateChanged{State: "running"})
 	for i := range 10_000 {
-		f.Observe(Progress{Node: "alice", Tags: uint64(i)})
-		f.Observe(Transfer{Node: "alice", File: "a", Done: int64(i)})
+		h.Observe(Progress{Node: "alice", Tags: uint64(i)})
+		h.Observe(Transfer{Node: "alice", File: "a", Done: int64(i)})
 	}
-	f.Observe(StateChanged{State: "draining"})
-	f.Observe(Progress{Node: "alice", Tags: 10_000})
+	h.Observe(StateChanged{State: "draining"})
+	h.Observe(Progress{Node: "alice", Tags: 10_000})
 	want := []Event{
 		StateChanged{State: "running"},
 		Transfer{Node: "alice", File: "a", Done: 9999},
 		StateChanged{State: "draining"},
 		Progress{Node: "alice", Tags: 10_000},
 	}
-	if got := drain(t, f); fmt.Sprint(got) != fmt.Sprint(want) {
+	h.Close()
+	if got := read(t, f); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
 func TestFeedIsBoundedAndSaysWhatItLeftOut(t *testing.T) {
-	f := NewFeed()
+	h := NewHub()
+	f := h.Subscribe()
 	const losses = 3 * MaxWaiting
 	for range losses {
-		f.Observe(TagsLost{Node: "bob", Loss: fact.Loss{Tags: 1}})
+		h.Observe(TagsLost{Node: "bob", Loss: fact.Loss{Tags: 1}})
 	}
 	for i := range 100 {
-		f.Observe(Progress{Node: fmt.Sprint("node", i)})
+		h.Observe(Progress{Node: fmt.Sprint("node", i)})
 	}
-	f.Observe(StateChanged{State: "done"})
-	got := drain(t, f)
+	h.Observe(StateChanged{State: "done"})
+	h.Close()
+	got := read(t, f)
 	if len(got) != MaxWaiting+2 {
 		t.Fatalf("%d events kept", len(got))
 	}
@@ -67,20 +71,21 @@ func TestFeedIsBoundedAndSaysWhatItLeftOut(t *testing.T) {
 	if w, ok := got[MaxWaiting+1].(Warning); !ok || w.Message != fmt.Sprintf("%d more events came faster than they could be shown", losses-MaxWaiting) {
 		t.Errorf("last: %v", got[MaxWaiting+1])
 	}
-	f.Observe(StateChanged{State: "late"}) // after Close: nothing
+	h.Observe(StateChanged{State: "late"}) // after Close: nothing
 	if events, ok := f.Next(t.Context()); ok {
 		t.Errorf("a closed feed gave %v", events)
 	}
 }
 
 func TestFeedWakesItsReader(t *testing.T) {
-	f := NewFeed()
+	h := NewHub()
+	f := h.Subscribe()
 	const n = 2000
 	go func() {
 		for i := range n {
-			f.Observe(Armed{Node: fmt.Sprint(i)})
+			h.Observe(Armed{Node: fmt.Sprint(i)})
 		}
-		f.Close()
+		h.Close()
 	}()
 	count := 0
 	for {
@@ -100,8 +105,72 @@ func TestFeedWakesItsReader(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, ok := NewFeed().Next(ctx); ok {
+	if _, ok := NewHub().Subscribe().Next(ctx); ok {
 		t.Error("an empty feed had something after its context ended")
+	}
+}
+
+// A reader that never reads costs the others nothing, a late one learns what was
+// before it, and one that leaves gets no more.
+func TestEachReaderHasItsOwnPace(t *testing.T) {
+	h := NewHub()
+	idle, quick, leaves := h.Subscribe(), h.Subscribe(), h.Subscribe()
+	h.Observe(StateChanged{State: "running"})
+	if events, ok := leaves.Next(t.Context()); !ok || len(events) != 1 {
+		t.Fatalf("got %v, %v", events, ok)
+	}
+	leaves.Leave()
+	leaves.Leave() // once more is nothing
+	for i := range 3 * MaxWaiting {
+		h.Observe(Progress{Node: "alice", Tags: uint64(i)})
+		h.Observe(TagsLost{Node: "bob"})
+	}
+	first, ok := quick.Next(t.Context())
+	if last := first[len(first)-1].Event; !ok || first[0].Event != (StateChanged{State: "running"}) || len(first) != MaxWaiting+1 {
+		t.Errorf("%d events, the last %v", len(first), last)
+	}
+	h.Observe(StateChanged{State: "done"})
+	late := h.Subscribe()
+	h.Close()
+	after := h.Subscribe() // of a run that is over
+	if got := read(t, quick); fmt.Sprint(got) != fmt.Sprint([]Event{StateChanged{State: "done"}}) {
+		t.Errorf("who has read all but the last gets %v", got)
+	}
+	all := read(t, idle)
+	if len(all) != MaxWaiting+2 || all[0] != (StateChanged{State: "running"}) || all[len(all)-2] != (StateChanged{State: "done"}) {
+		t.Errorf("who did not read gets %d events", len(all))
+	}
+	for who, f := range map[string]*Feed{"who comes late": late, "who comes after the end": after} {
+		if got := read(t, f); fmt.Sprint(got) != fmt.Sprint(all) {
+			t.Errorf("%s gets %d events of %d", who, len(got), len(all))
+		}
+	}
+	if events, ok := leaves.Next(t.Context()); ok {
+		t.Errorf("who left gets %v", events)
+	}
+}
+
+// What is kept for who never reads is bounded, whatever comes.
+func TestBacklogIsBounded(t *testing.T) {
+	h := NewHub()
+	f := h.Subscribe()
+	for i := range 5 * MaxWaiting {
+		h.Observe(Progress{Node: fmt.Sprint("node", i%7), Tags: uint64(i)})
+		h.Observe(Transfer{File: fmt.Sprint("file", i)})
+		h.Observe(Armed{Node: fmt.Sprint(i)})
+	}
+	if kept := len(f.backlog.waiting); kept > 4*MaxWaiting {
+		t.Errorf("%d events are kept", kept)
+	}
+	h.Close()
+	newest := 0
+	for _, e := range read(t, f) {
+		if p, ok := e.(Progress); ok && p.Tags >= 5*MaxWaiting-7 {
+			newest++
+		}
+	}
+	if newest != 7 {
+		t.Errorf("the newest progress of %d nodes of 7 is there", newest)
 	}
 }
 

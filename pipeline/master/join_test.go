@@ -45,8 +45,7 @@ func listening(t *testing.T) *conductor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	feed := event.NewFeed()
-	c := newConductor(Options{Recipe: resolved, Runs: t.TempDir(), Observer: feed})
+	c := newConductor(Options{Recipe: resolved, Runs: t.TempDir(), Observer: event.NewHub()})
 	if err := c.listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestSegmentsOfEveryFormat(t *testing.T) {
 			reformat(t, d, &m.Segments[i], format)
 		}
 		stages := []recipe.Stage{histogramStage("s", "alice.signal", "alice.herald")}
-		if err := stage.Analyse(t.Context(), d.Path(), &recipe.Recipe{Stages: stages}, m, event.NewFeed()); err != nil {
+		if err := stage.Analyse(t.Context(), d.Path(), &recipe.Recipe{Stages: stages}, m, event.NewHub()); err != nil {
 			t.Fatal(err)
 		}
 		r := result(t, m, "s")

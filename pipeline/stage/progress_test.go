@@ -30,8 +30,9 @@ func TestStageProgress(t *testing.T) {
 	if p.done.Load() != 3 {
 		t.Errorf("%d tags were counted", p.done.Load())
 	}
-	feed := event.NewFeed()
-	stop := p.watch("g2", "histogram", feed)
+	hub := event.NewHub()
+	feed := hub.Subscribe()
+	stop := p.watch("g2", "histogram", hub)
 	events, ok := feed.Next(t.Context())
 	stop()
 	if e, is := events[0].Event.(event.Analysing); !ok || !is || e.Stage != "g2" || e.Kind != "histogram" || e.Done != 3 || e.Of != 3 || e.Elapsed <= 0 {

@@ -252,7 +252,7 @@ func TestAnalyseSkipsWhatItCannotDo(t *testing.T) {
 			if c.harm != nil {
 				c.harm(m)
 			}
-			if err := stage.Analyse(t.Context(), d.Path(), &recipe.Recipe{Stages: []recipe.Stage{c.stage}}, m, event.NewFeed()); err != nil {
+			if err := stage.Analyse(t.Context(), d.Path(), &recipe.Recipe{Stages: []recipe.Stage{c.stage}}, m, event.NewHub()); err != nil {
 				t.Fatal(err)
 			}
 			m.Judge()
@@ -276,13 +276,13 @@ func TestAnalyseEnds(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")
 	cancel(enough)
-	if err := stage.Analyse(ctx, d.Path(), &recipe.Recipe{Stages: stages}, m, event.NewFeed()); !errors.Is(err, enough) {
+	if err := stage.Analyse(ctx, d.Path(), &recipe.Recipe{Stages: stages}, m, event.NewHub()); !errors.Is(err, enough) {
 		t.Errorf("an analysis that was told to end: %v", err)
 	}
 	if err := os.RemoveAll(filepath.Join(d.Path(), run.ResultsDir)); err != nil {
 		t.Fatal(err)
 	}
-	if err := stage.Analyse(t.Context(), d.Path(), &recipe.Recipe{Stages: stages}, m, event.NewFeed()); !errors.Is(err, fs.ErrNotExist) {
+	if err := stage.Analyse(t.Context(), d.Path(), &recipe.Recipe{Stages: stages}, m, event.NewHub()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("results that cannot be written: %v", err)
 	}
 	if len(m.Results) > 0 {
