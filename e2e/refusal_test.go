@@ -179,3 +179,30 @@ func TestDiskTooSmallForTheRun(t *testing.T) {
 	}
 	contains(t, r.stdout+r.stderr, "at 8 bytes a tag, the 900100 tags", "will not fit")
 }
+
+// TestDeviceThatCannot: what a device says it can do is compared with the recipe
+// before anything is armed, and the refusal says what the device can do.
+func TestDeviceThatCannot(t *testing.T) {
+	const delayed = "nodes.bob.channels.b.delay=-30 ns"
+	for name, c := range map[string]struct {
+		bob, more, set, says string // bob is the config of his controller
+	}{
+		"an edge":     {"", "", "trigger.method=hardware", "the device has no START input, trigger.method: hardware needs one; it can be started at an instant (scheduled)"},
+		"an instant":  {"lacks: starts", "", "trigger.lead=300 ms", "cannot be started at an instant, trigger.method: scheduled needs that; its driver names no way to start it"},
+		"delays":      {"lacks: delays", "", delayed, "the device has no input delays, channel b asks for -30 ns"},
+		"long delays": {"delay_max: 20 ns", "", delayed, "delay -30 ns of channel b is beyond the 20 ns of the device"},
+		"the rate": {"rate_max: 1000", "expect: {bob.b: {rate: {min: 2 kHz}}}", "trigger.lead=300 ms",
+			"expect wants at least 2 kHz of its channels, the device records at most 1 kHz over all inputs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			work := t.TempDir()
+			r := runTsrun(t, work, hurried(t, "", c.bob, "acquire: {duration: 1 s}\n"+c.more), "--set", c.set)
+			if r.code != 5 || !strings.Contains(r.stderr, c.says) {
+				t.Errorf("exit code %d, want 5 and %q\n%s", r.code, c.says, r.stderr)
+			}
+			if tags, _ := filepath.Glob(filepath.Join(work, "runs", "*", "raw", "*", "*")); tags != nil {
+				t.Errorf("recorded %v", tags)
+			}
+		})
+	}
+}

@@ -73,10 +73,10 @@ func (eq *equipment) checkDevice(c *controller, d sdk.Device) error {
 			Hint: "change the recipe, or use another controller"}
 	}
 	if eq.method() == sdk.Hardware && !d.Can.HardwareStart {
-		return refuse("the device has no START input, trigger.method: hardware needs one")
+		return refuse("the device has no START input, trigger.method: hardware needs one; %s", startsOf(d.Can))
 	}
 	if eq.method() == sdk.Scheduled && !d.Can.ScheduledStart {
-		return refuse("the device cannot be started at an instant, trigger.method: scheduled needs that")
+		return refuse("the device cannot be started at an instant, trigger.method: scheduled needs that; %s", startsOf(d.Can))
 	}
 	inputs := map[int]sdk.Input{}
 	for _, in := range d.Inputs {
@@ -105,6 +105,17 @@ func (eq *equipment) checkDevice(c *controller, d sdk.Device) error {
 		return refuse("expect wants at least %v of its channels, the device records at most %v over all inputs", quantity.Frequency(least), quantity.Frequency(d.MaxRateHz*1000))
 	}
 	return nil
+}
+
+// startsOf says how a device can be started.
+func startsOf(can sdk.Capabilities) string {
+	switch {
+	case can.ScheduledStart:
+		return "it can be started at an instant (scheduled)"
+	case can.HardwareStart:
+		return "it can be started by an edge on its START input (hardware)"
+	}
+	return "its driver names no way to start it"
 }
 
 // leastRate is what the channels of a controller must count together, in mHz, so
