@@ -51,9 +51,7 @@ const (
 
 // Core distributes blocks. Its fields are set before Run.
 type Core struct {
-	// RunID is the run whose blocks are let through. When it is zero, the first
-	// block says which run it is.
-	RunID    tag.RunID
+	RunID    tag.RunID // of the blocks that are let through
 	Patience time.Duration
 
 	dir string
@@ -63,7 +61,6 @@ type Core struct {
 	inlets  []*inlet
 	outlets []*outlet
 	streams map[uint16]*stream
-	run     tag.RunID // RunID, or learned
 	running bool
 }
 
@@ -249,7 +246,6 @@ func (c *Core) connectStreams() error {
 		return errors.New("distribute blocks: the core has run already")
 	}
 	c.running = true
-	c.run = c.RunID
 	for _, out := range c.outlets {
 		for _, id := range out.streams {
 			if c.streams[id] == nil {

@@ -3,7 +3,6 @@ package core_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"os"
 	"slices"
@@ -327,30 +326,4 @@ func TestWrongPlansAreRefused(t *testing.T) {
 	if err := n.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "stream 3") {
 		t.Errorf("a sink without a driver: %v", err)
 	}
-}
-
-// TestRunIsLearned: without a run of its own the core keeps to the first one.
-func TestRunIsLearned(t *testing.T) {
-	n := newNode(t)
-	n.RunID = tag.RunID{}
-	a, b := n.inlet("alice.tc", 1), n.inlet("bob.tc", 2)
-	n.start()
-	alice := newDriver(t, a)
-	alice.tags(1, 1)
-	alice.end(1, 1)
-	for deadline := time.Now().Add(10 * time.Second); !n.Counts()[0].Ended; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("alice has not ended")
-		}
-	}
-	newDriver(t, b).send(tag.Block{Kind: tag.End, Run: tag.RunID{8}, Stream: 2})
-	if err := n.wait(); err == nil || !strings.Contains(err.Error(), binaryHex(8)) {
-		t.Errorf("the core says %v", err)
-	}
-}
-
-func binaryHex(first byte) string {
-	var id tag.RunID
-	binary.BigEndian.PutUint64(id[:], uint64(first)<<56)
-	return id.String()
 }

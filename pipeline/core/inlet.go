@@ -88,10 +88,7 @@ func (c *Core) receiveBlocks(ctx context.Context, in *inlet) error {
 func (c *Core) countBlock(s *stream, h tag.Header) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.run == (tag.RunID{}) {
-		c.run = h.Run
-	}
-	s.seq.Run = c.run
+	s.seq.Run = c.RunID
 	if err := s.seq.Accept(h); err != nil {
 		return err
 	}
@@ -123,7 +120,7 @@ func (c *Core) forward(ctx context.Context, s *stream, header, payload []byte) {
 func (c *Core) endEarly(ctx context.Context, s *stream, because error) {
 	c.mu.Lock()
 	s.count.Ended, s.count.Err = true, because
-	end := tag.Block{Kind: tag.End, Run: c.run, Stream: s.count.Stream, Seq: s.seq.Accepted(), Until: s.seq.Until()}
+	end := tag.Block{Kind: tag.End, Run: c.RunID, Stream: s.count.Stream, Seq: s.seq.Accepted(), Until: s.seq.Until()}
 	c.mu.Unlock()
 	var header [tag.HeaderSize]byte
 	end.EncodeHeader(header[:])

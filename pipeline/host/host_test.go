@@ -193,43 +193,6 @@ func TestStartFailuresSayWhy(t *testing.T) {
 	}
 }
 
-func TestFindReadsTheDescriptionBesideTheBinary(t *testing.T) {
-	dir := pluginDir(t, "tc-test")
-	c, err := Find([]string{"/no/such/dir", dir}, "tc-test")
-	if err != nil || c.Description != nil || c.Path != filepath.Join(dir, "tc-test") || c.SHA256 == [32]byte{} {
-		t.Fatalf("without a description: %+v, %v", c, err)
-	}
-	text, err := exec.Command(c.Path, "--describe").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(c.Path+".json", text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if c, err = Find([]string{dir}, "tc-test"); err != nil {
-		t.Fatal(err)
-	}
-	if c.Version != "1.2.3" || c.Description == nil || len(c.Description.Drivers) != 1 || len(c.Description.Sinks) != 1 {
-		t.Errorf("description: %+v", c)
-	}
-	if err := checkConfig(c.Description.Drivers[0].Schema, json.RawMessage(`{"spacing":"5 ns"}`), ""); err != nil {
-		t.Errorf("a good configuration is refused: %v", err)
-	}
-	if err := os.WriteFile(c.Path+".json", []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err = Find([]string{dir}, "tc-test"); failureOf(t, err).Code != "bad-description" {
-		t.Errorf("a broken description gives %v", err)
-	}
-}
-
-func TestPluginRunByHandSaysWhatItIs(t *testing.T) {
-	out, err := exec.Command(filepath.Join(pluginDir(t, "tc-test"), "tc-test")).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "plugin of tsrun") || !strings.Contains(string(out), "--describe") {
-		t.Errorf("%v: %s", err, out)
-	}
-}
-
 // TestSimulationIsForSimulatedDevices: a driver hears of the simulation where it
 // has said that its configuration means one, and of nothing else.
 func TestSimulationIsForSimulatedDevices(t *testing.T) {

@@ -2,79 +2,17 @@ package wire
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"net"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-zeromq/zmq4"
-	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
-	"tsrun/internal/hostile"
 	"tsrun/sdk/tag"
 	"tsrun/sdk/zmtp"
 )
-
-func drawOrder(t *rapid.T) Order {
-	o := Order{
-		Kind:    OrderKind(rapid.IntRange(int(Beacon), int(Release)).Draw(t, "kind")),
-		Seq:     rapid.Uint64().Draw(t, "seq"),
-		Instant: rapid.Int64().Draw(t, "instant"),
-		Sent:    rapid.Int64().Draw(t, "sent"),
-	}
-	copy(o.Run[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "run"))
-	return o
-}
-
-func TestOrderIsReadBack(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		want := drawOrder(t)
-		b := encodeOrder(want)
-		if len(b) != orderSize {
-			t.Fatalf("%d bytes", len(b))
-		}
-		if got, err := decodeOrder(b); err != nil || got != want {
-			t.Fatal(got, err)
-		}
-		text, err := json.Marshal(want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got Order
-		if err := json.Unmarshal(text, &got); err != nil || got != want {
-			t.Fatal(got, err)
-		}
-		at := rapid.IntRange(0, len(b)-1).Draw(t, "at")
-		b[at] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
-		if _, err := decodeOrder(b); err == nil {
-			t.Fatalf("byte %d was changed unseen", at)
-		}
-	})
-}
-
-func TestOrderKindsHaveNames(t *testing.T) {
-	for k, want := range map[OrderKind]string{Beacon: "beacon", Fire: "fire", Release: "release", 0: "order 0", 9: "order 9"} {
-		if k.String() != want {
-			t.Errorf("%d is %q, not %q", k, k, want)
-		}
-	}
-}
-
-func FuzzDecodeOrder(f *testing.F) {
-	f.Add(encodeOrder(Order{Kind: Fire, Seq: 7, Instant: 1, Sent: 2}))
-	f.Add([]byte(orderMagic))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		o, err := decodeOrder(b)
-		if err == nil && !cmp.Equal(encodeOrder(o)[:52], b[:52]) && b[10] == 0 && b[11] == 0 {
-			t.Fatalf("%v reads back as something else", o)
-		}
-	})
-}
 
 func listenTrigger(t *testing.T) *Publisher {
 	t.Helper()
@@ -177,148 +115,6 @@ func TestSubscriberOutlivesThePublisher(t *testing.T) {
 	kill(first)
 	second, _ := play(t, "publisher", addr)
 	from(second)
-}
-
-// dialStalled makes a subscriber to everything that reads none of it.
-func dialStalled(t *testing.T, p *Publisher) {
-	t.Helper()
-	c, err := zmtp.Dial(t.Context(), "tcp", p.Addr().String(), zmq4.Sub)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	if err := c.Send(wait, []byte("\x01")); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestStalledSubscriberStopsNobody(t *testing.T) {
-	p := listenTrigger(t)
-	good := dialTrigger(t, p.Addr().String())
-	hear(t, p, good)
-	dialStalled(t, p)
-	peers := func() int {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return len(p.subscribers)
-	}
-	for late := time.After(wait); peers() != 2; {
-		select {
-		case <-time.After(time.Millisecond):
-		case <-late:
-			t.Fatalf("%d peers", peers())
-		}
-	}
-	seq := uint64(0)
-	for batch := 0; peers() == 2; batch++ { // until the stalled one's buffers are full and it is dropped
-		for range 100 {
-			seq++
-			if err := p.Publish(Order{Kind: Arm, Seq: seq}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for next(t, good).Seq != seq {
-		}
-		if batch > 20_000 {
-			t.Fatal("two million orders fit into a socket's buffer")
-		}
-	}
-	if err := p.Publish(Order{Kind: Release, Seq: seq + 1}); err != nil {
-		t.Fatal(err)
-	}
-	if r := next(t, good); r.Kind != Release {
-		t.Fatalf("got %v", r)
-	}
-}
-
-func TestHostileBytesOnTheTriggerPort(t *testing.T) {
-	p := listenTrigger(t)
-	good := dialTrigger(t, p.Addr().String())
-	hear(t, p, good)
-	said := hostile.Bytes("SUB")
-	opened := said["ready, then silence"]
-	said["endless subscriptions"] = append(opened, strings.Repeat("\x00\x03\x01ab", 1000)...)
-	said["long subscription"] = append(opened, "\x00\xff\x01"+strings.Repeat("x", 254)...)
-	harm(t, p.Addr(), said)
-	if err := p.Publish(Order{Kind: Fire, Seq: 1}); err != nil {
-		t.Fatal(err)
-	}
-	if r := next(t, good); r.Kind != Fire {
-		t.Fatalf("got %v", r)
-	}
-	hear(t, p, dialTrigger(t, p.Addr().String())) // and a new one gets in
-}
-
-func TestSubscriberThatBreaksTheRulesIsDropped(t *testing.T) {
-	p := listenTrigger(t)
-	many := make([][][]byte, maxSubscriptions+1)
-	for i := range many {
-		many[i] = [][]byte{{1, byte(i)}}
-	}
-	for name, messages := range map[string][][][]byte{
-		"no subscription":    {{[]byte("hello")}},
-		"empty message":      {{nil}},
-		"two frames":         {{{1}, {1}}},
-		"long topic":         {{append([]byte{1}, make([]byte, maxSubscription)...)}},
-		"many subscriptions": many,
-	} {
-		c, err := zmtp.Dial(t.Context(), "tcp", p.Addr().String(), zmq4.Sub)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		for i, frames := range messages {
-			if err := c.Send(wait, frames...); err != nil {
-				t.Fatalf("%s: dropped before message %d: %v", name, i, err)
-			}
-		}
-		if err := c.SetReadDeadline(time.Now().Add(wait)); err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := c.ReadFrame(make([]byte, orderSize)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// harm says everything in said to addr, each over its own connection, which
-// stays open until the test ends.
-func harm(t *testing.T, addr net.Addr, said map[string][]byte) {
-	t.Helper()
-	for name, b := range said {
-		nc, err := net.Dial("tcp", addr.String())
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		t.Cleanup(func() { nc.Close() })
-		nc.Write(b) // fails when the listener has had enough
-	}
-}
-
-func TestHostilePublisher(t *testing.T) {
-	l, err := zmtp.Listen("tcp", "127.0.0.1:0", zmq4.Pub, zmtp.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	s := dialTrigger(t, l.Addr().String())
-	ctx, cancel := context.WithTimeout(t.Context(), wait)
-	defer cancel()
-	bad := encodeOrder(Order{Kind: Fire})
-	bad[30] ^= 1
-	for _, frames := range [][][]byte{{bad}, {[]byte("trig/")}, {nil}, {encodeOrder(Order{Kind: Fire}), nil}, {make([]byte, 1<<20)}, {encodeOrder(Order{Kind: Release})}} {
-		c, err := l.Accept(ctx)
-		if err != nil {
-			t.Fatal(err) // after each lie the subscriber hangs up and comes again
-		}
-		defer c.Close()
-		if err := c.Send(wait, frames...); err != nil && len(frames[0]) < 1<<20 {
-			t.Fatal(err)
-		}
-	}
-	if r := next(t, s); r.Kind != Release {
-		t.Fatalf("believed %v", r)
-	}
 }
 
 func TestTriggerPortInUse(t *testing.T) {

@@ -86,9 +86,6 @@ func ParseFrequency(text string) (Frequency, error) { return parse[Frequency](&f
 // ParseSize reads a number of bytes with its unit: "1 MiB".
 func ParseSize(text string) (Size, error) { return parse[Size](&sizeKind, text) }
 
-// ParseShare reads a part of a whole with its unit: "60 %".
-func ParseShare(text string) (Share, error) { return parse[Share](&shareKind, text) }
-
 // ParseDrift reads a relative frequency difference with its unit: "12 ppb".
 func ParseDrift(text string) (Drift, error) { return parse[Drift](&driftKind, text) }
 
@@ -152,7 +149,7 @@ func (f *Frequency) UnmarshalText(text []byte) error { return unmarshal(&frequen
 // UnmarshalText reads what [ParseSize] reads.
 func (s *Size) UnmarshalText(text []byte) error { return unmarshal(&sizeKind, s, text) }
 
-// UnmarshalText reads what [ParseShare] reads.
+// UnmarshalText reads a part of a whole with its unit: "60 %".
 func (s *Share) UnmarshalText(text []byte) error { return unmarshal(&shareKind, s, text) }
 
 // UnmarshalText reads what [ParseDrift] reads.
