@@ -20,15 +20,16 @@
 // may be of any length; only the part that a window needs is held. [Count]
 // reads slices where they are.
 //
-// A histogram takes three steps that overlap: join.go reads, checks and
+// A histogram takes three steps that overlap: stream.go reads, checks and
 // corrects the next chunk of each stream, and puts beside each block of A what
-// of B is in reach; crew.go has all cores count it, by the kernels of kernel.go.
-// The result does not depend on how many cores there are.
+// of B is in reach; kernel.go has all cores count it. The result does not depend
+// on how many cores there are.
 //
 // Coincidences and scans walk all channels together (gather.go), and move them
-// to count chance: periods.go and lags.go find how the light repeats, places.go
-// by how much to move, exposure.go how long all recorded so, and uneven.go
-// whether chance is the same there.
+// to count chance: periods.go and lags.go find how the light repeats, exposure.go
+// by how much to move and how long all recorded so, and uneven.go whether chance
+// is the same there. counter.go counts the tuples of some channels, fold.go is
+// what that says of them.
 //
 // Tags are unsigned picoseconds and stay integers, differences are taken modulo
 // 2^64 and are true within 26 days.

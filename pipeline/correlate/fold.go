@@ -1,371 +1,114 @@
 package correlate
 
 import (
-	"maps"
 	"math"
-	"slices"
+
+	"tsrun/sdk/quantity"
 )
 
-// A fold of three channels or more may take so many steps, and so many more for
-// each tag of its first channel. Windows that rarely see two tags take a few.
-const (
-	freeSteps   = 1 << 24
-	stepsPerTag = 256
-)
-
-// counter counts the tuples of some of the channels. The first of them stands
-// where it is, each of the others in nine places: unshifted, and shifted by one
-// to four shifts to both sides. Every choice of places is a way to divide the
-// channels into groups that were moved together, so that only the members of a
-// group can have seen one event.
-//
-// With M(g) the mean number of tuples where the groups g were apart, the tuples
-// that are of one event are the joint cumulant
-//
-//	net = sum over all groupings g of (-1)^(|g|-1) (|g|-1)! M(g)
-//
-// (T. N. Thiele; for counts, D. J. Daley and D. Vere-Jones, An Introduction to
-// the Theory of Point Processes, 5.2). For two channels that is the plain All
-// minus the mean of the eight shifted windows.
-type counter struct {
-	mask   int   // of the channels
-	lanes  []int // the same
-	half   int64 // ps
-	at     places
-	found  map[grouping]uint64
-	placed [shiftedWindows + 1]uint64 // of two channels: found, by place
-	steps  int64                      // left
-
-	one     uint64
-	listed  bool       // whether matched is asked for
-	matched [][]uint64 // numbers of the tags of each one-to-one tuple of the span, by channel
-	free    []uint64   // by channel: number of the first tag that no tuple has taken
-
-	windows [][]window // by channel after the first, by place
-	near    [][]int    // by channel after the first: the places where its window holds tags
-	group   [shiftedWindows + 1]grouping
+// fold is the result of a counter.
+func (c *counter) fold(y *yield) Fold {
+	f := Fold{Of: nameOf(c.mask), All: c.found[together], OneToOne: c.one}
+	if math.IsNaN(y.net) {
+		f.forget()
+		return f
+	}
+	f.Accidentals, f.AccidentalsSD = quantity.Number(y.accidentals), quantity.Number(math.Sqrt(y.accidentalsVariance+y.ratesVariance))
+	f.Chance = quantity.Number(y.ofChance)
+	f.Net, f.NetSD = quantity.Number(y.net), quantity.Number(math.Sqrt(y.variance))
+	f.setCAR(y)
+	return f
 }
 
-// grouping says which channels were shifted together: for each channel after
-// the first, three bits with the number of its group. The first channel's is 0,
-// and groups are numbered as they appear.
-type grouping uint32
-
-// together is the grouping of channels that are all unshifted.
-const together = grouping(0)
-
-// window is what lies in one channel's window about a tag of the first.
-type window struct {
-	low, high int64 // ps: beyond that tag
-	from, to  int   // the tags within
-}
-
-func newCounter(mask int, half int64, at places) *counter {
-	c := &counter{mask: mask, half: half, at: at, found: map[grouping]uint64{}, steps: freeSteps}
-	for i := range MaxChannels {
-		if mask&(1<<i) != 0 {
-			c.lanes = append(c.lanes, i)
-		}
-	}
-	c.free = make([]uint64, len(c.lanes))
-	c.near = make([][]int, len(c.lanes)-1)
-	c.windows = make([][]window, len(c.lanes)-1)
-	for j := range c.windows {
-		for _, by := range at {
-			c.windows[j] = append(c.windows[j], window{low: by - half, high: by + half})
-		}
-	}
-	return c
-}
-
-// count counts the tuples whose first channel's tag is in the span.
-func (c *counter) count(g *gather) error {
-	first := g.lanes[c.lanes[0]]
-	own := first.fixed[first.low:first.high]
-	if len(own) == 0 {
-		return nil
-	}
-	if len(c.lanes) == 2 {
-		c.pairs(own, g.lanes[c.lanes[1]].fixed)
-		return nil
-	}
-	return c.tuples(own, g)
-}
-
-// pairs counts in one pass for each place: that is what countWithin is fast at.
-func (c *counter) pairs(own, other []uint64) {
-	var found [shiftedWindows + 1]uint64
-	Each(len(found), func(place int) {
-		w := c.windows[0][place]
-		found[place] = countWithin(own, other, w.low, w.high)
-	})
-	for place, n := range found {
-		apart := together
-		if place != shiftsEachSide {
-			apart = 1
-		}
-		c.found[apart] += n
-		c.placed[place] += n
-	}
-}
-
-func (c *counter) tuples(own []uint64, g *gather) error {
-	for j, windows := range c.windows {
-		tags := g.lanes[c.lanes[j+1]].fixed
-		for place := range windows {
-			w := &windows[place]
-			w.from = search(len(tags), func(i int) bool { return int64(tags[i]-own[0]) >= w.low })
-			w.to = w.from
-		}
-	}
-	c.steps += stepsPerTag * int64(len(own))
-	for _, t := range own {
-		if !c.look(t, g) {
-			continue
-		}
-		c.group = [shiftedWindows + 1]grouping{}
-		c.group[shiftsEachSide] = 1 // one more than its number: 0 is none
-		if !c.extend(g, t, stretch{}, 1, 1, together) {
-			return &LimitError{What: "number of tags near each other", Value: "hundreds for every tag", Limit: "that",
-				Hint: "choose a shorter window, or check the files for tags that repeat"}
-		}
-	}
-	return nil
-}
-
-// look moves the windows to the tag t of the first channel and says whether
-// every other channel has tags in one of them.
-func (c *counter) look(t uint64, g *gather) bool {
-	for j, windows := range c.windows {
-		tags := g.lanes[c.lanes[j+1]].fixed
-		near := c.near[j][:0]
-		for place := range windows {
-			w := &windows[place]
-			for w.from < len(tags) && int64(tags[w.from]-t) < w.low {
-				w.from++
-			}
-			w.to = max(w.to, w.from)
-			for w.to < len(tags) && int64(tags[w.to]-t) <= w.high {
-				w.to++
-			}
-			if w.to > w.from {
-				near = append(near, place)
-			}
-		}
-		if c.near[j] = near; len(near) == 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// stretch is how far the tags of a part of a tuple reach, in ps beyond the first
-// channel's.
-type stretch struct{ low, high int64 }
-
-func (s stretch) with(d int64) stretch { return stretch{min(s.low, d), max(s.high, d)} }
-
-// extend adds channel j and those after it to a part of a tuple, in every way.
-// It gives up, false, after too much work.
-func (c *counter) extend(g *gather, t uint64, s stretch, j int, groups grouping, key grouping) bool {
-	tags := g.lanes[c.lanes[j]].fixed
-	for _, place := range c.near[j-1] {
-		w := c.windows[j-1][place]
-		shifted := t + uint64(c.at[place])
-		was, grown := c.group[place], groups
-		if was == 0 {
-			grown++
-			c.group[place] = grown
-		}
-		longer := key | (c.group[place]-1)<<(3*(j-1))
-		if c.steps--; c.steps < 0 {
-			return false
-		}
-		if j == len(c.lanes)-1 {
-			c.found[longer] += within(tags[w.from:w.to], shifted, s.high-c.half, s.low+c.half)
-		} else {
-			for _, u := range tags[w.from:w.to] {
-				wider := s.with(int64(u - shifted))
-				if wider.high-wider.low <= c.half && !c.extend(g, t, wider, j+1, grown, longer) {
-					return false
-				}
-			}
-		}
-		c.group[place] = was
-	}
-	return true
-}
-
-// within counts the tags that are low to high beyond t.
-func within(tags []uint64, t uint64, low, high int64) uint64 {
-	from := search(len(tags), func(i int) bool { return int64(tags[i]-t) >= low })
-	return uint64(search(len(tags)-from, func(i int) bool { return int64(tags[from+i]-t) > high }))
-}
-
-// match gives each tag of the first channel that is in the span the earliest
-// tags of the others that no tuple has taken, when these are within the window
-// of each other. A tag that is too early for the latest of the others is too
-// early for all to come, so it is passed over; no way to choose finds more.
-func (c *counter) match(g *gather) {
-	c.matched = c.matched[:0]
-	for j, lane := range c.lanes {
-		c.free[j] = max(c.free[j], g.lanes[lane].dropped)
-	}
-	first := g.lanes[c.lanes[0]]
-	c.free[0] = max(c.free[0], first.dropped+uint64(first.low))
-	if len(c.lanes) == 2 {
-		c.matchPairs(first, g.lanes[c.lanes[1]])
+// setCAR sets the ratio, or what it is at least where so few accidentals were
+// counted that they say no more.
+func (f *Fold) setCAR(y *yield) {
+	f.CAR, f.CARSD = quantity.None(), quantity.None()
+	all, accidentals := float64(f.All), float64(f.Accidentals)
+	if y.counted >= fewestOfRatio {
+		f.CAR = quantity.Number(all / accidentals)
+		f.CARSD = quantity.Number(math.Hypot(ratioSD(all, accidentals, y.counted), math.Sqrt(y.ratioVariance)))
 		return
 	}
-	for {
-		latest := int64(math.MinInt64)
-		for j, lane := range c.lanes {
-			l := g.lanes[lane]
-			i := int(c.free[j] - l.dropped)
-			if i >= len(l.fixed) || j == 0 && i >= l.high {
-				return
-			}
-			latest = max(latest, g.since(l.fixed[i]))
+	f.CARAtLeast = leastOf(all) / (max(0, accidentals) + 3*float64(f.AccidentalsSD))
+}
+
+// forget leaves what was counted, and nothing that follows from accidentals.
+func (f *Fold) forget() {
+	none := quantity.None()
+	f.Accidentals, f.AccidentalsSD, f.Chance, f.Net, f.NetSD, f.CAR, f.CARSD = none, none, none, none, none, none, none
+	f.CARAtLeast, f.Heralding = 0, nil
+}
+
+// nameOf names channels by their letters.
+func nameOf(mask int) (name string) {
+	for i := range MaxChannels {
+		if mask&(1<<i) != 0 {
+			name += letters[i : i+1]
 		}
-		if c.pass(g, latest-c.half) {
+	}
+	return name
+}
+
+// heralding divides the net coincidences by those without one channel, for each
+// channel where these were counted and are more than their deviation allows to be
+// none.
+//
+// Both are of the same light: each tuple contains one of those without the
+// channel, so the two counts have all tuples in common but those that are
+// expected where the channel alone is shifted. The variance of the ratio v of x
+// to y is (var x + v^2 var y - 2 v cov)/y^2; for a single pair of channels and
+// no accidentals that is the binomial v(1-v)/y. What is found beyond 1 is not the
+// binomial's, and has the variance of x alone.
+func (c *counter) heralding(found map[int]*yield) (list []Efficiency) {
+	x := found[c.mask]
+	for _, lane := range c.lanes {
+		rest := c.mask &^ (1 << lane)
+		y := found[rest]
+		if y == nil || !(y.net > 0) || !y.singles && y.net < 3*math.Sqrt(y.variance) || math.IsNaN(x.net) {
 			continue
 		}
-		c.one++
-		if c.listed {
-			c.matched = append(c.matched, slices.Clone(c.free))
+		v := x.net / y.net
+		common := float64(c.found[together]) - x.apart[lane]
+		variance := x.variance + v*v*y.variance - 2*v*common
+		if v > 1 {
+			variance = x.variance
 		}
-		for j := range c.free {
-			c.free[j]++
-		}
+		sd := math.Sqrt(max(fewCounted, variance)) / y.net
+		list = append(list, Efficiency{Of: nameOf(1 << lane), By: nameOf(rest), Value: v, SD: sd})
 	}
+	return list
 }
 
-// matchPairs is match for two channels. Which of them steps is not a branch,
-// because no processor could foresee it.
-func (c *counter) matchPairs(a, b *lane) {
-	own, other := a.fixed[:a.high], b.fixed
-	i, j := int(c.free[0]-a.dropped), int(c.free[1]-b.dropped)
-	half := uint64(c.half)
-	for i < len(own) && j < len(other) {
-		d := other[j] - own[i] + half
-		if d > 2*half {
-			late := int(d >> 63)
-			i, j = i+1-late, j+late
-			continue
-		}
-		c.one++
-		if c.listed {
-			c.matched = append(c.matched, []uint64{a.dropped + uint64(i), b.dropped + uint64(j)})
-		}
-		i, j = i+1, j+1
-	}
-	c.free[0], c.free[1] = a.dropped+uint64(i), b.dropped+uint64(j)
-}
+// Counts of few events scatter as Poisson's do, but their mean is not known from
+// them: none counted does not mean that none was to come. So a count n is stated
+// with the variance n + fewCounted. So three deviations about n hold, whatever the
+// mean is, in 99.2 % of all experiments or more; of many counts it is Poisson's.
+const fewCounted = 3.0
 
-// pass passes over the tags before t and says whether there were any.
-func (c *counter) pass(g *gather, t int64) (passed bool) {
-	for j, lane := range c.lanes {
-		l := g.lanes[lane]
-		for i := int(c.free[j] - l.dropped); i < len(l.fixed) && g.since(l.fixed[i]) < t; i++ {
-			c.free[j]++
-			passed = true
-		}
-	}
-	return passed
-}
+// fewestOfRatio is how many accidentals must be counted before a ratio to them
+// is stated with a deviation: of less, a third of it may be true as well as ten
+// times it.
+const fewestOfRatio = 5
 
-// yield is what a counter found, or how many singles a channel had.
-type yield struct {
-	net, variance         float64
-	accidentals, ofChance float64 // net, accidentals and ofChance are unknown where no shift leaves time that all recorded
-	accidentalsVariance   float64
-	counted               float64         // tuples that tell the accidentals as well
-	apart                 map[int]float64 // by channel: tuples where it alone was shifted
-	ratioVariance         float64         // of all over accidentals, by tags that are in many windows
-	ratesVariance         float64         // of accidentals, by the numbers of tags that happened to be recorded
-	singles               bool            // whether it is of a channel's tags, which are known without error
-}
-
-func (c *counter) yield(e exposure) *yield {
-	n := len(c.lanes)
-	y := &yield{apart: map[int]float64{}}
-	if !e.suffices() {
-		y.net, y.accidentals, y.ofChance = math.NaN(), math.NaN(), math.NaN()
-		return y
-	}
-	heaviest := 1 / e.of(grouping(1)<<(3*(n-2)))          // of one tuple, in accidentals
-	for _, g := range slices.Sorted(maps.Keys(c.found)) { // sums of floats depend on their order
-		groups := g.groups(n)
-		if groups == 1 {
-			continue
-		}
-		weight := 1.0
-		for k := 1; k < groups; k++ {
-			weight *= float64(k)
-		}
-		due, count := e.of(g), float64(c.found[g])
-		mean := count / due
-		if groups%2 == 0 {
-			y.accidentals += weight * mean
-		} else {
-			y.accidentals -= weight * mean
-		}
-		y.accidentalsVariance += weight * weight * count / (due * due)
-		if groups == n {
-			y.ofChance = mean
-		}
-		for _, j := range g.alone(n) {
-			y.apart[c.lanes[j]] += mean
-		}
-	}
-	all := float64(c.found[together])
-	if y.accidentals > 0 {
-		y.counted = y.accidentals * y.accidentals / y.accidentalsVariance
-	}
-	y.accidentalsVariance += fewCounted * heaviest * heaviest
-	y.net, y.variance = all-y.accidentals, all+fewCounted+y.accidentalsVariance
-	if n == 2 {
-		y.variance += e.shared(1, -heaviest)
-		y.accidentalsVariance += e.shared(0, heaviest)
-		a, b := max(1, e.tags[0]), max(1, e.tags[1])
-		y.ratesVariance = y.accidentals * y.accidentals * (1/a + 1/b + 2*max(0, y.net)/(a*b))
-		if y.accidentals > 0 {
-			y.ratioVariance = e.shared(1, -heaviest*all/y.accidentals) / (y.accidentals * y.accidentals)
-		}
-	}
-	return y
-}
-
-// of is the number of channel j's group.
-func (g grouping) of(j int) int {
-	if j == 0 {
+// leastOf is the mean of which so many or more are counted in 1 % of all
+// experiments, by the chi-square quantile of E. B. Wilson, M. M. Hilferty, Proc.
+// Natl. Acad. Sci. 17, 684 (1931).
+func leastOf(n float64) float64 {
+	const z = 2.3263
+	if n < 1 {
 		return 0
 	}
-	return int(g >> (3 * (j - 1)) & 7)
+	return n * math.Pow(max(0, 1-1/(9*n)-z/(3*math.Sqrt(n))), 3)
 }
 
-// groups is the number of groups of n channels.
-func (g grouping) groups(n int) int {
-	most := 0
-	for j := range n {
-		most = max(most, g.of(j))
-	}
-	return most + 1
-}
+// CountSD is the standard deviation of a count, such that three of them hold in
+// 99 % of all experiments, of none counted as well.
+func CountSD(n uint64) float64 { return math.Sqrt(float64(n) + fewCounted) }
 
-// alone lists the channels that stand against all others, which are together.
-func (g grouping) alone(n int) (channels []int) {
-	if g.groups(n) != 2 {
-		return nil
-	}
-	var members [2][]int
-	for j := range n {
-		members[g.of(j)] = append(members[g.of(j)], j)
-	}
-	for _, m := range members {
-		if len(m) == 1 {
-			channels = append(channels, m[0])
-		}
-	}
-	return channels
+// ratioSD is the standard deviation of all/due, where so many were counted and
+// due was found from few: three of them hold in 99 % of all experiments.
+func ratioSD(all, due, few float64) float64 {
+	below := (few/leastOf(few) - 1) / 3 // the ratio is too low where more than due were counted by chance
+	return math.Hypot(math.Sqrt(all+fewCounted), all*max(below, math.Sqrt(few+fewCounted)/few)) / due
 }

@@ -122,3 +122,195 @@ func search(n int, reached func(int) bool) int {
 	}
 	return lo
 }
+
+// join walks two streams side by side. It hands out blocks of A, each with all
+// tags of B whose corrected time minus some tag of the block lies in [lo, hi].
+type join struct {
+	a, b   ahead
+	lo, hi int64 // ps
+	begun  bool
+
+	block []uint64 // of A, not handed out
+	held  []uint64 // of B, on A's clock
+	whole []uint64 // B from held on, where it is in memory and needs no correction
+}
+
+func newJoin(a, b Stream, lo, hi int64, c Correction) *join {
+	j := &join{a: newAhead(a, "A", Correction{}), b: newAhead(b, "B", c), lo: lo, hi: hi}
+	if s, ok := b.(*slice); ok && c.IsZero() {
+		j.whole = s.rest
+	}
+	return j
+}
+
+// close ends the reading, which may be ahead of what was handed out.
+func (j *join) close() {
+	j.a.close()
+	j.b.close()
+}
+
+// next returns the next block of A with its tags of B, or io.EOF when both
+// streams have been read and checked to their ends. The slices hold until the
+// next call.
+func (j *join) next() (a, b []uint64, err error) {
+	if len(j.block) == 0 {
+		if j.block, err = j.a.next(); err != nil {
+			return nil, nil, err
+		}
+	}
+	if !j.begun {
+		j.begun, j.b.zero = true, j.a.zero
+	}
+	if len(j.block) == 0 {
+		return nil, nil, j.drain()
+	}
+	ready, err := j.gather()
+	if err != nil {
+		return nil, nil, err
+	}
+	a, j.block = j.block[:ready], j.block[ready:]
+	return a, j.held, nil
+}
+
+// gather reads B until a part of the block has all its tags of B, and returns
+// how many tags of A that part has.
+func (j *join) gather() (int, error) {
+	for {
+		j.release()
+		if j.b.over() {
+			return len(j.block), nil
+		}
+		if n := len(j.held); n > 0 {
+			ready := search(len(j.block), func(i int) bool {
+				return int64(j.held[n-1]-j.block[i]) <= j.hi
+			})
+			if ready > 0 && (ready == len(j.block) || n >= 4*chunk) {
+				return ready, nil
+			}
+		}
+		if len(j.held) > maxWindow {
+			return 0, &LimitError{What: "window", Value: "more than 67 million tags of B", Limit: "that", Hint: "choose a shorter range"}
+		}
+		tags, err := j.b.next()
+		if err != nil {
+			return 0, err
+		}
+		j.hold(tags)
+	}
+}
+
+func (j *join) hold(tags []uint64) {
+	if j.whole != nil {
+		j.held = j.whole[:len(j.held)+len(tags)]
+		return
+	}
+	j.held = append(j.held, tags...)
+}
+
+// release forgets the tags of B that are before the reach of the block.
+func (j *join) release() {
+	n := search(len(j.held), func(i int) bool { return int64(j.held[i]-j.block[0]) >= j.lo })
+	switch {
+	case j.whole != nil:
+		j.held, j.whole = j.held[n:], j.whole[n:]
+	case n >= len(j.held)/2: // moving little costs more than it frees
+		j.held = j.held[:copy(j.held, j.held[n:])]
+	}
+}
+
+// drain reads B to its end, so that all of it has been checked and counted.
+func (j *join) drain() error {
+	for !j.b.over() {
+		if _, err := j.b.next(); err != nil {
+			return err
+		}
+	}
+	return io.EOF
+}
+
+// slice is a stream of tags in memory, which are used where they are.
+type slice struct{ rest []uint64 }
+
+func (s *slice) Next(buf []uint64) (int, error) {
+	n := copy(buf, s.rest)
+	s.rest = s.rest[n:]
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// ahead reads a stream, checks it and carries it to A's clock, one chunk ahead
+// of whoever takes the chunks.
+type ahead struct {
+	feed
+	correct Correction
+	buffers [2][]uint64 // one is in use while the other is filled
+	turn    int
+	pending bool // a chunk is being filled: the feed is not ours
+	filled  chan filled
+}
+
+type filled struct {
+	tags []uint64
+	err  error
+}
+
+func newAhead(from Stream, name string, correct Correction) ahead {
+	return ahead{feed: feed{from: from, name: name}, correct: correct, filled: make(chan filled, 1)}
+}
+
+// next returns the next chunk, an empty one only at the end. It holds until the
+// next call.
+func (r *ahead) next() ([]uint64, error) {
+	if r.over() {
+		return nil, nil
+	}
+	if !r.pending {
+		r.start()
+	}
+	f := <-r.filled
+	r.pending = false
+	if f.err == nil && !r.ended {
+		r.start()
+	}
+	return f.tags, f.err
+}
+
+// over says whether the last chunk was taken.
+func (r *ahead) over() bool { return !r.pending && r.ended }
+
+// close waits until nothing reads the stream any more.
+func (r *ahead) close() {
+	if r.pending {
+		<-r.filled
+		r.pending = false
+	}
+}
+
+func (r *ahead) start() {
+	r.pending = true
+	buffer := &r.buffers[r.turn]
+	r.turn = 1 - r.turn
+	go func() {
+		tags, err := r.fill(buffer)
+		r.filled <- filled{tags, err}
+	}()
+}
+
+func (r *ahead) fill(buffer *[]uint64) (tags []uint64, err error) {
+	if s, ok := r.from.(*slice); ok {
+		n := min(chunk, len(s.rest))
+		tags, s.rest = s.rest[:n], s.rest[n:]
+		r.ended = len(s.rest) == 0
+		err = r.check(tags)
+	} else {
+		*buffer, err = r.more((*buffer)[:0])
+		tags = *buffer
+	}
+	if err != nil || r.correct.IsZero() {
+		return tags, err
+	}
+	*buffer = r.correct.ApplyAll((*buffer)[:0], tags) // each takes the place of its own
+	return *buffer, nil
+}

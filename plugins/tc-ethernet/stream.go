@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	"tsrun/sdk/instrument"
 	"tsrun/sdk/tag"
 	"tsrun/sdk/zmtp"
 )
@@ -129,4 +132,168 @@ func (s *stream) recycle(b *buffer) {
 	case s.spare <- b:
 	default:
 	}
+}
+
+// dlt speaks the command language of the DataLinkTarget service: lines of text
+// with options, answered in JSON.
+type dlt struct{ *instrument.Client }
+
+// status is what the service knows of one acquisition.
+type status struct {
+	records    int           // completed, also those without a tag
+	tags       uint64        // received so far
+	inactivity time.Duration // since the last message from the Time Controller
+	errors     []string
+}
+
+// serviceError is a command that the service refused.
+type serviceError struct {
+	command, description string
+}
+
+func (e *serviceError) Error() string {
+	return fmt.Sprintf("the DataLinkTarget service refused %q: %s", e.command, instrument.Quote(e.description))
+}
+
+// order carries out one command, once, and returns the value of its reply.
+func (d dlt) order(ctx context.Context, command string) (json.RawMessage, error) {
+	reply, err := d.Ask(ctx, command)
+	return d.value(command, reply, err)
+}
+
+// query asks a question, which may be asked again, and returns the value of the
+// reply.
+func (d dlt) query(ctx context.Context, question string) (json.RawMessage, error) {
+	reply, err := d.Query(ctx, question)
+	return d.value(question, reply, err)
+}
+
+func (d dlt) value(command, reply string, err error) (json.RawMessage, error) {
+	if err != nil {
+		return nil, err
+	}
+	value, err := parseReply(command, reply)
+	if err != nil {
+		return nil, fmt.Errorf("ask the %s: %w", d.Name, err)
+	}
+	return value, nil
+}
+
+// list returns the identifiers of all open acquisitions.
+func (d dlt) list(ctx context.Context) ([]string, error) {
+	value, err := d.query(ctx, "list")
+	if err != nil || value == nil {
+		return nil, err
+	}
+	var ids []string
+	if err := json.Unmarshal(value, &ids); err != nil {
+		return nil, fmt.Errorf("read the list of acquisitions %s: %w", instrument.Quote(string(value)), err)
+	}
+	return ids, nil
+}
+
+// startStream opens an acquisition of a channel and returns its identifier.
+// From then on the service listens at the port for who takes the tags.
+func (d dlt) startStream(ctx context.Context, id, address string, channel, port int) (string, error) {
+	value, err := d.order(ctx, fmt.Sprintf("start-stream --id %s --address %s --channel %d --stream-port %d", id, address, channel, port))
+	if err != nil {
+		return "", err
+	}
+	var opened struct {
+		ID string `json:"id"`
+	}
+	if value != nil {
+		if err := json.Unmarshal(value, &opened); err != nil {
+			return "", fmt.Errorf("read the reply to start-stream %s: %w", instrument.Quote(string(value)), err)
+		}
+	}
+	if opened.ID == "" {
+		return id, nil
+	}
+	return opened.ID, nil
+}
+
+// status asks after an acquisition.
+func (d dlt) status(ctx context.Context, id string) (status, error) {
+	value, err := d.query(ctx, "status --id "+id)
+	if err != nil {
+		return status{}, err
+	}
+	return parseStatus(value)
+}
+
+// stop closes an acquisition and returns its last status, which some versions
+// leave out; then known is false.
+func (d dlt) stop(ctx context.Context, id string) (last status, known bool, err error) {
+	value, err := d.order(ctx, "stop --id "+id)
+	if err != nil || value == nil {
+		return status{}, false, err
+	}
+	var stopped struct {
+		Status json.RawMessage `json:"status"`
+	}
+	if err := json.Unmarshal(value, &stopped); err != nil || stopped.Status == nil {
+		return status{}, false, nil
+	}
+	last, err = parseStatus(stopped.Status)
+	return last, err == nil, err
+}
+
+// parseReply checks a reply for the service's error object. An empty reply is
+// no value.
+func parseReply(command, reply string) (json.RawMessage, error) {
+	reply = strings.TrimSpace(reply)
+	if reply == "" {
+		return nil, nil
+	}
+	if !json.Valid([]byte(reply)) {
+		return nil, fmt.Errorf("the reply %s to %q is not JSON", instrument.Quote(reply), command)
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal([]byte(reply), &fields) == nil {
+		if text, failed := fields["error"]; failed {
+			var reason struct {
+				Description string `json:"description"`
+			}
+			if json.Unmarshal(text, &reason) != nil || reason.Description == "" {
+				reason.Description = string(text)
+			}
+			return nil, &serviceError{command: command, description: reason.Description}
+		}
+	}
+	return json.RawMessage(reply), nil
+}
+
+// parseStatus reads a status object. The time of inactivity has had two names.
+func parseStatus(value json.RawMessage) (status, error) {
+	var raw struct {
+		Records       *int     `json:"acquisitions_count"`
+		Tags          *uint64  `json:"timestamps_count"`
+		Inactivity    *float64 `json:"inactivity"`
+		InactivityOld *float64 `json:"seconds_since_last_activity"`
+		Errors        []struct {
+			Description string `json:"description"`
+		} `json:"errors"`
+	}
+	if len(value) == 0 {
+		return status{}, errors.New("read status: the reply is empty")
+	}
+	if err := json.Unmarshal(value, &raw); err != nil {
+		return status{}, fmt.Errorf("read status %s: %w", instrument.Quote(string(value)), err)
+	}
+	if raw.Records == nil || raw.Tags == nil || *raw.Records < 0 {
+		return status{}, fmt.Errorf("read status %s: acquisitions_count or timestamps_count is missing", instrument.Quote(string(value)))
+	}
+	s := status{records: *raw.Records, tags: *raw.Tags}
+	if raw.Inactivity == nil {
+		raw.Inactivity = raw.InactivityOld
+	}
+	if raw.Inactivity != nil {
+		const longest = 1e9 // seconds; more would not fit a Duration
+		s.inactivity = time.Duration(min(max(*raw.Inactivity, 0), longest) * float64(time.Second))
+	}
+	for _, e := range raw.Errors {
+		s.errors = append(s.errors, e.Description)
+	}
+	return s, nil
 }
