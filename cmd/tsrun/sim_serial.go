@@ -11,6 +11,7 @@ import (
 
 	"tsrun/sim/sky"
 	"tsrun/sim/tdc1"
+	"tsrun/sim/ticc"
 )
 
 // onLine is what a simulator prints first: the device file that a program opens.
@@ -49,6 +50,42 @@ Faults: ` + strings.Join(tdc1.Faults(), ", "),
 	}
 	f.add(c)
 	c.Flags().BoolVar(&reference, "reference", false, "a 10 MHz reference is connected")
+	return c
+}
+
+func newSimTICCCommand() *cobra.Command {
+	var f lookFlags
+	var config ticc.Config
+	c := &cobra.Command{
+		Use:   "ticc",
+		Short: "simulate a TAPR TICC on a serial line",
+		Long: `Simulate a TAPR TICC on a serial line.
+
+Prints a JSON line: the device file that a program opens, which resets the TICC.
+When it is interrupted it prints the ground truth of what it wrote since the last
+reset. It has no menu: what is sent to it is passed over.
+
+Faults: ` + strings.Join(ticc.Faults(), ", "),
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if config.Log, err = f.done(c); err != nil {
+				return err
+			}
+			config.Light, config.Controller, config.Serial = f.light, f.controller, cmp.Or(f.serial, "SIM-TICC")
+			d, err := ticc.New(config)
+			if err != nil {
+				return failure(err)
+			}
+			out := &simOutput{w: c.OutOrStdout()}
+			err = serveLine(c, out, onLine{true, config.Serial, d.Path()}, d.Run)
+			out.write("truth", d.Truth())
+			return cmp.Or(err, out.err)
+		},
+	}
+	f.add(c)
+	c.Flags().StringVar(&config.Firmware, "firmware", ticc.Firmware2025, "`YEAR` of the firmware: 2017, 2020 or 2025")
+	c.Flags().DurationVar(&config.Boot, "boot", ticc.RealBoot, "`TIME` from a reset to the sync")
+	c.Flags().BoolVar(&config.Jumper, "jumper", false, "opening the line does not reset it")
 	return c
 }
 

@@ -21,6 +21,7 @@ const (
 // Models.
 const (
 	modelTDC1 = "tdc1"
+	modelTICC = "ticc"
 )
 
 // References.
@@ -31,9 +32,9 @@ const (
 
 // config is what a recipe says about one time tagger.
 type config struct {
-	Model     string        `json:"model" jsonschema:"required,enum=tdc1,description=Which device it is"`
+	Model     string        `json:"model" jsonschema:"required,enum=tdc1,enum=ticc,description=Which device it is"`
 	Port      string        `json:"port" jsonschema:"required,description=Device file of the serial line; or id:TEXT (part of its name in /dev/serial/by-id); usb:VID:PID or usb:VID:PID:SERIAL; idn:TEXT (part of what it answers to *IDN?); sim starts a simulated one"`
-	Reference string        `json:"reference" jsonschema:"enum=external,enum=internal,enum=,description=Clock to run on; external is refused where no reference is connected. Empty leaves the device as it is"`
+	Reference string        `json:"reference" jsonschema:"enum=external,enum=internal,enum=,description=Clock of a TDC1 to run on; external is refused where no reference is connected. Empty leaves the device as it is"`
 	Timeout   quantity.Time `json:"timeout" jsonschema:"description=How long to wait for one reply"`
 }
 
@@ -44,6 +45,9 @@ var _ sdk.DriverChecker = config{}
 // Check finds all mistakes that a schema cannot.
 func (c config) Check(a sdk.Acquisition) []*sdk.Failure {
 	found := c.mistakes()
+	if c.Reference != "" && c.Model != modelTDC1 {
+		found = append(found, instrument.Mistake("reference", "only a TDC1 has a choice of clocks", "remove it"))
+	}
 	if m, known := models[c.Model]; known {
 		found = append(found, m.check(a.Channels)...)
 	}
@@ -53,7 +57,7 @@ func (c config) Check(a sdk.Acquisition) []*sdk.Failure {
 // mistakes are those of the configuration alone.
 func (c config) mistakes() (found []*sdk.Failure) {
 	if _, known := models[c.Model]; !known {
-		found = append(found, instrument.Mistake("model", fmt.Sprintf("%q is no model", c.Model), "write tdc1"))
+		found = append(found, instrument.Mistake("model", fmt.Sprintf("%q is no model", c.Model), "write tdc1 or ticc"))
 	}
 	if !isPort(c.Port) {
 		found = append(found, instrument.Mistake("port", fmt.Sprintf("%q is no serial port", c.Port),
@@ -92,6 +96,7 @@ type model struct {
 
 var models = map[string]model{
 	modelTDC1: {openTDC1, checkTDC1},
+	modelTICC: {openTICC, checkTICC},
 }
 
 // open opens the device that a configuration names, and changes nothing on it.

@@ -33,6 +33,7 @@ func (p *port) listen() (<-chan chunk, func()) {
 	came, done, ended := make(chan chunk, chunks), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
+		defer close(came)
 		buf := make([]byte, chunkSize)
 		for {
 			n, err := p.read(buf)

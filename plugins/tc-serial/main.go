@@ -9,6 +9,7 @@
 //	port, find, holder  a serial line: which, open, by whom, with a watchdog
 //	line                what is read from it, in a goroutine of its own
 //	tdc1, words         the TDC1, and its stream taken apart (pure)
+//	ticc, ticc_text     the TICC, and its lines (pure)
 //	outlet              tags of several channels on their way
 //	simulated           simulators behind the same wires
 package main
@@ -24,7 +25,7 @@ func plugin() sdk.Plugin {
 	return sdk.Plugin{
 		Name:    "tc-serial",
 		Version: version,
-		Summary: "Time taggers on a serial line: S-Fifteen TDC1.",
+		Summary: "Time taggers on a serial line: S-Fifteen TDC1, TAPR TICC.",
 		Drivers: []sdk.DriverType{sdk.NewDriver("tc-serial", defaults(), open,
 			sdk.Simulates(simulation{}, sdk.When{"port": simulated}))},
 	}

@@ -38,6 +38,7 @@ type received struct {
 	reached, until uint64
 	first, last    uint64
 	reasons        []string
+	all            []uint64 // the first hundred thousand
 }
 
 func newSink(channels []sdk.Channel) *sink {
@@ -60,6 +61,9 @@ func (s *sink) Send(stream uint16, tags []uint64) error {
 	}
 	if r.tags == 0 && len(tags) > 0 {
 		r.first = tags[0]
+	}
+	if r.all = append(r.all, tags...); len(r.all) > 100_000 {
+		r.all = r.all[:100_000]
 	}
 	r.tags += uint64(len(tags))
 	r.sum.Write(tag.AsBytes(tags))

@@ -6,14 +6,19 @@ import (
 
 	"tsrun/sdk"
 	"tsrun/sdk/instrument"
+	"tsrun/sdk/quantity"
 	"tsrun/sim/sky"
 	"tsrun/sim/tdc1"
+	"tsrun/sim/ticc"
 )
 
 // simulation is what a recipe may say of the simulated devices of a node.
 type simulation struct {
 	sky.Controller
-	Reference bool `json:"reference,omitempty" jsonschema:"description=A 10 MHz reference is connected; its clock then keeps true time"`
+	Reference bool          `json:"reference,omitempty" jsonschema:"description=A 10 MHz reference is connected; its clock then keeps true time"`
+	Firmware  string        `json:"firmware,omitempty" jsonschema:"enum=2017,enum=2020,enum=2025,description=Year of a TICC's firmware; 2025 where it is left out"`
+	Boot      quantity.Time `json:"boot,omitempty" jsonschema:"description=From the reset of a TICC to its sync: 500 ms where it is left out and 11.5 s of a real one"`
+	Jumper    bool          `json:"jumper,omitempty" jsonschema:"description=Opening the port does not reset a TICC"`
 }
 
 // Check finds what the schema of the settings does not tell.
@@ -22,9 +27,12 @@ func (s simulation) Check(sdk.Acquisition) (found []*sdk.Failure) {
 		found = append(found, instrument.Mistake(wrong.Key, fmt.Sprintf("%v is out of range", wrong.Value), fmt.Sprintf("write %v to %v", wrong.Low, wrong.High)))
 	}
 	for i, fault := range s.Faults {
-		if err := tdc1.CheckFaults([]string{fault}); err != nil {
+		if err := tdc1.CheckFaults([]string{fault}); err != nil && ticc.CheckFaults([]string{fault}) != nil {
 			found = append(found, instrument.Mistake(fmt.Sprintf("faults.%d", i), err.Error(), "leave it out to simulate a device that behaves"))
 		}
+	}
+	if s.Boot < 0 || s.Boot > 12*quantity.Second {
+		found = append(found, instrument.Mistake("boot", fmt.Sprintf("%v is out of range", s.Boot), "write 0 s to 12 s"))
 	}
 	if s.StartLine != "" {
 		found = append(found, instrument.Mistake("start_line", "these devices have no START input", "remove it"))
@@ -36,6 +44,7 @@ func (s simulation) Check(sdk.Acquisition) (found []*sdk.Failure) {
 type simulator struct {
 	path   string
 	truth  func() sky.Truth
+	stamps func(input int) []int64 // of a TICC, on its own time scale
 	cancel context.CancelFunc
 	done   chan error
 }
@@ -51,6 +60,22 @@ func startTDC1(env sdk.Env) (*simulator, error) {
 		return nil, badSimulation(err)
 	}
 	return startSimulator(d.Path(), d.Truth, d.Run), nil
+}
+
+// startTICC starts a simulated TICC.
+func startTICC(env sdk.Env) (*simulator, error) {
+	s, light, err := readSimulation(env)
+	if err != nil {
+		return nil, err
+	}
+	d, err := ticc.New(ticc.Config{Light: sky.Settings(light), Controller: s.Controller, Serial: serialNumber(env.Instance),
+		Firmware: s.Firmware, Boot: s.Boot.Duration(), Jumper: s.Jumper, Log: env.Log})
+	if err != nil {
+		return nil, badSimulation(err)
+	}
+	sim := startSimulator(d.Path(), d.Truth, d.Run)
+	sim.stamps = d.Stamps
+	return sim, nil
 }
 
 func readSimulation(env sdk.Env) (s simulation, light sdk.Light, err error) {

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"tsrun/sdk"
+	"tsrun/sdk/quantity"
+)
+
+// slow is a light that a TICC can follow.
+func slow(seed uint64, more string, faults ...string) sdk.Simulation {
+	text, _ := json.Marshal(faults)
+	controller := fmt.Sprintf(`{"drift": "3 ppm", "clock_offset": "7 us", "dark": "20 Hz", "faults": %s, %s}`, text, more)
+	return sdk.Simulation{Light: sdk.Light{Seed: seed, Pairs: sdk.Pairs{Rate: 40 * quantity.Hertz, Jitter: 80}}, Controller: json.RawMessage(controller)}
+}
+
+// wantStamps checks that every line of the simulator within the acquisition has
+// arrived, at its own time.
+func wantStamps(t *testing.T, d driver, a sdk.Acquisition, out *sink, until uint64) {
+	t.Helper()
+	r := d.Report().(*ticcReport)
+	for _, c := range a.Channels {
+		var want []uint64
+		for _, at := range d.(*ticcDriver).sim.stamps(c.Input) {
+			if at := uint64(at); at >= r.OriginPs && at-r.OriginPs < until {
+				want = append(want, at-r.OriginPs)
+			}
+		}
+		if got := out.lanes[c.Stream].all; !slices.Equal(got, want) || len(want) == 0 {
+			t.Errorf("channel %s: %d tags, want %d at their times: %v, %v", c.Name, len(got), len(want), got, want)
+		}
+	}
+}
+
+// TestTICCEveryLineArrives, of each firmware, of one that was not reset too.
+func TestTICCEveryLineArrives(t *testing.T) {
+	for _, more := range []string{`"firmware": "2017"`, `"firmware": "2020"`, `"firmware": "2025"`, `"jumper": true, "boot": "50 ms"`} {
+		t.Run(more, func(t *testing.T) {
+			t.Parallel()
+			d := openModel(t, modelTICC, slow(3, more), nil)
+			for range 2 {
+				a := sdk.Acquisition{Channels: channelsOf(1_700_000, 1, 2), Duration: 900 * ms}
+				out, err := record(t, t.Context(), d, a)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantStamps(t, d, a, out, 900_000_000_000)
+				for _, l := range out.lanes {
+					if l.lost > 0 || l.until != 900_000_000_000 {
+						t.Errorf("%d lost %v, to %d ps", l.lost, l.reasons, l.until)
+					}
+				}
+			}
+			about, err := d.Describe(t.Context())
+			if err != nil || !about.Simulated || about.ResolutionPs != 10 && !strings.Contains(more, "2017") {
+				t.Errorf("%+v, %v", about, err)
+			}
+		})
+	}
+}
+
+func TestTICCStops(t *testing.T) {
+	t.Parallel()
+	d := openModel(t, modelTICC, slow(4, `"boot": "100 ms"`), nil)
+	a := sdk.Acquisition{Channels: channelsOf(1_700_000, 2)}
+	ctx, cancel := context.WithTimeout(t.Context(), 600*ms)
+	defer cancel()
+	out, err := record(t, ctx, d, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := d.Report().(*ticcReport); !r.Stopped || out.lanes[0].tags == 0 || out.lanes[0].until < out.lanes[0].last {
+		t.Errorf("%+v, %+v", r, out.lanes[0])
+	}
+}
+
+// TestTICCFails: each fault has its code, what came is kept, and a loss is said.
+func TestTICCFails(t *testing.T) {
+	t.Parallel()
+	a := sdk.Acquisition{Channels: channelsOf(1_700_000, 1), Duration: 20 * time.Second}
+	for fault, code := range map[string]string{"reference-lost=1 s": "no-reference", "unplugged=1 s": "device-gone"} {
+		d := openModel(t, modelTICC, slow(4, `"boot": "100 ms"`, fault), nil)
+		out, err := record(t, t.Context(), d, a)
+		wantCode(t, err, code)
+		if got := out.lanes[0]; got.tags == 0 || got.lost == 0 {
+			t.Errorf("%s: %d tags, %d lost", fault, got.tags, got.lost)
+		}
+	}
+	c := defaults()
+	c.Model, c.Port = modelTICC, simulated
+	_, err := open(t.Context(), environment(t, slow(1, `"boot": "100 ms"`, "wrong-mode")), c)
+	wantCode(t, err, "wrong-mode")
+}
+
+// TestTICCTruncatedLine: a line that was cut is counted and is no time stamp.
+func TestTICCTruncatedLine(t *testing.T) {
+	t.Parallel()
+	d := openModel(t, modelTICC, slow(4, `"boot": "100 ms"`, "truncated-line=30"), nil)
+	a := sdk.Acquisition{Channels: channelsOf(1_700_000, 1, 2), Duration: 900 * ms}
+	out, err := record(t, t.Context(), d, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStamps(t, d, a, out, 900_000_000_000)
+	if r := d.Report().(*ticcReport); r.Damaged != 1 || out.lanes[0].lost != 1 || out.lanes[1].lost != 1 {
+		t.Errorf("%+v, %+v", r, out.lanes[0])
+	}
+}
+
+func TestTICCLines(t *testing.T) {
+	text := ticcText{Names: "AB"}
+	for _, line := range []string{"# ", "# TAPR TICC Timestamping Counter", "# Software Version: 20250916.1 (BETA)", "# Channel Names: C/D", "# Trigger Edge: R (ch0), R (ch1)", "# .......", "# Timestamp Wrap: 2"} {
+		if text.comment(line) {
+			t.Errorf("%q is no header", line)
+		}
+	}
+	if !text.comment("# timestamp (seconds with 11 decimal places)") || text.Names != "CD" || text.Decimals != 11 || text.Wrap != 2 || !text.timestamps() {
+		t.Errorf("%+v", text)
+	}
+	for line, want := range map[string]uint64{"07.00000000001 chC": 7_000_000_000_010, "99.99999999999 chD": 99_999_999_999_990, "00.00000000000 chD": 0} {
+		if got, _, ok := text.stamp(line); !ok || got != want {
+			t.Errorf("%q: %d, %v", line, got, ok)
+		}
+	}
+	for _, line := range []string{"7.00000000001 chC", "07.0000000001 chC", "07.00000000001 chA", "07.00000000001", "07.0000007.00000000001 chC", "-7.00000000001 chC", "", "07.00000000001 chC x"} {
+		if got, _, ok := text.stamp(line); ok {
+			t.Errorf("%q: %d, want none", line, got)
+		}
+	}
+	for header, fits := range map[string]bool{"# timestamp (seconds)": true, "# timestamp chA, chB; interval chA->B (seconds with 11 decimal places)": false,
+		"# period (seconds with 12 decimal places)": false, "# null output mode - no data": false, "# time1 time2 clock1 cal1 cal2 PICstop tof timestamp": false} {
+		text := ticcText{Names: "AB"}
+		if !text.comment(header) || text.timestamps() != fits {
+			t.Errorf("%q: %+v", header, text)
+		}
+	}
+}
+
+// TestTICCWrap: times that begin again come out as they were.
+func TestTICCWrap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := ticcText{Names: "AB", Decimals: 12, Wrap: rapid.IntRange(1, 6).Draw(t, "wrap")}
+		period := uint64(psPerSecond)
+		for range text.Wrap {
+			period *= 10
+		}
+		at := rapid.Uint64Range(0, 10*period).Draw(t, "at")
+		before := uint64(max(0, int64(at)-rapid.Int64Range(-int64(period/2-1), int64(period/2-1)).Draw(t, "since")))
+		if got := text.unwrapped(at%period, before); got != at && before >= at%period {
+			t.Fatalf("%d behind %d is %d", at, before, got)
+		}
+	})
+}
+
+func FuzzTICC(f *testing.F) {
+	f.Add("# timestamp (seconds with 11 decimal places)\n1.00000000001 chA\n")
+	f.Add("# Timestamp Wrap: 10\n0000000001.000000000001 chB\n# Channel Names: /\n")
+	f.Fuzz(func(t *testing.T, lines string) {
+		text, last := ticcText{Names: "AB"}, uint64(0)
+		for line := range strings.Lines(lines) {
+			line = strings.TrimSpace(line)
+			text.comment(line)
+			if ps, input, ok := text.stamp(line); ok {
+				last = text.unwrapped(ps, last)
+				if input < 1 || input > ticcInputs || ps > (ticcMostSeconds+1)*psPerSecond {
+					t.Fatalf("%q: %d on input %d", line, ps, input)
+				}
+			}
+		}
+	})
+}
