@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,18 +46,6 @@ there is no answer but a reason, and exit code 3; --out then writes no file. Wha
 	return c
 }
 
-// alignAnswer is what --json prints of clocks that were found.
-type alignAnswer struct {
-	Refused bool `json:"refused"` // false
-	*align.Alignment
-}
-
-// refusedAnswer is what --json prints of clocks that were not found.
-type refusedAnswer struct {
-	Refused bool `json:"refused"` // true
-	*align.Refusal
-}
-
 func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	o := align.Options{Search: int64(f.search), MaxDrift: f.drift}
 	if err := o.Check(); err != nil {
@@ -68,22 +56,21 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	}
 	ctx, cancel := interruptible(c.Context())
 	defer cancel()
-	found, origin, unaligned := f.clock(ctx, args, o, f.by)
+	summary, origin, err := f.clock(ctx, args, o, f.by)
 	_, asJSON := f.form()
-	var refusal *align.Refusal
 	switch {
-	case errors.As(unaligned, &refusal) && asJSON && f.path == "-":
-		if err := f.print(c, about(c, origin), refusedAnswer{true, refusal}, nil, nil); err != nil {
+	case err != nil:
+		return failure(err)
+	case summary.Refused && asJSON && f.path == "-":
+		if err := f.print(c, about(c, origin), summary, nil, nil); err != nil {
 			return err
 		}
 		return &exitError{exitNotGood, nil} // the answer has said why
-	case refusal != nil:
-		return &exitError{exitNotGood, fmt.Errorf("no alignment: %w", refusal)}
-	case unaligned != nil:
-		return failure(unaligned)
+	case summary.Refused:
+		return &exitError{exitNotGood, fmt.Errorf("no alignment: %s; %s", summary.Reason, summary.Hint)}
 	}
-	return f.print(c, about(c, origin), alignAnswer{Alignment: &found.Alignment}, func(out io.Writer) error { return writeTrack(out, found.Track) },
-		func(out io.Writer) error { return printAlignment(out, found.Alignment) })
+	return f.print(c, about(c, origin), summary, func(out io.Writer) error { return writeTrack(out, summary.Alignment.Track) },
+		func(out io.Writer) error { return printAlignment(out, *summary.Alignment) })
 }
 
 // writeTrack writes a line for each knot; a clock that was not followed has none.
@@ -97,8 +84,19 @@ func writeTrack(out io.Writer, t *track.Track) error {
 }
 
 // clock finds B's clock on A's scale by what their channels recorded: pairs of
-// photons or, by markers, one signal.
-func (f *tagFiles) clock(ctx context.Context, args []string, o align.Options, by string) (found align.Parts, of stage.Origin, err error) {
+// photons or, by markers, one signal. A refusal is an answer, too.
+func (f *tagFiles) clock(ctx context.Context, args []string, o align.Options, by string) (s stage.AlignSummary, of stage.Origin, err error) {
+	found, of, err := f.alignment(ctx, args, o, by)
+	a, b := filepath.Base(args[0]), filepath.Base(args[len(args)-1])
+	if dir, names := ofRun(args); dir != "" && len(names) == 2 {
+		a, b = names[0], names[1]
+	}
+	s, err = stage.NewAlignSummary(a, b, found.Alignment, err)
+	s.Parts, s.Simulated = found.Count, of.Simulated
+	return s, of, err
+}
+
+func (f *tagFiles) alignment(ctx context.Context, args []string, o align.Options, by string) (found align.Parts, of stage.Origin, err error) {
 	if dir, names := ofRun(args); dir != "" {
 		if err := f.inRun(dir, names, 2, 2); err != nil {
 			return found, of, err

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -79,8 +78,7 @@ func (f *driftFlags) drifts(c *cobra.Command, args []string) (drifts []stage.Dri
 	if err := o.Check(); err != nil {
 		return nil, of, &exitError{exitUsage, err}
 	}
-	found, of, err := f.clock(ctx, args, o, stage.ByPairs)
-	summary, err := stage.NewAlignSummary(filepath.Base(args[0]), filepath.Base(args[len(args)-1]), found.Alignment, err)
+	summary, of, err := f.clock(ctx, args, o, stage.ByPairs)
 	if err != nil {
 		return nil, of, failure(err)
 	}

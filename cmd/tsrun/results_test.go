@@ -129,8 +129,6 @@ func TestResultKeysAreDocumented(t *testing.T) {
 		{"stage histogram", []string{"Histogram"}, filled[stage.HistogramSummary]()},
 		{"stage g2", []string{"g2"}, filled[stage.G2Summary]()},
 		{"stage rates", []string{"Rates"}, filled[stage.RatesSummary]()},
-		{"align --json", []string{"Clock", "Align"}, filled[alignAnswer]()},
-		{"align --json of clocks that were not found", []string{"Align"}, filled[refusedAnswer]()},
 		{"drift --json", []string{"Align"}, filled[stage.Drift]()},
 		{"coincidences --json", []string{"Coincidences"}, filled[stage.CoincidencesAnswer]()},
 		{"scan --json", []string{"Scan"}, filled[correlate.Scan]()},

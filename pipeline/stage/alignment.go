@@ -17,8 +17,8 @@ import (
 // not fit a correction either.
 const maxAlignmentFile = 256 << 20
 
-// ReadAlignment reads what carries B's times to A's clock from a file of JSON:
-// what `tsrun align` prints or writes, or the result of an align stage. Where the
+// ReadAlignment reads what carries B's times to A's clock from a file of JSON that
+// holds an [AlignSummary], as tsrun align and an align stage write it. Where the
 // clock wandered or stepped, and the file has the knots of its track, the
 // correction follows these. A file that is no alignment is an error that says
 // what it is: to take it for one would correct by nothing.
@@ -64,15 +64,13 @@ func alignmentIn(text []byte) (align.Alignment, error) {
 	if refused.Refused {
 		return align.Alignment{}, fmt.Errorf("it is of clocks that were not found (%s), and there is nothing to correct by; %s", refused.Reason, howToAlign)
 	}
-	if stage, ok := keys["alignment"]; ok { // in the result of a stage, all that was estimated
-		text, keys = stage, nil
-		if err := json.Unmarshal(text, &keys); err != nil {
-			return align.Alignment{}, fmt.Errorf("the key alignment: %w; %s", err, howToAlign)
-		}
+	text, keys, err := alignmentKeys(keys)
+	if err != nil {
+		return align.Alignment{}, err
 	}
 	for _, key := range []string{"offset_ps", "reference_ps", "frequency_ppb", "pairs"} {
 		if value, ok := keys[key]; !ok || string(value) == "null" {
-			return align.Alignment{}, fmt.Errorf("no alignment is in it: it has no %s%s; %s", key, resultWith(keys), howToAlign)
+			return align.Alignment{}, fmt.Errorf("no alignment is in it: it has no %s; %s", key, howToAlign)
 		}
 	}
 	var found align.Alignment
@@ -88,6 +86,18 @@ func alignmentIn(text []byte) (align.Alignment, error) {
 		return align.Alignment{}, fmt.Errorf("no alignment is in it: it is of %d pairs; %s", found.Pairs, howToAlign)
 	}
 	return found, nil
+}
+
+// alignmentKeys returns the part of an [AlignSummary] that is all that was estimated.
+func alignmentKeys(summary map[string]json.RawMessage) (text []byte, keys map[string]json.RawMessage, err error) {
+	text = summary["alignment"]
+	if len(text) == 0 || string(text) == "null" {
+		return nil, nil, fmt.Errorf("no alignment is in it: it has no key alignment%s; %s", resultWith(summary), howToAlign)
+	}
+	if err := json.Unmarshal(text, &keys); err != nil {
+		return nil, nil, fmt.Errorf("the key alignment: %w; %s", err, howToAlign)
+	}
+	return text, keys, nil
 }
 
 // notJSON says what keeps a text from being JSON.

@@ -47,16 +47,11 @@ func wander(seconds float64) float64 {
 
 func TestReadAlignment(t *testing.T) {
 	straight := align.Alignment{Reference: 3e12, Offset: quantity.NewFine(-400_000, 0.3), Frequency: 12, Pairs: 1000}
-	for name, path := range map[string]string{
-		"answer": saved(t, straight),
-		"stage":  saved(t, AlignSummary{Reference: "a.b", Target: "c.d", Alignment: &straight}),
-	} {
-		c, err := ReadAlignment(path)
-		if err != nil || c.OffsetAt(3e12) != -400_000 || c.OffsetAt(4e12) != -388_000 {
-			t.Errorf("%s: %v, %v", name, c.Lines(), err)
-		}
+	c, err := ReadAlignment(saved(t, AlignSummary{Reference: "a.b", Target: "c.d", Alignment: &straight}))
+	if err != nil || c.OffsetAt(3e12) != -400_000 || c.OffsetAt(4e12) != -388_000 {
+		t.Errorf("%v, %v", c.Lines(), err)
 	}
-	c, err := ReadAlignment(saved(t, wandering()))
+	c, err = ReadAlignment(saved(t, AlignSummary{Alignment: wandering()}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,38 +87,38 @@ func TestReadAlignmentRefuses(t *testing.T) {
 	whole := func(change string, value any) string {
 		keys := map[string]any{"offset_ps": 5, "reference_ps": 7, "frequency_ppb": 0, "pairs": 100}
 		keys[change] = value
-		return saved(t, keys)
+		return saved(t, map[string]any{"alignment": keys})
 	}
 	for saying, path := range map[string]string{
-		"not found (no peak)":               saved(t, AlignSummary{Refused: true, Reason: "no peak"}),
-		"has no offset_ps; give":            saved(t, map[string]any{"pairs": 5}),
-		"no offset_ps, it is of g2; give":   saved(t, G2Summary{Pairs: 700}),
-		"it is of a histogram":              saved(t, HistogramSummary{Pairs: 700}),
-		"it is of a scan":                   saved(t, ScanSummary{}),
-		"it is of coincidences":             saved(t, CoincidencesSummary{}),
-		"it is the manifest of a run":       saved(t, run.Manifest{}),
-		"no offset_ps; give the file":       saved(t, map[string]any{}),
-		"no offset_ps; give the file that":  saved(t, nil),
-		"a JSON array where":                saved(t, []int{1, 2}),
-		"a JSON number where":               saved(t, 12),
-		"key alignment: json":               saved(t, map[string]any{"alignment": 3}),
-		"no offset_ps; give the file that ": saved(t, map[string]any{"alignment": nil, "offset_ps": 1, "reference_ps": 2, "frequency_ppb": 3, "pairs": 4}),
-		"it has no reference_ps":            whole("reference_ps", nil),
-		"not a decimal number of 64 bits":   whole("offset_ps", json.Number("18446744073709551615")),
-		"its reference_ps is number -7":     whole("reference_ps", -7),
-		"its pairs is number 1e3":           whole("pairs", json.Number("1e3")),
-		"its frequency_ppb is 1e+300":       whole("frequency_ppb", 1e300),
-		"it is empty":                       written(t, ""),
-		"begins with a byte order mark":     written(t, "\ufeff{}"),
-		"is cut off after 9 bytes":          written(t, `{"pairs":`),
-		"no JSON from byte 13 on":           written(t, `{"offset_ps":NaN}`),
-		"over the limit of 26 days":         whole("offset_ps", int64(1)<<62),
-		"over the limit of 1000 ppm":        whole("frequency_ppb", 2e6),
-		"is of 0 pairs":                     whole("pairs", 0),
-		"has no knots":                      saved(t, short),
-		"not after the one before":          saved(t, backwards),
-		"it is no JSON: it begins with":     text,
-		"no such file":                      "/nowhere/align.json",
+		"not found (no peak)":                   saved(t, AlignSummary{Refused: true, Reason: "no peak"}),
+		"has no offset_ps; give":                saved(t, map[string]any{"alignment": map[string]any{"pairs": 5}}),
+		"no key alignment, it is of g2; give":   saved(t, G2Summary{Pairs: 700}),
+		"it is of a histogram":                  saved(t, HistogramSummary{Pairs: 700}),
+		"it is of a scan":                       saved(t, ScanSummary{}),
+		"it is of coincidences":                 saved(t, CoincidencesSummary{}),
+		"it is the manifest of a run":           saved(t, run.Manifest{}),
+		"no key alignment; give the file":       saved(t, map[string]any{}),
+		"no key alignment; give the file that":  saved(t, nil),
+		"a JSON array where":                    saved(t, []int{1, 2}),
+		"a JSON number where":                   saved(t, 12),
+		"key alignment: json":                   saved(t, map[string]any{"alignment": 3}),
+		"no key alignment; give the file that ": saved(t, map[string]any{"alignment": nil, "offset_ps": 1, "reference_ps": 2, "frequency_ppb": 3, "pairs": 4}),
+		"it has no reference_ps":                whole("reference_ps", nil),
+		"not a decimal number of 64 bits":       whole("offset_ps", json.Number("18446744073709551615")),
+		"its reference_ps is number -7":         whole("reference_ps", -7),
+		"its pairs is number 1e3":               whole("pairs", json.Number("1e3")),
+		"its frequency_ppb is 1e+300":           whole("frequency_ppb", 1e300),
+		"it is empty":                           written(t, ""),
+		"begins with a byte order mark":         written(t, "\ufeff{}"),
+		"is cut off after 9 bytes":              written(t, `{"pairs":`),
+		"no JSON from byte 13 on":               written(t, `{"offset_ps":NaN}`),
+		"over the limit of 26 days":             whole("offset_ps", int64(1)<<62),
+		"over the limit of 1000 ppm":            whole("frequency_ppb", 2e6),
+		"is of 0 pairs":                         whole("pairs", 0),
+		"has no knots":                          saved(t, AlignSummary{Alignment: &short}),
+		"not after the one before":              saved(t, AlignSummary{Alignment: backwards}),
+		"it is no JSON: it begins with":         text,
+		"no such file":                          "/nowhere/align.json",
 	} {
 		if _, err := ReadAlignment(path); err == nil || !strings.Contains(err.Error(), saying) || !strings.HasPrefix(err.Error(), "read alignment") {
 			t.Errorf("%v; want %q", err, saying)
