@@ -224,7 +224,7 @@ func timeBlocks(b *testing.B, to *benchSink) time.Duration {
 		if sink, err = h.StartSink(b.Context(), host.Spec{Plugin: to.plugin, Instance: "sink"}); err != nil {
 			b.Fatal(err)
 		}
-		begin := host.SinkBegin{Run: run, Dir: dir, Streams: []sdk.RecordedStream{{Stream: 1, Name: "a"}}}
+		begin := sdk.Recording{Run: run, Dir: dir, Streams: []sdk.RecordedStream{{Stream: 1, Name: "a"}}}
 		if err := sink.Begin(b.Context(), begin, out); err != nil {
 			b.Fatal(err)
 		}

@@ -92,12 +92,12 @@ func armOut(a sdk.Acquisition, endpoint string) *pluginpb.ArmRequest {
 	return r
 }
 
-func beginOut(b SinkBegin, endpoint string) *pluginpb.BeginRequest {
-	r := &pluginpb.BeginRequest{Run: b.Run[:], Dir: b.Dir, SegmentNs: int64(b.Segment), Endpoint: endpoint}
-	for _, s := range b.Streams {
-		r.Streams = append(r.Streams, &pluginpb.RecordedStream{Stream: uint32(s.Stream), Name: s.Name})
+func beginOut(r sdk.Recording, endpoint string) *pluginpb.BeginRequest {
+	out := &pluginpb.BeginRequest{Run: r.Run[:], Dir: r.Dir, SegmentNs: int64(r.Segment), Endpoint: endpoint}
+	for _, s := range r.Streams {
+		out.Streams = append(out.Streams, &pluginpb.RecordedStream{Stream: uint32(s.Stream), Name: s.Name})
 	}
-	return r
+	return out
 }
 
 // Plugin returns the fact of which program runs.

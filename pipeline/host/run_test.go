@@ -60,7 +60,7 @@ func newBench(t *testing.T, driver, sink string) *bench {
 		b.driver.Close(context.Background())
 		b.sink.Close(context.Background())
 	})
-	begin := SinkBegin{Run: b.run, Dir: b.dir, Streams: []sdk.RecordedStream{{Stream: 4, Name: "signal"}, {Stream: 5, Name: "idler"}}}
+	begin := sdk.Recording{Run: b.run, Dir: b.dir, Streams: []sdk.RecordedStream{{Stream: 4, Name: "signal"}, {Stream: 5, Name: "idler"}}}
 	if err := b.sink.Begin(t.Context(), begin, out); err != nil {
 		t.Fatal(err)
 	}

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"tsrun/pipeline/fact"
 	"tsrun/sdk"
 	"tsrun/sdk/pluginpb"
-	"tsrun/sdk/tag"
 )
 
 // Sink is a sink plugin. It keeps one recording: Begin, then blocks come by
@@ -51,14 +49,6 @@ func (Closed) sinkEvent() {}
 func (Kept) sinkEvent()   {}
 func (Failed) sinkEvent() {}
 
-// SinkBegin is what a sink is asked to keep.
-type SinkBegin struct {
-	Run     tag.RunID
-	Dir     string
-	Streams []sdk.RecordedStream
-	Segment time.Duration // length of one file; 0: one file per stream
-}
-
 // StartSink starts a plugin process and opens its sink, or undoes everything.
 func (h *Host) StartSink(ctx context.Context, s Spec) (*Sink, error) {
 	p, err := h.start(ctx, s)
@@ -87,13 +77,14 @@ func (h *Host) StartSink(ctx context.Context, s Spec) (*Sink, error) {
 func (k *Sink) Events() <-chan SinkEvent { return k.events }
 
 // Begin prepares the output and connects the sink to an endpoint of the core.
-func (k *Sink) Begin(ctx context.Context, b SinkBegin, endpoint string) error {
+// What the recording calls back comes by Events.
+func (k *Sink) Begin(ctx context.Context, r sdk.Recording, endpoint string) error {
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	k.mu.Lock()
-	k.streams = b.Streams
+	k.streams = r.Streams
 	k.mu.Unlock()
-	_, err := k.rpc.Begin(ctx, beginOut(b, endpoint))
+	_, err := k.rpc.Begin(ctx, beginOut(r, endpoint))
 	return k.explain("begin", err)
 }
 

@@ -78,7 +78,7 @@ func (eq *equipment) beginSink(ctx context.Context, k *sink, endpoint string) er
 	for i, n := range k.streams {
 		streams[i] = sdk.RecordedStream{Stream: n, Name: eq.s.node.Channels[n].Name}
 	}
-	err := k.plugin.Begin(ctx, host.SinkBegin{
+	err := k.plugin.Begin(ctx, sdk.Recording{
 		Run: eq.s.id, Dir: dir, Streams: streams, Segment: eq.s.recipe.Acquire.Segment.Duration(),
 	}, endpoint)
 	if err == nil {
