@@ -78,7 +78,7 @@ func printTrack(out *strings.Builder, t *track.Track) {
 		fmt.Fprintf(out, "%-12s %.3g ± %.2g in %.4g s; %.2g of it would be jitter\n", name, p.Deviation, p.SD, p.Tau, p.Floor)
 	}
 	for _, s := range t.Steps {
-		fmt.Fprintf(out, "step         %s at %s ± %.3g s\n", sizeOf(s), shortReading(s.Time), s.TimeSD*1e-12)
+		fmt.Fprintf(out, "step         %s at %s\n", sizeOf(s), text.Measured(float64(int64(s.Time))*1e-12, s.TimeSD*1e-12, "s"))
 	}
 	for _, g := range t.Gaps {
 		what, unknown := "gap          no pairs about the track", ""

@@ -66,7 +66,7 @@ func fullResults(t *testing.T) []run.Result {
 		{Stage: "align", Kind: "align", Files: []string{"results/align.json"}, Summary: summaryOf(t, stage.AlignSummary{
 			Reference: "alice.signal", Target: "bob.idler", OffsetPs: 400_030, OffsetSDPs: 2.4,
 			ReferencePs: 2_500_000_000_000, Frequency1e15: 12_000_400, FrequencyPpb: 12.0004, FrequencySDPpb: 0.0123, Simulated: true,
-			Alignment: &align.Alignment{Warning: "the clocks do not keep to a straight line"}})},
+			Alignment: &align.Alignment{Offset: quantity.NewFine(400_030, 0.2), Warning: "the clocks do not keep to a straight line"}})},
 		{Stage: "pairs", Kind: "coincidences", Files: []string{"results/pairs.csv"}, Summary: summaryOf(t, stage.CoincidencesSummary{
 			Of: []string{"alice.signal", "bob.idler"}, Corrected: true,
 			Coincidences: correlate.Coincidences{Window: 1000, Fold: correlate.Fold{

@@ -35,7 +35,7 @@ func TestReportFits(t *testing.T) {
 				t.Errorf("width %d: a number is torn apart: %q", c.width, line)
 			}
 		}
-		if !strings.Contains(out.String(), "400 030 ± 2 ps") || !strings.Contains(out.String(), "64 007") {
+		if !strings.Contains(out.String(), "400 030.2 ± 2.4 ps") || !strings.Contains(out.String(), "64 007") {
 			t.Errorf("width %d:\n%s", c.width, &out)
 		}
 	}

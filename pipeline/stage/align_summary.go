@@ -95,8 +95,11 @@ func alignWords(say Say, s AlignSummary) {
 		}
 		return
 	}
-	say("%s - %s = %s ± %s at %s", s.Target, s.Reference,
-		text.Grouped(s.OffsetPs), text.Picoseconds(max(1, text.Rounded(s.OffsetSDPs))), text.Seconds(s.ReferencePs))
+	offset := float64(s.OffsetPs)
+	if s.Alignment != nil {
+		offset = s.Alignment.Offset.Float()
+	}
+	say("%s - %s = %s at %s", s.Target, s.Reference, text.Measured(offset, s.OffsetSDPs, "ps"), text.Seconds(s.ReferencePs))
 	direction := "fast"
 	if s.FrequencyPpb < 0 {
 		direction = "slow"
