@@ -92,7 +92,7 @@ func (l *Live) foretold(at uint64) correlate.Line {
 	return correlate.Line{Reference: at, Offset: offset.Whole, Frequency: parts(l.last.Frequency * 1e-9)}
 }
 
-func parts(f float64) quantity.Drift { return quantity.Drift(math.Round(f * driftUnit)) }
+func parts(f float64) quantity.Drift { return quantity.Drift(math.Round(f * quantity.DriftUnit)) }
 
 // prior is what the next try assumes: three times the error of what is
 // foretold and more from try to try, or what the options say.
@@ -104,7 +104,7 @@ func (l *Live) prior(at uint64) Options {
 		if wide := max(3*sd, nearest) * l.quest.width; wide < float64(o.Search) {
 			o.Search = int64(wide)
 		}
-		if wide := max(3*l.last.FrequencySD*1e-9, steadiest) * l.quest.width * driftUnit; wide < float64(o.MaxDrift) {
+		if wide := max(3*l.last.FrequencySD*1e-9, steadiest) * l.quest.width * quantity.DriftUnit; wide < float64(o.MaxDrift) {
 			o.MaxDrift = quantity.Drift(wide)
 		}
 	}
@@ -147,7 +147,7 @@ func seedOf(r Alignment, line correlate.Line) track.Seed {
 		k := begin(t)
 		at, offset, sd, frequency, frequencySD = k.Time, k.Offset, k.OffsetSD, k.Frequency*1e-9, k.FrequencySD*1e-9
 	}
-	before := float64(line.Frequency) / driftUnit
+	before := float64(line.Frequency) / quantity.DriftUnit
 	return track.Seed{
 		Line: correlate.Line{
 			Reference: at,

@@ -21,8 +21,6 @@ type Options struct {
 	MaxDrift quantity.Drift // parts per 1e15
 }
 
-const driftUnit = 1e15 // quantity.Drift counts parts of this
-
 // What is asked of the clocks where nobody knows better.
 const (
 	DefaultSearch   = int64(20_000_000_000)          // ps: 20 ms, more than a start over a network is late

@@ -149,7 +149,7 @@ func (s *searcher) judged(r Alignment, ll float64, c fixer) (Alignment, error) {
 		r.OffsetSD, r.StartSD = max(r.OffsetSD, t.Hides(r.Reference)), max(r.StartSD, t.Hides(r.Start))
 	}
 	// Places where a line of this width could have been found by chance.
-	places := (1 + float64(s.reach)/r.Jitter) * (1 + float64(s.MaxDrift)/driftUnit*float64(r.Overlap)/r.Jitter)
+	places := (1 + float64(s.reach)/r.Jitter) * (1 + float64(s.MaxDrift)/quantity.DriftUnit*float64(r.Overlap)/r.Jitter)
 	ll -= math.Log(places + s.trials)
 	r.Significance = math.Sqrt(2 * max(ll, 0))
 	if err := s.judge(r, ll); err != nil {
@@ -235,7 +235,7 @@ func (s *searcher) chance(width float64) float64 {
 
 // report turns the correction and what a fit about it found into numbers.
 func (s *searcher) report(l line, f fit, stride int) Alignment {
-	slope := float64(l.Frequency) / driftUnit
+	slope := float64(l.Frequency) / quantity.DriftUnit
 	at := func(t uint64) (offset quantity.Fine, sd float64) {
 		elapsed := float64(int64(t - l.Reference))
 		x, sd := f.at(elapsed)

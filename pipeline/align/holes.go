@@ -136,7 +136,7 @@ func (s *searcher) seedIn(a, b []uint64, o Options) (track.Seed, error) {
 // B's own.
 func rejoined(seed track.Seed, line correlate.Line) track.Seed {
 	at, offset := seed.Line.Reference, seed.Line.Offset
-	before, then := float64(line.Frequency)/driftUnit, float64(seed.Line.Frequency)/driftUnit
+	before, then := float64(line.Frequency)/quantity.DriftUnit, float64(seed.Line.Frequency)/quantity.DriftUnit
 	seed.Line.Offset += line.OffsetAt(at + uint64(offset))
 	seed.Line.Frequency = parts(before + then + before*then)
 	return seed

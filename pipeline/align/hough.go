@@ -23,9 +23,9 @@ type line struct {
 // moved returns the correction of which points have the residual x + y*t. What
 // the integers of a Line cannot hold is left for the next step to find.
 func moved(c correlate.Line, x, y float64) correlate.Line {
-	f := float64(c.Frequency) / driftUnit
+	f := float64(c.Frequency) / quantity.DriftUnit
 	c.Offset += int64(math.Round((1 + f) * x))
-	c.Frequency += quantity.Drift(math.Round((y + f*y) * driftUnit))
+	c.Frequency += quantity.Drift(math.Round((y + f*y) * quantity.DriftUnit))
 	return c
 }
 
@@ -116,7 +116,7 @@ func fullest(points []point, counts []uint32, slope, half, bin float64) peak {
 func (s *searcher) verify(c candidate) (line, bool) {
 	l := line{
 		Line:   correlate.Line{Reference: c.centre, Offset: c.offset},
-		length: c.length, ux: float64(c.half), uy: float64(s.MaxDrift) / driftUnit,
+		length: c.length, ux: float64(c.half), uy: float64(s.MaxDrift) / quantity.DriftUnit,
 	}
 	l, ok := s.closeIn(l, maxPoints, func(p peak, _, _ float64) bool {
 		s.trials += p.trials

@@ -8,6 +8,7 @@ import (
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/track"
+	"tsrun/sdk/quantity"
 )
 
 const (
@@ -54,7 +55,7 @@ func AlignMarkers(ctx context.Context, a, b []uint64, o Options) (Alignment, err
 	if !regularA || !regularB {
 		return alignEvents(ctx, a, b, o)
 	}
-	if f := beatB.period/beatA.period - 1; math.Abs(f) > float64(o.MaxDrift)/driftUnit+offBeat/float64(min(beatA.length(), beatB.length())) {
+	if f := beatB.period/beatA.period - 1; math.Abs(f) > float64(o.MaxDrift)/quantity.DriftUnit+offBeat/float64(min(beatA.length(), beatB.length())) {
 		return Alignment{}, &Refusal{Code: "outside-drift",
 			Reason: fmt.Sprintf("A's markers come every %.9g ns and B's every %.9g ns, which is beyond the %.6g ppb that were allowed", beatA.period/1e3, beatB.period/1e3, float64(o.MaxDrift)/1e6),
 			Hint:   "check that both channels record the same marker; allow more drift if the clocks may be that different"}

@@ -221,7 +221,7 @@ func student(free int) float64 {
 // line is the fit as a line between the clocks.
 func (p marks) line(f markFit) correlate.Line {
 	return correlate.Line{Reference: p.a[0] + uint64(int64(f.t)), Offset: int64(p.b[0]-p.a[0]) + int64(math.Round(f.at(math.Trunc(f.t)))),
-		Frequency: quantity.Drift(math.Round(f.slope * driftUnit))}
+		Frequency: quantity.Drift(math.Round(f.slope * quantity.DriftUnit))}
 }
 
 // offset returns B minus A at a time of A's clock.

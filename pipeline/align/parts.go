@@ -10,7 +10,6 @@ import (
 
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/track"
-	"tsrun/sdk/quantity"
 )
 
 // MaxTags is how many tags of a channel are held at once: 512 MiB.
@@ -218,8 +217,8 @@ func (c *chain) resume(a, b []uint64, before Alignment) (Alignment, error) {
 	}
 	l := before.foretold(at)
 	o := c.search()
-	o.Search = min(max(o.Search, 2*magnitude(l.Offset)), MaxSearch)
-	o.MaxDrift = min(max(o.MaxDrift, 2*quantity.Drift(magnitude(int64(l.Frequency)))), correlate.MaxDrift)
+	o.Search = min(max(o.Search, 2*max(l.Offset, -l.Offset)), MaxSearch)
+	o.MaxDrift = min(max(o.MaxDrift, 2*max(l.Frequency, -l.Frequency)), correlate.MaxDrift)
 	s, err := newSearcher(c.ctx, a, b, o)
 	if err != nil {
 		return Alignment{}, err
@@ -227,8 +226,6 @@ func (c *chain) resume(a, b []uint64, before Alignment) (Alignment, error) {
 	s.centre, s.reach, s.moved = at, int64(l.ux)+1, true // which pulse it is the part before knows
 	return s.settle(l)
 }
-
-func magnitude(v int64) int64 { return max(v, -v) }
 
 // foretold is the line that the clock is on at a time within the alignment or
 // after it, where it may have wandered meanwhile.

@@ -29,9 +29,9 @@ func (s *searcher) found() (line, error) {
 
 // reversed makes what carries A's times to B's clock what carries B's to A's.
 func (l line) reversed() line {
-	f := float64(l.Frequency) / driftUnit
+	f := float64(l.Frequency) / quantity.DriftUnit
 	l.Line = correlate.Line{Reference: l.Reference + uint64(l.Offset), Offset: -l.Offset,
-		Frequency: quantity.Drift(math.Round(-f / (1 + f) * driftUnit))}
+		Frequency: quantity.Drift(math.Round(-f / (1 + f) * quantity.DriftUnit))}
 	return l
 }
 

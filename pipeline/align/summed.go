@@ -86,10 +86,10 @@ func (s *searcher) summed(p sumPlan) (line, bool) {
 	if s.ctx.Err() != nil {
 		return line{}, false
 	}
-	for _, c := range p.nominate(rows, lags, float64(s.MaxDrift)/driftUnit) {
+	for _, c := range p.nominate(rows, lags, float64(s.MaxDrift)/quantity.DriftUnit) {
 		cell, all := float64(int64(1)<<p.shift), float64(p.segments)*float64(p.length)
 		l := line{length: int64(all), ux: 3 * cell, uy: 3 * cell / all, bin: cell, Line: correlate.Line{
-			Reference: from + uint64(all/2), Offset: int64((c.at + 1) * cell), Frequency: quantity.Drift(c.slope * cell / float64(p.length) * driftUnit)}}
+			Reference: from + uint64(all/2), Offset: int64((c.at + 1) * cell), Frequency: quantity.Drift(c.slope * cell / float64(p.length) * quantity.DriftUnit)}}
 		if l, ok := s.confirm(nominee{line: l}, sumPoints); ok && !slices.Contains(s.refused, l.Line) {
 			return l, true
 		}

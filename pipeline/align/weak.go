@@ -58,7 +58,7 @@ func (p weakPlan) most() int64 { return int64(4*p.pairs + patience) }
 func (s *searcher) planWeak(most, enough float64) (best weakPlan, ok bool) {
 	all := s.to - s.from
 	rateA := float64(len(s.a)) / float64(s.a[len(s.a)-1]-s.a[0])
-	drift := float64(s.MaxDrift) / driftUnit
+	drift := float64(s.MaxDrift) / quantity.DriftUnit
 	for shift := minShift; shift <= maxShift; shift++ {
 		bin := float64(int64(1) << shift)
 		for slices := 4; slices <= mostSlices; slices *= 2 {
@@ -99,7 +99,7 @@ func (s *searcher) slightly() (weakPlan, bool) {
 	if s.MaxDrift == 0 {
 		return s.planWeak(s.budget()/2, math.Inf(1))
 	}
-	return s.planWeak(s.budget(), slightReward*driftUnit/float64(s.MaxDrift))
+	return s.planWeak(s.budget(), slightReward*quantity.DriftUnit/float64(s.MaxDrift))
 }
 
 // deepest is the most sensitive search, without reward where there is none.
@@ -113,7 +113,7 @@ func (s *searcher) deepest() weakPlan {
 // that finds much more.
 func (s *searcher) brighter(first weakPlan) (sumPlan, bool) {
 	if s.brief && s.MaxDrift > 0 {
-		p, ok := s.planSummed(s.budget(), 8*slightReward*driftUnit/float64(s.MaxDrift))
+		p, ok := s.planSummed(s.budget(), 8*slightReward*quantity.DriftUnit/float64(s.MaxDrift))
 		return p, ok && p.reward > 2*first.reward
 	}
 	p, ok := s.planSummed(s.budget(), math.Inf(1))
@@ -221,7 +221,7 @@ func (s *searcher) ridges(p weakPlan, t *tree, from, to uint64, low int64, total
 			Line: correlate.Line{
 				Reference: from + (to-from)/2,
 				Offset:    low + int64((float64(r.at)+float64(r.shift)/2+1)*bin),
-				Frequency: quantity.Drift(slope * driftUnit),
+				Frequency: quantity.Drift(slope * quantity.DriftUnit),
 			},
 			length: int64(to - from), ux: 3 * bin, uy: 3 * bin / apart, bin: bin,
 		}}
@@ -240,7 +240,7 @@ func span64(length uint64, parts, i int) (from, to uint64) {
 // the whole search could have pointed to.
 func (s *searcher) confirm(c nominee, most int) (line, bool) {
 	return s.closeIn(c.line, most, func(p peak, bin float64, length float64) bool {
-		drift := float64(s.MaxDrift) / driftUnit
+		drift := float64(s.MaxDrift) / quantity.DriftUnit
 		places := (2*float64(s.reach)/bin + 1) * (2*drift*length/bin + 1)
 		return p.count >= 8 && p.ll+math.Log(p.trials)-math.Log(places) > convincedLL
 	})

@@ -26,9 +26,8 @@ type Line struct {
 const (
 	// MaxDrift is the largest difference of frequencies that is corrected:
 	// 1000 ppm; no clock that makes time tags is worse.
-	MaxDrift  = driftUnit / 1000
-	driftUnit = 1_000_000_000_000_000 // quantity.Drift counts parts of this
-	maxOffset = int64(1) << 61        // ps, 26 days
+	MaxDrift  = quantity.DriftUnit / 1000
+	maxOffset = int64(1) << 61 // ps, 26 days
 )
 
 // Check says whether the line can be applied exactly.
@@ -69,12 +68,12 @@ func (l Line) began() uint64 { return l.Reference + uint64(l.Offset) }
 // toA is the line solved for A: e of B's time after the Reference are
 // e - e*F/(1+F) of A's.
 func (l Line) toA() slope {
-	return slope{from: l.began(), to: l.Reference, num: -int64(l.Frequency), den: driftUnit + int64(l.Frequency)}
+	return slope{from: l.began(), to: l.Reference, num: -int64(l.Frequency), den: quantity.DriftUnit + int64(l.Frequency)}
 }
 
 // toB is the line as it is written.
 func (l Line) toB() slope {
-	return slope{from: l.Reference, to: l.began(), num: int64(l.Frequency), den: driftUnit}
+	return slope{from: l.Reference, to: l.began(), num: int64(l.Frequency), den: quantity.DriftUnit}
 }
 
 // slope carries a time t to to + e + e*num/den, where e = t - from; the
@@ -86,7 +85,7 @@ type slope struct {
 
 func (s slope) apply(t uint64) uint64 {
 	e := int64(t - s.from)
-	gain := s.gain(magnitude(e))
+	gain := s.gain(quantity.Magnitude(e))
 	if (e < 0) != (s.num < 0) {
 		return s.to + uint64(e) - gain
 	}
@@ -107,7 +106,7 @@ func (s slope) applyAll(dst, tags []uint64) {
 		}
 		return
 	}
-	r, _ := bits.Div64(magnitude(s.num)<<pointAt, 0, uint64(s.den))
+	r, _ := bits.Div64(quantity.Magnitude(s.num)<<pointAt, 0, uint64(s.den))
 	before := search(len(tags), func(i int) bool { return int64(tags[i]-s.from) >= 0 })
 	s.applySide(dst[:before], tags[:before], r, -1, ^(s.num >> 63))
 	s.applySide(dst[before:], tags[before:], r, 0, s.num>>63)
@@ -139,7 +138,7 @@ func (s slope) applySide(dst, tags []uint64, r uint64, sign, gainSign int64) {
 //
 //go:noinline
 func (s slope) gain(size uint64) uint64 {
-	return scaled(size, magnitude(s.num), uint64(s.den))
+	return scaled(size, quantity.Magnitude(s.num), uint64(s.den))
 }
 
 // scaled returns v*num/den rounded to nearest, halves up, through a product of
@@ -149,13 +148,6 @@ func scaled(v, num, den uint64) uint64 {
 	lo, carry := bits.Add64(lo, den/2, 0)
 	q, _ := bits.Div64(hi+carry, lo, den)
 	return q
-}
-
-func magnitude(v int64) uint64 {
-	if v < 0 {
-		return -uint64(v)
-	}
-	return uint64(v)
 }
 
 // Correction carries times of B's clock to A's along one line or several, each

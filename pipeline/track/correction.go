@@ -170,11 +170,11 @@ func (t *Track) join(lines []correlate.Line, nodes []node) []correlate.Line {
 		if !math.IsInf(low, 0) {
 			slope = (low + high) / 2
 		} else if len(lines) > 0 {
-			slope = float64(lines[len(lines)-1].Frequency)/driftUnit - t.slope
+			slope = float64(lines[len(lines)-1].Frequency)/quantity.DriftUnit - t.slope
 		}
 		lines = appendLine(lines, correlate.Line{
 			Reference: reference, Offset: exact.Whole,
-			Frequency: t.line.Frequency + quantity.Drift(math.Round(slope*driftUnit)),
+			Frequency: t.line.Frequency + quantity.Drift(math.Round(slope*quantity.DriftUnit)),
 		})
 		if i < len(nodes) {
 			i-- // the next line begins where this one ends

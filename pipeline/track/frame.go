@@ -2,7 +2,6 @@ package track
 
 import (
 	"math"
-	"math/bits"
 	"slices"
 	"sort"
 
@@ -12,8 +11,7 @@ import (
 )
 
 const (
-	second    = 1e12 // ps
-	driftUnit = 1e15 // quantity.Drift counts parts of this
+	second = 1e12 // ps
 )
 
 // frame is the seed's line; everything else is measured beside it.
@@ -24,26 +22,13 @@ type frame struct {
 }
 
 func newFrame(s Seed) frame {
-	return frame{s.Line, float64(s.Line.Frequency) / driftUnit, s.Grid}
+	return frame{s.Line, float64(s.Line.Frequency) / quantity.DriftUnit, s.Grid}
 }
 
 // offsetAt is the line's B minus A, without rounding it to picoseconds.
 func (f frame) offsetAt(t uint64) quantity.Fine {
-	elapsed, d := int64(t-f.line.Reference), int64(f.line.Frequency)
-	hi, lo := bits.Mul64(magnitude(elapsed), magnitude(d))
-	q, r := bits.Div64(hi, lo, driftUnit)
-	whole, part := int64(q), float64(r)/driftUnit
-	if (elapsed < 0) != (d < 0) {
-		whole, part = -whole, -part
-	}
-	return quantity.NewFine(f.line.Offset+whole, part)
-}
-
-func magnitude(v int64) uint64 {
-	if v < 0 {
-		return -uint64(v)
-	}
-	return uint64(v)
+	gained := f.line.Frequency.FineOf(int64(t - f.line.Reference))
+	return quantity.Fine{Whole: f.line.Offset + gained.Whole, Part: gained.Part}
 }
 
 // since is the time of A's scale that passed since the seed's Reference, ps.

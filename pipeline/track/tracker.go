@@ -52,7 +52,7 @@ func newTracker(f frame, seed Seed, direction float64) *tracker {
 	sd, at := seed.FrequencySD*second, f.since(seed.Line.Reference)
 	s := state{
 		x: quantity.Fine{Whole: seed.Line.Offset}.Minus(f.offsetAt(seed.Line.Reference)), xx: seed.OffsetSD*seed.OffsetSD + seed.Jitter*seed.Jitter/16,
-		y: (float64(seed.Line.Frequency)/driftUnit - f.slope) * second, yy: sd*sd + leastSpeed*leastSpeed,
+		y: (float64(seed.Line.Frequency)/quantity.DriftUnit - f.slope) * second, yy: sd*sd + leastSpeed*leastSpeed,
 	}
 	if direction < 0 {
 		s = s.mirrored()

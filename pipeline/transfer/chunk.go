@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+
+	"tsrun/sdk/tag"
 )
 
 // A chunk on the wire is a message of two frames: a head of 56 bytes,
@@ -28,8 +30,6 @@ const (
 	MaxChunk = 4 << 20
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 type head struct {
 	token  [16]byte
 	file   uint32
@@ -50,7 +50,7 @@ func (h head) encode(b []byte) {
 	binary.LittleEndian.PutUint64(b[36:], h.offset)
 	binary.LittleEndian.PutUint32(b[44:], h.length)
 	binary.LittleEndian.PutUint32(b[48:], h.sum)
-	binary.LittleEndian.PutUint32(b[52:], crc32.Checksum(b[:52], castagnoli))
+	binary.LittleEndian.PutUint32(b[52:], crc32.Checksum(b[:52], tag.Castagnoli))
 }
 
 func decodeHead(b []byte) (head, error) {
@@ -59,7 +59,7 @@ func decodeHead(b []byte) (head, error) {
 		return head{}, errors.New("decode chunk: it is none")
 	case b[4] != headVersion:
 		return head{}, fmt.Errorf("decode chunk: version %d, this release reads %d; install the same release on both PCs", b[4], headVersion)
-	case binary.LittleEndian.Uint32(b[52:]) != crc32.Checksum(b[:52], castagnoli):
+	case binary.LittleEndian.Uint32(b[52:]) != crc32.Checksum(b[:52], tag.Castagnoli):
 		return head{}, errors.New("decode chunk: checksum of its head differs")
 	}
 	h := head{

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
+	"tsrun/sdk/tag"
 	"tsrun/sdk/zmtp"
 )
 
@@ -148,7 +149,7 @@ func readBytes(c *zmtp.Conn, b []byte) error {
 
 // writeChunk writes one chunk to its file, where it is undamaged and asked for.
 func (r *Receiver) writeChunk(s *session, h head, b []byte) {
-	whole := crc32.Checksum(b, castagnoli) == h.sum
+	whole := crc32.Checksum(b, tag.Castagnoli) == h.sum
 	s.mu.Lock()
 	in := s.files[h.file]
 	useful := in != nil && in.state == receiving && Range{int64(h.offset), int64(h.length)}.check(in.file.Size) == nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
+	"tsrun/sdk/tag"
 	"tsrun/sdk/zmtp"
 )
 
@@ -176,7 +177,7 @@ func (t *transmission) sendChunk(o *outgoing) error {
 		return fmt.Errorf("read %d bytes at %d: %w", len(b), next.Offset, err)
 	}
 	t.number++
-	h := head{token: t.Token, file: o.file.ID, number: t.number, offset: uint64(next.Offset), length: uint32(len(b)), sum: crc32.Checksum(b, castagnoli)}
+	h := head{token: t.Token, file: o.file.ID, number: t.number, offset: uint64(next.Offset), length: uint32(len(b)), sum: crc32.Checksum(b, tag.Castagnoli)}
 	h.encode(t.head[:])
 	if err := t.conn.Send(sendTimeout, t.head[:], b); err != nil {
 		t.dropConnection(err)

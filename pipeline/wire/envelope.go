@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"tsrun/sdk/tag"
 	"tsrun/sdk/zmtp"
 )
 
@@ -55,7 +56,7 @@ func (e envelope) encode() []byte {
 }
 
 func envelopeSum(head, body []byte) uint32 {
-	return crc32.Update(crc32.Checksum(head[:28], castagnoli), castagnoli, body)
+	return crc32.Update(crc32.Checksum(head[:28], tag.Castagnoli), tag.Castagnoli, body)
 }
 
 // decodeEnvelope reads an envelope; its body is part of b.

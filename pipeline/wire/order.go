@@ -54,8 +54,6 @@ const (
 	orderMagic   = orderTopic + "TSO"
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 func encodeOrder(o Order) []byte {
 	b := make([]byte, 0, orderSize)
 	b = append(b, orderMagic...)
@@ -64,7 +62,7 @@ func encodeOrder(o Order) []byte {
 	b = append(b, o.Run[:]...)
 	b = binary.LittleEndian.AppendUint64(b, uint64(o.Instant))
 	b = binary.LittleEndian.AppendUint64(b, uint64(o.Sent))
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, tag.Castagnoli))
 }
 
 func decodeOrder(b []byte) (Order, error) {
@@ -73,7 +71,7 @@ func decodeOrder(b []byte) (Order, error) {
 		return Order{}, errors.New("decode order: it is none")
 	case b[8] != orderVersion:
 		return Order{}, fmt.Errorf("decode order: version %d, this release reads %d; install the same release on both PCs", b[8], orderVersion)
-	case binary.LittleEndian.Uint32(b[52:]) != crc32.Checksum(b[:52], castagnoli):
+	case binary.LittleEndian.Uint32(b[52:]) != crc32.Checksum(b[:52], tag.Castagnoli):
 		return Order{}, errors.New("decode order: checksum differs")
 	}
 	o := Order{

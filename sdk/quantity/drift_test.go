@@ -38,7 +38,7 @@ func TestDriftOfIsExact(t *testing.T) {
 		if product.Sign() < 0 {
 			half.Neg(half)
 		}
-		want := half.Add(product, half).Quo(half, big.NewInt(driftUnit))
+		want := half.Add(product, half).Quo(half, big.NewInt(DriftUnit))
 		if got := Drift(d).Of(v); big.NewInt(got).Cmp(want) != 0 {
 			t.Fatalf("%d of %d: %d, want %d", d, v, got, want)
 		}
@@ -46,9 +46,9 @@ func TestDriftOfIsExact(t *testing.T) {
 		if fine.Whole != want.Int64() {
 			t.Fatalf("%d of %d: %v, want %d", d, v, fine, want)
 		}
-		rest := product.Sub(product, want.Mul(want, big.NewInt(driftUnit))).Int64()
-		if math.Abs(fine.Part*driftUnit-float64(rest)) > 0.5 {
-			t.Fatalf("%d of %d: %g/1e15 over %d, want %d/1e15", d, v, fine.Part*driftUnit, fine.Whole, rest)
+		rest := product.Sub(product, want.Mul(want, big.NewInt(DriftUnit))).Int64()
+		if math.Abs(fine.Part*DriftUnit-float64(rest)) > 0.5 {
+			t.Fatalf("%d of %d: %g/1e15 over %d, want %d/1e15", d, v, fine.Part*DriftUnit, fine.Whole, rest)
 		}
 	})
 }

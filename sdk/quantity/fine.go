@@ -45,7 +45,7 @@ func (f Fine) String() string {
 	if whole < 0 || thousandths < 0 {
 		sign = "-"
 	}
-	return fmt.Sprintf("%s%d.%03d", sign, magnitude(whole), magnitude(thousandths))
+	return fmt.Sprintf("%s%d.%03d", sign, Magnitude(whole), Magnitude(thousandths))
 }
 
 // MarshalJSON gives a number in ps with three decimals.

@@ -130,16 +130,16 @@ func Formats() map[string]func(text string) error {
 	return checks
 }
 
-// driftUnit is how many of a Drift's units are a whole: parts in 1e15.
-const driftUnit = 1_000_000_000_000_000
+// DriftUnit is how many of a Drift's units are a whole: parts in 1e15.
+const DriftUnit = 1_000_000_000_000_000
 
 // Of returns d times v, rounded to the nearest integer, halves away from zero:
 // by how much a clock that is d fast has gained in v of true time. It goes
 // through a product of 128 bits, so nothing is lost; |d| is below 1e15.
 func (d Drift) Of(v int64) int64 {
-	hi, lo := bits.Mul64(magnitude(v), magnitude(int64(d)))
-	lo, carry := bits.Add64(lo, driftUnit/2, 0)
-	q, _ := bits.Div64(hi+carry, lo, driftUnit)
+	hi, lo := bits.Mul64(Magnitude(v), Magnitude(int64(d)))
+	lo, carry := bits.Add64(lo, DriftUnit/2, 0)
+	q, _ := bits.Div64(hi+carry, lo, DriftUnit)
 	if (v < 0) != (d < 0) {
 		return -int64(q)
 	}
@@ -149,16 +149,17 @@ func (d Drift) Of(v int64) int64 {
 // FineOf returns d times v like Of, and keeps what Of rounds away, for a sum
 // that is rounded only once.
 func (d Drift) FineOf(v int64) Fine {
-	hi, lo := bits.Mul64(magnitude(v), magnitude(int64(d)))
-	q, rest := bits.Div64(hi, lo, driftUnit)
-	whole, part := int64(q), float64(rest)/driftUnit
+	hi, lo := bits.Mul64(Magnitude(v), Magnitude(int64(d)))
+	q, rest := bits.Div64(hi, lo, DriftUnit)
+	whole, part := int64(q), float64(rest)/DriftUnit
 	if (v < 0) != (d < 0) {
 		whole, part = -whole, -part
 	}
 	return NewFine(whole, part)
 }
 
-func magnitude(v int64) uint64 {
+// Magnitude returns |v|, of the lowest integer too.
+func Magnitude(v int64) uint64 {
 	if v < 0 {
 		return -uint64(v)
 	}

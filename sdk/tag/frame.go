@@ -37,7 +37,9 @@ const (
 	checksumAt    = 76
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// Castagnoli is the table of CRC-32C, the checksum of blocks, chunks, orders and
+// files of tags.
+var Castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Header is a block without its tags: what the first frame says.
 type Header struct {
@@ -72,7 +74,7 @@ func (b *Block) EncodeHeader(dst []byte) {
 		le.PutUint64(dst[56:], b.Tags[0])
 		le.PutUint64(dst[64:], b.Tags[n-1])
 	}
-	le.PutUint32(dst[checksumAt:], crc32.Checksum(dst[:checksumAt], castagnoli))
+	le.PutUint32(dst[checksumAt:], crc32.Checksum(dst[:checksumAt], Castagnoli))
 }
 
 // DecodeHeader reads a block's first frame. Everything that can be known
@@ -91,7 +93,7 @@ func DecodeHeader(frame []byte) (Header, error) {
 	if frame[7] != 0 || le.Uint16(frame[10:]) != 0 || le.Uint32(frame[72:]) != 0 {
 		return Header{}, fmt.Errorf("decode block header: reserved bytes are not 0")
 	}
-	if got, want := crc32.Checksum(frame[:checksumAt], castagnoli), le.Uint32(frame[checksumAt:]); got != want {
+	if got, want := crc32.Checksum(frame[:checksumAt], Castagnoli), le.Uint32(frame[checksumAt:]); got != want {
 		return Header{}, fmt.Errorf("decode block header: checksum %08x, want %08x; it was damaged on its way", got, want)
 	}
 	count := le.Uint32(frame[12:])

@@ -107,7 +107,7 @@ func TestDisorderIsFoundAtEveryPlace(t *testing.T) {
 // reseal makes the checksum of tampered frames right again, so that the checks
 // behind it are reached.
 func reseal(header []byte) {
-	binary.LittleEndian.PutUint32(header[checksumAt:], crc32.Checksum(header[:checksumAt], castagnoli))
+	binary.LittleEndian.PutUint32(header[checksumAt:], crc32.Checksum(header[:checksumAt], Castagnoli))
 }
 
 func TestFrameRefuses(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"testing"
 
+	"tsrun/sdk/tag"
 	"tsrun/sdk/tagfile/pack"
 )
 
@@ -57,7 +58,7 @@ func withSums(content []byte) []byte {
 			return b
 		}
 		block := frame[tagsFrame : tagsFrame+h.Size]
-		le.PutUint32(block, crc32.Checksum(block[4:], castagnoli))
+		le.PutUint32(block, crc32.Checksum(block[4:], tag.Castagnoli))
 		le.PutUint32(frame[16:], frameSum(frame[:tagsFrame+pack.HeaderSize]))
 		at += tagsFrame + h.Size
 	}
@@ -65,7 +66,7 @@ func withSums(content []byte) []byte {
 		tail := b[len(b)-tagsTail:]
 		le.PutUint64(tail, uint64(left-4-tagsTail)/tagsEntry)
 		le.PutUint64(tail[8:], uint64(at))
-		le.PutUint32(tail[16:], crc32.Checksum(b[at:len(b)-12], castagnoli))
+		le.PutUint32(tail[16:], crc32.Checksum(b[at:len(b)-12], tag.Castagnoli))
 		copy(tail[20:], tagsEndMagic)
 	}
 	return b

@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 
+	"tsrun/sdk/tag"
 	"tsrun/sdk/tagfile/pack"
 )
 
@@ -51,8 +52,6 @@ const (
 	maxHeldTags = 1 << 22
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // tagsBlock is what is known of a block without unpacking it.
 type tagsBlock struct {
 	offset      int64 // of its frame
@@ -77,7 +76,7 @@ func newTagsEncoder(encoding) (encoder, error) {
 
 func (e *tagsEncoder) heading() []byte {
 	b := binary.LittleEndian.AppendUint32([]byte(tagsMagic), tagsVersion)
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, tag.Castagnoli))
 }
 
 func (e *tagsEncoder) append(dst []byte, channel int, tags []uint64) ([]byte, error) {
@@ -155,7 +154,7 @@ func (e *tagsEncoder) block(dst []byte, channel int, tags []uint64) ([]byte, err
 
 // frameSum is the checksum of a frame and the header behind it.
 func frameSum(frame []byte) uint32 {
-	return crc32.Update(crc32.Checksum(frame[:16], castagnoli), castagnoli, frame[tagsFrame:])
+	return crc32.Update(crc32.Checksum(frame[:16], tag.Castagnoli), tag.Castagnoli, frame[tagsFrame:])
 }
 
 // finish writes what is held, and the index.
@@ -169,7 +168,7 @@ func (e *tagsEncoder) finish(dst []byte) ([]byte, error) {
 	dst = append(dst, e.index...)
 	dst = le.AppendUint64(dst, e.blocks)
 	dst = le.AppendUint64(dst, uint64(e.offset))
-	dst = le.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
+	dst = le.AppendUint32(dst, crc32.Checksum(dst[start:], tag.Castagnoli))
 	return append(dst, tagsEndMagic...), nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 
+	"tsrun/sdk/tag"
 	"tsrun/sdk/tagfile/pack"
 )
 
@@ -55,7 +56,7 @@ func (t *tagsFile) readHeader() error {
 	if len(start) < tagsHeader {
 		return t.damagef(0, "it has %d bytes, a file of tags with nothing in it has a header all the same; it is cut off", len(start))
 	}
-	if crc32.Checksum(start[:12], castagnoli) != binary.LittleEndian.Uint32(start[12:]) {
+	if crc32.Checksum(start[:12], tag.Castagnoli) != binary.LittleEndian.Uint32(start[12:]) {
 		return t.damagef(0, "its header is damaged")
 	}
 	if v := binary.LittleEndian.Uint32(start[8:]); v != tagsVersion {
@@ -87,7 +88,7 @@ func (t *tagsFile) readIndex() error {
 		return err
 	}
 	sum := len(index) - len(tagsEndMagic) - 4
-	if le.Uint32(index) != tagsIndexMagic || crc32.Checksum(index[:sum], castagnoli) != le.Uint32(index[sum:]) {
+	if le.Uint32(index) != tagsIndexMagic || crc32.Checksum(index[:sum], tag.Castagnoli) != le.Uint32(index[sum:]) {
 		return fmt.Errorf("its index is damaged")
 	}
 	return t.readEntries(index[4:4+n*tagsEntry], int64(start))

@@ -12,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"tsrun/sdk/tag"
 	"tsrun/sdk/tagfile/pack"
 )
 
@@ -156,7 +157,7 @@ func TestTagsContradictions(t *testing.T) {
 	content := encoded(t, Tags, 5, []uint64{3, 1000})
 	indexAt := len(content) - tagsTail - tagsEntry - 4
 	sumIndex := func(b []byte) {
-		le.PutUint32(b[len(b)-12:], crc32.Checksum(b[indexAt:len(b)-12], castagnoli))
+		le.PutUint32(b[len(b)-12:], crc32.Checksum(b[indexAt:len(b)-12], tag.Castagnoli))
 	}
 	sumFrame := func(b []byte) { le.PutUint32(b[tagsHeader+16:], frameSum(b[tagsHeader:tagsHeader+40])) }
 	backwards, err := pack.Append(nil, []uint64{1000, 3})
@@ -178,7 +179,7 @@ func TestTagsContradictions(t *testing.T) {
 			le.PutUint64(b[indexAt+4+24:], 1001)
 			sumIndex(b)
 		}, "block 0 ends at 1000 ps, its frame says 1001"},
-		{"version", func(b []byte) { b[8] = 2; le.PutUint32(b[12:], crc32.Checksum(b[:12], castagnoli)) }, "its version is 2, known is 1"},
+		{"version", func(b []byte) { b[8] = 2; le.PutUint32(b[12:], crc32.Checksum(b[:12], tag.Castagnoli)) }, "its version is 2, known is 1"},
 		{"no header", func(b []byte) { b[9] = 2 }, "its header is damaged"},
 	} {
 		b := bytes.Clone(content)

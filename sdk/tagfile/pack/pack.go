@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"slices"
+
+	"tsrun/sdk/tag"
 )
 
 const (
@@ -18,8 +20,6 @@ const (
 	run     = 128 // differences that share a width
 	covered = 4   // where the bytes begin that the checksum covers
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Append appends the block of 1 to [MaxTags] tags to dst.
 func Append(dst []byte, tags []uint64) ([]byte, error) {
@@ -51,7 +51,7 @@ func Append(dst []byte, tags []uint64) ([]byte, error) {
 	le.PutUint32(block[4:], uint32(size))
 	le.PutUint64(block[8:], tags[0])
 	le.PutUint32(block[16:], uint32(len(tags)))
-	le.PutUint32(block, crc32.Checksum(block[covered:], castagnoli))
+	le.PutUint32(block, crc32.Checksum(block[covered:], tag.Castagnoli))
 	return dst, nil
 }
 
@@ -90,7 +90,7 @@ func Decode(dst []uint64, block []byte) ([]uint64, error) {
 	if len(block) != h.Size {
 		return dst, fmt.Errorf("unpack tags: %d bytes for a block of %d", len(block), h.Size)
 	}
-	if got, want := crc32.Checksum(block[covered:], castagnoli), binary.LittleEndian.Uint32(block); got != want {
+	if got, want := crc32.Checksum(block[covered:], tag.Castagnoli), binary.LittleEndian.Uint32(block); got != want {
 		return dst, fmt.Errorf("unpack tags: checksum %08x, want %08x; the block was damaged", got, want)
 	}
 	runs := runsOf(h.Count)
