@@ -288,31 +288,32 @@ pipeline: [{stage: coincidences, config: {of: [alice.a, alice.b], window: 1 s}}]
 // TestDriverContradictsItself: what a driver says of its tags is compared with
 // what its blocks say, and a stream that it was not given is nobody's.
 func TestDriverContradictsItself(t *testing.T) {
-	for says, want := range map[string]struct {
-		condition run.Condition
-		reason    string
-		tags      uint64
+	for _, c := range []struct {
+		alice, bob string
+		condition  run.Condition
+		reasons    []string
 	}{
-		"more":          {run.Unverified, "UNVERIFIED alice.a the driver delivered 17 tags, 10 arrived at its node\n", 10},
-		"lost":          {run.Unverified, "UNVERIFIED alice.a the driver lost 7 tags, its blocks tell of 0\n", 10},
-		"stranger":      {run.Incomplete, "INCOMPLETE alice. alice.tc: told of stream 99, which it was not armed with", 10},
-		"strange count": {run.Incomplete, "INCOMPLETE alice. alice.tc: told of stream 65536, which it was not armed with", 10},
+		{"more", "lost", run.Unverified, []string{"UNVERIFIED alice.a the driver delivered 17 tags, 10 arrived at its node\n",
+			"UNVERIFIED bob.b the driver lost 7 tags, its blocks tell of 0\n"}},
+		{"stranger", "strange count", run.Incomplete, []string{"INCOMPLETE alice. alice.tc: told of stream 99, which it was not armed with",
+			"INCOMPLETE bob. bob.tc: told of stream 65536, which it was not armed with"}},
 	} {
-		t.Run(says, func(t *testing.T) {
-			r, _, m := runIn(t, write(t, filepath.Join(t.TempDir(), "miscounts.yaml"), fmt.Sprintf(`version: 1
+		r, _, m := runIn(t, write(t, filepath.Join(t.TempDir(), "miscounts.yaml"), fmt.Sprintf(`version: 1
 name: miscounts
 nodes:
   alice:
     controllers: {tc: {driver: tc-miscounts, config: {says: %q}}}
     channels: {a: {on: tc/1, threshold: 120 mV}}
+  bob:
+    controllers: {tc: {driver: tc-miscounts, config: {says: %q}}}
+    channels: {b: {on: tc/1, threshold: 120 mV}}
 acquire: {duration: 1 s}
-trigger: {lead: 300 ms}
+trigger: {master: alice, lead: 300 ms}
 sinks: {raw: {sink: sink-file}}
-`, says)))
-			if want.condition == run.Unverified && r.code != 7 || !m.Has(want.condition) || m.Nodes["alice"].Channels["a"].Tags != want.tags {
-				t.Errorf("exit code %d, condition %v, %d tags", r.code, m.Condition, m.Nodes["alice"].Channels["a"].Tags)
-			}
-			contains(t, reasons(m), want.reason)
-		})
+`, c.alice, c.bob)))
+		if c.condition == run.Unverified && r.code != 7 || !m.Has(c.condition) || m.Nodes["alice"].Channels["a"].Tags != 10 || m.Nodes["bob"].Channels["b"].Tags != 10 {
+			t.Errorf("%s and %s: exit code %d, condition %v\n%s", c.alice, c.bob, r.code, m.Condition, r.stdout)
+		}
+		contains(t, reasons(m), c.reasons...)
 	}
 }

@@ -188,8 +188,6 @@ func TestDeviceThatCannot(t *testing.T) {
 		bob, more, set, says string // bob is the config of his controller
 	}{
 		"an edge":     {"", "", "trigger.method=hardware", "the device has no START input, trigger.method: hardware needs one; it can be started at an instant (scheduled)"},
-		"an instant":  {"lacks: starts", "", "trigger.lead=300 ms", "cannot be started at an instant, trigger.method: scheduled needs that; its driver names no way to start it"},
-		"delays":      {"lacks: delays", "", delayed, "the device has no input delays, channel b asks for -30 ns"},
 		"long delays": {"delay_max: 20 ns", "", delayed, "delay -30 ns of channel b is beyond the 20 ns of the device"},
 		"the rate": {"rate_max: 1000", "expect: {bob.b: {rate: {min: 2 kHz}}}", "trigger.lead=300 ms",
 			"expect wants at least 2 kHz of its channels, the device records at most 1 kHz over all inputs"},

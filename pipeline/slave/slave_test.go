@@ -221,9 +221,9 @@ func TestDeviceMustSuitTheRecipe(t *testing.T) {
 	}{
 		"as it should be":            {},
 		"hardware":                   {method: "hardware"},
-		"no START input":             {method: "hardware", device: func(d *sdk.Device) { d.Can.HardwareStart = false }, says: "no START input"},
+		"no START input":             {method: "hardware", device: func(d *sdk.Device) { d.Can.HardwareStart = false }, says: "no START input, trigger.method: hardware needs one; it can be started at an instant (scheduled)"},
 		"no START needed":            {device: func(d *sdk.Device) { d.Can.HardwareStart = false }},
-		"no scheduled start":         {device: func(d *sdk.Device) { d.Can.ScheduledStart = false }, says: "cannot be started at an instant"},
+		"no scheduled start":         {device: func(d *sdk.Device) { d.Can.ScheduledStart = false }, says: "cannot be started at an instant, trigger.method: scheduled needs that; it can be started by an edge on its START input (hardware)"},
 		"no such input":              {channel: func(c *recipe.Channel) { c.Input = 2 }, says: "channel b is on input 2, the device has 1 inputs"},
 		"the highest threshold":      {channel: func(c *recipe.Channel) { c.Threshold = new(quantity.Voltage(2_000_000)) }},
 		"above it":                   {channel: func(c *recipe.Channel) { c.Threshold = new(quantity.Voltage(2_000_001)) }, says: "is outside -2000 mV to 2000 mV"},

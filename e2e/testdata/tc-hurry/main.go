@@ -25,7 +25,6 @@ type config struct {
 	Pace     quantity.Time `json:"pace,omitempty" jsonschema:"description=of real time for each 100 tags"`
 	Lines    int           `json:"lines,omitempty" jsonschema:"description=of the log"`
 	LineSize int           `json:"line_size,omitempty" jsonschema:"description=bytes of each"`
-	Lacks    string        `json:"lacks,omitempty" jsonschema:"enum=,enum=starts,enum=delays,description=of the device"`
 	DelayMax quantity.Time `json:"delay_max,omitempty" jsonschema:"description=the longest delay of an input"`
 	RateMax  int64         `json:"rate_max,omitempty" jsonschema:"description=tags per second over all inputs"`
 	Light    bool          `json:"light,omitempty" jsonschema:"description=tags come by chance and all inputs of all controllers see the same, each within 200 ps"`
@@ -48,7 +47,7 @@ func open(_ context.Context, env sdk.Env, c config) (sdk.Driver, error) {
 
 func (h *hurry) Describe(context.Context) (sdk.Device, error) {
 	d := sdk.Device{Vendor: "Test", Model: "hurry", ResolutionPs: 1, Simulated: true, MaxRateHz: h.RateMax,
-		Can: sdk.Capabilities{ScheduledStart: h.Lacks != "starts", InputDelay: h.Lacks != "delays"}}
+		Can: sdk.Capabilities{ScheduledStart: true, InputDelay: true}}
 	for n := range 999 {
 		d.Inputs = append(d.Inputs, sdk.Input{Number: n + 1, DelayMax: int64(h.DelayMax)})
 	}
