@@ -18,7 +18,7 @@ import (
 // little-endian; every part has its own CRC-32C.
 //
 //	header   0  magic, 8 bytes
-//	         8  version u32: 1
+//	         8  version u32: 2; 1 has no ticks, see package pack
 //	        12  CRC-32C u32 of the 12 bytes before
 //
 //	block    0  magic u32
@@ -41,7 +41,7 @@ import (
 const (
 	tagsMagic      = "\x89tags\r\n\x1a"
 	tagsEndMagic   = "\x89tend\r\n\x1a"
-	tagsVersion    = 1
+	tagsVersion    = 2
 	tagsHeader     = 16
 	tagsBlockMagic = 0x6b6c6274 // "tblk"
 	tagsIndexMagic = 0x78646974 // "tidx"

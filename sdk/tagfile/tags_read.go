@@ -59,8 +59,8 @@ func (t *tagsFile) readHeader() error {
 	if crc32.Checksum(start[:12], tag.Castagnoli) != binary.LittleEndian.Uint32(start[12:]) {
 		return t.damagef(0, "its header is damaged")
 	}
-	if v := binary.LittleEndian.Uint32(start[8:]); v != tagsVersion {
-		return t.errorf("its version is %d, known is %d; a newer tsrun wrote it", v, tagsVersion)
+	if v := binary.LittleEndian.Uint32(start[8:]); v < 1 || v > tagsVersion {
+		return t.errorf("its version is %d, known are 1 to %d; a newer tsrun wrote it", v, tagsVersion)
 	}
 	return nil
 }

@@ -179,7 +179,8 @@ func TestTagsContradictions(t *testing.T) {
 			le.PutUint64(b[indexAt+4+24:], 1001)
 			sumIndex(b)
 		}, "block 0 ends at 1000 ps, its frame says 1001"},
-		{"version", func(b []byte) { b[8] = 2; le.PutUint32(b[12:], crc32.Checksum(b[:12], tag.Castagnoli)) }, "its version is 2, known is 1"},
+		{"version", func(b []byte) { b[8] = 3; le.PutUint32(b[12:], crc32.Checksum(b[:12], tag.Castagnoli)) }, "its version is 3, known are 1 to 2"},
+		{"version 0", func(b []byte) { b[8] = 0; le.PutUint32(b[12:], crc32.Checksum(b[:12], tag.Castagnoli)) }, "its version is 0, known are 1 to 2"},
 		{"no header", func(b []byte) { b[9] = 2 }, "its header is damaged"},
 	} {
 		b := bytes.Clone(content)

@@ -17,8 +17,10 @@ const (
 	// MaxSize is the length in bytes of the longest block.
 	MaxSize = HeaderSize + MaxTags/run + (MaxTags-1)*8
 
-	run     = 128 // differences that share a width
-	covered = 4   // where the bytes begin that the checksum covers
+	run      = 128     // differences that share a width
+	covered  = 4       // where the bytes begin that the checksum covers
+	ticked   = 1 << 31 // in the count: a tick follows the header
+	tickSize = 8
 )
 
 // Append appends the block of 1 to [MaxTags] tags to dst.
@@ -26,20 +28,51 @@ func Append(dst []byte, tags []uint64) ([]byte, error) {
 	if len(tags) == 0 || len(tags) > MaxTags {
 		return dst, fmt.Errorf("pack tags: %d of them, a block holds 1 to %d", len(tags), MaxTags)
 	}
-	start, at := len(dst), HeaderSize+runsOf(len(tags))
+	start, count := len(dst), uint32(len(tags))
+	dst = slices.Grow(dst, HeaderSize+tickSize)[:start+HeaderSize]
+	first := tags[0]
+	if tick := tickOf(tags); tick > 1 {
+		room := rooms.Get().(*[MaxTags]uint64)
+		defer rooms.Put(room)
+		if ticks := inTicks(room[:0], tags, tick); tickSize+packedSize(ticks) < packedSize(tags) {
+			tags, count = ticks, count|ticked
+			dst = binary.LittleEndian.AppendUint64(dst, tick)
+		}
+	}
+	dst = appendRuns(dst, tags)
+	block, le := dst[start:], binary.LittleEndian
+	le.PutUint32(block[4:], uint32(len(block)))
+	le.PutUint64(block[8:], first)
+	le.PutUint32(block[16:], count)
+	le.PutUint32(block, crc32.Checksum(block[covered:], tag.Castagnoli))
+	return dst, nil
+}
+
+// packedSize is how many bytes the differences take.
+func packedSize(tags []uint64) (bytes int) {
+	for k := range runsOf(len(tags)) {
+		part := runOf(tags, k)
+		bytes += wordBytes(len(part)-1, uint(width(part)))
+	}
+	return bytes
+}
+
+// appendRuns appends the widths of all differences and the differences.
+func appendRuns(dst []byte, tags []uint64) []byte {
+	start, at := len(dst), runsOf(len(tags))
 	dst = slices.Grow(dst, at)[:start+at]
 	size := at
 	for k := range runsOf(len(tags)) {
 		part := runOf(tags, k)
 		w := width(part)
-		dst[start+HeaderSize+k] = byte(w)
+		dst[start+k] = byte(w)
 		size += wordBytes(len(part)-1, uint(w))
 	}
 	dst = slices.Grow(dst, size-at+slack)[:start+size]
-	block := dst[start:]
+	runs := dst[start:]
 	for k := range runsOf(len(tags)) {
-		part, w := runOf(tags, k), uint(block[HeaderSize+k])
-		words := block[at : size+slack]
+		part, w := runOf(tags, k), uint(runs[k])
+		words := runs[at : size+slack]
 		if w <= widest {
 			kernels[w].pack(words, part)
 		} else {
@@ -47,12 +80,7 @@ func Append(dst []byte, tags []uint64) ([]byte, error) {
 		}
 		at += wordBytes(len(part)-1, w)
 	}
-	le := binary.LittleEndian
-	le.PutUint32(block[4:], uint32(size))
-	le.PutUint64(block[8:], tags[0])
-	le.PutUint32(block[16:], uint32(len(tags)))
-	le.PutUint32(block, crc32.Checksum(block[covered:], tag.Castagnoli))
-	return dst, nil
+	return dst
 }
 
 // Header is what the first bytes of a block say.
@@ -60,6 +88,7 @@ type Header struct {
 	Size  int    // bytes of the whole block
 	First uint64 // ps
 	Count int    // tags
+	ticks bool   // differences are in ticks
 }
 
 // ReadHeader reads the first [HeaderSize] bytes of a block. Only [Decode] tells
@@ -70,14 +99,18 @@ func ReadHeader(block []byte) (Header, error) {
 	}
 	le := binary.LittleEndian
 	size, count := le.Uint32(block[4:]), le.Uint32(block[16:])
-	if count == 0 || count > MaxTags {
-		return Header{}, fmt.Errorf("unpack tags: the block says %d tags, it holds 1 to %d", count, MaxTags)
+	ticks := count&ticked != 0
+	if count &^= ticked; count == 0 || count > MaxTags {
+		return Header{}, fmt.Errorf("unpack tags: the block says %d tags, it holds 1 to %d", le.Uint32(block[16:]), MaxTags)
 	}
 	least := HeaderSize + runsOf(int(count))
+	if ticks {
+		least += tickSize
+	}
 	if most := least + 8*int(count-1); int64(size) < int64(least) || int64(size) > int64(most) {
 		return Header{}, fmt.Errorf("unpack tags: the block says %d bytes, %d tags take %d to %d", size, count, least, most)
 	}
-	return Header{Size: int(size), First: le.Uint64(block[8:]), Count: int(count)}, nil
+	return Header{Size: int(size), First: le.Uint64(block[8:]), Count: int(count), ticks: ticks}, nil
 }
 
 // Decode appends the tags of a block to dst. The block is exactly its own
@@ -93,16 +126,25 @@ func Decode(dst []uint64, block []byte) ([]uint64, error) {
 	if got, want := crc32.Checksum(block[covered:], tag.Castagnoli), binary.LittleEndian.Uint32(block); got != want {
 		return dst, fmt.Errorf("unpack tags: checksum %08x, want %08x; the block was damaged", got, want)
 	}
+	packed, tick := block[HeaderSize:], uint64(1)
+	if h.ticks {
+		if tick, packed = binary.LittleEndian.Uint64(packed), packed[tickSize:]; tick < 2 {
+			return dst, fmt.Errorf("unpack tags: the block says a tick of %d ps, at least 2 are possible", tick)
+		}
+	}
 	runs := runsOf(h.Count)
-	widths, words := block[HeaderSize:HeaderSize+runs], block[HeaderSize+runs:]
+	widths, words := packed[:runs], packed[runs:]
 	if err := checkWidths(h.Count, widths, len(words)); err != nil {
 		return dst, err
 	}
 	start := len(dst)
 	dst = slices.Grow(dst, h.Count)[:start+h.Count]
 	tags := dst[start:]
-	tags[0] = h.First
 	previous := h.First
+	if h.ticks {
+		previous = 0
+	}
+	tags[0] = previous
 	rest := tags[1:]
 	for _, w := range widths {
 		part := rest[:min(run, len(rest))]
@@ -112,6 +154,9 @@ func Decode(dst []uint64, block []byte) ([]uint64, error) {
 			previous = unpackRest(part, previous, words, 0, uint(w))
 		}
 		rest, words = rest[len(part):], words[wordBytes(len(part), uint(w)):]
+	}
+	if h.ticks && !inPicoseconds(tags, h.First, tick) {
+		return dst[:start], fmt.Errorf("unpack tags: %d ticks of %d ps after %d ps are beyond 2^64 ps", slices.Max(tags), tick, h.First)
 	}
 	return dst, nil
 }
