@@ -1,4 +1,4 @@
-// Package hostile is what strangers say on a ZeroMQ port: scanners, browsers,
+// Package hostile has the bytes that strangers send to a ZeroMQ port: scanners, browsers,
 // broken programs and people who mean harm. Tests say it to each listener of
 // tsrun and look whether anybody else is harmed.
 package hostile

@@ -47,7 +47,7 @@ func (l *leaks) at(t float64) (at float64, seen bool) {
 }
 
 // thermal is how bright thermal light is at a time after that asked for before,
-// of its mean: the square of an amplitude that forgets itself.
+// of its mean: the square of an amplitude whose correlation decays.
 func (l *leaks) thermal(t float64) float64 {
 	kept := math.Exp(-(t - l.before) / l.e.Bunching)
 	l.before = t

@@ -169,7 +169,7 @@ func (e Experiment) play() (nodes [2]*node, truth Truth) {
 	r, until := steady.at(&e, 0)
 	for t := 0.0; ; {
 		t += rng.ExpFloat64() / r.total() * 1e12
-		if t > until { // a Poisson process knows nothing of what was before
+		if t > until { // a Poisson process has no memory
 			t = until
 			r, until = steady.at(&e, t)
 			continue

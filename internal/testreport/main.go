@@ -66,7 +66,7 @@ func main() {
 func read(r io.Reader, each bool, out io.Writer, ticks <-chan time.Time) (*tally, error) {
 	t := &tally{each: each, out: out, output: map[string][]string{}, working: map[string]*work{}}
 	lines, failed := make(chan []byte), make(chan error, 1)
-	go func() { // ends with r; whoever reads lines takes all of them
+	go func() { // ends with r; all lines are received
 		defer close(lines)
 		s := bufio.NewScanner(r)
 		s.Buffer(nil, 16<<20)

@@ -10,7 +10,7 @@ import (
 	"tsrun/sdk/tag"
 )
 
-// g2Light is light of which two records know nothing of each other, so that g2 is
+// g2Light is light whose detections in two records are independent, so that g2 is
 // 1 in every bin of every length.
 var g2Light = table{name: "g2-light", about: "g2 of Poisson light, whose truth is 1: all bins of all records", run: func(r *report) {
 	r.row("light", "expected a bin", "records", "bins", "counted / expected", "chi2/n", "within 3 sd", "in the worst bin", "expected of the worst")

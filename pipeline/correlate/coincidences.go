@@ -244,9 +244,9 @@ func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (
 	}
 	if doubt := sky.doubt(counters, g, at); doubt != "" && c.Warning == "" {
 		c.Warning = doubt
-		c.forget()
+		c.clearChance()
 		for i := range c.Parts {
-			c.Parts[i].forget()
+			c.Parts[i].clearChance()
 		}
 	}
 	return c, nil
@@ -313,7 +313,7 @@ func (s *lister) add(g *gather, matched [][]uint64) error {
 		if len(matched) > 0 && matched[0][0] == a.dropped+uint64(i) {
 			s.one, matched = matched[0], matched[1:]
 		}
-		if !s.look(g, a.fixed[i], from) {
+		if !s.moveWindows(g, a.fixed[i], from) {
 			continue
 		}
 		s.chosen[0], s.tuple.Tags[0] = i, a.raw[i]
@@ -324,9 +324,9 @@ func (s *lister) add(g *gather, matched [][]uint64) error {
 	return nil
 }
 
-// look moves from, by lane, to the first tag in the window about t, and says
+// moveWindows moves from, by lane, to the first tag in the window about t, and says
 // whether every lane has one.
-func (s *lister) look(g *gather, t uint64, from []int) bool {
+func (s *lister) moveWindows(g *gather, t uint64, from []int) bool {
 	for j := 1; j < len(from); j++ {
 		fixed := g.lanes[j].fixed
 		for from[j] < len(fixed) && int64(fixed[from[j]]-t) < -s.half {

@@ -120,7 +120,7 @@ func (c *counter) tuples(own []uint64, g *gather) error {
 	}
 	c.steps += stepsPerTag * int64(len(own))
 	for _, t := range own {
-		if !c.look(t, g) {
+		if !c.moveWindows(t, g) {
 			continue
 		}
 		c.group = [shiftedWindows + 1]grouping{}
@@ -133,9 +133,9 @@ func (c *counter) tuples(own []uint64, g *gather) error {
 	return nil
 }
 
-// look moves the windows to the tag t of the first channel and says whether
+// moveWindows moves the windows to the tag t of the first channel and says whether
 // every other channel has tags in one of them.
-func (c *counter) look(t uint64, g *gather) bool {
+func (c *counter) moveWindows(t uint64, g *gather) bool {
 	for j, windows := range c.windows {
 		tags := g.lanes[c.lanes[j+1]].fixed
 		near := c.near[j][:0]

@@ -10,7 +10,7 @@ import (
 func (c *counter) fold(y *yield) Fold {
 	f := Fold{Of: nameOf(c.mask), All: c.found[together], OneToOne: c.one}
 	if math.IsNaN(y.net) {
-		f.forget()
+		f.clearChance()
 		return f
 	}
 	f.Accidentals, f.AccidentalsSD = quantity.Number(y.accidentals), quantity.Number(math.Sqrt(y.accidentalsVariance+y.ratesVariance))
@@ -33,8 +33,8 @@ func (f *Fold) setCAR(y *yield) {
 	f.CARAtLeast = leastOf(all) / (max(0, accidentals) + 3*float64(f.AccidentalsSD))
 }
 
-// forget leaves what was counted, and nothing that follows from accidentals.
-func (f *Fold) forget() {
+// clearChance leaves what was counted, and nothing that follows from accidentals.
+func (f *Fold) clearChance() {
 	none := quantity.None()
 	f.Accidentals, f.AccidentalsSD, f.Chance, f.Net, f.NetSD, f.CAR, f.CARSD = none, none, none, none, none, none, none
 	f.CARAtLeast, f.Heralding = 0, nil

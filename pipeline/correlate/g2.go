@@ -11,7 +11,7 @@ import (
 )
 
 // G2 is a histogram of B minus A over what uncorrelated light would give: G2[k]
-// is 1 where detections know nothing of each other, less where one makes the
+// is 1 where detections are independent, less where one makes the
 // other rarer, and no value where nothing was recorded by both.
 //
 // Uncorrelated light of the rates that were recorded gives in a bin

@@ -241,7 +241,7 @@ func (s *slice) Next(buf []uint64) (int, error) {
 }
 
 // ahead reads a stream, checks it and carries it to A's clock, one chunk ahead
-// of whoever takes the chunks.
+// of the caller.
 type ahead struct {
 	feed
 	correct Correction

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// uncorrelated is light of which two channels know nothing of each other. One
+// uncorrelated is light whose detections in two channels are independent. One
 // record against itself has no pairs of a tag with itself.
 type uncorrelated struct {
 	a, b steady

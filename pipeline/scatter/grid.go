@@ -36,7 +36,7 @@ func (g Grid) Coarse(sigma float64) bool { return sigma < coarse*g.Floor() }
 // moves the mean nowhere, wherever the window lies on the lattice. It is a box
 // smoothed by two boxes as wide as a step.
 //
-// Tags of light that knows nothing of the steps are rounded so that the mean of
+// Tags of light that is independent of the steps are rounded so that the mean of
 // their differences is the offset itself, however few steps the pairs lie on:
 // all of them must weigh alike.
 type Window struct{ half, step, floor float64 }

@@ -130,7 +130,7 @@ func (g *segment) publish() error {
 	return nil
 }
 
-// abandon closes the file; with tags in it, it stays for whoever wants to save
+// abandon closes the file; with tags in it, it stays for a user who wants to save
 // them, under its name of something partial.
 func (g *segment) abandon() error {
 	err := g.file.Close()

@@ -119,7 +119,7 @@ func (d *driver) setRecords(ctx context.Context) error {
 }
 
 // silence keeps the blocks of inputs that have no channel from sending tags:
-// nobody would take them, and all inputs together can send only so many.
+// no client would receive them, and all inputs together can send only so many.
 func (d *driver) silence(ctx context.Context, channels []sdk.Channel) error {
 	var group []setting
 	for n := 1; n <= inputs; n++ {

@@ -130,7 +130,7 @@ func (w *watch) markEnd(l *watched) {
 	}
 }
 
-// giveUp disarms without waiting longer than undoLimit, whatever became of ctx.
+// giveUp disarms within undoLimit, even when ctx has ended.
 func (d *driver) giveUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
 	defer cancel()
@@ -159,7 +159,7 @@ func (d *driver) disarm(ctx context.Context) error {
 	return err
 }
 
-// stopRecords stops the records. From then on they are nobody's.
+// stopRecords stops the records.
 func (d *driver) stopRecords(ctx context.Context) error {
 	err := d.tc.do(ctx, "REC:STOP")
 	if err == nil {

@@ -22,7 +22,7 @@ const (
 	largeMessage = 50_000_000
 
 	// beyond is how far a value may lie behind the end of its record. Delays
-	// and offsets inside the device reach there; rubbish does not stop there.
+	// and offsets inside the device reach there; damaged times lie beyond.
 	beyond = uint64(quantity.Second)
 )
 

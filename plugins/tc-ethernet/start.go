@@ -112,7 +112,7 @@ type span struct{ called, returned time.Time }
 // fire starts the records at the instant and tells when they began.
 func (d *driver) fire(ctx context.Context, start starter) (span, error) {
 	began := span{called: time.Now()}
-	// An order that has been sent is waited for, whoever loses patience.
+	// An order that has been sent is waited for, even when the caller gives up.
 	order := context.WithoutCancel(ctx)
 	err := start.Fire(ctx, func() error {
 		if d.armed.start != nil {

@@ -22,8 +22,8 @@ const (
 	freshLimit = 70 * time.Second
 )
 
-// takeOver makes sure that nobody else works with the device, and closes what
-// was left open. With force in the config whoever works with it is stopped.
+// takeOver checks that no other program works with the device, and closes what
+// was left open. With force in the config it stops the other program.
 func (d *driver) takeOver(ctx context.Context) error {
 	stage, err := d.stage(ctx)
 	if err != nil {

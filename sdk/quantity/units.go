@@ -117,7 +117,7 @@ func (k *kind) schema() *jsonschema.Schema {
 func (k *kind) schemaFormat() string { return "quantity-" + k.name }
 
 // Formats returns a check for each value of the schema keyword "format" that
-// quantities use, so that whoever validates against such a schema reports what
+// quantities use, so that a validator of such a schema reports what
 // this package would say.
 func Formats() map[string]func(text string) error {
 	checks := make(map[string]func(string) error, len(kinds))

@@ -23,7 +23,7 @@ type ConvertOptions struct {
 	Shift    int64  // ps: added to every time that is written
 	Replace  bool   // an existing file may be replaced, once the new one is whole
 	Salvage  bool   // what stands before damage is written; Report.Damage says what is wrong
-	// Progress, when there is one, is told now and then how many bytes of the
+	// Progress, when there is one, is called now and then with how many bytes of the
 	// file have been read.
 	Progress func(done, of int64)
 	// Output takes the file, when there is one, once it is whole; what is given

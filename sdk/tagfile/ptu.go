@@ -263,7 +263,7 @@ const (
 )
 
 // MarkerChannel is the channel of a marker input, 1 to 4, of a PicoQuant file.
-// Its signals are tags only for who asks for such a channel; else they are facts.
+// Its signals are tags only where such a channel is asked for, and else facts.
 func MarkerChannel(input int) int { return markerBase + input }
 
 func isMarker(channel int) bool {

@@ -58,7 +58,7 @@ func open(ctx context.Context, nc net.Conn, typ zmq4.SocketType, server bool, ma
 // is cut short or names an unknown socket type. So the stranger's greeting and
 // READY are read and checked here, and zmq4 is shown only flawless ones
 // written here. Exactly the bytes of the handshake are taken from the
-// connection, so whoever reads next finds the first frame.
+// connection, so the next read finds the first frame.
 type screen struct {
 	net.Conn
 	own     zmq4.SocketType

@@ -34,7 +34,7 @@ type Options struct {
 	MaxFrame uint64 // bytes of one frame. 0: DefaultMaxFrame
 	// Displace gives a new peer, where there are MaxConns, the place of the one
 	// that was heard longest ago, whose connection is closed. So peers that say
-	// nothing keep nobody out; one that was displaced dials again.
+	// nothing keep no other out; one that was displaced dials again.
 	Displace bool
 }
 
@@ -43,7 +43,7 @@ type Listener struct {
 	l     net.Listener
 	typ   zmq4.SocketType
 	opts  Options
-	ready chan *Conn // unbuffered: a peer nobody asks for stays in its goroutine
+	ready chan *Conn // unbuffered: a peer that is not accepted stays in its goroutine
 
 	done    context.Context
 	stop    context.CancelFunc
@@ -162,7 +162,7 @@ func (z *Listener) Close() error {
 }
 
 // accept hands every incoming connection to a goroutine of its own, so that
-// one that is silent keeps nobody waiting.
+// a silent one delays no other.
 func (z *Listener) accept() {
 	for {
 		nc, err := z.l.Accept()

@@ -133,7 +133,7 @@ func (h *hub) defaultID(address string, channel int) string {
 }
 
 // reaches refuses an address at which there is no Time Controller. Where the
-// simulator listens on all addresses it cannot tell, and believes the client.
+// simulator listens on all addresses it cannot know, and takes what the client says.
 func (h *hub) reaches(address string) error {
 	own := net.ParseIP(h.config.Listen)
 	if address == h.config.Listen || own != nil && own.IsUnspecified() {

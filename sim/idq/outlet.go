@@ -51,7 +51,7 @@ type streamOutlet struct {
 	listener *zmtp.Listener
 	log      *slog.Logger
 
-	conn    *zmtp.Conn // nil: nobody
+	conn    *zmtp.Conn // nil: no peer
 	gone    chan struct{}
 	detach  func() bool
 	readers sync.WaitGroup
@@ -121,7 +121,7 @@ func (o *streamOutlet) end(ctx context.Context) error {
 	defer cancel()
 	conn, err := o.peer(soon, ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil // nobody to tell
+		return nil // no peer
 	}
 	if err == nil {
 		err = conn.Send(sendTimeout, []byte{})

@@ -288,7 +288,7 @@ func passes(operation string, input int) bool {
 }
 
 // generator is what a GENerator block does, beside its settings. Its pulses
-// lie on a line of its own, which whoever waits for them listens to.
+// lie on a line of its own, on which waiting inputs listen.
 type generator struct {
 	line  *startLine
 	armed *sky.Instant // since when it waits for its trigger; nil: it does not

@@ -138,7 +138,7 @@ var coincidences = []struct {
 // to beside their links stays, but for INIT, which sets everything.
 func (d *device) loadPreset(_ int, v value) error {
 	if v.text == "INIT" {
-		return d.forget()
+		return d.reset()
 	}
 	for header := range d.values {
 		if isWiring(header) {
@@ -154,8 +154,8 @@ func (d *device) loadPreset(_ int, v value) error {
 	return nil
 }
 
-// forget sets everything to what it was when the device was switched on.
-func (d *device) forget() error {
+// reset sets everything to what it was when the device was switched on.
+func (d *device) reset() error {
 	if err := d.recordStop(0, value{}); err != nil {
 		return err
 	}

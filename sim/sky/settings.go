@@ -42,7 +42,7 @@ type Replay struct {
 	Channels map[int]int `json:"channels" jsonschema:"required,description=Which channel of the file each input plays"` // input of the controller: channel of the file
 }
 
-// Simulation is all that one simulated controller is told: the light, which is
+// Simulation is the input of one simulated controller: the light, which is
 // the same for all, and how it looks at it itself.
 type Simulation struct {
 	Settings

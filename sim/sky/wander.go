@@ -8,7 +8,7 @@ import (
 
 // Wander is how far the noise of a free-running clock has moved its phase, a
 // function of true time since the acquisition began. It is a pure function of
-// what NewWander is given: whoever asks, in whichever order, gets the same.
+// what NewWander is given: every caller, in any order, gets the same.
 //
 // On a grid of one cell (1 ms), with frequency y and phase x,
 //
