@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -95,6 +96,10 @@ func (s *sinkServer) Begin(call context.Context, r *pluginpb.BeginRequest) (*plu
 	rec, err := recordingIn(r)
 	if err != nil {
 		return nil, statusOf(err)
+	}
+	if info, err := os.Stat(rec.Dir); err != nil || !info.IsDir() { // Publish would make it
+		return nil, statusOf(&Failure{Code: "no-directory", Message: fmt.Sprintf("begin: there is no directory %s to write into", rec.Dir),
+			Hint: "make it first"})
 	}
 	rec.Closed = func(a Artifact) {
 		s.artifacts.Add(1)

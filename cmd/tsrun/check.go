@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -51,7 +53,7 @@ line, column, path, code, message and hint.`,
 			}
 			var worst error
 			for _, path := range args {
-				worst = worseOf(worst, checkOne(c, path, recipe.Options{Set: flags.sets, Catalog: catalog(dirs), Stages: stage.Kinds()}, asJSON))
+				worst = worseOf(worst, checkOne(c, path, recipe.Options{Set: flags.sets, Catalog: newCatalog(path, dirs), Stages: stage.Kinds()}, asJSON))
 			}
 			return worst
 		},
@@ -108,7 +110,7 @@ func worseOf(before, after error) error {
 // loadRecipe reads and checks a recipe, its plugins' configs included, for a
 // command that goes on to run it, and prints its mistakes.
 func loadRecipe(path string, sets, dirs []string, asJSON bool) (*recipe.Resolved, error) {
-	resolved, err := recipe.Load(path, recipe.Options{Set: sets, Catalog: catalog(dirs), Stages: stage.Kinds()})
+	resolved, err := recipe.Load(path, recipe.Options{Set: sets, Catalog: newCatalog(path, dirs), Stages: stage.Kinds()})
 	switch {
 	case err != nil && asJSON:
 		return nil, reportMistakes(standardOutput, err, true)
@@ -169,15 +171,35 @@ func summarize(r *recipe.Recipe) string {
 	return text
 }
 
-// catalog looks plugins up in directories, by the descriptions beside them.
-type catalog []string
+// catalog looks plugins up in directories, by the descriptions beside them, and
+// refuses those that the lock beside the recipe does not have.
+type catalog struct {
+	dirs    []string
+	lock    host.Lock
+	lockErr error
+}
 
-var _ recipe.Catalog = catalog(nil)
+var _ recipe.Catalog = catalog{}
 
-func (dirs catalog) Plugin(name string) (recipe.Plugin, error) {
-	component, err := host.Find(dirs, name)
+// newCatalog is for the recipe at path; - has no lock.
+func newCatalog(path string, dirs []string) catalog {
+	c := catalog{dirs: dirs}
+	if path != "-" {
+		c.lock, c.lockErr = host.ReadLock(filepath.Dir(path))
+	}
+	return c
+}
+
+func (k catalog) Plugin(name string) (recipe.Plugin, error) {
+	component, err := host.Find(k.dirs, name)
+	if err == nil {
+		err = k.lockErr
+	}
 	if err != nil {
 		return recipe.Plugin{}, err
+	}
+	if refusal := k.lock.Check(name, hex.EncodeToString(component.SHA256[:]), component.Path); refusal != nil {
+		return recipe.Plugin{}, refusal
 	}
 	d := component.Description
 	if d == nil {

@@ -19,7 +19,7 @@ func newPluginCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newPluginListCommand(), newPluginShowCommand(), newPluginDocsCommand(), newPluginTestCommand())
+	c.AddCommand(newPluginNewCommand(), newPluginListCommand(), newPluginShowCommand(), newPluginDocsCommand(), newPluginTestCommand(), newPluginLockCommand())
 	return c
 }
 

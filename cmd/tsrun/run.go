@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -91,6 +92,10 @@ func runMaster(ctx context.Context, f *runFlags, path string) error {
 	if err != nil {
 		return err
 	}
+	lock, err := host.ReadLock(filepath.Dir(path))
+	if err != nil {
+		return failure(err)
+	}
 	program, err := os.Executable()
 	if err != nil {
 		return &exitError{exitOther, fmt.Errorf("find tsrun's own program: %w", err)}
@@ -99,7 +104,7 @@ func runMaster(ctx context.Context, f *runFlags, path string) error {
 	defer stop()
 	hub, done := showing(f.json)
 	outcome, err := master.Run(ctx, master.Options{
-		Recipe: resolved, Runs: f.runs, PluginDirs: dirs, Program: program, Version: version,
+		Recipe: resolved, Runs: f.runs, PluginDirs: dirs, Lock: lock, Program: program, Version: version,
 		Observer: hub, Interrupts: interrupts,
 	})
 	done()

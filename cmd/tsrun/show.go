@@ -22,7 +22,7 @@ it prints is a recipe itself. It starts nothing. - is a recipe from standard inp
 			if err != nil {
 				return failure(err)
 			}
-			resolved, err := readRecipe(c, args[0], recipe.Options{Set: flags.sets, Catalog: catalog(dirs), Stages: stage.Kinds()})
+			resolved, err := readRecipe(c, args[0], recipe.Options{Set: flags.sets, Catalog: newCatalog(args[0], dirs), Stages: stage.Kinds()})
 			if err != nil {
 				return reportMistakes(c.ErrOrStderr(), err, false)
 			}

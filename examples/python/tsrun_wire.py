@@ -139,7 +139,8 @@ class _Socket:
     def __init__(self, kind, endpoint):
         self.context = zmq.Context()
         self.socket = self.context.socket(kind)
-        self.socket.setsockopt(zmq.RECONNECT_IVL, -1)
+        if kind == zmq.PUSH:
+            self.socket.setsockopt(zmq.RECONNECT_IVL, -1)  # what has not been taken is not for another
         self.socket.setsockopt(zmq.SNDHWM, 4)
         self.socket.setsockopt(zmq.RCVHWM, 16)
         self.monitor = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
@@ -270,7 +271,8 @@ class Pull:
         """The next block; None when the core has left, or leaving is set."""
         while not leaving.is_set():
             gone = self._socket.gone()
-            if self._socket.socket.poll(0 if gone else 50):
+            # The core leaves as soon as it has sent everything: what has come is on its way from ZeroMQ's thread.
+            if self._socket.socket.poll(1000 if gone else 50):
                 return Block.read(self._socket.socket.recv_multipart())
             if gone:
                 return None

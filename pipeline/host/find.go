@@ -110,6 +110,9 @@ func locate(dirs []string, name string) (Component, error) {
 				Message: fmt.Sprintf("find plugin %s: %s is not an executable file", name, path),
 				Hint:    "make it executable: chmod +x " + path}
 		}
+		if err := onlyOwnersWrite(path, name); err != nil {
+			return Component{}, err
+		}
 		sum, isPlugin, err := inspect(path)
 		if err != nil {
 			return Component{}, fmt.Errorf("read plugin %s: %w", name, err)
@@ -122,6 +125,27 @@ func locate(dirs []string, name string) (Component, error) {
 		return Component{Name: name, Path: path, SHA256: sum}, nil
 	}
 	return Component{}, unknownPlugin(dirs, name)
+}
+
+// onlyOwnersWrite refuses a program that any user of this PC could have put there
+// or changed: by its own mode, or by that of the directory, where it is found and
+// where a link leads.
+func onlyOwnersWrite(path, name string) error {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return fmt.Errorf("find plugin %s: %w", name, err)
+	}
+	for _, at := range []string{real, filepath.Dir(real), filepath.Dir(path)} {
+		info, err := os.Stat(at)
+		if err != nil {
+			return fmt.Errorf("find plugin %s: %w", name, err)
+		}
+		if anyoneWrites(info) {
+			return &sdk.Failure{Code: "plugin-unsafe", Hint: "take that right away: chmod o-w " + at,
+				Message: fmt.Sprintf("find plugin %s: every user of this PC may write to %s; the plugin was not started", name, at)}
+		}
+	}
+	return nil
 }
 
 func unknownPlugin(dirs []string, name string) error {

@@ -15,6 +15,9 @@ func executable(info fs.FileInfo) bool {
 	return info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
 }
 
+// anyoneWrites tells whether every user of the PC may write to a file or directory.
+func anyoneWrites(info fs.FileInfo) bool { return info.Mode().Perm()&0o002 != 0 }
+
 // Spawn starts cmd as the leader of a process group of its own and sees to it
 // that the kernel signals it when this process dies: with SIGTERM, so that it
 // can leave its device safe, unless cmd asks for another signal.

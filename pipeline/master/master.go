@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/host"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
@@ -36,9 +37,10 @@ import (
 // Options say what to run and where.
 type Options struct {
 	Recipe     *recipe.Resolved
-	Runs       string   // directory of run directories
-	PluginDirs []string // where this PC's plugins are looked for
-	Program    string   // tsrun itself, started once for each local node
+	Runs       string    // directory of run directories
+	PluginDirs []string  // where this PC's plugins are looked for
+	Lock       host.Lock // the programs that plugins may be, on every PC; nil: any
+	Program    string    // tsrun itself, started once for each local node
 	Version    string
 	Observer   event.Observer
 	// Interrupts ends the run early, keeping what was recorded; a second one

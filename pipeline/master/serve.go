@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
@@ -265,14 +266,30 @@ func (c *conductor) warnOfDeafness(ctx context.Context, name string, m *member) 
 // entersManifest reports whether a piece of news is kept in the manifest.
 func entersManifest(n wire.News) bool { return n.Failure == nil && n.Log == nil && !n.Stopped }
 
+// checkLock gives a node up whose plugin is not the program that is pinned: on
+// another PC nobody has looked before, and here it may have changed since.
+func (c *conductor) checkLock(ctx context.Context, node, plugin string, p fact.Plugin) {
+	if refusal := c.options.Lock.Check(plugin, p.SHA256, "node "+node); refusal != nil {
+		c.applyEvent(ctx, evFailed{node, *refusal})
+	}
+}
+
 // applyNews enters one piece of news in the book, shows it, and applies what it means for the run.
 func (c *conductor) applyNews(ctx context.Context, name string, n wire.News) {
 	switch {
 	case n.Controller != nil:
 		c.book.controller(name, n.Controller)
 		c.observe(event.DeviceIdentified{Node: name, Controller: n.Controller.Name, Device: n.Controller.Device})
+		if controller := c.book.manifest.Nodes[name].Controllers[n.Controller.Name]; controller != nil {
+			c.checkLock(ctx, name, controller.Driver, n.Controller.Plugin)
+		}
 	case n.Sink != nil:
 		c.book.sink(name, n.Sink)
+		for _, sink := range c.recipe.Sinks {
+			if sink.Name == n.Sink.Name {
+				c.checkLock(ctx, name, sink.Sink, n.Sink.Plugin)
+			}
+		}
 	case n.Kept != nil:
 		c.book.kept(name, n.Kept)
 	case n.Shot != nil:

@@ -168,3 +168,17 @@ type Simulate struct {
 	sdk.Light
 	Nodes map[string]json.RawMessage `json:"nodes"` // as the schema of their plugins has it
 }
+
+// Plugins are the names of all drivers and sinks of the recipe, each once.
+func (r *Recipe) Plugins() (names []string) {
+	for _, n := range r.Nodes {
+		for _, c := range n.Controllers {
+			names = append(names, c.Driver)
+		}
+	}
+	for _, s := range r.Sinks {
+		names = append(names, s.Sink)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
