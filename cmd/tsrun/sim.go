@@ -27,7 +27,7 @@ func newSimCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newSimIDQCommand(), newSimTDC1Command(), newSimTICCCommand())
+	c.AddCommand(newSimIDQCommand(), newSimTDC1Command(), newSimTICCCommand(), newSimReadeventsCommand())
 	return c
 }
 

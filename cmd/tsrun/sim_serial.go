@@ -11,6 +11,7 @@ import (
 
 	"tsrun/sim/sky"
 	"tsrun/sim/tdc1"
+	"tsrun/sim/tdc2"
 	"tsrun/sim/ticc"
 )
 
@@ -87,6 +88,33 @@ Faults: ` + strings.Join(ticc.Faults(), ", "),
 	c.Flags().DurationVar(&config.Boot, "boot", ticc.RealBoot, "`TIME` from a reset to the sync")
 	c.Flags().BoolVar(&config.Jumper, "jumper", false, "opening the line does not reset it")
 	return c
+}
+
+func newSimReadeventsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   tdc2.Program + " [OPTION]...",
+		Short: "simulate an S-Fifteen TDC2 behind its program " + tdc2.Program,
+		Long: `Simulate ` + tdc2.Program + `, the program that reads an S-Fifteen TDC2: it takes the same
+options (such as -a1 -A -q 1000) and signals, and writes the same words to standard
+output until SIGTERM. What it looks at is in ` + tdc2.Environment + `, as JSON:
+
+  {"light": {"seed": 7, "pairs": {"rate": "20 kHz", "jitter": "80 ps"}},
+   "controller": {"dark": "2 kHz", "drift": "12 ppb"}, "serial": "TWO", "truth": "truth.json"}
+
+Faults: ` + strings.Join(tdc2.Faults(), ", "),
+		DisableFlagParsing: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
+				return c.Help()
+			}
+			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			if err := tdc2.Run(ctx, args, c.OutOrStdout()); err != nil {
+				return failure(err)
+			}
+			return nil
+		},
+	}
 }
 
 // serveLine serves a simulated device on a serial line until it is interrupted.

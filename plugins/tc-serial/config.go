@@ -9,6 +9,7 @@ import (
 	"tsrun/sdk"
 	"tsrun/sdk/instrument"
 	"tsrun/sdk/quantity"
+	"tsrun/sim/tdc2"
 )
 
 const (
@@ -22,6 +23,7 @@ const (
 const (
 	modelTDC1 = "tdc1"
 	modelTICC = "ticc"
+	modelTDC2 = "tdc2"
 )
 
 // References.
@@ -32,19 +34,23 @@ const (
 
 // config is what a recipe says about one time tagger.
 type config struct {
-	Model     string        `json:"model" jsonschema:"required,enum=tdc1,enum=ticc,description=Which device it is"`
+	Model     string        `json:"model" jsonschema:"required,enum=tdc1,enum=ticc,enum=tdc2,description=Which device it is"`
 	Port      string        `json:"port" jsonschema:"required,description=Device file of the serial line; or id:TEXT (part of its name in /dev/serial/by-id); usb:VID:PID or usb:VID:PID:SERIAL; idn:TEXT (part of what it answers to *IDN?); sim starts a simulated one"`
 	Reference string        `json:"reference" jsonschema:"enum=external,enum=internal,enum=,description=Clock of a TDC1 to run on; external is refused where no reference is connected. Empty leaves the device as it is"`
+	Program   string        `json:"program" jsonschema:"description=The program that reads a TDC2: a path or a name in PATH"`
 	Timeout   quantity.Time `json:"timeout" jsonschema:"description=How long to wait for one reply"`
 }
 
-func defaults() config { return config{Timeout: 2 * quantity.Second} }
+func defaults() config { return config{Program: tdc2.Program, Timeout: 2 * quantity.Second} }
 
 var _ sdk.DriverChecker = config{}
 
 // Check finds all mistakes that a schema cannot.
 func (c config) Check(a sdk.Acquisition) []*sdk.Failure {
 	found := c.mistakes()
+	if c.Model == modelTDC2 && c.Port != simulated && !strings.HasPrefix(c.Port, "/") {
+		found = append(found, instrument.Mistake("port", "a TDC2 is on no serial line", "write its device file, such as /dev/ioboards/usbtmst0"))
+	}
 	if c.Reference != "" && c.Model != modelTDC1 {
 		found = append(found, instrument.Mistake("reference", "only a TDC1 has a choice of clocks", "remove it"))
 	}
@@ -57,7 +63,7 @@ func (c config) Check(a sdk.Acquisition) []*sdk.Failure {
 // mistakes are those of the configuration alone.
 func (c config) mistakes() (found []*sdk.Failure) {
 	if _, known := models[c.Model]; !known {
-		found = append(found, instrument.Mistake("model", fmt.Sprintf("%q is no model", c.Model), "write tdc1 or ticc"))
+		found = append(found, instrument.Mistake("model", fmt.Sprintf("%q is no model", c.Model), "write tdc1, ticc or tdc2"))
 	}
 	if !isPort(c.Port) {
 		found = append(found, instrument.Mistake("port", fmt.Sprintf("%q is no serial port", c.Port),
@@ -97,6 +103,7 @@ type model struct {
 var models = map[string]model{
 	modelTDC1: {openTDC1, checkTDC1},
 	modelTICC: {openTICC, checkTICC},
+	modelTDC2: {openTDC2, checkTDC2},
 }
 
 // open opens the device that a configuration names, and changes nothing on it.

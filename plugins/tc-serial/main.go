@@ -10,22 +10,39 @@
 //	line                what is read from it, in a goroutine of its own
 //	tdc1, words         the TDC1, and its stream taken apart (pure)
 //	ticc, ticc_text     the TICC, and its lines (pure)
+//	tdc2, events        the TDC2, and its stream taken apart (pure)
 //	outlet              tags of several channels on their way
 //	simulated           simulators behind the same wires
 package main
 
-import "tsrun/sdk"
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"tsrun/sdk"
+	"tsrun/sim/tdc2"
+)
 
 // version is set at link time.
 var version = "dev"
 
-func main() { sdk.Serve(plugin()) }
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == tdc2.Program { // of a simulated TDC2: see tdc2Driver.simulate
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+		code := tdc2.Main(ctx, os.Args[2:], os.Stdout, os.Stderr)
+		stop()
+		os.Exit(code)
+	}
+	sdk.Serve(plugin())
+}
 
 func plugin() sdk.Plugin {
 	return sdk.Plugin{
 		Name:    "tc-serial",
 		Version: version,
-		Summary: "Time taggers on a serial line: S-Fifteen TDC1, TAPR TICC.",
+		Summary: "Time taggers on a serial line: S-Fifteen TDC1, TAPR TICC, S-Fifteen TDC2.",
 		Drivers: []sdk.DriverType{sdk.NewDriver("tc-serial", defaults(), open,
 			sdk.Simulates(simulation{}, sdk.When{"port": simulated}))},
 	}

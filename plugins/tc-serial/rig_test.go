@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -20,9 +21,16 @@ import (
 	"tsrun/sdk/quantity"
 	"tsrun/sdk/tag"
 	"tsrun/sim/sky"
+	"tsrun/sim/tdc2"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain is also the helper of a simulated TDC2, as main is.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == tdc2.Program {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // sink is an output that checks what the SDK would check, and adds up.
 type sink struct {

@@ -9,6 +9,7 @@ import (
 	"tsrun/sdk/quantity"
 	"tsrun/sim/sky"
 	"tsrun/sim/tdc1"
+	"tsrun/sim/tdc2"
 	"tsrun/sim/ticc"
 )
 
@@ -27,7 +28,7 @@ func (s simulation) Check(sdk.Acquisition) (found []*sdk.Failure) {
 		found = append(found, instrument.Mistake(wrong.Key, fmt.Sprintf("%v is out of range", wrong.Value), fmt.Sprintf("write %v to %v", wrong.Low, wrong.High)))
 	}
 	for i, fault := range s.Faults {
-		if err := tdc1.CheckFaults([]string{fault}); err != nil && ticc.CheckFaults([]string{fault}) != nil {
+		if err := tdc1.CheckFaults([]string{fault}); err != nil && ticc.CheckFaults([]string{fault}) != nil && tdc2.CheckFaults([]string{fault}) != nil {
 			found = append(found, instrument.Mistake(fmt.Sprintf("faults.%d", i), err.Error(), "leave it out to simulate a device that behaves"))
 		}
 	}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"tsrun/internal/need"
+	"tsrun/sdk"
+	"tsrun/sdk/fifteen"
+	"tsrun/sdk/quantity"
+	"tsrun/sdk/tagfile"
+	"tsrun/sim/sky"
+)
+
+// wantEvents works out anew what the simulator saw, and compares every tag.
+func wantEvents(t *testing.T, d driver, s sdk.Simulation, a sdk.Acquisition, out *sink, until uint64) {
+	t.Helper()
+	r := d.Report().(*tdc2Report)
+	var settings simulation
+	if err := json.Unmarshal(s.Controller, &settings); err != nil {
+		t.Fatal(err)
+	}
+	eye, err := sky.NewEye(sky.Settings(s.Light), settings.Controller, r.Simulation.Serial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const mask = 1<<fifteen.EventTimeBits - 1
+	want := map[int][]uint64{}
+	start := sky.Unix(r.Simulation.StartUnixNs, r.Simulation.StartPs)
+	eye.Detections(fifteen.Detectors, start, false).Until(int64(min(until, 3e12)+1e12), func(at int64, input int) {
+		if at < 0 || uint64(len(want[input])) >= r.Simulation.Channels[input-1].Tags {
+			return
+		}
+		ticks := fifteen.PsToTicks(uint64(at)) + uint64(r.Simulation.StartUnixNs)*ticksPerNs
+		tag, _ := fifteen.TicksToPs((ticks - r.origin) & mask)
+		want[input] = append(want[input], tag)
+	})
+	for _, c := range a.Channels {
+		within := slices.DeleteFunc(want[c.Input], func(at uint64) bool { return at >= until })
+		if got := out.lanes[c.Stream]; !slices.Equal(got.all, within) || len(within) == 0 || got.lost > 0 {
+			t.Errorf("channel %s: %d tags, want %d at their times; %d lost", c.Name, len(got.all), len(within), got.lost)
+		}
+	}
+}
+
+// TestTDC2EveryTagArrives from a helper that is a process of its own.
+func TestTDC2EveryTagArrives(t *testing.T) {
+	t.Parallel()
+	s := light(6, 20*quantity.Kilohertz)
+	d := openModel(t, modelTDC2, s, nil)
+	for range 2 {
+		a := sdk.Acquisition{Channels: channelsOf(500_000, 1, 3), Duration: 700 * ms}
+		out, err := record(t, t.Context(), d, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantEvents(t, d, s, a, out, 700_000_000_000)
+		if out.lanes[0].until != 700_000_000_000 {
+			t.Errorf("the last mark is at %d ps", out.lanes[0].until)
+		}
+	}
+	a := sdk.Acquisition{Channels: channelsOf(500_000, 2)}
+	ctx, cancel := context.WithTimeout(t.Context(), 900*ms)
+	defer cancel()
+	out, err := record(t, ctx, d, a)
+	if err != nil || !d.Report().(*tdc2Report).Stopped {
+		t.Fatalf("%v, %+v", err, d.Report())
+	}
+	wantEvents(t, d, s, a, out, 2e12)
+}
+
+// TestTDC2Fails: a helper that fails says why, before the start where it can be
+// known; one that ends by itself leaves what it has written.
+func TestTDC2Fails(t *testing.T) {
+	t.Parallel()
+	a := sdk.Acquisition{Channels: channelsOf(500_000, 1), Duration: 20 * time.Second}
+	d := openModel(t, modelTDC2, light(1, 0, "no-device"), nil)
+	wantCode(t, d.Arm(t.Context(), a), "program-failed")
+
+	d = openModel(t, modelTDC2, light(1, 20*quantity.Kilohertz, "ends=600 ms"), nil)
+	out, err := record(t, t.Context(), d, a)
+	wantCode(t, err, "device-gone")
+	if got := out.lanes[0]; got.tags == 0 || got.lost != 1 {
+		t.Errorf("%d tags, %d lost %v", got.tags, got.lost, got.reasons)
+	}
+
+	c := defaults()
+	c.Model, c.Port, c.Program = modelTDC2, "/dev/ioboards/usbtmst0", "/nowhere/readevents7"
+	_, err = open(t.Context(), environment(t, light(1, 0)), c)
+	wantCode(t, err, "program-missing")
+}
+
+// taken is what comes out of words as they come in pieces.
+func taken(origin uint64, b []byte, piece int) (tags map[int][]uint64, e *events, late int) {
+	tags = map[int][]uint64{}
+	e = &events{origin: origin, emit: func(tag uint64, input int) { tags[input] = append(tags[input], tag) }, late: func() { late++ }}
+	for c := range slices.Chunk(b, max(piece, 1)) {
+		e.take(c)
+	}
+	return tags, e, late
+}
+
+// TestEventsOverRollovers: times come out whole over the end of 54 bits, and in
+// order where some came late.
+func TestEventsOverRollovers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const mask = 1<<fifteen.EventTimeBits - 1
+		origin := mask - rapid.Uint64Range(0, 1<<50).Draw(t, "before the end")
+		var b []byte
+		want := map[int][]uint64{}
+		at := uint64(0)
+		var last fifteen.Event
+		for range rapid.IntRange(0, 60).Draw(t, "events") {
+			at += rapid.Uint64Range(0, 1<<52).Draw(t, "step")
+			if at > 1<<60 {
+				break
+			}
+			of := rapid.Uint64Range(1, 15).Draw(t, "inputs")
+			tag, _ := fifteen.TicksToPs(at)
+			for input := range fifteen.Detectors {
+				if of>>input&1 == 1 {
+					want[input+1] = append(want[input+1], tag)
+				}
+			}
+			last = fifteen.NewEvent((origin+at)&mask, of)
+			b = binary.LittleEndian.AppendUint64(b, uint64(last))
+			b = binary.LittleEndian.AppendUint64(b, uint64(last)|1<<4)
+		}
+		got, e, late := taken(origin, b, rapid.IntRange(1, 100).Draw(t, "piece"))
+		if cut := e.finish(); cut || late > 0 {
+			t.Fatalf("cut %v, %d late", cut, late)
+		}
+		for input := range fifteen.Detectors {
+			if !slices.Equal(got[input+1], want[input+1]) {
+				t.Fatalf("input %d: %v, want %v", input+1, got[input+1], want[input+1])
+			}
+		}
+	})
+}
+
+// TestEventsOfRealUnits are those that the reader of files finds in recordings.
+func TestEventsOfRealUnits(t *testing.T) {
+	path := need.Data(t, "timestamp7_c14_rollover.Aa1fX.ts")
+	file, err := tagfile.ReadRecording(path, tagfile.A1X)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b []byte
+	for word := range slices.Chunk(raw, eventSize) { // halves are swapped in this file
+		b = append(append(b, word[4:]...), word[:4]...)
+	}
+	got, e, late := taken(fifteen.Event(binary.LittleEndian.Uint64(b)).Time(), b, 1000)
+	if e.finish() || late > 0 {
+		t.Errorf("%d events late", late)
+	}
+	for channel, want := range file.Channels {
+		// The reader of files goes on over the end of the time; so does this one,
+		// which may begin a round lower.
+		same := slices.EqualFunc(got[channel], want, func(a, b uint64) bool {
+			off := int64(a-got[channel][0]) - int64(b-want[0]) // each is rounded from another origin
+			return off >= -1 && off <= 1
+		})
+		if !same || len(want) == 0 {
+			t.Errorf("channel %d: %d events, want %d at their times", channel, len(got[channel]), len(want))
+		}
+	}
+}
+
+func FuzzEvents(f *testing.F) {
+	f.Add(uint64(0), binary.LittleEndian.AppendUint64(nil, uint64(fifteen.NewEvent(77, 5))), uint8(3))
+	f.Fuzz(func(t *testing.T, origin uint64, b []byte, piece uint8) {
+		got, e, _ := taken(origin&(1<<fifteen.EventTimeBits-1), b, int(piece))
+		if cut := e.finish(); cut != (len(b)%eventSize > 0) {
+			t.Fatalf("%d bytes: cut %v", len(b), cut)
+		}
+		for input, tags := range got {
+			if !slices.IsSorted(tags) || input < 1 || input > fifteen.Detectors {
+				t.Fatalf("input %d: %v", input, tags)
+			}
+		}
+	})
+}
