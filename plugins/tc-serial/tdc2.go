@@ -29,9 +29,9 @@ const (
 	tdc2Highest = 2047 * quantity.Millivolt
 	tdc2Unused  = 768 // threshold of an input without a channel: that of NIM
 	// helperTry is how long the helper is tried before the start.
-	helperTry = 300 * time.Millisecond
+	helperTry = 500 * time.Millisecond
 	// helperEnd is how long the helper may take to end when it is told to.
-	helperEnd = 2 * time.Second
+	helperEnd = 5 * time.Second
 	// helperWords bounds what is kept of what the helper says, in bytes.
 	helperWords = 4096
 )
@@ -185,6 +185,7 @@ type helper struct {
 	came  chan chunk // closed behind the last
 	words firstWords
 	kill  *time.Timer
+	ended bool // it was told to end
 }
 
 // firstWords keeps the first of what a program says.
@@ -229,10 +230,13 @@ func (d *tdc2Driver) start(args []string) (*helper, error) {
 // terminate tells the helper to end, and ends it if it does not.
 func (h *helper) terminate() {
 	if h.kill == nil {
-		h.kill = time.AfterFunc(helperEnd, func() { h.cmd.Process.Kill() })
+		h.kill, h.ended = time.AfterFunc(helperEnd, func() { h.cmd.Process.Kill() }), true
 		h.cmd.Process.Signal(syscall.SIGTERM)
 	}
 }
+
+// terminated is how a process ends that SIGTERM has ended.
+var terminated = "signal: " + syscall.SIGTERM.String()
 
 // wait is called when came is closed. What the helper says is an error.
 func (h *helper) wait() error {
@@ -242,6 +246,10 @@ func (h *helper) wait() error {
 	err := h.cmd.Wait()
 	h.kill.Stop()
 	said := strings.TrimSpace(h.words.text.String())
+	var exit *exec.ExitError
+	if h.ended && errors.As(err, &exit) && !exit.Exited() && exit.String() == terminated {
+		err = nil // it had not come as far as to expect the signal
+	}
 	if err == nil && said == "" {
 		return nil
 	}

@@ -24,6 +24,7 @@ const (
 	ticcLowest  = 1600 * quantity.Millivolt
 	ticcHighest = 1800 * quantity.Millivolt
 	longestText = 256 // bytes of a line
+	ticcRecent  = 1024
 )
 
 // ticcDriver controls one TICC. It never sends a word to it: whatever comes
@@ -38,7 +39,9 @@ type ticcDriver struct {
 
 	mu        sync.Mutex
 	text      ticcText
-	synced    time.Time // when the header came, which is time zero; zero: not known
+	synced    time.Time  // the latest that time zero can have been, as the lines came; zero: not known
+	latest    uint64     // ps: the latest time that a line had
+	recent    []ticcLine // time stamps that came, for one that begins now
 	simulated bool
 	ready     chan struct{} // closed when time stamps may come
 	failed    error         // the line is gone
@@ -150,10 +153,10 @@ func (d *ticcDriver) tell(l ticcLine) {
 	case l.text[0] == '#':
 		d.simulated = d.simulated || saysSimulated(l.text)
 		if d.text.comment(l.text) {
-			d.synced, ready = l.at, true
+			d.synced, d.latest, d.recent, ready = l.at, 0, nil, true
 		}
 	default:
-		_, _, ready = d.text.stamp(l.text)
+		ready = d.noted(l)
 	}
 	if ready {
 		select {
@@ -166,6 +169,25 @@ func (d *ticcDriver) tell(l ticcLine) {
 	case d.lines <- l:
 	default: // nobody listens; one that does has room for minutes
 	}
+}
+
+// noted keeps a time stamp in mind. No line comes before its event, so each says
+// how late time zero can have been; the least delayed one says it best.
+func (d *ticcDriver) noted(l ticcLine) bool {
+	ps, _, ok := d.text.stamp(l.text)
+	if !ok {
+		return false
+	}
+	ps = d.text.unwrapped(ps, d.latest)
+	d.latest = max(d.latest, ps)
+	if zero := l.at.Add(-time.Duration(ps / 1000)); d.synced.IsZero() || zero.Before(d.synced) {
+		d.synced = zero
+	}
+	if len(d.recent) >= 2*ticcRecent {
+		d.recent = append(d.recent[:0], d.recent[ticcRecent:]...)
+	}
+	d.recent = append(d.recent, l)
+	return true
 }
 
 // Describe reports what the device is and can do.

@@ -47,7 +47,11 @@ func (d *ticcDriver) acquire(ctx context.Context, start *sdk.Start, out output) 
 	d.mu.Lock()
 	s := &ticcStream{text: d.text, outlet: newOutlet(out, a), duration: max(a.Duration, 0), fired: fired, name: d.port.name}
 	if !d.synced.IsZero() {
-		s.origin, s.known = uint64(fired.Sub(d.synced).Nanoseconds())*1000, true
+		s.origin, s.known = uint64(max(fired.Sub(d.synced).Nanoseconds(), 0))*1000, true
+		s.latest = s.origin
+	}
+	for _, l := range d.recent { // some may have come since the start
+		lines <- l
 	}
 	d.lines = lines
 	err = d.failed
@@ -64,7 +68,7 @@ func (d *ticcDriver) acquire(ctx context.Context, start *sdk.Start, out output) 
 
 // ticcStream is the lines of one acquisition. Their times count from the sync of
 // the device; the start is origin on that scale, by the clock of the PC when
-// the header came, or else when the first line did.
+// the header and the lines before the start came, or else when the first line did.
 type ticcStream struct {
 	text     ticcText
 	outlet   *outlet
@@ -163,7 +167,7 @@ func (s *ticcStream) take(l ticcLine) error {
 	s.last[input-1], s.latest = ps, max(s.latest, ps)
 	if !s.known {
 		s.known = true
-		s.origin = ps - min(ps, uint64(l.at.Sub(s.fired).Nanoseconds())*1000)
+		s.origin = ps - min(ps, uint64(max(l.at.Sub(s.fired).Nanoseconds(), 0))*1000)
 	}
 	if ps >= s.origin {
 		s.outlet.enter(input, ps-s.origin)
