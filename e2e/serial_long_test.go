@@ -55,6 +55,25 @@ func TestSerial(t *testing.T) {
 	}
 }
 
+// TestSerialFaults: what a fault costs is in the condition, and what came is kept.
+func TestSerialFaults(t *testing.T) {
+	for fault, reason := range map[string]string{"lost-bytes=3@500 ms": "bytes of the TDC1 were lost", "unplugged=2 s": "vanished"} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			work := t.TempDir()
+			r := runTsrun(t, work, append([]string{shipped(t, "serial.yaml"), "--set", "acquire.duration=3 s", "--set", "simulate.bob.faults=[" + fault + "]"}, freePorts...)...)
+			if r.code != 3 {
+				t.Errorf("exit code %d, want 3", r.code)
+			}
+			contains(t, r.stdout+r.stderr, "INCOMPLETE + SIMULATED", reason)
+			_, m := latest(t, work)
+			if c := m.Nodes["bob"].Channels["idler"]; c.Tags == 0 || reason != "vanished" && c.Lost == 0 {
+				t.Errorf("%d tags, %d lost", c.Tags, c.Lost)
+			}
+		})
+	}
+}
+
 func TestLongSerial(t *testing.T) {
 	for seed := 1; seed <= need.LongTrials(t, 20, 2); seed++ {
 		for _, drift := range []string{"12 ppb", "0 ppb"} {
