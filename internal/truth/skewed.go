@@ -72,7 +72,21 @@ func skewedRow(r *report, n int, name string, e pairs.Experiment, warned bool) {
 		}
 		sds[k] /= math.Sqrt(float64(len(centres[k])))
 	}
-	apart, scatter := 0.0, 0.0
+	apart, scatter := spread(centres, sds)
+	r.row(name, n, refused, mean(centres[0]), mean(centres[1]), mean(centres[2]), mean(centres[3]), apart, scatter, told)
+	r.want(refused == unclear && 10*unclear <= 4*n, "%s: %d refused, %d of these as ambiguous", name, refused, unclear)
+	r.want(apart < 3, "%s: centres %.1f sd apart", name, apart)
+	r.want(r.part || scatter < 1.5, "%s: centres scatter by %.2f of what is stated", name, scatter)
+	all := n * 4
+	if r.part {
+		all = n * 3
+	}
+	r.want(told == map[bool]int{true: all - refused}[warned], "%s: %d of %d warned", name, told, all-refused)
+}
+
+// spread is how many deviations the centres of different records are apart at
+// most, and by how much those of one record scatter.
+func spread(centres [4][]float64, sds [4]float64) (apart, scatter float64) {
 	for k := range centres {
 		for j := range k {
 			if len(centres[k]) > 0 && len(centres[j]) > 0 { // of one record against another
@@ -87,15 +101,7 @@ func skewedRow(r *report, n int, name string, e pairs.Experiment, warned bool) {
 			scatter = max(scatter, rms(about))
 		}
 	}
-	r.row(name, n, refused, mean(centres[0]), mean(centres[1]), mean(centres[2]), mean(centres[3]), apart, scatter, told)
-	r.want(refused == unclear && 10*unclear <= 4*n, "%s: %d refused, %d of these as ambiguous", name, refused, unclear)
-	r.want(apart < 3, "%s: centres %.1f sd apart", name, apart)
-	r.want(r.part || scatter < 1.5, "%s: centres scatter by %.2f of what is stated", name, scatter)
-	all := n * 4
-	if r.part {
-		all = n * 3
-	}
-	r.want(told == map[bool]int{true: all - refused}[warned], "%s: %d of %d warned", name, told, all-refused)
+	return apart, scatter
 }
 
 func mean(values []float64) float64 {

@@ -50,7 +50,8 @@ type tdc1Report struct {
 
 func openTDC1(ctx context.Context, env sdk.Env, c config) (sdk.Driver, error) {
 	d := &tdc1Driver{log: env.Log, config: c}
-	path, err := c.Port, error(nil)
+	var path string
+	var err error
 	if c.Port == simulated {
 		if d.sim, err = startTDC1(env); err != nil {
 			return nil, err

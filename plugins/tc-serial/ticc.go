@@ -72,7 +72,8 @@ type ticcReport struct {
 
 func openTICC(ctx context.Context, env sdk.Env, c config) (sdk.Driver, error) {
 	d := &ticcDriver{log: env.Log, config: c, text: ticcText{Names: "AB"}, ready: make(chan struct{}), ended: make(chan struct{})}
-	path, err := c.Port, error(nil)
+	var path string
+	var err error
 	if c.Port == simulated {
 		if d.sim, err = startTICC(env); err != nil {
 			return nil, err

@@ -225,7 +225,7 @@ func (sh *shot) whole(ctx context.Context) error {
 	select {
 	case <-sh.in.done:
 	case <-time.After(5 * time.Second):
-		return errors.New("Ended was told, and not every stream has had its End 5 s later")
+		return errors.New("the event Ended was told, and not every stream has had its End 5 s later")
 	}
 	if sh.in.err != nil { // what is wrong with the blocks makes the rest fail
 		return sh.in.err
@@ -234,13 +234,13 @@ func (sh *shot) whole(ctx context.Context) error {
 		return fmt.Errorf("the acquisition failed: %s", f.Message)
 	}
 	if len(e.Streams) != len(sh.in.streams) {
-		return fmt.Errorf("Ended counts %d streams, there are %d", len(e.Streams), len(sh.in.streams))
+		return fmt.Errorf("the event Ended counts %d streams, there are %d", len(e.Streams), len(sh.in.streams))
 	}
 	var lost uint64
 	for _, c := range e.Streams {
 		a := sh.in.streams[uint16(c.Stream)]
 		if a == nil {
-			return fmt.Errorf("Ended counts stream %d, which was not asked for", c.Stream)
+			return fmt.Errorf("the event Ended counts stream %d, which was not asked for", c.Stream)
 		}
 		if c.Tags != a.tags || c.Lost != a.lost || c.Blocks != a.seq.Accepted() || c.UntilPs != a.seq.Until() || c.FirstPs != a.first || c.LastPs != a.last {
 			return fmt.Errorf("stream %d: Ended counts %d tags from %d to %d ps in %d blocks until %d ps with %d lost; %d tags from %d to %d ps in %d blocks until %d ps with %d lost have come",
@@ -261,7 +261,7 @@ func (sh *shot) complete(ctx context.Context) error {
 		return err
 	}
 	if sh.started == nil {
-		return errors.New("Started was not told: fire the start through start.Fire")
+		return errors.New("the event Started was not told: fire the start through start.Fire")
 	}
 	want := uint64(sh.duration) * 1000
 	for id, a := range sh.in.streams {

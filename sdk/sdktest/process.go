@@ -264,7 +264,7 @@ func (p *process) leave(ctx context.Context, heard <-chan struct{}) error {
 	select {
 	case <-heard:
 	case <-time.After(callWithin):
-		return errors.New("Watch does not end after Close")
+		return errors.New("the call Watch does not end after Close")
 	}
 	return p.shutdown(ctx)
 }

@@ -185,7 +185,7 @@ func (k *sink) finish(ctx context.Context) error {
 			return nil
 		}
 		if files > r.Artifacts || kept > r.Kept || time.Now().After(late) {
-			return fmt.Errorf("Finish says %d files and %d numbers of tags, %d and %d were told", r.Artifacts, r.Kept, files, kept)
+			return fmt.Errorf("the answer of Finish says %d files and %d numbers of tags, %d and %d were told", r.Artifacts, r.Kept, files, kept)
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-zeromq/zmq4"
@@ -26,7 +25,6 @@ type sink struct {
 	events chan *pluginpb.SinkEvent
 	closed chan struct{}
 
-	mu       sync.Mutex
 	request  *pluginpb.BeginRequest
 	conn     *zmtp.Conn
 	received chan struct{}
