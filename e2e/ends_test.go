@@ -95,6 +95,7 @@ func TestPluginThatTalks(t *testing.T) {
 
 // TestReadersThatGo runs with outputs that break while it goes on.
 func TestReadersThatGo(t *testing.T) {
+	t.Parallel() // it waits
 	tsrun := filepath.Join(bin, "tsrun")
 	recipe := hurried(t, "pace: 100 ms", "pace: 100 ms", "acquire: {duration: 1500 ms}")
 	for name, line := range map[string]string{

@@ -125,6 +125,7 @@ func passOn(t *testing.T, pid int, address string, ports map[int]int) {
 // TestSlavesThatCannotTakePart: whatever keeps the other PC from recording, the
 // master says what it is there, soon, and the slave waits for better times.
 func TestSlavesThatCannotTakePart(t *testing.T) {
+	t.Parallel() // it waits
 	here, there, address := twoHosts(t)
 	anchor := start(t, t.TempDir(), there, "--mode", "slave", "--node", "nobody", "--master", "127.0.0.9") // holds the namespace
 	eventually(t, 20*time.Second, "the namespace is there", func() bool { return strings.Contains(anchor.stderr.String(), "no answer") })

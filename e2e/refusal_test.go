@@ -52,11 +52,13 @@ func TestPluginThatPanics(t *testing.T) {
 }
 
 func TestPluginOfAnotherProtocol(t *testing.T) {
+	t.Parallel() // it waits
 	dir := pluginThat(t, `echo '1|99|unix|/nowhere|grpc'; sleep 5`)
 	refused(t, 6, []string{"tc-ethernet", "protocol", "99"}, append(freePorts, "--plugin-dir", dir)...)
 }
 
 func TestPluginThatTalksFirst(t *testing.T) {
+	t.Parallel() // it waits
 	dir := pluginThat(t, `echo 'hello, I am a plugin'; sleep 5`)
 	refused(t, 6, []string{"tc-ethernet", "hello, I am a plugin"}, append(freePorts, "--plugin-dir", dir)...)
 }

@@ -31,7 +31,7 @@ func (c *checker) fail(at place, path, code, message, hint string) {
 
 // check returns the value of a node by its field, or nil when it is wrong.
 func (c *checker) check(f *Field, n *node, name, path string, keyAt place) *value {
-	v := &value{field: f, kind: n.kind, name: name, path: path, at: n.at, keyAt: keyAt, env: n.env, written: n.text, text: n.text}
+	v := &value{node: n, field: f, name: name, path: path, keyAt: keyAt, text: n.text}
 	if why := f.later[""]; why != "" {
 		c.fail(keyAt, path, codeUnsupported, strconv.Quote(f.name)+" is not supported yet", why)
 		return nil
@@ -43,19 +43,19 @@ func (c *checker) check(f *Field, n *node, name, path string, keyAt place) *valu
 	ok := false
 	switch f.shape {
 	case shapeObject:
-		ok = c.is(n, v, mapNode) && c.object(f, n, v)
+		ok = c.is(v, mapNode) && c.object(v)
 	case shapeMap, shapeNamed:
-		ok = c.is(n, v, mapNode) && c.elements(f, n, v)
+		ok = c.is(v, mapNode) && c.elements(v)
 	case shapeList:
 		if f.lone && n.kind == scalarNode {
-			ok = c.scalar(f.each, n, v)
+			ok = c.scalar(f.each, v)
 			break
 		}
-		ok = c.is(n, v, listNode) && c.list(f, n, v)
+		ok = c.is(v, listNode) && c.list(v)
 	case shapeConfig:
-		ok = c.is(n, v, mapNode) && c.free(n, v)
+		ok = c.is(v, mapNode) && c.free(v)
 	default:
-		ok = c.is(n, v, scalarNode) && c.scalar(f, n, v)
+		ok = c.is(v, scalarNode) && c.scalar(f, v)
 	}
 	if !ok {
 		c.broken[path] = true
@@ -66,8 +66,8 @@ func (c *checker) check(f *Field, n *node, name, path string, keyAt place) *valu
 }
 
 // is compares the kind of a node with what is due.
-func (c *checker) is(n *node, v *value, want nodeKind) bool {
-	if n.kind == want {
+func (c *checker) is(v *value, want nodeKind) bool {
+	if v.kind == want {
 		return true
 	}
 	hint := map[nodeKind]string{
@@ -81,20 +81,21 @@ func (c *checker) is(n *node, v *value, want nodeKind) bool {
 	if len(v.field.keys) > 0 && want == mapNode {
 		hint = "its keys are " + strings.Join(names(v.field.keys), ", ")
 	}
-	c.fail(n.at, v.path, codeType, fmt.Sprintf("%s is due here, not %s", want, n.kind), hint)
+	c.fail(v.at, v.path, codeType, fmt.Sprintf("%s is due here, not %s", want, v.kind), hint)
 	return false
 }
 
 // object checks a section with known keys and fills in defaults. It returns
 // true even when keys are wrong: what is right is still worth checking.
-func (c *checker) object(f *Field, n *node, v *value) bool {
+func (c *checker) object(v *value) bool {
+	f := v.field
 	misspelt := map[string]bool{}
-	for _, e := range n.entries {
+	for _, e := range v.entries {
 		path := join(v.path, e.key)
 		key := f.find(e.key)
 		switch {
 		case key != nil && key.shape == shapeVariant:
-			c.variant(key, n, v, e)
+			c.variant(key, v, e)
 			continue
 		case key == nil && f.others != nil:
 			key = f.others
@@ -115,15 +116,15 @@ func (c *checker) object(f *Field, n *node, v *value) bool {
 			v.keys = append(v.keys, child)
 		}
 	}
-	c.complete(f, n, v, misspelt)
+	c.complete(v, misspelt)
 	return true
 }
 
 // complete reports missing keys and adds defaults, in the table's order. A key
 // that stands there misspelt was reported.
-func (c *checker) complete(f *Field, n *node, v *value, misspelt map[string]bool) {
-	for _, key := range f.keys {
-		if n.entry(key.name) != nil || key.later[""] != "" {
+func (c *checker) complete(v *value, misspelt map[string]bool) {
+	for _, key := range v.field.keys {
+		if v.entry(key.name) != nil || key.later[""] != "" {
 			continue
 		}
 		path := join(v.path, key.name)
@@ -158,9 +159,9 @@ func whatFor(f *Field) string {
 }
 
 // variant checks an object whose keys depend on a sibling of it.
-func (c *checker) variant(f *Field, parent *node, v *value, e entry) {
+func (c *checker) variant(f *Field, v *value, e entry) {
 	path := join(v.path, e.key)
-	chosen := parent.get(f.selector)
+	chosen := v.node.get(f.selector)
 	if chosen == nil || f.variants[chosen.text] == nil {
 		c.broken[path] = true // the sibling is reported where it stands
 		return
@@ -173,12 +174,13 @@ func (c *checker) variant(f *Field, parent *node, v *value, e entry) {
 }
 
 // elements checks a map from names to values of one kind.
-func (c *checker) elements(f *Field, n *node, v *value) bool {
-	if len(n.entries) == 0 {
+func (c *checker) elements(v *value) bool {
+	f := v.field
+	if len(v.entries) == 0 {
 		c.fail(v.keyAt, v.path, codeMissing, "is empty", "name at least one "+strings.ToLower(f.each.name)+", or remove the key")
 		return false
 	}
-	for _, e := range n.entries {
+	for _, e := range v.entries {
 		path := join(v.path, e.key)
 		message, hint := f.form.check(e.key)
 		if message != "" { // what stands below is checked all the same
@@ -191,18 +193,19 @@ func (c *checker) elements(f *Field, n *node, v *value) bool {
 	return true
 }
 
-func (c *checker) list(f *Field, n *node, v *value) bool {
-	if l := f.limits; l != nil && (int64(len(n.items)) < l.min || int64(len(n.items)) > l.max) {
+func (c *checker) list(v *value) bool {
+	f, items := v.field, v.node.items
+	if l := f.limits; l != nil && (int64(len(items)) < l.min || int64(len(items)) > l.max) {
 		due := fmt.Sprintf("%d to %d", l.min, l.max)
 		if l.min == l.max {
 			due = strconv.FormatInt(l.min, 10)
 		}
-		c.fail(n.at, v.path, codeValue, fmt.Sprintf("a list of %d", len(n.items)), "write "+due+" entries")
+		c.fail(v.at, v.path, codeValue, fmt.Sprintf("a list of %d", len(items)), "write "+due+" entries")
 	}
-	for i, item := range n.items {
+	for i, item := range items {
 		child := c.check(f.each, item, "", index(v.path, i), item.at)
 		if child == nil { // a hole: the others keep their places, and are judged
-			child = &value{path: index(v.path, i), at: item.at, keyAt: item.at}
+			child = &value{node: &node{at: item.at}, path: index(v.path, i), keyAt: item.at}
 		}
 		v.items = append(v.items, child)
 	}
@@ -210,48 +213,48 @@ func (c *checker) list(f *Field, n *node, v *value) bool {
 }
 
 // scalar checks a single value and sets its canonical text and JSON.
-func (c *checker) scalar(f *Field, n *node, v *value) bool {
-	if hint := f.later[n.text]; hint != "" {
-		c.fail(n.at, v.path, codeUnsupported, strconv.Quote(n.text)+" is not supported yet", hint)
+func (c *checker) scalar(f *Field, v *value) bool {
+	if hint := f.later[v.node.text]; hint != "" {
+		c.fail(v.at, v.path, codeUnsupported, strconv.Quote(v.node.text)+" is not supported yet", hint)
 		return false
 	}
 	switch f.shape {
 	case shapeInteger:
-		return c.integer(f, n, v)
+		return c.integer(f, v)
 	case shapeQuantity:
-		return c.quantity(f, n, v)
+		return c.quantity(f, v)
 	case shapeChoice:
-		return c.choice(f, n, v)
+		return c.choice(f, v)
 	}
 	if message, hint := "", ""; f.form != nil {
-		if message, hint = f.form.check(n.text); message != "" {
-			c.fail(n.at, v.path, codeValue, message, hint)
+		if message, hint = f.form.check(v.node.text); message != "" {
+			c.fail(v.at, v.path, codeValue, message, hint)
 			return false
 		}
 	}
-	if n.text == "" {
-		c.fail(n.at, v.path, codeValue, "an empty text", "write one, or remove the key")
+	if v.node.text == "" {
+		c.fail(v.at, v.path, codeValue, "an empty text", "write one, or remove the key")
 		return false
 	}
-	if f.path && !filepath.IsAbs(n.text) && n.at.src != nil {
-		v.text = filepath.Join(n.at.src.dir, n.text)
+	if f.path && !filepath.IsAbs(v.node.text) && v.at.src != nil {
+		v.text = filepath.Join(v.at.src.dir, v.node.text)
 	}
 	v.scalar = v.text
 	return true
 }
 
-func (c *checker) integer(f *Field, n *node, v *value) bool {
-	i, err := strconv.ParseInt(n.text, 10, 64)
-	if err != nil || n.quoted {
-		c.fail(n.at, v.path, codeType, fmt.Sprintf("%q is not a whole number", n.text), "write digits only, without quotes")
+func (c *checker) integer(f *Field, v *value) bool {
+	i, err := strconv.ParseInt(v.node.text, 10, 64)
+	if err != nil || v.quoted {
+		c.fail(v.at, v.path, codeType, fmt.Sprintf("%q is not a whole number", v.node.text), "write digits only, without quotes")
 		return false
 	}
 	if f.name == "version" && i > 1 {
-		c.fail(n.at, v.path, codeVersion, fmt.Sprintf("this recipe is of version %d; this release of tsrun reads version 1", i), "use a newer release of tsrun")
+		c.fail(v.at, v.path, codeVersion, fmt.Sprintf("this recipe is of version %d; this release of tsrun reads version 1", i), "use a newer release of tsrun")
 		return false
 	}
 	if l := f.limits; l != nil && (i < l.min || i > l.max) {
-		c.fail(n.at, v.path, codeValue, fmt.Sprintf("%d is out of range", i), fmt.Sprintf("write %d to %d", l.min, l.max))
+		c.fail(v.at, v.path, codeValue, fmt.Sprintf("%d is out of range", i), fmt.Sprintf("write %d to %d", l.min, l.max))
 		return false
 	}
 	v.text = strconv.FormatInt(i, 10)
@@ -259,19 +262,19 @@ func (c *checker) integer(f *Field, n *node, v *value) bool {
 	return true
 }
 
-func (c *checker) quantity(f *Field, n *node, v *value) bool {
-	q, err := f.amount.parse(n.text)
+func (c *checker) quantity(f *Field, v *value) bool {
+	q, err := f.amount.parse(v.node.text)
 	if err != nil {
 		message, hint := splitAdvice(err)
-		c.fail(n.at, v.path, codeQuantity, message, hint)
+		c.fail(v.at, v.path, codeQuantity, message, hint)
 		return false
 	}
 	if l := f.limits; l != nil && (q < l.min || q > l.max) {
-		c.fail(n.at, v.path, codeValue, f.amount.format(q)+" is out of range", fmt.Sprintf("write %s to %s", f.amount.format(l.min), f.amount.format(l.max)))
+		c.fail(v.at, v.path, codeValue, f.amount.format(q)+" is out of range", fmt.Sprintf("write %s to %s", f.amount.format(l.min), f.amount.format(l.max)))
 		return false
 	}
 	if f.nanoseconds && q%1000 != 0 {
-		c.fail(n.at, v.path, codeQuantity, f.amount.format(q)+" is finer than the clocks of computers", "write whole nanoseconds")
+		c.fail(v.at, v.path, codeQuantity, f.amount.format(q)+" is finer than the clocks of computers", "write whole nanoseconds")
 		return false
 	}
 	v.text = f.amount.format(q)
@@ -289,59 +292,59 @@ func splitAdvice(err error) (message, hint string) {
 	return message, hint
 }
 
-func (c *checker) choice(f *Field, n *node, v *value) bool {
-	if slices.Contains(f.choices, n.text) {
-		v.scalar = n.text
+func (c *checker) choice(f *Field, v *value) bool {
+	if slices.Contains(f.choices, v.node.text) {
+		v.scalar = v.node.text
 		return true
 	}
 	if hint := f.later[anyOther]; hint != "" {
-		c.fail(n.at, v.path, codeUnsupported, strconv.Quote(n.text)+" is not supported yet", hint)
+		c.fail(v.at, v.path, codeUnsupported, strconv.Quote(v.node.text)+" is not supported yet", hint)
 	} else {
-		c.fail(n.at, v.path, codeValue, fmt.Sprintf("%q is not %s", n.text, oneOf(f.choices)), didOr(n.text, f.choices))
+		c.fail(v.at, v.path, codeValue, fmt.Sprintf("%q is not %s", v.node.text, oneOf(f.choices)), didOr(v.node.text, f.choices))
 	}
 	return false
 }
 
 // free takes what stands in a plugin's config, typed as YAML does.
-func (c *checker) free(n *node, v *value) bool {
+func (c *checker) free(v *value) bool {
 	ok := true
-	switch n.kind {
+	switch v.kind {
 	case mapNode:
-		for _, e := range n.entries {
-			child := &value{kind: e.value.kind, name: e.key, path: join(v.path, e.key), at: e.value.at, keyAt: e.keyAt, env: e.value.env, text: e.value.text}
-			ok = c.free(e.value, child) && ok
+		for _, e := range v.entries {
+			child := &value{node: e.value, name: e.key, path: join(v.path, e.key), keyAt: e.keyAt, text: e.value.text}
+			ok = c.free(child) && ok
 			v.keys = append(v.keys, child)
 		}
 	case listNode:
-		for i, item := range n.items {
-			child := &value{kind: item.kind, path: index(v.path, i), at: item.at, keyAt: item.at, env: item.env, text: item.text}
-			ok = c.free(item, child) && ok
+		for i, item := range v.node.items {
+			child := &value{node: item, path: index(v.path, i), keyAt: item.at, text: item.text}
+			ok = c.free(child) && ok
 			v.items = append(v.items, child)
 		}
 	case nullNode:
 		c.fail(v.keyAt, v.path, codeMissing, "has no value", "write one, or remove the key")
 		return false
 	case scalarNode:
-		ok = c.freeScalar(n, v)
+		ok = c.freeScalar(v)
 	}
 	c.values[v.path] = v
 	return ok
 }
 
-func (c *checker) freeScalar(n *node, v *value) bool {
-	if v.scalar = n.text; n.quoted {
+func (c *checker) freeScalar(v *value) bool {
+	if v.scalar = v.node.text; v.quoted {
 		return true
 	}
-	y := yaml.Node{Kind: yaml.ScalarNode, Value: n.text}
+	y := yaml.Node{Kind: yaml.ScalarNode, Value: v.node.text}
 	switch tag := y.ShortTag(); tag {
 	case "!!bool", "!!int", "!!float":
 		var scalar any
 		if err := y.Decode(&scalar); err != nil {
-			c.fail(n.at, v.path, codeType, fmt.Sprintf("%q is not a number that fits", n.text), "quote it if it is a text")
+			c.fail(v.at, v.path, codeType, fmt.Sprintf("%q is not a number that fits", v.node.text), "quote it if it is a text")
 			return false
 		}
 		if f, ok := scalar.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
-			c.fail(n.at, v.path, codeType, fmt.Sprintf("%q is no number", n.text), "quote it if it is a text")
+			c.fail(v.at, v.path, codeType, fmt.Sprintf("%q is no number", v.node.text), "quote it if it is a text")
 			return false
 		}
 		v.scalar = scalar

@@ -164,7 +164,7 @@ func (p *pluginChecker) check(section string, u use) {
 func (p *pluginChecker) files(schema []byte, path string) {
 	filesIn(schema, p.c.values[path], func(v *value, title string) {
 		if info, err := os.Stat(v.text); !p.c.broken[v.path] && (err != nil || !info.Mode().IsRegular()) {
-			p.c.fail(v.at, v.path, codeValue, fmt.Sprintf("no %s at %s", title, v.written), "the name is relative to the file it is written in")
+			p.c.fail(v.at, v.path, codeValue, fmt.Sprintf("no %s at %s", title, v.node.text), "the name is relative to the file it is written in")
 		}
 	})
 }

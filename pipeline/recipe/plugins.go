@@ -153,7 +153,7 @@ func (p *plugins) noneSimulated(node string) (hint string, none bool) {
 func (p *plugins) resolveFiles(root *value) {
 	resolve := func(schema []byte, config *value) {
 		filesIn(schema, config, func(v *value, _ string) {
-			if v.written = v.text; !filepath.IsAbs(v.text) && v.at.src != nil {
+			if !filepath.IsAbs(v.text) && v.at.src != nil {
 				v.text = filepath.Join(v.at.src.dir, v.text)
 				v.scalar = v.text
 			}

@@ -5,19 +5,16 @@ import (
 	"strconv"
 )
 
-// value is a checked part of a recipe, with its place and the field it obeys.
-// Values form the tree that becomes a [Recipe] and that `tsrun show` prints.
+// value is a node that was checked, with the field it obeys. Values form the
+// tree that becomes a [Recipe] and that `tsrun show` prints.
 type value struct {
+	*node
 	field   *Field // nil inside the config of a plugin
-	kind    nodeKind
 	name    string // its key, or "" in a list
 	other   bool   // an element of field.others
 	path    string
-	at      place  // of the value
-	keyAt   place  // of its key, or of the value where it has none
-	env     string // the variable it was made from
-	written string // scalar: as the recipe writes it
-	text    string // scalar: canonical, as a recipe would write it
+	keyAt   place  // of its key, or of the node where it has none
+	text    string // scalar: canonical, as a recipe would write it; the node has it as it was written
 	scalar  any    // scalar: as JSON has it
 	variant string // shapeVariant: the choice
 	keys    []*value
