@@ -36,7 +36,8 @@ func TestMain(m *testing.M) {
 type sink struct {
 	mu    sync.Mutex
 	lanes map[uint16]*received
-	err   error // the first thing that was wrong
+	err   error  // the first thing that was wrong
+	began func() // is called when the first tags come
 }
 
 // received is what came on one stream.
@@ -60,6 +61,10 @@ func newSink(channels []sdk.Channel) *sink {
 func (s *sink) Send(stream uint16, tags []uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.began != nil {
+		s.began()
+		s.began = nil
+	}
 	r := s.lanes[stream]
 	for _, t := range tags {
 		if t < r.reached {
@@ -150,15 +155,30 @@ func openModel(t testing.TB, model string, s sdk.Simulation, change func(*config
 // record arms and acquires.
 func record(t testing.TB, ctx context.Context, d driver, a sdk.Acquisition) (*sink, error) {
 	t.Helper()
+	out := newSink(a.Channels)
+	return out, out.record(t, ctx, d, a)
+}
+
+// recordFor is record, stopped some time after the first tags have come.
+func recordFor(t testing.TB, after time.Duration, d driver, a sdk.Acquisition) (*sink, error) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	out := newSink(a.Channels)
+	out.began = func() { time.AfterFunc(after, stop) }
+	return out, out.record(t, ctx, d, a)
+}
+
+func (s *sink) record(t testing.TB, ctx context.Context, d driver, a sdk.Acquisition) error {
+	t.Helper()
 	if err := d.Arm(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
-	out := newSink(a.Channels)
-	err := d.acquire(ctx, sdk.NewStart(time.Now().Add(20*time.Millisecond)), out)
-	if out.err != nil {
-		t.Error(out.err)
+	err := d.acquire(ctx, sdk.NewStart(time.Now().Add(20*time.Millisecond)), s)
+	if s.err != nil {
+		t.Error(s.err)
 	}
-	return out, err
+	return err
 }
 
 // wantTruth checks that every tag that the simulator delivered has arrived, at

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -65,9 +64,7 @@ func TestTDC1Stops(t *testing.T) {
 	d := openModel(t, modelTDC1, light(3, 20*quantity.Kilohertz), nil)
 	for _, duration := range []time.Duration{0, 100 * time.Second, 30 * time.Second} {
 		a := sdk.Acquisition{Channels: channelsOf(-500_000, 2, 3), Duration: duration}
-		ctx, cancel := context.WithTimeout(t.Context(), 350*ms)
-		out, err := record(t, ctx, d, a)
-		cancel()
+		out, err := recordFor(t, 300*ms, d, a)
 		if err != nil {
 			t.Fatal(err)
 		}

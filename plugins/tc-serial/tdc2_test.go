@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"os"
@@ -67,9 +66,7 @@ func TestTDC2EveryTagArrives(t *testing.T) {
 		}
 	}
 	a := sdk.Acquisition{Channels: channelsOf(500_000, 2)}
-	ctx, cancel := context.WithTimeout(t.Context(), 900*ms)
-	defer cancel()
-	out, err := record(t, ctx, d, a)
+	out, err := recordFor(t, 400*ms, d, a)
 	if err != nil || !d.Report().(*tdc2Report).Stopped {
 		t.Fatalf("%v, %+v", err, d.Report())
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -71,9 +70,7 @@ func TestTICCStops(t *testing.T) {
 	t.Parallel()
 	d := openModel(t, modelTICC, slow(4, `"boot": "100 ms"`), nil)
 	a := sdk.Acquisition{Channels: channelsOf(1_700_000, 2)}
-	ctx, cancel := context.WithTimeout(t.Context(), 600*ms)
-	defer cancel()
-	out, err := record(t, ctx, d, a)
+	out, err := recordFor(t, 300*ms, d, a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +149,7 @@ func TestTICCWrap(t *testing.T) {
 		for range text.Wrap {
 			period *= 10
 		}
-		at := rapid.Uint64Range(0, 10*period).Draw(t, "at")
+		at := rapid.Uint64Range(0, min(10*period, 1<<62)).Draw(t, "at")
 		before := uint64(max(0, int64(at)-rapid.Int64Range(-int64(period/2-1), int64(period/2-1)).Draw(t, "since")))
 		if got := text.unwrapped(at%period, before); got != at && before >= at%period {
 			t.Fatalf("%d behind %d is %d", at, before, got)

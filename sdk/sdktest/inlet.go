@@ -82,13 +82,16 @@ func (in *inlet) receive(ctx context.Context, resolution uint64) error {
 		if s == nil {
 			return fmt.Errorf("a block of stream %d came, which was not asked for", m.Head.Stream)
 		}
-		if err := errors.Join(m.Check(), s.seq.Accept(m.Head)); err != nil {
-			return err
-		}
 		block := m.Block()
 		in.mu.Lock()
-		s.take(block, resolution)
+		err = errors.Join(m.Check(), s.seq.Accept(m.Head))
+		if err == nil {
+			s.take(block, resolution)
+		}
 		in.mu.Unlock()
+		if err != nil {
+			return err
+		}
 		if block.Kind == tag.End {
 			open--
 		}
