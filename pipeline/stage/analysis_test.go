@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/run/runtest"
@@ -76,20 +75,6 @@ func TestReadTags(t *testing.T) {
 		got, whole, err := readTags(tag.NewReader(tags), c.limit)
 		if err != nil || len(got) != c.want || whole != c.whole {
 			t.Errorf("at most %d: %v, whole %v (%v)", c.limit, got, whole, err)
-		}
-	}
-}
-
-// TestDoubtsTaint wants every kind that may doubt its count to taint the run.
-func TestDoubtsTaint(t *testing.T) {
-	const doubt = "chance is not known"
-	for name, got := range map[string]string{
-		"coincidences": coincidencesKind.warning(correlate.Coincidences{Warning: doubt}),
-		"scan":         scanKind.warning(correlate.Scan{Warning: doubt}),
-		"g2":           g2Kind.warning(correlate.G2{Warning: doubt}),
-	} {
-		if got != doubt {
-			t.Errorf("%s: %q", name, got)
 		}
 	}
 }

@@ -47,8 +47,7 @@ subtract from B, and its width that of the pairs, whatever window and step are.`
 			StepPs: s.Step, WindowPs: s.Window, Peak: s.Peak, NoPeak: s.NoPeak, Periods: s.Periods, Warning: s.Warning,
 			NoValue: correlate.Nothing([]string{c.Start, c.Stop}, []uint64{s.TagsA, s.TagsB})}
 	},
-	warning: func(s correlate.Scan) string { return s.Warning },
-	show:    showScan,
+	show: showScan,
 }
 
 // ScanConfig counts coincidences of stop minus start at every delay.
