@@ -30,8 +30,10 @@ const (
 	// A clock of more noise than this shows what it is, but for a factor of ten.
 	loud = 1000.0 // ps^2/s, ps^2/s^3
 	// That there is none of a noise is as likely as each level of it. In shorter
-	// records levels that matter are fewer, and none counts for more.
+	// records, and in fewer slices, levels that matter are fewer, and none counts
+	// for more.
 	usualLength = 16.0 // s
+	usualSlices = 256.0
 	swaying     = 0.2  // all sines together, beside all noises, before anything is known
 	unlikely    = 0.01 // beside the most likely way: is left out
 )
@@ -56,7 +58,7 @@ func (p *path) believe() {
 		ll   float64 // with what was believed before
 	}
 	var ways []way
-	all, none := 0.0, max(1, usualLength/p.length())
+	all, none := 0.0, max(1, usualLength/p.length(), usualSlices/float64(len(p.slices)))
 	for _, qx := range believable(p.noise.qx, quietest) {
 		for _, qy := range believable(p.noise.qy, calmest) {
 			prior := before(qx, none) * before(qy, none)
