@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"tsrun/sdk/instrument"
 	"tsrun/sdk/pluginpb"
 )
 
@@ -208,9 +209,9 @@ func (s *Suite) deviceClock(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	time.Sleep(500 * time.Millisecond)
+	instrument.Pause(ctx, 500*time.Millisecond)
 	freeze(d.pid())
-	time.Sleep(still)
+	instrument.Pause(ctx, still)
 	thaw(d.pid())
 	if err := sh.complete(ctx); err != nil {
 		return "", err

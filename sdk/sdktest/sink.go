@@ -18,6 +18,7 @@ import (
 	"github.com/go-zeromq/zmq4"
 
 	"tsrun/sdk"
+	"tsrun/sdk/instrument"
 	"tsrun/sdk/pluginpb"
 	"tsrun/sdk/tag"
 	"tsrun/sdk/tagfile"
@@ -177,17 +178,28 @@ func (k *sink) finish(ctx context.Context) error {
 	if err != nil {
 		return k.because("finish: %v", err)
 	}
-	for late := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	var files, kept uint64
+	told := waitFor(ctx, 5*time.Second, func() bool {
 		k.events.mu.Lock()
-		files, kept := uint64(len(k.events.files)), k.events.keptTold
-		k.events.mu.Unlock()
-		if files == r.Artifacts && kept == r.Kept {
-			return nil
-		}
-		if files > r.Artifacts || kept > r.Kept || time.Now().After(late) {
-			return fmt.Errorf("the answer of Finish says %d files and %d numbers of tags, %d and %d were told", r.Artifacts, r.Kept, files, kept)
+		defer k.events.mu.Unlock()
+		files, kept = uint64(len(k.events.files)), k.events.keptTold
+		return files >= r.Artifacts && kept >= r.Kept
+	})
+	if !told || files > r.Artifacts || kept > r.Kept {
+		return fmt.Errorf("the answer of Finish says %d files and %d numbers of tags, %d and %d were told", r.Artifacts, r.Kept, files, kept)
+	}
+	return nil
+}
+
+// waitFor asks every 5 ms whether something is so; false when it was not within
+// that time, or ctx ended.
+func waitFor(ctx context.Context, within time.Duration, so func() bool) bool {
+	for late := time.Now().Add(within); !so(); {
+		if time.Now().After(late) || !instrument.Pause(ctx, 5*time.Millisecond) {
+			return false
 		}
 	}
+	return true
 }
 
 // close lets go of the sink and of the process.

@@ -212,11 +212,7 @@ func (s *Suite) killedSink(ctx context.Context) (string, error) {
 	if err := k.fill(); err != nil {
 		return "", err
 	}
-	for late := time.Now().Add(3 * time.Second); time.Now().Before(late); time.Sleep(5 * time.Millisecond) {
-		if files, _ := k.told(); len(files) >= 4 {
-			break
-		}
-	}
+	waitFor(ctx, 3*time.Second, func() bool { files, _ := k.told(); return len(files) >= 4 })
 	killGroup(k.pid())
 	<-k.exited
 	<-k.heard
