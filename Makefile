@@ -3,7 +3,9 @@
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS := -X main.version=$(VERSION)
+# Without tables for debuggers a program is a third smaller, and each plugin is hashed
+# at the start of each run; what a panic prints is the same.
+LDFLAGS := -s -w -X main.version=$(VERSION)
 PLUGINS := tc-ethernet tc-serial sink-file
 LONG    := $(addprefix ./,$(sort $(dir $(wildcard */*_long_test.go */*/*_long_test.go))))
 RECIPE  ?= recipes/coincidence.yaml

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"tsrun/pipeline/recipe"
 	"tsrun/sdk"
@@ -207,19 +208,45 @@ const maxListed = 100
 
 // inspect hashes a program and says whether it is a plugin, without starting
 // it: it is described, or it holds the cookie by which plugins know their host.
+// A program that was not touched since this process hashed it is not read again:
+// a run looks for each of its plugins several times.
 func inspect(path string) (sum [32]byte, isPlugin bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return sum, false, err
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return sum, false, err
+	}
 	_, err = os.Stat(path + ".json")
-	h, cookie := sha256.New(), &finder{text: []byte(sdk.CookieValue), found: err == nil}
+	described := err == nil
+	if known, ok := inspected.Load(path); ok && known.(program).untouched(info) {
+		return known.(program).sum, described || known.(program).cookie, nil
+	}
+	h, cookie := sha256.New(), &finder{text: []byte(sdk.CookieValue)}
 	if _, err := io.Copy(io.MultiWriter(h, cookie), f); err != nil {
 		return sum, false, err
 	}
 	copy(sum[:], h.Sum(nil))
-	return sum, cookie.found, nil
+	inspected.Store(path, program{info: info, sum: sum, cookie: cookie.found})
+	return sum, described || cookie.found, nil
+}
+
+// inspected holds by path each [program] that this process has read.
+var inspected sync.Map
+
+// program is what was found in a file.
+type program struct {
+	info   os.FileInfo // before it was read
+	sum    [32]byte
+	cookie bool // it holds the cookie
+}
+
+// untouched says whether a file is still the one that was read.
+func (p program) untouched(now os.FileInfo) bool {
+	return os.SameFile(p.info, now) && p.info.Size() == now.Size() && p.info.ModTime().Equal(now.ModTime())
 }
 
 // finder looks for a text in what is written to it.

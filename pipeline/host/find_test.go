@@ -1,12 +1,15 @@
 package host
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -61,6 +64,62 @@ func TestFindReadsTheDescriptionBesideTheBinary(t *testing.T) {
 	}
 	if _, err = Find([]string{dir}, "tc-test"); failureOf(t, err).Code != "bad-description" {
 		t.Errorf("a broken description gives %v", err)
+	}
+}
+
+// TestChangedProgramIsReadAgain changes a program in each way that keeps its
+// size after it was hashed: written over in its place, replaced, or another one
+// reached by a link of the same name.
+func TestChangedProgramIsReadAgain(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "tc-test")
+	at := time.Now()
+	write := func(path, text string) {
+		t.Helper()
+		err := os.WriteFile(path, []byte(text), 0o700)
+		at = at.Add(time.Second) // a file system may note times in steps of milliseconds
+		if err = errors.Join(err, os.Chtimes(path, at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look := func() [32]byte {
+		t.Helper()
+		for range 2 {
+			c, err := Find([]string{dir}, "tc-test")
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := os.ReadFile(path)
+			if err != nil || c.SHA256 != sha256.Sum256(text) {
+				t.Fatalf("a wrong hash of %q (%v)", text, err)
+			}
+		}
+		c, _ := Find([]string{dir}, "tc-test")
+		return c.SHA256
+	}
+	write(path+".json", `{"name": "tc-test"}`)
+	write(path, "one")
+	first := look()
+	write(path, "two")
+	if look() == first {
+		t.Error("written over: the old hash")
+	}
+	for _, text := range []string{"six", "ten"} {
+		other := filepath.Join(dir, text)
+		write(other, text)
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(other, path); err != nil {
+			t.Fatal(err)
+		}
+		look()
+	}
+	if err := os.Remove(path + ".json"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Find([]string{dir}, "tc-test"); err == nil {
+		t.Error("a program without the cookie is a plugin once its description is gone")
 	}
 }
 
