@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ type sink struct {
 // received is what came on one stream.
 type received struct {
 	tags, lost uint64
+	all        []uint64
 	sum        hash.Hash
 	reached    uint64
 	until      uint64 // the last mark
@@ -61,6 +63,7 @@ func (s *sink) Send(stream uint16, tags []uint64) error {
 		r.reached = t
 	}
 	r.tags += uint64(len(tags))
+	r.all = append(r.all, tags...)
 	r.sum.Write(tag.AsBytes(tags))
 	return nil
 }
@@ -170,6 +173,31 @@ func wantTruth(t *testing.T, truth *idq.Truth, a sdk.Acquisition, out *sink) {
 		}
 		if got.lost != 0 {
 			t.Errorf("channel %s: %d tags lost: %v", c.Name, got.lost, got.reasons)
+		}
+	}
+}
+
+// wantPlaces checks that every tag that was sent on is a detection of its input, at
+// its own time to the picosecond: what the simulator saw is worked out anew.
+func wantPlaces(t *testing.T, s sky.Simulation, truth *idq.Truth, a sdk.Acquisition, out *sink) {
+	t.Helper()
+	eye, err := sky.NewEye(s.Settings, s.Controller, truth.Serial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start, limit := sky.Unix(truth.StartUnixNs, truth.StartPs), int64(truth.Records*truth.PeriodPs)
+	for i, c := range a.Channels {
+		var seen []int64
+		sky.NewStamps(truth.Clock(), truth.Channels[i].DelayPs, func(from int64) sky.Source {
+			return sky.NewInput(eye.Light, eye.Controller, eye.Serial, c.Input, start, from)
+		}).Until(limit, func(at int64) { seen = append(seen, at) })
+		slices.Sort(seen)
+		for _, at := range out.lanes[c.Stream].all {
+			n, found := slices.BinarySearch(seen, int64(at))
+			if !found {
+				t.Fatalf("channel %s: a tag at %d ps, where nothing was detected", c.Name, at)
+			}
+			seen = seen[n+1:]
 		}
 	}
 }
