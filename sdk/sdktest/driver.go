@@ -53,11 +53,9 @@ func (s *Suite) device(ctx context.Context) (*driver, error) {
 }
 
 func (d *driver) configure(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callWithin)
-	defer cancel()
-	r, err := d.rpc.Configure(ctx, d.suite.configuration(d.process, d.suite.Config))
+	r, err := call(ctx, d.rpc.Configure, d.suite.configuration(d.process, d.suite.Config))
 	if err != nil {
-		return d.because("open the device: %v", err)
+		return d.because("open the device: %w", err)
 	}
 	if d.device = r.GetDevice(); d.device == nil {
 		return errors.New("open the device: the answer does not describe it")
@@ -127,65 +125,74 @@ func (d *driver) arm(ctx context.Context, duration time.Duration) (*shot, error)
 	}
 	d.atEnd = append(d.atEnd, sh.in.close)
 	r.Endpoint = sh.in.endpoint
-	calling, cancel := context.WithTimeout(ctx, callWithin)
-	defer cancel()
-	if _, err := d.rpc.Arm(calling, r); err != nil {
-		return nil, d.because("arm: %v", err)
+	if _, err := call(ctx, d.rpc.Arm, r); err != nil {
+		return nil, d.because("arm: %w", err)
 	}
 	return sh, nil
 }
 
 // start lets the acquisition begin in a moment, or after a long wait.
 func (sh *shot) start(ctx context.Context, wait time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, callWithin)
-	defer cancel()
 	r := &pluginpb.StartRequest{}
 	if sh.device.GetCan().GetScheduledStart() {
 		r.AtUnixNs = time.Now().Add(wait).UnixNano()
 	}
-	if _, err := sh.rpc.Start(ctx, r); err != nil {
-		return sh.because("start: %v", err)
+	if _, err := call(ctx, sh.rpc.Start, r); err != nil {
+		return sh.because("start: %w", err)
 	}
 	return nil
 }
 
-// run starts the acquisition and waits for its first tags.
-func (sh *shot) run(ctx context.Context) error {
+// begin starts the acquisition and waits for its first tags.
+func (sh *shot) begin(ctx context.Context) error {
 	if err := sh.start(ctx, 20*time.Millisecond); err != nil {
 		return err
 	}
 	return sh.flowing(ctx)
 }
 
-func (sh *shot) flowing(ctx context.Context) error {
-	for late := time.Now().Add(tagsWithin); ; {
-		if tags, _ := sh.in.total(); tags > 0 {
-			return nil
-		}
-		select {
-		case <-sh.exited:
-			return sh.because("the process died before the first tag")
-		case <-sh.in.done:
-			if tags, _ := sh.in.total(); tags == 0 {
-				return errors.Join(errors.New("the streams ended without a tag"), sh.in.err)
-			}
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(5 * time.Millisecond):
-		}
-		if time.Now().After(late) {
-			return fmt.Errorf("no tags within %v", tagsWithin)
-		}
+// run arms and starts an acquisition, and waits for its first tags.
+func (d *driver) run(ctx context.Context, duration time.Duration) (*shot, error) {
+	sh, err := d.arm(ctx, duration)
+	if err == nil {
+		err = sh.begin(ctx)
 	}
+	return sh, err
+}
+
+// shoot does an acquisition from Arm to its end.
+func (d *driver) shoot(ctx context.Context) (*shot, error) {
+	sh, err := d.run(ctx, shotLength)
+	if err == nil {
+		err = sh.complete(ctx)
+	}
+	return sh, err
+}
+
+func (sh *shot) flowing(ctx context.Context) error {
+	var tags uint64
+	flow := waitFor(ctx, tagsWithin, func() bool {
+		over := closed(sh.in.done) || closed(sh.exited)
+		tags, _ = sh.in.total()
+		return over || tags > 0
+	})
+	switch {
+	case tags > 0:
+		return nil
+	case !flow && ctx.Err() != nil:
+		return context.Cause(ctx)
+	case !flow:
+		return fmt.Errorf("no tags within %v", tagsWithin)
+	case closed(sh.in.done):
+		return errors.Join(errors.New("the streams ended without a tag"), sh.in.err)
+	}
+	return sh.because("the process died before the first tag")
 }
 
 // stop ends the acquisition.
 func (d *driver) stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callWithin)
-	defer cancel()
-	if _, err := d.rpc.Stop(ctx, &pluginpb.StopRequest{}); err != nil {
-		return d.because("stop: %v", err)
+	if _, err := call(ctx, d.rpc.Stop, &pluginpb.StopRequest{}); err != nil {
+		return d.because("stop: %w", err)
 	}
 	return nil
 }
@@ -277,7 +284,7 @@ func (d *driver) close(ctx context.Context) error {
 	calling, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if _, err := d.rpc.Close(calling, &pluginpb.CloseRequest{}); err != nil {
-		return d.because("close: %v", err)
+		return d.because("close: %w", err)
 	}
 	return d.leave(ctx, d.heard)
 }

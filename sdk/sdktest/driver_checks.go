@@ -13,18 +13,18 @@ import (
 // driverChecks hold for drivers.
 func driverChecks() []check {
 	all := []check{
-		{"device", (*Suite).describedDevice},
-		{"shots", (*Suite).threeShots},
-		{"order-of-calls", (*Suite).orderOfCalls},
-		{"arm-after-error", (*Suite).armAfterError},
-		{"device-clock", (*Suite).deviceClock},
-		{"late-times", (*Suite).lateTimes},
-		{"consumer-pauses", (*Suite).consumerPauses},
-		{"consumer-goes", (*Suite).consumerGoes},
+		{"device", with((*Suite).device, (*driver).described)},
+		{"shots", with((*Suite).device, (*driver).threeShots)},
+		{"order-of-calls", with((*Suite).device, (*driver).orderOfCalls)},
+		{"arm-after-error", with((*Suite).device, (*driver).armAfterError)},
+		{"device-clock", with((*Suite).device, (*driver).deviceClock)},
+		{"late-times", with((*Suite).device, (*driver).lateTimes)},
+		{"consumer-pauses", with((*Suite).device, (*driver).consumerPauses)},
+		{"consumer-goes", with((*Suite).device, (*driver).consumerGoes)},
 	}
-	all = append(all, inEachState("stop-", []string{armed, waiting, running, ended}, (*Suite).stopIn)...)
-	all = append(all, inEachState("close-", []string{opened, armed, waiting, running, ended}, (*Suite).closeIn)...)
-	all = append(all, inEachState("host-gone-", []string{opened, armed, waiting, running, ended}, (*Suite).hostGoneIn)...)
+	all = append(all, inEachState("stop-", []string{armed, waiting, running, ended}, (*Suite).bring, (*shot).stopIn)...)
+	all = append(all, inEachState("close-", []string{opened, armed, waiting, running, ended}, (*Suite).bring, (*shot).closeIn)...)
+	all = append(all, inEachState("host-gone-", []string{opened, armed, waiting, running, ended}, (*Suite).bring, (*shot).hostGoneIn)...)
 	return append(all, killedAtEachStep()...)
 }
 
@@ -37,23 +37,11 @@ const (
 	ended   = "ended"
 )
 
-func inEachState(prefix string, states []string, run func(*Suite, context.Context, string) (string, error)) (all []check) {
-	for _, state := range states {
-		all = append(all, check{prefix + state, func(s *Suite, ctx context.Context) (string, error) { return run(s, ctx, state) }})
-	}
-	return all
-}
-
 // shotLength is how long most acquisitions of the checks are.
 const shotLength = 300 * time.Millisecond
 
-// describedDevice: what the device says of itself makes sense.
-func (s *Suite) describedDevice(ctx context.Context) (string, error) {
-	d, err := s.device(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer d.end()
+// described: what the device says of itself makes sense.
+func (d *driver) described(ctx context.Context) (string, error) {
 	v := d.device
 	if v.Vendor == "" || v.Model == "" {
 		return "", errors.New("vendor or model is empty")
@@ -61,7 +49,7 @@ func (s *Suite) describedDevice(ctx context.Context) (string, error) {
 	if v.ResolutionPs < 1 {
 		return "", fmt.Errorf("a resolution of %d ps", v.ResolutionPs)
 	}
-	if s.Offer.Simulated(s.Config) && !v.Simulated {
+	if d.suite.Offer.Simulated(d.suite.Config) && !v.Simulated {
 		return "", errors.New("its configuration means a simulated device, and the device does not say that it is: set Device.Simulated")
 	}
 	if len(v.Inputs) == 0 {
@@ -86,21 +74,10 @@ func (s *Suite) describedDevice(ctx context.Context) (string, error) {
 
 // threeShots: Arm and Acquire follow each other on one open device. Each shot
 // begins at 0 ps and is whole.
-func (s *Suite) threeShots(ctx context.Context) (string, error) {
-	d, err := s.device(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer d.end()
+func (d *driver) threeShots(ctx context.Context) (string, error) {
 	var tags []uint64
 	for n := range 3 {
-		sh, err := d.arm(ctx, shotLength)
-		if err == nil {
-			err = sh.run(ctx)
-		}
-		if err == nil {
-			err = sh.complete(ctx)
-		}
+		sh, err := d.shoot(ctx)
 		if err != nil {
 			return "", fmt.Errorf("shot %d: %w", n+1, err)
 		}
@@ -115,23 +92,14 @@ func (s *Suite) threeShots(ctx context.Context) (string, error) {
 
 // orderOfCalls: what comes at the wrong time is refused with a reason, and does
 // no harm.
-func (s *Suite) orderOfCalls(ctx context.Context) (string, error) {
-	d, err := s.device(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer d.end()
-	calling, cancel := context.WithTimeout(ctx, callWithin)
-	defer cancel()
-	_, err = d.rpc.Start(calling, &pluginpb.StartRequest{})
-	if err := refused("a start before Arm", err); err != nil {
+func (d *driver) orderOfCalls(ctx context.Context) (string, error) {
+	if err := refuses(ctx, "a start before Arm", d.rpc.Start, &pluginpb.StartRequest{}); err != nil {
 		return "", err
 	}
 	if err := d.stop(ctx); err != nil {
 		return "", fmt.Errorf("stopping what was never armed is no mistake: %w", err)
 	}
-	_, err = d.rpc.Configure(calling, s.configuration(d.process, s.Config))
-	if err := refused("a second Configure", err); err != nil {
+	if err := refuses(ctx, "a second Configure", d.rpc.Configure, d.suite.configuration(d.process, d.suite.Config)); err != nil {
 		return "", err
 	}
 	sh, err := d.arm(ctx, shotLength)
@@ -140,15 +108,13 @@ func (s *Suite) orderOfCalls(ctx context.Context) (string, error) {
 	}
 	again := d.request(shotLength, d.inputs())
 	again.Endpoint = sh.in.endpoint
-	_, err = d.rpc.Arm(calling, again)
-	if err := refused("a second Arm", err); err != nil {
+	if err := refuses(ctx, "a second Arm", d.rpc.Arm, again); err != nil {
 		return "", err
 	}
-	if err := sh.run(ctx); err != nil {
+	if err := sh.begin(ctx); err != nil {
 		return "", err
 	}
-	_, err = d.rpc.Start(calling, &pluginpb.StartRequest{})
-	if err := refused("a second Start", err); err != nil {
+	if err := refuses(ctx, "a second Start", d.rpc.Start, &pluginpb.StartRequest{}); err != nil {
 		return "", err
 	}
 	if err := sh.complete(ctx); err != nil {
@@ -159,12 +125,7 @@ func (s *Suite) orderOfCalls(ctx context.Context) (string, error) {
 
 // armAfterError: an acquisition that the device cannot do is refused, and the
 // device goes on.
-func (s *Suite) armAfterError(ctx context.Context) (string, error) {
-	d, err := s.device(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer d.end()
+func (d *driver) armAfterError(ctx context.Context) (string, error) {
 	const missing = 999
 	wrong := d.request(shotLength, []int{missing})
 	in, err := newInlet(ctx, d.dir, [16]byte{200}, []uint16{10}, 1)
@@ -173,20 +134,10 @@ func (s *Suite) armAfterError(ctx context.Context) (string, error) {
 	}
 	d.atEnd = append(d.atEnd, in.close)
 	wrong.Endpoint = in.endpoint
-	calling, cancel := context.WithTimeout(ctx, callWithin)
-	defer cancel()
-	_, err = d.rpc.Arm(calling, wrong)
-	if err := refused(fmt.Sprintf("an acquisition from input %d, which the device does not have,", missing), err); err != nil {
+	if err := refuses(ctx, fmt.Sprintf("an acquisition from input %d, which the device does not have,", missing), d.rpc.Arm, wrong); err != nil {
 		return "", err
 	}
-	sh, err := d.arm(ctx, shotLength)
-	if err == nil {
-		err = sh.run(ctx)
-	}
-	if err == nil {
-		err = sh.complete(ctx)
-	}
-	if err != nil {
+	if _, err := d.shoot(ctx); err != nil {
 		return "", fmt.Errorf("after an Arm that failed: %w", err)
 	}
 	return "refused, then acquired", d.close(ctx)
@@ -195,17 +146,9 @@ func (s *Suite) armAfterError(ctx context.Context) (string, error) {
 // deviceClock: tags have the times of the device. A process that stands still for
 // a while finds the tags of that time, or says that they are lost; one that asks
 // the PC for the time leaves a hole.
-func (s *Suite) deviceClock(ctx context.Context) (string, error) {
+func (d *driver) deviceClock(ctx context.Context) (string, error) {
 	const still = 700 * time.Millisecond
-	d, err := s.device(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer d.end()
-	sh, err := d.arm(ctx, 2500*time.Millisecond)
-	if err == nil {
-		err = sh.run(ctx)
-	}
+	sh, err := d.run(ctx, 2500*time.Millisecond)
 	if err != nil {
 		return "", err
 	}
@@ -233,25 +176,17 @@ func (s *Suite) deviceClock(ctx context.Context) (string, error) {
 }
 
 // lateTimes: tags behind the bounds at which narrow or inexact numbers give up.
-func (s *Suite) lateTimes(ctx context.Context) (string, error) {
-	d, err := s.device(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer d.end()
-	sh, err := d.arm(ctx, 0) // no end: a device that is only played may be faster than time
-	if err == nil {
-		err = sh.run(ctx)
-	}
+func (d *driver) lateTimes(ctx context.Context) (string, error) {
+	sh, err := d.run(ctx, 0) // no end: a device that is only played may be faster than time
 	if err != nil {
 		return "", err
 	}
 	const most = 1 << 54
-	for began := time.Now(); time.Since(began) < s.Acquire+tagsWithin && !sh.over(); time.Sleep(10 * time.Millisecond) {
-		if _, until := sh.in.total(); until > most || until >= uint64(s.Acquire)*1000 && time.Since(began) > s.Acquire {
-			break
-		}
-	}
+	began, wanted := time.Now(), uint64(d.suite.Acquire)*1000
+	waitFor(ctx, d.suite.Acquire+tagsWithin, func() bool {
+		_, until := sh.in.total()
+		return closed(sh.in.done) || until > most || until >= wanted && time.Since(began) > d.suite.Acquire
+	})
 	if err := d.stop(ctx); err != nil {
 		return "", err
 	}
@@ -259,27 +194,18 @@ func (s *Suite) lateTimes(ctx context.Context) (string, error) {
 		return "", err
 	}
 	_, until := sh.in.total()
-	if until < uint64(s.Acquire)*1000*8/10 {
-		return "", fmt.Errorf("it came to %d ps only in %v", until, s.Acquire)
+	if until < wanted*8/10 {
+		return "", fmt.Errorf("it came to %d ps only in %v", until, d.suite.Acquire)
 	}
-	passed := ""
+	passed := "past"
 	for _, bits := range []int{32, 40, 53} {
 		if until > 1<<bits {
 			passed += fmt.Sprintf(" 2^%d", bits)
 		}
 	}
+	passed += " ps"
 	if until < 1<<53 {
-		return fmt.Sprintf("past%s ps; 2^53 ps are 2.6 hours, which --acquire '2.6 h' tries", passed), d.close(ctx)
+		passed += "; 2^53 ps are 2.6 hours, which --acquire '2.6 h' tries"
 	}
-	return fmt.Sprintf("past%s ps", passed), d.close(ctx)
-}
-
-// over tells whether the streams have ended.
-func (sh *shot) over() bool {
-	select {
-	case <-sh.in.done:
-		return true
-	default:
-		return false
-	}
+	return passed, d.close(ctx)
 }

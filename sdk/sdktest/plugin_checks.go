@@ -59,11 +59,9 @@ func (s *Suite) described(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer p.end()
-	ctx, cancel := context.WithTimeout(ctx, callWithin)
-	defer cancel()
-	told, err := pluginpb.NewPluginClient(p.conn).Describe(ctx, &pluginpb.DescribeRequest{})
+	told, err := call(ctx, pluginpb.NewPluginClient(p.conn).Describe, &pluginpb.DescribeRequest{})
 	if err != nil {
-		return "", p.because("describe: %v", err)
+		return "", p.because("describe: %w", err)
 	}
 	d := s.about
 	switch {
@@ -201,15 +199,11 @@ func (s *Suite) isRefused(ctx context.Context, config json.RawMessage) error {
 		return err
 	}
 	defer p.end()
-	calling, cancel := context.WithTimeout(ctx, callWithin)
-	defer cancel()
-	r := s.configuration(p, config)
+	configure := pluginpb.NewDriverClient(p.conn).Configure
 	if s.Sink {
-		_, err = pluginpb.NewSinkClient(p.conn).Configure(calling, r)
-	} else {
-		_, err = pluginpb.NewDriverClient(p.conn).Configure(calling, r)
+		configure = pluginpb.NewSinkClient(p.conn).Configure
 	}
-	if err := refused("it", err); err != nil {
+	if err := refuses(ctx, "it", configure, s.configuration(p, config)); err != nil {
 		return err
 	}
 	return p.shutdown(ctx)

@@ -171,7 +171,7 @@ func (p *process) lease(ctx context.Context, heard int) error {
 	p.endLease = end
 	beats, err := pluginpb.NewPluginClient(p.conn).Lease(held, &pluginpb.LeaseRequest{})
 	if err != nil {
-		return p.because("lease: %v", err)
+		return p.because("lease: %w", err)
 	}
 	for range heard {
 		late := time.AfterFunc(beatWithin, end)
@@ -180,7 +180,7 @@ func (p *process) lease(ctx context.Context, heard int) error {
 			return p.because("lease: no beat within %v, one a second is due", beatWithin)
 		}
 		if err != nil {
-			return p.because("lease: %v", err)
+			return p.because("lease: %w", err)
 		}
 	}
 	go func() {
@@ -205,6 +205,16 @@ func (s *Suite) open(ctx context.Context) (*process, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// closed tells whether a channel that only ends has ended.
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
@@ -271,11 +281,24 @@ func (p *process) leave(ctx context.Context, heard <-chan struct{}) error {
 
 // because is an error with the last words of the process.
 func (p *process) because(format string, args ...any) error {
-	text := fmt.Sprintf(format, args...)
+	err := fmt.Errorf(format, args...)
 	if words := p.words.last(); words != "" {
-		text += "; last words: " + words
+		return fmt.Errorf("%w; last words: %s", err, words)
 	}
-	return errors.New(text)
+	return err
+}
+
+// call makes a call, which may take callWithin.
+func call[Q, A any](ctx context.Context, method func(context.Context, Q, ...grpc.CallOption) (A, error), request Q) (A, error) {
+	ctx, cancel := context.WithTimeout(ctx, callWithin)
+	defer cancel()
+	return method(ctx, request)
+}
+
+// refuses makes a call that must be refused with a failure that says why.
+func refuses[Q, A any](ctx context.Context, what string, method func(context.Context, Q, ...grpc.CallOption) (A, error), request Q) error {
+	_, err := call(ctx, method, request)
+	return refused(what, err)
 }
 
 // told returns the failure that a call has answered with.

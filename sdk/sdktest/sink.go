@@ -67,9 +67,7 @@ func (s *Suite) openSink(ctx context.Context) (*sink, error) {
 	k := &sink{process: p, suite: s, rpc: pluginpb.NewSinkClient(p.conn), dir: filepath.Join(p.dir, "recording"), run: tag.RunID{1, 7: 0x5A},
 		sent: map[uint16]*stream{busy: {}, quiet: {}}, length: time.Second, heard: make(chan struct{})}
 	k.events.kept = map[uint32]uint64{}
-	calling, cancel := context.WithTimeout(ctx, callWithin)
-	defer cancel()
-	_, err = k.rpc.Configure(calling, s.configuration(p, s.Config))
+	_, err = call(ctx, k.rpc.Configure, s.configuration(p, s.Config))
 	if err == nil {
 		err = os.Mkdir(k.dir, 0o700)
 	}
@@ -78,7 +76,7 @@ func (s *Suite) openSink(ctx context.Context) (*sink, error) {
 	}
 	if err != nil {
 		p.end()
-		return nil, p.because("open the sink: %v", err)
+		return nil, p.because("open the sink: %w", err)
 	}
 	k.atEnd = append(k.atEnd, k.hangUp)
 	go k.watch(context.WithoutCancel(ctx))
@@ -134,8 +132,8 @@ func (k *sink) request() *pluginpb.BeginRequest {
 func (k *sink) begin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callWithin)
 	defer cancel()
-	if _, err := k.rpc.Begin(ctx, k.request()); err != nil {
-		return k.because("begin: %v", err)
+	if _, err := call(ctx, k.rpc.Begin, k.request()); err != nil {
+		return k.because("begin: %w", err)
 	}
 	var err error
 	k.conn, err = k.listen.Accept(ctx)
@@ -172,11 +170,9 @@ func (k *sink) sendEnd() error {
 
 // finish makes everything durable and returns when all of it was told.
 func (k *sink) finish(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callWithin)
-	defer cancel()
-	r, err := k.rpc.Finish(ctx, &pluginpb.FinishRequest{})
+	r, err := call(ctx, k.rpc.Finish, &pluginpb.FinishRequest{})
 	if err != nil {
-		return k.because("finish: %v", err)
+		return k.because("finish: %w", err)
 	}
 	var files, kept uint64
 	told := waitFor(ctx, 5*time.Second, func() bool {
@@ -207,7 +203,7 @@ func (k *sink) close(ctx context.Context) error {
 	calling, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if _, err := k.rpc.Close(calling, &pluginpb.CloseRequest{}); err != nil {
-		return k.because("close: %v", err)
+		return k.because("close: %w", err)
 	}
 	return k.leave(ctx, k.heard)
 }

@@ -13,19 +13,20 @@ import (
 
 // sinkChecks hold for sinks.
 func sinkChecks() []check {
+	busySink := func(s *Suite, ctx context.Context) (*sink, error) { return s.bringSink(ctx, running) }
 	all := []check{
-		{"recording", (*Suite).recording},
-		{"late-times", (*Suite).lateRecording},
-		{"no-tags", (*Suite).emptyRecording},
-		{"order-of-calls", (*Suite).orderOfSinkCalls},
-		{"bad-tags", (*Suite).badTags},
-		{"core-goes", (*Suite).coreGoes},
-		{"killed", (*Suite).killedSink},
-		{"disk-full", (*Suite).diskFull},
-		{"no-directory", (*Suite).noDirectory},
+		{"recording", with((*Suite).openSink, (*sink).recording)},
+		{"late-times", with((*Suite).openSink, (*sink).lateRecording)},
+		{"no-tags", with((*Suite).openSink, (*sink).emptyRecording)},
+		{"order-of-calls", with((*Suite).openSink, (*sink).orderOfCalls)},
+		{"bad-tags", with(busySink, (*sink).badTags)},
+		{"core-goes", with(busySink, (*sink).coreGoes)},
+		{"killed", with(busySink, (*sink).killed)},
+		{"disk-full", with((*Suite).openSink, (*sink).diskFull)},
+		{"no-directory", with((*Suite).openSink, (*sink).noDirectory)},
 	}
-	all = append(all, inEachState("close-", []string{opened, running, ended}, (*Suite).closeSinkIn)...)
-	all = append(all, inEachState("host-gone-", []string{opened, running, ended}, (*Suite).sinkHostGoneIn)...)
+	all = append(all, inEachState("close-", []string{opened, running, ended}, (*Suite).bringSink, (*sink).closeIn)...)
+	all = append(all, inEachState("host-gone-", []string{opened, running, ended}, (*Suite).bringSink, (*sink).hostGoneIn)...)
 	return append(all, killedAtEachStep()...)
 }
 
@@ -58,12 +59,7 @@ func (k *sink) fillLate() error {
 }
 
 // record records what fill sends, to the end.
-func (s *Suite) record(ctx context.Context, segment time.Duration, fill func(*sink) error) (string, error) {
-	k, err := s.openSink(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer k.end()
+func (k *sink) record(ctx context.Context, segment time.Duration, fill func(*sink) error) (string, error) {
 	k.length = segment
 	if err := k.begin(ctx); err != nil {
 		return "", err
@@ -91,45 +87,35 @@ func (s *Suite) record(ctx context.Context, segment time.Duration, fill func(*si
 }
 
 // recording: files that hold what was sent, with the hashes that were told.
-func (s *Suite) recording(ctx context.Context) (string, error) {
-	return s.record(ctx, time.Second, (*sink).fill)
+func (k *sink) recording(ctx context.Context) (string, error) {
+	return k.record(ctx, time.Second, (*sink).fill)
 }
 
 // lateRecording: tags behind 2^32, 2^40 and 2^53 ps are kept exactly.
-func (s *Suite) lateRecording(ctx context.Context) (string, error) {
-	if s.Offer.Keeps == sdk.NoTags {
+func (k *sink) lateRecording(ctx context.Context) (string, error) {
+	if k.suite.Offer.Keeps == sdk.NoTags {
 		return "", openError{"it keeps no tags, and 2.6 hours of bins are not its trial"}
 	}
-	return s.record(ctx, time.Hour, (*sink).fillLate)
+	return k.record(ctx, time.Hour, (*sink).fillLate)
 }
 
 // emptyRecording: a recording without a tag is none that failed.
-func (s *Suite) emptyRecording(ctx context.Context) (string, error) {
-	return s.record(ctx, time.Second, func(*sink) error { return nil })
+func (k *sink) emptyRecording(ctx context.Context) (string, error) {
+	return k.record(ctx, time.Second, func(*sink) error { return nil })
 }
 
-// orderOfSinkCalls: what comes at the wrong time is refused with a reason.
-func (s *Suite) orderOfSinkCalls(ctx context.Context) (string, error) {
-	k, err := s.openSink(ctx)
-	if err != nil {
+// orderOfCalls: what comes at the wrong time is refused with a reason.
+func (k *sink) orderOfCalls(ctx context.Context) (string, error) {
+	if err := refuses(ctx, "a Finish before Begin", k.rpc.Finish, &pluginpb.FinishRequest{}); err != nil {
 		return "", err
 	}
-	defer k.end()
-	calling, cancel := context.WithTimeout(ctx, callWithin)
-	defer cancel()
-	_, err = k.rpc.Finish(calling, &pluginpb.FinishRequest{})
-	if err := refused("a Finish before Begin", err); err != nil {
-		return "", err
-	}
-	_, err = k.rpc.Configure(calling, s.configuration(k.process, s.Config))
-	if err := refused("a second Configure", err); err != nil {
+	if err := refuses(ctx, "a second Configure", k.rpc.Configure, k.suite.configuration(k.process, k.suite.Config)); err != nil {
 		return "", err
 	}
 	if err := k.begin(ctx); err != nil {
 		return "", err
 	}
-	_, err = k.rpc.Begin(calling, k.request())
-	if err := refused("a second Begin", err); err != nil {
+	if err := refuses(ctx, "a second Begin", k.rpc.Begin, k.request()); err != nil {
 		return "", err
 	}
 	if err := errors.Join(k.fill(), k.sendEnd()); err != nil {
@@ -146,37 +132,20 @@ func (s *Suite) orderOfSinkCalls(ctx context.Context) (string, error) {
 
 // fails waits until the sink has told of its failure, and is not finished then.
 func (k *sink) fails(ctx context.Context, because string) (string, error) {
-	for late := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		_, failed := k.told()
-		if failed != nil {
-			if failed.Message == "" {
-				return "", errors.New("it failed without a message")
-			}
-			calling, cancel := context.WithTimeout(ctx, callWithin)
-			defer cancel()
-			_, err := k.rpc.Finish(calling, &pluginpb.FinishRequest{})
-			return failed.Message, refused("Finish after a failure", err)
-		}
-		if time.Now().After(late) {
-			return "", fmt.Errorf("%s, and it has not told of a failure for 5 s", because)
-		}
+	var failed *pluginpb.Failure
+	waitFor(ctx, 5*time.Second, func() bool { _, failed = k.told(); return failed != nil })
+	switch {
+	case failed == nil:
+		return "", fmt.Errorf("%s, and it has not told of a failure for 5 s", because)
+	case failed.Message == "":
+		return "", errors.New("it failed without a message")
 	}
+	return failed.Message, refuses(ctx, "Finish after a failure", k.rpc.Finish, &pluginpb.FinishRequest{})
 }
 
-// spoil records, lets something go wrong, and checks that the sink says so and
-// that what it had told of is whole.
-func (s *Suite) spoil(ctx context.Context, what string, wrong func(*sink) error) (string, error) {
-	k, err := s.openSink(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer k.end()
-	if err := k.begin(ctx); err != nil {
-		return "", err
-	}
-	if err := errors.Join(k.fill(), wrong(k)); err != nil {
-		return "", err
-	}
+// spoiled checks that a sink for which something went wrong says so, and that
+// what it had told of is whole.
+func (k *sink) spoiled(ctx context.Context, what string) (string, error) {
 	message, err := k.fails(ctx, what)
 	if err != nil {
 		return "", err
@@ -188,30 +157,23 @@ func (s *Suite) spoil(ctx context.Context, what string, wrong func(*sink) error)
 }
 
 // badTags: tags that go back in time are refused.
-func (s *Suite) badTags(ctx context.Context) (string, error) {
-	return s.spoil(ctx, "tags went back in time", func(k *sink) error {
-		return k.block(tag.Block{Kind: tag.Data, Stream: busy, Until: 7e12, Tags: []uint64{6e12, 5e12, 7e12}})
-	})
+func (k *sink) badTags(ctx context.Context) (string, error) {
+	if err := k.block(tag.Block{Kind: tag.Data, Stream: busy, Until: 7e12, Tags: []uint64{6e12, 5e12, 7e12}}); err != nil {
+		return "", err
+	}
+	return k.spoiled(ctx, "tags went back in time")
 }
 
 // coreGoes: a core that dies before the End is told; whole files stay.
-func (s *Suite) coreGoes(ctx context.Context) (string, error) {
-	return s.spoil(ctx, "the core left before the End", func(k *sink) error { return k.conn.Close() })
+func (k *sink) coreGoes(ctx context.Context) (string, error) {
+	if err := k.conn.Close(); err != nil {
+		return "", err
+	}
+	return k.spoiled(ctx, "the core left before the End")
 }
 
-// killedSink: what was told of before a kill -9 is there, whole.
-func (s *Suite) killedSink(ctx context.Context) (string, error) {
-	k, err := s.openSink(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer k.end()
-	if err := k.begin(ctx); err != nil {
-		return "", err
-	}
-	if err := k.fill(); err != nil {
-		return "", err
-	}
+// killed: what was told of before a kill -9 is there, whole.
+func (k *sink) killed(ctx context.Context) (string, error) {
 	waitFor(ctx, 3*time.Second, func() bool { files, _ := k.told(); return len(files) >= 4 })
 	killGroup(k.pid())
 	<-k.exited
@@ -221,23 +183,16 @@ func (s *Suite) killedSink(ctx context.Context) (string, error) {
 }
 
 // diskFull: a disk that takes nothing is told, and no file that is not whole.
-func (s *Suite) diskFull(ctx context.Context) (string, error) {
-	k, err := s.openSink(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer k.end()
+func (k *sink) diskFull(ctx context.Context) (string, error) {
 	if err := fullDisk(k.pid()); err != nil {
 		return "", openError{fmt.Sprintf("the disk cannot be made full: %v", err)}
 	}
-	calling, cancel := context.WithTimeout(ctx, callWithin)
-	defer cancel()
 	began := k.begin(ctx)
 	if began == nil {
 		began = errors.Join(k.fill(), k.sendEnd())
 	}
-	_, err = k.rpc.Finish(calling, &pluginpb.FinishRequest{})
-	if began == nil && err == nil && s.Offer.Keeps == sdk.Elsewhere {
+	_, err := call(ctx, k.rpc.Finish, &pluginpb.FinishRequest{})
+	if began == nil && err == nil && k.suite.Offer.Keeps == sdk.Elsewhere {
 		return "", openError{"it keeps the tags elsewhere"}
 	}
 	if err := refused("Finish on a disk that takes nothing", err); err != nil {
@@ -250,25 +205,16 @@ func (s *Suite) diskFull(ctx context.Context) (string, error) {
 }
 
 // noDirectory: a directory that is not there is a failure with a reason.
-func (s *Suite) noDirectory(ctx context.Context) (string, error) {
-	k, err := s.openSink(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer k.end()
-	calling, cancel := context.WithTimeout(ctx, callWithin)
-	defer cancel()
-	r := k.request()
-	r.Dir = k.dir + "/not/there"
-	_, err = k.rpc.Begin(calling, r)
+func (k *sink) noDirectory(ctx context.Context) (string, error) {
+	k.dir += "/not/there"
+	err := k.begin(ctx)
 	if err == nil { // it may write at the end only
-		if k.conn, err = k.listen.Accept(calling); err == nil {
-			if err = errors.Join(k.fill(), k.sendEnd()); err == nil {
-				_, err = k.rpc.Finish(calling, &pluginpb.FinishRequest{})
-			}
-		}
+		err = errors.Join(k.fill(), k.sendEnd())
 	}
-	if s.Offer.Keeps == sdk.Elsewhere && err == nil {
+	if err == nil {
+		_, err = call(ctx, k.rpc.Finish, &pluginpb.FinishRequest{})
+	}
+	if k.suite.Offer.Keeps == sdk.Elsewhere && err == nil {
 		return "", openError{"it keeps the tags elsewhere"}
 	}
 	if err := refused("a recording into a directory that is not there", err); err != nil {
@@ -298,14 +244,9 @@ func (s *Suite) bringSink(ctx context.Context, state string) (*sink, error) {
 	return k, nil
 }
 
-// closeSinkIn: Close lets go in every state; what is whole stays, and nothing
+// closeIn: Close lets go in every state; what is whole stays, and nothing
 // half-written looks whole.
-func (s *Suite) closeSinkIn(ctx context.Context, state string) (string, error) {
-	k, err := s.bringSink(ctx, state)
-	if err != nil {
-		return "", err
-	}
-	defer k.end()
+func (k *sink) closeIn(ctx context.Context, _ string) (string, error) {
 	began := time.Now()
 	if err := k.close(ctx); err != nil {
 		return "", err
@@ -313,13 +254,8 @@ func (s *Suite) closeSinkIn(ctx context.Context, state string) (string, error) {
 	return fmt.Sprintf("gone in %v", time.Since(began).Round(time.Millisecond)), k.proven()
 }
 
-// sinkHostGoneIn: without its host the process goes, and leaves nothing that looks
+// hostGoneIn: without its host the process goes, and leaves nothing that looks
 // whole and is not.
-func (s *Suite) sinkHostGoneIn(ctx context.Context, state string) (string, error) {
-	k, err := s.bringSink(ctx, state)
-	if err != nil {
-		return "", err
-	}
-	defer k.end()
-	return s.vanished(k.process, false)
+func (k *sink) hostGoneIn(context.Context, string) (string, error) {
+	return k.vanished(false)
 }

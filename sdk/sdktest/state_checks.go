@@ -7,46 +7,60 @@ import (
 	"time"
 )
 
-// bring opens a device and brings its driver into a state. The shot is nil where
-// it has none.
-func (s *Suite) bring(ctx context.Context, state string) (*driver, *shot, error) {
+// with is a check of something that is opened for it, and whose process is taken
+// away after it.
+func with[T interface{ end() }](open func(*Suite, context.Context) (T, error), run func(T, context.Context) (string, error)) func(*Suite, context.Context) (string, error) {
+	return func(s *Suite, ctx context.Context) (string, error) {
+		it, err := open(s, ctx)
+		if err != nil {
+			return "", err
+		}
+		defer it.end()
+		return run(it, ctx)
+	}
+}
+
+// inEachState is one check for each state into which it is brought first.
+func inEachState[T interface{ end() }](prefix string, states []string, bring func(*Suite, context.Context, string) (T, error), run func(T, context.Context, string) (string, error)) (all []check) {
+	for _, state := range states {
+		all = append(all, check{prefix + state, with(
+			func(s *Suite, ctx context.Context) (T, error) { return bring(s, ctx, state) },
+			func(it T, ctx context.Context) (string, error) { return run(it, ctx, state) })})
+	}
+	return all
+}
+
+// bring opens a device and brings its driver into a state. The shot of a device
+// that is only opened is empty.
+func (s *Suite) bring(ctx context.Context, state string) (*shot, error) {
 	d, err := s.device(ctx)
 	if err != nil || state == opened {
-		return d, nil, err
+		return &shot{driver: d}, err
 	}
-	duration := time.Duration(0)
-	if state == ended {
-		duration = shotLength
-	}
-	sh, err := d.arm(ctx, duration)
+	var sh *shot
 	switch {
-	case err != nil || state == armed:
+	case state == ended:
+		sh, err = d.shoot(ctx)
+	case state == running:
+		sh, err = d.run(ctx, 0)
 	case state == waiting && !d.device.GetCan().GetScheduledStart():
 		err = openError{"the device cannot be started at an instant"}
-	case state == waiting:
-		err = sh.start(ctx, time.Hour)
 	default:
-		err = sh.run(ctx)
-	}
-	if err == nil && state == ended {
-		err = sh.complete(ctx)
+		if sh, err = d.arm(ctx, 0); err == nil && state == waiting {
+			err = sh.start(ctx, time.Hour)
+		}
 	}
 	if err != nil {
 		d.end()
-		return nil, nil, err
+		return nil, err
 	}
-	return d, sh, nil
+	return sh, nil
 }
 
 // stopIn: Stop ends every stream, twice is no mistake, and the next Arm works.
-func (s *Suite) stopIn(ctx context.Context, state string) (string, error) {
-	d, sh, err := s.bring(ctx, state)
-	if err != nil {
-		return "", err
-	}
-	defer d.end()
+func (sh *shot) stopIn(ctx context.Context, state string) (string, error) {
 	began := time.Now()
-	if err := d.stop(ctx); err != nil {
+	if err := sh.stop(ctx); err != nil {
 		return "", err
 	}
 	took := time.Since(began)
@@ -55,37 +69,25 @@ func (s *Suite) stopIn(ctx context.Context, state string) (string, error) {
 			return "", err
 		}
 	}
-	if err := d.stop(ctx); err != nil {
+	if err := sh.stop(ctx); err != nil {
 		return "", fmt.Errorf("stopping twice is no mistake: %w", err)
 	}
-	if d.protocol >= 2 {
-		next, err := d.arm(ctx, shotLength)
-		if err == nil {
-			err = next.run(ctx)
-		}
-		if err == nil {
-			err = next.complete(ctx)
-		}
-		if err != nil {
+	if sh.protocol >= 2 {
+		if _, err := sh.shoot(ctx); err != nil {
 			return "", fmt.Errorf("the shot after it: %w", err)
 		}
 	}
 	tags, _ := sh.in.total()
-	return fmt.Sprintf("stopped in %v with %d tags", took.Round(time.Millisecond), tags), d.close(ctx)
+	return fmt.Sprintf("stopped in %v with %d tags", took.Round(time.Millisecond), tags), sh.close(ctx)
 }
 
 // closeIn: Close lets go in every state, and no process is left.
-func (s *Suite) closeIn(ctx context.Context, state string) (string, error) {
-	d, sh, err := s.bring(ctx, state)
-	if err != nil {
-		return "", err
-	}
-	defer d.end()
+func (sh *shot) closeIn(ctx context.Context, state string) (string, error) {
 	began := time.Now()
-	if err := d.close(ctx); err != nil {
+	if err := sh.close(ctx); err != nil {
 		return "", err
 	}
-	if sh != nil && state != ended {
+	if state != opened && state != ended {
 		if err := sh.whole(ctx); err != nil {
 			return "", err
 		}
@@ -95,17 +97,12 @@ func (s *Suite) closeIn(ctx context.Context, state string) (string, error) {
 
 // hostGoneIn: without its host the process makes its device safe and goes, also
 // where no kernel tells it.
-func (s *Suite) hostGoneIn(ctx context.Context, state string) (string, error) {
-	d, _, err := s.bring(ctx, state)
-	if err != nil {
-		return "", err
-	}
-	defer d.end()
-	return s.vanished(d.process, false)
+func (sh *shot) hostGoneIn(context.Context, string) (string, error) {
+	return sh.vanished(false)
 }
 
 // vanished lets the host be gone, and says whether a process is left.
-func (s *Suite) vanished(p *process, signalled bool) (string, error) {
+func (p *process) vanished(signalled bool) (string, error) {
 	began := time.Now()
 	p.vanish()
 	if signalled {
@@ -119,43 +116,26 @@ func (s *Suite) vanished(p *process, signalled bool) (string, error) {
 
 // killedAtEachStep: the host is killed after each step from the start of the
 // process on, and the kernel says so with SIGTERM.
-func killedAtEachStep() (all []check) {
-	steps := map[string]func(*Suite, context.Context) (*process, error){
-		"handshake": func(s *Suite, ctx context.Context) (*process, error) { return s.begin(ctx) },
-		"connected": func(s *Suite, ctx context.Context) (*process, error) {
-			p, err := s.begin(ctx)
-			if err == nil {
-				err = p.connect()
-			}
-			return p, err
-		},
-		"leased": func(s *Suite, ctx context.Context) (*process, error) { return s.open(ctx) },
+func killedAtEachStep() []check {
+	connected := func(s *Suite, ctx context.Context) (*process, error) {
+		p, err := s.begin(ctx)
+		if err == nil {
+			err = p.connect()
+		}
+		return p, err
 	}
-	for _, step := range []string{"handshake", "connected", "leased"} {
-		all = append(all, check{"host-killed-" + step, func(s *Suite, ctx context.Context) (string, error) {
-			p, err := steps[step](s, ctx)
-			if err != nil {
-				return "", err
-			}
-			defer p.end()
-			return s.vanished(p, true)
-		}})
+	vanished := func(p *process, _ context.Context) (string, error) { return p.vanished(true) }
+	return []check{
+		{"host-killed-handshake", with((*Suite).begin, vanished)},
+		{"host-killed-connected", with(connected, vanished)},
+		{"host-killed-leased", with((*Suite).open, vanished)},
 	}
-	return all
 }
 
 // consumerPauses: what the core does not take for a while comes later, whole.
-func (s *Suite) consumerPauses(ctx context.Context) (string, error) {
+func (d *driver) consumerPauses(ctx context.Context) (string, error) {
 	const length, pause = 2 * time.Second, 1500 * time.Millisecond
-	d, err := s.device(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer d.end()
-	sh, err := d.arm(ctx, length)
-	if err == nil {
-		err = sh.run(ctx)
-	}
+	sh, err := d.run(ctx, length)
 	if err != nil {
 		return "", err
 	}
@@ -171,12 +151,11 @@ func (s *Suite) consumerPauses(ctx context.Context) (string, error) {
 
 // consumerGoes: a core that has died ends the acquisition with a failure, and the
 // device is still closed.
-func (s *Suite) consumerGoes(ctx context.Context) (string, error) {
-	d, sh, err := s.bring(ctx, running)
+func (d *driver) consumerGoes(ctx context.Context) (string, error) {
+	sh, err := d.run(ctx, 0)
 	if err != nil {
 		return "", err
 	}
-	defer d.end()
 	sh.in.drop()
 	e, err := sh.ended(ctx)
 	if err != nil {

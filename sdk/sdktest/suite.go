@@ -70,7 +70,7 @@ func (r Result) String() string {
 	return fmt.Sprintf("%-6s %s %-24s %s", r.Status, r.Of, r.Check, r.Note)
 }
 
-// checkLimit bounds a check; one that takes longer has hung.
+// checkLimit bounds a check, beside Options.Acquire; one that takes longer has hung.
 const checkLimit = 90 * time.Second
 
 // atOnce is how many checks of a suite run at the same time: they wait more than
@@ -175,7 +175,8 @@ func (s *Suite) Run(ctx context.Context, tell func(Result)) bool {
 
 // judge does one check.
 func (s *Suite) judge(ctx context.Context, c check) Result {
-	ctx, cancel := context.WithTimeoutCause(ctx, checkLimit, fmt.Errorf("the check has not ended within %v", checkLimit))
+	limit := checkLimit + s.Acquire
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the check has not ended within %v", limit))
 	defer cancel()
 	began := time.Now()
 	note, err := c.run(s, ctx)
