@@ -24,25 +24,25 @@ type countFlags struct {
 
 func newCountCommand(counter stage.Counter) *cobra.Command {
 	var f countFlags
-	about, files := counter.Command(), tagFilesHelp
-	if about.Most != 2 {
+	files := tagFilesHelp
+	if counter.Most != 2 {
 		files = manyFilesHelp
 	}
 	c := &cobra.Command{
-		Use:     about.Use,
-		Short:   about.Short,
-		Long:    about.Long + clocksHelp + files,
-		Example: about.Example,
+		Use:     counter.Use,
+		Short:   counter.Short,
+		Long:    counter.Long + clocksHelp + files,
+		Example: counter.Example,
 		RunE:    func(c *cobra.Command, args []string) error { return runCount(c, args, f, counter) },
 	}
-	f.channelFiles.add(c, about.Most)
-	for _, flag := range counter.Flags() {
+	f.channelFiles.add(c, counter.Most)
+	for _, flag := range counter.Flags {
 		c.Flags().TextVar(flag.Value, flag.Name, flag.Value, flag.Usage)
 		if flag.Required {
 			required(c, flag.Name)
 		}
 	}
-	f.output.add(c, about.Columns, about.Keys)
+	f.output.add(c, counter.Command.Columns, counter.Keys)
 	return c
 }
 
@@ -57,8 +57,7 @@ func runCount(c *cobra.Command, args []string, f countFlags, counter stage.Count
 	if err := counter.Check(); err != nil {
 		return &exitError{exitUsage, err}
 	}
-	of := counter.Command()
-	channels, origin, done, err := f.channels(args, of.Least, of.Most, of.AnyClock)
+	channels, origin, done, err := f.channels(args, counter.Least, counter.Most, counter.AnyClock)
 	defer done()
 	if err != nil {
 		return err

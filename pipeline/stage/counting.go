@@ -80,17 +80,14 @@ type Flag struct {
 }
 
 // Counter is a command that counts, in one use.
-type Counter interface {
-	Command() Command
-	// Flags are those of the command; their values are what [Counter.Count] goes by.
-	Flags() []Flag
-	// Check says what is wrong with the values of the flags.
-	Check() error
-	// Columns names the columns of the table, by the names of the channels.
-	Columns(of []string) string
+type Counter struct {
+	Command
+	Flags   []Flag                   // their values are what Count goes by
+	Check   func() error             // says what is wrong with these
+	Columns func(of []string) string // of the table, by the names of the channels
 	// Count counts the tags of channels. Where lines is not nil, the lines of the
 	// table are written to it.
-	Count(channels []correlate.Channel, lines io.Writer) (Answer, error)
+	Count func(channels []correlate.Channel, lines io.Writer) (Answer, error)
 }
 
 // Answer is what was counted.
@@ -109,28 +106,22 @@ func Counters() (all []Counter) {
 	return all
 }
 
-func (k counting[C, A, S]) counter() Counter { return &counter[C, A, S]{k, k.initial} }
-
-type counter[C recipe.StageConfig, A, S any] struct {
-	counting[C, A, S]
-	config C
-}
-
-func (k *counter[C, A, S]) Command() Command           { return k.command }
-func (k *counter[C, A, S]) Flags() []Flag              { return k.flags(&k.config) }
-func (k *counter[C, A, S]) Check() error               { return k.check(k.config) }
-func (k *counter[C, A, S]) Columns(of []string) string { return k.columns(of) }
-
-func (k *counter[C, A, S]) Count(channels []correlate.Channel, lines io.Writer) (Answer, error) {
-	found, err := k.count(k.config, channels, lines)
-	if err != nil {
-		return Answer{}, err
+func (k counting[C, A, S]) counter() Counter {
+	c := k.initial
+	return Counter{
+		Command: k.command, Flags: k.flags(&c), Check: func() error { return k.check(c) }, Columns: k.columns,
+		Count: func(channels []correlate.Channel, lines io.Writer) (Answer, error) {
+			found, err := k.count(c, channels, lines)
+			if err != nil {
+				return Answer{}, err
+			}
+			answer := Answer{found, func(out io.Writer) error { return k.show(out, found) }}
+			if k.answer != nil {
+				answer.JSON = k.answer(found)
+			}
+			return answer, nil
+		},
 	}
-	answer := Answer{found, func(out io.Writer) error { return k.show(out, found) }}
-	if k.answer != nil {
-		answer.JSON = k.answer(found)
-	}
-	return answer, nil
 }
 
 // anyColumns are columns whatever the channels are called.

@@ -5,7 +5,6 @@ import (
 	"io"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"tsrun/pipeline/correlate"
@@ -40,7 +39,7 @@ is found, or --period says it.`,
 	count: func(c G2Config, channels []correlate.Channel, lines io.Writer) (correlate.G2, error) {
 		g, err := correlate.CountG2(channels[0], channels[1], c.options())
 		if err == nil && lines != nil {
-			err = writeG2(lines, g)
+			err = writeCounts(lines, g.Start, g.Bin, g.Counts, g.G2, g.SD)
 		}
 		return g, err
 	},
@@ -83,22 +82,6 @@ func (c G2Config) Check(to *recipe.StageCheck) {
 
 func (c G2Config) options() correlate.G2Options {
 	return correlate.G2Options{Range: int64(c.Range), Bin: int64(c.Bin), Far: int64(c.Far), Period: c.Period.Picoseconds()}
-}
-
-// writeG2 writes a line for each bin: where it begins in ps, its count, and g2
-// with its standard deviation, both empty where there is no value.
-func writeG2(w io.Writer, g correlate.G2) error {
-	var line []byte
-	for i, n := range g.Counts {
-		line = append(strconv.AppendInt(line[:0], g.Start+int64(i)*g.Bin, 10), ',')
-		line = append(strconv.AppendUint(line, n, 10), ',')
-		line = append(g.G2[i].AppendCell(line, 6), ',')
-		line = append(g.SD[i].AppendCell(line, 6), '\n')
-		if _, err := w.Write(line); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // G2Summary is what a g2 stage found; the bins are in its table.

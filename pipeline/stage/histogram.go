@@ -102,13 +102,17 @@ func (c *HistogramConfig) flags() []Flag {
 	}
 }
 
-// writeCounts writes a line for each count, the first at start, then by step.
-func writeCounts(w io.Writer, start, step int64, counts []uint64) error {
+// writeCounts writes a line for each count, the first at start, then by step, and
+// in it its value in each of values, empty where that is none.
+func writeCounts(w io.Writer, start, step int64, counts []uint64, values ...[]quantity.Number) error {
 	var line []byte
 	for i, n := range counts {
 		line = append(strconv.AppendInt(line[:0], start+int64(i)*step, 10), ',')
-		line = append(strconv.AppendUint(line, n, 10), '\n')
-		if _, err := w.Write(line); err != nil {
+		line = strconv.AppendUint(line, n, 10)
+		for _, of := range values {
+			line = of[i].AppendCell(append(line, ','), 6)
+		}
+		if _, err := w.Write(append(line, '\n')); err != nil {
 			return err
 		}
 	}
