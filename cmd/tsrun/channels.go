@@ -54,13 +54,13 @@ func (f *channelFiles) channels(args []string, least, most int, anyClock bool) (
 	for i, path := range f.aligned {
 		if path != "-" {
 			if corrections[i+1], err = stage.ReadAlignment(path); err != nil {
-				return nil, of, func() {}, &exitError{exitOther, err}
+				return nil, of, func() {}, err
 			}
 		}
 	}
 	raise, err := raiseOf(list)
 	if err == nil && raise > 0 && len(f.aligned) > 0 {
-		err = &exitError{exitOther, fmt.Errorf("some tags lie before 0, where an alignment does not reach; raise all files alike by tsrun convert IN OUT --shift '1 s', and align and count those")}
+		err = fmt.Errorf("some tags lie before 0, where an alignment does not reach; raise all files alike by tsrun convert IN OUT --shift '1 s', and align and count those")
 	}
 	if err != nil {
 		return nil, of, func() {}, err

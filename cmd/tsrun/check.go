@@ -20,15 +20,41 @@ import (
 	"tsrun/sdk/quantity"
 )
 
+// pluginDirs are the directories of --plugin-dir.
+type pluginDirs []string
+
+func (d *pluginDirs) add(c *cobra.Command) {
+	c.Flags().StringArrayVar((*[]string)(d), "plugin-dir", nil, "look for plugins in this `DIR` first")
+}
+
+// all are these and the usual ones.
+func (d pluginDirs) all() ([]string, error) {
+	dirs, err := host.DefaultDirs(d)
+	return dirs, failure(err)
+}
+
 // recipeFlags are what commands that only read a recipe have in common.
 type recipeFlags struct {
-	sets       []string
-	pluginDirs []string
+	sets    []string
+	plugins pluginDirs
 }
 
 func (f *recipeFlags) register(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.sets, "set", nil, "change the recipe first, `PATH=VALUE`")
-	c.Flags().StringArrayVar(&f.pluginDirs, "plugin-dir", nil, "look for plugins in this `DIR` first")
+	f.plugins.add(c)
+}
+
+// read loads a recipe with the changes of the flags; - is standard input.
+func (f *recipeFlags) read(c *cobra.Command, path string, dirs []string) (*recipe.Resolved, error) {
+	o := recipe.Options{Set: f.sets, Catalog: newCatalog(path, dirs), Stages: stage.Kinds()}
+	if path != "-" {
+		return recipe.Load(path, o)
+	}
+	text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), recipe.MaxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read recipe from standard input: %w", err)
+	}
+	return recipe.Parse("-", text, o)
 }
 
 func newCheckCommand() *cobra.Command {
@@ -47,13 +73,13 @@ With --json each mistake is an object on a line of its own, with the keys file,
 line, column, path, code, message and hint.`,
 		Args: arguments(1, math.MaxInt, "recipes"),
 		RunE: func(c *cobra.Command, args []string) error {
-			dirs, err := host.DefaultDirs(flags.pluginDirs)
+			dirs, err := flags.plugins.all()
 			if err != nil {
-				return failure(err)
+				return err
 			}
 			var worst error
 			for _, path := range args {
-				worst = worseOf(worst, checkOne(c, path, recipe.Options{Set: flags.sets, Catalog: newCatalog(path, dirs), Stages: stage.Kinds()}, asJSON))
+				worst = worseOf(worst, checkOne(c, path, flags, dirs, asJSON))
 			}
 			return worst
 		},
@@ -64,8 +90,8 @@ line, column, path, code, message and hint.`,
 }
 
 // checkOne prints what is wrong with one recipe; - is standard input.
-func checkOne(c *cobra.Command, path string, o recipe.Options, asJSON bool) error {
-	resolved, err := readRecipe(c, path, o)
+func checkOne(c *cobra.Command, path string, flags recipeFlags, dirs []string, asJSON bool) error {
+	resolved, err := flags.read(c, path, dirs)
 	if err != nil {
 		return reportMistakes(c.OutOrStdout(), err, asJSON)
 	}
@@ -74,18 +100,6 @@ func checkOne(c *cobra.Command, path string, o recipe.Options, asJSON bool) erro
 		fmt.Fprintf(c.OutOrStdout(), "%s: OK: %s\n", path, summarize(resolved.Recipe))
 	}
 	return nil
-}
-
-// readRecipe loads a recipe; - is standard input.
-func readRecipe(c *cobra.Command, path string, o recipe.Options) (*recipe.Resolved, error) {
-	if path != "-" {
-		return recipe.Load(path, o)
-	}
-	text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), recipe.MaxFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("read recipe from standard input: %w", err)
-	}
-	return recipe.Parse("-", text, o)
 }
 
 // worseOf says what of two recipes ends the command: mistakes go before plugins

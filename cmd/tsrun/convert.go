@@ -87,11 +87,8 @@ func runConvert(c *cobra.Command, args []string, f convertFlags) error {
 	} else if err == nil {
 		err = printReport(report, args[0], out, r)
 	}
-	if errors.As(err, new(*exitError)) {
-		return err
-	}
 	if err != nil {
-		return &exitError{exitOther, err}
+		return err
 	}
 	if r.Damage != "" {
 		return &exitError{exitNotGood, errors.New(writtenOf(r))}

@@ -67,7 +67,7 @@ func runCount(c *cobra.Command, args []string, f countFlags, counter stage.Count
 	}
 	answer, err := counter.Count(channels, nil)
 	if err != nil {
-		return &exitError{exitOther, err}
+		return err
 	}
 	return f.print(c, about(c, origin), answer.JSON, nil, answer.Words)
 }

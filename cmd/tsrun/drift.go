@@ -69,10 +69,7 @@ func (f *driftFlags) drifts(c *cobra.Command, args []string) (drifts []stage.Dri
 	ctx, cancel := interruptible(c.Context())
 	defer cancel()
 	if dir, names := ofRun(args); dir != "" && len(names) == 0 {
-		if drifts, of, err = stage.Drifts(ctx, dir); err != nil {
-			return nil, of, &exitError{exitOther, err}
-		}
-		return drifts, of, nil
+		return stage.Drifts(ctx, dir)
 	}
 	o := align.Options{Search: int64(f.search), MaxDrift: f.maxDrift}
 	if err := o.Check(); err != nil {

@@ -34,10 +34,7 @@ The formats of tag files: tsrun convert --help.`,
 			for _, path := range args {
 				failed = append(failed, showInfo(c.OutOrStdout(), path, format, asJSON))
 			}
-			if err := errors.Join(failed...); err != nil {
-				return &exitError{exitOther, err}
-			}
-			return nil
+			return errors.Join(failed...)
 		},
 	}
 	c.Flags().StringVar(&format, "format", "", "`FORMAT` of the files where they do not tell")

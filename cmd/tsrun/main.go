@@ -116,3 +116,10 @@ func commands() []*cobra.Command {
 		newManCommand(),
 	)
 }
+
+// group is a command that does nothing itself: those below it do.
+func group(name, short string, below ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: name, Short: short, Args: noArguments, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c.AddCommand(below...)
+	return c
+}

@@ -52,10 +52,7 @@ makes. man -l DIR/tsrun.1 shows one; make install puts them where man finds them
 					err = run.WriteAtomic(filepath.Join(args[0], pageName(each)+".1"), []byte(manPage(each)))
 				}
 			}
-			if err != nil {
-				return &exitError{exitOther, err}
-			}
-			return nil
+			return err
 		},
 	}
 }

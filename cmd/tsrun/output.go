@@ -83,10 +83,7 @@ func (o output) print(c *cobra.Command, about string, answer any, csv, words fun
 	} else {
 		err = run.Atomically(o.path, form)
 	}
-	if err != nil {
-		return &exitError{exitOther, err}
-	}
-	return nil
+	return err
 }
 
 // about says of what a table is, and where its tags are from.

@@ -13,14 +13,8 @@ import (
 )
 
 func newPluginCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "plugin",
-		Short: "list, show and check plugins: the drivers of controllers, and sinks",
-		Args:  noArguments,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(newPluginNewCommand(), newPluginListCommand(), newPluginShowCommand(), newPluginDocsCommand(), newPluginTestCommand(), newPluginLockCommand())
-	return c
+	return group("plugin", "list, show and check plugins: the drivers of controllers, and sinks",
+		newPluginNewCommand(), newPluginListCommand(), newPluginShowCommand(), newPluginDocsCommand(), newPluginTestCommand(), newPluginLockCommand())
 }
 
 // testFlags are the flags of tsrun plugin test.
@@ -81,7 +75,7 @@ func (f *testFlags) run(c *cobra.Command, args []string) error {
 	o.Acquire = f.acquire.Duration()
 	suites, err := sdktest.Suites(c.Context(), args[0], o)
 	if err != nil {
-		return &exitError{exitOther, err}
+		return err
 	}
 	began, counts := time.Now(), map[sdktest.Status]int{}
 	var printing error

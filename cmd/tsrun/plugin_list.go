@@ -51,26 +51,26 @@ func (f found) MarshalJSON() ([]byte, error) {
 }
 
 func newPluginListCommand() *cobra.Command {
-	var pluginDirs []string
+	var plugins pluginDirs
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "list the plugins that are found, with version, kinds and SHA-256",
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			dirs, err := host.DefaultDirs(pluginDirs)
+			dirs, err := plugins.all()
 			if err != nil {
-				return failure(err)
+				return err
 			}
 			for _, component := range host.List(dirs) {
 				if err := foundOf(component).write(c.OutOrStdout(), asJSON); err != nil {
-					return &exitError{exitOther, err}
+					return err
 				}
 			}
 			return nil
 		},
 	}
-	c.Flags().StringArrayVar(&pluginDirs, "plugin-dir", nil, "look for plugins in this `DIR` first")
+	plugins.add(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print each plugin as JSON on a line")
 	return c
 }
@@ -94,16 +94,16 @@ func (f found) write(out io.Writer, asJSON bool) error {
 }
 
 func newPluginShowCommand() *cobra.Command {
-	var pluginDirs []string
+	var plugins pluginDirs
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "show NAME",
 		Short: "show what a plugin says of itself: its kinds, and the keys of their configs",
 		Args:  arguments(1, 1, "the name of a plugin"),
 		RunE: func(c *cobra.Command, args []string) error {
-			dirs, err := host.DefaultDirs(pluginDirs)
+			dirs, err := plugins.all()
 			if err != nil {
-				return failure(err)
+				return err
 			}
 			component, err := host.Find(dirs, args[0])
 			if err != nil {
@@ -117,13 +117,10 @@ func newPluginShowCommand() *cobra.Command {
 			if err == nil && f.Description != nil {
 				err = writeDocument(c.OutOrStdout(), f.Description)
 			}
-			if err != nil {
-				return &exitError{exitOther, err}
-			}
-			return nil
+			return err
 		},
 	}
-	c.Flags().StringArrayVar(&pluginDirs, "plugin-dir", nil, "look for plugins in this `DIR` first")
+	plugins.add(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, with the schemas")
 	return c
 }
@@ -143,7 +140,7 @@ func writeDocument(out io.Writer, d *sdk.Description) error {
 }
 
 func newPluginDocsCommand() *cobra.Command {
-	var pluginDirs []string
+	var plugins pluginDirs
 	c := &cobra.Command{
 		Use:   "docs DIR",
 		Short: "write a page of documentation for each plugin that is found",
@@ -152,20 +149,17 @@ and sinks, and each key of their configs with values, default and meaning, as th
 schema says them.`,
 		Args: arguments(1, 1, "the directory for the pages"),
 		RunE: func(c *cobra.Command, args []string) error {
-			dirs, err := host.DefaultDirs(pluginDirs)
+			dirs, err := plugins.all()
 			if err != nil {
-				return failure(err)
+				return err
 			}
 			names, err := host.WriteDocuments(dirs, args[0])
 			for _, name := range names {
 				fmt.Fprintln(c.OutOrStdout(), text.Printable(name))
 			}
-			if err != nil {
-				return &exitError{exitOther, err}
-			}
-			return nil
+			return err
 		},
 	}
-	c.Flags().StringArrayVar(&pluginDirs, "plugin-dir", nil, "look for plugins in this `DIR` first")
+	plugins.add(c)
 	return c
 }

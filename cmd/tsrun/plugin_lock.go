@@ -33,9 +33,9 @@ file. The recipes of one directory have one lock.`,
 }
 
 func lockPlugins(c *cobra.Command, path string, flags recipeFlags, add bool) error {
-	dirs, err := host.DefaultDirs(flags.pluginDirs)
+	dirs, err := flags.plugins.all()
 	if err != nil {
-		return failure(err)
+		return err
 	}
 	dir := filepath.Dir(path)
 	lock := host.Lock{}
@@ -59,11 +59,8 @@ func lockPlugins(c *cobra.Command, path string, flags recipeFlags, add bool) err
 		}
 		lock.Pin(component)
 		if _, err := fmt.Fprintf(c.OutOrStdout(), "%s  %s at %s\n", hex.EncodeToString(component.SHA256[:]), name, text.Printable(component.Path)); err != nil {
-			return &exitError{exitOther, err}
+			return err
 		}
 	}
-	if err := lock.Write(dir); err != nil {
-		return &exitError{exitOther, err}
-	}
-	return nil
+	return lock.Write(dir)
 }

@@ -39,10 +39,7 @@ beside it.`,
 			if err == nil {
 				_, err = fmt.Fprintf(c.OutOrStdout(), "%s is written; its README.md says how to build, test and run it\n", text.Printable(dir))
 			}
-			if err != nil {
-				return &exitError{exitOther, err}
-			}
-			return nil
+			return err
 		},
 	}
 	c.Flags().BoolVar(&driver, "driver", false, "write a driver, as without any flag")

@@ -30,13 +30,13 @@ func ofRun(args []string) (dir string, names []string) {
 // file of tags, or a channel of one, as RUN:CHANNEL. It is nil of anything else.
 func runForFile(path string) error {
 	if run.IsRun(path) {
-		return &exitError{exitOther, fmt.Errorf("%s is a run directory, not a file of tags; tsrun report %s shows what was found, tsrun runs lists runs, and its channels are named behind it, with the run first: tsrun histogram %s CHANNEL CHANNEL", path, path, path)}
+		return fmt.Errorf("%s is a run directory, not a file of tags; tsrun report %s shows what was found, tsrun runs lists runs, and its channels are named behind it, with the run first: tsrun histogram %s CHANNEL CHANNEL", path, path, path)
 	}
 	colon := strings.LastIndexByte(path, ':')
 	if _, err := os.Stat(path); err == nil || colon < 0 || !run.IsRun(path[:colon]) {
 		return nil
 	}
-	return &exitError{exitOther, fmt.Errorf("%s is no file; a channel of a run is named behind the run, as: tsrun rates %s %s", path, path[:colon], path[colon+1:])}
+	return fmt.Errorf("%s is no file; a channel of a run is named behind the run, as: tsrun rates %s %s", path, path[:colon], path[colon+1:])
 }
 
 // inRun says whether so many channels of a run are named, and nothing is asked
@@ -50,7 +50,7 @@ func (f *tagFiles) inRun(dir string, names []string, least, most int) error {
 	}
 	known, err := stage.ChannelsOf(dir)
 	if err != nil {
-		return &exitError{exitOther, err}
+		return err
 	}
 	return usage(fmt.Sprintf("of the run in %s %s named, this command takes %s; it has %s", dir, areNamed(len(names)), between(least, most), strings.Join(known, ", ")))
 }
@@ -85,12 +85,12 @@ func (f *channelFiles) recorded(dir string, names []string, least, most int, any
 			continue
 		}
 		if aligned[i+1], err = stage.ReadAlignment(path); err != nil {
-			return nil, of, nothing, &exitError{exitOther, err}
+			return nil, of, nothing, err
 		}
 	}
 	opened, err := stage.OpenRecorded(context.Background(), dir, names, aligned, anyClock)
 	if err != nil {
-		return nil, of, nothing, &exitError{exitOther, err}
+		return nil, of, nothing, err
 	}
 	for _, words := range opened.Words {
 		fmt.Fprintln(os.Stderr, "note:", text.Printable(words))

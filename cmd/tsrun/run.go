@@ -24,15 +24,15 @@ var version = "0.1.0-dev"
 
 // runFlags are the flags of tsrun itself: tsrun RECIPE, or --mode slave.
 type runFlags struct {
-	mode       string
-	node       string
-	master     string
-	once       bool
-	data       string
-	runs       string
-	sets       []string
-	pluginDirs []string
-	json       bool
+	mode    string
+	node    string
+	master  string
+	once    bool
+	data    string
+	runs    string
+	sets    []string
+	plugins pluginDirs
+	json    bool
 }
 
 func (f *runFlags) register(c *cobra.Command) {
@@ -44,7 +44,7 @@ func (f *runFlags) register(c *cobra.Command) {
 	flags.StringVar(&f.data, "data", "runs", "slave: `DIR` where recorded files wait until the master has them")
 	flags.StringVar(&f.runs, "runs", "runs", "master: `DIR` where run directories are made")
 	flags.StringArrayVar(&f.sets, "set", nil, "master: change the recipe, `PATH=VALUE`; recorded with the run")
-	flags.StringArrayVar(&f.pluginDirs, "plugin-dir", nil, "look for plugins in this `DIR` first")
+	f.plugins.add(c)
 	flags.BoolVar(&f.json, "json", false, "master: one event a line on standard output")
 }
 
@@ -84,9 +84,9 @@ func (f *runFlags) start(c *cobra.Command, args []string) error {
 // runMaster executes one recipe.
 func runMaster(ctx context.Context, f *runFlags, path string) error {
 	outliveTerminal()
-	dirs, err := host.DefaultDirs(f.pluginDirs)
+	dirs, err := f.plugins.all()
 	if err != nil {
-		return failure(err)
+		return err
 	}
 	resolved, err := loadRecipe(path, f.sets, dirs, f.json)
 	if err != nil {
@@ -98,7 +98,7 @@ func runMaster(ctx context.Context, f *runFlags, path string) error {
 	}
 	program, err := os.Executable()
 	if err != nil {
-		return &exitError{exitOther, fmt.Errorf("find tsrun's own program: %w", err)}
+		return fmt.Errorf("find tsrun's own program: %w", err)
 	}
 	interrupts, stop := interruptions()
 	defer stop()

@@ -35,10 +35,7 @@ reads the manifest and nothing else; verify proves the files.`,
 			default:
 				err = report.Report(c.OutOrStdout(), m, args[0], widthOf(os.Stdout))
 			}
-			if err != nil {
-				return &exitError{exitOther, err}
-			}
-			return nil
+			return err
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object: directory, manifest")
@@ -61,7 +58,7 @@ condition. One that has not ended goes on, or its master was killed.`,
 			}
 			list, err := run.List(dir)
 			if err != nil {
-				return &exitError{exitOther, err}
+				return err
 			}
 			answer := struct {
 				Runs []run.Listed `json:"runs"`

@@ -33,10 +33,7 @@ schema events prints that of a line of tsrun RECIPE --json.`,
 			if err == nil {
 				_, err = c.OutOrStdout().Write(text)
 			}
-			if err != nil {
-				return &exitError{exitOther, err}
-			}
-			return nil
+			return err
 		},
 	}
 }

@@ -1,12 +1,6 @@
 package main
 
-import (
-	"github.com/spf13/cobra"
-
-	"tsrun/pipeline/host"
-	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/stage"
-)
+import "github.com/spf13/cobra"
 
 func newShowCommand() *cobra.Command {
 	var flags recipeFlags
@@ -18,19 +12,17 @@ replaced, defaults filled in. Beside each value stands where it comes from. What
 it prints is a recipe itself. It starts nothing. - is a recipe from standard input.`,
 		Args: arguments(1, 1, "one recipe"),
 		RunE: func(c *cobra.Command, args []string) error {
-			dirs, err := host.DefaultDirs(flags.pluginDirs)
+			dirs, err := flags.plugins.all()
 			if err != nil {
-				return failure(err)
+				return err
 			}
-			resolved, err := readRecipe(c, args[0], recipe.Options{Set: flags.sets, Catalog: newCatalog(args[0], dirs), Stages: stage.Kinds()})
+			resolved, err := flags.read(c, args[0], dirs)
 			if err != nil {
 				return reportMistakes(c.ErrOrStderr(), err, false)
 			}
 			reportNotes(c.ErrOrStderr(), resolved.Notes)
-			if _, err := c.OutOrStdout().Write(resolved.YAML()); err != nil {
-				return &exitError{exitOther, err}
-			}
-			return nil
+			_, err = c.OutOrStdout().Write(resolved.YAML())
+			return err
 		},
 	}
 	flags.register(c)

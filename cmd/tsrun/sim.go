@@ -2,15 +2,14 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -21,14 +20,8 @@ import (
 )
 
 func newSimCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "sim",
-		Short: "simulate a Time Controller for other programs",
-		Args:  noArguments,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(newSimIDQCommand(), newSimTDC1Command(), newSimTICCCommand(), newSimReadeventsCommand())
-	return c
+	return group("sim", "simulate a Time Controller for other programs",
+		newSimIDQCommand(), newSimTDC1Command(), newSimTICCCommand(), newSimReadeventsCommand())
 }
 
 // lookFlags are the flags of every simulator: the light, and how it looks at it.
@@ -129,20 +122,26 @@ func runSimIDQ(c *cobra.Command, f simFlags) error {
 
 	out := &simOutput{w: c.OutOrStdout()}
 	f.config.Acquired = func(t idq.Truth) { out.write("truth", t) }
-	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 	sim, err := idq.New(f.config)
 	if err != nil {
 		return failure(err)
 	}
-	out.write("listening", struct {
+	return serve(c, out, struct {
 		Simulated bool   `json:"simulated"`
 		Serial    string `json:"serial"`
 		SCPI      string `json:"scpi"`
 		DLT       string `json:"dlt"`
-	}{true, f.config.Serial, sim.SCPIAddr(), sim.DLTAddr()})
-	if err := sim.Run(ctx); err != nil {
-		return &exitError{exitOther, err}
+	}{true, f.config.Serial, sim.SCPIAddr(), sim.DLTAddr()}, sim.Run)
+}
+
+// serve serves a simulated device until it is interrupted; where is what it prints
+// first.
+func serve(c *cobra.Command, out *simOutput, where any, run func(context.Context) error) error {
+	ctx, stop := interruptible(c.Context())
+	defer stop()
+	out.write("listening", where)
+	if err := run(ctx); err != nil {
+		return err
 	}
 	return out.err
 }

@@ -2,10 +2,7 @@ package main
 
 import (
 	"cmp"
-	"context"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -46,7 +43,7 @@ Faults: ` + strings.Join(tdc1.Faults(), ", "),
 			if err != nil {
 				return failure(err)
 			}
-			return serveLine(c, out, onLine{true, serial, d.Path()}, d.Run)
+			return serve(c, out, onLine{true, serial, d.Path()}, d.Run)
 		},
 	}
 	f.add(c)
@@ -78,7 +75,7 @@ Faults: ` + strings.Join(ticc.Faults(), ", "),
 				return failure(err)
 			}
 			out := &simOutput{w: c.OutOrStdout()}
-			err = serveLine(c, out, onLine{true, config.Serial, d.Path()}, d.Run)
+			err = serve(c, out, onLine{true, config.Serial, d.Path()}, d.Run)
 			out.write("truth", d.Truth())
 			return cmp.Or(err, out.err)
 		},
@@ -107,23 +104,9 @@ Faults: ` + strings.Join(tdc2.Faults(), ", "),
 			if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
 				return c.Help()
 			}
-			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
+			ctx, stop := interruptible(c.Context())
 			defer stop()
-			if err := tdc2.Run(ctx, args, c.OutOrStdout()); err != nil {
-				return failure(err)
-			}
-			return nil
+			return failure(tdc2.Run(ctx, args, c.OutOrStdout()))
 		},
 	}
-}
-
-// serveLine serves a simulated device on a serial line until it is interrupted.
-func serveLine(c *cobra.Command, out *simOutput, where onLine, run func(context.Context) error) error {
-	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	out.write("listening", where)
-	if err := run(ctx); err != nil {
-		return &exitError{exitOther, err}
-	}
-	return out.err
 }

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"tsrun/pipeline/host"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/slave"
 	"tsrun/pipeline/wire"
@@ -32,9 +31,9 @@ func runSlave(ctx context.Context, f *runFlags) error {
 	if err != nil {
 		return usage(err.Error())
 	}
-	dirs, err := host.DefaultDirs(f.pluginDirs)
+	dirs, err := f.plugins.all()
 	if err != nil {
-		return failure(err)
+		return err
 	}
 	o := slave.Options{Node: f.node, Master: address, Once: f.once, Data: f.data, PluginDirs: dirs, Version: version}
 	if key, ok := os.LookupEnv(wire.JoinKey); ok {

@@ -153,7 +153,7 @@ func raiseOf(list []source) (uint64, error) {
 	for _, s := range list {
 		below, err := tagfile.BeginsBelowZero(s.path, s.format, s.channel)
 		if err != nil {
-			return 0, &exitError{exitOther, err}
+			return 0, err
 		}
 		if below {
 			return tagfile.Raise, nil
@@ -184,7 +184,7 @@ func openRaised(list []source, raise uint64) (streams []tag.Reader, closeAll fun
 	for _, s := range list {
 		r, _, err := tagfile.OpenRaised(s.path, s.format, s.channel, raise)
 		if err != nil {
-			return streams, closeAll, &exitError{exitOther, err}
+			return streams, closeAll, err
 		}
 		opened, streams = append(opened, r), append(streams, r)
 	}

@@ -24,10 +24,10 @@ and ends it with exit code 7.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			v, err := run.Verify(args[0])
 			if err != nil {
-				return &exitError{exitOther, err}
+				return err
 			}
 			if err := printVerification(c, v, asJSON); err != nil {
-				return &exitError{exitOther, err}
+				return err
 			}
 			if len(v.Findings) > 0 {
 				return &exitError{exitVerify, nil} // the findings say why

@@ -35,16 +35,16 @@ type pluginBuild struct {
 }
 
 func newVersionCommand() *cobra.Command {
-	var pluginDirs []string
+	var plugins pluginDirs
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "version",
 		Short: "say which tsrun this is, what it can talk to, and which plugins there are",
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			dirs, err := host.DefaultDirs(pluginDirs)
+			dirs, err := plugins.all()
 			if err != nil {
-				return failure(err)
+				return err
 			}
 			b := newBuild(dirs)
 			if asJSON {
@@ -53,7 +53,7 @@ func newVersionCommand() *cobra.Command {
 			return b.write(c.OutOrStdout())
 		},
 	}
-	c.Flags().StringArrayVar(&pluginDirs, "plugin-dir", nil, "look for plugins in this `DIR` first")
+	plugins.add(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }
