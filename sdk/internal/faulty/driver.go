@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -36,13 +35,9 @@ func newDriver() *driver {
 }
 
 func (d *driver) Configure(_ context.Context, r *pluginpb.ConfigureRequest) (*pluginpb.ConfigureResponse, error) {
-	if state.Load() == "open" && !has("order-of-calls:configure") {
-		return nil, refuse("it is open")
-	}
-	if err := configured(r.Config); err != nil {
+	if err := configure(r.Config); err != nil {
 		return nil, err
 	}
-	state.Store("open")
 	v := &pluginpb.Device{Vendor: "Example", Model: "Faulty", ResolutionPs: 1, Simulated: true,
 		Inputs: []*pluginpb.Input{{Number: 1}, {Number: 2}}, Can: &pluginpb.Capabilities{ScheduledStart: true}}
 	if has("device") {
@@ -52,21 +47,7 @@ func (d *driver) Configure(_ context.Context, r *pluginpb.ConfigureRequest) (*pl
 }
 
 func (d *driver) Watch(_ *pluginpb.WatchRequest, out grpc.ServerStreamingServer[pluginpb.DriverEvent]) error {
-	for {
-		select {
-		case e := <-d.events:
-			if err := out.Send(e); err != nil {
-				return err
-			}
-		case <-d.closed:
-			for len(d.events) > 0 {
-				_ = out.Send(<-d.events) // nobody may listen any more
-			}
-			return nil
-		case <-out.Context().Done():
-			return nil
-		}
-	}
+	return relay(d.events, d.closed, out)
 }
 
 func (d *driver) Arm(ctx context.Context, r *pluginpb.ArmRequest) (*pluginpb.ArmResponse, error) {
@@ -175,7 +156,5 @@ func (d *driver) Close(context.Context, *pluginpb.CloseRequest) (*pluginpb.Close
 		return nil, refuse("not now: " + at)
 	}
 	d.halt()
-	close(d.closed)
-	time.AfterFunc(time.Second, func() { os.Exit(0) })
-	return &pluginpb.CloseResponse{}, nil
+	return closed(d.closed)
 }

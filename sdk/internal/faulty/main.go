@@ -136,8 +136,11 @@ func refuse(message string) error {
 	return s.Err()
 }
 
-// configured checks a configuration as its schema says it.
-func configured(config []byte) error {
+// configure opens a driver or sink, once, with what its schema takes.
+func configure(config []byte) error {
+	if state.Load() == "open" && !has("order-of-calls:configure") {
+		return refuse("it is open")
+	}
 	var keys map[string]any
 	if err := json.Unmarshal(config, &keys); err != nil && !has("config-mistakes") {
 		return refuse("the configuration is no object")
@@ -147,7 +150,34 @@ func configured(config []byte) error {
 			return refuse("no key " + key)
 		}
 	}
+	state.Store("open")
 	return nil
+}
+
+// relay passes events on until the driver or sink is closed.
+func relay[E any](events <-chan *E, closed <-chan struct{}, out grpc.ServerStreamingServer[E]) error {
+	for {
+		select {
+		case e := <-events:
+			if err := out.Send(e); err != nil {
+				return err
+			}
+		case <-closed:
+			for len(events) > 0 {
+				_ = out.Send(<-events) // nobody may listen any more
+			}
+			return nil
+		case <-out.Context().Done():
+			return nil
+		}
+	}
+}
+
+// closed ends what relays events, and then the process.
+func closed(events chan struct{}) (*pluginpb.CloseResponse, error) {
+	close(events)
+	time.AfterFunc(time.Second, func() { os.Exit(0) })
+	return &pluginpb.CloseResponse{}, nil
 }
 
 type services struct {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/go-zeromq/zmq4"
 	"google.golang.org/grpc"
@@ -45,32 +44,14 @@ func newSink() *sink {
 }
 
 func (k *sink) Configure(_ context.Context, r *pluginpb.ConfigureRequest) (*pluginpb.ConfigureResponse, error) {
-	if state.Load() == "open" && !has("order-of-calls:configure") {
-		return nil, refuse("it is open")
-	}
-	if err := configured(r.Config); err != nil {
+	if err := configure(r.Config); err != nil {
 		return nil, err
 	}
-	state.Store("open")
 	return &pluginpb.ConfigureResponse{}, nil
 }
 
 func (k *sink) Watch(_ *pluginpb.WatchRequest, out grpc.ServerStreamingServer[pluginpb.SinkEvent]) error {
-	for {
-		select {
-		case e := <-k.events:
-			if err := out.Send(e); err != nil {
-				return err
-			}
-		case <-k.closed:
-			for len(k.events) > 0 {
-				_ = out.Send(<-k.events) // nobody may listen any more
-			}
-			return nil
-		case <-out.Context().Done():
-			return nil
-		}
-	}
+	return relay(k.events, k.closed, out)
 }
 
 func (k *sink) Begin(ctx context.Context, r *pluginpb.BeginRequest) (*pluginpb.BeginResponse, error) {
@@ -203,7 +184,5 @@ func (k *sink) Close(context.Context, *pluginpb.CloseRequest) (*pluginpb.CloseRe
 		k.conn.Close()
 		<-k.received
 	}
-	close(k.closed)
-	time.AfterFunc(time.Second, func() { os.Exit(0) })
-	return &pluginpb.CloseResponse{}, nil
+	return closed(k.closed)
 }
