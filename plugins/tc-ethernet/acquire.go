@@ -180,6 +180,7 @@ func (w *watch) askService(orders context.Context, l *watched) {
 		}
 		return
 	}
+	answered := time.Now()
 	w.downSince = time.Time{}
 	calm := w.isCalm(l, asked) && waiting && l.waiting.Load()
 	if received := l.lane.received.Load(); !l.heard || st.records != l.last.records || st.tags != l.last.tags || received != l.received || l.busy.Load() {
@@ -193,6 +194,7 @@ func (w *watch) askService(orders context.Context, l *watched) {
 			snapshot: snapshot{st.records, st.tags},
 			asked:    asked.Sub(w.began.called),
 			calm:     calm,
+			answered: answered.Sub(w.began.called),
 		},
 		until: w.complete(st.records),
 	})

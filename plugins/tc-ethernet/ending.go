@@ -222,7 +222,7 @@ type channelReport struct {
 	OutOfOrder    uint64   `json:"out_of_order"`   // tags that came after later ones of another record; lost
 	Beyond        uint64   `json:"beyond"`         // tags far behind the end of their record; lost
 	Sorted        uint64   `json:"sorted"`         // messages whose tags had to be put in order
-	ClockJumps    uint64   `json:"clock_jumps"`    // times at which records began to end too early: the controller's clock jumped ahead
+	ClockJumps    uint64   `json:"clock_jumps"`    // times at which records began to end at other times: the controller's clock jumped
 	DeviceErrors  int64    `json:"device_errors"`  // RAWn:ERRORS?
 	ServiceErrors []string `json:"service_errors,omitempty"`
 }

@@ -230,10 +230,15 @@ func (l *lane) takeMore(s *stream, p piece) error {
 	return l.send(record, p.tags)
 }
 
-// settle sends the messages whose numbers are decided.
+// settle sends the messages whose numbers are decided, and gives those up that
+// will never have one.
 func (l *lane) settle(s *stream) error {
 	for {
 		record, ok := l.number.next()
+		if !ok && l.number.hopeless() {
+			l.dropFirst(s)
+			continue
+		}
 		if !ok {
 			return nil
 		}

@@ -24,20 +24,22 @@ import (
 //	order           Never less than the message before; and a message whose
 //	                number is known bounds those still undecided before it.
 //
-// A message that all but its arrival say is of a record that is not over yet, and
-// that comes half a period after the one before it or later, shows that the
-// controller's clock has jumped ahead: from there on records end earlier. One
-// that comes sooner may be a message that came twice.
-//
 // A message is numbered when its bounds meet. That is at once as long as this
 // process is not held up for a whole period; after that, it takes a message or
 // two more. Bounds that contradict each other, or never meet, make a message
-// ambiguous: it is reported as lost, and never put at a guessed time.
+// ambiguous: it is reported as lost, and never put at a guessed time. After a
+// contradiction arrival proves nothing, until a status has counted what there is.
 //
 // A service that is itself late keeps the rules or has put records out of
 // order; nothing tells which. So when it leaves a record uncounted that is long
 // over, though it answers and its tags are taken, every message is ambiguous
 // that can be of more than one record, until it has caught up.
+//
+// The controller's clock may jump, and then records end at other times. It has
+// jumped ahead when a message is of a record that is not over yet, though counts
+// prove its number, or when two of them come a period apart. It has jumped back
+// when messages are late, but all by the same time, which is no multiple of the
+// period: beats.go.
 
 // snapshot is what one status says: so many records completed, so many tags
 // counted.
@@ -49,8 +51,9 @@ type snapshot struct {
 // counted is a snapshot with its circumstances.
 type counted struct {
 	snapshot
-	asked time.Duration // since the start command
-	calm  bool          // asked and answered promptly, while this process was waiting for tags
+	asked    time.Duration // since the start command
+	calm     bool          // asked and answered promptly, while this process was waiting for tags
+	answered time.Duration // since the start command
 }
 
 // message is what is known of a message on its arrival.
@@ -69,14 +72,17 @@ type numbering struct {
 	records  int    // in the acquisition; 0: no end
 	received uint64 // tags of all messages so far
 
-	statuses []snapshot // which count tags that have not come yet, in order
-	floor    int        // the next message is of no earlier record
+	statuses []counted     // which count tags that have not come yet, in order
+	floor    int           // the next message is of no earlier record
+	floorAt  time.Duration // when the newest status was asked for all of whose tags have come
 
 	follows  bool          // a message was taken before
 	previous int           // lower bound of its record
 	last     uint64        // its largest value
 	came     time.Duration // when the last message came, numbered or not
 	jumps    uint64        // of the controller's clock
+	beat     beat          // of messages that came at times at which no record ends
+	lostAt   time.Duration // when the last message came that contradicts; 0: none, or floorAt is later
 
 	held []candidate // undecided messages, in order
 
@@ -105,15 +111,14 @@ func newNumbering(p plan, returned time.Duration) numbering {
 
 // note takes a status in; statuses come in the order they were answered.
 func (n *numbering) note(c counted) {
-	s := c.snapshot
-	n.timing.counted(c.asked, s.records)
-	if k := len(n.statuses); k > 0 && n.statuses[k-1].tags == s.tags {
-		n.statuses[k-1] = s
+	n.timing.counted(c.asked, c.records)
+	if k := len(n.statuses); k > 0 && n.statuses[k-1].tags == c.tags {
+		n.statuses[k-1] = c
 	} else {
 		if k == maxStatuses {
 			n.statuses = slices.Delete(n.statuses, 0, 1)
 		}
-		n.statuses = append(n.statuses, s)
+		n.statuses = append(n.statuses, c)
 	}
 	n.settle()
 	n.watch(c)
@@ -130,7 +135,9 @@ func (n *numbering) watch(c counted) {
 	switch {
 	case c.records >= n.due(c.asked, period/4):
 		n.late = false
-		if c.tags <= n.received && c.records >= n.due(c.asked, 0) {
+		// Not one more may be over: the service might be about to hand over the
+		// record before the one that it has counted.
+		if c.tags <= n.received && c.records > n.lastOver(c.answered) {
 			n.doubtful = false
 		}
 	case !c.calm:
@@ -140,6 +147,15 @@ func (n *numbering) watch(c counted) {
 	case c.asked-n.lateSince >= period/3:
 		n.doubtful = true
 	}
+}
+
+// lastOver returns the latest record that can be over at a time.
+func (n *numbering) lastOver(at time.Duration) int {
+	last := n.timing.latest(at, false)
+	if n.records > 0 {
+		last = min(last, n.records-1)
+	}
+	return last
 }
 
 // due returns how many records should be counted at a time: those that were
@@ -159,7 +175,7 @@ func (n *numbering) settle() {
 		if s.tags > n.received {
 			break
 		}
-		n.floor = max(n.floor, s.records)
+		n.floor, n.floorAt = max(n.floor, s.records), max(n.floorAt, s.asked)
 		passed++
 	}
 	n.statuses = slices.Delete(n.statuses, 0, passed)
@@ -175,10 +191,31 @@ var (
 // take adds a message to those to be numbered, unless it can never have a
 // number.
 func (n *numbering) take(m message) error {
-	c := candidate{low: n.floor, at: m.at, begun: m.begun}
-	if n.doubtful {
-		c.low = n.sure
+	c := n.bound(m)
+	late := n.doubtful && c.low < c.high
+	if m.count >= 0 {
+		c.high = min(c.high, m.count)
 	}
+	n.came = m.at
+	n.received += m.tags
+	n.settle()
+	switch {
+	case late:
+		return errLate
+	case c.low > c.high:
+		n.lostAt = m.at
+		return errContradiction
+	}
+	n.follows, n.previous, n.last = true, c.low, m.last
+	n.held = append(n.held, c)
+	n.tighten()
+	return nil
+}
+
+// bound finds the bounds of a message but for the count after it, and whether it
+// shows that the clock has jumped.
+func (n *numbering) bound(m message) candidate {
+	c := candidate{low: n.floor, at: m.at, begun: m.begun}
 	if n.follows {
 		if m.first < n.last {
 			c.apart = 1
@@ -189,36 +226,20 @@ func (n *numbering) take(m message) error {
 	if n.records > 0 {
 		c.high = min(c.high, n.records-1)
 	}
-	if n.ahead(m, c.low, c.high) && n.timing.jumped(m.at, c.low) {
-		c.high = c.low
-		n.jumps++
-	}
-	n.came = m.at
-	late := n.doubtful && c.low < c.high
-	if m.count >= 0 {
-		c.high = min(c.high, m.count)
-	}
-	n.received += m.tags
-	n.settle()
 	switch {
-	case late:
-		return errLate
-	case c.low > c.high:
-		return errContradiction
+	case n.hasJumped(m, c):
+		n.jumps++
+		n.late, n.doubtful, n.lostAt = false, false, 0
+		c.high = c.low
+	case n.lostAt > 0 && n.lostAt >= n.floorAt && m.count != n.floor:
+		c.high = -1
+	case n.doubtful:
+		c.low = n.sure
+		if n.follows {
+			c.low = max(c.low, n.previous+c.apart)
+		}
 	}
-	n.follows, n.previous, n.last = true, c.low, m.last
-	n.held = append(n.held, c)
-	n.tighten()
-	return nil
-}
-
-// ahead says whether a message is of a record that cannot be over unless the
-// controller's clock has jumped ahead.
-func (n *numbering) ahead(m message, low, high int) bool {
-	if low <= high || m.begun || n.doubtful || m.count < low || !n.follows || m.at-n.came < n.timing.period/2 {
-		return false
-	}
-	return n.records == 0 || low < n.records
+	return c
 }
 
 // extend says that the message taken last goes on to a larger value.
@@ -244,6 +265,12 @@ func (n *numbering) next() (record int, ok bool) {
 		n.timing.placed(c.at, c.low)
 	}
 	return c.low, true
+}
+
+// hopeless says whether the first undecided message will never have a number: one
+// behind it has, so none that is to come can bound it.
+func (n *numbering) hopeless() bool {
+	return slices.ContainsFunc(n.held, func(c candidate) bool { return c.low == c.high })
 }
 
 // drop gives the first undecided message up and returns its bounds.

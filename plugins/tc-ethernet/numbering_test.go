@@ -25,7 +25,7 @@ func TestNumberingTable(t *testing.T) {
 		return event{status: &counted{snapshot: snapshot{records, tags}}}
 	}
 	waited := func(at time.Duration, records int, tags uint64) event {
-		return event{status: &counted{snapshot{records, tags}, at, true}}
+		return event{status: &counted{snapshot{records, tags}, at, true, at}}
 	}
 	came := func(at time.Duration, tags, first, last uint64, count int) event {
 		return event{message: &message{at: at, tags: tags, first: first, last: last, count: count}}
@@ -279,7 +279,7 @@ func (s *story) play() []int {
 	}
 	for _, step := range s.steps {
 		if step.message < 0 {
-			n.note(counted{step.status, step.at, true})
+			n.note(counted{step.status, step.at, true, step.at})
 			continue
 		}
 		m := s.sent[step.message]

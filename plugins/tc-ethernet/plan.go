@@ -167,16 +167,31 @@ func (t *timing) start(at time.Duration) time.Duration {
 	return min(max(guess-t.period/2, earliest), latest)
 }
 
-// jumped takes it that the clock jumped ahead before a record arrived, by less
-// than a second: it was over then, and for less than half a period.
+// jumped takes it that the clock jumped before a record arrived, by less than a
+// second or two: it was over then, and for less than half a period.
 func (t *timing) jumped(at time.Duration, record int) bool {
 	start := at - time.Duration(record)*t.period - t.width
-	if t.start(at)-start > time.Second {
+	if off := t.start(at) - start; off > time.Second || off < -2*time.Second {
 		return false
 	}
 	*t = timing{period: t.period, width: t.width, from: at, soonest: start - t.period/2, returned: start,
 		early: start, known: true, windowBegan: at, unfinished: start - t.period/2}
 	return true
+}
+
+// offBeat says whether records that began to end as if from another start end at
+// times that are clearly not those of the records before, be they of these records
+// or of others.
+func (t *timing) offBeat(start time.Duration) bool {
+	before, known := t.arrivals()
+	if !known {
+		before = t.returned
+	}
+	off := (start - before) % t.period
+	if off < 0 {
+		off += t.period
+	}
+	return off > t.period/8 && off < t.period*7/8
 }
 
 // arrivals returns the earliest start that recent arrivals speak for, if there
