@@ -36,6 +36,13 @@ func FuzzReadTags(f *testing.F) {
 	two := filepath.Join(f.TempDir(), "two.tags")
 	writeChannels(f, two, map[int][]uint64{1: {5, 6, 7}, 2: {6}})
 	f.Add(sample(two, 1000))
+	for _, name := range []string{"version-1.tags", "version-2.tags"} {
+		if seed, err := os.ReadFile(filepath.Join("testdata", name)); err != nil {
+			f.Fatal(err)
+		} else {
+			f.Add(seed)
+		}
+	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		checkRead(t, Tags, content, pack.MaxTags/500)
 		checkRead(t, Tags, withSums(content), pack.MaxTags/500)

@@ -18,7 +18,7 @@ import (
 // little-endian; every part has its own CRC-32C.
 //
 //	header   0  magic, 8 bytes
-//	         8  version u32: 2; 1 has no ticks, see package pack
+//	         8  version u32: 2; 1 has no ticks and no code of Rice, see package pack
 //	        12  CRC-32C u32 of the 12 bytes before
 //
 //	block    0  magic u32

@@ -110,7 +110,7 @@ func (t *tagsFile) readEntries(entries []byte, end int64) error {
 		}
 		b := tagsBlock{offset: at, size: int(size), channel: int(int32(le.Uint32(entries[8:]))),
 			count: int(le.Uint32(entries[12:])), first: le.Uint64(entries[16:]), last: le.Uint64(entries[24:])}
-		if b.count < 1 || b.count > pack.MaxTags || b.first > b.last {
+		if b.count < 1 || b.count > pack.MaxTags || b.first > b.last || b.size < tagsFrame+pack.LeastSize(b.count) {
 			return fmt.Errorf("its index contradicts itself at block %d", len(blocks))
 		}
 		blocks = append(blocks, b)
@@ -310,6 +310,10 @@ func (r *blockReader) unpack(nth int, dst []uint64) ([]uint64, error) {
 	return dst, nil
 }
 
+// believed is how many tags there is room made for on the word of a file. A few
+// hundred bytes may be 65536 of them, and may be damaged.
+const believed = 1 << 24
+
 // recording reads all channels.
 func (t *tagsFile) recording() (Recording, error) {
 	r := Recording{Info: t.summary(), Channels: map[int][]uint64{}}
@@ -321,7 +325,7 @@ func (t *tagsFile) recording() (Recording, error) {
 		if err != nil {
 			return Recording{}, err
 		}
-		tags := make([]uint64, 0, min(c.Tags, uint64(t.Size()))) // what is said is believed up to eight times the file
+		tags := make([]uint64, 0, min(c.Tags, max(believed, uint64(t.Size())))) // or up to eight times the file
 		for err == nil {
 			tags = slices.Grow(tags, reader.upcoming())
 			var n int

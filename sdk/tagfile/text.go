@@ -17,6 +17,8 @@ const (
 	csvHeader = "channel,ps"
 	// maxChannel bounds the channel numbers in text.
 	maxChannel = math.MaxUint16
+	// alwaysFit is how many digits any number of 64 bits may have.
+	alwaysFit = 19
 )
 
 // lines reads lines of text and knows where they stand.
@@ -28,12 +30,39 @@ type lines struct {
 	at      int64 // the byte behind it
 	spoiled int64 // bytes of lines that mean nothing
 	unended bool  // the last line has no end
+	held    []byte
+	taken   int // bytes of held that lines were read of
 }
 
 func newLines(f *file, r *bufio.Reader) *lines { return &lines{f: f, r: r} }
 
+// ahead is what the reader's buffer holds behind the last line: whole lines and the
+// begin of one. It is none at the end of the file and before an error.
+func (l *lines) ahead() []byte {
+	if l.taken == len(l.held) {
+		l.settle()
+		_, _ = l.r.Peek(1) // next tells what goes wrong
+		l.held, _ = l.r.Peek(l.r.Buffered())
+	}
+	return l.held[l.taken:]
+}
+
+// take makes a line of the first bytes that are ahead; its last is a line end.
+func (l *lines) take(n int) {
+	l.line++
+	l.from, l.at, l.unended = l.at, l.at+int64(n), false
+	l.taken += n
+}
+
+// settle takes from the buffer what lines were read of.
+func (l *lines) settle() {
+	_, _ = l.r.Discard(l.taken) // which is there
+	l.held, l.taken = nil, 0
+}
+
 // next returns the next line without its end, io.EOF when there is none.
 func (l *lines) next() ([]byte, error) {
+	l.settle()
 	line, err := l.r.ReadSlice('\n')
 	if err == io.EOF && len(line) == 0 {
 		return nil, io.EOF
@@ -94,6 +123,11 @@ func openCsv(f *file) (source, error) {
 }
 
 func (s *textSource) next() (int, uint64, error) {
+	if channel, t, n := plainLine(s.ahead(), s.separator); n > 0 {
+		s.take(n)
+		s.tags++
+		return channel, t, nil
+	}
 	line, err := s.lines.next()
 	if err != nil {
 		return 0, 0, err
@@ -109,6 +143,33 @@ func (s *textSource) next() (int, uint64, error) {
 	}
 	s.tags++
 	return int(channel), t, nil
+}
+
+// plainLine reads the line that text begins with where it is as most are: few
+// digits, the separator, at most 19 digits and a line end. For any other n is 0.
+func plainLine(text []byte, separator byte) (channel int, t uint64, n int) {
+	at := 0
+	for ; at < min(len(text), len("65535")); at++ {
+		d := int(text[at] - '0')
+		if d > 9 {
+			break
+		}
+		channel = channel*10 + d
+	}
+	if at == 0 || at == len(text) || text[at] != separator || channel > maxChannel {
+		return 0, 0, 0
+	}
+	digits := text[at+1 : min(len(text), at+2+alwaysFit)]
+	for i, c := range digits {
+		if d := uint64(c - '0'); d <= 9 {
+			t = t*10 + d
+		} else if c == '\n' && i > 0 {
+			return channel, t, at + 2 + i
+		} else {
+			break
+		}
+	}
+	return 0, 0, 0
 }
 
 // wants is what a line should be, and what it may be instead.
@@ -196,19 +257,18 @@ func (l *lines) cause() string {
 // parseUint reads a number that fits 64 bits, with no sign, space or
 // underscore. It is not strconv's because that wants a string for each tag.
 func parseUint(digits []byte) (n uint64, ok bool) {
-	const always = 19 // this many digits always fit
-	if len(digits) == 0 || len(digits) > always+1 {
+	if len(digits) == 0 || len(digits) > alwaysFit+1 {
 		return 0, false
 	}
-	for _, c := range digits[:min(len(digits), always)] {
+	for _, c := range digits[:min(len(digits), alwaysFit)] {
 		d := uint64(c - '0')
 		if d > 9 {
 			return 0, false
 		}
 		n = n*10 + d
 	}
-	if len(digits) > always {
-		d := uint64(digits[always] - '0')
+	if len(digits) > alwaysFit {
+		d := uint64(digits[alwaysFit] - '0')
 		if d > 9 || n > (math.MaxUint64-d)/10 {
 			return 0, false
 		}

@@ -57,9 +57,16 @@ func unpackAll(tb testing.TB, dst []uint64, packed []byte, sizes []int) []uint64
 // beside the entropy. As by a reader of files, each block is unpacked into the
 // same room.
 func BenchmarkPack(b *testing.B) {
-	for _, rate := range []float64{1e5, 1e6, 1e7} {
-		b.Run(fmt.Sprintf("%.0fkcps", rate/1e3), func(b *testing.B) {
-			tags := poisson(64*pack.MaxTags, rate, 1)
+	for _, of := range []struct {
+		rate float64
+		step uint64 // ps
+	}{{1e5, 1}, {1e6, 1}, {1e7, 1}, {1e5, 100}, {1e5, 2000}} {
+		name := fmt.Sprintf("%.0fkcps", of.rate/1e3)
+		if of.step > 1 {
+			name += fmt.Sprintf("-%dps", of.step)
+		}
+		b.Run(name, func(b *testing.B) {
+			tags := inSteps(64*pack.MaxTags, of.rate, of.step, 0, 1)
 			packed, sizes := packAll(b, nil, tags)
 			if !slices.Equal(tags, unpackAll(b, nil, packed, sizes)) {
 				b.Fatal("tags come back different")
@@ -83,7 +90,7 @@ func BenchmarkPack(b *testing.B) {
 			}
 			b.ReportMetric(float64(len(tags))/median(encode)/1e6, "Mtags/s-encode")
 			b.ReportMetric(float64(len(tags))/median(decode)/1e6, "Mtags/s-decode")
-			b.ReportMetric(8*float64(len(packed))/float64(len(tags))/entropy(rate), "size/entropy")
+			b.ReportMetric(8*float64(len(packed))/float64(len(tags))/entropy(of.rate*float64(of.step)), "size/entropy")
 			b.ReportMetric(0, "ns/op")
 		})
 	}

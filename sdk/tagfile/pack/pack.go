@@ -21,6 +21,8 @@ const (
 	covered  = 4       // where the bytes begin that the checksum covers
 	ticked   = 1 << 31 // in the count: a tick follows the header
 	tickSize = 8
+	riced    = 128 // a code from here on is of a run in Rice's code
+	mostLow  = 40  // bits that differences have in their words there
 )
 
 // Append appends the block of 1 to [MaxTags] tags to dst.
@@ -28,18 +30,22 @@ func Append(dst []byte, tags []uint64) ([]byte, error) {
 	if len(tags) == 0 || len(tags) > MaxTags {
 		return dst, fmt.Errorf("pack tags: %d of them, a block holds 1 to %d", len(tags), MaxTags)
 	}
-	start, count := len(dst), uint32(len(tags))
+	room := rooms.Get().(*room)
+	defer rooms.Put(room)
+	start, first, count := len(dst), tags[0], uint32(len(tags))
 	dst = slices.Grow(dst, HeaderSize+tickSize)[:start+HeaderSize]
-	first := tags[0]
-	if tick := tickOf(tags); tick > 1 {
-		room := rooms.Get().(*[MaxTags]uint64)
-		defer rooms.Put(room)
-		if ticks := inTicks(room[:0], tags, tick); tickSize+packedSize(ticks) < packedSize(tags) {
+	p := plan{}
+	if ticks, tick := toTicks(room.ticks[:], tags); tick > 1 {
+		p = planRuns(room.codes[:], ticks, true)
+		if !p.backwards && (savesTick(tags) || tickSize+p.size() < planRuns(room.others[:], tags, false).size()) {
 			tags, count = ticks, count|ticked
 			dst = binary.LittleEndian.AppendUint64(dst, tick)
 		}
 	}
-	dst = appendRuns(dst, tags)
+	if count&ticked == 0 {
+		p = planRuns(room.codes[:], tags, false)
+	}
+	dst = p.append(dst, tags)
 	block, le := dst[start:], binary.LittleEndian
 	le.PutUint32(block[4:], uint32(len(block)))
 	le.PutUint64(block[8:], first)
@@ -48,40 +54,70 @@ func Append(dst []byte, tags []uint64) ([]byte, error) {
 	return dst, nil
 }
 
-// packedSize is how many bytes the differences take.
-func packedSize(tags []uint64) (bytes int) {
-	for k := range runsOf(len(tags)) {
-		part := runOf(tags, k)
-		bytes += wordBytes(len(part)-1, uint(width(part)))
-	}
-	return bytes
+// savesTick says that a tick is surely shorter than its own eight bytes: a bit
+// less for each difference of a run is sixteen. When it is not sure it is false.
+func savesTick(tags []uint64) bool { return len(tags) > run && tags[run] > tags[0] }
+
+// plan is how the runs of a block are packed.
+type plan struct {
+	codes     []byte // of each run
+	words     int    // bytes of all runs
+	unary     int    // bits behind them
+	backwards bool   // some tag runs backwards, or 2^63 forwards
 }
 
-// appendRuns appends the widths of all differences and the differences.
-func appendRuns(dst []byte, tags []uint64) []byte {
-	start, at := len(dst), runsOf(len(tags))
-	dst = slices.Grow(dst, at)[:start+at]
-	size := at
-	for k := range runsOf(len(tags)) {
-		part := runOf(tags, k)
+// planRuns finds the shortest code of every run; ticks may be in Rice's.
+func planRuns(codes []byte, tags []uint64, ticks bool) plan {
+	p := plan{codes: codes[:runsOf(len(tags))]}
+	for i := range p.codes {
+		part := runOf(tags, i)
 		w := width(part)
-		dst[start+k] = byte(w)
-		size += wordBytes(len(part)-1, uint(w))
-	}
-	dst = slices.Grow(dst, size-at+slack)[:start+size]
-	runs := dst[start:]
-	for k := range runsOf(len(tags)) {
-		part, w := runOf(tags, k), uint(runs[k])
-		words := runs[at : size+slack]
-		if w <= widest {
-			kernels[w].pack(words, part)
-		} else {
-			packRest(words, part, 0, w)
+		p.codes[i] = byte(w)
+		if w == 64 {
+			p.backwards = true
+		} else if ticks && len(part) == run+1 {
+			if k, unary, fits := rice(part, w); fits {
+				w, p.codes[i] = k, byte(riced+k)
+				p.unary += unary
+			}
 		}
-		at += wordBytes(len(part)-1, w)
+		p.words += wordBytes(len(part)-1, uint(w))
 	}
+	return p
+}
+
+// size is how many bytes the runs take, with their codes.
+func (p plan) size() int { return len(p.codes) + p.words + (p.unary+63)/64*8 }
+
+// append appends the codes and the runs.
+func (p plan) append(dst []byte, tags []uint64) []byte {
+	start, size := len(dst), p.size()
+	dst = slices.Grow(dst, size+slack)[:start+size]
+	copy(dst[start:], p.codes)
+	rest := dst[start+len(p.codes) : start+size+slack]
+	for i, code := range p.codes {
+		part, w := runOf(tags, i), uint(code)
+		if code >= riced {
+			w -= riced
+		}
+		kernels[w].pack(rest, part)
+		rest = rest[wordBytes(len(part)-1, w):]
+	}
+	if p.unary == 0 {
+		return dst
+	}
+	u := unaryWriter{words: rest}
+	for i, code := range p.codes {
+		if code >= riced {
+			u = kernels[code-riced].unary(u, runOf(tags, i))
+		}
+	}
+	binary.LittleEndian.PutUint64(u.words, u.word)
 	return dst
 }
+
+// LeastSize is the length in bytes of the shortest block of count tags.
+func LeastSize(count int) int { return HeaderSize + runsOf(count) }
 
 // Header is what the first bytes of a block say.
 type Header struct {
@@ -103,7 +139,7 @@ func ReadHeader(block []byte) (Header, error) {
 	if count &^= ticked; count == 0 || count > MaxTags {
 		return Header{}, fmt.Errorf("unpack tags: the block says %d tags, it holds 1 to %d", le.Uint32(block[16:]), MaxTags)
 	}
-	least := HeaderSize + runsOf(int(count))
+	least := LeastSize(int(count))
 	if ticks {
 		least += tickSize
 	}
@@ -133,48 +169,50 @@ func Decode(dst []uint64, block []byte) ([]uint64, error) {
 		}
 	}
 	runs := runsOf(h.Count)
-	widths, words := packed[:runs], packed[runs:]
-	if err := checkWidths(h.Count, widths, len(words)); err != nil {
+	codes, words := packed[:runs], packed[runs:]
+	need, err := checkCodes(h, codes, len(words))
+	if err != nil {
 		return dst, err
 	}
 	start := len(dst)
 	dst = slices.Grow(dst, h.Count)[:start+h.Count]
 	tags := dst[start:]
-	previous := h.First
+	tags[0] = h.First
 	if h.ticks {
-		previous = 0
-	}
-	tags[0] = previous
-	rest := tags[1:]
-	for _, w := range widths {
-		part := rest[:min(run, len(rest))]
-		if w <= widest {
-			previous = kernels[w].unpack(part, previous, words)
-		} else {
-			previous = unpackRest(part, previous, words, 0, uint(w))
+		if err := unpackInTicks(tags, tick, codes, words[:need], words[need:]); err != nil {
+			return dst[:start], err
 		}
-		rest, words = rest[len(part):], words[wordBytes(len(part), uint(w)):]
+		return dst, nil
 	}
-	if h.ticks && !inPicoseconds(tags, h.First, tick) {
-		return dst[:start], fmt.Errorf("unpack tags: %d ticks of %d ps after %d ps are beyond 2^64 ps", slices.Max(tags), tick, h.First)
+	rest, previous := tags[1:], h.First
+	for _, code := range codes {
+		part, w := rest[:min(run, len(rest))], uint(code)
+		previous = kernels[w].unpack(part, previous, words, 1)
+		rest, words = rest[len(part):], words[wordBytes(len(part), w):]
 	}
 	return dst, nil
 }
 
-// checkWidths compares the words that the runs need with those that are there.
-func checkWidths(count int, widths []byte, have int) error {
-	need, left := 0, count-1
-	for k, w := range widths {
-		if w > 64 {
-			return fmt.Errorf("unpack tags: run %d has differences of %d bits, at most 64 are possible", k, w)
+// checkCodes compares the words that the runs need with those that are there.
+func checkCodes(h Header, codes []byte, have int) (need int, err error) {
+	left, unary := h.Count-1, false
+	for i, code := range codes {
+		n, w := min(run, left), uint(code)
+		switch {
+		case h.ticks && n == run && w >= riced && w <= riced+mostLow:
+			w, unary = w-riced, true
+		case w > 64:
+			return 0, fmt.Errorf("unpack tags: run %d has differences of %d bits, at most 64 are possible", i, w)
 		}
-		n := min(run, left)
-		need, left = need+wordBytes(n, uint(w)), left-n
+		need, left = need+wordBytes(n, w), left-n
 	}
-	if need != have {
-		return fmt.Errorf("unpack tags: differences take %d bytes, the block has %d", need, have)
+	if need > have || !unary && need < have {
+		return 0, fmt.Errorf("unpack tags: differences take %d bytes, the block has %d", need, have)
 	}
-	return nil
+	if (have-need)%8 != 0 {
+		return 0, fmt.Errorf("unpack tags: %d bytes behind the runs, they are words of 8", have-need)
+	}
+	return need, nil
 }
 
 // runsOf is the number of runs of a block of count tags.

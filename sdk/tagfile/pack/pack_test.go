@@ -205,6 +205,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(mustPack(f, []uint64{1 << 63}))
 	f.Add(mustPack(f, make([]uint64, 1000)))
 	f.Add(mustPack(f, poisson(300, 1e6, 4)))
+	f.Add(mustPack(f, inSteps(300, 1e5, 2000, 7, 4)))
+	f.Add(mustPack(f, steep(300, 1<<40)))
 	f.Add(mustPack(f, []uint64{5, 4, 1 << 63, math.MaxUint64, 0}))
 	f.Fuzz(func(t *testing.T, block []byte) {
 		if len(block) >= pack.HeaderSize {
