@@ -223,7 +223,7 @@ func (t *tagsFile) found() *Damage {
 func (t *tagsFile) resync(from int64) (at int64, ok bool) {
 	var mark [4]byte
 	binary.LittleEndian.PutUint32(mark[:], tagsBlockMagic)
-	buf := make([]byte, ioBuffer)
+	buf := make([]byte, min(ioBuffer, t.Size()))
 	const frame = tagsFrame + pack.HeaderSize
 	for from+frame <= t.Size() {
 		n, err := t.ReadAt(buf, from)
