@@ -74,7 +74,7 @@ func reportCondition(out *strings.Builder, m *run.Manifest) {
 	}
 	if names := simulatedControllers(m); len(names) > 0 {
 		computed := "; these tags were computed, not measured"
-		if !hasTags(m) {
+		if m.TagsDelivered() == 0 {
 			computed = ""
 		}
 		entry(out, "", "SIMULATED: %s%s", strings.Join(names, ", "), computed)
@@ -86,22 +86,10 @@ func reportCondition(out *strings.Builder, m *run.Manifest) {
 	entry(out, "run", "%s, %s", m.Name, when)
 }
 
-// hasTags says whether any channel delivered a tag.
-func hasTags(m *run.Manifest) bool {
-	for _, n := range m.Nodes {
-		for _, c := range n.Channels {
-			if c != nil && c.Tags > 0 {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 func simulatedControllers(m *run.Manifest) (names []string) {
 	for _, node := range m.NodeOrder() {
 		for _, name := range slices.Sorted(maps.Keys(m.Nodes[node].Controllers)) {
-			if c := m.Nodes[node].Controllers[name]; c != nil && c.Device.Simulated {
+			if m.Nodes[node].Controllers[name].Device.Simulated {
 				names = append(names, node+"."+name)
 			}
 		}
@@ -134,10 +122,8 @@ func reportChannels(out *strings.Builder, m *run.Manifest, width int) {
 	name := "devices"
 	for _, node := range m.NodeOrder() {
 		for _, c := range slices.Sorted(maps.Keys(m.Nodes[node].Controllers)) {
-			if m.Nodes[node].Controllers[c] != nil {
-				entry(out, name, "%s.%s is %s", node, c, deviceOf(m.Nodes[node].Controllers[c]))
-				name = ""
-			}
+			entry(out, name, "%s.%s is %s", node, c, deviceOf(m.Nodes[node].Controllers[c]))
+			name = ""
 		}
 	}
 }

@@ -169,6 +169,7 @@ func TestFormats(t *testing.T) {
 func FuzzReport(f *testing.F) {
 	f.Add([]byte(`{}`))
 	f.Add([]byte(`{"nodes":{"a":null},"segments":[{"node":"a","file":"raw/a/../x","verified":true}]}`))
+	f.Add([]byte(`{"nodes":{"a":{"controllers":{"tc":{"device":{"simulated":true}},"no":null},"channels":{"x":null},"sinks":{"s":null}},"b":null}}`))
 	text, err := json.Marshal(runtest.GoodManifest())
 	if err != nil {
 		f.Fatal(err)

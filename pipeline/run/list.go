@@ -39,7 +39,7 @@ func List(dir string) ([]Listed, error) {
 		if m, err := ReadManifest(path); err != nil {
 			l.Error = err.Error()
 		} else {
-			l.Name, l.Started, l.Ended, l.Condition, l.Tags = m.Name, m.Started, m.Ended, append(l.Condition, m.Condition...), m.tags()
+			l.Name, l.Started, l.Ended, l.Condition, l.Tags = m.Name, m.Started, m.Ended, append(l.Condition, m.Condition...), m.TagsDelivered()
 		}
 		list = append(list, l)
 	}
@@ -47,25 +47,14 @@ func List(dir string) ([]Listed, error) {
 	return list, nil
 }
 
-// tags counts what all channels delivered.
-func (m *Manifest) tags() (sum uint64) {
+// TagsDelivered counts what all channels delivered.
+func (m *Manifest) TagsDelivered() (sum uint64) {
 	for _, n := range m.Nodes {
-		for _, c := range n.channels() {
+		for _, c := range n.Channels {
 			sum += c.Tags
 		}
 	}
 	return sum
-}
-
-// channels are those of a node that a manifest holds.
-func (n *Node) channels() (list []*Channel) {
-	if n == nil {
-		return nil
-	}
-	for _, name := range ByStream(n.Channels) {
-		list = append(list, n.Channels[name])
-	}
-	return list
 }
 
 // Words say how a run ended.

@@ -82,6 +82,23 @@ func newNode(n recipe.Node, sinks []recipe.Sink) *Node {
 	return node
 }
 
+// UnmarshalJSON reads a manifest. What is null in its maps is not there.
+func (m *Manifest) UnmarshalJSON(text []byte) error {
+	type plain Manifest
+	err := json.Unmarshal(text, (*plain)(m))
+	dropNulls(m.Nodes)
+	for _, n := range m.Nodes {
+		dropNulls(n.Controllers)
+		dropNulls(n.Sinks)
+		dropNulls(n.Channels)
+	}
+	return err
+}
+
+func dropNulls[V any](values map[string]*V) {
+	maps.DeleteFunc(values, func(_ string, v *V) bool { return v == nil })
+}
+
 // Clone returns a manifest that the first one's owner can go on changing
 // without touching: what is only ever replaced or appended to is shared.
 func (m *Manifest) Clone() *Manifest {
@@ -224,15 +241,9 @@ func (m *Manifest) NodeOf(channel string) *Node {
 
 // NodeOrder names the nodes: the trigger's master first, then the others by name.
 func (m *Manifest) NodeOrder() []string {
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(m.Nodes)) {
-		switch {
-		case m.Nodes[name] == nil:
-		case name == m.Trigger.Master:
-			names = slices.Insert(names, 0, name)
-		default:
-			names = append(names, name)
-		}
+	names := slices.Sorted(maps.Keys(m.Nodes))
+	if i := slices.Index(names, m.Trigger.Master); i > 0 {
+		names = slices.Insert(slices.Delete(names, i, i+1), 0, m.Trigger.Master)
 	}
 	return names
 }
@@ -240,7 +251,7 @@ func (m *Manifest) NodeOrder() []string {
 // Recorded says whether any channel has recorded for a time or delivered a tag.
 func (m *Manifest) Recorded() bool {
 	for _, n := range m.Nodes {
-		for _, c := range n.channels() {
+		for _, c := range n.Channels {
 			if c.Tags > 0 || c.LengthPs > 0 {
 				return true
 			}
@@ -251,12 +262,7 @@ func (m *Manifest) Recorded() bool {
 
 // ByStream names channels in the order of their streams.
 func ByStream(channels map[string]*Channel) []string {
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(channels)) {
-		if channels[name] != nil {
-			names = append(names, name)
-		}
-	}
+	names := slices.Sorted(maps.Keys(channels))
 	slices.SortStableFunc(names, func(a, b string) int { return int(channels[a].Stream) - int(channels[b].Stream) })
 	return names
 }

@@ -107,7 +107,7 @@ func (m *Manifest) NoSource(node, channel string) error {
 	n := m.Nodes[node]
 	for _, name := range slices.Sorted(maps.Keys(n.Sinks)) {
 		sink := n.Sinks[name]
-		if sink == nil || !slices.Contains(sink.Channels, channel) {
+		if !slices.Contains(sink.Channels, channel) {
 			continue
 		}
 		switch h.keeps(node, name, sink) {
@@ -142,13 +142,7 @@ func (m *Manifest) SinkUses() []SinkUse {
 	}
 	uses := map[string]*SinkUse{}
 	for node, n := range m.Nodes {
-		if n == nil {
-			continue
-		}
 		for name, sink := range n.Sinks {
-			if sink == nil {
-				continue
-			}
 			u := uses[name]
 			if u == nil {
 				u = &SinkUse{Sink: name, KeepsAllTags: true}

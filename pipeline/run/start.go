@@ -85,7 +85,7 @@ func (m *Manifest) Skews() []SkewRecord {
 		return skews
 	}
 	for name, n := range m.Nodes {
-		if n != nil && n.Start != nil && name != m.Trigger.Master {
+		if n.Start != nil && name != m.Trigger.Master {
 			skews = append(skews, Skew(name, *n.Start, m.Trigger.Master, *master.Start))
 		}
 	}

@@ -222,13 +222,7 @@ func (v *verifier) track(t series, list []Segment) {
 func (v *verifier) totals(m *Manifest, held *holdings) {
 	for _, node := range slices.Sorted(maps.Keys(m.Nodes)) {
 		n := m.Nodes[node]
-		if n == nil {
-			continue
-		}
 		for _, name := range slices.Sorted(maps.Keys(n.Sinks)) {
-			if n.Sinks[name] == nil {
-				continue
-			}
 			for _, channel := range n.Sinks[name].Channels {
 				c := n.Channels[channel]
 				if c == nil {
