@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"strings"
 
 	"tsrun/internal/pairs"
-	"tsrun/pipeline/align"
 )
 
 // coarse are tags that come in steps, of clocks that are locked or nearly so.
@@ -51,29 +49,19 @@ func coarseRow(r *report, n int, step, drift float64, jitters []float64) (all co
 		jitter := jitters[i%len(jitters)]
 		e := pairs.Experiment{Seed: r.seed(100*i + int(step)), Seconds: 12, SinglesA: 30e3, SinglesB: 30e3, Frequency: drift * 1e-9,
 			Offset: 5_000_000_000 + int64(i*7919)%int64(max(step, 1)), JitterA: jitter, JitterB: jitter, StepA: step, StepB: step}
-		a, b, truth := e.Make()
-		found, err := align.Align(context.Background(), a, b, align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift})
-		f := &results[i]
-		if err != nil {
-			f.refused = append(f.refused, fmt.Sprintf("%v: %v", jitter, err))
+		found, f := aligned(e, defaults), &results[i]
+		if found.err != nil {
+			f.refused = append(f.refused, fmt.Sprintf("%v: %v", jitter, found.err))
 			return
 		}
-		off := found.Offset.Minus(truth.OffsetAt(found.Reference))
+		off := found.off()
 		if q := max(step, 1); math.Abs(off) < q && step > 0 && drift == 0 && found.OffsetSD > 0.3*q { // said to be anywhere within the step
 			f.one = 1
 			return
 		}
 		f.errors, f.sds, f.pulls = []float64{off}, []float64{found.OffsetSD}, []float64{off / found.OffsetSD}
 		f.frequency = []float64{(found.Frequency - drift) / found.FrequencySD}
-		f.start = []float64{found.StartOffset.Minus(truth.OffsetAt(found.Start)) / found.StartSD}
-		for k := range 21 {
-			t := found.Start + uint64(found.Overlap/20*int64(k))
-			offset, sd := found.OffsetAt(t)
-			f.worst = max(f.worst, math.Abs(offset.Minus(truth.OffsetAt(t)))/sd)
-		}
-		if found.Track != nil {
-			f.jumps = len(found.Track.Steps)
-		}
+		f.start, f.worst, f.jumps = []float64{found.startPull()}, math.Abs(largest(over(found.path(20)))), found.steps()
 	})
 	for _, f := range results {
 		all.refused = append(all.refused, f.refused...)

@@ -15,10 +15,7 @@ import (
 // (rate of A x rate of B x bin).
 var g2Pairs = table{name: "g2-pairs", about: "g2 of pair sources in bins of 50 ps about zero, and what one tag changes", run: func(r *report) {
 	r.row("source", "records", "g2 at the peak", "rms pull", "within 3 sd", "most that leaving out a tag changes")
-	for _, c := range []struct {
-		name string
-		e    pairs.Experiment
-	}{
+	for _, c := range []named{
 		{"20 k/s, 16 k pairs/s, 3 s", pairs.Experiment{Seconds: 3, SinglesA: 20e3, SinglesB: 20e3, Pairs: 16e3, EtaA: 0.9, EtaB: 0.9}},
 		{"1 k/s, 0.8 k pairs/s, 3 s", pairs.Experiment{Seconds: 3, SinglesA: 1e3, SinglesB: 1e3, Pairs: 800, EtaA: 0.9, EtaB: 0.9}},
 		{"100 k/s, 5 k pairs/s, 1 s", pairs.Experiment{Seconds: 1}},

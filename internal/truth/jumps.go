@@ -1,29 +1,19 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"math"
 
 	"tsrun/internal/pairs"
-	"tsrun/pipeline/align"
 )
 
-// jump is a record whose clock jumps, or whose light goes out.
-type jump struct {
-	name string
-	e    pairs.Experiment
-}
-
-// jumpShapes are the records of the table jumps: 12 s, 30 thousand counts, 212 ps.
-func jumpShapes() []jump {
-	var shapes []jump
+// jumpShapes are records whose clock jumps, or whose light goes out: 12 s, 30 thousand counts, 212 ps.
+func jumpShapes() (shapes []named) {
 	base := pairs.Experiment{Seconds: 12, SinglesA: 30e3, SinglesB: 30e3, Frequency: -7e-6, Offset: 5_000_000_000}
 	add := func(name string, change func(e *pairs.Experiment)) {
 		e := base
 		change(&e)
-		shapes = append(shapes, jump{name, e})
+		shapes = append(shapes, named{name, e})
 	}
 	for _, rate := range []float64{5e3, 1e3} {
 		for _, ppb := range []float64{5, 10, 20, 50, 200, 1000} {
@@ -82,31 +72,19 @@ type followed struct {
 }
 
 func follow(e pairs.Experiment) followed {
-	a, b, truth := e.Make()
-	found, err := align.Align(context.Background(), a, b, align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift})
-	var refusal *align.Refusal
-	if errors.As(err, &refusal) {
-		return followed{code: refusal.Code}
+	found := aligned(e, defaults)
+	if found.err != nil {
+		return followed{code: found.code}
 	}
-	if err != nil {
-		return followed{code: err.Error()}
-	}
-	var f followed
-	f.offset = found.Offset.Minus(truth.OffsetAt(found.Reference)) / found.OffsetSD
-	f.start = found.StartOffset.Minus(truth.OffsetAt(found.Start)) / found.StartSD
-	for _, k := range found.Track.Knots {
-		f.knots = append(f.knots, k.Offset.Minus(truth.OffsetAt(k.Time))/k.OffsetSD)
-	}
+	f := followed{offset: found.pull(), start: found.startPull(), knots: found.knots(), steps: found.steps()}
 	const places = 200
-	for i := range uint64(places) {
-		t := found.Start + uint64(found.Overlap)/places*i
-		said, sd := found.OffsetAt(t)
-		f.path = append(f.path, said.Minus(truth.OffsetAt(t))/sd)
+	errors, sds := found.path(places)
+	f.path = over(errors, sds)[:places]
+	for _, sd := range sds[:places] {
 		if !(sd < 1e6) {
 			f.lost += 1.0 / places
 		}
 	}
-	f.steps = len(found.Track.Steps)
 	return f
 }
 

@@ -8,10 +8,7 @@ import (
 	"tsrun/pipeline/align"
 )
 
-var (
-	defaults = align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift}
-	bright   = pairs.Light{Rate: 5e6, Share: 0.02, Jitter: 200, Frequency: 50e-9, Offset: 5 * millisecond}
-)
+var bright = pairs.Light{Rate: 5e6, Share: 0.02, Jitter: 200, Frequency: 50e-9, Offset: 5 * millisecond}
 
 // long are records of which only a part can be held at once.
 var long = table{name: "long", about: "records in parts, 2 % pairs among strong light, 200 ps, 50 ppb, 5 ms, at the default limits", run: func(r *report) {

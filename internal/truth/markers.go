@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
+	"math"
 	"math/rand/v2"
 
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/align"
 )
-
-const millisecond = int64(1_000_000_000) // ps
 
 // tick is what one record of markers came to.
 type tick struct {
@@ -27,21 +25,14 @@ func ticked(e pairs.Experiment, lost float64, o align.Options) tick {
 	a, b := e.Markers()
 	a, b = some(a, 1-lost, rng), some(b, 1-lost, rng)
 	found, err := align.AlignMarkers(context.Background(), a, b, o)
+	said := alignedAs(found, e.Truth(), err)
 	if err != nil {
-		var refusal *align.Refusal
-		if errors.As(err, &refusal) {
-			return tick{refused: true, code: refusal.Code}
-		}
-		return tick{refused: true, code: err.Error()}
+		return tick{refused: true, code: said.code}
 	}
-	truth := e.Truth()
-	t := tick{sd: found.OffsetSD}
-	miss := found.Offset.Minus(truth.OffsetAt(found.Reference))
-	t.wrong = miss > e.MarkerPeriod*1e12/2 || -miss > e.MarkerPeriod*1e12/2
-	end := found.Start + uint64(found.Overlap)
-	for _, at := range []uint64{found.Reference, found.Start, end} {
+	t := tick{sd: found.OffsetSD, wrong: math.Abs(said.off()) > e.MarkerPeriod*1e12/2}
+	for _, at := range []uint64{found.Reference, found.Start, said.end()} {
 		x, sd := found.OffsetAt(at)
-		t.pulls = append(t.pulls, x.Minus(truth.OffsetAt(at))/sd)
+		t.pulls = append(t.pulls, x.Minus(said.truth.OffsetAt(at))/sd)
 	}
 	return t
 }
@@ -65,7 +56,7 @@ var markers = table{name: "markers", about: "markers every second, 100 ppb, 5 ms
 			ticks := make([]tick, records)
 			each(records, func(i int) {
 				e := pairs.Experiment{Seed: r.seed(i), Seconds: float64(n), MarkerPeriod: 1, MarkerJitter: jitter, Frequency: 1e-7, Offset: 5 * millisecond}
-				ticks[i] = ticked(e, 0, align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift})
+				ticks[i] = ticked(e, 0, defaults)
 			})
 			var middle, ends []float64
 			refused, sd := 0, 0.0
@@ -95,7 +86,7 @@ var losses = table{name: "losses", about: "markers of which each node loses some
 			ticks := make([]tick, records)
 			each(records, func(i int) {
 				e := pairs.Experiment{Seed: r.seed(500 + i), Seconds: max(10, min(60, 600/c.hertz)), MarkerPeriod: 1 / c.hertz, MarkerJitter: 50, Frequency: 1e-7, Offset: 5 * millisecond}
-				ticks[i] = ticked(e, lost, align.Options{Search: c.search * millisecond, MaxDrift: align.DefaultMaxDrift})
+				ticks[i] = ticked(e, lost, within20ppm(c.search*millisecond))
 			})
 			var answered, ambiguous, otherwise, wrong int
 			for _, t := range ticks {

@@ -7,17 +7,12 @@ import (
 	"strings"
 
 	"tsrun/internal/pairs"
+	"tsrun/pipeline/align"
 )
-
-// nothingShape is a pair of records that do not say where B's clock is.
-type nothingShape struct {
-	name string
-	e    pairs.Experiment
-}
 
 // nothingShapes are light that both nodes see but no pairs, and pairs that are
 // not where they are looked for, in records of so many seconds.
-func nothingShapes(seconds float64) []nothingShape {
+func nothingShapes(seconds float64) []named {
 	const us, ms = 1e6, 1e9 // ps
 	none := pairs.Experiment{Seconds: seconds, SinglesA: 30e3, SinglesB: 30e3, Pairs: -1, Offset: 5 * millisecond, Frequency: -7e-6}
 	with := func(change func(e *pairs.Experiment)) pairs.Experiment {
@@ -42,7 +37,7 @@ func nothingShapes(seconds float64) []nothingShape {
 			e.PulsePeriod, e.PulsePeriodB, e.PulseWidth = period, period*apart, 50
 		})
 	}
-	return []nothingShape{
+	return []named{
 		{"even light", none},
 		{"bunched light, 10 us", with(func(e *pairs.Experiment) { e.Bunching = 10 * us })},
 		{"bunched light, 1 ms", with(func(e *pairs.Experiment) { e.Bunching = ms })},
@@ -86,14 +81,14 @@ var nothing = table{name: "nothing", about: "light that is no pairs, and pairs t
 		each(n, func(i int) {
 			e := shape.e
 			e.Seed = r.seed(85_000 + 100*k + i)
-			all[i] = answerPulsed(e)
+			all[i] = answerPulsed(e, align.DefaultSearch)
 			if r.verbose {
 				fmt.Println(shape.name, i, all[i])
 			}
 		})
 		codes, answered := map[string]int{}, 0
 		for _, a := range all {
-			if codes[a.code]++; !a.refused {
+			if codes[a.code]++; a.err == nil {
 				answered++
 			}
 		}
@@ -105,8 +100,8 @@ var nothing = table{name: "nothing", about: "light that is no pairs, and pairs t
 	var pulls []float64
 	for i := range n {
 		flashes.Seed = r.seed(89_000 + i)
-		if a := answerPulsed(flashes); !a.refused {
-			pulls = append(pulls, a.off/a.sd)
+		if a := answerPulsed(flashes, align.DefaultSearch); a.err == nil {
+			pulls = append(pulls, a.pull())
 		}
 	}
 	r.row("rare flashes of 10 ns (found)", n, n-len(pulls), len(pulls))

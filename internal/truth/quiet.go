@@ -1,21 +1,13 @@
 package main
 
 import (
-	"context"
 	"math"
 
 	"tsrun/internal/pairs"
-	"tsrun/pipeline/align"
 )
 
-// quietClock is a clock that moves by less than shows in one record, or that
-// does not move at all.
-type quietClock struct {
-	name string
-	e    pairs.Experiment
-}
-
-var quietClocks = []quietClock{
+// quietClocks move by less than shows in one record, or do not move at all.
+var quietClocks = []named{
 	{"straight", pairs.Experiment{}},
 	{"oven 5e-12, 2e-12", pairs.Experiment{WhiteFM: 5e-12, RandomWalkFM: 2e-12}},
 	{"oven 1e-12, 5e-13", pairs.Experiment{WhiteFM: 1e-12, RandomWalkFM: 5e-13}},
@@ -53,7 +45,7 @@ var quiet = table{name: "quiet", about: "quiet clocks, 5000 pairs a second in 30
 // jitters.
 var quietElsewhere = table{name: "quiet-elsewhere", about: "quiet clocks, each of eleven in records of other lengths, pairs a second and jitters", run: func(r *report) {
 	clocks := append(quietClocks[:len(quietClocks):len(quietClocks)],
-		quietClock{"random walk 1e-11", pairs.Experiment{RandomWalkFM: 1e-11}}, quietClock{"sine 6 ps, 3 s", pairs.Experiment{Sine: 6, SinePeriod: 3}})
+		named{"random walk 1e-11", pairs.Experiment{RandomWalkFM: 1e-11}}, named{"sine 6 ps, 3 s", pairs.Experiment{Sine: 6, SinePeriod: 3}})
 	r.row("records", "number", "refused", "wander", "rms error ps", "sd over bound", "rms pull", "largest pull", "rms pull start", "largest", "rms pull frequency", "largest", "of the record within 3 sd")
 	var sum quietFound
 	for i, c := range []struct {
@@ -118,25 +110,18 @@ func (q *quietFound) add(o quietFound) {
 }
 
 func quietRecord(e pairs.Experiment) (f quietFound) {
-	a, b, truth := e.Make()
-	found, err := align.Align(context.Background(), a, b, align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift})
-	if err != nil {
+	found := aligned(e, defaults)
+	if found.err != nil {
 		return quietFound{refused: 1}
 	}
 	frequency, frequencySD := found.Frequency, found.FrequencySD
 	if found.Wanders { // then these are of the middle of the record, and its mean is meant
 		f.wander = 1
-		frequency, frequencySD = found.Track.Mean(found.Start, found.Start+uint64(found.Overlap))
+		frequency, frequencySD = found.Track.Mean(found.Start, found.end())
 	}
-	off := found.Offset.Minus(truth.OffsetAt(found.Reference))
-	mean := truth.FrequencyBetween(found.Start, found.Start+uint64(found.Overlap)) * 1e9
-	f.errors, f.wide, f.pulls = []float64{off}, []float64{found.OffsetSD / truth.OffsetBound(found.Reference)}, []float64{off / found.OffsetSD}
-	f.start = []float64{found.StartOffset.Minus(truth.OffsetAt(found.Start)) / found.StartSD}
-	f.frequency = []float64{(frequency - mean) / frequencySD}
-	for k := range 41 {
-		t := found.Start + uint64(found.Overlap/40*int64(k))
-		offset, sd := found.OffsetAt(t)
-		f.path = append(f.path, offset.Minus(truth.OffsetAt(t))/sd)
-	}
+	mean := found.truth.FrequencyBetween(found.Start, found.end()) * 1e9
+	f.errors, f.wide, f.pulls = []float64{found.off()}, []float64{found.OffsetSD / found.truth.OffsetBound(found.Reference)}, []float64{found.pull()}
+	f.start, f.frequency = []float64{found.startPull()}, []float64{(frequency - mean) / frequencySD}
+	f.path = over(found.path(40))
 	return f
 }

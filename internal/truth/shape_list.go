@@ -16,7 +16,7 @@ type shapeMaker []shape
 func (m *shapeMaker) add(name string, change func(s *shape)) {
 	s := shape{name: name,
 		e: pairs.Experiment{Seconds: 12, SinglesA: 30e3, SinglesB: 30e3, Pairs: 5e3, Frequency: -7e-6, Offset: 5_000_000_000},
-		o: align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift}}
+		o: defaults}
 	change(&s)
 	*m = append(*m, s)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -102,41 +101,39 @@ func (s shape) record(seed uint64) shapeFound {
 		}
 	}
 	f := shapeFound{n: 1}
-	var found align.Alignment
-	var truth pairs.Truth
-	var beside float64 // the cables of what is said
-	var err error
-	if s.apart {
-		a, b, t := e.MakeDetectors()
-		var c align.Channels
-		c, err = align.AlignMany(context.Background(), a, b, s.o)
-		found, truth = c.Alignment, t
-		if err == nil {
-			lead := c.ChannelPairs[c.Lead]
-			beside = cables(t, lead.A, lead.B)
-			for _, p := range c.ChannelPairs {
-				if p.Correlated && p != lead {
-					want := (cables(t, p.A, p.B) - beside) / (1 + t.Frequency) // on A's clock
-					f.delays = append(f.delays, (p.Delay-want)/math.Hypot(p.DelaySD, lead.DelaySD))
-				}
-			}
-		}
-	} else {
-		a, b, t := s.play(e)
-		found, err = align.Align(context.Background(), a, b, s.o)
-		truth, beside = t, mean(t.DelaysB)-mean(t.DelaysA)
-	}
-	var refusal *align.Refusal
-	switch {
-	case errors.As(err, &refusal):
-		f.codes = []string{refusal.Code}
-		return f
-	case err != nil:
-		f.codes = []string{err.Error()}
+	found := s.answer(e, &f)
+	if found.err != nil {
+		f.codes = []string{found.code}
 		return f
 	}
-	f.compare(found, truth, beside)
+	f.compare(found)
 	return f
+}
+
+// answer aligns a record; of channels apart it compares their delays as well.
+func (s shape) answer(e pairs.Experiment, f *shapeFound) answer {
+	if !s.apart {
+		a, b, truth := s.play(e)
+		found, err := align.Align(context.Background(), a, b, s.o)
+		said := alignedAs(found, truth, err)
+		said.beside = mean(truth.DelaysB) - mean(truth.DelaysA)
+		return said
+	}
+	a, b, truth := e.MakeDetectors()
+	c, err := align.AlignMany(context.Background(), a, b, s.o)
+	said := alignedAs(c.Alignment, truth, err)
+	if err != nil {
+		return said
+	}
+	lead := c.ChannelPairs[c.Lead]
+	said.beside = cables(truth, lead.A, lead.B)
+	for _, p := range c.ChannelPairs {
+		if p.Correlated && p != lead {
+			want := (cables(truth, p.A, p.B) - said.beside) / (1 + truth.Frequency) // on A's clock
+			f.delays = append(f.delays, (p.Delay-want)/math.Hypot(p.DelaySD, lead.DelaySD))
+		}
+	}
+	return said
 }
 
 // cables is what those of two detectors add to B minus A: a photon is later on
@@ -157,35 +154,21 @@ func (s shape) play(e pairs.Experiment) (a, b []uint64, truth pairs.Truth) {
 }
 
 // compare compares an answer with the truth.
-func (f *shapeFound) compare(found align.Alignment, truth pairs.Truth, beside float64) {
-	off := found.Offset.Minus(truth.OffsetAt(found.Reference)) - beside
-	start := found.StartOffset.Minus(truth.OffsetAt(found.Start)) - beside
-	if math.Abs(off) > max(5*found.OffsetSD, 3*truth.Sigma) || math.Abs(start) > max(5*found.StartSD, 3*truth.Sigma) {
+func (f *shapeFound) compare(a answer) {
+	if math.Abs(a.off()) > max(5*a.OffsetSD, 3*a.truth.Sigma) || math.Abs(a.startOff()) > max(5*a.StartSD, 3*a.truth.Sigma) {
 		f.wrong = 1
 	}
-	if found.Warning != "" {
+	if a.Warning != "" {
 		f.warned = 1
 	}
-	f.errors, f.pulls, f.start = []float64{off}, []float64{off / found.OffsetSD}, []float64{start / found.StartSD}
-	f.bounds = []float64{truth.OffsetBound(found.Reference)}
-	if found.Track != nil {
-		f.steps = len(found.Track.Steps)
-		for _, k := range found.Track.Knots {
-			f.knots = append(f.knots, (k.Offset.Minus(truth.OffsetAt(k.Time))-beside)/k.OffsetSD)
-		}
-	}
+	f.errors, f.pulls, f.start = []float64{a.off()}, []float64{a.pull()}, []float64{a.startPull()}
+	f.bounds, f.steps, f.knots = []float64{a.truth.OffsetBound(a.Reference)}, a.steps(), a.knots()
 	if len(f.knots) > 0 {
 		f.knotShares = []float64{within(f.knots, 3)}
 	}
-	const places = 200
-	var path []float64
-	for i := range uint64(places + 1) {
-		t := found.Start + uint64(found.Overlap)/places*i
-		said, sd := found.OffsetAt(t)
-		d := said.Minus(truth.OffsetAt(t)) - beside
-		path, f.path = append(path, d/sd), append(f.path, d)
-	}
-	f.pathShares = []float64{within(path, 3)}
+	var sds []float64
+	f.path, sds = a.path(200)
+	f.pathShares = []float64{within(over(f.path, sds), 3)}
 }
 
 func (f shapeFound) row(r *report, s shape) {

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"math"
 
 	"tsrun/internal/pairs"
-	"tsrun/pipeline/align"
 )
 
 // skewed are peaks that are not normal. Their centre is the same whatever the
@@ -41,30 +38,24 @@ func skewedRow(r *report, n int, name string, e pairs.Experiment, warned bool) {
 		if r.part && k == 1 {
 			continue
 		}
-		found := make([]*align.Alignment, n)
-		offs, why := make([]float64, n), make([]error, n)
+		found := make([]answer, n)
 		each(n, func(i int) {
 			e := e
 			e.Seed, e.Seconds, e.SinglesA, e.SinglesB, e.Offset = r.seed(7000+10*i+k), 12, singles, singles, 5_000_000_000
 			if k > 1 {
 				e.Sine, e.SinePeriod = 3000, 7
 			}
-			a, b, truth := e.Make()
-			f, err := align.Align(context.Background(), a, b, align.Options{Search: 6_000_000_000, MaxDrift: align.DefaultMaxDrift})
-			if why[i] = err; err == nil {
-				found[i], offs[i] = &f, f.Offset.Minus(truth.OffsetAt(f.Reference))
-			}
+			found[i] = aligned(e, within20ppm(6*millisecond))
 		})
-		for i, f := range found {
-			if f == nil {
+		for _, f := range found {
+			if f.err != nil {
 				refused++
-				var refusal *align.Refusal
-				if errors.As(why[i], &refusal) && refusal.Code == "ambiguous" && len(e.DelaysA)*len(e.DelaysB) > 1 {
+				if f.code == "ambiguous" && len(e.DelaysA)*len(e.DelaysB) > 1 {
 					unclear++
 				}
 				continue
 			}
-			centres[k] = append(centres[k], offs[i])
+			centres[k] = append(centres[k], f.off())
 			sds[k] = math.Hypot(sds[k], f.OffsetSD)
 			if f.Warning != "" {
 				told++

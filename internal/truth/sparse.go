@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 
 	"tsrun/internal/pairs"
-	"tsrun/pipeline/align"
 )
 
 // sparse is pulsed light of which a pulse has about one pair by chance, so that
@@ -39,35 +36,23 @@ var sparse = table{name: "sparse", about: "pulsed light of 0.3 to 5 chance pairs
 			} else {
 				e.PulsePeriodB = e.PulsePeriod * c.apart(rng)
 			}
-			all[i] = answerWithin(e, search)
+			all[i] = answerPulsed(e, search)
 			if r.verbose {
 				fmt.Println(c.name, i, fmt.Sprintf("search %.3g ms", float64(search)/1e9), all[i])
 			}
 		})
-		var right, ambiguous, otherwise, missed, solvable, wrong int
-		var pulls []float64
+		missed, solvable := 0, 0
 		for _, a := range all {
-			possible := c.related && a.z >= 10 && a.main >= leastSure
-			switch {
-			case a.refused && a.code == "ambiguous":
-				ambiguous++
-			case a.refused:
-				otherwise++
-			case !c.related || math.Abs(a.off) > 1e4:
-				wrong++
-			default:
-				right++
-				pulls = append(pulls, a.off/a.sd)
-			}
-			if possible {
+			if c.related && a.z >= 10 && a.main >= leastSure {
 				solvable++
-				if a.refused {
+				if a.err != nil {
 					missed++
 				}
 			}
 		}
-		r.row(c.name, n, right, ambiguous, otherwise, missed, solvable, wrong, largest(pulls))
-		r.want(wrong == 0, "%s: %d answers are false", c.name, wrong)
+		t := tallyOf(all, func(a pulsedAnswer) bool { return !c.related || math.Abs(a.off()) > 1e4 })
+		r.row(c.name, n, t.right, t.ambiguous, t.otherwise, missed, solvable, t.wrong, largest(t.pulls))
+		r.want(t.wrong == 0, "%s: %d answers are false", c.name, t.wrong)
 		r.want(20*missed <= solvable, "%s: %d of %d are refused though the main pulse stands out by 10 standard deviations", c.name, missed, solvable)
 	}
 }}
@@ -90,23 +75,4 @@ func fewPhotons(seed uint64, rng *rand.Rand) (pairs.Experiment, int64) {
 	search := int64(math.Pow(10, 8+4.4*rng.Float64()))
 	e.Offset = 1 + int64(float64(search)*1.8*(rng.Float64()-0.5))
 	return e, search
-}
-
-// answerWithin aligns an experiment with such a search.
-func answerWithin(e pairs.Experiment, search int64) pulsedAnswer {
-	a, b, truth := e.Make()
-	out := pulsedAnswer{e: e}
-	out.z, out.main = standsOut(a, b, truth)
-	r, err := align.Align(context.Background(), a, b, align.Options{Search: search, MaxDrift: align.DefaultMaxDrift})
-	var refusal *align.Refusal
-	switch {
-	case errors.As(err, &refusal):
-		out.refused, out.code, out.why, out.period = true, refusal.Code, refusal.Code+": "+refusal.Reason, refusal.Period
-	case err != nil:
-		panic(err) // there is no limit that these come near
-	default:
-		out.off, out.sd, out.period = r.Offset.Minus(truth.OffsetAt(r.Reference)), r.OffsetSD, r.Period
-		out.why = fmt.Sprintf("ANSWERED %d pairs, ambiguity %.3g", r.Pairs, r.Ambiguity)
-	}
-	return out
 }

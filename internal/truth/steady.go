@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-
 	"tsrun/internal/pairs"
 	"tsrun/pipeline/align"
 )
@@ -15,8 +13,8 @@ var steady = table{name: "steady", about: "offset of steady clocks, 5000 pairs a
 		e    pairs.Experiment
 		o    align.Options
 	}{
-		{"-7 ppm, 5 ms", pairs.Experiment{Frequency: -7e-6, Offset: 5_000_000_000}, align.Options{Search: align.DefaultSearch, MaxDrift: align.DefaultMaxDrift}},
-		{"+19 ppm, +0.9 s (search 3 s)", pairs.Experiment{Frequency: 19e-6, Offset: 900_000_000_000}, align.Options{Search: 3_000_000_000_000, MaxDrift: align.DefaultMaxDrift}},
+		{"-7 ppm, 5 ms", pairs.Experiment{Frequency: -7e-6, Offset: 5 * millisecond}, defaults},
+		{"+19 ppm, +0.9 s (search 3 s)", pairs.Experiment{Frequency: 19e-6, Offset: 900 * millisecond}, within20ppm(3000 * millisecond)},
 	} {
 		n := r.seeds(20, 2)
 		errors, pulls := make([]float64, n), make([]float64, n)
@@ -24,14 +22,10 @@ var steady = table{name: "steady", about: "offset of steady clocks, 5000 pairs a
 		each(n, func(i int) {
 			e := c.e
 			e.Seed, e.Seconds, e.SinglesA, e.SinglesB = r.seed(9000+i), 12, 30e3, 30e3
-			a, b, truth := e.Make()
-			found, err := align.Align(context.Background(), a, b, c.o)
-			if err != nil {
-				refused[i] = true
-				return
+			a := aligned(e, c.o)
+			if refused[i] = a.err != nil; !refused[i] {
+				errors[i], pulls[i] = a.off(), a.pull()
 			}
-			errors[i] = found.Offset.Minus(truth.OffsetAt(found.Reference))
-			pulls[i] = errors[i] / found.OffsetSD
 		})
 		lost := 0
 		for _, no := range refused {

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"tsrun/internal/pairs"
+	"tsrun/pipeline/align"
 )
 
 // trains are sources of pulses that come in other ways than evenly, and
@@ -21,29 +22,16 @@ var trains = table{name: "trains", about: "pulses in bursts, of drifting lasers,
 			e.Frequency, e.Offset = 2e-5*(math.Mod(0.618*float64(i+1), 1)-0.5), 5*millisecond
 			light := e.SinglesA - e.Pairs/0.3
 			e.EtaA, e.EtaB, e.PulsedA, e.PulsedB = 0.3, 0.3, 0.9*light, 0.9*light
-			all[i] = answerPulsed(e)
+			all[i] = answerPulsed(e, align.DefaultSearch)
+			all[i].beside = middleOf(e.DelaysB) - middleOf(e.DelaysA)
 			if r.verbose {
 				fmt.Println(shape.name, i, all[i])
 			}
 		})
-		var right, ambiguous, otherwise, wrong int
-		var pulls []float64
-		reach, cables := 1e4+middleOf(shape.e.DelaysB), middleOf(shape.e.DelaysB)-middleOf(shape.e.DelaysA)
-		for _, a := range all {
-			switch {
-			case a.refused && a.code == "ambiguous":
-				ambiguous++
-			case a.refused:
-				otherwise++
-			case math.Abs(a.off) > reach:
-				wrong++
-			default:
-				right++
-				pulls = append(pulls, (a.off-cables)/a.sd)
-			}
-		}
-		r.row(shape.name, n, right, ambiguous, otherwise, wrong, largest(pulls))
-		r.want(wrong == 0, "%s: %d answers are a wrong pulse", shape.name, wrong)
+		reach := 1e4 + middleOf(shape.e.DelaysB)
+		t := tallyOf(all, func(a pulsedAnswer) bool { return math.Abs(a.off()+a.beside) > reach })
+		r.row(shape.name, n, t.right, t.ambiguous, t.otherwise, t.wrong, largest(t.pulls))
+		r.want(t.wrong == 0, "%s: %d answers are a wrong pulse", shape.name, t.wrong)
 	}
 }}
 
@@ -55,14 +43,14 @@ func middleOf(delays []float64) (mean float64) {
 	return mean
 }
 
-func trainShapes() []nothingShape {
+func trainShapes() []named {
 	const us = 1e6 // ps
 	with := func(period, singles float64, change func(e *pairs.Experiment)) pairs.Experiment {
 		e := pairs.Experiment{Seconds: 3, SinglesA: singles, SinglesB: singles, Pairs: singles / 10, PulsePeriod: period, PulseWidth: 50}
 		change(&e)
 		return e
 	}
-	return []nothingShape{
+	return []named{
 		{"80 MHz, 30 ns dead", with(12_500, 30e3, func(e *pairs.Experiment) { e.DeadTime = 30e3 })},
 		{"80 MHz, 1 us dead, 5 % afterpulses", with(12_500, 30e3, func(e *pairs.Experiment) { e.DeadTime, e.Afterpulse = us, 0.05 })},
 		{"1 MHz, pulses scatter by 10 ps", with(us, 20e3, func(e *pairs.Experiment) { e.PulseWidth = 10 })},

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
 
 	"tsrun/internal/pairs"
-	"tsrun/pipeline/align"
 )
 
 // wide are searches of seconds, in records of which the nodes share a part.
@@ -18,13 +16,12 @@ var wide = table{name: "wide", about: "records of different lengths that share a
 	each(n, func(i int) {
 		rng := rand.New(rand.NewPCG(r.seed(i), 84))
 		e := shareSome(r.seed(84_000+i), rng)
-		a, b, truth := e.Make()
-		found, err := align.Align(context.Background(), a, b, align.Options{Search: 3_000_000_000_000, MaxDrift: align.DefaultMaxDrift})
-		if refused[i] = err != nil; !refused[i] {
-			pulls[i] = found.Offset.Minus(truth.OffsetAt(found.Reference)) / found.OffsetSD
+		a := aligned(e, within20ppm(3000*millisecond))
+		if refused[i] = a.err != nil; !refused[i] {
+			pulls[i] = a.pull()
 		}
 		if r.verbose {
-			fmt.Printf("%d A %v B %.3g to %.3g s, offset %.3g s, %d pairs: pull %.3g %v\n", i, e.NoA, e.LateB, e.Seconds-e.EarlyB, float64(e.Offset)/1e12, truth.Recorded, pulls[i], err)
+			fmt.Printf("%d A %v B %.3g to %.3g s, offset %.3g s, %d pairs: pull %.3g %v\n", i, e.NoA, e.LateB, e.Seconds-e.EarlyB, float64(e.Offset)/1e12, a.truth.Recorded, pulls[i], a.err)
 		}
 	})
 	var right []float64
