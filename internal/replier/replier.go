@@ -22,7 +22,7 @@ type Replier struct {
 }
 
 // New starts a replier on a free port of loopback; it ends with the test.
-func New(t *testing.T, reply func(n int, request string) [][]byte) *Replier {
+func New(t testing.TB, reply func(n int, request string) [][]byte) *Replier {
 	t.Helper()
 	l, err := zmtp.Listen("tcp", "127.0.0.1:0", zmq4.Rep, zmtp.Options{})
 	if err != nil {

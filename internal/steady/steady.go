@@ -4,7 +4,11 @@
 package steady
 
 import (
+	"context"
+	"fmt"
+	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,28 +20,118 @@ import (
 // long do no harm.
 const trials = 8
 
-// Try makes a trial and wants it to return nil. Only when it does not, and this
-// process was held up for longer than limit times slower meanwhile, it is made
-// again, and everything in it should then take slower times as long: its records,
-// what it expects of time, and so its limit. What must hold at any speed a trial
-// checks with t as ever.
-func Try(t *testing.T, limit time.Duration, trial func(slower int) error) {
+// Try makes a trial and wants it not to fail. Only when it does, and this process
+// was held up for longer than limit times [T.Slower] meanwhile, it is made again,
+// and everything in it should then take so many times as long: its records, what it
+// expects of time, and so its limit. What must hold at any speed a trial checks
+// with [Always].
+func Try(t *testing.T, limit time.Duration, trial func(t *T)) {
 	t.Helper()
 	for n := range trials {
-		slower := 1 << (n / 2)
+		once := &T{TB: t, Slower: 1 << (n / 2)}
 		w := watch()
-		err := trial(slower)
+		once.run(trial)
 		held := w.end()
+		wrong := strings.Join(once.wrong, "\n")
 		switch {
-		case err == nil || t.Failed():
+		case t.Failed() || wrong == "":
 			return
-		case held <= limit*time.Duration(slower):
-			t.Fatalf("%v (trial %d, %d times slower than the first; this process was held up for %v at most)", err, n+1, slower, held)
+		case held <= limit*time.Duration(once.Slower):
+			t.Fatalf("%s\n(trial %d, %d times slower than the first; this process was held up for %v at most)", wrong, n+1, once.Slower, held)
 		}
-		t.Logf("held up for %v, so trial %d shows nothing: %v", held, n+1, err)
+		t.Logf("held up for %v, so trial %d shows nothing: %s", held, n+1, wrong)
 	}
 	t.Fatalf("none of %d trials did it, though the last ones were slow; this PC held each of them up", trials)
 }
+
+// Always returns what fails a test for good, whether the PC keeps up or not.
+func Always(t testing.TB) testing.TB {
+	if once, is := t.(*T); is {
+		return once.TB
+	}
+	return t
+}
+
+// Slower returns how many times slower than the first a trial is; 1 outside of one.
+func Slower(t testing.TB) int {
+	if once, is := t.(*T); is {
+		return once.Slower
+	}
+	return 1
+}
+
+// T is one trial. Its failures fail the test only if nothing held the trial up.
+type T struct {
+	testing.TB
+	Slower int // times than the first trial
+
+	mu    sync.Mutex
+	wrong []string
+	after []func()
+	ctx   context.Context
+}
+
+// run makes the trial and cleans up after it.
+func (t *T) run(trial func(*T)) {
+	ctx, cancel := context.WithCancel(t.TB.Context())
+	t.ctx = ctx
+	done := make(chan struct{})
+	go func() { // as failing for good ends a goroutine
+		defer close(done)
+		defer func() {
+			cancel()
+			for i := len(t.after) - 1; i >= 0; i-- {
+				t.after[i]()
+			}
+		}()
+		trial(t)
+	}()
+	<-done
+}
+
+func (t *T) note(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, file, line, ok := runtime.Caller(2); ok {
+		text = fmt.Sprintf("%s:%d: %s", filepath.Base(file), line, text)
+	}
+	t.wrong = append(t.wrong, strings.TrimSuffix(text, "\n"))
+}
+
+// What fails a test, and what belongs to a test, is here of the trial.
+
+func (t *T) Error(args ...any)                 { t.note(fmt.Sprintln(args...)) }
+func (t *T) Errorf(format string, args ...any) { t.note(fmt.Sprintf(format, args...)) }
+func (t *T) Fail()                             { t.note("failed") }
+
+func (t *T) Fatal(args ...any) {
+	t.note(fmt.Sprintln(args...))
+	runtime.Goexit()
+}
+
+func (t *T) Fatalf(format string, args ...any) {
+	t.note(fmt.Sprintf(format, args...))
+	runtime.Goexit()
+}
+
+func (t *T) FailNow() {
+	t.note("failed")
+	runtime.Goexit()
+}
+
+func (t *T) Failed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.wrong) > 0 || t.TB.Failed()
+}
+
+func (t *T) Cleanup(f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.after = append(t.after, f)
+}
+
+func (t *T) Context() context.Context { return t.ctx }
 
 // witness measures how long this process was held up at most: by the PC, or by
 // itself.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/internal/steady"
 	"tsrun/sdk"
 )
 
@@ -44,7 +45,7 @@ var leftBehind = []struct {
 }
 
 // dirty sends what another program sends; all of it must be taken.
-func dirty(t *testing.T, d *driver, commands []string) {
+func dirty(t testing.TB, d *driver, commands []string) {
 	t.Helper()
 	for _, c := range commands {
 		if err := d.tc.do(t.Context(), c); err != nil {
@@ -62,29 +63,31 @@ func TestEveryStateLeftBehind(t *testing.T) {
 		for _, method := range []sdk.StartMethod{sdk.Scheduled, sdk.Hardware} {
 			t.Run(fmt.Sprint(state.name, " ", method), func(t *testing.T) {
 				t.Parallel()
-				d := openSimulated(t, light(31), nil)
-				dirty(t, d, state.commands)
-				before, err := d.tc.query(t.Context(), "STATe?")
-				if err != nil {
-					t.Fatal(err)
-				}
-				a := sdk.Acquisition{Channels: twoChannels(), Duration: 250 * ms, Method: method, Pulse: method == sdk.Hardware}
-				out := newSink(a.Channels...)
-				r, err := acquire(t, t.Context(), d, a, out)
-				if err != nil {
-					t.Fatal(err)
-				}
-				wantTruth(t, r.Simulation, a, out)
-				for i, got := range r.Channels {
-					if got.Tags < 4_500 || got.Tags > 6_500 { // 22 000 a second
-						t.Errorf("channel %d: %d tags", i, got.Tags)
+				steady.Try(t, keepUp, func(t *steady.T) {
+					d := openSimulated(t, light(31), nil)
+					dirty(t, d, state.commands)
+					before, err := d.tc.query(t.Context(), "STATe?")
+					if err != nil {
+						t.Fatal(err)
 					}
-				}
-				after, err := d.tc.query(t.Context(), "STATe?")
-				if err != nil {
-					t.Fatal(err)
-				}
-				wantStates(t, before, after)
+					a := sdk.Acquisition{Channels: twoChannels(), Duration: 250 * ms, Method: method, Pulse: method == sdk.Hardware}
+					out := newSink(a.Channels...)
+					r, err := acquire(t, t.Context(), d, a, out)
+					if err != nil {
+						t.Fatal(err)
+					}
+					wantTruth(t, r.Simulation, a, out)
+					for i, got := range r.Channels {
+						if n := uint64(t.Slower); got.Tags < n*4_500 || got.Tags > n*6_500 { // 22 000 a second
+							t.Errorf("channel %d: %d tags", i, got.Tags)
+						}
+					}
+					after, err := d.tc.query(t.Context(), "STATe?")
+					if err != nil {
+						t.Fatal(err)
+					}
+					wantStates(t, before, after)
+				})
 			})
 		}
 		if !state.spoils {
@@ -116,7 +119,7 @@ func TestEveryStateLeftBehind(t *testing.T) {
 }
 
 // wantStates compares all settings of a device; RAW blocks are left silent.
-func wantStates(t *testing.T, before, after string) {
+func wantStates(t testing.TB, before, after string) {
 	t.Helper()
 	before = strings.ReplaceAll(before, ":SEND ON", ":SEND OFF")
 	was, is := strings.Split(before, ";"), strings.Split(strings.ReplaceAll(after, ":SEND ON", ":SEND OFF"), ";")
@@ -170,13 +173,14 @@ func TestReportTellsTheSettings(t *testing.T) {
 }
 
 // second opens another driver on a simulated controller, as another program would.
-func second(t *testing.T, of *driver, change func(*config)) *driver {
+func second(t testing.TB, of *driver, change func(*config)) *driver {
 	t.Helper()
 	c := defaults()
-	c.Address, c.DLT, c.StreamPort = of.endpoint.scpi, of.endpoint.dlt, 0
+	c.Address, c.DLT, c.StreamPort, c.Timeout = of.endpoint.scpi, of.endpoint.dlt, 0, patient
 	if change != nil {
 		change(&c)
 	}
+	slow(t, &c)
 	d, err := newDriver(t.Context(), environment(t, light(36)), c)
 	if err != nil {
 		t.Fatal(err)
@@ -189,53 +193,57 @@ func second(t *testing.T, of *driver, change func(*config)) *driver {
 // refused, and that program gets every tag; with force it is taken over.
 func TestBusyWithSomebodyElse(t *testing.T) {
 	t.Parallel()
-	first := openSimulated(t, light(36), nil)
-	a := sdk.Acquisition{Channels: twoChannels(), Duration: 1500 * ms}
-	out := newSink(a.Channels...)
-	if err := first.Arm(t.Context(), a); err != nil {
-		t.Fatal(err)
-	}
-	other := second(t, first, nil)
-	wantFailure(t, other.Arm(t.Context(), a), "device-busy", "127.0.0.1:5556 is open, with 0 records") // armed, not begun
-	done := make(chan error, 1)
-	go func() { done <- first.acquire(t.Context(), sdk.NewStart(time.Time{}), out) }()
-	time.Sleep(600 * ms)
-	err := other.Arm(t.Context(), a)
-	wantFailure(t, err, "device-busy", "its records are PLAYING (REC:NUMber 7)")
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	wantTruth(t, first.Report().(*report).Simulation, a, out)
-	if err := other.Arm(t.Context(), a); err != nil { // it is free again
-		t.Error(err)
-	}
+	steady.Try(t, keepUp, func(t *steady.T) {
+		first := openSimulated(t, light(36), nil)
+		a := sdk.Acquisition{Channels: twoChannels(), Duration: longer(t, 1500*ms)}
+		out := newSink(a.Channels...)
+		if err := first.Arm(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		other := second(t, first, nil)
+		wantFailure(t, other.Arm(t.Context(), a), "device-busy", "127.0.0.1:5556 is open, with 0 records") // armed, not begun
+		done := make(chan error, 1)
+		go func() { done <- first.acquire(t.Context(), sdk.NewStart(time.Time{}), out) }()
+		time.Sleep(longer(t, 600*ms))
+		err := other.Arm(t.Context(), a)
+		wantFailure(t, err, "device-busy", "its records are PLAYING (REC:NUMber 7)")
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		wantTruth(t, first.Report().(*report).Simulation, a, out)
+		if err := other.Arm(t.Context(), a); err != nil { // it is free again
+			t.Error(err)
+		}
+	})
 }
 
 func TestForceTakesOver(t *testing.T) {
 	t.Parallel()
-	first := openSimulated(t, light(37), nil)
-	dirty(t, first, []string{"REC:ENAB ON;NUM INF;DUR 1e12;PLAY"})
-	if _, err := first.dlt.startStream(t.Context(), first.rawID(1), first.endpoint.host, 1, mustFreePort(t)); err != nil {
-		t.Fatal(err)
-	}
-	a := sdk.Acquisition{Channels: twoChannels(), Duration: 250 * ms}
-	wantFailure(t, second(t, first, nil).Arm(t.Context(), a), "device-busy", "PLAYING (REC:NUMber INF)")
-	d := second(t, first, func(c *config) { c.Force = true })
-	out := newSink(a.Channels...)
-	if err := d.Arm(t.Context(), a); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.acquire(t.Context(), sdk.NewStart(time.Time{}), out); err != nil {
-		t.Fatal(err)
-	}
-	truth := first.sim.controller.Truth()
-	wantTruth(t, &truth, a, out)
-	// One that waits for its trigger is at work too.
-	dirty(t, first, []string{"REC:TRIG:LINK DELA8;ARM"})
-	wantFailure(t, second(t, first, nil).Arm(t.Context(), a), "device-busy", "ARMED")
+	steady.Try(t, keepUp, func(t *steady.T) {
+		first := openSimulated(t, light(37), nil)
+		dirty(t, first, []string{"REC:ENAB ON;NUM INF;DUR 1e12;PLAY"})
+		if _, err := first.dlt.startStream(t.Context(), first.rawID(1), first.endpoint.host, 1, mustFreePort(t)); err != nil {
+			t.Fatal(err)
+		}
+		a := sdk.Acquisition{Channels: twoChannels(), Duration: 250 * ms}
+		wantFailure(t, second(t, first, nil).Arm(t.Context(), a), "device-busy", "PLAYING (REC:NUMber INF)")
+		d := second(t, first, func(c *config) { c.Force = true })
+		out := newSink(a.Channels...)
+		if err := d.Arm(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.acquire(t.Context(), sdk.NewStart(time.Time{}), out); err != nil {
+			t.Fatal(err)
+		}
+		truth := first.sim.controller.Truth()
+		wantTruth(t, &truth, a, out)
+		// One that waits for its trigger is at work too.
+		dirty(t, first, []string{"REC:TRIG:LINK DELA8;ARM"})
+		wantFailure(t, second(t, first, nil).Arm(t.Context(), a), "device-busy", "ARMED")
+	})
 }
 
-func mustFreePort(t *testing.T) int {
+func mustFreePort(t testing.TB) int {
 	t.Helper()
 	port, err := freePort()
 	if err != nil {

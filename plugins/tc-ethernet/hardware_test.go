@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/internal/steady"
 	"tsrun/sdk"
 )
 
@@ -14,42 +15,44 @@ import (
 // true instant, though only one is told when.
 func TestHardwareStart(t *testing.T) {
 	t.Parallel()
-	port, err := freePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	line := fmt.Sprintf("127.0.0.1:%d", port)
-	var drivers [2]*driver
-	var out [2]*sink
-	a := sdk.Acquisition{Channels: twoChannels(), Duration: 650 * ms, Method: sdk.Hardware}
-	for i := range drivers {
-		s := light(uint64(i))
-		s.Controller.StartLine = line
-		drivers[i], out[i] = openSimulated(t, s, nil), newSink(a.Channels...)
-	}
-	var errs [2]error
-	for i, d := range drivers {
-		a.Pulse = i == 0
-		if err := d.Arm(t.Context(), a); err != nil {
+	steady.Try(t, keepUp, func(t *steady.T) {
+		port, err := freePort()
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	var running sync.WaitGroup
-	at := time.Now().Add(50 * ms)
-	for i, d := range drivers {
-		running.Go(func() { errs[i] = d.acquire(t.Context(), sdk.NewStart(at), out[i]) })
-	}
-	running.Wait()
-	for i, d := range drivers {
-		if errs[i] != nil {
-			t.Fatal(errs[i])
+		line := fmt.Sprintf("127.0.0.1:%d", port)
+		var drivers [2]*driver
+		var out [2]*sink
+		a := sdk.Acquisition{Channels: twoChannels(), Duration: longer(t, 650*ms), Method: sdk.Hardware}
+		for i := range drivers {
+			s := light(uint64(i))
+			s.Controller.StartLine = line
+			drivers[i], out[i] = openSimulated(t, s, nil), newSink(a.Channels...)
 		}
-		wantTruth(t, d.Report().(*report).Simulation, a, out[i])
-	}
-	one, other := drivers[0].report.Simulation, drivers[1].report.Simulation
-	if one.StartUnixNs != other.StartUnixNs || one.StartPs != other.StartPs || one.StartUnixNs < at.UnixNano() {
-		t.Errorf("started at %d ns and %d ns, asked for %d", one.StartUnixNs, other.StartUnixNs, at.UnixNano())
-	}
+		var errs [2]error
+		for i, d := range drivers {
+			a.Pulse = i == 0
+			if err := d.Arm(t.Context(), a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var running sync.WaitGroup
+		at := time.Now().Add(50 * ms)
+		for i, d := range drivers {
+			running.Go(func() { errs[i] = d.acquire(t.Context(), sdk.NewStart(at), out[i]) })
+		}
+		running.Wait()
+		for i, d := range drivers {
+			if errs[i] != nil {
+				t.Fatal(errs[i])
+			}
+			wantTruth(t, d.Report().(*report).Simulation, a, out[i])
+		}
+		one, other := drivers[0].report.Simulation, drivers[1].report.Simulation
+		if one.StartUnixNs != other.StartUnixNs || one.StartPs != other.StartPs || one.StartUnixNs < at.UnixNano() {
+			t.Errorf("started at %d ns and %d ns, asked for %d", one.StartUnixNs, other.StartUnixNs, at.UnixNano())
+		}
+	})
 }
 
 // TestHardwareStopWhileWaiting: a controller that waits for an edge that never

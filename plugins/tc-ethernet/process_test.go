@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"tsrun/internal/steady"
 	"tsrun/sdk"
 	"tsrun/sdk/quantity"
 	"tsrun/sim/idq"
@@ -71,7 +72,7 @@ type simulatedProcess struct {
 	listening
 }
 
-func startProcess(t *testing.T, s sky.Simulation) *simulatedProcess {
+func startProcess(t testing.TB, s sky.Simulation) *simulatedProcess {
 	t.Helper()
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -104,7 +105,7 @@ func startProcess(t *testing.T, s sky.Simulation) *simulatedProcess {
 	return p
 }
 
-func (p *simulatedProcess) read(t *testing.T, v any) {
+func (p *simulatedProcess) read(t testing.TB, v any) {
 	t.Helper()
 	line, err := p.lines.ReadBytes('\n')
 	if err == nil {
@@ -115,7 +116,7 @@ func (p *simulatedProcess) read(t *testing.T, v any) {
 	}
 }
 
-func (p *simulatedProcess) truth(t *testing.T) *idq.Truth {
+func (p *simulatedProcess) truth(t testing.TB) *idq.Truth {
 	t.Helper()
 	p.input.Close()
 	var truth idq.Truth
@@ -123,7 +124,7 @@ func (p *simulatedProcess) truth(t *testing.T) *idq.Truth {
 	return &truth
 }
 
-func (p *simulatedProcess) signal(t *testing.T, s syscall.Signal) {
+func (p *simulatedProcess) signal(t testing.TB, s syscall.Signal) {
 	t.Helper()
 	if err := p.Process.Signal(s); err != nil {
 		t.Fatal(err)
@@ -131,11 +132,12 @@ func (p *simulatedProcess) signal(t *testing.T, s syscall.Signal) {
 }
 
 // openProcess opens the driver on it, as on real hardware.
-func (p *simulatedProcess) openDriver(t *testing.T) *driver {
+func (p *simulatedProcess) openDriver(t testing.TB) *driver {
 	t.Helper()
 	c := defaults()
 	c.Address, c.DLT, c.StreamPort = p.SCPI, p.DLT, 0
-	c.Timeout = 3 * quantity.Second
+	c.Timeout = patient
+	slow(t, &c)
 	env := environment(t, sky.Simulation{})
 	env.Simulation = nil
 	d, err := newDriver(t.Context(), env, c)
@@ -147,7 +149,7 @@ func (p *simulatedProcess) openDriver(t *testing.T) *driver {
 }
 
 // acquireFrom acquires while meanwhile does something to the device.
-func acquireFrom(t *testing.T, d *driver, a sdk.Acquisition, out *sink, meanwhile func()) error {
+func acquireFrom(t testing.TB, d *driver, a sdk.Acquisition, out *sink, meanwhile func()) error {
 	t.Helper()
 	if err := d.Arm(t.Context(), a); err != nil {
 		t.Fatal(err)
@@ -164,42 +166,46 @@ func acquireFrom(t *testing.T, d *driver, a sdk.Acquisition, out *sink, meanwhil
 
 func TestOtherProcess(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, light(21))
-	d := p.openDriver(t)
-	device, err := d.Describe(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !device.Simulated || device.ResolutionPs < 1 || len(device.Inputs) != inputs || device.Identity == "" || device.Serial != "process" {
-		t.Errorf("device %+v", device)
-	}
-	a := sdk.Acquisition{Channels: twoChannels(), Duration: 650 * ms}
-	out := newSink(a.Channels...)
-	if err := acquireFrom(t, d, a, out, func() {}); err != nil {
-		t.Fatal(err)
-	}
-	wantTruth(t, p.truth(t), a, out)
+	steady.Try(t, keepUp, func(t *steady.T) {
+		p := startProcess(t, light(21))
+		d := p.openDriver(t)
+		device, err := d.Describe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !device.Simulated || device.ResolutionPs < 1 || len(device.Inputs) != inputs || device.Identity == "" || device.Serial != "process" {
+			t.Errorf("device %+v", device)
+		}
+		a := sdk.Acquisition{Channels: twoChannels(), Duration: longer(t, 650*ms)}
+		out := newSink(a.Channels...)
+		if err := acquireFrom(t, d, a, out, func() {}); err != nil {
+			t.Fatal(err)
+		}
+		wantTruth(t, p.truth(t), a, out)
+	})
 }
 
 // TestPausedDevice: when device and service stand still for some records and
 // then deliver them all at once, every tag still finds its record.
 func TestPausedDevice(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, light(22))
-	d := p.openDriver(t)
-	d.config.Record.Period = quantity.Second
-	a := sdk.Acquisition{Channels: twoChannels(), Duration: 4 * time.Second}
-	out := newSink(a.Channels...)
-	err := acquireFrom(t, d, a, out, func() {
-		time.Sleep(800 * ms)
-		p.signal(t, syscall.SIGSTOP)
-		time.Sleep(1400 * ms)
-		p.signal(t, syscall.SIGCONT)
+	steady.Try(t, keepUp, func(t *steady.T) {
+		p := startProcess(t, light(22))
+		d := p.openDriver(t)
+		d.config.Record.Period = quantity.Time(t.Slower) * quantity.Second
+		a := sdk.Acquisition{Channels: twoChannels(), Duration: longer(t, 4*time.Second)}
+		out := newSink(a.Channels...)
+		err := acquireFrom(t, d, a, out, func() {
+			time.Sleep(longer(t, 800*ms))
+			p.signal(t, syscall.SIGSTOP)
+			time.Sleep(longer(t, 1400*ms))
+			p.signal(t, syscall.SIGCONT)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantTruth(t, p.truth(t), a, out)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantTruth(t, p.truth(t), a, out)
 }
 
 // TestKilledDevice: what was received is kept, the loss is recorded, and the
@@ -208,7 +214,7 @@ func TestKilledDevice(t *testing.T) {
 	t.Parallel()
 	p := startProcess(t, light(23))
 	d := p.openDriver(t)
-	d.patience = time.Second
+	d.patience = 2 * time.Second
 	a := sdk.Acquisition{Channels: twoChannels(), Duration: time.Minute}
 	out := newSink(a.Channels...)
 	began := time.Now()

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/internal/steady"
 	"tsrun/sdk"
 	"tsrun/sdk/quantity"
 	"tsrun/sdk/tag"
@@ -104,7 +105,7 @@ func light(seed uint64, faults ...string) sky.Simulation {
 	}
 }
 
-func environment(t *testing.T, s sky.Simulation) sdk.Env {
+func environment(t testing.TB, s sky.Simulation) sdk.Env {
 	t.Helper()
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -113,14 +114,31 @@ func environment(t *testing.T, s sky.Simulation) sdk.Env {
 	return sdk.Env{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Instance: "alice.tc", Dir: t.TempDir(), Simulation: text}
 }
 
+// slow makes all that takes time in a configuration take as long as the trial wants.
+func slow(t testing.TB, c *config) {
+	c.Record.Period *= quantity.Time(steady.Slower(t))
+	c.Timeout *= quantity.Time(steady.Slower(t))
+}
+
+// longer is a duration in a trial.
+func longer(t testing.TB, d time.Duration) time.Duration { return d * time.Duration(steady.Slower(t)) }
+
+// patient is how long a request may take where no test is about that.
+const patient = 20 * quantity.Second
+
+// keepUp is the most that a trial whose PC keeps up is held up, when its records
+// take 200 ms.
+const keepUp = 10 * ms
+
 // openSimulated opens the driver on a simulator of its own.
-func openSimulated(t *testing.T, s sky.Simulation, change func(*config)) *driver {
+func openSimulated(t testing.TB, s sky.Simulation, change func(*config)) *driver {
 	t.Helper()
 	c := defaults()
-	c.Address = simulated
+	c.Address, c.Timeout = simulated, patient
 	if change != nil {
 		change(&c)
 	}
+	slow(t, &c)
 	d, err := newDriver(t.Context(), environment(t, s), c)
 	if err != nil {
 		t.Fatal(err)
@@ -134,28 +152,33 @@ func openSimulated(t *testing.T, s sky.Simulation, change func(*config)) *driver
 }
 
 // acquire arms and acquires, and checks what must hold whatever happened.
-func acquire(t *testing.T, ctx context.Context, d *driver, a sdk.Acquisition, out *sink) (*report, error) {
+func acquire(t testing.TB, ctx context.Context, d *driver, a sdk.Acquisition, out *sink) (*report, error) {
 	t.Helper()
+	a.Duration = longer(t, a.Duration)
 	if err := d.Arm(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	err := d.acquire(ctx, sdk.NewStart(time.Now().Add(20*time.Millisecond)), out)
 	if out.err != nil {
-		t.Error(out.err)
+		steady.Always(t).Error(out.err)
+	}
+	if d.report == nil {
+		t.Fatalf("nothing was acquired: %v", err)
 	}
 	r := d.Report().(*report)
 	for i, c := range a.Channels {
 		got := out.lanes[c.Stream]
 		if r.Channels[i].Tags != got.tags {
-			t.Errorf("channel %s: %d tags reported, %d sent", c.Name, r.Channels[i].Tags, got.tags)
+			steady.Always(t).Errorf("channel %s: %d tags reported, %d sent", c.Name, r.Channels[i].Tags, got.tags)
 		}
 	}
 	return r, err
 }
 
 // wantTruth checks that every tag the simulator delivered has arrived, at its
-// own time.
-func wantTruth(t *testing.T, truth *idq.Truth, a sdk.Acquisition, out *sink) {
+// own time. Only a PC that keeps up can do it; but at any speed what has not arrived
+// is counted as lost.
+func wantTruth(t testing.TB, truth *idq.Truth, a sdk.Acquisition, out *sink) {
 	t.Helper()
 	if len(truth.Channels) != len(a.Channels) {
 		t.Fatalf("the simulator used %d channels, want %d", len(truth.Channels), len(a.Channels))
@@ -165,21 +188,22 @@ func wantTruth(t *testing.T, truth *idq.Truth, a sdk.Acquisition, out *sink) {
 		if want.Input != c.Input || want.DelayPs != c.Delay {
 			t.Errorf("channel %s: input %d with delay %d, want %d with %d", c.Name, want.Input, want.DelayPs, c.Input, c.Delay)
 		}
-		if got.tags != want.Tags || hex.EncodeToString(got.sum.Sum(nil)) != want.SHA256 {
-			t.Errorf("channel %s: %d tags, want %d with their own times (losses: %v)", c.Name, got.tags, want.Tags, got.reasons)
+		right := got.tags == want.Tags && hex.EncodeToString(got.sum.Sum(nil)) == want.SHA256
+		switch {
+		case got.tags+got.lost < want.Tags || !right && got.lost == 0:
+			steady.Always(t).Errorf("channel %s: %d tags and %d lost, want %d with their own times", c.Name, got.tags, got.lost, want.Tags)
+		case !right || got.lost != 0:
+			t.Errorf("channel %s: %d tags and %d lost, want %d: %v", c.Name, got.tags, got.lost, want.Tags, got.reasons)
 		}
 		if want.Tags == 0 {
 			t.Errorf("channel %s: the simulator delivered nothing, so this shows nothing", c.Name)
-		}
-		if got.lost != 0 {
-			t.Errorf("channel %s: %d tags lost: %v", c.Name, got.lost, got.reasons)
 		}
 	}
 }
 
 // wantPlaces checks that every tag that was sent on is a detection of its input, at
 // its own time to the picosecond: what the simulator saw is worked out anew.
-func wantPlaces(t *testing.T, s sky.Simulation, truth *idq.Truth, a sdk.Acquisition, out *sink) {
+func wantPlaces(t testing.TB, s sky.Simulation, truth *idq.Truth, a sdk.Acquisition, out *sink) {
 	t.Helper()
 	eye, err := sky.NewEye(s.Settings, s.Controller, truth.Serial)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 
 // between opens the driver on a controller whose replies pass through change;
 // handled false means that the controller itself answers.
-func between(t *testing.T, behind *driver, change func(request string) (reply string, handled bool)) (*driver, error) {
+func between(t testing.TB, behind *driver, change func(request string) (reply string, handled bool)) (*driver, error) {
 	t.Helper()
-	to := &instrument.Client{Name: "controller behind", Addr: behind.endpoint.scpi, Timeout: 2 * time.Second}
+	to := &instrument.Client{Name: "controller behind", Addr: behind.endpoint.scpi, Timeout: patient.Duration()}
 	t.Cleanup(to.Close)
 	front := replier.New(t, func(_ int, request string) [][]byte {
 		var lines []string
@@ -32,7 +32,7 @@ func between(t *testing.T, behind *driver, change func(request string) (reply st
 		return replier.Text(strings.Join(lines, "\n"))
 	})
 	c := defaults()
-	c.Address, c.DLT, c.StreamPort = front.Addr, behind.endpoint.dlt, 0
+	c.Address, c.DLT, c.StreamPort, c.Timeout = front.Addr, behind.endpoint.dlt, 0, patient
 	d, err := newDriver(t.Context(), environment(t, light(33)), c)
 	if err == nil {
 		t.Cleanup(func() { d.Close() })
