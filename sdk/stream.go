@@ -121,12 +121,22 @@ func (s *Stream) Send(stream uint16, tags []uint64) error {
 	if err != nil || len(tags) == 0 {
 		return err
 	}
-	if bad := l.disorder(tags); bad >= 0 {
-		disorder := l.disordered(tags, bad)
-		_ = s.send(l, tags[:bad]) // another failure comes first
-		return s.fail(disorder)
+	for from := 0; from < len(tags); {
+		to := min(len(tags), from+blockTags-len(l.pending)) // what fills a block, still in the cache when it is sent
+		if s.end > 0 && tags[to-1] >= s.end {
+			to = len(tags) // one loss
+		}
+		if bad := l.disorder(tags[from:to]); bad >= 0 {
+			disorder := l.disordered(tags, from+bad)
+			_ = s.send(l, tags[from:from+bad]) // another failure comes first
+			return s.fail(disorder)
+		}
+		if err := s.send(l, tags[from:to]); err != nil {
+			return err
+		}
+		from = to
 	}
-	return s.send(l, tags)
+	return nil
 }
 
 // send takes tags that are in order.
@@ -275,8 +285,7 @@ func (s *Stream) fail(err error) error {
 }
 
 // disorder returns the index of the first tag that is before what came before
-// it; -1: there is none. One look at each tag here costs little, while it is in
-// the cache; a sink that finds it could only lose the channel.
+// it; -1: there is none. A sink that finds it could only lose the channel.
 func (l *lane) disorder(tags []uint64) int {
 	if tags[0] < l.reached {
 		return 0

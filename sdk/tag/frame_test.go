@@ -85,7 +85,7 @@ func TestHeaderNoticesEveryFlippedBit(t *testing.T) {
 }
 
 func TestDisorderIsFoundAtEveryPlace(t *testing.T) {
-	for n := 1; n < 14; n++ {
+	for n := 1; n < 42; n++ {
 		for at := 1; at < n; at++ {
 			tags := make([]uint64, n)
 			for i := range tags {
@@ -94,6 +94,13 @@ func TestDisorderIsFoundAtEveryPlace(t *testing.T) {
 			tags[at] = 9
 			if got := Disorder(AppendTags(nil, tags)); got != at {
 				t.Errorf("tag %d of %d: found %d", at, n, got)
+			}
+			for later := at + 1; later < n; later++ {
+				twice := slices.Clone(tags)
+				twice[later] = 8
+				if got := Disorder(AppendTags(nil, twice)); got != at {
+					t.Errorf("tags %d and %d of %d: found %d", at, later, n, got)
+				}
 			}
 			tags[at] = tags[at-1]
 			slices.Sort(tags)

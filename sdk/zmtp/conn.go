@@ -44,6 +44,10 @@ const (
 	maxCommand     = 512 // bytes; PING, the only one answered, has at most 23
 	commandTimeout = time.Second
 	readAhead      = 512 // enough for the headers of a block, so that they cost no read of their own
+
+	// sendBuffer is what the kernel keeps of a unix socket's unread bytes: more than
+	// a block of a driver, so that its sender is not woken several times a block.
+	sendBuffer = 384 << 10
 )
 
 // ErrFrameTooLarge reports a frame longer than the reader's buffer or limit.

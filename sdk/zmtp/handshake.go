@@ -50,6 +50,9 @@ func open(ctx context.Context, nc net.Conn, typ zmq4.SocketType, server bool, ma
 		}
 		return nil, err
 	}
+	if u, ok := nc.(*net.UnixConn); ok {
+		_ = u.SetWriteBuffer(sendBuffer) // where the kernel grants less, it is only slower
+	}
 	return &Conn{nc: nc, peer: s.peer, maxFrame: maxFrame, r: bufio.NewReaderSize(nc, readAhead)}, nil
 }
 
