@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -115,6 +116,7 @@ func TestPublishedFileIsNeverReplaced(t *testing.T) {
 func TestFailure(t *testing.T) {
 	for err, code := range map[error]string{
 		fmt.Errorf("write segment: %w", &os.PathError{Op: "write", Path: "x", Err: errNoSpace}): "disk-full",
+		&os.PathError{Op: "write", Path: "x", Err: syscall.EFBIG}:                               "file-too-large",
 		&os.PathError{Op: "open", Path: "x", Err: os.ErrPermission}:                             "not-writable",
 		errors.New("input/output error"):                                                        "write-failed",
 	} {

@@ -252,6 +252,9 @@ func failure(dir string, err error) error {
 		return &sdk.Failure{Code: "disk-full",
 			Message: fmt.Sprintf("%v (%s)", err, space(dir)),
 			Hint:    "free some space or record to another disk; segments that were closed are whole, the last one stays as a .part file"}
+	case errors.Is(err, syscall.EFBIG):
+		return &sdk.Failure{Code: "file-too-large", Message: err.Error(),
+			Hint: "make acquire.segment shorter, or let files be longer (ulimit -f, or another file system); segments that were closed are whole"}
 	case errors.Is(err, fs.ErrExist):
 		return &sdk.Failure{Code: "file-exists", Message: err.Error(),
 			Hint: "record to a new directory; nothing there was changed"}

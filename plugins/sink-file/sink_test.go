@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 		recordEndlessly(dir)
 		return
 	}
+	if os.Getenv(limitDir) != "" {
+		os.Exit(recordToTheLimit())
+	}
 	goleak.VerifyTestMain(m)
 }
 
