@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 
-	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/track"
 )
 
@@ -122,20 +121,7 @@ func (t teeth) alikeAfterJump(b *track.Track, period, trials float64) (comb, boo
 
 // onTeeth counts the pairs within half of every peak of a comb from the first on.
 func (s *searcher) onTeeth(parts [][2]uint64, c fixer, period, half float64, first, n int) []uint32 {
-	const groups = 4 // that count by themselves
-	var counts [groups][]uint32
-	correlate.Each(groups, func(g int) {
-		counts[g] = make([]uint32, n)
-		for i := g; i < len(parts); i += groups {
-			s.onTeethIn(parts[i], c, period, half, first, counts[g])
-		}
-	})
-	for _, more := range counts[1:] {
-		for k, n := range more {
-			counts[0][k] += n
-		}
-	}
-	return counts[0]
+	return countInGroups(parts, n, func(part [2]uint64, counts []uint32) { s.onTeethIn(part, c, period, half, first, counts) })
 }
 
 // onTeethIn adds those of one part.

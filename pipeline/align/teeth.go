@@ -332,12 +332,17 @@ func (t teeth) far(beyond float64) (found []rival) {
 
 // differences counts differences from minus to plus half in bins.
 func (s *searcher) differences(parts [][2]uint64, c fixer, half, bin float64, bins int) []uint32 {
+	return countInGroups(parts, bins, func(part [2]uint64, counts []uint32) { s.differencesIn(part, c, half, bin, counts) })
+}
+
+// countInGroups adds up what count enters for each part at n places.
+func countInGroups(parts [][2]uint64, n int, count func(part [2]uint64, counts []uint32)) []uint32 {
 	const groups = 4 // that count by themselves
 	var counts [groups][]uint32
 	correlate.Each(groups, func(g int) {
-		counts[g] = make([]uint32, bins)
+		counts[g] = make([]uint32, n)
 		for i := g; i < len(parts); i += groups {
-			s.differencesIn(parts[i], c, half, bin, counts[g])
+			count(parts[i], counts[g])
 		}
 	})
 	for _, more := range counts[1:] {

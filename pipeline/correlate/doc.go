@@ -9,7 +9,7 @@
 //	      │ Inverse      from A's clock to B's
 //	      │ Chain        over a clock between the two
 //	      ▼
-//	Count, CountStreams   the differences of two streams in bins: a Histogram
+//	CountStreams          the differences of two streams in bins: a Histogram
 //	CountChannels         the same of channels with corrections and delays
 //	CountG2               the same beside what uncorrelated light would show
 //	ScanDelays            where the histogram has its peaks
@@ -17,8 +17,7 @@
 //	CountRates            how many tags a second, over time
 //
 // Each is exact: every start is compared with every stop, in integers. Streams
-// may be of any length; only the part that a window needs is held. [Count]
-// reads slices where they are.
+// may be of any length; only the part that a window needs is held.
 //
 // A histogram takes three steps that overlap: stream.go reads, checks and
 // corrects the next chunk of each stream, and puts beside each block of A what

@@ -63,14 +63,9 @@ func (o HistogramOptions) Check() error {
 	return nil
 }
 
-// Count counts the differences of every tag of a with every tag of b. Both
-// must be in order of time.
-func Count(a, b []uint64, o HistogramOptions) (Histogram, error) {
-	return CountStreams(&slice{rest: a}, &slice{rest: b}, o)
-}
-
-// CountStreams is [Count] for streams of any length. It holds only as many tags
-// as the range needs. It reads both streams ahead, at the same time, while it
+// CountStreams counts the differences of every tag of a with every tag of b, both
+// in order of time and of any length. It holds only as many tags as the range
+// needs. It reads both streams ahead, at the same time, while it
 // counts on all cores; when it returns, nothing reads them any more.
 func CountStreams(a, b Stream, o HistogramOptions) (Histogram, error) {
 	if err := o.Check(); err != nil {

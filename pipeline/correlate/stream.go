@@ -132,15 +132,10 @@ type join struct {
 
 	block []uint64 // of A, not handed out
 	held  []uint64 // of B, on A's clock
-	whole []uint64 // B from held on, where it is in memory and needs no correction
 }
 
 func newJoin(a, b Stream, lo, hi int64, c Correction) *join {
-	j := &join{a: newAhead(a, "A", Correction{}), b: newAhead(b, "B", c), lo: lo, hi: hi}
-	if s, ok := b.(*slice); ok && c.IsZero() {
-		j.whole = s.rest
-	}
-	return j
+	return &join{a: newAhead(a, "A", Correction{}), b: newAhead(b, "B", c), lo: lo, hi: hi}
 }
 
 // close ends the reading, which may be ahead of what was handed out.
@@ -195,25 +190,14 @@ func (j *join) gather() (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		j.hold(tags)
+		j.held = append(j.held, tags...)
 	}
-}
-
-func (j *join) hold(tags []uint64) {
-	if j.whole != nil {
-		j.held = j.whole[:len(j.held)+len(tags)]
-		return
-	}
-	j.held = append(j.held, tags...)
 }
 
 // release forgets the tags of B that are before the reach of the block.
 func (j *join) release() {
 	n := search(len(j.held), func(i int) bool { return int64(j.held[i]-j.block[0]) >= j.lo })
-	switch {
-	case j.whole != nil:
-		j.held, j.whole = j.held[n:], j.whole[n:]
-	case n >= len(j.held)/2: // moving little costs more than it frees
+	if n >= len(j.held)/2 { // moving little costs more than it frees
 		j.held = j.held[:copy(j.held, j.held[n:])]
 	}
 }
@@ -226,18 +210,6 @@ func (j *join) drain() error {
 		}
 	}
 	return io.EOF
-}
-
-// slice is a stream of tags in memory, which are used where they are.
-type slice struct{ rest []uint64 }
-
-func (s *slice) Next(buf []uint64) (int, error) {
-	n := copy(buf, s.rest)
-	s.rest = s.rest[n:]
-	if n == 0 {
-		return 0, io.EOF
-	}
-	return n, nil
 }
 
 // ahead reads a stream, checks it and carries it to A's clock, one chunk ahead
@@ -299,18 +271,10 @@ func (r *ahead) start() {
 }
 
 func (r *ahead) fill(buffer *[]uint64) (tags []uint64, err error) {
-	if s, ok := r.from.(*slice); ok {
-		n := min(chunk, len(s.rest))
-		tags, s.rest = s.rest[:n], s.rest[n:]
-		r.ended = len(s.rest) == 0
-		err = r.check(tags)
-	} else {
-		*buffer, err = r.more((*buffer)[:0])
-		tags = *buffer
-	}
+	*buffer, err = r.more((*buffer)[:0])
 	if err != nil || r.correct.IsZero() {
-		return tags, err
+		return *buffer, err
 	}
-	*buffer = r.correct.ApplyAll((*buffer)[:0], tags) // each takes the place of its own
+	*buffer = r.correct.ApplyAll((*buffer)[:0], *buffer) // each takes the place of its own
 	return *buffer, nil
 }

@@ -62,6 +62,9 @@ func DefaultDirs(flagDirs []string) ([]string, error) {
 	return dirs, nil
 }
 
+// maxDescription bounds what a plugin says about itself, in bytes.
+const maxDescription = 16 << 20
+
 // Find looks for a plugin in dirs and reads what it says about itself from the
 // description beside it (see [sdk.Description]); it starts nothing.
 func Find(dirs []string, name string) (Component, error) {
@@ -69,7 +72,7 @@ func Find(dirs []string, name string) (Component, error) {
 	if err != nil {
 		return Component{}, err
 	}
-	text, err := os.ReadFile(c.Path + ".json")
+	text, err := readBounded(c.Path+".json", maxDescription)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
 	}

@@ -1,9 +1,11 @@
 package host
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,12 +31,9 @@ type Lock map[string][]string
 // none: nil.
 func ReadLock(dir string) (Lock, error) {
 	path := filepath.Join(dir, LockFile)
-	text, err := os.ReadFile(path)
+	text, err := readBounded(path, maxLock)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
-	}
-	if err == nil && len(text) > maxLock {
-		err = fmt.Errorf("%s has %d bytes, more than %d", path, len(text), maxLock)
 	}
 	if err != nil {
 		return nil, &sdk.Failure{Code: "plugin-lock", Message: fmt.Sprintf("read the lock of plugins: %v", err)}
@@ -58,6 +57,24 @@ func ReadLock(dir string) (Lock, error) {
 			Hint: "write it anew: tsrun plugin lock RECIPE"}
 	}
 	return l, nil
+}
+
+// readBounded reads a file of at most so many bytes. What is no file, such as a
+// pipe that nobody writes to, is refused.
+func readBounded(path string, most int64) ([]byte, error) {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return nil, cmp.Or(err, fmt.Errorf("%s is no file", path))
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, most+1))
+	if err == nil && int64(len(text)) > most {
+		err = fmt.Errorf("%s has more than %d bytes", path, most)
+	}
+	return text, err
 }
 
 // Check refuses a program that the lock does not have under the name; where says

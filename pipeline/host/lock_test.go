@@ -47,6 +47,29 @@ func TestLockPins(t *testing.T) {
 	}
 }
 
+// TestReadsFilesOnly: what never ends, or is no file, is not read.
+func TestReadsFilesOnly(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, size int64) string {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, size)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for size, good := range map[int64]bool{0: true, maxLock: true, maxLock + 1: false, 1 << 40: false} {
+		text, err := readBounded(write("sized", size), maxLock)
+		if (err == nil) != good || int64(len(text)) > maxLock+1 {
+			t.Errorf("%d bytes: %d are read, %v", size, len(text), err)
+		}
+	}
+	for _, path := range []string{dir, os.DevNull, filepath.Join(dir, "absent")} {
+		if _, err := readBounded(path, maxLock); err == nil {
+			t.Errorf("%s is read", path)
+		}
+	}
+}
+
 func TestLockRefusesWhatItCannotRead(t *testing.T) {
 	sum := strings.Repeat("ab", 32)
 	for text, good := range map[string]bool{
