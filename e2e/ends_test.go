@@ -162,6 +162,7 @@ func TestTerminalThatCloses(t *testing.T) {
 // TestUserOfASlave interrupts the slave on another PC: what it recorded is kept,
 // the master is told, and the slave ends.
 func TestUserOfASlave(t *testing.T) {
+	t.Parallel() // it waits, and has hosts of its own
 	here, there, address := twoHosts(t)
 	work, away := t.TempDir(), t.TempDir()
 	slave := start(t, away, there, "--mode", "slave", "--node", "bob", "--master", address)

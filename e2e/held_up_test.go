@@ -39,8 +39,10 @@ func TestMasterHeldUpAtTheInstant(t *testing.T) {
 // TestDriverHeldUpAtTheInstant: a controller that was started late is no part of
 // a good run, and the manifest says by how much.
 func TestDriverHeldUpAtTheInstant(t *testing.T) {
+	t.Parallel() // it waits
+	const lead = 8 * time.Second // in which the driver is to be found and stopped, however slow this PC is
 	work := t.TempDir()
-	p := start(t, work, nil, hurried(t, "", "", "acquire: {duration: 1 s}"), "--json", "--set", "trigger.lead=4 s")
+	p := start(t, work, nil, append([]string{hurried(t, "", "", "acquire: {duration: 1 s}"), "--json", "--set", "trigger.lead=" + lead.String()}, freePorts...)...)
 	eventually(t, 30*time.Second, "the instant is acknowledged", func() bool { return strings.Contains(p.stdout.String(), `"state":"running"`) })
 	driver := 0
 	eventually(t, 20*time.Second, "the manifest names the driver's process", func() bool {
@@ -51,7 +53,7 @@ func TestDriverHeldUpAtTheInstant(t *testing.T) {
 	if err := syscall.Kill(driver, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(5 * time.Second)
+	time.Sleep(lead + time.Second)
 	_ = syscall.Kill(driver, syscall.SIGCONT)
 	if code := p.wait(60 * time.Second); code != 3 {
 		t.Errorf("exit code %d, want 3\n%s", code, p.stdout.String())

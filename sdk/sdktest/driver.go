@@ -170,14 +170,14 @@ func (d *driver) shoot(ctx context.Context) (*shot, error) {
 }
 
 func (sh *shot) flowing(ctx context.Context) error {
-	var tags uint64
+	var came bool // tags that were lost, and told, would have: the PC may be too slow for them
 	flow := waitFor(ctx, tagsWithin, func() bool {
 		over := closed(sh.in.done) || closed(sh.exited)
-		tags, _ = sh.in.total()
-		return over || tags > 0
+		came = sh.in.came()
+		return over || came
 	})
 	switch {
-	case tags > 0:
+	case came:
 		return nil
 	case !flow && ctx.Err() != nil:
 		return context.Cause(ctx)

@@ -152,3 +152,15 @@ func (in *inlet) total() (tags, until uint64) {
 	}
 	return tags, until
 }
+
+// came says whether any tag has come, or was told to be lost.
+func (in *inlet) came() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, s := range in.streams {
+		if s.tags+s.lost > 0 {
+			return true
+		}
+	}
+	return false
+}
