@@ -16,20 +16,33 @@ import (
 	"tsrun/pipeline/run"
 )
 
+// startedLate is what a run tells of a controller that was started late.
+var startedLate = regexp.MustCompile(`TAINTED \w+\. controller "tc" was started \d.* after its instant`)
+
 // TestMasterHeldUpAtTheInstant stops the master when it has given the instant:
 // the acknowledgements come before its deadline and are read after it.
 func TestMasterHeldUpAtTheInstant(t *testing.T) {
 	for _, pause := range []time.Duration{500 * time.Millisecond, 1200 * time.Millisecond, 2500 * time.Millisecond} {
 		t.Run(pause.String(), func(t *testing.T) {
 			t.Parallel()
+			recipe := hurried(t, "pace: 10 ms", "pace: 10 ms", "acquire: {duration: 1 s}")
 			work := t.TempDir()
-			p := start(t, work, nil, hurried(t, "pace: 10 ms", "pace: 10 ms", "acquire: {duration: 1 s}"), "--json", "--set", "trigger.lead=1 s")
-			eventually(t, 30*time.Second, "the instant is out", func() bool { return strings.Contains(p.stdout.String(), `"event":"fired"`) })
-			_ = p.cmd.Process.Signal(syscall.SIGSTOP)
-			time.Sleep(pause)
-			_ = p.cmd.Process.Signal(syscall.SIGCONT)
-			if code := p.wait(60 * time.Second); code != 0 {
-				t.Errorf("exit code %d\n%s", code, p.stdout.String())
+			for trial := 1; ; trial++ {
+				p := start(t, work, nil, recipe, "--json", "--set", "trigger.lead=1 s")
+				eventually(t, 30*time.Second, "the instant is out", func() bool { return strings.Contains(p.stdout.String(), `"event":"fired"`) })
+				_ = p.cmd.Process.Signal(syscall.SIGSTOP)
+				time.Sleep(pause)
+				_ = p.cmd.Process.Signal(syscall.SIGCONT)
+				code := p.wait(60 * time.Second)
+				if code == 0 {
+					break
+				}
+				// A PC that holds up the drivers as well makes them late, which the run
+				// tells; then it says nothing of the master.
+				_, m := latest(t, work)
+				if trial == 5 || m.Has(run.Incomplete) || !startedLate.MatchString(reasons(m)) {
+					t.Fatalf("trial %d: exit code %d\n%s", trial, code, p.stdout.String())
+				}
 			}
 			whole(t, work)
 		})
@@ -39,7 +52,7 @@ func TestMasterHeldUpAtTheInstant(t *testing.T) {
 // TestDriverHeldUpAtTheInstant: a controller that was started late is no part of
 // a good run, and the manifest says by how much.
 func TestDriverHeldUpAtTheInstant(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel()                 // it waits
 	const lead = 8 * time.Second // in which the driver is to be found and stopped, however slow this PC is
 	work := t.TempDir()
 	p := start(t, work, nil, append([]string{hurried(t, "", "", "acquire: {duration: 1 s}"), "--json", "--set", "trigger.lead=" + lead.String()}, freePorts...)...)
@@ -59,7 +72,7 @@ func TestDriverHeldUpAtTheInstant(t *testing.T) {
 		t.Errorf("exit code %d, want 3\n%s", code, p.stdout.String())
 	}
 	_, m := latest(t, work)
-	if !regexp.MustCompile(`TAINTED bob\. controller "tc" was started \d.* after its instant`).MatchString(reasons(m)) || m.Has(run.Incomplete) {
+	if late := strings.Join(startedLate.FindAllString(reasons(m), -1), "\n"); !strings.Contains(late, "TAINTED bob.") || m.Has(run.Incomplete) {
 		t.Errorf("condition %v\n%s", m.Condition, reasons(m))
 	}
 }

@@ -64,7 +64,7 @@ func TestPluginThatTalksFirst(t *testing.T) {
 }
 
 func TestDeviceThatDoesNotAnswer(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel()                               // it waits
 	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and never says a word
 	if err != nil {
 		t.Fatal(err)
