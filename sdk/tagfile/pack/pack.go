@@ -97,10 +97,12 @@ func (p plan) append(dst []byte, tags []uint64) []byte {
 	rest := dst[start+len(p.codes) : start+size+slack]
 	for i, code := range p.codes {
 		part, w := runOf(tags, i), uint(code)
-		if code >= riced {
+		if code < riced {
+			kernels[w].pack(rest, part)
+		} else {
 			w -= riced
+			kernels[w].packLows(rest, part)
 		}
-		kernels[w].pack(rest, part)
 		rest = rest[wordBytes(len(part)-1, w):]
 	}
 	if p.unary == 0 {

@@ -29,10 +29,11 @@ type (
 	inTicks [1]byte
 )
 
-// kernel packs and unpacks runs of one width; the last two are of Rice's code with
-// as many lowest bits, which has no more than mostLow.
+// kernel packs and unpacks runs of one width; packLows and the last two are of Rice's
+// code with as many lowest bits, which has no more than mostLow.
 type kernel struct {
 	pack        func(words []byte, tags []uint64)
+	packLows    func(words []byte, tags []uint64)
 	unpack      func(tags []uint64, previous uint64, words []byte, tick uint64) uint64
 	unpackTicks func(tags []uint64, previous uint64, words []byte, tick uint64) uint64
 	quotients   func(tags []uint64) [3]uint64
@@ -43,7 +44,7 @@ func kernelOf[W widths]() kernel {
 	var array W
 	w := uint(len(array))
 	if w <= widest {
-		return kernel{packRun[W], unpackRun[W, inPs], unpackRun[W, inTicks], quotients[W], putUnary[W]}
+		return kernel{packRun[W, whole], packRun[W, lows], unpackRun[W, inPs], unpackRun[W, inTicks], quotients[W], putUnary[W]}
 	}
 	unpack := func(tags []uint64, previous uint64, words []byte, tick uint64) uint64 {
 		return unpackRest(tags, previous, words, 0, w, tick)
@@ -90,22 +91,39 @@ func width(tags []uint64) int {
 // slack is how many bytes behind its own a run may be packed over.
 const slack = 8
 
-// packRun fills words with the lowest W bits of the differences of tags. Eight of
+// parts say as types whether differences are packed whole, none of them wider than
+// the width, or their lowest bits.
+type (
+	parts interface{ whole | lows }
+	whole [0]byte
+	lows  [1]byte
+)
+
+// lowest is what is packed of a difference.
+func lowest[P parts](d, mask uint64) uint64 {
+	var array P
+	if len(array) == 0 {
+		return d
+	}
+	return d & mask
+}
+
+// packRun fills words with the differences of tags, or their lowest W bits. Eight of
 // them at a time, because these end where a byte does.
-func packRun[W widths](words []byte, tags []uint64) {
+func packRun[W widths, P parts](words []byte, tags []uint64) {
 	var array W
 	w, at := uint(len(array)), uint(0)
 	mask := uint64(1)<<w - 1
 	for ; len(tags) > 8; at += w {
 		t, out := tags[:9], words[at:at+w+slack]
-		word := push(out, 0, (t[1]-t[0])&mask, 0, w)
-		word = push(out, word, (t[2]-t[1])&mask, w, w)
-		word = push(out, word, (t[3]-t[2])&mask, 2*w, w)
-		word = push(out, word, (t[4]-t[3])&mask, 3*w, w)
-		word = push(out, word, (t[5]-t[4])&mask, 4*w, w)
-		word = push(out, word, (t[6]-t[5])&mask, 5*w, w)
-		word = push(out, word, (t[7]-t[6])&mask, 6*w, w)
-		word = push(out, word, (t[8]-t[7])&mask, 7*w, w)
+		word := push(out, 0, lowest[P](t[1]-t[0], mask), 0, w)
+		word = push(out, word, lowest[P](t[2]-t[1], mask), w, w)
+		word = push(out, word, lowest[P](t[3]-t[2], mask), 2*w, w)
+		word = push(out, word, lowest[P](t[4]-t[3], mask), 3*w, w)
+		word = push(out, word, lowest[P](t[5]-t[4], mask), 4*w, w)
+		word = push(out, word, lowest[P](t[6]-t[5], mask), 5*w, w)
+		word = push(out, word, lowest[P](t[7]-t[6], mask), 6*w, w)
+		word = push(out, word, lowest[P](t[8]-t[7], mask), 7*w, w)
 		binary.LittleEndian.PutUint64(out[8*w/64*8:], word)
 		tags = tags[8:]
 	}
