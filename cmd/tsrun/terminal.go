@@ -281,6 +281,10 @@ func describe(e event.Event) string {
 		return fmt.Sprintf("%s joined (%s, process %d%s)", v.Node, v.Host, v.PID, prefixed(" on ", v.Hostname))
 	case event.Waiting:
 		return prefix(v.Node) + "waiting for " + v.For + prefixed(": ", v.Why) + prefixed("; ", v.Hint)
+	case event.Away:
+		return fmt.Sprintf("%s is away: nothing heard for %v; waiting for it, up to %v", party(v.Node), v.Silent.Round(time.Second), v.Patience) + prefixed("; ", v.Hint)
+	case event.Back:
+		return fmt.Sprintf("%s is back after %v", party(v.Node), v.Silent.Round(time.Second))
 	case event.DeviceIdentified:
 		name := v.Device.Identity
 		if name == "" {
@@ -311,6 +315,14 @@ func describe(e event.Event) string {
 		return v.Result.Stage + " done"
 	}
 	return ""
+}
+
+// party names a node, or the master.
+func party(node string) string {
+	if node == "" {
+		return "the master"
+	}
+	return node
 }
 
 func prefix(node string) string {

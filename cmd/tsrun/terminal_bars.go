@@ -43,6 +43,7 @@ type nodeBars struct {
 	rate     float64         // tags per s
 	lost     uint64
 	file     *event.Transfer // nil: none yet
+	away     bool            // nothing is heard of it
 }
 
 func (b *bars) show(events []event.Stamped) error {
@@ -58,6 +59,12 @@ func (b *bars) show(events []event.Stamped) error {
 			b.arrived(v)
 		case event.TagsLost:
 			b.of(v.Node).lost += v.Tags
+			lines.WriteString(lineOf(b.line(e)))
+		case event.Away:
+			b.of(v.Node).away = v.Node != ""
+			lines.WriteString(lineOf(b.line(e)))
+		case event.Back:
+			b.of(v.Node).away = false
 			lines.WriteString(lineOf(b.line(e)))
 		case event.Analysing:
 			b.stage = &v

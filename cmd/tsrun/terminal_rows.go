@@ -76,6 +76,9 @@ func (n *nodeBars) notes(ended bool) []string {
 	if n.lost > 0 {
 		lost = ", " + quantity.Thousands(fmt.Sprint(n.lost)) + " lost"
 	}
+	if n.away {
+		return []string{"away, after " + tags + lost, "away", ""}
+	}
 	if d := n.progress.Duration - n.progress.Elapsed; n.progress.Duration > 0 && d > 0 && !ended {
 		left = fmt.Sprintf(", %v left", d.Round(time.Second))
 	}

@@ -42,6 +42,22 @@ type Waiting struct {
 	Hint string `json:"hint,omitempty"` // what to do
 }
 
+// Away says that nothing is heard of a node, or at a node of the master, whose
+// Node is then empty: its process or PC stands still, or the network between does.
+// It records on meanwhile, and comes back.
+type Away struct {
+	Node     string        `json:"node,omitempty"`
+	Silent   time.Duration `json:"silent_ns"`   // until now
+	Patience time.Duration `json:"patience_ns"` // after so long it is lost
+	Hint     string        `json:"hint,omitempty"`
+}
+
+// Back says that a node, or the master, is heard again.
+type Back struct {
+	Node   string        `json:"node,omitempty"`
+	Silent time.Duration `json:"silent_ns"`
+}
+
 // DeviceIdentified says what a controller is.
 type DeviceIdentified struct {
 	Node       string      `json:"node"`
@@ -141,6 +157,8 @@ type Finished struct {
 func (StateChanged) kind() string     { return "state" }
 func (NodeJoined) kind() string       { return "joined" }
 func (Waiting) kind() string          { return "waiting" }
+func (Away) kind() string             { return "away" }
+func (Back) kind() string             { return "back" }
 func (DeviceIdentified) kind() string { return "device" }
 func (Armed) kind() string            { return "armed" }
 func (Fired) kind() string            { return "fired" }

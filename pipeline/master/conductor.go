@@ -21,8 +21,6 @@ import (
 const (
 	beaconEvery = 100 * time.Millisecond
 	watchEvery  = 250 * time.Millisecond
-	// lostAfter is how long a node may be silent: 25 heartbeats.
-	lostAfter = 5 * time.Second
 	// deafAfter is how long a node that is ready may hear nothing from the
 	// trigger port before the user is told: 30 beacons.
 	deafAfter = 3 * time.Second
@@ -51,17 +49,19 @@ type conductor struct {
 	stopped  chan struct{} // closed when nobody reads requests any more
 	over     func()        // closes it
 
-	state    state
-	members  map[string]*member
-	order    *wire.Order // the newest, repeated in every answer
-	deadline *time.Timer
-	analysis analysis
-	syncer   *syncer // nil: no segment of an align stage is here yet
-	unsynced bool    // there could be none
-	children []*child
-	key      string          // that this master's own slaves show
-	turned   map[string]bool // slaves that were refused, by name and reason
-	unlogged bool            // the user knows that lines of the log were not kept
+	state     state
+	members   map[string]*member
+	order     *wire.Order // the newest, repeated in every answer
+	deadline  *time.Timer
+	due       time.Time // when that ends; zero: there is none
+	attention wire.Attention
+	analysis  analysis
+	syncer    *syncer // nil: no segment of an align stage is here yet
+	unsynced  bool    // there could be none
+	children  []*child
+	key       string          // that this master's own slaves show
+	turned    map[string]bool // slaves that were refused, by name and reason
+	unlogged  bool            // the user knows that lines of the log were not kept
 }
 
 // member is what the conductor knows of a slave beside its place in the state.
@@ -70,7 +70,10 @@ type member struct {
 	token    [16]byte
 	welcome  *wire.Welcome
 	heard    time.Time
-	news     uint64 // the last one taken
+	rival    string // instance of another process that wants its place, last seen since asked
+	asked    time.Time
+	silent   time.Duration // how long it was away when it was last taken back
+	news     uint64        // the last one taken
 	clock    clockDifference
 	deaf     time.Time // when it first was ready without having heard the trigger port
 }
@@ -81,6 +84,8 @@ func newConductor(o Options) *conductor {
 		requests: make(chan request), inputs: make(chan any), stopped: make(chan struct{}),
 		members: map[string]*member{}, turned: map[string]bool{}, key: rand.Text(),
 	}
+	c.deadline = time.NewTimer(time.Hour)
+	c.deadline.Stop() // until there is one
 	c.over = sync.OnceFunc(func() { close(c.stopped) })
 	c.log = slog.New(slog.NewJSONHandler(&c.runLog, nil))
 	rand.Read(c.run[:]) // never fails
@@ -118,6 +123,7 @@ func (c *conductor) rules() rules {
 		lead:          c.recipe.Trigger.Lead.Duration(),
 		duration:      c.recipe.Acquire.Duration.Duration(),
 		join:          c.recipe.Network.Join.Duration(),
+		patience:      c.recipe.Faults.Patience.Duration(),
 		master:        c.masterAddress(),
 		trigger:       trigger,
 		abortOnLoss:   c.recipe.Faults.LostTags == "abort",
@@ -127,7 +133,6 @@ func (c *conductor) rules() rules {
 
 // loop conducts until the run is over. The end of ctx gives the run up.
 func (c *conductor) loop(ctx context.Context) {
-	c.deadline = time.NewTimer(time.Hour)
 	defer c.deadline.Stop()
 	watch := time.NewTicker(watchEvery)
 	defer watch.Stop()
@@ -156,14 +161,15 @@ func (c *conductor) loop(ctx context.Context) {
 			c.applyEvent(ctx, evAnalysed{})
 		case <-c.deadline.C:
 			c.applyDeadline(ctx)
-		case now := <-watch.C:
-			c.findSilentNodes(ctx, now)
+		case <-watch.C:
+			c.findSilentNodes(ctx, time.Now()) // the tick may be old
 		case <-c.options.Interrupts:
 			c.applyEvent(ctx, evInterrupted{})
 		case <-cancelled:
 			cancelled = nil
-			c.applyEvent(ctx, evInterrupted{})
-			c.applyEvent(ctx, evInterrupted{}) // nobody waits for the files: as the second one
+			for !c.state.phase.over() { // nobody waits for the files: as the last one
+				c.applyEvent(ctx, evInterrupted{})
+			}
 		}
 	}
 	c.analysis.end()
@@ -175,6 +181,10 @@ func (c *conductor) loop(ctx context.Context) {
 const patience = 50 * time.Millisecond
 
 func (c *conductor) applyDeadline(ctx context.Context) {
+	c.forgivePause(time.Now())
+	if c.due.After(time.Now()) {
+		return // it has been moved
+	}
 	before := c.state.phase
 	wait := time.NewTimer(patience)
 	defer wait.Stop()
@@ -230,6 +240,7 @@ func (c *conductor) applyEvent(ctx context.Context, happened any) {
 			c.save()
 		}
 	}
+	c.showAway(before)
 	c.perform(ctx, effects)
 }
 
@@ -255,10 +266,7 @@ func (c *conductor) perform(ctx context.Context, effects []any) {
 		case doOrder:
 			c.publishOrder(e)
 		case doDeadline:
-			c.deadline.Stop()
-			if e.after > 0 {
-				c.deadline.Reset(e.after)
-			}
+			c.setDeadline(e.after)
 		case doAnalyse:
 			c.analyse(ctx)
 		case doWarn:
@@ -279,15 +287,6 @@ func (c *conductor) publishOrder(e doOrder) {
 	c.order = &order
 	if err := c.trigger.Publish(order); err != nil {
 		c.log.Warn("order not published; the slaves learn it with their next report", "order", order.Kind, "error", err)
-	}
-}
-
-// findSilentNodes applies the silence of every slave that has not reported for lostAfter.
-func (c *conductor) findSilentNodes(ctx context.Context, now time.Time) {
-	for name, m := range c.members {
-		if silence := now.Sub(m.heard); silence > lostAfter && c.state.nodes[name].phase != wire.Done {
-			c.applyEvent(ctx, evSilent{name, silence})
-		}
 	}
 }
 

@@ -2,6 +2,7 @@ package master
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,26 +31,18 @@ func (s state) overdue(fired bool) (state, []any) {
 		s.phase = running
 		return s, []any{s.runningDeadline()}
 	}
-	var late []string
-	far := map[phase]func(node) bool{
-		joining:      reached(wire.Ready),
-		arming:       reached(wire.Armed),
-		armed:        func(n node) bool { return n.order >= s.fire },
-		running:      reached(wire.Transferring),
-		draining:     reached(wire.Transferring),
-		transferring: reached(wire.Done),
-	}[s.phase]
+	far := far(s.phase)
 	if far == nil {
 		return s, nil
 	}
-	for name, n := range s.nodes {
-		if !n.gone && !far(n) {
-			late = append(late, name)
-		}
-	}
-	slices.Sort(late)
-	if !s.phase.started() {
+	late, away := s.late(far)
+	waits := s.phase != joining && s.phase != armed && len(away) > 0 // their patience ends it
+	switch {
+	case !s.phase.started() && !(waits && len(late) == 0):
+		late = append(late, away...)
 		return s.refuse(trouble{refusal, late[0], s.lateness(late)})
+	case !waits:
+		late = append(late, away...)
 	}
 	for _, name := range late {
 		s.troubles = append(s.troubles, trouble{missing, name, sdk.Failure{
@@ -59,7 +52,42 @@ func (s state) overdue(fired bool) (state, []any) {
 		}})
 		s.change(name, func(n *node) { n.gone = true })
 	}
+	if waits {
+		s.overrun = true
+		return s, s.renewed()
+	}
 	return s.advance()
+}
+
+// far returns whether a node has come as far as a phase waits for; nil: it waits
+// for no node.
+func far(p phase) func(state, node) bool {
+	as := func(p wire.Phase) func(state, node) bool {
+		return func(_ state, n node) bool { return reached(p)(n) }
+	}
+	return map[phase]func(state, node) bool{
+		joining:      as(wire.Ready),
+		arming:       as(wire.Armed),
+		armed:        func(s state, n node) bool { return n.order >= s.fire },
+		running:      as(wire.Transferring),
+		draining:     as(wire.Transferring),
+		transferring: as(wire.Done),
+	}[p]
+}
+
+// late lists the nodes that hold the run up, by name: those that are heard and
+// those that are away.
+func (s *state) late(far func(state, node) bool) (late, away []string) {
+	for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
+		switch n := s.nodes[name]; {
+		case n.gone || far(*s, n):
+		case n.away:
+			away = append(away, name)
+		default:
+			late = append(late, name)
+		}
+	}
+	return late, away
 }
 
 // lateness explains a run that could not start.
@@ -77,6 +105,11 @@ func (s *state) lateness(late []string) sdk.Failure {
 	}
 	if first.deaf {
 		return s.deafness()
+	}
+	if first.away {
+		return sdk.Failure{Code: "node-away",
+			Message: fmt.Sprintf("joined, was %s, and nothing is heard of it%s", first.phase, andOthers(late)),
+			Hint:    "look at the node's own log and at the network between"}
 	}
 	return sdk.Failure{Code: "node-not-ready",
 		Message: fmt.Sprintf("still %s when the time was up%s", first.phase, andOthers(late)),

@@ -48,8 +48,8 @@ func TestWhatEachTroubleMakesOfARun(t *testing.T) {
 		events []any
 		want   []run.Condition
 	}{
-		"a node that is lost":          {testRules, running, []any{evSilent{"bob", time.Second}}, []run.Condition{run.Incomplete}},
-		"the same, strict":             {strict, running, []any{evSilent{"bob", time.Second}}, []run.Condition{run.Aborted, run.Incomplete}},
+		"a node that is lost":          {testRules, running, []any{evSilent{"bob", lost}}, []run.Condition{run.Incomplete}},
+		"the same, strict":             {strict, running, []any{evSilent{"bob", lost}}, []run.Condition{run.Aborted, run.Incomplete}},
 		"a driver that fails, strict":  {strict, running, []any{evFailed{"bob", sdk.Failure{Message: "x"}}}, []run.Condition{run.Aborted, run.Incomplete}},
 		"a node that leaves, strict":   {strict, running, []any{evStopped{"bob"}}, []run.Condition{run.Aborted, run.Interrupted}},
 		"tags that are lost, strict":   {strict, running, []any{evTagsLost{"bob"}}, []run.Condition{run.Aborted}},

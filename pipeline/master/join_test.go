@@ -38,14 +38,19 @@ acquire: {duration: 1 s}
 sinks: {raw: {sink: sink-file}}
 `
 
-// listening is a conductor whose loop has not begun.
-func listening(t *testing.T) *conductor {
+func parsedJoinRecipe(t *testing.T) *recipe.Resolved {
 	t.Helper()
 	resolved, err := recipe.Parse("join.yaml", []byte(joinRecipe), recipe.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newConductor(Options{Recipe: resolved, Runs: t.TempDir(), Observer: event.NewHub()})
+	return resolved
+}
+
+// listening is a conductor whose loop has not begun.
+func listening(t *testing.T) *conductor {
+	t.Helper()
+	c := newConductor(Options{Recipe: parsedJoinRecipe(t), Runs: t.TempDir(), Observer: event.NewHub()})
 	if err := c.listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +80,6 @@ func TestJoin(t *testing.T) {
 		t.Error("a repeated join got another answer")
 	}
 	for code, reply := range map[string]wire.Reply{
-		"name-taken":   joins(t, c, "alice", "2", wire.Protocol),
 		"unknown-node": joins(t, c, "carol", "3", wire.Protocol),
 		"protocol":     joins(t, c, "bob", "4", wire.Protocol+1),
 	} {
@@ -92,6 +96,73 @@ func TestJoin(t *testing.T) {
 	}
 	if back := joins(t, c, "alice", "1", wire.Protocol); back.Wait == "" {
 		t.Errorf("a slave that is back for the next run: %+v, want to wait", back)
+	}
+}
+
+// TestSlaveThatIsStartedAnew has a place again as soon as nothing is heard of the
+// process before it, where the run has not begun to record.
+func TestSlaveThatIsStartedAnew(t *testing.T) {
+	later := func(c *conductor, d time.Duration) { // shifts what was, because tests do not wait
+		m := c.members["bob"]
+		m.heard, m.asked = m.heard.Add(-d), m.asked.Add(-d)
+	}
+	place := func(r wire.Reply) string {
+		switch {
+		case r.Welcome != nil:
+			return "welcome"
+		case r.Refused != nil:
+			return r.Refused.Code
+		}
+		return r.Wait
+	}
+	const taken, under, without = "a slave named bob has joined already (on pc), and has its place until nothing is heard of it for 5s", "a run is under way",
+		"a run is under way without this process; what the one before it recorded is kept in its data directory"
+	for _, test := range []struct {
+		name     string
+		phase    phase
+		at, then string // at once, and when the one before has been silent for long
+		gone     bool
+	}{
+		{"joining", joining, taken, "welcome", false},
+		{"arming", arming, taken, "welcome", false},
+		{"armed", armed, taken, under, false},
+		{"running", running, under, without, true},
+		{"transferring", transferring, under, without, true},
+	} {
+		c := listening(t)
+		first := joins(t, c, "bob", "1", wire.Protocol)
+		c.state.phase = test.phase
+		if got := place(joins(t, c, "bob", "2", wire.Protocol)); got != test.at {
+			t.Errorf("%s: at once: %q, want %q", test.name, got, test.at)
+		}
+		later(c, wire.AwayAfter)
+		second := joins(t, c, "bob", "2", wire.Protocol)
+		if got := place(second); got != test.then || c.state.nodes["bob"].gone != test.gone {
+			t.Errorf("%s: then: %q, gone: %v, want %q, %v", test.name, got, c.state.nodes["bob"].gone, test.then, test.gone)
+		}
+		if test.then != "welcome" {
+			continue
+		}
+		if reply := c.answer(t.Context(), request{body: wire.Request{Node: "bob", Token: first.Welcome.Token, Report: &wire.Report{}}}); reply.Refused == nil {
+			t.Errorf("%s: the process before it is believed", test.name)
+		}
+		if reply := c.answer(t.Context(), request{body: wire.Request{Node: "bob", Token: second.Welcome.Token, Report: &wire.Report{}}}); reply.Refused != nil {
+			t.Errorf("%s: the new process: %+v", test.name, reply.Refused)
+		}
+	}
+
+	two := listening(t)
+	joins(t, two, "bob", "1", wire.Protocol)
+	if got := place(joins(t, two, "bob", "2", wire.Protocol)); got != taken {
+		t.Errorf("a second slave: %q", got)
+	}
+	later(two, wire.AwayAfter+time.Second)
+	two.members["bob"].heard = time.Now()
+	if got := place(joins(t, two, "bob", "2", wire.Protocol)); got != "name-taken" {
+		t.Errorf("a second slave, while the first is heard: %q", got)
+	}
+	if got := place(joins(t, two, "bob", "3", wire.Protocol)); got != taken {
+		t.Errorf("a third slave: %q", got)
 	}
 }
 

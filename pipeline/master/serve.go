@@ -2,19 +2,14 @@ package master
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
-	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -112,9 +107,11 @@ func (c *conductor) answer(ctx context.Context, r request) wire.Reply {
 		return unknown()
 	}
 	if c.state.nodes[r.body.Node].gone {
-		return refuse("node-lost", "report: the run went on without this node", "the recorded files are kept on its disk")
+		lost := refuse("node-lost", "report: the run went on without this node", "the recorded files are kept on its disk")
+		lost.Order = c.order
+		return lost
 	}
-	m.heard = time.Now()
+	c.hear(ctx, r.body.Node, m)
 	c.applyReport(ctx, r.body.Node, m, r.body.Report)
 	return wire.Reply{Seen: m.news, Order: c.order}
 }
@@ -127,88 +124,6 @@ func unknown() wire.Reply {
 
 func refuse(code, message, hint string) wire.Reply {
 	return wire.Reply{Refused: &sdk.Failure{Code: code, Message: message, Hint: hint}}
-}
-
-// join lets a slave in, and tells the user of one that it turned away.
-func (c *conductor) join(ctx context.Context, r request) wire.Reply {
-	reply := c.welcome(ctx, r)
-	if f := reply.Refused; f != nil && len(c.turned) < maxTurned && !c.turned[cut(r.body.Node)+" "+f.Code] {
-		c.turned[cut(r.body.Node)+" "+f.Code] = true
-		c.log.Warn("slave refused", "about", cut(r.body.Node), "host", cut(r.body.Join.Host), "address", r.peer, "code", f.Code)
-		c.observe(event.Warning{Message: fmt.Sprintf("a slave %q on %s (%s) was refused: %s", cut(r.body.Node), cut(r.body.Join.Host), r.peer, f.Message), Hint: f.Hint})
-	}
-	return reply
-}
-
-const (
-	maxTurned = 64 // slaves that the user is told of
-	maxName   = 64 // bytes of what a stranger calls himself that are repeated
-)
-
-func cut(text string) string { return text[:min(len(text), maxName)] }
-
-// isLocal reports whether the master starts the slave of a node itself.
-func (c *conductor) isLocal(name string) bool {
-	return slices.ContainsFunc(c.recipe.Nodes, func(n recipe.Node) bool { return n.Name == name && n.Host == "local" })
-}
-
-// welcome lets a slave in, once, under a name of the recipe.
-func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
-	name, j := r.body.Node, r.body.Join
-	if j.Protocol != wire.Protocol {
-		return refuse("protocol", fmt.Sprintf("join: the slave speaks protocol %d, this master %d", j.Protocol, wire.Protocol),
-			"install the same release of tsrun on both PCs")
-	}
-	if names := c.names(); !slices.Contains(names, name) {
-		return refuse("unknown-node", fmt.Sprintf("join: the recipe has no node %q", cut(name)),
-			"start the slave with --node and one of: "+strings.Join(names, ", "))
-	}
-	m := c.members[name]
-	switch {
-	case c.isLocal(name) && j.Key != c.key:
-		return refuse("name-local", fmt.Sprintf("join: %s is a node of the master's own PC, which starts it by itself", name),
-			"check --node: it names this PC in the recipe")
-	case c.state.phase != joining: // also for one that was in this run and is back for the next
-		return wire.Reply{Wait: "a run is under way"}
-	case m != nil && m.instance != j.Instance:
-		return refuse("name-taken", fmt.Sprintf("join: a slave named %s has joined already (on %s)", name, c.book.manifest.Nodes[name].Hostname),
-			"each slave needs a name of its own: check --node here and there")
-	case m != nil: // its first answer was lost
-		m.heard = time.Now()
-		return wire.Reply{Welcome: m.welcome}
-	}
-	m, err := c.admit(name, j)
-	if err != nil {
-		return wire.Reply{Refused: &sdk.Failure{Code: "admit", Message: fmt.Sprintf("join: %v", err)}}
-	}
-	c.members[name] = m
-	c.book.joined(name, j)
-	c.log.Info("node joined", "about", name, "host", j.Host, "address", r.peer, "pid", j.PID)
-	c.observe(event.NodeJoined{Node: name, Host: c.book.manifest.Nodes[name].Host, Hostname: j.Host, Address: r.peer, PID: j.PID})
-	if j.Version != c.options.Version {
-		c.observe(event.Warning{Node: name, Message: fmt.Sprintf("tsrun %s is at work there, %s here; they speak the same protocol, %d", cut(j.Version), c.options.Version, wire.Protocol),
-			Hint: "install the same release of tsrun on both PCs"})
-	}
-	c.applyEvent(ctx, evJoined{name})
-	return wire.Reply{Welcome: m.welcome}
-}
-
-func (c *conductor) admit(name string, j *wire.Join) (*member, error) {
-	m := &member{instance: j.Instance, heard: time.Now()}
-	rand.Read(m.token[:]) // never fails
-	part, err := json.Marshal(c.recipe.ForNode(name))
-	if err != nil {
-		return nil, fmt.Errorf("encode recipe: %w", err)
-	}
-	if _, err := c.dir.Raw(name); err != nil {
-		return nil, err
-	}
-	c.receiver.Admit(m.token, name, c.dir.Path())
-	m.welcome = &wire.Welcome{
-		Run: c.run.String(), Token: hex.EncodeToString(m.token[:]), Recipe: part,
-		TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()),
-	}
-	return m, nil
 }
 
 func portOf(a net.Addr) int {

@@ -1,7 +1,6 @@
 package master
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -56,6 +55,7 @@ type node struct {
 	phase  wire.Phase
 	order  uint64 // the last order it carried out
 	deaf   bool   // ready, but it hears nothing from the trigger port
+	away   bool   // nothing has been heard of it for a while; it may come back
 	gone   bool   // lost, and not waited for any more
 }
 
@@ -68,6 +68,7 @@ type state struct {
 	orders      uint64 // number of the last order given
 	fire        uint64 // number of the Fire order, 0 before
 	interrupted bool
+	overrun     bool // the phase's deadline has passed, and only nodes that are away hold it up
 	troubles    []trouble
 }
 
@@ -76,10 +77,11 @@ type rules struct {
 	lead          time.Duration
 	duration      time.Duration // of the acquisition; never 0
 	join          time.Duration
-	master        string // what a slave's --master is told
-	trigger       int    // the port of orders
-	abortOnLoss   bool   // lost tags end the run
-	abortOnAbsent bool   // a lost or failed node ends the run
+	patience      time.Duration // how long a node may be away
+	master        string        // what a slave's --master is told
+	trigger       int           // the port of orders
+	abortOnLoss   bool          // lost tags end the run
+	abortOnAbsent bool          // a lost or failed node ends the run
 }
 
 // trouble is one reason why a run is not what it should be.
@@ -112,11 +114,12 @@ type (
 		node    string
 		failure sdk.Failure
 	}
-	evSilent struct {
+	evSilent struct { // nothing was heard of it for so long
 		node  string
 		since time.Duration
 	}
-	evGone struct { // its process has ended
+	evHeard struct{ node string } // after it was away
+	evGone  struct {              // its process has ended
 		node    string
 		failure sdk.Failure
 	}
@@ -167,7 +170,7 @@ func next(s state, event any) (state, []any) {
 	s.troubles = slices.Clone(s.troubles)
 	switch e := event.(type) {
 	case evJoined:
-		s.change(e.node, func(n *node) { n.joined = true })
+		return s.nodeJoined(e.node)
 	case evReported:
 		s.change(e.node, func(n *node) { n.phase, n.order, n.deaf = e.phase, e.order, n.deaf && e.phase == wire.Preparing })
 		return s.advance()
@@ -176,11 +179,9 @@ func next(s state, event any) (state, []any) {
 	case evFailed:
 		return s.nodeFailed(e)
 	case evSilent:
-		return s.nodeGone(e.node, sdk.Failure{
-			Code:    "node-lost",
-			Message: fmt.Sprintf("nothing heard for %v", e.since.Round(100*time.Millisecond)),
-			Hint:    "look at the node's own log and at the network between; what it recorded is kept on its disk",
-		})
+		return s.nodeSilent(e)
+	case evHeard:
+		return s.nodeHeard(e.node)
 	case evGone:
 		return s.nodeGone(e.node, e.failure)
 	case evStopped:
@@ -194,11 +195,8 @@ func next(s state, event any) (state, []any) {
 	case evOverdue:
 		return s.overdue(e.fired)
 	case evProgress:
-		switch s.phase {
-		case draining:
-			return s, []any{doDeadline{drainTimeout}}
-		case transferring:
-			return s, []any{doDeadline{transferTimeout}}
+		if s.phase == draining || s.phase == transferring {
+			return s, s.renewed()
 		}
 	case evAnalysed:
 		if s.phase == analysing {
@@ -272,66 +270,12 @@ func (s state) advance() (state, []any) {
 		if s.phase == before {
 			return s, effects
 		}
+		s.overrun = false
 	}
 }
 
 func (s *state) runningDeadline() doDeadline {
 	return doDeadline{s.rules.lead + s.rules.duration + drainTimeout}
-}
-
-func (s state) nodeFailed(e evFailed) (state, []any) {
-	if _, known := s.nodes[e.node]; !known {
-		return s, nil
-	}
-	f := e.failure
-	if !s.phase.started() {
-		return s.refuse(trouble{refusal, e.node, f})
-	}
-	s.troubles = append(s.troubles, trouble{missing, e.node, f})
-	if s.rules.abortOnAbsent && s.phase == running {
-		return s.giveUp(e.node, "lost_node", "the node failed")
-	}
-	return s, nil
-}
-
-// nodeStopped records that a node's user ended its recording. The others go on
-// unless the recipe wants all or nothing.
-func (s state) nodeStopped(name string) (state, []any) {
-	_, known := s.nodes[name]
-	records := s.phase == armed || s.phase.started() // who has the instant may be ahead of what the master knows of the others
-	if !known || !records || s.phase == analysing {
-		return s, nil
-	}
-	s.troubles = append(s.troubles, trouble{stopped, name, sdk.Failure{Code: "node-stopped",
-		Message: "the recording of this node was ended by its user there"}})
-	if s.rules.abortOnAbsent && s.phase == running {
-		return s.giveUp(name, "lost_node", "the node was stopped")
-	}
-	return s, nil
-}
-
-// giveUp ends the recording because a fault policy of the recipe wants it.
-func (s state) giveUp(node, key, why string) (state, []any) {
-	s.troubles = append(s.troubles, trouble{policy, node, sdk.Failure{Code: "policy",
-		Message: fmt.Sprintf("%s and faults.%s is abort: the run was ended", why, key)}})
-	return s.stop()
-}
-
-// nodeGone goes on without a node, or ends the run.
-func (s state) nodeGone(name string, f sdk.Failure) (state, []any) {
-	n, known := s.nodes[name]
-	if !known || n.gone || s.phase == analysing {
-		return s, nil
-	}
-	if !s.phase.started() {
-		return s.refuse(trouble{refusal, name, f})
-	}
-	s.troubles = append(s.troubles, trouble{missing, name, f})
-	s.change(name, func(n *node) { n.gone = true })
-	if s.rules.abortOnAbsent && s.phase == running {
-		return s.giveUp(name, "lost_node", "the node was lost")
-	}
-	return s.advance()
 }
 
 // refuse ends a run of which nothing was recorded.
@@ -345,18 +289,4 @@ func (s state) refuse(t trouble) (state, []any) {
 func (s state) stop() (state, []any) {
 	s.phase = draining
 	return s, []any{s.order(wire.Stop), doDeadline{drainTimeout}}
-}
-
-func (s state) interrupt() (state, []any) {
-	if s.interrupted || !s.phase.started() {
-		s.phase = aborted
-		s.troubles = append(s.troubles, trouble{canceled, "", sdk.Failure{Code: "aborted", Message: "aborted by the user"}})
-		return s, []any{s.order(wire.Abort)}
-	}
-	s.interrupted = true
-	if s.phase != running { // recorded already: the second one ends the rest
-		return s, []any{doWarn{"the recording is over; its files are being fetched and looked at", "interrupt again to give that up"}}
-	}
-	s.troubles = append(s.troubles, trouble{stopped, "", sdk.Failure{Code: "interrupted", Message: "stopped by the user before the acquisition was over"}})
-	return s.stop()
 }

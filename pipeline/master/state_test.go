@@ -2,6 +2,7 @@ package master
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +15,12 @@ import (
 	"tsrun/sdk"
 )
 
-var testRules = rules{lead: 400 * time.Millisecond, duration: time.Second, join: 10 * time.Second, trigger: 5557}
+var testRules = rules{lead: 400 * time.Millisecond, duration: time.Second, join: 10 * time.Second, patience: 10 * time.Minute, trigger: 5557}
+
+const (
+	quiet = wire.AwayAfter // of a node that is away
+	lost  = 11 * time.Minute
+)
 
 // story plays events against the state machine and notes what it did.
 type story struct {
@@ -138,7 +144,7 @@ func TestTroubles(t *testing.T) {
 		{"device refuses", testRules, joining, []any{evFailed{"bob", broken}}, failed, "abort", refusal, "driver died"},
 		{"arming takes too long", testRules, arming, []any{evOverdue{}}, failed, "abort", refusal, "the same holds for bob"},
 		{"trigger not acknowledged", testRules, armed, []any{evReported{"alice", wire.Running, 2}, evOverdue{}}, failed, "abort", refusal, "not acknowledged in time, so"},
-		{"node dies before the instant", testRules, armed, []any{evSilent{"bob", 5 * time.Second}}, failed, "abort", refusal, "nothing heard for 5s"},
+		{"node dies before the instant", testRules, armed, []any{evSilent{"bob", lost}}, failed, "abort", refusal, "nothing heard for 11m0s"},
 		{"driver dies while recording", testRules, running, []any{evFailed{"bob", broken}}, running, "fire", missing, "driver died"},
 		{"the same, strict", strict, running, []any{evFailed{"bob", broken}}, draining, "stop", policy, "faults.lost_node is abort"},
 		{"a node's user stops it before all have the instant", testRules, armed, []any{evStopped{"bob"}}, armed, "fire", stopped, "ended by its user there"},
@@ -147,10 +153,10 @@ func TestTroubles(t *testing.T) {
 		{"the same, strict", strict, running, []any{evStopped{"bob"}}, draining, "stop", policy, "faults.lost_node is abort"},
 		{"acknowledged late, but before anyone looked", testRules, armed, []any{evReported{"alice", wire.Running, 2}, evOverdue{fired: true}}, running, "fire", "", ""},
 		{"files arrive slowly", testRules, transferring, []any{evProgress{}}, transferring, "fire", "", ""},
-		{"node lost while recording", testRules, running, []any{evSilent{"bob", 5 * time.Second}}, running, "fire", missing, "nothing heard"},
-		{"its process ends while recording", testRules, running, []any{evGone{"bob", broken}, evSilent{"bob", 5 * time.Second}}, running, "fire", missing, "driver died"},
+		{"node lost while recording", testRules, running, []any{evSilent{"bob", lost}}, running, "fire", missing, "nothing heard"},
+		{"its process ends while recording", testRules, running, []any{evGone{"bob", broken}, evSilent{"bob", lost}}, running, "fire", missing, "driver died"},
 		{"its process ends before the start", testRules, arming, []any{evGone{"bob", broken}}, failed, "abort", refusal, "driver died"},
-		{"the same, strict", strict, running, []any{evSilent{"bob", 5 * time.Second}}, draining, "stop", policy, "faults.lost_node is abort"},
+		{"the same, strict", strict, running, []any{evSilent{"bob", lost}}, draining, "stop", policy, "faults.lost_node is abort"},
 		{"tags lost, strict", strict, running, []any{evTagsLost{"bob"}}, draining, "stop", policy, "faults.lost_tags is abort"},
 		{"tags lost", testRules, running, []any{evTagsLost{"bob"}}, running, "fire", "", ""},
 		{"first Ctrl-C", testRules, running, []any{evInterrupted{}}, draining, "stop", stopped, "stopped by the user"},
@@ -158,9 +164,9 @@ func TestTroubles(t *testing.T) {
 		{"Ctrl-C before the start", testRules, arming, []any{evInterrupted{}}, aborted, "abort", canceled, "aborted"},
 		{"Ctrl-C while files travel", testRules, transferring, []any{evInterrupted{}}, transferring, "fire", "", ""},
 		{"the second then", testRules, transferring, []any{evInterrupted{}, evInterrupted{}}, aborted, "abort", canceled, "aborted"},
-		{"all nodes lost", testRules, running, []any{evSilent{"bob", 5 * time.Second}, evSilent{"alice", 5 * time.Second}}, analysing, "fire", missing, "nothing heard"},
+		{"all nodes lost", testRules, running, []any{evSilent{"bob", lost}, evSilent{"alice", lost}}, analysing, "fire", missing, "nothing heard"},
 		{"transfer stuck", testRules, transferring, []any{evReported{"alice", wire.Done, 2}, evOverdue{}}, analysing, "fire", missing, "not finished transferring"},
-		{"a stranger", testRules, running, []any{evFailed{"carol", broken}, evSilent{"carol", 0}}, running, "fire", "", ""},
+		{"a stranger", testRules, running, []any{evFailed{"carol", broken}, evSilent{"carol", lost}, evHeard{"carol"}}, running, "fire", "", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -230,12 +236,17 @@ func TestEveryWaitHasADeadline(t *testing.T) {
 	}
 }
 
-// waitedOut lets deadlines pass, and nothing else happen, until no phase waits
-// for nodes any more, or more often than there are phases. fired: the instant
-// passes as well.
+// waitedOut lets deadlines pass and nodes that are away be silent, and nothing else
+// happen, until no phase waits for nodes any more, or more often than there are
+// phases. fired: the instant passes as well.
 func waitedOut(s state, fired bool) state {
 	for range 9 {
 		s, _ = next(s, evOverdue{fired: fired})
+		for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
+			if s.nodes[name].away {
+				s, _ = next(s, evSilent{name, lost})
+			}
+		}
 	}
 	return s
 }
@@ -282,7 +293,9 @@ func TestStateNeverFiresAnUnarmedNode(t *testing.T) {
 			case 7:
 				event = evStopped{node}
 			case 1:
-				event = evSilent{node, lostAfter}
+				event = evSilent{node, rapid.SampledFrom([]time.Duration{quiet, lost}).Draw(t, "silent")}
+			case 8:
+				event = evHeard{node}
 			case 2:
 				event = evFailed{node, sdk.Failure{Message: "x"}}
 			case 3:

@@ -19,6 +19,9 @@ func (r *Recipe) CheckPart(node string) error {
 	p.amount("acquire.segment", int64(r.Acquire.Segment))
 	p.amount("transfer.chunk", int64(r.Transfer.Chunk))
 	p.amount("trigger.lead", int64(r.Trigger.Lead))
+	if r.Faults.Patience != 0 { // a master that does not know it says nothing
+		p.amount("faults.patience", int64(r.Faults.Patience))
+	}
 	p.choice("trigger.method", r.Trigger.Method)
 	p.choice("transfer.keep_source", r.Transfer.KeepSource)
 	for _, compensation := range r.Trigger.Compensation {

@@ -23,6 +23,7 @@ func TestCheckPart(t *testing.T) {
 		"acquire.segment":                    func(r *Recipe) { r.Acquire.Segment = 0 },
 		"transfer.chunk":                     func(r *Recipe) { r.Transfer.Chunk = 1 << 40 },
 		"trigger.lead":                       func(r *Recipe) { r.Trigger.Lead = 0 },
+		"faults.patience":                    func(r *Recipe) { r.Faults.Patience = -1 },
 		"trigger.method":                     func(r *Recipe) { r.Trigger.Method = "now" },
 		"trigger.compensation":               func(r *Recipe) { r.Trigger.Compensation = map[string]quantity.Time{"alice": 1 << 60} },
 		"driver":                             func(r *Recipe) { r.Nodes[0].Controllers[0].Driver = "../../bin/sh" },

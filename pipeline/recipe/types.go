@@ -152,6 +152,7 @@ type Transfer struct {
 type Faults struct {
 	LostNode  string        `json:"lost_node"`  // "finish": the others go on; "abort"
 	LostTags  string        `json:"lost_tags"`  // "flag" or "abort"
+	Patience  quantity.Time `json:"patience"`   // how long a node may be away
 	DiskBelow quantity.Size `json:"disk_below"` // refuse to start with less space
 }
 

@@ -99,10 +99,10 @@ func (s *session) awaitSent(ctx context.Context) (unsent, gone error) {
 				return nil, errAborted
 			}
 		case <-time.After(heartbeat):
-			if s.reporter.silence() > masterPatience {
+			if s.reporter.silence() > s.patience() {
 				return nil, &sdk.Failure{Code: "master-gone",
-					Message: fmt.Sprintf("the master has not answered for %v; not everything is with it", masterPatience),
-					Hint:    "the recorded files are in " + s.dir}
+					Message: fmt.Sprintf("the master has not answered for %v; not everything is with it", s.patience()),
+					Hint:    s.where()}
 			}
 		}
 	}

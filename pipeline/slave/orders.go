@@ -78,8 +78,9 @@ func (s *session) receiveOrders(ctx context.Context) error {
 
 // stopWhenTold ends the recording early when the master or the user of this PC orders it.
 func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFunc, eq *equipment) {
-	stopped := s.user.stop
-	var stopping sync.WaitGroup // an Abort must be seen while a device takes its time
+	stopped, shut := s.user.stop, s.orders.shut
+	var overdue <-chan time.Time // a recording that nobody watches ends as one that is watched
+	var stopping sync.WaitGroup  // an Abort must be seen while a device takes its time
 	defer stopping.Wait()
 	for {
 		select {
@@ -91,9 +92,11 @@ func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFu
 			stopped = nil
 			s.reporter.queueNews(wire.News{Stopped: true})
 			stopping.Go(func() { eq.stopDrivers(ctx) })
-		case <-s.orders.shut:
-			cancel(s.orders.closedBy())
-			return
+		case <-shut:
+			shut, overdue = nil, time.After(time.Until(s.instant.Add(s.recipe.Acquire.Duration.Duration()+finishTimeout)))
+			s.recordOn(s.orders.closedBy())
+		case <-overdue:
+			stopping.Go(func() { eq.stopDrivers(ctx) })
 		case o := <-s.orders.ch:
 			switch o.Kind {
 			case wire.Stop:
@@ -119,8 +122,8 @@ func (s *session) awaitOrder(ctx context.Context, kind wire.OrderKind) (wire.Ord
 		case <-s.orders.shut:
 			return wire.Order{}, s.orders.closedBy()
 		case <-time.After(heartbeat):
-			if s.reporter.silence() > masterPatience {
-				return wire.Order{}, fmt.Errorf("the master has not answered for %v", masterPatience)
+			if s.reporter.silence() > s.patience() {
+				return wire.Order{}, fmt.Errorf("the master has not answered for %v", s.patience())
 			}
 		case o := <-s.orders.ch:
 			switch o.Kind {

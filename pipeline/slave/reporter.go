@@ -25,8 +25,8 @@ const (
 	maxText = 4 << 10 // of one text within it
 	// maxQueued is how many news may wait before lines of the log are dropped.
 	maxQueued = 10_000
-	// masterPatience is how long a finished node waits for a master that does not answer.
-	masterPatience = 10 * time.Second
+	// usualPatience is how long the master may be away where it does not say so itself.
+	usualPatience = 10 * time.Minute
 )
 
 // reporter reports the state of the node to the master: at every heartbeat, and
@@ -46,7 +46,7 @@ type reporter struct {
 	lastNews uint64
 	dropped  int       // lines of the log, since one was last queued
 	heard    time.Time // the master's last answer
-	refused  *sdk.Failure
+	watch    wire.Attention
 }
 
 // queued is a piece of news and its length as JSON.
@@ -83,10 +83,10 @@ func (r *reporter) report(ctx context.Context) error {
 	if err != nil {
 		return nil // the next heartbeat tries again, and silence counts from heard
 	}
+	if reply.Order != nil && reply.Refused != nil { // a node that was given up still carries out the last one
+		r.orders.put(*reply.Order)
+	}
 	if reply.Refused != nil {
-		r.mu.Lock()
-		r.refused = reply.Refused
-		r.mu.Unlock()
 		r.orders.close(reply.Refused)
 		return reply.Refused
 	}
@@ -231,11 +231,14 @@ func (r *reporter) setProgress(f func() []fact.StreamCounts) {
 	r.progress = f
 }
 
-// silence returns for how long the master has not answered.
+// silence returns for how long the master has not answered, while this process
+// was at work to hear it.
 func (r *reporter) silence() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return time.Since(r.heard)
+	now := time.Now()
+	r.heard = wire.Forgive(r.heard, r.watch.Pause(now), now)
+	return now.Sub(r.heard)
 }
 
 // newsSeen reports whether the master has all news.

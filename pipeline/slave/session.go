@@ -40,6 +40,7 @@ type session struct {
 	orders   *inbox
 	sender   *transfer.Sender
 	fired    bool       // there may be tags
+	instant  time.Time  // of the start
 	user     user       // of this PC
 	queued   []string   // paths of files given to the sender; owned by its equipment until the recording is over
 	sent     chan error // one value, when the sender ends: nil when the master has proven every file
@@ -77,6 +78,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	group.Go(func() error { return s.reporter.Run(background) })
 	group.Go(func() error { return s.receiveOrders(background) })
 	group.Go(func() error { s.applyInterrupts(background, cancel); return nil })
+	group.Go(func() error { s.watchMaster(background); return nil })
 
 	defer s.removeRuntime()
 	eq, err := s.prepare(ctx, group, background)
@@ -84,7 +86,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err == nil {
 		err = s.record(ctx, cancel, eq)
 	}
-	err = s.deliver(ctx, err)
+	err = s.withPlace(s.deliver(ctx, err))
 	if s.user.hasAsked() { // kept and sent; and then this process ends too
 		return errors.Join(err, errStopped)
 	}
@@ -132,7 +134,7 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq
 	if err := eq.startDrivers(ctx, time.Unix(0, order.Instant)); err != nil {
 		return err
 	}
-	s.fired = true
+	s.fired, s.instant = true, time.Unix(0, order.Instant)
 	s.user.setStage(underWay)
 	s.reporter.acknowledge(order.Seq)
 	s.reporter.setPhase(wire.Running)

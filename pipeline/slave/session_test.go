@@ -3,6 +3,7 @@ package slave
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,7 +115,7 @@ func TestRunsThatGoWrong(t *testing.T) {
 		"the disk stands still":                 {driver: "flood", sink: "stalls", failures: []string{"sink-slow"}},
 		"source files are kept":                 {more: "transfer: {keep_source: always}\n", tags: 1000, kept: 1},
 		"given up before the arming":            {refuse: wire.Ready, failures: []string{"node-lost"}, ends: "node-lost"},
-		"given up in the recording":             {driver: "endless", refuse: wire.Running, ends: "node-lost"},
+		"given up in the recording":             {refuse: wire.Running, ends: "node-lost", kept: 1},
 		"released before everything is with it": {hold: true, give: instead(wire.Transferring, wire.Release), ends: "abort", kept: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -138,7 +139,11 @@ func TestRunsThatGoWrong(t *testing.T) {
 			if diff := cmp.Diff(c.failures, l.failures()); diff != "" {
 				t.Errorf("failures told (-want +got):\n%s", diff)
 			}
-			if tags := l.segments(); tags < c.tags {
+			if c.refuse == wire.Running { // it records on, and the master takes nothing
+				if err == nil || !strings.Contains(err.Error(), "the recorded files are in "+l.data) {
+					t.Errorf("%v, want the place of the files", err)
+				}
+			} else if tags := l.segments(); tags < c.tags {
 				t.Errorf("%d tags arrived, want %d", tags, c.tags)
 			}
 			if kept := l.kept(); len(kept) != c.kept {

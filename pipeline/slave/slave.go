@@ -70,6 +70,7 @@ func Run(ctx context.Context, o Options) error {
 			Hint: "write it as HOST:PORT, the port being the recipe's network.ports.status"}
 	}
 	j := joiner{options: o, host: host, instance: randomHex(8)}
+	j.tellLeft()
 	for {
 		welcome, err := j.join(ctx)
 		if err != nil {

@@ -155,7 +155,7 @@ func TestUserIsRemindedNotFlooded(t *testing.T) {
 func silent(t *testing.T) *session {
 	t.Helper()
 	r := newReporter("bob", "token", wire.NewStatusClient("127.0.0.1:1"), newInbox())
-	r.heard = time.Now().Add(-masterPatience - time.Second)
+	r.heard = time.Now().Add(-usualPatience - time.Second)
 	return &session{reporter: r, orders: r.orders, dir: "/data/run-bob", sent: make(chan error, 1)}
 }
 
