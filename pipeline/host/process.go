@@ -203,18 +203,18 @@ func (p *process) takeLease() error {
 		return p.explain("lease", err)
 	}
 	p.lease.Go(func() {
-		watchdog := time.AfterFunc(p.host.hungAfter, func() {
-			p.hung.Store(true)
-			p.log.Error("plugin does not answer any more and is killed", "silent_for", p.host.hungAfter)
-			p.run.kill()
-		})
-		defer watchdog.Stop()
+		beats := make(chan struct{}, 1)
+		p.lease.Go(func() { p.killWhenHung(beats) })
 		for {
 			if _, err := lease.Recv(); err != nil {
 				break
 			}
-			watchdog.Reset(p.host.hungAfter)
+			select {
+			case beats <- struct{}{}:
+			default: // one is there
+			}
 		}
+		close(beats)
 		select { // the plugin ended its lease: it must be on its way out
 		case <-p.run.exited:
 		case <-p.beats.Done():
@@ -223,6 +223,31 @@ func (p *process) takeLease() error {
 		}
 	})
 	return nil
+}
+
+// hungSteps is how many times in a row a plugin must be found silent before it is
+// killed. They are counted, not timed: when this process was stopped itself, that
+// is one step.
+const hungSteps = 10
+
+// killWhenHung kills the plugin when no beat has come for hungAfter, until beats is closed.
+func (p *process) killWhenHung(beats <-chan struct{}) {
+	tick := time.NewTicker(p.host.hungAfter / hungSteps)
+	defer tick.Stop()
+	for silent := 0; silent < hungSteps; {
+		select {
+		case _, more := <-beats:
+			if !more {
+				return
+			}
+			silent = 0
+		case <-tick.C:
+			silent++
+		}
+	}
+	p.hung.Store(true)
+	p.log.Error("plugin does not answer any more and is killed", "silent_for", p.host.hungAfter)
+	p.run.kill()
 }
 
 // close lets the plugin go, once: the driver or sink first, then the process.
