@@ -17,7 +17,8 @@ const (
 	// clockReports is how many reports are needed to call a clock late: the
 	// transit of a message makes every clock look late.
 	clockReports = 5
-	// clockSlack is the transit time that the fastest of them may have had.
+	// clockSlack is the transit time that the fastest of them may have had, beside
+	// the round trip that the node has measured.
 	clockSlack = 100 * time.Millisecond
 	// clockLate is how late a clock may be before a start by it makes no sense.
 	clockLate = 10 * time.Second
@@ -40,9 +41,9 @@ func (d *clockDifference) addReport(sent, received int64) {
 
 // off returns how far the node's clock is off, positive when it is ahead of
 // this PC's, and whether that is beyond limit without doubt.
-func (d *clockDifference) off(limit time.Duration) (off time.Duration, beyond bool) {
+func (d *clockDifference) off(limit, trip time.Duration) (off time.Duration, beyond bool) {
 	off = -d.least
-	return off, off > limit || d.reports >= clockReports && off < -limit-clockSlack
+	return off, off > limit || d.reports >= clockReports && off < -limit-clockSlack-trip
 }
 
 // compareClocks looks at the clock that a report shows. A start at an instant
@@ -52,7 +53,7 @@ func (c *conductor) compareClocks(ctx context.Context, name string, m *member, r
 		return
 	}
 	m.clock.addReport(r.ClockNs, time.Now().UnixNano())
-	off, beyond := m.clock.off(c.clockLimit())
+	off, beyond := m.clock.off(c.clockLimit(), m.trip)
 	if !beyond || m.clock.told {
 		return
 	}
@@ -64,7 +65,7 @@ func (c *conductor) compareClocks(ctx context.Context, name string, m *member, r
 	says := fmt.Sprintf("its clock is %v %s this PC's", max(off, -off).Round(time.Millisecond), direction)
 	const hint = "run an NTP or PTP service on both PCs, such as chrony or ptp4l"
 	lead := c.recipe.Trigger.Lead.Duration()
-	if off > lead-ackGuard(lead) || off < -clockLate {
+	if off > lead-ackGuard(lead) || off < -clockLate-m.trip {
 		c.applyEvent(ctx, evFailed{name, sdk.Failure{Code: "clock-off", Message: says + ", so it would fire at another instant", Hint: hint}})
 		return
 	}

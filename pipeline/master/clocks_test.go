@@ -17,21 +17,24 @@ func TestClockDifference(t *testing.T) {
 		takes  []time.Duration // of the messages
 		ahead  time.Duration   // of the node's clock
 		beyond bool
+		trip   time.Duration
 	}{
-		{"equal", []time.Duration{time.Millisecond, 0, 0, 0, 0, 0}, 0, false},
-		{"a slow network is no late clock", []time.Duration{time.Second, 90 * time.Millisecond, time.Second, time.Second, time.Second}, 0, false},
-		{"nor is one slow message", []time.Duration{3 * time.Second}, 0, false},
-		{"ahead, told at once", []time.Duration{time.Millisecond}, 22 * time.Millisecond, true},
-		{"a little ahead", []time.Duration{0}, 20 * time.Millisecond, false},
-		{"behind", []time.Duration{0, 0, 0, 0, 0}, -200 * time.Millisecond, true},
-		{"an hour ahead", []time.Duration{0}, time.Hour, true},
+		{"a far node", []time.Duration{time.Second, time.Second, time.Second, time.Second, time.Second}, 0, false, 2 * time.Second},
+		{"a far node whose clock is ahead", []time.Duration{time.Second}, time.Second + 22*time.Millisecond, true, 2 * time.Second},
+		{"equal", []time.Duration{time.Millisecond, 0, 0, 0, 0, 0}, 0, false, 0},
+		{"a slow network is no late clock", []time.Duration{time.Second, 90 * time.Millisecond, time.Second, time.Second, time.Second}, 0, false, 0},
+		{"nor is one slow message", []time.Duration{3 * time.Second}, 0, false, 0},
+		{"ahead, told at once", []time.Duration{time.Millisecond}, 22 * time.Millisecond, true, 0},
+		{"a little ahead", []time.Duration{0}, 20 * time.Millisecond, false, 0},
+		{"behind", []time.Duration{0, 0, 0, 0, 0}, -200 * time.Millisecond, true, 0},
+		{"an hour ahead", []time.Duration{0}, time.Hour, true, 0},
 	} {
 		var d clockDifference
 		for i, takes := range c.takes {
 			sent := int64(i) * 1e9
 			d.addReport(sent+int64(c.ahead), sent+int64(takes))
 		}
-		if off, beyond := d.off(limit); beyond != c.beyond || beyond && (off-c.ahead).Abs() > 5*time.Millisecond {
+		if off, beyond := d.off(limit, c.trip); beyond != c.beyond || beyond && (off-c.ahead).Abs() > 5*time.Millisecond+c.trip/2 {
 			t.Errorf("%s: %v off, beyond %v, want %v and %v", c.name, off, beyond, c.ahead, c.beyond)
 		}
 	}

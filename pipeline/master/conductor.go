@@ -75,7 +75,8 @@ type member struct {
 	silent   time.Duration // how long it was away when it was last taken back
 	news     uint64        // the last one taken
 	clock    clockDifference
-	deaf     time.Time // when it first was ready without having heard the trigger port
+	trip     time.Duration // the round trip to it, as it says; 0: not known
+	deaf     time.Time     // when it first was ready without having heard the trigger port
 }
 
 func newConductor(o Options) *conductor {

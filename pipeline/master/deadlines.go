@@ -23,6 +23,32 @@ const (
 // it; a node that has not could not fire in time, so nobody does.
 func ackGuard(lead time.Duration) time.Duration { return lead / 4 }
 
+// tooFar returns a node that cannot acknowledge the instant in time, because its
+// answer alone takes too long; "" for none.
+func (s *state) tooFar() string {
+	for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
+		if n := s.nodes[name]; !n.gone && n.trip >= s.rules.lead-ackGuard(s.rules.lead) {
+			return name
+		}
+	}
+	return ""
+}
+
+// distance explains why the lead is too short for a node.
+func (s *state) distance(name string) sdk.Failure {
+	trip := s.nodes[name].trip
+	return sdk.Failure{Code: "lead-short", Field: "trigger.lead",
+		Message: fmt.Sprintf("an answer of this node takes %v, and trigger.lead of %v leaves %v for it", trip.Round(time.Millisecond), s.rules.lead, s.rules.lead-ackGuard(s.rules.lead)),
+		Hint:    fmt.Sprintf("write a trigger.lead of %v or more", leadFor(trip))}
+}
+
+// leadFor is the lead that lets a node acknowledge the instant whose answers take so
+// long: one may be under way when the instant comes, and the next acknowledges it.
+func leadFor(trip time.Duration) time.Duration {
+	const step = 100 * time.Millisecond
+	return (4*trip + step - 1) / step * step
+}
+
 // overdue ends the wait for the nodes that hold the run up. Once the instant
 // has passed nobody can be called back: who has not acknowledged it may have
 // fired all the same, and is judged by what it records.
@@ -97,7 +123,7 @@ func (s *state) lateness(late []string) sdk.Failure {
 	case s.phase == armed:
 		return sdk.Failure{Code: "trigger-unacknowledged",
 			Message: fmt.Sprintf("the trigger was not acknowledged in time%s, so the start was called off before its instant", andOthers(late)),
-			Hint:    "raise trigger.lead, or look for what keeps the node or its network busy"}
+			Hint:    "raise trigger.lead, or look for what keeps the node or its network busy" + s.needs(late)}
 	case !first.joined:
 		return sdk.Failure{Code: "node-absent",
 			Message: fmt.Sprintf("did not join within %v%s", s.rules.join, andOthers(late)),
@@ -114,6 +140,18 @@ func (s *state) lateness(late []string) sdk.Failure {
 	return sdk.Failure{Code: "node-not-ready",
 		Message: fmt.Sprintf("still %s when the time was up%s", first.phase, andOthers(late)),
 		Hint:    "look at the node's log lines above"}
+}
+
+// needs says which lead the farthest of some nodes needs, where that is more than it has.
+func (s *state) needs(names []string) string {
+	far := time.Duration(0)
+	for _, name := range names {
+		far = max(far, s.nodes[name].trip)
+	}
+	if lead := leadFor(far); lead > s.rules.lead {
+		return fmt.Sprintf("; an answer takes %v, for which a lead of %v is enough", far.Round(time.Millisecond), lead)
+	}
+	return ""
 }
 
 // deafness explains why a node that is ready cannot be told to start.

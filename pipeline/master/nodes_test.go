@@ -72,7 +72,7 @@ func TestDeadlinesWaitForNodesThatAreAway(t *testing.T) {
 	} {
 		far := map[phase]wire.Phase{joining: wire.Ready, arming: wire.Armed, armed: wire.Running, running: wire.Transferring, draining: wire.Transferring, transferring: wire.Done}[p]
 		s := upTo(t, p, testRules)
-		s.happens(evReported{"alice", far, s.state.orders}, evSilent{"bob", quiet})
+		s.happens(evReported{"alice", far, s.state.orders, 0}, evSilent{"bob", quiet})
 		s.effects = nil
 		s.happens(evOverdue{})
 		if s.state.phase != want.phase {
@@ -99,14 +99,14 @@ func TestLateAndAway(t *testing.T) {
 	s := newStory(testRules, "alice", "bob", "carol").happens(evJoined{"alice"}, evJoined{"bob"}, evJoined{"carol"})
 	for _, p := range []wire.Phase{wire.Ready, wire.Armed, wire.Running, wire.Transferring} {
 		for _, name := range []string{"alice", "bob", "carol"} {
-			s.happens(evReported{name, p, s.state.orders})
+			s.happens(evReported{name, p, s.state.orders, 0})
 		}
 	}
-	s.happens(evReported{"alice", wire.Done, 2}, evSilent{"bob", quiet}, evOverdue{})
+	s.happens(evReported{"alice", wire.Done, 2, 0}, evSilent{"bob", quiet}, evOverdue{})
 	if n := s.state.nodes; !n["carol"].gone || n["bob"].gone || s.state.phase != transferring {
 		t.Fatalf("%s: %+v", s.state.phase, n)
 	}
-	s.happens(evHeard{"bob"}, evReported{"bob", wire.Done, 2})
+	s.happens(evHeard{"bob"}, evReported{"bob", wire.Done, 2, 0})
 	if s.state.phase != analysing {
 		t.Errorf("bob is back and done: %s", s.state.phase)
 	}
@@ -132,7 +132,7 @@ func TestUserDoesNotWaitForNodesThatAreAway(t *testing.T) {
 		{"before the start", arming, wire.Armed, []any{evInterrupted{}}, aborted, "order 2 abort", []troubleKind{canceled}},
 	} {
 		s := upTo(t, c.from, testRules)
-		s.happens(evReported{"alice", c.others, s.state.orders}, evSilent{"bob", quiet})
+		s.happens(evReported{"alice", c.others, s.state.orders, 0}, evSilent{"bob", quiet})
 		s.happens(c.events...)
 		var kinds []troubleKind
 		for _, trouble := range s.state.troubles {
@@ -141,6 +141,37 @@ func TestUserDoesNotWaitForNodesThatAreAway(t *testing.T) {
 		if last := s.effects[len(s.effects)-1]; s.state.phase != c.phase || last != c.says || !slices.Equal(kinds, c.kinds) {
 			t.Errorf("%s: %s, %q, %v, want %s, %q, %v", c.name, s.state.phase, last, kinds, c.phase, c.says, c.kinds)
 		}
+	}
+}
+
+// A lead that a node's answer cannot keep is refused before the instant, with one that it can.
+func TestLeadIsLongEnoughForTheWay(t *testing.T) {
+	for _, c := range []struct {
+		lead, trip time.Duration
+		phase      phase
+		hint       string
+	}{
+		{500 * time.Millisecond, 0, armed, ""},
+		{500 * time.Millisecond, 374 * time.Millisecond, armed, ""},
+		{500 * time.Millisecond, 400 * time.Millisecond, failed, "write a trigger.lead of 1.6s or more"},
+		{500 * time.Millisecond, maxTrip, failed, "write a trigger.lead of 4m0s or more"},
+		{8 * time.Second, 2010 * time.Millisecond, armed, ""},
+	} {
+		r := testRules
+		r.lead = c.lead
+		s := upTo(t, arming, r).happens(evReported{"alice", wire.Armed, 1, 0}, evReported{"bob", wire.Armed, 1, c.trip})
+		if s.state.phase != c.phase {
+			t.Errorf("lead %v, %v away: %s, want %s", c.lead, c.trip, s.state.phase, c.phase)
+		}
+		if c.hint != "" && (s.state.troubles[0].node != "bob" || s.state.troubles[0].failure.Hint != c.hint) {
+			t.Errorf("lead %v, %v away: %+v", c.lead, c.trip, s.state.troubles)
+		}
+	}
+	r := testRules
+	r.lead = time.Second
+	s := upTo(t, arming, r).happens(evReported{"alice", wire.Armed, 1, 0}, evReported{"bob", wire.Armed, 1, 700 * time.Millisecond}, evOverdue{})
+	if hint := s.state.troubles[0].failure.Hint; !strings.Contains(hint, "an answer takes 700ms, for which a lead of 2.8s is enough") {
+		t.Errorf("not acknowledged: %q", hint)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
@@ -21,6 +22,9 @@ type request struct {
 	body   wire.Request
 	answer chan wire.Reply
 }
+
+// maxTrip bounds what a node says of the round trip to it.
+const maxTrip = time.Minute
 
 // maxUnknown is how many bytes are read of one who shows no token of this run. A
 // Join has a few hundred.
@@ -150,6 +154,7 @@ func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *
 	if c.book.progress(name, r.Progress) {
 		c.observe(c.book.progressEvent(name))
 	}
+	m.trip = min(max(time.Duration(r.RoundTripNs), 0), maxTrip)
 	c.compareClocks(ctx, name, m, r)
 	phase := r.Phase
 	if phase == wire.Ready && !r.Beacon {
@@ -161,7 +166,7 @@ func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *
 		c.observe(event.Armed{Node: name})
 	}
 	if phase != before.phase || r.Order != before.order {
-		c.applyEvent(ctx, evReported{node: name, phase: phase, order: r.Order})
+		c.applyEvent(ctx, evReported{node: name, phase: phase, order: r.Order, trip: m.trip})
 	}
 }
 

@@ -53,10 +53,11 @@ func (p phase) started() bool {
 type node struct {
 	joined bool
 	phase  wire.Phase
-	order  uint64 // the last order it carried out
-	deaf   bool   // ready, but it hears nothing from the trigger port
-	away   bool   // nothing has been heard of it for a while; it may come back
-	gone   bool   // lost, and not waited for any more
+	order  uint64        // the last order it carried out
+	trip   time.Duration // the round trip to it; 0: not known
+	deaf   bool          // ready, but it hears nothing from the trigger port
+	away   bool          // nothing has been heard of it for a while; it may come back
+	gone   bool          // lost, and not waited for any more
 }
 
 // state is everything the run's decisions depend on. It is a value: next makes
@@ -108,6 +109,7 @@ type (
 		node  string
 		phase wire.Phase
 		order uint64
+		trip  time.Duration // the round trip to it; 0: not known
 	}
 	evDeaf   struct{ node string }
 	evFailed struct {
@@ -172,7 +174,9 @@ func next(s state, event any) (state, []any) {
 	case evJoined:
 		return s.nodeJoined(e.node)
 	case evReported:
-		s.change(e.node, func(n *node) { n.phase, n.order, n.deaf = e.phase, e.order, n.deaf && e.phase == wire.Preparing })
+		s.change(e.node, func(n *node) {
+			n.phase, n.order, n.trip, n.deaf = e.phase, e.order, e.trip, n.deaf && e.phase == wire.Preparing
+		})
 		return s.advance()
 	case evDeaf:
 		s.change(e.node, func(n *node) { n.deaf = true })
@@ -249,6 +253,9 @@ func (s state) advance() (state, []any) {
 			s.phase = arming
 			effects = append(effects, s.order(wire.Arm), doDeadline{armTimeout})
 		case s.phase == arming && s.present(reached(wire.Armed)):
+			if name := s.tooFar(); name != "" {
+				return s.refuse(trouble{refusal, name, s.distance(name)})
+			}
 			s.phase = armed
 			fire := s.order(wire.Fire)
 			fire.lead = s.rules.lead

@@ -63,7 +63,7 @@ func (s *story) happens(events ...any) *story {
 // all makes every node report a phase with the last order carried out.
 func (s *story) all(p wire.Phase) *story {
 	for _, name := range []string{"alice", "bob"} {
-		s.happens(evReported{name, p, s.state.orders})
+		s.happens(evReported{name, p, s.state.orders, 0})
 	}
 	return s
 }
@@ -118,7 +118,7 @@ func TestGoodRun(t *testing.T) {
 }
 
 func TestNobodyArmsBeforeAllAreReady(t *testing.T) {
-	s := upTo(t, joining, testRules).happens(evReported{"alice", wire.Ready, 0}, evReported{"alice", wire.Armed, 0})
+	s := upTo(t, joining, testRules).happens(evReported{"alice", wire.Ready, 0, 0}, evReported{"alice", wire.Armed, 0, 0})
 	if s.state.phase != joining || s.state.orders != 0 {
 		t.Errorf("phase %s after %d orders with bob absent", s.state.phase, s.state.orders)
 	}
@@ -139,11 +139,11 @@ func TestTroubles(t *testing.T) {
 		says      string
 	}{
 		{"absent node", testRules, joining, []any{evOverdue{}}, failed, "abort", refusal, "still"},
-		{"ready but for the trigger port", testRules, joining, []any{evReported{"alice", wire.Ready, 0}, evDeaf{"bob"}, evOverdue{}}, failed, "abort", refusal, "is ready, but hears nothing from the trigger port of this PC, 5557"},
-		{"heard after all", testRules, joining, []any{evDeaf{"bob"}, evReported{"bob", wire.Ready, 0}, evReported{"bob", wire.Preparing, 0}, evOverdue{}}, failed, "abort", refusal, "the same holds for bob"},
+		{"ready but for the trigger port", testRules, joining, []any{evReported{"alice", wire.Ready, 0, 0}, evDeaf{"bob"}, evOverdue{}}, failed, "abort", refusal, "is ready, but hears nothing from the trigger port of this PC, 5557"},
+		{"heard after all", testRules, joining, []any{evDeaf{"bob"}, evReported{"bob", wire.Ready, 0, 0}, evReported{"bob", wire.Preparing, 0, 0}, evOverdue{}}, failed, "abort", refusal, "the same holds for bob"},
 		{"device refuses", testRules, joining, []any{evFailed{"bob", broken}}, failed, "abort", refusal, "driver died"},
 		{"arming takes too long", testRules, arming, []any{evOverdue{}}, failed, "abort", refusal, "the same holds for bob"},
-		{"trigger not acknowledged", testRules, armed, []any{evReported{"alice", wire.Running, 2}, evOverdue{}}, failed, "abort", refusal, "not acknowledged in time, so"},
+		{"trigger not acknowledged", testRules, armed, []any{evReported{"alice", wire.Running, 2, 0}, evOverdue{}}, failed, "abort", refusal, "not acknowledged in time, so"},
 		{"node dies before the instant", testRules, armed, []any{evSilent{"bob", lost}}, failed, "abort", refusal, "nothing heard for 11m0s"},
 		{"driver dies while recording", testRules, running, []any{evFailed{"bob", broken}}, running, "fire", missing, "driver died"},
 		{"the same, strict", strict, running, []any{evFailed{"bob", broken}}, draining, "stop", policy, "faults.lost_node is abort"},
@@ -151,7 +151,7 @@ func TestTroubles(t *testing.T) {
 		{"and before there is one", testRules, arming, []any{evStopped{"bob"}}, arming, "arm", "", ""},
 		{"a node's user stops it", testRules, running, []any{evStopped{"bob"}}, running, "fire", stopped, "ended by its user there"},
 		{"the same, strict", strict, running, []any{evStopped{"bob"}}, draining, "stop", policy, "faults.lost_node is abort"},
-		{"acknowledged late, but before anyone looked", testRules, armed, []any{evReported{"alice", wire.Running, 2}, evOverdue{fired: true}}, running, "fire", "", ""},
+		{"acknowledged late, but before anyone looked", testRules, armed, []any{evReported{"alice", wire.Running, 2, 0}, evOverdue{fired: true}}, running, "fire", "", ""},
 		{"files arrive slowly", testRules, transferring, []any{evProgress{}}, transferring, "fire", "", ""},
 		{"node lost while recording", testRules, running, []any{evSilent{"bob", lost}}, running, "fire", missing, "nothing heard"},
 		{"its process ends while recording", testRules, running, []any{evGone{"bob", broken}, evSilent{"bob", lost}}, running, "fire", missing, "driver died"},
@@ -165,7 +165,7 @@ func TestTroubles(t *testing.T) {
 		{"Ctrl-C while files travel", testRules, transferring, []any{evInterrupted{}}, transferring, "fire", "", ""},
 		{"the second then", testRules, transferring, []any{evInterrupted{}, evInterrupted{}}, aborted, "abort", canceled, "aborted"},
 		{"all nodes lost", testRules, running, []any{evSilent{"bob", lost}, evSilent{"alice", lost}}, analysing, "fire", missing, "nothing heard"},
-		{"transfer stuck", testRules, transferring, []any{evReported{"alice", wire.Done, 2}, evOverdue{}}, analysing, "fire", missing, "not finished transferring"},
+		{"transfer stuck", testRules, transferring, []any{evReported{"alice", wire.Done, 2, 0}, evOverdue{}}, analysing, "fire", missing, "not finished transferring"},
 		{"a stranger", testRules, running, []any{evFailed{"carol", broken}, evSilent{"carol", lost}, evHeard{"carol"}}, running, "fire", "", ""},
 	}
 	for _, test := range tests {
@@ -307,7 +307,7 @@ func TestStateNeverFiresAnUnarmedNode(t *testing.T) {
 			default:
 				p := rapid.SampledFrom(phases).Draw(t, "phase")
 				wasArmed[node] = slices.Index(phases, p) >= slices.Index(phases, wire.Armed)
-				event = evReported{node, p, uint64(rapid.IntRange(0, int(s.orders)).Draw(t, "order"))}
+				event = evReported{node, p, uint64(rapid.IntRange(0, int(s.orders)).Draw(t, "order")), 0}
 			}
 			over, before := s.phase.over(), s.phase
 			var effects []any

@@ -25,9 +25,10 @@ import (
 func (s *session) startSender(group *errgroup.Group, ctx context.Context) {
 	questions := wire.NewStatusClient(s.address.status)
 	s.sender = transfer.NewSender(transfer.SenderOptions{
-		Addr:  s.address.files,
-		Token: s.token,
-		Chunk: int(s.recipe.Transfer.Chunk),
+		Addr:     s.address.files,
+		Token:    s.token,
+		Chunk:    int(s.recipe.Transfer.Chunk),
+		Patience: max(s.patience(), leastStill),
 		Ask: func(ctx context.Context, f transfer.File) (transfer.Answer, error) {
 			return s.askFile(ctx, questions, f)
 		},
@@ -62,9 +63,13 @@ func (s *session) askFile(ctx context.Context, c *wire.StatusClient, f transfer.
 	return a, nil
 }
 
+// leastStill is how long files may stand still however short the patience with the
+// master is: a chunk may be under way for as long.
+const leastStill = time.Minute
+
 // reachWithin bounds the attempts to reach the files port. Without it nothing is
 // recorded.
-const reachWithin = 10 * time.Second
+const reachWithin = 20 * time.Second
 
 // reachFiles checks that the master's files port can be reached.
 func (s *session) reachFiles(ctx context.Context) error {

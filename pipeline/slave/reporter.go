@@ -17,8 +17,11 @@ import (
 const (
 	heartbeat = 200 * time.Millisecond
 	// newsBatch and newsBytes bound what one report carries; the rest goes with the next.
-	newsBatch = 200
-	newsBytes = 256 << 10
+	// newsBytes is less where that takes longer than reportTimeout, down to leastBytes.
+	newsBatch     = 200
+	newsBytes     = 256 << 10
+	leastBytes    = 4 << 10
+	reportTimeout = 20 * time.Second
 	// maxNews is how large one piece of news may be, in bytes of JSON: what is
 	// larger is cut, because what cannot be sent would hold up all that follows.
 	maxNews = 64 << 10
@@ -37,6 +40,7 @@ type reporter struct {
 	progress    func() []fact.StreamCounts
 	orders      *inbox
 	kick        chan struct{}
+	bytes       int // of news that the next report may carry; of the goroutine that reports
 
 	mu       sync.Mutex
 	phase    wire.Phase
@@ -57,7 +61,7 @@ type queued struct {
 
 func newReporter(node, token string, status *wire.StatusClient, orders *inbox) *reporter {
 	return &reporter{node: node, token: token, status: status, orders: orders,
-		kick: make(chan struct{}, 1), phase: wire.Preparing, heard: time.Now(),
+		kick: make(chan struct{}, 1), bytes: newsBytes, phase: wire.Preparing, heard: time.Now(),
 		progress: func() []fact.StreamCounts { return nil }}
 }
 
@@ -79,10 +83,14 @@ func (r *reporter) Run(ctx context.Context) error {
 }
 
 func (r *reporter) report(ctx context.Context) error {
-	reply, err := ask(ctx, r.status, wire.Request{Node: r.node, Token: r.token, Report: r.snapshot()})
+	try, cancel := context.WithTimeout(ctx, reportTimeout)
+	defer cancel()
+	reply, err := ask(try, r.status, wire.Request{Node: r.node, Token: r.token, Report: r.snapshot()})
 	if err != nil {
+		r.bytes = max(r.bytes/2, leastBytes)
 		return nil // the next heartbeat tries again, and silence counts from heard
 	}
+	r.bytes = min(2*r.bytes, newsBytes)
 	if reply.Order != nil && reply.Refused != nil { // a node that was given up still carries out the last one
 		r.orders.put(*reply.Order)
 	}
@@ -108,7 +116,7 @@ func (r *reporter) report(ctx context.Context) error {
 
 // reportLast sends the last report and closes the connection. Run has returned before.
 func (r *reporter) reportLast() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), max(time.Second, 3*r.status.RoundTrip()))
 	defer cancel()
 	_ = r.report(ctx) // the master may be gone; it would notice the silence by itself
 	r.status.Close()
@@ -123,12 +131,16 @@ func (r *reporter) snapshot() *wire.Report {
 	defer r.mu.Unlock()
 	var news []wire.News
 	for i, bytes := 0, 0; i < min(len(r.news), newsBatch); i++ {
-		if bytes += r.news[i].bytes; bytes > newsBytes && i > 0 {
+		if bytes += r.news[i].bytes; bytes > r.bytes && i > 0 {
 			break
 		}
 		news = append(news, r.news[i].News)
 	}
-	return &wire.Report{Phase: r.phase, Order: r.order, Beacon: r.beacon, ClockNs: time.Now().UnixNano(), Progress: counts, News: news}
+	report := &wire.Report{Phase: r.phase, Order: r.order, Beacon: r.beacon, ClockNs: time.Now().UnixNano(), Progress: counts, News: news}
+	if r.status != nil {
+		report.RoundTripNs = int64(r.status.RoundTrip())
+	}
+	return report
 }
 
 func (r *reporter) wake() {

@@ -50,9 +50,11 @@ type Options struct {
 
 const (
 	joinPause = 250 * time.Millisecond // between two attempts to join
-	// tryTimeout is how long a master may be silent before the user is told;
+	// tryTimeout is how long a master may be silent before the user is told, and
+	// then twice as long each time, up to lastTry: a long cable makes it silent too.
 	// remindEvery is the time between two such messages.
 	tryTimeout  = 2 * time.Second
+	lastTry     = 32 * time.Second
 	remindEvery = 30 * time.Second
 	// failedPause is between a run that ended badly and the next: one that ends
 	// so at once is not tried at full speed.
@@ -116,8 +118,8 @@ func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
 		Protocol: wire.Protocol, Instance: j.instance, Version: j.options.Version, Host: hostname, PID: os.Getpid(), Key: j.options.Key,
 	}}
 	var waiting waiting
-	for {
-		try, cancel := context.WithTimeoutCause(ctx, tryTimeout, errors.New("trying again"))
+	for patience := tryTimeout; ; {
+		try, cancel := context.WithTimeoutCause(ctx, patience, errors.New("trying again"))
 		reply, err := ask(try, status, request)
 		cancel()
 		switch {
@@ -125,10 +127,13 @@ func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
 			return nil, context.Cause(ctx)
 		case err != nil:
 			reply.Wait = "no answer"
+			patience = min(2*patience, lastTry)
 		case reply.Refused != nil:
 			return nil, reply.Refused
 		case reply.Welcome != nil:
 			return reply.Welcome, nil
+		default:
+			patience = tryTimeout
 		}
 		if waiting.worthSaying(reply.Wait, time.Now()) {
 			j.options.Log.Info("waiting for the master", "node", j.options.Node, "master", j.options.Master, "why", reply.Wait, "error", err)

@@ -16,7 +16,7 @@ import (
 const (
 	maxOpen      = 16               // files under way at once
 	sendTimeout  = 30 * time.Second // for one chunk; longer, and the connection is made anew
-	patience     = time.Minute      // without any progress; longer, and Run gives up
+	patience     = time.Minute      // without any progress; longer, and Run gives up, where nobody says how long
 	stillness    = 10 * time.Second // the same; longer, and the connection is made anew
 	leastChunk   = 64 << 10         // bytes; chunks get no shorter where connections break
 	redialPause  = 200 * time.Millisecond
@@ -36,6 +36,9 @@ type SenderOptions struct {
 	// until it has an answer or ctx ends; an error ends the Sender.
 	Ask func(ctx context.Context, f File) (Answer, error)
 	Log *slog.Logger
+	// Patience is how long nothing may move although something should before Run
+	// gives up; 0: a minute.
+	Patience time.Duration
 	// Arrived hears of each file that the Receiver has proven; it returns at
 	// once. nil: nobody wants to know.
 	Arrived func(f File)
@@ -59,6 +62,9 @@ func NewSender(o SenderOptions) *Sender {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Patience == 0 {
+		o.Patience = patience
 	}
 	if o.Arrived == nil {
 		o.Arrived = func(File) {}
@@ -119,7 +125,7 @@ func (s *Sender) next(n int) (files []File, last bool) {
 // every file is verified. A file that cannot be read or is refused does not
 // keep the others from being sent; Run then returns at the end an error that
 // names the first such files and counts the others. It gives up when ctx ends,
-// when Ask fails, and when nothing has moved for a minute although something
+// when Ask fails, and when nothing has moved for Patience although something
 // should.
 func (s *Sender) Run(ctx context.Context) error {
 	if s.options.Chunk < 0 || s.options.Chunk > MaxChunk {
@@ -155,7 +161,7 @@ func (s *Sender) Run(ctx context.Context) error {
 			continue
 		}
 		since := time.Since(t.moved)
-		if since > patience {
+		if since > s.options.Patience {
 			return t.joinFailures(t.standstill(since))
 		}
 		if since > stillness && t.conn != nil && time.Since(t.dialed) > stillness {

@@ -39,12 +39,14 @@ const JoinKey = "TSRUN_JOIN_KEY"
 
 // Report is the heartbeat: where the slave stands and what is new.
 type Report struct {
-	Phase    Phase               `json:"phase"`
-	Order    uint64              `json:"order"`              // number of the last order carried out
-	Beacon   bool                `json:"beacon"`             // the trigger port has been heard
-	ClockNs  int64               `json:"clock_ns,omitempty"` // Unix time of the slave's clock when this was sent
-	Progress []fact.StreamCounts `json:"progress,omitempty"`
-	News     []News              `json:"news,omitempty"` // in order, numbered without gaps
+	Phase   Phase  `json:"phase"`
+	Order   uint64 `json:"order"`              // number of the last order carried out
+	Beacon  bool   `json:"beacon"`             // the trigger port has been heard
+	ClockNs int64  `json:"clock_ns,omitempty"` // Unix time of the slave's clock when this was sent
+	// RoundTripNs is the shortest time that an answer of the master took; 0: none yet.
+	RoundTripNs int64               `json:"round_trip_ns,omitempty"`
+	Progress    []fact.StreamCounts `json:"progress,omitempty"`
+	News        []News              `json:"news,omitempty"` // in order, numbered without gaps
 }
 
 // Phase is where a node stands in a run.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-zeromq/zmq4"
@@ -20,9 +21,10 @@ const StatusPort = 5559
 
 const (
 	// tryTimeout is how long an answer may take before the question is asked
-	// again, over a new connection. A client that does not read its answer for
-	// as long has left.
-	tryTimeout = time.Second
+	// again, over a new connection: more where the cable is long or slow, up to
+	// lastTimeout. A client that does not read its answer for as long has left.
+	tryTimeout  = time.Second
+	lastTimeout = 16 * time.Second
 
 	firstPause = 50 * time.Millisecond // between tries; doubled each time
 	lastPause  = time.Second
@@ -178,15 +180,21 @@ type StatusClient struct {
 
 	mu   sync.Mutex // one question at a time
 	seq  uint64
-	conn *zmtp.Conn // nil: none
+	conn *zmtp.Conn    // nil: none
+	wait time.Duration // for the next answer
+
+	roundTrip atomic.Int64 // the shortest, ns; 0: none yet
 }
 
 // NewStatusClient returns a client for the status port at addr, host:port.
 func NewStatusClient(addr string) *StatusClient {
 	var id [8]byte
 	rand.Read(id[:]) // never fails
-	return &StatusClient{addr: addr, id: binary.LittleEndian.Uint64(id[:])}
+	return &StatusClient{addr: addr, id: binary.LittleEndian.Uint64(id[:]), wait: tryTimeout}
 }
+
+// RoundTrip returns the shortest time that an answer took, 0 while there was none.
+func (c *StatusClient) RoundTrip() time.Duration { return time.Duration(c.roundTrip.Load()) }
 
 // Call asks and returns the answer. It asks again until ctx ends, since the
 // server may be away for a while; the error then has the last reason.
@@ -215,27 +223,36 @@ func (c *StatusClient) Call(ctx context.Context, body []byte) ([]byte, error) {
 	}
 }
 
-// try asks once.
+// try asks once. How long the cable makes it take is seen from the handshake, which
+// takes some round trips, and from each answer.
 func (c *StatusClient) try(ctx context.Context, request []byte) (envelope, error) {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
-	defer cancel()
 	if c.conn == nil {
+		begun := time.Now()
 		conn, err := zmtp.Dial(ctx, "tcp", c.addr, zmq4.Req)
 		if err != nil {
 			return envelope{}, err
 		}
 		c.conn = conn
+		c.wait = min(max(c.wait, 2*time.Since(begun)), lastTimeout)
 	}
-	conn := c.conn
+	ctx, cancel := context.WithTimeout(ctx, c.wait)
+	defer cancel()
+	conn, begun := c.conn, time.Now()
 	unhook := context.AfterFunc(ctx, func() { conn.Close() })
 	reply, err := c.exchange(request)
+	took := time.Since(begun)
 	switch {
 	case !unhook() && err == nil: // the answer came at the last moment
 		c.hangUp()
 	case err != nil && ctx.Err() != nil:
+		c.wait = min(2*c.wait, lastTimeout)
 		return envelope{}, fmt.Errorf("no answer: %w", context.Cause(ctx))
 	case err != nil:
 		return envelope{}, fmt.Errorf("connection lost: %w", err)
+	}
+	c.wait = min(max(4*took, tryTimeout), lastTimeout)
+	if least := c.roundTrip.Load(); least == 0 || int64(took) < least {
+		c.roundTrip.Store(int64(took))
 	}
 	return reply, nil
 }
@@ -243,7 +260,7 @@ func (c *StatusClient) try(ctx context.Context, request []byte) (envelope, error
 // exchange sends a request and waits for its answer. Answers to earlier ones
 // are passed over.
 func (c *StatusClient) exchange(request []byte) (envelope, error) {
-	if err := c.conn.Send(tryTimeout, nil, request); err != nil {
+	if err := c.conn.Send(c.wait, nil, request); err != nil {
 		return envelope{}, err
 	}
 	for {

@@ -16,8 +16,8 @@ import (
 )
 
 // HandshakeTimeout bounds a handshake on either side; an honest peer needs a
-// few round trips.
-const HandshakeTimeout = 2 * time.Second
+// few round trips, each of which may take 2 s.
+const HandshakeTimeout = 10 * time.Second
 
 const (
 	greetingSize = 64   // bytes (RFC 23, section 2.1)
