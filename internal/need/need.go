@@ -5,6 +5,7 @@
 package need
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,4 +88,20 @@ func LongTrials(t testing.TB, all, part int) int {
 		return part
 	}
 	return all
+}
+
+// Address needs an address of this PC that is not that of its loopback, and returns it.
+func Address(t testing.TB) string {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() && n.IP.To4() != nil {
+			return n.IP.String()
+		}
+	}
+	missing(t, "no address but that of the loopback: give this PC a network")
+	return ""
 }

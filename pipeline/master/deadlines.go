@@ -39,8 +39,11 @@ func (s *state) distance(name string) sdk.Failure {
 	trip := s.nodes[name].trip
 	return sdk.Failure{Code: "lead-short", Field: "trigger.lead",
 		Message: fmt.Sprintf("an answer of this node takes %v, and trigger.lead of %v leaves %v for it", trip.Round(time.Millisecond), s.rules.lead, s.rules.lead-ackGuard(s.rules.lead)),
-		Hint:    fmt.Sprintf("write a trigger.lead of %v or more", leadFor(trip))}
+		Hint:    "write a trigger.lead of " + leadFor(trip).String() + " or more; the longest is " + longestLead.String()}
 }
+
+// longestLead is the most that a recipe may say.
+const longestLead = time.Minute
 
 // leadFor is the lead that lets a node acknowledge the instant whose answers take so
 // long: one may be under way when the instant comes, and the next acknowledges it.

@@ -153,8 +153,8 @@ func TestLeadIsLongEnoughForTheWay(t *testing.T) {
 	}{
 		{500 * time.Millisecond, 0, armed, ""},
 		{500 * time.Millisecond, 374 * time.Millisecond, armed, ""},
-		{500 * time.Millisecond, 400 * time.Millisecond, failed, "write a trigger.lead of 1.6s or more"},
-		{500 * time.Millisecond, maxTrip, failed, "write a trigger.lead of 4m0s or more"},
+		{500 * time.Millisecond, 400 * time.Millisecond, failed, "write a trigger.lead of 1.6s or more; the longest is 1m0s"},
+		{500 * time.Millisecond, maxTrip, failed, "write a trigger.lead of 4m0s or more; the longest is 1m0s"},
 		{8 * time.Second, 2010 * time.Millisecond, armed, ""},
 	} {
 		r := testRules
