@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -67,19 +68,14 @@ func (s *driverServer) Configure(call context.Context, r *pluginpb.ConfigureRequ
 	if s.driver != nil || s.closed {
 		return nil, statusOf(errors.New("configure: this process has had its driver; start another"))
 	}
-	var kind *DriverType
-	for i := range s.types {
-		if s.types[i].name == r.Kind {
-			kind = &s.types[i]
-		}
-	}
-	if kind == nil {
+	kind := slices.IndexFunc(s.types, func(t DriverType) bool { return t.name == r.Kind })
+	if kind < 0 {
 		return nil, statusOf(&Failure{Code: "unknown-kind", Message: fmt.Sprintf("configure: no driver is called %q", r.Kind)})
 	}
 	env := Env{Log: s.log, Instance: r.Instance, Dir: r.Dir, Simulation: r.Simulation}
 	var device Device
 	err := guarded(s.log, "open", func() error {
-		opened, err := kind.open(ctx, env, r.Config)
+		opened, err := s.types[kind].open(ctx, env, r.Config)
 		if err == nil {
 			s.driver = opened
 		}

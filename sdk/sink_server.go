@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -59,18 +60,13 @@ func (s *sinkServer) Configure(call context.Context, r *pluginpb.ConfigureReques
 	if s.sink != nil || s.closed {
 		return nil, statusOf(errors.New("configure: this process has had its sink; start another"))
 	}
-	var kind *SinkType
-	for i := range s.types {
-		if s.types[i].name == r.Kind {
-			kind = &s.types[i]
-		}
-	}
-	if kind == nil {
+	kind := slices.IndexFunc(s.types, func(t SinkType) bool { return t.name == r.Kind })
+	if kind < 0 {
 		return nil, statusOf(&Failure{Code: "unknown-kind", Message: fmt.Sprintf("configure: no sink is called %q", r.Kind)})
 	}
 	env := Env{Log: s.log, Instance: r.Instance, Dir: r.Dir, Simulation: r.Simulation}
 	err := guarded(s.log, "open", func() error {
-		opened, err := kind.open(ctx, env, r.Config)
+		opened, err := s.types[kind].open(ctx, env, r.Config)
 		if err == nil {
 			s.sink = opened
 		}

@@ -133,9 +133,7 @@ func (c *checker) complete(v *value, misspelt map[string]bool) {
 			c.broken[path] = true
 		case key.required:
 			c.fail(v.keyAt, path, codeMissing, fmt.Sprintf("missing key %q", key.name), whatFor(key))
-		case key.implied:
-			c.adopt(v, c.check(key, &node{kind: mapNode}, key.name, path, place{}))
-		case key.initial == "{}":
+		case key.implied || key.initial == "{}":
 			c.adopt(v, c.check(key, &node{kind: mapNode}, key.name, path, place{}))
 		case key.initial != "":
 			c.adopt(v, c.check(key, &node{kind: scalarNode, text: key.initial}, key.name, path, place{}))
