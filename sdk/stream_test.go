@@ -335,6 +335,16 @@ func TestStreamLeavesOutDamagedTags(t *testing.T) {
 	if len(losses) != 2 || losses[0].Tags != 3 || losses[0].At != end-1 || losses[1].Tags != 1 {
 		t.Errorf("losses %+v", losses)
 	}
+	losses = nil
+	s = NewStream(newCapture(), a)
+	s.lost = func(l Loss) { losses = append(losses, l) }
+	many := append(make([]uint64, blockTags+1), slices.Repeat([]uint64{end}, 3*blockTags)...)
+	if err := s.Send(1, many); err != nil || len(losses) != 1 || losses[0].Tags != 3*blockTags {
+		t.Errorf("blocks of damaged tags in one call: %v, losses %+v; want one", err, losses)
+	}
+	if counts, err := s.Finish(); err != nil || counts[0].Tags != blockTags+1 || counts[0].Lost != 3*blockTags {
+		t.Errorf("counts %+v (%v)", counts, err)
+	}
 	if never := endOf(0); never != 0 {
 		t.Errorf("an acquisition without an end ends at %d", never)
 	}
