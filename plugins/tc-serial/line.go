@@ -23,6 +23,7 @@ const (
 
 // chunk is what one read gave; without bytes and error it was a pause.
 type chunk struct {
+	at  time.Time // when it was read
 	b   []byte
 	err error
 }
@@ -38,7 +39,7 @@ func (p *port) listen() (<-chan chunk, func()) {
 		for {
 			n, err := p.read(buf)
 			select {
-			case came <- chunk{bytes.Clone(buf[:n]), err}:
+			case came <- chunk{time.Now(), bytes.Clone(buf[:n]), err}:
 			case <-done:
 				return
 			}

@@ -43,6 +43,7 @@ type tdc1Report struct {
 	Settings   map[string]string `json:"settings"` // as the device tells them
 	GateMs     int64             `json:"gate_ms"`  // 0: until it was stopped
 	Stopped    bool              `json:"stopped"`
+	LateMs     int64             `json:"late_ms,omitempty"` // the most that words came later than others
 	Stream     wordCount         `json:"stream"`
 	Channels   []laneReport      `json:"channels"`
 	Simulation *sky.Truth        `json:"simulation,omitempty"`

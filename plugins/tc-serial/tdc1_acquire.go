@@ -36,15 +36,19 @@ func (d *tdc1Driver) acquire(ctx context.Context, start *sdk.Start, out output) 
 	came, leave := d.port.listen()
 	defer leave()
 	d.streaming = true
-	if err := start.Fire(ctx, func() error { return d.port.write("COUNTS?\r\n") }); err != nil {
+	var fired time.Time
+	if err := start.Fire(ctx, func() error {
+		fired = time.Now()
+		return d.port.write("COUNTS?\r\n")
+	}); err != nil {
 		if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
 			return nil // stopped before it began
 		}
 		return err
 	}
-	s := newTDC1Stream(out, a, d.identity)
+	s := newTDC1Stream(out, a, d.identity, fired)
 	err := s.run(ctx, d.port, came)
-	d.report.Stopped, d.report.Stream, d.report.Channels = s.stopped, s.words.counted, s.outlet.report()
+	d.report.Stopped, d.report.Stream, d.report.Channels, d.report.LateMs = s.stopped, s.words.counted, s.outlet.report(), s.pace.latest.Milliseconds()
 	var failed *sdk.Failure
 	d.streaming = err != nil && !(errors.As(err, &failed) && failed.Code == "device-gone")
 	if err != nil {
@@ -69,12 +73,14 @@ type tdc1Stream struct {
 	outlet  *outlet
 	gate    time.Duration // 0: until stopped
 	fence   []byte        // the answer
-	stopped bool          // before the gate was over
-	held    []byte        // behind the words, what may be the answer
+	fired   time.Time
+	pace    pace
+	stopped bool   // before the gate was over
+	held    []byte // behind the words, what may be the answer
 }
 
-func newTDC1Stream(out output, a sdk.Acquisition, identity string) *tdc1Stream {
-	s := &tdc1Stream{outlet: newOutlet(out, a), gate: max(a.Duration, 0), fence: []byte(identity + "\r\n")}
+func newTDC1Stream(out output, a sdk.Acquisition, identity string, fired time.Time) *tdc1Stream {
+	s := &tdc1Stream{outlet: newOutlet(out, a), gate: max(a.Duration, 0), fence: []byte(identity + "\r\n"), fired: fired}
 	s.words = &words{
 		emit: func(ticks uint64, inputs uint8) {
 			for input := 1; inputs > 0; input, inputs = input+1, inputs>>1 {
@@ -83,8 +89,12 @@ func newTDC1Stream(out output, a sdk.Acquisition, identity string) *tdc1Stream {
 				}
 			}
 		},
-		damaged: func(n uint64) {
-			s.outlet.lose(n, "bytes of the TDC1 were lost; each of these words may have been a tag of this channel")
+		lost: func(n uint64, missing bool) {
+			why := "bytes of the TDC1 were lost; each of these words may have been a tag of this channel"
+			if missing {
+				why = "words that the TDC1 must have written never came; each may have been a tag of this channel"
+			}
+			s.outlet.lose(n, why)
 		},
 	}
 	return s
@@ -95,7 +105,7 @@ func (s *tdc1Stream) run(ctx context.Context, p *port, came <-chan chunk) error 
 	if s.gate > 0 {
 		over = time.After(s.gate + s.gate/1000 + gateSpare)
 	}
-	heard := time.Now()
+	heard, ended := time.Now(), false
 	for {
 		select {
 		case c := <-came:
@@ -107,6 +117,7 @@ func (s *tdc1Stream) run(ctx context.Context, p *port, came <-chan chunk) error 
 			if len(c.b) > 0 {
 				heard = time.Now()
 				s.words.take(c.b)
+				s.keepPace(c.at)
 			} else if s.words.quiet(); time.Since(heard) > silence {
 				return s.silent(p)
 			}
@@ -114,17 +125,34 @@ func (s *tdc1Stream) run(ctx context.Context, p *port, came <-chan chunk) error 
 			if s.outlet.err != nil {
 				return s.outlet.err
 			}
-			continue
+			if !ended || len(c.b) > 0 && s.gated() && c.at.Sub(s.fired) < s.gate+silence {
+				continue // a slow line still has words of the gate
+			}
 		case <-ctx.Done():
 			s.stopped = true
 		case <-over:
+			over, ended = nil, true
+			continue
 		}
 		return s.end(p, came)
 	}
 }
 
+// gated says that the device ends the acquisition.
+func (s *tdc1Stream) gated() bool { return s.gate > 0 && s.gate <= tdc1MaxGate*time.Millisecond }
+
+// keepPace compares the time of the last word with that at which it was read.
+func (s *tdc1Stream) keepPace(at time.Time) {
+	if since := at.Sub(s.fired); s.pace.due(since) {
+		if ticks, ok := s.words.latest(); ok {
+			s.pace.sample(since, time.Duration(ticks*fifteen.ShortTick/1000))
+		}
+	}
+}
+
 // end stops the device and takes its last words.
 func (s *tdc1Stream) end(p *port, came <-chan chunk) error {
+	aborted := time.Since(s.fired)
 	if err := p.write("ABORT\r\n"); err != nil {
 		return err
 	}
@@ -150,29 +178,39 @@ func (s *tdc1Stream) end(p *port, came <-chan chunk) error {
 		s.outlet.send()
 	}
 	s.words.finish()
+	return s.complete(p, aborted)
+}
+
+// complete says how far the acquisition came, and makes sure that no whole round
+// of the time is missing: of a gate by its end, else by the clock of the PC.
+func (s *tdc1Stream) complete(p *port, aborted time.Duration) error {
+	last := time.Duration(s.words.ticks * fifteen.ShortTick / 1000)
+	rounds, since := s.pace.lost(aborted, last)
+	if s.gated() && !s.stopped {
+		s.words.overdue(uint64(s.gate) * 1000 / fifteen.ShortTick)
+		rounds, since = int((s.gate-last)/roundTime), 0
+	}
 	until := s.words.ticks * fifteen.ShortTick
-	if !s.stopped && s.gate > 0 {
-		if err := s.complete(p, until); err != nil {
-			s.outlet.mark(until)
-			return errors.Join(err, s.outlet.err)
-		}
+	var lost error
+	switch {
+	case rounds > 0:
+		s.outlet.lose(1, "the TDC1 was not heard for some rounds of its time")
+		lost = &sdk.Failure{Code: "time-lost", Message: fmt.Sprintf("the time of the %s came to %v in %v: words of %d rounds of 268 ms are missing, %s; the tags behind have a time that is too early by as much",
+			p.name, last.Round(time.Millisecond), aborted.Round(time.Millisecond), rounds, roughly(since)),
+			Hint: "the PC or a hub did not keep up; connect the device directly, and record less at once"}
+	case !s.stopped && s.gate > 0:
 		until = uint64(s.gate.Nanoseconds()) * 1000
 	}
 	s.outlet.mark(until)
-	return s.outlet.err
+	return errors.Join(lost, s.outlet.err)
 }
 
-// complete makes sure that no whole round of the time is missing. The device
-// sends a word each round, so the last one lies within a round of the end.
-func (s *tdc1Stream) complete(p *port, last uint64) error {
-	const round = fifteen.ShortTick << fifteen.ShortTimeBits
-	end := uint64(s.gate.Nanoseconds()) * 1000
-	if s.gate > tdc1MaxGate*time.Millisecond || last+round >= end {
-		return nil
+// roughly is where rounds were lost.
+func roughly(since time.Duration) string {
+	if since == 0 {
+		return "at no known place"
 	}
-	s.outlet.lose(1, "the TDC1 was not heard for some rounds of its time")
-	return &sdk.Failure{Code: "time-lost", Message: fmt.Sprintf("the time of the %s came to %d ps in a gate of %v: words of %d rounds of 268 ms are missing, at no known place", p.name, last, s.gate, (end-last)/round),
-		Hint: "the PC or a hub did not keep up; connect the device directly, and record less at once"}
+	return fmt.Sprintf("from about %v on", since.Round(time.Second))
 }
 
 // silent gives a device up that says nothing.

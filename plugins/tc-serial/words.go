@@ -19,11 +19,14 @@ import (
 // it was aligned) and behind it (as it is now) go round the least; what cannot
 // be told to lie before or behind it is left out and counted as damaged.
 //
+// Where whole words are lost, the rest is as good as before. That is seen only by
+// what a unit has to write: a word by the second mark behind the last one.
+//
 // Few words an hour fill no window. They are given out when nothing came for a
 // while and all that came are whole words.
 type words struct {
-	emit    func(ticks uint64, inputs uint8) // in order of time
-	damaged func(words uint64)               // so many words are missing here, at least
+	emit func(ticks uint64, inputs uint8) // in order of time
+	lost func(words uint64, missing bool) // so many words were damaged, or never came, at least
 
 	buf     []byte // not decided; a word begins at head
 	head    int
@@ -31,6 +34,9 @@ type words struct {
 	recent  [4]uint64
 	nth     int
 	counted wordCount
+
+	due   uint64 // the unit writes a word by this time, in ticks; 0: not known, since words are lost here
+	marks marks
 
 	rest   int // bytes behind the last whole word when nothing came for a while; 0: none
 	restAt uint64
@@ -43,6 +49,7 @@ type wordCount struct {
 	Dummies uint64 `json:"dummies"`
 	Cuts    uint64 `json:"cuts,omitempty"`    // places where bytes were lost
 	Damaged uint64 `json:"damaged,omitempty"` // words left out there, at least
+	Missing uint64 `json:"missing,omitempty"` // words that never came, at least
 }
 
 const (
@@ -121,6 +128,8 @@ func (w *words) release(n int) {
 			continue
 		}
 		w.ticks += step(uint32(w.ticks)&shortMask, word)
+		w.overdue(w.ticks)
+		w.due = w.marks.due(w.ticks, word.Dummy())
 		w.recent[w.nth%len(w.recent)] = w.ticks
 		w.nth++
 		w.counted.Words++
@@ -154,7 +163,34 @@ func (w *words) word(at int) fifteen.Short {
 
 func (w *words) lose(n uint64) {
 	w.counted.Damaged += n
-	w.damaged(n)
+	w.due = 0
+	w.lost(n, false)
+}
+
+// overdue counts the words that the unit must have written before a time, of
+// which none came.
+func (w *words) overdue(at uint64) {
+	if w.due == 0 || at <= w.due || w.marks != marksKept {
+		return
+	}
+	n := 1 + (at-w.due-1)/fifteen.ShortHalf
+	w.counted.Missing += n
+	w.lost(n, true)
+}
+
+// latest is the time of the last whole word that came, in ticks, decided or not;
+// not ok where that is in doubt.
+func (w *words) latest() (ticks uint64, ok bool) {
+	ticks = w.ticks
+	for at := w.head; at+wordSize <= len(w.buf); at += wordSize {
+		word := w.word(at)
+		ahead := step(uint32(ticks)&shortMask, word)
+		if impossible(word) > 0 || ahead >= shortMask-dense {
+			return 0, false
+		}
+		ticks += ahead
+	}
+	return ticks, true
 }
 
 // step is how far the time goes to a word, in ticks.

@@ -53,7 +53,7 @@ func poisson(seed uint64, rate float64, n int) []tick {
 
 // decoded takes a stream apart as it comes in pieces.
 func decoded(b []byte, piece int, quiet bool) (got []tick, w *words, lost uint64) {
-	w = &words{emit: func(at uint64, inputs uint8) { got = append(got, tick{at, inputs}) }, damaged: func(n uint64) { lost += n }}
+	w = &words{emit: func(at uint64, inputs uint8) { got = append(got, tick{at, inputs}) }, lost: func(n uint64, _ bool) { lost += n }}
 	for c := range slices.Chunk(b, max(piece, 1)) {
 		w.take(c)
 		if quiet {
@@ -138,7 +138,7 @@ func TestLostByteInTheDark(t *testing.T) {
 	b := encode(events, events[len(events)-1].at)
 	var got []tick
 	lost := uint64(0)
-	w := &words{emit: func(at uint64, inputs uint8) { got = append(got, tick{at, inputs}) }, damaged: func(n uint64) { lost += n }}
+	w := &words{emit: func(at uint64, inputs uint8) { got = append(got, tick{at, inputs}) }, lost: func(n uint64, _ bool) { lost += n }}
 	for i := range len(b) / wordSize {
 		word := b[i*wordSize : (i+1)*wordSize]
 		if i == 30 {
@@ -156,6 +156,41 @@ func TestLostByteInTheDark(t *testing.T) {
 		if !slices.ContainsFunc(events, func(o tick) bool { return o.at&shortMask == at && o.inputs == e.inputs }) {
 			t.Errorf("%v is no event of the unit", e)
 		}
+	}
+}
+
+// TestLostWords: words that a unit must have written and that never came are
+// counted, never more than are missing, and none is where nothing was lost.
+func TestLostWords(t *testing.T) {
+	proven := 0
+	rapid.Check(t, func(t *rapid.T) {
+		rate := rapid.SampledFrom([]float64{0.5, 2, 5, 10, 30}).Draw(t, "rate")
+		events := poisson(rapid.Uint64().Draw(t, "seed"), rate, 100)
+		b := encode(events, events[len(events)-1].at)
+		at := rapid.IntRange(20, len(b)/wordSize-20).Draw(t, "at") * wordSize
+		n := rapid.IntRange(1, 10).Draw(t, "lost")
+		got, w, lost := decoded(slices.Concat(b[:at], b[at+n*wordSize:]), rapid.IntRange(1, 100).Draw(t, "piece"), false)
+		if lost != w.counted.Missing || lost > uint64(n) || len(got) > len(events) {
+			t.Fatalf("%d words never came, %d are said to be missing; %+v", n, lost, w.counted)
+		}
+		if lost > 0 {
+			proven++
+		}
+	})
+	if proven == 0 {
+		t.Error("no loss was seen, so this shows nothing")
+	}
+}
+
+// TestOtherDummies: of a unit that writes its dummies elsewhere, nothing is said
+// to be missing.
+func TestOtherDummies(t *testing.T) {
+	var b []byte
+	for at := uint64(0); at < 20<<fifteen.ShortTimeBits; at += 1<<fifteen.ShortTimeBits - 5000 {
+		b = binary.LittleEndian.AppendUint32(b, uint32(fifteen.ShortDummy(at)))
+	}
+	if _, w, lost := decoded(b, 4, true); lost > 0 {
+		t.Errorf("%d lost; %+v", lost, w.counted)
 	}
 }
 
@@ -192,7 +227,7 @@ func BenchmarkWords(b *testing.B) {
 	b.SetBytes(int64(len(stream)))
 	for b.Loop() {
 		n := 0
-		w := &words{emit: func(uint64, uint8) { n++ }, damaged: func(uint64) { b.Fatal("damage") }}
+		w := &words{emit: func(uint64, uint8) { n++ }, lost: func(uint64, bool) { b.Fatal("loss") }}
 		for c := range slices.Chunk(stream, 4095) {
 			w.take(c)
 		}
