@@ -52,7 +52,7 @@ Prints JSON lines: first where it listens, then after each acquisition the
 ground truth: when it really began, how the clock ran, and what was delivered.
 Runs until it is interrupted.
 
-Faults: ` + strings.Join(idq.Faults(), ", "),
+Faults: ` + strings.Join(idq.Faults.List(), ", "),
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error { return runSimIDQ(c, f) },
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tsrun/sim/pty"
 	"tsrun/sim/sky"
 	"tsrun/sim/tdc1"
 	"tsrun/sim/tdc2"
@@ -30,7 +31,7 @@ func newSimTDC1Command() *cobra.Command {
 Prints JSON lines: first the device file that a program opens, then after each
 acquisition the ground truth. Runs until it is interrupted.
 
-Faults: ` + strings.Join(tdc1.Faults(), ", "),
+Faults: ` + strings.Join(tdc1.Faults.List(), ", "),
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			log, err := f.done(c)
@@ -38,7 +39,7 @@ Faults: ` + strings.Join(tdc1.Faults(), ", "),
 				return err
 			}
 			serial, out := cmp.Or(f.serial, "SIM-TDC1"), &simOutput{w: c.OutOrStdout()}
-			d, err := tdc1.New(tdc1.Config{Light: f.light, Controller: f.controller, Reference: reference, Serial: serial, Log: log,
+			d, err := tdc1.New(tdc1.Config{Config: pty.Config{Light: f.light, Controller: f.controller, Serial: serial, Log: log}, Reference: reference,
 				Acquired: func(t sky.Truth) { out.write("truth", t) }})
 			if err != nil {
 				return failure(err)
@@ -61,9 +62,9 @@ func newSimTICCCommand() *cobra.Command {
 
 Prints a JSON line: the device file that a program opens, which resets the TICC.
 When it is interrupted it prints the ground truth of what it wrote since the last
-reset. It has no menu: what is sent to it is passed over.
+reset. It has the menu of its firmware: # opens that of 2025, and restarts older ones.
 
-Faults: ` + strings.Join(ticc.Faults(), ", "),
+Faults: ` + strings.Join(ticc.Faults.List(), ", "),
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if config.Log, err = f.done(c); err != nil {
@@ -98,7 +99,7 @@ output until SIGTERM. What it looks at is in ` + tdc2.Environment + `, as JSON:
   {"light": {"seed": 7, "pairs": {"rate": "20 kHz", "jitter": "80 ps"}},
    "controller": {"dark": "2 kHz", "drift": "12 ppb"}, "serial": "TWO", "truth": "truth.json"}
 
-Faults: ` + strings.Join(tdc2.Faults(), ", "),
+Faults: ` + strings.Join(tdc2.Faults.List(), ", "),
 		DisableFlagParsing: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {

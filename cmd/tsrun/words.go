@@ -219,7 +219,7 @@ func recipeOrNothing(c *cobra.Command, args []string) error {
 
 // completeValues lets the shell offer the values that flags of a command take.
 func completeValues(c *cobra.Command) {
-	values := map[string][]string{"by": {stage.ByPairs, stage.ByMarkers}, "fault": idq.Faults(), "format": tagfile.Formats(),
+	values := map[string][]string{"by": {stage.ByPairs, stage.ByMarkers}, "fault": idq.Faults.List(), "format": tagfile.Formats(),
 		"out-format": tagfile.Formats(), "mode": {"master", "slave"}}
 	for name, list := range values {
 		if c.Flags().Lookup(name) == nil {

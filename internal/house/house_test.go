@@ -28,6 +28,7 @@ var floors = [][]string{
 	{"plugins/"},
 	{"sim/idq", "sim/tdc1", "sim/ticc", "sim/tdc2"},
 	{"sim/pty"},
+	{"sim/fault"},
 	{"sim/sky"},
 	{"sdk/sdktest"},
 	{"sdk"},

@@ -208,7 +208,7 @@ func (s simulation) Check(a sdk.Acquisition) (found []*sdk.Failure) {
 		}
 	}
 	for i, fault := range s.Faults {
-		if err := idq.CheckFaults([]string{fault}); err != nil {
+		if err := idq.Faults.Check([]string{fault}); err != nil {
 			found = append(found, instrument.Mistake(fmt.Sprintf("faults.%d", i), err.Error(), "leave it out to simulate a controller that behaves"))
 		}
 	}

@@ -20,6 +20,7 @@ const (
 // port is an open serial line. Nobody else has it.
 type port struct {
 	name    string // "TDC1 at /dev/ttyACM0"
+	path    string
 	serial  serial.Port
 	unlock  func()
 	timeout time.Duration // of a write
@@ -47,7 +48,7 @@ func openPort(device, path string, timeout time.Duration) (*port, error) {
 		unlock()
 		return nil, unreachable(device, path, err)
 	}
-	return &port{name: device + " at " + path, serial: s, unlock: unlock, timeout: timeout}, nil
+	return &port{name: device + " at " + path, path: path, serial: s, unlock: unlock, timeout: timeout}, nil
 }
 
 func unreachable(device, path string, err error) error {

@@ -7,6 +7,7 @@ import (
 	"tsrun/sdk"
 	"tsrun/sdk/instrument"
 	"tsrun/sdk/quantity"
+	"tsrun/sim/pty"
 	"tsrun/sim/sky"
 	"tsrun/sim/tdc1"
 	"tsrun/sim/tdc2"
@@ -28,7 +29,7 @@ func (s simulation) Check(sdk.Acquisition) (found []*sdk.Failure) {
 		found = append(found, instrument.Mistake(wrong.Key, fmt.Sprintf("%v is out of range", wrong.Value), fmt.Sprintf("write %v to %v", wrong.Low, wrong.High)))
 	}
 	for i, fault := range s.Faults {
-		if err := tdc1.CheckFaults([]string{fault}); err != nil && ticc.CheckFaults([]string{fault}) != nil && tdc2.CheckFaults([]string{fault}) != nil {
+		if err := tdc1.Faults.Check([]string{fault}); err != nil && ticc.Faults.Check([]string{fault}) != nil && tdc2.Faults.Check([]string{fault}) != nil {
 			found = append(found, instrument.Mistake(fmt.Sprintf("faults.%d", i), err.Error(), "leave it out to simulate a device that behaves"))
 		}
 	}
@@ -44,7 +45,7 @@ func (s simulation) Check(sdk.Acquisition) (found []*sdk.Failure) {
 // simulator is a simulated device, in this process, behind a real line.
 type simulator struct {
 	path   string
-	truth  func() sky.Truth
+	truth  func() *sky.Truth       // nil where it is not known
 	stamps func(input int) []int64 // of a TICC, on its own time scale
 	cancel context.CancelFunc
 	done   chan error
@@ -52,11 +53,11 @@ type simulator struct {
 
 // startTDC1 starts a simulated TDC1.
 func startTDC1(env sdk.Env) (*simulator, error) {
-	s, light, err := readSimulation(env)
+	s, line, err := readSimulation(env)
 	if err != nil {
 		return nil, err
 	}
-	d, err := tdc1.New(tdc1.Config{Light: sky.Settings(light), Controller: s.Controller, Reference: s.Reference, Serial: serialNumber(env.Instance), Log: env.Log})
+	d, err := tdc1.New(tdc1.Config{Config: line, Reference: s.Reference})
 	if err != nil {
 		return nil, badSimulation(err)
 	}
@@ -65,12 +66,11 @@ func startTDC1(env sdk.Env) (*simulator, error) {
 
 // startTICC starts a simulated TICC.
 func startTICC(env sdk.Env) (*simulator, error) {
-	s, light, err := readSimulation(env)
+	s, line, err := readSimulation(env)
 	if err != nil {
 		return nil, err
 	}
-	d, err := ticc.New(ticc.Config{Light: sky.Settings(light), Controller: s.Controller, Serial: serialNumber(env.Instance),
-		Firmware: s.Firmware, Boot: s.Boot.Duration(), Jumper: s.Jumper, Log: env.Log})
+	d, err := ticc.New(ticc.Config{Config: line, Firmware: s.Firmware, Boot: s.Boot.Duration(), Jumper: s.Jumper})
 	if err != nil {
 		return nil, badSimulation(err)
 	}
@@ -79,11 +79,12 @@ func startTICC(env sdk.Env) (*simulator, error) {
 	return sim, nil
 }
 
-func readSimulation(env sdk.Env) (s simulation, light sdk.Light, err error) {
-	if light, err = env.Simulated(&s); err == nil && len(env.Simulation) == 0 {
+func readSimulation(env sdk.Env) (s simulation, line pty.Config, err error) {
+	light, err := env.Simulated(&s)
+	if err == nil && len(env.Simulation) == 0 {
 		env.Log.Warn("the simulated device is in the dark: the recipe has no simulate section")
 	}
-	return s, light, err
+	return s, pty.Config{Light: sky.Settings(light), Controller: s.Controller, Serial: serialNumber(env.Instance), Log: env.Log}, err
 }
 
 func badSimulation(err error) error {
@@ -92,7 +93,11 @@ func badSimulation(err error) error {
 
 func startSimulator(path string, truth func() sky.Truth, run func(context.Context) error) *simulator {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &simulator{path: path, truth: truth, cancel: cancel, done: make(chan error, 1)}
+	s := &simulator{path: path, cancel: cancel, done: make(chan error, 1)}
+	s.truth = func() *sky.Truth {
+		t := truth()
+		return &t
+	}
 	go func() { s.done <- run(ctx) }()
 	return s
 }
@@ -107,6 +112,9 @@ func serialNumber(instance string) string {
 }
 
 func (s *simulator) stop() error {
+	if s.cancel == nil { // it ends with each acquisition
+		return nil
+	}
 	s.cancel()
 	return <-s.done
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"strconv"
 	"strings"
@@ -25,13 +24,8 @@ const (
 
 // tdc1Driver controls one TDC1.
 type tdc1Driver struct {
-	log      *slog.Logger
-	config   config
-	port     *port
-	sim      *simulator // nil on a real device
-	identity string
-
-	armed     *sdk.Acquisition
+	device
+	identity  string
 	gate      int64 // ms; 0: until ABORT
 	streaming bool  // words may come by an order of this driver
 	report    *tdc1Report
@@ -50,22 +44,13 @@ type tdc1Report struct {
 }
 
 func openTDC1(ctx context.Context, env sdk.Env, c config) (sdk.Driver, error) {
-	d := &tdc1Driver{log: env.Log, config: c}
-	var path string
-	var err error
-	if c.Port == simulated {
-		if d.sim, err = startTDC1(env); err != nil {
-			return nil, err
-		}
-		path = d.sim.path
-	} else if path, err = thisPC.find(ctx, c.Port, "TDC1", c.Timeout); err != nil {
-		return nil, err
-	}
-	if d.port, err = openPort("TDC1", path, c.Timeout.Duration()); err == nil {
+	d := &tdc1Driver{device: device{log: env.Log, config: c}}
+	err := d.connect(ctx, env, "TDC1", startTDC1)
+	if err == nil {
 		d.identity, err = d.port.identify(ctx)
 	}
 	if err == nil && !strings.Contains(strings.ToUpper(d.identity), "TDC1") {
-		err = &sdk.Failure{Code: "wrong-device", Field: "port", Message: fmt.Sprintf("the device at %s says it is %s", path, instrument.Quote(d.identity)),
+		err = &sdk.Failure{Code: "wrong-device", Field: "port", Message: fmt.Sprintf("the device at %s says it is %s", d.port.path, instrument.Quote(d.identity)),
 			Hint: "give the port of a TDC1, or another model"}
 	}
 	if err != nil {
@@ -127,12 +112,9 @@ func checkTDC1(channels []sdk.Channel) []*sdk.Failure {
 
 // Arm sets the device up and reads back what it is set to.
 func (d *tdc1Driver) Arm(ctx context.Context, a sdk.Acquisition) error {
-	d.armed, d.report = nil, nil
-	if len(a.Channels) == 0 {
-		return &sdk.Failure{Code: "bad-acquisition", Message: "the acquisition has no channels", Hint: "give this controller a channel"}
-	}
-	for _, wrong := range checkTDC1(a.Channels) {
-		return wrong
+	d.report = nil
+	if err := d.prepare(a, checkTDC1); err != nil {
+		return err
 	}
 	if err := d.stop(ctx); err != nil {
 		return err
@@ -239,10 +221,7 @@ func (d *tdc1Driver) Report() any {
 	if d.report == nil {
 		return nil
 	}
-	if d.sim != nil {
-		truth := d.sim.truth()
-		d.report.Simulation = &truth
-	}
+	d.report.Simulation = d.truth()
 	return d.report
 }
 
@@ -251,10 +230,6 @@ func (d *tdc1Driver) Close() error {
 	var err error
 	if d.port != nil {
 		err = d.stop(context.Background())
-		d.port.close()
 	}
-	if d.sim != nil {
-		err = errors.Join(err, d.sim.stop())
-	}
-	return err
+	return errors.Join(err, d.disconnect())
 }

@@ -28,26 +28,19 @@ func (d *tdc1Driver) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Str
 }
 
 func (d *tdc1Driver) acquire(ctx context.Context, start *sdk.Start, out output) error {
-	if d.armed == nil {
-		return errors.New("acquire: the device is not armed")
-	}
-	a := *d.armed
-	d.armed = nil
 	came, leave := d.port.listen()
 	defer leave()
-	d.streaming = true
+	d.streaming = d.armed != nil
 	var fired time.Time
-	if err := start.Fire(ctx, func() error {
+	a, ok, err := d.fire(ctx, start, func(sdk.Acquisition) error {
 		fired = time.Now()
 		return d.port.write("COUNTS?\r\n")
-	}); err != nil {
-		if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
-			return nil // stopped before it began
-		}
+	})
+	if !ok {
 		return err
 	}
 	s := newTDC1Stream(out, a, d.identity, fired)
-	err := s.run(ctx, d.port, came)
+	err = s.run(ctx, d.port, came)
 	d.report.Stopped, d.report.Stream, d.report.Channels, d.report.LateMs = s.stopped, s.words.counted, s.outlet.report(), s.pace.latest.Milliseconds()
 	var failed *sdk.Failure
 	d.streaming = err != nil && !(errors.As(err, &failed) && failed.Code == "device-gone")

@@ -6,13 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -39,31 +39,27 @@ const (
 // tdc2Driver controls one TDC2 through readevents7, the program of its maker,
 // which writes the words of the device to its standard output.
 type tdc2Driver struct {
-	log     *slog.Logger
+	device
 	program string
 	before  []string // arguments before those of readevents7
-	device  string
 	env     []string
-	sim     bool
-	truth   string // file with the truth of a simulated one
-
-	armed  *sdk.Acquisition
-	report *tdc2Report
+	report  *tdc2Report
 }
 
 // tdc2Report is what the manifest keeps of an acquisition.
 type tdc2Report struct {
 	Device     string       `json:"device"`
 	Command    []string     `json:"command"`
+	OriginTick uint64       `json:"origin_tick"` // the device's time at the start, which is 0 in the tags, in 1/256 ns
 	Stopped    bool         `json:"stopped"`
+	Killed     bool         `json:"killed,omitempty"` // readevents7 did not end when it was told to
 	Stream     wordCount    `json:"stream"`
 	Channels   []laneReport `json:"channels"`
 	Simulation *sky.Truth   `json:"simulation,omitempty"`
-	origin     uint64       // ticks
 }
 
 func openTDC2(_ context.Context, env sdk.Env, c config) (sdk.Driver, error) {
-	d := &tdc2Driver{log: env.Log, program: c.Program, device: c.Port, env: os.Environ()}
+	d := &tdc2Driver{device: device{log: env.Log, config: c}, program: c.Program, env: os.Environ()}
 	if c.Port == simulated {
 		return d, d.simulate(env)
 	}
@@ -83,18 +79,25 @@ func openTDC2(_ context.Context, env sdk.Env, c config) (sdk.Driver, error) {
 
 // simulate makes this program the helper, which main sees to.
 func (d *tdc2Driver) simulate(env sdk.Env) error {
-	s, light, err := readSimulation(env)
+	_, line, err := readSimulation(env)
 	if err == nil {
 		d.program, err = os.Executable()
 	}
 	if err != nil {
 		return err
 	}
-	if err := tdc2.CheckFaults(s.Faults); err != nil {
+	if err := tdc2.Faults.Check(line.Controller.Faults); err != nil {
 		return badSimulation(err)
 	}
-	d.sim, d.before, d.truth = true, []string{tdc2.Program}, filepath.Join(env.Dir, "truth.json")
-	settings, err := json.Marshal(tdc2.Settings{Light: sky.Settings(light), Controller: s.Controller, Serial: serialNumber(env.Instance), Truth: d.truth})
+	truth := filepath.Join(env.Dir, "truth.json")
+	d.before, d.sim = []string{tdc2.Program}, &simulator{truth: func() (t *sky.Truth) {
+		text, err := os.ReadFile(truth)
+		if err != nil || json.Unmarshal(text, &t) != nil {
+			return nil
+		}
+		return t
+	}}
+	settings, err := json.Marshal(tdc2.Settings{Light: line.Light, Controller: line.Controller, Serial: line.Serial, Truth: truth})
 	d.env = append(d.env, tdc2.Environment+"="+string(settings))
 	return err
 }
@@ -102,7 +105,7 @@ func (d *tdc2Driver) simulate(env sdk.Env) error {
 // Describe reports what the device is and can do.
 func (d *tdc2Driver) Describe(context.Context) (sdk.Device, error) {
 	device := sdk.Device{Vendor: "S-Fifteen Instruments", Model: "TDC2", ResolutionPs: 1, // ticks of 3.90625 ps come as the nearest
-		Can: sdk.Capabilities{ScheduledStart: true}, Simulated: d.sim}
+		Can: sdk.Capabilities{ScheduledStart: true}, Simulated: d.sim != nil}
 	for n := range fifteen.Detectors {
 		device.Inputs = append(device.Inputs, sdk.Input{Number: n + 1, ThresholdMin: int64(tdc2Lowest), ThresholdMax: int64(tdc2Highest)})
 	}
@@ -132,20 +135,17 @@ func (d *tdc2Driver) arguments(channels []sdk.Channel, more ...string) []string 
 	}
 	list := strings.Trim(strings.ReplaceAll(fmt.Sprint(levels), " ", ","), "[]")
 	args := append(append([]string(nil), d.before...), "-t", list, "-a1")
-	if !d.sim {
-		args = append(args, "-U", d.device)
+	if d.sim == nil {
+		args = append(args, "-U", d.config.Port)
 	}
 	return append(args, more...)
 }
 
 // Arm tries the helper: what would fail at the start fails here.
 func (d *tdc2Driver) Arm(ctx context.Context, a sdk.Acquisition) error {
-	d.armed, d.report = nil, nil
-	if len(a.Channels) == 0 {
-		return &sdk.Failure{Code: "bad-acquisition", Message: "the acquisition has no channels", Hint: "give this controller a channel"}
-	}
-	for _, wrong := range checkTDC2(a.Channels) {
-		return wrong
+	d.report = nil
+	if err := d.prepare(a, checkTDC2); err != nil {
+		return err
 	}
 	h, err := d.start(d.arguments(a.Channels, "-R"))
 	if err == nil {
@@ -154,6 +154,10 @@ func (d *tdc2Driver) Arm(ctx context.Context, a sdk.Acquisition) error {
 		for range h.came {
 		}
 		err = h.wait()
+		if h.forced.Load() && h.said() == "" {
+			d.log.Warn("readevents7 does not end when it is told to, and is killed", "after", helperEnd)
+			err = nil
+		}
 	}
 	if err != nil {
 		return err
@@ -167,12 +171,7 @@ func (d *tdc2Driver) Report() any {
 	if d.report == nil {
 		return nil
 	}
-	if text, err := os.ReadFile(d.truth); d.sim && err == nil {
-		var truth sky.Truth
-		if json.Unmarshal(text, &truth) == nil {
-			d.report.Simulation = &truth
-		}
-	}
+	d.report.Simulation = d.truth()
 	return d.report
 }
 
@@ -186,6 +185,8 @@ type helper struct {
 	words firstWords
 	kill  *time.Timer
 	ended bool // it was told to end
+
+	forced atomic.Bool // and did not
 }
 
 // firstWords keeps the first of what a program says.
@@ -217,7 +218,7 @@ func (d *tdc2Driver) start(args []string) (*helper, error) {
 			b := make([]byte, chunkSize)
 			n, err := out.Read(b)
 			if n > 0 {
-				h.came <- chunk{b: b[:n]}
+				h.came <- chunk{at: time.Now(), b: b[:n]}
 			}
 			if err != nil {
 				return
@@ -230,9 +231,17 @@ func (d *tdc2Driver) start(args []string) (*helper, error) {
 // terminate tells the helper to end, and ends it if it does not.
 func (h *helper) terminate() {
 	if h.kill == nil {
-		h.kill, h.ended = time.AfterFunc(helperEnd, func() { h.cmd.Process.Kill() }), true
+		h.kill, h.ended = time.AfterFunc(helperEnd, h.force), true
 		h.cmd.Process.Signal(syscall.SIGTERM)
 	}
+}
+
+// said is what the helper has said; it has ended.
+func (h *helper) said() string { return strings.TrimSpace(h.words.text.String()) }
+
+func (h *helper) force() {
+	h.forced.Store(true)
+	h.cmd.Process.Kill()
 }
 
 // terminated is how a process ends that SIGTERM has ended.
@@ -241,11 +250,11 @@ var terminated = "signal: " + syscall.SIGTERM.String()
 // wait is called when came is closed. What the helper says is an error.
 func (h *helper) wait() error {
 	if h.kill == nil {
-		h.kill = time.AfterFunc(helperEnd, func() { h.cmd.Process.Kill() })
+		h.kill = time.AfterFunc(helperEnd, h.force)
 	}
 	err := h.cmd.Wait()
 	h.kill.Stop()
-	said := strings.TrimSpace(h.words.text.String())
+	said := h.said()
 	var exit *exec.ExitError
 	if h.ended && errors.As(err, &exit) && !exit.Exited() && exit.String() == terminated {
 		err = nil // it had not come as far as to expect the signal

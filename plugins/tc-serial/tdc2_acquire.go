@@ -14,6 +14,8 @@ const (
 	// helperLate is how long after the end a TDC2 is left to write what it has
 	// seen: the helper writes every 10 ms.
 	helperLate = 200 * time.Millisecond
+	// helperFast is the most by which the clock of a TDC2 may run faster than the PC's.
+	helperFast = 200e-6
 	// ticksPerNs are of 1/256 ns.
 	ticksPerNs = 256
 )
@@ -27,28 +29,21 @@ func (d *tdc2Driver) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Str
 // acquire lets the helper count from Unix time (-A), so that the start is known
 // on its scale without asking when its counter was zero.
 func (d *tdc2Driver) acquire(ctx context.Context, start *sdk.Start, out output) error {
-	if d.armed == nil {
-		return errors.New("acquire: the device is not armed")
-	}
-	a := *d.armed
-	d.armed = nil
-	args := d.arguments(a.Channels, "-A")
+	var args []string
 	var h *helper
-	err := start.Fire(ctx, func() (err error) {
+	a, ok, err := d.fire(ctx, start, func(a sdk.Acquisition) (err error) {
+		args = d.arguments(a.Channels, "-A")
 		h, err = d.start(args)
 		return err
 	})
-	if err != nil {
-		if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
-			return nil // stopped before it began
-		}
+	if !ok {
 		return err
 	}
 	shot, _ := start.Shot()
-	s := newTDC2Stream(out, a, uint64(shot.Called.UnixNano())*ticksPerNs)
+	s := newTDC2Stream(out, a, shot.Called)
 	err = s.run(ctx, h)
-	d.report = &tdc2Report{Device: d.device, Command: append([]string{d.program}, args...), Stopped: s.stopped, Stream: s.events.counted,
-		Channels: s.outlet.report(), origin: s.events.origin}
+	d.report = &tdc2Report{Device: d.config.Port, Command: append([]string{d.program}, args...), OriginTick: s.events.origin, Stopped: s.stopped, Killed: s.killed,
+		Stream: s.events.counted, Channels: s.outlet.report()}
 	return err
 }
 
@@ -57,16 +52,16 @@ type tdc2Stream struct {
 	events   *events
 	outlet   *outlet
 	duration time.Duration // 0: until stopped
+	fired    time.Time
 	stopped  bool
+	killed   bool // it had to be ended by force
 }
 
-func newTDC2Stream(out output, a sdk.Acquisition, origin uint64) *tdc2Stream {
-	s := &tdc2Stream{outlet: newOutlet(out, a), duration: max(a.Duration, 0)}
-	s.events = &events{origin: origin & (1<<fifteen.EventTimeBits - 1),
+func newTDC2Stream(out output, a sdk.Acquisition, fired time.Time) *tdc2Stream {
+	s := &tdc2Stream{outlet: newOutlet(out, a), duration: max(a.Duration, 0), fired: fired}
+	s.events = &events{origin: uint64(fired.UnixNano()) * ticksPerNs & (1<<fifteen.EventTimeBits - 1),
 		emit: func(tag uint64, input int) { s.outlet.enter(input, tag) },
-		late: func() {
-			s.outlet.lose(1, "an event came too late to be put in order; it may have been of this channel")
-		}}
+		lost: s.outlet.lose}
 	return s
 }
 
@@ -82,6 +77,7 @@ func (s *tdc2Stream) run(ctx context.Context, h *helper) error {
 		select {
 		case c, more := <-h.came:
 			if more {
+				s.events.now = int64(float64(c.at.Sub(s.fired).Nanoseconds()) * (1 + helperFast) * ticksPerNs)
 				s.events.take(c.b)
 				s.outlet.send()
 				if s.outlet.err != nil && !ordered {
@@ -110,13 +106,16 @@ func (s *tdc2Stream) end(h *helper, took time.Duration) error {
 	failed := h.wait()
 	cut := s.events.finish()
 	s.outlet.send()
+	latest, _ := fifteen.TicksToPs(uint64(s.events.latest))
+	if s.killed = h.forced.Load(); s.killed && (s.stopped || latest >= s.outlet.end) {
+		failed, cut = nil, false // all was there by then
+	}
 	if cut {
 		s.outlet.lose(1, "the stream ended within a word; it may have been of this channel")
 	}
 	if s.stopped || s.duration == 0 {
 		s.outlet.end = 0 // what came is later than any promise
-		tag, _ := fifteen.TicksToPs(uint64(s.events.latest))
-		s.outlet.mark(max(tag, uint64(took.Nanoseconds())*1000))
+		s.outlet.mark(max(latest, uint64(took.Nanoseconds())*1000))
 	} else if failed == nil && !cut {
 		s.outlet.mark(s.outlet.end)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"testing"
@@ -38,7 +39,7 @@ func wantEvents(t *testing.T, d driver, s sdk.Simulation, a sdk.Acquisition, out
 			return
 		}
 		ticks := fifteen.PsToTicks(uint64(at)) + uint64(r.Simulation.StartUnixNs)*ticksPerNs
-		tag, _ := fifteen.TicksToPs((ticks - r.origin) & mask)
+		tag, _ := fifteen.TicksToPs((ticks - r.OriginTick) & mask)
 		want[input] = append(want[input], tag)
 	})
 	for _, c := range a.Channels {
@@ -101,7 +102,7 @@ func TestTDC2Fails(t *testing.T) {
 // taken is what comes out of words as they come in pieces.
 func taken(origin uint64, b []byte, piece int) (tags map[int][]uint64, e *events, late int) {
 	tags = map[int][]uint64{}
-	e = &events{origin: origin, emit: func(tag uint64, input int) { tags[input] = append(tags[input], tag) }, late: func() { late++ }}
+	e = &events{origin: origin, emit: func(tag uint64, input int) { tags[input] = append(tags[input], tag) }, lost: func(n uint64, _ string) { late += int(n) }}
 	for c := range slices.Chunk(b, max(piece, 1)) {
 		e.take(c)
 	}
@@ -176,6 +177,49 @@ func TestEventsOfRealUnits(t *testing.T) {
 			t.Errorf("channel %d: %d events, want %d at their times", channel, len(got[channel]), len(want))
 		}
 	}
+}
+
+// TestEventsAmongGarbage: bytes that are no words cost the words that they stand
+// in for, and move no other.
+func TestEventsAmongGarbage(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const n = 200
+		source := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		origin := source.Uint64N(1 << fifteen.EventTimeBits)
+		spacing := rapid.Uint64Range(1_000_000, 9_000_000).Draw(t, "spacing")
+		var b []byte
+		var want []uint64
+		for i := range uint64(n) {
+			at := 1_000_000_000 + i*spacing
+			tag, _ := fifteen.TicksToPs(at)
+			want = append(want, tag)
+			b = binary.LittleEndian.AppendUint64(b, uint64(fifteen.NewEvent((origin+at)&(1<<fifteen.EventTimeBits-1), 1)))
+		}
+		garbage := make([]byte, rapid.IntRange(1, 100).Draw(t, "garbage"))
+		for i := range garbage {
+			garbage[i] = byte(source.Uint32())
+		}
+		at := rapid.IntRange(0, len(b)).Draw(t, "at")
+		tags := map[int][]uint64{}
+		lost, taken := uint64(0), 0
+		e := &events{origin: origin, emit: func(tag uint64, input int) { tags[input] = append(tags[input], tag) },
+			lost: func(n uint64, _ string) { lost += n }}
+		for c := range slices.Chunk(slices.Concat(b[:at], garbage, b[at:]), rapid.IntRange(1, 300).Draw(t, "piece")) {
+			taken += len(c)
+			e.now = 1_000_000_000 + int64(taken/eventSize*int(spacing))
+			e.take(c)
+		}
+		cut := e.finish()
+		known := 0
+		for _, tag := range tags[1] {
+			if slices.Contains(want, tag) {
+				known++
+			}
+		}
+		if len(tags[1])-known > 1 || known < n-4-eventSpare/int(spacing)-300/eventSize || lost == 0 && !cut {
+			t.Fatalf("%d events of %d, %d others; %d lost, cut %v, %+v", known, n, len(tags[1])-known, lost, cut, e.counted)
+		}
+	})
 }
 
 func FuzzEvents(f *testing.F) {

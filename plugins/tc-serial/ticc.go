@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tsrun/sdk"
@@ -27,15 +26,14 @@ const (
 	ticcRecent  = 1024
 )
 
-// ticcDriver controls one TICC. It never sends a word to it: whatever comes
-// opens the menu of the TICC.
+// ticcDriver controls one TICC. Whatever is sent to a TICC may open its menu, so
+// nothing is, but what ticc_menu.go says.
 type ticcDriver struct {
-	log    *slog.Logger
-	config config
-	port   *port
-	sim    *simulator // nil on a real device
-	leave  func()
-	ended  chan struct{} // the reader has ended
+	device
+	leave func()
+	ended chan struct{} // the reader has ended
+
+	comments atomic.Uint64 // lines that a TICC has said of itself
 
 	mu        sync.Mutex
 	text      ticcText
@@ -45,9 +43,11 @@ type ticcDriver struct {
 	simulated bool
 	ready     chan struct{} // closed when time stamps may come
 	failed    error         // the line is gone
-	lines     chan ticcLine // of the acquisition; nil: nobody wants them
+	heard     time.Time     // when it last said something of itself, or was opened
+	waits     bool          // for the sync of another
+	inMenu    bool
+	lines     chan ticcLine // to an acquisition or a dialogue; nil: nobody wants them
 
-	armed  *sdk.Acquisition
 	report *ticcReport
 }
 
@@ -71,18 +71,9 @@ type ticcReport struct {
 }
 
 func openTICC(ctx context.Context, env sdk.Env, c config) (sdk.Driver, error) {
-	d := &ticcDriver{log: env.Log, config: c, text: ticcText{Names: "AB"}, ready: make(chan struct{}), ended: make(chan struct{})}
-	var path string
-	var err error
-	if c.Port == simulated {
-		if d.sim, err = startTICC(env); err != nil {
-			return nil, err
-		}
-		path = d.sim.path
-	} else if path, err = thisPC.find(ctx, c.Port, "TICC", c.Timeout); err != nil {
-		return nil, err
-	}
-	if d.port, err = openPort("TICC", path, c.Timeout.Duration()); err == nil {
+	d := &ticcDriver{device: device{log: env.Log, config: c}, text: ticcText{Names: "AB"}, ready: make(chan struct{}), ended: make(chan struct{}), heard: time.Now()}
+	err := d.connect(ctx, env, "TICC", startTICC)
+	if err == nil {
 		came, leave := d.port.listen()
 		d.leave = leave
 		go d.read(came)
@@ -95,25 +86,34 @@ func openTICC(ctx context.Context, env sdk.Env, c config) (sdk.Driver, error) {
 	return d, nil
 }
 
-// boot waits for the header, or for the first line of one that was not reset.
+// boot waits for the header, or for the first line of one that was not reset. One
+// that is silent is in its menu, or has nothing to say: it is asked.
 func (d *ticcDriver) boot(ctx context.Context) error {
 	patience := time.NewTimer(ticcBoot)
 	defer patience.Stop()
-	select {
-	case <-d.ready:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-patience.C:
-		return &sdk.Failure{Code: "device-timeout", Field: "port", Message: fmt.Sprintf("the %s has not begun to write time stamps within %v", d.port.name, ticcBoot),
-			Hint: "check that 10 MHz is connected and that model says what device this is; a TICC with jumper JP1 is not reset by opening: press its reset button"}
+	look := time.NewTicker(ticcLook)
+	defer look.Stop()
+	for asked := false; ; {
+		select {
+		case <-d.ready:
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			return d.failed
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-look.C:
+			if asked || !d.silent() {
+				continue
+			}
+			asked = true
+			if err := d.wake(ctx); err != nil {
+				return err
+			}
+		case <-patience.C:
+			return &sdk.Failure{Code: "device-timeout", Field: "port", Message: fmt.Sprintf("the %s has not begun to write time stamps within %v", d.port.name, ticcBoot),
+				Hint: "check that 10 MHz is connected and that model says what device this is; a TICC that is in its menu, or waits for the sync of another, writes none: press its reset button"}
+		}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.failed != nil || d.text.timestamps() {
-		return d.failed
-	}
-	return &sdk.Failure{Code: "wrong-mode", Field: "port", Message: fmt.Sprintf("the %s writes no time stamps: %s", d.port.name, instrument.Quote(d.text.Header)),
-		Hint: "set its measurement mode to Timestamp in its own menu, in a terminal program at 115200 baud; with firmware of 2025: # A1 W 3"}
 }
 
 // read takes the lines as they come, as long as the port is open.
@@ -140,6 +140,15 @@ func (d *ticcDriver) read(came <-chan chunk) {
 			}
 			part, first = part[:0], false
 		}
+		if string(part) == ticcPrompt {
+			d.tell(ticcLine{at: now, text: ticcPrompt})
+			part, first = part[:0], false
+		}
+		if len(part) > 0 && part[0] == '#' {
+			d.mu.Lock()
+			d.heard = now
+			d.mu.Unlock()
+		}
 	}
 }
 
@@ -151,24 +160,42 @@ func (d *ticcDriver) tell(l ticcLine) {
 	switch {
 	case l.err != nil:
 		d.failed = l.err
+	case l.text == ticcPrompt:
+		d.inMenu = true
 	case l.text[0] == '#':
-		d.simulated = d.simulated || saysSimulated(l.text)
+		d.comments.Add(1)
+		d.simulated, d.heard = d.simulated || saysSimulated(l.text), l.at
+		d.waits = strings.Contains(l.text, "waiting for sync")
+		d.inMenu = d.inMenu && !strings.HasPrefix(l.text, ticcResumes)
+		if ticcNoReference.MatchString(l.text) {
+			d.failed, ready = noReference(d.port.name, l.text), true
+		}
 		if d.text.comment(l.text) {
-			d.synced, d.latest, d.recent, ready = l.at, 0, nil, true
+			d.synced, d.latest, d.recent, d.failed, d.inMenu, ready = l.at, 0, nil, nil, false, true
 		}
 	default:
 		ready = d.noted(l)
 	}
 	if ready {
-		select {
-		case <-d.ready:
-		default:
-			close(d.ready)
-		}
+		d.begin()
 	}
 	select {
 	case d.lines <- l:
 	default: // nobody listens; one that does has room for minutes
+	}
+}
+
+func noReference(name, text string) *sdk.Failure {
+	return &sdk.Failure{Code: "no-reference", Field: "port", Message: fmt.Sprintf("the %s has no reference, or lost it: %s", name, instrument.Quote(text)),
+		Hint: "check the 10 MHz; its time begins anew when it restarts"}
+}
+
+// begin says that time stamps may come, or that none will.
+func (d *ticcDriver) begin() {
+	select {
+	case <-d.ready:
+	default:
+		close(d.ready)
 	}
 }
 
@@ -196,7 +223,7 @@ func (d *ticcDriver) Describe(context.Context) (sdk.Device, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	resolution := int64(1)
-	for range 12 - d.text.Decimals {
+	for range 12 - d.text.places() {
 		resolution *= 10
 	}
 	device := sdk.Device{Vendor: "TAPR", Model: "TICC", Serial: d.text.Serial, Firmware: d.text.Firmware, ResolutionPs: resolution, MaxRateHz: ticcMaxRate,
@@ -219,14 +246,14 @@ func checkTICC(channels []sdk.Channel) []*sdk.Failure {
 	return found
 }
 
-// Arm makes sure that lines come as they should. There is nothing to set.
-func (d *ticcDriver) Arm(_ context.Context, a sdk.Acquisition) error {
-	d.armed, d.report = nil, nil
-	if len(a.Channels) == 0 {
-		return &sdk.Failure{Code: "bad-acquisition", Message: "the acquisition has no channels", Hint: "give this controller a channel"}
+// Arm makes sure that time stamps come, and sets the mode of one that lets it.
+func (d *ticcDriver) Arm(ctx context.Context, a sdk.Acquisition) error {
+	d.report = nil
+	if err := d.prepare(a, checkTICC); err != nil {
+		return err
 	}
-	for _, wrong := range checkTICC(a.Channels) {
-		return wrong
+	if err := d.setUp(ctx); err != nil {
+		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -243,25 +270,15 @@ func (d *ticcDriver) Report() any {
 	if d.report == nil {
 		return nil
 	}
-	if d.sim != nil {
-		truth := d.sim.truth()
-		d.report.Simulation = &truth
-	}
+	d.report.Simulation = d.truth()
 	return d.report
 }
 
 // Close lets go of the device.
 func (d *ticcDriver) Close() error {
-	var err error
 	if d.leave != nil {
 		d.leave()
 		<-d.ended
 	}
-	if d.port != nil {
-		d.port.close()
-	}
-	if d.sim != nil {
-		err = errors.Join(err, d.sim.stop())
-	}
-	return err
+	return d.disconnect()
 }

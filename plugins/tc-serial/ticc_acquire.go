@@ -27,21 +27,13 @@ func (d *ticcDriver) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Str
 }
 
 func (d *ticcDriver) acquire(ctx context.Context, start *sdk.Start, out output) error {
-	if d.armed == nil {
-		return errors.New("acquire: the device is not armed")
-	}
-	a := *d.armed
-	d.armed = nil
 	lines := make(chan ticcLine, ticcQueue)
 	var fired time.Time
-	err := start.Fire(ctx, func() error {
+	a, ok, err := d.fire(ctx, start, func(sdk.Acquisition) error {
 		fired = time.Now()
 		return nil
 	})
-	if err != nil {
-		if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
-			return nil // stopped before it began
-		}
+	if !ok {
 		return err
 	}
 	d.mu.Lock()
@@ -145,9 +137,8 @@ func (s *ticcStream) take(l ticcLine) error {
 	switch {
 	case l.err != nil:
 		return s.broken(l.err)
-	case strings.Contains(strings.ToLower(l.text), "reference lost"):
-		return s.broken(&sdk.Failure{Code: "no-reference", Message: fmt.Sprintf("the %s lost its reference: %s", s.name, instrument.Quote(l.text)),
-			Hint: "check the 10 MHz; its time begins anew when it restarts"})
+	case ticcNoReference.MatchString(l.text):
+		return s.broken(noReference(s.name, l.text))
 	case strings.HasPrefix(l.text, "# TAPR TICC"), ticcHeader.MatchString(l.text):
 		return s.broken(&sdk.Failure{Code: "device-reset", Message: fmt.Sprintf("the %s was reset", s.name),
 			Hint: "its time begins anew; check its power, and that no other program opens its port"})

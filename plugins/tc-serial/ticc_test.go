@@ -12,6 +12,9 @@ import (
 
 	"tsrun/sdk"
 	"tsrun/sdk/quantity"
+	"tsrun/sim/pty"
+	"tsrun/sim/sky"
+	"tsrun/sim/ticc"
 )
 
 // slow is a light that a TICC can follow.
@@ -91,10 +94,74 @@ func TestTICCFails(t *testing.T) {
 			t.Errorf("%s: %d tags, %d lost", fault, got.tags, got.lost)
 		}
 	}
-	c := defaults()
-	c.Model, c.Port = modelTICC, simulated
-	_, err := open(t.Context(), environment(t, slow(1, `"boot": "100 ms"`, "wrong-mode")), c)
-	wantCode(t, err, "wrong-mode")
+	for _, year := range []string{"2017", "2020"} { // their menu is left alone
+		d := openModel(t, modelTICC, slow(1, `"boot": "100 ms", "firmware": "`+year+`"`, "wrong-mode"), nil)
+		wantCode(t, d.Arm(t.Context(), a), "wrong-mode")
+	}
+}
+
+// TestTICCIsSetUp: one of 2025 that measures something else, or is in its menu,
+// is made to write time stamps; one that restarts when it is asked is waited for.
+// Each has been at work for a while when it is opened, and is not reset by that.
+func TestTICCIsSetUp(t *testing.T) {
+	for _, c := range []struct{ firmware, faults, code string }{
+		{"2025", "in-menu", ""},
+		{"2025", "wrong-mode", ""},
+		{"2025", "in-menu,wrong-mode", ""},
+		{"2025", "reference-lost=100 ms", ""},
+		{"2025", "", ""},
+		{"2020", "reference-lost=100 ms", ""},
+		{"2020", "wrong-mode", "wrong-mode"},
+		{"2020", "in-menu", "device-timeout"},
+	} {
+		t.Run(c.firmware+" "+c.faults, func(t *testing.T) {
+			t.Parallel()
+			line := pty.Config{Light: sky.Settings{Seed: 5, Pairs: sdk.Pairs{Rate: 40 * quantity.Hertz}}}
+			if c.faults != "" {
+				line.Controller.Faults = strings.Split(c.faults, ",")
+			}
+			d, err := ticc.New(ticc.Config{Config: line, Firmware: c.firmware, Boot: 100 * ms, Jumper: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sim := startSimulator(d.Path(), d.Truth, d.Run)
+			defer sim.stop()
+			time.Sleep(500 * ms)
+			o := defaults()
+			o.Model, o.Port, o.Timeout = modelTICC, d.Path(), 500*quantity.Millisecond
+			a := sdk.Acquisition{Channels: channelsOf(1_700_000, 1, 2), Duration: 900 * ms}
+			opened, err := open(t.Context(), environment(t, sdk.Simulation{}), o)
+			if err == nil {
+				defer opened.Close()
+				err = opened.Arm(t.Context(), a)
+			}
+			if c.code != "" {
+				wantCode(t, err, c.code)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			driver := opened.(*ticcDriver)
+			driver.sim = &simulator{stamps: d.Stamps, truth: sim.truth}
+			out, err := record(t, t.Context(), driver, a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStamps(t, driver, a, out, 900_000_000_000)
+			if r := driver.Report().(*ticcReport); r.Damaged > 0 || out.lanes[0].until != 900_000_000_000 {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+// TestTICCLosesReferenceEarly: what it said before the acquisition counts.
+func TestTICCLosesReferenceEarly(t *testing.T) {
+	t.Parallel()
+	d := openModel(t, modelTICC, slow(4, `"boot": "100 ms"`, "reference-lost=1 ns"), nil)
+	time.Sleep(100 * ms)
+	wantCode(t, d.Arm(t.Context(), sdk.Acquisition{Channels: channelsOf(1_700_000, 1), Duration: ms}), "no-reference")
 }
 
 // TestTICCTruncatedLine: a line that was cut is counted and is no time stamp.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -11,6 +13,7 @@ const (
 	// ticcMostSeconds bounds times, which have to fit 64 bits of ps: 208 days.
 	ticcMostSeconds = 18_000_000
 	ticcInputs      = 2
+	ticcTimestamp   = "Timestamp"
 )
 
 // ticcText is what a TICC has said of itself and of its lines. Firmwares say it
@@ -22,24 +25,38 @@ type ticcText struct {
 	Wrap     int    `json:"wrap,omitempty"`     // times begin again after 10^Wrap s; 0: never
 	Decimals int    `json:"decimals,omitempty"` // of a second; 0: not known yet
 	Header   string `json:"header,omitempty"`   // the line before the time stamps
+	Mode     string `json:"mode,omitempty"`     // what it measures; not known of one that was not reset
+	Poll     string `json:"poll,omitempty"`     // it writes a line only when this was sent; "": always
 }
 
 var (
-	ticcNamed  = regexp.MustCompile(`^# *([A-Za-z][A-Za-z ]*): *(.*)$`)
-	ticcHeader = regexp.MustCompile(`^# (timestamp|time interval|period|time1|null output)[^:]*$`)
-	ticcPlaces = regexp.MustCompile(`with (\d+) decimal places`)
-	ticcStamp  = regexp.MustCompile(`^(\d{1,10})\.(\d{1,12}) ?ch([!-~])$`)
+	ticcNamed       = regexp.MustCompile(`^# *([A-Za-z][A-Za-z ]*): *(.*)$`)
+	ticcHeader      = regexp.MustCompile(`^# (timestamp|time interval|period|time1|null output)[^:]*$`)
+	ticcPlacesSaid  = regexp.MustCompile(`with (\d+) decimal places`)
+	ticcDone        = regexp.MustCompile(`^# OK -- (?:Mode set to (\w+)|Places \d+ -> (\d{1,2}))$`)
+	ticcNoReference = regexp.MustCompile(`(?i)^#.*(reference lost|no coarse_clock)`)
+	ticcStamp       = regexp.MustCompile(`^(\d{1,10})\.(\d{1,12}) ?ch([!-~])$`)
 )
 
 // comment reads a line that begins with #; it says whether that is the header.
 func (t *ticcText) comment(line string) (header bool) {
 	if ticcHeader.MatchString(line) {
-		t.Header = line
+		t.Header, t.Mode = line, line
+		if strings.HasPrefix(line, "# timestamp (") { // with TimeLab, three kinds of lines follow
+			t.Mode = ticcTimestamp
+		}
 		t.Decimals = 12 // of firmware that does not say it
-		if m := ticcPlaces.FindStringSubmatch(line); m != nil {
+		if m := ticcPlacesSaid.FindStringSubmatch(line); m != nil {
 			t.Decimals, _ = strconv.Atoi(m[1])
 		}
 		return true
+	}
+	if m := ticcDone.FindStringSubmatch(line); m != nil {
+		t.Mode = cmp.Or(m[1], t.Mode)
+		if n, err := strconv.Atoi(m[2]); err == nil && n <= 12 {
+			t.Decimals = n
+		}
+		return false
 	}
 	m := ticcNamed.FindStringSubmatch(line)
 	if m == nil {
@@ -53,6 +70,14 @@ func (t *ticcText) comment(line string) (header bool) {
 	case "channel names", "ch names":
 		if a, b, two := strings.Cut(value, "/"); two && len(a) == 1 && len(b) == 1 {
 			t.Names = a + b
+		}
+	case "measurement mode":
+		t.Mode = value
+	case "poll character":
+		t.Poll = strings.TrimPrefix(value, "none")
+	case "output decimal places":
+		if n, err := strconv.Atoi(value); err == nil && n >= 0 && n <= 12 {
+			t.Decimals = n
 		}
 	case "timestamp wrap":
 		if n, err := strconv.Atoi(value); err == nil && n >= 0 && n <= 10 {
@@ -98,6 +123,26 @@ func (t *ticcText) unwrapped(ps, before uint64) uint64 {
 }
 
 // timestamps says that the lines are time stamps, as far as is known.
-func (t *ticcText) timestamps() bool {
-	return t.Header == "" || strings.HasPrefix(t.Header, "# timestamp (") // with TimeLab, three kinds of lines follow
+func (t *ticcText) timestamps() bool { return t.Mode == "" || t.Mode == ticcTimestamp }
+
+// settable says that the menu is one that tsrun knows how to use.
+func (t *ticcText) settable() bool { return strings.HasPrefix(t.Firmware, "2025") }
+
+// orders are those that make it write time stamps; none where it does.
+func (t *ticcText) orders() (orders string) {
+	if !t.timestamps() {
+		orders = "A1;"
+	}
+	if t.settable() && t.Mode != "" && t.Decimals < ticcPlaces {
+		orders += fmt.Sprintf("C%d;", ticcPlaces)
+	}
+	return orders
+}
+
+// places is how many decimal places there will be.
+func (t *ticcText) places() int {
+	if strings.Contains(t.orders(), "C") {
+		return ticcPlaces
+	}
+	return t.Decimals
 }

@@ -97,24 +97,24 @@ func TestNoisyRecordsHoldEveryStampOnce(t *testing.T) {
 }
 
 func TestClockStepIsRead(t *testing.T) {
-	f, err := parseFaults([]string{"clock-step=5 ns@30 s"})
+	f, err := Faults.Parse([]string{"clock-step=5 ns@30 s"})
 	if err != nil || f.clockStep != (sky.ClockStep{At: 30e12, By: 5000}) {
 		t.Errorf("%+v, %v", f.clockStep, err)
 	}
 	for _, wrong := range []string{"5 ns", "5 ns@", "@3 s", "0 s@3 s", "2 s@3 s", "-2 s@3 s", "5 ns@-1 s", "5@3 s"} {
-		if _, err := parseFaults([]string{"clock-step=" + wrong}); err == nil || !strings.Contains(err.Error(), "clock-step") {
+		if _, err := Faults.Parse([]string{"clock-step=" + wrong}); err == nil || !strings.Contains(err.Error(), "clock-step") {
 			t.Errorf("clock-step=%s: %v", wrong, err)
 		}
 	}
 }
 
 func TestFrequencyJumpIsRead(t *testing.T) {
-	f, err := parseFaults([]string{"frequency-jump=-100 ppb@30 s"})
+	f, err := Faults.Parse([]string{"frequency-jump=-100 ppb@30 s"})
 	if err != nil || f.turn != (sky.FrequencyJump{At: 30e12, By: -100 * quantity.PartPerBillion}) {
 		t.Errorf("%+v, %v", f.turn, err)
 	}
 	for _, wrong := range []string{"5 ppb", "5 ppb@", "@3 s", "0 ppb@3 s", "101 ppm@3 s", "5 ppb@-1 s", "5 ns@3 s"} {
-		if _, err := parseFaults([]string{"frequency-jump=" + wrong}); err == nil || !strings.Contains(err.Error(), "frequency-jump") {
+		if _, err := Faults.Parse([]string{"frequency-jump=" + wrong}); err == nil || !strings.Contains(err.Error(), "frequency-jump") {
 			t.Errorf("frequency-jump=%s: %v", wrong, err)
 		}
 	}

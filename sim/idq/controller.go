@@ -85,7 +85,7 @@ func New(config Config) (*Controller, error) {
 	if err := errors.Join(config.Sky.Check(), config.Controller.Check()); err != nil {
 		return nil, err
 	}
-	f, err := parseFaults(config.Controller.Faults)
+	f, err := Faults.Parse(config.Controller.Faults)
 	if err != nil {
 		return nil, err
 	}

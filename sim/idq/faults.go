@@ -2,13 +2,12 @@ package idq
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"tsrun/sdk/quantity"
+	"tsrun/sim/fault"
 	"tsrun/sim/sky"
 )
 
@@ -43,62 +42,58 @@ type onRecord struct {
 
 func (f onRecord) strikes(record uint64) bool { return f.armed && f.record == record }
 
-// faultParsers set one fault each; the argument is what follows the equals
-// sign, and has for those without one to be empty.
-var faultParsers = map[string]struct {
-	argument string // what it is called in messages; empty: there is none
-	set      func(f *faults, argument string) error
-}{
-	"slow-reply": {"DURATION", func(f *faults, arg string) error {
+// Faults are the faults that can be asked for.
+var Faults = fault.Kinds[faults]{
+	"slow-reply": fault.New("DURATION", func(f *faults, arg string) error {
 		d, err := quantity.ParseTime(arg)
 		if err == nil && (d < 0 || d > 60*quantity.Second) {
 			err = fmt.Errorf("%v must lie from 0 to 60 s", d)
 		}
 		f.slowReply = d.Duration()
 		return err
-	}},
-	"no-reply": {"REQUEST", func(f *faults, arg string) (err error) {
+	}),
+	"no-reply": fault.New("REQUEST", func(f *faults, arg string) (err error) {
 		f.noReply, err = strconv.ParseUint(arg, 10, 32)
 		return err
-	}},
-	"scpi-error": {"HEADER", func(f *faults, arg string) error {
+	}),
+	"scpi-error": fault.New("HEADER", func(f *faults, arg string) error {
 		path, err := commandTree().find(strings.Split(strings.TrimSuffix(arg, "?"), ":"))
 		if err != nil {
 			return err
 		}
 		f.scpiError = path.header
 		return nil
-	}},
-	"raw-errors": {"COUNT", func(f *faults, arg string) (err error) {
+	}),
+	"raw-errors": fault.New("COUNT", func(f *faults, arg string) (err error) {
 		f.rawErrors, err = strconv.ParseUint(arg, 10, 32)
 		return err
-	}},
-	"dlt-error": {"TEXT", func(f *faults, arg string) error {
+	}),
+	"dlt-error": fault.New("TEXT", func(f *faults, arg string) error {
 		f.dltError = arg
 		return nil
-	}},
-	"stuck-record":  {"RECORD", func(f *faults, arg string) error { return f.stuck.parse(arg) }},
-	"dlt-crash":     {"RECORD", func(f *faults, arg string) error { return f.crash.parse(arg) }},
-	"split-record":  {"RECORD", func(f *faults, arg string) error { return f.split.parse(arg) }},
-	"empty-record":  {"RECORD", func(f *faults, arg string) error { return f.empty.parse(arg) }},
-	"repeat-record": {"RECORD", func(f *faults, arg string) error { return f.repeat.parse(arg) }},
-	"swap-records":  {"RECORD", func(f *faults, arg string) error { return f.swap.parse(arg) }},
+	}),
+	"stuck-record":  fault.New("RECORD", func(f *faults, arg string) error { return f.stuck.parse(arg) }),
+	"dlt-crash":     fault.New("RECORD", func(f *faults, arg string) error { return f.crash.parse(arg) }),
+	"split-record":  fault.New("RECORD", func(f *faults, arg string) error { return f.split.parse(arg) }),
+	"empty-record":  fault.New("RECORD", func(f *faults, arg string) error { return f.empty.parse(arg) }),
+	"repeat-record": fault.New("RECORD", func(f *faults, arg string) error { return f.repeat.parse(arg) }),
+	"swap-records":  fault.New("RECORD", func(f *faults, arg string) error { return f.swap.parse(arg) }),
 
-	"clock-step": {"BY@AT", func(f *faults, arg string) (err error) {
+	"clock-step": fault.New("BY@AT", func(f *faults, arg string) (err error) {
 		f.clockStep, err = parseClockStep(arg)
 		return err
-	}},
+	}),
 
-	"frequency-jump": {"BY@AT", func(f *faults, arg string) (err error) {
+	"frequency-jump": fault.New("BY@AT", func(f *faults, arg string) (err error) {
 		f.turn, err = parseFrequencyJump(arg)
 		return err
-	}},
+	}),
 
-	"high-rate":         {"", func(f *faults, _ string) error { f.highRate = true; return nil }},
-	"stale-acquisition": {"", func(f *faults, _ string) error { f.stale = true; return nil }},
-	"old-status-key":    {"", func(f *faults, _ string) error { f.oldStatus = true; return nil }},
-	"wrong-identity":    {"", func(f *faults, _ string) error { f.wrongDevice = true; return nil }},
-	"silent":            {"", func(f *faults, _ string) error { f.silent = true; return nil }},
+	"high-rate":         fault.Flag(func(f *faults) *bool { return &f.highRate }),
+	"stale-acquisition": fault.Flag(func(f *faults) *bool { return &f.stale }),
+	"old-status-key":    fault.Flag(func(f *faults) *bool { return &f.oldStatus }),
+	"wrong-identity":    fault.Flag(func(f *faults) *bool { return &f.wrongDevice }),
+	"silent":            fault.Flag(func(f *faults) *bool { return &f.silent }),
 }
 
 func (f *onRecord) parse(arg string) (err error) {
@@ -155,42 +150,4 @@ func parseMoment(arg, example string) (by string, at int64, err error) {
 		return "", 0, fmt.Errorf("a jump at %v: it must come after the start", t)
 	}
 	return by, int64(t), nil
-}
-
-// Faults lists the faults that can be asked for, as they are written.
-func Faults() []string {
-	names := slices.Sorted(maps.Keys(faultParsers))
-	for i, name := range names {
-		if arg := faultParsers[name].argument; arg != "" {
-			names[i] = name + "=" + arg
-		}
-	}
-	return names
-}
-
-// CheckFaults reports the first fault that is not one of [Faults].
-func CheckFaults(list []string) error {
-	_, err := parseFaults(list)
-	return err
-}
-
-// parseFaults reads the faults asked for.
-func parseFaults(list []string) (faults, error) {
-	var f faults
-	for _, text := range list {
-		name, arg, has := strings.Cut(text, "=")
-		p, ok := faultParsers[name]
-		switch {
-		case !ok:
-			return faults{}, fmt.Errorf("simulate fault %q: unknown; the faults are %s", text, strings.Join(Faults(), ", "))
-		case p.argument == "" && has:
-			return faults{}, fmt.Errorf("simulate fault %q: %s takes no argument", text, name)
-		case p.argument != "" && arg == "":
-			return faults{}, fmt.Errorf("simulate fault %q: write %s=%s", text, name, p.argument)
-		}
-		if err := p.set(&f, arg); err != nil {
-			return faults{}, fmt.Errorf("simulate fault %q: read %s: %w", text, p.argument, err)
-		}
-	}
-	return f, nil
 }

@@ -56,11 +56,11 @@ func total(messages [][]uint64) (sum uint64) {
 }
 
 func TestFaultNames(t *testing.T) {
-	if err := idq.CheckFaults(nil); err != nil {
+	if err := idq.Faults.Check(nil); err != nil {
 		t.Error(err)
 	}
 	for _, good := range []string{"slow-reply=50 ms", "no-reply=3", "scpi-error=REC:PLAY", "scpi-error=RAW1:ERRORS?", "dlt-error=a = b", "high-rate", "clock-step=5 ns@30 s"} {
-		if err := idq.CheckFaults([]string{good}); err != nil {
+		if err := idq.Faults.Check([]string{good}); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
@@ -74,7 +74,7 @@ func TestFaultNames(t *testing.T) {
 		"slow-reply=2 min":   "must lie from 0 to 60 s",
 		"scpi-error=REC:FLY": "SCPI_ERR_INVALID_CMD",
 	} {
-		if err := idq.CheckFaults([]string{"silent", bad}); err == nil || !strings.Contains(err.Error(), want) {
+		if err := idq.Faults.Check([]string{"silent", bad}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", bad, err, want)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"tsrun/sdk/instrument"
@@ -37,9 +38,9 @@ func (l *Line) Path() string { return l.path }
 // Attached says whether a program has the line open.
 func (l *Line) Attached() bool { return l.attached.Load() }
 
-// Serve passes on what programs send, until ctx ends or the line is closed.
+// serve passes on what programs send, until ctx ends or the line is closed.
 // Changed is told when the line is opened and closed by the last program.
-func (l *Line) Serve(ctx context.Context, received func(at time.Time, b []byte), changed func(attached bool)) error {
+func (l *Line) serve(ctx context.Context, received func(at time.Time, b []byte), changed func(attached bool)) error {
 	set := func(now bool) {
 		if l.attached.Swap(now) != now {
 			changed(now)
@@ -71,22 +72,34 @@ func (l *Line) Serve(ctx context.Context, received func(at time.Time, b []byte),
 // takes nothing.
 func (l *Line) Write(ctx context.Context, b []byte) error {
 	for len(b) > 0 {
-		if !l.Attached() {
-			return ErrDetached
-		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := l.master.SetWriteDeadline(time.Now().Add(writeSlice)); err != nil {
-			return closed(err)
-		}
-		n, err := l.master.Write(b)
-		b = b[n:]
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		n, err := l.Offer(b, writeSlice)
+		if err != nil {
 			return err
 		}
+		b = b[n:]
 	}
 	return nil
+}
+
+// Offer sends as much as the line takes within a time.
+func (l *Line) Offer(b []byte, within time.Duration) (taken int, err error) {
+	if !l.Attached() {
+		return 0, ErrDetached
+	}
+	if err := l.master.SetWriteDeadline(time.Now().Add(within)); err != nil {
+		return 0, closed(err)
+	}
+	n, err := l.master.Write(b)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = nil
+	case errors.Is(err, syscall.EIO):
+		err = ErrDetached
+	}
+	return n, err
 }
 
 // Close unplugs the line: a program that has it open is told so.

@@ -142,7 +142,7 @@ func (d *Device) answer(question string) string {
 
 // referred says that the reference is connected, and not lost yet.
 func (d *Device) referred() bool {
-	return d.config.Reference && (d.faults.referenceLost == 0 || time.Since(d.since) < d.faults.referenceLost)
+	return d.config.Reference && !d.After(d.faults.referenceLost)
 }
 
 // begin opens the gate a start delay after the order came.
@@ -153,7 +153,8 @@ func (d *Device) begin(at time.Time) {
 	start := sky.Unix(at.UnixNano(), 0).Add(int64(d.config.Controller.StartDelay))
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.gate = newGate(d.eye, d.truth.Acquisition+1, start, d.referred() && d.refclk != "2", d.time, d.mode == stamps, d.faults.losses)
+	d.gate = newGate(d.Eye, d.truth.Acquisition+1, start, d.referred() && d.refclk != "2", d.time, d.mode == stamps, d.faults.losses)
+	d.gate.room = d.link.room
 	d.open = d.gate
 }
 

@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"tsrun/sdk/quantity"
+	"tsrun/sim/fault"
 )
 
 // faults is what a unit does wrong because it was asked to.
@@ -19,6 +18,8 @@ type faults struct {
 	slow          time.Duration // before each reply
 	silent        bool          // no reply
 	wrongDevice   bool          // *IDN? names something else
+	buffer        uint64        // bytes that it keeps while the line takes none; 0: as many as there are
+	slowLink      uint64        // bytes per second of the line; 0: as many as it takes
 }
 
 // loss is bytes that get lost at a time of the unit's clock. The first one
@@ -28,62 +29,31 @@ type loss struct {
 	bytes int
 }
 
-func (f faults) unplugs() bool { return f.unplugged > 0 }
+const mostBytes = 1 << 20 // that a fault speaks of
 
-// Faults lists what a unit can do wrong.
-func Faults() []string {
-	return []string{"lost-bytes=COUNT@AT", "reference-lost=AFTER", "silent", "slow-reply=DURATION", "unplugged=AFTER", "wrong-device"}
+// Faults are what a unit can do wrong.
+var Faults = fault.Kinds[faults]{
+	"lost-bytes":     fault.New("COUNT@AT", addLoss),
+	"reference-lost": fault.Time("AFTER", func(f *faults) *time.Duration { return &f.referenceLost }),
+	"silent":         fault.Flag(func(f *faults) *bool { return &f.silent }),
+	"slow-link":      fault.Count("BYTES_PER_SECOND", 1<<30, func(f *faults) *uint64 { return &f.slowLink }),
+	"slow-reply":     fault.Time("DURATION", func(f *faults) *time.Duration { return &f.slow }),
+	"small-buffer":   fault.Count("BYTES", mostBytes, func(f *faults) *uint64 { return &f.buffer }),
+	"unplugged":      fault.Time("AFTER", func(f *faults) *time.Duration { return &f.unplugged }),
+	"wrong-device":   fault.Flag(func(f *faults) *bool { return &f.wrongDevice }),
 }
 
-// CheckFaults reports the faults that there are not.
-func CheckFaults(texts []string) error {
-	_, err := parseFaults(texts)
-	return err
-}
-
-func parseFaults(texts []string) (f faults, err error) {
-	for _, text := range texts {
-		name, argument, _ := strings.Cut(text, "=")
-		switch name {
-		case "lost-bytes":
-			err = f.addLoss(argument)
-		case "reference-lost":
-			f.referenceLost, err = duration(argument)
-		case "unplugged":
-			f.unplugged, err = duration(argument)
-		case "slow-reply":
-			f.slow, err = duration(argument)
-		case "silent":
-			f.silent = true
-		case "wrong-device":
-			f.wrongDevice = true
-		default:
-			err = fmt.Errorf("unknown; the faults are %s", strings.Join(Faults(), ", "))
-		}
-		if err != nil {
-			return f, fmt.Errorf("simulate fault %.64q: %w", text, err)
-		}
-	}
-	slices.SortFunc(f.losses, func(a, b loss) int { return cmp.Compare(a.at, b.at) })
-	return f, nil
-}
-
-func (f *faults) addLoss(argument string) error {
+func addLoss(f *faults, argument string) error {
 	count, at, found := strings.Cut(argument, "@")
-	n, err := strconv.ParseUint(count, 10, 32)
-	if !found || err != nil || n == 0 || n > 1<<20 {
-		return fmt.Errorf("write it like lost-bytes=3@500 ms, 1 to %d bytes", 1<<20)
+	if !found {
+		return fmt.Errorf("write it like lost-bytes=3@500 ms, 1 to %d bytes", mostBytes)
 	}
-	t, err := duration(at)
+	n, err := fault.ParseCount(count, mostBytes)
+	if err != nil {
+		return err
+	}
+	t, err := fault.ParseTime(at)
 	f.losses = append(f.losses, loss{at: t.Nanoseconds() * 1000, bytes: int(n)})
+	slices.SortFunc(f.losses, func(a, b loss) int { return cmp.Compare(a.at, b.at) })
 	return err
-}
-
-// duration reads a time of 1 ns to 1 h.
-func duration(text string) (time.Duration, error) {
-	t, err := quantity.ParseTime(text)
-	if err == nil && (t < quantity.Nanosecond || t > 3600*quantity.Second) {
-		err = fmt.Errorf("%v must lie from 1 ns to 1 h", t)
-	}
-	return t.Duration(), err
 }

@@ -35,7 +35,8 @@ type gate struct {
 	mark    int64 // the next one
 	written bool  // a word since the mark before
 	out     []byte
-	drop    int // bytes that a fault takes from what follows
+	drop    int        // bytes that a fault takes from what follows
+	room    func() int // how many bytes the unit can keep
 
 	singles [fifteen.Detectors]uint64
 	pairs   [4]uint64 // 1-3, 1-4, 2-3, 2-4
@@ -150,16 +151,21 @@ func (g *gate) pass(step int64) {
 func (g *gate) write(step int64, w fifteen.Short) (whole bool) {
 	var b [4]byte
 	binary.LittleEndian.PutUint32(b[:], uint32(w))
-	keep := 0
+	keep, most := 0, min(g.room()-len(g.out), len(b))
 	if g.drop == 0 && len(g.losses) > 0 && step*stepPs >= g.losses[0].at {
 		g.drop, keep = g.losses[0].bytes, 1
 		g.losses = g.losses[1:]
 	}
-	g.out = append(g.out, b[:keep]...)
 	gone := min(g.drop, len(b)-keep)
+	if gone == 0 && most == len(b) {
+		g.out = append(g.out, b[:]...)
+		return true
+	}
 	g.drop -= gone
-	g.out = append(g.out, b[keep+gone:]...)
-	return gone == 0
+	left := append(b[:keep:keep], b[keep+gone:]...)
+	left = left[:max(min(len(left), most), 0)]
+	g.out = append(g.out, left...)
+	return len(left) == len(b)
 }
 
 func (g *gate) count(inputs uint8) {

@@ -12,12 +12,8 @@ package tdc1
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"tsrun/sdk/instrument"
 	"tsrun/sim/pty"
@@ -26,23 +22,18 @@ import (
 
 // Config describes one simulated unit.
 type Config struct {
-	Light      sky.Settings
-	Controller sky.Controller
-	Reference  bool   // a 10 MHz reference is connected
-	Serial     string // in its identity; it also keys what the inputs detect
-	Acquired   func(sky.Truth)
-	Log        *slog.Logger
+	pty.Config
+	Reference bool // a 10 MHz reference is connected
+	Acquired  func(sky.Truth)
 }
 
 // Device is a simulated unit on a serial line.
 type Device struct {
+	pty.Device
 	config   Config
-	log      *slog.Logger
-	eye      *sky.Eye
 	faults   faults
-	line     *pty.Line
+	link     *link
 	commands chan command
-	since    time.Time // when it was switched on
 
 	mode   mode
 	time   int64 // ms of the gate; 0: without end
@@ -67,29 +58,19 @@ const beat = time.Millisecond
 
 // New checks the configuration and opens the line; Run must be called to close it.
 func New(config Config) (*Device, error) {
-	if config.Log == nil {
-		config.Log = slog.New(slog.DiscardHandler)
-	}
-	f, err := parseFaults(config.Controller.Faults)
+	f, err := Faults.Parse(config.Controller.Faults)
 	if err != nil {
 		return nil, err
 	}
-	eye, err := sky.NewEye(config.Light, config.Controller, config.Serial)
+	line, err := pty.NewDevice("TDC1", config.Config)
 	if err != nil {
 		return nil, err
 	}
-	line, err := pty.Open()
-	if err != nil {
-		return nil, fmt.Errorf("simulate the TDC1: %w", err)
-	}
-	d := &Device{config: config, log: config.Log, eye: eye, faults: f, line: line, commands: make(chan command, 64), since: time.Now()}
+	d := &Device{Device: line, config: config, faults: f, link: newLink(line.Line, f), commands: make(chan command, 64)}
 	d.truth = sky.Truth{Simulated: true, Serial: config.Serial}
 	d.reset()
 	return d, nil
 }
-
-// Path is the device file of the line.
-func (d *Device) Path() string { return d.line.Path() }
 
 // Truth tells about the latest acquisition, also while it goes on.
 func (d *Device) Truth() sky.Truth {
@@ -103,39 +84,19 @@ func (d *Device) Truth() sky.Truth {
 
 // Run serves until ctx ends, or a fault unplugs the unit. It must be called once.
 func (d *Device) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
 	var s splitter
-	g.Go(func() error {
-		return d.line.Serve(ctx, func(at time.Time, b []byte) {
-			for _, text := range s.take(b) {
-				d.log.Debug("command", "text", text)
-				select {
-				case d.commands <- command{at: at, text: text}:
-				case <-ctx.Done():
-				}
-			}
-		}, func(attached bool) {
-			if !attached {
-				s = splitter{}
-				select {
-				case d.commands <- command{at: time.Now(), gone: true}:
-				case <-ctx.Done():
-				}
-			}
-		})
-	})
-	g.Go(func() error {
-		defer d.line.Close()
-		return d.serve(ctx)
-	})
-	err := g.Wait()
-	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) || errors.Is(err, errUnplugged) {
-		return nil
-	}
-	return err
+	return d.Serve(ctx, func(at time.Time, b []byte) {
+		for _, text := range s.take(b) {
+			d.Log.Debug("command", "text", text)
+			pty.Tell(ctx, d.commands, command{at: at, text: text})
+		}
+	}, func(attached bool) {
+		if !attached {
+			s = splitter{}
+			pty.Tell(ctx, d.commands, command{at: time.Now(), gone: true})
+		}
+	}, d.serve)
 }
-
-var errUnplugged = errors.New("unplugged")
 
 func (d *Device) serve(ctx context.Context) error {
 	tick := time.NewTicker(beat)
@@ -143,7 +104,7 @@ func (d *Device) serve(ctx context.Context) error {
 	defer d.end(true)
 	for {
 		beat := tick.C
-		if d.gate == nil && !d.faults.unplugs() {
+		if d.gate == nil && d.faults.unplugged == 0 && d.link.empty() {
 			beat = nil
 		}
 		select {
@@ -155,16 +116,20 @@ func (d *Device) serve(ctx context.Context) error {
 			}
 			if c.gone {
 				d.end(true)
+				d.link.clear()
 				continue
 			}
 			if err := d.perform(ctx, c); err != nil && !errors.Is(err, pty.ErrDetached) {
 				return err
 			}
 		case <-beat:
-			if d.faults.unplugs() && time.Since(d.since) > d.faults.unplugged {
-				return errUnplugged
+			if d.After(d.faults.unplugged) {
+				return pty.ErrUnplugged
 			}
 			if err := d.advance(ctx, time.Now()); err != nil {
+				return err
+			}
+			if err := d.link.pass(); err != nil && !errors.Is(err, pty.ErrDetached) {
 				return err
 			}
 		}
@@ -176,7 +141,7 @@ func (d *Device) advance(ctx context.Context, now time.Time) error {
 	if d.gate == nil {
 		return nil
 	}
-	over, err := d.gate.advance(sky.Unix(now.UnixNano(), 0), func(b []byte) error { return d.line.Write(ctx, b) })
+	over, err := d.gate.advance(sky.Unix(now.UnixNano(), 0), func(b []byte) error { return d.link.send(ctx, b) })
 	switch {
 	case errors.Is(err, pty.ErrDetached):
 		d.end(true)
@@ -215,5 +180,8 @@ func (d *Device) reply(ctx context.Context, text string) error {
 	if d.faults.slow > 0 && !instrument.Pause(ctx, d.faults.slow) {
 		return context.Cause(ctx)
 	}
-	return d.line.Write(ctx, []byte(text+"\r\n"))
+	if err := d.link.flush(ctx); err != nil {
+		return err
+	}
+	return d.Line.Write(ctx, []byte(text+"\r\n"))
 }

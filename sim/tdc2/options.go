@@ -4,9 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
-
-	"tsrun/sdk/quantity"
 )
 
 // options are the command line of the helper.
@@ -95,38 +92,4 @@ func thresholds(value string) error {
 		}
 	}
 	return nil
-}
-
-// faults is what the helper does wrong because it was asked to.
-type faults struct {
-	fails bool          // it finds no device
-	ends  time.Duration // by itself, after so long and within a word; 0: never
-}
-
-// Faults lists what the helper can do wrong.
-func Faults() []string { return []string{"ends=AFTER", "no-device"} }
-
-// CheckFaults reports the faults that there are not.
-func CheckFaults(texts []string) error {
-	_, err := parseFaults(texts)
-	return err
-}
-
-func parseFaults(texts []string) (f faults, err error) {
-	for _, text := range texts {
-		name, argument, _ := strings.Cut(text, "=")
-		switch name {
-		case "no-device":
-			f.fails = true
-		case "ends":
-			t, err := quantity.ParseTime(argument)
-			if err != nil || t <= 0 || t > 3600*quantity.Second {
-				return f, fmt.Errorf("simulate fault %.64q: write it like ends=500 ms, up to 1 h", text)
-			}
-			f.ends = t.Duration()
-		default:
-			return f, fmt.Errorf("simulate fault %.64q: unknown; the faults are %s", text, strings.Join(Faults(), ", "))
-		}
-	}
-	return f, nil
 }

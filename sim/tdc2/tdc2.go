@@ -18,7 +18,6 @@ import (
 
 	"tsrun/sdk"
 	"tsrun/sdk/fifteen"
-	"tsrun/sdk/instrument"
 	"tsrun/sim/sky"
 )
 
@@ -87,7 +86,7 @@ type card struct {
 }
 
 func run(ctx context.Context, o options, s Settings, out io.Writer) error {
-	f, err := parseFaults(s.Controller.Faults)
+	f, err := Faults.Parse(s.Controller.Faults)
 	if err != nil {
 		return err
 	}
@@ -111,7 +110,7 @@ func run(ctx context.Context, o options, s Settings, out io.Writer) error {
 	defer stop()
 	clock, detections := eye.Clock(false), eye.Detections(fifteen.Detectors, start, false)
 	for began := time.Now(); ; {
-		ended := !instrument.Pause(ctx, round)
+		ended := f.pause(ctx)
 		off := inhibited()
 		detections.Until(clock.Reading(sky.Now().Sub(start)).Whole, func(at int64, input int) {
 			if !off && at >= 0 && !c.full() {
@@ -119,12 +118,17 @@ func run(ctx context.Context, o options, s Settings, out io.Writer) error {
 			}
 		})
 		err := c.out.Flush()
-		switch {
-		case f.ends > 0 && time.Since(began) > f.ends:
-			_, err := out.Write([]byte{1, 2, 3}) // of a word
+		if struck, err := f.strike(time.Since(began), out); struck || err != nil {
 			return err
-		case ended || err != nil || c.full():
+		}
+		if ended || err != nil || c.full() {
 			return c.tell(s.Truth, eye.Truth(1, start, false))
+		}
+		if ctx.Err() != nil { // it is stubborn, and will be killed
+			err = c.tell(s.Truth, eye.Truth(1, start, false))
+		}
+		if err != nil {
+			return err
 		}
 	}
 }

@@ -2,11 +2,7 @@ package ticc
 
 import (
 	"context"
-	"fmt"
-	"strings"
-	"time"
 
-	"tsrun/sdk/quantity"
 	"tsrun/sim/sky"
 )
 
@@ -16,12 +12,12 @@ type stamper struct {
 	start      sky.Instant
 	clock      sky.Clock
 	detections *sky.Detections
-	place      int64 // ps of the last decimal place
 
 	seen  [channels]int   // events of each channel
 	last  [channels]int64 // of each channel that were stamped
 	pair  []event         // that wait for a second one
 	lines uint64
+	began int64 // ps: of an interval; 0: none
 }
 
 type event struct {
@@ -30,10 +26,7 @@ type event struct {
 }
 
 func newStamper(d *Device, start sky.Instant) *stamper {
-	s := &stamper{Device: d, start: start, clock: d.eye.Clock(false), detections: d.eye.Detections(channels, start, false), place: 1}
-	for range 12 - decimals(d.config.Firmware) {
-		s.place *= 10
-	}
+	s := &stamper{Device: d, start: start, clock: d.Eye.Clock(false), detections: d.Eye.Detections(channels, start, false)}
 	for i := range s.last {
 		s.last[i] = -rearm
 	}
@@ -49,7 +42,8 @@ func (s *stamper) advance(ctx context.Context, now sky.Instant) error {
 		}
 		s.last[input-1] = at
 		if s.seen[input-1]++; s.seen[input-1] > dropped {
-			came = append(came, event{(at + s.place/2) / s.place * s.place, input})
+			place := s.set.place()
+			came = append(came, event{(at + place/2) / place * place, input})
 		}
 	})
 	for _, e := range came {
@@ -75,69 +69,37 @@ func (s *stamper) advance(ctx context.Context, now sky.Instant) error {
 	return nil
 }
 
+// resume forgets what happened while nothing was measured.
+func (s *stamper) resume(now sky.Instant) {
+	s.pair, s.began = s.pair[:0], 0
+	s.detections.Until(s.clock.Reading(now.Sub(s.start)).Whole, func(int64, int) {})
+}
+
+// write writes what the mode makes of an event: a time stamp, the interval from
+// one of channel A to one of B, or nothing.
 func (s *stamper) write(ctx context.Context, e event) error {
-	if !s.line.Attached() {
+	if !s.Line.Attached() {
+		return nil
+	}
+	switch {
+	case s.set.mode == interval && e.input == 1:
+		s.began = e.at
+		return nil
+	case s.set.mode == interval && s.began > 0:
+		return s.send(ctx, s.set.number(e.at-s.began)+" TI(A->B)\r\n")
+	case s.set.mode != timestamp:
 		return nil
 	}
 	s.lines++
-	text := stampText(s.config.Firmware, e.at, e.input)
+	text := s.set.stamp(e)
 	if s.lines == s.faults.truncated {
 		return s.send(ctx, text[:len(text)/2]+"\r\n")
+	}
+	if s.cut.CompareAndSwap(true, false) {
+		return s.send(ctx, text[len(text)/2:])
 	}
 	s.mu.Lock()
 	s.stamps[e.input-1] = append(s.stamps[e.input-1], e.at)
 	s.mu.Unlock()
 	return s.send(ctx, text)
-}
-
-// faults is what a counter does wrong because it was asked to.
-type faults struct {
-	truncated     uint64        // the line that is cut short; 0: none
-	unplugged     time.Duration // after it was switched on; 0: never
-	referenceLost time.Duration // likewise
-	silent        bool
-	wrongMode     bool // it measures intervals
-}
-
-// Faults lists what a counter can do wrong.
-func Faults() []string {
-	return []string{"reference-lost=AFTER", "silent", "truncated-line=NUMBER", "unplugged=AFTER", "wrong-mode"}
-}
-
-// CheckFaults reports the faults that there are not.
-func CheckFaults(texts []string) error {
-	_, err := parseFaults(texts)
-	return err
-}
-
-func parseFaults(texts []string) (f faults, err error) {
-	for _, text := range texts {
-		name, argument, _ := strings.Cut(text, "=")
-		var t quantity.Time
-		switch name {
-		case "unplugged", "reference-lost":
-			if t, err = quantity.ParseTime(argument); err == nil && (t < quantity.Nanosecond || t > 3600*quantity.Second) {
-				err = fmt.Errorf("%v must lie from 1 ns to 1 h", t)
-			}
-			if name == "unplugged" {
-				f.unplugged = t.Duration()
-			} else {
-				f.referenceLost = t.Duration()
-			}
-		case "truncated-line":
-			if _, err = fmt.Sscan(argument, &f.truncated); err != nil {
-				err = fmt.Errorf("write it like truncated-line=7")
-			}
-		case "silent":
-			f.silent = true
-		case "wrong-mode":
-			f.wrongMode = true
-		default:
-			err = fmt.Errorf("unknown; the faults are %s", strings.Join(Faults(), ", "))
-		}
-		if err != nil {
-			return f, fmt.Errorf("simulate fault %.64q: %w", text, err)
-		}
-	}
-	return f, nil
 }

@@ -2,20 +2,18 @@
 // on a serial line, which writes a line of text for each event.
 //
 // It is reset when a program opens the line, unless its jumper keeps it from
-// that. Then follow the banner, seven seconds in which a real one can be set
-// up, the sync that is time zero, a header, and the time stamps. What is sent
-// to it is passed over: it has no menu.
+// that. Then follow the banner, seven seconds in which any character opens its
+// menu, the sync that is time zero, a header, and the time stamps. With #, one
+// of 2025 opens its menu at any time; older ones restart.
 package ticc
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"tsrun/sdk/instrument"
 	"tsrun/sim/pty"
@@ -34,13 +32,10 @@ const RealBoot = 11500 * time.Millisecond
 
 // Config describes one simulated counter.
 type Config struct {
-	Light      sky.Settings
-	Controller sky.Controller
-	Serial     string        // keys what the channels detect
-	Firmware   string        // "": 2025
-	Boot       time.Duration // from a reset to the sync; 0: 500 ms, of a real one 11.5 s
-	Jumper     bool          // opening the line does not reset it
-	Log        *slog.Logger
+	pty.Config
+	Firmware string        // "": 2025
+	Boot     time.Duration // from a reset to the sync; 0: 500 ms, of a real one 11.5 s
+	Jumper   bool          // opening the line does not reset it
 }
 
 const (
@@ -56,13 +51,14 @@ const (
 
 // Device is a simulated counter on a serial line.
 type Device struct {
+	pty.Device
 	config Config
-	log    *slog.Logger
-	eye    *sky.Eye
 	faults faults
-	line   *pty.Line
-	opened chan bool // the line was opened, or closed
-	since  time.Time
+	opened chan bool   // the line was opened, or closed
+	keys   chan byte   // what was typed
+	cut    atomic.Bool // the line was opened within a line of text
+	eeprom settings    // what it is set to at a reset
+	set    settings    // and now
 
 	mu     sync.Mutex
 	truth  sky.Truth
@@ -71,9 +67,6 @@ type Device struct {
 
 // New checks the configuration and opens the line; Run must be called to close it.
 func New(config Config) (*Device, error) {
-	if config.Log == nil {
-		config.Log = slog.New(slog.DiscardHandler)
-	}
 	switch config.Firmware {
 	case "":
 		config.Firmware = Firmware2025
@@ -84,24 +77,21 @@ func New(config Config) (*Device, error) {
 	if config.Boot <= 0 {
 		config.Boot = quickBoot
 	}
-	f, err := parseFaults(config.Controller.Faults)
+	f, err := Faults.Parse(config.Controller.Faults)
 	if err != nil {
 		return nil, err
 	}
-	eye, err := sky.NewEye(config.Light, config.Controller, config.Serial)
+	line, err := pty.NewDevice("TICC", config.Config)
 	if err != nil {
 		return nil, err
 	}
-	line, err := pty.Open()
-	if err != nil {
-		return nil, fmt.Errorf("simulate the TICC: %w", err)
+	d := &Device{Device: line, config: config, faults: f, opened: make(chan bool, 16), keys: make(chan byte, 256), eeprom: defaults(config.Firmware),
+		truth: sky.Truth{Simulated: true, Serial: config.Serial}}
+	if f.wrongMode {
+		d.eeprom.mode = interval
 	}
-	return &Device{config: config, log: config.Log, eye: eye, faults: f, line: line, opened: make(chan bool, 16), since: time.Now(),
-		truth: sky.Truth{Simulated: true, Serial: config.Serial}}, nil
+	return d, nil
 }
-
-// Path is the device file of the line.
-func (d *Device) Path() string { return d.line.Path() }
 
 // Truth tells about the time scale of the latest reset: its tags count from the
 // sync.
@@ -130,74 +120,81 @@ func (d *Device) Stamps(input int) []int64 {
 
 // Run serves until ctx ends, or a fault unplugs the counter. It must be called once.
 func (d *Device) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		return d.line.Serve(ctx, func(time.Time, []byte) {}, func(attached bool) {
+	return d.Serve(ctx, func(_ time.Time, b []byte) {
+		for _, key := range b {
 			select {
-			case d.opened <- attached:
-			case <-ctx.Done():
+			case d.keys <- key:
+			default: // as a real one, it keeps few
 			}
-		})
-	})
-	g.Go(func() error {
-		defer d.line.Close()
-		return d.serve(ctx)
-	})
-	err := g.Wait()
-	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) || errors.Is(err, errUnplugged) {
-		return nil
-	}
-	return err
+		}
+	}, func(attached bool) {
+		d.cut.Store(attached && d.config.Jumper)
+		pty.Tell(ctx, d.opened, attached)
+	}, d.serve)
 }
 
-var errUnplugged = errors.New("unplugged")
+// errRestart ends what goes on until a reset.
+var errRestart = errors.New("restart")
 
 // serve boots whenever the line is opened; with the jumper, once.
 func (d *Device) serve(ctx context.Context) error {
-	if d.config.Jumper {
-		return d.live(ctx, func() bool { return false })
-	}
+	opened := d.config.Jumper
 	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case attached := <-d.opened:
-			if !attached {
-				continue
+		for !opened {
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case opened = <-d.opened:
 			}
 		}
-		if err := d.live(ctx, func() bool { return !d.line.Attached() }); err != nil {
+		err := d.live(ctx)
+		if err != nil && !errors.Is(err, errRestart) && !errors.Is(err, errClosed) {
 			return err
 		}
+		opened = errors.Is(err, errRestart) || d.config.Jumper
 	}
 }
 
+// closed says that the program has gone, whose successor resets the counter.
+func (d *Device) closed() bool { return !d.config.Jumper && !d.Line.Attached() }
+
 // live is what goes on from a reset to the next.
-func (d *Device) live(ctx context.Context, reset func() bool) error {
-	if ok, err := d.boot(ctx, reset); !ok || err != nil {
+func (d *Device) live(ctx context.Context) error {
+	d.set = d.eeprom
+	if ok, err := d.boot(ctx); !ok || err != nil {
 		return err
 	}
 	start := sky.Now()
 	s := newStamper(d, start)
 	d.mu.Lock()
-	d.truth = d.eye.Truth(d.truth.Acquisition+1, start, false)
+	d.truth = d.Eye.Truth(d.truth.Acquisition+1, start, false)
 	d.stamps = [channels][]int64{}
 	d.mu.Unlock()
-	if err := d.send(ctx, header(d.config.Firmware, d.faults.wrongMode)); err != nil {
+	if err := d.send(ctx, d.header()); err != nil {
 		return err
 	}
-	for !reset() {
+	if d.faults.inMenu {
+		d.faults.inMenu = false
+		if err := d.menu(ctx); err != nil {
+			return err
+		}
+		s.resume(sky.Now())
+	}
+	for !d.closed() {
 		if !instrument.Pause(ctx, beat) {
 			return context.Cause(ctx)
 		}
-		if d.faults.unplugged > 0 && time.Since(d.since) > d.faults.unplugged {
-			return errUnplugged
+		if d.After(d.faults.unplugged) {
+			return pty.ErrUnplugged
 		}
-		if d.faults.referenceLost > 0 && time.Since(d.since) > d.faults.referenceLost {
-			if err := d.send(ctx, "# 10 MHZ Reference lost!\r\n# Press any key to restart\r\n"); err != nil {
+		if d.After(d.faults.referenceLost) {
+			return d.loseReference(ctx)
+		}
+		if key, typed := d.key(); typed && key == '#' {
+			if err := d.interrupt(ctx); err != nil {
 				return err
 			}
-			return d.wait(ctx, reset)
+			s.resume(sky.Now())
 		}
 		if err := s.advance(ctx, sky.Now()); err != nil {
 			return err
@@ -206,28 +203,72 @@ func (d *Device) live(ctx context.Context, reset func() bool) error {
 	return nil
 }
 
-// wait does nothing until the line is closed.
-func (d *Device) wait(ctx context.Context, reset func() bool) error {
-	for !reset() {
+// interrupt is what # does: one of 2025 opens its menu, older ones restart.
+func (d *Device) interrupt(ctx context.Context) error {
+	if d.config.Firmware == Firmware2025 {
+		if err := d.send(ctx, "# Stopping measurements for config...\r\n# Flushing pending measurements before config...\r\n"); err != nil {
+			return err
+		}
+		return d.menu(ctx)
+	}
+	if err := d.send(ctx, "\r\nGot break character... exiting loop\r\n\r\n"); err != nil {
+		return err
+	}
+	return errRestart
+}
+
+// loseReference waits for any key and restarts, once.
+func (d *Device) loseReference(ctx context.Context) error {
+	d.faults.referenceLost = 0
+	err := d.send(ctx, "# 10 MHZ Reference lost!\r\n# Press any key to restart after reference is restored.\r\n")
+	if err == nil {
+		_, err = d.wait(ctx)
+	}
+	if err == nil {
+		err = errRestart
+	}
+	return err
+}
+
+// errClosed is the end of the program that types.
+var errClosed = errors.New("closed")
+
+// wait waits for a key.
+func (d *Device) wait(ctx context.Context) (byte, error) {
+	for {
+		if key, typed := d.key(); typed {
+			return key, nil
+		}
+		if d.closed() {
+			return 0, errClosed
+		}
 		if !instrument.Pause(ctx, beat) {
-			return context.Cause(ctx)
+			return 0, context.Cause(ctx)
 		}
 	}
-	return nil
+}
+
+// key is one that was typed, if there is one.
+func (d *Device) key() (key byte, typed bool) {
+	select {
+	case key = <-d.keys:
+		return key, true
+	default:
+		return 0, false
+	}
 }
 
 // boot writes the banner and waits for the sync.
-func (d *Device) boot(ctx context.Context, reset func() bool) (ok bool, err error) {
+func (d *Device) boot(ctx context.Context) (ok bool, err error) {
 	pause := func(real time.Duration) bool {
-		return !reset() && instrument.Pause(ctx, real*d.config.Boot/RealBoot)
+		return !d.closed() && instrument.Pause(ctx, real*d.config.Boot/RealBoot)
 	}
 	if !pause(1500 * time.Millisecond) {
 		return false, context.Cause(ctx)
 	}
-	if err := d.send(ctx, banner(d.config.Firmware, d.config.Serial)); err != nil {
-		return false, err
+	for typed := true; typed; _, typed = d.key() { // what came during the reset is gone
 	}
-	if err := d.send(ctx, "# Type any character for config menu\r\n# "); err != nil {
+	if err := d.send(ctx, d.banner()+"# Type any character for config menu\r\n# "); err != nil {
 		return false, err
 	}
 	for range 28 {
@@ -236,6 +277,12 @@ func (d *Device) boot(ctx context.Context, reset func() bool) (ok bool, err erro
 		}
 		if err := d.send(ctx, "."); err != nil {
 			return false, err
+		}
+		if _, typed := d.key(); typed {
+			if err := d.menu(ctx); err != nil {
+				return false, err
+			}
+			break
 		}
 	}
 	if !pause(3 * time.Second) {
@@ -246,10 +293,11 @@ func (d *Device) boot(ctx context.Context, reset func() bool) (ok bool, err erro
 
 // send sends text; to nobody it is not sent.
 func (d *Device) send(ctx context.Context, text string) error {
+	d.cut.Store(false)
 	if d.faults.silent {
 		return nil
 	}
-	err := d.line.Write(ctx, []byte(text))
+	err := d.Line.Write(ctx, []byte(text))
 	if errors.Is(err, pty.ErrDetached) {
 		return nil
 	}

@@ -1,0 +1,86 @@
+package tdc1
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"tsrun/sdk/instrument"
+	"tsrun/sim/pty"
+)
+
+// link is the way of the words to the program. It waits for a line that takes
+// none, unless a fault makes it slow or the buffer of the unit small: then what
+// finds no room in the buffer is lost, byte by byte.
+type link struct {
+	line   *pty.Line
+	buffer int // bytes; 0: it waits
+	rate   int // bytes per second; 0: as many as the line takes
+	queue  []byte
+	passed time.Time // when some were last passed on
+}
+
+// slowBuffer is that of a unit on a slow line.
+const slowBuffer = 64 << 10
+
+func newLink(line *pty.Line, f faults) *link {
+	l := &link{line: line, buffer: int(f.buffer), rate: int(f.slowLink)}
+	if l.rate > 0 && l.buffer == 0 {
+		l.buffer = slowBuffer
+	}
+	return l
+}
+
+func (l *link) empty() bool { return len(l.queue) == 0 }
+
+func (l *link) clear() { l.queue = nil }
+
+// room is how many bytes find room.
+func (l *link) room() int {
+	if l.buffer == 0 {
+		return math.MaxInt
+	}
+	return l.buffer - len(l.queue)
+}
+
+// send sends bytes, for which there is room.
+func (l *link) send(ctx context.Context, b []byte) error {
+	if l.buffer == 0 {
+		return l.line.Write(ctx, b)
+	}
+	if l.empty() {
+		l.passed = time.Now()
+	}
+	l.queue = append(l.queue, b...)
+	return l.pass()
+}
+
+// pass passes on what the line takes by now.
+func (l *link) pass() error {
+	if l.empty() {
+		return nil
+	}
+	now, n := time.Now(), len(l.queue)
+	if l.rate > 0 {
+		n = min(n, int(now.Sub(l.passed).Seconds()*float64(l.rate)))
+	}
+	if n == 0 {
+		return nil
+	}
+	taken, err := l.line.Offer(l.queue[:n], time.Millisecond)
+	l.queue, l.passed = append(l.queue[:0], l.queue[taken:]...), now
+	return err
+}
+
+// flush passes on all there is, however long it takes.
+func (l *link) flush(ctx context.Context) error {
+	for !l.empty() {
+		if err := l.pass(); err != nil {
+			return err
+		}
+		if !l.empty() && !instrument.Pause(ctx, time.Millisecond) {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
