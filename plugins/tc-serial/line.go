@@ -31,6 +31,7 @@ type chunk struct {
 // listen reads the line in a goroutine of its own until stop is called, so that
 // the device is never kept waiting.
 func (p *port) listen() (<-chan chunk, func()) {
+	p.unread.Store(0)
 	came, done, ended := make(chan chunk, chunks), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -38,11 +39,13 @@ func (p *port) listen() (<-chan chunk, func()) {
 		buf := make([]byte, chunkSize)
 		for {
 			n, err := p.read(buf)
+			now := time.Now()
 			select {
-			case came <- chunk{time.Now(), bytes.Clone(buf[:n]), err}:
+			case came <- chunk{now, bytes.Clone(buf[:n]), err}:
 			case <-done:
 				return
 			}
+			p.unread.Store(max(p.unread.Load(), int64(time.Since(now)/time.Millisecond)))
 			if err != nil {
 				return
 			}

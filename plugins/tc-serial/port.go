@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"go.bug.st/serial"
@@ -24,6 +25,8 @@ type port struct {
 	serial  serial.Port
 	unlock  func()
 	timeout time.Duration // of a write
+
+	unread atomic.Int64 // ms: the longest that a device was kept waiting, as tsrun took nothing
 }
 
 // openPort opens a serial line for this process alone.

@@ -37,7 +37,8 @@ type tdc1Report struct {
 	Settings   map[string]string `json:"settings"` // as the device tells them
 	GateMs     int64             `json:"gate_ms"`  // 0: until it was stopped
 	Stopped    bool              `json:"stopped"`
-	LateMs     int64             `json:"late_ms,omitempty"` // the most that words came later than others
+	LateMs     int64             `json:"late_ms,omitempty"`   // the most that words came later than others
+	UnreadMs   int64             `json:"unread_ms,omitempty"` // the longest that the line was not read
 	Stream     wordCount         `json:"stream"`
 	Channels   []laneReport      `json:"channels"`
 	Simulation *sky.Truth        `json:"simulation,omitempty"`

@@ -18,6 +18,8 @@ const (
 	// gateSpare is how long after its gate should be over a TDC1 is told to stop,
 	// beside a thousandth for its clock.
 	gateSpare = 50 * time.Millisecond
+	// unreadMost is how long a line may be not read without a warning, in ms.
+	unreadMost = 10
 	// afterAbort is how long it takes a TDC1 to have sent its last words.
 	afterAbort = 20 * time.Millisecond
 )
@@ -42,6 +44,9 @@ func (d *tdc1Driver) acquire(ctx context.Context, start *sdk.Start, out output) 
 	s := newTDC1Stream(out, a, d.identity, fired)
 	err = s.run(ctx, d.port, came)
 	d.report.Stopped, d.report.Stream, d.report.Channels, d.report.LateMs = s.stopped, s.words.counted, s.outlet.report(), s.pace.latest.Milliseconds()
+	if d.report.UnreadMs = d.port.unread.Load(); d.report.UnreadMs > unreadMost {
+		d.log.Warn("the line was not read for a while; whole words that the device could not keep leave no trace", "unread_ms", d.report.UnreadMs)
+	}
 	var failed *sdk.Failure
 	d.streaming = err != nil && !(errors.As(err, &failed) && failed.Code == "device-gone")
 	if err != nil {

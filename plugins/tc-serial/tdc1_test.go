@@ -3,12 +3,16 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"tsrun/sdk"
+	"tsrun/sdk/fifteen"
 	"tsrun/sdk/quantity"
+	"tsrun/sim/sky"
 )
 
 const ms = time.Millisecond
@@ -95,6 +99,100 @@ func TestTDC1LosesBytes(t *testing.T) {
 	}
 	if r.Stream.Cuts != 3 {
 		t.Errorf("%+v", r.Stream)
+	}
+}
+
+// darkly is a TDC1 that sees nothing but dark counts.
+func darkly(rate string, faults ...string) sdk.Simulation {
+	text, _ := json.Marshal(faults)
+	return sdk.Simulation{Light: sdk.Light{Seed: 9}, Controller: json.RawMessage(`{"dark": "` + rate + `", "drift": "3 ppm", "faults": ` + string(text) + `}`)}
+}
+
+// wantSome checks that no tag is at another time than one that the unit saw, and
+// that those that it delivered and that are not here are counted.
+func wantSome(t *testing.T, s sdk.Simulation, truth *sky.Truth, a sdk.Acquisition, out *sink) {
+	t.Helper()
+	var settings simulation
+	if err := json.Unmarshal(s.Controller, &settings); err != nil {
+		t.Fatal(err)
+	}
+	eye, err := sky.NewEye(sky.Settings(s.Light), settings.Controller, truth.Serial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[int]map[uint64]bool{}
+	eye.Detections(fifteen.Detectors, sky.Unix(truth.StartUnixNs, truth.StartPs), false).Until(int64(truth.Channels[0].Last)+1e12, func(at int64, input int) {
+		if seen[input] == nil {
+			seen[input] = map[uint64]bool{}
+		}
+		seen[input][uint64(at+fifteen.ShortTick/2)/fifteen.ShortTick*fifteen.ShortTick] = true
+	})
+	for _, c := range a.Channels {
+		got, want := out.lanes[c.Stream], truth.Channels[c.Input-1]
+		wrong := slices.DeleteFunc(slices.Clone(got.all), func(at uint64) bool { return seen[c.Input][at] })
+		if len(wrong) > 0 {
+			t.Errorf("channel %s: %d tags of %d are none of the unit's: %v", c.Name, len(wrong), got.tags, wrong[:min(len(wrong), 5)])
+		}
+		if got.lost == 0 || got.tags == 0 || got.tags > want.Tags || got.tags+got.lost < want.Tags {
+			t.Errorf("channel %s: %d tags, %d lost; the unit delivered %d and lost %d", c.Name, got.tags, got.lost, want.Tags, want.LostToFault)
+		}
+	}
+}
+
+// TestTDC1SlowLink: bytes that trickle are words as good as any; what finds no
+// room in the unit while they do is counted as lost.
+func TestTDC1SlowLink(t *testing.T) {
+	t.Parallel()
+	a := sdk.Acquisition{Channels: channelsOf(500_000, 1, 2), Duration: 900 * ms}
+	for faults, whole := range map[string]bool{"slow-link=30000": true, "slow-link=8000,small-buffer=2050": false} {
+		s := darkly("1 kHz", strings.Split(faults, ",")...)
+		d := openModel(t, modelTDC1, s, nil)
+		out, err := record(t, t.Context(), d, a)
+		if err != nil {
+			t.Fatalf("%s: %v", faults, err)
+		}
+		if r := d.Report().(*tdc1Report); whole {
+			wantTruth(t, r.Simulation, a, out)
+		} else {
+			wantSome(t, s, r.Simulation, a, out)
+		}
+	}
+}
+
+// TestTDC1HeldUp: tsrun takes nothing for a while at five million words a second,
+// and what the unit could not keep meanwhile is counted.
+func TestTDC1HeldUp(t *testing.T) {
+	d := openModel(t, modelTDC1, darkly("1250 kHz", "small-buffer=65533"), nil)
+	a := sdk.Acquisition{Channels: channelsOf(500_000, 1, 2, 3, 4), Duration: 900 * ms}
+	out := newSink(a.Channels)
+	out.began = func() { time.Sleep(1200 * ms) }
+	if err := out.record(t, t.Context(), d, a); err != nil {
+		wantCode(t, err, "time-lost") // of more than a round
+	}
+	r := d.Report().(*tdc1Report)
+	for _, c := range a.Channels {
+		got, want := out.lanes[c.Stream], r.Simulation.Channels[c.Input-1]
+		if got.lost == 0 || got.tags > want.Tags || got.tags+got.lost < want.Tags || want.LostToFault == 0 || r.UnreadMs < 100 {
+			t.Errorf("channel %s: %d tags, %d lost; the unit delivered %d and lost %d; %+v", c.Name, got.tags, got.lost, want.Tags, want.LostToFault, r.Stream)
+		}
+	}
+}
+
+// TestTDC1LosesRounds: whole rounds of the time are missing, which the end of the
+// gate tells, or the clock of the PC.
+func TestTDC1LosesRounds(t *testing.T) {
+	for _, c := range []struct {
+		fault string
+		gate  time.Duration
+	}{{"lost-bytes=2400@500 ms", 1500 * ms}, {"lost-bytes=2400@3 s", 0}} {
+		t.Run(c.fault, func(t *testing.T) {
+			t.Parallel()
+			d := openModel(t, modelTDC1, darkly("250 Hz", c.fault), nil)
+			out, err := recordFor(t, 8*time.Second, d, sdk.Acquisition{Channels: channelsOf(500_000, 1, 2), Duration: c.gate})
+			if wantCode(t, err, "time-lost"); out.lanes[0].lost == 0 || out.lanes[0].tags == 0 || !strings.Contains(fmt.Sprint(err), "words of 2 rounds") {
+				t.Errorf("%d tags, %d lost: %v", out.lanes[0].tags, out.lanes[0].lost, err)
+			}
+		})
 	}
 }
 

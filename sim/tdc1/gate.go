@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"sync"
+	"time"
 
 	"tsrun/sdk/fifteen"
 	"tsrun/sim/sky"
@@ -35,8 +36,8 @@ type gate struct {
 	mark    int64 // the next one
 	written bool  // a word since the mark before
 	out     []byte
-	drop    int        // bytes that a fault takes from what follows
-	room    func() int // how many bytes the unit can keep
+	drop    int                   // bytes that a fault takes from what follows
+	room    func(already int) int // how many bytes of a word the unit can keep
 
 	singles [fifteen.Detectors]uint64
 	pairs   [4]uint64 // 1-3, 1-4, 2-3, 2-4
@@ -70,13 +71,14 @@ func (g *gate) told() sky.Truth {
 }
 
 // advance sends what the inputs saw up to a moment, and says whether the gate is over.
-func (g *gate) advance(now sky.Instant, send func([]byte) error) (over bool, err error) {
+func (g *gate) advance(now sky.Instant, send func(b []byte, at time.Time) error) (over bool, err error) {
 	for until := now.Sub(g.start); g.looked < until && !over; {
 		g.looked = min(g.looked+slice, until)
 		shown := g.clock.Reading(g.looked).Whole
 		over = g.look(shown)
-		if len(g.out) > 0 && err == nil {
-			err = send(g.out)
+		if err == nil {
+			ns, _ := g.start.Add(g.looked).Unix()
+			err = send(g.out, time.Unix(0, ns))
 		}
 		g.out = g.out[:0]
 		if err != nil {
@@ -149,9 +151,9 @@ func (g *gate) pass(step int64) {
 
 // write sends a word, or what a fault leaves of it.
 func (g *gate) write(step int64, w fifteen.Short) (whole bool) {
-	var b [4]byte
+	var b [wordSize]byte
 	binary.LittleEndian.PutUint32(b[:], uint32(w))
-	keep, most := 0, min(g.room()-len(g.out), len(b))
+	keep, most := 0, g.room(len(g.out))
 	if g.drop == 0 && len(g.losses) > 0 && step*stepPs >= g.losses[0].at {
 		g.drop, keep = g.losses[0].bytes, 1
 		g.losses = g.losses[1:]
@@ -163,7 +165,7 @@ func (g *gate) write(step int64, w fifteen.Short) (whole bool) {
 	}
 	g.drop -= gone
 	left := append(b[:keep:keep], b[keep+gone:]...)
-	left = left[:max(min(len(left), most), 0)]
+	left = left[:min(len(left), most)]
 	g.out = append(g.out, left...)
 	return len(left) == len(b)
 }

@@ -129,7 +129,7 @@ func (d *Device) serve(ctx context.Context) error {
 			if err := d.advance(ctx, time.Now()); err != nil {
 				return err
 			}
-			if err := d.link.pass(); err != nil && !errors.Is(err, pty.ErrDetached) {
+			if err := d.link.pass(time.Now()); err != nil && !errors.Is(err, pty.ErrDetached) {
 				return err
 			}
 		}
@@ -141,7 +141,7 @@ func (d *Device) advance(ctx context.Context, now time.Time) error {
 	if d.gate == nil {
 		return nil
 	}
-	over, err := d.gate.advance(sky.Unix(now.UnixNano(), 0), func(b []byte) error { return d.link.send(ctx, b) })
+	over, err := d.gate.advance(sky.Unix(now.UnixNano(), 0), func(b []byte, at time.Time) error { return d.link.send(ctx, b, at) })
 	switch {
 	case errors.Is(err, pty.ErrDetached):
 		d.end(true)
