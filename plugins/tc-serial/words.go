@@ -274,7 +274,9 @@ func cutBetween(b []byte, before uint32, by int) (first, last, gap int) {
 				time = word.Time()
 			}
 			total := far
-			if at := q*wordSize + g; at+wordSize <= len(b) {
+			// Where no word is behind the place, the way ends at the last one all the
+			// same, or it would look short.
+			if at := min(q*wordSize+g, by+(len(behind)-2)*wordSize); at >= by {
 				total += behind[(at-by)/wordSize] + step(time, fifteen.Short(binary.LittleEndian.Uint32(b[at:])))
 			}
 			switch {

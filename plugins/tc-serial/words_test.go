@@ -131,6 +131,36 @@ func TestLostBytes(t *testing.T) {
 	})
 }
 
+// TestLostTime: as long as it is less than a round, however much is lost moves no
+// other word.
+func TestLostTime(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		events := poisson(rapid.Uint64().Draw(t, "seed"), rapid.SampledFrom([]float64{3e4, 5e6, 4e7}).Draw(t, "rate"), 2000)
+		at := rapid.IntRange(100, 1900).Draw(t, "at")
+		gap := uint64(rapid.Float64Range(0, 0.9).Draw(t, "gap") * (1 << fifteen.ShortTimeBits))
+		var b []byte
+		for i := range events {
+			if i > at {
+				events[i].at += gap
+			}
+			word := binary.LittleEndian.AppendUint32(nil, uint32(fifteen.NewShort(events[i].at, events[i].inputs)))
+			if i == at {
+				word = word[:rapid.IntRange(1, 3).Draw(t, "left")]
+			}
+			b = append(b, word...)
+		}
+		got, w, lost := decoded(b, rapid.IntRange(1, 5000).Draw(t, "piece"), false)
+		for _, e := range got {
+			if !slices.Contains(events, e) {
+				t.Fatalf("%v is no event of the unit; %+v", e, w.counted)
+			}
+		}
+		if missing := len(events) - len(got); missing < 1 || missing > 4*window || lost == 0 {
+			t.Fatalf("%d of %d events are missing, %d are said to be", missing, len(events), lost)
+		}
+	})
+}
+
 // TestLostByteInTheDark: some words a second fill no window; that there are
 // bytes too many, twice, is what tells.
 func TestLostByteInTheDark(t *testing.T) {
