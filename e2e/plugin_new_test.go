@@ -1,14 +1,17 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"tsrun/internal/need"
 	"tsrun/pipeline/run"
+	"tsrun/sdk"
 )
 
 // TestNewPlugins writes plugins with tsrun plugin new and does what their READMEs
@@ -55,5 +58,82 @@ func TestNewPlugins(t *testing.T) {
 				t.Errorf("it was written over what is there: %s", out)
 			}
 		})
+	}
+}
+
+// TestDocsOfNewDriver runs what docs/writing-a-driver.md shows for a shell, word by
+// word: first beside nothing, then in the new directory when it is built.
+func TestDocsOfNewDriver(t *testing.T) {
+	t.Parallel()
+	checkout, lab := t.TempDir(), t.TempDir()
+	if err := os.Mkdir(filepath.Join(checkout, "bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"sdk", "go.mod", "go.sum"} { // where tsrun looks for the SDK
+		if out, err := exec.Command("cp", "-r", filepath.Join("..", part), checkout).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	if out, err := exec.Command("cp", filepath.Join(bin, "tsrun"), filepath.Join(checkout, "bin")).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	sh := func(dir, steps string) {
+		t.Helper()
+		shell := exec.Command("sh", "-ex", "-c", steps)
+		shell.Dir = dir
+		shell.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=", "GOWORK=off", "TSRUN_PLUGINS=", "PATH="+filepath.Join(checkout, "bin")+":"+os.Getenv("PATH"))
+		if out, err := shell.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", steps, err, out)
+		}
+	}
+	blocks := regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
+	doc, err := os.ReadFile("../docs/writing-a-driver.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := blocks.FindAllSubmatch(doc, -1)
+	if len(shown) < 2 {
+		t.Fatalf("%d blocks for a shell", len(shown))
+	}
+	sh(lab, string(shown[0][1]))
+	dir := filepath.Join(lab, "tc-foo")
+	readme, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	build, _, _ := strings.Cut(string(blocks.FindSubmatch(readme)[1]), "tsrun plugin test")
+	sh(dir, build)
+	for _, block := range shown[1:] {
+		sh(dir, string(block[1]))
+	}
+}
+
+// TestPluginsOfOtherReleases: a plugin that speaks the protocol of the release
+// before runs a recipe; one of the next release is refused, and both versions are
+// named.
+func TestPluginsOfOtherReleases(t *testing.T) {
+	t.Parallel()
+	recipe := write(t, filepath.Join(t.TempDir(), "other.yaml"), `{version: 1, name: other, nodes: {lab: {controllers: {tc: {driver: faulty-driver}},
+  channels: {x: {on: tc/1, threshold: 120 mV}}}}, acquire: {duration: 1 s}, sinks: {raw: {sink: sink-file}}}`)
+	for version, code := range map[int]int{sdk.OldestProtocol: 0, sdk.ProtocolVersion + 1: 6} {
+		plugins, work := t.TempDir(), t.TempDir()
+		path := filepath.Join(plugins, "faulty-driver")
+		if out, err := exec.Command("go", "build", "-ldflags", fmt.Sprintf("-X main.protocol=%d", version), "-o", path, "tsrun/sdk/internal/faulty").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		about, err := exec.Command(path, "--describe").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, path+".json", string(about))
+		r := runTsrun(t, work, append([]string{recipe, "--plugin-dir", plugins}, freePorts...)...)
+		if r.code != code {
+			t.Fatalf("protocol %d: exit code %d, want %d\n%s%s", version, r.code, code, r.stdout, r.stderr)
+		}
+		if code > 0 {
+			contains(t, r.stdout+r.stderr, fmt.Sprintf("it speaks plugin protocol %d, this tsrun speaks %d and %d", version, sdk.OldestProtocol, sdk.ProtocolVersion))
+		} else if _, m := latest(t, work); !run.IsGood(m.Condition) || m.Nodes["lab"].Channels["x"].Tags < 999_000 {
+			t.Errorf("condition %v, %d tags", m.Condition, m.Nodes["lab"].Channels["x"].Tags)
+		}
 	}
 }

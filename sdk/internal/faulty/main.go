@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -30,6 +31,18 @@ import (
 	"tsrun/sdk"
 	"tsrun/sdk/pluginpb"
 )
+
+// protocol is the version that it speaks; one of another release is linked with
+// that of its own. Empty: that of this one.
+var protocol string
+
+// speaks is protocol as a number.
+func speaks() int {
+	if n, err := strconv.Atoi(protocol); err == nil {
+		return n
+	}
+	return sdk.ProtocolVersion
+}
 
 var (
 	name  = filepath.Base(os.Args[0])
@@ -69,7 +82,7 @@ func main() {
 	}
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: sdk.CookieKey, MagicCookieValue: sdk.CookieValue},
-		VersionedPlugins: map[int]goplugin.PluginSet{sdk.ProtocolVersion: {"tsrun": services{}}},
+		VersionedPlugins: map[int]goplugin.PluginSet{speaks(): {"tsrun": services{}}},
 		GRPCServer:       goplugin.DefaultGRPCServer,
 		Logger:           hclog.New(&hclog.LoggerOptions{Output: io.Discard}),
 	})
@@ -100,7 +113,7 @@ func description() sdk.Description {
 	if has("schema:silent") {
 		schema = strings.Replace(schema, `,"description":"tags per second"`, "", 1)
 	}
-	d := sdk.Description{Name: name, Version: "1", Summary: "Breaks the protocol.", Protocol: sdk.ProtocolVersion}
+	d := sdk.Description{Name: name, Version: "1", Summary: "Breaks the protocol.", Protocol: speaks()}
 	o := sdk.Offer{Name: name, Schema: json.RawMessage(schema), Defaults: json.RawMessage(`{"rate":1000000}`), Checks: true}
 	if strings.HasSuffix(name, "sink") {
 		o.Keeps = sdk.AllTags
