@@ -20,11 +20,20 @@ import (
 	"tsrun/sim/sky"
 )
 
-// runTDC2 runs serial.yaml with a simulated TDC2 at bob.
+// runTDC2 runs a recipe of a simulated TDC2.
 func runTDC2(t *testing.T, code int, fault string) (result, string, *run.Manifest) {
 	t.Helper()
 	work := t.TempDir()
-	args := append([]string{shipped(t, "serial.yaml"), "--set", "nodes.bob.controllers.tc.config.model=tdc2", "--set", "acquire.duration=2 s"}, freePorts...)
+	args := append([]string{write(t, filepath.Join(work, "tdc2.yaml"), `version: 1
+name: tdc2
+nodes: {bob: {controllers: {tc: {driver: tc-serial, config: {model: tdc2, port: sim}}}, channels: {idler: {on: tc/1, threshold: 500 mV}}}}
+acquire: {duration: 2 s}
+sinks: {raw: {sink: sink-file, config: {format: bin}}}
+simulate:
+  seed: 7
+  pairs: {rate: 20 kHz, jitter: 80 ps}
+  bob: {drift: 12 ppb, dark: 2 kHz, efficiency: 60 %}
+`)}, freePorts...)
 	if fault != "" {
 		args = append(args, "--set", "simulate.bob.faults=["+fault+"]")
 	}
@@ -39,9 +48,9 @@ func runTDC2(t *testing.T, code int, fault string) (result, string, *run.Manifes
 	return r, dir, m
 }
 
-// TestTDC2 records a TDC2, which a process of its own reads, together with an
-// ID1000: each tag is at the time at which the simulator saw it, to a tick. One
-// that does not end when it is told to has given all that was asked for.
+// TestTDC2 records a TDC2, which a process of its own reads: each tag is at the
+// time at which the simulator saw it, to a tick. One that does not end when it is
+// told to has given all that was asked for.
 func TestTDC2(t *testing.T) {
 	for _, fault := range []string{"", "stubborn"} {
 		t.Run("fault "+fault, func(t *testing.T) {
