@@ -126,7 +126,7 @@ func TestSparse(t *testing.T) {
 	t.Parallel()
 	steady.Try(t, keepUp, func(t *steady.T) {
 		s := light(7)
-		s.Pairs.Rate = 2 * quantity.Hertz
+		s.Pairs.Rate = 2 * quantity.Hertz / quantity.Frequency(t.Slower)
 		s.Controller.Dark = 0
 		d := openSimulated(t, s, func(c *config) { c.Record.Period = 400 * quantity.Millisecond })
 		a := sdk.Acquisition{Channels: twoChannels(), Duration: 4 * time.Second}

@@ -117,7 +117,7 @@ func environment(t testing.TB, s sky.Simulation) sdk.Env {
 // slow makes all that takes time in a configuration take as long as the trial wants.
 func slow(t testing.TB, c *config) {
 	c.Record.Period *= quantity.Time(steady.Slower(t))
-	c.Timeout *= quantity.Time(steady.Slower(t))
+	c.Timeout = min(c.Timeout*quantity.Time(steady.Slower(t)), 60*quantity.Second)
 }
 
 // longer is a duration in a trial.
