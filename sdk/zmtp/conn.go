@@ -47,7 +47,7 @@ const (
 
 	// sendBuffer is what the kernel keeps of a unix socket's unread bytes: more than
 	// a block of a driver, so that its sender is not woken several times a block.
-	sendBuffer = 384 << 10
+	sendBuffer = 256 << 10
 )
 
 // ErrFrameTooLarge reports a frame longer than the reader's buffer or limit.
