@@ -15,8 +15,7 @@ import (
 // Cramér-Rao bound. Of 50 normal errors the rms lies within 0.85 to 1.2 nine
 // times in ten; these seeds must.
 func TestLongReachesTheBound(t *testing.T) {
-	need.Long(t)
-	const seeds = 200
+	seeds := need.LongTrials(t, 200, 60)
 	names := []string{"offset", "frequency", "offset in stated deviations", "frequency in stated deviations"}
 	var squares [4]float64
 	for seed := range uint64(seeds) {
@@ -33,7 +32,7 @@ func TestLongReachesTheBound(t *testing.T) {
 		}
 	}
 	for i, sum := range squares {
-		quotient := math.Sqrt(sum / seeds)
+		quotient := math.Sqrt(sum / float64(seeds))
 		t.Logf("%s: rms error over bound %.3f", names[i], quotient)
 		if quotient < 0.85 || quotient > 1.2 {
 			t.Errorf("%s: rms error is %.3f of the bound", names[i], quotient)

@@ -34,9 +34,9 @@ func TestAlignFindsWeakSignals(t *testing.T) {
 // TestLongAlignFindsTheWeakest wants 200 pairs in 100 000 counts per second,
 // with little and with usual knowledge of the clocks.
 func TestLongAlignFindsTheWeakest(t *testing.T) {
-	need.Long(t)
+	seeds := need.LongTrials(t, 2, 1)
 	for _, drift := range []quantity.Drift{ppm, 20 * ppm} {
-		for seed := range uint64(2) {
+		for seed := range uint64(seeds) {
 			expectWeak(t, pairs.Experiment{Seconds: 12, Pairs: 200, Frequency: 1e-7, Seed: 410 + seed}, align.Options{Search: 20 * ms, MaxDrift: drift})
 		}
 	}

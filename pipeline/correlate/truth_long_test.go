@@ -8,8 +8,7 @@ import (
 
 // Everything that is stated with a standard deviation, over many seeds.
 func TestLongUncertainties(t *testing.T) {
-	need.Long(t)
-	const many = 400
+	many := need.LongTrials(t, 400, 100)
 	t.Run("pairs", func(t *testing.T) { pairsHold(t, many) })
 	t.Run("efficiencies", func(t *testing.T) { efficienciesHold(t, many) })
 	t.Run("triples", func(t *testing.T) { triplesHold(t, many) })

@@ -11,9 +11,9 @@ import (
 // TestLongRecordsOfWanderingClocks holds minutes of the field's clocks to their
 // bounds.
 func TestLongRecordsOfWanderingClocks(t *testing.T) {
-	need.Long(t)
+	seeds := need.LongTrials(t, 2, 1)
 	for _, c := range clocks {
-		for seed := range uint64(2) {
+		for seed := range uint64(seeds) {
 			c.clock.Seconds, c.clock.Seed = 60, 900+seed
 			k, tr := follow(t, c.clock)
 			rms, scaled := errorsOf(k, tr)
@@ -27,19 +27,19 @@ func TestLongRecordsOfWanderingClocks(t *testing.T) {
 // TestLongHonesty compares errors with standard deviations over many seeds, and
 // finds no step in any.
 func TestLongHonesty(t *testing.T) {
-	need.Long(t)
+	share := need.LongTrials(t, 1, 4)
 	for _, c := range []struct {
 		name  string
 		clock pairs.Experiment
-		seeds uint64
+		seeds int
 	}{
 		{"OCXO", pairs.Experiment{Seconds: 20, WhiteFM: 5e-12, RandomWalkFM: 2e-12}, 20},
 		{"TCXO", pairs.Experiment{Seconds: 6, WhiteFM: 1e-10, RandomWalkFM: 1e-10}, 20},
 		{"random walk", pairs.Experiment{Seconds: 6, RandomWalkFM: 1e-9}, 20},
 		{"quartz", pairs.Experiment{Seconds: 4, WhiteFM: 1e-9, RandomWalkFM: 1e-9}, 100},
 	} {
-		sum := 0.0
-		for seed := range c.seeds {
+		sum, seeds := 0.0, c.seeds/share
+		for seed := range uint64(seeds) {
 			c.clock.Seed = 2000 + seed
 			k, tr := follow(t, c.clock)
 			_, scaled := errorsOf(k, tr)
@@ -48,7 +48,7 @@ func TestLongHonesty(t *testing.T) {
 				t.Errorf("%s, seed %d: steps %+v", c.name, c.clock.Seed, k.Steps)
 			}
 		}
-		if ratio := math.Sqrt(sum / float64(c.seeds)); ratio < 0.85 || ratio > 1.2 {
+		if ratio := math.Sqrt(sum / float64(seeds)); ratio < 0.85 || ratio > 1.2 {
 			t.Errorf("%s: errors are %.3f of their standard deviations", c.name, ratio)
 		} else {
 			t.Logf("%s: errors are %.3f of their standard deviations", c.name, ratio)
@@ -59,12 +59,12 @@ func TestLongHonesty(t *testing.T) {
 // TestLongLiveHonesty: live values lie within three of their standard
 // deviations, in all but one of a hundred.
 func TestLongLiveHonesty(t *testing.T) {
-	need.Long(t)
+	seeds := need.LongTrials(t, 8, 3)
 	for _, e := range []pairs.Experiment{
 		{Frequency: 12e-9, WhiteFM: 1e-10}, {Frequency: 12e-9, WhiteFM: 1e-9, RandomWalkFM: 1e-9}, {WhiteFM: 5e-12, RandomWalkFM: 2e-12},
 	} {
 		var inside, all float64
-		for seed := range uint64(8) {
+		for seed := range uint64(seeds) {
 			e.Seconds, e.Seed = 20, 3000+seed
 			knots, f, tr := ahead(t, e, 0)
 			within, _ := judgeLive(knots, tr)
