@@ -93,12 +93,12 @@ func AlignRecorded(ctx context.Context, dir string, names [2]string, by string, 
 	}
 	of = a.origin(names[:]...)
 	if by == ByMarkers {
-		tags, _, err := a.readAll(names[:], align.MaxTags)
-		if err != nil {
-			return found, of, err
-		}
+		var whole bool
 		found.Count = 1
-		found.Alignment, err = align.AlignMarkers(ctx, tags[0], tags[1], o)
+		found.Alignment, whole, err = a.markersOf(names, o)
+		if err == nil && !whole { // as of files, where nobody would be told that it looked at a part
+			err = &correlate.LimitError{What: "number of markers", Value: fmt.Sprintf("%d or more", align.MaxTags+1), Limit: fmt.Sprint(align.MaxTags), Hint: "divide the marker's rate, or record shorter runs"}
+		}
 		return found, of, err
 	}
 	in, err := a.inputs(true, names[:]...)

@@ -30,13 +30,19 @@ func (a *analysis) alignMany(c AlignConfig) (foundClock, error) {
 
 // alignMarkers finds the clock from a signal that both channels recorded.
 func (a *analysis) alignMarkers(c AlignConfig) (foundClock, error) {
-	tagsA, wholeA, errA := a.readAll([]string{c.Reference}, align.MaxTags)
-	tagsB, wholeB, errB := a.readAll([]string{c.Target}, align.MaxTags)
-	if err := errors.Join(errA, errB); err != nil {
-		return foundClock{}, err
+	found, whole, err := a.markersOf([2]string{c.Reference, c.Target}, AlignOptions(a.manifest, c))
+	return foundClock{Parts: align.Parts{Alignment: found, Count: 1}, short: !whole}, err
+}
+
+// markersOf aligns the first [align.MaxTags] markers of two channels; whole says
+// whether those are all.
+func (a *analysis) markersOf(names [2]string, o align.Options) (found align.Alignment, whole bool, err error) {
+	tags, whole, err := a.readAll(names[:], 2*align.MaxTags)
+	if err != nil {
+		return found, false, err
 	}
-	found, err := align.AlignMarkers(a.ctx, tagsA[0], tagsB[0], AlignOptions(a.manifest, c))
-	return foundClock{Parts: align.Parts{Alignment: found, Count: 1}, short: !wholeA || !wholeB}, err
+	found, err = align.AlignMarkers(a.ctx, tags[0], tags[1], o)
+	return found, whole, err
 }
 
 // readAll reads the tags of channels, of each at most its share of so many;
