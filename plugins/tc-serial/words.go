@@ -242,11 +242,8 @@ func impossible(word fifteen.Short) uint64 {
 // that place words begin by bytes later. It gives out the words before, counts
 // the damage, and goes on behind it.
 func (w *words) cut(end, by int) {
-	first, last, gap := cutBetween(w.buf[w.head:end], uint32(w.ticks)&shortMask, by)
-	resume := w.head + last*wordSize + gap
-	if resume+wordSize <= end {
-		resume += wordSize // its first byte may be of a word before, its time then looks right
-	}
+	first, behind := cutBetween(w.buf[w.head:end], uint32(w.ticks)&shortMask, by)
+	resume := w.head + behind
 	w.release(first)
 	lost := resume - w.head
 	w.head = resume
@@ -255,13 +252,14 @@ func (w *words) cut(end, by int) {
 	w.lose(uint64(lost+wordSize-1) / wordSize)
 }
 
-// cutBetween returns between which words as they were aligned the cut lies, and
-// how many bytes behind the second of these the first whole word begins.
+// cutBetween returns how many words as they were aligned lie before the cut, and
+// where the first whole word behind it begins.
 //
 // With equal ends ways differ by whole rounds, so that the shortest way is that
 // of all right words and of no wrong one. Places between which it is the same
-// cannot be told apart.
-func cutBetween(b []byte, before uint32, by int) (first, last, gap int) {
+// cannot be told apart; nor can a word that is put together of two, if its time
+// lies between theirs, as without it the way is the same.
+func cutBetween(b []byte, before uint32, by int) (first, resume int) {
 	n := len(b) / wordSize
 	behind := wayBehind(b, by)
 	shortest := uint64(math.MaxUint64)
@@ -281,13 +279,13 @@ func cutBetween(b []byte, before uint32, by int) (first, last, gap int) {
 			}
 			switch {
 			case total < shortest:
-				shortest, first, last, gap = total, q, q, g
-			case total == shortest && g == gap:
-				last = q
+				shortest, first, resume = total, q, q*wordSize+g
+			case total == shortest:
+				first, resume = min(first, q), max(resume, q*wordSize+g)
 			}
 		}
 	}
-	return first, last, gap
+	return first, resume
 }
 
 // wayBehind is, for each word that begins by bytes later, the way from it to
