@@ -165,7 +165,8 @@ func (c *card) write(ps uint64, input int) {
 	c.ledgers[input-1].Enter(ticks)
 }
 
-// tell writes the truth, whose tags are ticks.
+// tell writes the truth, whose tags are ticks. Who is killed meanwhile leaves what
+// was told before.
 func (c *card) tell(path string, t sky.Truth) error {
 	if path == "" {
 		return nil
@@ -175,7 +176,10 @@ func (c *card) tell(path string, t sky.Truth) error {
 	}
 	text, err := json.Marshal(t)
 	if err == nil {
-		err = os.WriteFile(path, text, 0o600)
+		err = os.WriteFile(path+".part", text, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(path+".part", path)
 	}
 	return err
 }
