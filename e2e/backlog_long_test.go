@@ -176,7 +176,7 @@ func travels(t *testing.T, program string) (code int, m *run.Manifest, work stri
 // master that does not count a file's way as progress the run ends unfinished,
 // so that the cable is slow enough to show it.
 func TestLongBacklogBeyondTenMinutes(t *testing.T) {
-	need.Long(t)
+	need.LongWhole(t)
 	t.Parallel()
 	t.Run("as it is", func(t *testing.T) {
 		t.Parallel()

@@ -179,6 +179,7 @@ func checkLive(t *testing.T, dir string, clocks twoClocks, segments int) {
 // TestLongDrift runs drift.yaml as it is shipped. It keeps one core busy all
 // the while, so that only a test that waits may run beside it.
 func TestLongDrift(t *testing.T) {
+	need.LongWhole(t)
 	t.Parallel()
 	dir, m, clocks := drifting(t, 0)
 	if want := []run.Condition{run.Good, run.Simulated}; !slices.Equal(m.Condition, want) {
@@ -196,6 +197,7 @@ func TestLongDrift(t *testing.T) {
 // found and placed, before and behind it the clock is as well known as ever,
 // and nobody calls the run good.
 func TestLongClockStep(t *testing.T) {
+	t.Parallel()
 	const by = 5000 // ps
 	dir, m, clocks := drifting(t, 3, "--set", "acquire.duration=20 s", "--set", "acquire.segment=5 s",
 		"--set", `simulate.bob.faults=["clock-step=5 ns@12 s"]`)

@@ -79,6 +79,16 @@ func Long(t testing.TB) {
 	}
 }
 
+// LongWhole is Long for a test of which a part would show nothing, and which takes
+// minutes of a processor: it is skipped where a part is asked for.
+func LongWhole(t testing.TB) {
+	t.Helper()
+	Long(t)
+	if os.Getenv("TSRUN_TEST_LONG") == "part" {
+		t.Skip("no part of it shows anything; run it with: make test-long")
+	}
+}
+
 // LongTrials is Long for a test of so many trials that a part of them says
 // nearly as much: it returns how many to run, all or those of the part.
 func LongTrials(t testing.TB, all, part int) int {
