@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -259,7 +258,7 @@ func TestCutLink(t *testing.T) {
 		f.cut(true)
 		f.hears(isAway, 1)
 		eventually(t, 60*time.Second, "all of alice is here", func() bool { return strings.Count(f.master.stdout.String(), `"event":"verified","version":1`) >= 8 })
-		for f.master.cmd.Process.Signal(syscall.SIGINT) == nil && !slices.Contains([]bool{strings.Contains(f.master.stdout.String(), inState("analysing"))}, true) {
+		for f.master.cmd.Process.Signal(syscall.SIGINT) == nil && !strings.Contains(f.master.stdout.String(), inState("analysing")) {
 			time.Sleep(300 * time.Millisecond)
 		}
 		if code := f.master.wait(60 * time.Second); code == 0 {

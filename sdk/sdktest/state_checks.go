@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"tsrun/sdk/instrument"
 )
 
 // with is a check of something that is opened for it, and whose process is taken
@@ -140,7 +142,7 @@ func (d *driver) consumerPauses(ctx context.Context) (string, error) {
 		return "", err
 	}
 	resume := sh.in.pause()
-	time.Sleep(pause)
+	instrument.Pause(ctx, pause)
 	resume()
 	if err := sh.complete(ctx); err != nil {
 		return "", err
