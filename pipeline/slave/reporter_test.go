@@ -84,9 +84,14 @@ func reporting(t *testing.T, f *fakeMaster) (*reporter, <-chan error) {
 	r := newReporter("bob", "token", wire.NewStatusClient(server.Addr().String()), newInbox())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
+	go func() {
+		ended <- r.Run(ctx)
+		close(ended)
+	}()
 	t.Cleanup(func() {
 		cancel()
+		for range ended { // until Run has returned
+		}
 		r.reportLast()
 		server.Close()
 	})
