@@ -104,6 +104,7 @@ func commands() []*cobra.Command {
 		newShowCommand(),
 		newSimCommand(),
 		newVerifyCommand(),
+		newDrillCommand(),
 		newReportCommand(),
 		newRunsCommand(),
 		newAlignCommand(),

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/drill"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
@@ -139,6 +140,7 @@ func TestResultKeysAreDocumented(t *testing.T) {
 		{"convert --json", []string{"Convert"}, filled[tagfile.Report]()},
 		{"verify --json", []string{"Verify"}, filled[run.Verification]()},
 		{"runs --json", []string{"Runs"}, map[string]any{"runs": filled[[]run.Listed]()}},
+		{"drill --json", []string{"Drill"}, filled[drill.Report]()},
 		{"check --json", []string{"Check"}, filled[recipe.Problem]()},
 		{"version --json", []string{"Version"}, filled[build]()},
 	} {

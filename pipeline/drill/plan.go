@@ -1,0 +1,226 @@
+package drill
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"tsrun/pipeline/recipe"
+)
+
+// Kind is a kind of fault.
+type Kind string
+
+const (
+	Kill Kind = "kill" // SIGKILL
+	Stop Kind = "stop" // SIGSTOP, and SIGCONT later
+	Cut  Kind = "cut"  // a node's link to the master carries nothing
+	Slow Kind = "slow" // or carries late, or little at a time
+	Disk Kind = "disk" // files stop growing
+)
+
+// Kinds are all kinds of faults.
+func Kinds() []Kind { return []Kind{Kill, Stop, Cut, Slow, Disk} }
+
+// Roles of the processes of a run.
+const (
+	roleMaster = "master"
+	roleSlave  = "slave"
+	roleDriver = "driver"
+	roleSink   = "sink"
+)
+
+// Ways in which a link fails.
+const (
+	closed    = "closed"     // connections are reset, new ones too
+	blackHole = "black hole" // nothing passes, nobody is told
+	halfOpen  = "half open"  // the master's end is reset, the node's stays
+	late      = "delay"
+	narrow    = "rate"
+)
+
+// Target is a process of a run by what it does there, so that a plan names the
+// same one whenever it is carried out.
+type Target struct {
+	Role string `json:"role"`           // master, slave, driver, sink
+	Node string `json:"node,omitempty"` // "": the master
+	Name string `json:"name,omitempty"` // of a controller or a sink of the recipe
+}
+
+func (t Target) String() string {
+	switch {
+	case t.Node == "":
+		return t.Role
+	case t.Name == "":
+		return t.Role + " " + t.Node
+	}
+	return t.Role + " " + t.Node + "." + t.Name
+}
+
+// Fault is one thing that is done to a run.
+type Fault struct {
+	Kind   Kind          `json:"kind"`
+	Target Target        `json:"target"`        // of a link: the slave at its end
+	How    string        `json:"how,omitempty"` // of a link: closed, black hole, half open, delay, rate
+	State  string        `json:"state"`         // of the run when it is done
+	After  time.Duration `json:"after_ns"`      // since that state began
+	For    time.Duration `json:"for_ns"`        // until it is mended; of a kill: until what was killed is started anew
+	Amount int64         `json:"amount,omitempty"`
+}
+
+func (f Fault) String() string {
+	what := fmt.Sprintf("%s %v", f.Kind, f.Target)
+	long := " for " + short(f.For)
+	switch {
+	case f.Kind == Kill:
+		what, long = fmt.Sprintf("kill -9 %v", f.Target), ""
+	case f.How == late:
+		what = fmt.Sprintf("delay link of %s by %s", f.Target.Node, short(time.Duration(f.Amount)))
+	case f.How == narrow:
+		what = fmt.Sprintf("limit link of %s to %d B/s", f.Target.Node, f.Amount)
+	case f.Kind == Cut:
+		what = fmt.Sprintf("cut link of %s (%s)", f.Target.Node, f.How)
+	case f.Kind == Disk:
+		what = fmt.Sprintf("no file of %v longer than %d B", f.Target, f.Amount)
+	}
+	return fmt.Sprintf("%s%s, %s into %s", what, long, short(f.After), f.State)
+}
+
+func short(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }
+
+// states of a run in which faults are done, in their order, and how often each
+// is chosen.
+var states = []struct {
+	name   string
+	weight int
+}{{"joining", 1}, {"arming", 1}, {"armed", 1}, {"running", 6}, {"draining", 1}, {"transferring", 2}, {"analysing", 1}}
+
+func stateIndex(name string) int {
+	for i, s := range states {
+		if s.name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+const (
+	leastFaults, mostFaults = 2, 4
+	leastFor                = 100 * time.Millisecond
+	longestStop             = 10 * time.Second
+	longestCut              = 20 * time.Second
+	longestRestart          = 3 * time.Second
+	longestDelay            = time.Second
+	leastRate, mostRate     = 12_500, 1_000_000 // bytes per second; the least is 100 kbit/s
+	mostRoom                = 1 << 20           // bytes that a file may still have
+	// shortState is how long states last in which nothing is recorded, at least.
+	shortState = 300 * time.Millisecond
+)
+
+// Plan makes the faults of one run from a seed. linked are the nodes that reach
+// the master over a link; without one there are no faults of links. No fault lasts
+// longer than longest, where that is more than 0.
+func Plan(seed uint64, r *recipe.Recipe, kinds []Kind, linked []string, longest time.Duration) []Fault {
+	if len(linked) == 0 {
+		kinds = slices.DeleteFunc(slices.Clone(kinds), func(k Kind) bool { return k == Cut || k == Slow })
+	}
+	if len(kinds) == 0 {
+		return nil
+	}
+	random := rand.New(rand.NewPCG(seed, 0x7473_7275_6e20_6472))
+	targets := targetsOf(r)
+	plan := make([]Fault, leastFaults+random.IntN(mostFaults-leastFaults+1))
+	for i := range plan {
+		plan[i] = someFault(random, r, kinds[random.IntN(len(kinds))], targets, linked)
+		if longest > 0 { // the same plan, only shorter
+			plan[i].For = min(plan[i].For, longest)
+		}
+	}
+	slices.SortStableFunc(plan, func(a, b Fault) int {
+		return cmp.Or(cmp.Compare(stateIndex(a.State), stateIndex(b.State)), cmp.Compare(a.After, b.After))
+	})
+	return plan
+}
+
+func someFault(random *rand.Rand, r *recipe.Recipe, k Kind, targets []Target, linked []string) Fault {
+	f := Fault{Kind: k, State: someState(random)}
+	within := shortState
+	if f.State == "running" {
+		within = r.Acquire.Duration.Duration()
+	}
+	f.After = time.Duration(random.Int64N(int64(within)))
+	if k == Cut || k == Slow {
+		f.Target = Target{Role: roleSlave, Node: linked[random.IntN(len(linked))]}
+	} else {
+		f.Target = targets[random.IntN(len(targets))]
+	}
+	switch k {
+	case Kill:
+		f.For = between(random, leastFor, longestRestart)
+	case Stop:
+		f.For = between(random, leastFor, longestStop)
+	case Cut:
+		f.How = []string{closed, blackHole, halfOpen}[random.IntN(3)]
+		f.For = between(random, leastFor, longestCut)
+	case Slow:
+		f.For = between(random, leastFor, longestCut)
+		if f.How, f.Amount = late, int64(between(random, 5*time.Millisecond, longestDelay)); random.IntN(2) == 0 {
+			f.How, f.Amount = narrow, int64(between[int64](random, leastRate, mostRate))
+		}
+	case Disk:
+		if f.Target.Role == roleDriver { // it keeps no files
+			f.Target.Role, f.Target.Name = roleSlave, ""
+		}
+		f.For = between(random, leastFor, longestStop)
+		f.Amount = between[int64](random, 1, mostRoom)
+	}
+	return f
+}
+
+func someState(random *rand.Rand) string {
+	total := 0
+	for _, s := range states {
+		total += s.weight
+	}
+	at := random.IntN(total)
+	for _, s := range states {
+		if at -= s.weight; at < 0 {
+			return s.name
+		}
+	}
+	return states[0].name
+}
+
+// between chooses so that each factor of two is as likely as another.
+func between[N ~int64](random *rand.Rand, least, most N) N {
+	return N(float64(least) * math.Pow(float64(most)/float64(least), random.Float64()))
+}
+
+// targetsOf are the processes of a recipe's run.
+func targetsOf(r *recipe.Recipe) []Target {
+	targets := []Target{{Role: roleMaster}}
+	for _, n := range r.Nodes {
+		targets = append(targets, Target{Role: roleSlave, Node: n.Name})
+		for _, c := range n.Controllers {
+			targets = append(targets, Target{roleDriver, n.Name, c.Name})
+		}
+		for _, s := range sinksAt(r, n) {
+			targets = append(targets, Target{roleSink, n.Name, s.Name})
+		}
+	}
+	return targets
+}
+
+// sinksAt are the sinks that a node has.
+func sinksAt(r *recipe.Recipe, n recipe.Node) (sinks []recipe.Sink) {
+	for _, s := range r.Sinks {
+		takes := slices.ContainsFunc(n.Channels, func(c recipe.Channel) bool { return s.Keeps(n.Name + "." + c.Name) })
+		if takes && (s.At == "source" || s.At == n.Name) {
+			sinks = append(sinks, s)
+		}
+	}
+	return sinks
+}
