@@ -210,7 +210,18 @@ func (p *plain) progress(v event.Progress, now time.Time) string {
 	if v.Duration > 0 {
 		of = fmt.Sprintf(" of %v", v.Duration)
 	}
-	return fmt.Sprintf("%s: %v%s, %s", v.Node, v.Elapsed.Round(10*time.Millisecond), of, quantity.Counted(v.Tags, "tag"))
+	return fmt.Sprintf("%s: %v%s, %s%s", v.Node, v.Elapsed.Round(10*time.Millisecond), of, quantity.Counted(v.Tags, "tag"), diskNote(v))
+}
+
+// diskSoon is when the user is told how long a disk will do.
+const diskSoon = time.Hour
+
+// diskNote says when a disk will be full, where that is soon or before the end.
+func diskNote(v event.Progress) string {
+	if v.DiskLeft == nil || *v.DiskLeft > max(diskSoon, v.Duration-v.Elapsed) || v.Duration > 0 && v.Elapsed >= v.Duration {
+		return ""
+	}
+	return fmt.Sprintf(", disk full in %v", v.DiskLeft.Round(time.Second))
 }
 
 func (p *plain) verify(v event.FileVerified) {

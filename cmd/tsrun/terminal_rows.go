@@ -82,7 +82,11 @@ func (n *nodeBars) notes(ended bool) []string {
 	if d := n.progress.Duration - n.progress.Elapsed; n.progress.Duration > 0 && d > 0 && !ended {
 		left = fmt.Sprintf(", %v left", d.Round(time.Second))
 	}
-	return []string{tags + rate + lost + left, tags + lost + left, tags + lost, tags, ""}
+	disk := ""
+	if !ended {
+		disk = diskNote(*n.progress)
+	}
+	return []string{tags + rate + lost + left + disk, tags + lost + left + disk, tags + rate + lost + left, tags + lost + left, tags + lost, tags, ""}
 }
 
 // barOf renders a bar of at most width characters; pb itself never writes it.

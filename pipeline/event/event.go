@@ -81,7 +81,11 @@ type Progress struct {
 	Node     string        `json:"node"`
 	Tags     uint64        `json:"tags"`
 	Elapsed  time.Duration `json:"elapsed_ns"`
-	Duration time.Duration `json:"duration_ns"` // 0: until stopped
+	Duration time.Duration `json:"duration_ns"`         // 0: until stopped
+	DiskFree int64         `json:"disk_free,omitempty"` // bytes, on the disk that is full first; 0: not known
+	// DiskLeft is the time until that disk reaches faults.disk_below, at the pace of
+	// the last seconds; nil: it does not fill.
+	DiskLeft *time.Duration `json:"disk_left_ns,omitempty"`
 }
 
 // Transfer says how far a file is on its way to the master. It may be dropped.

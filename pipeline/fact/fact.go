@@ -8,7 +8,11 @@
 // them into facts.
 package fact
 
-import "tsrun/sdk"
+import (
+	"time"
+
+	"tsrun/sdk"
+)
 
 // Plugin identifies a plugin program and the process that ran it.
 type Plugin struct {
@@ -65,6 +69,31 @@ type StreamCounts struct {
 	Stream uint16 `json:"stream"`
 	Counts
 }
+
+// Disk is how much room the disk has that a node or the master writes to.
+type Disk struct {
+	Free int64 `json:"free"`       // bytes that may still be written
+	Pace int64 `json:"pace_per_s"` // bytes by which that becomes less, in the last seconds; below 0: more
+}
+
+// Low reports whether less than below bytes will be free within a time, beside
+// those that are owed to files.
+func (d Disk) Low(below, owed int64, within time.Duration) bool {
+	return float64(d.Free)-float64(max(d.Pace, 0))*within.Seconds() < float64(below)+float64(max(owed, 0))
+}
+
+// Left is the time until less than below bytes are free beside those that are
+// owed, at the pace of the last seconds. ok: that will happen.
+func (d Disk) Left(below, owed int64) (left time.Duration, ok bool) {
+	if d.Pace <= 0 {
+		return 0, false
+	}
+	seconds := max(0, float64(d.Free)-float64(below)-float64(max(owed, 0))) / float64(d.Pace)
+	return time.Duration(min(seconds, maxLeft.Seconds()) * float64(time.Second)), true
+}
+
+// maxLeft is the longest time that Left returns.
+const maxLeft = 100 * 365 * 24 * time.Hour
 
 // Kept is how many tags of a stream a sink has kept in no file of the run.
 type Kept struct {

@@ -117,6 +117,9 @@ func (k *Sink) Close(ctx context.Context) error {
 	return err
 }
 
+// Kill ends the process of a sink that does not do its work; Events tells so.
+func (k *Sink) Kill() { k.run.kill() }
+
 func (k *Sink) closeSink(ctx context.Context) error {
 	_, err := k.rpc.Close(ctx, &pluginpb.CloseRequest{})
 	k.watch.await(ctx)

@@ -11,6 +11,7 @@ import (
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
+	"tsrun/sdk"
 )
 
 // book collects what the manifest will say. It belongs to the conductor, and
@@ -21,7 +22,8 @@ type book struct {
 	channels map[string][]string // node: channel names by stream
 	counts   map[string]map[uint16]fact.Counts
 	segments map[string]announced // by the file's name
-	early    map[string]bool      // files that were proven before they were announced
+	sizes    sizes
+	early    map[string]bool // files that were proven before they were announced
 	shots    map[string][]fact.Shot
 }
 
@@ -126,6 +128,15 @@ func (b *book) segment(name string, s *wire.Segment) {
 	}
 	b.segments[s.File] = announced{File: file, node: name, index: len(b.manifest.Segments)}
 	b.manifest.Segments = append(b.manifest.Segments, segment)
+	b.sizes.bytes += max(segment.Size, 0)
+	b.sizes.tags += segment.Tags
+}
+
+// sizes are those of the files that were announced.
+type sizes struct {
+	bytes  int64
+	proven int64  // of them, the bytes that are here
+	tags   uint64 // in them
 }
 
 // announced is a file that a node says it has closed.
@@ -150,6 +161,43 @@ func (b *book) proven(name string) {
 	b.manifest.Segments[b.segments[name].index].Verified = true
 }
 
+// owed is about how many bytes are still to be written here of what was recorded:
+// files that were announced and not proven, and tags in files that are not closed,
+// at most those of two segments.
+func (b *book) owed() int64 {
+	perTag := 8.0
+	if b.sizes.tags > 0 {
+		perTag = float64(b.sizes.bytes) / float64(b.sizes.tags)
+	}
+	given, recent := 0.0, 0.0
+	for name, counts := range b.counts {
+		copies := 0.0
+		for _, s := range b.manifest.Nodes[name].Sinks {
+			if s.Keeps == sdk.AllTags {
+				copies++
+			}
+		}
+		for _, c := range counts {
+			given += copies * float64(c.Tags)
+			recent += copies * float64(c.Tags) * min(1, 2*float64(b.recipe.Acquire.Segment)/max(1, float64(c.Until)))
+		}
+	}
+	open := max(0, min(given-float64(b.sizes.tags), recent))
+	return max(0, b.sizes.bytes-b.sizes.proven) + int64(min(open*perTag, 1<<62))
+}
+
+// remaining is how much of the recording is still to come, of a node or of the
+// slowest for "".
+func (b *book) remaining(name string) (rest time.Duration) {
+	for node := range b.counts {
+		if name == "" || name == node {
+			e := b.progressEvent(node)
+			rest = max(rest, e.Duration-e.Elapsed)
+		}
+	}
+	return rest
+}
+
 // arrived returns the manifest's entry of a segment once it was both announced
 // and proven, which come in either order; ok is true once.
 func (b *book) arrived(name string, proven bool) (s run.Segment, ok bool) {
@@ -162,6 +210,7 @@ func (b *book) arrived(name string, proven bool) (s run.Segment, ok bool) {
 	}
 	delete(b.early, name)
 	a.arrived = true
+	b.sizes.proven += max(a.Size, 0)
 	b.segments[name] = a
 	return b.manifest.Segments[a.index], true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -49,7 +50,14 @@ func preflight(o Options) error {
 			Hint: "choose another place with --runs, or make this one writable"}
 	}
 	r := o.Recipe.Recipe
-	room, err := run.CheckSpace(o.Runs, r.Faults.DiskBelow, r.LeastTags("", func(sink string) bool { return host.KeepsFiles(o.PluginDirs, sink) }))
+	keeps := func(sink string) bool { return host.KeepsFiles(o.PluginDirs, sink) }
+	tags := r.LeastTags("", keeps)
+	for _, n := range r.Nodes {
+		if n.Host == "local" && r.Transfer.KeepSource == "always" { // and once more in the node's own files
+			tags += min(r.LeastTags(n.Name, keeps), math.MaxInt64-tags)
+		}
+	}
+	room, err := run.CheckSpace(o.Runs, r.Faults.DiskBelow, tags)
 	if warning := room.Warning(); err == nil && warning != "" {
 		o.Observer.Observe(event.Warning{Message: warning, Hint: "free some space, or measure for a shorter time"})
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
@@ -56,6 +57,7 @@ type conductor struct {
 	due       time.Time // when that ends; zero: there is none
 	attention wire.Attention
 	analysis  analysis
+	disks     disks
 	syncer    *syncer // nil: no segment of an align stage is here yet
 	unsynced  bool    // there could be none
 	children  []*child
@@ -84,6 +86,7 @@ func newConductor(o Options) *conductor {
 		options: o, recipe: o.Recipe.Recipe,
 		requests: make(chan request), inputs: make(chan any), stopped: make(chan struct{}),
 		members: map[string]*member{}, turned: map[string]bool{}, key: rand.Text(),
+		disks: disks{nodes: map[string]*fact.Disk{}, warned: map[string]bool{}},
 	}
 	c.deadline = time.NewTimer(time.Hour)
 	c.deadline.Stop() // until there is one
@@ -152,6 +155,10 @@ func (c *conductor) loop(ctx context.Context) {
 		case r := <-c.requests:
 			r.answer <- c.answer(ctx, r)
 		case e := <-c.inputs:
+			if d, ok := e.(diskSeen); ok {
+				c.applyDisk(ctx, d.disk)
+				continue
+			}
 			c.applyEvent(ctx, e)
 		case p := <-c.receiver.Progress():
 			c.showTransfer(p)

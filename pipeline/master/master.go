@@ -88,6 +88,7 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 	group, background := errgroup.WithContext(background)
 	group.Go(func() error { return c.receiver.Run(background) })
 	group.Go(func() error { return c.beacons(background) })
+	group.Go(func() error { return c.watchDisk(background) })
 
 	err := c.spawnSlaves(background)
 	if err == nil {

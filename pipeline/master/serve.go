@@ -152,8 +152,9 @@ func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *
 		c.applyNews(ctx, name, n)
 	}
 	if c.book.progress(name, r.Progress) {
-		c.observe(c.book.progressEvent(name))
+		c.observe(c.progressEvent(name))
 	}
+	c.noteDisk(name, r)
 	m.trip = min(max(time.Duration(r.RoundTripNs), 0), maxTrip)
 	c.compareClocks(ctx, name, m, r)
 	phase := r.Phase
@@ -184,7 +185,9 @@ func (c *conductor) warnOfDeafness(ctx context.Context, name string, m *member) 
 }
 
 // entersManifest reports whether a piece of news is kept in the manifest.
-func entersManifest(n wire.News) bool { return n.Failure == nil && n.Log == nil && !n.Stopped }
+func entersManifest(n wire.News) bool {
+	return n.Failure == nil && n.Log == nil && n.Warning == nil && !n.Stopped
+}
 
 // checkLock gives a node up whose plugin is not the program that is pinned: on
 // another PC nobody has looked before, and here it may have changed since.
@@ -227,6 +230,8 @@ func (c *conductor) applyNews(ctx context.Context, name string, n wire.News) {
 		c.book.ended(name, n.Ended)
 	case n.Failure != nil:
 		c.applyEvent(ctx, evFailed{name, *n.Failure})
+	case n.Warning != nil:
+		c.observe(event.Warning{Node: name, Message: n.Warning.Message, Hint: n.Warning.Hint})
 	case n.Stopped:
 		c.applyEvent(ctx, evStopped{name})
 	case n.Log != nil:

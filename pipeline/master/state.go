@@ -129,6 +129,7 @@ type (
 		node string
 	}
 	evTagsLost    struct{ node string }
+	evDiskLow     struct{ failure sdk.Failure } // the master's disk is nearly full
 	evInterrupted struct{}
 	evOverdue     struct { // the deadline of the phase has passed
 		fired bool // and the instant too
@@ -193,6 +194,11 @@ func next(s state, event any) (state, []any) {
 	case evTagsLost:
 		if s.rules.abortOnLoss && s.phase == running {
 			return s.giveUp(e.node, "lost_tags", "tags were lost")
+		}
+	case evDiskLow:
+		if s.phase == running {
+			s.troubles = append(s.troubles, trouble{missing, "", e.failure})
+			return s.stop()
 		}
 	case evInterrupted:
 		return s.interrupt()

@@ -158,6 +158,8 @@ func TestTroubles(t *testing.T) {
 		{"its process ends before the start", testRules, arming, []any{evGone{"bob", broken}}, failed, "abort", refusal, "driver died"},
 		{"the same, strict", strict, running, []any{evSilent{"bob", lost}}, draining, "stop", policy, "faults.lost_node is abort"},
 		{"tags lost, strict", strict, running, []any{evTagsLost{"bob"}}, draining, "stop", policy, "faults.lost_tags is abort"},
+		{"disk nearly full", testRules, running, []any{evDiskLow{sdk.Failure{Message: "the disk is nearly full"}}}, draining, "stop", missing, "nearly full"},
+		{"disk nearly full, recorded", testRules, transferring, []any{evDiskLow{}}, transferring, "fire", "", ""},
 		{"tags lost", testRules, running, []any{evTagsLost{"bob"}}, running, "fire", "", ""},
 		{"first Ctrl-C", testRules, running, []any{evInterrupted{}}, draining, "stop", stopped, "stopped by the user"},
 		{"second Ctrl-C", testRules, running, []any{evInterrupted{}, evInterrupted{}}, aborted, "abort", canceled, "aborted"},
@@ -285,7 +287,7 @@ func TestStateNeverFiresAnUnarmedNode(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
 			node := rapid.SampledFrom(names).Draw(t, "node")
 			var event any
-			switch rapid.IntRange(0, 14).Draw(t, "kind") {
+			switch rapid.IntRange(0, 15).Draw(t, "kind") {
 			case 0:
 				event = evOverdue{fired: s.phase == armed && rapid.Bool().Draw(t, "fired")}
 			case 6:
@@ -296,6 +298,8 @@ func TestStateNeverFiresAnUnarmedNode(t *testing.T) {
 				event = evSilent{node, rapid.SampledFrom([]time.Duration{quiet, lost}).Draw(t, "silent")}
 			case 8:
 				event = evHeard{node}
+			case 9:
+				event = evDiskLow{sdk.Failure{Message: "x"}}
 			case 2:
 				event = evFailed{node, sdk.Failure{Message: "x"}}
 			case 3:

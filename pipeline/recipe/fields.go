@@ -169,7 +169,7 @@ var faultsTable = &Field{name: "faults", shape: shapeObject, implied: true,
 		{name: "clock", shape: shapeText, later: map[string]string{"": "leave it out: clocks are not watched yet"},
 			doc: "What to do when a clock leaves its limit."},
 		{name: "disk_below", shape: shapeQuantity, amount: sizes, initial: "100 MiB",
-			doc: "Refuse to start with less free space."},
+			doc: "Refuse to start with less free space, and end a recording before less is free: its files are whole, and the run is INCOMPLETE."},
 	}}
 
 // encodeNothing is for what the program needs no value of.

@@ -153,7 +153,7 @@ type Faults struct {
 	LostNode  string        `json:"lost_node"`  // "finish": the others go on; "abort"
 	LostTags  string        `json:"lost_tags"`  // "flag" or "abort"
 	Patience  quantity.Time `json:"patience"`   // how long a node may be away
-	DiskBelow quantity.Size `json:"disk_below"` // refuse to start with less space
+	DiskBelow quantity.Size `json:"disk_below"` // neither start nor record on with less space
 }
 
 // Expect is judged at the end; a miss marks the run and never hides data.

@@ -9,6 +9,7 @@ import (
 
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 )
 
@@ -40,6 +41,7 @@ func (s *session) checkSpace() error {
 	s.log.Info("room for files", "directory", s.dir, "free_bytes", int64(room.Free), "expected_tags", tags)
 	if warning := room.Warning(); err == nil && warning != "" {
 		s.log.Warn("room for files is short", "warning", warning)
+		s.reporter.queueNews(wire.News{Warning: &wire.Warning{Message: warning, Hint: "free some space, or measure for a shorter time"}})
 	}
 	return err
 }

@@ -70,6 +70,9 @@ type sink struct {
 	dir     string        // relative to the session's
 	ended   chan struct{} // closed when its events have ended
 	failed  bool          // it takes no more blocks; owned by reportSink
+
+	files  atomic.Int64          // that it has closed
+	stands atomic.Pointer[error] // why it was given up; nil: it was not
 }
 
 func newEquipment(s *session) (*equipment, error) {

@@ -170,6 +170,9 @@ func (eq *equipment) reportSink(k *sink) {
 // whyFailed returns the reason of a sink's failure. A sink that the core gave up
 // for its slowness only knows that no more blocks come.
 func (eq *equipment) whyFailed(k *sink, err error) error {
+	if why := k.stands.Load(); why != nil {
+		return *why
+	}
 	cause := eq.core.GivenUp(k.recipe.Name)
 	if !errors.Is(cause, os.ErrDeadlineExceeded) {
 		return err
@@ -182,6 +185,7 @@ func (eq *equipment) whyFailed(k *sink, err error) error {
 // renewPatience gives a sink its whole time again, because it has closed a file.
 func (eq *equipment) renewPatience(k *sink) {
 	eq.core.Progressed(k.recipe.Name)
+	k.files.Add(1)
 	eq.fileClosed.Store(time.Now().UnixNano())
 }
 

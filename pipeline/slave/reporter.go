@@ -44,6 +44,7 @@ type reporter struct {
 
 	mu       sync.Mutex
 	phase    wire.Phase
+	disk     *fact.Disk // nil: not watched
 	order    uint64
 	beacon   bool
 	news     []queued // not yet seen by the master
@@ -136,7 +137,7 @@ func (r *reporter) snapshot() *wire.Report {
 		}
 		news = append(news, r.news[i].News)
 	}
-	report := &wire.Report{Phase: r.phase, Order: r.order, Beacon: r.beacon, ClockNs: time.Now().UnixNano(), Progress: counts, News: news}
+	report := &wire.Report{Phase: r.phase, Order: r.order, Beacon: r.beacon, ClockNs: time.Now().UnixNano(), Progress: counts, News: news, Disk: r.disk}
 	if r.status != nil {
 		report.RoundTripNs = int64(r.status.RoundTrip())
 	}
@@ -171,6 +172,9 @@ func shorten(n wire.News) queued {
 		f := *n.Failure
 		f.Message, f.Hint = cut(f.Message), cut(f.Hint)
 		n.Failure = &f
+	case n.Warning != nil:
+		w := wire.Warning{Message: cut(n.Warning.Message), Hint: cut(n.Warning.Hint)}
+		n.Warning = &w
 	case n.Loss != nil:
 		l := *n.Loss
 		l.Why = cut(l.Why)
@@ -241,6 +245,13 @@ func (r *reporter) setProgress(f func() []fact.StreamCounts) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.progress = f
+}
+
+// setDisk records how full the disk of the node's files is.
+func (r *reporter) setDisk(d fact.Disk) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.disk = &d
 }
 
 // silence returns for how long the master has not answered, while this process

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -140,14 +141,13 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq
 	s.reporter.setPhase(wire.Running)
 	s.observe(event.Fired{InstantNs: order.Instant, Method: s.recipe.Trigger.Method})
 
-	watched := make(chan struct{})
-	go func() { // ends with the recording: await returns when b.recorded is closed
-		defer close(watched)
-		s.stopWhenTold(ctx, cancel, eq)
-	}()
+	var watching sync.WaitGroup // each ends with the recording, which markRecorded says
+	watching.Go(func() { s.stopWhenTold(ctx, cancel, eq) })
+	watching.Go(func() { s.watchDisk(eq) })
+	watching.Go(func() { eq.watchSinks() })
 	err = eq.showProgress(func() error { return eq.finish(ctx) })
 	eq.markRecorded()
-	<-watched
+	watching.Wait()
 	s.user.setStage(over)
 	return err
 }

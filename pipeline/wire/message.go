@@ -46,6 +46,7 @@ type Report struct {
 	// RoundTripNs is the shortest time that an answer of the master took; 0: none yet.
 	RoundTripNs int64               `json:"round_trip_ns,omitempty"`
 	Progress    []fact.StreamCounts `json:"progress,omitempty"`
+	Disk        *fact.Disk          `json:"disk,omitempty"` // of the node's files; absent where none is watched
 	News        []News              `json:"news,omitempty"` // in order, numbered without gaps
 }
 
@@ -86,8 +87,15 @@ type News struct {
 	Kept       *Kept            `json:"kept,omitempty"`
 	Ended      *Ended           `json:"ended,omitempty"`
 	Failure    *sdk.Failure     `json:"failure,omitempty"` // something that went wrong and will not mend by itself
+	Warning    *Warning         `json:"warning,omitempty"` // worth a look, and the run goes on
 	Stopped    bool             `json:"stopped,omitempty"` // the node's user ended its recording
 	Log        json.RawMessage  `json:"log,omitempty"`     // one line of the node's log
+}
+
+// Warning is what the users of node and master should know.
+type Warning struct {
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
 }
 
 // ControllerUp says which device a node has opened, and with which plugin.
