@@ -107,12 +107,7 @@ func newField(t *testing.T, octet int, args ...string) *field {
 	args = append([]string{hurried(t, "pace: 100 ms", "pace: 100 ms", "acquire: {duration: 4 s, segment: 500 ms}"), "--json",
 		"--set", "nodes.bob.host=remote", "--set", "network.master=" + own, "--set", "network.join=5 min"}, args...)
 	for _, name := range []string{"trigger", "status", "files"} {
-		l, err := net.Listen("tcp", own+":0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		ports[name] = l.Addr().(*net.TCPAddr).Port
-		l.Close()
+		ports[name] = ownPort(t, own)
 		args = append(args, "--set", fmt.Sprintf("network.ports.%s=%d", name, ports[name]))
 	}
 	host := fmt.Sprintf("127.0.77.%d", octet)

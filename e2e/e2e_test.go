@@ -11,9 +11,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -120,9 +123,13 @@ func startLine(t *testing.T, dir string, line []string) *tsrun {
 	return p
 }
 
-// wait returns the exit code.
+// busy is how many times slower than an idle one a PC may be on which tests run.
+const busy = 5
+
+// wait returns the exit code; timeout is for an idle PC.
 func (p *tsrun) wait(timeout time.Duration) int {
 	p.t.Helper()
+	timeout *= busy
 	select {
 	case <-p.ended:
 		if slices.Contains(p.cmd.Args, "--json") {
@@ -140,16 +147,70 @@ type result struct {
 	stdout, stderr string
 }
 
+// runTsrun runs a command, and a recipe again when its run says that this PC held it
+// up, which shows nothing: each time with records twice as long, so that hold-ups
+// twice as long do no harm.
 func runTsrun(t *testing.T, dir string, args ...string) result {
 	t.Helper()
-	p := start(t, dir, nil, args...)
-	code := p.wait(90 * time.Second)
-	return result{code, p.stdout.String(), p.stderr.String()}
+	for trial := 1; ; trial++ {
+		before, _ := os.Readlink(filepath.Join(dir, "runs", "latest"))
+		p := start(t, dir, nil, args...)
+		r := result{p.wait(90 * time.Second), p.stdout.String(), p.stderr.String()}
+		if after, _ := os.Readlink(filepath.Join(dir, "runs", "latest")); after == before || trial == mostTrials || !lastHeldUp(t, dir) {
+			return r
+		}
+		_, m := latest(t, dir)
+		t.Logf("trial %d shows nothing: %s", trial, reasons(m))
+		args = append(slices.Clone(args), longRecords(m, 200*time.Millisecond<<trial)...)
+	}
+}
+
+// longRecords are overrides for the recipe of a run whose Time Controllers were not
+// read in time: they make records of a length.
+func longRecords(m *run.Manifest, length time.Duration) (args []string) {
+	for name, node := range m.Nodes {
+		for key, c := range node.Controllers {
+			if c.Driver == "tc-ethernet" && notInTime.MatchString(reasons(m)) {
+				args = append(args, "--set", fmt.Sprintf("nodes.%s.controllers.%s.config.record=%d ms", name, key, length.Milliseconds()))
+			}
+		}
+	}
+	return args
+}
+
+var (
+	startedLate = regexp.MustCompile(`controller "tc" was started \d.* after its instant`)
+	notInTime   = regexp.MustCompile(`this PC was held up|the DataLinkTarget service is late by a record`)
+)
+
+// heldUp reports whether a run says that this PC did not keep up with it.
+func heldUp(m *run.Manifest) bool {
+	return slices.ContainsFunc(m.Reasons, func(r run.Reason) bool {
+		return startedLate.MatchString(r.Message) || notInTime.MatchString(r.Message)
+	})
 }
 
 // freePorts are --set overrides that let the system choose the ports, so that
 // tests do not meet each other or a tsrun that is at work.
 var freePorts = []string{"--set", "network.ports.trigger=0", "--set", "network.ports.status=0", "--set", "network.ports.files=0"}
+
+// lastHeldUp reports whether there is a run in dir, the last of which says that this
+// PC held it up. It is made again then, [mostTrials] times in all.
+func lastHeldUp(t *testing.T, dir string) bool {
+	t.Helper()
+	if _, err := os.Readlink(filepath.Join(dir, "runs", "latest")); err != nil {
+		return false
+	}
+	_, m := latest(t, dir)
+	return heldUp(m)
+}
+
+const mostTrials = 5
+
+// patient are overrides of coincidence.yaml for runs that are made only once: this PC
+// may hold them up for longer.
+var patient = []string{"--set", "trigger.lead=1 s",
+	"--set", "nodes.alice.controllers.tc.config.record=600 ms", "--set", "nodes.bob.controllers.tc.config.record=600 ms"}
 
 // shipped is the path of a shipped recipe.
 func shipped(t *testing.T, name string) string {
@@ -198,6 +259,25 @@ func good(t *testing.T, r result) {
 	}
 }
 
+// nextPort counts the ports that [ownPort] has tried.
+var nextPort atomic.Uint32
+
+// ownPort is a port of a host that no one is given by the system, so that it is free
+// until a program of this test opens it.
+func ownPort(t *testing.T, host string) int {
+	t.Helper()
+	const first, last = 10_000, 30_000 // below those that the system gives
+	for range last - first {
+		port := first + (os.Getpid()*100+int(nextPort.Add(1)))%(last-first)
+		if l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port))); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port at " + host)
+	return 0
+}
+
 // occupied binds a port of the loopback for the length of the test.
 func occupied(t *testing.T) int {
 	t.Helper()
@@ -209,9 +289,11 @@ func occupied(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// eventually waits until ok, for what another process does in its own time.
+// eventually waits until ok, for what another process does in its own time; within
+// is for an idle PC.
 func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
 	t.Helper()
+	within *= busy
 	for end := time.Now().Add(within); !ok(); {
 		if time.Now().After(end) {
 			t.Fatalf("not within %v: %s", within, what)

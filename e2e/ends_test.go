@@ -28,7 +28,7 @@ nodes:
   bob:
     controllers: {tc: {driver: tc-hurry, config: {%s}}}
     channels: {b: {on: tc/1, threshold: 120 mV}}
-trigger: {master: alice, lead: 300 ms}
+trigger: {master: alice, lead: 1 s}
 sinks: {raw: {sink: sink-file}}
 %s
 `, alice, bob, more))
@@ -54,6 +54,7 @@ func reasons(m *run.Manifest) string {
 // TestRecordThatEndsEarly: a driver that returns before its time leaves a run
 // that is not whole.
 func TestRecordThatEndsEarly(t *testing.T) {
+	t.Parallel()
 	r, _, m := runIn(t, hurried(t, "", "end: 2 s", "acquire: {duration: 8 s}"))
 	if r.code != 3 || !m.Has(run.Incomplete) {
 		t.Errorf("exit code %d, condition %v, want 3 and INCOMPLETE", r.code, m.Condition)
@@ -67,6 +68,7 @@ func TestRecordThatEndsEarly(t *testing.T) {
 // TestDriverThatGoesBack: a driver whose tags go back in time is named, with the
 // tag, and what it delivered before is kept.
 func TestDriverThatGoesBack(t *testing.T) {
+	t.Parallel()
 	r, dir, m := runIn(t, hurried(t, "", "back: 5 ns", "acquire: {duration: 1 s}"))
 	if r.code != 3 || !m.Has(run.Incomplete) {
 		t.Errorf("exit code %d, condition %v, want 3 and INCOMPLETE", r.code, m.Condition)
@@ -83,6 +85,7 @@ func TestDriverThatGoesBack(t *testing.T) {
 // TestPluginThatTalks: lines of any length reach the log or are cut, and hold
 // up nothing.
 func TestPluginThatTalks(t *testing.T) {
+	t.Parallel()
 	r, dir, m := runIn(t, hurried(t, "lines: 60, line_size: 61440", "", "acquire: {duration: 1 s}"))
 	if good(t, r); !run.IsGood(m.Condition) {
 		t.Errorf("condition %v\n%s", m.Condition, reasons(m))
@@ -95,7 +98,7 @@ func TestPluginThatTalks(t *testing.T) {
 
 // TestReadersThatGo runs with outputs that break while it goes on.
 func TestReadersThatGo(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel()
 	tsrun := filepath.Join(bin, "tsrun")
 	recipe := hurried(t, "pace: 100 ms", "pace: 100 ms", "acquire: {duration: 1500 ms}")
 	for name, line := range map[string]string{
@@ -111,6 +114,7 @@ func TestReadersThatGo(t *testing.T) {
 		"standard output to a pipe that closes at once": `"$0" "$1" | true; exit ${PIPESTATUS[0]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			work := t.TempDir()
 			cmd := exec.Command("bash", "-c", line, tsrun, recipe)
 			cmd.Dir, cmd.WaitDelay = work, 20*time.Second
@@ -136,6 +140,7 @@ func whole(t *testing.T, work string) {
 
 // TestTerminalThatCloses kills the terminal that a run was started in.
 func TestTerminalThatCloses(t *testing.T) {
+	t.Parallel()
 	script := need.Tool(t, "script", "bsdutils")
 	work := t.TempDir()
 	line := filepath.Join(bin, "tsrun") + " " + hurried(t, "pace: 100 ms", "pace: 100 ms", "acquire: {duration: 1500 ms}") + " & echo $! >pid; wait"
@@ -162,7 +167,7 @@ func TestTerminalThatCloses(t *testing.T) {
 // TestUserOfASlave interrupts the slave on another PC: what it recorded is kept,
 // the master is told, and the slave ends.
 func TestUserOfASlave(t *testing.T) {
-	t.Parallel() // it waits, and has hosts of its own
+	t.Parallel()
 	here, there, address := twoHosts(t)
 	work, away := t.TempDir(), t.TempDir()
 	slave := start(t, away, there, "--mode", "slave", "--node", "bob", "--master", address)
@@ -203,6 +208,7 @@ func TestUserOfASlave(t *testing.T) {
 
 // TestRunRepeatsFromItsDirectory: what a run kept of its recipe is a recipe.
 func TestRunRepeatsFromItsDirectory(t *testing.T) {
+	t.Parallel()
 	parent := hurried(t, "", "", "acquire: {duration: 9 s}")
 	child := write(t, filepath.Join(filepath.Dir(parent), "child.yaml"), "version: 1\nextends: hurried.yaml\nname: child\nacquire: {duration: 2 s}\n")
 	r, dir, first := runIn(t, child, "--set", "acquire.duration=1 s")
@@ -218,6 +224,7 @@ func TestRunRepeatsFromItsDirectory(t *testing.T) {
 
 // TestRefusedStartLeavesLatest: the link goes on pointing at what was recorded.
 func TestRefusedStartLeavesLatest(t *testing.T) {
+	t.Parallel()
 	work := t.TempDir()
 	good(t, runTsrun(t, work, hurried(t, "", "", "acquire: {duration: 1 s}")))
 	before, _ := latest(t, work)
@@ -231,6 +238,7 @@ func TestRefusedStartLeavesLatest(t *testing.T) {
 
 // TestInterruptAfterTheRecording comes late: the files are fetched all the same.
 func TestInterruptAfterTheRecording(t *testing.T) {
+	t.Parallel()
 	work := t.TempDir()
 	p := start(t, work, nil, hurried(t, "every: 50 us", "every: 50 us", "acquire: {duration: 20 s, segment: 100 ms}"), "--json")
 	eventually(t, 30*time.Second, "files travel", func() bool { return strings.Contains(p.stdout.String(), `"state":"transferring"`) })
@@ -245,6 +253,7 @@ func TestInterruptAfterTheRecording(t *testing.T) {
 
 // TestTagFarAhead: one damaged tag makes no flood of files and ends no sink.
 func TestTagFarAhead(t *testing.T) {
+	t.Parallel()
 	r, dir, m := runIn(t, hurried(t, "jump: 2000 s", "jump: 2 s", "acquire: {duration: 1 s, segment: 10 ms}"))
 	if r.code != 3 {
 		t.Errorf("exit code %d, want 3\n%s", r.code, r.stderr)
@@ -260,6 +269,7 @@ func TestTagFarAhead(t *testing.T) {
 
 // TestMasterKilledAmongItsStages: what was proven before is known to be.
 func TestMasterKilledAmongItsStages(t *testing.T) {
+	t.Parallel()
 	work := t.TempDir()
 	recipe := write(t, filepath.Join(work, "killed.yaml"), `version: 1
 name: killed
@@ -290,6 +300,7 @@ pipeline: [{stage: coincidences, config: {of: [alice.a, alice.b], window: 1 s}}]
 // TestDriverContradictsItself: what a driver says of its tags is compared with
 // what its blocks say, and a stream that it was not given is nobody's.
 func TestDriverContradictsItself(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		alice, bob string
 		condition  run.Condition
@@ -310,7 +321,7 @@ nodes:
     controllers: {tc: {driver: tc-miscounts, config: {says: %q}}}
     channels: {b: {on: tc/1, threshold: 120 mV}}
 acquire: {duration: 1 s}
-trigger: {master: alice, lead: 300 ms}
+trigger: {master: alice, lead: 1 s}
 sinks: {raw: {sink: sink-file}}
 `, c.alice, c.bob)))
 		if c.condition == run.Unverified && r.code != 7 || !m.Has(c.condition) || m.Nodes["alice"].Channels["a"].Tags != 10 || m.Nodes["bob"].Channels["b"].Tags != 10 {

@@ -51,6 +51,7 @@ func keepToSchema(t *testing.T, stdout string) {
 // Events of runs that end well, that are refused, and that are stopped keep to
 // the schema; wait looks at every line.
 func TestEventsOfRealRuns(t *testing.T) {
+	t.Parallel()
 	good := runTsrun(t, t.TempDir(), shipped(t, "coincidence.yaml"), "--set", "acquire.duration=1 s", "--json")
 	for _, kind := range []string{"state", "joined", "device", "armed", "fired", "progress", "verified", "stage", "summary"} {
 		if !strings.Contains(good.stdout, `{"event":"`+kind+`",`) {

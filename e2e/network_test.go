@@ -49,11 +49,15 @@ func twoHosts(t *testing.T) (master, slave []string, address string) {
 // TestTwoPCs runs the recipe over a cable: the other PC is given a name and an
 // address, nothing else.
 func TestTwoPCs(t *testing.T) {
+	t.Parallel()
 	here, there, address := twoHosts(t)
 	work, away := t.TempDir(), t.TempDir()
 	slave := start(t, away, there, "--mode", "slave", "--node", "bob", "--master", address)
-	master := start(t, work, here, shipped(t, "coincidence.yaml"), "--set", "acquire.duration=2 s",
-		"--set", "network.master="+address, "--set", "nodes.bob.host=remote")
+	run := func(duration string) *tsrun {
+		return start(t, work, here, append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=" + duration,
+			"--set", "network.master=" + address, "--set", "nodes.bob.host=remote"}, patient...)...)
+	}
+	master := run("2 s")
 	if code := master.wait(60 * time.Second); code != 0 {
 		t.Fatalf("exit code %d\n%s\n%s\nslave:\n%s", code, master.stdout.String(), master.stderr.String(), slave.stderr.String())
 	}
@@ -63,8 +67,7 @@ func TestTwoPCs(t *testing.T) {
 		left, err := os.ReadDir(away + "/runs")
 		return err == nil && len(left) == 0
 	})
-	again := start(t, work, here, shipped(t, "coincidence.yaml"), "--set", "acquire.duration=1 s",
-		"--set", "network.master="+address, "--set", "nodes.bob.host=remote")
+	again := run("1 s")
 	if code := again.wait(60 * time.Second); code != 0 {
 		t.Errorf("the slave did not go back to waiting: exit code %d\n%s\nslave:\n%s", code, again.stderr.String(), slave.stderr.String())
 	}
@@ -78,16 +81,12 @@ func TestTwoPCs(t *testing.T) {
 
 // TestHostileNetwork lets strangers at all three ports while a run goes on.
 func TestHostileNetwork(t *testing.T) {
+	t.Parallel()
 	work := t.TempDir()
 	ports := map[string]int{}
-	args := []string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=3 s", "--json"}
+	args := append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=3 s", "--json"}, patient...)
 	for _, name := range []string{"trigger", "status", "files"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		ports[name] = l.Addr().(*net.TCPAddr).Port
-		l.Close()
+		ports[name] = ownPort(t, "127.0.0.1")
 		args = append(args, "--set", fmt.Sprintf("network.ports.%s=%d", name, ports[name]))
 	}
 	p := start(t, work, nil, args...)

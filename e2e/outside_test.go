@@ -14,6 +14,7 @@ import (
 // TestPluginsOutside does what docs/plugins.md says, word by word and without a
 // network: a driver and a sink in a module of their own, from nothing to a run.
 func TestPluginsOutside(t *testing.T) {
+	t.Parallel()
 	doc, err := os.ReadFile("../docs/plugins.md")
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 // TestPythonOfTheDocs runs every snippet of docs/python.md in the directory of
 // a run of the recipe that it names.
 func TestPythonOfTheDocs(t *testing.T) {
+	t.Parallel()
 	python := need.Python(t, "pandas", "python3-pandas")
 	text, err := os.ReadFile("../docs/python.md")
 	if err != nil {

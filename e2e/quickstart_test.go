@@ -110,7 +110,12 @@ func TestQuickStart(t *testing.T) {
 		t.Errorf("check: exit code %d\n%s%s", code, check.stdout.String(), check.stderr.String())
 	}
 	master := alice.start(t, command(`bin/tsrun first\.yaml`)) // 5
-	if code := master.wait(90 * time.Second); code != 0 {
+	code := master.wait(90 * time.Second)
+	for trial := 1; code != 0 && trial < mostTrials && lastHeldUp(t, filepath.Join(alice.root, "home/lab")); trial++ {
+		master = alice.start(t, command(`bin/tsrun first\.yaml`))
+		code = master.wait(90 * time.Second)
+	}
+	if code != 0 {
 		t.Fatalf("exit code %d\n%s%s\nslave:\n%s", code, master.stdout.String(), master.stderr.String(), slave.stderr.String())
 	}
 	contains(t, master.stdout.String()+master.stderr.String(), "GOOD", "SIMULATED", "align")

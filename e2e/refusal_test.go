@@ -26,6 +26,7 @@ func refused(t *testing.T, code int, wants []string, args ...string) {
 }
 
 func TestUnknownPlugin(t *testing.T) {
+	t.Parallel()
 	refused(t, 6, []string{"tc-ethernt", `did you mean "tc-ethernet"`, "--plugin-dir"}, append(freePorts, "--set", "nodes.alice.controllers.tc.driver=tc-ethernt")...)
 }
 
@@ -47,24 +48,25 @@ func pluginThat(t *testing.T, script string) string {
 }
 
 func TestPluginThatPanics(t *testing.T) {
+	t.Parallel()
 	dir := pluginThat(t, `echo 'panic: boom in main' >&2; exit 2`)
 	refused(t, 6, []string{"tc-ethernet", "panic: boom in main"}, append(freePorts, "--plugin-dir", dir)...)
 }
 
 func TestPluginOfAnotherProtocol(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel()
 	dir := pluginThat(t, `echo '1|99|unix|/nowhere|grpc'; sleep 5`)
 	refused(t, 6, []string{"tc-ethernet", "protocol", "99"}, append(freePorts, "--plugin-dir", dir)...)
 }
 
 func TestPluginThatTalksFirst(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel()
 	dir := pluginThat(t, `echo 'hello, I am a plugin'; sleep 5`)
 	refused(t, 6, []string{"tc-ethernet", "hello, I am a plugin"}, append(freePorts, "--plugin-dir", dir)...)
 }
 
 func TestDeviceThatDoesNotAnswer(t *testing.T) {
-	t.Parallel()                               // it waits
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and never says a word
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +77,8 @@ func TestDeviceThatDoesNotAnswer(t *testing.T) {
 }
 
 func TestDeviceThatIsNotThere(t *testing.T) {
-	port := occupiedThenFree(t)
+	t.Parallel()
+	port := ownPort(t, "127.0.0.1")
 	address := fmt.Sprintf("127.0.0.1:%d", port)
 	refused(t, 5, []string{address, "bob", "refused"}, atBob(address)...)
 }
@@ -85,38 +88,33 @@ func atBob(address string) []string {
 	return append(slices.Clone(freePorts), "--set", "simulate.bob=null", "--set", "nodes.bob.controllers.tc.config.address="+address)
 }
 
-func occupiedThenFree(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 func TestWrongDevice(t *testing.T) {
+	t.Parallel()
 	refused(t, 5, []string{"bob", "Oscilloscope", "Time Controller"}, append(freePorts, "--set", "simulate.bob.faults=[wrong-identity]")...)
 }
 
 func TestPortInUse(t *testing.T) {
+	t.Parallel()
 	port := occupied(t)
 	refused(t, 5, []string{fmt.Sprint(port), "in use", "network.ports.status"},
 		"--set", "network.ports.trigger=0", "--set", "network.ports.files=0", "--set", fmt.Sprintf("network.ports.status=%d", port))
 }
 
 func TestRunDirectoryNotWritable(t *testing.T) {
+	t.Parallel()
 	blocked := write(t, filepath.Join(t.TempDir(), "file"), "")
 	refused(t, 5, []string{"run directories", "not a directory", "--runs"}, append(freePorts, "--runs", filepath.Join(blocked, "runs"))...)
 }
 
 func TestDiskTooSmall(t *testing.T) {
+	t.Parallel()
 	refused(t, 5, []string{"disk_below", "free"}, append(freePorts, "--runs", filepath.Join(need.Disk(t, "4m"), "runs"))...)
 }
 
 // TestDiskThatFills records onto a disk that cannot hold the run: the failure
 // is said, and what was whole is kept, proven and named.
 func TestDiskThatFills(t *testing.T) {
+	t.Parallel()
 	disk := need.Disk(t, "6m")
 	r := runTsrun(t, t.TempDir(), append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=20 s",
 		"--set", "acquire.segment=500 ms", "--set", "simulate.pairs.rate=100 kHz", "--set", "faults.disk_below=1 MiB",
@@ -136,10 +134,11 @@ func TestDiskThatFills(t *testing.T) {
 
 // TestUnknownNodeAndTakenName sends strangers to a master that waits for bob.
 func TestUnknownNodeAndTakenName(t *testing.T) {
+	t.Parallel()
 	here, there, address := twoHosts(t)
 	work := t.TempDir()
-	master := start(t, work, here, shipped(t, "coincidence.yaml"), "--set", "acquire.duration=2 s", "--json",
-		"--set", "network.master="+address, "--set", "nodes.bob.host=remote")
+	master := start(t, work, here, append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=2 s", "--json",
+		"--set", "network.master=" + address, "--set", "nodes.bob.host=remote"}, patient...)...)
 	eventually(t, 20*time.Second, "alice has joined", func() bool {
 		return strings.Contains(master.stdout.String(), `"event":"joined"`)
 	})
@@ -172,6 +171,7 @@ func TestUnknownNodeAndTakenName(t *testing.T) {
 // TestDiskTooSmallForTheRun: what the recipe expects at least must fit, at the
 // master, and at a node that keeps its copies; what will hardly fit is said.
 func TestDiskTooSmallForTheRun(t *testing.T) {
+	t.Parallel()
 	disk := filepath.Join(need.Disk(t, "6m"), "runs")
 	small := append([]string{"--runs", disk, "--set", "faults.disk_below=1 MiB", "--set", "expect.alice.signal.rate.min=20 MHz"}, freePorts...)
 	refused(t, 5, []string{disk + " has ", "20001000 tags will come", "they cannot fit"}, small...)
@@ -196,6 +196,7 @@ func TestDeviceThatCannot(t *testing.T) {
 			"expect wants at least 2 kHz of its channels, the device records at most 1 kHz over all inputs"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			work := t.TempDir()
 			r := runTsrun(t, work, hurried(t, "", c.bob, "acquire: {duration: 1 s}\n"+c.more), "--set", c.set)
 			if r.code != 5 || !strings.Contains(r.stderr, c.says) {

@@ -48,10 +48,11 @@ simulate:
 func TestReplay(t *testing.T) {
 	for _, known := range recordings.All(t) {
 		t.Run(known.Name, func(t *testing.T) {
+			t.Parallel()
 			work := t.TempDir()
 			duration := known.Length/1_000_000_000 + 100
 			path := write(t, filepath.Join(work, "replay.yaml"),
-				fmt.Sprintf(replayRecipe, duration, duration/3+1, occupiedThenFree(t), known.Path, known.A, known.B))
+				fmt.Sprintf(replayRecipe, duration, duration/3+1, ownPort(t, "127.0.0.1"), known.Path, known.A, known.B))
 			good(t, runTsrun(t, work, path))
 			dir, m := latest(t, work)
 			if !m.Has(run.Good) || !m.Has(run.Simulated) {

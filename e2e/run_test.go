@@ -50,6 +50,7 @@ func TestGroundTruth(t *testing.T) {
 
 // TestRunDirectory looks at what a run leaves behind.
 func TestRunDirectory(t *testing.T) {
+	t.Parallel()
 	work := t.TempDir()
 	r := runTsrun(t, work, append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=1 s"}, freePorts...)...)
 	good(t, r)
@@ -123,6 +124,7 @@ func family(t *testing.T, root int) []process {
 // TestProcessesAndKilledMaster looks at a run from outside: who is who, and
 // that nobody outlives a master that is killed.
 func TestProcessesAndKilledMaster(t *testing.T) {
+	t.Parallel()
 	work := t.TempDir()
 	p := start(t, work, nil, append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=60 s", "--json"}, freePorts...)...)
 	eventually(t, 20*time.Second, "the run is recording", func() bool {
@@ -166,9 +168,10 @@ func TestProcessesAndKilledMaster(t *testing.T) {
 // TestKilledDriver kills bob's driver in the middle of a run: alice goes on to
 // the end, what bob had recorded is kept, and nobody calls the run good.
 func TestKilledDriver(t *testing.T) {
+	t.Parallel()
 	work := t.TempDir()
 	p := start(t, work, nil, append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=3 s",
-		"--set", "acquire.segment=500 ms", "--json"}, freePorts...)...)
+		"--set", "acquire.segment=600 ms", "--json"}, append(patient, freePorts...)...)...)
 	eventually(t, 30*time.Second, "a file of bob's is here", func() bool {
 		return strings.Contains(p.stdout.String(), `"file":"raw/bob/idler-000000.bin"`)
 	})
@@ -196,8 +199,9 @@ func TestKilledDriver(t *testing.T) {
 
 // TestInterrupt stops a run early: what was recorded is kept, sent and told.
 func TestInterrupt(t *testing.T) {
+	t.Parallel()
 	work := t.TempDir()
-	p := start(t, work, nil, append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=60 s", "--json"}, freePorts...)...)
+	p := start(t, work, nil, append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=60 s", "--json"}, append(patient, freePorts...)...)...)
 	eventually(t, 30*time.Second, "tags arrive", func() bool {
 		return strings.Contains(p.stdout.String(), `"event":"verified"`)
 	})

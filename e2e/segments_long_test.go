@@ -34,7 +34,7 @@ func TestLongManySegments(t *testing.T) {
 		fmt.Fprintf(&channels, "      c%d: {on: tc/%d, threshold: 120 mV}\n", n, n)
 	}
 	work := t.TempDir()
-	port := occupiedThenFree(t)
+	port := ownPort(t, "127.0.0.1")
 	recipe := write(t, filepath.Join(work, "segments.yaml"), fmt.Sprintf(`version: 1
 name: segments
 nodes:

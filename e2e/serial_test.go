@@ -54,6 +54,7 @@ simulate:
 func TestTDC2(t *testing.T) {
 	for _, fault := range []string{"", "stubborn"} {
 		t.Run("fault "+fault, func(t *testing.T) {
+			t.Parallel()
 			_, dir, m := runTDC2(t, 0, fault)
 			if want := []run.Condition{run.Good, run.Simulated}; !slices.Equal(m.Condition, want) {
 				t.Errorf("condition %v, want %v; reasons %v", m.Condition, want, m.Reasons)
@@ -70,6 +71,7 @@ func TestTDC2(t *testing.T) {
 func TestTDC2Faults(t *testing.T) {
 	for fault, reason := range map[string]string{"killed=800 ms": "signal: killed", "ends=800 ms": "ended by itself", "garbage=1001@500 ms": "no event", "no-device": "No such file"} {
 		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
 			code := 3
 			if fault == "no-device" {
 				code = 5

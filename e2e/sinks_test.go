@@ -23,7 +23,7 @@ nodes:
   alice:
     controllers: {tc: {driver: tc-hurry}}
     channels: {a: {on: tc/1, threshold: 120 mV}, b: {on: tc/2, threshold: 120 mV}}
-trigger: {lead: 200 ms}
+trigger: {lead: 1 s}
 acquire: {duration: 2 s, segment: 1 s}
 sinks: {%s}
 %s
@@ -73,6 +73,7 @@ func TestSinksOfOtherKinds(t *testing.T) {
 
 // TestOnlySinkKeepsNoTags: a run needs no files of tags, unless a stage does.
 func TestOnlySinkKeepsNoTags(t *testing.T) {
+	t.Parallel()
 	alone := sunk(t, "counts: {sink: sink-counts}", "")
 	r, dir, m := runIn(t, alone)
 	if good(t, r); !run.IsGood(m.Condition) || len(m.Segments) != 1 || m.Segments[0].Kind != "table" {

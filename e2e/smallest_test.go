@@ -18,6 +18,7 @@ func TestSmallestDriversRun(t *testing.T) {
 	}
 	for _, driver := range []string{"tc-noise", "tc-noise-py"} {
 		t.Run(driver, func(t *testing.T) {
+			t.Parallel()
 			dir, plugins := t.TempDir(), t.TempDir()
 			if driver == "tc-noise" {
 				if out, err := exec.Command("go", "build", "-o", plugins, "tsrun/examples/go/tc-noise").CombinedOutput(); err != nil {

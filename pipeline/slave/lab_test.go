@@ -26,7 +26,7 @@ import (
 	"tsrun/sdk/tag"
 )
 
-const wait = 40 * time.Second // longer than any test needs, so that speed decides nothing
+const wait = 2 * time.Minute // longer than any test needs, so that speed decides nothing
 
 const labRecipe = `version: 1
 name: lab
@@ -263,16 +263,24 @@ func (l *lab) takePart(o Options) error {
 	defer cancel()
 	err := Run(ctx, o)
 	if ctx.Err() != nil {
-		l.t.Fatalf("the slave is still there, in phase %s: %v", l.phase, err)
+		_, phases := l.heard()
+		l.t.Fatalf("the slave is still there, after the phases %s: %v", phases, err)
 	}
 	return err
 }
 
-// failures are the codes of what the master was told of.
-func (l *lab) failures() (codes []string) {
+// heard is what the master was told until now. The answer to a report may come too
+// late for a slave that has ended meanwhile.
+func (l *lab) heard() (news []wire.News, phases []wire.Phase) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, n := range l.news {
+	return slices.Clone(l.news), slices.Clone(l.phases)
+}
+
+// failures are the codes of what the master was told of.
+func (l *lab) failures() (codes []string) {
+	news, _ := l.heard()
+	for _, n := range news {
 		if n.Failure != nil {
 			codes = append(codes, n.Failure.Code)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,10 @@ const (
 	newsBytes     = 256 << 10
 	leastBytes    = 4 << 10
 	reportTimeout = 20 * time.Second
+	// lastTimeout bounds the last report, and failureTimeout one that tells why the
+	// node leaves: what is not told then the master takes for silence.
+	lastTimeout    = time.Second
+	failureTimeout = 5 * time.Second
 	// maxNews is how large one piece of news may be, in bytes of JSON: what is
 	// larger is cut, because what cannot be sent would hold up all that follows.
 	maxNews = 64 << 10
@@ -117,7 +122,11 @@ func (r *reporter) report(ctx context.Context) error {
 
 // reportLast sends the last report and closes the connection. Run has returned before.
 func (r *reporter) reportLast() {
-	ctx, cancel := context.WithTimeout(context.Background(), max(time.Second, 3*r.status.RoundTrip()))
+	within := lastTimeout
+	if r.failureQueued() {
+		within = failureTimeout
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), max(within, 3*r.status.RoundTrip()))
 	defer cancel()
 	_ = r.report(ctx) // the master may be gone; it would notice the silence by itself
 	r.status.Close()
@@ -269,6 +278,13 @@ func (r *reporter) newsSeen() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.news) == 0
+}
+
+// failureQueued reports whether the master has yet to hear of a failure.
+func (r *reporter) failureQueued() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.news, func(q queued) bool { return q.Failure != nil })
 }
 
 // Write queues one line of the node's log, so that the reporter can be the

@@ -18,11 +18,12 @@ import (
 func libzmq(t *testing.T, program string, args ...string) (addr string, ended <-chan string) {
 	t.Helper()
 	const head = `
-import sys, time, zmq
+import atexit, sys, time, zmq
 def socket(kind):
     s = zmq.Context.instance().socket(kind)
-    s.rcvtimeo = s.sndtimeo = 20000
-    s.linger = 5000
+    s.rcvtimeo = s.sndtimeo = s.linger = 40000
+    atexit.register(zmq.Context.instance().term) # when all has been sent: a program that only ends waits for nothing
+    atexit.register(s.close)
     return s
 def listen(s):
     s.bind("tcp://127.0.0.1:*")

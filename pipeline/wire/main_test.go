@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-const wait = 20 * time.Second // longer than any test needs, so that speed decides nothing
+const wait = 60 * time.Second // longer than any test needs, so that speed decides nothing
 
 // TestMain plays the other process when it is asked to.
 func TestMain(m *testing.M) {

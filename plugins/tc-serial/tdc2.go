@@ -30,8 +30,11 @@ const (
 	tdc2Unused  = 768 // threshold of an input without a channel: that of NIM
 	// helperTry is how long the helper is tried before the start.
 	helperTry = 500 * time.Millisecond
-	// helperEnd is how long the helper may take to end when it is told to.
-	helperEnd = 5 * time.Second
+	// helperEnd is how long the helper may take to end when it is told to; while words
+	// come that were asked for, the time begins anew, up to helperMost: on a busy PC
+	// they come late.
+	helperEnd  = 5 * time.Second
+	helperMost = time.Minute
 	// helperWords bounds what is kept of what the helper says, in bytes.
 	helperWords = 4096
 )
@@ -184,7 +187,8 @@ type helper struct {
 	came  chan chunk // closed behind the last
 	words firstWords
 	kill  *time.Timer
-	ended bool // it was told to end
+	ended bool      // it was told to end
+	told  time.Time // when
 
 	forced atomic.Bool // and did not
 }
@@ -231,8 +235,15 @@ func (d *tdc2Driver) start(args []string) (*helper, error) {
 // terminate tells the helper to end, and ends it if it does not.
 func (h *helper) terminate() {
 	if h.kill == nil {
-		h.kill, h.ended = time.AfterFunc(helperEnd, h.force), true
+		h.kill, h.ended, h.told = time.AfterFunc(helperEnd, h.force), true, time.Now()
 		h.cmd.Process.Signal(syscall.SIGTERM)
+	}
+}
+
+// postpone gives a helper that was told to end its whole time again.
+func (h *helper) postpone() {
+	if h.ended && time.Since(h.told) < helperMost {
+		h.kill.Reset(helperEnd)
 	}
 }
 

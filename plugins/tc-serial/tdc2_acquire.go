@@ -80,6 +80,9 @@ func (s *tdc2Stream) run(ctx context.Context, h *helper) error {
 				s.events.now = int64(float64(c.at.Sub(s.fired).Nanoseconds()) * (1 + helperFast) * ticksPerNs)
 				s.events.take(c.b)
 				s.outlet.send()
+				if !s.stopped && s.outlet.err == nil && !s.complete() {
+					h.postpone()
+				}
 				if s.outlet.err != nil && !ordered {
 					ordered = true
 					h.terminate()
@@ -101,13 +104,21 @@ func (s *tdc2Stream) run(ctx context.Context, h *helper) error {
 	}
 }
 
+// latest is the time of the last event that came, in ps.
+func (s *tdc2Stream) latest() uint64 {
+	latest, _ := fifteen.TicksToPs(uint64(s.events.latest))
+	return latest
+}
+
+// complete reports whether events came from behind the end of the acquisition.
+func (s *tdc2Stream) complete() bool { return s.latest() >= s.outlet.end }
+
 // end accounts for the last words.
 func (s *tdc2Stream) end(h *helper, took time.Duration) error {
 	failed := h.wait()
 	cut := s.events.finish()
 	s.outlet.send()
-	latest, _ := fifteen.TicksToPs(uint64(s.events.latest))
-	if s.killed = h.forced.Load(); s.killed && (s.stopped || latest >= s.outlet.end) {
+	if s.killed = h.forced.Load(); s.killed && (s.stopped || s.complete()) {
 		failed, cut = nil, false // all was there by then
 	}
 	if cut {
@@ -115,7 +126,7 @@ func (s *tdc2Stream) end(h *helper, took time.Duration) error {
 	}
 	if s.stopped || s.duration == 0 {
 		s.outlet.end = 0 // what came is later than any promise
-		s.outlet.mark(max(latest, uint64(took.Nanoseconds())*1000))
+		s.outlet.mark(max(s.latest(), uint64(took.Nanoseconds())*1000))
 	} else if failed == nil && !cut {
 		s.outlet.mark(s.outlet.end)
 	}

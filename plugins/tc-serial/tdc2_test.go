@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -97,6 +98,29 @@ func TestTDC2Fails(t *testing.T) {
 	c.Model, c.Port, c.Program = modelTDC2, "/dev/ioboards/usbtmst0", "/nowhere/readevents7"
 	_, err = open(t.Context(), environment(t, light(1, 0)), c)
 	wantCode(t, err, "program-missing")
+}
+
+// TestHelperThatIsLate: while words come that were asked for, a helper is not ended by
+// force, for a minute.
+func TestHelperThatIsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &helper{ended: true, told: time.Now()}
+		h.kill = time.AfterFunc(helperEnd, func() { h.forced.Store(true) })
+		for range 3 {
+			time.Sleep(helperEnd - time.Millisecond)
+			h.postpone()
+		}
+		if h.forced.Load() {
+			t.Error("ended by force while its words came")
+		}
+		for time.Since(h.told) < helperMost+helperEnd {
+			time.Sleep(time.Second)
+			h.postpone()
+		}
+		if !h.forced.Load() {
+			t.Error("never ended by force")
+		}
+	})
 }
 
 // taken is what comes out of words as they come in pieces.

@@ -14,7 +14,7 @@ import (
 	"github.com/go-zeromq/zmq4"
 )
 
-const wait = 10 * time.Second // longer than any test needs, so that speed decides nothing
+const wait = 40 * time.Second // longer than any test needs, so that speed decides nothing
 
 // pair returns two ends of one connection.
 func pair(t testing.TB, network string, dialType, listenType zmq4.SocketType) (dialed, accepted *Conn) {

@@ -45,23 +45,22 @@ func TestHostilePeersHarmNobody(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), wait)
 	defer cancel()
-	tooLarge, buf := 0, make([]byte, 16)
-	for served := false; !served || tooLarge < 3; { // 2^40, 2^62 and 2^63 bytes
-		c, err := l.Accept(ctx)
-		if err != nil {
-			t.Fatalf("good peer served: %v, too large frames: %d: %v", served, tooLarge, err)
-		}
-		if err := c.SetReadDeadline(time.Now().Add(200 * time.Millisecond)); err != nil { // some say no more
-			t.Fatal(err)
-		}
-		frame, _, err := c.ReadFrame(buf)
+	var served atomic.Bool
+	var tooLarge atomic.Int32
+	l.Serve(ctx, func(c *Conn) { // some say no more until they are closed
+		frame, _, err := c.ReadFrame(make([]byte, 16))
 		if string(frame) == "good" {
-			served = true
+			served.Store(true)
 		}
 		if errors.Is(err, ErrFrameTooLarge) {
-			tooLarge++
+			tooLarge.Add(1)
 		}
-		c.Close()
+		if served.Load() && tooLarge.Load() >= 3 { // 2^40, 2^62 and 2^63 bytes
+			cancel()
+		}
+	})
+	if !served.Load() || tooLarge.Load() < 3 {
+		t.Fatalf("good peer served: %v, too large frames: %d", served.Load(), tooLarge.Load())
 	}
 }
 
