@@ -16,7 +16,7 @@ import (
 // What a plugin may take and say to check a configuration. It is a function
 // without effects, so anything longer is a fault of the plugin.
 const (
-	checkWithin = 5 * time.Second
+	checkWithin = 20 * time.Second
 	maxAnswer   = 64 << 10 // bytes
 	maxMistakes = 100
 	maxWords    = 1000 // bytes of a field, a message or a hint

@@ -76,7 +76,7 @@ func New(o Options) (*Host, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Host{dirs: o.Dirs, runtime: dir, log: log, running: map[*process]struct{}{},
-		startTimeout: 10 * time.Second, hungAfter: 10 * time.Second}, nil
+		startTimeout: 30 * time.Second, hungAfter: 10 * time.Second}, nil
 }
 
 // Close stops every plugin that still runs, all at once, and waits for them;
@@ -118,7 +118,7 @@ func (h *Host) leave(p *process) {
 }
 
 const (
-	describeWithin = 5 * time.Second
+	describeWithin = 20 * time.Second
 	openTimeout    = 60 * time.Second // Configure, Arm and Begin, when the caller sets no deadline
 	closeTimeout   = 5 * time.Second  // for a driver to make its device safe
 	killTimeout    = 4 * time.Second  // for a plugin to exit by itself after that

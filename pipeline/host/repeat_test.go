@@ -57,7 +57,7 @@ func (s *shot) start() []DriverEvent {
 
 func drain(t *testing.T, events <-chan DriverEvent) (all []DriverEvent) {
 	t.Helper()
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(wait)
 	for {
 		select {
 		case e, open := <-events:

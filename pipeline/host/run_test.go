@@ -34,7 +34,6 @@ func newBench(t *testing.T, driver, sink string) *bench {
 	b := &bench{t: t, dir: t.TempDir(), run: tag.RunID{1, 2, 3}, coreDone: make(chan error, 1)}
 	b.core = core.New(shortDir(t), nil)
 	b.core.RunID = b.run
-	b.core.Patience = time.Second
 	streams := []uint16{4, 5}
 	in, err := b.core.Inlet("alice.tc", streams)
 	if err != nil {
@@ -81,7 +80,7 @@ func (b *bench) start() {
 // events returns everything the driver told, to the end.
 func (b *bench) events() (all []DriverEvent) {
 	b.t.Helper()
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(wait)
 	for {
 		select {
 		case e, open := <-b.driver.Events():
@@ -361,8 +360,8 @@ func TestSinkThatDiesIsTold(t *testing.T) {
 		if failed, ok := e.(Failed); !ok || failureOf(t, failed.Err).Code != "plugin-died" {
 			t.Errorf("told %+v", e)
 		}
-	case <-time.After(20 * time.Second):
-		t.Fatal("nothing was told for 20 s")
+	case <-time.After(wait):
+		t.Fatal("nothing was told")
 	}
 	if err := b.sink.Finish(t.Context()); err == nil {
 		t.Error("a dead sink finished")
