@@ -42,6 +42,9 @@ func Grow(f *os.File, size int64) error {
 	}
 }
 
+// Lock locks a file, unless somebody else has locked it.
+func Lock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
+
 // syncDir makes names of a directory durable.
 func syncDir(path string) error {
 	dir, err := os.Open(path)

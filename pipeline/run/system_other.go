@@ -23,6 +23,9 @@ func FreeSpace(string) (quantity.Size, error) { return 0, CheckSystem() }
 // Grow cannot promise room on the disk here.
 func Grow(*os.File, int64) error { return CheckSystem() }
 
+// Lock locks nothing here.
+func Lock(*os.File) error { return CheckSystem() }
+
 // syncDir does nothing: not every system can make the names of a directory
 // durable, and nothing is recorded on this one.
 func syncDir(string) error { return nil }

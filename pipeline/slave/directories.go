@@ -65,7 +65,7 @@ func makeRuntime() (dir string, alive *os.File, err error) {
 	}
 	unlocked := filepath.Join(dir, "new") // under this name no other slave removes it
 	if alive, err = os.Create(unlocked); err == nil {
-		err = errors.Join(lock(alive), os.Rename(unlocked, filepath.Join(dir, aliveFile)))
+		err = errors.Join(run.Lock(alive), os.Rename(unlocked, filepath.Join(dir, aliveFile)))
 	}
 	if err != nil {
 		return "", nil, errors.Join(fmt.Errorf("make a private directory for sockets: %w", err), os.RemoveAll(dir))
@@ -94,7 +94,7 @@ func sweepRuntime(root string, now time.Time) {
 		if err != nil {
 			continue
 		}
-		if lock(f) == nil {
+		if run.Lock(f) == nil {
 			_ = os.RemoveAll(dir) // what stays is tried by the next
 		}
 		f.Close()

@@ -8,6 +8,4 @@ import (
 	"tsrun/pipeline/run"
 )
 
-func lock(*os.File) error { return run.CheckSystem() }
-
 func openLock(string) (*os.File, error) { return nil, run.CheckSystem() }

@@ -109,11 +109,12 @@ func bareCopy(b *testing.B, from, to string, sum [32]byte) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	got, err := hash(b.Context(), f, n)
+	h := sha256.New()
+	_, err = io.Copy(h, io.NewSectionReader(f, 0, n))
 	if err == nil {
 		err = f.Sync()
 	}
-	if err != nil || got != sum {
+	if err != nil || [32]byte(h.Sum(nil)) != sum {
 		b.Fatal("the bare copy went wrong: ", err)
 	}
 }

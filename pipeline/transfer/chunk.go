@@ -13,19 +13,28 @@ import (
 // little-endian, and the bytes themselves.
 //
 //	 0  4  magic "TSFC"      28  8  number of the chunk     48  4  CRC-32C of the bytes
-//	 4  1  version                  in its session, from 1  52  4  CRC-32C of the head
-//	 5  3  zero              36  8  offset in the file                before this
-//	 8 16  token             44  4  length of the bytes
-//	24  4  file
+//	 4  1  version                  in its connection,      52  4  CRC-32C of the head
+//	 5  3  zero                     from 1                            before this
+//	 8 16  token             36  8  offset in the file
+//	24  4  file              44  4  length of the bytes
+//
+// The answer to each is a credit, a message of one frame of 16 bytes: magic
+// "TSFA", 8 bytes with the number of the newest chunk of this connection that
+// was dealt with, and the CRC-32C of both.
 const (
 	headSize    = 56
-	headVersion = 1
+	headVersion = 2
 	headMagic   = "TSFC"
+
+	creditSize  = 16
+	creditMagic = "TSFA"
 )
 
 const (
 	// DefaultChunk is the length of a chunk when none other is asked for.
 	DefaultChunk = 256 << 10
+	// DefaultWindow is how many chunks of a connection may be on their way.
+	DefaultWindow = 4
 	// MaxChunk is the longest chunk a Receiver takes.
 	MaxChunk = 4 << 20
 )
@@ -74,4 +83,20 @@ func decodeHead(b []byte) (head, error) {
 		return head{}, fmt.Errorf("decode chunk: %d bytes at %d", h.length, h.offset)
 	}
 	return h, nil
+}
+
+// encodeCredit encodes the answer to chunk number and all before it.
+func encodeCredit(number uint64) []byte {
+	b := make([]byte, creditSize)
+	copy(b, creditMagic)
+	binary.LittleEndian.PutUint64(b[4:], number)
+	binary.LittleEndian.PutUint32(b[12:], crc32.Checksum(b[:12], tag.Castagnoli))
+	return b
+}
+
+func decodeCredit(b []byte) (number uint64, err error) {
+	if len(b) != creditSize || string(b[:4]) != creditMagic || binary.LittleEndian.Uint32(b[12:]) != crc32.Checksum(b[:12], tag.Castagnoli) {
+		return 0, errors.New("decode credit: it is none, or damaged")
+	}
+	return binary.LittleEndian.Uint64(b[4:]), nil
 }

@@ -173,7 +173,7 @@ func TestQuestionAndAnswerSurviveJSON(t *testing.T) {
 			t.Errorf("accepted %s", bad)
 		}
 	}
-	want := Answer{Missing: []Range{{1, 2}}, Taken: 3}
+	want := Answer{Missing: []Range{{1, 2}}, Looked: 3, Differs: 1}
 	text, err = json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)

@@ -1,14 +1,14 @@
 package transfer
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
+	"hash"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -17,13 +17,12 @@ import (
 
 const (
 	maxFiles    = 1 << 20 // of one session
-	maxUnderWay = 64      // of one session, each with a file open
+	maxUnderWay = 64      // of one session, each with a file and its ledger open
 	maxAttempts = 3       // hashes that differ before a file is refused
-	hashStep    = 16 << 20
 )
 
 // session is what one admitted node sends. Its lock is not held while a file is
-// opened, written, hashed or made durable: a slow disk delays neither a chunk of
+// opened, written, looked at or made durable: a slow disk delays neither a chunk of
 // another file nor an answer.
 type session struct {
 	node string
@@ -34,24 +33,36 @@ type session struct {
 	files    map[uint32]*incoming
 	names    map[string]bool
 	underWay int
-	taken    uint64
 }
 
 // incoming is one file on its way in:
 //
-//	reserving ──room──▶ receiving ──complete──▶ verifying ──hash equal, durable──▶ verified
-//	                        ▲                      │
-//	                        └────hash differs──────┤
-//	                                               └──▶ refused, from anywhere
+//	reserving ─room─▶ checking ─every kept chunk read─▶ receiving ─complete─▶ verifying ─hash equal, durable─▶ verified
+//	                     ▲                                                       │
+//	                     └──────────────── hash differs ─────────────────────────┤
+//	                                                                             └──▶ refused, from anywhere
+//
+// Chunks are taken while it is checking and receiving.
 type incoming struct {
-	file     File
-	part     *os.File
-	there    bool // the file stood under its name before it was announced
-	state    state
-	why      string // refused
-	got      spans
-	writing  int // chunks being written now
-	attempts int
+	file   File
+	part   *os.File
+	ledger *ledger // of part; nil where the file is there
+	there  bool    // the file stood under its name before it was announced
+	state  state
+	why    string // refused
+
+	got  spans // written, or kept from an earlier process and not found wrong
+	busy spans // being written now
+
+	looking  bool      // a goroutine reads what is on the disk
+	kept     []entry   // chunks that are still to be checked
+	doubted  bool      // they are checked because the hash differs
+	sum      hash.Hash // of the first hashed bytes
+	hashed   int64
+	looked   int64 // bytes read from the disk so far, to check and to hash
+	checked  int64 // bytes of them in the check under way
+	attempts int   // hashes that differed
+	differs  int   // of those, with no chunk that is wrong: the bytes are those that were sent
 	damaged  int
 	told     Progress
 }
@@ -60,6 +71,7 @@ type state int
 
 const (
 	reserving state = iota
+	checking
 	receiving
 	verifying
 	verified
@@ -82,7 +94,7 @@ func (s *session) announce(f File) (*incoming, error) {
 	case s.underWay >= maxUnderWay:
 		return nil, fmt.Errorf("take %s: a node may have %d files under way", f.Name, maxUnderWay)
 	}
-	in := &incoming{file: f}
+	in := &incoming{file: f, sum: sha256.New()}
 	s.files[f.ID], s.names[f.Name] = in, true
 	s.underWay++
 	return in, nil
@@ -100,7 +112,7 @@ func (s *session) makeRoom(in *incoming) error {
 		err = same(part, in.file)
 	case errors.Is(err, fs.ErrNotExist):
 		there = false
-		part, err = s.reserve(in.file)
+		part, err = s.reserve(in)
 	}
 	s.mu.Lock()
 	if err != nil {
@@ -110,8 +122,14 @@ func (s *session) makeRoom(in *incoming) error {
 		return explain("take "+in.file.Name, err)
 	}
 	in.part, in.there, in.state = part, there, receiving
-	if there {
-		in.state = verifying
+	switch {
+	case there:
+		in.state, in.got = verifying, spans{{0, in.file.Size}}
+	case len(in.kept) > 0:
+		in.state = checking
+	}
+	for _, e := range in.kept {
+		in.got, _ = in.got.add(e.span())
 	}
 	return nil
 }
@@ -129,24 +147,78 @@ func same(part *os.File, f File) error {
 	return err
 }
 
-var errDifferent = errors.New("something else of this name is there already")
+var (
+	errDifferent = errors.New("something else of this name is there already")
+	errShared    = errors.New("another process is receiving this file just now; wait until it has ended")
+)
 
-// reserve makes NAME.part with all the room it will need: a disk that is too
-// small is found before anything travels.
-func (s *session) reserve(f File) (*os.File, error) {
+// reserve opens NAME.part with all the room it will need: a disk that is too
+// small is found before anything travels. What an earlier process has received
+// of the same file stays, with the ledger that says what that is.
+func (s *session) reserve(in *incoming) (*os.File, error) {
+	f := in.file
 	if err := s.root.MkdirAll(path.Dir(f.Name), 0o755); err != nil {
 		return nil, err
 	}
-	part, err := s.root.OpenFile(f.Name+partSuffix, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o644)
-	if err != nil || f.Size == 0 {
-		return part, err
-	}
-	if err := run.Grow(part, f.Size); err != nil {
-		part.Close()
-		s.root.Remove(f.Name + partSuffix)
+	part, err := s.root.OpenFile(f.Name+partSuffix, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
 		return nil, err
 	}
-	return part, nil
+	if err := s.lock(part, f); err != nil {
+		part.Close()
+		return nil, err
+	}
+	if in.ledger, in.kept, err = openLedger(s.root, f); err == nil {
+		err = keepOnly(part, f.Size, in.kept)
+	}
+	if err == nil && f.Size > 0 {
+		err = run.Grow(part, f.Size) // of which only what is not there yet takes room
+	}
+	if err == nil {
+		return part, nil
+	}
+	part.Close()
+	in.ledger.close()
+	if len(in.kept) == 0 {
+		s.removePart(f)
+	}
+	return nil, err
+}
+
+// lock keeps other receivers out of a part, and makes sure that none has
+// finished the file meanwhile.
+func (s *session) lock(part *os.File, f File) error {
+	info, err := part.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errDifferent
+	}
+	if err := run.Lock(part); err != nil {
+		return fmt.Errorf("%w (%w)", errShared, err)
+	}
+	if _, err := s.root.Lstat(f.Name); !errors.Is(err, fs.ErrNotExist) {
+		return errShared
+	}
+	return nil
+}
+
+// keepOnly cuts off what a part cannot have kept.
+func keepOnly(part *os.File, size int64, kept []entry) error {
+	info, err := part.Stat()
+	if len(kept) == 0 {
+		size = 0
+	}
+	if err != nil || info.Size() <= size {
+		return err
+	}
+	return part.Truncate(size)
+}
+
+func (s *session) removePart(f File) {
+	s.root.Remove(f.Name + partSuffix)
+	s.root.Remove(ledgerName(f.Name))
 }
 
 // explain adds to an error what to do about it.
@@ -160,59 +232,38 @@ func explain(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// verify reads back what is on the disk and makes it durable under its name if
-// it is what was announced. It runs beside everything else.
-func (r *Receiver) verify(s *session, in *incoming) {
-	select {
-	case r.hashing <- true:
-		defer func() { <-r.hashing }()
-	case <-r.life.Done():
-		return
-	}
-	sum, err := hash(r.life, in.part, in.file.Size)
-	if r.life.Err() != nil {
-		return
-	}
-	equal := err == nil && sum == in.file.SHA256
-	if equal {
-		err = s.keepFile(in)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case err != nil:
-		s.refuse(in, explain("keep "+in.file.Name, err))
-	case equal:
-		in.state = verified
-		s.underWay--
-	case in.there:
-		s.refuse(in, fmt.Errorf("take %s: %w", in.file.Name, errDifferent))
-	default:
-		in.attempts++
-		in.damaged++
-		r.log.Warn("hash of a file differs", "node", s.node, "file", in.file.Name, "announced", in.file.SHA256.String(), "received", sum.String(), "attempt", in.attempts)
-		if in.got, in.state = nil, receiving; in.attempts == maxAttempts {
-			s.refuse(in, fmt.Errorf("take %s: its SHA-256 is not the announced one, %d times; check the file and the memory of the sending PC", in.file.Name, maxAttempts))
+// lacks returns the parts of a chunk that are to be written: none where all of
+// it is here, or another connection writes to the same place. What is here is
+// not written again, so that what was hashed stays what it was.
+func (in *incoming) lacks(chunk span) spans {
+	for _, o := range in.busy {
+		if o.start < chunk.end && chunk.start < o.end {
+			return nil
 		}
 	}
-	r.reportProgress(s, in)
+	return in.got.without(chunk)
 }
 
-// hash returns the SHA-256 of the first size bytes of f.
-func hash(ctx context.Context, f *os.File, size int64) (Digest, error) {
-	h := sha256.New()
-	from := io.NewSectionReader(f, 0, size)
-	for read := int64(0); read < size; {
-		if err := ctx.Err(); err != nil {
-			return Digest{}, err
+// write writes the gaps of a chunk and enters it in the ledger.
+func (in *incoming) write(b []byte, e entry, gaps spans) error {
+	for _, g := range gaps {
+		if _, err := in.part.WriteAt(b[g.start-e.offset:g.end-e.offset], g.start); err != nil {
+			return err
 		}
-		n, err := io.CopyN(h, from, min(hashStep, size-read))
-		if err != nil {
-			return Digest{}, err
-		}
-		read += n
 	}
-	return Digest(h.Sum(nil)), nil
+	in.ledger.add(e)
+	return nil
+}
+
+// written says that the gaps of a chunk were written, or could not be.
+func (in *incoming) written(chunk span, gaps spans, ok bool) {
+	in.busy = slices.DeleteFunc(in.busy, func(o span) bool { return o == chunk })
+	if !ok || in.state != receiving && in.state != checking {
+		return
+	}
+	for _, g := range gaps {
+		in.got, _ = in.got.add(g)
+	}
 }
 
 // keepFile makes a verified file durable and gives it its name.
@@ -220,14 +271,13 @@ func (s *session) keepFile(in *incoming) error {
 	if err := in.part.Sync(); err != nil {
 		return err
 	}
-	if err := in.part.Close(); err != nil {
-		return err
-	}
 	if !in.there {
 		if err := s.root.Rename(in.file.Name+partSuffix, in.file.Name); err != nil {
 			return err
 		}
+		s.root.Remove(ledgerName(in.file.Name))
 	}
+	in.close()
 	folder, err := s.root.Open(path.Dir(in.file.Name))
 	if err != nil {
 		return err
@@ -238,39 +288,29 @@ func (s *session) keepFile(in *incoming) error {
 
 // refuse gives a file up for good. The caller holds s.mu.
 func (s *session) refuse(in *incoming, why error) {
-	if in.state == refused {
+	if in.state == refused || in.state == verified {
 		return
 	}
-	in.state, in.why, in.got = refused, why.Error(), nil
+	in.state, in.why, in.got, in.kept = refused, why.Error(), nil, nil
 	s.underWay--
-	in.part.Close()
 	if !in.there {
-		s.root.Remove(in.file.Name + partSuffix)
+		s.removePart(in.file)
 	}
+	in.close()
 }
 
-func (in *incoming) answer(taken uint64) Answer {
-	a := Answer{Verified: in.state == verified, Refused: in.why, Taken: taken}
-	if in.state == receiving {
+// close closes what is open of a file. What has arrived stays.
+func (in *incoming) close() {
+	in.part.Close()
+	in.ledger.close()
+}
+
+func (in *incoming) answer() Answer {
+	a := Answer{Verified: in.state == verified, Refused: in.why, Looked: in.looked, Differs: in.differs}
+	if in.state == checking || in.state == receiving {
 		a.Missing = in.got.missing(in.file.Size)
 	}
 	return a
-}
-
-// reportProgress reports how far a file is, when that is news. The caller holds s.mu.
-func (r *Receiver) reportProgress(s *session, in *incoming) {
-	p := Progress{Node: s.node, File: in.file.Name, Done: in.got.bytes(), Size: in.file.Size,
-		Verified: in.state == verified, Refused: in.why, Damaged: in.damaged}
-	if in.there || p.Verified {
-		p.Done = p.Size
-	}
-	before := in.told
-	before.Done = p.Done
-	if p == before && p.Done-in.told.Done < progressStep && (p.Done < p.Size || in.told.Done == p.Done) {
-		return
-	}
-	in.told = p
-	r.progress.report(r.life, p)
 }
 
 func (s *session) close() {
@@ -278,7 +318,7 @@ func (s *session) close() {
 	defer s.mu.Unlock()
 	for _, in := range s.files {
 		if in.state != reserving {
-			in.part.Close()
+			in.close()
 		}
 	}
 	if s.root != nil {

@@ -139,7 +139,7 @@ func TestSymbolicLinkLeadsNowhere(t *testing.T) {
 // say connects like a sender and says chunks, each with a head of its own.
 func say(t *testing.T, b *bench, chunks ...[][]byte) *zmtp.Conn {
 	t.Helper()
-	c, err := zmtp.Dial(t.Context(), "tcp", b.receiver.Addr().String(), zmq4.Push)
+	c, err := zmtp.Dial(t.Context(), "tcp", b.receiver.Addr().String(), zmq4.Pair)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,17 +172,21 @@ func TestLyingSender(t *testing.T) {
 	// These are framed well, so the connection stays and only the chunk is dropped.
 	c := say(t, b,
 		[][]byte{with(func(h *head) { h.offset = 1000 }), x},
-		[][]byte{with(func(h *head) { h.offset = maxSize }), x},
-		[][]byte{with(func(h *head) { h.file = 99 }), x},
-		[][]byte{with(func(h *head) { h.sum = 1 }), x},
-		[][]byte{with(func(h *head) { h.number = 77 }), x},
+		[][]byte{with(func(h *head) { h.number, h.offset = 2, maxSize }), x},
+		[][]byte{with(func(h *head) { h.number, h.file = 3, 99 }), x},
+		[][]byte{with(func(h *head) { h.number, h.sum = 4, 1 }), x},
 	)
-	late := time.After(wait)
-	for b.receiver.Ask(token, small).Taken != 77 {
-		select {
-		case <-time.After(time.Millisecond):
-		case <-late:
-			t.Fatal("the chunks were not taken note of")
+	for number := uint64(1); number <= 4; number++ {
+		var credit [creditSize]byte
+		if err := c.SetReadDeadline(time.Now().Add(wait)); err != nil {
+			t.Fatal(err)
+		}
+		frame, more, err := c.ReadFrame(credit[:])
+		if err != nil || more {
+			t.Fatal("no credit for a chunk that was dropped: ", err)
+		}
+		if got, err := decodeCredit(frame); err != nil || got != number {
+			t.Fatalf("credit for chunk %d after %d: %v", got, number-1, err)
 		}
 	}
 	if a := b.receiver.Ask(token, small); len(a.Missing) != 1 || a.Missing[0].Length != 1000 {
@@ -191,6 +195,7 @@ func TestLyingSender(t *testing.T) {
 	c.Close()
 	// These end the connection.
 	for name, frames := range map[string][][]byte{
+		"later number":   {with(func(h *head) { h.number = 2 }), x},
 		"unknown token":  {with(func(h *head) { h.token = [16]byte{9} }), x},
 		"no bytes":       {encoded(ok)},
 		"other length":   {encoded(ok), []byte("xx")},
@@ -206,7 +211,8 @@ func TestLyingSender(t *testing.T) {
 		if err := c.SetReadDeadline(time.Now().Add(wait)); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := c.ReadFrame(nil); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		var credit [creditSize]byte
+		if _, _, err := c.ReadFrame(credit[:]); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -218,7 +224,7 @@ func TestLyingSender(t *testing.T) {
 
 func TestHostileBytesOnTheFilesPort(t *testing.T) {
 	b := newBench(t)
-	for _, said := range hostile.Bytes("PUSH") {
+	for _, said := range hostile.Bytes("PAIR") {
 		nc, err := net.Dial("tcp", b.receiver.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -310,7 +316,7 @@ func TestFilesPortInUse(t *testing.T) {
 func TestIdlePeersKeepNobodyOut(t *testing.T) {
 	b := newBench(t)
 	for range maxConns {
-		c, err := zmtp.Dial(t.Context(), "tcp", b.receiver.Addr().String(), zmq4.Push)
+		c, err := zmtp.Dial(t.Context(), "tcp", b.receiver.Addr().String(), zmq4.Pair)
 		if err != nil {
 			t.Fatal(err)
 		}

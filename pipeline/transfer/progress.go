@@ -6,11 +6,19 @@ import "context"
 // Verified set or Refused.
 type Progress struct {
 	Node, File string // File is its Name
-	Done, Size int64  // bytes
+	Phase      string // Receiving, Checking or Hashing
+	Done, Size int64  // bytes, of that phase
 	Verified   bool
 	Refused    string // why the file is not taken
 	Damaged    int    // chunks with a wrong checksum and files with a wrong hash, so far
 }
+
+// What is being done with a file.
+const (
+	Receiving = "receiving" // its chunks arrive
+	Checking  = "checking"  // what an earlier process has kept of it is compared with its checksums
+	Hashing   = "hashing"   // it is complete, and its SHA-256 is computed
+)
 
 // newest keeps the latest Progress of each file until it is read: a slow reader
 // misses steps but no file.

@@ -51,3 +51,33 @@ func (s spans) missing(size int64) (gaps []Range) {
 	}
 	return gaps
 }
+
+// remove returns s without r.
+func (s spans) remove(r span) (rest spans) {
+	for _, o := range s {
+		if o.start < r.start {
+			rest = append(rest, span{o.start, min(o.end, r.start)})
+		}
+		if o.end > r.end {
+			rest = append(rest, span{max(o.start, r.end), o.end})
+		}
+	}
+	return rest
+}
+
+// without returns what of r is not in s.
+func (s spans) without(r span) (gaps spans) {
+	gaps = spans{r}
+	for _, o := range s {
+		gaps = gaps.remove(o)
+	}
+	return gaps
+}
+
+// prefix returns how many bytes are in s from the first on.
+func (s spans) prefix() int64 {
+	if len(s) == 0 || s[0].start > 0 {
+		return 0
+	}
+	return s[0].end
+}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,9 +21,10 @@ import (
 
 const (
 	maxConns     = 64
-	maxHashing   = 2                // files verified at once; each takes a core
+	maxHashing   = 2                // files read back at once; each takes a core
 	chunkTimeout = 30 * time.Second // for the bytes of a chunk whose head is here
 	progressStep = 1 << 20          // bytes between two Progress of a file
+	maxWhy       = 500              // bytes of what a node says of a file that it does not send
 )
 
 // Receiver receives files from every node it has admitted. Its methods may be
@@ -31,7 +33,7 @@ type Receiver struct {
 	listener *zmtp.Listener
 	log      *slog.Logger
 	progress newest
-	hashing  chan bool // holds one value for each file being verified
+	hashing  chan bool // holds one value for each file being read back
 
 	life    context.Context // ends with Close
 	stop    context.CancelFunc
@@ -47,7 +49,7 @@ func NewReceiver(addr string, log *slog.Logger) (*Receiver, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	l, err := zmtp.Listen("tcp", addr, zmq4.Pull, zmtp.Options{MaxConns: maxConns, MaxFrame: MaxChunk, Displace: true})
+	l, err := zmtp.Listen("tcp", addr, zmq4.Pair, zmtp.Options{MaxConns: maxConns, MaxFrame: MaxChunk, Displace: true})
 	if err != nil {
 		return nil, err
 	}
@@ -98,11 +100,13 @@ func (r *Receiver) Run(ctx context.Context) error {
 	return nil
 }
 
-// receiveChunks receives the chunks of one connection until it ends. A chunk that
-// cannot be read ends it; one that cannot be used is dropped, and missed later.
+// receiveChunks receives the chunks of one connection until it ends, and says of
+// each that it was dealt with. A chunk that cannot be read ends it; one that
+// cannot be used is dropped, and missed later.
 func (r *Receiver) receiveChunks(c *zmtp.Conn) error {
 	var frame [headSize]byte
 	var bytes []byte
+	last := uint64(0)
 	for {
 		b, more, err := c.ReadFrame(frame[:])
 		if err != nil {
@@ -119,6 +123,10 @@ func (r *Receiver) receiveChunks(c *zmtp.Conn) error {
 		if !more {
 			return errors.New("take chunk: its bytes are missing")
 		}
+		if h.number != last+1 {
+			return fmt.Errorf("take chunk: it has number %d after %d", h.number, last)
+		}
+		last = h.number
 		if int(h.length) > len(bytes) {
 			bytes = make([]byte, h.length) // at most MaxChunk, and for a node that was admitted
 		}
@@ -126,6 +134,9 @@ func (r *Receiver) receiveChunks(c *zmtp.Conn) error {
 			return err
 		}
 		r.writeChunk(s, h, bytes[:h.length])
+		if err := c.Send(sendTimeout, encodeCredit(h.number)); err != nil {
+			return err
+		}
 	}
 }
 
@@ -150,40 +161,32 @@ func readBytes(c *zmtp.Conn, b []byte) error {
 // writeChunk writes one chunk to its file, where it is undamaged and asked for.
 func (r *Receiver) writeChunk(s *session, h head, b []byte) {
 	whole := crc32.Checksum(b, tag.Castagnoli) == h.sum
+	e := entry{int64(h.offset), h.length, h.sum}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	in := s.files[h.file]
-	useful := in != nil && in.state == receiving && Range{int64(h.offset), int64(h.length)}.check(in.file.Size) == nil
-	if useful && !whole {
+	if in == nil || in.state != receiving && in.state != checking || (Range{e.offset, int64(e.length)}).check(in.file.Size) != nil {
+		return
+	}
+	if !whole {
 		in.damaged++
 		r.log.Warn("chunk damaged on its way; it is asked for again", "node", s.node, "file", in.file.Name, "offset", h.offset)
+		r.reportProgress(s, in)
+		return
 	}
-	if useful && whole {
-		in.writing++
-		s.mu.Unlock()
-		_, err := in.part.WriteAt(b, int64(h.offset)) // unlocked: a slow disk delays no answer
-		s.mu.Lock()
-		in.writing--
-		if err != nil {
-			s.refuse(in, explain("write "+in.file.Name, err))
-		} else {
-			in.got, _ = in.got.add(span{int64(h.offset), int64(h.offset) + int64(h.length)})
-		}
+	gaps := in.lacks(e.span())
+	if len(gaps) == 0 {
+		return
 	}
-	s.taken = max(s.taken, h.number)
-	if in != nil && in.state != reserving {
-		r.verifyWhenComplete(s, in)
-	}
+	in.busy = append(in.busy, e.span())
 	s.mu.Unlock()
-}
-
-// verifyWhenComplete starts to verify a file that is complete, and reports progress. The
-// caller holds s.mu.
-func (r *Receiver) verifyWhenComplete(s *session, in *incoming) {
-	if in.state == receiving && in.writing == 0 && in.got.bytes() == in.file.Size {
-		in.state = verifying
-		r.running.Go(func() { r.verify(s, in) })
+	err := in.write(b, e, gaps) // unlocked: a slow disk delays no answer
+	s.mu.Lock()
+	in.written(e.span(), gaps, err == nil)
+	if err != nil {
+		s.refuse(in, explain("write "+in.file.Name, err))
 	}
-	r.reportProgress(s, in)
+	r.look(s, in)
 }
 
 // Ask answers a node's question about a file, which announces the file too:
@@ -197,8 +200,12 @@ func (r *Receiver) Ask(token [16]byte, f File) Answer {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.Path = ""
+	why := f.Withdrawn
+	f.Path, f.Withdrawn = "", ""
 	in := s.files[f.ID]
+	if in == nil && why != "" {
+		return Answer{Refused: withdrawn(why).Error()}
+	}
 	if in == nil {
 		var err error
 		if in, err = s.announce(f); err == nil {
@@ -208,15 +215,21 @@ func (r *Receiver) Ask(token [16]byte, f File) Answer {
 			r.log.Error("file refused", "node", s.node, "file", f.Name, "error", err)
 			return Answer{Refused: err.Error()}
 		}
-		if in.state == verifying { // it was there already
-			r.running.Go(func() { r.verify(s, in) })
-		}
-		r.verifyWhenComplete(s, in)
+		r.look(s, in)
 	}
 	if in.file != f {
 		return Answer{Refused: fmt.Sprintf("file %d was announced as %s of %d bytes with SHA-256 %s", f.ID, in.file.Name, in.file.Size, in.file.SHA256)}
 	}
-	return in.answer(s.taken)
+	if why != "" && in.state != reserving {
+		s.refuse(in, withdrawn(why))
+		r.reportProgress(s, in)
+	}
+	return in.answer()
+}
+
+// withdrawn returns why a node does not send a file, as it says.
+func withdrawn(why string) error {
+	return errors.New("the node does not send it: " + strings.ToValidUTF8(why[:min(len(why), maxWhy)], ""))
 }
 
 // Admitted reports whether token is that of a session.
@@ -247,4 +260,25 @@ func (r *Receiver) Close() error {
 		s.close()
 	}
 	return err
+}
+
+// reportProgress reports how far a file is, when that is news. The caller holds s.mu.
+func (r *Receiver) reportProgress(s *session, in *incoming) {
+	p := Progress{Node: s.node, File: in.file.Name, Phase: Receiving, Done: in.got.bytes(), Size: in.file.Size,
+		Verified: in.state == verified, Refused: in.why, Damaged: in.damaged}
+	switch {
+	case in.state == checking:
+		p.Phase, p.Done = Checking, in.checked
+	case in.state == verifying:
+		p.Phase, p.Done = Hashing, in.hashed
+	case p.Verified:
+		p.Phase, p.Done = Hashing, p.Size
+	}
+	before := in.told
+	before.Done = p.Done
+	if p == before && p.Done-in.told.Done < progressStep && (p.Done < p.Size || in.told.Done == p.Done) {
+		return
+	}
+	in.told = p
+	r.progress.report(r.life, p)
 }

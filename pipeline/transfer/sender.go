@@ -2,7 +2,6 @@ package transfer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -14,16 +13,18 @@ import (
 )
 
 const (
+	maxStreams   = 16
 	maxOpen      = 16               // files under way at once
 	sendTimeout  = 30 * time.Second // for one chunk; longer, and the connection is made anew
 	patience     = time.Minute      // without any progress; longer, and Run gives up, where nobody says how long
-	stillness    = 10 * time.Second // the same; longer, and the connection is made anew
+	stillness    = 30 * time.Second // without a credit; longer, and the connection is made anew
 	leastChunk   = 64 << 10         // bytes; chunks get no shorter where connections break
 	redialPause  = 200 * time.Millisecond
+	watchEvery   = time.Second
 	maxTold      = 3  // files that could not be sent are named, others are counted
 	maxUnchanged = 20 // times in a row that sending a file again made no less of it missing
 
-	firstPoll = 5 * time.Millisecond // between questions about what was sent; doubled each time
+	firstPoll = 5 * time.Millisecond // between questions about a file that is looked at; doubled each time
 	lastPoll  = 250 * time.Millisecond
 )
 
@@ -31,7 +32,11 @@ const (
 type SenderOptions struct {
 	Addr  string   // of the files port, host:port
 	Token [16]byte // of the session
-	Chunk int      // bytes; 0: DefaultChunk
+	Chunk int      // bytes under one checksum; 0: DefaultChunk
+	// Window is how many chunks of a connection may be on their way: sent, and no
+	// credit come. So much is sent again when a connection breaks. 0: DefaultWindow
+	Window  int
+	Streams int // connections; 0: 1
 	// Ask asks the Receiver about a file, however that is reached. It tries
 	// until it has an answer or ctx ends; an error ends the Sender.
 	Ask func(ctx context.Context, f File) (Answer, error)
@@ -60,6 +65,12 @@ func NewSender(o SenderOptions) *Sender {
 	if o.Chunk == 0 {
 		o.Chunk = DefaultChunk
 	}
+	if o.Window == 0 {
+		o.Window = DefaultWindow
+	}
+	if o.Streams == 0 {
+		o.Streams = 1
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -76,7 +87,7 @@ func NewSender(o SenderOptions) *Sender {
 // what was in the way last when ctx ends before.
 func (s *Sender) Reach(ctx context.Context) error {
 	for {
-		conn, err := zmtp.Dial(ctx, "tcp", s.options.Addr, zmq4.Push)
+		conn, err := zmtp.Dial(ctx, "tcp", s.options.Addr, zmq4.Pair)
 		if err == nil {
 			return conn.Close()
 		}
@@ -121,58 +132,45 @@ func (s *Sender) next(n int) (files []File, last bool) {
 	return files, s.finished && len(s.queue) == 0
 }
 
-// Run sends what is queued and returns nil when Finish has been called and
-// every file is verified. A file that cannot be read or is refused does not
-// keep the others from being sent; Run then returns at the end an error that
-// names the first such files and counts the others. It gives up when ctx ends,
-// when Ask fails, and when nothing has moved for Patience although something
-// should.
+// Run sends what is queued, the oldest first, and returns nil when Finish has
+// been called and every file is verified. A file that cannot be read or is
+// refused does not keep the others from being sent; Run then returns at the end
+// an error that names the first such files and counts the others. It gives up
+// when ctx ends, when Ask fails, and when nothing has moved for Patience
+// although something should.
 func (s *Sender) Run(ctx context.Context) error {
-	if s.options.Chunk < 0 || s.options.Chunk > MaxChunk {
-		return fmt.Errorf("send files: chunks of %d bytes; at most %d can be sent", s.options.Chunk, MaxChunk)
+	o := s.options
+	switch {
+	case o.Chunk < 0 || o.Chunk > MaxChunk:
+		return fmt.Errorf("send files: chunks of %d bytes; at most %d can be sent", o.Chunk, MaxChunk)
+	case o.Window < 0 || o.Streams < 0 || o.Streams > maxStreams:
+		return fmt.Errorf("send files: %d chunks on their way over %d connections; there can be %d connections", o.Window, o.Streams, maxStreams)
 	}
-	t := &transmission{SenderOptions: s.options, buf: make([]byte, s.options.Chunk)}
-	defer t.close()
-	poll := firstPoll
+	t := newTransmission(o, s.nudge)
+	defer t.close(t.start(ctx))
 	for {
-		files, last := s.next(maxOpen - len(t.open))
-		if len(t.open) == 0 {
-			t.moved = time.Now() // waiting for files is no standstill
-		}
-		for _, f := range files {
-			t.open = append(t.open, &outgoing{file: f})
-		}
+		files, last := s.next(t.places())
+		t.enter(files)
 		if err := t.askAboutFiles(ctx); err != nil {
 			return t.joinFailures(err)
 		}
-		if len(t.open) == 0 && last {
+		underWay, due := t.next()
+		if underWay == 0 && last {
 			return t.joinFailures()
 		}
-		if t.sendChunks(ctx) || len(files) > 0 {
-			poll = firstPoll
-		} else {
-			s.pause(ctx, len(t.open), poll)
-			poll = min(2*poll, lastPoll)
-		}
+		s.pause(ctx, underWay, due)
 		if ctx.Err() != nil {
 			return t.joinFailures(fmt.Errorf("send files: %w", context.Cause(ctx)))
 		}
-		if len(t.open) == 0 {
-			continue
-		}
-		since := time.Since(t.moved)
-		if since > s.options.Patience {
-			return t.joinFailures(t.standstill(since))
-		}
-		if since > stillness && t.conn != nil && time.Since(t.dialed) > stillness {
-			t.dropConnection(errors.New("nothing that was sent arrives"))
+		if err := t.watch(); err != nil {
+			return t.joinFailures(err)
 		}
 	}
 }
 
 // pause waits for something to do: a file there is room for, the end, or, while
-// files are under way, for no longer than poll.
-func (s *Sender) pause(ctx context.Context, underWay int, poll time.Duration) {
+// files are under way, until due.
+func (s *Sender) pause(ctx context.Context, underWay int, due time.Time) {
 	s.mu.Lock()
 	ready := underWay < maxOpen && len(s.queue) > 0 || underWay == 0 && s.finished
 	s.mu.Unlock()
@@ -181,7 +179,7 @@ func (s *Sender) pause(ctx context.Context, underWay int, poll time.Duration) {
 	}
 	var tick <-chan time.Time
 	if underWay > 0 {
-		tick = time.After(poll)
+		tick = time.After(time.Until(due))
 	}
 	select {
 	case <-s.wake:

@@ -111,11 +111,12 @@ func TestWaitForAnAnswerIsNoStandstill(t *testing.T) {
 	const slow = 50 * time.Millisecond
 	before := time.Now()
 	f := File{ID: 1, Name: "raw/bob/a", Size: 9}
-	tr := &transmission{moved: before, open: []*outgoing{{file: f, sent: 5}}, SenderOptions: SenderOptions{
-		Ask: func(context.Context, File) (Answer, error) {
-			time.Sleep(slow)
-			return Answer{Missing: []Range{{0, 9}}}, nil
-		}}}
+	tr := newTransmission(SenderOptions{Ask: func(context.Context, File) (Answer, error) {
+		time.Sleep(slow)
+		return Answer{Missing: []Range{{0, 9}}}, nil
+	}}, func() {})
+	tr.enter([]File{f})
+	tr.moved = before
 	if err := tr.askAboutFiles(t.Context()); err != nil {
 		t.Fatal(err)
 	}

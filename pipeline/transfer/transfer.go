@@ -55,6 +55,8 @@ type File struct {
 	Path   string `json:"-"`    // where it is now
 	Size   int64  `json:"size"` // bytes
 	SHA256 Digest `json:"sha256"`
+	// Withdrawn is why the sender will not send it; empty: it will.
+	Withdrawn string `json:"withdrawn,omitempty"`
 }
 
 // FileOf is the file of a segment that a node has closed, by its number. Where
@@ -94,7 +96,8 @@ type Answer struct {
 	Verified bool    `json:"verified,omitempty"` // durable there, with the SHA-256 that was announced
 	Refused  string  `json:"refused,omitempty"`  // final: it will not be taken, and why
 	Missing  []Range `json:"missing,omitempty"`  // at most maxRanges; none while it is being verified
-	Taken    uint64  `json:"taken,omitempty"`    // number of the newest chunk of the session that was dealt with
+	Looked   int64   `json:"looked,omitempty"`   // bytes read back so far, to check and to hash; it grows while that goes on
+	Differs  int     `json:"differs,omitempty"`  // times that all came as it was sent, and the SHA-256 is another
 }
 
 // Range is a part of a file, in bytes.
