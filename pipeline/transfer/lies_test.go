@@ -239,10 +239,12 @@ func TestHostileBytesOnTheFilesPort(t *testing.T) {
 	b.arrived(f)
 }
 
-func TestFullDisk(t *testing.T) {
+// smallDisk returns a directory with room for so many bytes.
+func smallDisk(t *testing.T, bytes int) string {
+	t.Helper()
 	need.Root(t)
 	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", bytes)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -250,7 +252,11 @@ func TestFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	b := newBenchIn(t, dir)
+	return dir
+}
+
+func TestFullDisk(t *testing.T) {
+	b := newBenchIn(t, smallDisk(t, 1<<20))
 	small, large := b.source("bob", 1, 100_000), b.source("bob", 2, 2<<20)
 	err := send(t, b.node("bob", 1, ""), small, large)
 	if err == nil || !strings.Contains(err.Error(), large.Name) || !strings.Contains(err.Error(), "disk is full; free space") {
