@@ -90,10 +90,11 @@ type Progress struct {
 
 // Transfer says how far a file is on its way to the master. It may be dropped.
 type Transfer struct {
-	Node string `json:"node"`
-	File string `json:"file"`
-	Done int64  `json:"done"` // bytes
-	Size int64  `json:"size"`
+	Node  string `json:"node"`
+	File  string `json:"file"`
+	Phase string `json:"phase"` // receiving, checking (what was kept of it) or hashing
+	Done  int64  `json:"done"`  // bytes, of that phase
+	Size  int64  `json:"size"`
 }
 
 // FileVerified says that a file is here and its bytes are proven.

@@ -187,7 +187,7 @@ func TestEventsAsJSON(t *testing.T) {
 		{Fired{InstantNs: 5, Method: "scheduled"}, `{"event":"fired","version":1,"time":"2026-03-01T12:00:00.000000001Z","instant_ns":5,"method":"scheduled"}`},
 		{Progress{Node: "a", Tags: 9, Elapsed: time.Second, Duration: 2 * time.Second},
 			`{"event":"progress","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a","tags":9,"elapsed_ns":1000000000,"duration_ns":2000000000}`},
-		{Transfer{Node: "a", File: "f", Done: 1, Size: 2}, `{"event":"transfer","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a","file":"f","done":1,"size":2}`},
+		{Transfer{Node: "a", File: "f", Phase: "checking", Done: 1, Size: 2}, `{"event":"transfer","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a","file":"f","phase":"checking","done":1,"size":2}`},
 		{FileVerified{Node: "a", File: "f", Size: 2}, `{"event":"verified","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a","file":"f","size":2}`},
 		{TagsLost{Node: "a", Channel: "c", Loss: fact.Loss{AtPs: 1 << 63, Tags: 2, Why: "w"}},
 			`{"event":"loss","version":1,"time":"2026-03-01T12:00:00.000000001Z","node":"a","channel":"c","at_ps":9223372036854775808,"at_ps_text":"9223372036854775808","tags":2,"why":"w"}`},

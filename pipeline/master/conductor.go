@@ -325,7 +325,7 @@ func (c *conductor) showTransfer(p transfer.Progress) {
 		c.observe(event.FileVerified{Node: p.Node, File: p.File, Size: p.Size})
 		c.offerSegment(p.File, true)
 	default:
-		c.observe(event.Transfer{Node: p.Node, File: p.File, Done: p.Done, Size: p.Size})
+		c.observe(event.Transfer{Node: p.Node, File: p.File, Phase: p.Phase, Done: p.Done, Size: p.Size})
 	}
 }
 

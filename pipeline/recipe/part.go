@@ -18,6 +18,7 @@ func (r *Recipe) CheckPart(node string) error {
 	p.amount("acquire.duration", int64(r.Acquire.Duration))
 	p.amount("acquire.segment", int64(r.Acquire.Segment))
 	p.amount("transfer.chunk", int64(r.Transfer.Chunk))
+	p.number("transfer.streams", r.Transfer.Streams)
 	p.amount("trigger.lead", int64(r.Trigger.Lead))
 	if r.Faults.Patience != 0 { // a master that does not know it says nothing
 		p.amount("faults.patience", int64(r.Faults.Patience))
@@ -83,6 +84,12 @@ func key(path string) *Field {
 func (p *part) amount(path string, v int64) {
 	if f := key(path); v < f.limits.min || v > f.limits.max {
 		p.wrong(path, "%s is not from %s to %s", f.amount.format(v), f.amount.format(f.limits.min), f.amount.format(f.limits.max))
+	}
+}
+
+func (p *part) number(path string, v int) {
+	if f := key(path); int64(v) < f.limits.min || int64(v) > f.limits.max {
+		p.wrong(path, "%d is not from %d to %d", v, f.limits.min, f.limits.max)
 	}
 }
 

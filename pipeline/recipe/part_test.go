@@ -22,6 +22,7 @@ func TestCheckPart(t *testing.T) {
 		"acquire.duration":                   func(r *Recipe) { r.Acquire.Duration = -1 },
 		"acquire.segment":                    func(r *Recipe) { r.Acquire.Segment = 0 },
 		"transfer.chunk":                     func(r *Recipe) { r.Transfer.Chunk = 1 << 40 },
+		"transfer.streams":                   func(r *Recipe) { r.Transfer.Streams = 1 << 20 },
 		"trigger.lead":                       func(r *Recipe) { r.Trigger.Lead = 0 },
 		"faults.patience":                    func(r *Recipe) { r.Faults.Patience = -1 },
 		"trigger.method":                     func(r *Recipe) { r.Trigger.Method = "now" },

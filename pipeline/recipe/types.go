@@ -143,7 +143,8 @@ func (r *Recipe) ForNode(name string) *Recipe {
 
 // Transfer says how segments travel to the master.
 type Transfer struct {
-	Chunk      quantity.Size `json:"chunk"`
+	Streams    int           `json:"streams"`     // connections
+	Chunk      quantity.Size `json:"chunk"`       // on its way unproven, of each
 	Verify     string        `json:"verify"`      // "sha256"
 	KeepSource string        `json:"keep_source"` // "until_verified" or "always"
 }

@@ -27,7 +27,8 @@ func (s *session) startSender(group *errgroup.Group, ctx context.Context) {
 	s.sender = transfer.NewSender(transfer.SenderOptions{
 		Addr:     s.address.files,
 		Token:    s.token,
-		Chunk:    int(s.recipe.Transfer.Chunk),
+		Chunk:    int(s.recipe.Transfer.Chunk) / transfer.DefaultWindow,
+		Streams:  s.recipe.Transfer.Streams,
 		Patience: max(s.patience(), leastStill),
 		Ask: func(ctx context.Context, f transfer.File) (transfer.Answer, error) {
 			return s.askFile(ctx, questions, f)

@@ -10,7 +10,7 @@ import (
 
 // Protocol is the version of the conversation between slave and master. It
 // changes when either side would misunderstand the other.
-const Protocol = 2
+const Protocol = 3
 
 // Request is what a slave asks or tells over the status port. Exactly one of
 // Join, Report and File is set. A request may arrive twice: the master's
