@@ -11,6 +11,7 @@ import (
 
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/text"
+	"tsrun/pipeline/transfer"
 	"tsrun/sdk/quantity"
 )
 
@@ -37,7 +38,11 @@ func (b *bars) bars(width int) (acquiring, sending []string) {
 			acquire = barOf(shortened(n.node, names), names, p.Elapsed.Milliseconds(), p.Duration.Milliseconds(), fitting(room, n.notes(b.ended)), width)
 		}
 		if f := n.file; f != nil {
-			send = barOf("", names, f.Done, f.Size, endOf(f.File, room), width)
+			what := ""
+			if f.Phase == transfer.Checking || f.Phase == transfer.Hashing {
+				what = f.Phase + " "
+			}
+			send = barOf("", names, f.Done, f.Size, endOf(what+f.File, room), width)
 		}
 		acquiring, sending = append(acquiring, acquire), append(sending, send)
 	}

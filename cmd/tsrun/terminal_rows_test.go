@@ -13,6 +13,7 @@ import (
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/track"
+	"tsrun/pipeline/transfer"
 	"tsrun/sdk/quantity"
 )
 
@@ -27,7 +28,7 @@ func manyNodes() (events []event.Event, names []string) {
 	for second := range 4 {
 		for i, name := range names {
 			events = append(events, event.Progress{Node: name, Tags: uint64(second * 20_000), Elapsed: time.Duration(second) * time.Second, Duration: 10 * time.Second},
-				event.Transfer{Node: name, File: fmt.Sprintf("raw/%s/%s-%06d.bin", name, name, i), Done: 10, Size: 100})
+				event.Transfer{Node: name, File: fmt.Sprintf("raw/%s/%s-%06d.bin", name, name, i), Phase: transfer.Hashing, Done: 10, Size: 100})
 		}
 		events = append(events, clock, event.TagsLost{Node: names[2], Channel: "x", Loss: fact.Loss{Tags: 3, Why: "overflow"}},
 			event.Analysing{Stage: "g2", Kind: "g2", Done: 42, Of: 100, Elapsed: 3 * time.Second})

@@ -7,7 +7,7 @@
 //	                  ├── reporter   heartbeat, progress and news to the master (REQ)
 //	                  ├── listener   orders from the master (SUB), the reporter's answers repeat the last
 //	                  ├── equipment  drivers and sinks in their processes, the distribution core between
-//	                  └── transfer   closed files to the master (PUSH)
+//	                  └── transfer   closed files to the master (PAIR)
 //
 // A session is one goroutine that goes through the phases of package wire in
 // order; the others feed it.

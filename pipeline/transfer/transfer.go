@@ -2,17 +2,26 @@
 // that they arrived whole.
 //
 //	node                                              master
-//	Queue ─▶ Sender ── chunks ── PUSH ─ ─ ─ ▶ PULL ── Receiver ─▶ NAME.part
-//	          │  ▲                                       │  hash, fsync, rename
+//	Queue ─▶ Sender ── chunks ── PAIR ─ ─ ─ ▶ PAIR ── Receiver ─▶ NAME.part, and its ledger
+//	          │  ▲  ◀─ credit ──      ◀ ─ ─ ─            │  check, hash, fsync, rename
 //	          │  └── Answer: missing ranges, verified ── Ask
 //	          └───── "what have you got of this file?" ──┘
 //
 // Questions travel to the status port, over a connection that no heartbeat
-// waits for, chunks over one of their own whose back-pressure is TCP's. There
-// are no acknowledgements to lose: the Sender asks what is missing, sends that,
-// and asks again until the Receiver has verified the SHA-256 of what it has on
-// disk. A cut connection, a damaged chunk and a file whose hash differs are all
-// just missing ranges.
+// waits for, chunks over connections of their own. So many chunks of each may be
+// on their way as there is credit for; the credit for a chunk says that it and
+// all before it were dealt with, not that they were good. What is proven is
+// asked for: the Sender asks what is missing, sends that, and asks again until
+// the Receiver has verified the SHA-256 of what it has on disk. A cut
+// connection, a damaged chunk, a process that was killed and a file whose hash
+// differs are all just missing ranges.
+//
+// What has arrived of a file outlives both processes, and may go on with other
+// settings: the ledger beside NAME.part has the checksum of every chunk. Who
+// finds one reads the chunks again before it believes them, while what was never
+// there is on its way already. Where the hash differs the chunks are read again
+// too: those that are wrong are sent again, and where none is, the Sender looks
+// whether its own file is what it was.
 //
 // The Receiver believes nothing. Who sends must know the token of the session;
 // names stay below the node's own folder; sizes, offsets and lengths are
