@@ -56,7 +56,7 @@ type incoming struct {
 
 	looking  bool      // a goroutine reads what is on the disk
 	kept     []entry   // chunks that are still to be checked
-	doubted  bool      // they are checked because the hash differs
+	doubted  bool      // they are checked because the hash differs, and none was wrong
 	sum      hash.Hash // of the first hashed bytes
 	hashed   int64
 	looked   int64 // bytes read from the disk so far, to check and to hash

@@ -111,6 +111,7 @@ func (r *Receiver) checkKept(s *session, in *incoming, b []byte) (more bool) {
 	}
 	for _, e := range wrong {
 		in.damaged++
+		in.doubted = false // these explain the hash
 		in.got = in.got.remove(e.span())
 		in.got = in.got[:min(len(in.got), maxRanges)]
 		r.log.Warn("a chunk on the master's disk is not what was written there; it is asked for again", "node", s.node, "file", in.file.Name, "offset", e.offset, "bytes", e.length)
@@ -124,7 +125,7 @@ func (r *Receiver) checkKept(s *session, in *incoming, b []byte) (more bool) {
 // endCheck says what becomes of a file whose kept chunks were checked.
 func (r *Receiver) endCheck(s *session, in *incoming) {
 	in.state, in.kept, in.checked = receiving, nil, 0
-	if in.doubted && in.got.bytes() == in.file.Size { // the bytes are those that were sent, and those were wrong
+	if in.doubted { // the bytes are those that were sent, and those were wrong
 		in.differs++
 		in.got = nil
 		if err := in.ledger.forget(); err != nil {

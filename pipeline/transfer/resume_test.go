@@ -78,6 +78,7 @@ func (l *life) sendUntil(o SenderOptions, f File, some int64, count *sent) {
 	p := newProxy(l.t, l.receiver.Addr().String(), func(_ int, _ int64, b []byte) bool {
 		if passed.Add(int64(len(b))) > some+some/50+64<<10 { // with heads; the network stands still
 			<-ctx.Done()
+			return false
 		}
 		return true
 	})
