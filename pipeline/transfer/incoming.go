@@ -169,7 +169,7 @@ func (s *session) reserve(in *incoming) (*os.File, error) {
 		return nil, err
 	}
 	if in.ledger, in.kept, err = openLedger(s.root, f); err == nil {
-		err = keepOnly(part, f.Size, in.kept)
+		err = cut(part, f.Size)
 	}
 	if err == nil && f.Size > 0 {
 		err = run.Grow(part, f.Size) // of which only what is not there yet takes room
@@ -204,12 +204,10 @@ func (s *session) lock(part *os.File, f File) error {
 	return nil
 }
 
-// keepOnly cuts off what a part cannot have kept.
-func keepOnly(part *os.File, size int64, kept []entry) error {
+// cut cuts off what a part has beyond size. What is before that and not in the
+// ledger is written over; until then it keeps the room it takes.
+func cut(part *os.File, size int64) error {
 	info, err := part.Stat()
-	if len(kept) == 0 {
-		size = 0
-	}
 	if err != nil || info.Size() <= size {
 		return err
 	}

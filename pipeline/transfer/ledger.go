@@ -47,9 +47,9 @@ type entry struct {
 func (e entry) span() span { return span{e.offset, e.offset + int64(e.length)} }
 
 // ledgerName is where the ledger of a file is: names that begin with a dot are
-// no node's.
+// no node's, and those that end like a part are no finished file's.
 func ledgerName(name string) string {
-	return path.Join(path.Dir(name), "."+path.Base(name)+".ledger")
+	return path.Join(path.Dir(name), "."+path.Base(name)+".ledger"+partSuffix)
 }
 
 // encodeLedgerHead returns the head of the ledger of a file.
