@@ -15,7 +15,7 @@ REPORT  ?= test
 
 PREFIX  ?= /usr/local
 
-.PHONY: help build man install run test test-long truth readme bench lint ci-deps clean
+.PHONY: help build man install run test test-long truth readme bench bench-transfer lint ci-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ readme: build ## write the picture of a run in README.md anew
 bench: build ## measure speed, as ratios within one run
 	@$(GO) test -p 1 -run '^$$' -bench . -benchtime 1x ./... > bin/bench.txt; status=$$?; \
 	grep -E '^(pkg|Benchmark|---|panic|FAIL)' bin/bench.txt; exit $$status
+
+bench-transfer: ## bring a file over as tsrun, bare TCP, rsync and scp do; MIB=256: a shorter one
+	$(GO) run ./internal/transferbench $(if $(MIB),-mib $(MIB))
 
 lint: ## formatting, vet, staticcheck, the rules of the house; builds what runs on macOS and Windows
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
