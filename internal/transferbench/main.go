@@ -167,10 +167,10 @@ func show(rows []*row, size int64, rounds int) {
 	over, fresh := rows[2], rows[3]
 	want("written over, chunks proven, of bare TCP", over.proven(size)/bare, 0.5)
 	want("written over, SHA-256 as well, of bare TCP", over.rate(size)/bare, 0.5)
-	for i, least := range map[int]float64{5: 1.5, 6: 2} {
-		if rows[i].missing == "" {
-			want("new file, chunks proven, of "+rows[i].name, fresh.proven(size)/rows[i].rate(size), least)
-			want("new file, SHA-256 as well, of "+rows[i].name, fresh.rate(size)/rows[i].rate(size), least)
+	for i, least := range []float64{1.5, 2} {
+		if other := rows[5+i]; other.missing == "" {
+			want("new file, chunks proven, of "+other.name, fresh.proven(size)/other.rate(size), least)
+			want("new file, SHA-256 as well, of "+other.name, fresh.rate(size)/other.rate(size), least)
 		}
 	}
 	if most := max(over.memory(), fresh.memory(), rows[4].memory()); most >= 100<<20 {
