@@ -118,6 +118,7 @@ func (s *session) awaitSent(ctx context.Context) (unsent, gone error) {
 // as the unfinished one of a sink whose disk was full, stay.
 func (s *session) removeSource() {
 	if s.recipe.Transfer.KeepSource == "always" {
+		s.removeLedger()
 		s.log.Info("recorded files kept", "dir", s.dir)
 		return
 	}
@@ -126,6 +127,7 @@ func (s *session) removeSource() {
 			s.log.Warn("recorded file could not be removed", "file", path, "error", err)
 		}
 	}
+	s.removeLedger()
 	var dirs []string
 	_ = filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error { // a directory that cannot be read stays
 		if err == nil && d.IsDir() {

@@ -22,8 +22,12 @@ func (s *session) makeDirectories() error {
 	if err := s.checkSpace(); err != nil {
 		return err
 	}
-	sweepRuntime(os.TempDir(), time.Now())
 	var err error
+	if s.ledger, err = newLedger(s.dir, s.welcome); err != nil {
+		return err
+	}
+	s.reporter.setLedger(s.ledger)
+	sweepRuntime(os.TempDir(), time.Now())
 	s.runtime, s.alive, err = makeRuntime()
 	return err
 }

@@ -310,7 +310,7 @@ func (l *lab) segments() (tags uint64) {
 func (l *lab) kept() (files []string) {
 	l.t.Helper()
 	err := filepath.WalkDir(l.data, func(path string, d os.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
+		if err == nil && !d.IsDir() && d.Name() != ledgerFile {
 			files = append(files, filepath.Base(path))
 		}
 		return err

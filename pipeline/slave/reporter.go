@@ -46,6 +46,7 @@ type reporter struct {
 	orders      *inbox
 	kick        chan struct{}
 	bytes       int // of news that the next report may carry; of the goroutine that reports
+	ledger      *ledger
 
 	mu       sync.Mutex
 	phase    wire.Phase
@@ -62,7 +63,8 @@ type reporter struct {
 // queued is a piece of news and its length as JSON.
 type queued struct {
 	wire.News
-	bytes int
+	bytes  int
+	record uint64 // of the ledger, which has it before the master hears of it
 }
 
 func newReporter(node, token string, status *wire.StatusClient, orders *inbox) *reporter {
@@ -106,10 +108,11 @@ func (r *reporter) report(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	r.heard = time.Now()
+	waiting := len(r.news)
 	for len(r.news) > 0 && r.news[0].Seq <= reply.Seen {
 		r.news = r.news[1:]
 	}
-	more := len(r.news) > 0
+	more := len(r.news) > 0 && len(r.news) < waiting // a master whose disk is slow has seen none
 	r.mu.Unlock()
 	if more {
 		r.wake()
@@ -141,7 +144,7 @@ func (r *reporter) snapshot() *wire.Report {
 	defer r.mu.Unlock()
 	var news []wire.News
 	for i, bytes := 0, 0; i < min(len(r.news), newsBatch); i++ {
-		if bytes += r.news[i].bytes; bytes > r.bytes && i > 0 {
+		if bytes += r.news[i].bytes; bytes > r.bytes && i > 0 || !r.ledger.written(r.news[i].record) {
 			break
 		}
 		news = append(news, r.news[i].News)
@@ -166,6 +169,7 @@ func (r *reporter) queueNews(n wire.News) {
 	r.mu.Lock()
 	r.lastNews++
 	t.Seq = r.lastNews
+	t.record = r.ledger.keepNews(t.News)
 	r.news = append(r.news, t)
 	r.mu.Unlock()
 	r.wake()
@@ -204,7 +208,7 @@ func shorten(n wire.News) queued {
 // measured returns a piece of news with its length; ok: it may be sent.
 func measured(n wire.News) (t queued, ok bool) {
 	text, err := json.Marshal(n)
-	return queued{n, len(text)}, err == nil && len(text) <= maxNews
+	return queued{News: n, bytes: len(text)}, err == nil && len(text) <= maxNews
 }
 
 // cut shortens a text, and writes how long it was.
@@ -248,6 +252,13 @@ func (r *reporter) setBeacon() {
 	r.mu.Lock()
 	r.beacon = true
 	r.mu.Unlock()
+}
+
+// setLedger has the news from now on kept before the master hears of them.
+func (r *reporter) setLedger(l *ledger) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ledger = l
 }
 
 func (r *reporter) setProgress(f func() []fact.StreamCounts) {

@@ -31,7 +31,9 @@ type session struct {
 	node    *recipe.Node
 	id      tag.RunID // of the run
 	token   [16]byte
+	welcome *wire.Welcome
 	dir     string   // where this run's files wait
+	ledger  *ledger  // in it
 	runtime string   // private directory of sockets
 	alive   *os.File // locked while that is in use
 	address sessionAddresses
@@ -48,7 +50,7 @@ type session struct {
 }
 
 func newSession(o Options, w *wire.Welcome, r *recipe.Recipe, a sessionAddresses) (*session, error) {
-	s := &session{options: o, recipe: r, node: &r.Nodes[0], address: a, orders: newInbox(), sent: make(chan error, 1)}
+	s := &session{options: o, recipe: r, node: &r.Nodes[0], welcome: w, address: a, orders: newInbox(), sent: make(chan error, 1)}
 	id, ok := wire.ParseID(w.Run)
 	if !ok {
 		return nil, fmt.Errorf("read the master's welcome: run %.40q is not 32 hexadecimal digits", w.Run)
@@ -66,7 +68,19 @@ func newSession(o Options, w *wire.Welcome, r *recipe.Recipe, a sessionAddresses
 
 // run goes through the phases of a node. When it returns, its plugins are stopped
 // and every goroutine that it started has ended.
-func (s *session) run(ctx context.Context) (err error) {
+func (s *session) run(ctx context.Context) error {
+	var eq *equipment
+	return s.within(ctx, func(ctx context.Context, cancel context.CancelCauseFunc, group *errgroup.Group, background context.Context) (err error) {
+		if eq, err = s.prepare(ctx, group, background); err == nil {
+			err = s.record(ctx, cancel, eq)
+		}
+		return err
+	}, func() { eq.close(); s.removeRuntime() })
+}
+
+// within does the work of a session beside what reports of it and hears orders, and
+// then delivers; end is called before that ends.
+func (s *session) within(ctx context.Context, work func(context.Context, context.CancelCauseFunc, *errgroup.Group, context.Context) error, end func()) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
@@ -75,18 +89,15 @@ func (s *session) run(ctx context.Context) (err error) {
 		stopBackground()
 		group.Wait()
 		s.reporter.reportLast()
+		err = errors.Join(err, s.ledger.close())
 	}()
 	group.Go(func() error { return s.reporter.Run(background) })
 	group.Go(func() error { return s.receiveOrders(background) })
 	group.Go(func() error { s.applyInterrupts(background, cancel); return nil })
 	group.Go(func() error { s.watchMaster(background); return nil })
 
-	defer s.removeRuntime()
-	eq, err := s.prepare(ctx, group, background)
-	defer eq.close()
-	if err == nil {
-		err = s.record(ctx, cancel, eq)
-	}
+	defer end()
+	err = work(ctx, cancel, group, background)
 	err = s.withPlace(s.deliver(ctx, err))
 	if s.user.hasAsked() { // kept and sent; and then this process ends too
 		return errors.Join(err, errStopped)
@@ -121,6 +132,7 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq
 	if err != nil {
 		return err
 	}
+	s.ledger.hold()
 	if err := eq.arm(ctx); err != nil {
 		return err
 	}
@@ -132,6 +144,8 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq
 	if order, err = s.awaitOrder(ctx, wire.Fire); err != nil {
 		return err
 	}
+	s.ledger.releaseAt(time.Unix(0, order.Instant))
+	s.ledger.keep(entry{Fired: &order})
 	if err := eq.startDrivers(ctx, time.Unix(0, order.Instant)); err != nil {
 		return err
 	}
@@ -149,7 +163,17 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq
 	eq.markRecorded()
 	watching.Wait()
 	s.user.setStage(over)
+	s.keepEnd(ctx, eq)
 	return err
+}
+
+// keepEnd keeps how far the channels came. A recording that ends because this process
+// does is not called over.
+func (s *session) keepEnd(ctx context.Context, eq *equipment) {
+	s.ledger.keep(entry{Counts: eq.progress()})
+	if cause := context.Cause(ctx); cause == nil || errors.Is(cause, errAborted) || errors.Is(cause, errStopped) {
+		s.ledger.keep(entry{Recorded: true})
+	}
 }
 
 func (s *session) observe(e event.Event) {

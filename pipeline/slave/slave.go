@@ -116,6 +116,7 @@ func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
 	hostname, _ := os.Hostname()
 	request := wire.Request{Node: j.options.Node, Join: &wire.Join{
 		Protocol: wire.Protocol, Instance: j.instance, Version: j.options.Version, Host: hostname, PID: os.Getpid(), Key: j.options.Key,
+		Held: j.offers(),
 	}}
 	var waiting waiting
 	for patience := tryTimeout; ; {
@@ -191,6 +192,9 @@ func (w *waiting) worthSaying(why string, now time.Time) bool {
 
 // serve takes part in one run.
 func (j *joiner) serve(ctx context.Context, w *wire.Welcome) error {
+	if w.Deliver {
+		return j.redeliver(ctx, w)
+	}
 	var r recipe.Recipe
 	if err := json.Unmarshal(w.Recipe, &r); err != nil {
 		return fmt.Errorf("read the recipe sent by the master: %w", err)
@@ -199,15 +203,20 @@ func (j *joiner) serve(ctx context.Context, w *wire.Welcome) error {
 		return fmt.Errorf("read the recipe sent by the master: %w", err)
 	}
 	j.observe(event.NodeJoined{Node: j.options.Node, Host: r.Nodes[0].Host, Address: j.options.Master, PID: os.Getpid()})
-	s, err := newSession(j.options, w, &r, sessionAddresses{
-		status:  j.options.Master,
-		trigger: net.JoinHostPort(j.host, strconv.Itoa(w.TriggerPort)),
-		files:   net.JoinHostPort(j.host, strconv.Itoa(w.FilesPort)),
-	})
+	s, err := newSession(j.options, w, &r, j.addresses(w))
 	if err != nil {
 		return err
 	}
 	return s.run(ctx)
+}
+
+// addresses returns where the master of a welcome is reached.
+func (j *joiner) addresses(w *wire.Welcome) sessionAddresses {
+	return sessionAddresses{
+		status:  j.options.Master,
+		trigger: net.JoinHostPort(j.host, strconv.Itoa(w.TriggerPort)),
+		files:   net.JoinHostPort(j.host, strconv.Itoa(w.FilesPort)),
+	}
 }
 
 // ask puts one question to the master.

@@ -1,8 +1,11 @@
 package wire
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 
 	"tsrun/pipeline/fact"
 	"tsrun/sdk"
@@ -31,6 +34,37 @@ type Join struct {
 	Host     string `json:"host"`
 	PID      int    `json:"pid"`
 	Key      string `json:"key,omitempty"` // of a slave that the master itself has started
+	// Held are runs of which the slave keeps files that no master has taken. The
+	// master of one of them takes the slave back for those files.
+	Held []Held `json:"held,omitempty"`
+}
+
+// MaxHeld is how many runs a slave offers at most.
+const MaxHeld = 16
+
+// Held offers the files of a run to its master, and to nobody else.
+type Held struct {
+	Run   string `json:"run"`   // 32 hexadecimal digits
+	Proof string `json:"proof"` // by the slave, see [Prove]
+}
+
+// What is proven with the token of a session by whoever knows it.
+const (
+	HeldBySlave     = "held by slave"
+	ResumedByMaster = "resumed by master"
+)
+
+// Prove returns what only one who knows the token of a session can say: of a run, a
+// node and the process that joins. It does not tell the token.
+func Prove(token [16]byte, what, run, node, instance string) string {
+	h := hmac.New(sha256.New, token[:])
+	fmt.Fprintf(h, "%s\x00%s\x00%s\x00%s", what, run, node, instance)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Proven compares a proof with what it must be.
+func Proven(proof string, token [16]byte, what, run, node, instance string) bool {
+	return hmac.Equal([]byte(proof), []byte(Prove(token, what, run, node, instance)))
 }
 
 // JoinKey is the environment variable by which a master gives its own slaves
@@ -155,6 +189,12 @@ type Welcome struct {
 	Recipe      json.RawMessage `json:"recipe"` // resolved; holds this node only
 	TriggerPort int             `json:"trigger_port"`
 	FilesPort   int             `json:"files_port"`
+	// Deliver asks a slave for what it holds of a run that it was in before. There is
+	// no token and no recipe then: the slave has them, and Proof shows that the
+	// master has, too.
+	Deliver bool   `json:"deliver,omitempty"`
+	Proof   string `json:"proof,omitempty"` // by the master, see [Prove]
+	Seen    uint64 `json:"seen,omitempty"`  // the last news of that run that the master has
 }
 
 // ParseID reads what names a run or a session: 32 hexadecimal digits. ok is

@@ -1,0 +1,119 @@
+package slave
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tsrun/pipeline/event"
+	"tsrun/pipeline/fact"
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/transfer"
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+)
+
+// CodeEnded is the failure of a node whose slave ended within the recording.
+const CodeEnded = "slave-ended"
+
+// redeliver gives a master what this slave holds of its run. The master has shown
+// that it knows the token of the session.
+func (j *joiner) redeliver(ctx context.Context, w *wire.Welcome) error {
+	dir := filepath.Join(j.options.Data, w.Run+"-"+j.options.Node)
+	if _, ok := wire.ParseID(w.Run); !ok {
+		return fmt.Errorf("read the master's welcome: run %.40q is not 32 hexadecimal digits", w.Run)
+	}
+	h, l, err := openHeld(dir)
+	if err != nil {
+		return fmt.Errorf("deliver what is in %s: %w", dir, err)
+	}
+	defer l.close()
+	token, ok := wire.ParseID(h.welcome.Token)
+	if !ok || h.welcome.Run != w.Run || !wire.Proven(w.Proof, token, wire.ResumedByMaster, w.Run, j.options.Node, j.instance) {
+		return fmt.Errorf("deliver what is in %s: this master does not know the run's token, so it gets nothing", dir)
+	}
+	var r recipe.Recipe
+	if err := json.Unmarshal(h.welcome.Recipe, &r); err != nil {
+		return fmt.Errorf("deliver what is in %s: read its recipe: %w", dir, err)
+	}
+	if err := r.CheckPart(j.options.Node); err != nil {
+		return fmt.Errorf("deliver what is in %s: read its recipe: %w", dir, err)
+	}
+	again := h.welcome
+	again.TriggerPort, again.FilesPort = w.TriggerPort, w.FilesPort
+	s, err := newSession(j.options, &again, &r, j.addresses(&again))
+	if err != nil {
+		return err
+	}
+	s.log.Info("delivering what an earlier session recorded", "run", w.Run, "dir", dir)
+	return s.runAgain(ctx, h, l, w.Seen)
+}
+
+// runAgain is a session that begins when everything is recorded.
+func (s *session) runAgain(ctx context.Context, h *held, l *ledger, seen uint64) (err error) {
+	s.ledger, s.fired, s.instant = l, true, time.Unix(0, h.fired.Instant)
+	s.user.setStage(over)
+	s.reporter.restore(l, h, seen)
+	if !h.recorded {
+		s.reporter.queueFailure(&sdk.Failure{Code: CodeEnded, Message: "its slave ended while it recorded, so the record ends there",
+			Hint: "what was in closed files is delivered"})
+		l.keep(entry{Recorded: true})
+	}
+	return s.within(ctx, func(ctx context.Context, _ context.CancelCauseFunc, group *errgroup.Group, background context.Context) error {
+		s.observe(event.StateChanged{State: string(wire.Transferring)})
+		s.startSender(group, background)
+		for _, n := range h.news {
+			if n.Segment != nil {
+				s.queueAgain(n.Segment)
+			}
+		}
+		return nil
+	}, func() {})
+}
+
+// queueAgain queues a file that was closed by an earlier session.
+func (s *session) queueAgain(segment *wire.Segment) {
+	path := filepath.Join(s.dir, filepath.FromSlash(segment.File))
+	s.queued = append(s.queued, path)
+	file, err := transfer.FileOf(segment.Number, segment.Segment)
+	if err != nil {
+		s.reporter.queueFailure(fmt.Errorf("deliver %s: %w", segment.File, err))
+		return
+	}
+	file.Path = path
+	if _, err := os.Stat(path); err != nil {
+		s.log.Warn("a file that was recorded is not there any more", "file", path, "error", err)
+	}
+	s.sender.Queue(file)
+}
+
+// restore gives a reporter the news of an earlier session, from the first that the
+// master has not seen. Those that are not in the ledger were lines of the log; their
+// numbers are told, with nothing.
+func (r *reporter) restore(l *ledger, h *held, seen uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ledger, r.phase, r.order, r.beacon, r.lastNews = l, wire.Draining, h.fired.Seq, true, seen
+	counts := h.counts
+	r.progress = func() []fact.StreamCounts { return counts }
+	for _, n := range h.news {
+		if n.Seq <= seen {
+			continue
+		}
+		for r.lastNews+1 < n.Seq {
+			r.lastNews++
+			r.news = append(r.news, queued{News: wire.News{Seq: r.lastNews}, bytes: emptyNews})
+		}
+		t, _ := measured(n)
+		r.lastNews = n.Seq
+		r.news = append(r.news, t)
+	}
+}
+
+// emptyNews is about how long a number alone is, in bytes of JSON.
+const emptyNews = 16
