@@ -107,6 +107,7 @@ func commands() []*cobra.Command {
 		newDrillCommand(),
 		newReportCommand(),
 		newRunsCommand(),
+		newResumeCommand(),
 		newAlignCommand(),
 		newDriftCommand(),
 		newConvertCommand(),

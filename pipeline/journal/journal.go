@@ -95,6 +95,15 @@ func Read(path string, apply func(record []byte) error) error {
 	return nil
 }
 
+// Locked reports whether another process has a journal open.
+func Locked(path string) bool {
+	file, err := openLocked(path)
+	if err == nil {
+		file.Close()
+	}
+	return errors.Is(err, ErrLocked)
+}
+
 // openLocked opens a file that no other process has open.
 func openLocked(path string) (*os.File, error) {
 	file, err := openRegular(path, os.O_RDWR)

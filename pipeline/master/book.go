@@ -3,6 +3,7 @@ package master
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"tsrun/pipeline/event"
@@ -46,6 +47,26 @@ func newBook(c *conductor, now time.Time) *book {
 func (b *book) joined(name string, j *wire.Join) {
 	n := b.manifest.Nodes[name]
 	n.Hostname, n.PID, n.Version = j.Host, j.PID, j.Version
+}
+
+// enter enters a piece of news, if the manifest says anything of its kind.
+func (b *book) enter(name string, n *wire.News) {
+	switch {
+	case n.Controller != nil:
+		b.controller(name, n.Controller)
+	case n.Sink != nil:
+		b.sink(name, n.Sink)
+	case n.Kept != nil:
+		b.kept(name, n.Kept)
+	case n.Shot != nil:
+		b.shot(name, n.Shot)
+	case n.Loss != nil:
+		b.loss(name, n.Loss)
+	case n.Segment != nil:
+		b.segment(name, n.Segment)
+	case n.Ended != nil:
+		b.ended(name, n.Ended)
+	}
 }
 
 func (b *book) controller(name string, up *wire.ControllerUp) {
@@ -94,12 +115,10 @@ func (b *book) channel(name string, stream uint16) (*run.Channel, string) {
 	return b.manifest.Nodes[name].Channels[channels[stream]], channels[stream]
 }
 
-func (b *book) loss(name string, l *fact.StreamLoss) string {
-	c, channel := b.channel(name, l.Stream)
-	if c != nil {
+func (b *book) loss(name string, l *fact.StreamLoss) {
+	if c, _ := b.channel(name, l.Stream); c != nil {
 		c.Lose(l.Loss)
 	}
-	return channel
 }
 
 func (b *book) ended(name string, e *wire.Ended) {
@@ -218,6 +237,9 @@ func (b *book) arrived(name string, proven bool) (s run.Segment, ok bool) {
 // progress enters how far a node's channels are, and reports whether one has moved.
 func (b *book) progress(name string, progress []fact.StreamCounts) (moved bool) {
 	for _, p := range progress {
+		if p.Until < b.counts[name][p.Stream].Until { // of a process that was killed, which told less than it had counted
+			continue
+		}
 		moved = moved || b.counts[name][p.Stream] != p.Counts && p.Until > 0
 		b.counts[name][p.Stream] = p.Counts
 	}
@@ -255,6 +277,49 @@ func (b *book) counted() {
 		}
 	}
 	b.manifest.Trigger.Skew = b.manifest.Skews()
+}
+
+// cut enters what is lost of a node whose process ended within the recording: tags
+// that were counted and are in no whole file.
+func (b *book) cut(name string) {
+	node := b.manifest.Nodes[name]
+	held := map[string]map[string]uint64{} // channel: sink: tags
+	last := map[string]uint64{}            // channel: ps
+	for _, s := range b.manifest.Segments {
+		if s.Node == name && s.HoldsTags() {
+			if held[s.Channel] == nil {
+				held[s.Channel] = map[string]uint64{}
+			}
+			held[s.Channel][s.Sink] += s.Tags
+			last[s.Channel] = max(last[s.Channel], s.LastPs)
+		}
+	}
+	for channel, c := range node.Channels {
+		most := uint64(0)
+		for _, tags := range held[channel] {
+			most = max(most, tags)
+		}
+		n := b.counts[name][c.Stream]
+		if c.Sent != nil && c.SentLost != nil { // the driver may have come farther than was told
+			n.Tags, n.Lost = max(n.Tags, *c.Sent), max(n.Lost, *c.SentLost)
+		}
+		if n.Tags > most && b.inFiles(node, channel) {
+			c.Lose(fact.Loss{AtPs: last[channel], Tags: n.Tags - most, Why: "they were in a file that was not closed when its process ended"})
+			n.Tags, n.Lost = most, n.Lost+n.Tags-most
+			b.counts[name][c.Stream] = n
+			c.Sent, c.SentLost = nil, nil // of what came before the end
+		}
+	}
+}
+
+// inFiles reports whether a sink keeps the tags of a channel in files.
+func (b *book) inFiles(node *run.Node, channel string) bool {
+	for _, s := range node.Sinks {
+		if slices.Contains(s.Channels, channel) && s.Keeps != sdk.Elsewhere && s.Keeps != sdk.NoTags {
+			return true
+		}
+	}
+	return false
 }
 
 func (b *book) analysed(err error) {

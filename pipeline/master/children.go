@@ -67,7 +67,7 @@ func preflight(o Options) error {
 // spawnSlaves starts one slave for each local node. They die with this process.
 func (c *conductor) spawnSlaves(ctx context.Context) error {
 	for _, n := range c.recipe.Nodes {
-		if n.Host != "local" {
+		if n.Host != "local" || c.past != nil && !(c.past.started() && c.heldHere(n.Name)) {
 			continue
 		}
 		if err := c.spawnSlave(ctx, n.Name); err != nil {

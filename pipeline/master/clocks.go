@@ -70,7 +70,7 @@ func (c *conductor) compareClocks(ctx context.Context, name string, m *member, r
 		return
 	}
 	c.observe(event.Warning{Node: name, Message: says + ": it starts that much earlier or later", Hint: hint})
-	c.book.manifest.Notice(run.Reason{Condition: run.Tainted, Node: name, Message: says + " when the run began"})
+	c.notice(run.Reason{Condition: run.Tainted, Node: name, Message: says + " when the run began"})
 }
 
 // clockLimit is how far clocks may be apart: what the align stages look for.

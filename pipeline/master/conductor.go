@@ -11,6 +11,7 @@ import (
 
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
+	"tsrun/pipeline/journal"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
@@ -39,6 +40,10 @@ type conductor struct {
 	dir     *run.Directory
 	saver   saver
 	book    *book
+	journal *journal.Journal
+	quiet   bool  // it flushes nothing
+	unkept  bool  // it failed, and the user knows
+	past    *past // of a run that is resumed; nil: it is not
 
 	status   *wire.StatusServer
 	trigger  *wire.Publisher
@@ -141,11 +146,11 @@ func (c *conductor) loop(ctx context.Context) {
 	watch := time.NewTicker(watchEvery)
 	defer watch.Stop()
 	var effects []any
-	c.state, effects = newState(c.names(), c.rules())
+	c.state, effects = c.begin()
 	c.observe(event.StateChanged{State: string(c.state.phase)})
 	c.perform(ctx, effects)
 	for _, n := range c.recipe.Nodes {
-		if n.Host != "local" {
+		if n.Host != "local" && c.past == nil {
 			c.observe(event.Waiting{For: n.Name, Hint: "start it there with: " + slaveCommand(n.Name, c.state.rules.master)})
 		}
 	}
@@ -171,6 +176,7 @@ func (c *conductor) loop(ctx context.Context) {
 			c.applyDeadline(ctx)
 		case <-watch.C:
 			c.findSilentNodes(ctx, time.Now()) // the tick may be old
+			c.quieten()
 		case <-c.options.Interrupts:
 			c.applyEvent(ctx, evInterrupted{})
 		case <-cancelled:
@@ -234,6 +240,7 @@ func (c *conductor) applyEvent(ctx context.Context, happened any) {
 	before := c.state
 	var effects []any
 	c.state, effects = next(c.state, happened)
+	c.keepState(before)
 	for _, t := range c.state.troubles[len(before.troubles):] {
 		c.log.Error("trouble", "kind", string(t.kind), "about", t.node, "code", t.failure.Code, "message", t.failure.Message, "hint", t.failure.Hint)
 		c.observe(event.Problem{Node: t.node, Code: t.failure.Code, Message: t.failure.Message, Hint: t.failure.Hint})
@@ -242,7 +249,7 @@ func (c *conductor) applyEvent(ctx context.Context, happened any) {
 		c.log.Info("phase", "phase", string(p))
 		c.observe(event.StateChanged{State: string(p)})
 		if p == running {
-			c.dir.PointLatest() // a start that was refused leaves the link alone
+			c.saver.beside(c.dir.PointLatest) // a start that was refused leaves the link alone
 		}
 		if slices.Contains(savedAt, p) {
 			c.save()
@@ -292,6 +299,7 @@ func (c *conductor) publishOrder(e doOrder) {
 		c.book.instant(order.Instant)
 		c.observe(event.Fired{InstantNs: order.Instant, Method: c.recipe.Trigger.Method})
 	}
+	c.keep(entry{Order: &order})
 	c.order = &order
 	if err := c.trigger.Publish(order); err != nil {
 		c.log.Warn("order not published; the slaves learn it with their next report", "order", order.Kind, "error", err)
@@ -304,6 +312,7 @@ func (c *conductor) analyse(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	c.confirmFiles()
+	c.enterCuts()
 	c.save() // what is proven stays so, whatever becomes of the stages
 	c.analysis = analysis{cancel: cancel, done: done}
 	live := c.syncer
@@ -313,6 +322,15 @@ func (c *conductor) analyse(ctx context.Context) {
 		}
 		done <- stage.Analyse(ctx, c.dir.Path(), c.recipe, c.book.manifest, c.options.Observer)
 	}()
+}
+
+// enterCuts enters what nodes have lost whose processes ended within the recording.
+func (c *conductor) enterCuts() {
+	for _, t := range c.state.troubles {
+		if t.failure.Code == wire.SlaveEnded {
+			c.book.cut(t.node)
+		}
+	}
 }
 
 // showTransfer shows how far a file is. What the manifest says of it comes from confirmFiles.
@@ -330,14 +348,22 @@ func (c *conductor) showTransfer(p transfer.Progress) {
 }
 
 // confirmFiles marks every announced file that the receiver has verified.
-func (c *conductor) confirmFiles() {
-	for _, f := range c.book.unproven() {
+func (c *conductor) confirmFiles() { c.confirm(c.book.unproven()) }
+
+// confirm marks those of some announced files that the receiver has verified, and
+// reports whether these are all.
+func (c *conductor) confirm(files []announced) (all bool) {
+	all = true
+	for _, f := range files {
 		m := c.members[f.node]
-		if c.receiver.Verified(m.token, f.File) {
-			c.book.proven(f.Name)
-			c.offerSegment(f.Name, true)
+		if m == nil || !c.receiver.Verified(m.token, f.File) {
+			all = false
+			continue
 		}
+		c.book.proven(f.Name)
+		c.offerSegment(f.Name, true)
 	}
+	return all
 }
 
 // offerSegment gives a segment that is announced and verified to the syncer, until

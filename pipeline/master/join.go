@@ -52,10 +52,15 @@ func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 			"start the slave with --node and one of: "+strings.Join(names, ", "))
 	}
 	m := c.members[name]
+	back, holds := c.welcomeBack(r, m)
 	switch {
 	case c.isLocal(name) && j.Key != c.key:
 		return refuse("name-local", fmt.Sprintf("join: %s is a node of the master's own PC, which starts it by itself", name),
 			"check --node: it names this PC in the recipe")
+	case holds:
+		return back
+	case c.past != nil:
+		return wire.Reply{Wait: "a run that was broken off is being finished; only slaves that hold files of it are let in"}
 	case m != nil && m.instance == j.Instance && c.state.phase == joining: // its first answer was lost
 		m.heard = time.Now()
 		return wire.Reply{Welcome: m.welcome}
@@ -71,7 +76,7 @@ func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 		return wire.Reply{Refused: &sdk.Failure{Code: "admit", Message: fmt.Sprintf("join: %v", err)}}
 	}
 	c.members[name] = m
-	c.book.joined(name, j)
+	c.keepJoined(name, m, j)
 	c.log.Info("node joined", "about", name, "host", j.Host, "address", r.peer, "pid", j.PID)
 	c.observe(event.NodeJoined{Node: name, Host: c.book.manifest.Nodes[name].Host, Hostname: j.Host, Address: r.peer, PID: j.PID})
 	if j.Version != c.options.Version {

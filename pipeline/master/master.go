@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -52,6 +53,7 @@ type Options struct {
 type Outcome struct {
 	Manifest  *run.Manifest
 	Directory string
+	Finished  bool // it had ended before, and nothing was done
 }
 
 // Refusal is the end of a run in which a node could not take part, so that
@@ -91,6 +93,10 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 	group.Go(func() error { return c.watchDisk(background) })
 
 	err := c.spawnSlaves(background)
+	if c.past != nil && c.past.started() {
+		files := c.book.unproven()
+		group.Go(func() error { c.proveKept(background, files); return nil })
+	}
 	if err == nil {
 		c.loop(ctx)
 	}
@@ -110,10 +116,11 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 // finish seals the directory and tells the observer.
 func (c *conductor) finish(err error) (*Outcome, error) {
 	c.saver.wait()
-	c.book.close(c.state, time.Now())
-	if sealed := c.dir.Seal(c.book.manifest); sealed != nil {
-		err = errors.Join(err, fmt.Errorf("write manifest: %w", sealed))
+	if c.state.phase != done {
+		c.enterCuts()
 	}
+	c.book.close(c.state, time.Now())
+	err = errors.Join(err, c.seal())
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +129,37 @@ func (c *conductor) finish(err error) (*Outcome, error) {
 		return nil, &Refusal{cause: c.state.troubles[len(c.state.troubles)-1].failure}
 	}
 	return &Outcome{Manifest: c.book.manifest, Directory: c.dir.Path()}, nil
+}
+
+// seal writes the last manifest. The journal stays as long as something may still come.
+func (c *conductor) seal() error {
+	if c.journal != nil {
+		if err := c.journal.Close(); err != nil {
+			c.log.Warn("journal not written", "error", err)
+		}
+	}
+	if err := c.dir.Seal(c.book.manifest); err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	if !c.lacking() {
+		if err := c.dir.RemoveJournal(); err != nil {
+			c.log.Warn("journal not removed", "error", err)
+		}
+	}
+	return nil
+}
+
+// lacking reports whether nodes may still hold something of this run.
+func (c *conductor) lacking() bool {
+	if c.state.fire == 0 {
+		return false
+	}
+	for _, n := range c.state.nodes {
+		if n.gone || n.phase != wire.Done {
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.book.manifest.Segments, func(s run.Segment) bool { return !s.Verified })
 }
 
 // listen opens the three ports that slaves dial.
@@ -184,6 +222,10 @@ func (c *conductor) openDirectory(ctx context.Context) (err error) {
 	if c.dir, err = run.Create(c.options.Runs, c.recipe.Name, now); err != nil {
 		return err
 	}
+	if c.journal, err = c.dir.NewJournal(); err != nil {
+		return err
+	}
+	c.keep(entry{Ports: &ports{portOf(c.trigger.Addr()), portOf(c.status.Addr()), portOf(c.receiver.Addr())}})
 	c.runLog.writeTo(c.dir.Log())
 	c.saver.dir, c.saver.failed = c.dir, c.unsaved
 	if err := c.saver.plan(c.recipe); err != nil {

@@ -41,6 +41,9 @@ func (s *saver) save(m *run.Manifest) {
 	})
 }
 
+// beside does what uses the disk and changes no manifest.
+func (s *saver) beside(work func()) { s.running.Go(work) }
+
 // plan keeps room on the disk for the manifest of a run that goes as planned,
 // before tags can fill it.
 func (s *saver) plan(r *recipe.Recipe) error {

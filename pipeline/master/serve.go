@@ -23,6 +23,10 @@ type request struct {
 	answer chan wire.Reply
 }
 
+// keptWithin is how long an answer waits for the journal. Later, it says of no news
+// that they were seen, and the slave tells them again.
+const keptWithin = 20 * time.Millisecond
+
 // maxTrip bounds what a node says of the round trip to it.
 const maxTrip = time.Minute
 
@@ -42,8 +46,12 @@ func (c *conductor) serve(peer string, body []byte) []byte {
 	c.turn.Lock() // a message takes far more memory when it has been decoded
 	err := json.Unmarshal(body, &r)
 	if err == nil && len(r.File) == 0 {
-		defer c.turn.Unlock()
-		return encode(c.askConductor(request{peer: peer, body: r, answer: make(chan wire.Reply, 1)}))
+		reply := c.askConductor(request{peer: peer, body: r, answer: make(chan wire.Reply, 1)})
+		c.turn.Unlock()
+		if c.journal != nil && !c.journal.Await(c.journal.Last(), keptWithin) {
+			reply.Seen = 0
+		}
+		return encode(reply)
 	}
 	c.turn.Unlock()
 	if err != nil {
@@ -115,6 +123,10 @@ func (c *conductor) answer(ctx context.Context, r request) wire.Reply {
 		lost.Order = c.order
 		return lost
 	}
+	if c.neverFired(r.body.Report) {
+		c.applyEvent(ctx, evGone{r.body.Node, sdk.Failure{Code: "never-fired", Message: "the master was killed before this node had the instant, so it recorded nothing"}})
+		return refuse("never-fired", "report: the run was started without this node: its master was killed just then", "nothing was recorded here")
+	}
 	c.hear(ctx, r.body.Node, m)
 	c.applyReport(ctx, r.body.Node, m, r.body.Report)
 	return wire.Reply{Seen: m.news, Order: c.order}
@@ -141,6 +153,7 @@ func portOf(a net.Addr) int {
 
 // applyReport applies a report: its news first, then the phase of the node.
 func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *wire.Report) {
+	before, facts := m.news, false
 	for _, n := range r.News {
 		if n.Seq != m.news+1 {
 			continue // known already
@@ -149,12 +162,19 @@ func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *
 			break // which is the stages' own until they are done; the node tells it again
 		}
 		m.news = n.Seq
+		facts = c.keepNews(name, n) || facts
 		c.applyNews(ctx, name, n)
+	}
+	if m.news != before && c.journal != nil {
+		c.keep(entry{Seen: &acknowledged{name, m.news}})
 	}
 	if c.book.progress(name, r.Progress) {
 		c.observe(c.progressEvent(name))
 	}
 	c.noteDisk(name, r)
+	if facts {
+		c.keep(entry{Counts: &counted{name, r.Progress}})
+	}
 	m.trip = min(max(time.Duration(r.RoundTripNs), 0), maxTrip)
 	c.compareClocks(ctx, name, m, r)
 	phase := r.Phase
@@ -162,11 +182,14 @@ func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *
 		phase = wire.Preparing // it could not be triggered
 		c.warnOfDeafness(ctx, name, m)
 	}
-	before := c.state.nodes[name]
-	if phase == wire.Armed && before.phase != wire.Armed {
+	if phase == wire.Done && c.past != nil && !c.allHere(name) {
+		phase = wire.Transferring // what it knows of the master that was killed
+	}
+	stood := c.state.nodes[name]
+	if phase == wire.Armed && stood.phase != wire.Armed {
 		c.observe(event.Armed{Node: name})
 	}
-	if phase != before.phase || r.Order != before.order {
+	if phase != stood.phase || r.Order != stood.order {
 		c.applyEvent(ctx, evReported{node: name, phase: phase, order: r.Order, trip: m.trip})
 	}
 }
@@ -184,6 +207,16 @@ func (c *conductor) warnOfDeafness(ctx context.Context, name string, m *member) 
 	c.observe(event.Warning{Node: name, Message: why.Message, Hint: why.Hint})
 }
 
+// keepNews keeps a piece of news in the journal, and reports whether it is a fact. A
+// failure is kept as the trouble that it makes, a line of the log in the log.
+func (c *conductor) keepNews(name string, n wire.News) bool {
+	fact := entersManifest(n) && !n.Empty()
+	if fact {
+		c.keep(entry{News: &told{name, n}})
+	}
+	return fact
+}
+
 // entersManifest reports whether a piece of news is kept in the manifest.
 func entersManifest(n wire.News) bool {
 	return n.Failure == nil && n.Log == nil && n.Warning == nil && !n.Stopped
@@ -199,35 +232,29 @@ func (c *conductor) checkLock(ctx context.Context, node, plugin string, p fact.P
 
 // applyNews enters one piece of news in the book, shows it, and applies what it means for the run.
 func (c *conductor) applyNews(ctx context.Context, name string, n wire.News) {
+	c.book.enter(name, &n)
 	switch {
 	case n.Controller != nil:
-		c.book.controller(name, n.Controller)
 		c.observe(event.DeviceIdentified{Node: name, Controller: n.Controller.Name, Device: n.Controller.Device})
 		if controller := c.book.manifest.Nodes[name].Controllers[n.Controller.Name]; controller != nil {
 			c.checkLock(ctx, name, controller.Driver, n.Controller.Plugin)
 		}
 	case n.Sink != nil:
-		c.book.sink(name, n.Sink)
 		for _, sink := range c.recipe.Sinks {
 			if sink.Name == n.Sink.Name {
 				c.checkLock(ctx, name, sink.Sink, n.Sink.Plugin)
 			}
 		}
-	case n.Kept != nil:
-		c.book.kept(name, n.Kept)
-	case n.Shot != nil:
-		c.book.shot(name, n.Shot)
 	case n.Loss != nil:
-		channel := c.book.loss(name, n.Loss)
+		_, channel := c.book.channel(name, n.Loss.Stream)
 		c.observe(event.TagsLost{Node: name, Channel: channel, Loss: n.Loss.Loss})
 		c.applyEvent(ctx, evTagsLost{name})
 	case n.Segment != nil:
-		c.book.segment(name, n.Segment)
 		c.saver.reserve(len(c.book.manifest.Segments), n.Segment.File)
 		c.offerSegment(n.Segment.File, false)
 		c.applyEvent(ctx, evProgress{})
-	case n.Ended != nil:
-		c.book.ended(name, n.Ended)
+	case n.Failure != nil && c.past != nil && n.Failure.Code == wire.SlaveEnded && c.isLocal(name):
+		c.applyEvent(ctx, evCut{name, sdk.Failure{Code: wire.SlaveEnded, Message: "its recording ended with the master, which was killed; the run was finished afterwards"}})
 	case n.Failure != nil:
 		c.applyEvent(ctx, evFailed{name, *n.Failure})
 	case n.Warning != nil:

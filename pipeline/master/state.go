@@ -121,7 +121,11 @@ type (
 		since time.Duration
 	}
 	evHeard struct{ node string } // after it was away
-	evGone  struct {              // its process has ended
+	evCut   struct {              // its recording ended before its time, with the master that was killed
+		node    string
+		failure sdk.Failure
+	}
+	evGone struct { // its process has ended
 		node    string
 		failure sdk.Failure
 	}
@@ -187,6 +191,9 @@ func next(s state, event any) (state, []any) {
 		return s.nodeSilent(e)
 	case evHeard:
 		return s.nodeHeard(e.node)
+	case evCut:
+		s.troubles = append(s.troubles, trouble{stopped, e.node, e.failure})
+		return s, nil
 	case evGone:
 		return s.nodeGone(e.node, e.failure)
 	case evStopped:

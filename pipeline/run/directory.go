@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"tsrun/pipeline/journal"
 	"tsrun/pipeline/recipe"
 	"tsrun/sdk"
 )
@@ -22,6 +23,7 @@ import (
 const (
 	ManifestFile = "manifest.json"
 	LogFile      = "log.jsonl"
+	JournalFile  = "journal" // what resume needs; removed when nothing is missing any more
 	SumsFile     = "SHA256SUMS"
 	RawDir       = "raw"          // raw/NODE/: the segments, never changed
 	ResultsDir   = "results"      // what the stages found
@@ -31,9 +33,10 @@ const (
 // Directory is the directory of one run while the run goes on. Its methods may
 // be called by several goroutines, but a manifest belongs to one at a time.
 type Directory struct {
-	path   string
-	log    *Log
-	sealed bool
+	path    string
+	log     *Log
+	journal *journal.Journal // nil: none
+	sealed  bool
 }
 
 // Create makes root/<UTC time>-<name> with its log. The directory is new: two
@@ -68,6 +71,40 @@ func Create(root, name string, now time.Time) (*Directory, error) {
 		return nil, errors.Join(notWritable(path, err), log.Close())
 	}
 	return &Directory{path: path, log: log}, nil
+}
+
+// Open opens the directory of a run that was made before, to finish it. The journal
+// becomes the directory's.
+func Open(path string, j *journal.Journal) (*Directory, error) {
+	log, err := openLog(filepath.Join(path, LogFile))
+	if err == nil {
+		if err = reserve(filepath.Join(path, reserveFile)); err != nil {
+			err = errors.Join(err, log.Close())
+		}
+	}
+	if err != nil {
+		return nil, &sdk.Failure{Code: "run-directory", Message: fmt.Sprintf("open run directory %s: %v", path, err),
+			Hint: "make it writable, and free some space where its disk is full"}
+	}
+	return &Directory{path: path, log: log, journal: j}, nil
+}
+
+// NewJournal makes the journal of the run.
+func (d *Directory) NewJournal() (*journal.Journal, error) {
+	j, err := journal.Create(filepath.Join(d.path, JournalFile))
+	if err != nil {
+		return nil, notWritable(d.path, err)
+	}
+	d.journal = j
+	return j, nil
+}
+
+// RemoveJournal removes the journal of a run of which nothing is missing any more.
+func (d *Directory) RemoveJournal() error {
+	if err := os.Remove(filepath.Join(d.path, JournalFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove journal: %w", err)
+	}
+	return nil
 }
 
 func notWritable(where string, err error) error {
@@ -236,5 +273,11 @@ func (d *Directory) Seal(m *Manifest) error {
 	return writeSums(d.path, m)
 }
 
-// Close ends the log.
-func (d *Directory) Close() error { return d.log.Close() }
+// Close ends the log and the journal.
+func (d *Directory) Close() error {
+	err := d.log.Close()
+	if d.journal != nil {
+		err = errors.Join(err, d.journal.Close())
+	}
+	return err
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -37,6 +38,26 @@ func newLog(path string) (*Log, error) {
 		return nil, err
 	}
 	return &Log{file: file, now: time.Now}, nil
+}
+
+// openLog goes on with a log. A line that was torn is ended.
+func openLog(path string) (*Log, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{file: file, now: time.Now}
+	if l.written, err = file.Seek(0, io.SeekEnd); err == nil && l.written > 0 {
+		last := []byte{0}
+		if _, err = file.ReadAt(last, l.written-1); err == nil && last[0] != '\n' {
+			_, err = file.Write([]byte{'\n'})
+			l.written++
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return l, nil
 }
 
 // Handler logs what happens in this process on behalf of a node.

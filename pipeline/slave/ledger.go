@@ -12,12 +12,13 @@ import (
 
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/journal"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 )
 
 // ledgerFile is the ledger of a session, beside its files.
-const ledgerFile = "journal"
+const ledgerFile = run.JournalFile
 
 // ledger is what a session keeps on its disk of what it has recorded, so that another
 // process can deliver it. A nil one keeps nothing.

@@ -18,9 +18,6 @@ import (
 	"tsrun/sdk"
 )
 
-// CodeEnded is the failure of a node whose slave ended within the recording.
-const CodeEnded = "slave-ended"
-
 // redeliver gives a master what this slave holds of its run. The master has shown
 // that it knows the token of the session.
 func (j *joiner) redeliver(ctx context.Context, w *wire.Welcome) error {
@@ -60,7 +57,7 @@ func (s *session) runAgain(ctx context.Context, h *held, l *ledger, seen uint64)
 	s.user.setStage(over)
 	s.reporter.restore(l, h, seen)
 	if !h.recorded {
-		s.reporter.queueFailure(&sdk.Failure{Code: CodeEnded, Message: "its slave ended while it recorded, so the record ends there",
+		s.reporter.queueFailure(&sdk.Failure{Code: wire.SlaveEnded, Message: "its slave ended while it recorded, so the record ends there",
 			Hint: "what was in closed files is delivered"})
 		l.keep(entry{Recorded: true})
 	}

@@ -132,6 +132,15 @@ type Warning struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
+// Empty reports whether a piece of news has a number and nothing else.
+func (n *News) Empty() bool {
+	return n.Controller == nil && n.Sink == nil && n.Shot == nil && n.Loss == nil && n.Segment == nil && n.Kept == nil &&
+		n.Ended == nil && n.Failure == nil && n.Warning == nil && !n.Stopped && n.Log == nil
+}
+
+// SlaveEnded is the code of the failure of a node whose slave ended within the recording.
+const SlaveEnded = "slave-ended"
+
 // ControllerUp says which device a node has opened, and with which plugin.
 type ControllerUp struct {
 	Name   string      `json:"name"`

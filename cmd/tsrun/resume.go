@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tsrun/pipeline/master"
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/text"
+)
+
+func newResumeCommand() *cobra.Command {
+	var plugins pluginDirs
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "resume RUN",
+		Short: "finish a run whose master was killed, or that ended without all files",
+		Long: `resume finishes the run of a run directory: it takes the files that the nodes still
+hold, proves them, executes the stages and writes the manifest. It needs no recipe:
+the directory has it, and the addresses that the slaves were told.
+
+Slaves that still run come by themselves, and so do those that are started again on
+their PCs with the same --node and --data. Those of this PC are started. A node that
+does not come is waited for until the recipe's faults.patience (10 minutes) has
+passed, or two Ctrl-C; what it holds is then missing, and resume may be called again.
+
+A run that ended with all its files is left as it is. The exit code is that of the run.`,
+		Args: arguments(1, 1, "one run directory"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return resume(c, args[0], &plugins, asJSON)
+		},
+	}
+	plugins.add(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "one event a line on standard output")
+	return c
+}
+
+func resume(c *cobra.Command, path string, plugins *pluginDirs, asJSON bool) error {
+	if err := run.CheckSystem(); err != nil {
+		return failure(err)
+	}
+	outliveTerminal()
+	dirs, err := plugins.all()
+	if err != nil {
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find tsrun's own program: %w", err)
+	}
+	interrupts, stop := interruptions()
+	defer stop()
+	hub, done := showing(asJSON)
+	outcome, err := master.Resume(c.Context(), path, master.Options{
+		PluginDirs: dirs, Program: program, Version: version, Observer: hub, Interrupts: interrupts,
+	})
+	done()
+	if err != nil {
+		return failure(err)
+	}
+	if outcome.Finished {
+		if err := sayFinished(c, path, outcome.Manifest); err != nil {
+			return err
+		}
+	}
+	if code := exitCode(outcome.Manifest); code != exitGood {
+		return &exitError{code, nil} // the summary has said why
+	}
+	return nil
+}
+
+// sayFinished says of a run that there is nothing to do.
+func sayFinished(c *cobra.Command, path string, m *run.Manifest) error {
+	var words []string
+	for _, condition := range m.Condition {
+		words = append(words, string(condition))
+	}
+	_, err := fmt.Fprintf(c.ErrOrStderr(), "tsrun: %s has ended, %s, and waits for no files: nothing is changed\n", path, text.Printable(strings.Join(words, " + ")))
+	return err
+}
