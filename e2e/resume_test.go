@@ -1,0 +1,177 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tsrun/internal/need"
+	"tsrun/pipeline/fact"
+	"tsrun/pipeline/journal"
+	"tsrun/pipeline/run"
+)
+
+// closed collects the files that sinks have closed, as the journals of slaves below
+// some directories say. What another process removes meanwhile is passed over.
+func closed(t *testing.T, files map[string]fact.Segment, dirs ...string) {
+	t.Helper()
+	for _, dir := range dirs {
+		ledgers, _ := filepath.Glob(filepath.Join(dir, "*", "journal")) // the pattern is right
+		for _, ledger := range ledgers {
+			_ = journal.Read(ledger, func(record []byte) error {
+				var e struct {
+					News struct{ Segment *fact.Segment }
+				}
+				if err := json.Unmarshal(record, &e); err != nil {
+					t.Errorf("%s: %v", ledger, err)
+				}
+				if s := e.News.Segment; s != nil {
+					files[s.File] = *s
+				}
+				return nil
+			})
+		}
+	}
+}
+
+// broken is a run of a local and a remote node whose master was killed.
+type broken struct {
+	*field
+	dir   string
+	files map[string]fact.Segment // that sinks have closed until then
+}
+
+// breakOff kills the master of a run when it has said something, and a moment later.
+func breakOff(t *testing.T, octet int, says string, later time.Duration, args ...string) *broken {
+	t.Helper()
+	b := &broken{newField(t, octet, args...), "", map[string]fact.Segment{}}
+	b.hears(says, 1)
+	time.Sleep(later)
+	dirs, err := filepath.Glob(filepath.Join(b.work, "runs", "2*"))
+	if err != nil || len(dirs) != 1 {
+		t.Fatalf("run directories %v, %v", dirs, err)
+	}
+	b.dir = dirs[0]
+	b.collect()
+	_ = b.master.cmd.Process.Kill()
+	<-b.master.ended
+	return b
+}
+
+func (b *broken) collect() {
+	b.t.Helper()
+	closed(b.t, b.files, filepath.Join(b.dir, "sources"), filepath.Join(b.far, "runs"))
+}
+
+// resumed finishes the run, and wants what sinks have closed in it, once, as it was,
+// and nothing else.
+func (b *broken) resumed(codes ...int) *run.Manifest {
+	b.t.Helper()
+	b.collect()
+	p := start(b.t, b.work, nil, "resume", "--json", b.dir)
+	if code := p.wait(120 * time.Second); !slices.Contains(codes, code) {
+		b.t.Errorf("exit code %d, want %d\n%s\n%s\n%s", code, codes, p.stdout.String(), p.stderr.String(), b.slave.stderr.String())
+	}
+	m, err := run.ReadManifest(b.dir)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	here := map[string]int{}
+	for _, s := range m.Segments {
+		if here[s.File]++; !s.Verified {
+			b.t.Errorf("%s is not verified", s.File)
+		}
+		if was, known := b.files[s.File]; known && (was.SHA256 != s.SHA256 || was.Tags != s.Tags) {
+			b.t.Errorf("%s has %d tags and SHA-256 %s, it was closed with %d and %s", s.File, s.Tags, s.SHA256, was.Tags, was.SHA256)
+		}
+	}
+	for name := range b.files {
+		if here[name] != 1 {
+			b.t.Errorf("%s was closed and is here %d times", name, here[name])
+		}
+	}
+	if v := runTsrun(b.t, b.work, "verify", b.dir); v.code != 0 {
+		b.t.Errorf("verify: exit code %d\n%s", v.code, v.stdout)
+	}
+	if _, err := os.Lstat(filepath.Join(b.dir, run.JournalFile)); err == nil {
+		b.t.Error("the journal is still there")
+	}
+	return m
+}
+
+// TestResume kills the master and finishes its run.
+func TestResume(t *testing.T) {
+	t.Run("killed in the recording", func(t *testing.T) {
+		t.Parallel()
+		b := breakOff(t, 11, inState("armed"), 0)
+		m := b.resumed(130)
+		contains(t, reasons(m), "INTERRUPTED alice. its recording ended with the master")
+		if c := m.Nodes["bob"].Channels["b"]; c.LengthPs != m.DurationPs || strings.Contains(reasons(m), "INCOMPLETE bob") {
+			t.Errorf("bob has recorded %d ps of %d\n%s", c.LengthPs, m.DurationPs, reasons(m))
+		}
+		before, _ := os.ReadFile(filepath.Join(b.dir, run.ManifestFile))
+		r := runTsrun(t, b.work, "resume", b.dir)
+		after, _ := os.ReadFile(filepath.Join(b.dir, run.ManifestFile))
+		if contains(t, r.stderr, "has ended", "nothing is changed"); r.code != 130 || string(before) != string(after) {
+			t.Errorf("resume of a run that has ended: exit code %d, changed %v", r.code, string(before) != string(after))
+		}
+	})
+	t.Run("killed when all is recorded, the slave too", func(t *testing.T) {
+		t.Parallel()
+		b := newField(t, 12)
+		b.hears(inState("armed"), 1)
+		b.files.set(true)
+		b.hears(inState("transferring"), 1)
+		again := &broken{field: b, files: map[string]fact.Segment{}}
+		again.dir, _ = filepath.EvalSymlinks(filepath.Join(b.work, "runs", "latest"))
+		if r := runTsrun(t, b.work, "resume", again.dir); r.code != 5 || !strings.Contains(r.stderr, "goes on") {
+			t.Errorf("resume of a run that goes on: exit code %d\n%s", r.code, r.stderr)
+		}
+		again.collect()
+		_ = b.master.cmd.Process.Kill()
+		_ = b.slave.cmd.Process.Kill()
+		<-b.master.ended
+		<-b.slave.ended
+		b.files.set(false)
+		b.slave = b.join("bob")
+		if m := again.resumed(0); !run.IsGood(m.Condition) {
+			t.Errorf("condition %v\n%s", m.Condition, reasons(m))
+		}
+	})
+	t.Run("no run", func(t *testing.T) {
+		t.Parallel()
+		work := t.TempDir()
+		if r := runTsrun(t, work, "resume", "."); r.code != 5 || !strings.Contains(r.stderr, "is no run directory") {
+			t.Errorf("exit code %d\n%s", r.code, r.stderr)
+		}
+	})
+}
+
+// TestLongResume kills the master at moments from a seed, and the slave with it now
+// and then.
+func TestLongResume(t *testing.T) {
+	need.Long(t)
+	for seed := range 24 {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			rnd := rand.New(rand.NewPCG(uint64(seed), 1))
+			state := []string{"armed", "running", "draining", "transferring", "analysing"}[seed%5]
+			b := breakOff(t, 20, inState(state), time.Duration(rnd.IntN(1500))*time.Millisecond/time.Duration(1+9*(seed%5/2)))
+			if seed%3 == 0 {
+				_ = b.slave.cmd.Process.Signal([]syscall.Signal{syscall.SIGKILL, syscall.SIGTERM}[rnd.IntN(2)])
+				<-b.slave.ended
+				b.slave = b.join("bob")
+			}
+			m := b.resumed(0, 3, 130)
+			t.Logf("%s: %v, %d files were closed", state, m.Condition, len(b.files))
+			_ = b.slave.cmd.Process.Kill()
+			<-b.slave.ended
+		})
+	}
+}

@@ -1,0 +1,64 @@
+package master
+
+import (
+	"tsrun/pipeline/event"
+	"tsrun/pipeline/transfer"
+	"tsrun/pipeline/wire"
+)
+
+// showTransfer shows how far a file is. What the manifest says of it comes from confirmFiles.
+func (c *conductor) showTransfer(p transfer.Progress) {
+	switch {
+	case p.Refused != "":
+		c.log.Error("file refused", "about", p.Node, "file", p.File, "why", p.Refused)
+		c.observe(event.Problem{Node: p.Node, Code: "file-refused", Message: p.File + ": " + p.Refused, Hint: "the node keeps its copy"})
+	case p.Verified:
+		c.observe(event.FileVerified{Node: p.Node, File: p.File, Size: p.Size})
+		c.offerSegment(p.File, true)
+	default:
+		c.observe(event.Transfer{Node: p.Node, File: p.File, Phase: p.Phase, Done: p.Done, Size: p.Size})
+	}
+}
+
+// confirmFiles marks every announced file that the receiver has verified.
+func (c *conductor) confirmFiles() { c.confirm(c.book.unproven()) }
+
+// confirm marks those of some announced files that the receiver has verified, and
+// reports whether these are all.
+func (c *conductor) confirm(files []announced) (all bool) {
+	all = true
+	for _, f := range files {
+		m := c.members[f.node]
+		if m == nil || !c.receiver.Verified(m.token, f.File) {
+			all = false
+			continue
+		}
+		c.book.proven(f.Name)
+		c.offerSegment(f.Name, true)
+	}
+	return all
+}
+
+// offerSegment gives a segment that is announced and verified to the syncer, until
+// the stages begin.
+func (c *conductor) offerSegment(name string, proven bool) {
+	segment, ok := c.book.arrived(name, proven)
+	if !ok || c.analysis.cancel != nil || !segment.HoldsTags() {
+		return
+	}
+	if c.syncer == nil {
+		c.startSyncer()
+	}
+	if c.syncer != nil {
+		c.syncer.offer(segment)
+	}
+}
+
+// enterCuts enters what nodes have lost whose processes ended within the recording.
+func (c *conductor) enterCuts() {
+	for _, t := range c.state.troubles {
+		if t.failure.Code == wire.SlaveEnded {
+			c.book.cut(t.node)
+		}
+	}
+}
