@@ -16,13 +16,13 @@ import (
 
 // found is a plugin as list and show print it.
 type found struct {
-	Name    string `json:"name"`
-	Version string `json:"version,omitempty"` // absent where nothing describes it, as all that follow but path and sha256
-	Summary string `json:"summary,omitempty"`
-	Path    string `json:"path"`
-	SHA256  string `json:"sha256"`
-	Drivers []string
-	Sinks   []string
+	Name    string   `json:"name"`
+	Version string   `json:"version,omitempty"` // absent where nothing describes it, as all that follow but path and sha256
+	Summary string   `json:"summary,omitempty"`
+	Path    string   `json:"path"`
+	SHA256  string   `json:"sha256"`
+	Drivers []string `json:"-"`
+	Sinks   []string `json:"-"`
 
 	Description *sdk.Description `json:"description,omitempty"` // of show
 }
@@ -62,10 +62,14 @@ func newPluginListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, component := range host.List(dirs) {
+			plugins, beside := host.List(dirs)
+			for _, component := range plugins {
 				if err := foundOf(component).write(c.OutOrStdout(), asJSON); err != nil {
 					return err
 				}
+			}
+			if beside > 0 {
+				fmt.Fprintf(c.ErrOrStderr(), "not looked at: %d more programs in these directories; --plugin-dir names one with fewer\n", beside)
 			}
 			return nil
 		},

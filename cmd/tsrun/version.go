@@ -76,7 +76,8 @@ func newBuild(dirs []string) build {
 		}
 	}
 	b.Commit += dirty
-	for _, p := range host.List(dirs) {
+	found, _ := host.List(dirs)
+	for _, p := range found {
 		b.Plugins = append(b.Plugins, pluginBuild{Name: p.Name, Version: p.Version, Path: p.Path})
 	}
 	return b

@@ -12,7 +12,8 @@ func WriteDocuments(dirs []string, dir string) (written []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("write pages of plugins: %w", err)
 	}
-	for _, c := range List(dirs) {
+	found, _ := List(dirs)
+	for _, c := range found {
 		if c.Description == nil {
 			continue
 		}

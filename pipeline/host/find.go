@@ -154,7 +154,7 @@ func onlyOwnersWrite(path, name string) error {
 
 func unknownPlugin(dirs []string, name string) error {
 	hint := "`make build` puts plugins in bin/plugins, and --plugin-dir names another place"
-	if found := available(dirs); len(found) > 0 {
+	if found, _ := available(dirs); len(found) > 0 {
 		hint = strings.TrimSpace(recipe.DidYouMean(name, found) + " found are: " + strings.Join(found, ", ") + "; " + hint)
 	}
 	return &sdk.Failure{Code: "unknown-plugin",
@@ -172,20 +172,22 @@ func KeepsFiles(dirs []string, name string) bool {
 	return sink != nil && sink.Keeps == sdk.AllTags
 }
 
-// List returns every plugin in dirs, by name; of one name the first, which is
-// the one that [Find] takes.
-func List(dirs []string) (found []Component) {
-	for _, name := range available(dirs) {
+// List returns the plugins in dirs, by name; of one name the first, which is
+// the one that [Find] takes. With maxListed of them it looks no further: beside is
+// how many more programs there are that could be plugins.
+func List(dirs []string) (found []Component, beside int) {
+	names, beside := available(dirs)
+	for _, name := range names {
 		if c, err := Find(dirs, name); err == nil { // one whose description is damaged says so when it is used
 			found = append(found, c)
 		}
 	}
-	return found
+	return found, beside
 }
 
-// available lists the names of everything in dirs that could be a plugin.
-func available(dirs []string) []string {
-	var names []string
+// available lists the names of everything in dirs that could be a plugin, and counts
+// the programs that it did not look at.
+func available(dirs []string) (names []string, beside int) {
 	for _, dir := range dirs {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
@@ -194,7 +196,11 @@ func available(dirs []string) []string {
 		for _, e := range entries {
 			path := filepath.Join(dir, e.Name())
 			info, err := os.Stat(path)
-			if err != nil || !executable(info) || !validName.MatchString(e.Name()) || len(names) >= maxListed {
+			if err != nil || !executable(info) || !validName.MatchString(e.Name()) {
+				continue
+			}
+			if len(names) >= maxListed {
+				beside++
 				continue
 			}
 			if _, isPlugin, err := inspect(path); err == nil && isPlugin {
@@ -203,10 +209,11 @@ func available(dirs []string) []string {
 		}
 	}
 	slices.Sort(names)
-	return slices.Compact(names)
+	return slices.Compact(names), beside
 }
 
-// maxListed is how many plugins are named where one is not found.
+// maxListed is how many plugins are listed, or named where one is not found: each is
+// read whole.
 const maxListed = 100
 
 // inspect hashes a program and says whether it is a plugin, without starting

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tsrun/sdk"
+	"tsrun/sdk/instrument"
 	"tsrun/sdk/quantity"
 )
 
@@ -39,7 +40,7 @@ func (n *noise) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Stream) 
 		return err
 	}
 	end, next := uint64(n.asked.Duration)*1000, map[uint16]uint64{} // ps
-	for reached := uint64(0); ctx.Err() == nil && (end == 0 || reached < end); time.Sleep(time.Millisecond) {
+	for reached := uint64(0); ctx.Err() == nil && (end == 0 || reached < end); instrument.Pause(ctx, time.Millisecond) {
 		reached += uint64(quantity.Millisecond)
 		for _, c := range n.asked.Channels {
 			var tags []uint64 // device: those that it has by now

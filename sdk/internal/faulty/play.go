@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tsrun/sdk"
+	"tsrun/sdk/instrument"
 	"tsrun/sdk/pluginpb"
 	"tsrun/sdk/tag"
 	"tsrun/sdk/zmtp"
@@ -30,7 +31,7 @@ func play(ctx context.Context, out *sdk.Stream, r *pluginpb.ArmRequest) error {
 			}
 		}
 		if has("device-clock") { // it looks at the clock of the PC when it sends
-			time.Sleep(time.Millisecond)
+			instrument.Pause(ctx, time.Millisecond)
 			if at = uint64(time.Since(began)) * 1000; end > 0 {
 				at = min(at, end)
 			}
@@ -53,7 +54,7 @@ func play(ctx context.Context, out *sdk.Stream, r *pluginpb.ArmRequest) error {
 			} else {
 				step = us
 			}
-			time.Sleep(time.Millisecond)
+			instrument.Pause(ctx, time.Millisecond)
 		}
 	}
 	for _, c := range r.Channels {
