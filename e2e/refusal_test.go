@@ -117,8 +117,8 @@ func TestDiskThatFills(t *testing.T) {
 	t.Parallel()
 	disk := need.Disk(t, "6m")
 	r := runTsrun(t, t.TempDir(), append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=20 s",
-		"--set", "acquire.segment=500 ms", "--set", "simulate.pairs.rate=100 kHz", "--set", "faults.disk_below=1 MiB",
-		"--runs", filepath.Join(disk, "runs")}, freePorts...)...)
+		"--set", "acquire.segment=600 ms", "--set", "simulate.pairs.rate=100 kHz", "--set", "faults.disk_below=1 MiB",
+		"--runs", filepath.Join(disk, "runs")}, append(patient, freePorts...)...)...)
 	if r.code != 3 {
 		t.Errorf("exit code %d, want 3\n%s%s", r.code, r.stdout, r.stderr)
 	}
