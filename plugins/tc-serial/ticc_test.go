@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"tsrun/internal/steady"
 	"tsrun/sdk"
 	"tsrun/sdk/quantity"
 	"tsrun/sim/pty"
@@ -86,13 +87,15 @@ func TestTICCStops(t *testing.T) {
 func TestTICCFails(t *testing.T) {
 	t.Parallel()
 	a := sdk.Acquisition{Channels: channelsOf(1_700_000, 1), Duration: 20 * time.Second}
-	for fault, code := range map[string]string{"reference-lost=1 s": "no-reference", "unplugged=1 s": "device-gone"} {
-		d := openModel(t, modelTICC, slow(4, `"boot": "100 ms"`, fault), nil)
-		out, err := record(t, t.Context(), d, a)
-		wantCode(t, err, code)
-		if got := out.lanes[0]; got.tags == 0 || got.lost == 0 {
-			t.Errorf("%s: %d tags, %d lost", fault, got.tags, got.lost)
-		}
+	for fault, code := range map[string]string{"reference-lost": "no-reference", "unplugged": "device-gone"} {
+		steady.Try(t, 100*ms, func(t *steady.T) { // it records before it fails
+			d := openModel(t, modelTICC, slow(4, `"boot": "100 ms"`, fmt.Sprintf("%s=%d s", fault, t.Slower)), nil)
+			out, err := record(t, t.Context(), d, a)
+			wantCode(t, err, code)
+			if got := out.lanes[0]; got.tags == 0 || got.lost == 0 {
+				t.Errorf("%s: %d tags, %d lost", fault, got.tags, got.lost)
+			}
+		})
 	}
 	for _, year := range []string{"2017", "2020"} { // their menu is left alone
 		d := openModel(t, modelTICC, slow(1, `"boot": "100 ms", "firmware": "`+year+`"`, "wrong-mode"), nil)
@@ -159,9 +162,11 @@ func TestTICCIsSetUp(t *testing.T) {
 // TestTICCLosesReferenceEarly: what it said before the acquisition counts.
 func TestTICCLosesReferenceEarly(t *testing.T) {
 	t.Parallel()
-	d := openModel(t, modelTICC, slow(4, `"boot": "100 ms"`, "reference-lost=1 ns"), nil)
-	time.Sleep(100 * ms)
-	wantCode(t, d.Arm(t.Context(), sdk.Acquisition{Channels: channelsOf(1_700_000, 1), Duration: ms}), "no-reference")
+	steady.Try(t, 20*ms, func(t *steady.T) { // it is open before it has booted
+		d := openModel(t, modelTICC, slow(4, fmt.Sprintf(`"boot": "%d ms"`, 100*t.Slower), "reference-lost=1 ns"), nil)
+		time.Sleep(time.Duration(t.Slower) * 100 * ms)
+		wantCode(t, d.Arm(t.Context(), sdk.Acquisition{Channels: channelsOf(1_700_000, 1), Duration: ms}), "no-reference")
+	})
 }
 
 // TestTICCTruncatedLine: a line that was cut is counted and is no time stamp.
