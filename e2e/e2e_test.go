@@ -39,7 +39,7 @@ func testMain(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	bin = dir
 	build := func(out, pkg string) error {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, out), pkg)
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, out), pkg) // most of it as make build has done
 		cmd.Dir, cmd.Stderr, cmd.Env = "..", os.Stderr, append(os.Environ(), "CGO_ENABLED=0")
 		return cmd.Run()
 	}
