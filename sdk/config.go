@@ -19,6 +19,7 @@ type Description struct {
 	Protocol int     `json:"protocol"` // version of the plugin protocol it speaks
 	Drivers  []Offer `json:"drivers,omitempty"`
 	Sinks    []Offer `json:"sinks,omitempty"`
+	Needs    *Needs  `json:"needs,omitempty"`
 }
 
 // Offer is one driver or sink of a plugin.
@@ -53,6 +54,9 @@ func choose(offers []Offer, name string) *Offer {
 // type cannot be written as JSON.
 func (p Plugin) Describe() (Description, error) {
 	d := Description{Name: p.Name, Version: p.Version, Summary: p.Summary, Protocol: ProtocolVersion}
+	if n := p.Needs; len(n.Reads) > 0 || len(n.Writes) > 0 || n.Network || n.Unconfined != "" {
+		d.Needs = &n
+	}
 	for _, k := range p.Drivers {
 		o, err := k.describe()
 		if err != nil {

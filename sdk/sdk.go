@@ -31,6 +31,20 @@ type Plugin struct {
 	Summary string // one line for listings
 	Drivers []DriverType
 	Sinks   []SinkType
+	Needs   Needs // beyond what every plugin has
+}
+
+// Needs are what a plugin needs beyond what the host lets it have. Where the
+// kernel can, a plugin is confined: it may read its own program, what programs are
+// made of and the files that its config names, and write to its scratch directory
+// and, a sink, to [Recording.Dir]. A driver may use devices and the network, too.
+type Needs struct {
+	Reads   []string `json:"reads,omitempty"`   // more files and directories; "~/" is the user's home
+	Writes  []string `json:"writes,omitempty"`  // more directories
+	Network bool     `json:"network,omitempty"` // of a sink: TCP
+	// Unconfined is why the plugin cannot be confined at all. It stands in the
+	// manifest of each run.
+	Unconfined string `json:"unconfined,omitempty"`
 }
 
 // Env is what the host lends a driver or sink.

@@ -19,6 +19,10 @@ type Plugin struct {
 	Version string `json:"version,omitempty"`
 	SHA256  string `json:"sha256,omitempty"` // of the program
 	PID     int    `json:"pid,omitempty"`
+	// Confined: it may write to its own places only, which was tried. Unconfined says
+	// why not.
+	Confined   bool   `json:"confined,omitempty"`
+	Unconfined string `json:"unconfined,omitempty"`
 }
 
 // Device is what a controller said it is.

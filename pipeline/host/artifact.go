@@ -2,8 +2,10 @@ package host
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -86,8 +88,34 @@ func (k *Sink) checkArtifact(a Closed) error {
 	case k.paths[a.File]:
 		return refuse("a file never changes once it was told of: make another", "it was told of before")
 	}
+	if what := k.lookAt(a.File); what != "" {
+		return refuse("a sink tells of files that it wrote itself", "%s", what)
+	}
 	k.paths[a.File] = true
 	return nil
+}
+
+// lookAt says what stands in the place of a file, where it is none: a link would
+// lead the sender elsewhere, and a pipe would hold it up.
+func (k *Sink) lookAt(file string) string {
+	k.mu.Lock()
+	dir := k.dir
+	k.mu.Unlock()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return "" // it cannot be sent either, which is told then
+	}
+	defer root.Close()
+	info, err := root.Lstat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "" // as above
+	case err != nil:
+		return err.Error()
+	case !info.Mode().IsRegular():
+		return fmt.Sprintf("it is no regular file: %v", info.Mode().Type())
+	}
+	return ""
 }
 
 // maxPath is how long a file's path below the sink's directory may be, in bytes.

@@ -1,6 +1,9 @@
 package host
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -66,6 +69,26 @@ func TestBadArtifacts(t *testing.T) {
 	for stream, good := range map[uint32]bool{0: true, 65535: true, 1: false, 65536: false, 1<<32 - 1: false} {
 		if _, err := k.keptIn(&pluginpb.Kept{Stream: stream, Tags: 1<<64 - 1}); (err == nil) != good {
 			t.Errorf("kept of stream %d: %v", stream, err)
+		}
+	}
+}
+
+// TestArtifactsAreFiles: a link or a pipe in the place of a file is not sent.
+func TestArtifactsAreFiles(t *testing.T) {
+	dir := t.TempDir()
+	k := &Sink{process: &process{instance: "alice.raw"}, paths: map[string]bool{}, dir: dir}
+	for _, err := range []error{
+		os.WriteFile(filepath.Join(dir, "file.csv"), nil, 0o600), os.Symlink("/etc/passwd", filepath.Join(dir, "link.csv")),
+		os.Symlink("/etc", filepath.Join(dir, "etc")), os.Mkdir(filepath.Join(dir, "dir.csv"), 0o700),
+		exec.Command("mkfifo", filepath.Join(dir, "pipe.csv")).Run(),
+	} {
+		if err != nil {
+			t.Skip(err)
+		}
+	}
+	for name, taken := range map[string]bool{"file.csv": true, "later.csv": true, "link.csv": false, "etc/passwd": false, "dir.csv": false, "pipe.csv": false} {
+		if err := k.checkArtifact(Closed{Segment: fact.Segment{Kind: sdk.Table, File: name}}); (err == nil) != taken {
+			t.Errorf("%s: taken is %v, want %v: %v", name, err == nil, taken, err)
 		}
 	}
 }

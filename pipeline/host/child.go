@@ -19,6 +19,7 @@ import (
 // grandchild that keeps the pipes open.
 type child struct {
 	cmd    *exec.Cmd
+	before func()   // done by the thread that starts the process; nil: nothing
 	out    *os.File // read end of the child's standard output
 	err    *os.File // and of its standard error
 	first  firstBytes
@@ -56,7 +57,7 @@ func (c *child) Start(context.Context) error {
 	c.out, c.err = outRead, errRead
 	c.cmd.Stdin = nil // a plugin does not read the host's terminal
 	c.cmd.Stdout, c.cmd.Stderr = outWrite, errWrite
-	err = Spawn(c.cmd)
+	err = spawnOn(c.cmd, c.before)
 	outWrite.Close()
 	errWrite.Close()
 	if err != nil {

@@ -55,7 +55,7 @@ func (Ended) driverEvent()   {}
 // StartDriver starts a plugin process and opens its device. It returns after
 // the device has described itself, or with everything undone.
 func (h *Host) StartDriver(ctx context.Context, s Spec) (*Driver, error) {
-	p, err := h.start(ctx, s)
+	p, err := h.start(ctx, s, "driver")
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,7 @@ const maxRuntime = 107 - 39
 type Options struct {
 	Dirs    []string     // where to look for plugins, first match wins
 	Runtime string       // directory for sockets and scratch, made private (0700); at most 68 bytes
+	Confine bool         // take from each plugin the rights that it does not need
 	Log     *slog.Logger // what plugins log comes out here too; nil: nowhere
 }
 
@@ -43,6 +44,7 @@ type Options struct {
 type Host struct {
 	dirs    []string
 	runtime string
+	confine bool
 	log     *slog.Logger
 
 	mu      sync.Mutex
@@ -75,7 +77,7 @@ func New(o Options) (*Host, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Host{dirs: o.Dirs, runtime: dir, log: log, running: map[*process]struct{}{},
+	return &Host{dirs: o.Dirs, runtime: dir, confine: o.Confine, log: log, running: map[*process]struct{}{},
 		startTimeout: 30 * time.Second, hungAfter: 10 * time.Second}, nil
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
 
+	"tsrun/pipeline/confine"
 	"tsrun/sdk"
 	"tsrun/sdk/pluginpb"
 )
@@ -38,7 +39,8 @@ type process struct {
 	client *goplugin.Client
 	conn   *grpc.ClientConn
 
-	protocol int // the version that host and plugin have agreed on
+	outcome  confine.Outcome // whether it is confined
+	protocol int             // the version that host and plugin have agreed on
 
 	beats    context.Context // of the lease
 	endLease context.CancelFunc
@@ -56,6 +58,7 @@ type Spec struct {
 	Plugin     string
 	Instance   string          // "alice.tc"; names the scratch directory and the log's records
 	Config     json.RawMessage // checked against the plugin's schema
+	Writes     []string        // directories that it may write to; they are there
 	Simulation sdk.Simulation  // of a driver: given to it where it says that Config means a simulated device
 }
 
@@ -63,7 +66,7 @@ type Spec struct {
 var validInstance = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,64}$`)
 
 // start brings a process up to its lease. On failure nothing is left of it.
-func (h *Host) start(ctx context.Context, s Spec) (_ *process, err error) {
+func (h *Host) start(ctx context.Context, s Spec, role string) (_ *process, err error) {
 	component, err := locate(h.dirs, s.Plugin)
 	if err != nil {
 		return nil, err
@@ -87,7 +90,11 @@ func (h *Host) start(ctx context.Context, s Spec) (_ *process, err error) {
 	if err := os.MkdirAll(p.scratch, 0o700); err != nil {
 		return nil, fmt.Errorf("make scratch directory of plugin: %w", err)
 	}
+	if described, err := Find(h.dirs, s.Plugin); err == nil { // a damaged description says nothing here
+		p.component.Description = described.Description
+	}
 	p.run = newChild(command(p.component.Path), p.log)
+	p.run.before = func() { p.confineThread(s, role) }
 	unhook := context.AfterFunc(ctx, p.run.kill)
 	defer unhook()
 	if err := p.shakeHands(); err != nil {
@@ -97,6 +104,22 @@ func (h *Host) start(ctx context.Context, s Spec) (_ *process, err error) {
 		return nil, p.explainStart(err)
 	}
 	return p, p.takeLease()
+}
+
+// confineThread confines the thread that is about to start the process.
+func (p *process) confineThread(s Spec, role string) {
+	c := p.confinementOf(s, role)
+	if c.off == "" {
+		p.outcome = confine.Thread(c.rules, c.outside, c.inside)
+	} else {
+		p.outcome.Why = c.off
+	}
+	if p.outcome.Confined {
+		p.log.Info("plugin confined: a trial to write outside was refused", "writes", c.rules.Write, "devices", c.rules.Devices, "network", c.rules.Network)
+		p.run.cmd.Env = append(p.run.cmd.Env, "TMPDIR="+p.scratch)
+	} else {
+		p.log.Info("plugin not confined", "why", p.outcome.Why)
+	}
 }
 
 // command is the plugin with the few variables of our environment that

@@ -26,6 +26,7 @@ type Sink struct {
 
 	mu      sync.Mutex
 	streams []sdk.RecordedStream // since Begin
+	dir     string               // as well
 }
 
 // SinkEvent is one of [Closed], [Kept] and [Failed].
@@ -51,7 +52,7 @@ func (Failed) sinkEvent() {}
 
 // StartSink starts a plugin process and opens its sink, or undoes everything.
 func (h *Host) StartSink(ctx context.Context, s Spec) (*Sink, error) {
-	p, err := h.start(ctx, s)
+	p, err := h.start(ctx, s, "sink")
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +83,7 @@ func (k *Sink) Begin(ctx context.Context, r sdk.Recording, endpoint string) erro
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	k.mu.Lock()
-	k.streams = r.Streams
+	k.streams, k.dir = r.Streams, r.Dir
 	k.mu.Unlock()
 	_, err := k.rpc.Begin(ctx, beginOut(r, endpoint))
 	return k.explain("begin", err)

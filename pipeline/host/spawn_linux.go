@@ -25,7 +25,11 @@ func anyoneWrites(info fs.FileInfo) bool { return info.Mode().Perm()&0o002 != 0 
 // The kernel sends that signal when the thread that started the child ends,
 // and Go ends threads now and then. So Spawn starts cmd on a thread that stays
 // until the child has ended.
-func Spawn(cmd *exec.Cmd) error {
+func Spawn(cmd *exec.Cmd) error { return spawnOn(cmd, nil) }
+
+// spawnOn is Spawn on a thread that first does something with itself, such as to
+// give rights away; nil: nothing. Then the thread ends with the child.
+func spawnOn(cmd *exec.Cmd, before func()) error {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
@@ -36,7 +40,11 @@ func Spawn(cmd *exec.Cmd) error {
 	started := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
+		if before == nil {
+			defer runtime.UnlockOSThread()
+		} else {
+			before()
+		}
 		err := cmd.Start()
 		started <- err
 		if err == nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -77,7 +79,7 @@ type sink struct {
 
 func newEquipment(s *session) (*equipment, error) {
 	eq := &equipment{s: s, log: s.log, recorded: make(chan struct{}), coreDone: make(chan error, 1), halt: func() {}}
-	h, err := host.New(host.Options{Dirs: s.options.PluginDirs, Runtime: s.runtime, Log: s.log})
+	h, err := host.New(host.Options{Dirs: s.options.PluginDirs, Runtime: s.runtime, Confine: true, Log: s.log})
 	if err != nil {
 		return eq, err
 	}
@@ -163,8 +165,12 @@ func (eq *equipment) sinkFor(r recipe.Sink) *sink {
 }
 
 func (eq *equipment) openSink(ctx context.Context, k *sink) (err error) {
+	dir := filepath.Join(eq.s.dir, k.dir)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make %s: %w", dir, err)
+	}
 	k.plugin, err = eq.host.StartSink(ctx, host.Spec{
-		Plugin: k.recipe.Sink, Instance: eq.s.node.Name + "." + k.recipe.Name, Config: k.recipe.Config,
+		Plugin: k.recipe.Sink, Instance: eq.s.node.Name + "." + k.recipe.Name, Config: k.recipe.Config, Writes: []string{dir},
 	})
 	if err != nil {
 		return err

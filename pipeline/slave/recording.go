@@ -71,9 +71,6 @@ func (eq *equipment) arm(ctx context.Context) error {
 
 func (eq *equipment) beginSink(ctx context.Context, k *sink, endpoint string) error {
 	dir := filepath.Join(eq.s.dir, k.dir)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make %s: %w", dir, err)
-	}
 	streams := make([]sdk.RecordedStream, len(k.streams))
 	for i, n := range k.streams {
 		streams[i] = sdk.RecordedStream{Stream: n, Name: eq.s.node.Channels[n].Name}
