@@ -214,7 +214,7 @@ func (p *plain) progress(v event.Progress, now time.Time) string {
 }
 
 // diskSoon is when the user is told how long a disk will do.
-const diskSoon = time.Hour
+const diskSoon = 10 * time.Minute
 
 // diskNote says when a disk will be full, where that is soon or before the end.
 func diskNote(v event.Progress) string {
