@@ -77,6 +77,7 @@ type lab struct {
 	phases     []wire.Phase
 	news       []wire.News
 	joins      []wire.Reply // answers to the first joins
+	onJoin     func(*wire.Join) wire.Reply
 }
 
 // straight gives the orders of a good run.
@@ -155,7 +156,7 @@ func (l *lab) serve(_ string, body []byte) []byte {
 	var reply wire.Reply
 	switch {
 	case r.Join != nil:
-		reply = l.join()
+		reply = l.join(r.Join)
 	case r.File != nil:
 		var f transfer.File
 		if err := json.Unmarshal(r.File, &f); err != nil {
@@ -179,9 +180,12 @@ func (l *lab) serve(_ string, body []byte) []byte {
 	return answer
 }
 
-func (l *lab) join() wire.Reply {
+func (l *lab) join(j *wire.Join) wire.Reply {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.onJoin != nil {
+		return l.onJoin(j)
+	}
 	if len(l.joins) > 0 {
 		reply := l.joins[0]
 		l.joins = l.joins[1:]
