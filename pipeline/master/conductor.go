@@ -68,7 +68,6 @@ type conductor struct {
 	children  []*child
 	key       string          // that this master's own slaves show
 	turned    map[string]bool // slaves that were refused, by name and reason
-	unlogged  bool            // the user knows that lines of the log were not kept
 }
 
 // member is what the conductor knows of a slave beside its place in the state.

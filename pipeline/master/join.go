@@ -124,9 +124,6 @@ func (c *conductor) admit(name string, j *wire.Join) (*member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode recipe: %w", err)
 	}
-	if _, err := c.dir.Raw(name); err != nil {
-		return nil, err
-	}
 	c.receiver.Admit(m.token, name, c.dir.Path())
 	m.welcome = &wire.Welcome{
 		Run: c.run.String(), Token: hex.EncodeToString(m.token[:]), Recipe: part,

@@ -19,7 +19,6 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
@@ -81,6 +80,7 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	defer c.dir.Close()
+	defer c.runLog.wait()
 	return c.conduct(ctx)
 }
 
@@ -116,6 +116,7 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 // finish seals the directory and tells the observer.
 func (c *conductor) finish(err error) (*Outcome, error) {
 	c.saver.wait()
+	c.runLog.wait()
 	if c.state.phase != done {
 		c.enterCuts()
 	}
@@ -225,8 +226,13 @@ func (c *conductor) openDirectory(ctx context.Context) (err error) {
 	if c.journal, err = c.dir.NewJournal(); err != nil {
 		return err
 	}
+	for _, name := range c.names() { // now: the disk makes nobody wait later
+		if _, err := c.dir.Raw(name); err != nil {
+			return err
+		}
+	}
 	c.keep(entry{Ports: &ports{portOf(c.trigger.Addr()), portOf(c.status.Addr()), portOf(c.receiver.Addr())}})
-	c.runLog.writeTo(c.dir.Log())
+	c.runLog.writeTo(c.dir.Log(), c.unlogged)
 	c.saver.dir, c.saver.failed = c.dir, c.unsaved
 	if err := c.saver.plan(c.recipe); err != nil {
 		return err
@@ -264,26 +270,4 @@ func (c *conductor) beacons(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
-}
-
-// runLog writes the master's own log lines to the log of the run. Lines before
-// there is one are dropped: nothing has happened yet.
-type runLog struct {
-	mu  sync.Mutex
-	log *run.Log
-}
-
-func (l *runLog) writeTo(log *run.Log) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.log = log
-}
-
-func (l *runLog) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.log == nil {
-		return len(line), nil
-	}
-	return len(line), l.log.AppendRemote("", line)
 }

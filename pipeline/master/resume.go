@@ -48,6 +48,7 @@ func Resume(ctx context.Context, path string, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	defer c.dir.Close()
+	defer c.runLog.wait()
 	if err := c.awaitOwnSlaves(ctx); err != nil {
 		return nil, err
 	}
@@ -85,7 +86,7 @@ func (c *conductor) open(path string, m *run.Manifest) (err error) {
 	if c.dir, err = run.Open(path, c.journal); err != nil {
 		return errors.Join(err, c.journal.Close())
 	}
-	c.runLog.writeTo(c.dir.Log())
+	c.runLog.writeTo(c.dir.Log(), c.unlogged)
 	c.saver.dir, c.saver.failed = c.dir, c.unsaved
 	c.unsynced = true // the stages look at everything
 	if _, err := os.Lstat(filepath.Join(path, stage.SyncFile)); err == nil {

@@ -262,9 +262,6 @@ func (c *conductor) applyNews(ctx context.Context, name string, n wire.News) {
 	case n.Stopped:
 		c.applyEvent(ctx, evStopped{name})
 	case n.Log != nil:
-		if err := c.dir.Log().AppendRemote(name, n.Log); err != nil && !c.unlogged {
-			c.unlogged = true
-			c.observe(event.Warning{Node: name, Message: fmt.Sprintf("lines of the log are not kept: %v", err)})
-		}
+		c.runLog.append(name, n.Log)
 	}
 }
