@@ -177,6 +177,7 @@ func (c *conductor) listen(ctx context.Context) (err error) {
 	if c.receiver, err = transfer.NewReceiver(address(n.Master, n.Ports.Files), c.log); err != nil {
 		return listenFailure("files", err)
 	}
+	c.receiver.KeepFree(int64(c.recipe.Faults.DiskBelow) / 2) // recording ends at the whole, files still come
 	// Last: whoever asks there may be sent to the others.
 	if c.status, err = wire.ListenStatus(ctx, address(n.Master, n.Ports.Status), c.serve); err != nil {
 		return listenFailure("status", err)

@@ -42,6 +42,15 @@ func Grow(f *os.File, size int64) error {
 	}
 }
 
+// Taken is how much of the disk a file takes, in bytes.
+func Taken(f *os.File) (int64, error) {
+	var s unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &s); err != nil {
+		return 0, fmt.Errorf("ask for the room of %s: %w", f.Name(), err)
+	}
+	return s.Blocks * 512, nil // whatever the blocks of the disk are
+}
+
 // Lock locks a file, unless somebody else has locked it.
 func Lock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
 

@@ -23,6 +23,9 @@ func FreeSpace(string) (quantity.Size, error) { return 0, CheckSystem() }
 // Grow cannot promise room on the disk here.
 func Grow(*os.File, int64) error { return CheckSystem() }
 
+// Taken is not known here.
+func Taken(*os.File) (int64, error) { return 0, CheckSystem() }
+
 // Lock locks nothing here.
 func Lock(*os.File) error { return CheckSystem() }
 

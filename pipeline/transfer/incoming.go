@@ -26,7 +26,9 @@ const (
 // another file nor an answer.
 type session struct {
 	node string
-	root *os.Root // of the run directory; nothing outside of it can be named
+	dir  string   // the run directory
+	root *os.Root // of dir; nothing outside of it can be named
+	keep int64    // bytes of its disk that stay free
 	err  error    // why root is nil
 
 	mu       sync.Mutex
@@ -171,6 +173,9 @@ func (s *session) reserve(in *incoming) (*os.File, error) {
 	if in.ledger, in.kept, err = openLedger(s.root, f); err == nil {
 		err = cut(part, f.Size)
 	}
+	if err == nil {
+		err = s.checkRoom(part, f.Size)
+	}
 	if err == nil && f.Size > 0 {
 		err = run.Grow(part, f.Size) // of which only what is not there yet takes room
 	}
@@ -183,6 +188,23 @@ func (s *session) reserve(in *incoming) (*os.File, error) {
 		s.removePart(f)
 	}
 	return nil, err
+}
+
+// checkRoom refuses a file for which there is no room but what is to stay free.
+// What its part takes already is not needed again.
+func (s *session) checkRoom(part *os.File, size int64) error {
+	free, err := run.FreeSpace(s.dir)
+	if err != nil {
+		return err
+	}
+	taken, err := run.Taken(part)
+	if err != nil {
+		return err
+	}
+	if need := max(size-taken, 0); need > 0 && int64(free)-s.keep < need {
+		return fmt.Errorf("it needs %d bytes more, %d are free and %d of them stay so: %w", need, free, s.keep, syscall.ENOSPC)
+	}
+	return nil
 }
 
 // lock keeps other receivers out of a part, and makes sure that none has

@@ -265,6 +265,31 @@ func TestFullDisk(t *testing.T) {
 	b.arrived(small)
 }
 
+// One question takes no room that is to stay free, however large a file it names.
+func TestRoomThatStaysFree(t *testing.T) {
+	dir := smallDisk(t, 4<<20)
+	r, err := NewReceiver("127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	token := [16]byte{1}
+	r.KeepFree(1 << 20)
+	r.Admit(token, "bob", dir)
+	for id, size := range []int64{maxSize, 1 << 32, 7 << 19} {
+		a := r.Ask(token, File{ID: uint32(id), Name: fmt.Sprintf("raw/bob/%d", id), Size: size})
+		if !strings.Contains(a.Refused, "disk is full") {
+			t.Errorf("%d bytes of 4 MiB: %+v", size, a)
+		}
+	}
+	if a := r.Ask(token, File{ID: 9, Name: "raw/bob/9", Size: 2 << 20}); a.Refused != "" {
+		t.Errorf("2 MiB of 4: %s", a.Refused)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "raw/bob/*")); err != nil || len(left) != 2 { // the part and its ledger
+		t.Errorf("%v are left: %v", left, err)
+	}
+}
+
 func TestLyingReceiver(t *testing.T) {
 	b := newBench(t)
 	for name, a := range map[string]Answer{

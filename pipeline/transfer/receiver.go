@@ -34,6 +34,7 @@ type Receiver struct {
 	log      *slog.Logger
 	progress newest
 	hashing  chan bool // holds one value for each file being read back
+	keep     int64
 
 	life    context.Context // ends with Close
 	stop    context.CancelFunc
@@ -59,6 +60,10 @@ func NewReceiver(addr string, log *slog.Logger) (*Receiver, error) {
 	return r, nil
 }
 
+// KeepFree has so many bytes of a disk stay free: a file that would take of them is
+// refused. It is called before any Admit.
+func (r *Receiver) KeepFree(bytes int64) { r.keep = bytes }
+
 // Addr returns the address listened on.
 func (r *Receiver) Addr() net.Addr { return r.listener.Addr() }
 
@@ -68,7 +73,7 @@ func (r *Receiver) Progress() <-chan Progress { return r.progress.get }
 
 // Admit lets a node that shows token write files below dir/raw/node.
 func (r *Receiver) Admit(token [16]byte, node, dir string) {
-	s := &session{node: node, files: map[uint32]*incoming{}, names: map[string]bool{}}
+	s := &session{node: node, dir: dir, keep: r.keep, files: map[uint32]*incoming{}, names: map[string]bool{}}
 	s.root, s.err = os.OpenRoot(dir)
 	r.mu.Lock()
 	defer r.mu.Unlock()
