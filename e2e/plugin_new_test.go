@@ -52,10 +52,15 @@ func TestNewPlugins(t *testing.T) {
 				if err == nil {
 					break
 				}
-				if trial == mostTrials || !lastHeldUp(t, dir) {
+				next := "tsrun recipe.yaml"
+				if strings.Contains(string(out), "still there 3s later") { // of a plugin that a busy PC keeps from ending
+					next = "tsrun plugin test"
+				}
+				if trial == mostTrials || next == "tsrun recipe.yaml" && !lastHeldUp(t, dir) {
 					t.Fatalf("the steps of its README: %v\n%s", err, out)
 				}
-				steps = steps[strings.Index(steps, "tsrun recipe.yaml"):]
+				t.Logf("trial %d shows nothing: %v\n%s", trial, err, out)
+				steps = steps[strings.Index(steps, next):]
 			}
 			_, m := latest(t, dir)
 			if !run.IsGood(m.Condition) || m.Nodes["lab"].Channels["x"].ReadFrom != "raw" {

@@ -125,7 +125,7 @@ func TestGivesUp(t *testing.T) {
 // TestTooFast: above what the device can take, it loses tags and says so.
 func TestTooFast(t *testing.T) {
 	d := openSimulated(t, light(14, "high-rate"), nil)
-	d.patience = time.Minute // so many tags take the simulator a while
+	d.patience = 5 * time.Minute // so many tags take the simulator a while
 	a := sdk.Acquisition{Channels: twoChannels(), Duration: 200 * ms}
 	out := newSink(a.Channels...)
 	if _, err := acquire(t, t.Context(), d, a, out); err != nil {

@@ -212,23 +212,25 @@ func TestPausedDevice(t *testing.T) {
 // driver gives up in time.
 func TestKilledDevice(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, light(23))
-	d := p.openDriver(t)
-	d.patience = 2 * time.Second
-	a := sdk.Acquisition{Channels: twoChannels(), Duration: time.Minute}
-	out := newSink(a.Channels...)
-	began := time.Now()
-	err := acquireFrom(t, d, a, out, func() {
-		time.Sleep(700 * ms)
-		p.signal(t, syscall.SIGKILL)
-	})
-	wantFailure(t, err, "service-lost", "channel signal")
-	if took := time.Since(began); took > 20*time.Second {
-		t.Errorf("took %v to give up", took)
-	}
-	for i, c := range a.Channels {
-		if got := out.lanes[c.Stream]; got.tags == 0 || got.lost == 0 || d.report.Channels[i].Ambiguous > 0 {
-			t.Errorf("channel %s: %d tags, %d lost (%q), %+v", c.Name, got.tags, got.lost, got.reasons, d.report.Channels[i])
+	steady.Try(t, keepUp, func(t *steady.T) { // it has sent a record by then
+		p := startProcess(t, light(23))
+		d := p.openDriver(t)
+		d.patience = longer(t, 2*time.Second)
+		a := sdk.Acquisition{Channels: twoChannels(), Duration: time.Minute}
+		out := newSink(a.Channels...)
+		began := time.Now()
+		err := acquireFrom(t, d, a, out, func() {
+			time.Sleep(longer(t, 700*ms))
+			p.signal(t, syscall.SIGKILL)
+		})
+		wantFailure(t, err, "service-lost", "channel signal")
+		if took := time.Since(began); took > longer(t, 20*time.Second) {
+			t.Errorf("took %v to give up", took)
 		}
-	}
+		for i, c := range a.Channels {
+			if got := out.lanes[c.Stream]; got.tags == 0 || got.lost == 0 || d.report.Channels[i].Ambiguous > 0 {
+				t.Errorf("channel %s: %d tags, %d lost (%q), %+v", c.Name, got.tags, got.lost, got.reasons, d.report.Channels[i])
+			}
+		}
+	})
 }
