@@ -73,7 +73,7 @@ func TestDirectoryGoesAway(t *testing.T) {
 	}
 	err := r.write(t.Context(), tag.Data, 0, 0, 0, 1, 1001)
 	var f *sdk.Failure
-	if !errors.As(err, &f) || f.Code != "write-failed" {
+	if !errors.As(err, &f) || f.Code != "write-failed" || !strings.Contains(f.Hint, "was removed") {
 		t.Errorf("%v", err)
 	}
 	if err := r.sink.Finish(t.Context()); err == nil {

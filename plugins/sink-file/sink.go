@@ -255,6 +255,9 @@ func failure(dir string, err error) error {
 	case errors.Is(err, syscall.EFBIG):
 		return &sdk.Failure{Code: "file-too-large", Message: err.Error(),
 			Hint: "make acquire.segment shorter, or let files be longer (ulimit -f, or another file system); segments that were closed are whole"}
+	case errors.Is(err, fs.ErrNotExist):
+		return &sdk.Failure{Code: "write-failed", Message: err.Error(),
+			Hint: "the directory was removed, or its disk unmounted, while tags were recorded there; files that the master has are whole"}
 	case errors.Is(err, fs.ErrExist):
 		return &sdk.Failure{Code: "file-exists", Message: err.Error(),
 			Hint: "record to a new directory; nothing there was changed"}
