@@ -48,7 +48,7 @@ func Run(ctx context.Context, o Options, tell func(Result)) error {
 		return err
 	}
 	o.address = ownAddress()
-	o.resumes = exec.Command(o.Program, "resume", "--help").Run() == nil
+	o.resumes = exec.Command(o.Program, "help", "resume").Run() == nil
 	begun := time.Now()
 	var (
 		mu      sync.Mutex
@@ -168,7 +168,7 @@ func quoted(word string) string {
 	return word
 }
 
-// run starts a run, waits for its end and has it finished where its master was killed.
+// run starts a run, waits for its end and has it finished where its master has not.
 func (b *bench) run(ctx context.Context, r *Result, plan []Fault) error {
 	for node := range b.links {
 		if err := b.startSlave(node); err != nil {
@@ -186,21 +186,20 @@ func (b *bench) run(ctx context.Context, r *Result, plan []Fault) error {
 	if err != nil || !b.awaitEnd(ctx, master, limit, r) {
 		return err
 	}
-	if !wasKilled(master.cmd.ProcessState) {
-		return nil
-	}
-	r.Ended = interrupted
 	return b.finish(ctx, limit, r)
 }
 
-// finish has a run finished whose master was killed, where that can be.
+// finish has a run finished whose master did not come to that: it was killed, or its
+// disk took nothing any more.
 func (b *bench) finish(ctx context.Context, limit *time.Timer, r *Result) error {
 	dir, m, err := b.runDirectory()
-	if !b.options.resumes || m == nil || err != nil {
+	if m == nil || err != nil || !m.Ended.IsZero() {
 		return nil // judge says what is wrong with it
 	}
-	args := []string{"resume", dir, "--json"}
-	master, err := b.startMaster(args...)
+	if r.Ended = interrupted; !b.options.resumes {
+		return nil
+	}
+	master, err := b.startMaster("resume", dir, "--json")
 	if err == nil && b.awaitEnd(ctx, master, limit, r) {
 		r.Ended = resumed
 	}

@@ -35,7 +35,7 @@ type Result struct {
 const (
 	byItself    = "by itself"
 	resumed     = "resumed"
-	interrupted = "interrupted" // the master was killed, and nobody has finished the run
+	interrupted = "interrupted" // the master has not finished the run, and nobody else has
 	hung        = "hung"
 )
 
@@ -189,7 +189,7 @@ func (j *judgement) judgeManifest() {
 			j.r.defect("the manifest does not say: %s", reasonText(r))
 		}
 	}
-	if good := run.IsGood(j.m.Condition); good != (j.r.ExitCode == 0) {
+	if good := run.IsGood(j.m.Condition); j.r.ExitCode >= 0 && good != (j.r.ExitCode == 0) {
 		j.r.defect("exit code %d of a run in condition %v", j.r.ExitCode, j.m.Condition)
 	}
 }

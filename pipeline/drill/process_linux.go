@@ -102,10 +102,4 @@ func limitFiles(pid int, most int64) error {
 	return nil
 }
 
-// wasKilled says whether a process ended by SIGKILL.
-func wasKilled(state *os.ProcessState) bool {
-	status, ok := state.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
-}
-
 var errNotThere = errors.New("it does not run")

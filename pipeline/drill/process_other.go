@@ -4,7 +4,6 @@ package drill
 
 import (
 	"errors"
-	"os"
 )
 
 // running is a process of a run.
@@ -15,13 +14,12 @@ type running struct {
 
 // Other systems run no recipes, so there is nothing to find or to break.
 
-func processesOf(string) []running          { return nil }
-func kill(int) error                        { return errNotThere }
-func stop(int) error                        { return errNotThere }
-func cont(int) error                        { return errNotThere }
-func term(int) error                        { return errNotThere }
-func dumpStacks(int) error                  { return errNotThere }
-func limitFiles(int, int64) error           { return errNotThere }
-func wasKilled(state *os.ProcessState) bool { return false }
+func processesOf(string) []running { return nil }
+func kill(int) error               { return errNotThere }
+func stop(int) error               { return errNotThere }
+func cont(int) error               { return errNotThere }
+func term(int) error               { return errNotThere }
+func dumpStacks(int) error         { return errNotThere }
+func limitFiles(int, int64) error  { return errNotThere }
 
 var errNotThere = errors.New("it does not run")
