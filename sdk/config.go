@@ -24,11 +24,12 @@ type Description struct {
 
 // Offer is one driver or sink of a plugin.
 type Offer struct {
-	Name     string          `json:"name"`
-	Schema   json.RawMessage `json:"schema"`           // JSON Schema 2020-12 of its configuration
-	Defaults json.RawMessage `json:"defaults"`         // the configuration of a recipe that sets nothing
-	Keeps    Keeps           `json:"keeps,omitempty"`  // of sinks: what becomes of the tags; "": not said
-	Checks   bool            `json:"checks,omitempty"` // `PLUGIN --check` finds mistakes that the schema does not tell
+	Name      string          `json:"name"`
+	Schema    json.RawMessage `json:"schema"`              // JSON Schema 2020-12 of its configuration
+	Defaults  json.RawMessage `json:"defaults"`            // the configuration of a recipe that sets nothing
+	Keeps     Keeps           `json:"keeps,omitempty"`     // of sinks: what becomes of the tags; "": not said
+	Resumable bool            `json:"resumable,omitempty"` // of sinks: a process may go on with the recording of one that died
+	Checks    bool            `json:"checks,omitempty"`    // `PLUGIN --check` finds mistakes that the schema does not tell
 
 	Simulation   *Simulator `json:"simulation,omitempty"`    // of drivers: how they play their device; nil: they do not
 	NoThresholds bool       `json:"no_thresholds,omitempty"` // of drivers: the inputs have none, a recipe gives none

@@ -54,14 +54,17 @@ func recordingIn(r *pluginpb.BeginRequest) (Recording, error) {
 	if err != nil {
 		return Recording{}, err
 	}
-	rec := Recording{Run: run, Dir: r.Dir, Segment: time.Duration(r.SegmentNs)}
+	rec := Recording{Run: run, Dir: r.Dir, Segment: time.Duration(r.SegmentNs), Resumed: r.Resumed}
 	seen := map[uint32]bool{}
 	for _, s := range r.Streams {
 		if s.Stream > math.MaxUint16 || seen[s.Stream] {
 			return Recording{}, fmt.Errorf("read request: %q has stream %d, which is too large or taken", s.Name, s.Stream)
 		}
+		if s.Told > math.MaxInt32 || s.Told > 0 && !r.Resumed {
+			return Recording{}, fmt.Errorf("read request: %q has %d segments that were told of", s.Name, s.Told)
+		}
 		seen[s.Stream] = true
-		rec.Streams = append(rec.Streams, RecordedStream{Stream: uint16(s.Stream), Name: s.Name})
+		rec.Streams = append(rec.Streams, RecordedStream{Stream: uint16(s.Stream), Name: s.Name, Told: int(s.Told)})
 	}
 	if len(rec.Streams) == 0 || rec.Segment < 0 {
 		return Recording{}, fmt.Errorf("read request: a recording of %d streams in segments of %v", len(rec.Streams), rec.Segment)
@@ -169,7 +172,7 @@ func mergeLoss(pending []*pluginpb.DriverEvent, next *pluginpb.DriverEvent) bool
 func offersOut(offers []Offer) []*pluginpb.Offer {
 	var out []*pluginpb.Offer
 	for _, o := range offers {
-		offer := &pluginpb.Offer{Name: o.Name, Schema: o.Schema, Defaults: o.Defaults, Keeps: string(o.Keeps), NoThresholds: o.NoThresholds}
+		offer := &pluginpb.Offer{Name: o.Name, Schema: o.Schema, Defaults: o.Defaults, Keeps: string(o.Keeps), NoThresholds: o.NoThresholds, Resumable: o.Resumable}
 		if o.Simulation != nil {
 			offer.Simulation, _ = json.Marshal(o.Simulation) // it was made of JSON
 		}

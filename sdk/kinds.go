@@ -43,6 +43,19 @@ func (t SinkType) Keeping(k Keeps) SinkType {
 	return t
 }
 
+// Resumable says that a process of the sink may go on with the recording of one that
+// died (see [Recording.Resumed]). The host then keeps what a sink has not told of,
+// starts it anew where it dies, and sends that again.
+func (t SinkType) Resumable() SinkType {
+	describe := t.describe
+	t.describe = func() (Offer, error) {
+		o, err := describe()
+		o.Resumable = true
+		return o, err
+	}
+	return t
+}
+
 // NewDriver ties a configuration type to the function that opens a device.
 //
 // C is a struct. Its json tags name the keys a recipe may set, its jsonschema

@@ -169,6 +169,10 @@ type Recording struct {
 	Dir     string // where to write; exists
 	Streams []RecordedStream
 	Segment time.Duration // length of one file; 0: one file per stream
+	// Resumed says that a process before this one had the recording and died. Of each
+	// stream come the tags behind the segments that it has told of; what else it has
+	// left in Dir is replaced. Only a sink that is Resumable is told so.
+	Resumed bool
 
 	// Closed tells of a finished file. A sink may make none.
 	Closed func(Artifact)
@@ -183,6 +187,7 @@ type Recording struct {
 type RecordedStream struct {
 	Stream uint16
 	Name   string // "signal"
+	Told   int    // segments that the process before this one has told of; see [Recording.Resumed]
 }
 
 // Failure is an error that tells its reader what to do. Errors cross between

@@ -40,7 +40,7 @@ func (p *process) configuration(ctx context.Context, s Spec, role string) (*plug
 	if err := checkConfig(offer.Schema, s.Config, ""); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Instance, err)
 	}
-	p.component.Keeps, p.component.NoThresholds = offer.Keeps, offer.NoThresholds
+	p.component.Keeps, p.component.NoThresholds, p.component.Resumable = offer.Keeps, offer.NoThresholds, offer.Resumable
 	request := &pluginpb.ConfigureRequest{Kind: offer.Name, Instance: s.Instance, Config: s.Config, Dir: p.scratch}
 	if offer.Simulated(s.Config) {
 		if err := checkConfig(offer.Simulation.Schema, s.Simulation.Controller, "simulate"); err != nil {
@@ -57,7 +57,7 @@ func (p *process) configuration(ctx context.Context, s Spec, role string) (*plug
 func descriptionIn(d *pluginpb.DescribeResponse) *sdk.Description {
 	offersIn := func(offers []*pluginpb.Offer) (out []sdk.Offer) {
 		for _, o := range offers {
-			offer := sdk.Offer{Name: o.GetName(), Schema: o.GetSchema(), Defaults: o.GetDefaults(), Keeps: keepsIn(o.GetKeeps()), NoThresholds: o.GetNoThresholds()}
+			offer := sdk.Offer{Name: o.GetName(), Schema: o.GetSchema(), Defaults: o.GetDefaults(), Keeps: keepsIn(o.GetKeeps()), NoThresholds: o.GetNoThresholds(), Resumable: o.GetResumable()}
 			if simulator := new(sdk.Simulator); json.Unmarshal(o.GetSimulation(), simulator) == nil {
 				offer.Simulation = simulator
 			}
@@ -93,9 +93,9 @@ func armOut(a sdk.Acquisition, endpoint string) *pluginpb.ArmRequest {
 }
 
 func beginOut(r sdk.Recording, endpoint string) *pluginpb.BeginRequest {
-	out := &pluginpb.BeginRequest{Run: r.Run[:], Dir: r.Dir, SegmentNs: int64(r.Segment), Endpoint: endpoint}
+	out := &pluginpb.BeginRequest{Run: r.Run[:], Dir: r.Dir, SegmentNs: int64(r.Segment), Endpoint: endpoint, Resumed: r.Resumed}
 	for _, s := range r.Streams {
-		out.Streams = append(out.Streams, &pluginpb.RecordedStream{Stream: uint32(s.Stream), Name: s.Name})
+		out.Streams = append(out.Streams, &pluginpb.RecordedStream{Stream: uint32(s.Stream), Name: s.Name, Told: uint64(s.Told)})
 	}
 	return out
 }

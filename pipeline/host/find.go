@@ -31,6 +31,7 @@ type Component struct {
 	// Of one that was started:
 	Keeps        sdk.Keeps // of a sink: what becomes of the tags; "": not said
 	NoThresholds bool      // of a driver: the inputs have none
+	Resumable    bool      // of a sink: a process may go on with the recording of one that died
 }
 
 var validName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)

@@ -12,6 +12,9 @@
 // full it goes to a closer in the background, which makes it durable and gives
 // it its first name; only then the host hears of it.
 //
+// A process that goes on with the recording of one that died begins behind the
+// segments which that has told of, and replaces what else it has left.
+//
 //	main      the program and its configuration
 //	sink      streams of blocks, cut into segments
 //	segment   one file: write, hash, publish
@@ -48,6 +51,6 @@ func main() {
 		Name:    "sink-file",
 		Version: version,
 		Summary: "Files of tags, one row of segments per channel.",
-		Sinks:   []sdk.SinkType{sdk.NewSink("sink-file", defaults(), open).Keeping(sdk.AllTags)},
+		Sinks:   []sdk.SinkType{sdk.NewSink("sink-file", defaults(), open).Keeping(sdk.AllTags).Resumable()},
 	})
 }

@@ -30,19 +30,27 @@ type segment struct {
 	hash     hash.Hash
 	hasher   *hasher
 	behind   int64        // bytes handed to the disk
+	replaces bool         // what a process before this one has left under its names
 	finished bool         // the encoder has said its last
 	artifact sdk.Artifact // hash and size are filled in when it is published
 }
 
 func partName(name string) string { return "." + name + ".part" }
 
-// createSegment creates the file of a segment. It replaces no file.
-func createSegment(dir, name string, encoder *tagfile.Encoder, h *hasher) (*segment, error) {
-	f, err := os.OpenFile(filepath.Join(dir, partName(name)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+// createSegment creates the file of a segment. It replaces no file but one that a
+// process before this one has left, where it is told so.
+func createSegment(dir, name string, encoder *tagfile.Encoder, h *hasher, replaces bool) (*segment, error) {
+	part := filepath.Join(dir, partName(name))
+	if replaces {
+		if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("remove an unfinished segment: %w", err)
+		}
+	}
+	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("create segment: %w", err)
 	}
-	g := &segment{file: f, dir: dir, encoder: encoder, hash: sha256.New(), hasher: h, artifact: sdk.Artifact{Kind: sdk.Tags, Path: name}}
+	g := &segment{replaces: replaces, file: f, dir: dir, encoder: encoder, hash: sha256.New(), hasher: h, artifact: sdk.Artifact{Kind: sdk.Tags, Path: name}}
 	if heading := encoder.Heading(); len(heading) > 0 {
 		if err := g.writeBytes(heading); err != nil {
 			return nil, errors.Join(err, g.abandon())
@@ -121,7 +129,7 @@ func (g *segment) publish() error {
 		return fmt.Errorf("make segment durable: %w", err)
 	}
 	name := filepath.Join(g.dir, g.artifact.Path)
-	if _, err := os.Lstat(name); err == nil {
+	if _, err := os.Lstat(name); err == nil && !g.replaces {
 		return fmt.Errorf("publish segment: %s: %w", name, fs.ErrExist)
 	}
 	if err := os.Rename(g.file.Name(), name); err != nil {

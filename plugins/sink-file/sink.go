@@ -28,6 +28,7 @@ type sink struct {
 	dir     *os.File // kept open to make renames durable
 	length  uint64   // ps of one segment; 0: one segment per stream
 	streams map[uint16]*stream
+	resumed bool // a process before this one may have left files
 	closer  *closer
 	hasher  *hasher
 	encoded []byte // reused by the segments' encoders
@@ -85,8 +86,17 @@ func (s *sink) plan(r sdk.Recording) error {
 			return fmt.Errorf("begin: stream %d %q is there twice", rs.Stream, rs.Name)
 		}
 		names[rs.Name] = true
-		s.streams[rs.Stream] = &stream{RecordedStream: rs, last: s.length - 1}
+		st := &stream{RecordedStream: rs, last: s.length - 1, index: rs.Told}
+		if rs.Told > 0 {
+			carry, start := bits.Mul64(uint64(rs.Told), s.length)
+			if carry != 0 || s.length == 0 || rs.Told > maxIndex {
+				return fmt.Errorf("begin: %d segments of %v are more than there can be", rs.Told, r.Segment)
+			}
+			st.start, st.last = start, start+min(s.length-1, math.MaxUint64-start)
+		}
+		s.streams[rs.Stream] = st
 	}
+	s.resumed = r.Resumed
 	return nil
 }
 
@@ -96,7 +106,7 @@ func (s *sink) openSegment(st *stream) error {
 		return err
 	}
 	name := fmt.Sprintf("%s-%06d.%s", st.Name, st.index, encoder.Format())
-	seg, err := createSegment(s.dir.Name(), name, encoder, s.hasher)
+	seg, err := createSegment(s.dir.Name(), name, encoder, s.hasher, s.resumed)
 	if err != nil {
 		return failure(s.dir.Name(), err)
 	}

@@ -247,6 +247,7 @@ type Offer struct {
 	Keeps         string                 `protobuf:"bytes,4,opt,name=keeps,proto3" json:"keeps,omitempty"`                                    // of sinks, what becomes of the tags: "tags", "elsewhere", "nothing"; empty: not said
 	Simulation    []byte                 `protobuf:"bytes,5,opt,name=simulation,proto3" json:"simulation,omitempty"`                          // of drivers that can play their device: JSON, {"schema": ..., "when": ...}
 	NoThresholds  bool                   `protobuf:"varint,6,opt,name=no_thresholds,json=noThresholds,proto3" json:"no_thresholds,omitempty"` // of drivers: the inputs have none
+	Resumable     bool                   `protobuf:"varint,7,opt,name=resumable,proto3" json:"resumable,omitempty"`                           // of sinks: a process may go on with the recording of one that died
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -319,6 +320,13 @@ func (x *Offer) GetSimulation() []byte {
 func (x *Offer) GetNoThresholds() bool {
 	if x != nil {
 		return x.NoThresholds
+	}
+	return false
+}
+
+func (x *Offer) GetResumable() bool {
+	if x != nil {
+		return x.Resumable
 	}
 	return false
 }
@@ -1549,12 +1557,15 @@ func (x *StreamCount) GetUntilPs() uint64 {
 }
 
 type BeginRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Run           []byte                 `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
-	Dir           string                 `protobuf:"bytes,2,opt,name=dir,proto3" json:"dir,omitempty"`
-	Streams       []*RecordedStream      `protobuf:"bytes,3,rep,name=streams,proto3" json:"streams,omitempty"`
-	SegmentNs     int64                  `protobuf:"varint,4,opt,name=segment_ns,json=segmentNs,proto3" json:"segment_ns,omitempty"`
-	Endpoint      string                 `protobuf:"bytes,5,opt,name=endpoint,proto3" json:"endpoint,omitempty"` // where to PULL blocks from
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Run       []byte                 `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	Dir       string                 `protobuf:"bytes,2,opt,name=dir,proto3" json:"dir,omitempty"`
+	Streams   []*RecordedStream      `protobuf:"bytes,3,rep,name=streams,proto3" json:"streams,omitempty"`
+	SegmentNs int64                  `protobuf:"varint,4,opt,name=segment_ns,json=segmentNs,proto3" json:"segment_ns,omitempty"`
+	Endpoint  string                 `protobuf:"bytes,5,opt,name=endpoint,proto3" json:"endpoint,omitempty"` // where to PULL blocks from
+	// A process before this one had the recording, and died: what it left unfinished or
+	// did not tell of is replaced. Only for sinks that are resumable.
+	Resumed       bool `protobuf:"varint,6,opt,name=resumed,proto3" json:"resumed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1624,10 +1635,20 @@ func (x *BeginRequest) GetEndpoint() string {
 	return ""
 }
 
+func (x *BeginRequest) GetResumed() bool {
+	if x != nil {
+		return x.Resumed
+	}
+	return false
+}
+
 type RecordedStream struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Stream        uint32                 `protobuf:"varint,1,opt,name=stream,proto3" json:"stream,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Stream uint32                 `protobuf:"varint,1,opt,name=stream,proto3" json:"stream,omitempty"`
+	Name   string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Segments that the process before this one has told of; the first block begins
+	// behind them. 0 where nothing is resumed.
+	Told          uint64 `protobuf:"varint,3,opt,name=told,proto3" json:"told,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1674,6 +1695,13 @@ func (x *RecordedStream) GetName() string {
 		return x.Name
 	}
 	return ""
+}
+
+func (x *RecordedStream) GetTold() uint64 {
+	if x != nil {
+		return x.Told
+	}
+	return 0
 }
 
 type BeginResponse struct {
@@ -2221,7 +2249,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
 	"\asummary\x18\x03 \x01(\tR\asummary\x120\n" +
 	"\adrivers\x18\x04 \x03(\v2\x16.tsrun.plugin.v1.OfferR\adrivers\x12,\n" +
-	"\x05sinks\x18\x05 \x03(\v2\x16.tsrun.plugin.v1.OfferR\x05sinks\"\xaa\x01\n" +
+	"\x05sinks\x18\x05 \x03(\v2\x16.tsrun.plugin.v1.OfferR\x05sinks\"\xc8\x01\n" +
 	"\x05Offer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06schema\x18\x02 \x01(\fR\x06schema\x12\x1a\n" +
@@ -2230,7 +2258,8 @@ const file_plugin_proto_rawDesc = "" +
 	"\n" +
 	"simulation\x18\x05 \x01(\fR\n" +
 	"simulation\x12#\n" +
-	"\rno_thresholds\x18\x06 \x01(\bR\fnoThresholds\"\x0e\n" +
+	"\rno_thresholds\x18\x06 \x01(\bR\fnoThresholds\x12\x1c\n" +
+	"\tresumable\x18\a \x01(\bR\tresumable\"\x0e\n" +
 	"\fLeaseRequest\"\v\n" +
 	"\tLeaseBeat\"\x8c\x01\n" +
 	"\x10ConfigureRequest\x12\x12\n" +
@@ -2318,17 +2347,19 @@ const file_plugin_proto_rawDesc = "" +
 	"\x04lost\x18\x04 \x01(\x04R\x04lost\x12\x19\n" +
 	"\bfirst_ps\x18\x05 \x01(\x04R\afirstPs\x12\x17\n" +
 	"\alast_ps\x18\x06 \x01(\x04R\x06lastPs\x12\x19\n" +
-	"\buntil_ps\x18\a \x01(\x04R\auntilPs\"\xa8\x01\n" +
+	"\buntil_ps\x18\a \x01(\x04R\auntilPs\"\xc2\x01\n" +
 	"\fBeginRequest\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\fR\x03run\x12\x10\n" +
 	"\x03dir\x18\x02 \x01(\tR\x03dir\x129\n" +
 	"\astreams\x18\x03 \x03(\v2\x1f.tsrun.plugin.v1.RecordedStreamR\astreams\x12\x1d\n" +
 	"\n" +
 	"segment_ns\x18\x04 \x01(\x03R\tsegmentNs\x12\x1a\n" +
-	"\bendpoint\x18\x05 \x01(\tR\bendpoint\"<\n" +
+	"\bendpoint\x18\x05 \x01(\tR\bendpoint\x12\x18\n" +
+	"\aresumed\x18\x06 \x01(\bR\aresumed\"P\n" +
 	"\x0eRecordedStream\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\rR\x06stream\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\x0f\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04told\x18\x03 \x01(\x04R\x04told\"\x0f\n" +
 	"\rBeginResponse\"\x0f\n" +
 	"\rFinishRequest\"B\n" +
 	"\x0eFinishResponse\x12\x1c\n" +
