@@ -5,6 +5,7 @@
 //	            ─ Outlet ─▶ endpoint, for a sink to PULL from
 //	            ─ Run         until every stream has ended
 //	            ─ Abandon     when a driver is gone
+//	            ─ Resume      when another process goes on for a sink that died
 //	            ─ Counts, GivenUp at any time
 //
 // Inlets and outlets are made before Run, and Run is under way before drivers
@@ -15,7 +16,9 @@
 // received into; there is no queue. The tags themselves are not read here;
 // every sink checks them. A slow sink therefore slows the driver down: that is wanted, because
 // the driver has the only buffer that was made for it. A sink that takes
-// nothing for longer than Patience fails, loudly, and the others go on.
+// nothing for longer than Patience fails, loudly, and the others go on. Of a sink
+// that may be resumed the core keeps what it has not acknowledged: when its process
+// dies, another one is sent that again, and then goes on with the others.
 //
 // Every stream that a sink was promised ends with an End block, whatever
 // happens to its driver: when the driver's connection breaks or a block is
@@ -62,6 +65,9 @@ type Core struct {
 	outlets []*outlet
 	streams map[uint16]*stream
 	running bool
+
+	life     context.Context // of Run; nil before it
+	resuming sync.WaitGroup  // of sinks that go on for others
 }
 
 // stream is one stream on its way from its inlet to its outlets.
@@ -207,7 +213,7 @@ func (c *Core) listen(name string, typ zmq4.SocketType) (*zmtp.Listener, string,
 func (c *Core) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if err := c.connectStreams(); err != nil {
+	if err := c.connectStreams(ctx); err != nil {
 		c.closeAll()
 		return err
 	}
@@ -223,9 +229,13 @@ func (c *Core) Run(ctx context.Context) error {
 		serving.Go(func() { faults[i] = c.serveInlet(ctx, in) })
 	}
 	serving.Wait()
+	for _, out := range c.outlets {
+		out.settle(ctx, c.Patience)
+	}
 	stopped := context.Cause(ctx)
 	cancel()
 	accepting.Wait()
+	c.resuming.Wait()
 	c.closeAll()
 	if stopped != nil {
 		return fmt.Errorf("distribute blocks: %w", stopped)
@@ -239,13 +249,13 @@ func (c *Core) Run(ctx context.Context) error {
 }
 
 // connectStreams gives each stream its outlets.
-func (c *Core) connectStreams() error {
+func (c *Core) connectStreams(life context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.running {
 		return errors.New("distribute blocks: the core has run already")
 	}
-	c.running = true
+	c.running, c.life = true, life
 	for _, out := range c.outlets {
 		for _, id := range out.streams {
 			if c.streams[id] == nil {

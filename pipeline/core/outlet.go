@@ -18,6 +18,10 @@ type outlet struct {
 	streams  []uint16
 	ready    chan struct{} // closed when the sink has connected, or cannot any more
 
+	order    sync.Mutex // held while a block is kept and sent; only with retained
+	retained *retained  // nil: nothing is kept for another process
+	resumed  int        // processes that went on for one that died
+
 	mu     sync.Mutex
 	conn   *zmtp.Conn
 	closed bool
@@ -44,6 +48,9 @@ func (o *outlet) accept(ctx context.Context) {
 // send gives the sink one block, and patience to take it. It returns the
 // failure that makes it the last one; later calls do nothing.
 func (o *outlet) send(ctx context.Context, patience time.Duration, header, payload []byte) error {
+	if o.retained != nil {
+		return o.sendRetained(ctx, patience, header, payload)
+	}
 	conn, err := o.connection(ctx, patience)
 	if conn == nil {
 		return err

@@ -45,7 +45,8 @@ type equipment struct {
 	recorded chan struct{} // closed when the recording is over
 	once     sync.Once
 	closed   sync.Once
-	halt     context.CancelFunc // ends the core
+	life     context.Context    // of the core, from arm on
+	halt     context.CancelFunc // ends it
 
 	fileClosed atomic.Int64 // Unix time in ns when a sink last closed a file
 
@@ -67,11 +68,13 @@ type controller struct {
 // sink is one sink of the recipe that keeps channels of this node.
 type sink struct {
 	recipe  recipe.Sink
-	plugin  *host.Sink
+	process atomic.Pointer[host.Sink] // nil before it is open
 	streams []uint16
-	dir     string        // relative to the session's
-	ended   chan struct{} // closed when its events have ended
-	failed  bool          // it takes no more blocks; owned by reportSink
+	dir     string         // relative to the session's
+	ended   chan struct{}  // closed when its events have ended
+	failed  bool           // it takes no more blocks; owned by reportSink
+	told    map[uint16]int // segments that it has told of, by stream; owned by reportSink
+	resumed int            // times that another process has gone on; owned by reportSink
 
 	files  atomic.Int64          // that it has closed
 	stands atomic.Pointer[error] // why it was given up; nil: it was not
@@ -149,7 +152,7 @@ func (eq *equipment) sinkFor(r recipe.Sink) *sink {
 	if r.At != "source" && r.At != node.Name {
 		return nil
 	}
-	k := &sink{recipe: r, ended: make(chan struct{}), dir: eq.s.rawDir()}
+	k := &sink{recipe: r, ended: make(chan struct{}), dir: eq.s.rawDir(), told: map[uint16]int{}}
 	if len(eq.s.recipe.Sinks) > 1 {
 		k.dir = filepath.Join(k.dir, r.Name)
 	}
@@ -164,18 +167,19 @@ func (eq *equipment) sinkFor(r recipe.Sink) *sink {
 	return k
 }
 
-func (eq *equipment) openSink(ctx context.Context, k *sink) (err error) {
+func (eq *equipment) openSink(ctx context.Context, k *sink) error {
 	dir := filepath.Join(eq.s.dir, k.dir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make %s: %w", dir, err)
 	}
-	k.plugin, err = eq.host.StartSink(ctx, host.Spec{
+	plugin, err := eq.host.StartSink(ctx, host.Spec{
 		Plugin: k.recipe.Sink, Instance: eq.s.node.Name + "." + k.recipe.Name, Config: k.recipe.Config, Writes: []string{dir},
 	})
 	if err != nil {
 		return err
 	}
-	eq.s.reporter.queueNews(wire.News{Sink: &wire.SinkUp{Name: k.recipe.Name, Plugin: k.plugin.Plugin(), Keeps: k.plugin.Component().Keeps}})
+	k.process.Store(plugin)
+	eq.s.reporter.queueNews(wire.News{Sink: &wire.SinkUp{Name: k.recipe.Name, Plugin: plugin.Plugin(), Keeps: plugin.Component().Keeps}})
 	return nil
 }
 
@@ -266,8 +270,8 @@ func (eq *equipment) close() {
 			}
 		}
 		for _, k := range eq.sinks {
-			if k.plugin != nil {
-				group.Go(func() error { return k.plugin.Close(ctx) })
+			if plugin := k.plugin(); plugin != nil {
+				group.Go(func() error { return plugin.Close(ctx) })
 			}
 		}
 		err := errors.Join(group.Wait(), eq.host.Close())

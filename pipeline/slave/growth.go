@@ -72,7 +72,7 @@ func (g *growth) note(now time.Time, bytes, files int64, tags uint64) verdict {
 func (eq *equipment) watchSinks() {
 	watched := map[*sink]*growth{}
 	for _, k := range eq.sinks {
-		if k.plugin.Component().Keeps == sdk.AllTags {
+		if k.plugin().Component().Keeps == sdk.AllTags {
 			watched[k] = newGrowth(eq.s.recipe.Acquire.Segment.Duration())
 		}
 	}
@@ -110,7 +110,7 @@ func (eq *equipment) watchSink(k *sink, g *growth, now time.Time) bool {
 			Message: fmt.Sprintf("%s.%s took %d tags and wrote nothing to %s for %v, so it got no more", eq.s.node.Name, k.recipe.Name, tags-g.tags, dir, now.Sub(g.at).Round(time.Second)),
 			Hint:    "look at the disk of that PC and at the plugin; files that were closed are whole"}
 		k.stands.Store(&failure)
-		k.plugin.Kill()
+		k.plugin().Kill()
 		return false
 	}
 	return true

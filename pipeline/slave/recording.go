@@ -24,13 +24,15 @@ const (
 	stopTimeout = 30 * time.Second
 	// finishTimeout bounds how long a sink may take to make one of its last files durable.
 	finishTimeout = 60 * time.Second
+	// resumeTimeout bounds how long another process of a sink may take to begin.
+	resumeTimeout = 20 * time.Second
 )
 
 // arm connects drivers and sinks to the core and programs the devices. When it
 // returns nil, every device is one short step from recording.
 func (eq *equipment) arm(ctx context.Context) error {
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	eq.halt = stop
+	eq.life, eq.halt = life, stop
 	inlets := make([]string, len(eq.drivers))
 	for i, c := range eq.drivers {
 		endpoint, err := eq.core.Inlet(c.recipe.Name, c.streams)
@@ -45,7 +47,9 @@ func (eq *equipment) arm(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("sink %s: %w", k.recipe.Name, err)
 		}
-		outlets[i] = endpoint
+		if outlets[i] = endpoint; k.resumable() {
+			eq.core.Retain(k.recipe.Name)
+		}
 	}
 	eq.pumps.Go(func() error {
 		eq.coreDone <- eq.core.Run(life)
@@ -70,18 +74,21 @@ func (eq *equipment) arm(ctx context.Context) error {
 }
 
 func (eq *equipment) beginSink(ctx context.Context, k *sink, endpoint string) error {
-	dir := filepath.Join(eq.s.dir, k.dir)
-	streams := make([]sdk.RecordedStream, len(k.streams))
-	for i, n := range k.streams {
-		streams[i] = sdk.RecordedStream{Stream: n, Name: eq.s.node.Channels[n].Name}
-	}
-	err := k.plugin.Begin(ctx, sdk.Recording{
-		Run: eq.s.id, Dir: dir, Streams: streams, Segment: eq.s.recipe.Acquire.Segment.Duration(),
-	}, endpoint)
+	err := k.plugin().Begin(ctx, eq.recording(k, false), endpoint)
 	if err == nil {
 		eq.pumps.Go(func() error { eq.reportSink(k); return nil })
 	}
 	return err
+}
+
+// recording is what a sink is asked to keep. One that is resumed goes on behind the
+// segments that the process before it has told of.
+func (eq *equipment) recording(k *sink, resumed bool) sdk.Recording {
+	r := sdk.Recording{Run: eq.s.id, Dir: filepath.Join(eq.s.dir, k.dir), Segment: eq.s.recipe.Acquire.Segment.Duration(), Resumed: resumed}
+	for _, n := range k.streams {
+		r.Streams = append(r.Streams, sdk.RecordedStream{Stream: n, Name: eq.s.node.Channels[n].Name, Told: k.told[n]})
+	}
+	return r
 }
 
 func (eq *equipment) acquisition(i int, c *controller) sdk.Acquisition {
@@ -138,29 +145,55 @@ func (eq *equipment) abandonDriver(c *controller, err error) {
 	}
 }
 
-// reportSink sends the files that a sink closes, and reports how it ends. When
-// the last sink has failed, the devices are stopped.
+// reportSink sends the files that a sink closes, and reports how it ends. One that
+// dies is started anew where it may be. When the last sink has failed, the devices
+// are stopped.
 func (eq *equipment) reportSink(k *sink) {
 	defer close(k.ended)
 	kept := map[uint16]fact.Kept{} // the last of each stream
-	for event := range k.plugin.Events() {
+	for died := eq.followSink(k, kept); died != nil; {
+		if err := eq.resumeSink(k, died); err != nil {
+			eq.log.Error("nobody goes on for a sink that has died", "sink", k.recipe.Name, "error", err)
+			eq.core.GiveUp(k.recipe.Name, died)
+			eq.sinkFailed(k, died)
+			break
+		}
+		died = eq.followSink(k, kept)
+	}
+	for _, stream := range slices.Sorted(maps.Keys(kept)) {
+		eq.s.reporter.queueNews(wire.News{Kept: &wire.Kept{Sink: k.recipe.Name, Kept: kept[stream]}})
+	}
+}
+
+// followSink follows one process of a sink to its end. It returns why that died,
+// where another may go on.
+func (eq *equipment) followSink(k *sink, kept map[uint16]fact.Kept) (died error) {
+	for event := range k.plugin().Events() {
 		switch e := event.(type) {
 		case host.Closed:
 			eq.renewPatience(k)
 			eq.sendFile(k, e)
+			eq.acknowledge(k, e)
 		case host.Kept:
 			eq.renewPatience(k)
 			kept[e.Stream] = e.Kept
 		case host.Failed:
-			first := !k.failed // a sink that has failed may also die of it
-			k.failed = true
-			if eq.reportFailure(eq.whyFailed(k, e.Err), first) == 0 && first {
-				eq.pumps.Go(func() error { eq.stopDrivers(context.Background()); return nil })
+			if died == nil && eq.mayResume(k, e.Err) {
+				died = e.Err
+				continue
 			}
+			eq.sinkFailed(k, e.Err)
 		}
 	}
-	for _, stream := range slices.Sorted(maps.Keys(kept)) {
-		eq.s.reporter.queueNews(wire.News{Kept: &wire.Kept{Sink: k.recipe.Name, Kept: kept[stream]}})
+	return died
+}
+
+// sinkFailed reports that a sink takes no more blocks.
+func (eq *equipment) sinkFailed(k *sink, err error) {
+	first := !k.failed // a sink that has failed may also die of it
+	k.failed = true
+	if eq.reportFailure(eq.whyFailed(k, err), first) == 0 && first {
+		eq.pumps.Go(func() error { eq.stopDrivers(context.Background()); return nil })
 	}
 }
 
@@ -253,10 +286,10 @@ func (eq *equipment) finishSinks(ctx context.Context) error {
 	defer cancel()
 	var errs []error
 	for _, k := range eq.sinks {
-		if err := k.plugin.Finish(ctx); err != nil {
+		if err := k.plugin().Finish(ctx); err != nil {
 			errs = append(errs, err)
 		}
-		if err := k.plugin.Close(ctx); err != nil {
+		if err := k.plugin().Close(ctx); err != nil {
 			eq.log.Warn("sink did not close cleanly", "sink", k.recipe.Name, "error", err)
 		}
 		<-k.ended // Close has closed its events

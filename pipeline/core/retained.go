@@ -1,0 +1,332 @@
+package core
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/go-zeromq/zmq4"
+
+	"tsrun/sdk/tag"
+	"tsrun/sdk/zmtp"
+)
+
+// RetainedBytes bounds what is kept for one sink: with more that it has not
+// acknowledged, another process cannot go on with its recording.
+const RetainedBytes = 64 << 20
+
+// blockCost is what a block takes beside its tags.
+const blockCost = 256
+
+// retained is what a sink was sent and has not acknowledged. It lets another
+// process go on where the one before has died: each stream is sent again from the
+// time that was acknowledged, numbered from 0.
+type retained struct {
+	blocks  []retainedBlock // the oldest first
+	bytes   int
+	spare   [][]byte // buffers that are free
+	acked   map[uint16]uint64
+	dropped map[uint16]uint64 // ps: behind the last tag that is kept no more
+	next    map[uint16]uint64 // number of the next block that the process is sent
+	anew    bool              // the process is not the first: blocks have other numbers
+	up      chan struct{}     // of a sink that is away: closed when another process has all
+	header  [tag.HeaderSize]byte
+}
+
+// retainedBlock is a block with a copy of its tags.
+type retainedBlock struct {
+	head    tag.Header
+	payload []byte
+}
+
+func newRetained() *retained {
+	return &retained{acked: map[uint16]uint64{}, dropped: map[uint16]uint64{}, next: map[uint16]uint64{}}
+}
+
+// Retain keeps what a sink is sent until it is acknowledged, so that another
+// process can take the place of one that dies. It is called before Run.
+func (c *Core) Retain(name string) {
+	if o := c.outlet(name); o != nil {
+		o.retained = newRetained()
+	}
+}
+
+// Acknowledge says that a sink has durably what it was sent of a stream before a
+// time in ps.
+func (c *Core) Acknowledge(name string, id uint16, before uint64) {
+	o := c.outlet(name)
+	if o == nil || o.retained == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.retained.acked[id] = max(o.retained.acked[id], before)
+}
+
+// Resume lets another process go on for a sink that has died: it connects to the
+// endpoint within the core's patience, and is sent what the one before has not
+// acknowledged. The error says why that cannot be; the sink gets no more blocks.
+func (c *Core) Resume(name string) (endpoint string, err error) {
+	o := c.outlet(name)
+	if o == nil || o.retained == nil {
+		return "", fmt.Errorf("resume sink %s: nothing was kept for it", name)
+	}
+	c.mu.Lock()
+	ctx := c.life
+	c.mu.Unlock()
+	if ctx == nil || ctx.Err() != nil {
+		return "", o.fail(fmt.Errorf("resume sink %s: the recording is over", name))
+	}
+	o.away()
+	o.order.Lock()
+	defer o.order.Unlock()
+	if err := o.failure(); err != nil {
+		return "", err
+	}
+	if err := o.whole(); err != nil {
+		return "", o.fail(fmt.Errorf("resume sink %s: %w", name, err))
+	}
+	o.resumed++
+	l, endpoint, err := c.listen(fmt.Sprintf("out-%s-%d", name, o.resumed), zmq4.Push)
+	if err != nil {
+		return "", o.fail(err)
+	}
+	c.resuming.Go(func() { o.resend(ctx, l, c.Patience) })
+	return endpoint, nil
+}
+
+// GiveUp ends the blocks of a sink, because nobody goes on with its recording.
+func (c *Core) GiveUp(name string, because error) {
+	if o := c.outlet(name); o != nil {
+		o.fail(because)
+	}
+}
+
+func (c *Core) outlet(name string) *outlet {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.outlets, func(o *outlet) bool { return o.name == name })
+	if i < 0 {
+		return nil
+	}
+	return c.outlets[i]
+}
+
+// whole says why what is kept is not all that was not acknowledged; order is held.
+func (o *outlet) whole() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for id, dropped := range o.retained.dropped {
+		if dropped > o.retained.acked[id] {
+			return fmt.Errorf("it had not acknowledged more than %d MiB, and no more is kept in memory", RetainedBytes>>20)
+		}
+	}
+	return nil
+}
+
+// away notes that the process of a sink is gone, and that another may come.
+func (o *outlet) away() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.conn != nil {
+		o.conn.Close()
+		o.conn = nil
+	}
+	if o.retained.up == nil {
+		o.retained.up = make(chan struct{})
+	}
+}
+
+// fail gives a sink up, and wakes who waits for it.
+func (o *outlet) fail(err error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_ = o.setFailure(err)
+	if r := o.retained; r != nil && r.up != nil {
+		close(r.up)
+		r.up = nil
+	}
+	return o.err
+}
+
+// sendRetained keeps a block and sends it, or leaves it for the process to come.
+func (o *outlet) sendRetained(ctx context.Context, patience time.Duration, header, payload []byte) error {
+	head, err := tag.DecodeHeader(header)
+	if err != nil {
+		return o.fail(err)
+	}
+	o.order.Lock()
+	for {
+		o.mu.Lock()
+		up, failed := o.retained.up, o.err
+		o.mu.Unlock()
+		if failed != nil {
+			o.order.Unlock()
+			return nil
+		}
+		if up == nil || o.retained.bytes+len(payload)+blockCost <= RetainedBytes {
+			break
+		}
+		o.order.Unlock() // the driver waits for the process to come
+		select {
+		case <-up:
+		case <-ctx.Done():
+			return nil
+		case <-time.After(patience):
+			return o.fail(fmt.Errorf("it died, and no other process has gone on within %v", patience))
+		}
+		o.order.Lock()
+	}
+	defer o.order.Unlock()
+	o.keep(head, payload)
+	return o.sendNow(ctx, patience, head, header, payload)
+}
+
+// sendNow sends a block unless the sink is away; order is held.
+func (o *outlet) sendNow(ctx context.Context, patience time.Duration, head tag.Header, header, payload []byte) error {
+	o.mu.Lock()
+	isAway := o.retained.up != nil
+	o.mu.Unlock()
+	if isAway {
+		return nil
+	}
+	conn, err := o.connection(ctx, patience)
+	if conn == nil {
+		return err
+	}
+	r := o.retained
+	if r.anew {
+		head.Seq = r.next[head.Stream]
+		encode(r.header[:], head, payload)
+		header = r.header[:]
+	}
+	r.next[head.Stream]++
+	err = conn.Send(patience, header, payload)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return o.fail(fmt.Errorf("it took no block within %v: %w", patience, os.ErrDeadlineExceeded))
+	}
+	o.away() // who started it will say whether another comes
+	return nil
+}
+
+// encode writes the header of a block whose tags lie in payload.
+func encode(dst []byte, h tag.Header, payload []byte) {
+	b := h.Block(payload, nil)
+	b.EncodeHeader(dst)
+}
+
+// keep copies a block, and lets go of what is acknowledged or too much; order is held.
+func (o *outlet) keep(head tag.Header, payload []byte) {
+	r := o.retained
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(r.blocks) > 0 {
+		b := &r.blocks[0]
+		acked := b.head.Kind != tag.End && max(b.head.Last, b.head.Until) < r.acked[b.head.Stream]
+		if !acked && r.bytes+len(payload)+blockCost <= RetainedBytes {
+			break
+		}
+		if !acked {
+			r.dropped[b.head.Stream] = max(r.dropped[b.head.Stream], b.head.Last+1, b.head.Until)
+		}
+		r.bytes -= len(b.payload) + blockCost
+		r.spare = append(r.spare, b.payload)
+		r.blocks[0] = retainedBlock{}
+		r.blocks = r.blocks[1:]
+	}
+	var buffer []byte
+	if n := len(r.spare); n > 0 && cap(r.spare[n-1]) >= len(payload) {
+		buffer = r.spare[n-1][:len(payload)]
+	} else {
+		buffer = tag.AsBytes(make([]uint64, (len(payload)+tag.Size-1)/tag.Size))[:len(payload)]
+	}
+	r.spare = r.spare[:max(0, len(r.spare)-1)]
+	copy(buffer, payload)
+	r.blocks = append(r.blocks, retainedBlock{head, buffer})
+	r.bytes += len(buffer) + blockCost
+}
+
+// resend waits for the process to come and sends it what is kept. Blocks that come
+// meanwhile wait.
+func (o *outlet) resend(ctx context.Context, l *zmtp.Listener, patience time.Duration) {
+	within, cancel := context.WithTimeout(ctx, resumeWithin)
+	conn, err := l.Accept(within)
+	cancel()
+	l.Close()
+	if err != nil {
+		if ctx.Err() == nil {
+			o.fail(fmt.Errorf("no other process has connected within %v: %w", resumeWithin, err))
+		}
+		return
+	}
+	o.order.Lock()
+	defer o.order.Unlock()
+	o.mu.Lock()
+	if o.closed || o.err != nil {
+		o.mu.Unlock()
+		conn.Close()
+		return
+	}
+	o.conn = conn
+	o.retained.anew, o.retained.next = true, map[uint16]uint64{}
+	blocks := slices.Clone(o.retained.blocks)
+	close(o.retained.up)
+	o.retained.up = nil
+	o.mu.Unlock()
+	for _, b := range blocks {
+		head, payload, left := o.behind(b)
+		if left && o.sendNow(ctx, patience, head, nil, payload) != nil {
+			return
+		}
+	}
+}
+
+// behind cuts off a block what was acknowledged; order is held. left: something is.
+func (o *outlet) behind(b retainedBlock) (head tag.Header, payload []byte, left bool) {
+	o.mu.Lock()
+	acked := o.retained.acked[b.head.Stream]
+	o.mu.Unlock()
+	head, payload = b.head, b.payload
+	if head.Count == 0 || head.First >= acked {
+		return head, payload, head.Count > 0 || head.Kind == tag.End || head.Until >= acked
+	}
+	n, _ := slices.BinarySearch(tag.AsTags(payload, nil), acked)
+	if n == head.Count {
+		return head, nil, false
+	}
+	payload = payload[n*tag.Size:]
+	head.Count, head.Lost = head.Count-n, 0 // what was lost stands in the segment before
+	head.First = binary.LittleEndian.Uint64(payload)
+	return head, payload, true
+}
+
+// settle waits, when all blocks have come, until a sink that is away has got them.
+func (o *outlet) settle(ctx context.Context, patience time.Duration) {
+	if o.retained == nil {
+		return
+	}
+	o.mu.Lock()
+	up := o.retained.up
+	o.mu.Unlock()
+	if up == nil {
+		return
+	}
+	select {
+	case <-up:
+		o.order.Lock() // all is sent when it is free
+		defer o.order.Unlock()
+	case <-ctx.Done():
+	case <-time.After(resumeWithin + patience):
+		o.fail(errors.New("it died, and no other process has gone on"))
+	}
+}
+
+// resumeWithin is how long another process of a sink may take to connect.
+const resumeWithin = 20 * time.Second
