@@ -206,9 +206,16 @@ func (s *sink) endSegment(ctx context.Context, st *stream) error {
 }
 
 // end ends the current segment, unless it is empty and begins where the
-// acquisition ends. The first one was made by Begin, so there is at least that.
+// acquisition ends. The first one was made by Begin, so there is at least that, but
+// for a recording that was resumed, of which segments are there already.
 func (s *sink) end(ctx context.Context, st *stream, until uint64) error {
 	st.ended = true
+	if st.Told > 0 && st.segment != nil && st.segment.artifact.Tags == 0 { // made by Begin, too
+		if err := st.segment.abandon(); err != nil {
+			return failure(s.dir.Name(), err)
+		}
+		st.segment = nil
+	}
 	if st.segment == nil && st.lost == 0 && st.start >= until {
 		return nil
 	}
