@@ -56,6 +56,7 @@ const (
 type Core struct {
 	RunID    tag.RunID // of the blocks that are let through
 	Patience time.Duration
+	Retained int // bytes that are kept at most for each sink that may be resumed
 
 	dir string
 	log *slog.Logger
@@ -111,7 +112,7 @@ func New(dir string, log *slog.Logger) *Core {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Core{Patience: DefaultPatience, dir: dir, log: log, streams: map[uint16]*stream{}}
+	return &Core{Patience: DefaultPatience, Retained: DefaultRetained, dir: dir, log: log, streams: map[uint16]*stream{}}
 }
 
 // Progressed renews the patience for a sink, because it has done something with

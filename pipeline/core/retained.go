@@ -15,9 +15,9 @@ import (
 	"tsrun/sdk/zmtp"
 )
 
-// RetainedBytes bounds what is kept for one sink: with more that it has not
+// DefaultRetained bounds what is kept for one sink: with more that it has not
 // acknowledged, another process cannot go on with its recording.
-const RetainedBytes = 64 << 20
+const DefaultRetained = 64 << 20
 
 // blockCost is what a block takes beside its tags.
 const blockCost = 256
@@ -26,6 +26,7 @@ const blockCost = 256
 // process go on where the one before has died: each stream is sent again from the
 // time that was acknowledged, numbered from 0.
 type retained struct {
+	most    int             // bytes
 	blocks  []retainedBlock // the oldest first
 	bytes   int
 	spare   [][]byte // buffers that are free
@@ -43,15 +44,15 @@ type retainedBlock struct {
 	payload []byte
 }
 
-func newRetained() *retained {
-	return &retained{acked: map[uint16]uint64{}, dropped: map[uint16]uint64{}, next: map[uint16]uint64{}}
+func newRetained(most int) *retained {
+	return &retained{most: most, acked: map[uint16]uint64{}, dropped: map[uint16]uint64{}, next: map[uint16]uint64{}}
 }
 
 // Retain keeps what a sink is sent until it is acknowledged, so that another
 // process can take the place of one that dies. It is called before Run.
 func (c *Core) Retain(name string) {
 	if o := c.outlet(name); o != nil {
-		o.retained = newRetained()
+		o.retained = newRetained(c.Retained)
 	}
 }
 
@@ -122,7 +123,7 @@ func (o *outlet) whole() error {
 	defer o.mu.Unlock()
 	for id, dropped := range o.retained.dropped {
 		if dropped > o.retained.acked[id] {
-			return fmt.Errorf("it had not acknowledged more than %d MiB, and no more is kept in memory", RetainedBytes>>20)
+			return fmt.Errorf("it had not acknowledged more than %d KiB, and no more is kept in memory", o.retained.most>>10)
 		}
 	}
 	return nil
@@ -168,7 +169,7 @@ func (o *outlet) sendRetained(ctx context.Context, patience time.Duration, heade
 			o.order.Unlock()
 			return nil
 		}
-		if up == nil || o.retained.bytes+len(payload)+blockCost <= RetainedBytes {
+		if up == nil || o.retained.bytes+len(payload)+blockCost <= o.retained.most {
 			break
 		}
 		o.order.Unlock() // the driver waits for the process to come
@@ -230,7 +231,7 @@ func (o *outlet) keep(head tag.Header, payload []byte) {
 	for len(r.blocks) > 0 {
 		b := &r.blocks[0]
 		acked := b.head.Kind != tag.End && max(b.head.Last, b.head.Until) < r.acked[b.head.Stream]
-		if !acked && r.bytes+len(payload)+blockCost <= RetainedBytes {
+		if !acked && r.bytes+len(payload)+blockCost <= r.most {
 			break
 		}
 		if !acked {

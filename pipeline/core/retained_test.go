@@ -9,9 +9,13 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
-	"tsrun/pipeline/core"
 	"tsrun/sdk/blockio"
 	"tsrun/sdk/tag"
+)
+
+const (
+	few  = 4096 // tags in a block
+	room = 31   // such blocks that fit in 1 MiB
 )
 
 // takes reads so many blocks of a sink that then dies, and returns their tags.
@@ -131,17 +135,18 @@ func TestNobodyGoesOn(t *testing.T) {
 	})
 	t.Run("too much", func(t *testing.T) {
 		n := newNode(t)
+		n.Retained = 1 << 20
 		in, raw := n.inlet("alice.tc", 1), n.outlet("raw", 1)
 		n.Retain("raw")
 		n.start()
 		d := newDriver(t, in)
 		conn := dial(t, raw, zmq4.Pull)
 		reader := blockio.NewReader(conn)
-		tags := make([]uint64, tag.MaxBlockTags)
+		tags := make([]uint64, few)
 		next := uint64(0)
-		send := func(bytes int) {
+		send := func(blocks int) {
 			t.Helper()
-			for range bytes / (tag.MaxBlockTags * tag.Size) {
+			for range blocks {
 				for i := range tags {
 					tags[i] = next
 					next++
@@ -152,23 +157,23 @@ func TestNobodyGoesOn(t *testing.T) {
 				}
 			}
 		}
-		send(core.RetainedBytes / 2)
+		send(room / 2)
 		n.Acknowledge("raw", 1, next)
-		send(core.RetainedBytes - 2<<20) // all of it fits
+		send(room) // all of it fits
 		conn.Close()
 		conn = dial(t, n.resume("raw"), zmq4.Pull)
 		reader = blockio.NewReader(conn)
-		for range core.RetainedBytes/(1<<20) - 2 {
+		for range room {
 			if _, err := reader.Next(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		send(4 << 20)
-		if _, err := n.Resume("raw"); err == nil || !strings.Contains(err.Error(), "64 MiB") {
+		send(2)
+		if _, err := n.Resume("raw"); err == nil || !strings.Contains(err.Error(), "1024 KiB") {
 			t.Error(err)
 		}
 		d.end(1, next)
-		if err := n.wait(); err == nil || !strings.Contains(err.Error(), "64 MiB") {
+		if err := n.wait(); err == nil || !strings.Contains(err.Error(), "1024 KiB") {
 			t.Error(err)
 		}
 	})
@@ -190,24 +195,25 @@ func TestNobodyGoesOn(t *testing.T) {
 func TestDriverWaitsForASinkThatIsAway(t *testing.T) {
 	n := newNode(t)
 	in, raw := n.inlet("alice.tc", 1), n.outlet("raw", 1)
+	n.Retained = 1 << 20
 	n.Retain("raw")
 	n.start()
 	d := newDriver(t, in)
 	d.tags(1, 0)
 	takes(t, raw, 1)
 	endpoint := n.resume("raw")
-	const blocks = core.RetainedBytes/(tag.MaxBlockTags*tag.Size) + 8
+	const blocks = 10 * room // the sockets take some
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		tags := make([]uint64, tag.MaxBlockTags)
+		tags := make([]uint64, few)
 		for b := range uint64(blocks) {
 			for i := range tags {
-				tags[i] = b*tag.MaxBlockTags + uint64(i)
+				tags[i] = b*few + uint64(i)
 			}
-			d.send(tag.Block{Kind: tag.Data, Stream: 1, Tags: tags, Until: tags[len(tags)-1]})
+			d.send(tag.Block{Kind: tag.Data, Stream: 1, Tags: tags, Until: tags[few-1]})
 		}
-		d.end(1, blocks*tag.MaxBlockTags)
+		d.end(1, blocks*few)
 	}()
 	select {
 	case <-sent:
@@ -217,7 +223,7 @@ func TestDriverWaitsForASinkThatIsAway(t *testing.T) {
 	s := newSink(t, endpoint, 1)
 	s.wait(t)
 	<-sent
-	if err := n.wait(); err != nil || len(s.tags[1]) != blocks*tag.MaxBlockTags+1 {
-		t.Errorf("%d tags, want %d; %v", len(s.tags[1]), blocks*tag.MaxBlockTags+1, err)
+	if err := n.wait(); err != nil || len(s.tags[1]) != blocks*few+1 {
+		t.Errorf("%d tags, want %d; %v", len(s.tags[1]), blocks*few+1, err)
 	}
 }

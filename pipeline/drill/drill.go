@@ -199,7 +199,7 @@ func (b *bench) finish(ctx context.Context, limit *time.Timer, r *Result) error 
 	if r.Ended = interrupted; !b.options.resumes {
 		return nil
 	}
-	master, err := b.startMaster("resume", dir, "--json")
+	master, err := b.startMaster(append([]string{"resume", dir, "--json"}, b.options.pluginFlags()...)...)
 	if err == nil && b.awaitEnd(ctx, master, limit, r) {
 		r.Ended = resumed
 	}
