@@ -90,7 +90,11 @@ func (w *witness) take(node, name, path string) {
 	if known := w.files[name]; known != nil {
 		mine, err := os.Stat(known.kept)
 		its, also := os.Stat(path)
-		if err == nil && also == nil && !os.SameFile(mine, its) && known.source != "" {
+		if err != nil || also != nil || os.SameFile(mine, its) || known.source == "" {
+			return
+		}
+		// A sink that was started anew may write again what it has not told of.
+		if same, err := sameBytes(known.kept, path); err == nil && !same {
 			w.odd = append(w.odd, fmt.Sprintf("%s was closed, and another file has taken its name", name))
 			known.source = "" // once is enough
 		}
