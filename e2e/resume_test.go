@@ -145,6 +145,33 @@ func TestResume(t *testing.T) {
 			t.Errorf("condition %v\n%s", m.Condition, reasons(m))
 		}
 	})
+	t.Run("only the slave of this PC is killed", func(t *testing.T) {
+		t.Parallel()
+		b := &broken{newField(t, 13), "", map[string]fact.Segment{}}
+		b.hears(inState("running"), 1)
+		b.hears(`"event":"progress","version":1`, 2)
+		var pid int
+		for line := range strings.Lines(b.master.stdout.String()) {
+			var e struct {
+				Event, Node string
+				PID         int
+			}
+			if err := json.Unmarshal([]byte(line), &e); err == nil && e.Event == "joined" && e.Node == "alice" {
+				pid = e.PID
+			}
+		}
+		if pid == 0 || syscall.Kill(pid, syscall.SIGKILL) != nil {
+			t.Fatalf("the slave of alice, process %d, could not be killed\n%s", pid, b.master.stdout.String())
+		}
+		if code := b.master.wait(120 * time.Second); code != 3 {
+			t.Errorf("exit code %d\n%s", code, b.master.stdout.String())
+		}
+		dir, m := latest(t, b.work)
+		contains(t, reasons(m), "INCOMPLETE alice. its slave ended while it recorded")
+		if v := runTsrun(t, b.work, "verify", dir); v.code != 0 {
+			t.Errorf("verify: exit code %d\n%s", v.code, v.stdout)
+		}
+	})
 	t.Run("no run", func(t *testing.T) {
 		t.Parallel()
 		work := t.TempDir()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -97,10 +98,41 @@ func (c *conductor) spawnSlave(ctx context.Context, name string) error {
 		err := k.cmd.Wait()
 		close(k.done)
 		if ctx.Err() == nil && err != nil {
-			c.queueEvent(evGone{name, k.explainEnd(err)})
+			c.queueEvent(slaveEnded{name, k.explainEnd(err)})
 		}
 	}()
 	return nil
+}
+
+// slaveEnded is the end of a slave that this master has started.
+type slaveEnded struct {
+	node    string
+	failure sdk.Failure
+}
+
+// maxAgain is how often a slave is started anew for what it holds.
+const maxAgain = 2
+
+// replaceSlave starts a slave anew whose process has ended within the run, so that what
+// it had closed is delivered; one that holds nothing is gone.
+func (c *conductor) replaceSlave(ctx context.Context, e slaveEnded) {
+	n := c.state.nodes[e.node]
+	again := 0
+	for _, k := range c.children {
+		if k.node == e.node {
+			again++
+		}
+	}
+	holds := c.state.fire != 0 && !c.state.phase.over() && !n.gone && n.phase != wire.Done && c.heldHere(e.node)
+	if !holds || again > maxAgain {
+		c.applyEvent(ctx, evGone(e))
+		return
+	}
+	c.log.Error("slave is started anew", "about", e.node, "message", e.failure.Message)
+	c.observe(event.Warning{Node: e.node, Message: e.failure.Message, Hint: "it is started anew, to deliver what it had recorded"})
+	if err := c.spawnSlave(ctx, e.node); err != nil {
+		c.applyEvent(ctx, evGone(e))
+	}
 }
 
 // sources is where local slaves keep their files until the master has them.
@@ -177,12 +209,13 @@ func (c *conductor) dismissed() bool {
 }
 
 func (c *conductor) childEnded(name string) bool {
-	for _, k := range c.children {
+	for _, k := range slices.Backward(c.children) { // the newest counts
 		if k.node == name {
 			select {
 			case <-k.done:
 				return true
 			default:
+				return false
 			}
 		}
 	}

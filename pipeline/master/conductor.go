@@ -159,11 +159,7 @@ func (c *conductor) loop(ctx context.Context) {
 		case r := <-c.requests:
 			r.answer <- c.answer(ctx, r)
 		case e := <-c.inputs:
-			if d, ok := e.(diskSeen); ok {
-				c.applyDisk(ctx, d.disk)
-				continue
-			}
-			c.applyEvent(ctx, e)
+			c.applyInput(ctx, e)
 		case p := <-c.receiver.Progress():
 			c.showTransfer(p)
 			c.applyEvent(ctx, evProgress{})
@@ -186,6 +182,18 @@ func (c *conductor) loop(ctx context.Context) {
 		}
 	}
 	c.analysis.end()
+}
+
+// applyInput applies what another goroutine has seen.
+func (c *conductor) applyInput(ctx context.Context, seen any) {
+	switch e := seen.(type) {
+	case diskSeen:
+		c.applyDisk(ctx, e.disk)
+	case slaveEnded:
+		c.replaceSlave(ctx, e)
+	default:
+		c.applyEvent(ctx, e)
+	}
 }
 
 // patience is how long nodes that are waiting to be answered when a deadline
