@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"context"
 	"encoding/json"
 	"io/fs"
 	"net"
@@ -100,7 +101,7 @@ func FuzzFilesPort(f *testing.F) {
 	}
 	r.Admit(token, "bob", dir)
 	ran := make(chan error, 1)
-	go func() { ran <- r.Run(f.Context()) }()
+	go func() { ran <- r.Run(context.Background()) }() // until Close
 	f.Cleanup(func() { r.Close(); <-ran })
 	file := File{ID: 1, Name: "raw/bob/x.bin", Size: 1000}
 	if a := r.Ask(token, file); a.Refused != "" {
