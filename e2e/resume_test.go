@@ -110,7 +110,7 @@ func (b *broken) resumed(codes ...int) *run.Manifest {
 func TestResume(t *testing.T) {
 	t.Run("killed in the recording", func(t *testing.T) {
 		t.Parallel()
-		b := breakOff(t, 11, inState("armed"), 0)
+		b := breakOff(t, 11, inState("running"), 1500*time.Millisecond) // of which 1 s is the lead
 		m := b.resumed(130)
 		contains(t, reasons(m), "INTERRUPTED alice. its recording ended with the master")
 		if c := m.Nodes["bob"].Channels["b"]; c.LengthPs != m.DurationPs || strings.Contains(reasons(m), "INCOMPLETE bob") {
