@@ -123,7 +123,10 @@ func TestDiskThatFills(t *testing.T) {
 	if r.code != 3 {
 		t.Errorf("exit code %d, want 3\n%s%s", r.code, r.stdout, r.stderr)
 	}
-	contains(t, r.stdout+r.stderr, "no space left on device", "INCOMPLETE")
+	contains(t, r.stdout+r.stderr, "INCOMPLETE")
+	if said := r.stdout + r.stderr; !strings.Contains(said, "the recording was ended while its files are whole") {
+		contains(t, said, "no space left on device") // it filled faster than it was looked at
+	}
 	whole, err := filepath.Glob(filepath.Join(disk, "runs", "latest", "raw", "*", "*.bin"))
 	if err != nil || len(whole) == 0 {
 		t.Errorf("nothing was kept (%v)", err)
