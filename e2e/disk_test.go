@@ -39,7 +39,7 @@ func TestFullDisk(t *testing.T) {
 				args = append(args, "--set", "network.ports."+name+"="+status)
 			}
 			p := start(t, master, nil, args...)
-			slave := start(t, far, nil, "--mode", "slave", "--node", "bob", "--once", "--master", net.JoinHostPort(own, status))
+			slave := start(t, far, nil, "--mode", "slave", "--node", "bob", "--once", "--tls", "off", "--master", net.JoinHostPort(own, status))
 			says := func(what string) {
 				t.Helper()
 				eventually(t, 60*time.Second, what, func() bool { return strings.Contains(p.stderr.String(), what) })

@@ -170,16 +170,16 @@ func TestUserOfASlave(t *testing.T) {
 	t.Parallel()
 	here, there, address := twoHosts(t)
 	work, away := t.TempDir(), t.TempDir()
-	slave := start(t, away, there, "--mode", "slave", "--node", "bob", "--master", address)
+	slave := start(t, away, there, "--mode", "slave", "--node", "bob", "--master", address, "--tls", "off")
 	eventually(t, 20*time.Second, "the slave says that nobody answers", func() bool {
 		return strings.Contains(slave.stderr.String(), "waiting for the master: no answer: ask "+address)
 	})
 	recipe := hurried(t, "pace: 100 ms", "pace: 100 ms", "acquire: {duration: 6 s, segment: 500 ms}")
-	master := start(t, work, here, recipe, "--set", "network.master="+address, "--set", "nodes.bob.host=remote")
+	master := start(t, work, here, recipe, "--set", "network.master="+address, "--set", "network.insecure=true", "--set", "nodes.bob.host=remote")
 	eventually(t, 20*time.Second, "the master says whom it waits for", func() bool {
-		return strings.Contains(master.stderr.String(), "waiting for bob; start it there with: tsrun --mode slave --node bob --master "+address)
+		return strings.Contains(master.stderr.String(), "waiting for bob; start it there with: tsrun --mode slave --node bob --master "+address+" --tls off")
 	})
-	impostor := start(t, t.TempDir(), there, "--mode", "slave", "--node", "alice", "--master", address)
+	impostor := start(t, t.TempDir(), there, "--mode", "slave", "--node", "alice", "--master", address, "--tls", "off")
 	if code := impostor.wait(20 * time.Second); code != 5 {
 		t.Errorf("a stranger in the place of a local node: exit code %d, want 5", code)
 	}
@@ -228,7 +228,7 @@ func TestRefusedStartLeavesLatest(t *testing.T) {
 	work := t.TempDir()
 	good(t, runTsrun(t, work, hurried(t, "", "", "acquire: {duration: 1 s}")))
 	before, _ := latest(t, work)
-	if r := runTsrun(t, work, hurried(t, "", "", "acquire: {duration: 1 s}\nnetwork: {join: 1 s}"), "--set", "nodes.bob.host=remote", "--set", "network.master=192.0.2.1"); r.code != 5 {
+	if r := runTsrun(t, work, hurried(t, "", "", "acquire: {duration: 1 s}\nnetwork: {join: 1 s}"), "--set", "nodes.bob.host=remote", "--set", "network.master=192.0.2.1", "--set", "network.insecure=true"); r.code != 5 {
 		t.Errorf("exit code %d, want 5\n%s", r.code, r.stderr)
 	}
 	if after, _ := latest(t, work); after != before {

@@ -141,7 +141,7 @@ func TestSlavesThatCannotTakePart(t *testing.T) {
 	here, there, address := twoHosts(t)
 	anchor := start(t, t.TempDir(), there, "--mode", "slave", "--node", "nobody", "--master", "127.0.0.9") // holds the namespace
 	eventually(t, 20*time.Second, "the namespace is there", func() bool { return strings.Contains(anchor.stderr.String(), "no answer") })
-	recipe := hurried(t, "", "", "acquire: {duration: 1 s}\nnetwork: {master: "+address+", join: 5 min}")
+	recipe := hurried(t, "", "", "acquire: {duration: 1 s}\nnetwork: {master: "+address+", join: 5 min, insecure: true}")
 	master := func(code int, wants ...string) *tsrun {
 		t.Helper()
 		p := start(t, t.TempDir(), here, recipe, "--set", "nodes.bob.host=remote")
@@ -152,7 +152,7 @@ func TestSlavesThatCannotTakePart(t *testing.T) {
 		return p
 	}
 	slave := func(address string, args ...string) *tsrun {
-		return start(t, t.TempDir(), there, append([]string{"--mode", "slave", "--node", "bob", "--master", address}, args...)...)
+		return start(t, t.TempDir(), there, append([]string{"--mode", "slave", "--node", "bob", "--master", address, "--tls", "off"}, args...)...)
 	}
 	end := func(p *tsrun) {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)
@@ -197,10 +197,10 @@ func TestSlaveWithoutReaders(t *testing.T) {
 	t.Parallel()
 	here, there, address := twoHosts(t)
 	work, away := t.TempDir(), t.TempDir()
-	line := append(there, "bash", "-c", `"$0" --mode slave --node bob --master "$1" --once 2>&1 | head -n 1; exit ${PIPESTATUS[0]}`, filepath.Join(bin, "tsrun"), address)
+	line := append(there, "bash", "-c", `"$0" --mode slave --node bob --master "$1" --tls off --once 2>&1 | head -n 1; exit ${PIPESTATUS[0]}`, filepath.Join(bin, "tsrun"), address)
 	slave := startLine(t, away, line)
 	master := start(t, work, here, hurried(t, "pace: 100 ms", "pace: 100 ms", "acquire: {duration: 3 s, segment: 500 ms}"),
-		"--set", "network.master="+address, "--set", "nodes.bob.host=remote", "--json")
+		"--set", "network.master="+address, "--set", "network.insecure=true", "--set", "nodes.bob.host=remote", "--json")
 	eventually(t, 40*time.Second, "the run goes on", func() bool { return strings.Contains(master.stdout.String(), `"state":"running"`) })
 	var joined struct{ PID int }
 	for text := range strings.Lines(master.stdout.String()) {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,15 +47,28 @@ func twoHosts(t *testing.T) (master, slave []string, address string) {
 	return in(a), in(b), "10.77.0.1"
 }
 
-// TestTwoPCs runs the recipe over a cable: the other PC is given a name and an
-// address, nothing else.
+// TestTwoPCs runs the recipe over a cable: the other PC is given a code once, a name
+// and an address, nothing else.
 func TestTwoPCs(t *testing.T) {
 	t.Parallel()
 	here, there, address := twoHosts(t)
 	work, away := t.TempDir(), t.TempDir()
-	slave := start(t, away, there, "--mode", "slave", "--node", "bob", "--master", address)
+	keysHere, keysThere := filepath.Join(t.TempDir(), "keys"), filepath.Join(t.TempDir(), "keys")
+	refused := start(t, work, here, shipped(t, "coincidence.yaml"), "--set", "network.master="+address, "--keys", keysHere)
+	if code := refused.wait(20 * time.Second); code != 5 {
+		t.Errorf("without keys: exit code %d, want 5", code)
+	}
+	contains(t, refused.stderr.String(), `type "tsrun pair" here`)
+	pairing := start(t, work, here, "pair", "--keys", keysHere)
+	eventually(t, 20*time.Second, "a code is printed", func() bool { return strings.Contains(pairing.stdout.String(), " --node NAME\n") })
+	code := strings.Fields(pairing.stdout.String())[2]
+	if other := start(t, away, there, "pair", code, "--node", "bob", "--keys", keysThere); other.wait(20*time.Second) != 0 || pairing.wait(20*time.Second) != 0 {
+		t.Fatalf("pairing: %s%s", other.stderr.String(), pairing.stderr.String())
+	}
+	contains(t, pairing.stderr.String(), "bob is paired")
+	slave := start(t, away, there, "--mode", "slave", "--node", "bob", "--master", address, "--keys", keysThere)
 	run := func(duration string) *tsrun {
-		return start(t, work, here, append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=" + duration,
+		return start(t, work, here, append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=" + duration, "--keys", keysHere,
 			"--set", "network.master=" + address, "--set", "nodes.bob.host=remote"}, patient...)...)
 	}
 	master := run("2 s")

@@ -70,7 +70,7 @@ func (pc freshPC) gets(t *testing.T, from, to string) {
 }
 
 // TestQuickStart does what docs/quick-start.md says, word for word, on two PCs
-// that have nothing but the programs: five commands from there to a good run.
+// that have nothing but the programs: seven commands from there to a good run.
 func TestQuickStart(t *testing.T) {
 	here, there, address := twoHosts(t)
 	alice, bob := newFreshPC(t, here), newFreshPC(t, there)
@@ -104,6 +104,14 @@ func TestQuickStart(t *testing.T) {
 	alice.gets(t, bin, "bin")
 	bob.gets(t, bin, "tsrun")
 	alice.gets(t, write(t, filepath.Join(t.TempDir(), "first.yaml"), first), "first.yaml")
+	pairing := alice.start(t, command(`bin/tsrun pair`))
+	eventually(t, 20*time.Second, "a code is printed", func() bool { return strings.Contains(pairing.stdout.String(), " --node NAME\n") })
+	printed := strings.Fields(pairing.stdout.String())[2]
+	example := regexp.MustCompile(`pair \S+/\S+`)
+	joining := bob.start(t, example.ReplaceAllString(command(`cd ~/tsrun && ./tsrun pair`), "pair "+printed))
+	if joining.wait(20*time.Second) != 0 || pairing.wait(20*time.Second) != 0 {
+		t.Fatalf("pairing: %s%s", joining.stderr.String(), pairing.stderr.String())
+	}
 	slave := bob.start(t, command(`cd ~/tsrun && ./tsrun --mode slave`)) // 3
 	check := alice.start(t, command(`bin/tsrun check first\.yaml`))      // 4
 	if code := check.wait(60 * time.Second); code != 0 {

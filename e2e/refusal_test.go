@@ -150,12 +150,12 @@ func TestUnknownNodeAndTakenName(t *testing.T) {
 	here, there, address := twoHosts(t)
 	work := t.TempDir()
 	master := start(t, work, here, append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=2 s", "--json",
-		"--set", "network.master=" + address, "--set", "nodes.bob.host=remote"}, patient...)...)
+		"--set", "network.master=" + address, "--set", "network.insecure=true", "--set", "nodes.bob.host=remote"}, patient...)...)
 	eventually(t, 20*time.Second, "alice has joined", func() bool {
 		return strings.Contains(master.stdout.String(), `"event":"joined"`)
 	})
 	slave := func(name string) *tsrun {
-		return start(t, t.TempDir(), there, "--mode", "slave", "--node", name, "--master", address, "--once")
+		return start(t, t.TempDir(), there, "--mode", "slave", "--node", name, "--master", address, "--tls", "off", "--once")
 	}
 	carol := slave("carol")
 	if code := carol.wait(20 * time.Second); code != 5 {

@@ -50,7 +50,7 @@ sinks: {raw: {sink: sink-file}}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go func() { // ends with ctx
-		client := wire.NewStatusClient(fmt.Sprintf("127.0.0.1:%d", port))
+		client := wire.NewStatusClient(fmt.Sprintf("127.0.0.1:%d", port), nil)
 		defer client.Close()
 		for ctx.Err() == nil {
 			began := time.Now()

@@ -113,6 +113,8 @@ func commands() []*cobra.Command {
 		newConvertCommand(),
 		newInfoCommand(),
 		newPluginCommand(),
+		newPairCommand(),
+		newKeysCommand(),
 		newSchemaCommand(),
 		newVersionCommand(),
 		newManCommand(),

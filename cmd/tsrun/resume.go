@@ -15,6 +15,7 @@ import (
 func newResumeCommand() *cobra.Command {
 	var plugins pluginDirs
 	var asJSON bool
+	var keys string
 	c := &cobra.Command{
 		Use:   "resume RUN",
 		Short: "finish a run whose master was killed, or that ended without all files",
@@ -30,15 +31,16 @@ passed, or two Ctrl-C; what it holds is then missing, and resume may be called a
 A run that ended with all its files is left as it is. The exit code is that of the run.`,
 		Args: arguments(1, 1, "one run directory"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return resume(c, args[0], &plugins, asJSON)
+			return resume(c, args[0], &plugins, keys, asJSON)
 		},
 	}
 	plugins.add(c)
+	registerKeys(c.Flags(), &keys)
 	c.Flags().BoolVar(&asJSON, "json", false, "one event a line on standard output")
 	return c
 }
 
-func resume(c *cobra.Command, path string, plugins *pluginDirs, asJSON bool) error {
+func resume(c *cobra.Command, path string, plugins *pluginDirs, keys string, asJSON bool) error {
 	if err := run.CheckSystem(); err != nil {
 		return failure(err)
 	}
@@ -55,7 +57,7 @@ func resume(c *cobra.Command, path string, plugins *pluginDirs, asJSON bool) err
 	defer stop()
 	hub, done := showing(asJSON)
 	outcome, err := master.Resume(c.Context(), path, master.Options{
-		PluginDirs: dirs, Program: program, Version: version, Observer: hub, Interrupts: interrupts,
+		PluginDirs: dirs, Program: program, Version: version, Observer: hub, Interrupts: interrupts, Secure: secureMaster(keys),
 	})
 	done()
 	if err != nil {

@@ -32,6 +32,8 @@ type runFlags struct {
 	runs    string
 	sets    []string
 	plugins pluginDirs
+	keys    string
+	tls     string
 	json    bool
 }
 
@@ -45,6 +47,8 @@ func (f *runFlags) register(c *cobra.Command) {
 	flags.StringVar(&f.runs, "runs", "runs", "master: `DIR` where run directories are made")
 	flags.StringArrayVar(&f.sets, "set", nil, "master: change the recipe, `PATH=VALUE`; recorded with the run")
 	f.plugins.add(c)
+	registerKeys(flags, &f.keys)
+	flags.StringVar(&f.tls, "tls", "auto", "slave: `MODE`: on; off, where the recipe says insecure: true; auto: on unless the master is on this PC")
 	flags.BoolVar(&f.json, "json", false, "master: one event a line on standard output")
 }
 
@@ -67,8 +71,8 @@ func (f *runFlags) start(c *cobra.Command, args []string) error {
 		return runSlave(c.Context(), f)
 	case f.mode != "master":
 		return usage(fmt.Sprintf("--mode %q: write master or slave", f.mode))
-	case f.node != "" || f.master != "" || f.once || c.Flags().Changed("data"):
-		return usage("--node, --master, --once and --data are a slave's: add --mode slave")
+	case f.node != "" || f.master != "" || f.once || c.Flags().Changed("data") || c.Flags().Changed("tls"):
+		return usage("--node, --master, --once, --data and --tls are a slave's: add --mode slave")
 	case len(args) == 0 && c.Flags().NFlag() > 0:
 		return usage("no recipe is given; write tsrun RECIPE")
 	case len(args) == 0:
@@ -100,13 +104,12 @@ func runMaster(ctx context.Context, f *runFlags, path string) error {
 	if err != nil {
 		return fmt.Errorf("find tsrun's own program: %w", err)
 	}
+	o := master.Options{Recipe: resolved, Runs: f.runs, PluginDirs: dirs, Lock: lock, Program: program, Version: version, Secure: secureMaster(f.keys)}
 	interrupts, stop := interruptions()
 	defer stop()
 	hub, done := showing(f.json)
-	outcome, err := master.Run(ctx, master.Options{
-		Recipe: resolved, Runs: f.runs, PluginDirs: dirs, Lock: lock, Program: program, Version: version,
-		Observer: hub, Interrupts: interrupts,
-	})
+	o.Observer, o.Interrupts = hub, interrupts
+	outcome, err := master.Run(ctx, o)
 	done()
 	var refusal *master.Refusal
 	if errors.As(err, &refusal) {

@@ -36,7 +36,11 @@ func runSlave(ctx context.Context, f *runFlags) error {
 		return err
 	}
 	o := slave.Options{Node: f.node, Master: address, Once: f.once, Data: f.data, PluginDirs: dirs, Version: version}
-	if key, ok := os.LookupEnv(wire.JoinKey); ok {
+	key, own := os.LookupEnv(wire.JoinKey)
+	if err := f.secure(&o, own); err != nil {
+		return err
+	}
+	if own {
 		return serveOwnMaster(ctx, o, key)
 	}
 	interrupts, stop := interruptions()

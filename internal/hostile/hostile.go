@@ -4,9 +4,14 @@
 package hostile
 
 import (
+	"crypto/tls"
 	"encoding/binary"
+	"io"
 	"math/rand/v2"
+	"net"
+	"slices"
 	"strings"
+	"time"
 )
 
 // Bytes returns things to write to a fresh connection, by name. Some get as far
@@ -57,3 +62,39 @@ func Ready(socket string) string {
 func Long(flags byte, n uint64) string {
 	return string(binary.BigEndian.AppendUint64([]byte{flags}, n))
 }
+
+// Records returns what a stranger may say where TLS is spoken: a true beginning,
+// cut, with bits flipped and with lengths that are wrong, and records of no meaning.
+func Records() [][]byte {
+	var hello recorder
+	_ = tls.Client(&hello, &tls.Config{InsecureSkipVerify: true}).Handshake() // ends with the first read
+	var all [][]byte
+	for n := 1; n < len(hello.said); n += 1 + len(hello.said)/16 {
+		all = append(all, hello.said[:n])
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 32 {
+		b := slices.Clone(hello.said)
+		for range 1 + r.IntN(4) {
+			b[r.IntN(len(b))] ^= 1 << r.IntN(8)
+		}
+		all = append(all, b)
+	}
+	for _, kind := range []byte{20, 21, 22, 23, 24, 255} {
+		for _, size := range []uint16{0, 1, 1 << 14, 1<<14 + 257, 1<<16 - 1} {
+			all = append(all, append(binary.BigEndian.AppendUint16([]byte{kind, 3, 3}, size), make([]byte, min(size, 300))...))
+		}
+	}
+	return append(all, hello.said, append(slices.Clone(hello.said), hello.said...))
+}
+
+// recorder is a connection that keeps what is written and has nothing to read.
+type recorder struct {
+	net.Conn
+	said []byte
+}
+
+func (r *recorder) Write(p []byte) (int, error)      { r.said = append(r.said, p...); return len(p), nil }
+func (r *recorder) Read([]byte) (int, error)         { return 0, io.EOF }
+func (r *recorder) SetWriteDeadline(time.Time) error { return nil }
+func (r *recorder) Close() error                     { return nil }

@@ -19,7 +19,7 @@ var floors = [][]string{
 	{"pipeline/report", "pipeline/drill"},
 	{"pipeline/master", "pipeline/slave"},
 	{"pipeline/stage"},
-	{"pipeline/event", "pipeline/scaffold", "pipeline/host", "pipeline/core", "pipeline/transfer"},
+	{"pipeline/event", "pipeline/scaffold", "pipeline/host", "pipeline/core", "pipeline/transfer", "pipeline/keys"},
 	{"pipeline/run", "pipeline/align"},
 	{"pipeline/track"},
 	{"pipeline/wire", "pipeline/recipe", "pipeline/correlate", "pipeline/scatter"},

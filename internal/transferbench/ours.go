@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/transfer"
+	"tsrun/pipeline/wire"
 	"tsrun/sdk/quantity"
 )
 
@@ -43,7 +44,7 @@ func play(role string, args []string) error {
 // receive receives files below dir until its input ends. Questions come over a
 // connection of their own, a line each.
 func receive(dir string) error {
-	r, err := transfer.NewReceiver("127.0.0.1:0", nil)
+	r, err := transfer.NewReceiver("127.0.0.1:0", wire.Guard{}, nil)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func newBench(o *Options, r *recipe.Recipe, dir string, number int) (_ *bench, e
 		b.args = append(b.args, "--set", "nodes."+node+".host=remote")
 	}
 	if len(remote) > 0 {
-		b.args = append(b.args, "--set", "network.master="+o.address)
+		b.args = append(b.args, "--set", "network.master="+o.address, "--set", "network.tls=auto", "--set", "network.insecure=true") // on this PC alone
 	}
 	b.address = ports[1]
 	return b, nil

@@ -81,7 +81,10 @@ func (c *conductor) spawnSlaves(ctx context.Context) error {
 func (c *conductor) spawnSlave(ctx context.Context, name string) error {
 	args := []string{"--mode", "slave", "--node", name, "--once",
 		"--master", net.JoinHostPort(c.recipe.Network.Master, fmt.Sprint(portOf(c.status.Addr()))),
-		"--data", c.sources()}
+		"--data", c.sources(), "--tls", "off"}
+	if c.recipe.Network.Secured() {
+		args = append(args[:len(args)-1], "on", "--keys", c.options.Keys)
+	}
 	for _, d := range c.options.PluginDirs {
 		if info, err := os.Stat(d); err == nil && info.IsDir() { // not each usual place is there
 			args = append(args, "--plugin-dir", d)

@@ -66,7 +66,8 @@ type conductor struct {
 	syncer    *syncer // nil: no segment of an align stage is here yet
 	unsynced  bool    // there could be none
 	children  []*child
-	key       string          // that this master's own slaves show
+	key       string // that this master's own slaves show
+	strangers strangers
 	turned    map[string]bool // slaves that were refused, by name and reason
 }
 
@@ -127,12 +128,16 @@ func (c *conductor) rules() rules {
 	if c.trigger != nil {
 		trigger = portOf(c.trigger.Addr())
 	}
+	master := c.masterAddress()
+	if c.recipe.Network.Exposed() {
+		master += " --tls off"
+	}
 	return rules{
 		lead:          c.recipe.Trigger.Lead.Duration(),
 		duration:      c.recipe.Acquire.Duration.Duration(),
 		join:          c.recipe.Network.Join.Duration(),
 		patience:      c.recipe.Faults.Patience.Duration(),
-		master:        c.masterAddress(),
+		master:        master,
 		trigger:       trigger,
 		abortOnLoss:   c.recipe.Faults.LostTags == "abort",
 		abortOnAbsent: c.recipe.Faults.LostNode == "abort",

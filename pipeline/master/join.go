@@ -21,8 +21,8 @@ func (c *conductor) join(ctx context.Context, r request) wire.Reply {
 	reply := c.welcome(ctx, r)
 	if f := reply.Refused; f != nil && len(c.turned) < maxTurned && !c.turned[cut(r.body.Node)+" "+f.Code] {
 		c.turned[cut(r.body.Node)+" "+f.Code] = true
-		c.log.Warn("slave refused", "about", cut(r.body.Node), "host", cut(r.body.Join.Host), "address", r.peer, "code", f.Code)
-		c.observe(event.Warning{Message: fmt.Sprintf("a slave %q on %s (%s) was refused: %s", cut(r.body.Node), cut(r.body.Join.Host), r.peer, f.Message), Hint: f.Hint})
+		c.log.Warn("slave refused", "about", cut(r.body.Node), "host", cut(r.body.Join.Host), "address", r.peer.Address, "code", f.Code)
+		c.observe(event.Warning{Message: fmt.Sprintf("a slave %q on %s (%s) was refused: %s", cut(r.body.Node), cut(r.body.Join.Host), r.peer.Address, f.Message), Hint: f.Hint})
 	}
 	return reply
 }
@@ -51,6 +51,10 @@ func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 		return refuse("unknown-node", fmt.Sprintf("join: the recipe has no node %q", cut(name)),
 			"start the slave with --node and one of: "+strings.Join(names, ", "))
 	}
+	if !r.peer.MayBe(name) {
+		return refuse("certificate", fmt.Sprintf("join: the certificate shown is that of %s, not of %s", r.peer.Name, name),
+			"check --node there; a certificate for another name comes with: tsrun pair")
+	}
 	m := c.members[name]
 	back, holds := c.welcomeBack(r, m)
 	switch {
@@ -77,8 +81,8 @@ func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 	}
 	c.members[name] = m
 	c.keepJoined(name, m, j)
-	c.log.Info("node joined", "about", name, "host", j.Host, "address", r.peer, "pid", j.PID)
-	c.observe(event.NodeJoined{Node: name, Host: c.book.manifest.Nodes[name].Host, Hostname: j.Host, Address: r.peer, PID: j.PID})
+	c.log.Info("node joined", "about", name, "host", j.Host, "address", r.peer.Address, "pid", j.PID)
+	c.observe(event.NodeJoined{Node: name, Host: c.book.manifest.Nodes[name].Host, Hostname: j.Host, Address: r.peer.Address, PID: j.PID})
 	if j.Version != c.options.Version {
 		c.observe(event.Warning{Node: name, Message: fmt.Sprintf("tsrun %s is at work there, %s here; they speak the same protocol, %d", cut(j.Version), c.options.Version, wire.Protocol),
 			Hint: "install the same release of tsrun on both PCs"})
@@ -127,7 +131,7 @@ func (c *conductor) admit(name string, j *wire.Join) (*member, error) {
 	c.receiver.Admit(m.token, name, c.dir.Path())
 	m.welcome = &wire.Welcome{
 		Run: c.run.String(), Token: hex.EncodeToString(m.token[:]), Recipe: part,
-		TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()),
+		TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()), Revoked: c.options.Revoked,
 	}
 	return m, nil
 }

@@ -267,7 +267,7 @@ func TestSlowDiskDelaysNoHeartbeat(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask := func(r wire.Request) (reply wire.Reply, err error) {
-		client := wire.NewStatusClient(c.status.Addr().String())
+		client := wire.NewStatusClient(c.status.Addr().String(), nil)
 		defer client.Close()
 		body, err := json.Marshal(r)
 		if err != nil {
@@ -337,7 +337,7 @@ func TestStrangersAreBrief(t *testing.T) {
 		strings.Repeat("[", maxUnknown+1): true,
 	} {
 		var reply wire.Reply
-		if err := json.Unmarshal(c.serve("peer", []byte(text)), &reply); err != nil {
+		if err := json.Unmarshal(c.serve(wire.Peer{Address: "peer"}, []byte(text)), &reply); err != nil {
 			t.Fatal(err)
 		}
 		if got := reply.Refused != nil && reply.Refused.Code == "token"; got != refused {
@@ -363,7 +363,7 @@ func FuzzStatus(f *testing.F) {
 		body = bytes.ReplaceAll(body, []byte("TOKEN"), []byte(token))
 		end := answering(t, c)
 		var reply wire.Reply
-		if err := json.Unmarshal(c.serve("peer", body), &reply); err != nil {
+		if err := json.Unmarshal(c.serve(wire.Peer{Address: "peer"}, body), &reply); err != nil {
 			t.Errorf("the answer cannot be read: %v", err)
 		}
 		end()

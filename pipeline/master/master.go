@@ -32,6 +32,7 @@ import (
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
+	"tsrun/sdk/zmtp"
 )
 
 // Options say what to run and where.
@@ -46,6 +47,22 @@ type Options struct {
 	// Interrupts ends the run early, keeping what was recorded; a second one
 	// gives the run up.
 	Interrupts <-chan struct{}
+	// Secure fills in what is below, where the recipe wants TLS.
+	Secure   func(*Options) error
+	Security *zmtp.Security // what this master shows and checks
+	Keys     string         // directory of keys, for the slaves that it starts
+	Revoked  []byte         // list of revoked certificates, for all slaves
+}
+
+// secure fetches keys where the recipe wants TLS.
+func (o *Options) secure() error {
+	switch {
+	case !o.Recipe.Recipe.Network.Secured():
+		return nil
+	case o.Secure == nil:
+		return errors.New("the recipe wants TLS, and there are no keys")
+	}
+	return o.Secure(o)
 }
 
 // Outcome is how a run ended.
@@ -68,6 +85,9 @@ func (r *Refusal) Unwrap() error { return &r.cause }
 //
 // The error of a run that a node refused is a [Refusal].
 func Run(ctx context.Context, o Options) (*Outcome, error) {
+	if err := o.secure(); err != nil {
+		return nil, err
+	}
 	if err := preflight(o); err != nil {
 		return nil, err
 	}
@@ -92,6 +112,7 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 	group.Go(func() error { return c.beacons(background) })
 	group.Go(func() error { return c.watchDisk(background) })
 
+	c.tellInsecure()
 	err := c.spawnSlaves(background)
 	if c.past != nil && c.past.started() {
 		files := c.book.unproven()
@@ -171,15 +192,19 @@ func (c *conductor) listen(ctx context.Context) (err error) {
 		}
 	}()
 	n := c.recipe.Network
-	if c.trigger, err = wire.ListenTrigger(ctx, address(n.Master, n.Ports.Trigger)); err != nil {
+	guard := wire.Guard{Refused: c.turnAway}
+	if n.Secured() {
+		guard.Security = c.options.Security
+	}
+	if c.trigger, err = wire.ListenTrigger(ctx, address(n.Master, n.Ports.Trigger), guard); err != nil {
 		return listenFailure("trigger", err)
 	}
-	if c.receiver, err = transfer.NewReceiver(address(n.Master, n.Ports.Files), c.log); err != nil {
+	if c.receiver, err = transfer.NewReceiver(address(n.Master, n.Ports.Files), guard, c.log); err != nil {
 		return listenFailure("files", err)
 	}
 	c.receiver.KeepFree(int64(c.recipe.Faults.DiskBelow) / 2) // recording ends at the whole, files still come
 	// Last: whoever asks there may be sent to the others.
-	if c.status, err = wire.ListenStatus(ctx, address(n.Master, n.Ports.Status), c.serve); err != nil {
+	if c.status, err = wire.ListenStatus(ctx, address(n.Master, n.Ports.Status), guard, c.serve); err != nil {
 		return listenFailure("status", err)
 	}
 	return nil

@@ -43,6 +43,9 @@ func Resume(ctx context.Context, path string, o Options) (*Outcome, error) {
 			Hint: "it was made by an earlier release, or never began; its whole files are in " + run.RawDir}
 	}
 	o.Recipe = &recipe.Resolved{Recipe: r}
+	if err := o.secure(); err != nil {
+		return nil, err
+	}
 	c := newConductor(o)
 	if err := c.open(path, m); err != nil {
 		return nil, err
@@ -278,8 +281,8 @@ func (c *conductor) welcomeBack(r request, m *member) (reply wire.Reply, ok bool
 	if m.instance != j.Instance {
 		m.instance = j.Instance
 		c.keepJoined(name, m, j)
-		c.log.Info("node delivers what it holds", "about", name, "host", j.Host, "address", r.peer, "pid", j.PID)
-		c.observe(event.NodeJoined{Node: name, Host: c.book.manifest.Nodes[name].Host, Hostname: j.Host, Address: r.peer, PID: j.PID})
+		c.log.Info("node delivers what it holds", "about", name, "host", j.Host, "address", r.peer.Address, "pid", j.PID)
+		c.observe(event.NodeJoined{Node: name, Host: c.book.manifest.Nodes[name].Host, Hostname: j.Host, Address: r.peer.Address, PID: j.PID})
 	}
 	return wire.Reply{Welcome: &wire.Welcome{
 		Run: c.run.String(), Deliver: true, Seen: m.news, TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()),

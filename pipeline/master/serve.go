@@ -18,7 +18,7 @@ import (
 
 // request is a slave's question on its way to the conductor.
 type request struct {
-	peer   string
+	peer   wire.Peer
 	body   wire.Request
 	answer chan wire.Reply
 }
@@ -38,8 +38,8 @@ const maxUnknown = 4 << 10
 // each slave's connection. What concerns the run is answered by the conductor, to
 // one slave at a time; questions of the file transfer, which come over
 // connections of their own, by the receiver, which has locks of its own.
-func (c *conductor) serve(peer string, body []byte) []byte {
-	if len(body) > maxUnknown && !c.admitted(body) {
+func (c *conductor) serve(peer wire.Peer, body []byte) []byte {
+	if len(body) > maxUnknown && !c.admitted(peer, body) {
 		return encode(unknown())
 	}
 	var r wire.Request
@@ -57,7 +57,7 @@ func (c *conductor) serve(peer string, body []byte) []byte {
 	if err != nil {
 		return encode(wire.Reply{Refused: &sdk.Failure{Code: "malformed", Message: fmt.Sprintf("read status request: %v", err)}})
 	}
-	return encode(c.answerFile(r))
+	return encode(c.answerFile(peer, r))
 }
 
 // askConductor passes a request to the conductor and returns its answer, unless the run is over.
@@ -75,13 +75,17 @@ func (c *conductor) askConductor(r request) wire.Reply {
 
 // admitted reports whether a message has the token of a session. It decodes
 // nothing else.
-func (c *conductor) admitted(body []byte) bool {
+func (c *conductor) admitted(peer wire.Peer, body []byte) bool {
 	var shown struct{ Token string }
 	if json.Unmarshal(body, &shown) != nil {
 		return false
 	}
 	token, ok := wire.ParseID(shown.Token)
-	return ok && c.receiver.Admitted(token)
+	if !ok {
+		return false
+	}
+	node, ok := c.receiver.NodeOf(token)
+	return ok && peer.MayBe(node)
 }
 
 func encode(r wire.Reply) []byte {
@@ -92,11 +96,14 @@ func encode(r wire.Reply) []byte {
 	return body
 }
 
-func (c *conductor) answerFile(r wire.Request) wire.Reply {
+func (c *conductor) answerFile(peer wire.Peer, r wire.Request) wire.Reply {
 	var file transfer.File
 	token, ok := wire.ParseID(r.Token)
 	if !ok {
 		return wire.Reply{Refused: &sdk.Failure{Code: "token", Message: "ask about a file: not a token of this run"}}
+	}
+	if node, ok := c.receiver.NodeOf(token); ok && !peer.MayBe(node) {
+		return wire.Reply{Refused: &sdk.Failure{Code: "certificate", Message: "ask about a file: it is of another node than this certificate"}}
 	}
 	if err := json.Unmarshal(r.File, &file); err != nil {
 		return wire.Reply{Refused: &sdk.Failure{Code: "malformed", Message: fmt.Sprintf("ask about a file: %v", err)}}
@@ -115,7 +122,7 @@ func (c *conductor) answer(ctx context.Context, r request) wire.Reply {
 		return c.join(ctx, r)
 	}
 	m := c.members[r.body.Node]
-	if m == nil || hex.EncodeToString(m.token[:]) != r.body.Token || r.body.Report == nil {
+	if m == nil || hex.EncodeToString(m.token[:]) != r.body.Token || r.body.Report == nil || !r.peer.MayBe(r.body.Node) {
 		return unknown()
 	}
 	if c.state.nodes[r.body.Node].gone {

@@ -107,7 +107,7 @@ func (p *player) play() {
 
 func (p *player) send() error {
 	token, _ := wire.ParseID(p.welcome.Token)
-	questions := wire.NewStatusClient(p.address)
+	questions := wire.NewStatusClient(p.address, nil)
 	defer questions.Close()
 	s := transfer.NewSender(transfer.SenderOptions{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(p.welcome.FilesPort)), Token: token,
 		Ask: func(ctx context.Context, f transfer.File) (a transfer.Answer, err error) {
@@ -159,7 +159,7 @@ sinks: {raw: {sink: sink-elsewhere}}
 		t.Fatal(err)
 	}
 	p := &player{t: t, address: c.status.Addr().String(), file: transfer.File{ID: 1, Name: "raw/alice/a-000000.bin", Path: file, Size: 40, SHA256: sha256.Sum256(tags)}}
-	p.status = wire.NewStatusClient(p.address)
+	p.status = wire.NewStatusClient(p.address, nil)
 	defer p.status.Close()
 	p.facts = []wire.News{
 		{Controller: &wire.ControllerUp{Name: "tc", Plugin: fact.Plugin{Version: "2", SHA256: "ab", PID: 8}, Device: fact.Device{Model: "x", ResolutionPs: 4, MaxRateHz: 1e9}}},

@@ -78,8 +78,10 @@ var networkTable = &Field{name: "network", shape: shapeObject, implied: true,
 			}},
 		{name: "join", shape: shapeQuantity, amount: times, nanoseconds: true, initial: "1 min", limits: between(quantity.Second, 24*hour),
 			doc: "How long the master waits for all nodes."},
-		{name: "tls", shape: shapeObject, later: map[string]string{"": "leave it out and use a private network or a tunnel"},
-			doc: "Encryption of the three connections."},
+		{name: "tls", shape: shapeChoice, initial: "auto", choices: []string{"auto", "on", "off"},
+			doc: "Whether the connections are encrypted and each PC is proven by its certificate (`tsrun pair`); auto: unless `master` is a loopback address, or `insecure`."},
+		{name: "insecure", shape: shapeChoice, initial: "false", choices: []string{"false", "true"}, encode: encodeInsecure,
+			doc: "true: TLS may be off although other PCs reach the master. Who is on that network can read and change all that is said, and take the place of a node; the summary says so."},
 	}}
 
 var nodesTable = &Field{name: "nodes", shape: shapeNamed, required: true, form: nodeForm,
@@ -175,6 +177,8 @@ var faultsTable = &Field{name: "faults", shape: shapeObject, implied: true,
 func encodeNothing(*value, map[string]any) {}
 
 // encodeInput splits "tc/1", whose form was checked.
+func encodeInsecure(v *value, into map[string]any) { into[v.name] = v.scalar == "true" }
+
 func encodeInput(v *value, into map[string]any) {
 	controller, input, _ := strings.Cut(v.text, "/")
 	into["controller"], into["input"] = controller, number(input)

@@ -255,6 +255,14 @@ func (j *judgement) network() {
 		}
 		seen[port.number] = port.name
 	}
+	switch {
+	case j.c.broken["network.tls"], j.c.broken["network.insecure"], j.c.broken["network.master"]:
+	case n.TLS == "on" && n.Insecure:
+		j.fail("network.insecure", codeConflict, "the connections have TLS, so they are not insecure", "remove insecure, or write tls: auto")
+	case n.TLS == "off" && !n.Insecure && !IsLoopback(n.Master):
+		j.fail("network.tls", codeConflict, fmt.Sprintf("other PCs reach the master at %s, so its connections need TLS", n.Master),
+			"remove tls and pair the PCs (tsrun pair), or, on a network that nobody else reaches, add insecure: true")
+	}
 	ip := net.ParseIP(n.Master)
 	if remote != "" && (n.Master == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())) {
 		at := "network.master"

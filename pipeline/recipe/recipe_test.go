@@ -171,7 +171,7 @@ func TestParentsMergeAndNullDeletes(t *testing.T) {
 		"nodes.bob.channels.idler.edge":           "testdata/right/lab/grandparent.yaml:8",
 		"nodes.bob.channels.idler.delay":          "default",
 		"nodes.bob.controllers.tc.config.address": "testdata/right/lab/parent.yaml:7",
-		"transfer.chunk":                          "testdata/right/everything.yaml:35",
+		"transfer.chunk":                          "testdata/right/everything.yaml:36",
 		"pipeline.1.name":                         "default",
 	} {
 		if got := single(t, r, path).origin(); got != want {
@@ -182,7 +182,7 @@ func TestParentsMergeAndNullDeletes(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	r := load(t, "testdata/good.yaml").Recipe
-	want := Network{Master: "127.0.0.1", Ports: Ports{0, 0, 0}, Join: 60 * quantity.Second}
+	want := Network{Master: "127.0.0.1", Ports: Ports{0, 0, 0}, Join: 60 * quantity.Second, TLS: "auto"}
 	if r.Network != want || r.Trigger.Method != "scheduled" || r.Trigger.Lead != 500*quantity.Millisecond || r.Acquire.Segment != quantity.Second {
 		t.Errorf("defaults are %+v, %+v, %+v", r.Network, r.Trigger, r.Acquire)
 	}

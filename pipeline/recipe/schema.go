@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
-	"strconv"
 )
 
 // Schema returns the JSON Schema of recipes for editors: keys, descriptions,
@@ -70,15 +69,11 @@ func (f *Field) schema() map[string]any {
 	return out
 }
 
-// choiceValues are the values an editor sees: digits are a number in YAML.
+// choiceValues are the values that an editor sees.
 func choiceValues(choices []string) []any {
 	out := make([]any, len(choices))
 	for i, choice := range choices {
-		if n, err := strconv.Atoi(choice); err == nil {
-			out[i] = n
-		} else {
-			out[i] = choice
-		}
+		out[i] = plain(choice)
 	}
 	return out
 }
@@ -132,11 +127,22 @@ func (f *Field) wrapped() map[string]any {
 	return out
 }
 
+// plain is what YAML makes of a word: digits are a number, true and false are no text.
+func plain(word string) any {
+	switch {
+	case digits.MatchString(word):
+		return json.Number(word)
+	case word == "true", word == "false":
+		return word == "true"
+	}
+	return word
+}
+
 var digits = regexp.MustCompile(`^[0-9]+$`)
 
 func (f *Field) initialValue() any {
-	if (f.shape == shapeInteger || f.shape == shapeChoice) && digits.MatchString(f.initial) {
-		return json.Number(f.initial)
+	if f.shape == shapeInteger || f.shape == shapeChoice {
+		return plain(f.initial)
 	}
 	return f.initial
 }

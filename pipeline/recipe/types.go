@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"encoding/json"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -35,9 +36,26 @@ type Recipe struct {
 
 // Network is what the slaves dial. The master listens on all three ports.
 type Network struct {
-	Master string        `json:"master"` // host name or address
-	Ports  Ports         `json:"ports"`
-	Join   quantity.Time `json:"join"` // how long the master waits for all nodes
+	Master   string        `json:"master"` // host name or address
+	Ports    Ports         `json:"ports"`
+	Join     quantity.Time `json:"join"`     // how long the master waits for all nodes
+	TLS      string        `json:"tls"`      // auto, on, off
+	Insecure bool          `json:"insecure"` // TLS may be off where others reach the master
+}
+
+// Secured reports whether the connections have TLS.
+func (n Network) Secured() bool {
+	return n.TLS == "on" || n.TLS == "auto" && !n.Insecure && !IsLoopback(n.Master)
+}
+
+// Exposed reports whether other PCs reach the master without TLS.
+func (n Network) Exposed() bool { return n.Insecure && !n.Secured() && !IsLoopback(n.Master) }
+
+// IsLoopback reports whether only this PC reaches a host: by what it is called, no
+// name is looked up.
+func IsLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // Ports of the master. 0 lets the system choose one (the slaves learn all of

@@ -79,6 +79,9 @@ func reportCondition(out *strings.Builder, m *run.Manifest) {
 		}
 		entry(out, "", "SIMULATED: %s%s", strings.Join(names, ", "), computed)
 	}
+	if m.Insecure {
+		entry(out, "", "INSECURE: the network between the PCs could read and change what they said (network.insecure)")
+	}
 	when := "started " + m.Started.UTC().Format("2006-01-02 15:04:05 MST")
 	if !m.Ended.IsZero() {
 		when += fmt.Sprintf(", took %s", m.Ended.Sub(m.Started).Round(100*time.Millisecond))

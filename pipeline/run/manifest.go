@@ -32,13 +32,16 @@ type Manifest struct {
 	Results    []Result         `json:"results"`
 	Sync       string           `json:"sync,omitempty"` // file of what align stages knew while the run went on
 
+	// Insecure: what the PCs said to each other was neither encrypted nor proven.
+	Insecure bool `json:"insecure,omitempty"`
+
 	noticed []Reason // what Judge cannot see in the rest of the manifest
 }
 
 // NewManifest is the manifest of a run that has just begun.
 func NewManifest(id, version string, r *recipe.Recipe, started time.Time) *Manifest {
 	m := &Manifest{
-		Run: id, Name: r.Name, Meta: r.Meta, Tsrun: version, Started: started.UTC(), DurationPs: uint64(max(0, r.Acquire.Duration)),
+		Run: id, Name: r.Name, Meta: r.Meta, Tsrun: version, Started: started.UTC(), DurationPs: uint64(max(0, r.Acquire.Duration)), Insecure: r.Network.Exposed(),
 		Nodes: map[string]*Node{}, Segments: []Segment{}, Results: []Result{}, Reasons: []Reason{},
 		Trigger: Trigger{
 			Method: r.Trigger.Method, Master: r.Trigger.Master,

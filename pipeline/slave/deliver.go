@@ -23,10 +23,11 @@ import (
 // startSender starts the transfer of closed files, which goes on while the
 // acquisition does.
 func (s *session) startSender(group *errgroup.Group, ctx context.Context) {
-	questions := wire.NewStatusClient(s.address.status)
+	questions := wire.NewStatusClient(s.address.status, s.options.Security)
 	s.sender = transfer.NewSender(transfer.SenderOptions{
 		Addr:     s.address.files,
 		Token:    s.token,
+		Security: s.options.Security,
 		Chunk:    int(s.recipe.Transfer.Chunk) / transfer.DefaultWindow,
 		Streams:  s.recipe.Transfer.Streams,
 		Patience: max(s.patience(), leastStill),

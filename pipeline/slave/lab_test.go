@@ -104,14 +104,14 @@ func newLab(t *testing.T, driver, sink, more string) *lab {
 			t.Fatal(err)
 		}
 	}
-	if l.receiver, err = transfer.NewReceiver("127.0.0.1:0", nil); err != nil {
+	if l.receiver, err = transfer.NewReceiver("127.0.0.1:0", wire.Guard{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	l.receiver.Admit(l.token, "bob", l.dir)
-	if l.trigger, err = wire.ListenTrigger(t.Context(), "127.0.0.1:0"); err != nil {
+	if l.trigger, err = wire.ListenTrigger(t.Context(), "127.0.0.1:0", wire.Guard{}); err != nil {
 		t.Fatal(err)
 	}
-	if l.status, err = wire.ListenStatus(t.Context(), "127.0.0.1:0", l.serve); err != nil {
+	if l.status, err = wire.ListenStatus(t.Context(), "127.0.0.1:0", wire.Guard{}, l.serve); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -148,7 +148,7 @@ func (l *lab) welcome() *wire.Welcome {
 		TriggerPort: port(l.trigger.Addr()), FilesPort: port(l.receiver.Addr())}
 }
 
-func (l *lab) serve(_ string, body []byte) []byte {
+func (l *lab) serve(_ wire.Peer, body []byte) []byte {
 	var r wire.Request
 	if err := json.Unmarshal(body, &r); err != nil {
 		panic(err)

@@ -48,7 +48,7 @@ type fakeMaster struct {
 	reports int
 }
 
-func (f *fakeMaster) serve(_ string, body []byte) []byte {
+func (f *fakeMaster) serve(_ wire.Peer, body []byte) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var r wire.Request
@@ -77,11 +77,11 @@ func (f *fakeMaster) serve(_ string, body []byte) []byte {
 // reporting starts a reporter against a fake master.
 func reporting(t *testing.T, f *fakeMaster) (*reporter, <-chan error) {
 	t.Helper()
-	server, err := wire.ListenStatus(context.Background(), "127.0.0.1:0", f.serve)
+	server, err := wire.ListenStatus(context.Background(), "127.0.0.1:0", wire.Guard{}, f.serve)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newReporter("bob", "token", wire.NewStatusClient(server.Addr().String()), newInbox())
+	r := newReporter("bob", "token", wire.NewStatusClient(server.Addr().String(), nil), newInbox())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {

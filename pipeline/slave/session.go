@@ -59,7 +59,7 @@ func newSession(o Options, w *wire.Welcome, r *recipe.Recipe, a sessionAddresses
 		return nil, errors.New("read the master's welcome: the token is not 32 hexadecimal digits")
 	}
 	s.id = id
-	s.reporter = newReporter(o.Node, w.Token, wire.NewStatusClient(a.status), s.orders)
+	s.reporter = newReporter(o.Node, w.Token, wire.NewStatusClient(a.status, o.Security), s.orders)
 	s.log = slog.New(fanout{o.Log.Handler(), slog.NewJSONHandler(s.reporter, nil)})
 	s.dir = filepath.Join(o.Data, w.Run+"-"+o.Node)
 	s.user.stop = make(chan struct{})

@@ -30,6 +30,7 @@ import (
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
+	"tsrun/sdk/zmtp"
 )
 
 // Options say who this slave is and whom it serves.
@@ -45,7 +46,10 @@ type Options struct {
 	// Interrupts ends the recording of this node early, keeping and sending what
 	// was recorded, and then the slave; a second one gives that up.
 	Interrupts <-chan struct{}
-	Key        string // shown to the master that has started this process
+	Key        string         // shown to the master that has started this process
+	Security   *zmtp.Security // what the master's certificate must be; nil: without TLS
+	// KeepRevocations keeps the list of revoked certificates that the master hands out; may be nil.
+	KeepRevocations func(list []byte) error
 }
 
 const (
@@ -111,7 +115,7 @@ func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
 	}
 	ctx, stop := j.untilInterrupted(ctx)
 	defer stop()
-	status := wire.NewStatusClient(j.options.Master)
+	status := wire.NewStatusClient(j.options.Master, j.options.Security)
 	defer status.Close()
 	hostname, _ := os.Hostname()
 	request := wire.Request{Node: j.options.Node, Join: &wire.Join{
@@ -201,6 +205,11 @@ func (j *joiner) serve(ctx context.Context, w *wire.Welcome) error {
 	}
 	if err := r.CheckPart(j.options.Node); err != nil {
 		return fmt.Errorf("read the recipe sent by the master: %w", err)
+	}
+	if keep := j.options.KeepRevocations; keep != nil {
+		if err := keep(w.Revoked); err != nil {
+			j.options.Log.Warn("list of revoked certificates not kept", "error", err)
+		}
 	}
 	j.observe(event.NodeJoined{Node: j.options.Node, Host: r.Nodes[0].Host, Address: j.options.Master, PID: os.Getpid()})
 	s, err := newSession(j.options, w, &r, j.addresses(w))

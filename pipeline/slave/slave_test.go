@@ -161,7 +161,7 @@ func TestUserIsRemindedNotFlooded(t *testing.T) {
 // silent is a session whose master has not answered for longer than it may.
 func silent(t *testing.T) *session {
 	t.Helper()
-	r := newReporter("bob", "token", wire.NewStatusClient("127.0.0.1:1"), newInbox())
+	r := newReporter("bob", "token", wire.NewStatusClient("127.0.0.1:1", nil), newInbox())
 	r.heard = time.Now().Add(-usualPatience - time.Second)
 	return &session{reporter: r, orders: r.orders, dir: "/data/run-bob", sent: make(chan error, 1)}
 }

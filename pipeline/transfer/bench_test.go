@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"tsrun/pipeline/wire"
 )
 
 // BenchmarkFile sends a file of 64 MiB to a Receiver and, turn by turn, the same
@@ -26,7 +28,7 @@ func BenchmarkFile(b *testing.B) {
 		b.Fatal(err)
 	}
 	sum := sha256.Sum256(content)
-	r, err := NewReceiver("127.0.0.1:0", nil)
+	r, err := NewReceiver("127.0.0.1:0", wire.Guard{}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

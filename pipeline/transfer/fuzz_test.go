@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tsrun/internal/hostile"
+	"tsrun/pipeline/wire"
 )
 
 // FuzzDecodeLedger: whatever stands in a ledger names bytes of the file only.
@@ -54,7 +55,7 @@ func FuzzAsk(f *testing.F) {
 		if json.Unmarshal(question, &file) != nil || file.Size > 1<<20 {
 			return // more is taken only of a disk that has it: TestFullDisk
 		}
-		r, err := NewReceiver("127.0.0.1:0", nil)
+		r, err := NewReceiver("127.0.0.1:0", wire.Guard{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +96,7 @@ func FuzzFilesPort(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { os.RemoveAll(dir) })
-	r, err := NewReceiver("127.0.0.1:0", nil)
+	r, err := NewReceiver("127.0.0.1:0", wire.Guard{}, nil)
 	if err != nil {
 		f.Fatal(err)
 	}

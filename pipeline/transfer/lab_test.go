@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"tsrun/pipeline/wire"
 )
 
 const wait = 50 * time.Second // longer than any test needs, so that speed decides nothing
@@ -28,7 +30,7 @@ func newBench(t *testing.T) *bench { return newBenchIn(t, t.TempDir()) }
 
 func newBenchIn(t *testing.T, dir string) *bench {
 	t.Helper()
-	r, err := NewReceiver("127.0.0.1:0", nil)
+	r, err := NewReceiver("127.0.0.1:0", wire.Guard{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"tsrun/internal/hostile"
 	"tsrun/internal/need"
+	"tsrun/pipeline/wire"
 	"tsrun/sdk/zmtp"
 )
 
@@ -337,7 +338,7 @@ func TestSenderEnds(t *testing.T) {
 
 func TestFilesPortInUse(t *testing.T) {
 	b := newBench(t)
-	_, err := NewReceiver(b.receiver.Addr().String(), nil)
+	_, err := NewReceiver(b.receiver.Addr().String(), wire.Guard{}, nil)
 	if err == nil || !strings.Contains(err.Error(), b.receiver.Addr().String()) || !strings.Contains(err.Error(), "choose another port") {
 		t.Fatalf("got %v", err)
 	}

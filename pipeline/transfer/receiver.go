@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
+	"tsrun/pipeline/wire"
 	"tsrun/sdk/tag"
 	"tsrun/sdk/zmtp"
 )
@@ -46,11 +47,11 @@ type Receiver struct {
 
 // NewReceiver opens the files port at addr, host:port. Run receives what comes. A
 // nil log writes nothing.
-func NewReceiver(addr string, log *slog.Logger) (*Receiver, error) {
+func NewReceiver(addr string, g wire.Guard, log *slog.Logger) (*Receiver, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	l, err := zmtp.Listen("tcp", addr, zmq4.Pair, zmtp.Options{MaxConns: maxConns, MaxFrame: MaxChunk, Displace: true})
+	l, err := zmtp.Listen("tcp", addr, zmq4.Pair, zmtp.Options{MaxConns: maxConns, MaxFrame: MaxChunk, Displace: true, Security: g.Security, Refused: g.Refused})
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +125,9 @@ func (r *Receiver) receiveChunks(c *zmtp.Conn) error {
 		s := r.session(h.token)
 		if s == nil {
 			return errors.New("take chunk: its token belongs to no session")
+		}
+		if !wire.MayBe(c.PeerName(), s.node) {
+			return fmt.Errorf("take chunk: the certificate of %s sends a file of %s", c.PeerName(), s.node)
 		}
 		if !more {
 			return errors.New("take chunk: its bytes are missing")
@@ -237,8 +241,13 @@ func withdrawn(why string) error {
 	return errors.New("the node does not send it: " + strings.ToValidUTF8(why[:min(len(why), maxWhy)], ""))
 }
 
-// Admitted reports whether token is that of a session.
-func (r *Receiver) Admitted(token [16]byte) bool { return r.session(token) != nil }
+// NodeOf returns the node whose session has a token; ok is false where none has.
+func (r *Receiver) NodeOf(token [16]byte) (node string, ok bool) {
+	if s := r.session(token); s != nil {
+		return s.node, true
+	}
+	return "", false
+}
 
 // Verified reports whether a file has been verified. It does not use the disk.
 func (r *Receiver) Verified(token [16]byte, f File) bool {

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"tsrun/pipeline/wire"
 )
 
 // life is a receiver that can end at any moment, and a log of what senders sent.
@@ -25,7 +27,7 @@ type life struct {
 // begin starts a receiver for files of bob below dir.
 func begin(t *testing.T, dir string) *life {
 	t.Helper()
-	r, err := NewReceiver("127.0.0.1:0", nil)
+	r, err := NewReceiver("127.0.0.1:0", wire.Guard{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

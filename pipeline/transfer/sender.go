@@ -30,9 +30,10 @@ const (
 
 // SenderOptions say where a Sender sends and whom it asks.
 type SenderOptions struct {
-	Addr  string   // of the files port, host:port
-	Token [16]byte // of the session
-	Chunk int      // bytes under one checksum; 0: DefaultChunk
+	Addr     string         // of the files port, host:port
+	Token    [16]byte       // of the session
+	Security *zmtp.Security // nil: without TLS
+	Chunk    int            // bytes under one checksum; 0: DefaultChunk
 	// Window is how many chunks of a connection may be on their way: sent, and no
 	// credit come. So much is sent again when a connection breaks. 0: DefaultWindow
 	Window  int
@@ -87,7 +88,7 @@ func NewSender(o SenderOptions) *Sender {
 // what was in the way last when ctx ends before.
 func (s *Sender) Reach(ctx context.Context) error {
 	for {
-		conn, err := zmtp.Dial(ctx, "tcp", s.options.Addr, zmq4.Pair)
+		conn, err := zmtp.DialSecure(ctx, "tcp", s.options.Addr, zmq4.Pair, s.options.Security)
 		if err == nil {
 			return conn.Close()
 		}

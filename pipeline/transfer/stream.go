@@ -77,7 +77,7 @@ func (st *stream) connect(ctx context.Context) (*zmtp.Conn, error) {
 	if conn != nil {
 		return conn, nil
 	}
-	conn, err := zmtp.Dial(ctx, "tcp", t.Addr, zmq4.Pair)
+	conn, err := zmtp.DialSecure(ctx, "tcp", t.Addr, zmq4.Pair, t.Security)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err != nil {

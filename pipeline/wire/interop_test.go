@@ -77,7 +77,7 @@ func TestLibzmqRequest(t *testing.T) {
 	for i, body := range []string{strings.Repeat("x", 300), "", strings.Repeat("y", 50_000)} {
 		e := envelope{kind: question, client: 7, seq: uint64(i + 1), body: []byte(body)}
 		asked := hex.EncodeToString(e.encode())
-		e.kind, e.body = answer, echo("", e.body)
+		e.kind, e.body = answer, echo(Peer{}, e.body)
 		args = append(args, asked, hex.EncodeToString(e.encode()))
 	}
 	_, ended := libzmq(t, `

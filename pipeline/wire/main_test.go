@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 
 // playPublisher publishes beacons with its process number until it is killed.
 func playPublisher(addr string) {
-	p, err := ListenTrigger(context.Background(), addr)
+	p, err := ListenTrigger(context.Background(), addr, Guard{})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -44,7 +44,7 @@ func playPublisher(addr string) {
 
 // playServer answers with its process number until it is killed.
 func playServer(addr string) {
-	s, err := ListenStatus(context.Background(), addr, func(string, []byte) []byte { return fmt.Append(nil, os.Getpid()) })
+	s, err := ListenStatus(context.Background(), addr, Guard{}, func(Peer, []byte) []byte { return fmt.Append(nil, os.Getpid()) })
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)

@@ -202,8 +202,9 @@ type Welcome struct {
 	// no token and no recipe then: the slave has them, and Proof shows that the
 	// master has, too.
 	Deliver bool   `json:"deliver,omitempty"`
-	Proof   string `json:"proof,omitempty"` // by the master, see [Prove]
-	Seen    uint64 `json:"seen,omitempty"`  // the last news of that run that the master has
+	Proof   string `json:"proof,omitempty"`   // by the master, see [Prove]
+	Seen    uint64 `json:"seen,omitempty"`    // the last news of that run that the master has
+	Revoked []byte `json:"revoked,omitempty"` // the certificates that are revoked, as a list that the CA has signed
 }
 
 // ParseID reads what names a run or a session: 32 hexadecimal digits. ok is

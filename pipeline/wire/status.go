@@ -35,7 +35,7 @@ const (
 // StatusServer answers requests, those of one client one after the other.
 type StatusServer struct {
 	listener *zmtp.Listener
-	serve    func(peer string, body []byte) []byte
+	serve    func(peer Peer, body []byte) []byte
 	memory   memory
 	stop     context.CancelFunc // ends every connection
 	ended    chan struct{}      // closed when every connection has ended
@@ -51,11 +51,11 @@ type StatusServer struct {
 // a request twice must do no harm.
 //
 // The end of ctx does not close the port; see Close.
-func ListenStatus(ctx context.Context, addr string, serve func(peer string, body []byte) []byte) (*StatusServer, error) {
+func ListenStatus(ctx context.Context, addr string, g Guard, serve func(peer Peer, body []byte) []byte) (*StatusServer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	l, err := zmtp.Listen("tcp", addr, zmq4.Rep, zmtp.Options{MaxConns: maxPeers, MaxFrame: envelopeSize + MaxBody, Displace: true})
+	l, err := zmtp.Listen("tcp", addr, zmq4.Rep, zmtp.Options{MaxConns: maxPeers, MaxFrame: envelopeSize + MaxBody, Displace: true, Security: g.Security, Refused: g.Refused})
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (s *StatusServer) Close() error {
 
 // serveClient answers one peer until it leaves or breaks a rule.
 func (s *StatusServer) serveClient(c *zmtp.Conn) {
-	peer := c.RemoteAddr().String()
+	peer := Peer{Address: c.RemoteAddr().String(), Name: c.PeerName()}
 	var buf []byte
 	for {
 		e, err := receiveEnvelope(c, &buf)
@@ -96,7 +96,7 @@ func (s *StatusServer) serveClient(c *zmtp.Conn) {
 }
 
 // answer returns the reply to a request, or nil when nobody waits for it any more.
-func (s *StatusServer) answer(peer string, e envelope) []byte {
+func (s *StatusServer) answer(peer Peer, e envelope) []byte {
 	last, newer := s.memory.client(e.client)
 	select {
 	case last.serving <- true:
@@ -175,8 +175,9 @@ func (m *memory) dropOldest() {
 // again after every failure: the late answer to one question must not be read
 // as that to the next.
 type StatusClient struct {
-	addr string
-	id   uint64
+	addr     string
+	security *zmtp.Security
+	id       uint64
 
 	mu   sync.Mutex // one question at a time
 	seq  uint64
@@ -186,11 +187,12 @@ type StatusClient struct {
 	roundTrip atomic.Int64 // the shortest, ns; 0: none yet
 }
 
-// NewStatusClient returns a client for the status port at addr, host:port.
-func NewStatusClient(addr string) *StatusClient {
+// NewStatusClient returns a client for the status port at addr, host:port, that
+// speaks with security; nil: without.
+func NewStatusClient(addr string, security *zmtp.Security) *StatusClient {
 	var id [8]byte
 	rand.Read(id[:]) // never fails
-	return &StatusClient{addr: addr, id: binary.LittleEndian.Uint64(id[:]), wait: tryTimeout}
+	return &StatusClient{addr: addr, security: security, id: binary.LittleEndian.Uint64(id[:]), wait: tryTimeout}
 }
 
 // RoundTrip returns the shortest time that an answer took, 0 while there was none.
@@ -228,7 +230,7 @@ func (c *StatusClient) Call(ctx context.Context, body []byte) ([]byte, error) {
 func (c *StatusClient) try(ctx context.Context, request []byte) (envelope, error) {
 	if c.conn == nil {
 		begun := time.Now()
-		conn, err := zmtp.Dial(ctx, "tcp", c.addr, zmq4.Req)
+		conn, err := zmtp.DialSecure(ctx, "tcp", c.addr, zmq4.Req, c.security)
 		if err != nil {
 			return envelope{}, err
 		}

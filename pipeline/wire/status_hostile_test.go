@@ -100,9 +100,9 @@ func TestHostileBytesOnTheStatusPort(t *testing.T) {
 // A client that asks and does not read its answers is dropped after tryTimeout.
 func TestClientThatNeverReadsStopsNobody(t *testing.T) {
 	answer := make([]byte, MaxBody)
-	s := listenStatus(t, func(_ string, body []byte) []byte {
+	s := listenStatus(t, func(_ Peer, body []byte) []byte {
 		if len(body) > 0 {
-			return echo("", body)
+			return echo(Peer{}, body)
 		}
 		return answer
 	})

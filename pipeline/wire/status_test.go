@@ -18,9 +18,9 @@ import (
 	"tsrun/sdk/zmtp"
 )
 
-func listenStatus(t *testing.T, serve func(peer string, body []byte) []byte) *StatusServer {
+func listenStatus(t *testing.T, serve func(peer Peer, body []byte) []byte) *StatusServer {
 	t.Helper()
-	s, err := ListenStatus(t.Context(), "127.0.0.1:0", serve)
+	s, err := ListenStatus(t.Context(), "127.0.0.1:0", Guard{}, serve)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,10 +28,10 @@ func listenStatus(t *testing.T, serve func(peer string, body []byte) []byte) *St
 	return s
 }
 
-func echo(_ string, body []byte) []byte { return append([]byte("re: "), body...) }
+func echo(_ Peer, body []byte) []byte { return append([]byte("re: "), body...) }
 
 func newClient(t *testing.T, addr string) *StatusClient {
-	c := NewStatusClient(addr)
+	c := NewStatusClient(addr, nil)
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -49,15 +49,15 @@ func call(t *testing.T, c *StatusClient, body string) string {
 }
 
 func TestCallIsAnswered(t *testing.T) {
-	peers := make(chan string, 8)
-	s := listenStatus(t, func(peer string, body []byte) []byte { peers <- peer; return echo(peer, body) })
+	peers := make(chan Peer, 8)
+	s := listenStatus(t, func(peer Peer, body []byte) []byte { peers <- peer; return echo(peer, body) })
 	c := newClient(t, s.Addr().String())
 	for _, body := range []string{"one", "", strings.Repeat("x", MaxBody-4)} {
 		if got := call(t, c, body); got != "re: "+body {
 			t.Fatalf("got %d bytes", len(got))
 		}
 	}
-	first, second := <-peers, <-peers
+	first, second := (<-peers).Address, (<-peers).Address
 	host, _, err := net.SplitHostPort(first)
 	if err != nil || host != "127.0.0.1" || first != second {
 		t.Fatalf("asked by %q and %q, over one connection", first, second)
@@ -65,7 +65,7 @@ func TestCallIsAnswered(t *testing.T) {
 }
 
 func TestTooLargeBodiesAreRefused(t *testing.T) {
-	s := listenStatus(t, func(string, []byte) []byte { return make([]byte, MaxBody+1) })
+	s := listenStatus(t, func(Peer, []byte) []byte { return make([]byte, MaxBody+1) })
 	c := newClient(t, s.Addr().String())
 	ctx, cancel := context.WithTimeout(t.Context(), wait)
 	defer cancel()
@@ -80,7 +80,7 @@ func TestTooLargeBodiesAreRefused(t *testing.T) {
 func TestManyClientsAtOnce(t *testing.T) {
 	const clients = 8
 	var serving, answered [clients]atomic.Int32
-	s := listenStatus(t, func(peer string, body []byte) []byte {
+	s := listenStatus(t, func(peer Peer, body []byte) []byte {
 		var n, i int
 		if _, err := fmt.Sscan(string(body), &n, &i); err != nil {
 			t.Error(err)
@@ -114,7 +114,7 @@ func TestManyClientsAtOnce(t *testing.T) {
 // One client's question takes as long as it likes; the others are answered.
 func TestLongAnswerDelaysNobodyElse(t *testing.T) {
 	entered, leave := make(chan bool), make(chan bool)
-	s := listenStatus(t, func(peer string, body []byte) []byte {
+	s := listenStatus(t, func(peer Peer, body []byte) []byte {
 		if string(body) == "long" {
 			entered <- true
 			<-leave
@@ -144,7 +144,7 @@ func TestLongAnswerDelaysNobodyElse(t *testing.T) {
 // The first answer comes after the client has given up on it and asked again.
 func TestRepeatedRequestIsServedOnce(t *testing.T) {
 	var served atomic.Int32
-	s := listenStatus(t, func(peer string, body []byte) []byte {
+	s := listenStatus(t, func(peer Peer, body []byte) []byte {
 		if served.Add(1) == 1 {
 			time.Sleep(tryTimeout + tryTimeout/2)
 		}
@@ -163,7 +163,7 @@ func TestRepeatedRequestIsServedOnce(t *testing.T) {
 // place from the others.
 func TestImpatientClientTakesTwoPlaces(t *testing.T) {
 	leave := make(chan bool)
-	s := listenStatus(t, func(peer string, body []byte) []byte {
+	s := listenStatus(t, func(peer Peer, body []byte) []byte {
 		if string(body) == "long" {
 			<-leave
 		}
@@ -188,9 +188,9 @@ func TestImpatientClientTakesTwoPlaces(t *testing.T) {
 
 func TestMemoryOfReplies(t *testing.T) {
 	served := 0
-	s := &StatusServer{serve: func(string, []byte) []byte { served++; return fmt.Append(nil, served) }}
+	s := &StatusServer{serve: func(Peer, []byte) []byte { served++; return fmt.Append(nil, served) }}
 	ask := func(client, seq uint64) string {
-		reply := s.answer("", envelope{kind: question, client: client, seq: seq})
+		reply := s.answer(Peer{}, envelope{kind: question, client: client, seq: seq})
 		if reply == nil {
 			return "none"
 		}
@@ -288,7 +288,7 @@ func TestCallEndsWithItsContext(t *testing.T) {
 
 func TestStatusPortInUse(t *testing.T) {
 	s := listenStatus(t, echo)
-	_, err := ListenStatus(t.Context(), s.Addr().String(), echo)
+	_, err := ListenStatus(t.Context(), s.Addr().String(), Guard{}, echo)
 	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), s.Addr().String()) || !strings.Contains(err.Error(), "choose another port") {
 		t.Fatalf("got %v", err)
 	}
@@ -297,7 +297,7 @@ func TestStatusPortInUse(t *testing.T) {
 func TestCloseWaitsForTheRequestBeingServed(t *testing.T) {
 	entered, leave := make(chan bool), make(chan bool)
 	var left atomic.Bool
-	s := listenStatus(t, func(string, []byte) []byte { close(entered); <-leave; left.Store(true); return nil })
+	s := listenStatus(t, func(Peer, []byte) []byte { close(entered); <-leave; left.Store(true); return nil })
 	c := newClient(t, s.Addr().String())
 	ctx, cancel := context.WithCancel(t.Context())
 	asked := make(chan bool)

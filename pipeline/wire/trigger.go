@@ -50,11 +50,11 @@ type subscriber struct {
 
 // ListenTrigger opens the trigger port at addr, host:port. The end of ctx does
 // not close the port, because a run that is given up still has orders to give.
-func ListenTrigger(ctx context.Context, addr string) (*Publisher, error) {
+func ListenTrigger(ctx context.Context, addr string, g Guard) (*Publisher, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	l, err := zmtp.Listen("tcp", addr, zmq4.Pub, zmtp.Options{MaxConns: maxPeers, MaxFrame: maxSubscription, Displace: true})
+	l, err := zmtp.Listen("tcp", addr, zmq4.Pub, zmtp.Options{MaxConns: maxPeers, MaxFrame: maxSubscription, Displace: true, Security: g.Security, Refused: g.Refused})
 	if err != nil {
 		return nil, err
 	}
@@ -196,10 +196,11 @@ type Received struct {
 
 // Subscriber receives the orders of one master.
 type Subscriber struct {
-	addr   string
-	orders chan Received
-	stop   context.CancelFunc
-	ended  chan struct{}
+	addr     string
+	security *zmtp.Security
+	orders   chan Received
+	stop     context.CancelFunc
+	ended    chan struct{}
 }
 
 const (
@@ -211,12 +212,12 @@ const (
 // DialTrigger listens to the trigger port at addr, host:port, until ctx ends
 // or Close. It returns at once: the connection is made, and made again whenever
 // it is lost, in the background. Orders of the meantime are missed.
-func DialTrigger(ctx context.Context, addr string) (*Subscriber, error) {
+func DialTrigger(ctx context.Context, addr string, security *zmtp.Security) (*Subscriber, error) {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		return nil, fmt.Errorf("listen to trigger port: %w", err)
 	}
 	ctx, stop := context.WithCancel(ctx)
-	s := &Subscriber{addr: addr, orders: make(chan Received, maxUnread), stop: stop, ended: make(chan struct{})}
+	s := &Subscriber{addr: addr, security: security, orders: make(chan Received, maxUnread), stop: stop, ended: make(chan struct{})}
 	go s.run(ctx)
 	return s, nil
 }
@@ -246,7 +247,7 @@ func (s *Subscriber) run(ctx context.Context) {
 // listen passes on the orders of one connection until it ends. A publisher that
 // sends anything else is left.
 func (s *Subscriber) listen(ctx context.Context) {
-	conn, err := zmtp.Dial(ctx, "tcp", s.addr, zmq4.Sub)
+	conn, err := zmtp.DialSecure(ctx, "tcp", s.addr, zmq4.Sub, s.security)
 	if err != nil {
 		return
 	}

@@ -16,7 +16,7 @@ import (
 
 func listenTrigger(t *testing.T) *Publisher {
 	t.Helper()
-	p, err := ListenTrigger(t.Context(), "127.0.0.1:0")
+	p, err := ListenTrigger(t.Context(), "127.0.0.1:0", Guard{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func listenTrigger(t *testing.T) *Publisher {
 
 func dialTrigger(t *testing.T, addr string) *Subscriber {
 	t.Helper()
-	s, err := DialTrigger(t.Context(), addr)
+	s, err := DialTrigger(t.Context(), addr, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestSubscriberOutlivesThePublisher(t *testing.T) {
 
 func TestTriggerPortInUse(t *testing.T) {
 	p := listenTrigger(t)
-	_, err := ListenTrigger(t.Context(), p.Addr().String())
+	_, err := ListenTrigger(t.Context(), p.Addr().String(), Guard{})
 	if err == nil || !strings.Contains(err.Error(), p.Addr().String()) || !strings.Contains(err.Error(), "choose another port") {
 		t.Fatalf("got %v", err)
 	}
@@ -139,7 +139,7 @@ func TestPublishAfterCloseFails(t *testing.T) {
 
 func TestSubscriberEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	s, err := DialTrigger(ctx, "127.0.0.1:1") // nobody listens
+	s, err := DialTrigger(ctx, "127.0.0.1:1", nil) // nobody listens
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestSubscriberEndsWithItsContext(t *testing.T) {
 	case <-time.After(wait):
 		t.Fatal("still there")
 	}
-	if _, err := DialTrigger(t.Context(), "no port"); err == nil {
+	if _, err := DialTrigger(t.Context(), "no port", nil); err == nil {
 		t.Fatal("accepted an address without port")
 	}
 }

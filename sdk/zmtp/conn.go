@@ -66,6 +66,8 @@ var began = time.Now()
 // mix. Close may be called from anywhere, more than once, and wakes both.
 type Conn struct {
 	nc       net.Conn
+	raw      net.Conn // nc, or what is below its TLS
+	name     string   // of the peer's certificate
 	peer     zmq4.SocketType
 	maxFrame uint64
 
@@ -88,6 +90,11 @@ type Conn struct {
 // "unix" and plays a socket of type typ. It fails after HandshakeTimeout at
 // the latest, or when ctx ends.
 func Dial(ctx context.Context, network, addr string, typ zmq4.SocketType) (*Conn, error) {
+	return DialSecure(ctx, network, addr, typ, nil)
+}
+
+// DialSecure is Dial with TLS; nil: without.
+func DialSecure(ctx context.Context, network, addr string, typ zmq4.SocketType, security *Security) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, HandshakeTimeout)
 	defer cancel()
 	dialer := net.Dialer{KeepAliveConfig: keepAlive}
@@ -95,7 +102,7 @@ func Dial(ctx context.Context, network, addr string, typ zmq4.SocketType) (*Conn
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
-	c, err := open(ctx, nc, typ, false, DefaultMaxFrame)
+	c, err := open(ctx, nc, typ, false, Options{MaxFrame: DefaultMaxFrame, Security: security})
 	if err != nil {
 		return nil, fmt.Errorf("greet %s: %w", addr, err)
 	}
@@ -104,6 +111,9 @@ func Dial(ctx context.Context, network, addr string, typ zmq4.SocketType) (*Conn
 
 // PeerType returns the socket type the peer announced, such as "PULL".
 func (c *Conn) PeerType() string { return string(c.peer) }
+
+// PeerName returns the name that the peer's certificate gives it; it is empty without TLS.
+func (c *Conn) PeerName() string { return c.name }
 
 // LocalAddr returns this end's address.
 func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
@@ -165,7 +175,9 @@ func (c *Conn) Send(timeout time.Duration, frames ...[]byte) error {
 // write sends vec; the caller holds sending.
 func (c *Conn) write(timeout time.Duration) error {
 	err := c.nc.SetWriteDeadline(time.Now().Add(timeout))
-	if err == nil {
+	if secure, ok := c.nc.(*secureConn); ok && err == nil {
+		err = secure.writeMessage(&c.vec)
+	} else if err == nil {
 		_, err = c.vec.WriteTo(c.nc)
 	}
 	clear(c.parts) // the caller's frames are not kept alive

@@ -129,7 +129,7 @@ func TestSendToStalledPeerEnds(t *testing.T) {
 
 func TestCutInsideAFrameIsNoEnd(t *testing.T) {
 	for _, said := range []string{"\x00", "\x02\x00\x00", "\x00\x05abc", "\x04\x05\x04PI"} {
-		c, err := open(t.Context(), script(append(hello("PUSH"), said...)), zmq4.Pull, true, DefaultMaxFrame)
+		c, err := open(t.Context(), script(append(hello("PUSH"), said...)), zmq4.Pull, true, Options{MaxFrame: DefaultMaxFrame})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +142,7 @@ func TestCutInsideAFrameIsNoEnd(t *testing.T) {
 func TestPingIsAnswered(t *testing.T) {
 	said := "\x04\x0a\x04PING\x00\x01ctx" + "\x04\x04\x03FOO" + "\x00\x02ok"
 	nc := script(append(hello("PUSH"), said...))
-	c, err := open(t.Context(), nc, zmq4.Pull, true, DefaultMaxFrame)
+	c, err := open(t.Context(), nc, zmq4.Pull, true, Options{MaxFrame: DefaultMaxFrame})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,16 +26,17 @@ const (
 
 // open performs the handshake on a fresh connection. It takes nc: on failure
 // nc is closed.
-func open(ctx context.Context, nc net.Conn, typ zmq4.SocketType, server bool, maxFrame uint64) (*Conn, error) {
+func open(ctx context.Context, nc net.Conn, typ zmq4.SocketType, server bool, o Options) (*Conn, error) {
 	deadline, ok := ctx.Deadline()
 	if limit := time.Now().Add(HandshakeTimeout); !ok || limit.Before(deadline) {
 		deadline = limit
 	}
-	s := &screen{Conn: nc, own: typ}
+	c := &Conn{nc: nc, raw: nc, maxFrame: o.MaxFrame}
+	s := &screen{own: typ}
 	err := nc.SetDeadline(deadline)
 	if err == nil {
 		wake := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
-		_, err = zmq4.Open(s, null.Security(), typ, nil, server, nil)
+		err = c.greet(s, server, o.Security)
 		if !wake() && err == nil {
 			err = context.Cause(ctx) // its deadline may be on nc already
 		}
@@ -53,7 +54,22 @@ func open(ctx context.Context, nc net.Conn, typ zmq4.SocketType, server bool, ma
 	if u, ok := nc.(*net.UnixConn); ok {
 		_ = u.SetWriteBuffer(sendBuffer) // where the kernel grants less, it is only slower
 	}
-	return &Conn{nc: nc, peer: s.peer, maxFrame: maxFrame, r: bufio.NewReaderSize(nc, readAhead)}, nil
+	c.peer, c.r = s.peer, bufio.NewReaderSize(c.nc, readAhead)
+	return c, nil
+}
+
+// greet performs the handshakes: that of TLS, where there is one, and that of ZMTP.
+func (c *Conn) greet(s *screen, server bool, security *Security) error {
+	if security != nil {
+		secure, name, err := security.secure(c.raw, server)
+		if err != nil {
+			return err
+		}
+		c.nc, c.name = secure, name
+	}
+	s.Conn = c.nc
+	_, err := zmq4.Open(s, null.Security(), s.own, nil, server, nil)
+	return err
 }
 
 // screen stands between zmq4's handshake and a stranger. zmq4 v0.17.0 believes
@@ -89,7 +105,7 @@ func (s *screen) advance() error {
 	switch {
 	case !s.greeted:
 		var g [greetingSize]byte
-		if _, err := io.ReadFull(s.Conn, g[:]); err != nil {
+		if n, err := io.ReadFull(s.Conn, g[:]); err != nil && !isTLS(g[:n]) {
 			return fmt.Errorf("read greeting: %w", inside(err))
 		}
 		if err := checkGreeting(g[:]); err != nil {
@@ -119,6 +135,8 @@ func (s *screen) advance() error {
 // section 2.1): signature FF … 7F, version, mechanism of 20 bytes, as-server.
 func checkGreeting(g []byte) error {
 	switch mechanism, _, _ := strings.Cut(string(g[12:32]), "\x00"); {
+	case isTLS(g):
+		return ErrPeerSecure
 	case g[0] != 0xff || g[9] != 0x7f:
 		return fmt.Errorf("check greeting: %w: the peer is no ZeroMQ socket", ErrProtocol)
 	case g[10] < 3:

@@ -159,7 +159,7 @@ func FuzzHandshake(f *testing.F) {
 	f.Add(append(plainGreeting(), "\x04\x06\x05READY"...))
 	f.Fuzz(func(t *testing.T, said []byte) {
 		nc := script(said)
-		c, err := open(t.Context(), nc, zmq4.Pull, true, DefaultMaxFrame)
+		c, err := open(t.Context(), nc, zmq4.Pull, true, Options{MaxFrame: DefaultMaxFrame})
 		if err != nil {
 			if !nc.closed {
 				t.Fatal("refused, but left open")
@@ -185,7 +185,7 @@ func FuzzReadFrame(f *testing.F) {
 	f.Add([]byte{8, 0})
 	f.Fuzz(func(t *testing.T, said []byte) {
 		nc := script(append(hello("PUSH"), said...))
-		c, err := open(t.Context(), nc, zmq4.Pull, true, 1<<16)
+		c, err := open(t.Context(), nc, zmq4.Pull, true, Options{MaxFrame: 1 << 16})
 		if err != nil {
 			t.Fatal(err)
 		}

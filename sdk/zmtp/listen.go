@@ -36,6 +36,11 @@ type Options struct {
 	// that was heard longest ago, whose connection is closed. So peers that say
 	// nothing keep no other out; one that was displaced dials again.
 	Displace bool
+
+	Security *Security // nil: peers speak without TLS, and are known by nothing
+	// Refused hears why a peer was turned away that spoke ZMTP or TLS: it may be
+	// one that somebody waits for. It returns at once. nil: nobody wants to know.
+	Refused func(peer net.Addr, why error)
 }
 
 // Listener accepts peers for a socket of one type.
@@ -183,9 +188,13 @@ func (z *Listener) accept() {
 
 // greet performs one handshake and offers the result to Accept.
 func (z *Listener) greet(nc net.Conn) {
-	c, err := open(z.done, nc, z.typ, true, z.opts.MaxFrame)
+	c, err := open(z.done, nc, z.typ, true, z.opts)
 	if !z.finish(nc, c, err == nil) {
 		nc.Close()
+		var rejection *Rejection
+		if z.opts.Refused != nil && (errors.Is(err, ErrPeerPlain) || errors.Is(err, ErrPeerSecure) || errors.As(err, &rejection)) {
+			z.opts.Refused(nc.RemoteAddr(), err)
+		}
 		return
 	}
 	select {
@@ -237,7 +246,7 @@ func (z *Listener) displace() bool {
 			longest = i
 		}
 	}
-	z.conns[longest].nc.Close()
+	z.conns[longest].raw.Close()
 	z.conns = slices.Delete(z.conns, longest, longest+1)
 	z.leaving++
 	return true
