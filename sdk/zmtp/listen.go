@@ -191,7 +191,7 @@ func (z *Listener) greet(nc net.Conn) {
 	c, err := open(z.done, nc, z.typ, true, z.opts)
 	if !z.finish(nc, c, err == nil) {
 		nc.Close()
-		var rejection *Rejection
+		var rejection *CertificateError
 		if z.opts.Refused != nil && (errors.Is(err, ErrPeerPlain) || errors.Is(err, ErrPeerSecure) || errors.As(err, &rejection)) {
 			z.opts.Refused(nc.RemoteAddr(), err)
 		}

@@ -32,13 +32,13 @@ var (
 	ErrPeerSecure = errors.New("the other end wants TLS")
 )
 
-// Rejection reports a certificate that was turned away, by this end or by the peer.
-type Rejection struct {
+// CertificateError reports a certificate that was turned away, by this end or by the peer.
+type CertificateError struct {
 	ByPeer bool
 	Reason string // printable
 }
 
-func (r *Rejection) Error() string {
+func (r *CertificateError) Error() string {
 	if r.ByPeer {
 		return "the other end turns this certificate away: " + r.Reason
 	}
@@ -86,7 +86,7 @@ func (s *Security) secure(nc net.Conn, server bool) (*secureConn, string, error)
 		return nil, "", fmt.Errorf("exchange certificates: %w", err)
 	}
 	if refusal != nil {
-		return nil, "", &Rejection{Reason: printable(refusal.Error())}
+		return nil, "", &CertificateError{Reason: printable(refusal.Error())}
 	}
 	if !server {
 		if err := readVerdict(c); err != nil {
@@ -146,7 +146,7 @@ func readVerdict(r io.Reader) error {
 	if _, err := io.ReadFull(r, text); err != nil {
 		return fmt.Errorf("exchange certificates: %w", inside(err))
 	}
-	return &Rejection{ByPeer: true, Reason: printable(string(text))}
+	return &CertificateError{ByPeer: true, Reason: printable(string(text))}
 }
 
 // printable returns text without what a terminal obeys, and no longer than a verdict.

@@ -1,0 +1,359 @@
+package keys
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-zeromq/zmq4"
+	"go.uber.org/goleak"
+
+	"tsrun/pipeline/wire"
+	"tsrun/sdk"
+	"tsrun/sdk/zmtp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const wait = 20 * time.Second // longer than any test needs
+
+// laboratory returns the keys of a master, and of a node bob that it has paired by hand.
+func laboratory(t *testing.T) (master, bob *Store) {
+	t.Helper()
+	master, bob = store(t), store(t)
+	if made, err := master.Init(); err != nil || !made {
+		t.Fatalf("made %v, %v", made, err)
+	}
+	if err := master.Issue("bob", bob.dir, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	return master, bob
+}
+
+func store(t *testing.T) *Store {
+	t.Helper()
+	s, err := Open(filepath.Join(t.TempDir(), "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// meet lets a slave dial a master, and returns what each is told.
+func meet(t *testing.T, master, slave *zmtp.Security) (name string, here, there error) {
+	t.Helper()
+	refused := make(chan error, 1)
+	guard := wire.Guard{Security: master}
+	l, err := zmtp.Listen("tcp", "127.0.0.1:0", zmq4.Rep, zmtp.Options{Security: guard.Security, Refused: func(_ net.Addr, err error) { refused <- err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dialed, here := zmtp.DialSecure(t.Context(), "tcp", l.Addr().String(), zmq4.Req, slave)
+	if here != nil {
+		select {
+		case there = <-refused:
+		case <-time.After(wait):
+			t.Fatal("the master was told nothing")
+		}
+		return "", here, there
+	}
+	defer dialed.Close()
+	c, err := l.Accept(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.PeerName(), nil, nil
+}
+
+func security(t *testing.T, get func() (*zmtp.Security, error)) *zmtp.Security {
+	t.Helper()
+	s, err := get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func node(s *Store, name string) func() (*zmtp.Security, error) {
+	return func() (*zmtp.Security, error) { return s.Node(name) }
+}
+
+func TestCertificatesOfOneLaboratory(t *testing.T) {
+	master, bob := laboratory(t)
+	if name, here, there := meet(t, security(t, master.Master), security(t, node(bob, "bob"))); name != "bob" || here != nil || there != nil {
+		t.Errorf("bob is %q: %v, %v", name, here, there)
+	}
+	if name, here, _ := meet(t, security(t, master.Master), security(t, master.Master)); name != wire.MasterName || here != nil {
+		t.Errorf("a slave of the master's own is %q: %v", name, here)
+	}
+	if made, err := master.Init(); made || err != nil {
+		t.Errorf("a second CA was made: %v, %v", made, err)
+	}
+}
+
+// TestCertificatesThatAreTurnedAway: both ends are told the same, true reason.
+func TestCertificatesThatAreTurnedAway(t *testing.T) {
+	master, bob := laboratory(t)
+	stranger, strange := laboratory(t)
+	late, early := *master, *master
+	late.now = func() time.Time { return time.Now().Add(2 * time.Hour) } // bob's is valid for an hour
+	early.now = func() time.Time { return time.Now().Add(-2 * time.Hour) }
+	security0 := security(t, master.Master)
+	of := func(s *Store) *zmtp.Security { // keys of a PC whose clock is wrong only when it looks at others
+		p, err := s.load("master")
+		if err != nil {
+			t.Fatal(err)
+		}
+		made := *security0
+		made.Verify = func(chain []*x509.Certificate) (string, error) { return s.verify(p.ca(), chain[0], "ca.crl", false) }
+		return &made
+	}
+	for name, c := range map[string]struct {
+		master, slave *zmtp.Security
+		want          string
+	}{
+		"another laboratory's slave":  {security0, security(t, node(strange, "bob")), "the certificate of"},
+		"another laboratory's master": {security(t, stranger.Master), security(t, node(bob, "bob")), "is of another laboratory"},
+		"expired":                     {of(&late), security(t, node(bob, "bob")), "the certificate of bob expired on "},
+		"not yet valid":               {of(&early), security(t, node(bob, "bob")), "the certificate of bob is not valid before "},
+		"a node as a master":          {security(t, node(bob, "bob")), security(t, node(bob, "bob")), "is a node's, not a master's"},
+	} {
+		_, here, there := meet(t, c.master, c.slave)
+		if here == nil || !strings.Contains(here.Error(), c.want) || there == nil || !strings.Contains(there.Error(), c.want) {
+			t.Errorf("%s: the slave is told %v, the master %v; want %q", name, here, there, c.want)
+		}
+	}
+	if _, err := master.Revoke("bob"); err != nil {
+		t.Fatal(err)
+	}
+	_, here, there := meet(t, security0, security(t, node(bob, "bob"))) // by a master that was running already
+	if here == nil || !strings.Contains(here.Error(), "was revoked on ") || there == nil || !strings.Contains(there.Error(), "was revoked on ") {
+		t.Errorf("revoked: the slave is told %v, the master %v", here, there)
+	}
+	if _, err := master.Revoke("bob"); err == nil {
+		t.Error("revoked twice")
+	}
+	if all, err := master.Issued(); err != nil || len(all) != 2 || all[0].Name != "bob" || all[0].Revoked.IsZero() || !all[1].Master {
+		t.Errorf("issued: %+v, %v", all, err)
+	}
+}
+
+// TestSlavesKeepTheListOfRevoked: a master that was revoked is turned away by a slave that was handed the list.
+func TestSlavesKeepTheListOfRevoked(t *testing.T) {
+	master, bob := laboratory(t)
+	old := security(t, master.Master)
+	if err := master.IssueMaster(time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	all, err := master.Issued()
+	if err != nil || len(all) != 3 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	if _, err := master.Revoke(old.Certificate.Leaf.SerialNumber.Text(16)); err != nil {
+		t.Fatal(err)
+	}
+	other, _ := laboratory(t)
+	if err := bob.KeepRevocations("bob", other.Revocations()); err == nil {
+		t.Error("the list of another laboratory is kept")
+	}
+	if err := bob.KeepRevocations("bob", master.Revocations()); err != nil {
+		t.Fatal(err)
+	}
+	if _, here, there := meet(t, old, security(t, node(bob, "bob"))); here == nil || there == nil || !strings.Contains(here.Error(), "was revoked") {
+		t.Errorf("the revoked master: %v, %v", here, there)
+	}
+	if _, here, _ := meet(t, security(t, master.Master), security(t, node(bob, "bob"))); here != nil {
+		t.Error(here)
+	}
+}
+
+func TestKeysThatOthersMayRead(t *testing.T) {
+	master, bob := laboratory(t)
+	if err := os.Chmod(filepath.Join(bob.dir, "node-bob.key"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	_, err := bob.Node("bob")
+	wants(t, err, "keys-readable", "chmod 600")
+	if err := os.Chmod(master.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(master.dir)
+	wants(t, err, "keys-readable", "chmod 700")
+	_, err = store(t).Master()
+	wants(t, err, "no-keys", "tsrun pair")
+	_, err = store(t).Node("bob")
+	wants(t, err, "no-keys", "--node bob")
+	slow := *bob
+	slow.now = func() time.Time { return time.Now().Add(-48 * time.Hour) }
+	if err := os.Chmod(filepath.Join(bob.dir, "node-bob.key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = slow.Node("bob")
+	wants(t, err, "certificate-time", "the clock of this PC says")
+	for name, content := range map[string]string{"node-bob.pem": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "node-bob.key": "nothing"} {
+		if err := bob.write(name, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		_, err = bob.Node("bob")
+		wants(t, err, "bad-keys", "")
+	}
+}
+
+func wants(t *testing.T, err error, code, words string) {
+	t.Helper()
+	var f *sdk.Failure
+	if !errors.As(err, &f) || f.Code != code || !strings.Contains(f.Message+f.Hint, words) {
+		t.Errorf("%v, want a failure %s about %q", err, code, words)
+	}
+}
+
+// pairing makes a pairing on the loopback.
+func newPairing(t *testing.T, master *Store) *Pairing {
+	t.Helper()
+	p, err := master.Pair("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+func TestPair(t *testing.T) {
+	master, bob := store(t), store(t)
+	p := newPairing(t, master)
+	code, err := ParseCode(strings.ToLower(p.Code().String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bob.Join(t.Context(), code, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	if paired, err := p.Wait(t.Context()); err != nil || paired.Node != "bob" {
+		t.Errorf("%+v, %v", paired, err)
+	}
+	if name, here, there := meet(t, security(t, master.Master), security(t, node(bob, "bob"))); name != "bob" {
+		t.Errorf("bob is %q: %v, %v", name, here, there)
+	}
+	_, err = store(t).Join(t.Context(), code, "carol")
+	wants(t, err, "pairing-refused", "was used already, for node bob")
+}
+
+func TestPairTooLate(t *testing.T) {
+	master := store(t)
+	var later atomic.Int64
+	master.now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	p := newPairing(t, master)
+	later.Store(int64(CodeValidity + time.Second))
+	_, err := store(t).Join(t.Context(), p.Code(), "bob")
+	wants(t, err, "pairing-refused", "the code was valid for 10m0s")
+	_, err = p.Wait(t.Context())
+	wants(t, err, "pairing-late", "tsrun pair again")
+}
+
+// TestPairByGuessing: wrong codes end a pairing, and no certificate is issued, also
+// where many try at once.
+func TestPairByGuessing(t *testing.T) {
+	master := store(t)
+	p := newPairing(t, master)
+	tries := make(chan error, 8)
+	for i := range cap(tries) {
+		other, wrong := store(t), p.Code()
+		wrong.secret[i] ^= 1
+		go func() {
+			_, err := other.Join(context.Background(), wrong, "bob")
+			tries <- err
+		}()
+	}
+	refused := 0
+	for range cap(tries) {
+		if err := <-tries; err != nil && strings.Contains(err.Error(), "wrong") {
+			refused++
+		}
+	}
+	if refused != cap(tries) {
+		t.Errorf("%d of %d wrong codes were refused as such", refused, cap(tries))
+	}
+	_, err := p.Wait(t.Context())
+	wants(t, err, "pairing-guessed", "3 times")
+	_, err = store(t).Join(t.Context(), p.Code(), "bob")
+	wants(t, err, "pairing-refused", "a wrong code was tried")
+	if all, err := master.Issued(); err != nil || len(all) != 1 {
+		t.Errorf("issued: %+v, %v", all, err)
+	}
+}
+
+// TestPairWithAStranger: one who listens at the address of a code learns nothing.
+func TestPairWithAStranger(t *testing.T) {
+	code := newPairing(t, store(t)).Code()
+	stranger := store(t)
+	if _, err := stranger.Init(); err != nil {
+		t.Fatal(err)
+	}
+	own, err := stranger.load("master")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{own.tls()}, NextProtos: []string{pairing}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan int, 1)
+	go func() {
+		defer close(heard)
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		n, _ := c.Read(make([]byte, 1000))
+		heard <- n
+	}()
+	code.Address = l.Addr().String()
+	_, err = store(t).Join(t.Context(), code, "bob")
+	wants(t, err, "pairing-stranger", "nothing was told to it")
+	if n := <-heard; n != 0 {
+		t.Errorf("the stranger heard %d bytes", n)
+	}
+	l.Close()
+}
+
+func TestCodesThatAreMistyped(t *testing.T) {
+	good := newPairing(t, store(t)).Code().String()
+	if c, err := ParseCode("  " + strings.ReplaceAll(good, "-", "") + "\n"); err != nil || c.String() != good {
+		t.Errorf("%v, %v", c, err)
+	}
+	slash := strings.IndexByte(good, '/')
+	for i := range good {
+		other := byte('A')
+		if good[i] == 'A' {
+			other = 'C'
+		}
+		if good[i] == '-' {
+			continue
+		}
+		if i < slash && (good[i] < '0' || good[i] > '9') {
+			continue
+		}
+		typed := good[:i] + string(other) + good[i+1:]
+		if i < slash {
+			typed = good[:i] + string('0'+(good[i]-'0'+1)%10) + good[i+1:]
+		}
+		if _, err := ParseCode(typed); err == nil {
+			t.Errorf("%s is taken for %s", typed, good)
+		}
+	}
+	for _, typed := range []string{"", "/", "host", "host:5561", "host:0/" + good[slash+1:], good + "A", good[:len(good)-1], strings.Repeat("A", 1<<20)} {
+		_, err := ParseCode(typed)
+		wants(t, err, "pairing-code", "tsrun pair")
+	}
+}
