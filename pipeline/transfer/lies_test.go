@@ -269,7 +269,7 @@ func TestFullDisk(t *testing.T) {
 // One question takes no room that is to stay free, however large a file it names.
 func TestRoomThatStaysFree(t *testing.T) {
 	dir := smallDisk(t, 4<<20)
-	r, err := NewReceiver("127.0.0.1:0", nil)
+	r, err := NewReceiver("127.0.0.1:0", wire.Guard{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
