@@ -192,19 +192,25 @@ func (b *bench) run(ctx context.Context, r *Result, plan []Fault) error {
 // finish has a run finished whose master did not come to that: it was killed, or its
 // disk took nothing any more.
 func (b *bench) finish(ctx context.Context, limit *time.Timer, r *Result) error {
-	dir, m, err := b.runDirectory()
-	if m == nil || err != nil || !m.Ended.IsZero() {
-		return nil // judge says what is wrong with it
-	}
-	if r.Ended = interrupted; !b.options.resumes {
-		return nil
-	}
-	master, err := b.startMaster(append([]string{"resume", dir, "--json"}, b.options.pluginFlags()...)...)
-	if err == nil && b.awaitEnd(ctx, master, limit, r) {
+	for range maxResumes {
+		dir, m, err := b.runDirectory()
+		if m == nil || err != nil || !m.Ended.IsZero() {
+			return nil // judge says what is wrong with it
+		}
+		if r.Ended = interrupted; !b.options.resumes {
+			return nil
+		}
+		master, err := b.startMaster(append([]string{"resume", dir, "--json"}, b.options.pluginFlags()...)...)
+		if err != nil || !b.awaitEnd(ctx, master, limit, r) {
+			return err
+		}
 		r.Ended = resumed
 	}
-	return err
+	return nil
 }
+
+// maxResumes is how often a run is resumed: a fault may kill what resumes it, too.
+const maxResumes = 5
 
 // awaitEnd waits for the end of a master; false: it has not come.
 func (b *bench) awaitEnd(ctx context.Context, master *process, limit *time.Timer, r *Result) bool {
