@@ -41,6 +41,9 @@ type Options struct {
 // gone for good holds it up for so long.
 const patience = 30 * time.Second
 
+// mostTries is how often a run is begun whose ports another program took meanwhile.
+const mostTries = 5
+
 // Run drills a recipe and calls tell with each run's result, in the order in which
 // they end. It returns their number with defects.
 func Run(ctx context.Context, o Options, tell func(Result)) error {
@@ -70,6 +73,9 @@ func Run(ctx context.Context, o Options, tell func(Result)) error {
 		working.Go(func() {
 			for n, ok := take(); ok; n, ok = take() {
 				r, err := o.drill(ctx, n)
+				for tries := 1; r.portTaken && err == nil && tries < mostTries; tries++ {
+					r, err = o.drill(ctx, n)
+				}
 				mu.Lock()
 				if failed = errors.Join(failed, err); err == nil && ctx.Err() == nil {
 					tell(r)
@@ -194,7 +200,7 @@ func (b *bench) run(ctx context.Context, r *Result, plan []Fault) error {
 func (b *bench) finish(ctx context.Context, limit *time.Timer, r *Result) error {
 	for range maxResumes {
 		dir, m, err := b.runDirectory()
-		if m == nil || err != nil || !m.Ended.IsZero() {
+		if m == nil || err != nil || !m.Ended.IsZero() && r.ExitCode >= 0 {
 			return nil // judge says what is wrong with it
 		}
 		if r.Ended = interrupted; !b.options.resumes {

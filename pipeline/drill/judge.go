@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"tsrun/pipeline/run"
 )
@@ -29,6 +30,8 @@ type Result struct {
 	Seconds   float64         `json:"seconds"`
 	Directory string          `json:"directory,omitempty"` // kept where there are defects
 	Again     string          `json:"again,omitempty"`     // the command that does the same once more
+
+	portTaken bool // it did not begin: another program had one of its ports
 }
 
 // Ways in which a run ends.
@@ -90,6 +93,7 @@ func (b *bench) runDirectory() (string, *run.Manifest, error) {
 // judgeWithoutRun is for a run that ended before it had a manifest.
 func (b *bench) judgeWithoutRun(r *Result, w *witness) {
 	if !slices.ContainsFunc(r.Faults, func(f Done) bool { return f.Outcome == wasDone }) {
+		r.portTaken = strings.Contains(b.lastWords(), "address already in use")
 		r.defect("no fault was done, and the run did not begin; its master said: %s", b.lastWords())
 	}
 	if r.ExitCode == 0 {
