@@ -18,7 +18,6 @@ type noise struct {
 	config
 	asked sdk.Acquisition
 }
-
 func open(_ context.Context, _ sdk.Env, c config) (sdk.Driver, error) {
 	return &noise{config: c}, nil // device: connect, and make sure that it is the right one
 }
