@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"tsrun/sdk"
-	"tsrun/sdk/instrument"
 	"tsrun/sdk/quantity"
 )
 
@@ -18,6 +17,7 @@ type noise struct {
 	config
 	asked sdk.Acquisition
 }
+
 func open(_ context.Context, _ sdk.Env, c config) (sdk.Driver, error) {
 	return &noise{config: c}, nil // device: connect, and make sure that it is the right one
 }
@@ -39,7 +39,7 @@ func (n *noise) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Stream) 
 		return err
 	}
 	end, next := uint64(n.asked.Duration)*1000, map[uint16]uint64{} // ps
-	for reached := uint64(0); ctx.Err() == nil && (end == 0 || reached < end); instrument.Pause(ctx, time.Millisecond) {
+	for reached := uint64(0); ctx.Err() == nil && (end == 0 || reached < end); time.Sleep(time.Millisecond) {
 		reached += uint64(quantity.Millisecond)
 		for _, c := range n.asked.Channels {
 			var tags []uint64 // device: those that it has by now
