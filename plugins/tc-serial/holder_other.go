@@ -5,5 +5,6 @@ package main
 // lock relies on the system, which lets one program open a serial line.
 func lock(string) (unlock func(), err error) { return func() {}, nil }
 
-// holder names another process that has a device open, on Linux.
-func holder(string) string { return "" }
+// owner names who has a device, and announce tells others, on Linux.
+func owner(string) string    { return "" }
+func announce(string) func() { return func() {} }

@@ -43,8 +43,13 @@ func TestPortIsOfOneProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = openPort("TDC1", line.Path(), time.Second)
-	wantCode(t, err, "port-busy")
+	if wantCode(t, err, "port-busy"); err == nil || !strings.Contains(err.Error(), "another controller of ") {
+		t.Errorf("error %v does not say that this process has it", err)
+	}
 	first.close()
+	if by := owner(line.Path()); by != "" {
+		t.Errorf("the line is said to be that of %s still", by)
+	}
 	again, err := openPort("TDC1", line.Path(), time.Second)
 	if err != nil {
 		t.Fatal(err)

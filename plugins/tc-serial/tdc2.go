@@ -47,6 +47,8 @@ type tdc2Driver struct {
 	before  []string // arguments before those of readevents7
 	env     []string
 	report  *tdc2Report
+
+	withdraw func() // the announcement that this process has the device; nil of a simulated one
 }
 
 // tdc2Report is what the manifest keeps of an acquisition.
@@ -74,9 +76,10 @@ func openTDC2(_ context.Context, env sdk.Env, c config) (sdk.Driver, error) {
 	if d.program, err = filepath.Abs(path); err != nil {
 		return nil, err
 	}
-	if by := holder(c.Port); by != "" {
+	if by := owner(c.Port); by != "" {
 		return nil, &sdk.Failure{Code: "port-busy", Field: "port", Message: fmt.Sprintf("the device %s is in use by %s", c.Port, by), Hint: "end the other program, or give another device"}
 	}
+	d.withdraw = announce(c.Port)
 	return d, nil
 }
 
@@ -179,7 +182,12 @@ func (d *tdc2Driver) Report() any {
 }
 
 // Close has nothing to let go of: the helper ends with the acquisition.
-func (d *tdc2Driver) Close() error { return nil }
+func (d *tdc2Driver) Close() error {
+	if d.withdraw != nil {
+		d.withdraw()
+	}
+	return nil
+}
 
 // helper is readevents7 at work.
 type helper struct {
