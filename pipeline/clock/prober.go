@@ -1,0 +1,197 @@
+package clock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	// probeEvery is the mean time between two probes.
+	probeEvery = 50 * time.Millisecond
+	// maxOpen bounds how many probes may wait for their answers: those of the
+	// last few seconds.
+	maxOpen = 128
+	// windowSize and windowTime bound what a reading is worked out from.
+	windowSize = 256
+	windowTime = 20 * time.Second
+	// stepLimit is by how much a clock must change at once to have been set; services
+	// that turn a clock change it by less between two probes.
+	stepLimit = time.Millisecond
+)
+
+// Prober asks another PC for its time, all the time, and keeps the last answers.
+type Prober struct {
+	socket  *socket
+	session uint64
+	key     Key
+
+	mu     sync.Mutex
+	seq    uint64
+	open   map[uint64]*probed
+	window []Exchange
+	kernel []bool // of window: all four times are the kernels'
+	steps  int
+	shift  time.Duration // the PC's clock minus the time since began, at the last probe
+}
+
+// probed is a probe under way, or one whose T3 has not come yet.
+type probed struct {
+	Exchange
+	sent, came bool // T1 and T4, T2 are the kernels'
+	answered   bool
+}
+
+var began = time.Now() // what the PC's clock is compared with to see that it was set
+
+// Dial opens the socket of a prober. master is the name or address of the PC that answers.
+func Dial(master string, a Access) (*Prober, error) {
+	if len(a.Key) != KeySize || a.Port < 1 || a.Port > 65535 {
+		return nil, fmt.Errorf("ask %s for its time: the access that it gave has a key of %d bytes and port %d", master, len(a.Key), a.Port)
+	}
+	where := net.JoinHostPort(master, strconv.Itoa(a.Port))
+	at, err := net.ResolveUDPAddr("udp", where)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s for its time: %w", where, err)
+	}
+	conn, err := net.DialUDP("udp", nil, at)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s for its time: %w", where, err)
+	}
+	return &Prober{socket: newSocket(conn), session: a.Session, key: Key(a.Key), open: map[uint64]*probed{}}, nil
+}
+
+// Run asks until ctx ends, and closes the socket.
+func (p *Prober) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { p.socket.conn.Close() })
+	defer stop()
+	defer p.socket.conn.Close()
+	var hearing sync.WaitGroup
+	hearing.Go(func() { p.hear(ctx) })
+	defer hearing.Wait()
+	for {
+		p.probe()
+		// An even pace could keep step with something else on the PC or the network.
+		if !wait(ctx, probeEvery/2+rand.N(probeEvery)) {
+			return nil
+		}
+	}
+}
+
+// probe sends one probe.
+func (p *Prober) probe() {
+	p.mu.Lock()
+	p.watchClock()
+	p.seq++
+	seq := p.seq
+	q := &probed{}
+	p.open[seq] = q
+	delete(p.open, seq-maxOpen)
+	p.mu.Unlock()
+	var b [packetSize]byte
+	packet{kind: kindProbe, session: p.session, seq: seq}.encode(b[:], &p.key)
+	left, err := p.socket.send(b[:], nil)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil { // no way to the master now; the next probe tries again
+		delete(p.open, seq)
+		return
+	}
+	q.T1, q.sent = left.ns, left.kernel
+}
+
+// watchClock forgets what was measured before this PC's clock was set.
+func (p *Prober) watchClock() {
+	t := time.Now()
+	shift := time.Duration(t.UnixNano() - int64(t.Sub(began)))
+	if turned := shift - p.shift; p.seq > 0 && (turned > stepLimit || turned < -stepLimit) {
+		p.restart()
+	}
+	p.shift = shift
+}
+
+// restart forgets all exchanges: a clock was set.
+func (p *Prober) restart() {
+	p.steps++
+	p.window, p.kernel = nil, nil
+	clear(p.open)
+}
+
+// hear takes answers until the socket is closed.
+func (p *Prober) hear(ctx context.Context) {
+	for {
+		b, at, _, err := p.socket.receive()
+		switch {
+		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+			return
+		case err != nil: // nobody listens there now
+			if !wait(ctx, time.Millisecond) {
+				return
+			}
+			continue
+		}
+		if answer, err := decode(b, kindAnswer, &p.key); err == nil && answer.session == p.session {
+			p.take(answer, at)
+		}
+	}
+}
+
+// take takes an answer: T2 and T4 of its probe, and T3 of the one before.
+func (p *Prober) take(answer packet, at stamp) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if q := p.open[answer.seq]; q != nil && !q.answered {
+		q.T2, q.T4 = answer.t2, at.ns
+		q.came = at.kernel && answer.flags&flagKernelT2 != 0
+		q.answered = true
+	}
+	q := p.open[answer.before]
+	if q == nil || !q.answered || q.T1 == 0 {
+		return
+	}
+	delete(p.open, answer.before)
+	q.T3 = answer.t3
+	if q.possible() {
+		p.keep(q.Exchange, q.sent && q.came && answer.flags&flagKernelT3 != 0)
+	}
+}
+
+// keep adds an exchange to the window.
+func (p *Prober) keep(e Exchange, kernel bool) {
+	if n := len(p.window); n > 0 {
+		last := p.window[n-1]
+		// Both bound the same θ; where they exclude each other, the other PC's clock was set.
+		apart := max((e.T1-e.T2)-(last.T4-last.T3), (last.T1-last.T2)-(e.T4-e.T3))
+		if apart > int64(stepLimit)+int64(maxDrift*float64(e.T4-last.T1)) {
+			p.restart()
+		}
+	}
+	p.window, p.kernel = append(p.window, e), append(p.kernel, kernel)
+	drop := max(0, len(p.window)-windowSize)
+	for drop < len(p.window)-LeastExchanges && p.window[drop].T1 < e.T1-int64(windowTime) {
+		drop++
+	}
+	p.window, p.kernel = p.window[drop:], p.kernel[drop:]
+}
+
+// Reading works out how far this PC's clock is ahead of the other's now. ok: enough
+// answers have come.
+func (p *Prober) Reading() (r Reading, ok bool) {
+	p.mu.Lock()
+	window := append([]Exchange(nil), p.window...)
+	kernel := true
+	for _, k := range p.kernel {
+		kernel = kernel && k
+	}
+	steps := p.steps
+	p.mu.Unlock()
+	if r, ok = read(window, time.Now().UnixNano()); ok {
+		r.KernelStamp, r.Steps = kernel, steps
+	}
+	return r, ok
+}

@@ -1,0 +1,143 @@
+package clock
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// maxSessions bounds how many nodes may ask at a time.
+const maxSessions = 1024
+
+// Access is what a node needs to ask for the time of the PC that answers.
+type Access struct {
+	Port    int    `json:"port"`
+	Session uint64 `json:"session"`
+	Key     []byte `json:"key"` // of KeySize bytes
+}
+
+// Responder answers the probes of those it was told to admit, and of nobody else.
+type Responder struct {
+	socket *socket
+
+	mu       sync.Mutex
+	sessions map[uint64]*asked
+}
+
+// asked is what the responder knows of one session.
+type asked struct {
+	key    Key
+	seq    uint64 // of the last answer
+	left   stamp  // when that left
+	former uint64 // seq of the answer before it that left is of
+}
+
+// Listen opens the UDP socket of a responder at addr, "host:port".
+func Listen(addr string) (*Responder, error) {
+	at, err := net.ResolveUDPAddr("udp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("answer questions about the clock at %s: %w", addr, err)
+	}
+	conn, err := net.ListenUDP("udp", at)
+	if err != nil {
+		return nil, fmt.Errorf("answer questions about the clock at %s: %w; another program may use this port, choose another network.ports.clock", addr, err)
+	}
+	return &Responder{socket: newSocket(conn), sessions: map[uint64]*asked{}}, nil
+}
+
+// Port is the UDP port of the responder.
+func (r *Responder) Port() int { return r.socket.conn.LocalAddr().(*net.UDPAddr).Port }
+
+// Admit makes a session for one node. The access holds a secret: it must travel to
+// that node alone.
+func (r *Responder) Admit() (Access, error) {
+	var secret [8 + KeySize]byte
+	rand.Read(secret[:]) // never fails
+	a := &asked{key: Key(secret[8:])}
+	id := binary.LittleEndian.Uint64(secret[:])
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.sessions) >= maxSessions {
+		return Access{}, fmt.Errorf("answer questions about the clock: %d nodes ask already, which is the limit", maxSessions)
+	}
+	r.sessions[id] = a
+	return Access{Port: r.Port(), Session: id, Key: a.key[:]}, nil
+}
+
+// Dismiss ends a session.
+func (r *Responder) Dismiss(a Access) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.sessions, a.Session)
+}
+
+// Run answers until ctx ends, and closes the socket.
+func (r *Responder) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { r.socket.conn.Close() })
+	defer stop()
+	defer r.socket.conn.Close()
+	for {
+		b, at, from, err := r.socket.receive()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("answer questions about the clock: %w", err)
+		case err != nil: // what the network says of an answer that did not arrive
+			if !wait(ctx, time.Millisecond) {
+				return nil
+			}
+			continue
+		}
+		r.answer(b, at, from)
+	}
+}
+
+// answer answers one probe. What is of no session, or was asked before, is passed
+// over without a word.
+func (r *Responder) answer(b []byte, at stamp, from *net.UDPAddr) {
+	id, err := sessionOf(b, kindProbe)
+	if err != nil {
+		return
+	}
+	r.mu.Lock()
+	session := r.sessions[id]
+	r.mu.Unlock()
+	if session == nil {
+		return
+	}
+	probe, err := decode(b, kindProbe, &session.key)
+	if err != nil || probe.seq <= session.seq {
+		return
+	}
+	reply := packet{kind: kindAnswer, session: id, seq: probe.seq, t2: at.ns, before: session.former, t3: session.left.ns}
+	if at.kernel {
+		reply.flags |= flagKernelT2
+	}
+	if session.left.kernel {
+		reply.flags |= flagKernelT3
+	}
+	session.seq = probe.seq
+	var answer [packetSize]byte
+	reply.encode(answer[:], &session.key)
+	if left, err := r.socket.send(answer[:], from); err == nil {
+		session.left, session.former = left, probe.seq
+	}
+}
+
+// wait waits for d, and returns false when ctx ends before.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
