@@ -14,6 +14,9 @@ import (
 
 	"tsrun/internal/hostile"
 	"tsrun/internal/need"
+	"tsrun/pipeline/clock"
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/text"
 )
 
 // hosts counts pairs of namespaces, each of which needs names of its own.
@@ -67,9 +70,9 @@ func TestTwoPCs(t *testing.T) {
 	}
 	contains(t, pairing.stderr.String(), "bob is paired")
 	slave := start(t, away, there, "--mode", "slave", "--node", "bob", "--master", address, "--keys", keysThere)
-	run := func(duration string) *tsrun {
-		return start(t, work, here, append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=" + duration, "--keys", keysHere,
-			"--set", "network.master=" + address, "--set", "nodes.bob.host=remote"}, patient...)...)
+	run := func(duration string, more ...string) *tsrun {
+		return start(t, work, here, append(append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=" + duration, "--keys", keysHere,
+			"--set", "network.master=" + address, "--set", "nodes.bob.host=remote"}, patient...), more...)...)
 	}
 	master := run("2 s")
 	if code := master.wait(60 * time.Second); code != 0 {
@@ -81,15 +84,34 @@ func TestTwoPCs(t *testing.T) {
 		left, err := os.ReadDir(away + "/runs")
 		return err == nil && len(left) == 0
 	})
-	again := run("1 s")
+	again := run("1 s", "--set", "clock.source=probe")
 	if code := again.wait(60 * time.Second); code != 0 {
 		t.Errorf("the slave did not go back to waiting: exit code %d\n%s\nslave:\n%s", code, again.stderr.String(), slave.stderr.String())
 	}
+	_, m = latest(t, work)
+	checkClock(t, m)
 	if err := slave.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	if code := slave.wait(10 * time.Second); code != 130 {
 		t.Errorf("the slave's exit code after Ctrl-C is %d, want 130", code)
+	}
+}
+
+// checkClock checks what a run of two PCs, which here have one clock, knows of it.
+func checkClock(t *testing.T, m *run.Manifest) {
+	t.Helper()
+	c := m.Nodes["bob"].Clock
+	if m.Nodes["alice"].Clock != nil || c == nil || c.Start == nil || c.Last == nil {
+		t.Fatalf("clock of the other PC: %+v", c)
+	}
+	for _, r := range []*clock.Reading{c.Start, c.Last} {
+		if text.Magnitude(r.Offset) > r.Bound || r.Bound <= 0 || !r.KernelStamps || r.Steps != 0 {
+			t.Errorf("reading %+v of one clock", r)
+		}
+	}
+	if s := m.Trigger.Skew; len(s) != 1 || s[0].UncertaintyNs <= c.Start.Bound {
+		t.Errorf("skew %+v does not include the bound of the clocks, %d ns", s, c.Start.Bound)
 	}
 }
 

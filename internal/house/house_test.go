@@ -23,7 +23,7 @@ var floors = [][]string{
 	{"pipeline/run", "pipeline/align"},
 	{"pipeline/track"},
 	{"pipeline/wire", "pipeline/recipe", "pipeline/correlate", "pipeline/scatter"},
-	{"pipeline/text", "pipeline/fact", "pipeline/journal", "pipeline/confine"},
+	{"pipeline/text", "pipeline/fact", "pipeline/journal", "pipeline/confine", "pipeline/clock"},
 	{"examples/"},
 	{"plugins/"},
 	{"sim/idq", "sim/tdc1", "sim/ticc", "sim/tdc2"},

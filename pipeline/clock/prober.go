@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -180,18 +181,25 @@ func (p *Prober) keep(e Exchange, kernel bool) {
 }
 
 // Reading works out how far this PC's clock is ahead of the other's now. ok: enough
-// answers have come.
+// answers have come. Where the kernels stamped enough of them, the others are left
+// out: a kernel begins to stamp some packets after it was asked to.
 func (p *Prober) Reading() (r Reading, ok bool) {
 	p.mu.Lock()
-	window := append([]Exchange(nil), p.window...)
-	kernel := true
-	for _, k := range p.kernel {
-		kernel = kernel && k
+	window := slices.Clone(p.window)
+	var stamped []Exchange
+	for i, e := range window {
+		if p.kernel[i] {
+			stamped = append(stamped, e)
+		}
 	}
 	steps := p.steps
 	p.mu.Unlock()
+	kernel := len(stamped) >= LeastExchanges
+	if kernel {
+		window = stamped
+	}
 	if r, ok = read(window, time.Now().UnixNano()); ok {
-		r.KernelStamp, r.Steps = kernel, steps
+		r.KernelStamps, r.Steps = kernel, steps
 	}
 	return r, ok
 }

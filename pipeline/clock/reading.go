@@ -22,17 +22,17 @@ const (
 // Reading says how far this PC's clock is ahead of another one's, and how well
 // that is known.
 type Reading struct {
-	At          int64   `json:"at_ns"`              // on this PC's clock, ns since 1970
-	Offset      int64   `json:"offset_ns"`          // this clock - the other's, at At
-	Deviation   float64 `json:"offset_sd_ns"`       // of Offset, where both ways take equally long
-	Bound       int64   `json:"bound_ns"`           // Offset is off by at most this, whatever the network does
-	Drift       float64 `json:"drift_ppb"`          // of this clock against the other's
-	DriftSd     float64 `json:"drift_sd_ppb"`       // of Drift
-	Exchanges   int     `json:"exchanges"`          // that it was worked out from
-	Trip        int64   `json:"round_trip_ns"`      // the smallest
-	KernelStamp bool    `json:"kernel_stamps"`      // the kernels of both PCs stamped all times
-	Unstable    bool    `json:"unstable,omitempty"` // the clocks or the network changed while they were watched
-	Steps       int     `json:"steps,omitempty"`    // how often either clock was set, since the first probe
+	At           int64   `json:"at_ns"`              // on this PC's clock, ns since 1970
+	Offset       int64   `json:"offset_ns"`          // this clock - the other's, at At
+	Deviation    float64 `json:"offset_sd_ns"`       // of Offset, where both ways take equally long
+	Bound        int64   `json:"bound_ns"`           // Offset is off by at most this, whatever the network does
+	Drift        float64 `json:"drift_ppb"`          // of this clock against the other's
+	DriftSd      float64 `json:"drift_sd_ppb"`       // of Drift
+	Exchanges    int     `json:"exchanges"`          // that it was worked out from
+	Trip         int64   `json:"round_trip_ns"`      // the smallest
+	KernelStamps bool    `json:"kernel_stamps"`      // the kernels of both PCs stamped the times
+	Unstable     bool    `json:"unstable,omitempty"` // the clocks or the network changed while they were watched
+	Steps        int     `json:"steps,omitempty"`    // how often either clock was set, since the first probe
 }
 
 // read works out a reading for the moment at, in ns of this PC's clock, from
@@ -132,6 +132,11 @@ func (r Reading) Translate(instant int64) int64 {
 	return local + int64(math.Round(r.Drift*1e-9*float64(local-r.At)))
 }
 
+// Back returns when the other's clock shows a moment of this PC's, in ns since 1970.
+func (r Reading) Back(local int64) int64 {
+	return local - r.Offset - int64(math.Round(r.Drift*1e-9*float64(local-r.At)))
+}
+
 // BoundAt is how far off Translate may be at a moment of this PC's clock, in ns.
 func (r Reading) BoundAt(local int64) int64 {
 	age := math.Abs(float64(local - r.At))
@@ -140,3 +145,11 @@ func (r Reading) BoundAt(local int64) int64 {
 
 // Age is how long ago the reading was made.
 func (r Reading) Age(now time.Time) time.Duration { return time.Duration(now.UnixNano() - r.At) }
+
+// Plausible reports whether a reading that came over the network can be one.
+func (r Reading) Plausible() bool {
+	const far = int64(1) << 61 // ns: 73 years
+	return -far < r.At && r.At < far && -far < r.Offset && r.Offset < far && 0 <= r.Bound && r.Bound < far &&
+		0 <= r.Trip && r.Trip < far && r.Exchanges > 0 && r.Deviation >= 0 && r.DriftSd >= 0 &&
+		math.Abs(r.Drift) <= 2e9*maxDrift && r.Steps >= 0
+}

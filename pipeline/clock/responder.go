@@ -45,7 +45,7 @@ func Listen(addr string) (*Responder, error) {
 	}
 	conn, err := net.ListenUDP("udp", at)
 	if err != nil {
-		return nil, fmt.Errorf("answer questions about the clock at %s: %w; another program may use this port, choose another network.ports.clock", addr, err)
+		return nil, fmt.Errorf("answer questions about the clock at %s: %w", addr, err)
 	}
 	return &Responder{socket: newSocket(conn), sessions: map[uint64]*asked{}}, nil
 }
@@ -55,7 +55,7 @@ func (r *Responder) Port() int { return r.socket.conn.LocalAddr().(*net.UDPAddr)
 
 // Admit makes a session for one node. The access holds a secret: it must travel to
 // that node alone.
-func (r *Responder) Admit() (Access, error) {
+func (r *Responder) Admit() (*Access, error) {
 	var secret [8 + KeySize]byte
 	rand.Read(secret[:]) // never fails
 	a := &asked{key: Key(secret[8:])}
@@ -63,14 +63,17 @@ func (r *Responder) Admit() (Access, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.sessions) >= maxSessions {
-		return Access{}, fmt.Errorf("answer questions about the clock: %d nodes ask already, which is the limit", maxSessions)
+		return nil, fmt.Errorf("answer questions about the clock: %d nodes ask already, which is the limit", maxSessions)
 	}
 	r.sessions[id] = a
-	return Access{Port: r.Port(), Session: id, Key: a.key[:]}, nil
+	return &Access{Port: r.Port(), Session: id, Key: a.key[:]}, nil
 }
 
+// Close ends Run, and frees the port of a responder that never ran.
+func (r *Responder) Close() { r.socket.conn.Close() }
+
 // Dismiss ends a session.
-func (r *Responder) Dismiss(a Access) {
+func (r *Responder) Dismiss(a *Access) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.sessions, a.Session)
@@ -84,10 +87,8 @@ func (r *Responder) Run(ctx context.Context) error {
 	for {
 		b, at, from, err := r.socket.receive()
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return nil
-		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("answer questions about the clock: %w", err)
 		case err != nil: // what the network says of an answer that did not arrive
 			if !wait(ctx, time.Millisecond) {
 				return nil

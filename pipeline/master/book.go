@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
@@ -26,6 +27,7 @@ type book struct {
 	sizes    sizes
 	early    map[string]bool // files that were proven before they were announced
 	shots    map[string][]fact.Shot
+	clocks   map[string]*run.NodeClock
 }
 
 func newBook(c *conductor, now time.Time) *book {
@@ -33,7 +35,7 @@ func newBook(c *conductor, now time.Time) *book {
 		manifest: run.NewManifest(c.run.String(), c.options.Version, c.recipe, now),
 		recipe:   c.recipe,
 		channels: map[string][]string{}, counts: map[string]map[uint16]fact.Counts{},
-		segments: map[string]announced{}, early: map[string]bool{}, shots: map[string][]fact.Shot{},
+		segments: map[string]announced{}, early: map[string]bool{}, shots: map[string][]fact.Shot{}, clocks: map[string]*run.NodeClock{},
 	}
 	for _, n := range c.recipe.Nodes {
 		b.counts[n.Name] = map[uint16]fact.Counts{}
@@ -58,6 +60,8 @@ func (b *book) enter(name string, n *wire.News) {
 		b.sink(name, n.Sink)
 	case n.Kept != nil:
 		b.kept(name, n.Kept)
+	case n.Clock != nil && n.Clock.Plausible():
+		b.clock(name).Start = n.Clock
 	case n.Shot != nil:
 		b.shot(name, n.Shot)
 	case n.Loss != nil:
@@ -97,6 +101,14 @@ func (b *book) kept(name string, k *wire.Kept) {
 
 func (b *book) instant(ns int64) {
 	b.manifest.Trigger.InstantNs = ns
+}
+
+// clock is what is known of a node's clock; the manifest gets it with the counts.
+func (b *book) clock(name string) *run.NodeClock {
+	if b.clocks[name] == nil {
+		b.clocks[name] = &run.NodeClock{}
+	}
+	return b.clocks[name]
 }
 
 func (b *book) shot(name string, s *wire.ShotFired) {
@@ -268,11 +280,16 @@ func (b *book) counted() {
 				c.Count(n)
 			}
 		}
+		var reading *clock.Reading
+		if c := b.clocks[name]; c != nil {
+			copied := *c
+			node.Clock, reading = &copied, c.Start
+		}
 		compensation := int64(b.recipe.Trigger.Compensation[name].Duration())
 		if b.recipe.Trigger.Method != "scheduled" {
 			continue // the edge decides, not the shot
 		}
-		if start, ok := run.NodeStart(b.shots[name], b.manifest.Trigger.InstantNs, compensation); ok {
+		if start, ok := run.NodeStart(b.shots[name], b.manifest.Trigger.InstantNs, compensation, reading); ok {
 			node.Start = &start
 		}
 	}
@@ -340,6 +357,12 @@ func (b *book) close(s state, now time.Time) {
 	}
 	for _, t := range s.troubles {
 		b.manifest.Notice(run.Reason{Condition: conditions[t.kind], Node: t.node, Message: t.failure.Error()})
+	}
+	for name, c := range b.clocks {
+		if c.Start != nil && c.Last != nil && c.Last.Steps > c.Start.Steps {
+			b.manifest.Notice(run.Reason{Condition: run.Tainted, Node: name,
+				Message: fmt.Sprintf("its clock or the master's was set while the run went on (%d times)", c.Last.Steps-c.Start.Steps)})
+		}
 	}
 	b.manifest.Ended = now.UTC()
 }

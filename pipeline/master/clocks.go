@@ -3,10 +3,13 @@ package master
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"tsrun/pipeline/align"
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
 	"tsrun/pipeline/wire"
@@ -49,6 +52,9 @@ func (d *clockDifference) off(limit, trip time.Duration) (off time.Duration, bey
 // compareClocks looks at the clock that a report shows. A start at an instant
 // needs clocks that agree; nothing but the nodes' own care makes them.
 func (c *conductor) compareClocks(ctx context.Context, name string, m *member, r *wire.Report) {
+	if m.access != nil && (r.Clock != nil || r.Phase == wire.Preparing) {
+		return // it starts by this PC's clock
+	}
 	if r.ClockNs == 0 || c.recipe.Trigger.Method != "scheduled" || c.state.phase.started() {
 		return
 	}
@@ -86,4 +92,31 @@ func (c *conductor) clockLimit() time.Duration {
 		return time.Duration(align.DefaultSearch / 1000) // ps to ns
 	}
 	return limit
+}
+
+// comparesClocks reports whether nodes are to ask for this PC's time: those on
+// other PCs, because one on this PC has the same clock.
+func (c *conductor) comparesClocks() bool {
+	return c.recipe.Clock.Source != "none" && slices.ContainsFunc(c.recipe.Nodes, func(n recipe.Node) bool { return n.Host != "local" })
+}
+
+// hearClock enters a node's newest reading in the book.
+func (c *conductor) hearClock(name string, r *clock.Reading) {
+	if r == nil || !r.Plausible() {
+		return
+	}
+	c.book.clock(name).Last = r
+}
+
+// tellClock tells of the reading by which a node translated the instant.
+func (c *conductor) tellClock(name string, r *clock.Reading) {
+	if !r.Plausible() {
+		c.log.Warn("a reading of a clock that cannot be", "about", name)
+		return
+	}
+	c.log.Info("instant translated", "about", name, "offset_ns", r.Offset, "bound_ns", r.Bound)
+	if r.Unstable {
+		c.observe(event.Warning{Node: name, Message: "its clock against this PC's was not steady while they were compared",
+			Hint: "two services that steer one clock, or a network that is very busy; docs/timing.md"})
+	}
 }

@@ -6,6 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"tsrun/pipeline/clock"
+	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 )
@@ -68,5 +72,47 @@ func TestClocksFarOffAreNoticed(t *testing.T) {
 		if l.state.phase != c.phase || tainted != c.tainted {
 			t.Errorf("%v ahead: phase %s, tainted %v, want %s, %v (%v)", c.ahead, l.state.phase, tainted, c.phase, c.tainted, l.book.manifest.Reasons)
 		}
+	}
+}
+
+// TestReadingsOfClocks: a node on another PC gets access to the master's time, what
+// it reads is kept, and by how much its clock is off does not matter then.
+func TestReadingsOfClocks(t *testing.T) {
+	l := listening(t, func(r *recipe.Recipe) { r.Clock.Source, r.Nodes[0].Host, r.Network.Ports.Clock = "probe", "remote", 0 })
+	if w := joins(t, l, "bob", "1", wire.Protocol).Welcome; w.Clock != nil {
+		t.Errorf("a node of the same PC is to ask for its time: %+v", w.Clock)
+	}
+	first := joins(t, l, "alice", "1", wire.Protocol).Welcome
+	if first.Clock == nil || first.Clock.Port == 0 || len(first.Clock.Key) != clock.KeySize {
+		t.Fatalf("access %+v", first.Clock)
+	}
+	report := func(r wire.Report) {
+		t.Helper()
+		r.ClockNs = time.Now().Add(time.Hour).UnixNano()
+		reply := l.answer(t.Context(), request{body: wire.Request{Node: "alice", Token: first.Token, Report: &r}})
+		if reply.Refused != nil {
+			t.Fatalf("refused: %v", reply.Refused)
+		}
+	}
+	hour := clock.Reading{At: time.Now().UnixNano(), Offset: 3600e9, Bound: 500, Deviation: 20, Exchanges: 16, Trip: 900}
+	report(wire.Report{Phase: wire.Preparing})
+	report(wire.Report{Phase: wire.Ready, Clock: &hour})
+	wrong := hour
+	wrong.Bound = -1
+	report(wire.Report{Phase: wire.Ready, Clock: &wrong, News: []wire.News{{Seq: 1, Clock: &wrong}}})
+	later := hour
+	later.Steps = 2
+	report(wire.Report{Phase: wire.Ready, Clock: &later, News: []wire.News{{Seq: 2, Clock: &hour}}})
+	l.book.close(l.state, time.Now())
+	l.book.manifest.Judge()
+	if diff := cmp.Diff(&run.NodeClock{Start: &hour, Last: &later}, l.book.manifest.Nodes["alice"].Clock); diff != "" {
+		t.Errorf("the manifest's clock (-want +got):\n%s", diff)
+	}
+	set := false
+	for _, r := range l.book.manifest.Reasons {
+		set = set || r.Condition == run.Tainted && strings.Contains(r.Message, "was set while the run went on (2 times)")
+	}
+	if l.state.phase == failed || !set {
+		t.Errorf("phase %s, reasons %v", l.state.phase, l.book.manifest.Reasons)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/journal"
@@ -48,6 +49,7 @@ type conductor struct {
 	status   *wire.StatusServer
 	trigger  *wire.Publisher
 	receiver *transfer.Receiver
+	clock    *clock.Responder // nil: no node asks for this PC's time
 
 	turn     sync.Mutex    // of the slave whose message is decoded and answered
 	requests chan request  // from slaves; unbuffered: the asker waits for its answer
@@ -82,6 +84,7 @@ type member struct {
 	silent   time.Duration // how long it was away when it was last taken back
 	news     uint64        // the last one taken
 	clock    clockDifference
+	access   *clock.Access // to this PC's time; nil: it has the same clock, or none is compared
 	trip     time.Duration // the round trip to it, as it says; 0: not known
 	deaf     time.Time     // when it first was ready without having heard the trigger port
 }

@@ -79,6 +79,9 @@ func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 	if err != nil {
 		return wire.Reply{Refused: &sdk.Failure{Code: "admit", Message: fmt.Sprintf("join: %v", err)}}
 	}
+	if before := c.members[name]; before != nil && before.access != nil {
+		c.clock.Dismiss(before.access)
+	}
 	c.members[name] = m
 	c.keepJoined(name, m, j)
 	c.log.Info("node joined", "about", name, "host", j.Host, "address", r.peer.Address, "pid", j.PID)
@@ -132,6 +135,12 @@ func (c *conductor) admit(name string, j *wire.Join) (*member, error) {
 	m.welcome = &wire.Welcome{
 		Run: c.run.String(), Token: hex.EncodeToString(m.token[:]), Recipe: part,
 		TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()), Revoked: c.options.Revoked,
+	}
+	if c.clock != nil && !c.isLocal(name) {
+		if m.access, err = c.clock.Admit(); err != nil {
+			return nil, err
+		}
+		m.welcome.Clock = m.access
 	}
 	return m, nil
 }

@@ -48,9 +48,13 @@ func parsedJoinRecipe(t *testing.T) *recipe.Resolved {
 }
 
 // listening is a conductor whose loop has not begun.
-func listening(t *testing.T) *conductor {
+func listening(t *testing.T, changes ...func(*recipe.Recipe)) *conductor {
 	t.Helper()
-	c := newConductor(Options{Recipe: parsedJoinRecipe(t), Runs: t.TempDir(), Observer: event.NewHub()})
+	resolved := parsedJoinRecipe(t)
+	for _, change := range changes {
+		change(resolved.Recipe)
+	}
+	c := newConductor(Options{Recipe: resolved, Runs: t.TempDir(), Observer: event.NewHub()})
 	if err := c.listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/recipe"
@@ -111,6 +112,9 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 	group.Go(func() error { return c.receiver.Run(background) })
 	group.Go(func() error { return c.beacons(background) })
 	group.Go(func() error { return c.watchDisk(background) })
+	if c.clock != nil {
+		group.Go(func() error { return c.clock.Run(background) })
+	}
 
 	c.tellInsecure()
 	err := c.spawnSlaves(background)
@@ -184,7 +188,7 @@ func (c *conductor) lacking() bool {
 	return slices.ContainsFunc(c.book.manifest.Segments, func(s run.Segment) bool { return !s.Verified })
 }
 
-// listen opens the three ports that slaves dial.
+// listen opens the ports that slaves dial.
 func (c *conductor) listen(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
@@ -203,6 +207,11 @@ func (c *conductor) listen(ctx context.Context) (err error) {
 		return listenFailure("files", err)
 	}
 	c.receiver.KeepFree(int64(c.recipe.Faults.DiskBelow) / 2) // recording ends at the whole, files still come
+	if c.past == nil && c.comparesClocks() {
+		if c.clock, err = clock.Listen(address(n.Master, n.Ports.Clock)); err != nil {
+			return listenFailure("clock", err)
+		}
+	}
 	// Last: whoever asks there may be sent to the others.
 	if c.status, err = wire.ListenStatus(ctx, address(n.Master, n.Ports.Status), guard, c.serve); err != nil {
 		return listenFailure("status", err)
@@ -220,6 +229,9 @@ func (c *conductor) stopListening() {
 	}
 	if c.receiver != nil {
 		c.receiver.Close()
+	}
+	if c.clock != nil {
+		c.clock.Close()
 	}
 }
 

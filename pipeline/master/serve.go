@@ -183,6 +183,7 @@ func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *
 		c.keep(entry{Counts: &counted{name, r.Progress}})
 	}
 	m.trip = min(max(time.Duration(r.RoundTripNs), 0), maxTrip)
+	c.hearClock(name, r.Clock)
 	c.compareClocks(ctx, name, m, r)
 	phase := r.Phase
 	if phase == wire.Ready && !r.Beacon {
@@ -252,6 +253,8 @@ func (c *conductor) applyNews(ctx context.Context, name string, n wire.News) {
 				c.checkLock(ctx, name, sink.Sink, n.Sink.Plugin)
 			}
 		}
+	case n.Clock != nil:
+		c.tellClock(name, n.Clock)
 	case n.Loss != nil:
 		_, channel := c.book.channel(name, n.Loss.Stream)
 		c.observe(event.TagsLost{Node: name, Channel: channel, Loss: n.Loss.Loss})

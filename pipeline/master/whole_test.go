@@ -193,7 +193,7 @@ func TestFactsReachTheManifest(t *testing.T) {
 	m, dir := conducted(t, nil, (*player).play)
 	alice := m.Nodes["alice"]
 	sent, lost := uint64(6), uint64(2)
-	start, _ := run.NodeStart([]fact.Shot{{Asked: 1e9, Called: 3e9, Returned: 3e9 + 5, Late: true}}, m.Trigger.InstantNs, 0)
+	start, _ := run.NodeStart([]fact.Shot{{Asked: 1e9, Called: 3e9, Returned: 3e9 + 5, Late: true}}, m.Trigger.InstantNs, 0, nil)
 	want := &run.Node{Host: "remote", Hostname: "pc", PID: 7, Version: "1.0", Start: &start,
 		Controllers: map[string]*run.Controller{"tc": {Driver: "tc-elsewhere", Plugin: fact.Plugin{Version: "2", SHA256: "ab", PID: 8},
 			Device: fact.Device{Model: "x", ResolutionPs: 4, MaxRateHz: 1e9}, Report: json.RawMessage(`{"said":1}`),

@@ -75,6 +75,8 @@ var networkTable = &Field{name: "network", shape: shapeObject, implied: true,
 				{name: "trigger", shape: shapeInteger, initial: "5557", limits: &limits{0, 65535}, doc: "Trigger orders (PUB)."},
 				{name: "status", shape: shapeInteger, initial: "5559", limits: &limits{0, 65535}, doc: "Status and heartbeats (REP)."},
 				{name: "files", shape: shapeInteger, initial: "5560", limits: &limits{0, 65535}, doc: "Finished files (PAIR)."},
+				{name: "clock", shape: shapeInteger, initial: "5562", limits: &limits{0, 65535},
+					doc: "Questions about the master's clock (UDP); used with `clock.source: probe` or `auto`."},
 			}},
 		{name: "join", shape: shapeQuantity, amount: times, nanoseconds: true, initial: "1 min", limits: between(quantity.Second, 24*hour),
 			doc: "How long the master waits for all nodes."},
@@ -110,9 +112,9 @@ var nodesTable = &Field{name: "nodes", shape: shapeNamed, required: true, form: 
 var clockTable = &Field{name: "clock", shape: shapeObject, implied: true,
 	doc: "How the clocks of the nodes are compared.",
 	keys: []*Field{
-		{name: "source", shape: shapeChoice, initial: "none", choices: []string{"none"}, later: map[string]string{
-			"auto": "write none", "ptp": "write none and run ptp4l beside tsrun", "chrony": "write none and run chrony beside tsrun", "probe": "write none",
-		}, doc: "none: the clocks are taken as they are; the align stage finds their offset in the tags."},
+		{name: "source", shape: shapeChoice, initial: "none", choices: []string{"none", "probe", "auto"}, later: map[string]string{
+			"ptp": "write probe and run ptp4l beside tsrun", "chrony": "write probe and run chrony beside tsrun",
+		}, doc: "none: the clocks are taken as they are; the align stage finds their offset in the tags. probe: nodes on other PCs ask the master for its time during the whole run, and start by it. auto: as probe where the master is heard, else as none."},
 		{name: "max_offset", shape: shapeQuantity, amount: times, later: map[string]string{"": "leave it out: nothing measures the offset before the run"},
 			doc: "Largest offset to arm with."},
 	}}

@@ -242,7 +242,7 @@ func freePorts(root *node) {
 	if ports == nil {
 		return
 	}
-	for _, name := range []string{"trigger", "status", "files"} {
+	for _, name := range []string{"trigger", "status", "files", "clock"} {
 		if ports.entry(name) == nil {
 			ports.put(scalarEntry(name, "0"))
 		}

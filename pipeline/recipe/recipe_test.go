@@ -182,11 +182,11 @@ func TestParentsMergeAndNullDeletes(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	r := load(t, "testdata/good.yaml").Recipe
-	want := Network{Master: "127.0.0.1", Ports: Ports{0, 0, 0}, Join: 60 * quantity.Second, TLS: "auto"}
+	want := Network{Master: "127.0.0.1", Ports: Ports{}, Join: 60 * quantity.Second, TLS: "auto"}
 	if r.Network != want || r.Trigger.Method != "scheduled" || r.Trigger.Lead != 500*quantity.Millisecond || r.Acquire.Segment != quantity.Second {
 		t.Errorf("defaults are %+v, %+v, %+v", r.Network, r.Trigger, r.Acquire)
 	}
-	if ports := load(t, "testdata/good.yaml", "nodes.bob.host=remote", "network.master=192.168.1.10").Recipe.Network.Ports; ports != (Ports{5557, 5559, 5560}) {
+	if ports := load(t, "testdata/good.yaml", "nodes.bob.host=remote", "network.master=192.168.1.10").Recipe.Network.Ports; ports != (Ports{5557, 5559, 5560, 5562}) {
 		t.Errorf("the ports that another PC dials are %v", ports)
 	}
 	if r.Simulate != nil {

@@ -64,6 +64,7 @@ type Ports struct {
 	Trigger int `json:"trigger"`
 	Status  int `json:"status"`
 	Files   int `json:"files"`
+	Clock   int `json:"clock"` // UDP; the slaves learn it when they join
 }
 
 // Node is one PC with its controllers.
@@ -101,7 +102,7 @@ func (c Channel) Microvolts() int64 {
 
 // Clock says how the nodes' clocks are compared.
 type Clock struct {
-	Source string `json:"source"` // "none"
+	Source string `json:"source"` // "none", "probe" or "auto"
 }
 
 // Trigger says how the controllers start together.

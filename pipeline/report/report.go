@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
 	"tsrun/pipeline/text"
@@ -168,15 +169,54 @@ func reportStart(out *strings.Builder, m *run.Manifest) {
 		}
 		entry(out, name, "%s began %s %s %s", s.Node, text.Bounded(text.Magnitude(s.SkewNs), s.UncertaintyNs), direction, s.Against)
 	}
-	if m.Trigger.ClockSource == "none" && len(m.Nodes) > 1 {
-		note := "no clock source compared the clocks of the PCs (clock.source: none)"
-		if !slices.ContainsFunc(m.NodeOrder(), func(n string) bool { return m.Nodes[n].Host != "local" }) {
-			note += "; all nodes ran on this PC and read one clock"
-		} else {
-			note += ", so their difference is in the skew and in no uncertainty"
+	reportClocks(out, m)
+}
+
+// reportClocks says how the nodes' clocks stood against the master's.
+func reportClocks(out *strings.Builder, m *run.Manifest) {
+	if len(m.Nodes) < 2 && m.Trigger.ClockSource == "none" {
+		return
+	}
+	if !slices.ContainsFunc(m.NodeOrder(), func(n string) bool { return m.Nodes[n].Host != "local" }) {
+		note := "all nodes ran on this PC and read one clock"
+		if m.Trigger.ClockSource == "none" {
+			note = "no clock source compared the clocks of the PCs (clock.source: none); " + note
 		}
 		entry(out, "clock", "%s", note)
+		return
 	}
+	if m.Trigger.ClockSource == "none" {
+		entry(out, "clock", "no clock source compared the clocks of the PCs (clock.source: none), so their difference is in the skew and in no uncertainty")
+		return
+	}
+	for _, name := range m.NodeOrder() {
+		n := m.Nodes[name]
+		switch {
+		case n.Host == "local":
+		case n.Clock == nil || n.Clock.Start == nil:
+			entry(out, "clock", "%s's clock was not compared with this PC's (clock.source: %s), so their difference is in the skew and in no uncertainty", name, m.Trigger.ClockSource)
+		default:
+			entry(out, "clock", "%s", clockText(name, *n.Clock.Start))
+		}
+	}
+}
+
+// clockText says how a node's clock stood when the instant was translated.
+func clockText(name string, r clock.Reading) string {
+	direction := "ahead of"
+	if r.Offset < 0 {
+		direction = "behind"
+	}
+	stamps := "stamps of the kernels"
+	if !r.KernelStamps {
+		stamps = "stamps of the processes"
+	}
+	steady := ""
+	if r.Unstable {
+		steady = "; not steady while they were compared"
+	}
+	return fmt.Sprintf("%s's was %s %s the master's when the run began (probe, %s), and ran %s fast%s",
+		name, text.Bounded(text.Magnitude(r.Offset), r.Bound), direction, stamps, text.Measured(r.Drift, r.DriftSd, "ppb"), steady)
 }
 
 func reportResult(out *strings.Builder, r run.Result) {

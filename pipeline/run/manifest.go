@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/sdk"
@@ -152,7 +153,14 @@ type Node struct {
 	Controllers map[string]*Controller `json:"controllers"`
 	Sinks       map[string]*Sink       `json:"sinks"`
 	Channels    map[string]*Channel    `json:"channels"`
+	Clock       *NodeClock             `json:"clock,omitempty"` // absent where no clock source compared it with the master's
 	Start       *Start                 `json:"start,omitempty"` // absent where no shot was recorded (trigger method hardware)
+}
+
+// NodeClock is how a node's clock stood against the master's.
+type NodeClock struct {
+	Start *clock.Reading `json:"start,omitempty"` // by which the node translated the instant
+	Last  *clock.Reading `json:"last,omitempty"`  // the newest that the node has told
 }
 
 // Controller is one Time Controller and the driver that reached it.

@@ -3,10 +3,12 @@ package run
 import (
 	"sort"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/fact"
 )
 
-// Start is when a node's controllers began, by the node's clock.
+// Start is when a node's controllers began: by the master's clock where a reading
+// of the node's clock is known, else by the node's.
 type Start struct {
 	InstantNs      int64 `json:"instant_ns"`      // what the trigger asked for
 	CompensationNs int64 `json:"compensation_ns"` // the node was fired this much earlier
@@ -49,25 +51,36 @@ func EstimateStart(s fact.Shot, instant, compensation int64) Start {
 }
 
 // NodeStart is the start of a node with one or more controllers: the middle of
-// all that their estimates allow. ok is false when there was no shot.
-func NodeStart(shots []fact.Shot, instant, compensation int64) (start Start, ok bool) {
+// all that their estimates allow. ok is false when there was no shot. With a
+// reading of the node's clock the start is by the master's clock, and its
+// uncertainty includes that of the reading.
+func NodeStart(shots []fact.Shot, instant, compensation int64, reading *clock.Reading) (start Start, ok bool) {
 	if len(shots) == 0 {
 		return Start{}, false
 	}
-	start = EstimateStart(shots[0], instant, compensation)
+	local := instant
+	if reading != nil {
+		local = reading.Translate(instant)
+	}
+	start = EstimateStart(shots[0], local, compensation)
 	for _, s := range shots[1:] {
-		other := EstimateStart(s, instant, compensation)
+		other := EstimateStart(s, local, compensation)
 		low := min(start.EstimateNs-start.UncertaintyNs, other.EstimateNs-other.UncertaintyNs)
 		high := max(start.EstimateNs+start.UncertaintyNs, other.EstimateNs+other.UncertaintyNs)
 		start.EstimateNs = low + (high-low)/2
 		start.UncertaintyNs = high - start.EstimateNs // the larger half
 	}
+	if reading != nil {
+		start.InstantNs = instant
+		start.UncertaintyNs += reading.BoundAt(start.EstimateNs)
+		start.EstimateNs = reading.Back(start.EstimateNs)
+	}
 	return start, true
 }
 
-// Skew is how much later node began than against. Both starts are read on
-// their own PC's clock, so for two PCs the skew also holds the difference of
-// their clocks, which only a clock source can know.
+// Skew is how much later node began than against. Where no clock source compared
+// the clocks of two PCs, both starts are read on their own PC's clock, and the skew
+// also holds the difference of these.
 func Skew(node string, start Start, against string, master Start) SkewRecord {
 	return SkewRecord{
 		Node: node, Against: against,

@@ -6,6 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/fact"
 )
 
@@ -47,7 +48,7 @@ func TestStartUncertaintyHolds(t *testing.T) {
 			truths = append(truths, low+rapid.Int64Range(0, length).Draw(t, "began_ps"))
 			shots = append(shots, fact.Shot{Called: epoch + low/1000, Returned: epoch + (low+length)/1000})
 		}
-		start, ok := NodeStart(shots, epoch, compensation)
+		start, ok := NodeStart(shots, epoch, compensation, nil)
 		if !ok {
 			t.Fatal("no start from a shot")
 		}
@@ -78,8 +79,23 @@ func TestSkews(t *testing.T) {
 	if got := m.Skews(); len(got) != 0 {
 		t.Errorf("skew against a master that never fired: %+v", got)
 	}
-	if _, ok := NodeStart(nil, 1, 0); ok {
+	if _, ok := NodeStart(nil, 1, 0, nil); ok {
 		t.Error("a start without a shot")
+	}
+}
+
+// TestStartsByTheMastersClock moves a node's clock: the start by the master's stays
+// where it was, as far as the reading is right.
+func TestStartsByTheMastersClock(t *testing.T) {
+	const instant, wrong = int64(1_700_000_000_000_000_000), 300
+	for _, offset := range []int64{0, 1, -1e6, 1e9, 3600e9, -3600e9, -1_700_000_000_000_000_000} {
+		reading := clock.Reading{At: instant + offset + 5e9, Offset: offset + wrong, Bound: 500, Drift: 20_000}
+		moved := func(ns int64) int64 { return ns + offset + (ns-instant-5e9)/50_000 }
+		shot := fact.Shot{Called: moved(instant + 1000), Returned: moved(instant + 5000)}
+		start, ok := NodeStart([]fact.Shot{shot}, instant, 0, &reading)
+		if off := start.EstimateNs - instant - 3000; !ok || max(off, -off) > wrong+2 || start.UncertaintyNs < 2000+500 || start.InstantNs != instant {
+			t.Errorf("%d ns ahead: start %+v, off by %d ns", offset, start, off)
+		}
 	}
 }
 

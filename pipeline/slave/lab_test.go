@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
@@ -65,6 +66,7 @@ type lab struct {
 	interruptAt    wire.Phase
 	interruptTimes int
 	interrupts     chan struct{}
+	access         *clock.Access // to the master's time
 	// releaseOn is a line of the slave's log: with it, files are done with, and
 	// then the slave is released.
 	releaseOn string
@@ -73,6 +75,7 @@ type lab struct {
 	hold       bool   // no file is done with
 	carriedOut uint64 // the last order, as the slave says
 	order      wire.Order
+	fired      int64 // the instant
 	phase      wire.Phase
 	phases     []wire.Phase
 	news       []wire.News
@@ -145,7 +148,7 @@ func (l *lab) welcome() *wire.Welcome {
 		panic(err)
 	}
 	return &wire.Welcome{Run: l.run.String(), Token: hex.EncodeToString(l.token[:]), Recipe: part,
-		TriggerPort: port(l.trigger.Addr()), FilesPort: port(l.receiver.Addr())}
+		TriggerPort: port(l.trigger.Addr()), FilesPort: port(l.receiver.Addr()), Clock: l.access}
 }
 
 func (l *lab) serve(_ wire.Peer, body []byte) []byte {
@@ -252,6 +255,7 @@ func (l *lab) decide(kind wire.OrderKind) {
 	l.order = wire.Order{Kind: kind, Seq: l.order.Seq + 1, Run: l.run, Sent: now.UnixNano()}
 	if kind == wire.Fire {
 		l.order.Instant = now.Add(100 * time.Millisecond).UnixNano()
+		l.fired = l.order.Instant
 	}
 }
 

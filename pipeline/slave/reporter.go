@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -43,6 +44,7 @@ type reporter struct {
 	node, token string
 	status      *wire.StatusClient
 	progress    func() []fact.StreamCounts
+	clock       func() *clock.Reading
 	orders      *inbox
 	kick        chan struct{}
 	bytes       int // of news that the next report may carry; of the goroutine that reports
@@ -70,7 +72,7 @@ type queued struct {
 func newReporter(node, token string, status *wire.StatusClient, orders *inbox) *reporter {
 	return &reporter{node: node, token: token, status: status, orders: orders,
 		kick: make(chan struct{}, 1), bytes: newsBytes, phase: wire.Preparing, heard: time.Now(),
-		progress: func() []fact.StreamCounts { return nil }}
+		progress: func() []fact.StreamCounts { return nil }, clock: func() *clock.Reading { return nil }}
 }
 
 // Run reports until ctx ends or the master refuses this session for good.
@@ -137,9 +139,10 @@ func (r *reporter) reportLast() {
 
 func (r *reporter) snapshot() *wire.Report {
 	r.mu.Lock()
-	progress := r.progress
+	progress, readClock := r.progress, r.clock
 	r.mu.Unlock()
 	counts := progress() // asks the core, which has locks of its own
+	reading := readClock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var news []wire.News
@@ -149,7 +152,8 @@ func (r *reporter) snapshot() *wire.Report {
 		}
 		news = append(news, r.news[i].News)
 	}
-	report := &wire.Report{Phase: r.phase, Order: r.order, Beacon: r.beacon, ClockNs: time.Now().UnixNano(), Progress: counts, News: news, Disk: r.disk}
+	report := &wire.Report{Phase: r.phase, Order: r.order, Beacon: r.beacon, ClockNs: time.Now().UnixNano(), Clock: reading,
+		Progress: counts, News: news, Disk: r.disk}
 	if r.status != nil {
 		report.RoundTripNs = int64(r.status.RoundTrip())
 	}
@@ -272,6 +276,12 @@ func (r *reporter) setDisk(d fact.Disk) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.disk = &d
+}
+
+func (r *reporter) setClock(f func() *clock.Reading) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.clock = f
 }
 
 // silence returns for how long the master has not answered, while this process

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/transfer"
@@ -41,6 +42,8 @@ type session struct {
 	log      *slog.Logger
 	reporter *reporter
 	orders   *inbox
+	access   *clock.Access // to the master's time; nil: clocks are not compared
+	clock    clockwork
 	sender   *transfer.Sender
 	fired    bool       // there may be tags
 	instant  time.Time  // of the start
@@ -50,7 +53,7 @@ type session struct {
 }
 
 func newSession(o Options, w *wire.Welcome, r *recipe.Recipe, a sessionAddresses) (*session, error) {
-	s := &session{options: o, recipe: r, node: &r.Nodes[0], welcome: w, address: a, orders: newInbox(), sent: make(chan error, 1)}
+	s := &session{options: o, recipe: r, node: &r.Nodes[0], welcome: w, address: a, access: w.Clock, orders: newInbox(), sent: make(chan error, 1)}
 	id, ok := wire.ParseID(w.Run)
 	if !ok {
 		return nil, fmt.Errorf("read the master's welcome: run %.40q is not 32 hexadecimal digits", w.Run)
@@ -112,6 +115,9 @@ func (s *session) prepare(ctx context.Context, group *errgroup.Group, background
 		return nil, err
 	}
 	s.startSender(group, background)
+	if err := s.startClock(group, background); err != nil {
+		return nil, err
+	}
 	if err := s.reachFiles(ctx); err != nil {
 		return nil, err
 	}
@@ -122,7 +128,10 @@ func (s *session) prepare(ctx context.Context, group *errgroup.Group, background
 	if err := eq.checkConfigs(ctx); err != nil {
 		return eq, err
 	}
-	return eq, eq.open(ctx)
+	if err := eq.open(ctx); err != nil {
+		return eq, err
+	}
+	return eq, s.awaitClock(ctx)
 }
 
 // record carries out the master's orders from ready to the last closed file.
@@ -144,12 +153,13 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq
 	if order, err = s.awaitOrder(ctx, wire.Fire); err != nil {
 		return err
 	}
-	s.ledger.releaseAt(time.Unix(0, order.Instant))
+	instant := time.Unix(0, s.translate(order.Instant))
+	s.ledger.releaseAt(instant)
 	s.ledger.keep(entry{Fired: &order})
-	if err := eq.startDrivers(ctx, time.Unix(0, order.Instant)); err != nil {
+	if err := eq.startDrivers(ctx, instant); err != nil {
 		return err
 	}
-	s.fired, s.instant = true, time.Unix(0, order.Instant)
+	s.fired, s.instant = true, instant
 	s.user.setStage(underWay)
 	s.reporter.acknowledge(order.Seq)
 	s.reporter.setPhase(wire.Running)

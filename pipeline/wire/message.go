@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/fact"
 	"tsrun/sdk"
 )
@@ -79,6 +80,7 @@ type Report struct {
 	ClockNs int64  `json:"clock_ns,omitempty"` // Unix time of the slave's clock when this was sent
 	// RoundTripNs is the shortest time that an answer of the master took; 0: none yet.
 	RoundTripNs int64               `json:"round_trip_ns,omitempty"`
+	Clock       *clock.Reading      `json:"clock,omitempty"` // the node's clock against the master's; nil: not known
 	Progress    []fact.StreamCounts `json:"progress,omitempty"`
 	Disk        *fact.Disk          `json:"disk,omitempty"` // of the node's files; absent where none is watched
 	News        []News              `json:"news,omitempty"` // in order, numbered without gaps
@@ -116,6 +118,7 @@ type News struct {
 	Controller *ControllerUp    `json:"controller,omitempty"`
 	Sink       *SinkUp          `json:"sink,omitempty"`
 	Shot       *ShotFired       `json:"shot,omitempty"`
+	Clock      *clock.Reading   `json:"clock,omitempty"` // by which the node translated the instant
 	Loss       *fact.StreamLoss `json:"loss,omitempty"`
 	Segment    *Segment         `json:"segment,omitempty"`
 	Kept       *Kept            `json:"kept,omitempty"`
@@ -198,6 +201,7 @@ type Welcome struct {
 	Recipe      json.RawMessage `json:"recipe"` // resolved; holds this node only
 	TriggerPort int             `json:"trigger_port"`
 	FilesPort   int             `json:"files_port"`
+	Clock       *clock.Access   `json:"clock,omitempty"` // to the master's time; nil: the clocks are not compared
 	// Deliver asks a slave for what it holds of a run that it was in before. There is
 	// no token and no recipe then: the slave has them, and Proof shows that the
 	// master has, too.

@@ -192,7 +192,7 @@ func FullManifest(t *testing.T) *run.Manifest {
 		compensation := int64(i) * 250_000
 		called := m.Trigger.InstantNs - compensation
 		c.Shot = &fact.Shot{Asked: called, Called: called + 900, Returned: called + 400_000}
-		start, _ := run.NodeStart([]fact.Shot{*c.Shot}, m.Trigger.InstantNs, compensation)
+		start, _ := run.NodeStart([]fact.Shot{*c.Shot}, m.Trigger.InstantNs, compensation, nil)
 		n.Start = &start
 		s := n.Sinks["raw"]
 		s.Version, s.SHA256, s.PID = "0.1.0", strings.Repeat("ef", 32), 300+i
