@@ -70,7 +70,7 @@ const keeping = ll.AccessFSReadFile | ll.AccessFSReadDir | ll.AccessFSWriteFile 
 func ruleset(r Rules) (fd int, flags uint32, err error) {
 	config := landlock.V5
 	if r.Network {
-		config = landlock.MustConfig(landlock.V5.HandledAccessFS)
+		config = landlock.Config{HandledAccessFS: landlock.V5.HandledAccessFS}
 	}
 	var rules []landlock.Rule
 	for _, path := range r.Read {

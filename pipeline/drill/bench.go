@@ -3,7 +3,6 @@ package drill
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -322,8 +321,7 @@ func (b *bench) close() error {
 type marks struct {
 	mu    sync.Mutex
 	began map[string]chan struct{} // closed when the state begins
-	ended bool
-	dir   string // of the run
+	dir   string                   // of the run
 }
 
 func newMarks() *marks {
@@ -375,5 +373,3 @@ func (l *lines) Write(p []byte) (int, error) {
 		l.rest = rest
 	}
 }
-
-var errNoAddress = errors.New("this PC has no address but that of its loopback, over which no remote node may reach a master")
