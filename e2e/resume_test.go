@@ -184,14 +184,22 @@ func TestResume(t *testing.T) {
 // TestLongResume kills the master at moments from a seed, and the slave with it now
 // and then.
 func TestLongResume(t *testing.T) {
-	need.Long(t)
-	for seed := range 24 {
+	for seed := range need.LongTrials(t, 24, 5) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(uint64(seed), 1))
 			state := []string{"armed", "running", "draining", "transferring", "analysing"}[seed%5]
 			b := breakOff(t, 20, inState(state), time.Duration(rnd.IntN(1500))*time.Millisecond/time.Duration(1+9*(seed%5/2)))
 			if seed%3 == 0 {
-				_ = b.slave.cmd.Process.Signal([]syscall.Signal{syscall.SIGKILL, syscall.SIGTERM}[rnd.IntN(2)])
+				if rnd.IntN(2) == 0 { // its user ends it, and then does not wait for a master either
+					_ = b.slave.cmd.Process.Signal(syscall.SIGTERM)
+					select {
+					case <-b.slave.ended:
+					case <-time.After(2 * time.Second):
+						_ = b.slave.cmd.Process.Signal(syscall.SIGTERM)
+					}
+				} else {
+					_ = b.slave.cmd.Process.Kill()
+				}
 				<-b.slave.ended
 				b.slave = b.join("bob")
 			}
