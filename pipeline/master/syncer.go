@@ -302,6 +302,6 @@ func (s *syncer) record(e event.Sync) {
 
 func (s *syncer) open(segment run.Segment) (tagfile.ReadCloser, error) {
 	path := filepath.Join(s.dir, filepath.FromSlash(segment.File))
-	r, _, err := tagfile.Open(path, segment.Format, tagfile.OnlyChannel)
+	r, _, err := tagfile.OpenSegment(path, segment.Format, tagfile.OnlyChannel)
 	return r, err
 }

@@ -173,7 +173,7 @@ type counted struct{ tags, first, last uint64 }
 // countTags reads a segment through. Tags that go back in time are an error:
 // the reader would sort them, but no sink writes them.
 func countTags(path, format string) (c counted, err error) {
-	r, _, err := tagfile.Open(path, format, tagfile.OnlyChannel)
+	r, _, err := tagfile.OpenSegment(path, format, tagfile.OnlyChannel)
 	if err != nil {
 		return c, err
 	}

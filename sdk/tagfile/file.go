@@ -86,6 +86,10 @@ func readError(path string, err error) error {
 // its suffix, and where that is unknown or common to several, by its content. A
 // file that is plainly something else is refused, whatever its name.
 func openAs(path, name string) (*file, Format, error) {
+	return openBy(path, name, (*file).format)
+}
+
+func openBy(path, name string, format func(f *file, name string) (Format, error)) (*file, Format, error) {
 	if _, known := find(name); name != "" && !known {
 		return nil, Format{}, fmt.Errorf("read %s: %s", path, unknownFormat(name))
 	}
@@ -93,11 +97,23 @@ func openAs(path, name string) (*file, Format, error) {
 	if err != nil {
 		return nil, Format{}, err
 	}
-	ft, err := f.format(name)
+	ft, err := format(f, name)
 	if err != nil {
 		return nil, Format{}, errors.Join(err, f.Close())
 	}
 	return f, ft, nil
+}
+
+// formatOfSegment is the format of a file that a sink of a run has written: what
+// its name says, whatever its tags look like.
+func (f *file) formatOfSegment(name string) (Format, error) {
+	if ft, known := find(name); known {
+		return ft, nil
+	}
+	if of := bySuffix(strings.ToLower(filepath.Ext(f.path))); len(of) == 1 {
+		return of[0], nil
+	}
+	return f.format(name)
 }
 
 func (f *file) format(name string) (ft Format, err error) {

@@ -157,26 +157,48 @@ type foreign struct {
 	suffixes []string
 	is       string // "it is …"
 	do       string // what the user can do
+	// more says whether what follows a short magic number suits it too: times in
+	// binary begin with any few bytes, now and then. nil: the number is enough.
+	more func(start []byte) bool
+}
+
+// begins says whether a file that begins so is of the kind.
+func (k *foreign) begins(start []byte) bool {
+	return k.magic != "" && bytes.HasPrefix(start, []byte(k.magic)) && (k.more == nil || k.more(start))
+}
+
+// isGzip checks the header of RFC 1952, section 2.3: the only method, flags that are
+// not reserved, and what a compressor says of its effort and its system.
+func isGzip(start []byte) bool {
+	return len(start) >= 10 && start[2] == 8 && start[3]&0xe0 == 0 && (start[8] == 0 || start[8] == 2 || start[8] == 4) && (start[9] <= 13 || start[9] == 255)
+}
+
+// isZip checks that the first member was written by a known version: a low number, of 2 bytes.
+func isZip(start []byte) bool { return len(start) >= 6 && start[4] < 64 && start[5] == 0 }
+
+// isBzip2 checks the size of blocks, a digit, and how each block begins.
+func isBzip2(start []byte) bool {
+	return len(start) >= 10 && start[3] >= '1' && start[3] <= '9' && (string(start[4:10]) == "1AY&SY" || string(start[4:10]) == "\x17\x72\x45\x38\x50\x90")
 }
 
 // foreigners are the kinds that people have in place of a file of tags. What is
 // only told by name stands last.
 var foreigners = []foreign{
-	{"TimeHarp 200", []string{".t3r", ".thd"}, "a file of PicoQuant's TimeHarp 200", "read it by the maker's demo programs or phconvert and write the times, whole ps, by numpy.save: .npy is read"},
-	{"PQHISTO", []string{".phu"}, "a file of histograms of PicoQuant's", "there are no time tags in it; record in mode T2 or T3, which gives a .ptu"},
-	{"PQRESLT", []string{".pqres"}, "a file of results of PicoQuant's", "there are no time tags in it; take the .ptu beside it"},
-	{"PQCHECK", []string{".pck"}, "a file of PicoQuant's own", "there are no time tags in it; take the .ptu beside it"},
-	{"PQCOMNT", []string{".pco"}, "a file of comments of PicoQuant's", "there are no time tags in it; take the .ptu beside it"},
-	{"PQDEFLT", []string{".pfs", ".pus"}, "a file of settings of PicoQuant's", "there are no time tags in it; take the .ptu beside it"},
-	{"\x89HDF\r\n\x1a\n", []string{".h5", ".hdf5", ".hdf"}, "an HDF5 file", "read it by h5py and write the times, whole ps, by numpy.save: .npy is read"},
-	{"SITT", []string{".ttbin"}, "a file of Swabian's own", "let the Time Tagger's library write a dump of it (its class Dump): format swabian is read"},
-	{"\x1f\x8b", []string{".gz"}, "compressed by gzip", "unpack it first"},
-	{"PK\x03\x04", []string{".zip", ".npz"}, "a zip archive", "unpack it first; the .npy files in an .npz are read"},
-	{"\xfd7zXZ\x00", []string{".xz"}, "compressed by xz", "unpack it first"},
-	{"\x28\xb5\x2f\xfd", []string{".zst"}, "compressed by zstd", "unpack it first"},
-	{"BZh", []string{".bz2"}, "compressed by bzip2", "unpack it first"},
-	{"", []string{".sdt"}, "named like a file of curves of Becker & Hickl's", "there are no time tags in it; record in FIFO mode, which gives a .spc"},
-	{"", []string{".hhd", ".phd"}, "named like a file of histograms of PicoQuant's", "there are no time tags in it; record in mode T2 or T3, which gives a .ptu"},
+	{"TimeHarp 200", []string{".t3r", ".thd"}, "a file of PicoQuant's TimeHarp 200", "read it by the maker's demo programs or phconvert and write the times, whole ps, by numpy.save: .npy is read", nil},
+	{"PQHISTO", []string{".phu"}, "a file of histograms of PicoQuant's", "there are no time tags in it; record in mode T2 or T3, which gives a .ptu", nil},
+	{"PQRESLT", []string{".pqres"}, "a file of results of PicoQuant's", "there are no time tags in it; take the .ptu beside it", nil},
+	{"PQCHECK", []string{".pck"}, "a file of PicoQuant's own", "there are no time tags in it; take the .ptu beside it", nil},
+	{"PQCOMNT", []string{".pco"}, "a file of comments of PicoQuant's", "there are no time tags in it; take the .ptu beside it", nil},
+	{"PQDEFLT", []string{".pfs", ".pus"}, "a file of settings of PicoQuant's", "there are no time tags in it; take the .ptu beside it", nil},
+	{"\x89HDF\r\n\x1a\n", []string{".h5", ".hdf5", ".hdf"}, "an HDF5 file", "read it by h5py and write the times, whole ps, by numpy.save: .npy is read", nil},
+	{"SITT", []string{".ttbin"}, "a file of Swabian's own", "let the Time Tagger's library write a dump of it (its class Dump): format swabian is read", nil},
+	{"\x1f\x8b", []string{".gz"}, "compressed by gzip", "unpack it first", isGzip},
+	{"PK\x03\x04", []string{".zip", ".npz"}, "a zip archive", "unpack it first; the .npy files in an .npz are read", isZip},
+	{"\xfd7zXZ\x00", []string{".xz"}, "compressed by xz", "unpack it first", nil},
+	{"\x28\xb5\x2f\xfd", []string{".zst"}, "compressed by zstd", "unpack it first", nil},
+	{"BZh", []string{".bz2"}, "compressed by bzip2", "unpack it first", isBzip2},
+	{"", []string{".sdt"}, "named like a file of curves of Becker & Hickl's", "there are no time tags in it; record in FIFO mode, which gives a .spc", nil},
+	{"", []string{".hhd", ".phd"}, "named like a file of histograms of PicoQuant's", "there are no time tags in it; record in mode T2 or T3, which gives a .ptu", nil},
 }
 
 // foreignTo finds what a file is when it is none of the format that is to be
@@ -188,8 +210,7 @@ func (f *file) foreignTo(ft Format, suffix string) error {
 		return err
 	}
 	for _, kind := range foreigners {
-		if kind.magic != "" && bytes.HasPrefix(start, []byte(kind.magic)) ||
-			kind.magic == "" && slices.Contains(kind.suffixes, suffix) {
+		if kind.begins(start) || kind.magic == "" && slices.Contains(kind.suffixes, suffix) {
 			return f.errorf("it is %s, which is not read; %s", kind.is, kind.do)
 		}
 	}

@@ -36,11 +36,17 @@ type FileReader interface {
 // S-Fifteen) are sorted and counted; one that is farther back ends the file with an error that says where. Info has the
 // channels when the file tells them at once.
 func Open(path, format string, channel int) (FileReader, Info, error) {
-	return openFor(path, format, channel, 0)
+	return openFor(path, format, channel, 0, (*file).format)
 }
 
-func openFor(path, format string, channel int, raise uint64) (FileReader, Info, error) {
-	f, ft, err := openAs(path, format)
+// OpenSegment is [Open] of a file that a sink of a run has written: its format is
+// that of its name where none is given, and its tags may look like anything.
+func OpenSegment(path, format string, channel int) (FileReader, Info, error) {
+	return openFor(path, format, channel, 0, (*file).formatOfSegment)
+}
+
+func openFor(path, format string, channel int, raise uint64, find func(f *file, name string) (Format, error)) (FileReader, Info, error) {
+	f, ft, err := openBy(path, format, find)
 	if err != nil {
 		return nil, Info{}, err
 	}
@@ -357,7 +363,7 @@ func (s *segments) open() error {
 		return io.EOF
 	}
 	s.path, s.paths = s.paths[0], s.paths[1:]
-	r, _, err := Open(s.path, s.format, s.channel)
+	r, _, err := OpenSegment(s.path, s.format, s.channel)
 	if err != nil {
 		return err
 	}

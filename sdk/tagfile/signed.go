@@ -107,7 +107,7 @@ func BeginsBelowZero(path, format string, channel int) (bool, error) {
 
 // OpenRaised is [Open] with all tags raised by 0 or [Raise].
 func OpenRaised(path, format string, channel int, raise uint64) (FileReader, Info, error) {
-	return openFor(path, format, channel, raise)
+	return openFor(path, format, channel, raise, (*file).format)
 }
 
 // again reads a file a second time, raised, when the first met times below 0.
