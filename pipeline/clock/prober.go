@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"time"
+	"tsrun/sdk/instrument"
 )
 
 const (
@@ -78,7 +79,7 @@ func (p *Prober) Run(ctx context.Context) error {
 	for {
 		p.probe()
 		// An even pace could keep step with something else on the PC or the network.
-		if !wait(ctx, probeEvery/2+rand.N(probeEvery)) {
+		if !instrument.Pause(ctx, probeEvery/2+rand.N(probeEvery)) {
 			return nil
 		}
 	}
@@ -131,7 +132,7 @@ func (p *Prober) hear(ctx context.Context) {
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return
 		case err != nil: // nobody listens there now
-			if !wait(ctx, time.Millisecond) {
+			if !instrument.Pause(ctx, time.Millisecond) {
 				return
 			}
 			continue

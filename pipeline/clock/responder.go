@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"time"
+	"tsrun/sdk/instrument"
 )
 
 // maxSessions bounds how many nodes may ask at a time.
@@ -90,7 +91,7 @@ func (r *Responder) Run(ctx context.Context) error {
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return nil
 		case err != nil: // what the network says of an answer that did not arrive
-			if !wait(ctx, time.Millisecond) {
+			if !instrument.Pause(ctx, time.Millisecond) {
 				return nil
 			}
 			continue
@@ -128,17 +129,5 @@ func (r *Responder) answer(b []byte, at stamp, from *net.UDPAddr) {
 	reply.encode(answer[:], &session.key)
 	if left, err := r.socket.send(answer[:], from); err == nil {
 		session.left, session.former = left, probe.seq
-	}
-}
-
-// wait waits for d, and returns false when ctx ends before.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/recipe"
 	"tsrun/sdk"
+	"tsrun/sdk/instrument"
 	"tsrun/sdk/quantity"
 )
 
@@ -238,7 +239,7 @@ func (b *bench) awaitEnd(ctx context.Context, master *process, limit *time.Timer
 			_ = dumpStacks(s.cmd.Process.Pid)
 		}
 	}
-	pause(ctx, time.Second)
+	instrument.Pause(ctx, time.Second)
 	return false
 }
 

@@ -3,7 +3,7 @@ package drill
 import (
 	"context"
 	"sync"
-	"time"
+	"tsrun/sdk/instrument"
 )
 
 // Outcomes of a fault of a plan.
@@ -43,19 +43,7 @@ func (b *bench) await(over context.Context, f Fault) bool {
 	case <-over.Done():
 		return false
 	}
-	return pause(over, f.After)
-}
-
-// pause waits; false: the run is over.
-func pause(over context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-over.Done():
-		return false
-	}
+	return instrument.Pause(over, f.After)
 }
 
 // do does one fault, and mends it after its time or when the run is over.
@@ -64,12 +52,12 @@ func (b *bench) do(over context.Context, f Fault) string {
 	case Cut:
 		b.links[f.Target.Node].cut(f.How)
 		defer b.links[f.Target.Node].mend()
-		pause(over, f.For)
+		instrument.Pause(over, f.For)
 		return wasDone
 	case Slow:
 		b.links[f.Target.Node].slow(f.How, f.Amount)
 		defer b.links[f.Target.Node].mend()
-		pause(over, f.For)
+		instrument.Pause(over, f.For)
 		return wasDone
 	case Disk:
 		return b.fillDisk(over, f)
@@ -80,13 +68,13 @@ func (b *bench) do(over context.Context, f Fault) string {
 			return notThere
 		}
 		defer func() { _ = cont(pid) }() // it may be gone
-		pause(over, f.For)
+		instrument.Pause(over, f.For)
 		return wasDone
 	}
 	if kill(pid) != nil {
 		return notThere
 	}
-	if b.links[f.Target.Node] != nil && f.Target.Role == roleSlave && pause(over, f.For) {
+	if b.links[f.Target.Node] != nil && f.Target.Role == roleSlave && instrument.Pause(over, f.For) {
 		if err := b.startSlave(f.Target.Node); err != nil {
 			return err.Error()
 		}
@@ -114,7 +102,7 @@ func (b *bench) fillDisk(over context.Context, f Fault) string {
 		}
 	}
 	if outcome == wasDone {
-		pause(over, f.For)
+		instrument.Pause(over, f.For)
 	}
 	return outcome
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"tsrun/sdk/instrument"
 )
 
 // witness keeps every file that a sink has closed, by a link of its own to the
@@ -51,7 +52,7 @@ func (w *witness) watch(over context.Context) {
 		if ended {
 			return
 		}
-		pause(over, lookEvery)
+		instrument.Pause(over, lookEvery)
 	}
 }
 

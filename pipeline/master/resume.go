@@ -18,6 +18,7 @@ import (
 	"tsrun/pipeline/stage"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
+	"tsrun/sdk/instrument"
 )
 
 // Resume finishes a run whose master was killed, or that ended before all files were
@@ -254,14 +255,15 @@ func (c *conductor) proveFile(ctx context.Context, token [16]byte, a announced) 
 	if _, err := os.Lstat(filepath.Join(c.dir.Path(), filepath.FromSlash(a.Name))); err != nil {
 		return false
 	}
-	for ctx.Err() == nil {
+	for {
 		answer := c.receiver.Ask(token, a.File)
 		if answer.Verified || answer.Refused != "" || len(answer.Missing) > 0 {
 			return answer.Verified
 		}
-		time.Sleep(time.Millisecond)
+		if !instrument.Pause(ctx, time.Millisecond) { // while it is hashed
+			return false
+		}
 	}
-	return false
 }
 
 // welcomeBack lets a slave deliver what it holds of this run. ok is false for one that
