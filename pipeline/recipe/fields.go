@@ -112,7 +112,7 @@ var nodesTable = &Field{name: "nodes", shape: shapeNamed, required: true, form: 
 var clockTable = &Field{name: "clock", shape: shapeObject, implied: true,
 	doc: "How the clocks of the nodes are compared.",
 	keys: []*Field{
-		{name: "source", shape: shapeChoice, initial: "none", choices: []string{"none", "probe", "auto"}, later: map[string]string{
+		{name: "source", shape: shapeChoice, initial: "auto", choices: []string{"none", "probe", "auto"}, later: map[string]string{
 			"ptp": "write probe and run ptp4l beside tsrun", "chrony": "write probe and run chrony beside tsrun",
 		}, doc: "none: the clocks are taken as they are; the align stage finds their offset in the tags. probe: nodes on other PCs ask the master for its time during the whole run, and start by it. auto: as probe where the master is heard, else as none."},
 		{name: "max_offset", shape: shapeQuantity, amount: times, later: map[string]string{"": "leave it out: nothing measures the offset before the run"},
