@@ -120,24 +120,58 @@ func TestDocsOfNewDriver(t *testing.T) {
 	}
 }
 
+// faultyDriver builds the driver with faults for a protocol version into a new folder.
+func faultyDriver(t *testing.T, version int) (plugins string) {
+	t.Helper()
+	plugins = t.TempDir()
+	path := filepath.Join(plugins, "faulty-driver")
+	if out, err := exec.Command("go", "build", "-ldflags", fmt.Sprintf("-X main.protocol=%d", version), "-o", path, "tsrun/sdk/internal/faulty").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	about, err := exec.Command(path, "--describe").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, path+".json", string(about))
+	return plugins
+}
+
+const faultyRecipe = `{version: 1, name: other, nodes: {lab: {controllers: {tc: {driver: faulty-driver}},
+  channels: {x: {on: tc/1, threshold: 120 mV}}}}, acquire: {duration: 1 s}, sinks: {raw: {sink: sink-file}}}`
+
+// TestBadBlocksOfADriver: the run names the driver's mistake, not what follows from it,
+// and keeps what came before.
+func TestBadBlocksOfADriver(t *testing.T) {
+	t.Parallel()
+	plugins, recipe := faultyDriver(t, sdk.ProtocolVersion), write(t, filepath.Join(t.TempDir(), "other.yaml"), faultyRecipe)
+	for fault, says := range map[string]string{
+		"shots:disorder": "the header says 1000000",
+		"shots:gap":      "block 2 is due; 1 blocks are missing",
+		"shots:twice":    "this one came twice",
+	} {
+		write(t, filepath.Join(plugins, "faulty-driver.fault"), fault)
+		work := t.TempDir()
+		r := runTsrun(t, work, append([]string{recipe, "--plugin-dir", plugins}, freePorts...)...)
+		_, m := latest(t, work)
+		tags := m.Nodes["lab"].Channels["x"].Tags
+		if before := fault != "shots:disorder"; r.code != 7 || (tags > 0) != before || tags > 3*32_768 { // three blocks at most
+			t.Errorf("%s: exit code %d, %d tags kept", fault, r.code, tags)
+		}
+		contains(t, r.stderr, "lab: controller tc: its driver sent a bad block", says, "tsrun plugin test")
+		if strings.Contains(r.stdout+r.stderr, "stopped taking tags") {
+			t.Errorf("%s: the core is blamed\n%s", fault, r.stderr)
+		}
+	}
+}
+
 // TestPluginsOfOtherReleases: a plugin that speaks the protocol of the release
 // before runs a recipe; one of the next release is refused, and both versions are
 // named.
 func TestPluginsOfOtherReleases(t *testing.T) {
 	t.Parallel()
-	recipe := write(t, filepath.Join(t.TempDir(), "other.yaml"), `{version: 1, name: other, nodes: {lab: {controllers: {tc: {driver: faulty-driver}},
-  channels: {x: {on: tc/1, threshold: 120 mV}}}}, acquire: {duration: 1 s}, sinks: {raw: {sink: sink-file}}}`)
+	recipe := write(t, filepath.Join(t.TempDir(), "other.yaml"), faultyRecipe)
 	for version, code := range map[int]int{sdk.OldestProtocol: 0, sdk.ProtocolVersion + 1: 6} {
-		plugins, work := t.TempDir(), t.TempDir()
-		path := filepath.Join(plugins, "faulty-driver")
-		if out, err := exec.Command("go", "build", "-ldflags", fmt.Sprintf("-X main.protocol=%d", version), "-o", path, "tsrun/sdk/internal/faulty").CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		about, err := exec.Command(path, "--describe").Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(t, path+".json", string(about))
+		plugins, work := faultyDriver(t, version), t.TempDir()
 		r := runTsrun(t, work, append([]string{recipe, "--plugin-dir", plugins}, freePorts...)...)
 		if r.code != code {
 			t.Fatalf("protocol %d: exit code %d, want %d\n%s%s", version, r.code, code, r.stdout, r.stderr)

@@ -214,6 +214,12 @@ func TestStreamRefuses(t *testing.T) {
 		{"a tag before the call before", func(s *Stream) error {
 			return errors.Join(s.Send(1, []uint64{5}), s.Send(1, []uint64{4}))
 		}, "tags-out-of-order"},
+		{"a block that ends before it begins", func(s *Stream) error {
+			return s.Send(1, append(slices.Repeat([]uint64{5}, blockTags-1), 4))
+		}, "tags-out-of-order"},
+		{"a disorder in what fills a block that has begun", func(s *Stream) error {
+			return errors.Join(s.Send(1, []uint64{1}), s.Send(1, append([]uint64{5, 4}, slices.Repeat([]uint64{5}, blockTags-3)...)))
+		}, "tags-out-of-order"},
 		{"a tag before a mark", func(s *Stream) error {
 			return errors.Join(s.Mark(1, 100), s.Send(1, []uint64{99}))
 		}, "tags-out-of-order"},

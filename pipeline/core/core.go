@@ -11,10 +11,9 @@
 // Inlets and outlets are made before Run, and Run is under way before drivers
 // are armed and sinks begin.
 //
-// The header of each block is checked (checksum, run, numbering, order of
-// times) and the block then forwarded as it came, from the memory it was
-// received into; there is no queue. The tags themselves are not read here;
-// every sink checks them. A slow sink therefore slows the driver down: that is wanted, because
+// Each block is checked (checksum of its header, run, numbering, order of its
+// tags) and then forwarded as it came, from the memory it was received into;
+// there is no queue. A slow sink therefore slows the driver down: that is wanted, because
 // the driver has the only buffer that was made for it. A sink that takes
 // nothing for longer than Patience fails, loudly, and the others go on. Of a sink
 // that may be resumed the core keeps what it has not acknowledged: when its process
@@ -57,6 +56,10 @@ type Core struct {
 	RunID    tag.RunID // of the blocks that are let through
 	Patience time.Duration
 	Retained int // bytes that are kept at most for each sink that may be resumed
+
+	// Refused is told of a driver whose block was refused, before the driver
+	// can notice; it may be nil.
+	Refused func(*Fault)
 
 	dir string
 	log *slog.Logger
@@ -300,4 +303,7 @@ func (c *Core) Counts() []Count {
 	return counts
 }
 
-var errGone = errors.New("the driver is gone")
+var (
+	errGone = errors.New("the driver is gone")
+	errLeft = errors.New("the driver left")
+)

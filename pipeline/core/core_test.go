@@ -270,6 +270,9 @@ var badBlocks = []struct {
 		d.send(tag.Block{Kind: tag.Data, Stream: 1, Seq: 1, Tags: []uint64{30}, Until: 30})
 	}, "missing"},
 	{"back in time", func(d *driver) { d.tags(1, 19) }, "reach"},
+	{"tags that are not those of the header", func(d *driver) {
+		spoiled(d, func(h, p []byte) [][]byte { p[0]++; return [][]byte{h, p} })
+	}, "the header says"},
 	{"stream of another driver", func(d *driver) { d.tags(2, 30) }, "this driver brings"},
 	{"connection cut", func(d *driver) { d.conn.Close() }, "left before"},
 }
@@ -302,6 +305,48 @@ func TestBadBlocksEndTheStreamLoudly(t *testing.T) {
 			}
 			if c := n.Counts()[0]; c.Err == nil || !c.Ended || c.Tags != 2 {
 				t.Errorf("counts %+v", c)
+			}
+		})
+	}
+}
+
+// TestTagsBeforeDisorderAreKept: a driver that does not look at its tags loses
+// none of those before the first that is too early.
+func TestTagsBeforeDisorderAreKept(t *testing.T) {
+	for name, c := range map[string]struct {
+		tags []uint64
+		kept int
+	}{
+		"in the middle":       {[]uint64{30, 40, 35, 50}, 2},
+		"at the second":       {[]uint64{30, 29, 50}, 1},
+		"at the last but one": {[]uint64{30, 40, 50, 49, 60}, 3},
+		"behind many":         {append(slices.Repeat([]uint64{30}, 40_000), 29, 1<<63), 40_000},
+		"from the greatest":   {[]uint64{30, 1<<64 - 1, 0, 1<<64 - 1}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t)
+			in, out := n.inlet("alice.tc", 1, 2), n.outlet("sink", 1, 2)
+			n.start()
+			s := newSink(t, out, 2)
+			d := newDriver(t, in)
+			d.tags(2, 7)
+			d.tags(1, 10, 20)
+			d.tags(1, c.tags...)
+			err := n.wait()
+			var fault *core.Fault
+			if !errors.As(err, &fault) || fault.Sink || !strings.Contains(err.Error(), "before its predecessor") {
+				t.Errorf("the core says %v", err)
+			}
+			s.wait(t)
+			want := append([]uint64{10, 20}, c.tags[:c.kept]...)
+			if !slices.Equal(s.tags[1], want) || s.last[1].Kind != tag.End || s.last[1].Until != want[len(want)-1] {
+				t.Errorf("the sink has %d tags of %d and %+v", len(s.tags[1]), len(want), s.last[1])
+			}
+			if c := n.Counts()[0]; c.Tags != uint64(len(want)) || c.Last != want[len(want)-1] || c.Err == nil {
+				t.Errorf("counts %+v", c)
+			}
+			if !slices.Equal(s.tags[2], []uint64{7}) || s.last[2].Kind != tag.End {
+				t.Errorf("the other channel has %v and %+v", s.tags[2], s.last[2])
 			}
 		})
 	}

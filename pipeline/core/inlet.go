@@ -31,6 +31,9 @@ type inlet struct {
 // serveInlet forwards what one driver brings, and ends its streams however it ends.
 func (c *Core) serveInlet(ctx context.Context, in *inlet) error {
 	err := c.receiveBlocks(ctx, in)
+	if c.Refused != nil && err != nil && ctx.Err() == nil && !errors.Is(err, errGone) && !errors.Is(err, errLeft) {
+		c.Refused(&Fault{Name: in.name, Err: err})
+	}
 	in.close() // a driver that still sends gets an error
 	if ctx.Err() != nil {
 		return nil
@@ -61,9 +64,9 @@ func (c *Core) receiveBlocks(ctx context.Context, in *inlet) error {
 		m, err := blocks.Next()
 		switch {
 		case err == io.EOF:
-			return fmt.Errorf("the driver left before %d of its %d streams had ended", open, len(in.streams))
+			return fmt.Errorf("%w before %d of its %d streams had ended", errLeft, open, len(in.streams))
 		case errors.Is(err, io.ErrUnexpectedEOF):
-			return errors.New("the driver left in the middle of a block")
+			return fmt.Errorf("%w in the middle of a block", errLeft)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return errGone
 		case err != nil:
@@ -73,10 +76,17 @@ func (c *Core) receiveBlocks(ctx context.Context, in *inlet) error {
 		if s == nil || s.in != in {
 			return fmt.Errorf("refuse block %d of stream %d: this driver brings streams %v", m.Head.Seq, m.Head.Stream, in.streams)
 		}
+		bad := m.Check()
+		if bad != nil && !m.CutAtDisorder() {
+			return bad
+		}
 		if err := c.countBlock(s, m.Head); err != nil {
 			return err
 		}
 		c.forward(ctx, s, m.Header, m.Payload)
+		if bad != nil {
+			return bad
+		}
 		if m.Head.Kind == tag.End {
 			open--
 		}

@@ -62,7 +62,8 @@ type controller struct {
 	streams []uint16
 	ended   chan struct{} // closed when its events have ended
 
-	noThresholds bool // its inputs have none
+	noThresholds bool        // its inputs have none
+	refused      atomic.Bool // a block of it was
 }
 
 // sink is one sink of the recipe that keeps channels of this node.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tsrun/pipeline/core"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/host"
@@ -33,6 +34,7 @@ const (
 func (eq *equipment) arm(ctx context.Context) error {
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	eq.life, eq.halt = life, stop
+	eq.core.Refused = eq.reportRefused
 	inlets := make([]string, len(eq.drivers))
 	for i, c := range eq.drivers {
 		endpoint, err := eq.core.Inlet(c.recipe.Name, c.streams)
@@ -130,11 +132,26 @@ func (eq *equipment) reportDriver(c *controller) {
 			eq.s.observe(event.TagsLost{Node: eq.s.node.Name, Channel: eq.s.node.Channels[e.Stream].Name, Loss: e.Loss})
 		case host.Ended:
 			eq.s.reporter.queueNews(wire.News{Ended: &wire.Ended{Controller: c.recipe.Name, Report: e.Report, Sent: e.Streams}})
-			if e.Err != nil {
+			switch {
+			case e.Err != nil && c.refused.Load(): // what it says follows from that
+				eq.log.Warn("driver ended after a block of it was refused", "controller", c.recipe.Name, "error", e.Err)
+			case e.Err != nil:
 				eq.abandonDriver(c, e.Err)
 			}
 		}
 	}
+}
+
+// reportRefused reports a driver that sent a bad block: its tags before that stay,
+// and the sinks get their End.
+func (eq *equipment) reportRefused(f *core.Fault) {
+	for _, c := range eq.drivers {
+		if c.recipe.Name == f.Name {
+			c.refused.Store(true)
+		}
+	}
+	eq.reportFailure(&sdk.Failure{Code: "bad-block", Message: fmt.Sprintf("controller %s: its driver sent a bad block: %v", f.Name, f.Err),
+		Hint: "what came before is kept; this is a mistake of the driver: tsrun plugin test PATH shows it to its author"}, false)
 }
 
 // abandonDriver continues without a driver: its tags stay, and the sinks get their End.

@@ -19,9 +19,24 @@ type Message struct {
 	Payload []byte // second frame
 }
 
-// Check checks the tags themselves: their number, ends and order. Whoever uses
-// them calls it; whoever only passes the message on need not.
+// Check checks the tags themselves: their number, ends and order.
 func (m *Message) Check() error { return m.Head.Check(m.Payload) }
+
+// CutAtDisorder leaves of a block that [Message.Check] refuses the tags before
+// the first that is out of order. It tells whether there are any to be believed.
+func (m *Message) CutAtDisorder() bool {
+	b, h := m.Block(), &m.Head
+	n := tag.Disorder(m.Payload)
+	if n == 0 || b.Tags[0] != h.First || b.Tags[len(b.Tags)-1] != h.Last {
+		return false // it is not what its header says
+	}
+	b.Tags = b.Tags[:n]
+	b.Until = min(b.Until, b.Tags[n-1])
+	b.EncodeHeader(m.Header)
+	h.Count, h.Last, h.Until = n, b.Tags[n-1], b.Until
+	m.Payload = m.Payload[:h.Size()]
+	return true
+}
 
 // Block returns the message as a block whose tags share its memory.
 func (m *Message) Block() tag.Block { return m.Head.Block(m.Payload, nil) }
