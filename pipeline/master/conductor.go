@@ -75,6 +75,7 @@ type conductor struct {
 
 // member is what the conductor knows of a slave beside its place in the state.
 type member struct {
+	owner    string // identity that its first process showed; empty: none
 	instance string
 	token    [16]byte
 	welcome  *wire.Welcome

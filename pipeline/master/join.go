@@ -3,6 +3,7 @@ package master
 import (
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -12,17 +13,22 @@ import (
 
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/text"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 )
 
 // join lets a slave in, and tells the user of one that it turned away.
 func (c *conductor) join(ctx context.Context, r request) wire.Reply {
+	said := *r.body.Join
+	said.Instance, said.Version, said.Host = cut(said.Instance), cut(said.Version), cut(said.Host)
+	r.body.Join = &said
 	reply := c.welcome(ctx, r)
-	if f := reply.Refused; f != nil && len(c.turned) < maxTurned && !c.turned[cut(r.body.Node)+" "+f.Code] {
-		c.turned[cut(r.body.Node)+" "+f.Code] = true
-		c.log.Warn("slave refused", "about", cut(r.body.Node), "host", cut(r.body.Join.Host), "address", r.peer.Address, "code", f.Code)
-		c.observe(event.Warning{Message: fmt.Sprintf("a slave %q on %s (%s) was refused: %s", cut(r.body.Node), cut(r.body.Join.Host), r.peer.Address, f.Message), Hint: f.Hint})
+	name := cut(r.body.Node)
+	if f := reply.Refused; f != nil && len(c.turned) < maxTurned && !c.turned[name+" "+f.Code] {
+		c.turned[name+" "+f.Code] = true
+		c.log.Warn("slave refused", "about", name, "host", said.Host, "address", r.peer.Address, "code", f.Code)
+		c.observe(event.Warning{Message: fmt.Sprintf("a slave %q on %s (%s) was refused: %s", name, said.Host, r.peer.Address, f.Message), Hint: f.Hint})
 	}
 	return reply
 }
@@ -32,7 +38,8 @@ const (
 	maxName   = 64 // bytes of what a stranger calls himself that are repeated
 )
 
-func cut(text string) string { return text[:min(len(text), maxName)] }
+// cut returns what of a stranger's words is repeated: a line that moves no terminal's cursor.
+func cut(said string) string { return text.Printable(said[:min(len(said), maxName)]) }
 
 // isLocal reports whether the master starts the slave of a node itself.
 func (c *conductor) isLocal(name string) bool {
@@ -40,7 +47,8 @@ func (c *conductor) isLocal(name string) bool {
 }
 
 // welcome lets a slave in, once, under a name of the recipe. A process that was
-// started anew takes the place of the one before, once nothing is heard of that.
+// started anew, and shows that it is of the same slave, takes the place of the one
+// before, once nothing is heard of that.
 func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 	name, j := r.body.Node, r.body.Join
 	if j.Protocol != wire.Protocol {
@@ -58,13 +66,15 @@ func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 	m := c.members[name]
 	back, holds := c.welcomeBack(r, m)
 	switch {
-	case c.isLocal(name) && j.Key != c.key:
+	case c.isLocal(name) && subtle.ConstantTimeCompare([]byte(j.Key), []byte(c.key)) != 1:
 		return refuse("name-local", fmt.Sprintf("join: %s is a node of the master's own PC, which starts it by itself", name),
 			"check --node: it names this PC in the recipe")
 	case holds:
 		return back
 	case c.past != nil:
 		return wire.Reply{Wait: "a run that was broken off is being finished; only slaves that hold files of it are let in"}
+	case m != nil && !c.isSame(m, r):
+		return c.stranger(name, m, j)
 	case m != nil && m.instance == j.Instance && c.state.phase == joining: // its first answer was lost
 		m.heard = time.Now()
 		return wire.Reply{Welcome: m.welcome}
@@ -87,11 +97,33 @@ func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 	c.log.Info("node joined", "about", name, "host", j.Host, "address", r.peer.Address, "pid", j.PID)
 	c.observe(event.NodeJoined{Node: name, Host: c.book.manifest.Nodes[name].Host, Hostname: j.Host, Address: r.peer.Address, PID: j.PID})
 	if j.Version != c.options.Version {
-		c.observe(event.Warning{Node: name, Message: fmt.Sprintf("tsrun %s is at work there, %s here; they speak the same protocol, %d", cut(j.Version), c.options.Version, wire.Protocol),
+		c.observe(event.Warning{Node: name, Message: fmt.Sprintf("tsrun %s is at work there, %s here; they speak the same protocol, %d", j.Version, c.options.Version, wire.Protocol),
 			Hint: "install the same release of tsrun on both PCs"})
 	}
 	c.applyEvent(ctx, evJoined{name})
 	return wire.Reply{Welcome: m.welcome}
+}
+
+// isSame reports whether a process is of the slave that has a place: its certificate
+// says so, or the key that this master gave its own processes, which were both
+// checked; or else the identity that the first process showed.
+func (c *conductor) isSame(m *member, r request) bool {
+	name, j := r.body.Node, r.body.Join
+	return r.peer.Name != "" || c.isLocal(name) || m.owner != "" && m.owner == j.Owner && wire.OwnerOf(name, j) == m.owner
+}
+
+// stranger answers a process under the name of a slave that does not show that it is
+// of that slave. The one that has the place keeps it, heard or not.
+func (c *conductor) stranger(name string, m *member, j *wire.Join) wire.Reply {
+	switch {
+	case c.state.phase != joining && c.state.phase != arming:
+		return wire.Reply{Wait: "a run is under way"}
+	case !c.unheard(m):
+		return c.rival(name, m, j)
+	}
+	return refuse("name-kept", fmt.Sprintf("join: a slave named %s has joined already (on %s); nothing is heard of it, and this process does not show that it is the same slave, started anew",
+		name, c.book.manifest.Nodes[name].Hostname),
+		"start it where the one before ran, with the same --data; or end this run and start it again; paired PCs (tsrun pair) are known by their certificates")
 }
 
 // unheard reports whether a slave has been silent for so long that another process
@@ -125,7 +157,7 @@ func (c *conductor) replaced(ctx context.Context, name string, j *wire.Join) wir
 }
 
 func (c *conductor) admit(name string, j *wire.Join) (*member, error) {
-	m := &member{instance: j.Instance, heard: time.Now()}
+	m := &member{owner: wire.OwnerOf(name, j), instance: j.Instance, heard: time.Now()}
 	rand.Read(m.token[:]) // never fails
 	part, err := json.Marshal(c.recipe.ForNode(name))
 	if err != nil {

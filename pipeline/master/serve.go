@@ -2,7 +2,7 @@ package master
 
 import (
 	"context"
-	"encoding/hex"
+	"crypto/subtle"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -122,7 +122,8 @@ func (c *conductor) answer(ctx context.Context, r request) wire.Reply {
 		return c.join(ctx, r)
 	}
 	m := c.members[r.body.Node]
-	if m == nil || hex.EncodeToString(m.token[:]) != r.body.Token || r.body.Report == nil || !r.peer.MayBe(r.body.Node) {
+	token, ok := wire.ParseID(r.body.Token)
+	if m == nil || !ok || subtle.ConstantTimeCompare(m.token[:], token[:]) != 1 || r.body.Report == nil || !r.peer.MayBe(r.body.Node) {
 		return unknown()
 	}
 	if c.state.nodes[r.body.Node].gone {

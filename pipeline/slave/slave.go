@@ -77,6 +77,8 @@ func Run(ctx context.Context, o Options) error {
 	}
 	j := joiner{options: o, host: host, instance: randomHex(8)}
 	j.tellLeft()
+	j.identify()
+	defer j.forget()
 	for {
 		welcome, err := j.join(ctx)
 		if err != nil {
@@ -104,6 +106,7 @@ type joiner struct {
 	options  Options
 	host     string
 	instance string
+	identity *wire.Identity // nil: something else shows whose process this is
 }
 
 func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
@@ -122,6 +125,9 @@ func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
 		Protocol: wire.Protocol, Instance: j.instance, Version: j.options.Version, Host: hostname, PID: os.Getpid(), Key: j.options.Key,
 		Held: j.offers(),
 	}}
+	if j.identity != nil {
+		j.identity.Sign(j.options.Node, request.Join)
+	}
 	var waiting waiting
 	for patience := tryTimeout; ; {
 		try, cancel := context.WithTimeoutCause(ctx, patience, errors.New("trying again"))

@@ -38,6 +38,10 @@ type Join struct {
 	// Held are runs of which the slave keeps files that no master has taken. The
 	// master of one of them takes the slave back for those files.
 	Held []Held `json:"held,omitempty"`
+	// Owner and Signature show whose process this is, where no certificate does: a
+	// public key and what proves that it is this slave's, see [Identity].
+	Owner     string `json:"owner,omitempty"`
+	Signature string `json:"signature,omitempty"`
 }
 
 // MaxHeld is how many runs a slave offers at most.
