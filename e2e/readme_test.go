@@ -107,6 +107,7 @@ func masked(picture string) []string {
 	slices.Sort(words)
 	_, summary, _ := strings.Cut(picture, "condition ")
 	summary = regexp.MustCompile(`(?m)^ +highest, .*\n( {11}\w.*bin centred.*\n| {11}centred.*\n)?`).ReplaceAllString(summary, "") // where chance has it
+	summary = regexp.MustCompile(`(?ms)(^firing .*?instant).*?(^clock)`).ReplaceAllString(summary, "$1\n$2")                       // what the system grants
 	for _, entry := range regexp.MustCompile(`(?m)^\w`).Split(summary, -1) {
 		words = append(words, mask(entry))
 	}

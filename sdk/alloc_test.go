@@ -2,7 +2,12 @@
 
 package sdk
 
-import "testing"
+import (
+	"testing"
+	"time"
+
+	"tsrun/sdk/realtime"
+)
 
 // The race detector allocates; without it, nothing does.
 func TestStreamAllocatesNothing(t *testing.T) {
@@ -15,5 +20,16 @@ func TestStreamAllocatesNothing(t *testing.T) {
 		}
 	}); n > 0 {
 		t.Errorf("%v allocations per Send", n)
+	}
+}
+
+func TestAwaitAllocatesNothing(t *testing.T) {
+	ctx := t.Context()
+	if n := testing.AllocsPerRun(20, func() {
+		if _, err := realtime.Await(ctx, time.Now().Add(2*time.Millisecond).UnixNano()); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations while an instant is waited for", n)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tsrun/sdk/pluginpb"
+	"tsrun/sdk/realtime"
 	"tsrun/sdk/tag"
 )
 
@@ -82,6 +83,25 @@ func deviceOut(d Device) *pluginpb.Device {
 	for _, in := range d.Inputs {
 		out.Inputs = append(out.Inputs, &pluginpb.Input{Number: int32(in.Number), ThresholdMinUv: in.ThresholdMin,
 			ThresholdMaxUv: in.ThresholdMax, DelayMaxPs: in.DelayMax})
+	}
+	return out
+}
+
+// realtimeIn leaves out what makes no sense: the system would refuse it.
+func realtimeIn(r *pluginpb.Realtime) realtime.Settings {
+	s := realtime.Settings{LockMemory: r.GetLockMemory()}
+	if p := r.GetPriority(); p >= 1 && p <= 99 {
+		s.Priority = int(p)
+	}
+	for _, c := range r.GetCores() {
+		s.Cores = append(s.Cores, int(c))
+	}
+	return s
+}
+
+func grantsOut(grants []realtime.Grant) (out []*pluginpb.Grant) {
+	for _, g := range grants {
+		out = append(out, &pluginpb.Grant{What: g.What, Asked: g.Asked, Granted: g.Granted, Got: g.Got, Errno: g.Errno, Why: clean(g.Why), Remedy: clean(g.Remedy)})
 	}
 	return out
 }

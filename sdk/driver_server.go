@@ -16,6 +16,7 @@ import (
 
 	"tsrun/sdk/internal/serve"
 	"tsrun/sdk/pluginpb"
+	"tsrun/sdk/realtime"
 	"tsrun/sdk/zmtp"
 )
 
@@ -35,6 +36,7 @@ type driverServer struct {
 	mu     sync.Mutex // held while a method of the driver runs, but for Acquire
 	driver Driver
 	closed bool
+	asks   realtime.Settings
 	armed  *acquisition // the latest; nil before the first Arm
 }
 
@@ -90,7 +92,8 @@ func (s *driverServer) Configure(call context.Context, r *pluginpb.ConfigureRequ
 	if err != nil {
 		return nil, statusOf(err)
 	}
-	return &pluginpb.ConfigureResponse{Device: deviceOut(device)}, nil
+	s.asks = realtimeIn(r.Realtime)
+	return &pluginpb.ConfigureResponse{Device: deviceOut(device), Grants: grantsOut(s.asks.Probe())}, nil
 }
 
 func (s *driverServer) Arm(call context.Context, r *pluginpb.ArmRequest) (*pluginpb.ArmResponse, error) {
@@ -142,7 +145,7 @@ func (s *driverServer) Start(_ context.Context, r *pluginpb.StartRequest) (*plug
 	if s.armed == nil || s.armed.started {
 		return nil, statusOf(errors.New("start: the driver is not armed, or was started or stopped before"))
 	}
-	start := &Start{tell: func(shot Shot) { s.events.Put(startedOut(shot)) }}
+	start := &Start{asks: s.asks, tell: func(shot Shot) { s.events.Put(startedOut(shot)) }}
 	if r.AtUnixNs != 0 {
 		start.at = time.Unix(0, r.AtUnixNs)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"tsrun/sdk/realtime"
 )
 
 // Start is when an acquisition begins. A driver calls [Start.Fire] once, with
@@ -15,6 +17,7 @@ type Start struct {
 	shot  Shot
 	fired bool
 	tell  func(Shot)
+	asks  realtime.Settings // of the thread that waits
 }
 
 // NewStart returns the start at an instant of the node's clock; the zero time
@@ -37,49 +40,42 @@ type Shot struct {
 // Shot returns how the start went, and whether Fire has taken the step.
 func (s *Start) Shot() (Shot, bool) { return s.shot, s.fired }
 
-const (
-	// spin is how long before the instant Fire stops sleeping and watches the
-	// clock: longer than a sleep overruns, short enough not to be throttled.
-	spin = time.Millisecond
-	// lateAfter is how long after the instant a step is late although Fire was
-	// called in time: the process had stood still. A busy PC delays it by a few ms.
-	lateAfter = 100 * time.Millisecond
-	// slice is the longest sleep between two looks at ctx and at whether the
-	// clock was set.
-	slice = 20 * time.Millisecond
-)
+// lateAfter is how long after the instant a step is late although Fire was
+// called in time: the process had stood still. A busy PC delays it by a few ms.
+const lateAfter = 100 * time.Millisecond
 
 // Fire waits for the instant and calls fire, once, on a thread of its own. It
 // returns the error of fire, or ctx's cause when ctx ended before the instant.
 // An instant that is already past is fired at once; the shot says so.
 //
-// Fire should do nothing but the one step; prepare everything before. While it
-// waits, nothing else in the process should allocate: the garbage collector
-// does not know what is urgent.
+// Fire should do nothing but the one step; prepare everything before. The thread
+// has the real-time priority that the recipe asks for, where the system grants
+// one. While it waits, nothing else in the process should allocate: the garbage
+// collector does not begin before the step is taken.
 func (s *Start) Fire(ctx context.Context, fire func() error) error {
 	if s.fired {
 		return errors.New("fire: this start was already fired")
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	defer tightenSlack()()
-
-	clock := readClock()
+	clock := realtime.ReadClock()
 	if s.at.IsZero() {
-		s.at = clock.wall(clock.mono)
+		s.at = clock.Wall(clock.Mono)
 	} else {
-		s.shot.Late = clock.real >= s.at.UnixNano()
+		s.shot.Late = clock.Real >= s.at.UnixNano()
 	}
-	clock, err := waitFor(ctx, s.at.UnixNano())
+	defer realtime.Quieten(time.Duration(s.at.UnixNano() - clock.Real))()
+	defer s.asks.Enter()()
+	clock, err := realtime.Await(ctx, s.at.UnixNano())
 	if err != nil {
 		return fmt.Errorf("wait for the start at %s: %w", s.at.UTC().Format(time.RFC3339Nano), err)
 	}
-	called := monotonic()
+	called := realtime.Monotonic()
 	err = fire()
-	returned := monotonic()
+	returned := realtime.Monotonic()
 
 	s.fired = true
-	s.shot.Asked, s.shot.Called, s.shot.Returned = s.at, clock.wall(called), clock.wall(returned)
+	s.shot.Asked, s.shot.Called, s.shot.Returned = s.at, clock.Wall(called), clock.Wall(returned)
 	s.shot.Late = s.shot.Late || s.shot.Called.Sub(s.at) > lateAfter
 	if err != nil {
 		return fmt.Errorf("start the device: %w", err)
@@ -88,50 +84,4 @@ func (s *Start) Fire(ctx context.Context, fire func() error) error {
 		s.tell(s.shot)
 	}
 	return nil
-}
-
-// waitFor returns when CLOCK_REALTIME has reached the instant (Unix time in
-// ns), with the pair of clocks that said so.
-//
-// It waits on CLOCK_MONOTONIC, where a clock that is set cannot make it
-// oversleep, and reads the pair anew after each slice, so that a clock that is
-// set during a long wait is followed.
-func waitFor(ctx context.Context, instant int64) (pair, error) {
-	for {
-		if ctx.Err() != nil {
-			return pair{}, context.Cause(ctx)
-		}
-		clock := readClock()
-		left := time.Duration(instant - clock.real)
-		if left <= spin {
-			for target := clock.mono + int64(left); monotonic() < target; {
-			}
-			return clock, nil
-		}
-		sleepUntil(clock.mono + int64(min(left-spin, slice)))
-	}
-}
-
-// pair is one instant on two clocks, in ns.
-type pair struct{ mono, real int64 }
-
-// wall returns CLOCK_REALTIME at a CLOCK_MONOTONIC time near the pair.
-func (p pair) wall(mono int64) time.Time { return time.Unix(0, p.real+mono-p.mono) }
-
-// readClock reads both clocks between two reads of CLOCK_MONOTONIC, several
-// times, and returns the reading with the least time in between.
-func readClock() pair {
-	const readings = 5
-	var best pair
-	narrowest := int64(1) << 62
-	for range readings {
-		before := monotonic()
-		wall := realtime()
-		after := monotonic()
-		if width := after - before; width < narrowest {
-			narrowest = width
-			best = pair{mono: before + width/2, real: wall}
-		}
-	}
-	return best
 }

@@ -34,7 +34,7 @@ var floors = [][]string{
 	{"sdk"},
 	{"sdk/blockio"},
 	{"sdk/tagfile"},
-	{"sdk/tag", "sdk/fifteen", "sdk/zmtp", "sdk/tagfile/pack"},
+	{"sdk/tag", "sdk/realtime", "sdk/fifteen", "sdk/zmtp", "sdk/tagfile/pack"},
 	{"sdk/quantity"},
 }
 

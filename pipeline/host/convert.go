@@ -12,6 +12,7 @@ import (
 	"tsrun/pipeline/recipe"
 	"tsrun/sdk"
 	"tsrun/sdk/pluginpb"
+	"tsrun/sdk/realtime"
 )
 
 // This file turns what plugins tell by the protocol into facts, and what is asked
@@ -80,6 +81,31 @@ func deviceIn(d *pluginpb.Device) sdk.Device {
 			ThresholdMax: in.ThresholdMaxUv, DelayMax: in.DelayMaxPs})
 	}
 	return device
+}
+
+func realtimeOut(s realtime.Settings) *pluginpb.Realtime {
+	out := &pluginpb.Realtime{Priority: int32(s.Priority), LockMemory: s.LockMemory}
+	for _, c := range s.Cores {
+		out.Cores = append(out.Cores, int32(c))
+	}
+	return out
+}
+
+// maxGrants is how many grants are taken of a plugin: more than there are to ask for.
+const maxGrants = 8
+
+func grantsIn(grants []*pluginpb.Grant) (in []realtime.Grant) {
+	for _, g := range grants[:min(len(grants), maxGrants)] {
+		in = append(in, realtime.Grant{What: short(g.GetWhat()), Asked: short(g.GetAsked()), Granted: g.GetGranted(), Got: short(g.GetGot()),
+			Errno: short(g.GetErrno()), Why: short(g.GetWhy()), Remedy: short(g.GetRemedy())})
+	}
+	return in
+}
+
+// short is as much of a plugin's text as a line of the summary takes.
+func short(text string) string {
+	const most = 512
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }
 
 func armOut(a sdk.Acquisition, endpoint string) *pluginpb.ArmRequest {

@@ -11,6 +11,7 @@ import (
 	"tsrun/pipeline/fact"
 	"tsrun/sdk"
 	"tsrun/sdk/pluginpb"
+	"tsrun/sdk/realtime"
 )
 
 // Driver is a driver plugin with its device open. It has any number of
@@ -20,6 +21,7 @@ type Driver struct {
 	*process
 	rpc    pluginpb.DriverClient
 	device sdk.Device
+	grants []realtime.Grant
 	watch  watch
 
 	mu      sync.Mutex
@@ -67,9 +69,10 @@ func (h *Host) StartDriver(ctx context.Context, s Spec) (*Driver, error) {
 	request, err := p.configuration(ctx, s, "driver")
 	if err == nil {
 		p.letGo = d.closeDevice
+		request.Realtime = realtimeOut(s.Realtime)
 		var response *pluginpb.ConfigureResponse
 		if response, err = d.rpc.Configure(ctx, request); err == nil {
-			d.device = deviceIn(response.GetDevice())
+			d.device, d.grants = deviceIn(response.GetDevice()), grantsIn(response.GetGrants())
 		} else {
 			err = p.explain("open device", err)
 		}
@@ -97,6 +100,10 @@ func (p *process) PID() int { return p.run.id() }
 
 // Device returns what the device said about itself and what it can do.
 func (d *Driver) Device() sdk.Device { return d.device }
+
+// Grants returns what the thread that fires was granted, of what was asked for it;
+// a plugin of an older SDK says nothing.
+func (d *Driver) Grants() []realtime.Grant { return d.grants }
 
 // Events returns what happens in the acquisition that was armed last, or will be
 // armed first, in order; it is closed after [Ended]. Somebody has to receive from

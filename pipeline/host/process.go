@@ -24,6 +24,7 @@ import (
 	"tsrun/pipeline/confine"
 	"tsrun/sdk"
 	"tsrun/sdk/pluginpb"
+	"tsrun/sdk/realtime"
 )
 
 // process is one plugin process, from its start to the end of its last trace.
@@ -56,10 +57,11 @@ type process struct {
 // Spec says which plugin to start, and as what.
 type Spec struct {
 	Plugin     string
-	Instance   string          // "alice.tc"; names the scratch directory and the log's records
-	Config     json.RawMessage // checked against the plugin's schema
-	Writes     []string        // directories that it may write to; they are there
-	Simulation sdk.Simulation  // of a driver: given to it where it says that Config means a simulated device
+	Instance   string            // "alice.tc"; names the scratch directory and the log's records
+	Config     json.RawMessage   // checked against the plugin's schema
+	Writes     []string          // directories that it may write to; they are there
+	Simulation sdk.Simulation    // of a driver: given to it where it says that Config means a simulated device
+	Realtime   realtime.Settings // of a driver: what its thread that fires asks of the system
 }
 
 // validInstance takes the longest names of a node and a controller, with a dot between.

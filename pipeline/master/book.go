@@ -75,9 +75,12 @@ func (b *book) enter(name string, n *wire.News) {
 
 func (b *book) controller(name string, up *wire.ControllerUp) {
 	if c := b.manifest.Nodes[name].Controllers[up.Name]; c != nil {
-		c.Plugin, c.Device = up.Plugin, up.Device
+		c.Plugin, c.Device, c.Realtime = up.Plugin, up.Device, up.Realtime[:min(len(up.Realtime), maxGrants)]
 	}
 }
+
+// maxGrants is how many grants of a controller are entered.
+const maxGrants = 8
 
 func (b *book) sink(name string, up *wire.SinkUp) {
 	if s := b.manifest.Nodes[name].Sinks[up.Name]; s != nil {

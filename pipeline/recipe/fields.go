@@ -34,6 +34,14 @@ var (
 		pattern: regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*/[1-9][0-9]{0,2}$`),
 		what:    "an input", like: "write controller/input, like tc/1",
 	}
+	priorityForm = &form{
+		pattern: regexp.MustCompile(`^(auto|off|[1-9][0-9]?)$`),
+		what:    "a priority", like: "write auto, off, or a number from 1 to 99",
+	}
+	coreForm = &form{
+		pattern: regexp.MustCompile(`^(auto|0|[1-9][0-9]{0,2})$`),
+		what:    "a core", like: "write auto, or the number of a core from 0 on",
+	}
 	hostForm = &form{
 		pattern: regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$`),
 		what:    "a host name or address", like: "write it like 192.168.0.10 or alice.lab",
@@ -59,11 +67,23 @@ var table = &Field{shape: shapeObject, keys: []*Field{
 	{name: "meta", shape: shapeConfig,
 		doc: "Anything else worth keeping with the run, such as operator and sample; tsrun only copies it into the manifest."},
 	networkTable, nodesTable, clockTable, triggerTable, acquireTable, stagesTable(nil), sinksTable,
-	transferTable, faultsTable, expectTable,
-	{name: "realtime", shape: shapeObject, later: map[string]string{"": "leave it out: the scheduler's defaults are used"},
-		doc: "Cores, priorities and locked memory."},
-	simulateTable,
+	transferTable, faultsTable, expectTable, realtimeTable, simulateTable,
 }}
+
+var realtimeTable = &Field{name: "realtime", shape: shapeObject, implied: true,
+	doc: "What the thread of each driver that fires asks of the system; the summary says what was refused, and what to do.",
+	keys: []*Field{
+		{name: "priority", shape: shapeText, numeric: true, initial: "auto", form: priorityForm,
+			doc: "Real-time priority (SCHED_FIFO): 1 to 99, or off. auto: 50 where it is granted."},
+		{name: "core", shape: shapeText, numeric: true, initial: "auto", form: coreForm,
+			doc: "The core that the thread keeps to, by number. auto: any."},
+		{name: "lock_memory", shape: shapeChoice, initial: "auto", choices: []string{"auto", "on", "off"},
+			doc: "Whether the memory of the driver's process stays in memory. auto: where it is granted."},
+		{name: "dma_latency", shape: shapeQuantity, amount: times, nanoseconds: true, limits: between(0, quantity.Second),
+			doc: "Processors of the node do not sleep so deeply that waking takes longer, from its joining to its end; 0 us: not at all. Not asked where it is left out."},
+		{name: "busy_poll", shape: shapeText, later: map[string]string{"": "leave it out: a start at an instant waits for no packet"},
+			doc: "How long sockets are polled."},
+	}}
 
 var networkTable = &Field{name: "network", shape: shapeObject, implied: true,
 	doc: "What the slaves dial.",

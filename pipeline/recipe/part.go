@@ -24,6 +24,7 @@ func (r *Recipe) CheckPart(node string) error {
 		p.amount("faults.patience", int64(r.Faults.Patience))
 	}
 	p.choice("trigger.method", r.Trigger.Method)
+	p.realtime(r.Realtime)
 	p.choice("transfer.keep_source", r.Transfer.KeepSource)
 	for _, compensation := range r.Trigger.Compensation {
 		p.amount("trigger.compensation.NODE", int64(compensation))
@@ -84,6 +85,20 @@ func key(path string) *Field {
 func (p *part) amount(path string, v int64) {
 	if f := key(path); v < f.limits.min || v > f.limits.max {
 		p.wrong(path, "%s is not from %s to %s", f.amount.format(v), f.amount.format(f.limits.min), f.amount.format(f.limits.max))
+	}
+}
+
+// realtime checks what is asked of the system; a master that does not know it says
+// nothing.
+func (p *part) realtime(r Realtime) {
+	if r == (Realtime{}) {
+		return
+	}
+	p.name("realtime.priority", r.Priority)
+	p.name("realtime.core", r.Core)
+	p.choice("realtime.lock_memory", r.LockMemory)
+	if r.DMALatency != nil {
+		p.amount("realtime.dma_latency", int64(*r.DMALatency))
 	}
 }
 

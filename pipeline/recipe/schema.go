@@ -40,6 +40,9 @@ func (f *Field) schema() map[string]any {
 		if f.form != nil {
 			out["pattern"] = f.form.pattern.String()
 		}
+		if f.numeric {
+			out["type"] = []string{"string", "integer"}
+		}
 	case shapeInteger:
 		out["type"] = "integer"
 		if f.limits != nil {

@@ -60,7 +60,8 @@ func TestSchemaMarksMistakes(t *testing.T) {
 		"version: 1\nnodes: {alice: {channels: {signal: {on: tc-1}}}}",
 		"version: 1\npipeline: [{stage: align, config: {window: 1 ns}}]",
 		"version: 1\npipeline: [{stage: coincidences, config: {of: [alice.signal], window: 1 ns}}]",
-		"version: 1\nrealtime: {}",
+		"version: 1\nrealtime: {busy_poll: 50 us}",
+		"version: 1\nrealtime: {priority: high}",
 		"version: 1\nsimulate: {pairs: {rate: 1 V}}",
 		"version: 1\nsimulate: {bob: 1}",
 	} {

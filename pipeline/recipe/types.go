@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"tsrun/sdk"
 	"tsrun/sdk/quantity"
+	"tsrun/sdk/realtime"
 )
 
 // Version is the version of the recipe format.
@@ -30,6 +32,7 @@ type Recipe struct {
 	Sinks       []Sink          `json:"sinks"`
 	Transfer    Transfer        `json:"transfer"`
 	Faults      Faults          `json:"faults"`
+	Realtime    Realtime        `json:"realtime"`
 	Expect      []Expect        `json:"expect,omitempty"`
 	Simulate    *Simulate       `json:"simulate,omitempty"`
 }
@@ -174,6 +177,39 @@ type Faults struct {
 	LostTags  string        `json:"lost_tags"`  // "flag" or "abort"
 	Patience  quantity.Time `json:"patience"`   // how long a node may be away
 	DiskBelow quantity.Size `json:"disk_below"` // neither start nor record on with less space
+}
+
+// Realtime is what the threads that fire ask of the system. A master that does not
+// know it says nothing, and nothing is asked.
+type Realtime struct {
+	Priority   string         `json:"priority"`    // auto, off, 1 to 99
+	Core       string         `json:"core"`        // auto, a number
+	LockMemory string         `json:"lock_memory"` // auto, on, off
+	DMALatency *quantity.Time `json:"dma_latency,omitempty"`
+}
+
+// Settings are what a driver's process asks.
+func (r Realtime) Settings() realtime.Settings {
+	s := realtime.Settings{LockMemory: r.LockMemory == "auto" || r.LockMemory == "on"}
+	if s.Priority, _ = strconv.Atoi(r.Priority); r.Priority == "auto" {
+		s.Priority = realtime.DefaultPriority
+	}
+	if core, err := strconv.Atoi(r.Core); err == nil {
+		s.Cores = []int{core}
+	}
+	return s
+}
+
+// Wants reports whether the recipe asks for something by itself, and does not only
+// take it where it is granted.
+func (r Realtime) Wants(what string) bool {
+	switch what {
+	case realtime.Priority:
+		return r.Priority != "auto"
+	case realtime.LockMemory:
+		return r.LockMemory != "auto"
+	}
+	return true
 }
 
 // Expect is judged at the end; a miss marks the run and never hides data.

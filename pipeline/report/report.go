@@ -169,6 +169,7 @@ func reportStart(out *strings.Builder, m *run.Manifest) {
 		}
 		entry(out, name, "%s began %s %s %s", s.Node, text.Bounded(text.Magnitude(s.SkewNs), s.UncertaintyNs), direction, s.Against)
 	}
+	reportRealtime(out, m)
 	reportClocks(out, m)
 }
 

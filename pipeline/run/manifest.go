@@ -11,6 +11,7 @@ import (
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/sdk"
+	"tsrun/sdk/realtime"
 )
 
 // Manifest is manifest.json: everything there is to know about a run beside
@@ -167,9 +168,11 @@ type NodeClock struct {
 type Controller struct {
 	Driver string `json:"driver"`
 	fact.Plugin
-	Device fact.Device     `json:"device"`
-	Shot   *fact.Shot      `json:"shot,omitempty"`
-	Report json.RawMessage `json:"report,omitempty"` // what the driver had to say
+	Device fact.Device `json:"device"`
+	// Realtime is what the thread that fires was granted, of what the recipe asks.
+	Realtime []realtime.Grant `json:"realtime,omitempty"`
+	Shot     *fact.Shot       `json:"shot,omitempty"`
+	Report   json.RawMessage  `json:"report,omitempty"` // what the driver had to say
 }
 
 // Sink is a plugin that was given tags.

@@ -48,6 +48,7 @@ type equipment struct {
 	life     context.Context    // of the core, from arm on
 	halt     context.CancelFunc // ends it
 
+	awake      awake
 	fileClosed atomic.Int64 // Unix time in ns when a sink last closed a file
 
 	mu          sync.Mutex
@@ -95,6 +96,7 @@ func newEquipment(s *session) (*equipment, error) {
 
 // open starts every plugin and opens every device, all at once.
 func (eq *equipment) open(ctx context.Context) error {
+	eq.keepAwake()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, c := range eq.s.node.Controllers {
 		d := &controller{recipe: c, streams: eq.streamsOf(c.Name), ended: make(chan struct{})}
@@ -115,14 +117,14 @@ func (eq *equipment) openController(ctx context.Context, c *controller) error {
 	var err error
 	c.driver, err = eq.host.StartDriver(ctx, host.Spec{
 		Plugin: c.recipe.Driver, Instance: eq.s.node.Name + "." + c.recipe.Name,
-		Config: c.recipe.Config, Simulation: eq.simulation(),
+		Config: c.recipe.Config, Simulation: eq.simulation(), Realtime: eq.s.recipe.Realtime.Settings(),
 	})
 	if err != nil {
 		return err
 	}
 	c.noThresholds = c.driver.Component().NoThresholds
 	device := c.driver.Identity()
-	eq.s.reporter.queueNews(wire.News{Controller: &wire.ControllerUp{Name: c.recipe.Name, Device: device, Plugin: c.driver.Plugin()}})
+	eq.s.reporter.queueNews(wire.News{Controller: &wire.ControllerUp{Name: c.recipe.Name, Device: device, Plugin: c.driver.Plugin(), Realtime: eq.granted(c)}})
 	eq.s.observe(event.DeviceIdentified{Node: eq.s.node.Name, Controller: c.recipe.Name, Device: device})
 	return eq.checkDevice(c, c.driver.Device())
 }
@@ -264,6 +266,7 @@ func (eq *equipment) close() {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		eq.markRecorded()
+		defer eq.awake.close()
 		var group errgroup.Group
 		for _, c := range eq.drivers {
 			if c.driver != nil {

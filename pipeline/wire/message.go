@@ -10,6 +10,7 @@ import (
 	"tsrun/pipeline/clock"
 	"tsrun/pipeline/fact"
 	"tsrun/sdk"
+	"tsrun/sdk/realtime"
 )
 
 // Protocol is the version of the conversation between slave and master. It
@@ -153,6 +154,8 @@ type ControllerUp struct {
 	Name   string      `json:"name"`
 	Plugin fact.Plugin `json:"plugin"`
 	Device fact.Device `json:"device"`
+	// Realtime is what the thread that fires was granted, of what the recipe asks.
+	Realtime []realtime.Grant `json:"realtime,omitempty"`
 }
 
 // SinkUp says which plugin is given a node's tags, and what becomes of them.

@@ -410,6 +410,7 @@ type ConfigureRequest struct {
 	Config        []byte                 `protobuf:"bytes,3,opt,name=config,proto3" json:"config,omitempty"`         // JSON, checked by the host against the schema
 	Simulation    []byte                 `protobuf:"bytes,4,opt,name=simulation,proto3" json:"simulation,omitempty"` // JSON, where the driver's offer says that config means a simulated device; else empty
 	Dir           string                 `protobuf:"bytes,5,opt,name=dir,proto3" json:"dir,omitempty"`               // private scratch directory
+	Realtime      *Realtime              `protobuf:"bytes,6,opt,name=realtime,proto3" json:"realtime,omitempty"`     // of drivers: for the thread that fires
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -479,16 +480,178 @@ func (x *ConfigureRequest) GetDir() string {
 	return ""
 }
 
+func (x *ConfigureRequest) GetRealtime() *Realtime {
+	if x != nil {
+		return x.Realtime
+	}
+	return nil
+}
+
+// Realtime is what the thread that fires asks of the system.
+type Realtime struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Priority      int32                  `protobuf:"varint,1,opt,name=priority,proto3" json:"priority,omitempty"`  // of SCHED_FIFO, 1 to 99; 0: none
+	Cores         []int32                `protobuf:"varint,2,rep,packed,name=cores,proto3" json:"cores,omitempty"` // it runs on these alone; none: on any
+	LockMemory    bool                   `protobuf:"varint,3,opt,name=lock_memory,json=lockMemory,proto3" json:"lock_memory,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Realtime) Reset() {
+	*x = Realtime{}
+	mi := &file_plugin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Realtime) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Realtime) ProtoMessage() {}
+
+func (x *Realtime) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Realtime.ProtoReflect.Descriptor instead.
+func (*Realtime) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Realtime) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *Realtime) GetCores() []int32 {
+	if x != nil {
+		return x.Cores
+	}
+	return nil
+}
+
+func (x *Realtime) GetLockMemory() bool {
+	if x != nil {
+		return x.LockMemory
+	}
+	return false
+}
+
+// Grant is what became of one thing that was asked of the system.
+type Grant struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	What          string                 `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"` // "priority", "core", "lock_memory"
+	Asked         string                 `protobuf:"bytes,2,opt,name=asked,proto3" json:"asked,omitempty"`
+	Granted       bool                   `protobuf:"varint,3,opt,name=granted,proto3" json:"granted,omitempty"`
+	Got           string                 `protobuf:"bytes,4,opt,name=got,proto3" json:"got,omitempty"`     // granted, and other than what was asked
+	Errno         string                 `protobuf:"bytes,5,opt,name=errno,proto3" json:"errno,omitempty"` // "EPERM"
+	Why           string                 `protobuf:"bytes,6,opt,name=why,proto3" json:"why,omitempty"`
+	Remedy        string                 `protobuf:"bytes,7,opt,name=remedy,proto3" json:"remedy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Grant) Reset() {
+	*x = Grant{}
+	mi := &file_plugin_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Grant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Grant) ProtoMessage() {}
+
+func (x *Grant) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Grant.ProtoReflect.Descriptor instead.
+func (*Grant) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Grant) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Grant) GetAsked() string {
+	if x != nil {
+		return x.Asked
+	}
+	return ""
+}
+
+func (x *Grant) GetGranted() bool {
+	if x != nil {
+		return x.Granted
+	}
+	return false
+}
+
+func (x *Grant) GetGot() string {
+	if x != nil {
+		return x.Got
+	}
+	return ""
+}
+
+func (x *Grant) GetErrno() string {
+	if x != nil {
+		return x.Errno
+	}
+	return ""
+}
+
+func (x *Grant) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Grant) GetRemedy() string {
+	if x != nil {
+		return x.Remedy
+	}
+	return ""
+}
+
 type ConfigureResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Device        *Device                `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"` // of drivers
+	Grants        []*Grant               `protobuf:"bytes,2,rep,name=grants,proto3" json:"grants,omitempty"` // of drivers, for what realtime asked; a plugin that does not know it says nothing
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_plugin_proto_msgTypes[6]
+	mi := &file_plugin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -500,7 +663,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[6]
+	mi := &file_plugin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -513,12 +676,19 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{6}
+	return file_plugin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ConfigureResponse) GetDevice() *Device {
 	if x != nil {
 		return x.Device
+	}
+	return nil
+}
+
+func (x *ConfigureResponse) GetGrants() []*Grant {
+	if x != nil {
+		return x.Grants
 	}
 	return nil
 }
@@ -541,7 +711,7 @@ type Device struct {
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_plugin_proto_msgTypes[7]
+	mi := &file_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -553,7 +723,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[7]
+	mi := &file_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -566,7 +736,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{7}
+	return file_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Device) GetVendor() string {
@@ -651,7 +821,7 @@ type Input struct {
 
 func (x *Input) Reset() {
 	*x = Input{}
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +833,7 @@ func (x *Input) String() string {
 func (*Input) ProtoMessage() {}
 
 func (x *Input) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +846,7 @@ func (x *Input) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Input.ProtoReflect.Descriptor instead.
 func (*Input) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{8}
+	return file_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Input) GetNumber() int32 {
@@ -718,7 +888,7 @@ type Capabilities struct {
 
 func (x *Capabilities) Reset() {
 	*x = Capabilities{}
-	mi := &file_plugin_proto_msgTypes[9]
+	mi := &file_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -730,7 +900,7 @@ func (x *Capabilities) String() string {
 func (*Capabilities) ProtoMessage() {}
 
 func (x *Capabilities) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[9]
+	mi := &file_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -743,7 +913,7 @@ func (x *Capabilities) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capabilities.ProtoReflect.Descriptor instead.
 func (*Capabilities) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{9}
+	return file_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Capabilities) GetScheduledStart() bool {
@@ -782,7 +952,7 @@ type ArmRequest struct {
 
 func (x *ArmRequest) Reset() {
 	*x = ArmRequest{}
-	mi := &file_plugin_proto_msgTypes[10]
+	mi := &file_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +964,7 @@ func (x *ArmRequest) String() string {
 func (*ArmRequest) ProtoMessage() {}
 
 func (x *ArmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[10]
+	mi := &file_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +977,7 @@ func (x *ArmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArmRequest.ProtoReflect.Descriptor instead.
 func (*ArmRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{10}
+	return file_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ArmRequest) GetRun() []byte {
@@ -873,7 +1043,7 @@ type Channel struct {
 
 func (x *Channel) Reset() {
 	*x = Channel{}
-	mi := &file_plugin_proto_msgTypes[11]
+	mi := &file_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -885,7 +1055,7 @@ func (x *Channel) String() string {
 func (*Channel) ProtoMessage() {}
 
 func (x *Channel) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[11]
+	mi := &file_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -898,7 +1068,7 @@ func (x *Channel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Channel.ProtoReflect.Descriptor instead.
 func (*Channel) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{11}
+	return file_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Channel) GetStream() uint32 {
@@ -951,7 +1121,7 @@ type ArmResponse struct {
 
 func (x *ArmResponse) Reset() {
 	*x = ArmResponse{}
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1133,7 @@ func (x *ArmResponse) String() string {
 func (*ArmResponse) ProtoMessage() {}
 
 func (x *ArmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1146,7 @@ func (x *ArmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArmResponse.ProtoReflect.Descriptor instead.
 func (*ArmResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{12}
+	return file_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 type StartRequest struct {
@@ -988,7 +1158,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1170,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1183,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{13}
+	return file_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StartRequest) GetAtUnixNs() int64 {
@@ -1031,7 +1201,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1043,7 +1213,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1056,7 +1226,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{14}
+	return file_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 type StopRequest struct {
@@ -1067,7 +1237,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1079,7 +1249,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1092,7 +1262,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{15}
+	return file_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 type StopResponse struct {
@@ -1103,7 +1273,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1115,7 +1285,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1128,7 +1298,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{16}
+	return file_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 type WatchRequest struct {
@@ -1139,7 +1309,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1321,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1334,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{17}
+	return file_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 type DriverEvent struct {
@@ -1181,7 +1351,7 @@ type DriverEvent struct {
 
 func (x *DriverEvent) Reset() {
 	*x = DriverEvent{}
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1363,7 @@ func (x *DriverEvent) String() string {
 func (*DriverEvent) ProtoMessage() {}
 
 func (x *DriverEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1376,7 @@ func (x *DriverEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverEvent.ProtoReflect.Descriptor instead.
 func (*DriverEvent) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{18}
+	return file_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DriverEvent) GetWhat() isDriverEvent_What {
@@ -1278,7 +1448,7 @@ type Started struct {
 
 func (x *Started) Reset() {
 	*x = Started{}
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1290,7 +1460,7 @@ func (x *Started) String() string {
 func (*Started) ProtoMessage() {}
 
 func (x *Started) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1303,7 +1473,7 @@ func (x *Started) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Started.ProtoReflect.Descriptor instead.
 func (*Started) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{19}
+	return file_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Started) GetAskedUnixNs() int64 {
@@ -1346,7 +1516,7 @@ type Loss struct {
 
 func (x *Loss) Reset() {
 	*x = Loss{}
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1528,7 @@ func (x *Loss) String() string {
 func (*Loss) ProtoMessage() {}
 
 func (x *Loss) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1541,7 @@ func (x *Loss) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Loss.ProtoReflect.Descriptor instead.
 func (*Loss) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{20}
+	return file_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Loss) GetStream() uint32 {
@@ -1415,7 +1585,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1427,7 +1597,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1440,7 +1610,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{21}
+	return file_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Ended) GetFailure() *Failure {
@@ -1479,7 +1649,7 @@ type StreamCount struct {
 
 func (x *StreamCount) Reset() {
 	*x = StreamCount{}
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1491,7 +1661,7 @@ func (x *StreamCount) String() string {
 func (*StreamCount) ProtoMessage() {}
 
 func (x *StreamCount) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1504,7 +1674,7 @@ func (x *StreamCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamCount.ProtoReflect.Descriptor instead.
 func (*StreamCount) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{22}
+	return file_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *StreamCount) GetStream() uint32 {
@@ -1572,7 +1742,7 @@ type BeginRequest struct {
 
 func (x *BeginRequest) Reset() {
 	*x = BeginRequest{}
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +1754,7 @@ func (x *BeginRequest) String() string {
 func (*BeginRequest) ProtoMessage() {}
 
 func (x *BeginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +1767,7 @@ func (x *BeginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginRequest.ProtoReflect.Descriptor instead.
 func (*BeginRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{23}
+	return file_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *BeginRequest) GetRun() []byte {
@@ -1655,7 +1825,7 @@ type RecordedStream struct {
 
 func (x *RecordedStream) Reset() {
 	*x = RecordedStream{}
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1667,7 +1837,7 @@ func (x *RecordedStream) String() string {
 func (*RecordedStream) ProtoMessage() {}
 
 func (x *RecordedStream) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1680,7 +1850,7 @@ func (x *RecordedStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordedStream.ProtoReflect.Descriptor instead.
 func (*RecordedStream) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{24}
+	return file_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RecordedStream) GetStream() uint32 {
@@ -1712,7 +1882,7 @@ type BeginResponse struct {
 
 func (x *BeginResponse) Reset() {
 	*x = BeginResponse{}
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1724,7 +1894,7 @@ func (x *BeginResponse) String() string {
 func (*BeginResponse) ProtoMessage() {}
 
 func (x *BeginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1737,7 +1907,7 @@ func (x *BeginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginResponse.ProtoReflect.Descriptor instead.
 func (*BeginResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{25}
+	return file_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 type FinishRequest struct {
@@ -1748,7 +1918,7 @@ type FinishRequest struct {
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_plugin_proto_msgTypes[26]
+	mi := &file_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1760,7 +1930,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[26]
+	mi := &file_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1773,7 +1943,7 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{26}
+	return file_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 type FinishResponse struct {
@@ -1786,7 +1956,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_plugin_proto_msgTypes[27]
+	mi := &file_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1968,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[27]
+	mi := &file_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +1981,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{27}
+	return file_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *FinishResponse) GetArtifacts() uint64 {
@@ -1842,7 +2012,7 @@ type SinkEvent struct {
 
 func (x *SinkEvent) Reset() {
 	*x = SinkEvent{}
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1854,7 +2024,7 @@ func (x *SinkEvent) String() string {
 func (*SinkEvent) ProtoMessage() {}
 
 func (x *SinkEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1867,7 +2037,7 @@ func (x *SinkEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SinkEvent.ProtoReflect.Descriptor instead.
 func (*SinkEvent) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{28}
+	return file_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SinkEvent) GetWhat() isSinkEvent_What {
@@ -1938,7 +2108,7 @@ type Kept struct {
 
 func (x *Kept) Reset() {
 	*x = Kept{}
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1950,7 +2120,7 @@ func (x *Kept) String() string {
 func (*Kept) ProtoMessage() {}
 
 func (x *Kept) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1963,7 +2133,7 @@ func (x *Kept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kept.ProtoReflect.Descriptor instead.
 func (*Kept) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{29}
+	return file_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Kept) GetStream() uint32 {
@@ -1998,7 +2168,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2180,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2193,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{30}
+	return file_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Artifact) GetPath() string {
@@ -2104,7 +2274,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2116,7 +2286,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2129,7 +2299,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{31}
+	return file_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 type CloseResponse struct {
@@ -2140,7 +2310,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2152,7 +2322,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2165,7 +2335,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{32}
+	return file_plugin_proto_rawDescGZIP(), []int{34}
 }
 
 // Failure is an error that says what to do. A call that fails carries one in
@@ -2182,7 +2352,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2364,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2377,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{33}
+	return file_plugin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Failure) GetCode() string {
@@ -2261,7 +2431,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\rno_thresholds\x18\x06 \x01(\bR\fnoThresholds\x12\x1c\n" +
 	"\tresumable\x18\a \x01(\bR\tresumable\"\x0e\n" +
 	"\fLeaseRequest\"\v\n" +
-	"\tLeaseBeat\"\x8c\x01\n" +
+	"\tLeaseBeat\"\xc3\x01\n" +
 	"\x10ConfigureRequest\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x16\n" +
@@ -2269,9 +2439,24 @@ const file_plugin_proto_rawDesc = "" +
 	"\n" +
 	"simulation\x18\x04 \x01(\fR\n" +
 	"simulation\x12\x10\n" +
-	"\x03dir\x18\x05 \x01(\tR\x03dir\"D\n" +
+	"\x03dir\x18\x05 \x01(\tR\x03dir\x125\n" +
+	"\brealtime\x18\x06 \x01(\v2\x19.tsrun.plugin.v1.RealtimeR\brealtime\"]\n" +
+	"\bRealtime\x12\x1a\n" +
+	"\bpriority\x18\x01 \x01(\x05R\bpriority\x12\x14\n" +
+	"\x05cores\x18\x02 \x03(\x05R\x05cores\x12\x1f\n" +
+	"\vlock_memory\x18\x03 \x01(\bR\n" +
+	"lockMemory\"\x9d\x01\n" +
+	"\x05Grant\x12\x12\n" +
+	"\x04what\x18\x01 \x01(\tR\x04what\x12\x14\n" +
+	"\x05asked\x18\x02 \x01(\tR\x05asked\x12\x18\n" +
+	"\agranted\x18\x03 \x01(\bR\agranted\x12\x10\n" +
+	"\x03got\x18\x04 \x01(\tR\x03got\x12\x14\n" +
+	"\x05errno\x18\x05 \x01(\tR\x05errno\x12\x10\n" +
+	"\x03why\x18\x06 \x01(\tR\x03why\x12\x16\n" +
+	"\x06remedy\x18\a \x01(\tR\x06remedy\"t\n" +
 	"\x11ConfigureResponse\x12/\n" +
-	"\x06device\x18\x01 \x01(\v2\x17.tsrun.plugin.v1.DeviceR\x06device\"\xca\x02\n" +
+	"\x06device\x18\x01 \x01(\v2\x17.tsrun.plugin.v1.DeviceR\x06device\x12.\n" +
+	"\x06grants\x18\x02 \x03(\v2\x16.tsrun.plugin.v1.GrantR\x06grants\"\xca\x02\n" +
 	"\x06Device\x12\x16\n" +
 	"\x06vendor\x18\x01 \x01(\tR\x06vendor\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x16\n" +
@@ -2430,7 +2615,7 @@ func file_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_plugin_proto_goTypes = []any{
 	(StartMethod)(0),          // 0: tsrun.plugin.v1.StartMethod
 	(ArtifactKind)(0),         // 1: tsrun.plugin.v1.ArtifactKind
@@ -2440,84 +2625,88 @@ var file_plugin_proto_goTypes = []any{
 	(*LeaseRequest)(nil),      // 5: tsrun.plugin.v1.LeaseRequest
 	(*LeaseBeat)(nil),         // 6: tsrun.plugin.v1.LeaseBeat
 	(*ConfigureRequest)(nil),  // 7: tsrun.plugin.v1.ConfigureRequest
-	(*ConfigureResponse)(nil), // 8: tsrun.plugin.v1.ConfigureResponse
-	(*Device)(nil),            // 9: tsrun.plugin.v1.Device
-	(*Input)(nil),             // 10: tsrun.plugin.v1.Input
-	(*Capabilities)(nil),      // 11: tsrun.plugin.v1.Capabilities
-	(*ArmRequest)(nil),        // 12: tsrun.plugin.v1.ArmRequest
-	(*Channel)(nil),           // 13: tsrun.plugin.v1.Channel
-	(*ArmResponse)(nil),       // 14: tsrun.plugin.v1.ArmResponse
-	(*StartRequest)(nil),      // 15: tsrun.plugin.v1.StartRequest
-	(*StartResponse)(nil),     // 16: tsrun.plugin.v1.StartResponse
-	(*StopRequest)(nil),       // 17: tsrun.plugin.v1.StopRequest
-	(*StopResponse)(nil),      // 18: tsrun.plugin.v1.StopResponse
-	(*WatchRequest)(nil),      // 19: tsrun.plugin.v1.WatchRequest
-	(*DriverEvent)(nil),       // 20: tsrun.plugin.v1.DriverEvent
-	(*Started)(nil),           // 21: tsrun.plugin.v1.Started
-	(*Loss)(nil),              // 22: tsrun.plugin.v1.Loss
-	(*Ended)(nil),             // 23: tsrun.plugin.v1.Ended
-	(*StreamCount)(nil),       // 24: tsrun.plugin.v1.StreamCount
-	(*BeginRequest)(nil),      // 25: tsrun.plugin.v1.BeginRequest
-	(*RecordedStream)(nil),    // 26: tsrun.plugin.v1.RecordedStream
-	(*BeginResponse)(nil),     // 27: tsrun.plugin.v1.BeginResponse
-	(*FinishRequest)(nil),     // 28: tsrun.plugin.v1.FinishRequest
-	(*FinishResponse)(nil),    // 29: tsrun.plugin.v1.FinishResponse
-	(*SinkEvent)(nil),         // 30: tsrun.plugin.v1.SinkEvent
-	(*Kept)(nil),              // 31: tsrun.plugin.v1.Kept
-	(*Artifact)(nil),          // 32: tsrun.plugin.v1.Artifact
-	(*CloseRequest)(nil),      // 33: tsrun.plugin.v1.CloseRequest
-	(*CloseResponse)(nil),     // 34: tsrun.plugin.v1.CloseResponse
-	(*Failure)(nil),           // 35: tsrun.plugin.v1.Failure
+	(*Realtime)(nil),          // 8: tsrun.plugin.v1.Realtime
+	(*Grant)(nil),             // 9: tsrun.plugin.v1.Grant
+	(*ConfigureResponse)(nil), // 10: tsrun.plugin.v1.ConfigureResponse
+	(*Device)(nil),            // 11: tsrun.plugin.v1.Device
+	(*Input)(nil),             // 12: tsrun.plugin.v1.Input
+	(*Capabilities)(nil),      // 13: tsrun.plugin.v1.Capabilities
+	(*ArmRequest)(nil),        // 14: tsrun.plugin.v1.ArmRequest
+	(*Channel)(nil),           // 15: tsrun.plugin.v1.Channel
+	(*ArmResponse)(nil),       // 16: tsrun.plugin.v1.ArmResponse
+	(*StartRequest)(nil),      // 17: tsrun.plugin.v1.StartRequest
+	(*StartResponse)(nil),     // 18: tsrun.plugin.v1.StartResponse
+	(*StopRequest)(nil),       // 19: tsrun.plugin.v1.StopRequest
+	(*StopResponse)(nil),      // 20: tsrun.plugin.v1.StopResponse
+	(*WatchRequest)(nil),      // 21: tsrun.plugin.v1.WatchRequest
+	(*DriverEvent)(nil),       // 22: tsrun.plugin.v1.DriverEvent
+	(*Started)(nil),           // 23: tsrun.plugin.v1.Started
+	(*Loss)(nil),              // 24: tsrun.plugin.v1.Loss
+	(*Ended)(nil),             // 25: tsrun.plugin.v1.Ended
+	(*StreamCount)(nil),       // 26: tsrun.plugin.v1.StreamCount
+	(*BeginRequest)(nil),      // 27: tsrun.plugin.v1.BeginRequest
+	(*RecordedStream)(nil),    // 28: tsrun.plugin.v1.RecordedStream
+	(*BeginResponse)(nil),     // 29: tsrun.plugin.v1.BeginResponse
+	(*FinishRequest)(nil),     // 30: tsrun.plugin.v1.FinishRequest
+	(*FinishResponse)(nil),    // 31: tsrun.plugin.v1.FinishResponse
+	(*SinkEvent)(nil),         // 32: tsrun.plugin.v1.SinkEvent
+	(*Kept)(nil),              // 33: tsrun.plugin.v1.Kept
+	(*Artifact)(nil),          // 34: tsrun.plugin.v1.Artifact
+	(*CloseRequest)(nil),      // 35: tsrun.plugin.v1.CloseRequest
+	(*CloseResponse)(nil),     // 36: tsrun.plugin.v1.CloseResponse
+	(*Failure)(nil),           // 37: tsrun.plugin.v1.Failure
 }
 var file_plugin_proto_depIdxs = []int32{
 	4,  // 0: tsrun.plugin.v1.DescribeResponse.drivers:type_name -> tsrun.plugin.v1.Offer
 	4,  // 1: tsrun.plugin.v1.DescribeResponse.sinks:type_name -> tsrun.plugin.v1.Offer
-	9,  // 2: tsrun.plugin.v1.ConfigureResponse.device:type_name -> tsrun.plugin.v1.Device
-	10, // 3: tsrun.plugin.v1.Device.inputs:type_name -> tsrun.plugin.v1.Input
-	11, // 4: tsrun.plugin.v1.Device.can:type_name -> tsrun.plugin.v1.Capabilities
-	13, // 5: tsrun.plugin.v1.ArmRequest.channels:type_name -> tsrun.plugin.v1.Channel
-	0,  // 6: tsrun.plugin.v1.ArmRequest.method:type_name -> tsrun.plugin.v1.StartMethod
-	21, // 7: tsrun.plugin.v1.DriverEvent.started:type_name -> tsrun.plugin.v1.Started
-	22, // 8: tsrun.plugin.v1.DriverEvent.lost:type_name -> tsrun.plugin.v1.Loss
-	23, // 9: tsrun.plugin.v1.DriverEvent.ended:type_name -> tsrun.plugin.v1.Ended
-	35, // 10: tsrun.plugin.v1.Ended.failure:type_name -> tsrun.plugin.v1.Failure
-	24, // 11: tsrun.plugin.v1.Ended.streams:type_name -> tsrun.plugin.v1.StreamCount
-	26, // 12: tsrun.plugin.v1.BeginRequest.streams:type_name -> tsrun.plugin.v1.RecordedStream
-	32, // 13: tsrun.plugin.v1.SinkEvent.closed:type_name -> tsrun.plugin.v1.Artifact
-	35, // 14: tsrun.plugin.v1.SinkEvent.failed:type_name -> tsrun.plugin.v1.Failure
-	31, // 15: tsrun.plugin.v1.SinkEvent.kept:type_name -> tsrun.plugin.v1.Kept
-	1,  // 16: tsrun.plugin.v1.Artifact.kind:type_name -> tsrun.plugin.v1.ArtifactKind
-	2,  // 17: tsrun.plugin.v1.Plugin.Describe:input_type -> tsrun.plugin.v1.DescribeRequest
-	5,  // 18: tsrun.plugin.v1.Plugin.Lease:input_type -> tsrun.plugin.v1.LeaseRequest
-	7,  // 19: tsrun.plugin.v1.Driver.Configure:input_type -> tsrun.plugin.v1.ConfigureRequest
-	12, // 20: tsrun.plugin.v1.Driver.Arm:input_type -> tsrun.plugin.v1.ArmRequest
-	15, // 21: tsrun.plugin.v1.Driver.Start:input_type -> tsrun.plugin.v1.StartRequest
-	17, // 22: tsrun.plugin.v1.Driver.Stop:input_type -> tsrun.plugin.v1.StopRequest
-	19, // 23: tsrun.plugin.v1.Driver.Watch:input_type -> tsrun.plugin.v1.WatchRequest
-	33, // 24: tsrun.plugin.v1.Driver.Close:input_type -> tsrun.plugin.v1.CloseRequest
-	7,  // 25: tsrun.plugin.v1.Sink.Configure:input_type -> tsrun.plugin.v1.ConfigureRequest
-	25, // 26: tsrun.plugin.v1.Sink.Begin:input_type -> tsrun.plugin.v1.BeginRequest
-	28, // 27: tsrun.plugin.v1.Sink.Finish:input_type -> tsrun.plugin.v1.FinishRequest
-	19, // 28: tsrun.plugin.v1.Sink.Watch:input_type -> tsrun.plugin.v1.WatchRequest
-	33, // 29: tsrun.plugin.v1.Sink.Close:input_type -> tsrun.plugin.v1.CloseRequest
-	3,  // 30: tsrun.plugin.v1.Plugin.Describe:output_type -> tsrun.plugin.v1.DescribeResponse
-	6,  // 31: tsrun.plugin.v1.Plugin.Lease:output_type -> tsrun.plugin.v1.LeaseBeat
-	8,  // 32: tsrun.plugin.v1.Driver.Configure:output_type -> tsrun.plugin.v1.ConfigureResponse
-	14, // 33: tsrun.plugin.v1.Driver.Arm:output_type -> tsrun.plugin.v1.ArmResponse
-	16, // 34: tsrun.plugin.v1.Driver.Start:output_type -> tsrun.plugin.v1.StartResponse
-	18, // 35: tsrun.plugin.v1.Driver.Stop:output_type -> tsrun.plugin.v1.StopResponse
-	20, // 36: tsrun.plugin.v1.Driver.Watch:output_type -> tsrun.plugin.v1.DriverEvent
-	34, // 37: tsrun.plugin.v1.Driver.Close:output_type -> tsrun.plugin.v1.CloseResponse
-	8,  // 38: tsrun.plugin.v1.Sink.Configure:output_type -> tsrun.plugin.v1.ConfigureResponse
-	27, // 39: tsrun.plugin.v1.Sink.Begin:output_type -> tsrun.plugin.v1.BeginResponse
-	29, // 40: tsrun.plugin.v1.Sink.Finish:output_type -> tsrun.plugin.v1.FinishResponse
-	30, // 41: tsrun.plugin.v1.Sink.Watch:output_type -> tsrun.plugin.v1.SinkEvent
-	34, // 42: tsrun.plugin.v1.Sink.Close:output_type -> tsrun.plugin.v1.CloseResponse
-	30, // [30:43] is the sub-list for method output_type
-	17, // [17:30] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	8,  // 2: tsrun.plugin.v1.ConfigureRequest.realtime:type_name -> tsrun.plugin.v1.Realtime
+	11, // 3: tsrun.plugin.v1.ConfigureResponse.device:type_name -> tsrun.plugin.v1.Device
+	9,  // 4: tsrun.plugin.v1.ConfigureResponse.grants:type_name -> tsrun.plugin.v1.Grant
+	12, // 5: tsrun.plugin.v1.Device.inputs:type_name -> tsrun.plugin.v1.Input
+	13, // 6: tsrun.plugin.v1.Device.can:type_name -> tsrun.plugin.v1.Capabilities
+	15, // 7: tsrun.plugin.v1.ArmRequest.channels:type_name -> tsrun.plugin.v1.Channel
+	0,  // 8: tsrun.plugin.v1.ArmRequest.method:type_name -> tsrun.plugin.v1.StartMethod
+	23, // 9: tsrun.plugin.v1.DriverEvent.started:type_name -> tsrun.plugin.v1.Started
+	24, // 10: tsrun.plugin.v1.DriverEvent.lost:type_name -> tsrun.plugin.v1.Loss
+	25, // 11: tsrun.plugin.v1.DriverEvent.ended:type_name -> tsrun.plugin.v1.Ended
+	37, // 12: tsrun.plugin.v1.Ended.failure:type_name -> tsrun.plugin.v1.Failure
+	26, // 13: tsrun.plugin.v1.Ended.streams:type_name -> tsrun.plugin.v1.StreamCount
+	28, // 14: tsrun.plugin.v1.BeginRequest.streams:type_name -> tsrun.plugin.v1.RecordedStream
+	34, // 15: tsrun.plugin.v1.SinkEvent.closed:type_name -> tsrun.plugin.v1.Artifact
+	37, // 16: tsrun.plugin.v1.SinkEvent.failed:type_name -> tsrun.plugin.v1.Failure
+	33, // 17: tsrun.plugin.v1.SinkEvent.kept:type_name -> tsrun.plugin.v1.Kept
+	1,  // 18: tsrun.plugin.v1.Artifact.kind:type_name -> tsrun.plugin.v1.ArtifactKind
+	2,  // 19: tsrun.plugin.v1.Plugin.Describe:input_type -> tsrun.plugin.v1.DescribeRequest
+	5,  // 20: tsrun.plugin.v1.Plugin.Lease:input_type -> tsrun.plugin.v1.LeaseRequest
+	7,  // 21: tsrun.plugin.v1.Driver.Configure:input_type -> tsrun.plugin.v1.ConfigureRequest
+	14, // 22: tsrun.plugin.v1.Driver.Arm:input_type -> tsrun.plugin.v1.ArmRequest
+	17, // 23: tsrun.plugin.v1.Driver.Start:input_type -> tsrun.plugin.v1.StartRequest
+	19, // 24: tsrun.plugin.v1.Driver.Stop:input_type -> tsrun.plugin.v1.StopRequest
+	21, // 25: tsrun.plugin.v1.Driver.Watch:input_type -> tsrun.plugin.v1.WatchRequest
+	35, // 26: tsrun.plugin.v1.Driver.Close:input_type -> tsrun.plugin.v1.CloseRequest
+	7,  // 27: tsrun.plugin.v1.Sink.Configure:input_type -> tsrun.plugin.v1.ConfigureRequest
+	27, // 28: tsrun.plugin.v1.Sink.Begin:input_type -> tsrun.plugin.v1.BeginRequest
+	30, // 29: tsrun.plugin.v1.Sink.Finish:input_type -> tsrun.plugin.v1.FinishRequest
+	21, // 30: tsrun.plugin.v1.Sink.Watch:input_type -> tsrun.plugin.v1.WatchRequest
+	35, // 31: tsrun.plugin.v1.Sink.Close:input_type -> tsrun.plugin.v1.CloseRequest
+	3,  // 32: tsrun.plugin.v1.Plugin.Describe:output_type -> tsrun.plugin.v1.DescribeResponse
+	6,  // 33: tsrun.plugin.v1.Plugin.Lease:output_type -> tsrun.plugin.v1.LeaseBeat
+	10, // 34: tsrun.plugin.v1.Driver.Configure:output_type -> tsrun.plugin.v1.ConfigureResponse
+	16, // 35: tsrun.plugin.v1.Driver.Arm:output_type -> tsrun.plugin.v1.ArmResponse
+	18, // 36: tsrun.plugin.v1.Driver.Start:output_type -> tsrun.plugin.v1.StartResponse
+	20, // 37: tsrun.plugin.v1.Driver.Stop:output_type -> tsrun.plugin.v1.StopResponse
+	22, // 38: tsrun.plugin.v1.Driver.Watch:output_type -> tsrun.plugin.v1.DriverEvent
+	36, // 39: tsrun.plugin.v1.Driver.Close:output_type -> tsrun.plugin.v1.CloseResponse
+	10, // 40: tsrun.plugin.v1.Sink.Configure:output_type -> tsrun.plugin.v1.ConfigureResponse
+	29, // 41: tsrun.plugin.v1.Sink.Begin:output_type -> tsrun.plugin.v1.BeginResponse
+	31, // 42: tsrun.plugin.v1.Sink.Finish:output_type -> tsrun.plugin.v1.FinishResponse
+	32, // 43: tsrun.plugin.v1.Sink.Watch:output_type -> tsrun.plugin.v1.SinkEvent
+	36, // 44: tsrun.plugin.v1.Sink.Close:output_type -> tsrun.plugin.v1.CloseResponse
+	32, // [32:45] is the sub-list for method output_type
+	19, // [19:32] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -2525,12 +2714,12 @@ func file_plugin_proto_init() {
 	if File_plugin_proto != nil {
 		return
 	}
-	file_plugin_proto_msgTypes[18].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[20].OneofWrappers = []any{
 		(*DriverEvent_Started)(nil),
 		(*DriverEvent_Lost)(nil),
 		(*DriverEvent_Ended)(nil),
 	}
-	file_plugin_proto_msgTypes[28].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[30].OneofWrappers = []any{
 		(*SinkEvent_Closed)(nil),
 		(*SinkEvent_Failed)(nil),
 		(*SinkEvent_Kept)(nil),
@@ -2541,7 +2730,7 @@ func file_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   34,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

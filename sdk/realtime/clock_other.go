@@ -1,6 +1,6 @@
 //go:build !linux
 
-package sdk
+package realtime
 
 import "time"
 
@@ -11,6 +11,3 @@ func realtime() int64  { return time.Now().UnixNano() }
 func monotonic() int64 { return int64(time.Since(born)) }
 
 func sleepUntil(mono int64) { <-time.After(time.Duration(mono - monotonic())) }
-
-// tightenSlack has nothing to ask of this kernel.
-func tightenSlack() (restore func()) { return func() {} }

@@ -1,4 +1,4 @@
-package sdk
+package realtime
 
 import (
 	"syscall"
@@ -29,15 +29,4 @@ func sleepUntil(mono int64) {
 			return
 		}
 	}
-}
-
-// tightenSlack asks the kernel to wake the calling thread at the time it named
-// and not up to 50 us later, and returns what undoes it. The thread is locked.
-func tightenSlack() (restore func()) {
-	slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
-	if err != nil {
-		return func() {}
-	}
-	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // without it the start is at most 50 us later
-	return func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack), 0, 0, 0) }
 }
