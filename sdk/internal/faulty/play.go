@@ -73,7 +73,7 @@ type wire struct {
 
 func (w *wire) Send(patience time.Duration, frames ...[]byte) error {
 	if has("consumer-pauses") {
-		patience = 300 * time.Millisecond
+		patience = time.Second
 	}
 	w.blocks++
 	h, err := tag.DecodeHeader(frames[0])
