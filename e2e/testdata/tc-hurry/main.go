@@ -23,6 +23,8 @@ type config struct {
 	Jump     quantity.Time `json:"jump,omitempty" jsonschema:"description=the last tag is this much later than the end"`
 	Back     quantity.Time `json:"back,omitempty" jsonschema:"description=the last tag of all is this much earlier than the one before it"`
 	Pace     quantity.Time `json:"pace,omitempty" jsonschema:"description=of real time for each 100 tags"`
+	Open     quantity.Time `json:"open,omitempty" jsonschema:"description=how long the device takes to open"`
+	Arm      quantity.Time `json:"arm,omitempty" jsonschema:"description=how long it takes to arm"`
 	Lines    int           `json:"lines,omitempty" jsonschema:"description=of the log"`
 	LineSize int           `json:"line_size,omitempty" jsonschema:"description=bytes of each"`
 	DelayMax quantity.Time `json:"delay_max,omitempty" jsonschema:"description=the longest delay of an input"`
@@ -39,7 +41,8 @@ type hurry struct {
 	jitter *rand.Rand
 }
 
-func open(_ context.Context, env sdk.Env, c config) (sdk.Driver, error) {
+func open(ctx context.Context, env sdk.Env, c config) (sdk.Driver, error) {
+	wait(ctx, c.Open)
 	instance := fnv.New64()
 	_, _ = instance.Write([]byte(env.Instance)) // never fails
 	return &hurry{config: c, log: env.Log, light: rand.New(rand.NewPCG(1, 2)), jitter: rand.New(rand.NewPCG(3, instance.Sum64()))}, nil
@@ -54,7 +57,15 @@ func (h *hurry) Describe(context.Context) (sdk.Device, error) {
 	return d, nil
 }
 
-func (h *hurry) Arm(_ context.Context, a sdk.Acquisition) error {
+func wait(ctx context.Context, t quantity.Time) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Duration(t) / 1000): // ps to ns
+	}
+}
+
+func (h *hurry) Arm(ctx context.Context, a sdk.Acquisition) error {
+	wait(ctx, h.config.Arm)
 	h.run = a
 	return nil
 }
@@ -82,10 +93,7 @@ func (h *hurry) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Stream) 
 				return err
 			}
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Duration(h.Pace) / 1000): // ps to ns
-		}
+		wait(ctx, h.Pace)
 	}
 	if h.Back > 0 {
 		return out.Send(h.run.Channels[0].Stream, []uint64{end, end - uint64(h.Back)})
