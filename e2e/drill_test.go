@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -44,10 +45,25 @@ func drilled(t *testing.T, within time.Duration, args ...string) drill.Report {
 func TestDrill(t *testing.T) {
 	t.Parallel()
 	const runs = 4
-	report := drilled(t, 10*time.Minute, "--seed", "20", "--runs", fmt.Sprint(runs), "--at-once", fmt.Sprint(runs), "--set", "acquire.duration=1 s", "--longest", "1 s")
+	report := drilled(t, 10*time.Minute, "--seed", "31", "--runs", fmt.Sprint(runs), "--at-once", fmt.Sprint(runs), "--set", "acquire.duration=1 s", "--longest", "1 s")
 	if len(report.Runs) != runs {
 		t.Errorf("%d runs, want %d", len(report.Runs), runs)
 	}
+	if done := doneTo(report, "driver", "sink"); done == 0 { // they are found by what they inherit
+		t.Errorf("no plugin was broken: %+v", report.Runs)
+	}
+}
+
+// doneTo counts the faults that were done to processes of some roles.
+func doneTo(report drill.Report, roles ...string) (n int) {
+	for _, r := range report.Runs {
+		for _, f := range r.Faults {
+			if f.Outcome == "done" && slices.Contains(roles, f.Target.Role) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // TestLongDrill breaks 300 runs with faults of all kinds.
@@ -56,6 +72,9 @@ func TestLongDrill(t *testing.T) {
 	report := drilled(t, 2*time.Hour, "--runs", fmt.Sprint(runs), "--at-once", "6", "--seed", "1000", "--set", "acquire.duration=3 s")
 	for _, k := range report.Kinds {
 		t.Logf("%+v", k)
+		if k.NotDone > k.Faults/2 {
+			t.Errorf("most faults of kind %s find nothing to break: %+v", k.Kind, k)
+		}
 	}
 	if len(report.Runs) != runs || report.Here == 0 {
 		t.Errorf("%d runs, %d files", len(report.Runs), report.Here)

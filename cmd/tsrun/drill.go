@@ -40,8 +40,8 @@ Each run has two to four faults of these kinds:
   stop  one of them stands still (SIGSTOP) for 0.1 s to 10 s
   cut   the link of a node is cut for 0.1 s to 20 s: its connections are closed, or
         nothing passes, or only the master's end is gone
-  slow  its link is late (5 ms to 1 s each way) or narrow (100 kbit/s to 8 Mbit/s);
-        TCP hides doubled and reordered packets, so there is no fault of that kind
+  slow  its link is late (5 ms to 1 s each way), or uneven (each connection late by
+        itself, so that one overtakes another), or narrow (100 kbit/s to 8 Mbit/s)
   disk  no file that a slave and its sinks, or the master, write may grow beyond a
         limit, as on a full disk (error EFBIG), for 0.1 s to 10 s
 

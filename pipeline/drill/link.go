@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -27,8 +28,11 @@ type link struct {
 type linkState struct {
 	cut   string // closed, black hole, half open
 	delay time.Duration
-	rate  int64         // bytes per second in each direction; 0: any
-	whole chan struct{} // of a link that is cut: closed when it is no more
+	// jitter is the most that a piece is late beside that, never more than makes it
+	// come before the piece before it.
+	jitter time.Duration
+	rate   int64         // bytes per second in each direction; 0: any
+	whole  chan struct{} // of a link that is cut: closed when it is no more
 }
 
 // pipe is one connection through a link.
@@ -121,11 +125,15 @@ func (l *link) pass(p *pipe, from, to net.Conn, direction int) {
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		defer close(queue)
+		var last time.Time
 		for {
 			buffer := make([]byte, linkBuffer)
 			n, err := from.Read(buffer)
 			if n > 0 {
-				queue <- packet{buffer[:n], l.due(direction, n)}
+				if due := l.due(direction, n); due.After(last) {
+					last = due
+				}
+				queue <- packet{buffer[:n], last}
 			}
 			if err != nil {
 				return
@@ -178,6 +186,9 @@ func (l *link) due(direction, bytes int) time.Time {
 		l.free[direction] = l.free[direction].Add(time.Duration(bytes) * time.Second / time.Duration(l.state.rate))
 		now = l.free[direction]
 	}
+	if l.state.jitter > 0 {
+		now = now.Add(rand.N(l.state.jitter))
+	}
 	return now.Add(l.state.delay)
 }
 
@@ -228,13 +239,16 @@ func (l *link) cut(how string) {
 	}
 }
 
-// slow lets the link carry late, or little at a time.
+// slow lets the link carry late, unevenly, or little at a time.
 func (l *link) slow(how string, amount int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if how == late {
+	switch how {
+	case late:
 		l.state.delay = time.Duration(amount)
-	} else {
+	case uneven:
+		l.state.jitter = time.Duration(amount)
+	default:
 		l.state.rate = amount
 	}
 }
@@ -244,7 +258,7 @@ func (l *link) mend() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mendLocked()
-	l.state.delay, l.state.rate = 0, 0
+	l.state.delay, l.state.jitter, l.state.rate = 0, 0, 0
 }
 
 func (l *link) mendLocked() {

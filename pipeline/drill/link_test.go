@@ -160,6 +160,39 @@ func TestLinkIsSlow(t *testing.T) {
 	}
 }
 
+// TestLinkIsUneven: what is sent over one connection comes in its order, and may
+// overtake what was sent before over another.
+func TestLinkIsUneven(t *testing.T) {
+	l, dial := echo(t)
+	one, other := dial(), dial()
+	l.slow(uneven, int64(20*time.Millisecond))
+	for range 10 {
+		for _, c := range []net.Conn{one, other} {
+			if err := says(c, string(make([]byte, 100_000))+"the end", long); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	overtakes := func() bool {
+		first, second := make(chan time.Time), make(chan time.Time)
+		heard := func(c net.Conn, at chan time.Time) {
+			if err := says(c, "x", long); err != nil {
+				t.Error(err)
+			}
+			at <- time.Now()
+		}
+		go heard(one, first)
+		time.Sleep(time.Millisecond)
+		go heard(other, second)
+		return (<-first).After(<-second)
+	}
+	for trial := 0; !overtakes(); trial++ {
+		if trial == 1000 {
+			t.Fatal("nothing is overtaken")
+		}
+	}
+}
+
 // TestLinkEnds in every state, with connections on it.
 func TestLinkEnds(t *testing.T) {
 	for _, how := range []string{"", closed, blackHole, halfOpen} {

@@ -18,7 +18,7 @@ const (
 	Kill Kind = "kill" // SIGKILL
 	Stop Kind = "stop" // SIGSTOP, and SIGCONT later
 	Cut  Kind = "cut"  // a node's link to the master carries nothing
-	Slow Kind = "slow" // or carries late, or little at a time
+	Slow Kind = "slow" // or carries late, unevenly, or little at a time
 	Disk Kind = "disk" // files stop growing
 )
 
@@ -39,6 +39,7 @@ const (
 	blackHole = "black hole" // nothing passes, nobody is told
 	halfOpen  = "half open"  // the master's end is reset, the node's stays
 	late      = "delay"
+	uneven    = "jitter" // each connection is late by a time of its own, so that one overtakes another
 	narrow    = "rate"
 )
 
@@ -64,7 +65,7 @@ func (t Target) String() string {
 type Fault struct {
 	Kind   Kind          `json:"kind"`
 	Target Target        `json:"target"`        // of a link: the slave at its end
-	How    string        `json:"how,omitempty"` // of a link: closed, black hole, half open, delay, rate
+	How    string        `json:"how,omitempty"` // of a link: closed, black hole, half open, delay, jitter, rate
 	State  string        `json:"state"`         // of the run when it is done
 	After  time.Duration `json:"after_ns"`      // since that state began
 	For    time.Duration `json:"for_ns"`        // until it is mended; of a kill: until what was killed is started anew
@@ -79,6 +80,8 @@ func (f Fault) String() string {
 		what, long = fmt.Sprintf("kill -9 %v", f.Target), ""
 	case f.How == late:
 		what = fmt.Sprintf("delay link of %s by %s", f.Target.Node, short(time.Duration(f.Amount)))
+	case f.How == uneven:
+		what = fmt.Sprintf("delay each connection of %s by itself, up to %s", f.Target.Node, short(time.Duration(f.Amount)))
 	case f.How == narrow:
 		what = fmt.Sprintf("limit link of %s to %d B/s", f.Target.Node, f.Amount)
 	case f.Kind == Cut:
@@ -116,8 +119,10 @@ const (
 	longestDelay            = time.Second
 	leastRate, mostRate     = 12_500, 1_000_000 // bytes per second; the least is 100 kbit/s
 	mostRoom                = 1 << 20           // bytes that a file may still have
-	// shortState is how long states last in which nothing is recorded, at least.
+	// shortState is how long states last in which nothing is recorded, at least;
+	// shortest is the last one.
 	shortState = 300 * time.Millisecond
+	shortest   = 50 * time.Millisecond
 )
 
 // Plan makes the faults of one run from a seed. linked are the nodes that reach
@@ -131,31 +136,40 @@ func Plan(seed uint64, r *recipe.Recipe, kinds []Kind, linked []string, longest 
 		return nil
 	}
 	random := rand.New(rand.NewPCG(seed, 0x7473_7275_6e20_6472))
-	targets := targetsOf(r)
 	plan := make([]Fault, leastFaults+random.IntN(mostFaults-leastFaults+1))
 	for i := range plan {
-		plan[i] = someFault(random, r, kinds[random.IntN(len(kinds))], targets, linked)
-		if longest > 0 { // the same plan, only shorter
+		plan[i] = someFault(random, r, kinds[random.IntN(len(kinds))], linked)
+	}
+	inOrder(plan)
+	reachable(random, plan, r, linked)
+	if longest > 0 { // the same plan, only shorter
+		for i := range plan {
 			plan[i].For = min(plan[i].For, longest)
 		}
 	}
-	slices.SortStableFunc(plan, func(a, b Fault) int {
-		return cmp.Or(cmp.Compare(stateIndex(a.State), stateIndex(b.State)), cmp.Compare(a.After, b.After))
-	})
 	return plan
 }
 
-func someFault(random *rand.Rand, r *recipe.Recipe, k Kind, targets []Target, linked []string) Fault {
+func inOrder(plan []Fault) {
+	slices.SortStableFunc(plan, func(a, b Fault) int {
+		return cmp.Or(cmp.Compare(stateIndex(a.State), stateIndex(b.State)), cmp.Compare(a.After, b.After))
+	})
+}
+
+func someFault(random *rand.Rand, r *recipe.Recipe, k Kind, linked []string) Fault {
 	f := Fault{Kind: k, State: someState(random)}
 	within := shortState
-	if f.State == "running" {
+	switch f.State {
+	case "running":
 		within = r.Acquire.Duration.Duration()
+	case "analysing":
+		within = shortest
 	}
 	f.After = time.Duration(random.Int64N(int64(within)))
 	if k == Cut || k == Slow {
 		f.Target = Target{Role: roleSlave, Node: linked[random.IntN(len(linked))]}
 	} else {
-		f.Target = targets[random.IntN(len(targets))]
+		f.Target = oneOf(random, targetsIn(r, f.State, k))
 	}
 	switch k {
 	case Kill:
@@ -163,22 +177,23 @@ func someFault(random *rand.Rand, r *recipe.Recipe, k Kind, targets []Target, li
 	case Stop:
 		f.For = between(random, leastFor, longestStop)
 	case Cut:
-		f.How = []string{closed, blackHole, halfOpen}[random.IntN(3)]
+		f.How = oneOf(random, []string{closed, blackHole, halfOpen})
 		f.For = between(random, leastFor, longestCut)
 	case Slow:
 		f.For = between(random, leastFor, longestCut)
-		if f.How, f.Amount = late, int64(between(random, 5*time.Millisecond, longestDelay)); random.IntN(2) == 0 {
-			f.How, f.Amount = narrow, int64(between[int64](random, leastRate, mostRate))
+		if f.How = oneOf(random, []string{late, uneven, narrow, narrow}); f.How == narrow {
+			f.Amount = between[int64](random, leastRate, mostRate)
+		} else {
+			f.Amount = int64(between(random, 5*time.Millisecond, longestDelay))
 		}
 	case Disk:
-		if f.Target.Role == roleDriver { // it keeps no files
-			f.Target.Role, f.Target.Name = roleSlave, ""
-		}
 		f.For = between(random, leastFor, longestStop)
 		f.Amount = between[int64](random, 1, mostRoom)
 	}
 	return f
 }
+
+func oneOf[T any](random *rand.Rand, of []T) T { return of[random.IntN(len(of))] }
 
 func someState(random *rand.Rand) string {
 	total := 0
@@ -197,30 +212,4 @@ func someState(random *rand.Rand) string {
 // between chooses so that each factor of two is as likely as another.
 func between[N ~int64](random *rand.Rand, least, most N) N {
 	return N(float64(least) * math.Pow(float64(most)/float64(least), random.Float64()))
-}
-
-// targetsOf are the processes of a recipe's run.
-func targetsOf(r *recipe.Recipe) []Target {
-	targets := []Target{{Role: roleMaster}}
-	for _, n := range r.Nodes {
-		targets = append(targets, Target{Role: roleSlave, Node: n.Name})
-		for _, c := range n.Controllers {
-			targets = append(targets, Target{roleDriver, n.Name, c.Name})
-		}
-		for _, s := range sinksAt(r, n) {
-			targets = append(targets, Target{roleSink, n.Name, s.Name})
-		}
-	}
-	return targets
-}
-
-// sinksAt are the sinks that a node has.
-func sinksAt(r *recipe.Recipe, n recipe.Node) (sinks []recipe.Sink) {
-	for _, s := range r.Sinks {
-		takes := slices.ContainsFunc(n.Channels, func(c recipe.Channel) bool { return s.Keeps(n.Name + "." + c.Name) })
-		if takes && (s.At == "source" || s.At == n.Name) {
-			sinks = append(sinks, s)
-		}
-	}
-	return sinks
 }

@@ -58,7 +58,7 @@ func TestPlanFollowsFromTheSeed(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"kill", "stop", "cut", "slow", "disk", closed, blackHole, halfOpen, late, narrow, "joining", "arming", "armed", "running", "draining", "transferring", "analysing"} {
+	for _, want := range []string{"kill", "stop", "cut", "slow", "disk", closed, blackHole, halfOpen, late, uneven, narrow, "joining", "arming", "armed", "running", "draining", "transferring", "analysing"} {
 		if seen[want] < 10 {
 			t.Errorf("%q stands %d times in 400 plans", want, seen[want])
 		}
@@ -81,15 +81,56 @@ func TestPlanKeepsToTheKinds(t *testing.T) {
 	}
 }
 
+// TestPlansCanBeDone: no fault is done to what is not there any more, or after the end.
+func TestPlansCanBeDone(t *testing.T) {
+	linked := []string{"bob"}
+	at := func(role, node, name string) Target { return Target{role, node, name} }
+	for seed := range uint64(2000) {
+		plan := Plan(seed, pairs(), Kinds(), linked, 0)
+		dead := map[Target]bool{}
+		over := false
+		for i, f := range plan {
+			link := f.Kind == Cut || f.Kind == Slow
+			if dead[f.Target] || over && f.State != plan[i-1].State || !link && !slices.Contains(targetsIn(pairs(), f.State, f.Kind), f.Target) {
+				t.Errorf("seed %d: %v", seed, plan)
+			}
+			if f.Kind != Kill {
+				continue
+			}
+			over = over || ends(f, linked)
+			switch f.Target {
+			case at(roleMaster, "", ""), at(roleSlave, "alice", ""):
+				dead[at(roleDriver, "alice", "tc")], dead[at(roleSink, "alice", "raw")] = true, true
+			case at(roleSlave, "bob", ""):
+				dead[at(roleDriver, "bob", "tc")], dead[at(roleSink, "bob", "raw")], dead[at(roleSink, "bob", "more")] = true, true, true
+			case at(roleDriver, "alice", "tc"), at(roleDriver, "bob", "tc"):
+				dead[f.Target] = true
+			}
+		}
+	}
+	for f, want := range map[Fault]bool{
+		{Kind: Kill, State: "arming", Target: at(roleDriver, "bob", "tc")}:  true,
+		{Kind: Kill, State: "joining", Target: at(roleSlave, "alice", "")}:  true,
+		{Kind: Kill, State: "joining", Target: at(roleSlave, "bob", "")}:    false,
+		{Kind: Kill, State: "running", Target: at(roleDriver, "bob", "tc")}: false,
+		{Kind: Stop, State: "arming", Target: at(roleDriver, "bob", "tc")}:  false,
+	} {
+		if got := ends(f, linked); got != want {
+			t.Errorf("%v ends the run: %v", f, got)
+		}
+	}
+}
+
 func TestFaultsInWords(t *testing.T) {
 	bob := Target{Role: roleSlave, Node: "bob"}
 	for want, f := range map[string]Fault{
-		"kill -9 sink bob.raw, 1.2s into running":                        {Kind: Kill, Target: Target{roleSink, "bob", "raw"}, State: "running", After: 1200 * time.Millisecond, For: time.Second},
-		"stop master for 2s, 0s into armed":                              {Kind: Stop, Target: Target{Role: roleMaster}, State: "armed", For: 2 * time.Second},
-		"cut link of bob (half open) for 1s, 0s into running":            {Kind: Cut, Target: bob, How: halfOpen, State: "running", For: time.Second},
-		"delay link of bob by 50ms for 1s, 0s into running":              {Kind: Slow, Target: bob, How: late, Amount: 50e6, State: "running", For: time.Second},
-		"limit link of bob to 12500 B/s for 1s, 0s into running":         {Kind: Slow, Target: bob, How: narrow, Amount: 12500, State: "running", For: time.Second},
-		"no file of slave bob longer than 17 B for 1s, 0s into draining": {Kind: Disk, Target: bob, Amount: 17, State: "draining", For: time.Second},
+		"kill -9 sink bob.raw, 1.2s into running":                                    {Kind: Kill, Target: Target{roleSink, "bob", "raw"}, State: "running", After: 1200 * time.Millisecond, For: time.Second},
+		"stop master for 2s, 0s into armed":                                          {Kind: Stop, Target: Target{Role: roleMaster}, State: "armed", For: 2 * time.Second},
+		"cut link of bob (half open) for 1s, 0s into running":                        {Kind: Cut, Target: bob, How: halfOpen, State: "running", For: time.Second},
+		"delay link of bob by 50ms for 1s, 0s into running":                          {Kind: Slow, Target: bob, How: late, Amount: 50e6, State: "running", For: time.Second},
+		"delay each connection of bob by itself, up to 50ms for 1s, 0s into running": {Kind: Slow, Target: bob, How: uneven, Amount: 50e6, State: "running", For: time.Second},
+		"limit link of bob to 12500 B/s for 1s, 0s into running":                     {Kind: Slow, Target: bob, How: narrow, Amount: 12500, State: "running", For: time.Second},
+		"no file of slave bob longer than 17 B for 1s, 0s into draining":             {Kind: Disk, Target: bob, Amount: 17, State: "draining", For: time.Second},
 	} {
 		if got := f.String(); got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -3,6 +3,8 @@ package drill
 import (
 	"context"
 	"sync"
+	"time"
+
 	"tsrun/sdk/instrument"
 )
 
@@ -62,7 +64,7 @@ func (b *bench) do(over context.Context, f Fault) string {
 	case Disk:
 		return b.fillDisk(over, f)
 	}
-	pid := b.find(f.Target)
+	pid := b.seek(over, f.Target)
 	if f.Kind == Stop {
 		if stop(pid) != nil {
 			return notThere
@@ -82,6 +84,19 @@ func (b *bench) do(over context.Context, f Fault) string {
 	return wasDone
 }
 
+// seekFor is how long a process is waited for that does not run just then: one that
+// was killed is started anew within it.
+const seekFor = 2*longestRestart + time.Second
+
+// seek finds the process of a target, as soon as it runs; 0: it does not.
+func (b *bench) seek(over context.Context, t Target) int {
+	for end := time.Now().Add(seekFor); ; {
+		if pid := b.find(t); pid != 0 || time.Now().After(end) || !instrument.Pause(over, 50*time.Millisecond) {
+			return pid
+		}
+	}
+}
+
 // fillDisk lets no file grow of what a disk holds: the master's is written by the
 // master, a node's by its slave and its sinks.
 func (b *bench) fillDisk(over context.Context, f Fault) string {
@@ -95,7 +110,7 @@ func (b *bench) fillDisk(over context.Context, f Fault) string {
 	}
 	outcome := notThere
 	for _, t := range targets {
-		pid := b.find(t)
+		pid := b.seek(over, t)
 		if limitFiles(pid, f.Amount) == nil {
 			outcome = wasDone
 			defer func() { _ = limitFiles(pid, -1) }() // it may be gone

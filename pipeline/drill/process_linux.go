@@ -19,9 +19,8 @@ type running struct {
 }
 
 // processesOf finds the processes of a run by its directory of temporary files,
-// which no other has.
+// which no other has. Plugins have directories of their own below it.
 func processesOf(tmp string) (found []running) {
-	mark := []byte("TMPDIR=" + tmp)
 	entries, _ := os.ReadDir("/proc") // without it nothing is found
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
@@ -30,7 +29,7 @@ func processesOf(tmp string) (found []running) {
 		}
 		dir := filepath.Join("/proc", e.Name())
 		environment, err := os.ReadFile(filepath.Join(dir, "environ"))
-		if err != nil || !has(bytes.Split(environment, []byte{0}), mark) {
+		if err != nil || !keepsBelow(environment, tmp) {
 			continue // another's, or it has ended
 		}
 		command, err := os.ReadFile(filepath.Join(dir, "cmdline"))
@@ -47,10 +46,13 @@ func processesOf(tmp string) (found []running) {
 	return found
 }
 
-func has(all [][]byte, one []byte) bool {
-	for _, b := range all {
-		if bytes.Equal(b, one) {
-			return true
+// keepsBelow says whether an environment has its temporary files in a directory or
+// below it.
+func keepsBelow(environment []byte, dir string) bool {
+	for variable := range bytes.SplitSeq(environment, []byte{0}) {
+		if own, ok := bytes.CutPrefix(variable, []byte("TMPDIR=")); ok {
+			rest, ok := bytes.CutPrefix(own, []byte(dir))
+			return ok && (len(rest) == 0 || rest[0] == filepath.Separator)
 		}
 	}
 	return false
