@@ -23,12 +23,13 @@ type pcs struct {
 
 // linkPhase is a phase of a run that is long enough for a fault.
 type linkPhase struct {
-	name  string
-	bob   string // more of its controller's config
-	every time.Duration
-	lead  string
-	usual harm // of the cable, from the start
-	until func(a *pcs)
+	name       string
+	alice, bob string // more of the config of their controllers
+	every      time.Duration
+	lead       string
+	length     time.Duration // of the recording
+	usual      harm          // of the cable, from the start
+	until      func(a *pcs)
 }
 
 var linkPhases = []linkPhase{
@@ -115,8 +116,6 @@ func TestLongLinks(t *testing.T) {
 // is down for but the longest.
 const joinWithin = 40 * time.Second
 
-const recorded = 4 * time.Second
-
 // newApart starts a run that is as slow in one phase as that needs.
 func newApart(t *testing.T, p linkPhase) *pcs {
 	t.Helper()
@@ -129,10 +128,13 @@ func newApart(t *testing.T, p linkPhase) *pcs {
 	if p.lead == "" {
 		p.lead = "3 s"
 	}
-	a.tags = uint64(recorded / p.every)
+	if p.length == 0 {
+		p.length = 4 * time.Second
+	}
+	a.tags = uint64(p.length / p.every)
 	config := fmt.Sprintf("every: %v, pace: %v", micro(p.every), micro(100*p.every))
-	recipe := hurried(t, config, config+p.bob, fmt.Sprintf("acquire: {duration: %v, segment: 500 ms}\nnetwork: {master: %s, join: %v, insecure: true}",
-		micro(recorded), a.address, micro(joinWithin)))
+	recipe := hurried(t, config+p.alice, config+p.bob, fmt.Sprintf("acquire: {duration: %v, segment: 500 ms}\nnetwork: {master: %s, join: %v, insecure: true}\nfaults: {patience: 90 s}",
+		micro(p.length), a.address, micro(joinWithin)))
 	a.master = start(t, a.work, a.here.wrap(), recipe, "--set", "nodes.bob.host=remote", "--set", "trigger.lead="+p.lead, "--json")
 	a.slave = a.join()
 	return a
