@@ -29,6 +29,7 @@ type Offer struct {
 	Defaults  json.RawMessage `json:"defaults"`            // the configuration of a recipe that sets nothing
 	Keeps     Keeps           `json:"keeps,omitempty"`     // of sinks: what becomes of the tags; "": not said
 	Resumable bool            `json:"resumable,omitempty"` // of sinks: a process may go on with the recording of one that died
+	Files     []string        `json:"files,omitempty"`     // of sinks: names of their files, see [SinkType.Naming]; none: any
 	Checks    bool            `json:"checks,omitempty"`    // `PLUGIN --check` finds mistakes that the schema does not tell
 
 	Simulation   *Simulator `json:"simulation,omitempty"`    // of drivers: how they play their device; nil: they do not

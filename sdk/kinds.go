@@ -56,6 +56,20 @@ func (t SinkType) Resumable() SinkType {
 	return t
 }
 
+// Naming says which names the sink gives to its files, below [Recording.Dir]:
+// "{channel}-{segment}.bin", where {channel} is the name of a stream and {segment}
+// its [Artifact.Segment] in at least six digits. The master then takes no file of
+// another name. A sink that does not say it may name its files as it likes.
+func (t SinkType) Naming(patterns ...string) SinkType {
+	describe := t.describe
+	t.describe = func() (Offer, error) {
+		o, err := describe()
+		o.Files = patterns
+		return o, err
+	}
+	return t
+}
+
 // NewDriver ties a configuration type to the function that opens a device.
 //
 // C is a struct. Its json tags name the keys a recipe may set, its jsonschema

@@ -48,7 +48,7 @@ func receive(dir string) error {
 	if err != nil {
 		return err
 	}
-	r.Admit(token, "bob", dir)
+	r.Admit(transfer.Admission{Token: token, Node: "bob", Dir: dir, Plan: transfer.Plan{Places: []transfer.Place{{Folder: "raw/bob", Files: 1}}, Bytes: 1 << 40}})
 	questions, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

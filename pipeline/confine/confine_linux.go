@@ -14,7 +14,8 @@ import (
 // Thread confines the calling goroutine's thread, which it must have locked and
 // never unlock: it ends with the goroutine. Whether that has worked is tried: the
 // thread must not be able to make the file outside, whose directory is writable and
-// in no rule, and must be able to make the file inside, where that is given.
+// in no rule, or to list it where it is a directory; and it must be able to make the
+// file inside, where that is given.
 func Thread(r Rules, outside, inside string) Outcome {
 	if why := impossible(outside); why != "" {
 		return unconfined(why)
@@ -33,8 +34,8 @@ func Thread(r Rules, outside, inside string) Outcome {
 	if err := ll.LandlockRestrictSelf(fd, flags); err != nil {
 		return unconfined(fmt.Sprintf("landlock_restrict_self: %v", err))
 	}
-	if err := create(outside); !errors.Is(err, fs.ErrPermission) {
-		return unconfined(fmt.Sprintf("a trial to write outside, %s, was not refused (%v)", outside, err))
+	if err := try(outside); !errors.Is(err, fs.ErrPermission) {
+		return unconfined(fmt.Sprintf("a trial outside, %s, was not refused (%v)", outside, err))
 	}
 	if inside != "" {
 		if err := create(inside); err != nil {
@@ -46,10 +47,22 @@ func Thread(r Rules, outside, inside string) Outcome {
 
 // impossible says why a trial would prove nothing; "": it does.
 func impossible(outside string) string {
-	if err := create(outside); err != nil {
+	if err := try(outside); err != nil {
 		return fmt.Sprintf("it could not be tried: %v", err)
 	}
 	return ""
+}
+
+// try makes a file and takes it away, or lists a directory.
+func try(path string) error {
+	if !isDir(path) {
+		return create(path)
+	}
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return dir.Close()
 }
 
 // create makes a file and takes it away.

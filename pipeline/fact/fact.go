@@ -19,10 +19,14 @@ type Plugin struct {
 	Version string `json:"version,omitempty"`
 	SHA256  string `json:"sha256,omitempty"` // of the program
 	PID     int    `json:"pid,omitempty"`
-	// Confined: it may write to its own places only, which was tried. Unconfined says
-	// why not.
+	Confinement
+}
+
+// Confinement says whether a program or a thread may write to its own places only,
+// which was tried.
+type Confinement struct {
 	Confined   bool   `json:"confined,omitempty"`
-	Unconfined string `json:"unconfined,omitempty"`
+	Unconfined string `json:"unconfined,omitempty"` // why it is not
 }
 
 // Device is what a controller said it is.

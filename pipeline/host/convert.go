@@ -128,7 +128,7 @@ func beginOut(r sdk.Recording, endpoint string) *pluginpb.BeginRequest {
 
 // Plugin returns the fact of which program runs.
 func (p *process) Plugin() fact.Plugin {
-	return fact.Plugin{Version: p.component.Version, SHA256: hex.EncodeToString(p.component.SHA256[:]), PID: p.PID(), Confined: p.outcome.Confined, Unconfined: p.outcome.Why}
+	return fact.Plugin{Version: p.component.Version, SHA256: hex.EncodeToString(p.component.SHA256[:]), PID: p.PID(), Confinement: fact.Confinement{Confined: p.outcome.Confined, Unconfined: p.outcome.Why}}
 }
 
 // Identity returns the fact of which device it is: what [Driver.Device] says but

@@ -165,12 +165,26 @@ func unknownPlugin(dirs []string, name string) error {
 // KeepsFiles says whether a plugin describes a sink that keeps every tag in
 // files.
 func KeepsFiles(dirs []string, name string) bool {
+	sink := sinkOf(dirs, name)
+	return sink != nil && sink.Keeps == sdk.AllTags
+}
+
+// FilesOf returns how a sink names its files, as its plugin describes it; none: it
+// does not say.
+func FilesOf(dirs []string, name string) []string {
+	if sink := sinkOf(dirs, name); sink != nil {
+		return sink.Files
+	}
+	return nil
+}
+
+// sinkOf is what a plugin says of a sink; nil: nothing.
+func sinkOf(dirs []string, name string) *sdk.Offer {
 	c, err := Find(dirs, name)
 	if err != nil || c.Description == nil {
-		return false
+		return nil
 	}
-	sink := c.Description.Sink(name)
-	return sink != nil && sink.Keeps == sdk.AllTags
+	return c.Description.Sink(name)
 }
 
 // List returns the plugins in dirs, by name; of one name the first, which is

@@ -28,6 +28,9 @@ type book struct {
 	early    map[string]bool // files that were proven before they were announced
 	shots    map[string][]fact.Shot
 	clocks   map[string]*run.NodeClock
+	plans    map[string]transfer.Plan    // what each node may send
+	budgets  map[string]*transfer.Budget // of those, what was announced
+	beyond   map[string]int              // files that a node announced and that are in no plan
 }
 
 func newBook(c *conductor, now time.Time) *book {
@@ -36,6 +39,7 @@ func newBook(c *conductor, now time.Time) *book {
 		recipe:   c.recipe,
 		channels: map[string][]string{}, counts: map[string]map[uint16]fact.Counts{},
 		segments: map[string]announced{}, early: map[string]bool{}, shots: map[string][]fact.Shot{}, clocks: map[string]*run.NodeClock{},
+		plans: map[string]transfer.Plan{}, budgets: map[string]*transfer.Budget{}, beyond: map[string]int{},
 	}
 	for _, n := range c.recipe.Nodes {
 		b.counts[n.Name] = map[uint16]fact.Counts{}
@@ -43,6 +47,7 @@ func newBook(c *conductor, now time.Time) *book {
 			b.channels[n.Name] = append(b.channels[n.Name], ch.Name)
 		}
 	}
+	b.planFiles(c.options.PluginDirs)
 	return b
 }
 
@@ -114,11 +119,17 @@ func (b *book) clock(name string) *run.NodeClock {
 	return b.clocks[name]
 }
 
+// maxShots bounds what a node says of its controllers: each is fired once, and once
+// more by a slave that was started anew.
+const maxShots = 1024
+
 func (b *book) shot(name string, s *wire.ShotFired) {
 	if c := b.manifest.Nodes[name].Controllers[s.Controller]; c != nil {
 		c.Shot = &s.Shot
 	}
-	b.shots[name] = append(b.shots[name], s.Shot)
+	if len(b.shots[name]) < maxShots {
+		b.shots[name] = append(b.shots[name], s.Shot)
+	}
 }
 
 // channel is the manifest's entry of a stream; nil for a stream the recipe does not have.
@@ -211,9 +222,13 @@ func (b *book) owed() int64 {
 				copies++
 			}
 		}
+		all, last := 0.0, 0.0
 		for _, c := range counts {
-			given += copies * float64(c.Tags)
-			recent += copies * float64(c.Tags) * min(1, 2*float64(b.recipe.Acquire.Segment)/max(1, float64(c.Until)))
+			all += copies * float64(c.Tags)
+			last += copies * float64(c.Tags) * min(1, 2*float64(b.recipe.Acquire.Segment)/max(1, float64(c.Until)))
+		}
+		if all*run.LeastTagBytes <= float64(b.budgets[name].Bytes()) { // more cannot be true, and would end the run of all
+			given, recent = given+all, recent+last
 		}
 	}
 	open := max(0, min(given-float64(b.sizes.tags), recent))

@@ -200,6 +200,8 @@ func (c *conductor) applyInput(ctx context.Context, seen any) {
 		c.applyDisk(ctx, e.disk)
 	case slaveEnded:
 		c.replaceSlave(ctx, e)
+	case receiverConfined:
+		c.book.manifest.Nodes[e.node].Receiver = &fact.Confinement{Confined: e.outcome.Confined, Unconfined: e.outcome.Why}
 	default:
 		c.applyEvent(ctx, e)
 	}

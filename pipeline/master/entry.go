@@ -180,7 +180,13 @@ func (c *conductor) recallNews(p *past, t *told) error {
 	if c.book.manifest.Nodes[t.Node] == nil {
 		return fmt.Errorf("the recipe of the run has no node %.70q", t.Node)
 	}
+	if t.Segment != nil && c.book.unplanned(t.Node, t.Segment) != nil {
+		t.Segment = nil // an earlier release took it
+	}
 	c.book.enter(t.Node, &t.News)
+	if t.Controller != nil {
+		c.book.boundFiles(t.Node)
+	}
 	p.seen[t.Node] = t.Seq
 	return nil
 }

@@ -163,7 +163,7 @@ func (c *conductor) admit(name string, j *wire.Join) (*member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode recipe: %w", err)
 	}
-	c.receiver.Admit(m.token, name, c.dir.Path())
+	c.admitFiles(name, m.token)
 	m.welcome = &wire.Welcome{
 		Run: c.run.String(), Token: hex.EncodeToString(m.token[:]), Recipe: part,
 		TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()), Revoked: c.options.Revoked,

@@ -108,7 +108,7 @@ func (c *conductor) readmit() {
 			c.log.Error("a session cannot go on", "about", name, "error", err)
 			continue
 		}
-		c.receiver.Admit(token, name, c.dir.Path())
+		c.admitFiles(name, token)
 		c.members[name] = &member{instance: j.Instance, token: token, heard: time.Now(), news: c.past.seen[name]}
 	}
 }

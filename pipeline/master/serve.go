@@ -170,6 +170,7 @@ func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *
 			break // which is the stages' own until they are done; the node tells it again
 		}
 		m.news = n.Seq
+		c.dropUnplanned(name, &n)
 		facts = c.keepNews(name, n) || facts
 		c.applyNews(ctx, name, n)
 	}
@@ -244,6 +245,7 @@ func (c *conductor) applyNews(ctx context.Context, name string, n wire.News) {
 	c.book.enter(name, &n)
 	switch {
 	case n.Controller != nil:
+		c.receiver.Bound(c.members[name].token, c.book.boundFiles(name))
 		c.observe(event.DeviceIdentified{Node: name, Controller: n.Controller.Name, Device: n.Controller.Device})
 		if controller := c.book.manifest.Nodes[name].Controllers[n.Controller.Name]; controller != nil {
 			c.checkLock(ctx, name, controller.Driver, n.Controller.Plugin)

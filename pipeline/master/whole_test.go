@@ -5,10 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,9 +38,13 @@ type player struct {
 	report  wire.Report
 	facts   []wire.News // told after the fire
 	file    transfer.File
+	fired   bool
 	records bool   // until it is told to stop
 	running func() // called each time the master knows that it records
 }
+
+// newsAtOnce is how many facts a player tells in one message.
+const newsAtOnce = 1000
 
 func (p *player) ask(r wire.Request) wire.Reply {
 	p.t.Helper()
@@ -69,7 +76,10 @@ func (p *player) play() {
 	for p.welcome != nil && !p.t.Failed() {
 		p.report.ClockNs = time.Now().UnixNano()
 		reply := p.ask(wire.Request{Report: &p.report})
-		if len(p.report.News) > 0 && reply.Seen == uint64(len(p.report.News)) && p.report.Phase == wire.Draining {
+		if p.fired {
+			p.report.News = p.facts[min(int(reply.Seen), len(p.facts)):min(int(reply.Seen)+newsAtOnce, len(p.facts))]
+		}
+		if p.fired && reply.Seen == uint64(len(p.facts)) && p.report.Phase == wire.Draining {
 			p.report.Phase = wire.Transferring
 			go func() { sent <- p.send() }()
 		}
@@ -82,7 +92,7 @@ func (p *player) play() {
 			case wire.Arm:
 				p.report.Phase = wire.Armed
 			case wire.Fire:
-				p.report.Phase, p.report.News = wire.Draining, p.facts
+				p.report.Phase, p.fired = wire.Draining, true
 				p.report.Progress = []fact.StreamCounts{{Counts: fact.Counts{Tags: 5, Lost: 3, First: 1, Last: 9, Until: 1e12}}}
 				if p.records {
 					p.report.Phase = wire.Running
@@ -192,9 +202,12 @@ sinks: {raw: {sink: sink-elsewhere}}
 func TestFactsReachTheManifest(t *testing.T) {
 	m, dir := conducted(t, nil, (*player).play)
 	alice := m.Nodes["alice"]
+	if alice.Receiver == nil || alice.Receiver.Confined == (alice.Receiver.Unconfined != "") {
+		t.Errorf("whether what writes its files is confined: %+v", alice.Receiver)
+	}
 	sent, lost := uint64(6), uint64(2)
 	start, _ := run.NodeStart([]fact.Shot{{Asked: 1e9, Called: 3e9, Returned: 3e9 + 5, Late: true}}, m.Trigger.InstantNs, 0, nil)
-	want := &run.Node{Host: "remote", Hostname: "pc", PID: 7, Version: "1.0", Start: &start,
+	want := &run.Node{Host: "remote", Hostname: "pc", PID: 7, Version: "1.0", Start: &start, Receiver: alice.Receiver,
 		Controllers: map[string]*run.Controller{"tc": {Driver: "tc-elsewhere", Plugin: fact.Plugin{Version: "2", SHA256: "ab", PID: 8},
 			Device: fact.Device{Model: "x", ResolutionPs: 4, MaxRateHz: 1e9}, Report: json.RawMessage(`{"said":1}`),
 			Shot: &fact.Shot{Asked: 1e9, Called: 3e9, Returned: 3e9 + 5, Late: true}}},
@@ -235,5 +248,54 @@ func TestInterruptEndsARun(t *testing.T) {
 	})
 	if !m.Has(run.Interrupted) || len(m.Segments) != 1 || !m.Segments[0].Verified {
 		t.Errorf("condition %v, segments %+v", m.Condition, m.Segments)
+	}
+}
+
+// TestNodeAnnouncesMoreThanIsPlanned: files that are in no plan, of impossible sizes,
+// or too many enter neither manifest nor journal, end no recording and cost no memory.
+// The node's own file is taken, and the reason is in the manifest.
+func TestNodeAnnouncesMoreThanIsPlanned(t *testing.T) {
+	const many = 20_000
+	m, dir := conducted(t, nil, func(p *player) {
+		good := p.facts
+		p.facts = nil
+		add := func(file string, size int64) {
+			p.facts = append(p.facts, wire.News{Segment: &wire.Segment{Number: uint32(len(p.facts) + 10), Segment: fact.Segment{
+				Sink: "raw", Kind: sdk.Tags, File: file, Size: size, SHA256: p.file.SHA256.String(), Tags: 1 << 63}}})
+		}
+		for _, name := range []string{"raw/bob/a-000000.bin", "manifest.json", "../x", "/etc/passwd", "raw/alice/../../x", ""} {
+			add(name, 1)
+		}
+		for i, size := range []int64{-1, 1 << 43, 1 << 53, 1<<63 - 1, 1<<63 - 1} {
+			add(fmt.Sprintf("raw/alice/large-%d", i), size)
+		}
+		p.facts = append(p.facts, good...)
+		for i := range many {
+			add(fmt.Sprintf("raw/alice/many-%d", i), 0)
+		}
+		for i := range p.facts {
+			p.facts[i].Seq = uint64(i + 1)
+		}
+		p.play()
+	})
+	if m.Has(run.Aborted) || len(m.Segments) == 0 {
+		t.Fatalf("the run ended %v: %+v", m.Condition, m.Reasons)
+	}
+	for i, s := range m.Segments {
+		if s.Verified != (s.File == "raw/alice/a-000000.bin") || s.Size != 0 && !s.Verified {
+			t.Errorf("segment %d is %+v", i, s)
+		}
+	}
+	if planned := moreFiles + 4; len(m.Segments) != planned { // of one channel and two seconds at most, and others
+		t.Errorf("%d segments, the plan has room for %d", len(m.Segments), planned)
+	}
+	told := slices.IndexFunc(m.Reasons, func(r run.Reason) bool {
+		return r.Condition == run.Incomplete && r.Node == "alice" && strings.Contains(r.Message, "not in the plan of this run")
+	})
+	if told < 0 {
+		t.Errorf("no reason says it: %+v", m.Reasons)
+	}
+	if entries, err := os.ReadDir(filepath.Join(dir, "raw", "alice")); err != nil || len(entries) != 1 {
+		t.Errorf("%d files are there, %v", len(entries), err)
 	}
 }

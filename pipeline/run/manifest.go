@@ -154,8 +154,9 @@ type Node struct {
 	Controllers map[string]*Controller `json:"controllers"`
 	Sinks       map[string]*Sink       `json:"sinks"`
 	Channels    map[string]*Channel    `json:"channels"`
-	Clock       *NodeClock             `json:"clock,omitempty"` // absent where no clock source compared it with the master's
-	Start       *Start                 `json:"start,omitempty"` // absent where no shot was recorded (trigger method hardware)
+	Receiver    *fact.Confinement      `json:"receiver,omitempty"` // of the thread of the master that writes its files
+	Clock       *NodeClock             `json:"clock,omitempty"`    // absent where no clock source compared it with the master's
+	Start       *Start                 `json:"start,omitempty"`    // absent where no shot was recorded (trigger method hardware)
 }
 
 // NodeClock is how a node's clock stood against the master's.

@@ -9,12 +9,11 @@ import (
 	"tsrun/sdk/quantity"
 )
 
-// What a tag takes in a file: never less than the least, and in most files the
-// usual.
-const (
-	leastTagBytes = 1
-	usualTagBytes = 8
-)
+// LeastTagBytes is what a tag takes in a file at the very least.
+const LeastTagBytes = 1
+
+// usualTagBytes is what it takes in most.
+const usualTagBytes = 8
 
 // Room is what a place has for a run.
 type Room struct {
@@ -40,7 +39,7 @@ func CheckSpace(path string, below quantity.Size, tags int64) (Room, error) {
 			Hint:    "free some space, choose another place with --runs (a slave: --data), or lower faults.disk_below",
 			Field:   "faults.disk_below",
 		}
-	case int64(free-below)/leastTagBytes < tags:
+	case int64(free-below)/LeastTagBytes < tags:
 		return room, &sdk.Failure{
 			Code: "disk-full",
 			Message: fmt.Sprintf("%s has %d MiB left, of which faults.disk_below keeps %d MiB, and %d tags will come at the lowest rates that expect calls good: they cannot fit",

@@ -110,7 +110,8 @@ func newLab(t *testing.T, driver, sink, more string) *lab {
 	if l.receiver, err = transfer.NewReceiver("127.0.0.1:0", wire.Guard{}, nil); err != nil {
 		t.Fatal(err)
 	}
-	l.receiver.Admit(l.token, "bob", l.dir)
+	l.receiver.Admit(transfer.Admission{Token: l.token, Node: "bob", Dir: l.dir,
+		Plan: transfer.Plan{Places: []transfer.Place{{Folder: "raw/bob", Files: 1000}}, Bytes: 1 << 40}})
 	if l.trigger, err = wire.ListenTrigger(t.Context(), "127.0.0.1:0", wire.Guard{}); err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func BenchmarkFile(b *testing.B) {
 	var ours, bare time.Duration
 	for i := 0; b.Loop(); i++ {
 		token := [16]byte{byte(i), byte(i >> 8), 1}
-		r.Admit(token, fmt.Sprint("n", i), dir)
+		r.Admit(admission(token, fmt.Sprint("n", i), dir))
 		s := NewSender(SenderOptions{Addr: r.Addr().String(), Token: token,
 			Ask: func(_ context.Context, f File) (Answer, error) { return r.Ask(token, f), nil }})
 		name := fmt.Sprintf("raw/n%d/x.bin", i)

@@ -62,7 +62,8 @@ func FuzzAsk(f *testing.F) {
 		defer r.Close()
 		dir := t.TempDir()
 		token := [16]byte{1}
-		r.Admit(token, "bob", filepath.Join(dir))
+		r.Admit(admission(token, "bob", dir))
+		<-r.session(token).clerk.ready // until then a file of its trial may be there
 		for range 2 {
 			r.Ask(token, file)
 		}
@@ -100,7 +101,7 @@ func FuzzFilesPort(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	r.Admit(token, "bob", dir)
+	r.Admit(admission(token, "bob", dir))
 	ran := make(chan error, 1)
 	go func() { ran <- r.Run(context.Background()) }() // until Close
 	f.Cleanup(func() { r.Close(); <-ran })

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -16,25 +17,29 @@ import (
 )
 
 const (
-	maxFiles    = 1 << 20 // of one session
-	maxUnderWay = 64      // of one session, each with a file and its ledger open
-	maxAttempts = 3       // hashes that differ before a file is refused
+	maxUnderWay = 64 // of one session, each with a file and its ledger open
+	maxAttempts = 3  // hashes that differ before a file is refused
 )
 
 // session is what one admitted node sends. Its lock is not held while a file is
 // opened, written, looked at or made durable: a slow disk delays neither a chunk of
 // another file nor an answer.
 type session struct {
-	node string
-	dir  string   // the run directory
-	root *os.Root // of dir; nothing outside of it can be named
-	keep int64    // bytes of its disk that stay free
-	err  error    // why root is nil
+	node  string
+	dir   string // the run directory
+	clerk *clerk // of the node's folder
+	keep  int64  // bytes of its disk that stay free
 
 	mu       sync.Mutex
+	budget   *Budget
 	files    map[uint32]*incoming
 	names    map[string]bool
 	underWay int
+}
+
+func newSession(a Admission, keep int64) *session {
+	return &session{node: a.Node, dir: a.Dir, clerk: newClerk(a.Dir, a.Node), keep: keep,
+		budget: NewBudget(a.Plan), files: map[uint32]*incoming{}, names: map[string]bool{}}
 }
 
 // incoming is one file on its way in:
@@ -47,6 +52,7 @@ type session struct {
 // Chunks are taken while it is checking and receiving.
 type incoming struct {
 	file   File
+	name   string // of file, below the node's folder
 	part   *os.File
 	ledger *ledger // of part; nil where the file is there
 	there  bool    // the file stood under its name before it was announced
@@ -87,16 +93,15 @@ func (s *session) announce(f File) (*incoming, error) {
 		return nil, fmt.Errorf("take %.200q: %w", f.Name, err)
 	}
 	switch {
-	case s.err != nil:
-		return nil, fmt.Errorf("take %s: %w", f.Name, s.err)
 	case s.names[f.Name]:
 		return nil, fmt.Errorf("take %s: another file of this name was announced", f.Name)
-	case len(s.files) >= maxFiles:
-		return nil, fmt.Errorf("take %s: a node may send %d files", f.Name, maxFiles)
 	case s.underWay >= maxUnderWay:
 		return nil, fmt.Errorf("take %s: a node may have %d files under way", f.Name, maxUnderWay)
 	}
-	in := &incoming{file: f, sum: sha256.New()}
+	if err := s.budget.Take(f.Name, f.Size); err != nil {
+		return nil, fmt.Errorf("take %s: it is not in the plan of this run: %w", f.Name, err)
+	}
+	in := &incoming{file: f, name: strings.TrimPrefix(f.Name, folderOf(s.node)), sum: sha256.New()}
 	s.files[f.ID], s.names[f.Name] = in, true
 	s.underWay++
 	return in, nil
@@ -107,19 +112,12 @@ func (s *session) announce(f File) (*incoming, error) {
 // while the disk is at work.
 func (s *session) makeRoom(in *incoming) error {
 	s.mu.Unlock()
-	there := true
-	part, err := s.root.Open(in.file.Name)
-	switch {
-	case err == nil:
-		err = same(part, in.file)
-	case errors.Is(err, fs.ErrNotExist):
-		there = false
-		part, err = s.reserve(in)
-	}
+	part, there, err := s.open(in)
 	s.mu.Lock()
 	if err != nil {
 		delete(s.files, in.file.ID)
 		delete(s.names, in.file.Name)
+		s.budget.Give(in.file.Name, in.file.Size)
 		s.underWay--
 		return explain("take "+in.file.Name, err)
 	}
@@ -134,6 +132,21 @@ func (s *session) makeRoom(in *incoming) error {
 		in.got, _ = in.got.add(e.span())
 	}
 	return nil
+}
+
+// open opens the file that is there already, or what a new one goes into.
+func (s *session) open(in *incoming) (part *os.File, there bool, err error) {
+	err = s.clerk.do(func(root *os.Root) (err error) {
+		part, err = root.Open(in.name)
+		return err
+	})
+	switch {
+	case err == nil:
+		return part, true, same(part, in.file)
+	case errors.Is(err, fs.ErrNotExist):
+		part, err = s.reserve(in)
+	}
+	return part, false, err
 }
 
 // same checks that a file that is there already may be the announced one, and
@@ -159,18 +172,26 @@ var (
 // of the same file stays, with the ledger that says what that is.
 func (s *session) reserve(in *incoming) (*os.File, error) {
 	f := in.file
-	if err := s.root.MkdirAll(path.Dir(f.Name), 0o755); err != nil {
-		return nil, err
-	}
-	part, err := s.root.OpenFile(f.Name+partSuffix, os.O_CREATE|os.O_RDWR, 0o644)
+	var part *os.File
+	err := s.clerk.do(func(root *os.Root) (err error) {
+		if err = root.MkdirAll(path.Dir(in.name), 0o755); err == nil {
+			part, err = root.OpenFile(in.name+partSuffix, os.O_CREATE|os.O_RDWR, 0o644)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	if err := s.lock(part, f); err != nil {
+	err = s.clerk.do(func(root *os.Root) error { return lock(root, part, in.name) })
+	if err != nil {
 		part.Close()
 		return nil, err
 	}
-	if in.ledger, in.kept, err = openLedger(s.root, f); err == nil {
+	err = s.clerk.do(func(root *os.Root) (err error) {
+		in.ledger, in.kept, err = openLedger(root, in.name, f)
+		return err
+	})
+	if err == nil {
 		err = cut(part, f.Size)
 	}
 	if err == nil {
@@ -185,7 +206,7 @@ func (s *session) reserve(in *incoming) (*os.File, error) {
 	part.Close()
 	in.ledger.close()
 	if len(in.kept) == 0 {
-		s.removePart(f)
+		s.removePart(in)
 	}
 	return nil, err
 }
@@ -209,7 +230,7 @@ func (s *session) checkRoom(part *os.File, size int64) error {
 
 // lock keeps other receivers out of a part, and makes sure that none has
 // finished the file meanwhile.
-func (s *session) lock(part *os.File, f File) error {
+func lock(root *os.Root, part *os.File, name string) error {
 	info, err := part.Stat()
 	if err != nil {
 		return err
@@ -220,7 +241,7 @@ func (s *session) lock(part *os.File, f File) error {
 	if err := run.Lock(part); err != nil {
 		return fmt.Errorf("%w (%w)", errShared, err)
 	}
-	if _, err := s.root.Lstat(f.Name); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := root.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
 		return errShared
 	}
 	return nil
@@ -236,9 +257,10 @@ func cut(part *os.File, size int64) error {
 	return part.Truncate(size)
 }
 
-func (s *session) removePart(f File) {
-	s.root.Remove(f.Name + partSuffix)
-	s.root.Remove(ledgerName(f.Name))
+func (s *session) removePart(in *incoming) {
+	_ = s.clerk.do(func(root *os.Root) error {
+		return errors.Join(root.Remove(in.name+partSuffix), root.Remove(ledgerName(in.name)))
+	})
 }
 
 // explain adds to an error what to do about it.
@@ -291,17 +313,21 @@ func (s *session) keepFile(in *incoming) error {
 	if err := in.part.Sync(); err != nil {
 		return err
 	}
-	if !in.there {
-		if err := s.root.Rename(in.file.Name+partSuffix, in.file.Name); err != nil {
-			return err
+	var folder *os.File
+	err := s.clerk.do(func(root *os.Root) (err error) {
+		if !in.there {
+			if err = root.Rename(in.name+partSuffix, in.name); err != nil {
+				return err
+			}
+			_ = root.Remove(ledgerName(in.name)) // one that stays is of no file any more
 		}
-		s.root.Remove(ledgerName(in.file.Name))
-	}
-	in.close()
-	folder, err := s.root.Open(path.Dir(in.file.Name))
+		folder, err = root.Open(path.Dir(in.name))
+		return err
+	})
 	if err != nil {
 		return err
 	}
+	in.close() // no earlier: its lock keeps others from what is not yet renamed
 	defer folder.Close()
 	return folder.Sync()
 }
@@ -314,7 +340,7 @@ func (s *session) refuse(in *incoming, why error) {
 	in.state, in.why, in.got, in.kept = refused, why.Error(), nil, nil
 	s.underWay--
 	if !in.there {
-		s.removePart(in.file)
+		s.removePart(in)
 	}
 	in.close()
 }
@@ -341,7 +367,5 @@ func (s *session) close() {
 			in.close()
 		}
 	}
-	if s.root != nil {
-		s.root.Close()
-	}
+	s.clerk.dismiss()
 }

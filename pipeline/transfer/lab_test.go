@@ -73,10 +73,16 @@ func newBenchIn(t *testing.T, dir string) *bench {
 	}}
 }
 
+// admission lets a node send whatever it likes.
+func admission(token [16]byte, node, dir string) Admission {
+	return Admission{Token: token, Node: node, Dir: dir,
+		Plan: Plan{Places: []Place{{Folder: "raw/" + node, Files: 1 << 20}}, Bytes: 1 << 62}}
+}
+
 // node admits a node and returns a sender of its.
 func (b *bench) node(name string, token byte, addr string) *Sender {
 	t := [16]byte{token}
-	b.receiver.Admit(t, name, b.dir)
+	b.receiver.Admit(admission(t, name, b.dir))
 	if addr == "" {
 		addr = b.receiver.Addr().String()
 	}

@@ -112,10 +112,10 @@ type ledger struct {
 	entries int // maxEntries: no more are kept
 }
 
-// openLedger opens the ledger of f below root, and returns the chunks that it
+// openLedger opens the ledger of f, which has a name below root, and returns the chunks that it
 // holds of just this file; those of another one are forgotten.
-func openLedger(root *os.Root, f File) (*ledger, []entry, error) {
-	file, err := root.OpenFile(ledgerName(f.Name), os.O_CREATE|os.O_RDWR, 0o644)
+func openLedger(root *os.Root, name string, f File) (*ledger, []entry, error) {
+	file, err := root.OpenFile(ledgerName(name), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, nil, err
 	}

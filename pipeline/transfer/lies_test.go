@@ -82,7 +82,7 @@ func TestSourceThatChanged(t *testing.T) {
 func TestAskBelievesNothing(t *testing.T) {
 	b := newBench(t)
 	token := [16]byte{1}
-	b.receiver.Admit(token, "bob", b.dir)
+	b.receiver.Admit(admission(token, "bob", b.dir))
 	good := File{ID: 1, Name: "raw/bob/x.bin", Size: 100}
 	if a := b.receiver.Ask(token, good); a.Refused != "" || len(a.Missing) != 1 || a.Missing[0] != (Range{0, 100}) {
 		t.Fatalf("got %+v", a)
@@ -276,7 +276,7 @@ func TestRoomThatStaysFree(t *testing.T) {
 	defer r.Close()
 	token := [16]byte{1}
 	r.KeepFree(1 << 20)
-	r.Admit(token, "bob", dir)
+	r.Admit(admission(token, "bob", dir))
 	for id, size := range []int64{maxSize, 1 << 32, 7 << 19} {
 		a := r.Ask(token, File{ID: uint32(id), Name: fmt.Sprintf("raw/bob/%d", id), Size: size})
 		if !strings.Contains(a.Refused, "disk is full") {

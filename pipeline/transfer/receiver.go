@@ -8,13 +8,13 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-zeromq/zmq4"
 
+	"tsrun/pipeline/confine"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk/tag"
 	"tsrun/sdk/zmtp"
@@ -72,19 +72,50 @@ func (r *Receiver) Addr() net.Addr { return r.listener.Addr() }
 // gets only the newest about each file; one that does not read holds up nothing.
 func (r *Receiver) Progress() <-chan Progress { return r.progress.get }
 
-// Admit lets a node that shows token write files below dir/raw/node.
-func (r *Receiver) Admit(token [16]byte, node, dir string) {
-	s := &session{node: node, dir: dir, keep: r.keep, files: map[uint32]*incoming{}, names: map[string]bool{}}
-	s.root, s.err = os.OpenRoot(dir)
+// Admission lets a node send files.
+type Admission struct {
+	Token [16]byte // that it shows
+	Node  string
+	Dir   string // the run directory; its files go below raw/NODE there
+	Plan  Plan
+	// Confined hears, once, whether what writes there can write nowhere else. nil:
+	// nobody wants to know.
+	Confined func(confine.Outcome)
+}
+
+// Admit lets a node send the files of a plan. A token that is known already stays
+// what it was.
+func (r *Receiver) Admit(a Admission) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if old := r.sessions[token]; old != nil {
-		if s.root != nil {
-			s.root.Close()
-		}
+	if r.sessions[a.Token] != nil {
 		return
 	}
-	r.sessions[token] = s
+	s := newSession(a, r.keep)
+	r.sessions[a.Token] = s
+	r.running.Go(func() {
+		<-s.clerk.ready
+		switch o := s.clerk.outcome; {
+		case s.clerk.err != nil:
+			r.log.Error("no file of a node can be taken", "node", a.Node, "error", s.clerk.err)
+		case o.Confined:
+			r.log.Info("receiver confined: a trial to write outside was refused", "node", a.Node, "writes", folderOf(a.Node))
+		default:
+			r.log.Info("receiver not confined but by os.Root", "node", a.Node, "why", o.Why)
+		}
+		if a.Confined != nil && s.clerk.err == nil {
+			a.Confined(s.clerk.outcome)
+		}
+	})
+}
+
+// Bound changes how many bytes the files of a session may have together.
+func (r *Receiver) Bound(token [16]byte, bytes int64) {
+	if s := r.session(token); s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.budget.Bound(bytes)
+	}
 }
 
 func (r *Receiver) session(token [16]byte) *session {

@@ -31,7 +31,7 @@ func begin(t *testing.T, dir string) *life {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Admit([16]byte{1}, "bob", dir)
+	r.Admit(admission([16]byte{1}, "bob", dir))
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { r.Run(ctx) })

@@ -42,7 +42,7 @@ func (b *bench) stand(f File) (end func()) {
 func TestQuestionsDoNotWaitForTheDisk(t *testing.T) {
 	b := newBench(t)
 	token := [16]byte{7}
-	b.receiver.Admit(token, "bob", b.dir)
+	b.receiver.Admit(admission(token, "bob", b.dir))
 	stuck, f := b.source("bob", 1, 100), b.source("bob", 2, 100)
 	end := b.stand(stuck)
 	first := make(chan Answer, 1)

@@ -23,15 +23,18 @@
 // too: those that are wrong are sent again, and where none is, the Sender looks
 // whether its own file is what it was.
 //
-// The Receiver believes nothing. Who sends must know the token of the session;
-// names stay below the node's own folder; sizes, offsets and lengths are
-// checked before anything is allocated or written.
+// The Receiver believes nothing. Who sends must know the token of the session; names,
+// number and sizes of files are compared with the Plan that the master has made of
+// the recipe; sizes, offsets and lengths are checked before anything is allocated or
+// written. What names a file is done by a clerk, on a thread that can write into the
+// node's own folder alone.
 package transfer
 
 import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"path"
 	"strings"
@@ -82,20 +85,33 @@ const (
 
 // check checks what a node claims about a file of its.
 func (f File) check(node string) error {
-	folder := "raw/" + node + "/"
-	base := path.Base(f.Name)
-	switch {
-	case f.Size < 0 || f.Size > maxSize:
+	if f.Size < 0 || f.Size > maxSize {
 		return fmt.Errorf("size of %d bytes", f.Size)
-	case len(f.Name) > maxName, strings.ContainsFunc(f.Name, func(r rune) bool { return r < ' ' || r == '\\' || r == 0x7f }):
-		return errors.New("the name is too long or has control characters or backslashes")
-	case !strings.HasPrefix(f.Name, folder), path.Clean(f.Name) != f.Name:
+	}
+	if folder := folderOf(node); !strings.HasPrefix(f.Name, folder) {
 		return fmt.Errorf("the file does not belong into %s", folder)
+	}
+	return checkName(f.Name)
+}
+
+// checkName checks that a name is one that a finished file may have.
+func checkName(name string) error {
+	base := path.Base(name)
+	switch {
+	case len(name) > maxName, strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == '\\' || r == 0x7f }):
+		return errors.New("the name is too long or has control characters or backslashes")
+	case !fs.ValidPath(name):
+		return errors.New("the name is no path below the run directory")
 	case strings.HasPrefix(base, "."), strings.HasSuffix(base, partSuffix):
 		return errors.New("names that begin with a dot or end with " + partSuffix + " are kept for files under way")
 	}
 	return nil
 }
+
+// rawDir is where the folders of nodes are.
+const rawDir = "raw"
+
+func folderOf(node string) string { return rawDir + "/" + node + "/" }
 
 // partSuffix marks a file that is not whole yet.
 const partSuffix = ".part"

@@ -51,6 +51,14 @@ func main() {
 		Name:    "sink-file",
 		Version: version,
 		Summary: "Files of tags, one row of segments per channel.",
-		Sinks:   []sdk.SinkType{sdk.NewSink("sink-file", defaults(), open).Keeping(sdk.AllTags).Resumable()},
+		Sinks:   []sdk.SinkType{sdk.NewSink("sink-file", defaults(), open).Keeping(sdk.AllTags).Resumable().Naming(names()...)},
 	})
+}
+
+// names are those that segments have, in each format.
+func names() (patterns []string) {
+	for _, format := range tagfile.Streamed() {
+		patterns = append(patterns, "{channel}-{segment}."+format)
+	}
+	return patterns
 }
