@@ -107,10 +107,13 @@ func (p *Prober) probe() {
 	q.T1, q.sent = left.ns, left.kernel
 }
 
+// shiftAt is by how much the PC's clock is ahead of the time since began: it changes
+// when the clock is set.
+func shiftAt(t time.Time) time.Duration { return time.Duration(t.UnixNano() - int64(t.Sub(began))) }
+
 // watchClock forgets what was measured before this PC's clock was set.
 func (p *Prober) watchClock() {
-	t := time.Now()
-	shift := time.Duration(t.UnixNano() - int64(t.Sub(began)))
+	shift := shiftAt(time.Now())
 	if turned := shift - p.shift; p.seq > 0 && (turned > stepLimit || turned < -stepLimit) {
 		p.restart()
 	}

@@ -33,6 +33,21 @@ type Reading struct {
 	KernelStamps bool    `json:"kernel_stamps"`      // the kernels of both PCs stamped the times
 	Unstable     bool    `json:"unstable,omitempty"` // the clocks or the network changed while they were watched
 	Steps        int     `json:"steps,omitempty"`    // how often either clock was set, since the first probe
+
+	Source    string   `json:"source"`              // who says so: Probe, PTP or Chrony
+	Reference string   `json:"reference,omitempty"` // what both clocks follow, of PTP and Chrony
+	Lost      string   `json:"lost,omitempty"`      // why that source is not to be believed any more; the numbers are its last
+	Others    []Others `json:"others,omitempty"`    // what the other sources say
+}
+
+// Others is what a source says by which a reading was not made.
+type Others struct {
+	Source    string `json:"source"`
+	Reference string `json:"reference,omitempty"`
+	Offset    int64  `json:"offset_ns"`
+	Bound     int64  `json:"bound_ns"`
+	Excluded  bool   `json:"excluded,omitempty"` // it and the reading cannot both be right
+	Why       string `json:"why,omitempty"`      // it says nothing: why
 }
 
 // read works out a reading for the moment at, in ns of this PC's clock, from
@@ -55,7 +70,7 @@ func read(window []Exchange, at int64) (r Reading, ok bool) {
 			}
 		}
 		r = readingOf(points, l, float64(at-origin))
-		r.At, r.Offset = at, r.Offset+offset
+		r.At, r.Offset, r.Source = at, r.Offset+offset, Probe
 		r.Unstable = r.Unstable || bent
 		return r, true
 	}
@@ -151,5 +166,6 @@ func (r Reading) Plausible() bool {
 	const far = int64(1) << 61 // ns: 73 years
 	return -far < r.At && r.At < far && -far < r.Offset && r.Offset < far && 0 <= r.Bound && r.Bound < far &&
 		0 <= r.Trip && r.Trip < far && r.Exchanges > 0 && r.Deviation >= 0 && r.DriftSd >= 0 &&
-		math.Abs(r.Drift) <= 2e9*maxDrift && r.Steps >= 0
+		math.Abs(r.Drift) <= 2e9*maxDrift && r.Steps >= 0 && slices.Contains([]string{Probe, PTP, Chrony}, r.Source) &&
+		len(r.Reference)+len(r.Lost) < 4096 && len(r.Others) <= 3
 }

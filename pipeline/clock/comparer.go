@@ -1,0 +1,183 @@
+package clock
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// Comparer compares this PC's clock with the master's by all sources that answer.
+type Comparer struct {
+	prober   *Prober
+	services *Services
+	wanted   string // of the recipe
+	master   []net.IP
+
+	mu     sync.Mutex
+	theirs []Standing // of the master
+	heard  time.Time
+	last   map[string]Reading // by source
+}
+
+// NewComparer makes a comparer with the master at a name or an address, which answers
+// probes with the access that it gave.
+func NewComparer(master string, a Access, o Options) (*Comparer, error) {
+	prober, err := Dial(master, a)
+	if err != nil {
+		return nil, err
+	}
+	addresses, _ := net.LookupIP(master) // Dial has resolved it
+	return &Comparer{prober: prober, services: NewServices(o), wanted: o.Source, master: addresses, last: map[string]Reading{}}, nil
+}
+
+// Run compares until ctx ends.
+func (c *Comparer) Run(ctx context.Context) error {
+	var services sync.WaitGroup
+	services.Go(func() { _ = c.services.Run(ctx) }) // it has no errors
+	defer services.Wait()
+	return c.prober.Run(ctx)
+}
+
+// Hear takes how the master's clock stands, as it says now.
+func (c *Comparer) Hear(theirs []Standing) {
+	if len(theirs) > 8 {
+		return
+	}
+	for i := range theirs {
+		if !theirs[i].Plausible() {
+			return
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.theirs, c.heard = theirs, time.Now()
+}
+
+// masterSilent is how old what the master said of its clock may be.
+const masterSilent = 5 * time.Second
+
+// Reading returns the reading of the source that the recipe wants; for auto, of the one
+// with the smallest bound that the probe does not exclude. ok: there is one. A source
+// that was heard and is not any more gives its last reading, with [Reading.Lost].
+func (c *Comparer) Reading() (r Reading, ok bool) {
+	candidates, silent := c.candidates()
+	for _, one := range candidates {
+		if c.wanted == one.Source || c.wanted == "auto" && !excluded(one, candidates) && (!ok || one.Bound < r.Bound) {
+			r, ok = one, true
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if last, known := c.last[c.wanted]; !ok && known {
+		r, ok = last, true
+		r.Lost = "it says nothing any more"
+		for _, s := range silent {
+			if s.Source == c.wanted && s.Why != "" {
+				r.Lost = s.Why
+			}
+		}
+	}
+	r.Others = nil
+	for _, one := range candidates {
+		if ok {
+			c.last[one.Source] = one
+		}
+		if one.Source != r.Source {
+			r.Others = append(r.Others, Others{Source: one.Source, Reference: one.Reference, Offset: one.Offset, Bound: one.Bound, Excluded: excludes(one, r)})
+		}
+	}
+	for _, s := range silent {
+		if s.Source != r.Source {
+			r.Others = append(r.Others, s)
+		}
+	}
+	return r, ok
+}
+
+// candidates returns a reading of each source that has one, and of the others why not.
+func (c *Comparer) candidates() (readings []Reading, silent []Others) {
+	steps := 0
+	if r, ok := c.prober.Reading(); ok {
+		readings, steps = append(readings, r), r.Steps
+	}
+	c.mu.Lock()
+	theirs, heard := c.theirs, c.heard
+	c.mu.Unlock()
+	now := time.Now()
+	for _, own := range c.services.Standings() {
+		r, why := compare(own, theirs, heard, now, c.served(own))
+		if why != "" {
+			silent = append(silent, Others{Source: own.Source, Reference: own.Reference, Why: why})
+			continue
+		}
+		r.Steps = steps
+		readings = append(readings, r)
+	}
+	return readings, silent
+}
+
+func compare(own Standing, theirs []Standing, heard, now time.Time, served bool) (Reading, string) {
+	if own.Lost != "" {
+		return Reading{}, "here: " + own.Lost
+	}
+	for _, other := range theirs {
+		if other.Source != own.Source {
+			continue
+		}
+		if age := now.Sub(heard); age > masterSilent {
+			return Reading{}, fmt.Sprintf("the master has not said for %v how its clock stands", age.Round(time.Second))
+		}
+		return own.against(other, heard.UnixNano(), now.UnixNano(), served)
+	}
+	return Reading{}, "the master's clock is kept by no such service, or it does not answer there"
+}
+
+// served reports whether the master's PC is the NTP server of this one.
+func (c *Comparer) served(own Standing) bool {
+	for _, ip := range c.master {
+		if own.Source == Chrony && own.Reference == ntpServer(ip.String()) {
+			return true
+		}
+	}
+	return false
+}
+
+// Why returns why the source that the recipe wants has said nothing, as far as it is known.
+func (c *Comparer) Why() string {
+	_, silent := c.candidates()
+	for _, s := range silent {
+		if s.Source == c.wanted {
+			return s.Why
+		}
+	}
+	return c.services.Why(c.wanted)
+}
+
+// excludes reports whether two readings cannot both be right.
+func excludes(a, b Reading) bool {
+	apart := a.Offset - b.Offset
+	return max(apart, -apart) > a.Bound+b.Bound
+}
+
+// excluded reports whether the probe excludes a reading: its bound needs no trust.
+func excluded(one Reading, all []Reading) bool {
+	for _, other := range all {
+		if other.Source == Probe && one.Source != Probe && excludes(one, other) {
+			return true
+		}
+	}
+	return false
+}
+
+// Disagrees returns a source that cannot be right where this reading is, or the other
+// way round; ok: there is one.
+func (r Reading) Disagrees() (with Others, ok bool) {
+	for _, o := range r.Others {
+		if o.Excluded {
+			return o, true
+		}
+	}
+	return Others{}, false
+}

@@ -1,0 +1,129 @@
+package clock
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"tsrun/sdk/instrument"
+)
+
+// absentPause is the time between two looks for a service that is not there.
+const absentPause = 2 * time.Second
+
+// Options say where the services of a PC are found.
+type Options struct {
+	Source string // of the recipe: "ptp", "chrony", "probe", "auto" or "none"
+	Socket string // of ptp4l; "": where releases of linuxptp have it
+	Domain int    // of PTP
+}
+
+// Services ask what keeps this PC's clock: ptp4l and chronyd, those that the source of
+// the recipe may use.
+type Services struct{ all []*service }
+
+// service is one of them, and what it has said.
+type service struct {
+	follower
+	ask func() (r Followed, new bool, err error)
+
+	errs  sync.Mutex
+	err   error // of the last question
+	asked bool
+	keep  func(Followed)
+}
+
+// NewServices asks nothing yet; [Services.Run] does.
+func NewServices(o Options) *Services {
+	s := &Services{}
+	if o.Source == PTP || o.Source == "auto" {
+		s.all = append(s.all, &service{follower: follower{source: PTP}, ask: newPTP(o.Socket, o.Domain).ask})
+	}
+	if o.Source == Chrony || o.Source == "auto" {
+		s.all = append(s.all, &service{follower: follower{source: Chrony}, ask: chronyService{}.ask})
+	}
+	return s
+}
+
+// Run asks until ctx ends.
+func (s *Services) Run(ctx context.Context) error {
+	var asking sync.WaitGroup
+	for _, one := range s.all {
+		asking.Go(func() { one.run(ctx) })
+	}
+	asking.Wait()
+	return nil
+}
+
+func (s *service) run(ctx context.Context) {
+	for pause := followEvery; instrument.Pause(ctx, pause); {
+		pause = s.look(time.Now)
+	}
+}
+
+// look asks once and says how long to wait.
+func (s *service) look(now func() time.Time) time.Duration {
+	r, new, err := s.ask()
+	s.errs.Lock()
+	s.err, s.asked = err, true
+	s.errs.Unlock()
+	if err != nil {
+		if s.known() { // it was there
+			s.note(Followed{At: now().UnixNano(), Lost: "it does not answer any more: " + err.Error()}, now())
+		}
+		return absentPause
+	}
+	if new {
+		s.note(r, now())
+		if s.keep != nil {
+			s.keep(r)
+		}
+	}
+	return followEvery
+}
+
+// known reports whether the service has ever said anything.
+func (f *follower) known() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last != (Followed{})
+}
+
+// Standings returns how this PC's clock stands by each service that has said enough.
+func (s *Services) Standings() (all []Standing) {
+	now := time.Now()
+	for _, one := range s.all {
+		if standing, ok := one.standing(now); ok {
+			all = append(all, standing)
+		}
+	}
+	return all
+}
+
+// Why returns why a service has said nothing; "": it has, or it was not asked yet.
+func (s *Services) Why(source string) string {
+	for _, one := range s.all {
+		if one.source != source {
+			continue
+		}
+		one.errs.Lock()
+		defer one.errs.Unlock()
+		if one.err != nil {
+			return one.err.Error()
+		}
+	}
+	return ""
+}
+
+// Asked reports whether every service was asked once.
+func (s *Services) Asked() bool {
+	for _, one := range s.all {
+		one.errs.Lock()
+		asked := one.asked
+		one.errs.Unlock()
+		if !asked {
+			return false
+		}
+	}
+	return true
+}
