@@ -158,6 +158,9 @@ func (r Reading) BoundAt(local int64) int64 {
 	return r.Bound + int64(math.Ceil((3*r.DriftSd*1e-9+wander)*age))
 }
 
+// Farthest is how far apart the clocks may be at most, in ns.
+func (r Reading) Farthest() int64 { return max(r.Offset, -r.Offset) + r.Bound }
+
 // Age is how long ago the reading was made.
 func (r Reading) Age(now time.Time) time.Duration { return time.Duration(now.UnixNano() - r.At) }
 

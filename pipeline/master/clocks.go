@@ -100,12 +100,74 @@ func (c *conductor) comparesClocks() bool {
 	return c.recipe.Clock.Source != "none" && slices.ContainsFunc(c.recipe.Nodes, func(n recipe.Node) bool { return n.Host != "local" })
 }
 
-// hearClock enters a node's newest reading in the book.
-func (c *conductor) hearClock(name string, r *clock.Reading) {
+// hearClock enters a node's newest reading in the book, and tells of one that is not
+// to be believed while the node records.
+func (c *conductor) hearClock(name string, m *member, report *wire.Report) {
+	r := report.Clock
 	if r == nil || !r.Plausible() {
 		return
 	}
-	c.book.clock(name).Last = r
+	known := c.book.clock(name)
+	known.Last = r
+	if report.Phase != wire.Running || known.Start == nil {
+		return
+	}
+	for _, says := range doubts(*known.Start, *r, c.recipe.Clock.MaxOffset.Duration()) {
+		if m.doubts[says.kind] {
+			continue
+		}
+		if m.doubts == nil {
+			m.doubts = map[string]bool{}
+		}
+		m.doubts[says.kind] = true
+		c.observe(event.Warning{Node: name, Message: says.message, Hint: says.hint})
+		c.notice(run.Reason{Condition: run.Tainted, Node: name, Message: says.message})
+	}
+}
+
+// standings say how this PC's clock stands, to a node that compares its own.
+func (c *conductor) standings(m *member) []clock.Standing {
+	if m.access == nil || c.services == nil {
+		return nil
+	}
+	return slices.DeleteFunc(c.services.Standings(), func(s clock.Standing) bool { return !s.Plausible() })
+}
+
+// doubt is a reason not to believe a clock.
+type doubt struct{ kind, message, hint string }
+
+// doubts are what speaks against a node's clock since it began.
+func doubts(start, last clock.Reading, limit time.Duration) (all []doubt) {
+	switch {
+	case last.Lost != "":
+		all = append(all, doubt{"lost", fmt.Sprintf("its clock is not known any more by %s: %s", last.Source, last.Lost), "look at that service on both PCs"})
+	case last.Source != start.Source:
+		if why := whyNot(last, start.Source); why != "" {
+			all = append(all, doubt{"lost", fmt.Sprintf("%s, by which it started, is not to be believed any more: %s", start.Source, why), "look at that service on both PCs"})
+		}
+	}
+	if other, ok := last.Disagrees(); ok {
+		all = append(all, doubt{"disagrees", fmt.Sprintf("its clock is %d ± %d ns ahead of the master's by %s, and %d ± %d ns by %s, which cannot both be",
+			last.Offset, last.Bound, last.Source, other.Offset, other.Bound, other.Source), "the bound of the probe needs no trust; look at the service"})
+	}
+	if limit > 0 && last.Lost == "" && last.Farthest() > limit.Nanoseconds() {
+		all = append(all, doubt{"offset", fmt.Sprintf("its clock left clock.max_offset, %v: it is %d ± %d ns ahead of the master's", limit, last.Offset, last.Bound), "look at what keeps the clocks of the PCs"})
+	}
+	return all
+}
+
+// whyNot is what a reading has against another source than its own; "": nothing but
+// that its own bound is smaller.
+func whyNot(r clock.Reading, source string) string {
+	for _, o := range r.Others {
+		switch {
+		case o.Source == source && o.Excluded:
+			return "the probe excludes it"
+		case o.Source == source:
+			return o.Why
+		}
+	}
+	return "it says nothing"
 }
 
 // tellClock tells of the reading by which a node translated the instant.

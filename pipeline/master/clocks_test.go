@@ -94,7 +94,7 @@ func TestReadingsOfClocks(t *testing.T) {
 			t.Fatalf("refused: %v", reply.Refused)
 		}
 	}
-	hour := clock.Reading{At: time.Now().UnixNano(), Offset: 3600e9, Bound: 500, Deviation: 20, Exchanges: 16, Trip: 900}
+	hour := clock.Reading{At: time.Now().UnixNano(), Offset: 3600e9, Bound: 500, Deviation: 20, Exchanges: 16, Trip: 900, Source: clock.Probe}
 	report(wire.Report{Phase: wire.Preparing})
 	report(wire.Report{Phase: wire.Ready, Clock: &hour})
 	wrong := hour
@@ -114,5 +114,30 @@ func TestReadingsOfClocks(t *testing.T) {
 	}
 	if l.state.phase == failed || !set {
 		t.Errorf("phase %s, reasons %v", l.state.phase, l.book.manifest.Reasons)
+	}
+}
+
+// TestDoubtsOfClocks: what speaks against a clock while its node records.
+func TestDoubtsOfClocks(t *testing.T) {
+	ptp := clock.Reading{Source: clock.PTP, Bound: 500}
+	for name, c := range map[string]struct {
+		last clock.Reading
+		want string // kinds
+	}{
+		"as it began":            {ptp, ""},
+		"lost":                   {clock.Reading{Source: clock.PTP, Lost: "LISTENING"}, "lost"},
+		"another is nearer now":  {clock.Reading{Source: clock.Probe, Others: []clock.Others{{Source: clock.PTP, Bound: 500}}}, ""},
+		"another took its place": {clock.Reading{Source: clock.Probe, Others: []clock.Others{{Source: clock.PTP, Why: "LISTENING"}}}, "lost"},
+		"excluded":               {clock.Reading{Source: clock.Probe, Others: []clock.Others{{Source: clock.PTP, Offset: 9e9, Excluded: true}}}, "lost disagrees"},
+		"far":                    {clock.Reading{Source: clock.PTP, Offset: -100_000, Bound: 1}, "offset"},
+		"at the limit":           {clock.Reading{Source: clock.PTP, Offset: -99_000, Bound: 1000}, ""},
+	} {
+		var kinds []string
+		for _, d := range doubts(ptp, c.last, 100*time.Microsecond) {
+			kinds = append(kinds, d.kind)
+		}
+		if got := strings.Join(kinds, " "); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }

@@ -50,6 +50,7 @@ type conductor struct {
 	trigger  *wire.Publisher
 	receiver *transfer.Receiver
 	clock    *clock.Responder // nil: no node asks for this PC's time
+	services *clock.Services  // that keep this PC's clock; nil likewise
 
 	turn     sync.Mutex    // of the slave whose message is decoded and answered
 	requests chan request  // from slaves; unbuffered: the asker waits for its answer
@@ -85,9 +86,10 @@ type member struct {
 	silent   time.Duration // how long it was away when it was last taken back
 	news     uint64        // the last one taken
 	clock    clockDifference
-	access   *clock.Access // to this PC's time; nil: it has the same clock, or none is compared
-	trip     time.Duration // the round trip to it, as it says; 0: not known
-	deaf     time.Time     // when it first was ready without having heard the trigger port
+	access   *clock.Access   // to this PC's time; nil: it has the same clock, or none is compared
+	trip     time.Duration   // the round trip to it, as it says; 0: not known
+	doubts   map[string]bool // of its clock, that the user was told of
+	deaf     time.Time       // when it first was ready without having heard the trigger port
 }
 
 func newConductor(o Options) *conductor {

@@ -114,6 +114,7 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 	group.Go(func() error { return c.watchDisk(background) })
 	if c.clock != nil {
 		group.Go(func() error { return c.clock.Run(background) })
+		group.Go(func() error { return c.services.Run(background) })
 	}
 
 	c.tellInsecure()
@@ -211,6 +212,8 @@ func (c *conductor) listen(ctx context.Context) (err error) {
 		if c.clock, err = clock.Listen(address(n.Master, n.Ports.Clock)); err != nil {
 			return listenFailure("clock", err)
 		}
+		s := c.recipe.Clock
+		c.services = clock.NewServices(clock.Options{Source: s.Source, Domain: s.Domain, Socket: s.Socket})
 	}
 	// Last: whoever asks there may be sent to the others.
 	if c.status, err = wire.ListenStatus(ctx, address(n.Master, n.Ports.Status), guard, c.serve); err != nil {

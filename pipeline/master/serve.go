@@ -137,7 +137,7 @@ func (c *conductor) answer(ctx context.Context, r request) wire.Reply {
 	}
 	c.hear(ctx, r.body.Node, m)
 	c.applyReport(ctx, r.body.Node, m, r.body.Report)
-	return wire.Reply{Seen: m.news, Order: c.order}
+	return wire.Reply{Seen: m.news, Order: c.order, Clocks: c.standings(m)}
 }
 
 // unknown refuses one who shows no token of this run.
@@ -185,7 +185,7 @@ func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *
 		c.keep(entry{Counts: &counted{name, r.Progress}})
 	}
 	m.trip = min(max(time.Duration(r.RoundTripNs), 0), maxTrip)
-	c.hearClock(name, r.Clock)
+	c.hearClock(name, m, r)
 	c.compareClocks(ctx, name, m, r)
 	phase := r.Phase
 	if phase == wire.Ready && !r.Beacon {

@@ -42,6 +42,10 @@ var (
 		pattern: regexp.MustCompile(`^(auto|0|[1-9][0-9]{0,2})$`),
 		what:    "a core", like: "write auto, or the number of a core from 0 on",
 	}
+	socketForm = &form{
+		pattern: regexp.MustCompile(`^/[^\x00-\x1f]{1,106}$`), // what the address of a socket holds
+		what:    "the path of a socket", like: "write it whole, like /var/run/ptp/ptp4lro, in at most 107 bytes",
+	}
 	hostForm = &form{
 		pattern: regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$`),
 		what:    "a host name or address", like: "write it like 192.168.0.10 or alice.lab",
@@ -96,7 +100,7 @@ var networkTable = &Field{name: "network", shape: shapeObject, implied: true,
 				{name: "status", shape: shapeInteger, initial: "5559", limits: &limits{0, 65535}, doc: "Status and heartbeats (REP)."},
 				{name: "files", shape: shapeInteger, initial: "5560", limits: &limits{0, 65535}, doc: "Finished files (PAIR)."},
 				{name: "clock", shape: shapeInteger, initial: "5562", limits: &limits{0, 65535},
-					doc: "Questions about the master's clock (UDP); used with `clock.source: probe` or `auto`."},
+					doc: "Questions about the master's clock (UDP); used unless `clock.source` is none."},
 			}},
 		{name: "join", shape: shapeQuantity, amount: times, nanoseconds: true, initial: "1 min", limits: between(quantity.Second, 24*hour),
 			doc: "How long the master waits for all nodes."},
@@ -132,11 +136,14 @@ var nodesTable = &Field{name: "nodes", shape: shapeNamed, required: true, form: 
 var clockTable = &Field{name: "clock", shape: shapeObject, implied: true,
 	doc: "How the clocks of the nodes are compared.",
 	keys: []*Field{
-		{name: "source", shape: shapeChoice, initial: "auto", choices: []string{"none", "probe", "auto"}, later: map[string]string{
-			"ptp": "write probe and run ptp4l beside tsrun", "chrony": "write probe and run chrony beside tsrun",
-		}, doc: "none: the clocks are taken as they are; the align stage finds their offset in the tags. probe: nodes on other PCs ask the master for its time during the whole run, and start by it. auto: as probe where the master is heard, else as none."},
-		{name: "max_offset", shape: shapeQuantity, amount: times, later: map[string]string{"": "leave it out: nothing measures the offset before the run"},
-			doc: "Largest offset to arm with."},
+		{name: "source", shape: shapeChoice, initial: "auto", choices: []string{"none", "probe", "ptp", "chrony", "auto"},
+			doc: "none: the clocks are taken as they are; the align stage finds their offset in the tags. probe: nodes on other PCs ask the master for its time during the whole run, and start by it. ptp, chrony: they start by what the ptp4l or chronyd of both PCs says, where both follow one reference. auto: the one of these with the smallest bound; none where none answers."},
+		{name: "max_offset", shape: shapeQuantity, amount: times, nanoseconds: true, limits: between(quantity.Nanosecond, 24*hour),
+			doc: "Refuse to start unless the clock of each node on another PC is known to be this near to the master's; crossed later, the run is TAINTED."},
+		{name: "domain", shape: shapeInteger, initial: "0", limits: &limits{0, 255},
+			doc: "PTP domain of ptp4l."},
+		{name: "socket", shape: shapeText, form: socketForm,
+			doc: "Management socket of ptp4l on each PC; where releases of linuxptp have it, unless given."},
 	}}
 
 var triggerTable = &Field{name: "trigger", shape: shapeObject, implied: true,

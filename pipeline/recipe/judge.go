@@ -20,6 +20,7 @@ func judge(c *checker, r *Recipe, stages stageConfigs, plugins *plugins) {
 	}
 	j.trigger()
 	j.network()
+	j.clock()
 	j.stages()
 	j.sinks()
 	j.segments()
@@ -226,6 +227,13 @@ func (j *judgement) trigger() {
 	}
 	if t.Method == "hardware" && len(t.Compensation) > 0 {
 		j.failKey("trigger.compensation", codeConflict, "a START pulse fires all controllers at once: no command can be moved", "remove compensation, or write method: scheduled")
+	}
+}
+
+// clock checks that what is to be measured can be.
+func (j *judgement) clock() {
+	if j.r.Clock.Source == "none" && j.r.Clock.MaxOffset > 0 && !j.holes("clock") {
+		j.fail("clock.max_offset", codeConflict, "no clock is compared with clock.source: none", "write clock.source: auto, or leave max_offset out")
 	}
 }
 

@@ -105,7 +105,10 @@ func (c Channel) Microvolts() int64 {
 
 // Clock says how the nodes' clocks are compared.
 type Clock struct {
-	Source string `json:"source"` // "none", "probe" or "auto"
+	Source    string        `json:"source"`               // "none", "probe", "ptp", "chrony" or "auto"
+	MaxOffset quantity.Time `json:"max_offset,omitempty"` // 0: any
+	Domain    int           `json:"domain,omitempty"`     // of PTP
+	Socket    string        `json:"socket,omitempty"`     // of ptp4l
 }
 
 // Trigger says how the controllers start together.

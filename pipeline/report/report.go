@@ -193,6 +193,9 @@ func reportClocks(out *strings.Builder, m *run.Manifest) {
 			entry(out, "clock", "%s's clock was not compared with this PC's (clock.source: %s), so their difference is in the skew and in no uncertainty", name, m.Trigger.ClockSource)
 		default:
 			entry(out, "clock", "%s", clockText(name, *n.Clock.Start))
+			for _, o := range n.Clock.Start.Others {
+				entry(out, "", "%s", othersText(o))
+			}
 		}
 	}
 }
@@ -203,16 +206,38 @@ func clockText(name string, r clock.Reading) string {
 	if r.Offset < 0 {
 		direction = "behind"
 	}
-	stamps := "stamps of the kernels"
-	if !r.KernelStamps {
-		stamps = "stamps of the processes"
-	}
 	steady := ""
 	if r.Unstable {
 		steady = "; not steady while they were compared"
 	}
-	return fmt.Sprintf("%s's was %s %s the master's when the run began (probe, %s), and ran %s fast%s",
-		name, text.Bounded(text.Magnitude(r.Offset), r.Bound), direction, stamps, text.Measured(r.Drift, r.DriftSd, "ppb"), steady)
+	return fmt.Sprintf("%s's was %s %s the master's when the run began (%s), and ran %s fast%s",
+		name, text.Bounded(text.Magnitude(r.Offset), r.Bound), direction, sourceText(r), text.Measured(r.Drift, r.DriftSd, "ppb"), steady)
+}
+
+// sourceText says who compared two clocks.
+func sourceText(r clock.Reading) string {
+	switch {
+	case r.Reference != "":
+		return r.Reference
+	case r.KernelStamps:
+		return "probe, stamps of the kernels"
+	}
+	return "probe, stamps of the processes"
+}
+
+// othersText says what a source said by which the instant was not translated.
+func othersText(o clock.Others) string {
+	if o.Why != "" {
+		return fmt.Sprintf("%s says nothing: %s", o.Source, o.Why)
+	}
+	direction, agrees := "ahead", "agrees"
+	if o.Offset < 0 {
+		direction = "behind"
+	}
+	if o.Excluded {
+		agrees = "cannot be right beside it"
+	}
+	return fmt.Sprintf("%s %s: %s %s", o.Source, agrees, text.Bounded(text.Magnitude(o.Offset), o.Bound), direction)
 }
 
 func reportResult(out *strings.Builder, r run.Result) {

@@ -26,13 +26,13 @@ const (
 
 // clockwork compares this PC's clock with the master's, where the master lets it.
 type clockwork struct {
-	prober *clock.Prober // nil: the clocks are not compared
+	comparer *clock.Comparer // nil: the clocks are not compared
 
 	mu   sync.Mutex
 	last *clock.Reading
 }
 
-// startClock begins to ask the master for its time; the group ends with the session.
+// startClock begins to compare clocks; the group ends with the session.
 func (s *session) startClock(group *errgroup.Group, ctx context.Context) error {
 	if s.access == nil {
 		return nil
@@ -41,20 +41,21 @@ func (s *session) startClock(group *errgroup.Group, ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask the master for its time: %w", err)
 	}
-	prober, err := clock.Dial(host, *s.access)
+	c := s.recipe.Clock
+	comparer, err := clock.NewComparer(host, *s.access, clock.Options{Source: c.Source, Domain: c.Domain, Socket: c.Socket})
 	if err != nil {
 		return err
 	}
-	s.clock.prober = prober
-	group.Go(func() error { return prober.Run(ctx) })
-	s.reporter.setClock(s.clock.reading)
+	s.clock.comparer = comparer
+	group.Go(func() error { return comparer.Run(ctx) })
+	s.reporter.setClock(s.clock.reading, comparer.Hear)
 	return nil
 }
 
 // awaitClock waits for the first reading. Without one, a recipe that says auto goes
 // on by this PC's clock as it is, which the master sees and judges.
 func (s *session) awaitClock(ctx context.Context) error {
-	if s.clock.prober == nil {
+	if s.clock.comparer == nil {
 		return nil
 	}
 	long := min(clockPatience, s.recipe.Network.Join.Duration()/2)
@@ -63,10 +64,10 @@ func (s *session) awaitClock(ctx context.Context) error {
 	tick := time.NewTicker(clockTick)
 	defer tick.Stop()
 	for {
-		if r, ok := s.clock.prober.Reading(); ok && r.Exchanges >= firstReading {
-			s.log.Info("clock compared with the master's", "offset_ns", r.Offset, "bound_ns", r.Bound, "drift_ppb", r.Drift,
+		if r, ok := s.clock.comparer.Reading(); ok && (r.Exchanges >= firstReading || r.Source != clock.Probe) {
+			s.log.Info("clock compared with the master's", "source", r.Source, "offset_ns", r.Offset, "bound_ns", r.Bound, "drift_ppb", r.Drift,
 				"round_trip_ns", r.Trip, "kernel_stamps", r.KernelStamps)
-			return nil
+			return s.judgeClock(r)
 		}
 		select {
 		case <-ctx.Done():
@@ -75,10 +76,8 @@ func (s *session) awaitClock(ctx context.Context) error {
 			continue
 		case <-patience.C:
 		}
-		f := &sdk.Failure{Code: "clock-unheard",
-			Message: fmt.Sprintf("compare clocks: the master answered too few of the questions about its clock, on UDP port %d, within %v", s.access.Port, long),
-			Hint:    fmt.Sprintf("let the firewalls between pass UDP port %d to the master, or write clock.source: none", s.access.Port)}
-		if s.recipe.Clock.Source == "auto" {
+		f := s.unheard(long)
+		if s.recipe.Clock.Source == "auto" && s.recipe.Clock.MaxOffset == 0 {
 			s.log.Warn("clock not compared with the master's", "error", f)
 			return nil
 		}
@@ -86,21 +85,60 @@ func (s *session) awaitClock(ctx context.Context) error {
 	}
 }
 
+// unheard says that the source of the recipe gave no reading.
+func (s *session) unheard(long time.Duration) *sdk.Failure {
+	source := s.recipe.Clock.Source
+	if source == clock.PTP || source == clock.Chrony {
+		why := s.clock.comparer.Why()
+		if why == "" {
+			why = "it has said too little"
+		}
+		return &sdk.Failure{Code: "clock-unheard", Message: fmt.Sprintf("compare clocks by %s: no reading within %v: %s", source, long, why),
+			Hint: "run it on both PCs, with one reference, until it is synchronised; or write clock.source: auto"}
+	}
+	return &sdk.Failure{Code: "clock-unheard",
+		Message: fmt.Sprintf("compare clocks: the master answered too few of the questions about its clock, on UDP port %d, within %v", s.access.Port, long),
+		Hint:    fmt.Sprintf("let the firewalls between pass UDP port %d to the master, or write clock.source: none", s.access.Port)}
+}
+
+// judgeClock refuses a reading by which nothing may start.
+func (s *session) judgeClock(r clock.Reading) error {
+	if r.Lost != "" {
+		return &sdk.Failure{Code: "clock-lost", Message: fmt.Sprintf("compare clocks by %s: %s", r.Source, r.Lost),
+			Hint: "look at the service on both PCs, or write clock.source: auto"}
+	}
+	if other, ok := r.Disagrees(); ok && s.recipe.Clock.Source != "auto" {
+		return &sdk.Failure{Code: "clock-disagrees",
+			Message: fmt.Sprintf("compare clocks: %s says that this clock is %d ± %d ns ahead of the master's, and %s %d ± %d ns, which cannot both be",
+				r.Source, r.Offset, r.Bound, other.Source, other.Offset, other.Bound),
+			Hint: "the bound of the probe needs no trust: look at the other one's configuration, or write clock.source: auto"}
+	}
+	if limit := s.recipe.Clock.MaxOffset.Duration().Nanoseconds(); limit > 0 && r.Farthest() > limit {
+		return &sdk.Failure{Code: "clock-offset",
+			Message: fmt.Sprintf("this PC's clock is %d ± %d ns ahead of the master's, by %s; clock.max_offset allows %v", r.Offset, r.Bound, r.Source, time.Duration(limit)),
+			Hint:    "bring the clocks nearer with chrony or ptp4l, or allow more: the start is by the master's clock all the same"}
+	}
+	return nil
+}
+
 // clockTick is how often awaitClock looks.
 const clockTick = 50 * time.Millisecond
 
 // translate returns when this PC's clock shows an instant of the master's, and tells
-// the master by which reading.
-func (s *session) translate(instant int64) int64 {
-	if s.clock.prober == nil {
-		return instant
+// the master by which reading. The error says why nothing may start by it.
+func (s *session) translate(instant int64) (int64, error) {
+	if s.clock.comparer == nil {
+		return instant, nil
 	}
-	r, ok := s.clock.prober.Reading()
-	if !ok {
-		return instant
+	r, ok := s.clock.comparer.Reading()
+	switch {
+	case !ok && s.recipe.Clock.MaxOffset > 0:
+		return 0, s.unheard(0)
+	case !ok:
+		return instant, nil
 	}
 	s.reporter.queueNews(wire.News{Clock: &r})
-	return r.Translate(instant)
+	return r.Translate(instant), s.judgeClock(r)
 }
 
 // reading returns the newest reading, at most readEvery old; nil: there is none.
@@ -109,7 +147,7 @@ func (c *clockwork) reading() *clock.Reading {
 	defer c.mu.Unlock()
 	if c.last == nil || c.last.Age(time.Now()) > readEvery || c.last.Age(time.Now()) < 0 {
 		c.last = nil
-		if r, ok := c.prober.Reading(); ok {
+		if r, ok := c.comparer.Reading(); ok {
 			c.last = &r
 		}
 	}

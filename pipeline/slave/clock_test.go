@@ -33,16 +33,22 @@ func TestClockIsCompared(t *testing.T) {
 		access  *clock.Access
 		failed  bool
 		read    bool
+		more    string // of the recipe's clock
+		code    string // of the failure
 	}{
 		"answers":              {source: "probe", answers: true, read: true},
 		"answers, auto":        {source: "auto", answers: true, read: true},
-		"no answers":           {source: "probe", access: nobodyAnswers(t), failed: true},
+		"near enough":          {source: "auto", answers: true, read: true, more: ", max_offset: 1 h"},
+		"too far":              {source: "auto", answers: true, failed: true, more: ", max_offset: 1 ns", code: "clock-offset"},
+		"no ptp4l":             {source: "ptp", answers: true, failed: true, more: ", socket: /nowhere/ptp4l", code: "clock-unheard"},
+		"no answers, a limit":  {source: "auto", access: nobodyAnswers(t), failed: true, more: ", max_offset: 1 h", code: "clock-unheard"},
+		"no answers":           {source: "probe", access: nobodyAnswers(t), failed: true, code: "clock-unheard"},
 		"no answers, auto":     {source: "auto", access: nobodyAnswers(t)},
 		"an access of nothing": {source: "auto", access: &clock.Access{}, failed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t, "", "", "clock: {source: "+c.source+"}")
+			l := newLab(t, "", "", "clock: {source: "+c.source+c.more+"}")
 			l.access, l.onFailure = c.access, wire.Abort
 			if c.answers {
 				r, err := clock.Listen("127.0.0.1:0")
@@ -59,13 +65,14 @@ func TestClockIsCompared(t *testing.T) {
 				if l.access, err = r.Admit(); err != nil {
 					t.Fatal(err)
 				}
-			} else {
+			}
+			if c.failed || !c.answers {
 				l.recipe.Network.Join = quantity.Second
 			}
 			if err := l.takePart(l.options()); (err != nil) != c.failed {
 				t.Errorf("the run ended with %v", err)
 			}
-			if codes := l.failures(); c.failed && c.access.Port > 0 && !slices.Contains(codes, "clock-unheard") {
+			if codes := l.failures(); c.code != "" && !slices.Contains(codes, c.code) {
 				t.Errorf("failures %v", codes)
 			}
 			l.mu.Lock()

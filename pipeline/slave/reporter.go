@@ -45,6 +45,7 @@ type reporter struct {
 	status      *wire.StatusClient
 	progress    func() []fact.StreamCounts
 	clock       func() *clock.Reading
+	hearClocks  func([]clock.Standing) // of the master
 	orders      *inbox
 	kick        chan struct{}
 	bytes       int // of news that the next report may carry; of the goroutine that reports
@@ -72,7 +73,7 @@ type queued struct {
 func newReporter(node, token string, status *wire.StatusClient, orders *inbox) *reporter {
 	return &reporter{node: node, token: token, status: status, orders: orders,
 		kick: make(chan struct{}, 1), bytes: newsBytes, phase: wire.Preparing, heard: time.Now(),
-		progress: func() []fact.StreamCounts { return nil }, clock: func() *clock.Reading { return nil }}
+		progress: func() []fact.StreamCounts { return nil }, clock: func() *clock.Reading { return nil }, hearClocks: func([]clock.Standing) {}}
 }
 
 // Run reports until ctx ends or the master refuses this session for good.
@@ -115,7 +116,9 @@ func (r *reporter) report(ctx context.Context) error {
 		r.news = r.news[1:]
 	}
 	more := len(r.news) > 0 && len(r.news) < waiting // a master whose disk is slow has seen none
+	hearClocks := r.hearClocks
 	r.mu.Unlock()
+	hearClocks(reply.Clocks)
 	if more {
 		r.wake()
 	}
@@ -278,10 +281,11 @@ func (r *reporter) setDisk(d fact.Disk) {
 	r.disk = &d
 }
 
-func (r *reporter) setClock(f func() *clock.Reading) {
+// setClock gives what reads this PC's clock, and what hears how the master's stands.
+func (r *reporter) setClock(read func() *clock.Reading, hear func([]clock.Standing)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.clock = f
+	r.clock, r.hearClocks = read, hear
 }
 
 // silence returns for how long the master has not answered, while this process

@@ -153,7 +153,11 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq
 	if order, err = s.awaitOrder(ctx, wire.Fire); err != nil {
 		return err
 	}
-	instant := time.Unix(0, s.translate(order.Instant))
+	local, err := s.translate(order.Instant)
+	if err != nil {
+		return err
+	}
+	instant := time.Unix(0, local)
 	s.ledger.releaseAt(instant)
 	s.ledger.keep(entry{Fired: &order})
 	if err := eq.startDrivers(ctx, instant); err != nil {

@@ -15,7 +15,7 @@ import (
 
 // Protocol is the version of the conversation between slave and master. It
 // changes when either side would misunderstand the other.
-const Protocol = 3
+const Protocol = 4
 
 // Request is what a slave asks or tells over the status port. Exactly one of
 // Join, Report and File is set. A request may arrive twice: the master's
@@ -193,12 +193,14 @@ type Ended struct {
 
 // Reply is what the master answers.
 type Reply struct {
-	Refused *sdk.Failure    `json:"refused,omitempty"` // final: asking again will not help
-	Wait    string          `json:"wait,omitempty"`    // a Join that may succeed later; says why not now
-	Welcome *Welcome        `json:"welcome,omitempty"`
-	Seen    uint64          `json:"seen,omitempty"`  // the last news the master has
-	Order   *Order          `json:"order,omitempty"` // the newest order, for a slave that missed it
-	File    json.RawMessage `json:"file,omitempty"`
+	Refused *sdk.Failure `json:"refused,omitempty"` // final: asking again will not help
+	Wait    string       `json:"wait,omitempty"`    // a Join that may succeed later; says why not now
+	Welcome *Welcome     `json:"welcome,omitempty"`
+	Seen    uint64       `json:"seen,omitempty"`  // the last news the master has
+	Order   *Order       `json:"order,omitempty"` // the newest order, for a slave that missed it
+	// Clocks say how the master's clock stands now, for a slave that compares its own.
+	Clocks []clock.Standing `json:"clocks,omitempty"`
+	File   json.RawMessage  `json:"file,omitempty"`
 }
 
 // Welcome admits a slave to a run and gives it its part of the recipe.
