@@ -158,6 +158,17 @@ func (r Reading) BoundAt(local int64) int64 {
 	return r.Bound + int64(math.Ceil((3*r.DriftSd*1e-9+wander)*age))
 }
 
+// By names what the clocks were compared by.
+func (r Reading) By() string {
+	switch {
+	case r.Reference != "":
+		return r.Reference
+	case r.KernelStamps:
+		return Probe + ", stamps of the kernels"
+	}
+	return Probe + ", stamps of the processes"
+}
+
 // Farthest is how far apart the clocks may be at most, in ns.
 func (r Reading) Farthest() int64 { return max(r.Offset, -r.Offset) + r.Bound }
 

@@ -211,18 +211,7 @@ func clockText(name string, r clock.Reading) string {
 		steady = "; not steady while they were compared"
 	}
 	return fmt.Sprintf("%s's was %s %s the master's when the run began (%s), and ran %s fast%s",
-		name, text.Bounded(text.Magnitude(r.Offset), r.Bound), direction, sourceText(r), text.Measured(r.Drift, r.DriftSd, "ppb"), steady)
-}
-
-// sourceText says who compared two clocks.
-func sourceText(r clock.Reading) string {
-	switch {
-	case r.Reference != "":
-		return r.Reference
-	case r.KernelStamps:
-		return "probe, stamps of the kernels"
-	}
-	return "probe, stamps of the processes"
+		name, text.Bounded(text.Magnitude(r.Offset), r.Bound), direction, r.By(), text.Measured(r.Drift, r.DriftSd, "ppb"), steady)
 }
 
 // othersText says what a source said by which the instant was not translated.

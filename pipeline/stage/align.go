@@ -122,6 +122,7 @@ func (a *analysis) align(c AlignConfig, result *run.Result) (s AlignSummary, err
 	} else {
 		a.clocks.found(a.clockOf(c.Reference), a.clockOf(c.Target), found.Correction())
 		a.noticeClock(result.Stage, c, found)
+		a.noticeStart(result.Stage, c, found.Alignment)
 	}
 	err = a.json(result, summary)
 	if err == nil && !summary.Refused && found.Track != nil {
