@@ -104,13 +104,18 @@ func (k *sink) receive() error {
 		one := k.kept[b.Stream]
 		one.tags, one.lost = append(one.tags, b.Tags...), one.lost+b.Lost
 		if has("killed") && len(one.tags) > 2000 && k.told == 0 {
-			k.tell(&pluginpb.Artifact{Path: "soon.bin", Size: 16000, Kind: pluginpb.ArtifactKind_ARTIFACT_KIND_TAGS, Stream: uint32(b.Stream)})
+			k.tellSoon(uint32(b.Stream))
 		}
 		if b.Kind == tag.End {
 			open--
 		}
 	}
 	return nil
+}
+
+// tellSoon tells of a file that is not there yet.
+func (k *sink) tellSoon(stream uint32) {
+	k.tell(&pluginpb.Artifact{Path: "soon.bin", Size: 16000, Kind: pluginpb.ArtifactKind_ARTIFACT_KIND_TAGS, Stream: stream})
 }
 
 func (k *sink) tell(a *pluginpb.Artifact) {
@@ -183,6 +188,9 @@ func (k *sink) Close(context.Context, *pluginpb.CloseRequest) (*pluginpb.CloseRe
 	if k.conn != nil {
 		k.conn.Close()
 		<-k.received
+		if has("killed") && !k.finished && k.told == 0 { // it was closed before it had read enough
+			k.tellSoon(k.request.Streams[0].Stream)
+		}
 	}
 	return closed(k.closed)
 }
