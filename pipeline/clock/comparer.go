@@ -10,10 +10,12 @@ import (
 
 // Comparer compares this PC's clock with the master's by all sources that answer.
 type Comparer struct {
-	prober   *Prober
+	prober   *Prober // nil: it is a record that is read
+	probes   *exchanges
 	services *Services
-	wanted   string // of the recipe
-	master   []net.IP
+	wanted   string          // of the recipe
+	servedBy map[string]bool // references that are the master's PC itself
+	record   *Recorder       // nil: there is none
 
 	mu     sync.Mutex
 	theirs []Standing // of the master
@@ -28,8 +30,20 @@ func NewComparer(master string, a Access, o Options) (*Comparer, error) {
 	if err != nil {
 		return nil, err
 	}
+	c := &Comparer{prober: prober, services: NewServices(o), wanted: o.Source, servedBy: map[string]bool{}, last: map[string]Reading{}}
 	addresses, _ := net.LookupIP(master) // Dial has resolved it
-	return &Comparer{prober: prober, services: NewServices(o), wanted: o.Source, master: addresses, last: map[string]Reading{}}, nil
+	for _, ip := range addresses {
+		c.servedBy[ntpServer(ip.String())] = true
+	}
+	return c, nil
+}
+
+// Record has all that comes from now on written to a record. It is called before Run.
+func (c *Comparer) Record(r *Recorder) {
+	c.record, c.prober.record = r, r
+	for _, one := range c.services.all {
+		one.record = r
+	}
 }
 
 // Run compares until ctx ends.
@@ -53,6 +67,9 @@ func (c *Comparer) Hear(theirs []Standing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.theirs, c.heard = theirs, time.Now()
+	for _, s := range theirs {
+		c.record.heard(s, c.heard.UnixNano(), c.servedBy[s.Reference])
+	}
 }
 
 // masterSilent is how old what the master said of its clock may be.
@@ -61,8 +78,10 @@ const masterSilent = 5 * time.Second
 // Reading returns the reading of the source that the recipe wants; for auto, of the one
 // with the smallest bound that the probe does not exclude. ok: there is one. A source
 // that was heard and is not any more gives its last reading, with [Reading.Lost].
-func (c *Comparer) Reading() (r Reading, ok bool) {
-	candidates, silent := c.candidates()
+func (c *Comparer) Reading() (r Reading, ok bool) { return c.readingAt(time.Now()) }
+
+func (c *Comparer) readingAt(now time.Time) (r Reading, ok bool) {
+	candidates, silent := c.candidates(now)
 	for _, one := range candidates {
 		if c.wanted == one.Source || c.wanted == "auto" && !excluded(one, candidates) && (!ok || one.Bound < r.Bound) {
 			r, ok = one, true
@@ -97,17 +116,16 @@ func (c *Comparer) Reading() (r Reading, ok bool) {
 }
 
 // candidates returns a reading of each source that has one, and of the others why not.
-func (c *Comparer) candidates() (readings []Reading, silent []Others) {
+func (c *Comparer) candidates(now time.Time) (readings []Reading, silent []Others) {
 	steps := 0
-	if r, ok := c.prober.Reading(); ok {
+	if r, ok := c.probed(now); ok {
 		readings, steps = append(readings, r), r.Steps
 	}
 	c.mu.Lock()
 	theirs, heard := c.theirs, c.heard
 	c.mu.Unlock()
-	now := time.Now()
-	for _, own := range c.services.Standings() {
-		r, why := compare(own, theirs, heard, now, c.served(own))
+	for _, own := range c.services.standings(now) {
+		r, why := compare(own, theirs, heard, now, own.Source == Chrony && c.servedBy[own.Reference])
 		if why != "" {
 			silent = append(silent, Others{Source: own.Source, Reference: own.Reference, Why: why})
 			continue
@@ -134,19 +152,17 @@ func compare(own Standing, theirs []Standing, heard, now time.Time, served bool)
 	return Reading{}, "the master's clock is kept by no such service, or it does not answer there"
 }
 
-// served reports whether the master's PC is the NTP server of this one.
-func (c *Comparer) served(own Standing) bool {
-	for _, ip := range c.master {
-		if own.Source == Chrony && own.Reference == ntpServer(ip.String()) {
-			return true
-		}
+// probed is the probe's reading.
+func (c *Comparer) probed(now time.Time) (Reading, bool) {
+	if c.prober == nil {
+		return c.probes.reading(now)
 	}
-	return false
+	return c.prober.Reading()
 }
 
 // Why returns why the source that the recipe wants has said nothing, as far as it is known.
 func (c *Comparer) Why() string {
-	_, silent := c.candidates()
+	_, silent := c.candidates(time.Now())
 	for _, s := range silent {
 		if s.Source == c.wanted {
 			return s.Why

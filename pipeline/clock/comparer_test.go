@@ -1,7 +1,6 @@
 package clock
 
 import (
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -86,7 +85,7 @@ func compared(t *testing.T, wanted string, offset, doubt int64) (*Comparer, *ser
 	}
 	one := &service{follower: follower{source: PTP}}
 	reads(&one.follower, 20, offset, 0, doubt, "a")
-	c := &Comparer{prober: p, services: &Services{[]*service{one}}, wanted: wanted, master: []net.IP{net.IPv4(10, 0, 0, 1)}, last: map[string]Reading{}}
+	c := &Comparer{prober: p, services: &Services{[]*service{one}}, wanted: wanted, servedBy: map[string]bool{}, last: map[string]Reading{}}
 	c.Hear([]Standing{{Source: PTP, Reference: "a", At: now, Bound: 1}})
 	return c, one
 }

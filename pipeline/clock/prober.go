@@ -33,13 +33,20 @@ type Prober struct {
 	session uint64
 	key     Key
 
-	mu     sync.Mutex
-	seq    uint64
-	open   map[uint64]*probed
+	record *Recorder // nil: nobody keeps the probes
+
+	mu    sync.Mutex
+	seq   uint64
+	open  map[uint64]*probed
+	shift time.Duration // the PC's clock minus the time since began, at the last probe
+	exchanges
+}
+
+// exchanges are the last probes that were answered.
+type exchanges struct {
 	window []Exchange
 	kernel []bool // of window: all four times are the kernels'
 	steps  int
-	shift  time.Duration // the PC's clock minus the time since began, at the last probe
 }
 
 // probed is a probe under way, or one whose T3 has not come yet.
@@ -120,11 +127,15 @@ func (p *Prober) watchClock() {
 	p.shift = shift
 }
 
-// restart forgets all exchanges: a clock was set.
+// restart forgets all probes: a clock was set.
 func (p *Prober) restart() {
-	p.steps++
-	p.window, p.kernel = nil, nil
+	p.exchanges.restart()
 	clear(p.open)
+}
+
+func (x *exchanges) restart() {
+	x.steps++
+	x.window, x.kernel = nil, nil
 }
 
 // hear takes answers until the socket is closed.
@@ -162,48 +173,60 @@ func (p *Prober) take(answer packet, at stamp) {
 	delete(p.open, answer.before)
 	q.T3 = answer.t3
 	if q.possible() {
-		p.keep(q.Exchange, q.sent && q.came && answer.flags&flagKernelT3 != 0)
+		kernel := q.sent && q.came && answer.flags&flagKernelT3 != 0
+		p.record.exchange(q.Exchange, kernel)
+		if p.keep(q.Exchange, kernel) {
+			clear(p.open)
+		}
 	}
 }
 
-// keep adds an exchange to the window.
-func (p *Prober) keep(e Exchange, kernel bool) {
-	if n := len(p.window); n > 0 {
-		last := p.window[n-1]
+// keep adds an exchange to the window. set: the other PC's clock was, and what came
+// before is forgotten.
+func (x *exchanges) keep(e Exchange, kernel bool) (set bool) {
+	if n := len(x.window); n > 0 {
+		last := x.window[n-1]
 		// Both bound the same θ; where they exclude each other, the other PC's clock was set.
 		apart := max((e.T1-e.T2)-(last.T4-last.T3), (last.T1-last.T2)-(e.T4-e.T3))
 		if apart > int64(stepLimit)+int64(maxDrift*float64(e.T4-last.T1)) {
-			p.restart()
+			x.restart()
+			set = true
 		}
 	}
-	p.window, p.kernel = append(p.window, e), append(p.kernel, kernel)
-	drop := max(0, len(p.window)-windowSize)
-	for drop < len(p.window)-LeastExchanges && p.window[drop].T1 < e.T1-int64(windowTime) {
+	x.window, x.kernel = append(x.window, e), append(x.kernel, kernel)
+	drop := max(0, len(x.window)-windowSize)
+	for drop < len(x.window)-LeastExchanges && x.window[drop].T1 < e.T1-int64(windowTime) {
 		drop++
 	}
-	p.window, p.kernel = p.window[drop:], p.kernel[drop:]
+	x.window, x.kernel = x.window[drop:], x.kernel[drop:]
+	return set
 }
 
 // Reading works out how far this PC's clock is ahead of the other's now. ok: enough
-// answers have come. Where the kernels stamped enough of them, the others are left
-// out: a kernel begins to stamp some packets after it was asked to.
+// answers have come.
 func (p *Prober) Reading() (r Reading, ok bool) {
 	p.mu.Lock()
-	window := slices.Clone(p.window)
+	x := exchanges{slices.Clone(p.window), slices.Clone(p.kernel), p.steps}
+	p.mu.Unlock()
+	return x.reading(time.Now())
+}
+
+// reading works out a reading. Where the kernels stamped enough of the exchanges, the
+// others are left out: a kernel begins to stamp some packets after it was asked to.
+func (x *exchanges) reading(now time.Time) (r Reading, ok bool) {
+	window := x.window
 	var stamped []Exchange
 	for i, e := range window {
-		if p.kernel[i] {
+		if x.kernel[i] {
 			stamped = append(stamped, e)
 		}
 	}
-	steps := p.steps
-	p.mu.Unlock()
 	kernel := len(stamped) >= LeastExchanges
 	if kernel {
 		window = stamped
 	}
-	if r, ok = read(window, time.Now().UnixNano()); ok {
-		r.KernelStamps, r.Steps = kernel, steps
+	if r, ok = read(window, now.UnixNano()); ok {
+		r.KernelStamps, r.Steps = kernel, x.steps
 	}
 	return r, ok
 }

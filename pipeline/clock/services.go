@@ -30,7 +30,8 @@ type service struct {
 	errs  sync.Mutex
 	err   error // of the last question
 	asked bool
-	keep  func(Followed)
+
+	record *Recorder // nil: nobody keeps what it says
 }
 
 // NewServices asks nothing yet; [Services.Run] does.
@@ -69,15 +70,15 @@ func (s *service) look(now func() time.Time) time.Duration {
 	s.errs.Unlock()
 	if err != nil {
 		if s.known() { // it was there
-			s.note(Followed{At: now().UnixNano(), Lost: "it does not answer any more: " + err.Error()}, now())
+			gone := Followed{At: now().UnixNano(), Lost: "it does not answer any more: " + err.Error()}
+			s.note(gone, now())
+			s.record.followed(s.source, gone)
 		}
 		return absentPause
 	}
 	if new {
 		s.note(r, now())
-		if s.keep != nil {
-			s.keep(r)
-		}
+		s.record.followed(s.source, r)
 	}
 	return followEvery
 }
@@ -90,8 +91,9 @@ func (f *follower) known() bool {
 }
 
 // Standings returns how this PC's clock stands by each service that has said enough.
-func (s *Services) Standings() (all []Standing) {
-	now := time.Now()
+func (s *Services) Standings() []Standing { return s.standings(time.Now()) }
+
+func (s *Services) standings(now time.Time) (all []Standing) {
 	for _, one := range s.all {
 		if standing, ok := one.standing(now); ok {
 			all = append(all, standing)
