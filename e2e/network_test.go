@@ -96,8 +96,9 @@ func TestTwoPCs(t *testing.T) {
 	if code := again.wait(60 * time.Second); code != 0 {
 		t.Errorf("the slave did not go back to waiting: exit code %d\n%s\nslave:\n%s", code, again.stderr.String(), slave.stderr.String())
 	}
-	_, m = latest(t, work)
+	dir, m = latest(t, work)
 	checkClock(t, m)
+	checkClockRecord(t, dir, m.Nodes["bob"].Clock.Start)
 	if err := slave.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +121,22 @@ func checkClock(t *testing.T, m *run.Manifest) {
 	}
 	if s := m.Trigger.Skew; len(s) != 1 || s[0].UncertaintyNs <= c.Start.Bound {
 		t.Errorf("skew %+v does not include the bound of the clocks, %d ns", s, c.Start.Bound)
+	}
+}
+
+// checkClockRecord works out again how the other PC's clock stood at the start.
+func checkClockRecord(t *testing.T, dir string, start *clock.Reading) {
+	t.Helper()
+	if v, err := run.Verify(dir); err != nil || len(v.Findings) > 0 {
+		t.Errorf("verify: %+v, %v", v, err)
+	}
+	all, err := run.Clocks(dir)
+	if err != nil || len(all) != 1 || all[0].Node != "bob" || len(all[0].Moments) < 2 || all[0].Moments[0].Reading == nil {
+		t.Fatalf("clocks of the record: %+v, %v", all, err)
+	}
+	again := all[0].Moments[0].Reading
+	if again.Source != clock.Probe || text.Magnitude(again.Offset-start.Offset) > start.Bound+again.Bound || again.Exchanges < clock.LeastExchanges {
+		t.Errorf("worked out again: %+v, was %+v", again, start)
 	}
 }
 

@@ -110,6 +110,7 @@ func commands() []*cobra.Command {
 		newResumeCommand(),
 		newAlignCommand(),
 		newDriftCommand(),
+		newClockCommand(),
 		newConvertCommand(),
 		newInfoCommand(),
 		newPluginCommand(),

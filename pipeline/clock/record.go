@@ -19,12 +19,12 @@ import (
 //	s,UTC,MONOTONIC,FILE                            a segment was closed; FILE "": the start
 const (
 	recordVersion = "1"
-	// RecordFile is the name of a node's record.
+	// RecordDir is the folder of a node's record, among its raw files, and RecordFile
+	// its name there.
+	RecordDir  = "clock"
 	RecordFile = "clock.csv"
 	// fullFor is how long each probe is recorded; then, of each second, the quickest.
 	fullFor = int64(time.Hour)
-	// maxRecordLine bounds a line that is read back.
-	maxRecordLine = 16 << 10
 )
 
 // Recorder writes a record. It never fails a run: an error is kept for Close.
@@ -38,6 +38,7 @@ type Recorder struct {
 	trip    int64
 	told    map[string]int64 // when the master's standing was last written, by source
 	err     error
+	closed  bool
 }
 
 // NewRecorder writes a record to w.
@@ -49,6 +50,9 @@ func NewRecorder(w io.Writer) *Recorder {
 }
 
 func (r *Recorder) write(fields ...string) {
+	if r.closed { // what is compared after the recording
+		return
+	}
 	if err := r.out.Write(fields); err != nil && r.err == nil {
 		r.err = err
 	}
@@ -135,6 +139,7 @@ func (r *Recorder) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.flushPending()
+	r.closed = true
 	r.out.Flush()
 	if err := r.out.Error(); err != nil && r.err == nil {
 		r.err = err

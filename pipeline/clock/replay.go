@@ -51,7 +51,12 @@ type replay struct {
 	comparer Comparer
 	services map[string]*service
 	moments  []Moment
+	apart    int64 // ns: nearer moments are left out
 }
+
+// maxMoments bounds how many readings are worked out: of a long run every second one,
+// every fourth, and so on.
+const maxMoments = 4000
 
 func newReplay(source string) *replay {
 	p := &replay{services: map[string]*service{}}
@@ -68,7 +73,7 @@ func newReplay(source string) *replay {
 func numbers(fields []string) (n []int64, err error) {
 	for _, f := range fields {
 		v, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
+		if err != nil || v < -1<<62 || v > 1<<62 {
 			return nil, fmt.Errorf("%.40q is no time in ns", f)
 		}
 		n = append(n, v)
@@ -136,9 +141,21 @@ func (p *replay) heard(f []string) error {
 	return nil
 }
 
+// moment works out the reading of a moment.
 func (p *replay) moment(m Moment) {
+	if n := len(p.moments); n > 0 && m.File != "" && p.moments[n-1].File != "" && max(m.UTC-p.moments[n-1].UTC, p.moments[n-1].UTC-m.UTC) < p.apart {
+		return
+	}
 	if r, ok := p.comparer.readingAt(time.Unix(0, m.UTC)); ok {
 		m.Reading = &r
 	}
-	p.moments = append(p.moments, m)
+	if p.moments = append(p.moments, m); len(p.moments) < maxMoments {
+		return
+	}
+	half := p.moments[:0]
+	for i := 0; i < len(p.moments); i += 2 {
+		half = append(half, p.moments[i])
+	}
+	p.moments = half
+	p.apart = max(2*p.apart, (half[len(half)-1].UTC-half[0].UTC)/int64(len(half)))
 }

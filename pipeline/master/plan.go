@@ -6,6 +6,7 @@ import (
 	"path"
 	"time"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/confine"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/host"
@@ -52,6 +53,10 @@ func planOf(r *recipe.Recipe, n recipe.Node, names [][]string) (p transfer.Plan)
 			place.Files += moreFiles
 		}
 		p.Places = append(p.Places, place)
+	}
+	if r.Clock.Source != "none" && n.Host != "local" && len(n.Channels) > 0 {
+		p.Places = append(p.Places, transfer.Place{Folder: path.Join(run.RawDir, n.Name, clock.RecordDir), Names: []string{clock.RecordFile},
+			Channels: []string{n.Channels[0].Name}, Files: 1})
 	}
 	return p
 }

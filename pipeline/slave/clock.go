@@ -27,6 +27,7 @@ const (
 // clockwork compares this PC's clock with the master's, where the master lets it.
 type clockwork struct {
 	comparer *clock.Comparer // nil: the clocks are not compared
+	record   clockRecord
 
 	mu   sync.Mutex
 	last *clock.Reading
@@ -47,6 +48,9 @@ func (s *session) startClock(group *errgroup.Group, ctx context.Context) error {
 		return err
 	}
 	s.clock.comparer = comparer
+	if err := s.recordClock(comparer); err != nil {
+		return err
+	}
 	group.Go(func() error { return comparer.Run(ctx) })
 	s.reporter.setClock(s.clock.reading, comparer.Hear)
 	return nil
@@ -137,6 +141,7 @@ func (s *session) translate(instant int64) (int64, error) {
 	case !ok:
 		return instant, nil
 	}
+	s.clock.record.Segment("")
 	s.reporter.queueNews(wire.News{Clock: &r})
 	return r.Translate(instant), s.judgeClock(r)
 }

@@ -252,6 +252,7 @@ func (eq *equipment) sendFile(k *sink, closed host.Closed) {
 	segment.Sink, segment.File = k.recipe.Name, filepath.ToSlash(filepath.Join(k.dir, closed.File))
 	eq.s.reporter.queueNews(wire.News{Segment: &wire.Segment{Number: number, Stream: uint16(closed.Stream), Segment: segment}})
 	eq.s.ledger.keep(entry{Counts: eq.progress()})
+	eq.s.clock.record.Segment(segment.File)
 	file, _ := transfer.FileOf(number, segment) // its SHA-256 was made here
 	file.Path = path
 	eq.s.sender.Queue(file)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 )
@@ -130,7 +131,10 @@ func (eq *equipment) given(k *sink) (tags uint64) {
 
 // sizeOf is the size of all files below a directory, as far as they can be seen.
 func sizeOf(dir string) (bytes int64) {
-	_ = fs.WalkDir(os.DirFS(dir), ".", func(_ string, d fs.DirEntry, err error) error {
+	_ = fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && name == clock.RecordDir {
+			return fs.SkipDir // no sink writes there
+		}
 		if err != nil || !d.Type().IsRegular() {
 			return nil
 		}

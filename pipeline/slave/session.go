@@ -78,7 +78,7 @@ func (s *session) run(ctx context.Context) error {
 			err = s.record(ctx, cancel, eq)
 		}
 		return err
-	}, func() { eq.close(); s.removeRuntime() })
+	}, func() { eq.close(); _ = s.endClockRecord(); s.removeRuntime() }) // of a run that did not record: it goes
 }
 
 // within does the work of a session beside what reports of it and hears orders, and
@@ -177,6 +177,7 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq
 	eq.markRecorded()
 	watching.Wait()
 	s.user.setStage(over)
+	s.sendClockRecord(eq)
 	s.keepEnd(ctx, eq)
 	return err
 }
