@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"text/tabwriter"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/slave"
 	"tsrun/pipeline/text"
+	"tsrun/sdk"
 )
 
 // registerKeys adds --keys.
@@ -51,7 +54,7 @@ func (f *runFlags) secure(o *slave.Options, own bool) error {
 		return failure(err)
 	}
 	if own {
-		o.Security, err = store.Master()
+		o.Security, err = store.Own()
 		return failure(err)
 	}
 	o.Security, err = store.Node(o.Node)
@@ -110,9 +113,10 @@ func newKeysIssueCommand() *cobra.Command {
 	c := withKeys(&cobra.Command{
 		Use:   "issue NODE DIR",
 		Short: "issue a certificate by hand, for a node or (--master) for this PC",
-		Long: `issue makes a key and a certificate for a node in DIR. Bring the two files into the
-directory of keys of that PC (mode 0600) and remove them here. With --master it issues
-this PC's own certificate anew, as a master's. tsrun pair needs no key that travels.`,
+		Long: `issue makes a key with its certificate for a node in DIR. Bring the file into the
+directory of keys of that PC (mode 0600, the directory 0700) and remove it here. With
+--master it issues this PC's own certificate anew, as a master's. The certificate that
+the node, or the master, had before is revoked. tsrun pair needs no key that travels.`,
 		Args: arguments(0, 2, "a node and a directory, or --master"),
 	}, func(c *cobra.Command, s *keys.Store, args []string) error {
 		validity := time.Duration(days) * 24 * time.Hour
@@ -120,7 +124,11 @@ this PC's own certificate anew, as a master's. tsrun pair needs no key that trav
 		case days < 1 || days > 36500:
 			return usage("--days: write 1 to 36500")
 		case asMaster && len(args) == 0:
-			return s.IssueMaster(validity)
+			if err := s.IssueMaster(validity); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(c.OutOrStdout(), "master.key is in %s; the one before is no good any more\n", text.Printable(s.Dir()))
+			return err
 		case asMaster || len(args) != 2:
 			return usage("write tsrun keys issue NODE DIR, or tsrun keys issue --master")
 		}
@@ -130,7 +138,7 @@ this PC's own certificate anew, as a master's. tsrun pair needs no key that trav
 		if err := s.Issue(args[0], args[1], validity); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(c.OutOrStdout(), "node-%s.key and node-%s.pem are in %s\n", args[0], args[0], text.Printable(args[1]))
+		_, err := fmt.Fprintf(c.OutOrStdout(), "node-%s.key is in %s; bring it into the directory of keys of that PC, which tsrun keys show names there\n", args[0], text.Printable(args[1]))
 		return err
 	})
 	c.Flags().IntVar(&days, "days", int(keys.Validity/(24*time.Hour)), "how many days it is valid, `N`")
@@ -141,39 +149,74 @@ this PC's own certificate anew, as a master's. tsrun pair needs no key that trav
 func newKeysShowCommand() *cobra.Command {
 	return withKeys(&cobra.Command{
 		Use:   "show",
-		Short: "list the certificates that this laboratory's CA has issued",
-		Args:  noArguments,
+		Short: "list the keys that this PC has and, where the CA is, what that has issued",
+		Long: `show lists the keys of this PC and whether they are good. On the master's PC, where
+the CA is, it lists the certificates that this has issued: of each node, and of the
+master, only the newest is good.`,
+		Args: noArguments,
 	}, func(c *cobra.Command, s *keys.Store, _ []string) error {
-		fingerprint, name, err := s.CA()
-		if err != nil {
-			return err
-		}
-		all, err := s.Issued()
+		kept, err := s.Kept()
 		if err != nil {
 			return err
 		}
 		out := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintf(out, "%s, fingerprint %s, in %s\n\nname\tvalid until\tserial\t\n", name, fingerprint, text.Printable(s.Dir()))
+		showKept(out, s, kept)
+		fingerprint, name, err := s.CA()
+		var none *sdk.Failure
+		if errors.As(err, &none) && none.Code == "no-keys" {
+			return out.Flush()
+		}
+		if err != nil {
+			return errors.Join(out.Flush(), err)
+		}
+		all, err := s.Issued()
+		if err != nil {
+			return errors.Join(out.Flush(), err)
+		}
+		fmt.Fprintf(out, "\n%s, fingerprint %s, has issued:\n\nname\tissued\tvalid until\tserial\t\n", name, fingerprint)
 		for _, i := range all {
-			state := ""
-			switch {
-			case !i.Revoked.IsZero():
-				state = "revoked " + i.Revoked.Format(time.DateOnly)
-			case time.Now().After(i.Until):
-				state = "expired"
-			}
-			fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", text.Printable(i.Name), i.Until.Format(time.DateOnly), i.Serial, state)
+			fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", text.Printable(i.Name), i.At.Format(time.DateOnly), i.Until.Format(time.DateOnly), i.Serial, stateOf(i))
 		}
 		return out.Flush()
 	})
+}
+
+func showKept(out io.Writer, s *keys.Store, kept []keys.Kept) {
+	if len(kept) == 0 {
+		fmt.Fprintf(out, "there are no keys in %s; tsrun pair makes them\n", text.Printable(s.Dir()))
+		return
+	}
+	fmt.Fprintf(out, "keys of this PC in %s:\n\nfile\tname\tvalid until\tlaboratory\tfingerprint of its CA\t\n", text.Printable(s.Dir()))
+	for _, k := range kept {
+		until, trouble := "", "good"
+		if !k.Until.IsZero() {
+			until = k.Until.Format(time.DateOnly)
+		}
+		if k.Trouble != "" {
+			trouble = "NO GOOD: " + text.Printable(k.Trouble)
+		}
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", text.Printable(k.File), text.Printable(k.Name), until, text.Printable(k.Laboratory), k.Fingerprint, trouble)
+	}
+}
+
+func stateOf(i keys.Issued) string {
+	switch {
+	case !i.Revoked.IsZero():
+		return "revoked " + i.Revoked.Format(time.DateOnly)
+	case time.Now().After(i.Until):
+		return "expired"
+	}
+	return "good"
 }
 
 func newKeysRevokeCommand() *cobra.Command {
 	return withKeys(&cobra.Command{
 		Use:   "revoke NAME|SERIAL",
 		Short: "revoke the certificates of a node, or one by its serial number",
-		Long: `revoke adds certificates to the list of revoked ones. The master of this PC refuses
-them from its next connection on; slaves are handed the list when they join.`,
+		Long: `revoke adds certificates to the list of revoked ones. A master of this PC refuses them
+from then on, also one that is at work: it closes their connections within seconds.
+Slaves are handed the list when they join. A PC that is paired anew, or for which a
+certificate is issued anew, needs no revoke: only the newest of a name is good.`,
 		Args: arguments(1, 1, "one name or serial number, as tsrun keys show lists them"),
 	}, func(c *cobra.Command, s *keys.Store, args []string) error {
 		revoked, err := s.Revoke(args[0])

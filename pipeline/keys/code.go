@@ -7,9 +7,12 @@ import (
 	"encoding/base32"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
+	"unicode"
 
+	"tsrun/pipeline/recipe"
 	"tsrun/sdk"
 )
 
@@ -27,6 +30,7 @@ type Code struct {
 const (
 	codeBytes = 16 + 10 + 2
 	codeGroup = 5
+	maxTyped  = 1 << 10
 )
 
 var alphabet = base32.StdEncoding.WithPadding(base32.NoPadding)
@@ -59,26 +63,53 @@ func (c Code) String() string {
 	return c.Address + "/" + strings.Join(append(groups, letters), "-")
 }
 
-// ParseCode reads what was typed; small letters, and 0, 1 and 8 for O, I and B, are forgiven.
+// ParseCode reads what was typed: small letters, spaces, other dashes, and 0, 1 and 8
+// for O, I and B are forgiven.
 func ParseCode(typed string) (Code, error) {
 	bad := func(why string) (Code, error) {
 		return Code{}, &sdk.Failure{Code: "pairing-code", Message: "read the code: " + why, Hint: "type it as tsrun pair prints it on the master's PC"}
 	}
-	address, letters, found := strings.Cut(strings.TrimSpace(typed), "/")
+	if len(typed) > maxTyped {
+		return bad(fmt.Sprintf("it has %d bytes, a code has about 70", len(typed)))
+	}
+	typed = strings.Map(withoutGaps, typed)
+	address, letters, found := strings.Cut(typed, "/")
 	host, port, err := net.SplitHostPort(address)
-	if n, wrong := strconv.Atoi(port); !found || err != nil || wrong != nil || n < 1 || n > 65535 || host == "" {
+	n, wrong := strconv.ParseUint(port, 10, 16)
+	if !found || err != nil || wrong != nil || n == 0 || !isHost(host) {
 		return bad("it does not begin with HOST:PORT/")
 	}
-	letters = strings.NewReplacer("-", "", " ", "", "0", "O", "1", "I", "8", "B").Replace(strings.ToUpper(letters))
+	letters = strings.NewReplacer("-", "", "0", "O", "1", "I", "8", "B").Replace(strings.ToUpper(letters))
 	b, err := alphabet.DecodeString(letters)
-	if err != nil || len(b) != codeBytes {
-		return bad(fmt.Sprintf("it has %d letters and digits after the /, where %d from A to Z and 2 to 7 are needed", len(letters), alphabet.EncodedLen(codeBytes)))
+	switch want := alphabet.EncodedLen(codeBytes); {
+	case len(letters) != want:
+		return bad(fmt.Sprintf("it has %d letters and digits after the /, where %d are needed", len(letters), want))
+	case err != nil:
+		return bad("after the / it has something else than A to Z, 2 to 7 and -")
 	}
 	c := Code{Address: address}
 	copy(c.fingerprint[:], b)
 	copy(c.secret[:], b[16:])
 	if c.checksum() != [2]byte(b[26:]) {
-		return bad("a letter is wrong, or the address is")
+		return bad("a letter or digit is wrong, of the address or behind it")
 	}
 	return c, nil
+}
+
+// withoutGaps maps what a document makes of a dash to a dash, and removes spaces and
+// what nobody sees.
+func withoutGaps(r rune) rune {
+	switch {
+	case unicode.Is(unicode.Dash, r):
+		return '-'
+	case unicode.IsSpace(r), unicode.Is(unicode.Cf, r):
+		return -1
+	}
+	return r
+}
+
+// isHost reports whether an address of a code can be one.
+func isHost(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil || recipe.CheckHost(host) == nil
 }

@@ -1,13 +1,14 @@
 package keys
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -93,7 +94,7 @@ func TestCertificatesOfOneLaboratory(t *testing.T) {
 	if name, here, there := meet(t, security(t, master.Master), security(t, node(bob, "bob"))); name != "bob" || here != nil || there != nil {
 		t.Errorf("bob is %q: %v, %v", name, here, there)
 	}
-	if name, here, _ := meet(t, security(t, master.Master), security(t, master.Master)); name != wire.MasterName || here != nil {
+	if name, here, _ := meet(t, security(t, master.Master), security(t, master.Own)); name != wire.MasterName || here != nil {
 		t.Errorf("a slave of the master's own is %q: %v", name, here)
 	}
 	if made, err := master.Init(); made || err != nil {
@@ -105,18 +106,18 @@ func TestCertificatesOfOneLaboratory(t *testing.T) {
 func TestCertificatesThatAreTurnedAway(t *testing.T) {
 	master, bob := laboratory(t)
 	stranger, strange := laboratory(t)
+	other := copied(t, master) // another master of the same laboratory
+	other.anew(t)
 	late, early := *master, *master
-	late.now = func() time.Time { return time.Now().Add(2 * time.Hour) } // bob's is valid for an hour
+	late.now = func() time.Time { return time.Now().Add(2 * time.Hour) } // the one of bob is valid for an hour
 	early.now = func() time.Time { return time.Now().Add(-2 * time.Hour) }
 	security0 := security(t, master.Master)
 	of := func(s *Store) *zmtp.Security { // keys of a PC whose clock is wrong only when it looks at others
-		p, err := s.load("master")
+		h, err := s.masterHolder()
 		if err != nil {
 			t.Fatal(err)
 		}
-		made := *security0
-		made.Verify = func(chain []*x509.Certificate) (string, error) { return s.verify(p.ca(), chain[0], "ca.crl", false) }
-		return &made
+		return h.security(h.verifyNode)
 	}
 	for name, c := range map[string]struct {
 		master, slave *zmtp.Security
@@ -127,6 +128,8 @@ func TestCertificatesThatAreTurnedAway(t *testing.T) {
 		"expired":                     {of(&late), security(t, node(bob, "bob")), "the certificate of bob expired on "},
 		"not yet valid":               {of(&early), security(t, node(bob, "bob")), "the certificate of bob is not valid before "},
 		"a node as a master":          {security(t, node(bob, "bob")), security(t, node(bob, "bob")), "is a node's, not a master's"},
+		"a node as one's own master":  {security(t, node(bob, "bob")), security(t, master.Own), "is not the one in "},
+		"a master's key as a node's":  {security0, security(t, node(copiedAs(t, other, "master", "node-bob"), "bob")), "is a master's, not a node's"},
 	} {
 		_, here, there := meet(t, c.master, c.slave)
 		if here == nil || !strings.Contains(here.Error(), c.want) || there == nil || !strings.Contains(there.Error(), c.want) {
@@ -148,19 +151,17 @@ func TestCertificatesThatAreTurnedAway(t *testing.T) {
 	}
 }
 
-// TestSlavesKeepTheListOfRevoked: a master that was revoked is turned away by a slave that was handed the list.
+// TestSlavesKeepTheListOfRevoked: a master whose certificate was issued anew is turned
+// away, where it shows the old one, by a slave that was handed the list.
 func TestSlavesKeepTheListOfRevoked(t *testing.T) {
 	master, bob := laboratory(t)
-	old := security(t, master.Master)
+	thief := copied(t, master)
 	if err := master.IssueMaster(time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	all, err := master.Issued()
-	if err != nil || len(all) != 3 {
+	if err != nil || len(all) != 3 || all[1].Revoked.IsZero() || !all[2].Revoked.IsZero() {
 		t.Fatalf("%+v, %v", all, err)
-	}
-	if _, err := master.Revoke(old.Certificate.Leaf.SerialNumber.Text(16)); err != nil {
-		t.Fatal(err)
 	}
 	other, _ := laboratory(t)
 	if err := bob.KeepRevocations("bob", other.Revocations()); err == nil {
@@ -169,7 +170,10 @@ func TestSlavesKeepTheListOfRevoked(t *testing.T) {
 	if err := bob.KeepRevocations("bob", master.Revocations()); err != nil {
 		t.Fatal(err)
 	}
-	if _, here, there := meet(t, old, security(t, node(bob, "bob"))); here == nil || there == nil || !strings.Contains(here.Error(), "was revoked") {
+	if err := bob.KeepRevocations("bob", thief.Revocations()); err != nil { // an older one
+		t.Fatal(err)
+	}
+	if _, here, there := meet(t, security(t, thief.Master), security(t, node(bob, "bob"))); here == nil || there == nil || !strings.Contains(here.Error(), "was revoked") {
 		t.Errorf("the revoked master: %v, %v", here, there)
 	}
 	if _, here, _ := meet(t, security(t, master.Master), security(t, node(bob, "bob"))); here != nil {
@@ -177,36 +181,108 @@ func TestSlavesKeepTheListOfRevoked(t *testing.T) {
 	}
 }
 
-func TestKeysThatOthersMayRead(t *testing.T) {
-	master, bob := laboratory(t)
-	if err := os.Chmod(filepath.Join(bob.dir, "node-bob.key"), 0o640); err != nil {
+// anew gives a copy a certificate of its own as a master, which the original knows nothing of.
+func (s *Store) anew(t *testing.T) {
+	t.Helper()
+	if err := s.IssueMaster(time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	_, err := bob.Node("bob")
-	wants(t, err, "keys-readable", "chmod 600")
+}
+
+// copiedAs returns the keys of one who has given a file of keys another name.
+func copiedAs(t *testing.T, s *Store, from, to string) *Store {
+	t.Helper()
+	b, err := s.read(from + ".key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := store(t)
+	if err := other.write(to+".key", b); err != nil {
+		t.Fatal(err)
+	}
+	return other
+}
+
+// copied returns the keys of one who has stolen a copy of s.
+func copied(t *testing.T, s *Store) *Store {
+	t.Helper()
+	other := &Store{dir: filepath.Join(t.TempDir(), "keys"), now: time.Now}
+	if err := os.CopyFS(other.dir, os.DirFS(s.dir)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"ca.key", "master.key"} {
+		if err := os.Chmod(other.path(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return other
+}
+
+func TestKeysThatOthersMayRead(t *testing.T) {
+	master, bob := laboratory(t)
+	for _, mode := range []os.FileMode{0o640, 0o604, 0o660, 0o777} {
+		if err := os.Chmod(bob.path("node-bob.key"), mode); err != nil {
+			t.Fatal(err)
+		}
+		_, err := bob.Node("bob")
+		wants(t, err, "keys-readable", "chmod 600")
+	}
 	if err := os.Chmod(master.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Open(master.dir)
+	_, err := Open(master.dir)
 	wants(t, err, "keys-readable", "chmod 700")
 	_, err = store(t).Master()
 	wants(t, err, "no-keys", "tsrun pair")
 	_, err = store(t).Node("bob")
 	wants(t, err, "no-keys", "--node bob")
-	slow := *bob
-	slow.now = func() time.Time { return time.Now().Add(-48 * time.Hour) }
-	if err := os.Chmod(filepath.Join(bob.dir, "node-bob.key"), 0o600); err != nil {
+	_, err = Open(bob.path("node-bob.key"))
+	wants(t, err, "keys-directory", "is no directory")
+}
+
+// TestDamagedKeys cuts a file of keys everywhere, and puts other things in its place:
+// it is whole, or it is refused.
+func TestDamagedKeys(t *testing.T) {
+	master, bob := laboratory(t)
+	whole, err := bob.read("node-bob.key")
+	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = slow.Node("bob")
-	wants(t, err, "certificate-time", "the clock of this PC says")
-	for name, content := range map[string]string{"node-bob.pem": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "node-bob.key": "nothing"} {
-		if err := bob.write(name, []byte(content)); err != nil {
+	ca, err := master.read("ca.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range len(bytes.TrimSpace(whole)) {
+		if p, err := parsePair(whole[:n]); err == nil {
+			t.Fatalf("%d of %d bytes are taken for %v", n, len(whole), p.chain[0].Subject)
+		}
+	}
+	key := whole[:bytes.Index(whole, []byte("-----BEGIN CERTIFICATE"))]
+	for name, content := range map[string][]byte{
+		"empty": nil, "text": []byte("nothing"), "zeros": make([]byte, len(whole)), "a key alone": key, "without a key": whole[len(key):],
+		"the key of another": append(slices.Clone(ca[:len(key)]), whole[len(key):]...), "text behind": append(slices.Clone(whole), "more"...),
+		"twice": append(slices.Clone(whole), whole...), "too long": make([]byte, maxFile+1),
+	} {
+		if err := bob.write("node-bob.key", content); err != nil {
 			t.Fatal(err)
 		}
-		_, err = bob.Node("bob")
-		wants(t, err, "bad-keys", "")
+		_, err := bob.Node("bob")
+		var f *sdk.Failure
+		if !errors.As(err, &f) || f.Code != "bad-keys" || !strings.Contains(f.Message, "node-bob.key") || !strings.Contains(f.Hint, "pair anew") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
+	if err := os.Remove(master.path("ca.crl")); err != nil {
+		t.Fatal(err)
+	}
+	if err := bob.write("node-bob.key", whole); err != nil {
+		t.Fatal(err)
+	}
+	if _, here, there := meet(t, security(t, master.Master), security(t, node(bob, "bob"))); here == nil || there == nil {
+		t.Error("a master without its list of revoked certificates believes somebody")
+	}
+	_, err = master.Revoke("bob")
+	wants(t, err, "bad-keys", "ca.crl")
 }
 
 func wants(t *testing.T, err error, code, words string) {
@@ -220,7 +296,7 @@ func wants(t *testing.T, err error, code, words string) {
 // pairing makes a pairing on the loopback.
 func newPairing(t *testing.T, master *Store) *Pairing {
 	t.Helper()
-	p, err := master.Pair("127.0.0.1:0")
+	p, err := master.Pair("127.0.0.1:0", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,7 +379,7 @@ func TestPairWithAStranger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{own.tls()}, NextProtos: []string{pairing}})
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{*own.tls()}, NextProtos: []string{pairing}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,6 +46,9 @@ func (c *conductor) isLocal(name string) bool {
 	return slices.ContainsFunc(c.recipe.Nodes, func(n recipe.Node) bool { return n.Name == name && n.Host == "local" })
 }
 
+// certifiedAs returns the name that the certificate of a node's slave must have.
+func (c *conductor) certifiedAs(node string) string { return wire.CertifiedAs(node, c.isLocal(node)) }
+
 // welcome lets a slave in, once, under a name of the recipe. A process that was
 // started anew, and shows that it is of the same slave, takes the place of the one
 // before, once nothing is heard of that.
@@ -59,9 +62,9 @@ func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 		return refuse("unknown-node", fmt.Sprintf("join: the recipe has no node %q", cut(name)),
 			"start the slave with --node and one of: "+strings.Join(names, ", "))
 	}
-	if !r.peer.MayBe(name) {
-		return refuse("certificate", fmt.Sprintf("join: the certificate shown is that of %s, not of %s", r.peer.Name, name),
-			"check --node there; a certificate for another name comes with: tsrun pair")
+	if want := c.certifiedAs(name); !r.peer.MayBe(want) {
+		return refuse("certificate", fmt.Sprintf("join: the certificate shown is that of %s, and node %s shows that of %s", wire.WhoseCertificate(r.peer.Name), name, wire.WhoseCertificate(want)),
+			"check --node there, and host of that node in the recipe; a certificate for another name comes with: tsrun pair")
 	}
 	m := c.members[name]
 	back, holds := c.welcomeBack(r, m)

@@ -135,7 +135,7 @@ func (c *conductor) dropUnplanned(node string, n *wire.News) {
 
 // admitFiles lets a session send what is in the plan of its node.
 func (c *conductor) admitFiles(name string, token [16]byte) {
-	c.receiver.Admit(transfer.Admission{Token: token, Node: name, Dir: c.dir.Path(), Plan: c.book.plans[name],
+	c.receiver.Admit(transfer.Admission{Token: token, Node: name, Certified: c.certifiedAs(name), Dir: c.dir.Path(), Plan: c.book.plans[name],
 		Confined: func(o confine.Outcome) { c.queueEvent(receiverConfined{name, o}) }})
 }
 

@@ -84,8 +84,8 @@ func (c *conductor) admitted(peer wire.Peer, body []byte) bool {
 	if !ok {
 		return false
 	}
-	node, ok := c.receiver.NodeOf(token)
-	return ok && peer.MayBe(node)
+	certified, ok := c.receiver.CertifiedAs(token)
+	return ok && peer.MayBe(certified)
 }
 
 func encode(r wire.Reply) []byte {
@@ -102,7 +102,7 @@ func (c *conductor) answerFile(peer wire.Peer, r wire.Request) wire.Reply {
 	if !ok {
 		return wire.Reply{Refused: &sdk.Failure{Code: "token", Message: "ask about a file: not a token of this run"}}
 	}
-	if node, ok := c.receiver.NodeOf(token); ok && !peer.MayBe(node) {
+	if certified, ok := c.receiver.CertifiedAs(token); ok && !peer.MayBe(certified) {
 		return wire.Reply{Refused: &sdk.Failure{Code: "certificate", Message: "ask about a file: it is of another node than this certificate"}}
 	}
 	if err := json.Unmarshal(r.File, &file); err != nil {
@@ -123,7 +123,7 @@ func (c *conductor) answer(ctx context.Context, r request) wire.Reply {
 	}
 	m := c.members[r.body.Node]
 	token, ok := wire.ParseID(r.body.Token)
-	if m == nil || !ok || subtle.ConstantTimeCompare(m.token[:], token[:]) != 1 || r.body.Report == nil || !r.peer.MayBe(r.body.Node) {
+	if m == nil || !ok || subtle.ConstantTimeCompare(m.token[:], token[:]) != 1 || r.body.Report == nil || !r.peer.MayBe(c.certifiedAs(r.body.Node)) {
 		return unknown()
 	}
 	if c.state.nodes[r.body.Node].gone {

@@ -29,7 +29,7 @@ func Atomically(path string, write func(io.Writer) error) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(file.Name()))
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
 // WriteAtomic replaces a file by data and makes it durable: a reader and a

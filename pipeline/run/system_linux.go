@@ -54,8 +54,8 @@ func Taken(f *os.File) (int64, error) {
 // Lock locks a file, unless somebody else has locked it.
 func Lock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
 
-// syncDir makes names of a directory durable.
-func syncDir(path string) error {
+// SyncDir makes names of a directory durable.
+func SyncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
 		return err

@@ -29,6 +29,6 @@ func Taken(*os.File) (int64, error) { return 0, CheckSystem() }
 // Lock locks nothing here.
 func Lock(*os.File) error { return CheckSystem() }
 
-// syncDir does nothing: not every system can make the names of a directory
+// SyncDir does nothing: not every system can make the names of a directory
 // durable, and nothing is recorded on this one.
-func syncDir(string) error { return nil }
+func SyncDir(string) error { return nil }

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -25,10 +26,11 @@ const (
 // opened, written, looked at or made durable: a slow disk delays neither a chunk of
 // another file nor an answer.
 type session struct {
-	node  string
-	dir   string // the run directory
-	clerk *clerk // of the node's folder
-	keep  int64  // bytes of its disk that stay free
+	node      string
+	certified string // the name on the certificate of who may send
+	dir       string // the run directory
+	clerk     *clerk // of the node's folder
+	keep      int64  // bytes of its disk that stay free
 
 	mu       sync.Mutex
 	budget   *Budget
@@ -38,7 +40,7 @@ type session struct {
 }
 
 func newSession(a Admission, keep int64) *session {
-	return &session{node: a.Node, dir: a.Dir, clerk: newClerk(a.Dir, a.Node), keep: keep,
+	return &session{node: a.Node, certified: cmp.Or(a.Certified, a.Node), dir: a.Dir, clerk: newClerk(a.Dir, a.Node), keep: keep,
 		budget: NewBudget(a.Plan), files: map[uint32]*incoming{}, names: map[string]bool{}}
 }
 

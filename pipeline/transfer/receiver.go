@@ -76,8 +76,11 @@ func (r *Receiver) Progress() <-chan Progress { return r.progress.get }
 type Admission struct {
 	Token [16]byte // that it shows
 	Node  string
-	Dir   string // the run directory; its files go below raw/NODE there
-	Plan  Plan
+	// Certified is the name that the sender's certificate has, where there are any:
+	// wire.MasterName for a slave that the master has started. Empty: Node.
+	Certified string
+	Dir       string // the run directory; its files go below raw/NODE there
+	Plan      Plan
 	// Confined hears, once, whether what writes there can write nowhere else. nil:
 	// nobody wants to know.
 	Confined func(confine.Outcome)
@@ -157,8 +160,8 @@ func (r *Receiver) receiveChunks(c *zmtp.Conn) error {
 		if s == nil {
 			return errors.New("take chunk: its token belongs to no session")
 		}
-		if !wire.MayBe(c.PeerName(), s.node) {
-			return fmt.Errorf("take chunk: the certificate of %s sends a file of %s", c.PeerName(), s.node)
+		if !(wire.Peer{Name: c.PeerName()}).MayBe(s.certified) {
+			return fmt.Errorf("take chunk: the certificate of %s sends a file of node %s", wire.WhoseCertificate(c.PeerName()), s.node)
 		}
 		if !more {
 			return errors.New("take chunk: its bytes are missing")
@@ -272,10 +275,11 @@ func withdrawn(why string) error {
 	return errors.New("the node does not send it: " + strings.ToValidUTF8(why[:min(len(why), maxWhy)], ""))
 }
 
-// NodeOf returns the node whose session has a token; ok is false where none has.
-func (r *Receiver) NodeOf(token [16]byte) (node string, ok bool) {
+// CertifiedAs returns the name on the certificate of whose session has a token; ok
+// is false where none has.
+func (r *Receiver) CertifiedAs(token [16]byte) (name string, ok bool) {
 	if s := r.session(token); s != nil {
-		return s.node, true
+		return s.certified, true
 	}
 	return "", false
 }

@@ -6,8 +6,8 @@ import (
 	"tsrun/sdk/zmtp"
 )
 
-// MasterName is what a certificate of a master gives its owner for a name: it is no
-// node's. The slaves that a master starts on its own PC show the same.
+// MasterName is the name of a master, which its certificate gives it: it is no node's.
+// The slaves that a master starts on its own PC show the same certificate.
 const MasterName = "*"
 
 // Guard is what a port does about strangers.
@@ -23,9 +23,23 @@ type Peer struct {
 	Name    string // of its certificate; empty without TLS
 }
 
-// MayBe reports whether the certificate of a peer, where there are any, lets it be a node.
-func (p Peer) MayBe(node string) bool { return MayBe(p.Name, node) }
+// CertifiedAs returns the name that the certificate of a node's slave has: the
+// node's own, or where the master starts it on its own PC, the master's.
+func CertifiedAs(node string, local bool) string {
+	if local {
+		return MasterName
+	}
+	return node
+}
 
-// MayBe reports whether the name of a certificate lets its owner be a node; an empty
-// name is that of a peer without TLS, of whom nothing is known.
-func MayBe(name, node string) bool { return name == "" || name == node || name == MasterName }
+// MayBe reports whether a peer may be the one whose certificate has a name. Of a peer
+// without TLS, which has none, nothing is known.
+func (p Peer) MayBe(certified string) bool { return p.Name == "" || p.Name == certified }
+
+// WhoseCertificate says in words whose certificate a name is of.
+func WhoseCertificate(name string) string {
+	if name == MasterName {
+		return "the master"
+	}
+	return "node " + name
+}

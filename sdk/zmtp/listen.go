@@ -22,7 +22,8 @@ const (
 
 	maxScreened  = 64 // handshakes at once
 	acceptPause  = 50 * time.Millisecond
-	maxUnixBytes = 107 // sun_path of sockaddr_un holds 108 with its final zero
+	stillEvery   = 5 * time.Second // between two looks at who may stay
+	maxUnixBytes = 107             // sun_path of sockaddr_un holds 108 with its final zero
 )
 
 // keepAlive finds a peer whose PC vanished within about ten seconds.
@@ -93,7 +94,31 @@ func serve(l net.Listener, typ zmq4.SocketType, o Options) *Listener {
 	z := &Listener{l: l, typ: typ, opts: o, ready: make(chan *Conn)}
 	z.done, z.stop = context.WithCancel(context.Background())
 	z.running.Go(z.accept)
+	if o.Security != nil && o.Security.Still != nil {
+		z.running.Go(z.watch)
+	}
 	return z
+}
+
+// watch closes connections of peers that may not stay.
+func (z *Listener) watch() {
+	tick := time.NewTicker(stillEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-z.done.Done():
+			return
+		case <-tick.C:
+		}
+		z.mu.Lock()
+		conns := slices.Clone(z.conns)
+		z.mu.Unlock()
+		for _, c := range conns {
+			if secure, ok := c.nc.(*secureConn); ok && z.opts.Security.Still(secure.ConnectionState().PeerCertificates) != nil {
+				c.raw.Close()
+			}
+		}
+	}
 }
 
 // clearPath removes a stale socket file, and only that.

@@ -19,10 +19,15 @@ import (
 // certificate, and nothing of ZMTP is said before both have been checked. Who
 // is turned away is told why.
 type Security struct {
-	Certificate tls.Certificate // shown to peers
+	// Certificate returns what is shown to a peer. It is asked for each connection.
+	Certificate func() *tls.Certificate
 	// Verify returns the name that a peer's certificates give it, the peer's own
 	// first, or why it is turned away. The peer has proven that the first is its own.
 	Verify func(chain []*x509.Certificate) (name string, err error)
+	// Still returns why a peer that was verified may not stay. A Listener asks it of
+	// each connection, every few seconds, and closes those that may not: a peer that
+	// dials again is told why. nil: all may.
+	Still func(chain []*x509.Certificate) error
 }
 
 var (
@@ -57,7 +62,7 @@ const (
 
 func (s *Security) config() *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{s.Certificate}, NextProtos: []string{application},
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{*s.Certificate()}, NextProtos: []string{application},
 		// Verify decides, after the handshake on both ends, so that it can say why.
 		ClientAuth: tls.RequireAnyClientCert, InsecureSkipVerify: true,
 		SessionTicketsDisabled: true, // each connection is verified anew

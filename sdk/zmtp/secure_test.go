@@ -34,7 +34,9 @@ func secured(t testing.TB, name, refuse string) *Security {
 		t.Fatal(err)
 	}
 	return &Security{
-		Certificate: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private},
+		Certificate: func() *tls.Certificate {
+			return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}
+		},
 		Verify: func(chain []*x509.Certificate) (string, error) {
 			if n := chain[0].Subject.CommonName; n != refuse {
 				return n, nil
