@@ -73,7 +73,9 @@ func (s *Store) issued(ca *pair) ([]Issued, error) {
 		all = append(all, Issued{Name: c.Subject.CommonName, Master: isMaster(c), Serial: c.SerialNumber.Text(16),
 			At: c.NotBefore.Add(early), Until: c.NotAfter, Revoked: revokedAt(list, c)})
 	}
-	slices.SortFunc(all, func(a, b Issued) int { return cmp.Or(cmp.Compare(a.Name, b.Name), a.At.Compare(b.At)) })
+	slices.SortFunc(all, func(a, b Issued) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), a.At.Compare(b.At), b.Revoked.Compare(a.Revoked)) // of one second the good one is the newest
+	})
 	return all, nil
 }
 
