@@ -103,6 +103,7 @@ func commands() []*cobra.Command {
 		newCheckCommand(),
 		newShowCommand(),
 		newSimCommand(),
+		newDoctorCommand(),
 		newVerifyCommand(),
 		newDrillCommand(),
 		newReportCommand(),

@@ -107,8 +107,8 @@ func (b *book) kept(name string, k *wire.Kept) {
 	}
 }
 
-func (b *book) instant(ns int64) {
-	b.manifest.Trigger.InstantNs = ns
+func (b *book) instant(ns int64, lead time.Duration) {
+	b.manifest.Trigger.InstantNs, b.manifest.Trigger.LeadNs = ns, lead.Nanoseconds()
 }
 
 // clock is what is known of a node's clock; the manifest gets it with the counts.

@@ -31,6 +31,22 @@ type child struct {
 
 // preflight checks everything that can be known before anything is started.
 func preflight(o Options) error {
+	if err := CheckPlugins(o); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.Runs, 0o777); err != nil {
+		return &sdk.Failure{Code: "run-directory", Message: fmt.Sprintf("make the directory of run directories, %s: %v", o.Runs, err),
+			Hint: "choose another place with --runs, or make this one writable"}
+	}
+	room, err := CheckRoom(o, o.Runs)
+	if warning := room.Warning(); err == nil && warning != "" {
+		o.Observer.Observe(event.Warning{Message: warning, Hint: "free some space, or measure for a shorter time"})
+	}
+	return err
+}
+
+// CheckPlugins looks for all plugins that the recipe needs on this PC.
+func CheckPlugins(o Options) error {
 	for _, n := range o.Recipe.Recipe.Nodes {
 		if n.Host != "local" {
 			continue
@@ -46,10 +62,11 @@ func preflight(o Options) error {
 			return fmt.Errorf("sink %s: %w", s.Name, err)
 		}
 	}
-	if err := os.MkdirAll(o.Runs, 0o777); err != nil {
-		return &sdk.Failure{Code: "run-directory", Message: fmt.Sprintf("make the directory of run directories, %s: %v", o.Runs, err),
-			Hint: "choose another place with --runs, or make this one writable"}
-	}
+	return nil
+}
+
+// CheckRoom refuses a directory for runs that has too little space for the recipe.
+func CheckRoom(o Options, dir string) (run.Room, error) {
 	r := o.Recipe.Recipe
 	keeps := func(sink string) bool { return host.KeepsFiles(o.PluginDirs, sink) }
 	tags := r.LeastTags("", keeps)
@@ -58,11 +75,7 @@ func preflight(o Options) error {
 			tags += min(r.LeastTags(n.Name, keeps), math.MaxInt64-tags)
 		}
 	}
-	room, err := run.CheckSpace(o.Runs, r.Faults.DiskBelow, tags)
-	if warning := room.Warning(); err == nil && warning != "" {
-		o.Observer.Observe(event.Warning{Message: warning, Hint: "free some space, or measure for a shorter time"})
-	}
-	return err
+	return run.CheckSpace(dir, r.Faults.DiskBelow, tags)
 }
 
 // spawnSlaves starts one slave for each local node. They die with this process.

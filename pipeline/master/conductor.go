@@ -220,7 +220,7 @@ func (c *conductor) applyDeadline(ctx context.Context) {
 		return // it has been moved
 	}
 	before := c.state.phase
-	wait := time.NewTimer(patience)
+	wait := time.NewTimer(c.patience())
 	defer wait.Stop()
 	for c.state.phase == before {
 		select {
@@ -234,8 +234,29 @@ func (c *conductor) applyDeadline(ctx context.Context) {
 	if c.state.phase != before {
 		return // with a deadline of its own
 	}
-	instant := c.book.manifest.Trigger.InstantNs
-	c.applyEvent(ctx, evOverdue{fired: instant != 0 && time.Now().UnixNano() >= instant})
+	c.applyEvent(ctx, evOverdue{fired: c.state.phase == armed && c.untilRecall() <= 0})
+}
+
+// recall is how long before the instant an order still calls it off, on a quick
+// network: it is on its way, and the drivers are told.
+const recall = 10 * time.Millisecond
+
+// untilRecall is how long the start can still be called off.
+func (c *conductor) untilRecall() time.Duration {
+	trip := time.Duration(0)
+	for _, m := range c.members {
+		trip = max(trip, m.trip)
+	}
+	lead := time.Duration(c.book.manifest.Trigger.LeadNs)
+	return time.Until(time.Unix(0, c.book.manifest.Trigger.InstantNs)) - min(recall+trip, ackGuard(lead)/2)
+}
+
+// patience is how long nodes are still listened to when a deadline has passed.
+func (c *conductor) patience() time.Duration {
+	if c.state.phase == armed {
+		return max(0, min(patience, c.untilRecall()/2))
+	}
+	return patience
 }
 
 // analysis is the execution of the stages, which goes on beside the loop.
@@ -316,7 +337,7 @@ func (c *conductor) publishOrder(e doOrder) {
 	order := wire.Order{Kind: e.kind, Seq: e.seq, Run: c.run, Sent: now.UnixNano()}
 	if e.kind == wire.Fire {
 		order.Instant = now.Add(e.lead).UnixNano()
-		c.book.instant(order.Instant)
+		c.book.instant(order.Instant, e.lead)
 		c.observe(event.Fired{InstantNs: order.Instant, Method: c.recipe.Trigger.Method})
 	}
 	c.keep(entry{Order: &order})

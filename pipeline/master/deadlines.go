@@ -23,6 +23,21 @@ const (
 // it; a node that has not could not fire in time, so nobody does.
 func ackGuard(lead time.Duration) time.Duration { return lead / 4 }
 
+// tripsAhead is how many of the longest round trips the instant is ahead at least: now
+// and then an answer takes many times as long as the quickest.
+const tripsAhead = 20
+
+// leadNow is how far ahead the instant is: trigger.lead, or more where a node is far.
+func (s *state) leadNow() time.Duration {
+	lead := s.rules.lead
+	for _, n := range s.nodes {
+		if !n.gone {
+			lead = max(lead, min(tripsAhead*n.trip, longestLead))
+		}
+	}
+	return lead
+}
+
 // tooFar returns a node that cannot acknowledge the instant in time, because its
 // answer alone takes too long; "" for none.
 func (s *state) tooFar() string {

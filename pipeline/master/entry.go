@@ -158,7 +158,7 @@ func (c *conductor) recall(p *past, record []byte) error {
 	case e.Order != nil:
 		if p.order = e.Order; e.Order.Kind == wire.Fire {
 			p.fire = e.Order
-			c.book.instant(e.Order.Instant)
+			c.book.instant(e.Order.Instant, time.Duration(e.Order.Instant-e.Order.Sent))
 		}
 	case e.Node != nil:
 		p.nodes[e.Node.Node] = *e.Node

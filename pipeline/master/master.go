@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"slices"
 	"strconv"
@@ -256,6 +257,43 @@ func listenFailure(port string, err error) error {
 		f.Message, f.Code = "open the "+port+" port: "+known.Message, known.Code
 	}
 	return f
+}
+
+// Port is one that a master listens on.
+type Port struct{ Name, Address string }
+
+// TryPorts opens each port of a recipe and closes it, and says of which a run would be
+// refused, and why.
+func TryPorts(ctx context.Context, r *recipe.Recipe) iter.Seq2[Port, error] {
+	n := r.Network
+	return func(yield func(Port, error) bool) {
+		for _, p := range []struct {
+			name   string
+			number int
+		}{{"trigger", n.Ports.Trigger}, {"status", n.Ports.Status}, {"files", n.Ports.Files}} {
+			port := Port{p.name, address(n.Master, p.number)}
+			var config net.ListenConfig
+			l, err := config.Listen(ctx, "tcp", port.Address)
+			if err != nil {
+				err = listenFailure(p.name, err)
+			} else {
+				l.Close()
+			}
+			if !yield(port, err) {
+				return
+			}
+		}
+		port := Port{"clock", address(n.Master, n.Ports.Clock)}
+		l, err := clock.Listen(port.Address)
+		if err != nil {
+			err = listenFailure(port.Name, err)
+		} else {
+			l.Close()
+		}
+		if r.Clock.Source != "none" {
+			yield(port, err)
+		}
+	}
 }
 
 // openDirectory makes the run directory and keeps the recipe in it.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 )
 
@@ -172,6 +173,42 @@ func TestLeadIsLongEnoughForTheWay(t *testing.T) {
 	s := upTo(t, arming, r).happens(evReported{"alice", wire.Armed, 1, 0}, evReported{"bob", wire.Armed, 1, 700 * time.Millisecond}, evOverdue{})
 	if hint := s.state.troubles[0].failure.Hint; !strings.Contains(hint, "an answer takes 700ms, for which a lead of 2.8s is enough") {
 		t.Errorf("not acknowledged: %q", hint)
+	}
+}
+
+// The instant is at least twenty of the longest round trips ahead, and the deadline of
+// its acknowledgement goes with it.
+func TestInstantIsFarEnoughAhead(t *testing.T) {
+	for _, c := range []struct{ lead, trip, want time.Duration }{
+		{100 * time.Millisecond, 0, 100 * time.Millisecond},
+		{100 * time.Millisecond, 5 * time.Millisecond, 100 * time.Millisecond},
+		{100 * time.Millisecond, 50 * time.Millisecond, time.Second},
+		{time.Minute, 30 * time.Second, time.Minute},
+	} {
+		r := testRules
+		r.lead = c.lead
+		s := upTo(t, arming, r).happens(evReported{"alice", wire.Armed, 1, time.Millisecond}, evReported{"bob", wire.Armed, 1, c.trip})
+		deadline := fmt.Sprintf("deadline %v", c.want-ackGuard(c.want))
+		if c.trip < c.lead-ackGuard(c.lead) && (s.state.phase != armed || s.state.lead != c.want || s.effects[len(s.effects)-1] != deadline) {
+			t.Errorf("lead %v, %v away: %s, %v ahead, want %v", c.lead, c.trip, s.state.phase, s.state.lead, c.want)
+		}
+	}
+}
+
+// A start is called off only while an order still comes in time, however short the lead.
+func TestAStartIsNotCalledOffTooLate(t *testing.T) {
+	for _, lead := range []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, time.Minute} {
+		c := &conductor{members: map[string]*member{"bob": {trip: time.Millisecond}}, book: &book{manifest: &run.Manifest{}}}
+		c.state.phase = armed
+		guard := ackGuard(lead)
+		c.book.instant(time.Now().Add(guard).UnixNano(), lead) // the deadline has just passed
+		if left, listens := c.untilRecall(), c.patience(); left < guard/3 || left > guard || listens > left || listens < 0 || listens > patience {
+			t.Errorf("lead %v: %v to call it off, listens for %v", lead, left, listens)
+		}
+		c.book.instant(time.Now().Add(time.Millisecond).UnixNano(), lead)
+		if left, listens := c.untilRecall(), c.patience(); left > 0 || listens != 0 {
+			t.Errorf("lead %v, 1 ms before the instant: %v to call it off, listens for %v", lead, left, listens)
+		}
 	}
 }
 

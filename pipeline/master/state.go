@@ -66,8 +66,9 @@ type state struct {
 	phase       phase
 	nodes       map[string]node
 	rules       rules
-	orders      uint64 // number of the last order given
-	fire        uint64 // number of the Fire order, 0 before
+	orders      uint64        // number of the last order given
+	fire        uint64        // number of the Fire order, 0 before
+	lead        time.Duration // of that order
 	interrupted bool
 	overrun     bool // the phase's deadline has passed, and only nodes that are away hold it up
 	troubles    []trouble
@@ -271,9 +272,10 @@ func (s state) advance() (state, []any) {
 			}
 			s.phase = armed
 			fire := s.order(wire.Fire)
-			fire.lead = s.rules.lead
+			s.lead = s.leadNow()
+			fire.lead = s.lead
 			s.fire = fire.seq
-			effects = append(effects, fire, doDeadline{s.rules.lead - ackGuard(s.rules.lead)})
+			effects = append(effects, fire, doDeadline{s.lead - ackGuard(s.lead)})
 		case s.phase == armed && s.present(func(n node) bool { return n.order >= s.fire }):
 			s.phase = running
 			effects = append(effects, s.runningDeadline())
@@ -295,7 +297,7 @@ func (s state) advance() (state, []any) {
 }
 
 func (s *state) runningDeadline() doDeadline {
-	return doDeadline{s.rules.lead + s.rules.duration + drainTimeout}
+	return doDeadline{max(s.lead, s.rules.lead) + s.rules.duration + drainTimeout}
 }
 
 // refuse ends a run of which nothing was recorded.

@@ -75,7 +75,10 @@ type lab struct {
 	hold       bool   // no file is done with
 	carriedOut uint64 // the last order, as the slave says
 	order      wire.Order
-	fired      int64 // the instant
+	fired      int64         // the instant
+	ahead      time.Duration // of it, beside 100 ms
+	recalls    bool          // the start is called off when the slave says that it is late
+	strange    []wire.Order  // published beside beacons
 	phase      wire.Phase
 	phases     []wire.Phase
 	news       []wire.News
@@ -124,6 +127,9 @@ func newLab(t *testing.T, driver, sink, more string) *lab {
 	working.Go(func() {
 		for ctx.Err() == nil {
 			l.trigger.Publish(wire.Order{Kind: wire.Beacon, Run: l.run})
+			for _, o := range l.published() {
+				l.trigger.Publish(o)
+			}
 			time.Sleep(5 * time.Millisecond)
 		}
 	})
@@ -135,6 +141,13 @@ func newLab(t *testing.T, driver, sink, more string) *lab {
 		l.receiver.Close()
 	})
 	return l
+}
+
+// published are the orders of nobody.
+func (l *lab) published() []wire.Order {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.strange
 }
 
 func port(a net.Addr) int {
@@ -230,6 +243,10 @@ func (l *lab) report(r *wire.Report) wire.Reply {
 		}
 		l.interruptTimes = 0
 	}
+	if l.recalls && slices.ContainsFunc(r.News, func(n wire.News) bool { return strings.Contains(string(n.Log), "came after its instant") }) {
+		l.decide(wire.Abort)
+		l.recalls = false
+	}
 	if l.releaseOn != "" && slices.ContainsFunc(l.news, func(n wire.News) bool { return strings.Contains(string(n.Log), l.releaseOn) }) {
 		l.hold = false
 		if r.Phase == wire.Done {
@@ -255,7 +272,7 @@ func (l *lab) decide(kind wire.OrderKind) {
 	now := time.Now()
 	l.order = wire.Order{Kind: kind, Seq: l.order.Seq + 1, Run: l.run, Sent: now.UnixNano()}
 	if kind == wire.Fire {
-		l.order.Instant = now.Add(100 * time.Millisecond).UnixNano()
+		l.order.Instant = now.Add(100*time.Millisecond + l.ahead).UnixNano()
 		l.fired = l.order.Instant
 	}
 }

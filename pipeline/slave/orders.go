@@ -67,7 +67,8 @@ func (s *session) receiveOrders(ctx context.Context) error {
 			if !open {
 				return nil
 			}
-			if r.Order.Run != s.id {
+			if why := s.unsuited(r.Order); why != "" {
+				s.tellIgnored(why)
 				continue
 			}
 			s.reporter.setBeacon()
@@ -75,6 +76,65 @@ func (s *session) receiveOrders(ctx context.Context) error {
 		}
 	}
 }
+
+// longestWay is how far ahead of its sending an instant is at most: twice the longest
+// trigger.lead.
+const longestWay = 2 * time.Minute
+
+// unsuited says why a message from the trigger port is no order of this run; "" for
+// one that is.
+func (s *session) unsuited(o wire.Order) string {
+	switch ahead := time.Duration(o.Instant - o.Sent); {
+	case o.Run != s.id:
+		return "of another run"
+	case o.Kind == wire.Fire && (ahead <= 0 || ahead > longestWay):
+		return fmt.Sprintf("to start %v after it was sent", ahead)
+	}
+	return ""
+}
+
+// tellIgnored tells the users, once, that a message of the trigger port was ignored.
+func (s *session) tellIgnored(why string) {
+	s.ignored.Do(func() {
+		s.log.Warn("an order was ignored", "why", why)
+		s.reporter.queueNews(wire.News{Warning: &wire.Warning{
+			Message: "an order " + why + " came from the trigger port, and was ignored",
+			Hint:    "look for another tsrun at the master's address and for who else reaches this network; with tsrun pair nobody else can give orders"}})
+	})
+}
+
+// confirm asks the master, where the instant has passed already, whether the start
+// still holds: it was called off if this node was missed, and then nothing starts
+// here alone. A start that holds is late, which the run tells.
+func (s *session) confirm(ctx context.Context, instant time.Time) error {
+	late := time.Since(instant)
+	if late < 0 || s.recipe.Trigger.Method != "scheduled" {
+		return nil
+	}
+	s.log.Warn("the order to start came after its instant; it is carried out if the master says it again", "late", late.String())
+	for !s.reporter.newsSeen() { // the answer that takes that line has the newest order
+		if s.reporter.silence() > s.patience() {
+			return fmt.Errorf("the order to start came %v after its instant, and the master does not say it again", late)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-s.orders.shut:
+			return s.orders.closedBy()
+		case <-time.After(confirmEvery):
+		}
+	}
+	select {
+	case o := <-s.orders.ch:
+		s.reporter.acknowledge(o.Seq)
+		return errAborted
+	default:
+		return nil
+	}
+}
+
+// confirmEvery is how often confirm looks.
+const confirmEvery = 5 * time.Millisecond
 
 // stopWhenTold ends the recording early when the master or the user of this PC orders it.
 func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFunc, eq *equipment) {

@@ -109,6 +109,9 @@ func (r *reporter) report(ctx context.Context) error {
 		r.orders.close(reply.Refused)
 		return reply.Refused
 	}
+	if reply.Order != nil { // before the news count as seen: confirm relies on it
+		r.orders.put(*reply.Order)
+	}
 	r.mu.Lock()
 	r.heard = time.Now()
 	waiting := len(r.news)
@@ -121,9 +124,6 @@ func (r *reporter) report(ctx context.Context) error {
 	hearClocks(reply.Clocks)
 	if more {
 		r.wake()
-	}
-	if reply.Order != nil {
-		r.orders.put(*reply.Order)
 	}
 	return nil
 }

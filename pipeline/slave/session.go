@@ -48,6 +48,7 @@ type session struct {
 	fired    bool       // there may be tags
 	instant  time.Time  // of the start
 	user     user       // of this PC
+	ignored  sync.Once  // a message of the trigger port was ignored, and that was told
 	queued   []string   // paths of files given to the sender; owned by its equipment until the recording is over
 	sent     chan error // one value, when the sender ends: nil when the master has proven every file
 }
@@ -158,6 +159,9 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq
 		return err
 	}
 	instant := time.Unix(0, local)
+	if err := s.confirm(ctx, instant); err != nil {
+		return err
+	}
 	s.ledger.releaseAt(instant)
 	s.ledger.keep(entry{Fired: &order})
 	if err := eq.startDrivers(ctx, instant); err != nil {
