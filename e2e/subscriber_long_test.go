@@ -3,8 +3,6 @@ package e2e
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +48,7 @@ func TestLongSubscriber(t *testing.T) {
 // tell so.
 func killedSubscriber(a *pcs, code int, fired bool) string {
 	a.t.Helper()
-	alice, bob := a.tagsOf("alice"), a.tagsOf("bob")
+	alice, bob := a.bytesOf("alice"), a.bytesOf("bob")
 	acknowledged := strings.Contains(a.master.stdout.String(), inState("running"))
 	switch {
 	case code == 0:
@@ -67,20 +65,4 @@ func killedSubscriber(a *pcs, code int, fired bool) string {
 		a.t.Errorf("nobody says that bob is missing: %v\n%s", m.Condition, reasons(m))
 	}
 	return "alone after it was acknowledged, and told"
-}
-
-// tagsOf is how many bytes of a node's files are anywhere.
-func (a *pcs) tagsOf(node string) (bytes int64) {
-	for _, place := range []string{filepath.Join(a.work, "runs", "*"), filepath.Join(a.work, "runs", "*", "sources", "*"), filepath.Join(a.far, "runs", "*")} {
-		files, err := filepath.Glob(filepath.Join(place, "raw", node, "*"))
-		if err != nil {
-			a.t.Error(err)
-		}
-		for _, f := range files {
-			if info, err := os.Stat(f); err == nil {
-				bytes += info.Size()
-			}
-		}
-	}
-	return bytes
 }
