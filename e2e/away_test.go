@@ -105,7 +105,8 @@ func newField(t *testing.T, octet int, args ...string) *field {
 	own := need.Address(t) // a remote node's master is not told to be on the loopback
 	ports := map[string]int{}
 	args = append([]string{hurried(t, "pace: 100 ms", "pace: 100 ms", "acquire: {duration: 4 s, segment: 500 ms}"), "--json",
-		"--set", "nodes.bob.host=remote", "--set", "network.master=" + own, "--set", "network.insecure=true", "--set", "network.join=5 min"}, args...)
+		"--set", "nodes.bob.host=remote", "--set", "network.master=" + own, "--set", "network.insecure=true", "--set", "network.join=5 min",
+		"--set", fmt.Sprintf("network.ports.clock=%d", ownPort(t, own))}, args...)
 	for _, name := range []string{"trigger", "status", "files"} {
 		ports[name] = ownPort(t, own)
 		args = append(args, "--set", fmt.Sprintf("network.ports.%s=%d", name, ports[name]))

@@ -27,7 +27,8 @@ func TestFullDisk(t *testing.T) {
 			}
 			own := need.Address(t) // a remote node's master is not told to be on the loopback
 			args := []string{hurried(t, "pace: 100 ms", "pace: 100 ms", "acquire: {duration: 10 min, segment: 500 ms}"),
-				"--set", "nodes.bob.host=remote", "--set", "network.master=" + own, "--set", "network.insecure=true", "--set", "faults.disk_below=24 MiB"}
+				"--set", "nodes.bob.host=remote", "--set", "network.master=" + own, "--set", "network.insecure=true", "--set", "faults.disk_below=24 MiB",
+				"--set", fmt.Sprintf("network.ports.clock=%d", ownPort(t, own))}
 			var status string
 			for _, name := range []string{"trigger", "files", "status"} {
 				l, err := net.Listen("tcp", own+":0")

@@ -59,13 +59,13 @@ func newBench(o *Options, r *recipe.Recipe, dir string, number int) (_ *bench, e
 	if err != nil {
 		return nil, err
 	}
-	for i, name := range []string{"trigger", "status", "files"} {
+	for i, name := range []string{"trigger", "status", "files", "clock"} {
 		b.args = append(b.args, "--set", "network.ports."+name+"="+ports[i])
 	}
 	remote := linkedNodes(o, r)
 	nodeSide := func(i int) string { return fmt.Sprintf("127.%d.%d.%d", 78+number/250%100, 1+number%250, 1+i) }
 	for i, node := range remote {
-		l, err := newLink(nodeSide(i), o.address, ports)
+		l, err := newLink(nodeSide(i), o.address, ports[:3], ports[3])
 		if err != nil {
 			return nil, fmt.Errorf("lay the link of %s: %w", node, err)
 		}
@@ -111,7 +111,7 @@ func ownAddress() string {
 	return ""
 }
 
-// freePorts finds three ports that nobody listens on just now.
+// freePorts finds three ports of TCP and one of UDP that nobody listens on just now.
 func freePorts(address string) (ports []string, err error) {
 	for range 3 {
 		l, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
@@ -122,7 +122,13 @@ func freePorts(address string) (ports []string, err error) {
 		_, port, _ := net.SplitHostPort(l.Addr().String()) // it is one of the system's
 		ports = append(ports, port)
 	}
-	return ports, nil
+	c, err := net.ListenPacket("udp", net.JoinHostPort(address, "0"))
+	if err != nil {
+		return nil, fmt.Errorf("find a free port: %w", err)
+	}
+	defer c.Close()
+	_, port, _ := net.SplitHostPort(c.LocalAddr().String())
+	return append(ports, port), nil
 }
 
 // startMaster starts a tsrun that runs the recipe, or finishes the run.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -18,10 +19,13 @@ type link struct {
 	ctx       context.Context
 	end       context.CancelFunc
 
-	mu    sync.Mutex
-	state linkState
-	pipes map[*pipe]bool
-	free  [2]time.Time // when each direction has room for more
+	asked *net.UDPConn // the node's end for datagrams
+
+	mu      sync.Mutex
+	state   linkState
+	pipes   map[*pipe]bool
+	callers map[netip.AddrPort]net.Conn // who sends datagrams, and what passes them on
+	free    [2]time.Time                // when each direction has room for more
 }
 
 // linkState is how a link is; the zero value carries all at once.
@@ -49,9 +53,9 @@ const (
 )
 
 // newLink listens on some ports of the node's side and passes them on to the
-// same of the master's.
-func newLink(nodeSide, masterSide string, ports []string) (*link, error) {
-	l := &link{pipes: map[*pipe]bool{}}
+// same of the master's, and so what is sent to a port of UDP.
+func newLink(nodeSide, masterSide string, ports []string, datagrams string) (*link, error) {
+	l := &link{pipes: map[*pipe]bool{}, callers: map[netip.AddrPort]net.Conn{}}
 	l.ctx, l.end = context.WithCancel(context.Background())
 	for _, port := range ports {
 		listener, err := net.Listen("tcp", net.JoinHostPort(nodeSide, port))
@@ -61,6 +65,10 @@ func newLink(nodeSide, masterSide string, ports []string) (*link, error) {
 		}
 		l.listeners = append(l.listeners, listener)
 		l.working.Go(func() { l.serve(listener, net.JoinHostPort(masterSide, port)) })
+	}
+	if err := l.listenDatagrams(net.JoinHostPort(nodeSide, datagrams), net.JoinHostPort(masterSide, datagrams)); err != nil {
+		l.close()
+		return nil, err
 	}
 	return l, nil
 }
@@ -278,6 +286,12 @@ func (l *link) close() {
 	for p := range l.pipes {
 		p.node.Close()
 		p.master.Close()
+	}
+	if l.asked != nil {
+		l.asked.Close()
+	}
+	for _, c := range l.callers {
+		c.Close()
 	}
 	l.mu.Unlock()
 	l.working.Wait()

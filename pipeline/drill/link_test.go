@@ -27,7 +27,7 @@ func echo(t *testing.T) (l *link, dial func() net.Conn) {
 		}
 	}()
 	_, port, _ := net.SplitHostPort(server.Addr().String())
-	l, err = newLink("127.0.78.1", "127.0.0.1", []string{port})
+	l, err = newLink("127.0.78.1", "127.0.0.1", []string{port}, udpEcho(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,6 +40,56 @@ func echo(t *testing.T) (l *link, dial func() net.Conn) {
 		}
 		t.Cleanup(func() { c.Close() })
 		return c
+	}
+}
+
+// udpEcho says what it hears, and returns its port.
+func udpEcho(t *testing.T) string {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	go func() { // ends with c
+		buffer := make([]byte, 2048)
+		for {
+			n, from, err := c.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			_, _ = c.WriteTo(buffer[:n], from)
+		}
+	}()
+	_, port, _ := net.SplitHostPort(c.LocalAddr().String())
+	return port
+}
+
+// TestLinkPassesDatagrams, late when it is slow, and loses them while it is cut.
+func TestLinkPassesDatagrams(t *testing.T) {
+	l, _ := echo(t)
+	c, err := net.Dial("udp", l.asked.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := says(c, "before", long); err != nil {
+		t.Fatal(err)
+	}
+	for _, how := range []string{closed, blackHole, halfOpen} {
+		l.cut(how)
+		if err := says(c, "lost", 50*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: %v", how, err)
+		}
+		l.mend()
+		if err := says(c, how, long); err != nil {
+			t.Errorf("after %s: %v", how, err)
+		}
+	}
+	l.slow(late, int64(30*time.Millisecond))
+	begun := time.Now()
+	if err := says(c, "late", long); err != nil || time.Since(begun) < 60*time.Millisecond {
+		t.Errorf("there and back in %v, %v", time.Since(begun), err)
 	}
 }
 
