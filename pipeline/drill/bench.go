@@ -72,7 +72,6 @@ func newBench(o *Options, r *recipe.Recipe, dir string, number int) (_ *bench, e
 		b.links[node] = l
 		b.args = append(b.args, "--set", "nodes."+node+".host=remote")
 	}
-	b.args = append(b.args, "--set", "clock.source=none") // links pass no UDP, and all nodes are on this PC
 	if len(remote) > 0 {
 		b.args = append(b.args, "--set", "network.master="+o.address, "--set", "network.tls=auto", "--set", "network.insecure=true") // on this PC alone
 	}
