@@ -103,6 +103,26 @@ func (d Disk) Left(below, owed int64) (left time.Duration, ok bool) {
 // maxLeft is the longest time that Left returns.
 const maxLeft = 100 * 365 * 24 * time.Hour
 
+// Sent is how the files of a node travelled. Packed of its bytes were packed on the
+// way, to PackedTo; what decided that are the rates that were measured, in bytes a
+// second of all connections and of packing.
+type Sent struct {
+	Compress string `json:"compress"` // as the recipe says: "none" or "auto"
+	Bytes    int64  `json:"bytes"`    // of files, also those that were sent again
+	Packed   int64  `json:"packed"`
+	PackedTo int64  `json:"packed_to"`
+	LinkPerS int64  `json:"link_bytes_per_s,omitempty"` // 0: not measured
+	PackPerS int64  `json:"pack_bytes_per_s,omitempty"` // 0: not measured
+}
+
+// Ratio is how many times as long packed chunks were before; 0: none was packed.
+func (s Sent) Ratio() float64 {
+	if s.Packed <= 0 || s.PackedTo <= 0 {
+		return 0
+	}
+	return float64(s.Packed) / float64(s.PackedTo)
+}
+
 // Kept is how many tags of a stream a sink has kept in no file of the run.
 type Kept struct {
 	Stream uint16 `json:"stream"`

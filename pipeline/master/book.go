@@ -75,6 +75,8 @@ func (b *book) enter(name string, n *wire.News) {
 		b.segment(name, n.Segment)
 	case n.Ended != nil:
 		b.ended(name, n.Ended)
+	case n.Sent != nil:
+		b.manifest.Nodes[name].Transfer = n.Sent
 	}
 }
 

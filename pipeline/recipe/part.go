@@ -26,6 +26,9 @@ func (r *Recipe) CheckPart(node string) error {
 	p.choice("trigger.method", r.Trigger.Method)
 	p.realtime(r.Realtime)
 	p.choice("transfer.keep_source", r.Transfer.KeepSource)
+	if r.Transfer.Compress != "" {
+		p.choice("transfer.compress", r.Transfer.Compress)
+	}
 	for _, compensation := range r.Trigger.Compensation {
 		p.amount("trigger.compensation.NODE", int64(compensation))
 	}

@@ -170,6 +170,7 @@ func (r *Recipe) ForNode(name string) *Recipe {
 type Transfer struct {
 	Streams    int           `json:"streams"`     // connections
 	Chunk      quantity.Size `json:"chunk"`       // on its way unproven, of each
+	Compress   string        `json:"compress"`    // "auto" or "none"; "" of a release before it: none
 	Verify     string        `json:"verify"`      // "sha256"
 	KeepSource string        `json:"keep_source"` // "until_verified" or "always"
 }

@@ -171,6 +171,17 @@ func reportStart(out *strings.Builder, m *run.Manifest) {
 	}
 	reportRealtime(out, m)
 	reportClocks(out, m)
+	reportTransfer(out, m)
+}
+
+// reportTransfer says whose files travelled packed.
+func reportTransfer(out *strings.Builder, m *run.Manifest) {
+	for _, name := range m.NodeOrder() {
+		if t := m.Nodes[name].Transfer; t != nil && t.Ratio() > 0 {
+			entry(out, "transfer", "%s sent %d of %d bytes packed, %.2f to 1: its link carries %.3g bytes/s, it packs %.3g bytes/s",
+				name, t.Packed, t.Bytes, t.Ratio(), float64(t.LinkPerS), float64(t.PackPerS))
+		}
+	}
 }
 
 // reportClocks says how the nodes' clocks stood against the master's.

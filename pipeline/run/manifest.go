@@ -154,6 +154,7 @@ type Node struct {
 	Controllers map[string]*Controller `json:"controllers"`
 	Sinks       map[string]*Sink       `json:"sinks"`
 	Channels    map[string]*Channel    `json:"channels"`
+	Transfer    *fact.Sent             `json:"transfer,omitempty"` // how its files travelled; absent where none did
 	Receiver    *fact.Confinement      `json:"receiver,omitempty"` // of the thread of the master that writes its files
 	Clock       *NodeClock             `json:"clock,omitempty"`    // absent where no clock source compared it with the master's
 	Start       *Start                 `json:"start,omitempty"`    // absent where no shot was recorded (trigger method hardware)

@@ -1,6 +1,7 @@
 package slave
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -30,6 +31,7 @@ func (s *session) startSender(group *errgroup.Group, ctx context.Context) {
 		Security: s.options.Security,
 		Chunk:    int(s.recipe.Transfer.Chunk) / transfer.DefaultWindow,
 		Streams:  s.recipe.Transfer.Streams,
+		Compress: s.recipe.Transfer.Compress == "auto",
 		Patience: max(s.patience(), leastStill),
 		Ask: func(ctx context.Context, f transfer.File) (transfer.Answer, error) {
 			return s.askFile(ctx, questions, f)
@@ -41,7 +43,12 @@ func (s *session) startSender(group *errgroup.Group, ctx context.Context) {
 	})
 	group.Go(func() error {
 		defer questions.Close()
-		s.sent <- s.sender.Run(ctx)
+		err := s.sender.Run(ctx)
+		if how := s.sender.Sent(); how.Bytes > 0 {
+			how.Compress = cmp.Or(s.recipe.Transfer.Compress, "none")
+			s.reporter.queueNews(wire.News{Sent: &how})
+		}
+		s.sent <- err
 		return nil
 	})
 }

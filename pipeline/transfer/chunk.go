@@ -14,9 +14,13 @@ import (
 //
 //	 0  4  magic "TSFC"      28  8  number of the chunk     48  4  CRC-32C of the bytes
 //	 4  1  version                  in its connection,      52  4  CRC-32C of the head
-//	 5  3  zero                     from 1                            before this
-//	 8 16  token             36  8  offset in the file
-//	24  4  file              44  4  length of the bytes
+//	 5  1  1: packed                from 1                            before this
+//	 6  2  zero              36  8  offset in the file
+//	 8 16  token             44  4  length of the bytes
+//	24  4  file
+//
+// Offset, length and CRC-32C are those of the bytes before they were packed. Only a
+// Receiver whose Answer says that it unpacks is sent any that are.
 //
 // The answer to each is a credit, a message of one frame of 16 bytes: magic
 // "TSFA", 8 bytes with the number of the newest chunk of this connection that
@@ -46,6 +50,7 @@ type head struct {
 	offset uint64
 	length uint32
 	sum    uint32 // CRC-32C of the bytes
+	packed bool   // the second frame is, see packing.go
 }
 
 // encode encodes h into b, which has headSize bytes.
@@ -53,6 +58,9 @@ func (h head) encode(b []byte) {
 	clear(b)
 	copy(b, headMagic)
 	b[4] = headVersion
+	if h.packed {
+		b[5] = 1
+	}
 	copy(b[8:], h.token[:])
 	binary.LittleEndian.PutUint32(b[24:], h.file)
 	binary.LittleEndian.PutUint64(b[28:], h.number)
@@ -72,12 +80,16 @@ func decodeHead(b []byte) (head, error) {
 		return head{}, errors.New("decode chunk: checksum of its head differs")
 	}
 	h := head{
+		packed: b[5] == 1,
 		token:  [16]byte(b[8:24]),
 		file:   binary.LittleEndian.Uint32(b[24:]),
 		number: binary.LittleEndian.Uint64(b[28:]),
 		offset: binary.LittleEndian.Uint64(b[36:]),
 		length: binary.LittleEndian.Uint32(b[44:]),
 		sum:    binary.LittleEndian.Uint32(b[48:]),
+	}
+	if b[5] > 1 {
+		return head{}, fmt.Errorf("decode chunk: packed in way %d, which this release does not know", b[5])
 	}
 	if h.length == 0 || h.length > MaxChunk || h.offset > maxSize {
 		return head{}, fmt.Errorf("decode chunk: %d bytes at %d", h.length, h.offset)

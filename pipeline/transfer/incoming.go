@@ -354,7 +354,7 @@ func (in *incoming) close() {
 }
 
 func (in *incoming) answer() Answer {
-	a := Answer{Verified: in.state == verified, Refused: in.why, Looked: in.looked, Differs: in.differs}
+	a := Answer{Verified: in.state == verified, Refused: in.why, Looked: in.looked, Differs: in.differs, Unpacks: true}
 	if in.state == checking || in.state == receiving {
 		a.Missing = in.got.missing(in.file.Size)
 	}

@@ -145,7 +145,8 @@ func (r *Receiver) Run(ctx context.Context) error {
 // cannot be used is dropped, and missed later.
 func (r *Receiver) receiveChunks(c *zmtp.Conn) error {
 	var frame [headSize]byte
-	var bytes []byte
+	var bytes, packed []byte
+	var unpacker packer
 	last := uint64(0)
 	for {
 		b, more, err := c.ReadFrame(frame[:])
@@ -173,37 +174,48 @@ func (r *Receiver) receiveChunks(c *zmtp.Conn) error {
 		if int(h.length) > len(bytes) {
 			bytes = make([]byte, h.length) // at most MaxChunk, and for a node that was admitted
 		}
-		if err := readBytes(c, bytes[:h.length]); err != nil {
+		chunk, whole := bytes[:h.length], true
+		if h.packed {
+			if len(packed) < len(bytes) {
+				packed = make([]byte, len(bytes))
+			}
+			n, err := readBytes(c, packed[:h.length-1], 1)
+			if err != nil {
+				return err
+			}
+			whole = unpacker.unpack(chunk, packed[:n], int64(h.offset)) == nil
+		} else if _, err := readBytes(c, chunk, len(chunk)); err != nil {
 			return err
 		}
-		r.writeChunk(s, h, bytes[:h.length])
+		r.writeChunk(s, h, chunk, whole)
 		if err := c.Send(sendTimeout, encodeCredit(h.number)); err != nil {
 			return err
 		}
 	}
 }
 
-// readBytes reads the second and last frame of a chunk, which fills b.
-func readBytes(c *zmtp.Conn, b []byte) error {
+// readBytes reads the second and last frame of a chunk into b, of which it fills at
+// least so many bytes.
+func readBytes(c *zmtp.Conn, b []byte, least int) (n int, err error) {
 	if err := c.SetReadDeadline(time.Now().Add(chunkTimeout)); err != nil {
-		return err
+		return 0, err
 	}
 	size, more, err := c.NextFrame()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if size != uint64(len(b)) || more {
-		return fmt.Errorf("take chunk: %d bytes came for %d", size, len(b))
+	if size < uint64(least) || size > uint64(len(b)) || more {
+		return 0, fmt.Errorf("take chunk: %d bytes came for %d", size, len(b))
 	}
-	if _, err := io.ReadFull(c, b); err != nil {
-		return err
+	if _, err := io.ReadFull(c, b[:size]); err != nil {
+		return 0, err
 	}
-	return c.SetReadDeadline(time.Time{})
+	return int(size), c.SetReadDeadline(time.Time{})
 }
 
 // writeChunk writes one chunk to its file, where it is undamaged and asked for.
-func (r *Receiver) writeChunk(s *session, h head, b []byte) {
-	whole := crc32.Checksum(b, tag.Castagnoli) == h.sum
+func (r *Receiver) writeChunk(s *session, h head, b []byte, whole bool) {
+	whole = whole && crc32.Checksum(b, tag.Castagnoli) == h.sum
 	e := entry{int64(h.offset), h.length, h.sum}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-zeromq/zmq4"
 
+	"tsrun/pipeline/fact"
 	"tsrun/sdk/zmtp"
 )
 
@@ -38,6 +39,9 @@ type SenderOptions struct {
 	// credit come. So much is sent again when a connection breaks. 0: DefaultWindow
 	Window  int
 	Streams int // connections; 0: 1
+	// Compress has chunks of tags packed where the link is slow beside that, as
+	// measured.
+	Compress bool
 	// Ask asks the Receiver about a file, however that is reached. It tries
 	// until it has an answer or ctx ends; an error ends the Sender.
 	Ask func(ctx context.Context, f File) (Answer, error)
@@ -59,6 +63,7 @@ type Sender struct {
 	mu       sync.Mutex
 	queue    []File
 	finished bool
+	sent     fact.Sent
 }
 
 // NewSender returns a Sender; Run makes it work.
@@ -148,7 +153,12 @@ func (s *Sender) Run(ctx context.Context) error {
 		return fmt.Errorf("send files: %d chunks on their way over %d connections; there can be %d connections", o.Window, o.Streams, maxStreams)
 	}
 	t := newTransmission(o, s.nudge)
-	defer t.close(t.start(ctx))
+	defer func(end func()) {
+		t.close(end)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.sent = t.meter.summary(t.Streams)
+	}(t.start(ctx))
 	for {
 		files, last := s.next(t.places())
 		t.enter(files)

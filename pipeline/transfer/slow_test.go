@@ -66,7 +66,7 @@ func TestQuestionsDoNotWaitForTheDisk(t *testing.T) {
 			t.Fatalf("answer %+v about another file", a)
 		}
 	}
-	b.receiver.writeChunk(s, head{file: stuck.ID, length: 1}, []byte{1}) // nobody may have sent it
+	b.receiver.writeChunk(s, head{file: stuck.ID, length: 1}, []byte{1}, true) // nobody may have sent it
 	if b.receiver.Verified(token, stuck) {
 		t.Error("verified without a byte")
 	}

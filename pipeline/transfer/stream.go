@@ -24,14 +24,16 @@ type stream struct {
 	credit   uint64     // the newest that came over conn
 	credited time.Time  // when that was, or when something was sent after nothing flew
 
-	buf  []byte // of run
-	head [headSize]byte
+	buf    []byte // of run
+	packer packer
+	head   [headSize]byte
 }
 
 // flying is a chunk that is being read or sent, or for which no credit has come.
 type flying struct {
 	o      *outgoing
 	part   Range
+	bytes  int64  // that travel
 	number uint64 // in its connection; 0: it is not sent yet
 }
 
@@ -145,12 +147,14 @@ func (st *stream) send(ctx context.Context, conn *zmtp.Conn, c *flying) {
 		return
 	}
 	h := head{token: t.Token, file: c.o.file.ID, offset: uint64(c.part.Offset), length: uint32(len(b)), sum: crc32.Checksum(b, tag.Castagnoli)}
+	wire, packed := st.prepare(c, b)
+	h.packed, c.bytes = packed, int64(len(wire))
 	if !st.awaitCredit(ctx, conn, c) {
 		return
 	}
 	h.number = c.number
 	h.encode(st.head[:])
-	if err := conn.Send(sendTimeout, st.head[:], b); err != nil && ctx.Err() == nil {
+	if err := conn.Send(sendTimeout, st.head[:], wire); err != nil && ctx.Err() == nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		st.lose(conn, err)
@@ -188,6 +192,11 @@ func (st *stream) awaitCredit(ctx context.Context, conn *zmtp.Conn, c *flying) b
 	}
 	all := span{c.part.Offset, c.part.Offset + c.part.Length}
 	t.bytes += c.part.Length
+	t.meter.sent.Bytes += c.part.Length
+	if c.bytes < c.part.Length {
+		t.meter.sent.Packed += c.part.Length
+		t.meter.sent.PackedTo += c.bytes
+	}
 	t.again += c.part.Length - c.o.sent.without(all).bytes()
 	c.o.sent, _ = c.o.sent.add(all)
 	c.o.tried = true
@@ -221,15 +230,19 @@ func (st *stream) applyCredit(conn *zmtp.Conn, number uint64) bool {
 	if st.conn != conn || number <= st.credit {
 		return false
 	}
+	carried := int64(0)
 	for st.credit < number {
 		if len(st.flight) == 0 || st.flight[0].number == 0 {
 			return false
 		}
 		st.credit = st.flight[0].number
+		carried += st.flight[0].bytes
 		st.land(st.flight[0])
 		st.flight = st.flight[1:]
 	}
-	st.credited, t.moved = time.Now(), time.Now()
+	now := time.Now()
+	t.meter.noteCarried(carried, now.Sub(st.credited))
+	st.credited, t.moved = now, now
 	t.changed.Broadcast()
 	return true
 }

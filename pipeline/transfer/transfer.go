@@ -122,6 +122,7 @@ type Answer struct {
 	Refused  string  `json:"refused,omitempty"`  // final: it will not be taken, and why
 	Missing  []Range `json:"missing,omitempty"`  // at most maxRanges; none while it is being verified
 	Looked   int64   `json:"looked,omitempty"`   // bytes read back so far, to check and to hash; it grows while that goes on
+	Unpacks  bool    `json:"unpacks,omitempty"`  // chunks of it may come packed
 	Differs  int     `json:"differs,omitempty"`  // times that all came as it was sent, and the SHA-256 is another
 }
 

@@ -30,6 +30,7 @@ type transmission struct {
 	refusal error // why the last connection could not be made, or broke
 	bytes   int64 // sent
 	again   int64 // of those, sent before
+	meter   meter
 }
 
 // outgoing is one file on its way out. While chunks of it are to do or fly it is
@@ -49,10 +50,11 @@ type outgoing struct {
 	unchanged int   // times in a row that sending made them no fewer
 	looked    int64 // of the newest answer
 	differs   int   // of the newest answer
+	dense     bool  // packing makes it no shorter
 }
 
 func newTransmission(o SenderOptions, nudge func()) *transmission {
-	t := &transmission{SenderOptions: o, nudge: nudge, chunk: o.Chunk, moved: time.Now()}
+	t := &transmission{SenderOptions: o, nudge: nudge, chunk: o.Chunk, moved: time.Now(), meter: meter{auto: o.Compress}}
 	t.changed = sync.NewCond(&t.mu)
 	return t
 }
@@ -87,7 +89,9 @@ func (t *transmission) close(end func()) {
 		o.close()
 	}
 	if t.bytes > 0 {
-		t.Log.Info("files sent", "bytes", t.bytes, "again", t.again, "connections", t.Streams)
+		s := t.meter.summary(t.Streams)
+		t.Log.Info("files sent", "bytes", t.bytes, "again", t.again, "connections", t.Streams,
+			"packed", s.Packed, "as", s.PackedTo, "link_bytes_per_s", s.LinkPerS, "packing_bytes_per_s", s.PackPerS)
 	}
 }
 
@@ -227,6 +231,7 @@ func (t *transmission) plan(o *outgoing, a Answer, left int64) {
 		t.moved = time.Now()
 	}
 	o.looked = max(o.looked, a.Looked)
+	t.meter.unpacks = a.Unpacks
 	if left == 0 { // it is being looked at
 		o.due = time.Now().Add(o.poll)
 		o.poll = min(2*o.poll, lastPoll)

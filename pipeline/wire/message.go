@@ -127,6 +127,7 @@ type News struct {
 	Loss       *fact.StreamLoss `json:"loss,omitempty"`
 	Segment    *Segment         `json:"segment,omitempty"`
 	Kept       *Kept            `json:"kept,omitempty"`
+	Sent       *fact.Sent       `json:"sent,omitempty"` // how its files travelled, at the end
 	Ended      *Ended           `json:"ended,omitempty"`
 	Failure    *sdk.Failure     `json:"failure,omitempty"` // something that went wrong and will not mend by itself
 	Warning    *Warning         `json:"warning,omitempty"` // worth a look, and the run goes on
@@ -142,7 +143,7 @@ type Warning struct {
 
 // Empty reports whether a piece of news has a number and nothing else.
 func (n *News) Empty() bool {
-	return n.Controller == nil && n.Sink == nil && n.Shot == nil && n.Loss == nil && n.Segment == nil && n.Kept == nil &&
+	return n.Controller == nil && n.Sink == nil && n.Shot == nil && n.Loss == nil && n.Segment == nil && n.Kept == nil && n.Sent == nil &&
 		n.Ended == nil && n.Failure == nil && n.Warning == nil && !n.Stopped && n.Log == nil
 }
 
