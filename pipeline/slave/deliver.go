@@ -31,7 +31,7 @@ func (s *session) startSender(group *errgroup.Group, ctx context.Context) {
 		Security: s.options.Security,
 		Chunk:    int(s.recipe.Transfer.Chunk) / transfer.DefaultWindow,
 		Streams:  s.recipe.Transfer.Streams,
-		Compress: s.recipe.Transfer.Compress == "auto",
+		Compress: s.recipe.Transfer.Compress == "auto" && s.node.Host != "local", // to this PC itself no link is slow
 		Patience: max(s.patience(), leastStill),
 		Ask: func(ctx context.Context, f transfer.File) (transfer.Answer, error) {
 			return s.askFile(ctx, questions, f)
