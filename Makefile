@@ -15,7 +15,7 @@ REPORT  ?= test
 
 PREFIX  ?= /usr/local
 
-.PHONY: help build man install run test test-long truth readme bench bench-transfer lint ci-deps clean
+.PHONY: help build man install run test test-long truth readme bench bench-transfer bench-trigger lint ci-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench: build ## measure speed, as ratios within one run
 
 bench-transfer: ## bring a file over as tsrun, bare TCP, rsync and scp do; MIB=256: a shorter one
 	$(GO) run ./internal/transferbench $(if $(MIB),-mib $(MIB))
+
+bench-trigger: ## how far apart two processes of this PC fire at one instant, at rest and with one core busy
+	$(GO) run ./internal/triggerbench
 
 lint: ## formatting, vet, staticcheck, the rules of the house; builds what runs on macOS and Windows
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
