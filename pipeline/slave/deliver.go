@@ -80,16 +80,22 @@ const leastStill = time.Minute
 // recorded.
 const reachWithin = 20 * time.Second
 
-// reachFiles checks that the master's files port can be reached.
+// reachFiles checks that the master's files port can be reached. A master that does
+// not answer anywhere is away, which says nothing of that port.
 func (s *session) reachFiles(ctx context.Context) error {
-	within, cancel := context.WithTimeout(ctx, reachWithin)
-	defer cancel()
-	err := s.sender.Reach(within)
-	if err == nil || ctx.Err() != nil {
-		return context.Cause(ctx)
+	for {
+		within, cancel := context.WithTimeout(ctx, reachWithin)
+		err := s.sender.Reach(within)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if silence := s.reporter.silence(); silence >= wire.AwayAfter && silence < s.patience() {
+			continue
+		}
+		return &sdk.Failure{Code: "files-port", Message: fmt.Sprintf("the master's files port cannot be reached: %v", err),
+			Hint: "let the firewalls between pass TCP to " + s.address.files}
 	}
-	return &sdk.Failure{Code: "files-port", Message: fmt.Sprintf("the master's files port cannot be reached: %v", err),
-		Hint: "let the firewalls between pass TCP to " + s.address.files}
 }
 
 // awaitSent waits until the sender is done and the master has all news. unsent
