@@ -169,7 +169,7 @@ func TestSlavesThatCannotTakePart(t *testing.T) {
 	end(nowhere)
 
 	small := slave(address, "--data", filepath.Join(need.Disk(t, "4m"), "runs"))
-	master(5, "bob", "has 4 MiB left, the recipe wants 100 MiB", "a slave: --data")
+	master(5, "bob", "has 3 MiB left, the recipe wants 100 MiB", "a slave: --data")
 	end(small)
 
 	t.Run("files port", func(t *testing.T) {

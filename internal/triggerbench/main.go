@@ -28,7 +28,8 @@ func main() {
 	var err error
 	switch {
 	case *spin:
-		for { // until it is killed
+		for n := 0; ; n++ { // until it is killed
+			runtime.KeepAlive(n)
 		}
 	case *method != "":
 		err = json.NewEncoder(os.Stdout).Encode(fire(*method, *first, *shots))

@@ -91,9 +91,9 @@ func TestPTPOfTwoPCs(t *testing.T) {
 		return &asking{service{follower: follower{source: PTP}, ask: p.ask}, pc}
 	}
 	master, node := of(a, domain), of(b, domain)
-	there := master.until(t, 30*time.Second, "no grandmaster", func(s Standing) bool { return s.Lost == "" })
+	master.until(t, 30*time.Second, "no grandmaster", func(s Standing) bool { return s.Lost == "" })
 	here := node.until(t, 30*time.Second, "follows nobody", func(s Standing) bool { return s.Lost == "" && s.Readings >= 16 })
-	there = master.until(t, 30*time.Second, "no grandmaster", func(s Standing) bool { return s.Lost == "" })
+	there := master.until(t, 30*time.Second, "no grandmaster", func(s Standing) bool { return s.Lost == "" })
 	now := time.Now().UnixNano()
 	r, why := here.against(there, now, now, false)
 	if why != "" || text.Magnitude(r.Offset) > r.Bound || r.Bound <= 0 || r.Bound > 1e9 || !r.Plausible() {
