@@ -332,13 +332,13 @@ func TestStrangersAreBrief(t *testing.T) {
 	c := listening(t)
 	defer answering(t, c)()
 	token := joins(t, c, "alice", "1", wire.Protocol).Welcome.Token
-	long := strings.Repeat(`{"seq":9},`, maxUnknown/8) + `{"seq":9}`
+	long := strings.Repeat(`{"seq":9},`, wire.MaxStranger/8) + `{"seq":9}`
 	for text, refused := range map[string]bool{
 		`{"node":"alice","token":"` + token + `","report":{"phase":"preparing","news":[` + long + `]}}`:                   false,
 		`{"node":"alice","report":{"phase":"preparing","news":[` + long + `]}}`:                                           true,
 		`{"node":"alice","token":"` + strings.Repeat("0", 32) + `","report":{"phase":"preparing","news":[` + long + `]}}`: true,
-		`{"node":"` + strings.Repeat("x", maxUnknown) + `","join":{}}`:                                                    true,
-		strings.Repeat("[", maxUnknown+1): true,
+		`{"node":"` + strings.Repeat("x", wire.MaxStranger) + `","join":{}}`:                                              true,
+		strings.Repeat("[", wire.MaxStranger+1):                                                                           true,
 	} {
 		var reply wire.Reply
 		if err := json.Unmarshal(c.serve(wire.Peer{Address: "peer"}, []byte(text)), &reply); err != nil {

@@ -198,15 +198,16 @@ func (c *conductor) listen(ctx context.Context) (err error) {
 		}
 	}()
 	n := c.recipe.Network
-	guard := wire.Guard{Refused: c.turnAway}
+	guard := wire.Guard{Refused: c.turnAway, Admits: c.admits}
 	if n.Secured() {
 		guard.Security = c.options.Security
 	}
-	if c.trigger, err = wire.ListenTrigger(ctx, address(n.Master, n.Ports.Trigger), guard); err != nil {
-		return listenFailure("trigger", err)
-	}
+	// First: it knows the tokens, which the others ask for.
 	if c.receiver, err = transfer.NewReceiver(address(n.Master, n.Ports.Files), guard, c.log); err != nil {
 		return listenFailure("files", err)
+	}
+	if c.trigger, err = wire.ListenTrigger(ctx, address(n.Master, n.Ports.Trigger), guard); err != nil {
+		return listenFailure("trigger", err)
 	}
 	c.receiver.KeepFree(int64(c.recipe.Faults.DiskBelow) / 2) // recording ends at the whole, files still come
 	if c.past == nil && c.comparesClocks() {

@@ -30,17 +30,16 @@ const keptWithin = 20 * time.Millisecond
 // maxTrip bounds what a node says of the round trip to it.
 const maxTrip = time.Minute
 
-// maxUnknown is how many bytes are read of one who shows no token of this run. A
-// Join has a few hundred.
-const maxUnknown = 4 << 10
-
 // serve answers one message of the status port. It is called by a goroutine of
 // each slave's connection. What concerns the run is answered by the conductor, to
 // one slave at a time; questions of the file transfer, which come over
 // connections of their own, by the receiver, which has locks of its own.
 func (c *conductor) serve(peer wire.Peer, body []byte) []byte {
-	if len(body) > maxUnknown && !c.admitted(peer, body) {
-		return encode(unknown())
+	if len(body) > wire.MaxStranger { // over a connection on which a token was shown before, or now
+		_, token := wire.Shown(body[:wire.MaxStranger])
+		if _, ok := c.admits(peer, token); !ok {
+			return encode(unknown())
+		}
 	}
 	var r wire.Request
 	c.turn.Lock() // a message takes far more memory when it has been decoded
@@ -73,19 +72,17 @@ func (c *conductor) askConductor(r request) wire.Reply {
 	}
 }
 
-// admitted reports whether a message has the token of a session. It decodes
-// nothing else.
-func (c *conductor) admitted(peer wire.Peer, body []byte) bool {
-	var shown struct{ Token string }
-	if json.Unmarshal(body, &shown) != nil {
-		return false
-	}
-	token, ok := wire.ParseID(shown.Token)
+// admits returns the node whose session has a token, where the peer may be that node.
+func (c *conductor) admits(peer wire.Peer, token string) (node string, ok bool) {
+	id, ok := wire.ParseID(token)
 	if !ok {
-		return false
+		return "", false
 	}
-	certified, ok := c.receiver.CertifiedAs(token)
-	return ok && peer.MayBe(certified)
+	certified, ok := c.receiver.CertifiedAs(id)
+	if !ok || !peer.MayBe(certified) {
+		return "", false
+	}
+	return c.receiver.NodeOf(id)
 }
 
 func encode(r wire.Reply) []byte {

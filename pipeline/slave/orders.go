@@ -2,6 +2,7 @@ package slave
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"sync"
 	"time"
@@ -54,7 +55,7 @@ func (b *inbox) closedBy() error {
 
 // receiveOrders puts the orders that the master publishes into the inbox.
 func (s *session) receiveOrders(ctx context.Context) error {
-	sub, err := wire.DialTrigger(ctx, s.address.trigger, s.options.Security)
+	sub, err := wire.DialTrigger(ctx, s.address.trigger, hex.EncodeToString(s.token[:]), s.options.Security)
 	if err != nil {
 		return nil // the reporter's answers repeat every order; without a beacon the master will not arm
 	}

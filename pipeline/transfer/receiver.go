@@ -10,6 +10,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-zeromq/zmq4"
@@ -22,6 +23,7 @@ import (
 
 const (
 	maxConns     = 64
+	maxStrangers = 64               // whose connections are written of in the log
 	maxHashing   = 2                // files read back at once; each takes a core
 	chunkTimeout = 30 * time.Second // for the bytes of a chunk whose head is here
 	progressStep = 1 << 20          // bytes between two Progress of a file
@@ -37,6 +39,8 @@ type Receiver struct {
 	hashing  chan bool // holds one value for each file being read back
 	keep     int64
 
+	strangers atomic.Int64 // whose connections ended
+
 	life    context.Context // ends with Close
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -51,7 +55,7 @@ func NewReceiver(addr string, g wire.Guard, log *slog.Logger) (*Receiver, error)
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	l, err := zmtp.Listen("tcp", addr, zmq4.Pair, zmtp.Options{MaxConns: maxConns, MaxFrame: MaxChunk, Displace: true, Security: g.Security, Refused: g.Refused})
+	l, err := zmtp.Listen("tcp", addr, zmq4.Pair, zmtp.Options{MaxConns: maxConns, MaxFrame: MaxChunk, Displace: true, Strangers: wire.StrangerTime, Security: g.Security, Refused: g.Refused})
 	if err != nil {
 		return nil, err
 	}
@@ -133,17 +137,19 @@ func (r *Receiver) Run(ctx context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(r.life, cancel)()
 	r.listener.Serve(ctx, func(c *zmtp.Conn) {
-		if err := r.receiveChunks(c); err != io.EOF && ctx.Err() == nil {
+		known := false
+		err := r.receiveChunks(c, &known)
+		if err != io.EOF && ctx.Err() == nil && (known || r.strangers.Add(1) <= maxStrangers) {
 			r.log.Warn("file connection ended", "peer", c.RemoteAddr().String(), "error", err)
 		}
 	})
 	return nil
 }
 
-// receiveChunks receives the chunks of one connection until it ends, and says of
-// each that it was dealt with. A chunk that cannot be read ends it; one that
+// receiveChunks receives the chunks of one connection, which is known when it has
+// shown a token, until it ends, and says of each that it was dealt with. A chunk that cannot be read ends it; one that
 // cannot be used is dropped, and missed later.
-func (r *Receiver) receiveChunks(c *zmtp.Conn) error {
+func (r *Receiver) receiveChunks(c *zmtp.Conn, known *bool) error {
 	var frame [headSize]byte
 	var bytes, packed []byte
 	var unpacker packer
@@ -163,6 +169,10 @@ func (r *Receiver) receiveChunks(c *zmtp.Conn) error {
 		}
 		if !(wire.Peer{Name: c.PeerName()}).MayBe(s.certified) {
 			return fmt.Errorf("take chunk: the certificate of %s sends a file of node %s", wire.WhoseCertificate(c.PeerName()), s.node)
+		}
+		if !*known {
+			*known = true
+			c.Keep(s.node)
 		}
 		if !more {
 			return errors.New("take chunk: its bytes are missing")
@@ -292,6 +302,14 @@ func withdrawn(why string) error {
 func (r *Receiver) CertifiedAs(token [16]byte) (name string, ok bool) {
 	if s := r.session(token); s != nil {
 		return s.certified, true
+	}
+	return "", false
+}
+
+// NodeOf returns the node whose session has a token; ok is false where none has.
+func (r *Receiver) NodeOf(token [16]byte) (node string, ok bool) {
+	if s := r.session(token); s != nil {
+		return s.node, true
 	}
 	return "", false
 }

@@ -60,27 +60,33 @@ func envelopeSum(head, body []byte) uint32 {
 	return crc32.Update(crc32.Checksum(head[:28], tag.Castagnoli), tag.Castagnoli, body)
 }
 
-// decodeEnvelope reads an envelope; its body is part of b.
-func decodeEnvelope(b []byte) (envelope, error) {
+// decodeHead reads an envelope but for its body and its checksum.
+func decodeHead(b []byte) (envelope, error) {
 	switch {
 	case len(b) < envelopeSize || string(b[:4]) != envelopeMagic:
 		return envelope{}, errors.New("decode envelope: it is none")
 	case b[4] != envelopeVersion:
 		return envelope{}, fmt.Errorf("decode envelope: version %d, this release reads %d; install the same release on both PCs", b[4], envelopeVersion)
+	}
+	e := envelope{kind: envelopeKind(b[5]), client: binary.LittleEndian.Uint64(b[8:]), seq: binary.LittleEndian.Uint64(b[16:])}
+	if e.kind < question || e.kind > refusal {
+		return envelope{}, fmt.Errorf("decode envelope: unknown kind %d", e.kind)
+	}
+	return e, nil
+}
+
+// decodeEnvelope reads an envelope; its body is part of b.
+func decodeEnvelope(b []byte) (envelope, error) {
+	e, err := decodeHead(b)
+	switch {
+	case err != nil:
+		return envelope{}, err
 	case len(b) > envelopeSize+MaxBody:
 		return envelope{}, fmt.Errorf("decode envelope: body of %d bytes, at most %d are allowed", len(b)-envelopeSize, MaxBody)
 	case binary.LittleEndian.Uint32(b[28:]) != envelopeSum(b, b[envelopeSize:]):
 		return envelope{}, errors.New("decode envelope: checksum differs")
 	}
-	e := envelope{
-		kind:   envelopeKind(b[5]),
-		client: binary.LittleEndian.Uint64(b[8:]),
-		seq:    binary.LittleEndian.Uint64(b[16:]),
-		body:   b[envelopeSize:],
-	}
-	if e.kind < question || e.kind > refusal {
-		return envelope{}, fmt.Errorf("decode envelope: unknown kind %d", e.kind)
-	}
+	e.body = b[envelopeSize:]
 	return e, nil
 }
 
@@ -89,32 +95,51 @@ func decodeEnvelope(b []byte) (envelope, error) {
 // without end, and for the rest of one that has begun for messageTimeout. The
 // envelope's body is part of *buf, which is replaced where it is too small.
 func receiveEnvelope(c *zmtp.Conn, buf *[]byte) (envelope, error) {
-	_, more, err := c.ReadFrame(nil)
+	size, err := nextEnvelope(c)
 	if err != nil {
-		return envelope{}, fmt.Errorf("receive envelope: %w", err)
+		return envelope{}, err
 	}
-	if !more {
-		return envelope{}, errors.New("receive envelope: there is only an empty frame")
-	}
-	if err := c.SetReadDeadline(time.Now().Add(messageTimeout)); err != nil {
-		return envelope{}, fmt.Errorf("receive envelope: %w", err)
-	}
-	size, more, err := c.NextFrame()
+	frame, err := readEnvelope(c, buf, size, 0)
 	if err != nil {
-		return envelope{}, fmt.Errorf("receive envelope: %w", err)
-	}
-	if more || size > envelopeSize+MaxBody {
-		return envelope{}, fmt.Errorf("receive envelope: it has %d bytes, at most %d are allowed, or further frames", size, envelopeSize+MaxBody)
-	}
-	if uint64(cap(*buf)) < size {
-		*buf = make([]byte, size)
-	}
-	frame := (*buf)[:size]
-	if _, err := io.ReadFull(c, frame); err != nil {
-		return envelope{}, fmt.Errorf("receive envelope: %w", err)
-	}
-	if err := c.SetReadDeadline(time.Time{}); err != nil {
-		return envelope{}, fmt.Errorf("receive envelope: %w", err)
+		return envelope{}, err
 	}
 	return decodeEnvelope(frame)
+}
+
+// nextEnvelope waits for an envelope and returns how many bytes it has.
+func nextEnvelope(c *zmtp.Conn) (size uint64, err error) {
+	if err := c.SetReadDeadline(time.Time{}); err != nil {
+		return 0, fmt.Errorf("receive envelope: %w", err)
+	}
+	_, more, err := c.ReadFrame(nil)
+	if err != nil {
+		return 0, fmt.Errorf("receive envelope: %w", err)
+	}
+	if !more {
+		return 0, errors.New("receive envelope: there is only an empty frame")
+	}
+	if err := c.SetReadDeadline(time.Now().Add(messageTimeout)); err != nil {
+		return 0, fmt.Errorf("receive envelope: %w", err)
+	}
+	if size, more, err = c.NextFrame(); err != nil {
+		return 0, fmt.Errorf("receive envelope: %w", err)
+	}
+	if more || size > envelopeSize+MaxBody {
+		return 0, fmt.Errorf("receive envelope: it has %d bytes, at most %d are allowed, or further frames", size, envelopeSize+MaxBody)
+	}
+	return size, nil
+}
+
+// readEnvelope reads an envelope up to size bytes, of which *buf has some already.
+func readEnvelope(c *zmtp.Conn, buf *[]byte, size uint64, have int) ([]byte, error) {
+	if uint64(cap(*buf)) < size {
+		grown := make([]byte, size)
+		copy(grown, (*buf)[:have])
+		*buf = grown
+	}
+	frame := (*buf)[:size]
+	if _, err := io.ReadFull(c, frame[have:]); err != nil {
+		return nil, fmt.Errorf("receive envelope: %w", err)
+	}
+	return frame, nil
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -35,6 +37,7 @@ const (
 // StatusServer answers requests, those of one client one after the other.
 type StatusServer struct {
 	listener *zmtp.Listener
+	guard    Guard
 	serve    func(peer Peer, body []byte) []byte
 	memory   memory
 	stop     context.CancelFunc // ends every connection
@@ -50,16 +53,19 @@ type StatusServer struct {
 // been restarted or more than a handful of others asked in between, so serving
 // a request twice must do no harm.
 //
+// Of a stranger's request that is longer than MaxStranger serve is given the node and
+// the token that it shows, as a report that says nothing.
+//
 // The end of ctx does not close the port; see Close.
 func ListenStatus(ctx context.Context, addr string, g Guard, serve func(peer Peer, body []byte) []byte) (*StatusServer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	l, err := zmtp.Listen("tcp", addr, zmq4.Rep, zmtp.Options{MaxConns: maxPeers, MaxFrame: envelopeSize + MaxBody, Displace: true, Security: g.Security, Refused: g.Refused})
+	l, err := zmtp.Listen("tcp", addr, zmq4.Rep, g.options(envelopeSize+MaxBody))
 	if err != nil {
 		return nil, err
 	}
-	s := &StatusServer{listener: l, serve: serve, ended: make(chan struct{})}
+	s := &StatusServer{listener: l, guard: g, serve: serve, ended: make(chan struct{})}
 	life, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	go func() {
@@ -82,10 +88,11 @@ func (s *StatusServer) Close() error {
 
 // serveClient answers one peer until it leaves or breaks a rule.
 func (s *StatusServer) serveClient(c *zmtp.Conn) {
-	peer := Peer{Address: c.RemoteAddr().String(), Name: c.PeerName()}
+	peer := peerOf(c)
+	known := s.guard.Admits == nil
 	var buf []byte
 	for {
-		e, err := receiveEnvelope(c, &buf)
+		e, err := s.receiveQuestion(c, &buf, &known)
 		if err != nil || e.kind != question {
 			return
 		}
@@ -93,6 +100,39 @@ func (s *StatusServer) serveClient(c *zmtp.Conn) {
 			return // it will ask again
 		}
 	}
+}
+
+// receiveQuestion receives the next request of a peer, which is known from the first
+// on that shows a token.
+func (s *StatusServer) receiveQuestion(c *zmtp.Conn, buf *[]byte, known *bool) (envelope, error) {
+	if *known {
+		return receiveEnvelope(c, buf)
+	}
+	size, err := nextEnvelope(c)
+	if err != nil {
+		return envelope{}, err
+	}
+	frame, err := readEnvelope(c, buf, min(size, envelopeSize+MaxStranger), 0)
+	if err != nil {
+		return envelope{}, err
+	}
+	node, token := Shown(frame[min(envelopeSize, len(frame)):])
+	if *known = token != "" && s.guard.admits(c, token); *known || size == uint64(len(frame)) {
+		if frame, err = readEnvelope(c, buf, size, len(frame)); err != nil {
+			return envelope{}, err
+		}
+		return decodeEnvelope(frame)
+	}
+	// Of a slave whose session is over, perhaps: it is told so.
+	e, err := decodeHead(frame)
+	if err != nil {
+		return envelope{}, err
+	}
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		return envelope{}, fmt.Errorf("receive envelope: %w", err)
+	}
+	e.body, err = json.Marshal(Request{Node: node, Token: token, Report: &Report{}})
+	return e, err
 }
 
 // answer returns the reply to a request, or nil when nobody waits for it any more.

@@ -25,6 +25,10 @@ const (
 	// take the orders that were published before.
 	closeTimeout = 100 * time.Millisecond
 
+	// tokenTopic begins what is no topic of orders: a subscriber shows so that it is
+	// no stranger.
+	tokenTopic = "session/"
+
 	maxSubscription  = 64 // bytes
 	maxSubscriptions = 64 // messages of one subscriber
 )
@@ -32,6 +36,7 @@ const (
 // Publisher sends orders to every slave that listens.
 type Publisher struct {
 	listener *zmtp.Listener
+	guard    Guard
 	stop     context.CancelFunc // ends every connection
 	ended    chan struct{}      // closed when every connection has ended
 	sending  sync.WaitGroup     // the senders of all subscribers
@@ -54,11 +59,11 @@ func ListenTrigger(ctx context.Context, addr string, g Guard) (*Publisher, error
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	l, err := zmtp.Listen("tcp", addr, zmq4.Pub, zmtp.Options{MaxConns: maxPeers, MaxFrame: maxSubscription, Displace: true, Security: g.Security, Refused: g.Refused})
+	l, err := zmtp.Listen("tcp", addr, zmq4.Pub, g.options(maxSubscription))
 	if err != nil {
 		return nil, err
 	}
-	p := &Publisher{listener: l, ended: make(chan struct{}), subscribers: map[*subscriber]bool{}}
+	p := &Publisher{listener: l, guard: g, ended: make(chan struct{}), subscribers: map[*subscriber]bool{}}
 	life, stop := context.WithCancel(context.Background())
 	p.stop = stop
 	go func() {
@@ -116,6 +121,10 @@ func (p *Publisher) servePeer(c *zmtp.Conn) {
 		b, more, err := c.ReadFrame(buf[:])
 		if err != nil || more || len(b) == 0 || b[0] > 1 {
 			return
+		}
+		if token, shown := strings.CutPrefix(string(b[1:]), tokenTopic); shown {
+			p.guard.admits(c, token)
+			continue
 		}
 		p.subscribe(s, string(b[1:]), b[0] == 1)
 	}
@@ -197,6 +206,7 @@ type Received struct {
 // Subscriber receives the orders of one master.
 type Subscriber struct {
 	addr     string
+	token    string
 	security *zmtp.Security
 	orders   chan Received
 	stop     context.CancelFunc
@@ -210,14 +220,14 @@ const (
 )
 
 // DialTrigger listens to the trigger port at addr, host:port, until ctx ends
-// or Close. It returns at once: the connection is made, and made again whenever
+// or Close, and shows the token of a session there. It returns at once: the connection is made, and made again whenever
 // it is lost, in the background. Orders of the meantime are missed.
-func DialTrigger(ctx context.Context, addr string, security *zmtp.Security) (*Subscriber, error) {
+func DialTrigger(ctx context.Context, addr, token string, security *zmtp.Security) (*Subscriber, error) {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		return nil, fmt.Errorf("listen to trigger port: %w", err)
 	}
 	ctx, stop := context.WithCancel(ctx)
-	s := &Subscriber{addr: addr, security: security, orders: make(chan Received, maxUnread), stop: stop, ended: make(chan struct{})}
+	s := &Subscriber{addr: addr, token: token, security: security, orders: make(chan Received, maxUnread), stop: stop, ended: make(chan struct{})}
 	go s.run(ctx)
 	return s, nil
 }
@@ -253,8 +263,10 @@ func (s *Subscriber) listen(ctx context.Context) {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	if conn.Send(subscribeTimeout, []byte("\x01"+orderTopic)) != nil {
-		return
+	for _, topic := range []string{tokenTopic + s.token, orderTopic} {
+		if conn.Send(subscribeTimeout, []byte("\x01"+topic)) != nil {
+			return
+		}
 	}
 	var buf [orderSize]byte
 	for {

@@ -26,7 +26,7 @@ func listenTrigger(t *testing.T) *Publisher {
 
 func dialTrigger(t *testing.T, addr string) *Subscriber {
 	t.Helper()
-	s, err := DialTrigger(t.Context(), addr, nil)
+	s, err := DialTrigger(t.Context(), addr, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestPublishAfterCloseFails(t *testing.T) {
 
 func TestSubscriberEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	s, err := DialTrigger(ctx, "127.0.0.1:1", nil) // nobody listens
+	s, err := DialTrigger(ctx, "127.0.0.1:1", "", nil) // nobody listens
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestSubscriberEndsWithItsContext(t *testing.T) {
 	case <-time.After(wait):
 		t.Fatal("still there")
 	}
-	if _, err := DialTrigger(t.Context(), "no port", nil); err == nil {
+	if _, err := DialTrigger(t.Context(), "no port", "", nil); err == nil {
 		t.Fatal("accepted an address without port")
 	}
 }

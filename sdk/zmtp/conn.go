@@ -83,7 +83,10 @@ type Conn struct {
 	parts   [][]byte
 
 	closing sync.Once
-	closed  func() // gives the listener its place back; may be nil
+	closed  func()             // gives the listener its place back; may be nil
+	keep    func(owner string) // nil: nobody listened
+	owner   string             // the listener's lock guards it
+	late    *time.Timer        // ends a stranger's connection; nil: none does
 }
 
 // Dial connects to a ZeroMQ socket that listens at addr of network "tcp" or

@@ -19,6 +19,9 @@ const (
 	// DefaultMaxConns is how many peers a Listener serves at once when Options
 	// name no other number.
 	DefaultMaxConns = 256
+	// DefaultMaxKept is how many connections of one owner are kept when Options name
+	// no other number.
+	DefaultMaxKept = 32
 
 	maxScreened  = 64 // handshakes at once
 	acceptPause  = 50 * time.Millisecond
@@ -31,12 +34,17 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interva
 
 // Options bound what peers of a Listener may take.
 type Options struct {
-	MaxConns int    // peers at once; more are turned away. 0: DefaultMaxConns
+	MaxConns int    // strangers at once; more are turned away. 0: DefaultMaxConns
 	MaxFrame uint64 // bytes of one frame. 0: DefaultMaxFrame
-	// Displace gives a new peer, where there are MaxConns, the place of the one
-	// that was heard longest ago, whose connection is closed. So peers that say
-	// nothing keep no other out; one that was displaced dials again.
+	// Displace gives a new peer, where there are MaxConns, the place of the stranger
+	// that came first, of the address from which most came; its connection is closed.
+	// So strangers keep nobody out. A peer is a stranger until it has shown a
+	// certificate, or Keep was called.
 	Displace bool
+	// Strangers is how long a peer may be a stranger, counted from when it connected,
+	// whatever it says; then its connection is closed. 0: for ever.
+	Strangers time.Duration
+	MaxKept   int // connections of one owner, see Keep. 0: DefaultMaxKept
 
 	Security *Security // nil: peers speak without TLS, and are known by nothing
 	// Refused hears why a peer was turned away that spoke ZMTP or TLS: it may be
@@ -55,10 +63,11 @@ type Listener struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
-	mu       sync.Mutex
-	screened []net.Conn // in handshake, oldest first
-	conns    []*Conn    // past their handshake and open
-	leaving  int        // displaced, and not yet closed by who accepted them
+	mu        sync.Mutex
+	screened  []net.Conn         // in handshake, oldest first
+	strangers []*Conn            // past their handshake, not kept and open, oldest first
+	kept      map[string][]*Conn // by owner
+	leaving   int                // displaced, and not yet closed by who accepted them
 }
 
 // Listen listens at addr of network "tcp" or "unix" for peers that suit a
@@ -91,7 +100,10 @@ func serve(l net.Listener, typ zmq4.SocketType, o Options) *Listener {
 	if o.MaxFrame == 0 {
 		o.MaxFrame = DefaultMaxFrame
 	}
-	z := &Listener{l: l, typ: typ, opts: o, ready: make(chan *Conn)}
+	if o.MaxKept <= 0 {
+		o.MaxKept = DefaultMaxKept
+	}
+	z := &Listener{l: l, typ: typ, opts: o, ready: make(chan *Conn), kept: map[string][]*Conn{}}
 	z.done, z.stop = context.WithCancel(context.Background())
 	z.running.Go(z.accept)
 	if o.Security != nil && o.Security.Still != nil {
@@ -111,7 +123,10 @@ func (z *Listener) watch() {
 		case <-tick.C:
 		}
 		z.mu.Lock()
-		conns := slices.Clone(z.conns)
+		conns := slices.Clone(z.strangers)
+		for _, kept := range z.kept {
+			conns = append(conns, kept...)
+		}
 		z.mu.Unlock()
 		for _, c := range conns {
 			if secure, ok := c.nc.(*secureConn); ok && z.opts.Security.Still(secure.ConnectionState().PeerCertificates) != nil {
@@ -206,15 +221,16 @@ func (z *Listener) accept() {
 				continue
 			}
 		}
+		came := time.Now()
 		z.admit(nc)
-		z.running.Go(func() { z.greet(nc) })
+		z.running.Go(func() { z.greet(nc, came) })
 	}
 }
 
 // greet performs one handshake and offers the result to Accept.
-func (z *Listener) greet(nc net.Conn) {
+func (z *Listener) greet(nc net.Conn, came time.Time) {
 	c, err := open(z.done, nc, z.typ, true, z.opts)
-	if !z.finish(nc, c, err == nil) {
+	if !z.finish(nc, c, err == nil, came) {
 		nc.Close()
 		var rejection *CertificateError
 		if z.opts.Refused != nil && (errors.Is(err, ErrPeerPlain) || errors.Is(err, ErrPeerSecure) || errors.As(err, &rejection)) {
@@ -226,63 +242,5 @@ func (z *Listener) greet(nc net.Conn) {
 	case z.ready <- c:
 	case <-z.done.Done():
 		c.Close()
-	}
-}
-
-// admit enters nc into the handshakes under way. When there are too many the
-// oldest makes room: an honest peer's takes far less time than all others'.
-func (z *Listener) admit(nc net.Conn) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	if len(z.screened) >= maxScreened {
-		z.screened[0].Close()
-		z.screened = z.screened[1:]
-	}
-	z.screened = append(z.screened, nc)
-}
-
-// finish takes nc out of the handshakes under way and reports whether it may
-// stay, as c.
-func (z *Listener) finish(nc net.Conn, c *Conn, good bool) bool {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	if i := slices.Index(z.screened, nc); i >= 0 {
-		z.screened = slices.Delete(z.screened, i, i+1)
-	}
-	if !good || len(z.conns) >= z.opts.MaxConns && !z.displace() {
-		return false
-	}
-	c.heard.Store(int64(time.Since(began)))
-	c.closed = func() { z.release(c) }
-	z.conns = append(z.conns, c)
-	return true
-}
-
-// displace closes the connection heard longest ago and reports whether that
-// made room. Those that are still being served count as well, up to as many
-// again: what peers may take stays bounded. The caller holds z.mu.
-func (z *Listener) displace() bool {
-	if !z.opts.Displace || z.leaving >= z.opts.MaxConns {
-		return false
-	}
-	longest := 0
-	for i, c := range z.conns {
-		if c.heard.Load() < z.conns[longest].heard.Load() {
-			longest = i
-		}
-	}
-	z.conns[longest].raw.Close()
-	z.conns = slices.Delete(z.conns, longest, longest+1)
-	z.leaving++
-	return true
-}
-
-func (z *Listener) release(c *Conn) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	if i := slices.Index(z.conns, c); i >= 0 {
-		z.conns = slices.Delete(z.conns, i, i+1)
-	} else {
-		z.leaving--
 	}
 }
