@@ -15,6 +15,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"tsrun/pipeline/text"
 )
 
 func main() { os.Exit(execute(os.Args[1:])) }
@@ -34,11 +36,11 @@ func execute(args []string) int {
 	}
 	if errors.As(err, &code) {
 		if code.err != nil {
-			fmt.Fprintf(os.Stderr, "tsrun: %v\n", code.err)
+			fmt.Fprintf(os.Stderr, "tsrun: %s\n", text.PrintableLines(code.err.Error()))
 		}
 		return code.code
 	}
-	fmt.Fprintf(os.Stderr, "tsrun: %v\n", err)
+	fmt.Fprintf(os.Stderr, "tsrun: %s\n", text.PrintableLines(err.Error()))
 	return exitOther
 }
 

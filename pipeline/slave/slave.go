@@ -28,6 +28,7 @@ import (
 
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/text"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 	"tsrun/sdk/zmtp"
@@ -248,8 +249,19 @@ func ask(ctx context.Context, status *wire.StatusClient, request wire.Request) (
 	if err := json.Unmarshal(answer, &reply); err != nil {
 		return wire.Reply{}, fmt.Errorf("decode the master's answer: %w", err)
 	}
+	reply.Wait = plain(reply.Wait)
+	if f := reply.Refused; f != nil {
+		f.Code, f.Message, f.Field, f.Hint = plain(f.Code), plain(f.Message), plain(f.Field), plain(f.Hint)
+	}
 	return reply, nil
 }
+
+// maxWords is how much of a master's words is shown, in bytes.
+const maxWords = 2000
+
+// plain returns what a user is shown of a master's words: whoever listens at its
+// address may have said them.
+func plain(words string) string { return text.Printable(words[:min(len(words), maxWords)]) }
 
 func randomHex(n int) string {
 	b := make([]byte, n)

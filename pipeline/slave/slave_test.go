@@ -54,6 +54,9 @@ func TestSlavesThatTakeNoPart(t *testing.T) {
 		"refused": {func(l *lab, _ *Options) {
 			l.joins = []wire.Reply{{Refused: &sdk.Failure{Code: "unknown-node", Message: "the recipe has no node bob"}}}
 		}, "no node bob"},
+		"refused by nobody it knows": {func(l *lab, _ *Options) {
+			l.joins = []wire.Reply{{Refused: &sdk.Failure{Code: "x\x1b[2J", Message: "\r\x1b]0;tsrun: GOOD\a" + strings.Repeat("y", 1<<16), Hint: "\n"}}}
+		}, "\uFFFD\uFFFD]0;tsrun: GOOD\uFFFDyy"},
 		"no port": {func(_ *lab, o *Options) { o.Master = "master" }, "write it as HOST:PORT"},
 		"interrupted while it waits": {func(l *lab, _ *Options) {
 			for range 1000 {

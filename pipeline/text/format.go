@@ -22,6 +22,16 @@ func Printable(text string) string {
 	}, text)
 }
 
+// PrintableLines is Printable for a message of several lines.
+func PrintableLines(message string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return '\uFFFD'
+	}, message)
+}
+
 // grouped writes an integer with a space between thousands.
 func Grouped(n int64) string { return quantity.Thousands(strconv.FormatInt(n, 10)) }
 

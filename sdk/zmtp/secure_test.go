@@ -190,3 +190,16 @@ func TestSecureHostilePeers(t *testing.T) {
 		t.Errorf("a stranger came in, called %q", c.PeerName())
 	}
 }
+
+func FuzzVerdict(f *testing.F) {
+	for _, s := range []string{"\x00\x00", "\x00", "\x00\x05wrong", "\xff\xff", "\x00\x06\x1b[2J\n\xff"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, said []byte) {
+		err := readVerdict(bytes.NewReader(said))
+		var rejection *CertificateError
+		if err == nil && !bytes.HasPrefix(said, []byte{0, 0}) || errors.As(err, &rejection) && rejection.Error() == "" {
+			t.Errorf("%q: %v", said, err)
+		}
+	})
+}
