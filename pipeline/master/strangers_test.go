@@ -89,7 +89,7 @@ func TestAdmits(t *testing.T) {
 		name, token string
 		want        bool
 	}{
-		{"", token, true}, {"bob", token, true}, {wire.MasterName, token, true}, {"alice", token, false},
+		{"", token, true}, {"bob", token, true}, {wire.MasterName, token, false}, {"alice", token, false},
 		{"", "", false}, {"", token[1:], false}, {"", token + "0", false}, {"bob", "00000000000000000000000000000000", false},
 	} {
 		if node, ok := c.admits(wire.Peer{Name: test.name}, test.token); ok != test.want || ok && node != "bob" {
