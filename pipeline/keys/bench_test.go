@@ -103,7 +103,7 @@ func newOrders(b *testing.B, master, bob *zmtp.Security) *orders {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { p.Close() })
-	s, err := wire.DialTrigger(b.Context(), p.Addr().String(), bob)
+	s, err := wire.DialTrigger(b.Context(), p.Addr().String(), "", bob)
 	if err != nil {
 		b.Fatal(err)
 	}
