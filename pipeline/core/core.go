@@ -54,6 +54,7 @@ const (
 // Core distributes blocks. Its fields are set before Run.
 type Core struct {
 	RunID    tag.RunID // of the blocks that are let through
+	Origin   uint64    // ps: where the drivers' time 0 lies; added to all times that they send
 	Patience time.Duration
 	Retained int // bytes that are kept at most for each sink that may be resumed
 

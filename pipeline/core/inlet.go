@@ -23,6 +23,8 @@ type inlet struct {
 	life context.Context // ends when the driver is abandoned
 	end  context.CancelFunc
 
+	header [tag.HeaderSize]byte // of a block whose times were moved
+
 	mu     sync.Mutex
 	conn   *zmtp.Conn
 	closed bool
@@ -79,6 +81,11 @@ func (c *Core) receiveBlocks(ctx context.Context, in *inlet) error {
 		bad := m.Check()
 		if bad != nil && !m.CutAtDisorder() {
 			return bad
+		}
+		if c.Origin > 0 {
+			if err := in.move(m, c.Origin); err != nil {
+				return err
+			}
 		}
 		if err := c.countBlock(s, m.Head); err != nil {
 			return err

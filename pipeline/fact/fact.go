@@ -52,9 +52,20 @@ type Shot struct {
 
 // Loss is one gap: tags of a channel that are known to be missing.
 type Loss struct {
-	AtPs uint64 `json:"at_ps"`
-	Tags uint64 `json:"tags"`
-	Why  string `json:"why"`
+	AtPs     uint64 `json:"at_ps"`
+	Tags     uint64 `json:"tags"`
+	LengthPs uint64 `json:"length_ps,omitempty"` // for so long nothing was recorded at all; 0: the record went on
+	Why      string `json:"why"`
+}
+
+// Restart says that the controllers of a node were started anew within the run. Tags
+// of the new part lie on the time of the run by the node's clock: a controller counts
+// from its own start, and that is placed at At.
+type Restart struct {
+	From      uint64 `json:"from_ps"`    // until here the record before is kept, of the channel that is kept shortest
+	At        uint64 `json:"at_ps"`      // what was added to each tag and end of the new part
+	InstantNs int64  `json:"instant_ns"` // Unix time of the node's clock at which it was to start
+	Why       string `json:"why"`
 }
 
 // StreamLoss is a gap of a stream of the node.
@@ -142,6 +153,7 @@ type Segment struct {
 	FirstPs uint64           `json:"first_ps"` // 0 when there are no tags
 	LastPs  uint64           `json:"last_ps"`
 	Lost    uint64           `json:"lost"`
+	Part    int              `json:"part,omitempty"` // of the record of its node: how often its controllers had been started anew
 }
 
 // HoldsTags says whether a file is a segment of a channel's tags.

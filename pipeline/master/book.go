@@ -71,6 +71,8 @@ func (b *book) enter(name string, n *wire.News) {
 		b.shot(name, n.Shot)
 	case n.Loss != nil:
 		b.loss(name, n.Loss)
+	case n.Restart != nil:
+		b.manifest.Nodes[name].Begin(*n.Restart)
 	case n.Segment != nil:
 		b.segment(name, n.Segment)
 	case n.Ended != nil:
@@ -126,6 +128,9 @@ func (b *book) clock(name string) *run.NodeClock {
 const maxShots = 1024
 
 func (b *book) shot(name string, s *wire.ShotFired) {
+	if b.manifest.Nodes[name].Controllers[s.Controller] != nil && b.manifest.Nodes[name].Shoot(s.Controller, s.Shot) {
+		return
+	}
 	if c := b.manifest.Nodes[name].Controllers[s.Controller]; c != nil {
 		c.Shot = &s.Shot
 	}

@@ -126,8 +126,12 @@ type slaveEnded struct {
 	failure sdk.Failure
 }
 
-// maxAgain is how often a slave is started anew for what it holds.
-const maxAgain = 2
+// maxAgain is how often a slave is started anew for what it holds, and mostAgain
+// where it may also record on.
+const (
+	maxAgain  = 2
+	mostAgain = 8
+)
 
 // replaceSlave starts a slave anew whose process has ended within the run, so that what
 // it had closed is delivered; one that holds nothing is gone.
@@ -140,7 +144,11 @@ func (c *conductor) replaceSlave(ctx context.Context, e slaveEnded) {
 		}
 	}
 	holds := c.state.fire != 0 && !c.state.phase.over() && !n.gone && n.phase != wire.Done && c.heldHere(e.node)
-	if !holds || again > maxAgain {
+	most := maxAgain
+	if c.state.rules.restarts {
+		most = mostAgain
+	}
+	if !holds || again > most {
 		c.applyEvent(ctx, evGone(e))
 		return
 	}

@@ -147,6 +147,8 @@ func (c *conductor) rules() rules {
 		trigger:       trigger,
 		abortOnLoss:   c.recipe.Faults.LostTags == "abort",
 		abortOnAbsent: c.recipe.Faults.LostNode == "abort",
+		waits:         c.recipe.Faults.LostNode == "wait",
+		restarts:      c.recipe.Faults.LostNode == "restart",
 	}
 }
 

@@ -151,6 +151,9 @@ func (c *conductor) rival(name string, m *member, j *wire.Join) wire.Reply {
 // replaced gives up a node whose slave was started anew within the recording: the
 // new process knows nothing of what the one before has recorded.
 func (c *conductor) replaced(ctx context.Context, name string, j *wire.Join) wire.Reply {
+	if c.state.rules.waits {
+		return wire.Reply{Wait: "a run is under way, which waits for what the process before this one has recorded: start this one with the --data of that"}
+	}
 	if c.book.manifest.Nodes[name].Hostname == j.Host && !c.state.nodes[name].gone && c.state.nodes[name].phase != wire.Done {
 		c.applyEvent(ctx, evGone{name, sdk.Failure{Code: "slave-restarted",
 			Message: "its slave was started anew, so nobody sends what the one before had not yet sent",

@@ -72,7 +72,7 @@ func (s state) nodeJoined(name string) (state, []any) {
 
 // nodeSilent lets a node be away, or gives it up when that has lasted too long.
 func (s state) nodeSilent(e evSilent) (state, []any) {
-	if e.since < s.rules.patience {
+	if e.since < s.rules.patience || s.rules.waits && s.phase.started() {
 		s.change(e.node, func(n *node) { n.away = !n.gone })
 		return s, nil
 	}

@@ -287,7 +287,7 @@ func (c *conductor) welcomeBack(r request, m *member) (reply wire.Reply, ok bool
 		c.observe(event.NodeJoined{Node: name, Host: c.book.manifest.Nodes[name].Host, Hostname: j.Host, Address: r.peer.Address, PID: j.PID})
 	}
 	return wire.Reply{Welcome: &wire.Welcome{
-		Run: c.run.String(), Deliver: true, Seen: m.news, TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()),
+		Run: c.run.String(), Deliver: true, Record: c.state.rules.restarts && c.state.phase == running, Seen: m.news, TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()),
 		Proof: wire.Prove(m.token, wire.ResumedByMaster, c.run.String(), name, j.Instance),
 	}}, true
 }

@@ -259,6 +259,8 @@ func (c *conductor) applyNews(ctx context.Context, name string, n wire.News) {
 		_, channel := c.book.channel(name, n.Loss.Stream)
 		c.observe(event.TagsLost{Node: name, Channel: channel, Loss: n.Loss.Loss})
 		c.applyEvent(ctx, evTagsLost{name})
+	case n.Restart != nil:
+		c.tellRestart(name, n.Restart)
 	case n.Segment != nil:
 		c.saver.reserve(len(c.book.manifest.Segments), n.Segment.File)
 		c.offerSegment(n.Segment.File, false)

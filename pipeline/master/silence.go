@@ -2,11 +2,14 @@ package master
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/fact"
+	"tsrun/pipeline/text"
 	"tsrun/pipeline/wire"
 )
 
@@ -78,4 +81,11 @@ func (c *conductor) showAway(before state) {
 			c.observe(event.Back{Node: name, Silent: m.silent})
 		}
 	}
+}
+
+// tellRestart tells the user that a node records again.
+func (c *conductor) tellRestart(name string, r *fact.Restart) {
+	c.log.Warn("node records again", "about", name, "from_ps", r.From, "at_ps", r.At, "why", r.Why)
+	c.observe(event.Warning{Node: name, Message: fmt.Sprintf("records again from %s of the run on; nothing is recorded since %s: %s", text.Seconds(r.At), text.Seconds(r.From), r.Why),
+		Hint: "the run is INCOMPLETE, and stages look at one part of its record"})
 }

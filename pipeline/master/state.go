@@ -84,6 +84,8 @@ type rules struct {
 	trigger       int           // the port of orders
 	abortOnLoss   bool          // lost tags end the run
 	abortOnAbsent bool          // a lost or failed node ends the run
+	waits         bool          // a node that is away is waited for without end
+	restarts      bool          // a node that is back records on
 }
 
 // trouble is one reason why a run is not what it should be.

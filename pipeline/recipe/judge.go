@@ -228,6 +228,9 @@ func (j *judgement) trigger() {
 	if t.Method == "hardware" && len(t.Compensation) > 0 {
 		j.failKey("trigger.compensation", codeConflict, "a START pulse fires all controllers at once: no command can be moved", "remove compensation, or write method: scheduled")
 	}
+	if t.Method == "hardware" && j.r.Faults.LostNode == "restart" {
+		j.fail("faults.lost_node", codeConflict, "a START pulse comes once: controllers cannot be started anew within the run", "write finish, wait or abort, or method: scheduled")
+	}
 }
 
 // clock checks that what is to be measured can be.

@@ -177,7 +177,7 @@ type Transfer struct {
 
 // Faults says what to do on a bad day.
 type Faults struct {
-	LostNode  string        `json:"lost_node"`  // "finish": the others go on; "abort"
+	LostNode  string        `json:"lost_node"`  // "finish": the others go on; "abort", "wait", "restart"
 	LostTags  string        `json:"lost_tags"`  // "flag" or "abort"
 	Patience  quantity.Time `json:"patience"`   // how long a node may be away
 	DiskBelow quantity.Size `json:"disk_below"` // neither start nor record on with less space

@@ -137,6 +137,7 @@ func (m *Manifest) Judge() { m.Condition, m.Reasons = Judge(m, m.noticed) }
 
 func (j *judgement) judgeNode(m *Manifest, name string) {
 	node := m.Nodes[name]
+	j.judgeRestarts(node, name)
 	for _, key := range slices.Sorted(maps.Keys(node.Channels)) {
 		if c := node.Channels[key]; c != nil {
 			j.judgeChannel(m, name, key, c)
@@ -187,6 +188,7 @@ func (j *judgement) judgeChannel(m *Manifest, node, name string, c *Channel) {
 		}
 		j.add(r)
 	}
+	j.judgeHoles(node, name, c)
 	if c.Sent != nil && *c.Sent != c.Tags {
 		j.add(Reason{Condition: Unverified, Node: node, Channel: name,
 			Message: fmt.Sprintf("the driver delivered %s, %d arrived at its node", quantity.Counted(*c.Sent, "tag"), c.Tags)})

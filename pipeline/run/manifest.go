@@ -158,6 +158,7 @@ type Node struct {
 	Receiver    *fact.Confinement      `json:"receiver,omitempty"` // of the thread of the master that writes its files
 	Clock       *NodeClock             `json:"clock,omitempty"`    // absent where no clock source compared it with the master's
 	Start       *Start                 `json:"start,omitempty"`    // absent where no shot was recorded (trigger method hardware)
+	Restarts    []Restart              `json:"restarts,omitempty"`
 }
 
 // NodeClock is how a node's clock stood against the master's.
@@ -210,7 +211,7 @@ const MaxLosses = 1000
 // Lose lists a gap. It leaves Lost alone, which is counted by the core from
 // the blocks themselves.
 func (c *Channel) Lose(l fact.Loss) {
-	if len(c.Losses) < MaxLosses {
+	if len(c.Losses) < MaxLosses || l.LengthPs > 0 && len(c.Losses) < MaxLosses+MaxRestarts {
 		c.Losses = append(c.Losses, l)
 	}
 }
@@ -218,7 +219,11 @@ func (c *Channel) Lose(l fact.Loss) {
 // Count records what the core counted and works out the rate.
 func (c *Channel) Count(n fact.Counts) {
 	c.Tags, c.FirstPs, c.LastPs, c.LengthPs, c.Lost = n.Tags, n.First, n.Last, n.Until, n.Lost
-	c.Rate = RateOf(n.Tags, n.Until)
+	recorded := n.Until
+	for _, l := range c.Losses {
+		recorded -= min(l.LengthPs, recorded)
+	}
+	c.Rate = RateOf(n.Tags, recorded)
 }
 
 // Segment is a file of a node, and whether it is here.

@@ -39,6 +39,7 @@ type equipment struct {
 	core    *core.Core
 	drivers []*controller
 	sinks   []*sink
+	part    part // of the record
 
 	pumps    errgroup.Group // of the core and of every plugin's events; ended by finish or close
 	coreDone chan error
@@ -49,6 +50,7 @@ type equipment struct {
 	halt     context.CancelFunc // ends it
 
 	awake      awake
+	stopping   atomic.Bool  // its recording is ended early, as somebody wants it
 	fileClosed atomic.Int64 // Unix time in ns when a sink last closed a file
 
 	mu          sync.Mutex
@@ -62,6 +64,7 @@ type controller struct {
 	driver  *host.Driver
 	streams []uint16
 	ended   chan struct{} // closed when its events have ended
+	failed  bool          // its driver is gone; owned by reportDriver, until it has ended
 
 	noThresholds bool        // its inputs have none
 	refused      atomic.Bool // a block of it was
@@ -90,7 +93,8 @@ func newEquipment(s *session) (*equipment, error) {
 	}
 	eq.host = h
 	eq.core = core.New(s.runtime, s.log)
-	eq.core.RunID = s.id
+	eq.core.RunID, eq.core.Origin = s.id, s.kept.part.origin()
+	eq.part = s.kept.part
 	return eq, nil
 }
 
@@ -159,9 +163,13 @@ func (eq *equipment) sinkFor(r recipe.Sink) *sink {
 	if len(eq.s.recipe.Sinks) > 1 {
 		k.dir = filepath.Join(k.dir, r.Name)
 	}
+	k.dir = filepath.Join(k.dir, eq.part.dir())
 	for i, c := range node.Channels {
 		if r.Keeps(node.Name + "." + c.Name) {
 			k.streams = append(k.streams, uint16(i))
+			if eq.part.number > 0 {
+				k.told[uint16(i)] = eq.part.before(eq.s.recipe.Acquire.Segment)
+			}
 		}
 	}
 	if len(k.streams) == 0 {
@@ -182,6 +190,10 @@ func (eq *equipment) openSink(ctx context.Context, k *sink) error {
 		return err
 	}
 	k.process.Store(plugin)
+	if eq.part.number > 0 && !k.resumable() {
+		return &sdk.Failure{Code: "sink-begins-once", Message: fmt.Sprintf("sink %s cannot go on with a recording that another process began", k.recipe.Name),
+			Hint: "faults.lost_node: restart needs sinks that can, as sink-file does"}
+	}
 	eq.s.reporter.queueNews(wire.News{Sink: &wire.SinkUp{Name: k.recipe.Name, Plugin: plugin.Plugin(), Keeps: plugin.Component().Keeps}})
 	return nil
 }
@@ -198,7 +210,7 @@ func (eq *equipment) streamsOf(controller string) (streams []uint16) {
 // progress is how far every channel has come.
 func (eq *equipment) progress() (progress []fact.StreamCounts) {
 	for _, c := range eq.core.Counts() {
-		progress = append(progress, c.StreamCounts)
+		progress = append(progress, eq.part.added(c.StreamCounts))
 	}
 	return progress
 }
@@ -229,7 +241,7 @@ func (eq *equipment) showProgress(f func() error) error {
 func (eq *equipment) observeProgress() {
 	e := event.Progress{Node: eq.s.node.Name, Duration: eq.s.recipe.Acquire.Duration.Duration()}
 	slowest := ^uint64(0)
-	counts := eq.core.Counts()
+	counts := eq.progress()
 	for _, c := range counts {
 		e.Tags += c.Tags
 		slowest = min(slowest, c.Until)
@@ -244,16 +256,19 @@ func (eq *equipment) observeProgress() {
 // transfer.
 func (eq *equipment) sendFile(k *sink, closed host.Closed) {
 	path := filepath.Join(eq.s.dir, k.dir, closed.File)
-	eq.mu.Lock()
-	eq.s.queued = append(eq.s.queued, path)
-	number := uint32(len(eq.s.queued))
-	eq.mu.Unlock()
 	segment := closed.Segment
 	segment.Sink, segment.File = k.recipe.Name, filepath.ToSlash(filepath.Join(k.dir, closed.File))
-	eq.s.reporter.queueNews(wire.News{Segment: &wire.Segment{Number: number, Stream: uint16(closed.Stream), Segment: segment}})
-	eq.s.ledger.keep(entry{Counts: eq.progress()})
-	eq.s.clock.record.Segment(segment.File)
-	file, _ := transfer.FileOf(number, segment) // its SHA-256 was made here
+	segment.Part = eq.part.number
+	counts := eq.progress()
+	eq.mu.Lock()
+	eq.s.queued = append(eq.s.queued, path)
+	told := wire.Segment{Number: uint32(len(eq.s.queued)), Stream: uint16(closed.Stream), Segment: segment}
+	until := eq.s.kept.add(&told, eq.s.recipe.Acquire.Segment, counts)
+	eq.mu.Unlock()
+	eq.s.reporter.queueNews(wire.News{Segment: &told})
+	eq.s.ledger.keep(entry{Counts: counts, KeptPs: until})
+	eq.s.clock.record.Segment(told.File)
+	file, _ := transfer.FileOf(told.Number, told.Segment) // its SHA-256 was made here
 	file.Path = path
 	eq.s.sender.Queue(file)
 }

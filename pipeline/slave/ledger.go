@@ -26,10 +26,12 @@ type ledger struct{ journal *journal.Journal }
 
 // entry is one record of a ledger. One of its fields is set.
 type entry struct {
-	Welcome  *wire.Welcome       `json:"welcome,omitempty"` // the first record
-	Fired    *wire.Order         `json:"fired,omitempty"`   // there may be tags
-	News     *wire.News          `json:"news,omitempty"`    // but for lines of the log
-	Counts   []fact.StreamCounts `json:"counts,omitempty"`  // how far the channels were
+	Welcome  *wire.Welcome       `json:"welcome,omitempty"`  // the first record
+	Fired    *wire.Order         `json:"fired,omitempty"`    // there may be tags
+	BeganNs  int64               `json:"began_ns,omitempty"` // with Fired: the instant by this PC's clock, Unix time
+	News     *wire.News          `json:"news,omitempty"`     // but for lines of the log
+	Counts   []fact.StreamCounts `json:"counts,omitempty"`   // how far the channels were
+	KeptPs   map[uint16]uint64   `json:"kept_ps,omitempty"`  // with Counts: until when a stream is in closed files
 	Recorded bool                `json:"recorded,omitempty"`
 }
 
@@ -99,8 +101,10 @@ type held struct {
 	dir      string
 	welcome  wire.Welcome
 	fired    *wire.Order // nil: nothing was recorded
+	began    int64       // Unix time in ns; 0: not known
 	news     []wire.News
 	counts   []fact.StreamCounts
+	kept     map[uint16]uint64
 	recorded bool
 }
 
@@ -114,11 +118,14 @@ func (h *held) apply(record []byte) error {
 	case e.Welcome != nil:
 		h.welcome = *e.Welcome
 	case e.Fired != nil:
-		h.fired = e.Fired
+		h.fired, h.began = e.Fired, e.BeganNs
 	case e.News != nil:
 		h.news = append(h.news, *e.News)
 	case e.Counts != nil:
 		h.counts = e.Counts
+		if e.KeptPs != nil {
+			h.kept = e.KeptPs
+		}
 	case e.Recorded:
 		h.recorded = true
 	}

@@ -152,6 +152,7 @@ func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFu
 		case <-stopped:
 			stopped = nil
 			s.reporter.queueNews(wire.News{Stopped: true})
+			eq.stopping.Store(true)
 			stopping.Go(func() { eq.stopDrivers(ctx) })
 		case <-shut:
 			shut, overdue = nil, time.After(time.Until(s.instant.Add(s.recipe.Acquire.Duration.Duration()+finishTimeout)))
@@ -161,6 +162,7 @@ func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFu
 		case o := <-s.orders.ch:
 			switch o.Kind {
 			case wire.Stop:
+				eq.stopping.Store(true)
 				stopping.Go(func() {
 					eq.stopDrivers(ctx)
 					s.reporter.acknowledge(o.Seq)

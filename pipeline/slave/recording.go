@@ -76,7 +76,7 @@ func (eq *equipment) arm(ctx context.Context) error {
 }
 
 func (eq *equipment) beginSink(ctx context.Context, k *sink, endpoint string) error {
-	err := k.plugin().Begin(ctx, eq.recording(k, false), endpoint)
+	err := k.plugin().Begin(ctx, eq.recording(k, eq.part.number > 0), endpoint)
 	if err == nil {
 		eq.pumps.Go(func() error { eq.reportSink(k); return nil })
 	}
@@ -96,7 +96,7 @@ func (eq *equipment) recording(k *sink, resumed bool) sdk.Recording {
 func (eq *equipment) acquisition(i int, c *controller) sdk.Acquisition {
 	a := sdk.Acquisition{
 		Run: eq.s.id, Method: eq.method(),
-		Duration: eq.s.recipe.Acquire.Duration.Duration(),
+		Duration: eq.s.recipe.Acquire.Duration.Duration() - eq.part.begins,
 		Segment:  eq.s.recipe.Acquire.Segment.Duration(),
 		Pulse:    i == 0 && eq.s.recipe.Trigger.Master == eq.s.node.Name,
 	}
@@ -128,9 +128,13 @@ func (eq *equipment) reportDriver(c *controller) {
 		case host.Started:
 			eq.s.reporter.queueNews(wire.News{Shot: &wire.ShotFired{Controller: c.recipe.Name, Shot: e.Shot}})
 		case host.Lost:
+			e.AtPs += eq.part.origin()
 			eq.s.reporter.queueNews(wire.News{Loss: &e.StreamLoss})
 			eq.s.observe(event.TagsLost{Node: eq.s.node.Name, Channel: eq.s.node.Channels[e.Stream].Name, Loss: e.Loss})
 		case host.Ended:
+			for i, sent := range e.Streams {
+				e.Streams[i] = eq.part.added(sent)
+			}
 			eq.s.reporter.queueNews(wire.News{Ended: &wire.Ended{Controller: c.recipe.Name, Report: e.Report, Sent: e.Streams}})
 			switch {
 			case e.Err != nil && c.refused.Load(): // what it says follows from that
@@ -157,6 +161,7 @@ func (eq *equipment) reportRefused(f *core.Fault) {
 // abandonDriver continues without a driver: its tags stay, and the sinks get their End.
 func (eq *equipment) abandonDriver(c *controller, err error) {
 	eq.reportFailure(err, false)
+	c.failed = true
 	for _, n := range c.streams {
 		eq.core.Abandon(n)
 	}
@@ -259,7 +264,9 @@ func (eq *equipment) finish(ctx context.Context) error {
 		case <-c.ended:
 		}
 	}
-	eq.s.reporter.setPhase(wire.Draining)
+	if !eq.broken() { // or it goes on
+		eq.s.reporter.setPhase(wire.Draining)
+	}
 	var err error
 	select {
 	case <-ctx.Done():

@@ -1,6 +1,7 @@
 package slave
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/transfer"
@@ -48,29 +48,45 @@ func (j *joiner) redeliver(ctx context.Context, w *wire.Welcome) error {
 		return err
 	}
 	s.log.Info("delivering what an earlier session recorded", "run", w.Run, "dir", dir)
-	return s.runAgain(ctx, h, l, w.Seen)
+	return s.runAgain(ctx, h, l, w)
 }
 
-// runAgain is a session that begins when everything is recorded.
-func (s *session) runAgain(ctx context.Context, h *held, l *ledger, seen uint64) (err error) {
-	s.ledger, s.fired, s.instant = l, true, time.Unix(0, h.fired.Instant)
+// runAgain is a session that delivers what one before has recorded, and first records
+// what is left of the run where the master wants that.
+func (s *session) runAgain(ctx context.Context, h *held, l *ledger, w *wire.Welcome) (err error) {
+	s.ledger, s.fired, s.instant = l, true, time.Unix(0, cmp.Or(h.began, h.fired.Instant))
 	s.user.setStage(over)
-	s.reporter.restore(l, h, seen)
-	if !h.recorded {
-		s.reporter.queueFailure(&sdk.Failure{Code: wire.SlaveEnded, Message: "its slave ended while it recorded, so the record ends there",
-			Hint: "what was in closed files is delivered"})
-		l.keep(entry{Recorded: true})
+	s.reporter.restore(l, h, w.Seen)
+	s.kept.restore(h)
+	why := s.cannotGoOn(w.Record && h.began != 0)
+	if !h.recorded && why == nil {
+		s.reporter.setPhase(wire.Running)
 	}
-	return s.within(ctx, func(ctx context.Context, _ context.CancelCauseFunc, group *errgroup.Group, background context.Context) error {
-		s.observe(event.StateChanged{State: string(wire.Transferring)})
+	var eq *equipment
+	return s.within(ctx, func(ctx context.Context, cancel context.CancelCauseFunc, group *errgroup.Group, background context.Context) (err error) {
 		s.startSender(group, background)
 		for _, n := range h.news {
 			if n.Segment != nil {
 				s.queueAgain(n.Segment)
 			}
 		}
-		return nil
-	}, func() {})
+		switch {
+		case h.recorded:
+		case why != nil:
+			s.endCut(why)
+		default:
+			eq, err = s.goOn(ctx, cancel)
+		}
+		return err
+	}, func() { eq.close(); s.removeRuntime() })
+}
+
+// endCut tells that the record ends where the session before has ended.
+func (s *session) endCut(why error) {
+	s.reporter.setPhase(wire.Draining)
+	s.reporter.queueFailure(&sdk.Failure{Code: wire.SlaveEnded, Message: fmt.Sprintf("its slave ended while it recorded, so the record ends there%s", after(why)),
+		Hint: "what was in closed files is delivered"})
+	s.ledger.keep(entry{Recorded: true})
 }
 
 // queueAgain queues a file that was closed by an earlier session.

@@ -50,6 +50,7 @@ type session struct {
 	user     user       // of this PC
 	ignored  sync.Once  // a message of the trigger port was ignored, and that was told
 	queued   []string   // paths of files given to the sender; owned by its equipment until the recording is over
+	kept     kept       // the same
 	sent     chan error // one value, when the sender ends: nil when the master has proven every file
 }
 
@@ -77,6 +78,9 @@ func (s *session) run(ctx context.Context) error {
 	return s.within(ctx, func(ctx context.Context, cancel context.CancelCauseFunc, group *errgroup.Group, background context.Context) (err error) {
 		if eq, err = s.prepare(ctx, group, background); err == nil {
 			err = s.record(ctx, cancel, eq)
+		}
+		if err == nil && eq.broken() {
+			eq, err = s.recordAgain(ctx, cancel, eq)
 		}
 		return err
 	}, func() { eq.close(); _ = s.endClockRecord(); s.removeRuntime() }) // of a run that did not record: it goes
@@ -163,7 +167,7 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq
 		return err
 	}
 	s.ledger.releaseAt(instant)
-	s.ledger.keep(entry{Fired: &order})
+	s.ledger.keep(entry{Fired: &order, BeganNs: instant.UnixNano()})
 	if err := eq.startDrivers(ctx, instant); err != nil {
 		return err
 	}
@@ -172,12 +176,16 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq
 	s.reporter.acknowledge(order.Seq)
 	s.reporter.setPhase(wire.Running)
 	s.observe(event.Fired{InstantNs: order.Instant, Method: s.recipe.Trigger.Method})
+	return s.follow(ctx, cancel, eq)
+}
 
+// follow waits for the end of a recording that has begun.
+func (s *session) follow(ctx context.Context, cancel context.CancelCauseFunc, eq *equipment) error {
 	var watching sync.WaitGroup // each ends with the recording, which markRecorded says
 	watching.Go(func() { s.stopWhenTold(ctx, cancel, eq) })
 	watching.Go(func() { s.watchDisk(eq) })
 	watching.Go(func() { eq.watchSinks() })
-	err = eq.showProgress(func() error { return eq.finish(ctx) })
+	err := eq.showProgress(func() error { return eq.finish(ctx) })
 	eq.markRecorded()
 	watching.Wait()
 	s.user.setStage(over)
@@ -190,6 +198,9 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq
 // does is not called over.
 func (s *session) keepEnd(ctx context.Context, eq *equipment) {
 	s.ledger.keep(entry{Counts: eq.progress()})
+	if eq.broken() {
+		return // it may go on
+	}
 	if cause := context.Cause(ctx); cause == nil || errors.Is(cause, errAborted) || errors.Is(cause, errStopped) {
 		s.ledger.keep(entry{Recorded: true})
 	}

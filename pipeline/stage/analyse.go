@@ -178,6 +178,9 @@ func (a *analysis) open(name string) (*channelStream, error) {
 	if len(segments) == 0 && c.Tags > 0 {
 		return nil, a.manifest.NoSource(node, channel)
 	}
+	if segments = a.unbroken(node, segments); len(segments) == 0 && c.Tags > 0 {
+		return nil, fmt.Errorf("%s recorded nothing in the time that stages look at", name)
+	}
 	c.ReadFrom = sink
 	format := ""
 	paths := make([]string, len(segments))

@@ -125,6 +125,7 @@ type News struct {
 	Shot       *ShotFired       `json:"shot,omitempty"`
 	Clock      *clock.Reading   `json:"clock,omitempty"` // by which the node translated the instant
 	Loss       *fact.StreamLoss `json:"loss,omitempty"`
+	Restart    *fact.Restart    `json:"restart,omitempty"` // what follows is of another part of the record
 	Segment    *Segment         `json:"segment,omitempty"`
 	Kept       *Kept            `json:"kept,omitempty"`
 	Sent       *fact.Sent       `json:"sent,omitempty"` // how its files travelled, at the end
@@ -143,7 +144,7 @@ type Warning struct {
 
 // Empty reports whether a piece of news has a number and nothing else.
 func (n *News) Empty() bool {
-	return n.Controller == nil && n.Sink == nil && n.Shot == nil && n.Loss == nil && n.Segment == nil && n.Kept == nil && n.Sent == nil &&
+	return n.Controller == nil && n.Sink == nil && n.Shot == nil && n.Loss == nil && n.Restart == nil && n.Segment == nil && n.Kept == nil && n.Sent == nil &&
 		n.Ended == nil && n.Failure == nil && n.Warning == nil && !n.Stopped && n.Log == nil
 }
 
@@ -215,7 +216,10 @@ type Welcome struct {
 	// Deliver asks a slave for what it holds of a run that it was in before. There is
 	// no token and no recipe then: the slave has them, and Proof shows that the
 	// master has, too.
-	Deliver bool   `json:"deliver,omitempty"`
+	Deliver bool `json:"deliver,omitempty"`
+	// Record lets it open its devices again first, and record what is left of the run:
+	// faults.lost_node is restart, and the run still records.
+	Record  bool   `json:"record,omitempty"`
 	Proof   string `json:"proof,omitempty"`   // by the master, see [Prove]
 	Seen    uint64 `json:"seen,omitempty"`    // the last news of that run that the master has
 	Revoked []byte `json:"revoked,omitempty"` // the certificates that are revoked, as a list that the CA has signed
