@@ -260,6 +260,9 @@ func (p *plain) loss(v event.TagsLost) string {
 		p.losses = map[string]int{}
 	}
 	channel := v.Node + "." + v.Channel
+	if v.LengthPs > 0 {
+		return fmt.Sprintf("warning: %s has nothing from %s on for %s: %s", channel, text.Seconds(v.AtPs), text.Seconds(v.LengthPs), v.Why)
+	}
 	p.losses[channel]++
 	switch n := p.losses[channel]; {
 	case n < maxLossLines:

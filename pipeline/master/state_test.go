@@ -128,6 +128,8 @@ func TestTroubles(t *testing.T) {
 	broken := sdk.Failure{Code: "plugin-crashed", Message: "driver died", Hint: "look"}
 	strict := testRules
 	strict.abortOnAbsent, strict.abortOnLoss = true, true
+	waits := testRules
+	waits.waits = true
 	tests := []struct {
 		name      string
 		rules     rules
@@ -154,6 +156,9 @@ func TestTroubles(t *testing.T) {
 		{"acknowledged late, but before anyone looked", testRules, armed, []any{evReported{"alice", wire.Running, 2, 0}, evOverdue{fired: true}}, running, "fire", "", ""},
 		{"files arrive slowly", testRules, transferring, []any{evProgress{}}, transferring, "fire", "", ""},
 		{"node lost while recording", testRules, running, []any{evSilent{"bob", lost}}, running, "fire", missing, "nothing heard"},
+		{"the same, waited for", waits, running, []any{evSilent{"bob", lost}}, running, "fire", "", ""},
+		{"the same, before the start", waits, arming, []any{evSilent{"bob", lost}}, failed, "abort", refusal, "nothing heard"},
+		{"waited for, and the user is not", waits, transferring, []any{evReported{"alice", wire.Done, 2, 0}, evSilent{"bob", lost}, evInterrupted{}, evInterrupted{}}, analysing, "fire", missing, "did not wait"},
 		{"its process ends while recording", testRules, running, []any{evGone{"bob", broken}, evSilent{"bob", lost}}, running, "fire", missing, "driver died"},
 		{"its process ends before the start", testRules, arming, []any{evGone{"bob", broken}}, failed, "abort", refusal, "driver died"},
 		{"the same, strict", strict, running, []any{evSilent{"bob", lost}}, draining, "stop", policy, "faults.lost_node is abort"},

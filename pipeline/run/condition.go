@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/text"
 	"tsrun/sdk/quantity"
 )
@@ -181,8 +182,8 @@ func (j *judgement) judgeRate(node *Node, name, controller string, most int64) {
 func (j *judgement) judgeChannel(m *Manifest, node, name string, c *Channel) {
 	if c.Lost > 0 {
 		r := Reason{Condition: Incomplete, Node: node, Channel: name, Message: quantity.Counted(c.Lost, "tag") + " lost"}
-		if len(c.Losses) > 0 {
-			first := c.Losses[0]
+		if i := slices.IndexFunc(c.Losses, func(l fact.Loss) bool { return l.Tags > 0 }); i >= 0 {
+			first := c.Losses[i]
 			r.Message += ": " + first.Why
 			r.AtPs = &first.AtPs
 		}
