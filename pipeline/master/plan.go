@@ -53,6 +53,11 @@ func planOf(r *recipe.Recipe, n recipe.Node, names [][]string) (p transfer.Plan)
 			place.Files += moreFiles
 		}
 		p.Places = append(p.Places, place)
+		for part := 1; r.Faults.LostNode == "restart" && part <= run.MaxRestarts; part++ {
+			again := place
+			again.Folder = path.Join(place.Folder, run.PartDir(part))
+			p.Places = append(p.Places, again)
+		}
 	}
 	if r.Clock.Source != "none" && n.Host != "local" && len(n.Channels) > 0 {
 		p.Places = append(p.Places, transfer.Place{Folder: path.Join(run.RawDir, n.Name, clock.RecordDir), Names: []string{clock.RecordFile},

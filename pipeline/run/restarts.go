@@ -14,6 +14,15 @@ import (
 // MaxRestarts is how often the controllers of a node are started anew at most.
 const MaxRestarts = 32
 
+// PartDir is the directory of the files of a part of a record, below that of the first;
+// "" for part 0, the first.
+func PartDir(part int) string {
+	if part == 0 {
+		return ""
+	}
+	return fmt.Sprintf("again-%d", part)
+}
+
 // Restart is a start of a node's controllers within the run, and when each began.
 type Restart struct {
 	fact.Restart

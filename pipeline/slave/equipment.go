@@ -19,6 +19,7 @@ import (
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -163,7 +164,7 @@ func (eq *equipment) sinkFor(r recipe.Sink) *sink {
 	if len(eq.s.recipe.Sinks) > 1 {
 		k.dir = filepath.Join(k.dir, r.Name)
 	}
-	k.dir = filepath.Join(k.dir, eq.part.dir())
+	k.dir = filepath.Join(k.dir, run.PartDir(eq.part.number))
 	for i, c := range node.Channels {
 		if r.Keeps(node.Name + "." + c.Name) {
 			k.streams = append(k.streams, uint16(i))

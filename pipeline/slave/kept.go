@@ -1,7 +1,6 @@
 package slave
 
 import (
-	"fmt"
 	"maps"
 	"math"
 	"time"
@@ -44,14 +43,6 @@ type part struct {
 
 // origin is where the time 0 of the controllers lies, in ps of the run.
 func (p part) origin() uint64 { return uint64(p.begins) * 1000 }
-
-// dir is where the files of the part stand, below those of the first.
-func (p part) dir() string {
-	if p.number == 0 {
-		return ""
-	}
-	return fmt.Sprintf("again-%d", p.number)
-}
 
 // before is how many segments of a length are over when the part begins.
 func (p part) before(segment quantity.Time) int { return int(p.begins / max(segment.Duration(), 1)) }
