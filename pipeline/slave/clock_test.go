@@ -66,7 +66,10 @@ func TestClockIsCompared(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if c.failed || !c.answers {
+			switch {
+			case c.code == "clock-offset":
+				l.recipe.Network.Join = 10 * quantity.Second // a busy PC compares for seconds
+			case c.failed || !c.answers:
 				l.recipe.Network.Join = quantity.Second
 			}
 			if err := l.takePart(l.options()); (err != nil) != c.failed {
