@@ -105,7 +105,7 @@ func TestQuickStart(t *testing.T) {
 	bob.gets(t, bin, "tsrun")
 	alice.gets(t, write(t, filepath.Join(t.TempDir(), "first.yaml"), first), "first.yaml")
 	pairing := alice.start(t, command(`bin/tsrun pair`))
-	eventually(t, 20*time.Second, "a code is printed", func() bool { return strings.Contains(pairing.stdout.String(), " --node NAME\n") })
+	eventually(t, 20*time.Second, "a code is printed", func() bool { return strings.Contains(pairing.stdout.String(), " --node bob\n") })
 	printed := strings.Fields(pairing.stdout.String())[2]
 	example := regexp.MustCompile(`pair \S+/\S+`)
 	joining := bob.start(t, example.ReplaceAllString(command(`cd ~/tsrun && ./tsrun pair`), "pair "+printed))
