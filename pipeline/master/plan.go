@@ -24,11 +24,11 @@ const (
 	beyondRate   = 4  // times the greatest rate, for devices that record more than they say
 	mostTagBytes = 32 // of a line of text: CHANNEL;PS
 
-	fileRoom   = 1 << 30 // bytes of files of each sink beside those of tags
-	moreFiles  = 10_000  // of a sink that does not say how it names them
-	overlong   = 1.01    // of a record whose device's clock is another
-	lateEnd    = time.Second
-	spareParts = 2 // segments
+	fileRoom   = 1 << 30          // bytes of files of each sink beside those of tags
+	moreFiles  = 10_000           // of a sink that does not say how it names them
+	overlong   = 1.01             // of a record whose device's clock is another
+	lateEnd    = 11 * time.Second // an sdk.Stream takes no tag that is later
+	spareParts = 2                // segments
 )
 
 // planOf is what a node may send by the recipe. Names are how each sink of the recipe

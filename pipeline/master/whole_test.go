@@ -286,7 +286,7 @@ func TestNodeAnnouncesMoreThanIsPlanned(t *testing.T) {
 			t.Errorf("segment %d is %+v", i, s)
 		}
 	}
-	if planned := moreFiles + 4; len(m.Segments) != planned { // of one channel and two seconds at most, and others
+	if planned := moreFiles + 14; len(m.Segments) != planned { // of one channel and twelve seconds at most, and others
 		t.Errorf("%d segments, the plan has room for %d", len(m.Segments), planned)
 	}
 	told := slices.IndexFunc(m.Reasons, func(r run.Reason) bool {
