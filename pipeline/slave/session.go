@@ -97,7 +97,9 @@ func (s *session) within(ctx context.Context, work func(context.Context, context
 		stopBackground()
 		group.Wait()
 		s.reporter.reportLast()
-		err = errors.Join(err, s.ledger.close())
+		if err = errors.Join(err, s.ledger.close()); s.user.hasAsked() && !errors.Is(err, errStopped) {
+			err = errors.Join(err, errStopped) // kept and sent, or over anyway; and then this process ends too
+		}
 	}()
 	group.Go(func() error { return s.reporter.Run(background) })
 	group.Go(func() error { return s.receiveOrders(background) })
@@ -106,11 +108,7 @@ func (s *session) within(ctx context.Context, work func(context.Context, context
 
 	defer end()
 	err = work(ctx, cancel, group, background)
-	err = s.withPlace(s.deliver(ctx, err))
-	if s.user.hasAsked() { // kept and sent; and then this process ends too
-		return errors.Join(err, errStopped)
-	}
-	return err
+	return s.withPlace(s.deliver(ctx, err))
 }
 
 // prepare makes room for files, opens every controller and starts every sink

@@ -43,10 +43,11 @@ func (u *user) setStage(stage int) {
 func (u *user) interrupt() (giveUp bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.stage == ahead || u.asked {
+	giveUp = u.stage == ahead || u.asked
+	u.asked = true
+	if giveUp {
 		return true
 	}
-	u.asked = true
 	if u.stage == underWay {
 		close(u.stop)
 	}
