@@ -89,7 +89,7 @@ func TestLongBacklog(t *testing.T) {
 	anchor := start(t, t.TempDir(), there, "--mode", "slave", "--node", "nobody", "--master", "127.0.0.9") // holds the namespace
 	eventually(t, 20*time.Second, "the namespace is there", func() bool { return strings.Contains(anchor.stderr.String(), "no answer") })
 	work, away := t.TempDir(), t.TempDir()
-	recipe := hurried(t, "", "every: 1 us", "acquire: {duration: 1 s}\ntransfer: {chunk: 4 MiB}\nnetwork: {master: "+address+", join: 2 min, insecure: true}")
+	recipe := hurried(t, "", "every: 1 us", "acquire: {duration: 1 s}\ntransfer: {chunk: 4 MiB, compress: none}\nnetwork: {master: "+address+", join: 2 min, insecure: true}")
 	master := start(t, work, here, recipe, "--set", "nodes.bob.host=remote", "--json")
 	passOn(t, anchor.cmd.Process.Pid, address, map[int]int{5557: 10 << 20, 5559: 10 << 20, 5560: 80_000})
 	slave := start(t, away, there, "--mode", "slave", "--node", "bob", "--master", "127.0.0.1", "--once")
@@ -162,7 +162,7 @@ func travels(t *testing.T, program string) (code int, m *run.Manifest, work stri
 	anchor := start(t, t.TempDir(), there, "--mode", "slave", "--node", "nobody", "--master", "127.0.0.9") // holds the namespace
 	eventually(t, 20*time.Second, "the namespace is there", func() bool { return strings.Contains(anchor.stderr.String(), "no answer") })
 	passOn(t, anchor.cmd.Process.Pid, address, map[int]int{5557: 10 << 20, 5559: 10 << 20, 5560: 900_000})
-	recipe := hurried(t, "", "every: 100 ns", "acquire: {duration: 1 s, segment: 100 ms}\nnetwork: {master: "+address+", join: 2 min, insecure: true}")
+	recipe := hurried(t, "", "every: 100 ns", "acquire: {duration: 1 s, segment: 100 ms}\ntransfer: {compress: none}\nnetwork: {master: "+address+", join: 2 min, insecure: true}")
 	work = t.TempDir()
 	master := startLine(t, work, append(here, program, recipe, "--set", "nodes.bob.host=remote", "--json"))
 	slave := startLine(t, t.TempDir(), append(there, program, "--mode", "slave", "--node", "bob", "--master", "127.0.0.1", "--once"))

@@ -285,11 +285,11 @@ func median(all []takes, of func(takes) int) int {
 }
 
 // TestLongHostilePeers lets strangers at all four ports of a master that has another
-// PC's node, for ten minutes, or one where a part is asked for; TSRUN_TEST_HOSTILE asks
+// PC's node, for ten minutes, or 20 s where a part is asked for; TSRUN_TEST_HOSTILE asks
 // for another time, such as 30s. The run ends well, and takes at its end what it took
 // at its beginning.
 func TestLongHostilePeers(t *testing.T) {
-	lasts := time.Duration(need.LongTrials(t, 10, 1)) * time.Minute
+	lasts := time.Duration(need.LongTrials(t, 30, 1)) * 20 * time.Second
 	if text := os.Getenv("TSRUN_TEST_HOSTILE"); text != "" {
 		var err error
 		if lasts, err = time.ParseDuration(text); err != nil {

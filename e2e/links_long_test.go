@@ -205,7 +205,7 @@ func (a *pcs) bytesOf(node string) (bytes int64) {
 			a.t.Error(err)
 		}
 		for _, f := range files {
-			if info, err := os.Stat(f); err == nil {
+			if info, err := os.Stat(f); err == nil && info.Mode().IsRegular() { // beside them is the record of the clock
 				bytes += info.Size()
 			}
 		}
@@ -213,9 +213,9 @@ func (a *pcs) bytesOf(node string) (bytes int64) {
 	return bytes
 }
 
-// kept are the files that the slave has kept.
+// kept are the files of tags that the slave has kept.
 func (a *pcs) kept() []string {
-	files, err := filepath.Glob(filepath.Join(a.far, "runs", "*", "raw", "bob", "*"))
+	files, err := filepath.Glob(filepath.Join(a.far, "runs", "*", "raw", "bob", "*.*"))
 	if err != nil {
 		a.t.Error(err)
 	}

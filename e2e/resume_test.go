@@ -184,7 +184,7 @@ func TestResume(t *testing.T) {
 // TestLongResume kills the master at moments from a seed, and the slave with it now
 // and then.
 func TestLongResume(t *testing.T) {
-	for seed := range need.LongTrials(t, 24, 5) {
+	for seed := range need.LongTrials(t, 24, 3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(uint64(seed), 1))
 			state := []string{"armed", "running", "draining", "transferring", "analysing"}[seed%5]
