@@ -205,7 +205,7 @@ func TestTDC1WhileItsDriverIsHeldUp(t *testing.T) {
 	t.Parallel()
 	port, _ := simulateTDC1(t, "--dark", "100 kHz", "--pairs-rate", "0 Hz", "--fault", "small-buffer=16383")
 	work := t.TempDir()
-	p := start(t, work, nil, append([]string{onPort(t, port, "5 s"), "--json"}, freePorts...)...)
+	p := start(t, work, nil, append([]string{onPort(t, port, "12 s"), "--json"}, freePorts...)...)
 	eventually(t, 60*time.Second, "it records", func() bool { return strings.Contains(p.stdout.String(), `"state":"running"`) })
 	driver := 0
 	eventually(t, 20*time.Second, "the manifest names the driver's process", func() bool {
