@@ -53,12 +53,8 @@ Exit code 5: a run would be refused.
 					return reportMistakes(c.OutOrStdout(), err, asJSON)
 				}
 			}
-			for _, name := range logFiles {
-				l, err := readLog(c, name)
-				if err != nil {
-					return err
-				}
-				o.Logs = append(o.Logs, l)
+			if o.Logs, err = readLogs(c, logFiles); err != nil {
+				return err
 			}
 			ctx, stop := interruptible(c.Context())
 			defer stop()
@@ -79,6 +75,18 @@ Exit code 5: a run would be refused.
 	c.Flags().StringArrayVar(&logFiles, "log", nil, "explain known lines of this log, `FILE`; - is standard input")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object: version, refused, findings")
 	return c
+}
+
+// readLogs reads the ends of logs.
+func readLogs(c *cobra.Command, names []string) (logs []doctor.Log, err error) {
+	for _, name := range names {
+		l, err := readLog(c, name)
+		if err != nil {
+			return nil, err
+		}
+		logs = append(logs, l)
+	}
+	return logs, nil
 }
 
 // readLog reads the end of a log; - is standard input.
