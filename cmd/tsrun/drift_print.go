@@ -61,7 +61,7 @@ func knotTable(out *strings.Builder, knots []track.Knot) {
 	rows := min(driftRows, len(knots))
 	for i := range rows {
 		k := knots[i*(len(knots)-1)/max(rows-1, 1)]
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.0f\t\n", shortReading(k.Time), text.Measured(k.Offset.Float(), k.OffsetSD, "ps"),
+		fmt.Fprintf(table, "%s\t%s\t%s\t%.0f\t\n", text.Seconds(k.Time), text.Measured(k.Offset.Float(), k.OffsetSD, "ps"),
 			text.Measured(k.Frequency, k.FrequencySD, "ppb"), k.Pairs)
 	}
 	_ = table.Flush() // into memory
@@ -78,7 +78,7 @@ func printTrack(out *strings.Builder, t *track.Track) {
 		fmt.Fprintf(out, "%-12s %.3g ± %.2g in %.4g s; %.2g of it would be jitter\n", name, p.Deviation, p.SD, p.Tau, p.Floor)
 	}
 	for _, s := range t.Steps {
-		fmt.Fprintf(out, "step         %s at %s\n", sizeOf(s), text.Measured(float64(int64(s.Time))*1e-12, s.TimeSD*1e-12, "s"))
+		fmt.Fprintf(out, "step         %s at %s\n", sizeOf(s), text.Measured(float64(s.Time)*1e-12, s.TimeSD*1e-12, "s"))
 	}
 	for _, g := range t.Gaps {
 		what, unknown := "gap          no pairs about the track", ""
@@ -88,7 +88,7 @@ func printTrack(out *strings.Builder, t *track.Track) {
 		if g.Hidden > 0 {
 			unknown = ": the clock may have jumped there unseen"
 		}
-		fmt.Fprintf(out, "%s from %s to %s%s\n", what, shortReading(g.From), shortReading(g.To), unknown)
+		fmt.Fprintf(out, "%s from %s to %s%s\n", what, text.Seconds(g.From), text.Seconds(g.To), unknown)
 	}
 	for i, q := range t.Quarters {
 		name := ""
@@ -96,7 +96,7 @@ func printTrack(out *strings.Builder, t *track.Track) {
 			name = "self-check"
 		}
 		fmt.Fprintf(out, "%-12s %s about the track, %.3g ps wide, from %s to %s\n", name, text.Measured(q.Centre, q.CentreSD, "ps"),
-			q.Width, shortReading(q.From), shortReading(q.To))
+			q.Width, text.Seconds(q.From), text.Seconds(q.To))
 	}
 }
 

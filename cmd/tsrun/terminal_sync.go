@@ -24,13 +24,13 @@ func syncLines(v event.Sync) []string {
 		state := withoutValue(v.State)
 		return []string{stage + pair + ": " + state, stage + state, state}
 	}
-	value := text.Measured(v.Offset.Float(), v.OffsetSD, "ps") + " at " + shortReading(v.Time)
+	value := text.Measured(v.Offset.Float(), v.OffsetSD, "ps") + " at " + text.Seconds(v.Time)
 	rate, state := ", "+speed(v.Frequency, v.FrequencySD), ""
 	switch {
 	case v.State == align.Lost:
 		state = "; lost: no pairs since"
 	case v.Step != nil:
-		state = fmt.Sprintf("; it jumped by %s at %s", sizeOf(*v.Step), shortReading(v.Step.Time))
+		state = fmt.Sprintf("; it jumped by %s at %s", sizeOf(*v.Step), text.Seconds(v.Step.Time))
 	}
 	return []string{stage + pair + " = " + value + rate + state, stage + pair + " = " + value + state, stage + value + rate + state,
 		stage + value + state, value + state, value}
@@ -63,16 +63,6 @@ func speed(ppb, sd float64) string {
 		return text.Measured(-ppb, sd, "ppb") + " slow"
 	}
 	return text.Measured(ppb, sd, "ppb") + " fast"
-}
-
-// shortReading writes a time of a clock as seconds, to the millisecond; it may
-// be just before the clock's zero.
-func shortReading(t uint64) string {
-	sign := ""
-	if int64(t) < 0 {
-		sign, t = "-", -t
-	}
-	return fmt.Sprintf("%s%d.%03d s", sign, t/1e12, t%1e12/1e9)
 }
 
 // sync is written once a second for each stage, and whenever its state changes.
