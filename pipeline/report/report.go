@@ -35,6 +35,7 @@ func Report(w io.Writer, m *run.Manifest, dir string, width int) error {
 	} else {
 		entry(&out, "channels", "nothing was recorded")
 	}
+	reportCommon(&out, m)
 	reportSinks(&out, m.SinkUses())
 	for _, r := range m.Results {
 		reportResult(&out, r)
@@ -246,6 +247,10 @@ func reportResult(out *strings.Builder, r run.Result) {
 		return
 	}
 	name := r.Stage
+	if over := stage.OverWords(r); over != "" {
+		entry(out, name, "%s", over)
+		name = ""
+	}
 	stage.Report(r, func(format string, args ...any) {
 		entry(out, name, format, args...)
 		name = "" // of the first line alone

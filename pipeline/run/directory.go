@@ -260,12 +260,22 @@ func reserve(path string) error {
 	return errors.Join(Grow(f, reserveSize), f.Close())
 }
 
+// Conclude enters what the last manifest says of the whole run. The common time is by the
+// starts of the nodes where no stage has looked for their clocks.
+func Conclude(m *Manifest) {
+	if m.Common == nil && m.Recorded() {
+		m.Common = m.FindCommon(m.StartScale)
+	}
+	m.Judge()
+}
+
 // Seal writes the last manifest and SHA256SUMS. Nothing but the log is written
 // after it.
 func (d *Directory) Seal(m *Manifest) error {
 	if err := os.Remove(filepath.Join(d.path, reserveFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("release reserved space: %w", err)
 	}
+	Conclude(m)
 	if err := d.WriteManifest(m); err != nil {
 		return err
 	}

@@ -31,8 +31,10 @@ type Manifest struct {
 	Nodes      map[string]*Node `json:"nodes"`
 	Segments   []Segment        `json:"segments"`
 	Trigger    Trigger          `json:"trigger"`
-	Results    []Result         `json:"results"`
-	Sync       string           `json:"sync,omitempty"` // file of what align stages knew while the run went on
+	// Common is the time in which every node recorded without a gap; absent where nothing was recorded.
+	Common  *Common  `json:"common,omitempty"`
+	Results []Result `json:"results"`
+	Sync    string   `json:"sync,omitempty"` // file of what align stages knew while the run went on
 
 	// Insecure: what the PCs said to each other was neither encrypted nor proven.
 	Insecure bool `json:"insecure,omitempty"`
@@ -251,6 +253,7 @@ type Result struct {
 	Kind    string          `json:"kind"`  // align, coincidences, histogram
 	Files   []string        `json:"files"` // relative to the run directory
 	Skipped string          `json:"skipped,omitempty"`
+	Over    *Common         `json:"over,omitempty"`    // the time that it looked at, where that was not all
 	Summary json.RawMessage `json:"summary,omitempty"` // the summary of its kind: AlignSummary and so on
 }
 

@@ -28,6 +28,7 @@ type AlignConfig struct {
 	By         string         `json:"by"`        // ByPairs or ByMarkers
 	Search     quantity.Time  `json:"search"`    // the offset lies within plus or minus this
 	MaxDrift   quantity.Drift `json:"max_drift"` // and the frequencies differ by at most this
+	Over
 }
 
 // Channels are all channels of the reference and of the target.

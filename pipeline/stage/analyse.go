@@ -41,6 +41,9 @@ func Analyse(ctx context.Context, dir string, r *recipe.Recipe, m *run.Manifest,
 		o.Observe(event.StageDone{Result: result})
 	}
 	expectations(r.Expect, m)
+	if m.Recorded() {
+		m.Common = m.FindCommon(a.scaleOf)
+	}
 	return nil
 }
 
@@ -51,6 +54,7 @@ type analysis struct {
 	manifest *run.Manifest
 	clocks   *clocks
 	progress *stageProgress // nil: nobody wants to know
+	over     *run.Common    // the time that the stage looks at; nil: all of the record
 }
 
 // stage executes one stage. What is wrong with the tags or the stage becomes
@@ -59,10 +63,12 @@ func (a *analysis) stage(s recipe.Stage) (run.Result, error) {
 	result := run.Result{Stage: s.Name, Kind: s.Kind, Files: []string{}}
 	var summary any
 	var err error
-	if k := kindOf(s.Kind); k != nil {
-		summary, err = k.execute(a, s.Config, &result)
-	} else {
+	k := kindOf(s.Kind)
+	if k == nil {
 		err = fmt.Errorf("there is no stage of the kind %q", s.Kind)
+	} else if err = a.lookOverIn(s.Config); err == nil {
+		result.Over = a.over
+		summary, err = k.execute(a, s.Config, &result)
 	}
 	if err == nil {
 		result.Summary, err = json.Marshal(summary)
@@ -148,6 +154,7 @@ type channelStream struct {
 	ctx      context.Context
 	name     string
 	progress *stageProgress
+	over     *run.CommonClock // the time of which it has tags; nil: all
 	tagfile.ReadCloser
 }
 
@@ -158,6 +165,9 @@ func (s *channelStream) Next(buf []uint64) (int, error) {
 	n, err := s.ReadCloser.Next(buf)
 	if s.progress != nil {
 		s.progress.done.Add(uint64(n))
+	}
+	if s.over != nil {
+		n, err = s.cut(buf[:n], err)
 	}
 	if err != nil && err != io.EOF {
 		err = fmt.Errorf("%s: %w", s.name, err)
@@ -191,7 +201,7 @@ func (a *analysis) open(name string) (*channelStream, error) {
 	if a.progress != nil {
 		a.progress.of.Add(c.Tags)
 	}
-	return &channelStream{ctx: a.ctx, name: name, progress: a.progress, ReadCloser: tagfile.OpenSegments(paths, format, tagfile.OnlyChannel)}, nil
+	return &channelStream{ctx: a.ctx, name: name, progress: a.progress, over: a.overOf(name), ReadCloser: tagfile.OpenSegments(paths, format, tagfile.OnlyChannel)}, nil
 }
 
 // expectations compares the channels' rates with what the recipe expects.

@@ -60,6 +60,7 @@ type CoincidencesConfig struct {
 	Offsets map[string]quantity.Time `json:"offsets,omitempty"` // channel: how much later its tags come; subtracted
 	Shift   quantity.Time            `json:"shift,omitempty"`   // of the windows for accidentals; 0: as correlate finds it
 	Period  quantity.Period          `json:"period,omitempty"`  // of pulsed or gated light; 0: as correlate finds it
+	Over
 }
 
 // Uses are the channels, A first.

@@ -35,14 +35,14 @@ func Drifts(ctx context.Context, dir string) (drifts []Drift, of Origin, err err
 	if err != nil {
 		return nil, of, err
 	}
-	a := &analysis{ctx: ctx, dir: dir, recipe: r, manifest: m}
+	a := &analysis{ctx: ctx, dir: dir, recipe: r, manifest: m, clocks: newClocks(r.Trigger.Method == "hardware")}
 	of = a.origin()
 	aligns, err := AlignStages(r)
 	if err != nil {
 		return nil, of, err
 	}
 	for _, s := range aligns {
-		_, summary, err := a.findClock(s.AlignConfig)
+		summary, err := a.again(s.AlignConfig)
 		if err != nil {
 			return nil, of, fmt.Errorf("stage %q: %w", s.Name, err)
 		}

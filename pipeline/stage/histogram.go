@@ -55,6 +55,7 @@ type HistogramConfig struct {
 	Stop  string        `json:"stop"`
 	Range quantity.Time `json:"range"`
 	Bin   quantity.Time `json:"bin"`
+	Over
 }
 
 // Uses are the two channels.

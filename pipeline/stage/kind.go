@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
@@ -57,7 +58,7 @@ func Report(r run.Result, say Say) {
 }
 
 func (k kind[C, S]) Kind() string            { return k.name }
-func (k kind[C, S]) Fields() []*recipe.Field { return k.fields }
+func (k kind[C, S]) Fields() []*recipe.Field { return append(slices.Clone(k.fields), overField) }
 
 // Config reads the config of a recipe that was checked by the keys of the kind: one
 // that is not in C is a defect here.

@@ -55,6 +55,7 @@ or had ended; 0 is a bin of no tags in between.`,
 type RatesConfig struct {
 	Of  []string      `json:"of"`
 	Bin quantity.Time `json:"bin"`
+	Over
 }
 
 // Uses are the channels that are counted.

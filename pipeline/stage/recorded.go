@@ -70,14 +70,13 @@ func (a *analysis) findClocks(r *recipe.Recipe, opened *Recorded) error {
 		return err
 	}
 	for _, s := range aligns {
-		found, summary, err := a.findClock(s.AlignConfig)
+		summary, err := a.again(s.AlignConfig)
 		switch {
 		case err != nil:
 			return fmt.Errorf("stage %q: %w", s.Name, err)
 		case summary.Refused:
 			opened.Words = append(opened.Words, fmt.Sprintf("stage %q finds no offset of %s against %s: %s", s.Name, summary.Target, summary.Reference, summary.Reason))
 		default:
-			a.clocks.found(a.clockOf(s.Reference), a.clockOf(s.Target), found.Correction())
 			opened.Words = append(opened.Words, fmt.Sprintf("the clock of %s is corrected to that of %s by the run's stage %q", summary.Target, summary.Reference, s.Name))
 		}
 	}

@@ -58,6 +58,7 @@ type ScanConfig struct {
 	To     quantity.Time `json:"to"`
 	Step   quantity.Time `json:"step"`
 	Window quantity.Time `json:"window"`
+	Over
 }
 
 // Uses are the two channels.

@@ -74,6 +74,12 @@ func (o *observed) Observe(e event.Event) {
 
 func analysed(t *testing.T, channels map[string][]uint64, r *recipe.Recipe) (*run.Directory, *run.Manifest, []event.Event, error) {
 	t.Helper()
+	return analysedAfter(t, channels, r, func(*run.Manifest) {})
+}
+
+// analysedAfter is analysed of a run whose manifest was changed before.
+func analysedAfter(t *testing.T, channels map[string][]uint64, r *recipe.Recipe, change func(*run.Manifest)) (*run.Directory, *run.Manifest, []event.Event, error) {
+	t.Helper()
 	d := runtest.NewDirectory(t)
 	m := &run.Manifest{Ended: runtest.Noon, Nodes: map[string]*run.Node{}}
 	for name, tags := range channels {
@@ -82,6 +88,7 @@ func analysed(t *testing.T, channels map[string][]uint64, r *recipe.Recipe) (*ru
 		m.Nodes[node].Channels[channel].Controller = "tc"
 		m.Nodes[node].Controllers = map[string]*run.Controller{"tc": {Device: fact.Device{Simulated: node == "bob"}}}
 	}
+	change(m)
 	var heard observed
 	err := stage.Analyse(t.Context(), d.Path(), r, m, &heard)
 	m.Judge()
