@@ -72,6 +72,13 @@ func (c *Comparer) Hear(theirs []Standing) {
 	}
 }
 
+// Set forgets what was compared before this PC's clock was set.
+func (c *Comparer) Set() {
+	c.prober.mu.Lock()
+	defer c.prober.mu.Unlock()
+	c.prober.watchClock()
+}
+
 // masterSilent is how old what the master said of its clock may be.
 const masterSilent = 5 * time.Second
 

@@ -103,7 +103,7 @@ func TestReadingsOfClocks(t *testing.T) {
 	later := hour
 	later.Steps = 2
 	report(wire.Report{Phase: wire.Ready, Clock: &later, News: []wire.News{{Seq: 2, Clock: &hour}}})
-	l.book.close(l.state, time.Now())
+	l.book.close(l.state, nil, time.Now())
 	l.book.manifest.Judge()
 	if diff := cmp.Diff(&run.NodeClock{Start: &hour, Last: &later}, l.book.manifest.Nodes["alice"].Clock); diff != "" {
 		t.Errorf("the manifest's clock (-want +got):\n%s", diff)

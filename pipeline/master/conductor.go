@@ -71,6 +71,8 @@ type conductor struct {
 	children  []*child
 	key       string // that this master's own slaves show
 	strangers strangers
+	steps     steps
+	instant   time.Time       // of the start, as it was given; zero: it was not, or by a master before
 	turned    map[string]bool // slaves that were refused, by name and reason
 }
 
@@ -96,7 +98,7 @@ func newConductor(o Options) *conductor {
 	c := &conductor{
 		options: o, recipe: o.Recipe.Recipe,
 		requests: make(chan request), inputs: make(chan any), stopped: make(chan struct{}),
-		members: map[string]*member{}, turned: map[string]bool{}, key: rand.Text(),
+		members: map[string]*member{}, steps: steps{}, turned: map[string]bool{}, key: rand.Text(),
 		disks: disks{nodes: map[string]*fact.Disk{}, warned: map[string]bool{}},
 	}
 	c.deadline = time.NewTimer(time.Hour)
@@ -202,6 +204,8 @@ func (c *conductor) applyInput(ctx context.Context, seen any) {
 	switch e := seen.(type) {
 	case diskSeen:
 		c.applyDisk(ctx, e.disk)
+	case clock.Step: // of this PC
+		c.hearStep(ctx, "", e)
 	case slaveEnded:
 		c.replaceSlave(ctx, e)
 	case receiverConfined:
@@ -209,56 +213,6 @@ func (c *conductor) applyInput(ctx context.Context, seen any) {
 	default:
 		c.applyEvent(ctx, e)
 	}
-}
-
-// patience is how long nodes that are waiting to be answered when a deadline
-// passes are listened to before it counts. When this process itself was held up,
-// what they had to say is older than the deadline.
-const patience = 50 * time.Millisecond
-
-func (c *conductor) applyDeadline(ctx context.Context) {
-	c.forgivePause(time.Now())
-	if c.due.After(time.Now()) {
-		return // it has been moved
-	}
-	before := c.state.phase
-	wait := time.NewTimer(c.patience())
-	defer wait.Stop()
-	for c.state.phase == before {
-		select {
-		case r := <-c.requests:
-			r.answer <- c.answer(ctx, r)
-			continue
-		case <-wait.C:
-		}
-		break
-	}
-	if c.state.phase != before {
-		return // with a deadline of its own
-	}
-	c.applyEvent(ctx, evOverdue{fired: c.state.phase == armed && c.untilRecall() <= 0})
-}
-
-// recall is how long before the instant an order still calls it off, on a quick
-// network: it is on its way, and the drivers are told.
-const recall = 10 * time.Millisecond
-
-// untilRecall is how long the start can still be called off.
-func (c *conductor) untilRecall() time.Duration {
-	trip := time.Duration(0)
-	for _, m := range c.members {
-		trip = max(trip, m.trip)
-	}
-	lead := time.Duration(c.book.manifest.Trigger.LeadNs)
-	return time.Until(time.Unix(0, c.book.manifest.Trigger.InstantNs)) - min(recall+trip, ackGuard(lead)/2)
-}
-
-// patience is how long nodes are still listened to when a deadline has passed.
-func (c *conductor) patience() time.Duration {
-	if c.state.phase == armed {
-		return max(0, min(patience, c.untilRecall()/2))
-	}
-	return patience
 }
 
 // analysis is the execution of the stages, which goes on beside the loop.
@@ -280,6 +234,7 @@ func (a *analysis) end() {
 
 // applyEvent computes the state after an event, shows what changed, and performs the effects.
 func (c *conductor) applyEvent(ctx context.Context, happened any) {
+	c.passInstant(ctx, happened)
 	before := c.state
 	var effects []any
 	c.state, effects = next(c.state, happened)
@@ -338,7 +293,8 @@ func (c *conductor) publishOrder(e doOrder) {
 	now := time.Now()
 	order := wire.Order{Kind: e.kind, Seq: e.seq, Run: c.run, Sent: now.UnixNano()}
 	if e.kind == wire.Fire {
-		order.Instant = now.Add(e.lead).UnixNano()
+		c.instant = now.Add(e.lead)
+		order.Instant = c.instant.UnixNano()
 		c.book.instant(order.Instant, e.lead)
 		c.observe(event.Fired{InstantNs: order.Instant, Method: c.recipe.Trigger.Method})
 	}

@@ -62,7 +62,7 @@ func TestWhatEachTroubleMakesOfARun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := listening(t)
-			c.book.close(upTo(t, test.from, test.rules).happens(test.events...).state, time.Now())
+			c.book.close(upTo(t, test.from, test.rules).happens(test.events...).state, nil, time.Now())
 			c.book.manifest.Judge()
 			got := slices.DeleteFunc(c.book.manifest.Condition, func(k run.Condition) bool {
 				return k == run.Good || k == run.Incomplete && !slices.Contains(test.want, run.Incomplete) // nothing is recorded in this test
@@ -85,7 +85,7 @@ func TestDriversCountIsCompared(t *testing.T) {
 	if reply := c.answer(t.Context(), request{body: wire.Request{Node: "alice", Token: token, Report: &report}}); reply.Seen != 2 {
 		t.Fatalf("reply %+v", reply)
 	}
-	c.book.close(c.state, time.Now())
+	c.book.close(c.state, nil, time.Now())
 	m := c.book.manifest
 	m.Judge()
 	for _, want := range []string{"the driver delivered 42 tags, 41 arrived at its node", "the driver lost 3 tags, its blocks tell of 0",

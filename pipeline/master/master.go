@@ -49,6 +49,8 @@ type Options struct {
 	// Interrupts ends the run early, keeping what was recorded; a second one
 	// gives the run up.
 	Interrupts <-chan struct{}
+	// WatchClock tells of each time that this PC's clock is set; nil: clock.Watch does.
+	WatchClock func(ctx context.Context, tell func(clock.Step))
 	// Secure fills in what is below, where the recipe wants TLS.
 	Secure   func(*Options) error
 	Security *zmtp.Security // what this master shows and checks
@@ -113,6 +115,12 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 	group.Go(func() error { return c.receiver.Run(background) })
 	group.Go(func() error { return c.beacons(background) })
 	group.Go(func() error { return c.watchDisk(background) })
+	if c.past == nil {
+		group.Go(func() error {
+			c.watchClock()(background, func(s clock.Step) { c.queueEvent(s) })
+			return nil
+		})
+	}
 	if c.clock != nil {
 		group.Go(func() error { return c.clock.Run(background) })
 		group.Go(func() error { return c.services.Run(background) })
@@ -147,7 +155,7 @@ func (c *conductor) finish(err error) (*Outcome, error) {
 	if c.state.phase != done {
 		c.enterCuts()
 	}
-	c.book.close(c.state, time.Now())
+	c.book.close(c.state, c.steps, time.Now())
 	err = errors.Join(err, c.seal())
 	if err != nil {
 		return nil, err

@@ -226,7 +226,7 @@ func (c *conductor) keepNews(name string, n wire.News) bool {
 
 // entersManifest reports whether a piece of news is kept in the manifest.
 func entersManifest(n wire.News) bool {
-	return n.Failure == nil && n.Log == nil && n.Warning == nil && !n.Stopped
+	return n.Failure == nil && n.Log == nil && n.Warning == nil && n.ClockSet == nil && n.Short == nil && !n.Stopped
 }
 
 // checkLock gives a node up whose plugin is not the program that is pinned: on
@@ -255,6 +255,10 @@ func (c *conductor) applyNews(ctx context.Context, name string, n wire.News) {
 		}
 	case n.Clock != nil:
 		c.tellClock(name, n.Clock)
+	case n.ClockSet != nil:
+		c.hearStep(ctx, name, *n.ClockSet)
+	case n.Short != nil:
+		c.hearShort(ctx, name, *n.Short)
 	case n.Loss != nil:
 		_, channel := c.book.channel(name, n.Loss.Stream)
 		c.observe(event.TagsLost{Node: name, Channel: channel, Loss: n.Loss.Loss})

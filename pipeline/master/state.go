@@ -114,7 +114,11 @@ type (
 		order uint64
 		trip  time.Duration // the round trip to it; 0: not known
 	}
-	evDeaf   struct{ node string }
+	evDeaf     struct{ node string }
+	evClockSet struct { // before the instant
+		node    string // "": the master's own
+		failure sdk.Failure
+	}
 	evFailed struct {
 		node    string
 		failure sdk.Failure
@@ -190,6 +194,8 @@ func next(s state, event any) (state, []any) {
 		s.change(e.node, func(n *node) { n.deaf = true })
 	case evFailed:
 		return s.nodeFailed(e)
+	case evClockSet:
+		return s.clockSet(e)
 	case evSilent:
 		return s.nodeSilent(e)
 	case evHeard:

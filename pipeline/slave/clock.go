@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,9 +29,44 @@ const (
 type clockwork struct {
 	comparer *clock.Comparer // nil: the clocks are not compared
 	record   clockRecord
+	compared bool        // by a reading that served
+	set      atomic.Bool // this PC's clock, since that reading
 
 	mu   sync.Mutex
 	last *clock.Reading
+}
+
+// watchClock tells the master of each time that this PC's clock is set. The clock of a
+// node of the master's own PC is the one that the master watches.
+func (s *session) watchClock(group *errgroup.Group, ctx context.Context) {
+	if s.node.Host == "local" {
+		return
+	}
+	watch := s.options.WatchClock
+	if watch == nil {
+		watch = clock.Watch
+	}
+	group.Go(func() error {
+		watch(ctx, s.clockSet)
+		return nil
+	})
+}
+
+func (s *session) clockSet(step clock.Step) {
+	s.clock.set.Store(true)
+	if s.clock.comparer != nil {
+		s.clock.comparer.Set()
+	}
+	s.log.Warn("this PC's clock "+step.String(), "by_ns", step.By)
+	s.reporter.queueNews(wire.News{ClockSet: &step})
+}
+
+// compareAgain waits for another reading where the clock was set since the first one.
+func (s *session) compareAgain(ctx context.Context) error {
+	if !s.clock.set.Load() {
+		return nil
+	}
+	return s.awaitClock(ctx)
 }
 
 // startClock begins to compare clocks; the group ends with the session.
@@ -62,6 +98,7 @@ func (s *session) awaitClock(ctx context.Context) error {
 	if s.clock.comparer == nil {
 		return nil
 	}
+	s.clock.set.Store(false)
 	long := min(clockPatience, s.recipe.Network.Join.Duration()/2)
 	patience := time.NewTimer(long)
 	defer patience.Stop()
@@ -71,6 +108,7 @@ func (s *session) awaitClock(ctx context.Context) error {
 		if r, ok := s.clock.comparer.Reading(); ok && (r.Exchanges >= firstReading || r.Source != clock.Probe) {
 			s.log.Info("clock compared with the master's", "source", r.Source, "offset_ns", r.Offset, "bound_ns", r.Bound, "drift_ppb", r.Drift,
 				"round_trip_ns", r.Trip, "kernel_stamps", r.KernelStamps)
+			s.clock.compared = true
 			return s.judgeClock(r)
 		}
 		select {
@@ -136,6 +174,9 @@ func (s *session) translate(instant int64) (int64, error) {
 	}
 	r, ok := s.clock.comparer.Reading()
 	switch {
+	case !ok && s.clock.compared:
+		return 0, &sdk.Failure{Code: "clock-set", Message: "this PC's clock or the master's was set while the node was armed, and they are not compared again yet",
+			Hint: clock.SetHint}
 	case !ok && s.recipe.Clock.MaxOffset > 0:
 		return 0, s.unheard(0)
 	case !ok:

@@ -2,14 +2,17 @@ package slave
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"sync"
 	"testing"
 
 	"tsrun/pipeline/clock"
+	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/text"
 	"tsrun/pipeline/wire"
+	"tsrun/sdk"
 	"tsrun/sdk/quantity"
 )
 
@@ -100,5 +103,90 @@ func TestClockIsCompared(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestClockIsSet sets the clock of a slave's PC, as its watcher says.
+func TestClockIsSet(t *testing.T) {
+	for name, c := range map[string]struct {
+		at    wire.Phase
+		host  string
+		tells bool
+	}{
+		"while it waits":             {wire.Ready, "remote", true},
+		"while it is armed":          {wire.Armed, "remote", true},
+		"while it records":           {wire.Running, "remote", true},
+		"the master's PC, by itself": {wire.Armed, "local", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, "", "", "clock: {source: auto}")
+			l.recipe.Nodes[0].Host = c.host
+			r, err := clock.Listen("127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			var running sync.WaitGroup
+			running.Go(func() { r.Run(ctx) })
+			t.Cleanup(func() {
+				cancel()
+				running.Wait()
+			})
+			if l.access, err = r.Admit(); err != nil {
+				t.Fatal(err)
+			}
+			o := l.options()
+			reached := make(chan struct{}) // the phase
+			o.WatchClock = func(ctx context.Context, tell func(clock.Step)) {
+				select {
+				case <-reached:
+					tell(clock.Step{At: 7, By: 1e9})
+				case <-ctx.Done():
+				}
+				<-ctx.Done()
+			}
+			var once sync.Once
+			l.give = func(p wire.Phase) wire.OrderKind {
+				if p == c.at {
+					once.Do(func() { close(reached) })
+				}
+				return straight(p)
+			}
+			if err := l.takePart(o); err != nil {
+				t.Fatal(err)
+			}
+			news, _ := l.heard()
+			told, shots := 0, 0
+			for _, n := range news {
+				if n.ClockSet != nil && n.ClockSet.By == 1e9 {
+					told++
+				}
+				if n.Shot != nil {
+					shots++
+				}
+			}
+			if (told == 1) != c.tells || shots != 1 {
+				t.Errorf("told %d times, %d starts", told, shots)
+			}
+		})
+	}
+}
+
+// TestClockIsSetAndNotComparedAgain: nothing starts by a reading of the clock as it was.
+func TestClockIsSetAndNotComparedAgain(t *testing.T) {
+	s := &session{recipe: &recipe.Recipe{}, access: nobodyAnswers(t)}
+	comparer, err := clock.NewComparer("127.0.0.1", *s.access, clock.Options{Source: "auto"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.clock.comparer = comparer
+	if local, err := s.translate(5); err != nil || local != 5 {
+		t.Errorf("it was never compared: %d, %v", local, err)
+	}
+	s.clock.compared = true
+	var f *sdk.Failure
+	if _, err := s.translate(5); !errors.As(err, &f) || f.Code != "clock-set" {
+		t.Errorf("it was compared, and is not: %v", err)
 	}
 }

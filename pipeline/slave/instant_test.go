@@ -23,11 +23,20 @@ func (l *lab) started() (shots int) {
 // TestOrderAfterItsInstant: an order that comes after its instant is carried out if
 // the master says it again, and nothing starts alone where the start was called off.
 func TestOrderAfterItsInstant(t *testing.T) {
-	for name, calledOff := range map[string]bool{"it holds": false, "it was called off": true} {
+	for name, c := range map[string]struct {
+		calledOff bool
+		ahead     time.Duration // of the instant, beside 100 ms
+	}{
+		"it holds":                       {false, -time.Second},
+		"it was called off":              {true, -time.Second},
+		"too near, and it holds":         {false, -95 * time.Millisecond},
+		"too near, and it is called off": {true, -95 * time.Millisecond},
+	} {
+		calledOff := c.calledOff
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, "", "", "")
-			l.ahead = -time.Second
+			l.ahead, l.way = c.ahead, time.Second
 			l.recalls = calledOff
 			err := l.takePart(l.options())
 			switch {
@@ -39,7 +48,7 @@ func TestOrderAfterItsInstant(t *testing.T) {
 			news, _ := l.heard()
 			told := false
 			for _, n := range news {
-				told = told || strings.Contains(string(n.Log), "came after its instant")
+				told = told || n.Short != nil && n.Short.LeftNs < n.Short.NeedsNs
 			}
 			if !told {
 				t.Error("the master was not told that the order came too late")

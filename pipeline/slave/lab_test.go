@@ -76,6 +76,7 @@ type lab struct {
 	carriedOut uint64 // the last order, as the slave says
 	order      wire.Order
 	fired      int64         // the instant
+	way        time.Duration // of the order to the slave
 	ahead      time.Duration // of it, beside 100 ms
 	recalls    bool          // the start is called off when the slave says that it is late
 	strange    []wire.Order  // published beside beacons
@@ -243,7 +244,7 @@ func (l *lab) report(r *wire.Report) wire.Reply {
 		}
 		l.interruptTimes = 0
 	}
-	if l.recalls && slices.ContainsFunc(r.News, func(n wire.News) bool { return strings.Contains(string(n.Log), "came after its instant") }) {
+	if l.recalls && slices.ContainsFunc(r.News, func(n wire.News) bool { return n.Short != nil }) {
 		l.decide(wire.Abort)
 		l.recalls = false
 	}
@@ -272,6 +273,7 @@ func (l *lab) decide(kind wire.OrderKind) {
 	now := time.Now()
 	l.order = wire.Order{Kind: kind, Seq: l.order.Seq + 1, Run: l.run, Sent: now.UnixNano()}
 	if kind == wire.Fire {
+		l.order.Sent -= l.way.Nanoseconds()
 		l.order.Instant = now.Add(100*time.Millisecond + l.ahead).UnixNano()
 		l.fired = l.order.Instant
 	}

@@ -104,15 +104,26 @@ func (s *session) tellIgnored(why string) {
 	})
 }
 
-// confirm asks the master, where the instant has passed already, whether the start
-// still holds: it was called off if this node was missed, and then nothing starts
-// here alone. A start that holds is late, which the run tells.
-func (s *session) confirm(ctx context.Context, instant time.Time) error {
-	late := time.Since(instant)
-	if late < 0 || s.recipe.Trigger.Method != "scheduled" {
+// startTakes is how long before the instant a node must have the order, beside a round
+// trip: the master may have to call it off, and drivers are to be told.
+const startTakes = 50 * time.Millisecond
+
+// confirm asks the master, where the instant has passed already or is too near, whether
+// the start still holds: it is called off if this node was missed, and then nothing
+// starts here alone. A start that holds is late, which the run tells.
+func (s *session) confirm(ctx context.Context, instant time.Time, lead time.Duration) error {
+	left := time.Until(instant)
+	needs := min(startTakes+s.reporter.roundTrip(), lead/4) // the master waits no longer for it
+	if left >= needs || s.recipe.Trigger.Method != "scheduled" {
 		return nil
 	}
-	s.log.Warn("the order to start came after its instant; it is carried out if the master says it again", "late", late.String())
+	late := -left
+	if late < 0 {
+		s.log.Warn("the order to start came too shortly before its instant; it is carried out if the master says it again", "left", left.String(), "needs", needs.String())
+	} else {
+		s.log.Warn("the order to start came after its instant; it is carried out if the master says it again", "late", late.String())
+	}
+	s.reporter.queueNews(wire.News{Short: &wire.Short{LeftNs: int64(left), NeedsNs: int64(needs)}})
 	for !s.reporter.newsSeen() { // the answer that takes that line has the newest order
 		if s.reporter.silence() > s.patience() {
 			return fmt.Errorf("the order to start came %v after its instant, and the master does not say it again", late)

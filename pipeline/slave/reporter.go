@@ -298,6 +298,9 @@ func (r *reporter) silence() time.Duration {
 	return now.Sub(r.heard)
 }
 
+// roundTrip is the shortest time that an answer of the master took.
+func (r *reporter) roundTrip() time.Duration { return r.status.RoundTrip() }
+
 // newsSeen reports whether the master has all news.
 func (r *reporter) newsSeen() bool {
 	r.mu.Lock()

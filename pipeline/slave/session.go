@@ -118,6 +118,7 @@ func (s *session) prepare(ctx context.Context, group *errgroup.Group, background
 		return nil, err
 	}
 	s.startSender(group, background)
+	s.watchClock(group, background)
 	if err := s.startClock(group, background); err != nil {
 		return nil, err
 	}
@@ -144,6 +145,9 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq
 	if err != nil {
 		return err
 	}
+	if err := s.compareAgain(ctx); err != nil {
+		return err
+	}
 	s.ledger.hold()
 	if err := eq.arm(ctx); err != nil {
 		return err
@@ -161,7 +165,7 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq
 		return err
 	}
 	instant := time.Unix(0, local)
-	if err := s.confirm(ctx, instant); err != nil {
+	if err := s.confirm(ctx, instant, time.Duration(order.Instant-order.Sent)); err != nil {
 		return err
 	}
 	s.ledger.releaseAt(instant)

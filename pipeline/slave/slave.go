@@ -26,6 +26,7 @@ import (
 	"strconv"
 	"time"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/text"
@@ -47,6 +48,8 @@ type Options struct {
 	// Interrupts ends the recording of this node early, keeping and sending what
 	// was recorded, and then the slave; a second one gives that up.
 	Interrupts <-chan struct{}
+	// WatchClock tells of each time that this PC's clock is set; nil: clock.Watch does.
+	WatchClock func(ctx context.Context, tell func(clock.Step))
 	Key        string         // shown to the master that has started this process
 	Security   *zmtp.Security // what the master's certificate must be; nil: without TLS
 	// KeepRevocations keeps the list of revoked certificates that the master hands out; may be nil.

@@ -15,7 +15,7 @@ import (
 
 // Protocol is the version of the conversation between slave and master. It
 // changes when either side would misunderstand the other.
-const Protocol = 4
+const Protocol = 5
 
 // Request is what a slave asks or tells over the status port. Exactly one of
 // Join, Report and File is set. A request may arrive twice: the master's
@@ -124,6 +124,8 @@ type News struct {
 	Sink       *SinkUp          `json:"sink,omitempty"`
 	Shot       *ShotFired       `json:"shot,omitempty"`
 	Clock      *clock.Reading   `json:"clock,omitempty"` // by which the node translated the instant
+	ClockSet   *clock.Step      `json:"clock_set,omitempty"`
+	Short      *Short           `json:"short,omitempty"`
 	Loss       *fact.StreamLoss `json:"loss,omitempty"`
 	Restart    *fact.Restart    `json:"restart,omitempty"` // what follows is of another part of the record
 	Segment    *Segment         `json:"segment,omitempty"`
@@ -142,10 +144,18 @@ type Warning struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
+// Short says that too little time is left for a node to start at the instant: the order
+// came late. It starts all the same if the master, which has read this, does not call
+// the start off.
+type Short struct {
+	LeftNs  int64 `json:"left_ns"`  // before the instant; negative: it has passed
+	NeedsNs int64 `json:"needs_ns"` // what a start takes
+}
+
 // Empty reports whether a piece of news has a number and nothing else.
 func (n *News) Empty() bool {
 	return n.Controller == nil && n.Sink == nil && n.Shot == nil && n.Loss == nil && n.Restart == nil && n.Segment == nil && n.Kept == nil && n.Sent == nil &&
-		n.Ended == nil && n.Failure == nil && n.Warning == nil && !n.Stopped && n.Log == nil
+		n.Ended == nil && n.Failure == nil && n.Warning == nil && n.ClockSet == nil && n.Short == nil && !n.Stopped && n.Log == nil
 }
 
 // SlaveEnded is the code of the failure of a node whose slave ended within the recording.
