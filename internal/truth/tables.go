@@ -22,4 +22,5 @@ var tables = []table{
 	quietElsewhere,
 	skewed,
 	wide,
+	clocks,
 }
