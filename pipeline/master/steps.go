@@ -33,7 +33,7 @@ func (c *conductor) hearStep(ctx context.Context, name string, s clock.Step) {
 	says := "its clock " + s.String()
 	if name == "" {
 		says = "the master's clock " + s.String()
-		c.log.Warn(says, "by_ns", s.By)
+		c.log.Warn("the clock of this PC was set", "by_ns", s.By, "at_ns", s.At)
 	}
 	c.forgetDifferences(name)
 	if c.state.phase != armed && c.state.phase != running {

@@ -57,7 +57,7 @@ func (s *session) clockSet(step clock.Step) {
 	if s.clock.comparer != nil {
 		s.clock.comparer.Set()
 	}
-	s.log.Warn("this PC's clock "+step.String(), "by_ns", step.By)
+	s.log.Warn("the clock of this PC was set", "by_ns", step.By, "at_ns", step.At)
 	s.reporter.queueNews(wire.News{ClockSet: &step})
 }
 
