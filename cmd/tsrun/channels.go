@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -150,3 +151,13 @@ func (l *fileList) Set(text string) error {
 }
 
 func (*fileList) Type() string { return "files" }
+
+// alignments returns the files of --align, where a command has it.
+func alignments(c *cobra.Command) []string {
+	if f := c.Flags().Lookup("align"); f != nil {
+		if list, is := f.Value.(*fileList); is {
+			return slices.Clone(*list)
+		}
+	}
+	return nil
+}

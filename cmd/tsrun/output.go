@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -57,6 +58,39 @@ func (o output) form() (asCSV, asJSON bool) {
 		return suffix == ".csv", suffix == ".json"
 	}
 	return o.asCSV, o.asJSON
+}
+
+// spare refuses to write an answer over what it is made of: a file that is read, or
+// one of a run that is.
+func spare(out string, read []string) error {
+	there, err := os.Stat(out)
+	if err != nil {
+		return nil // nothing is there to be lost
+	}
+	for _, path := range read {
+		info, err := os.Stat(path)
+		switch {
+		case err != nil: // a channel of a run, or it will be missed
+		case os.SameFile(there, info):
+			return usage(fmt.Sprintf("--out %s would replace what is read; name another file", out))
+		case info.IsDir() && isOfRun(out, path):
+			return usage(fmt.Sprintf("--out %s would replace a file of the run; name another file", out))
+		}
+	}
+	return nil
+}
+
+// isOfRun says whether a file lies in a directory that is a run.
+func isOfRun(path, dir string) bool {
+	if _, err := os.Stat(filepath.Join(dir, run.ManifestFile)); err != nil {
+		return false
+	}
+	path, errPath := filepath.EvalSymlinks(path)
+	dir, errDir := filepath.EvalSymlinks(dir)
+	path, errAbs := filepath.Abs(path)
+	dir, errAbsDir := filepath.Abs(dir)
+	within, errRel := filepath.Rel(dir, path)
+	return errors.Join(errPath, errDir, errAbs, errAbsDir, errRel) == nil && filepath.IsLocal(within)
 }
 
 // print writes an answer as JSON, or by the function of the form that is asked

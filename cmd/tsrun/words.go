@@ -114,15 +114,15 @@ func plainWords(c *cobra.Command) {
 	if c.HasParent() && c.Parent().Name() == "completion" {
 		c.Args = noArguments
 	}
-	c.PreRunE = func(c *cobra.Command, _ []string) error { return checkFlags(c) }
+	c.PreRunE = checkFlags
 	for _, below := range c.Commands() {
 		plainWords(below)
 	}
 }
 
-// checkFlags says which flags a command needs and has not, and which exclude
-// each other.
-func checkFlags(c *cobra.Command) error {
+// checkFlags says which flags a command needs and has not, which exclude each other,
+// and whether an answer would replace what it is made of.
+func checkFlags(c *cobra.Command, args []string) error {
 	var missing []string
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		if len(f.Annotations[cobra.BashCompOneRequiredFlag]) > 0 && !f.Changed {
@@ -134,6 +134,9 @@ func checkFlags(c *cobra.Command) error {
 	}
 	if c.Flags().Changed("csv") && c.Flags().Changed("json") {
 		return usage("--csv and --json exclude each other: an answer is one of them, not both")
+	}
+	if out := c.Flags().Lookup("out"); out != nil && out.Changed {
+		return spare(out.Value.String(), append(alignments(c), args...))
 	}
 	return nil
 }
