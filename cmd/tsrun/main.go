@@ -76,7 +76,9 @@ their time tags to this PC, verified and complete, and finds from the photons ho
 the clocks were apart. A run leaves a directory in runs/ that says what was recorded,
 by what, when and in which condition.
 
-On the other PC: tsrun --mode slave --node NAME --master ADDRESS-OF-THIS-PC`,
+On the other PC: tsrun --mode slave --node NAME --master ADDRESS-OF-THIS-PC
+Without a network: tsrun --mode slave --node NAME --local RECIPE records the part of
+one node, and keeps it for tsrun collect`,
 		Example: `  tsrun recipes/coincidence.yaml
   tsrun recipes/coincidence.yaml --set 'acquire.duration=10 s' --json
   tsrun check recipes/lab-two-pcs.yaml

@@ -28,6 +28,8 @@ type runFlags struct {
 	node    string
 	master  string
 	once    bool
+	local   bool
+	at      string
 	data    string
 	runs    string
 	sets    []string
@@ -43,6 +45,8 @@ func (f *runFlags) register(c *cobra.Command) {
 	flags.StringVar(&f.node, "node", "", "slave: the `NAME` of this PC in the recipe")
 	flags.StringVar(&f.master, "master", "", "slave: the master's address, `HOST[:PORT]` of its status")
 	flags.BoolVar(&f.once, "once", false, "slave: end after one run")
+	flags.BoolVar(&f.local, "local", false, "slave: record this node's part of RECIPE without a master; tsrun collect fetches it later")
+	flags.StringVar(&f.at, "at", "", "with --local: begin at `TIME`, as 2026-03-01T12:00:00Z, or so much later, as +10s; else at once")
 	flags.StringVar(&f.data, "data", "runs", "slave: `DIR` where recorded files wait until the master has them")
 	flags.StringVar(&f.runs, "runs", "runs", "master: `DIR` where run directories are made")
 	flags.StringArrayVar(&f.sets, "set", nil, "master: change the recipe, `PATH=VALUE`; recorded with the run")
@@ -61,6 +65,10 @@ func completeRecipes(*cobra.Command, []string, string) ([]string, cobra.ShellCom
 func (f *runFlags) start(c *cobra.Command, args []string) error {
 	unable := run.CheckSystem()
 	switch {
+	case f.local:
+		return f.startLocal(c, args, unable)
+	case f.at != "":
+		return usage("--at is when a local recording begins: add --mode slave --node NAME --local")
 	case f.mode == "slave" && len(args) > 0:
 		return usage("a slave takes no recipe: its master sends it")
 	case f.mode == "slave" && (c.Flags().Changed("runs") || len(f.sets) > 0):
@@ -87,7 +95,6 @@ func (f *runFlags) start(c *cobra.Command, args []string) error {
 
 // runMaster executes one recipe.
 func runMaster(ctx context.Context, f *runFlags, path string) error {
-	outliveTerminal()
 	dirs, err := f.plugins.all()
 	if err != nil {
 		return err
@@ -96,6 +103,12 @@ func runMaster(ctx context.Context, f *runFlags, path string) error {
 	if err != nil {
 		return err
 	}
+	return runRecipe(ctx, f, path, master.Options{Recipe: resolved, Runs: f.runs, PluginDirs: dirs})
+}
+
+// runRecipe has a recipe executed, and shows it.
+func runRecipe(ctx context.Context, f *runFlags, path string, o master.Options) error {
+	outliveTerminal()
 	lock, err := host.ReadLock(filepath.Dir(path))
 	if err != nil {
 		return failure(err)
@@ -104,7 +117,7 @@ func runMaster(ctx context.Context, f *runFlags, path string) error {
 	if err != nil {
 		return fmt.Errorf("find tsrun's own program: %w", err)
 	}
-	o := master.Options{Recipe: resolved, Runs: f.runs, PluginDirs: dirs, Lock: lock, Program: program, Version: version, Secure: secureMaster(f.keys)}
+	o.Lock, o.Program, o.Version, o.Secure = lock, program, version, secureMaster(f.keys)
 	interrupts, stop := interruptions()
 	defer stop()
 	hub, done := showing(f.json)

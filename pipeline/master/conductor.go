@@ -293,9 +293,10 @@ func (c *conductor) publishOrder(e doOrder) {
 	now := time.Now()
 	order := wire.Order{Kind: e.kind, Seq: e.seq, Run: c.run, Sent: now.UnixNano()}
 	if e.kind == wire.Fire {
-		c.instant = now.Add(e.lead)
+		c.instant = c.instantFrom(now, e.lead)
 		order.Instant = c.instant.UnixNano()
-		c.book.instant(order.Instant, e.lead)
+		c.book.instant(order.Instant, c.instant.Sub(now))
+		c.lookAtOwnClock(false)
 		c.observe(event.Fired{InstantNs: order.Instant, Method: c.recipe.Trigger.Method})
 	}
 	c.keep(entry{Order: &order})

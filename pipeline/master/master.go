@@ -46,6 +46,8 @@ type Options struct {
 	Program    string    // tsrun itself, started once for each local node
 	Version    string
 	Observer   event.Observer
+	Local      *run.LocalPart // the recipe is the part of one node alone; nil: it is not
+	At         time.Time      // when a local part is to begin; zero: at once
 	// Interrupts ends the run early, keeping what was recorded; a second one
 	// gives the run up.
 	Interrupts <-chan struct{}
@@ -100,6 +102,9 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	defer c.stopListening()
+	if err := c.awaitBegin(ctx); err != nil {
+		return nil, err
+	}
 	if err := c.openDirectory(ctx); err != nil {
 		return nil, err
 	}
@@ -123,6 +128,8 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 	}
 	if c.clock != nil {
 		group.Go(func() error { return c.clock.Run(background) })
+	}
+	if c.services != nil {
 		group.Go(func() error { return c.services.Run(background) })
 	}
 
@@ -155,6 +162,7 @@ func (c *conductor) finish(err error) (*Outcome, error) {
 	if c.state.phase != done {
 		c.enterCuts()
 	}
+	c.lookAtOwnClock(true)
 	c.book.close(c.state, c.steps, time.Now())
 	err = errors.Join(err, c.seal())
 	if err != nil {
@@ -222,6 +230,8 @@ func (c *conductor) listen(ctx context.Context) (err error) {
 		if c.clock, err = clock.Listen(address(n.Master, n.Ports.Clock)); err != nil {
 			return listenFailure("clock", err)
 		}
+	}
+	if c.clock != nil || c.keepsOwnClock() {
 		s := c.recipe.Clock
 		c.services = clock.NewServices(clock.Options{Source: s.Source, Domain: s.Domain, Socket: s.Socket})
 	}
@@ -326,6 +336,7 @@ func (c *conductor) openDirectory(ctx context.Context) (err error) {
 		return err
 	}
 	c.book = newBook(c, now)
+	c.book.manifest.Local = c.options.Local
 	var sources []run.RecipeSource
 	for _, f := range c.options.Recipe.Files {
 		sources = append(sources, run.RecipeSource{Path: f.Path, Bytes: f.Bytes})

@@ -72,7 +72,7 @@ func (c *conductor) open(path string, m *run.Manifest) (err error) {
 	}
 	c.run = id
 	c.book = newBook(c, m.Started)
-	c.book.manifest.Recipe, c.book.manifest.Tsrun = m.Recipe, m.Tsrun
+	c.book.manifest.Recipe, c.book.manifest.Tsrun, c.book.manifest.Local = m.Recipe, m.Tsrun, m.Local
 	c.past = &past{nodes: map[string]stands{}, joined: map[string]joined{}, seen: map[string]uint64{}}
 	c.journal, err = journal.Open(filepath.Join(path, run.JournalFile), func(record []byte) error { return c.recall(c.past, record) })
 	switch {
@@ -85,8 +85,9 @@ func (c *conductor) open(path string, m *run.Manifest) (err error) {
 		return errors.Join(&sdk.Failure{Code: "no-journal", Message: filepath.Join(path, run.JournalFile) + " has no whole record",
 			Hint: "the whole files of the run are in " + run.RawDir}, c.journal.Close())
 	}
-	ports := &c.recipe.Network.Ports
-	ports.Trigger, ports.Status, ports.Files = c.past.ports.Trigger, c.past.ports.Status, c.past.ports.Files
+	if ports := &c.recipe.Network.Ports; m.Local == nil { // no other PC knows the ports of a local part
+		ports.Trigger, ports.Status, ports.Files = c.past.ports.Trigger, c.past.ports.Status, c.past.ports.Files
+	}
 	if c.dir, err = run.Open(path, c.journal); err != nil {
 		return errors.Join(err, c.journal.Close())
 	}

@@ -41,6 +41,9 @@ func Report(w io.Writer, m *run.Manifest, dir string, width int) error {
 		reportResult(&out, r)
 	}
 	entry(&out, "files", "%s", dir)
+	if m.Local != nil && m.Recorded() {
+		reportDelivery(&out, m.Local)
+	}
 	_, err := io.WriteString(w, atWidth(out.String(), width))
 	return err
 }
@@ -187,6 +190,10 @@ func reportTransfer(out *strings.Builder, m *run.Manifest) {
 
 // reportClocks says how the nodes' clocks stood against the master's.
 func reportClocks(out *strings.Builder, m *run.Manifest) {
+	if m.Local != nil {
+		reportOwnClock(out, m.Local)
+		return
+	}
 	if !slices.ContainsFunc(m.NodeOrder(), func(n string) bool { return m.Nodes[n].Host != "local" }) {
 		if len(m.Nodes) > 1 {
 			entry(out, "clock", "all nodes ran on this PC and read one clock, so its error is in no skew")

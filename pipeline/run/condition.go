@@ -31,10 +31,13 @@ const (
 	Aborted Condition = "ABORTED"
 	// Simulated: at least one device was simulated. Stands beside any other.
 	Simulated Condition = "SIMULATED"
+	// Local: it is the part of one node alone, recorded without a master. Stands beside
+	// any other.
+	Local Condition = "LOCAL"
 )
 
 // severity orders the list: the word to worry about most comes first.
-var severity = []Condition{Aborted, Interrupted, Unverified, Incomplete, Tainted, Good, Simulated}
+var severity = []Condition{Aborted, Interrupted, Unverified, Incomplete, Tainted, Good, Local, Simulated}
 
 // Reason says why a condition holds.
 type Reason struct {
@@ -57,6 +60,9 @@ func Judge(m *Manifest, noticed []Reason) ([]Condition, []Reason) {
 	}
 	if m.Ended.IsZero() {
 		j.add(Reason{Condition: Incomplete, Message: "the run has not ended: tsrun is still at work or was killed"})
+	}
+	if l := m.Local; l != nil {
+		j.add(Reason{Condition: Local, Node: l.Node, Message: l.words()})
 	}
 	j.judgeSegments(m)
 	for _, name := range slices.Sorted(maps.Keys(m.Nodes)) {
@@ -236,7 +242,13 @@ func conditionsOf(reasons []Reason) []Condition {
 	for _, r := range reasons {
 		seen[r.Condition] = true
 	}
-	if len(seen) == 0 || len(seen) == 1 && seen[Simulated] {
+	against := len(seen)
+	for _, beside := range []Condition{Local, Simulated} {
+		if seen[beside] {
+			against--
+		}
+	}
+	if against == 0 {
 		seen[Good] = true
 	}
 	conditions := []Condition{}
@@ -248,7 +260,7 @@ func conditionsOf(reasons []Reason) []Condition {
 	return conditions
 }
 
-// IsGood says whether nothing but SIMULATED stands beside GOOD.
+// IsGood says whether nothing but SIMULATED and LOCAL stands beside GOOD.
 func IsGood(conditions []Condition) bool { return slices.Contains(conditions, Good) }
 
 // Has says whether the run is in condition c.

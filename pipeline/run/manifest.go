@@ -38,6 +38,8 @@ type Manifest struct {
 
 	// Insecure: what the PCs said to each other was neither encrypted nor proven.
 	Insecure bool `json:"insecure,omitempty"`
+	// Local: it is the part of one node alone; nil: it is a run of all.
+	Local *LocalPart `json:"local,omitempty"`
 
 	noticed []Reason // what Judge cannot see in the rest of the manifest
 }
