@@ -8,39 +8,19 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"tsrun/internal/need"
+	"tsrun/internal/twopcs"
 	"tsrun/pipeline/run"
 )
 
 // within calls f on a thread that is in the network namespace of a process:
 // sockets that it makes belong there.
 func within(pid int, f func() error) error {
-	return inNamespace(fmt.Sprintf("/proc/%d/ns/net", pid), f)
-}
-
-// inNamespace is the same for a namespace that has a file.
-func inNamespace(file string, f func() error) error {
-	ended := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocks it: the thread ends with this goroutine
-		ns, err := os.Open(file)
-		if err == nil {
-			defer ns.Close()
-			err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET)
-		}
-		if err == nil {
-			err = f()
-		}
-		ended <- err
-	}()
-	return <-ended
+	return twopcs.Enter(fmt.Sprintf("/proc/%d/ns/net", pid), f)
 }
 
 // narrow passes connections on, each way with so many bytes a second at most.

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"tsrun/internal/need"
+	"tsrun/internal/twopcs"
 )
 
 // pcs is a master and the slave of bob on another PC, with a bad cable between.
 type pcs struct {
 	t             *testing.T
-	here, there   namespace
+	here, there   twopcs.PC
 	cable         *badCable
 	address       string
 	work, far     string
@@ -50,18 +51,26 @@ type linkFault struct {
 	do   func(a *pcs, usual harm)
 }
 
+// link sets the interface of a PC up or down.
+func (a *pcs) link(pc twopcs.PC, state string) {
+	a.t.Helper()
+	if err := pc.Link(state); err != nil {
+		a.t.Error(err)
+	}
+}
+
 func linkFaults() (faults []linkFault) {
 	for _, d := range []time.Duration{time.Second, 10 * time.Second, 60 * time.Second} {
 		faults = append(faults, linkFault{"down " + d.String(), d, func(a *pcs, _ harm) {
-			a.there.link(a.t, "down")
+			a.link(a.there, "down")
 			time.Sleep(d)
-			a.there.link(a.t, "up")
+			a.link(a.there, "up")
 		}})
 	}
 	faults = append(faults, linkFault{"master's end down 10s", 10 * time.Second, func(a *pcs, _ harm) {
-		a.here.link(a.t, "down")
+		a.link(a.here, "down")
 		time.Sleep(10 * time.Second)
-		a.here.link(a.t, "up")
+		a.link(a.here, "up")
 	}}, linkFault{"resets 2s", 2 * time.Second, func(a *pcs, usual harm) {
 		reset := usual
 		reset.reset = true
@@ -136,7 +145,7 @@ func newApart(t *testing.T, p linkPhase) *pcs {
 	config := fmt.Sprintf("every: %v, pace: %v", micro(p.every), micro(100*p.every))
 	recipe := hurried(t, config+p.alice, config+p.bob, fmt.Sprintf("acquire: {duration: %v, segment: 500 ms}\nnetwork: {master: %s, join: %v, insecure: true}\nfaults: {patience: 90 s}",
 		micro(p.length), a.address, micro(joinWithin)))
-	a.master = start(t, a.work, a.here.wrap(), recipe, "--set", "nodes.bob.host=remote", "--set", "trigger.lead="+p.lead, "--json")
+	a.master = start(t, a.work, a.here.In, recipe, "--set", "nodes.bob.host=remote", "--set", "trigger.lead="+p.lead, "--json")
 	a.slave = a.join()
 	return a
 }
@@ -144,7 +153,7 @@ func newApart(t *testing.T, p linkPhase) *pcs {
 func micro(d time.Duration) string { return fmt.Sprintf("%d us", d.Microseconds()) }
 
 func (a *pcs) join() *tsrun {
-	return start(a.t, a.far, a.there.wrap(), "--mode", "slave", "--node", "bob", "--master", a.address, "--tls", "off")
+	return start(a.t, a.far, a.there.In, "--mode", "slave", "--node", "bob", "--master", a.address, "--tls", "off")
 }
 
 // said is all that the processes have said.

@@ -2,9 +2,9 @@ package e2e
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"net"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tsrun/internal/twopcs"
 )
 
 // badCable joins the interfaces of two PCs with what a cable may do to packets. It is
@@ -37,24 +39,38 @@ func (c *badCable) set(h harm) { c.does.Store(&h) }
 
 // twoHostsApart makes two network namespaces that reach each other over a bad cable,
 // and says how to run a program in each.
-func twoHostsApart(t *testing.T) (master, slave namespace, address string, c *badCable) {
+func twoHostsApart(t *testing.T) (master, slave twopcs.PC, address string, c *badCable) {
 	t.Helper()
-	do, tag := ipCommands(t)
-	a, b, between := newNamespace(t, do, "tsrun-a"+tag), newNamespace(t, do, "tsrun-b"+tag), newNamespace(t, do, "tsrun-m"+tag)
+	network := twopcs.Of(t)
+	do := func(line string) {
+		t.Helper()
+		if err := network.Do(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var pcs [3]twopcs.PC
+	for i, letter := range []string{"a", "b", "m"} {
+		var err error
+		if pcs[i], err = network.PC(letter); err != nil {
+			t.Fatal(err)
+		}
+	}
+	between := pcs[2]
 	var far []string
-	for i, ns := range []namespace{a, b} {
-		near := "te" + tag // of a name that is the same in both
-		far = append(far, []string{"tx", "ty"}[i]+tag)
+	for i := range pcs[:2] {
+		pc := &pcs[i]
+		pc.Interface, pc.Address = "te"+network.Tag, fmt.Sprintf("10.77.0.%d", i+1) // of a name that is the same in both
+		far = append(far, []string{"tx", "ty"}[i]+network.Tag)
 		// One packet of the interface is one on the cable.
-		do("link add " + near + " netns " + ns.name + " gso_max_segs 1 type veth peer name " + far[i] + " netns " + between.name)
-		do("-n " + between.name + " link set " + far[i] + " up")
-		do("-n " + ns.name + " addr add 10.77.0." + []string{"1", "2"}[i] + "/24 dev " + near)
-		do("-n " + ns.name + " link set " + near + " up")
+		do("link add " + pc.Interface + " netns " + pc.Namespace + " gso_max_segs 1 type veth peer name " + far[i] + " netns " + between.Namespace)
+		do("-n " + between.Namespace + " link set " + far[i] + " up")
+		do("-n " + pc.Namespace + " addr add " + pc.Address + "/24 dev " + pc.Interface)
+		do("-n " + pc.Namespace + " link set " + pc.Interface + " up")
 	}
 	c = &badCable{ended: make(chan struct{})}
 	c.set(harm{})
 	for i, name := range far {
-		if err := inNamespace(between.file(), func() (err error) {
+		if err := twopcs.Enter(between.File(), func() (err error) {
 			c.ends[i], err = packets(name)
 			return err
 		}); err != nil {
@@ -69,25 +85,7 @@ func twoHostsApart(t *testing.T) (master, slave namespace, address string, c *ba
 		unix.Close(c.ends[0])
 		unix.Close(c.ends[1])
 	})
-	a.device, b.device = "te"+tag, "te"+tag
-	return a, b, "10.77.0.1", c
-}
-
-// namespace is a PC of its own on the network.
-type namespace struct {
-	name   string
-	device string
-}
-
-func (n namespace) file() string   { return "/run/netns/" + n.name }
-func (n namespace) wrap() []string { return []string{"ip", "netns", "exec", n.name} }
-
-// link sets the interface of a PC up or down.
-func (n namespace) link(t *testing.T, state string) {
-	t.Helper()
-	if out, err := exec.Command("ip", "-n", n.name, "link", "set", n.device, state).CombinedOutput(); err != nil {
-		t.Errorf("link %s: %v: %s", state, err, out)
-	}
+	return pcs[0], pcs[1], pcs[0].Address, c
 }
 
 // packets opens what an interface receives and sends, with what the system has left
@@ -242,7 +240,7 @@ func TestBadCable(t *testing.T) {
 	t.Parallel()
 	here, there, address, c := twoHostsApart(t)
 	var l net.Listener
-	if err := inNamespace(here.file(), func() (err error) {
+	if err := twopcs.Enter(here.File(), func() (err error) {
 		l, err = net.Listen("tcp", address+":7000")
 		return err
 	}); err != nil {
@@ -268,7 +266,7 @@ func TestBadCable(t *testing.T) {
 		}
 	}()
 	dial := func() (conn net.Conn, err error) {
-		err = inNamespace(there.file(), func() (err error) {
+		err = twopcs.Enter(there.File(), func() (err error) {
 			conn, err = net.DialTimeout("tcp", address+":7000", 20*time.Second)
 			return err
 		})

@@ -4,58 +4,25 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"tsrun/internal/hostile"
-	"tsrun/internal/need"
+	"tsrun/internal/twopcs"
 	"tsrun/pipeline/clock"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/text"
 )
 
-// hosts counts pairs of namespaces, each of which needs names of its own.
-var hosts atomic.Int32
-
-// ipCommands says how to call ip, and which names nobody else takes.
-func ipCommands(t *testing.T) (do func(line string), tag string) {
-	t.Helper()
-	need.Root(t)
-	ip := need.Tool(t, "ip", "iproute2")
-	return func(line string) {
-		t.Helper()
-		if out, err := exec.Command(ip, strings.Fields(line)...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %s: %v: %s", line, err, out)
-		}
-	}, fmt.Sprintf("%dx%d", os.Getpid(), hosts.Add(1))
-}
-
-// newNamespace makes one that is gone when the test ends.
-func newNamespace(t *testing.T, do func(line string), name string) namespace {
-	t.Helper()
-	do("netns add " + name)
-	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() })
-	do("-n " + name + " link set lo up")
-	return namespace{name: name}
-}
-
 // twoHosts makes two network namespaces joined by a cable, and says how to run
 // a program in each.
 func twoHosts(t *testing.T) (master, slave []string, address string) {
 	t.Helper()
-	do, tag := ipCommands(t)
-	a, b := newNamespace(t, do, "tsrun-a"+tag), newNamespace(t, do, "tsrun-b"+tag)
-	do(fmt.Sprintf("link add ta%s netns %s type veth peer name tb%s netns %s", tag, a.name, tag, b.name))
-	do(fmt.Sprintf("-n %s addr add 10.77.0.1/24 dev ta%s", a.name, tag))
-	do(fmt.Sprintf("-n %s addr add 10.77.0.2/24 dev tb%s", b.name, tag))
-	do(fmt.Sprintf("-n %s link set ta%s up", a.name, tag))
-	do(fmt.Sprintf("-n %s link set tb%s up", b.name, tag))
-	return a.wrap(), b.wrap(), "10.77.0.1"
+	a, b := twopcs.New(t)
+	return a.In, b.In, a.Address
 }
 
 // TestTwoPCs runs the recipe over a cable: the other PC is given a code once, a name

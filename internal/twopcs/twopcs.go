@@ -1,9 +1,10 @@
-// Package twopcs gives tests two PCs on one cable: network namespaces joined by a
-// pair of virtual interfaces. They have one clock, so that any difference that is
+// Package twopcs gives tests and benchmarks PCs on cables: network namespaces joined
+// by pairs of virtual interfaces. They have one clock, so that any difference that is
 // found between their clocks is an error.
 package twopcs
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,10 +15,10 @@ import (
 	"tsrun/internal/need"
 )
 
-// made counts pairs of namespaces, each of which needs names of its own.
+// made counts networks, each of which needs names of its own.
 var made atomic.Int32
 
-// PC is one of two.
+// PC is one of a network.
 type PC struct {
 	Namespace string
 	Interface string // to the other
@@ -25,30 +26,98 @@ type PC struct {
 	In        []string // runs a program there, written before it
 }
 
-// New makes two, which are gone when the test ends. It needs root and iproute2.
-func New(t testing.TB) (a, b PC) {
+// File is what the system shows of the PC's network.
+func (pc PC) File() string { return "/run/netns/" + pc.Namespace }
+
+// Link sets the PC's interface up or down.
+func (pc PC) Link(state string) error {
+	return run("ip", fmt.Sprintf("-n %s link set %s %s", pc.Namespace, pc.Interface, state))
+}
+
+// Network is PCs that are gone with it. Making one takes root and iproute2.
+type Network struct {
+	Tag string // which nobody else has in the names of PCs and interfaces
+	ip  string
+	pcs []PC
+}
+
+// NewNetwork makes a network of no PC yet.
+func NewNetwork() (*Network, error) {
+	ip, err := exec.LookPath("ip")
+	if err != nil {
+		return nil, fmt.Errorf("make PCs of network namespaces: %w; it needs the package iproute2", err)
+	}
+	return &Network{Tag: fmt.Sprintf("%dx%d", os.Getpid(), made.Add(1)), ip: ip}, nil
+}
+
+// Of makes a network that is gone when the test ends. The test is skipped without root
+// or iproute2.
+func Of(t testing.TB) *Network {
 	t.Helper()
 	need.Root(t)
-	ip := need.Tool(t, "ip", "iproute2")
-	do := func(line string) {
-		t.Helper()
-		if out, err := exec.Command(ip, strings.Fields(line)...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %s: %v: %s", line, err, out)
-		}
+	need.Tool(t, "ip", "iproute2")
+	n, err := NewNetwork()
+	if err != nil {
+		t.Fatal(err)
 	}
-	tag := fmt.Sprintf("%d%c", os.Getpid(), 'a'+rune(made.Add(1)-1)%26)
+	t.Cleanup(n.Remove)
+	return n
+}
+
+// New makes two PCs on one cable, which are gone when the test ends.
+func New(t testing.TB) (a, b PC) {
+	t.Helper()
+	a, b, err := Of(t).Two()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, b
+}
+
+// Do does what a line of ip says.
+func (n *Network) Do(line string) error { return run(n.ip, line) }
+
+func run(ip, line string) error {
+	if out, err := exec.Command(ip, strings.Fields(line)...).CombinedOutput(); err != nil {
+		return fmt.Errorf("ip %s: %w: %s", line, err, out)
+	}
+	return nil
+}
+
+// PC makes a PC on no cable yet, by a letter that is its own in the network.
+func (n *Network) PC(letter string) (PC, error) {
+	pc := PC{Namespace: "tsrun-" + letter + n.Tag}
+	pc.In = []string{n.ip, "netns", "exec", pc.Namespace}
+	if err := n.Do("netns add " + pc.Namespace); err != nil {
+		return pc, err
+	}
+	n.pcs = append(n.pcs, pc)
+	return pc, n.Do("-n " + pc.Namespace + " link set lo up")
+}
+
+// Two makes two PCs on one cable.
+func (n *Network) Two() (a, b PC, err error) {
+	var all error
+	do := func(format string, args ...any) { all = errors.Join(all, n.Do(fmt.Sprintf(format, args...))) }
 	pcs := [2]PC{}
 	for i, letter := range []string{"a", "b"} {
-		ns := "tsrun-" + letter + tag
-		pcs[i] = PC{Namespace: ns, Interface: "t" + letter + tag, Address: fmt.Sprintf("10.77.0.%d", i+1), In: []string{ip, "netns", "exec", ns}}
-		do("netns add " + ns)
-		t.Cleanup(func() { _ = exec.Command(ip, "netns", "del", ns).Run() })
-		do("-n " + ns + " link set lo up")
+		if pcs[i], err = n.PC(letter); err != nil {
+			return a, b, err
+		}
+		pcs[i].Interface, pcs[i].Address = "t"+letter+n.Tag, fmt.Sprintf("10.77.0.%d", i+1)
 	}
-	do(fmt.Sprintf("link add %s netns %s type veth peer name %s netns %s", pcs[0].Interface, pcs[0].Namespace, pcs[1].Interface, pcs[1].Namespace))
+	do("link add %s netns %s type veth peer name %s netns %s", pcs[0].Interface, pcs[0].Namespace, pcs[1].Interface, pcs[1].Namespace)
 	for _, pc := range pcs {
-		do(fmt.Sprintf("-n %s addr add %s/24 dev %s", pc.Namespace, pc.Address, pc.Interface))
-		do(fmt.Sprintf("-n %s link set %s up", pc.Namespace, pc.Interface))
+		do("-n %s addr add %s/24 dev %s", pc.Namespace, pc.Address, pc.Interface)
+		do("-n %s link set %s up", pc.Namespace, pc.Interface)
 	}
-	return pcs[0], pcs[1]
+	return pcs[0], pcs[1], all
+}
+
+// Remove ends the network.
+func (n *Network) Remove() {
+	for _, pc := range n.pcs {
+		_ = n.Do("netns del " + pc.Namespace)
+	}
+	n.pcs = nil
 }
