@@ -67,7 +67,7 @@ bench: build ## measure speed, as ratios within one run
 bench-transfer: ## bring a file over as tsrun, bare TCP, rsync and scp do; MIB=256: a shorter one
 	$(GO) run ./internal/transferbench $(if $(MIB),-mib $(MIB))
 
-bench-trigger: ## how far apart two processes of this PC fire at one instant, at rest and with one core busy
+bench-trigger: ## how far apart two nodes in two networks fire and their controllers start, at rest and with one core busy; needs root
 	$(GO) run ./internal/triggerbench
 
 lint: ## formatting, vet, staticcheck, the rules of the house; builds what runs on macOS and Windows

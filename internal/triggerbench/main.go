@@ -1,38 +1,60 @@
-// Command triggerbench measures how far apart two processes of this PC fire at one
-// instant, as drivers wait for it and as others do: `make bench-trigger`.
+// Command triggerbench measures how far apart two nodes fire at one instant, as drivers
+// wait for it and as others do, and how far apart their controllers start:
+// `make bench-trigger`.
+//
+// Each node is a process in a network of its own, with a driver and a simulated
+// controller that are processes too; the controller says when it began to record. The
+// network of the first has the master, whose time the second asks for as a slave does.
+// All have one clock in truth, so that what differs is an error.
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"time"
 
+	"tsrun/internal/twopcs"
+	"tsrun/pipeline/text"
 	"tsrun/sdk/realtime"
 )
 
-const every = 5 * time.Millisecond
+// every is the time between two shots, in which a controller starts and stops.
+const every = 30 * time.Millisecond
+
+// The ways to fire, and how long before it clocks are compared.
+const (
+	priority   = "scheduled, priority"
+	ordinary   = "scheduled, no priority"
+	sleeping   = "`time.Sleep`"
+	onReceipt  = "fire on receipt"
+	settleTime = 10 * time.Second
+)
 
 func main() {
 	shots := flag.Int("shots", 500, "instants for each line of the table")
-	method := flag.String("fire", "", "be a process that fires, by this method")
-	first := flag.Int64("first", 0, "its first instant, ns since 1970")
-	spin := flag.Bool("spin", false, "be a process that keeps a core busy")
+	role := flag.String("be", "", "be a process of the measurement: master, node, driver, device, busy")
+	master := flag.String("master", "", "of a node: what the master said of itself")
+	address := flag.String("at", "", "the master's address")
+	compares := flag.Bool("compare", false, "of a node: it is on another PC than the master, and compares clocks")
 	flag.Parse()
 	var err error
-	switch {
-	case *spin:
-		for n := 0; ; n++ { // until it is killed
-			runtime.KeepAlive(n)
-		}
-	case *method != "":
-		err = json.NewEncoder(os.Stdout).Encode(fire(*method, *first, *shots))
+	switch *role {
+	case "busy":
+		err = beBusy()
+	case "driver":
+		err = beDriver()
+	case "device":
+		err = beDevice()
+	case "master":
+		err = beMaster(*address)
+	case "node":
+		err = beNode(*address, *master, *compares)
 	default:
 		err = table(*shots)
 	}
@@ -42,96 +64,160 @@ func main() {
 	}
 }
 
-// fire waits for instants and returns when each was reached, ns since 1970.
-func fire(method string, first int64, shots int) []int64 {
-	runtime.LockOSThread()
-	s := realtime.Settings{LockMemory: method == "priority"}
-	if method == "priority" {
-		s.Priority = realtime.DefaultPriority
+// series is what a process is asked for: shots by one method, every so often from the
+// first on.
+type series struct {
+	Method string `json:"method"`
+	First  int64  `json:"first"` // ns since 1970, by the master's clock
+	Shots  int    `json:"shots"`
+}
+
+func (s series) instant(i int) int64 { return s.First + int64(i)*every.Nanoseconds() }
+
+// shot is when a node fired and when its controller began, in ns since 1970 by the clock
+// that all have in truth; 0: it was not ready.
+type shot struct {
+	Fired int64 `json:"fired"`
+	Began int64 `json:"began"`
+}
+
+// process is one that answers each line with a line.
+type process struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *json.Decoder
+}
+
+// launch starts this program in a role, and reads the first that it says.
+func launch(in []string, says any, args ...string) (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
 	}
-	s.Probe() // locks memory
-	defer realtime.Quieten(time.Second)()
-	defer s.Enter()()
-	at := make([]int64, 0, shots)
-	for i := range shots {
-		instant := first + int64(i)*every.Nanoseconds()
-		if method == "time.Sleep" {
-			time.Sleep(time.Until(time.Unix(0, instant)))
-			at = append(at, realtime.ReadClock().Real)
-			continue
-		}
-		clock, err := realtime.Await(context.Background(), instant)
-		if err != nil {
-			break
-		}
-		at = append(at, clock.Real+realtime.Monotonic()-clock.Mono)
+	args = append(append(append([]string(nil), in...), self), args...)
+	p := &process{cmd: exec.Command(args[0], args[1:]...)}
+	p.cmd.Stderr = os.Stderr
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
 	}
-	return at
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	p.out = json.NewDecoder(out)
+	if err := p.out.Decode(says); err != nil {
+		p.end()
+		return nil, fmt.Errorf("a process ended before it was ready: %w", err)
+	}
+	return p, nil
+}
+
+func (p *process) ask(question any) error { return json.NewEncoder(p.in).Encode(question) }
+
+// end closes the input of a process, which ends it.
+func (p *process) end() {
+	p.in.Close()
+	_ = p.cmd.Wait() // what went wrong it has said
 }
 
 func table(shots int) error {
-	self, err := os.Executable()
+	network, err := twopcs.NewNetwork()
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d shots a line, every %v, two processes; %s\n\n", shots, every, processor())
-	fmt.Println("| load | method | late p50, p99 us | apart p50, p99 us |")
-	fmt.Println("| --- | --- | --- | --- |")
-	for _, load := range []string{"at rest", "one core busy"} {
-		var busy *exec.Cmd
-		if load != "at rest" {
-			busy = exec.Command(self, "-spin")
-			if err := busy.Start(); err != nil {
-				return err
-			}
+	defer network.Remove()
+	a, b, err := network.Two()
+	if err != nil {
+		return fmt.Errorf("%w; it needs root", err)
+	}
+	return measure(shots, a, b)
+}
+
+// measure makes the processes and measures all lines of the table.
+func measure(shots int, a, b twopcs.PC) error {
+	var access json.RawMessage
+	master, err := launch(a.In, &access, "-be", "master", "-at", a.Address)
+	if err != nil {
+		return err
+	}
+	defer master.end()
+	all := []*process{master}
+	for i, pc := range []twopcs.PC{a, b} {
+		args := []string{"-be", "node", "-master", string(access), "-at", a.Address}
+		if i > 0 {
+			args = append(args, "-compare")
 		}
-		for _, method := range []string{"priority", "no priority", "time.Sleep"} {
-			if err = line(self, load, method, shots); err != nil {
-				break
-			}
-		}
-		if busy != nil {
-			_ = busy.Process.Kill()
-			_ = busy.Wait()
-		}
+		var ready string
+		node, err := launch(pc.In, &ready, args...)
 		if err != nil {
 			return err
+		}
+		defer node.end()
+		all = append(all, node)
+	}
+	time.Sleep(settleTime)
+	fmt.Printf("at least %d shots a line, every %v, two nodes; %s\n\n", shots, every, processor())
+	fmt.Println("| load | method | shots | late p50, p99 us | apart p50, p99 us | controllers late p50, p99 us | controllers apart p50, p99 us |")
+	fmt.Println("| --- | --- | --- | --- | --- | --- | --- |")
+	for _, load := range []string{"at rest", "one core busy"} {
+		if load != "at rest" {
+			var ready string
+			busy, err := launch(nil, &ready, "-be", "busy")
+			if err != nil {
+				return err
+			}
+			defer busy.end()
+		}
+		for _, method := range []string{priority, ordinary, sleeping, onReceipt} {
+			if err := line(all, load, method, shots); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// line measures two processes that fire at the same instants.
-func line(self, load, method string, shots int) error {
-	first := time.Now().Add(time.Second).UnixNano()
-	var out [2]bytes.Buffer
-	var processes [2]*exec.Cmd
-	for i := range processes {
-		processes[i] = exec.Command(self, "-fire", method, "-first", fmt.Sprint(first), "-shots", fmt.Sprint(shots))
-		processes[i].Stdout, processes[i].Stderr = &out[i], os.Stderr
-		if err := processes[i].Start(); err != nil {
+// line measures one method: the first of all processes is the master.
+func line(all []*process, load, method string, shots int) error {
+	shots += shots / 4 // for those that a node is not ready for
+	wanted := series{Method: method, First: time.Now().Add(time.Second).UnixNano(), Shots: shots}
+	for _, p := range all {
+		if err := p.ask(wanted); err != nil {
 			return err
 		}
 	}
-	var at [2][]int64
-	for i, p := range processes {
-		if err := p.Wait(); err != nil {
-			return err
-		}
-		if err := json.Unmarshal(out[i].Bytes(), &at[i]); err != nil {
-			return err
+	var told [3][]shot
+	for i, p := range all {
+		if err := p.out.Decode(&told[i]); err != nil {
+			return fmt.Errorf("%s: %w", method, err)
 		}
 	}
-	var late, apart []int64
-	for i := range min(len(at[0]), len(at[1])) {
-		instant := first + int64(i)*every.Nanoseconds()
-		late = append(late, at[0][i]-instant, at[1][i]-instant)
-		apart = append(apart, max(at[0][i]-at[1][i], at[1][i]-at[0][i]))
+	a, b := told[1], told[2]
+	if len(a) != shots || len(b) != shots {
+		return fmt.Errorf("%s: %d and %d of %d shots", method, len(a), len(b), shots)
 	}
-	l, a := realtime.LateOf(late), realtime.LateOf(apart)
-	us := func(ns int64) float64 { return float64(ns) / 1000 }
-	fmt.Printf("| %s | %s | %.1f, %.1f | %.1f, %.1f |\n", load, method, us(l.P50), us(l.P99), us(a.P50), us(a.P99))
+	var late, apart, begins, beginApart []int64
+	for i := range shots {
+		instant := wanted.instant(i)
+		if a[i].Fired == 0 || b[i].Fired == 0 {
+			continue
+		}
+		late = append(late, a[i].Fired-instant, b[i].Fired-instant)
+		apart = append(apart, text.Magnitude(a[i].Fired-b[i].Fired))
+		begins = append(begins, a[i].Began-instant, b[i].Began-instant)
+		beginApart = append(beginApart, text.Magnitude(a[i].Began-b[i].Began))
+	}
+	fmt.Printf("| %s | %s | %d | %s | %s | %s | %s |\n", load, method, len(apart), us(late), us(apart), us(begins), us(beginApart))
 	return nil
+}
+
+// us gives the half and the 99 % of values of ns, in us.
+func us(values []int64) string {
+	l := realtime.LateOf(values)
+	return fmt.Sprintf("%.1f, %.1f", float64(l.P50)/1000, float64(l.P99)/1000)
 }
 
 // processor names this PC's processor and how many there are.

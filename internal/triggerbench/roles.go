@@ -1,0 +1,289 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"time"
+
+	"tsrun/pipeline/clock"
+	"tsrun/pipeline/wire"
+	"tsrun/sdk/instrument"
+	"tsrun/sdk/realtime"
+	"tsrun/sdk/tag"
+	"tsrun/sim/idq"
+)
+
+// answerLines answers each line of the input, until it is closed.
+func answerLines(answer func(series) ([]shot, error)) error {
+	in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
+	for {
+		var s series
+		if err := in.Decode(&s); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		told, err := answer(s)
+		if err != nil {
+			return err
+		}
+		if err := out.Encode(told); err != nil {
+			return err
+		}
+	}
+}
+
+// beBusy keeps a core busy until the input is closed.
+func beBusy() error {
+	fmt.Println(`"busy"`)
+	go func() {
+		for n := 0; ; n++ {
+			runtime.KeepAlive(n)
+		}
+	}()
+	_, err := io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// offer is what a master says of itself.
+type offer struct {
+	Clock   *clock.Access `json:"clock"`
+	Trigger string        `json:"trigger"` // host:port
+}
+
+// beMaster answers who asks for the time, and publishes orders to fire at once.
+func beMaster(address string) error {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	responder, err := clock.Listen(net.JoinHostPort(address, "0"))
+	if err != nil {
+		return err
+	}
+	go func() { _ = responder.Run(ctx) }() // ends with ctx
+	o := offer{}
+	if o.Clock, err = responder.Admit(); err != nil {
+		return err
+	}
+	publisher, err := wire.ListenTrigger(ctx, net.JoinHostPort(address, "0"), wire.Guard{})
+	if err != nil {
+		return err
+	}
+	defer publisher.Close()
+	o.Trigger = publisher.Addr().String()
+	if err := json.NewEncoder(os.Stdout).Encode(o); err != nil {
+		return err
+	}
+	return answerLines(func(s series) ([]shot, error) {
+		for i := range s.Shots {
+			if s.Method != onReceipt {
+				return nil, nil
+			}
+			time.Sleep(time.Until(time.Unix(0, s.instant(i))))
+			now := time.Now().UnixNano()
+			if err := publisher.Publish(wire.Order{Kind: wire.Fire, Seq: uint64(i + 1), Run: tag.RunID{1}, Instant: now + 1, Sent: now}); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	})
+}
+
+// beDevice is a simulated controller that says when it began to record.
+func beDevice() error {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	device, err := idq.New(idq.Config{Serial: strconv.Itoa(os.Getpid())})
+	if err != nil {
+		return err
+	}
+	go func() { _ = device.Run(ctx) }() // ends with ctx
+	if err := json.NewEncoder(os.Stdout).Encode(device.SCPIAddr()); err != nil {
+		return err
+	}
+	last := int64(0)
+	return answerLines(func(series) ([]shot, error) {
+		for end := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
+			if began := device.Truth().StartUnixNs; began != 0 && began != last {
+				last = began
+				return []shot{{Began: began}}, nil
+			}
+			if time.Now().After(end) {
+				return nil, errors.New("the controller did not begin")
+			}
+		}
+	})
+}
+
+// node is a slave: it says when to fire, and its driver does so.
+type node struct {
+	prober *clock.Prober // nil: the master is on this PC
+	orders <-chan wire.Received
+	driver *process
+}
+
+func beNode(address, says string, compares bool) error {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	var o offer
+	if err := json.Unmarshal([]byte(says), &o); err != nil {
+		return err
+	}
+	var n node
+	var err error
+	if compares {
+		if n.prober, err = clock.Dial(address, *o.Clock); err != nil {
+			return err
+		}
+		go func() { _ = n.prober.Run(ctx) }() // ends with ctx
+	}
+	orders, err := wire.DialTrigger(ctx, o.Trigger, "", nil)
+	if err != nil {
+		return err
+	}
+	defer orders.Close()
+	n.orders = orders.Orders()
+	var ready string
+	if n.driver, err = launch(nil, &ready, "-be", "driver"); err != nil {
+		return err
+	}
+	defer n.driver.end()
+	fmt.Println(`"ready"`)
+	return answerLines(n.shoot)
+}
+
+// readyBefore is how long before an instant a node must be ready for it; a run is called
+// off otherwise.
+const readyBefore = 5 * time.Millisecond
+
+// shoot has the driver fire at each instant, or as soon as the order is there.
+func (n *node) shoot(s series) ([]shot, error) {
+	shots := make([]shot, s.Shots)
+	for i := range shots {
+		var ready bool
+		var err error
+		one := series{Method: s.Method, Shots: 1}
+		if s.Method == onReceipt {
+			ready, err = n.awaitOrder(uint64(i + 1))
+		} else {
+			one.First, err = n.translate(s.instant(i))
+			ready = time.Until(time.Unix(0, one.First)) > readyBefore
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !ready {
+			continue
+		}
+		if err := n.driver.ask(one); err != nil {
+			return nil, err
+		}
+		var told []shot
+		if err := n.driver.out.Decode(&told); err != nil || len(told) != 1 {
+			return nil, fmt.Errorf("the driver does not say when it fired: %v", err)
+		}
+		shots[i] = told[0]
+	}
+	return shots, nil
+}
+
+// awaitOrder waits for an order. ready: it was not there already.
+func (n *node) awaitOrder(seq uint64) (ready bool, err error) {
+	for ready = true; ; {
+		select {
+		case o := <-n.orders:
+			ready = ready && time.Since(o.At) < readyBefore
+			if o.Seq >= seq {
+				return ready && o.Seq == seq, nil
+			}
+		case <-time.After(5 * time.Second):
+			return false, errors.New("an order to fire does not come")
+		}
+	}
+}
+
+// translate returns when this PC's clock shows an instant of the master's.
+func (n *node) translate(instant int64) (int64, error) {
+	if n.prober == nil {
+		return instant, nil
+	}
+	r, ok := n.prober.Reading()
+	if !ok {
+		return 0, errors.New("the master's clock is not heard")
+	}
+	return r.Translate(instant), nil
+}
+
+// driver fires a controller, on one thread.
+type driver struct {
+	controller instrument.Client
+	device     *process // the controller
+}
+
+func beDriver() error {
+	var d driver
+	var at string
+	var err error
+	if d.device, err = launch(nil, &at, "-be", "device"); err != nil {
+		return err
+	}
+	defer d.device.end()
+	d.controller = instrument.Client{Name: "controller", Addr: at, Timeout: 5 * time.Second}
+	for _, order := range []string{"REC:TRIG:ARM:MODE MANUal", "REC:TRIG:LINK NONE", "REC:ENABle ON"} {
+		if _, err := d.controller.Ask(context.Background(), order); err != nil {
+			return err
+		}
+	}
+	runtime.LockOSThread()
+	fmt.Println(`"ready"`)
+	return answerLines(d.fire)
+}
+
+// fire fires once, at an instant of this PC's clock or at once.
+func (d *driver) fire(s series) ([]shot, error) {
+	ctx := context.Background()
+	settings := realtime.Settings{LockMemory: s.Method == priority}
+	if s.Method == priority {
+		settings.Priority = realtime.DefaultPriority
+	}
+	fired, err := d.await(ctx, s, settings)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.device.ask(series{}); err != nil {
+		return nil, err
+	}
+	var told []shot
+	if err := d.device.out.Decode(&told); err != nil || len(told) != 1 {
+		return nil, fmt.Errorf("the controller does not say when it began: %v", err)
+	}
+	_, err = d.controller.Ask(ctx, "REC:STOP")
+	return []shot{{Fired: fired, Began: told[0].Began}}, err
+}
+
+// await waits as a method does, starts the controller and says when.
+func (d *driver) await(ctx context.Context, s series, settings realtime.Settings) (fired int64, err error) {
+	defer realtime.Quieten(0)()
+	defer settings.Enter()()
+	clock := realtime.ReadClock()
+	switch s.Method {
+	case onReceipt:
+	case sleeping:
+		time.Sleep(time.Until(time.Unix(0, s.First)))
+		clock = realtime.ReadClock()
+	default:
+		if clock, err = realtime.Await(ctx, s.First); err != nil {
+			return 0, err
+		}
+	}
+	fired = clock.Real + realtime.Monotonic() - clock.Mono
+	_, err = d.controller.Ask(ctx, "REC:PLAY")
+	return fired, err
+}
