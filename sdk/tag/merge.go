@@ -34,9 +34,11 @@ func Merge(readers ...Reader) *Merger {
 	return m
 }
 
-// Next returns the next tag and the index of the reader it comes from, io.EOF
-// when all readers are at their end. The first error of a reader ends the merge.
-func (m *Merger) Next() (t uint64, source int, err error) {
+// Next fills buf with the tags that come next, as many as follow each other from
+// one reader, and returns how many these are, at least one, and the index of the
+// reader; io.EOF when all readers are at their end. The first error of a reader
+// ends the merge.
+func (m *Merger) Next(buf []uint64) (n, source int, err error) {
 	if m.err != nil {
 		return 0, 0, m.err
 	}
@@ -46,12 +48,15 @@ func (m *Merger) Next() (t uint64, source int, err error) {
 		}
 	}
 	h := m.heads[0]
-	t, source = h.tags[0], h.source
-	h.tags = h.tags[1:]
-	if len(h.tags) == 0 || h.tags[0] > m.limit {
+	most := min(len(buf), len(h.tags))
+	for n = 1; n < most && h.tags[n] <= m.limit; {
+		n++
+	}
+	copy(buf, h.tags[:n])
+	if h.tags = h.tags[n:]; len(h.tags) == 0 || h.tags[0] > m.limit {
 		m.err = m.advance(h)
 	}
-	return t, source, nil
+	return n, h.source, nil
 }
 
 // start reads the first tags of every source.

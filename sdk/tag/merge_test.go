@@ -18,15 +18,18 @@ type merged struct {
 
 func mergeAll(m *Merger) ([]merged, error) {
 	var all []merged
+	buf := make([]uint64, 4)
 	for {
-		t, source, err := m.Next()
+		n, source, err := m.Next(buf)
 		if err == io.EOF {
 			return all, nil
 		}
 		if err != nil {
 			return all, err
 		}
-		all = append(all, merged{t, source})
+		for _, t := range buf[:n] {
+			all = append(all, merged{t, source})
+		}
 	}
 }
 
@@ -57,7 +60,7 @@ func TestMergeIsAStableSort(t *testing.T) {
 		if err != nil || !slices.Equal(got, want) {
 			t.Fatalf("got %v, %v\nwant %v", got, err, want)
 		}
-		if _, _, err := m.Next(); err != io.EOF {
+		if _, _, err := m.Next(make([]uint64, 1)); err != io.EOF {
 			t.Fatalf("after the end: %v", err)
 		}
 	})
@@ -104,6 +107,7 @@ func BenchmarkMerge(b *testing.B) {
 					sources[i] = append(sources[i], t)
 				}
 			}
+			buf := make([]uint64, mergeBuffer)
 			for b.Loop() {
 				var readers []Reader
 				for _, s := range sources {
@@ -111,7 +115,7 @@ func BenchmarkMerge(b *testing.B) {
 				}
 				m := Merge(readers...)
 				for {
-					if _, _, err := m.Next(); err != nil {
+					if _, _, err := m.Next(buf); err != nil {
 						break
 					}
 				}

@@ -2,6 +2,7 @@ package tagfile
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -27,11 +28,10 @@ type binReader struct {
 }
 
 func newBinReader(f *file, info Info) *binReader {
-	r := f.buffered(ioBuffer)
 	return &binReader{info: info, window: window{
-		f: f,
+		f: f, batch: int(min(windowBatch, f.Size()/tag.Size+1)),
 		read: func(buf []uint64) (int, error) {
-			n, err := readTags(r, buf)
+			n, err := readTags(f, buf)
 			if err != nil {
 				err = f.endOfBin(err)
 			}
@@ -50,6 +50,42 @@ func (r *binReader) Info() Info {
 		info.Channels = []ChannelInfo{{Channel: binChannel, Tags: r.taken, First: r.first, Last: r.latest}}
 	}
 	return info
+}
+
+// binEvents are the tags of a bin file, as one channel.
+type binEvents struct{ of *binReader }
+
+func (e binEvents) next(buf []uint64) (n, channel int, err error) {
+	n, err = e.of.Next(buf)
+	return n, binChannel, err
+}
+
+func (e binEvents) info() Info { return e.of.Info() }
+
+// scanBin says what a bin file holds.
+func scanBin(f *file) (Info, error) {
+	y := tally{info: Info{Format: Bin, Size: f.Size(), Resolution: 1}}
+	buf := make([]uint64, min(ioBuffer, f.Size()+tag.Size)/tag.Size)
+	var end error
+	for end == nil {
+		var n int
+		n, end = readTags(f, buf)
+		y.addAll(binChannel, buf[:n])
+	}
+	info := y.done(nil)
+	var damaged *damageError
+	if end = f.endOfBin(end); !errors.As(end, &damaged) {
+		damaged = nil
+	}
+	switch {
+	case damaged != nil:
+		whole := int64(info.Tags())
+		info.Damage = &Damage{Records: uint64(whole), Bytes: whole * tag.Size, Places: 1, From: damaged.at, First: damaged.err.Error()}
+		return info, damaged.err
+	case end != io.EOF:
+		return info, end
+	}
+	return info, nil
 }
 
 // readTags fills tags from r as far as r goes. The error is io.EOF when it
@@ -78,9 +114,7 @@ func binRecording(f *file) (Recording, error) {
 		if err = f.endOfBin(err); err != io.EOF {
 			return Recording{}, err
 		}
-		for _, t := range tags {
-			y.add(binChannel, t)
-		}
+		y.addAll(binChannel, tags)
 		if y.info.Violations > 0 {
 			slices.Sort(tags)
 		}

@@ -184,6 +184,9 @@ func (f *file) eventsOf(ft Format, channels []int) (events, error) {
 		}
 		return t.events(channels)
 	}
+	if ft.Name == Bin && f.raise == 0 && !f.salvaging {
+		return binEvents{newBinReader(f, Info{Format: Bin, Size: f.Size(), Resolution: ft.Resolution})}, nil
+	}
 	src, err := f.source(ft)
 	if f.salvaging {
 		src, err = salvage(src, err)
@@ -216,18 +219,20 @@ type conversion struct {
 	damage string
 }
 
-// lookEvery is how many tags pass between two looks at the context.
-const lookEvery = 1 << 16
+// convertBatch is how many tags are converted at once; the context is looked at
+// between.
+const convertBatch = 1 << 16
 
 func (c *conversion) run(ctx context.Context) error {
-	var one [1]uint64
-	for n := 0; ; n++ {
-		if n%lookEvery == 0 {
+	buf := make([]uint64, convertBatch)
+	for left := 0; ; {
+		if left <= 0 {
 			if err := c.look(ctx); err != nil {
 				return err
 			}
+			left = convertBatch
 		}
-		e, err := c.src.next()
+		n, channel, err := c.src.next(buf)
 		switch {
 		case err == io.EOF:
 			return c.look(ctx)
@@ -237,39 +242,64 @@ func (c *conversion) run(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		switch {
-		case e.t < c.f.limits.first:
-			continue
-		case e.t > c.f.limits.last:
-			c.ended = true
-			return nil
-		}
-		if err := c.write(e, one[:]); err != nil {
+		if err := c.write(channel, c.wanted(buf[:n])); err != nil || c.ended {
 			return err
 		}
+		left -= n
 	}
 }
 
-// write writes one tag at its place; one has room for it.
-func (c *conversion) write(e event, one []uint64) error {
-	t, below, err := placed(e.t, c.f.raise, c.o.Shift)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", c.w.out.path, err)
+// wanted are those of some tags in order that lie within the limits.
+func (c *conversion) wanted(tags []uint64) []uint64 {
+	if from := c.f.limits.first; len(tags) > 0 && tags[0] < from {
+		first, _ := slices.BinarySearch(tags, from)
+		tags = tags[first:]
 	}
-	one[0] = t
-	switch signed, can := c.w.encoder.(signed); {
-	case below && !can:
-		return fmt.Errorf("write %s: %d ps is before 0, where times of format %s do not go; raise all times with --shift, as --shift '1 s', or write %s",
-			c.w.out.path, int64(t), c.to, list(signedFormats()))
-	case below:
-		err = c.w.writeBelow(signed, e.channel, t)
-	default:
-		err = c.w.write(e.channel, one)
+	if last := c.f.limits.last; len(tags) > 0 && tags[len(tags)-1] > last {
+		c.ended = true
+		end, _ := slices.BinarySearch(tags, last+1)
+		tags = tags[:end]
 	}
-	if err == nil {
-		c.tally.add(e.channel, e.t+uint64(c.o.Shift))
+	return tags
+}
+
+// write writes tags of one channel at their places, and changes them.
+func (c *conversion) write(channel int, tags []uint64) error {
+	if len(tags) == 0 {
+		return nil
 	}
-	return err
+	if c.o.Shift != 0 {
+		if err := move(tags, c.f.raise, c.o.Shift); err != nil {
+			return fmt.Errorf("write %s: %w", c.w.out.path, err)
+		}
+	}
+	c.tally.addAll(channel, tags)
+	if c.f.raise > 0 {
+		below, _ := slices.BinarySearch(tags, c.f.raise)
+		for i := range tags {
+			tags[i] -= c.f.raise
+		}
+		if err := c.writeBelow(channel, tags[:below]); err != nil {
+			return err
+		}
+		tags = tags[below:]
+	}
+	return c.w.write(channel, tags)
+}
+
+// writeBelow writes tags before 0.
+func (c *conversion) writeBelow(channel int, tags []uint64) error {
+	signed, can := c.w.encoder.(signed)
+	for _, t := range tags {
+		if !can {
+			return fmt.Errorf("write %s: %d ps is before 0, where times of format %s do not go; raise all times with --shift, as --shift '1 s', or write %s",
+				c.w.out.path, int64(t), c.to, list(signedFormats()))
+		}
+		if err := c.w.writeBelow(signed, channel, t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *conversion) look(ctx context.Context) error {
@@ -322,26 +352,19 @@ func ConvertTags(ctx context.Context, in tag.Reader, name, out string, o Convert
 type streamEvents struct {
 	in    tag.Reader
 	f     *file
-	buf   [4096]uint64
-	left  []uint64
 	tally tally
 }
 
-func (s *streamEvents) next() (event, error) {
-	if len(s.left) == 0 {
-		n, err := s.in.Next(s.buf[:])
-		if err != nil {
-			return event{}, err
-		}
-		s.left = s.buf[:n]
+func (s *streamEvents) next(buf []uint64) (n, channel int, err error) {
+	n, err = s.in.Next(buf)
+	if err == nil {
+		err = s.f.raiseAll(buf[:n])
 	}
-	t, err := s.f.raised(s.left[0], func() string { return "a tag" })
 	if err != nil {
-		return event{}, err
+		return 0, 0, err
 	}
-	s.left = s.left[1:]
-	s.tally.add(binChannel, t)
-	return event{t, binChannel}, nil
+	s.tally.addAll(binChannel, buf[:n])
+	return n, binChannel, nil
 }
 
 func (s *streamEvents) info() Info {

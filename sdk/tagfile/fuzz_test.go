@@ -281,18 +281,22 @@ func checkEvents(t *testing.T, f *file, ft Format) (n uint64) {
 	if err != nil {
 		return 0
 	}
-	for latest := uint64(0); ; n++ {
-		next, err := e.next()
+	buf := make([]uint64, 1000)
+	for latest := uint64(0); ; {
+		came, _, err := e.next(buf)
 		if err == io.EOF && e.info().Tags() != n && !f.salvaging {
 			t.Fatalf("%d tags, %+v", n, e.info())
 		}
 		if err != nil {
 			return n
 		}
-		if next.t < latest {
-			t.Fatalf("%d ps after %d ps", next.t, latest)
+		for _, next := range buf[:came] {
+			if next < latest {
+				t.Fatalf("%d ps after %d ps", next, latest)
+			}
+			latest = next
 		}
-		latest = next.t
+		n += uint64(came)
 	}
 }
 

@@ -175,6 +175,28 @@ func (y *tally) add(channel int, t uint64) int {
 	return y.last
 }
 
+// addAll adds tags of one channel. Those in order, as nearly all are, take little.
+func (y *tally) addAll(channel int, tags []uint64) {
+	for len(tags) > 0 {
+		y.add(channel, tags[0])
+		tags = tags[1:]
+		n, latest, pause, from := 0, y.latest, y.info.Pause, y.info.PauseFrom
+		for n < len(tags) && tags[n] >= latest {
+			if wait := tags[n] - latest; wait > pause {
+				pause, from = wait, latest
+			}
+			latest = tags[n]
+			n++
+		}
+		if n > 0 {
+			y.latest, y.before, y.info.Pause, y.info.PauseFrom = latest, latest, pause, from
+			c := &y.info.Channels[y.last]
+			c.Tags, c.Last = c.Tags+uint64(n), max(c.Last, latest)
+		}
+		tags = tags[n:]
+	}
+}
+
 func (y *tally) find(channel int, t uint64) int {
 	const few = 8
 	for i := range min(few, len(y.info.Channels)) {

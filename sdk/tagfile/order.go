@@ -35,9 +35,11 @@ type event struct {
 	channel int
 }
 
-// events yields the tags of several channels by time, io.EOF at the end.
+// events yields the tags of several channels by time.
 type events interface {
-	next() (event, error)
+	// next fills buf with the tags that come next, as many as follow each other
+	// in one channel, at least one; io.EOF at the end.
+	next(buf []uint64) (n, channel int, err error)
 	info() Info
 }
 
@@ -77,21 +79,38 @@ func (s *sorter) info() Info {
 	return info
 }
 
-func (s *sorter) next() (event, error) {
-	for {
-		if n := len(s.pending) - s.head; n > 0 {
-			first := s.pending[s.head]
-			if s.end != nil || n > maxPending || s.latest-first.t >= s.reorder {
-				s.head++
-				s.gone, s.started = first.t, true
-				return first, nil
+// next ends with the first tag behind the limits of the file, so that no more of
+// it is read than is wanted.
+func (s *sorter) next(buf []uint64) (n, channel int, err error) {
+	for n < len(buf) {
+		if !s.ready() {
+			if s.end != nil && n == 0 {
+				return 0, 0, s.end
+			} else if s.end != nil {
+				break
 			}
+			s.end = s.pull()
+			continue
 		}
-		if s.end != nil {
-			return event{}, s.end
+		first := s.pending[s.head]
+		if n > 0 && first.channel != channel {
+			break
 		}
-		s.end = s.pull()
+		buf[n], channel = first.t, first.channel
+		n++
+		s.head++
+		s.gone, s.started = first.t, true
+		if first.t > s.f.limits.last {
+			break
+		}
 	}
+	return n, channel, nil
+}
+
+// ready says that no tag can come any more that belongs before the first one pending.
+func (s *sorter) ready() bool {
+	n := len(s.pending) - s.head
+	return n > 0 && (s.end != nil || n > maxPending || s.latest-s.pending[s.head].t >= s.reorder)
 }
 
 // pull takes the next tag that is wanted from the source.
@@ -140,6 +159,7 @@ func (s *sorter) put(e event) error {
 type window struct {
 	f     *file
 	read  func(buf []uint64) (int, error) // the next tags in file order, at least one
+	batch int                             // tags that are read at once
 	place func(nth uint64) string
 
 	buf     []uint64 // sorted
@@ -154,7 +174,7 @@ type window struct {
 	end     error
 }
 
-// windowBatch is how many tags are read at once.
+// windowBatch is how many tags of a long list are read at once.
 const windowBatch = 1 << 15
 
 func (w *window) Next(buf []uint64) (int, error) {
@@ -172,10 +192,10 @@ func (w *window) Next(buf []uint64) (int, error) {
 // fill reads the next batch and says how much of it may go out.
 func (w *window) fill() error {
 	if w.buf == nil {
-		w.buf = make([]uint64, 0, windowBatch+maxPending)
+		w.buf = make([]uint64, 0, w.batch+min(w.batch, maxPending))
 	}
 	held := copy(w.buf[:cap(w.buf)], w.buf[w.head:])
-	n, err := w.read(w.buf[held : held+windowBatch])
+	n, err := w.read(w.buf[held : held+w.batch])
 	w.buf, w.head, w.ready = w.buf[:held+n], 0, 0
 	whole, bad := w.check(held)
 	w.buf = w.buf[:whole]
@@ -259,18 +279,18 @@ func (t *tagsFile) events(channels []int) (*merged, error) {
 	return e, nil
 }
 
-func (m *merged) next() (event, error) {
-	t, nth, err := m.m.Next()
+func (m *merged) next(buf []uint64) (n, channel int, err error) {
+	n, nth, err := m.m.Next(buf)
 	if err == io.EOF && m.missing != nil {
 		err = m.missing
 	}
+	if err == nil {
+		err = m.of.raiseAll(buf[:n])
+	}
 	if err != nil {
-		return event{}, err
+		return 0, 0, err
 	}
-	if t, err = m.of.raised(t, func() string { return "a tag" }); err != nil {
-		return event{}, err
-	}
-	return event{t, m.readers[nth].of.Channel}, nil
+	return n, m.readers[nth].of.Channel, nil
 }
 
 func (m *merged) info() Info {

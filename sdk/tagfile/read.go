@@ -92,7 +92,6 @@ type channelReader struct {
 	only    bool
 	found   bool
 	others  bool
-	err     error
 }
 
 func (r *channelReader) Info() Info { return r.sorter.info() }
@@ -114,21 +113,11 @@ func (r *channelReader) want(channel int) error {
 }
 
 func (r *channelReader) Next(buf []uint64) (int, error) {
-	n := 0
-	for n < len(buf) && r.err == nil {
-		var e event
-		if e, r.err = r.sorter.next(); r.err == nil {
-			buf[n] = e.t
-			n++
-		}
+	n, _, err := r.sorter.next(buf)
+	if err == io.EOF && r.others && !r.found {
+		err = r.absent(r.channel, r.Info().Channels)
 	}
-	if n > 0 {
-		return n, nil // the error comes with the next call
-	}
-	if r.err == io.EOF && r.others && !r.found {
-		r.err = r.absent(r.channel, r.Info().Channels)
-	}
-	return 0, r.err
+	return n, err
 }
 
 // absent says which channels there are instead of the one asked for.
@@ -220,6 +209,9 @@ func scan(f *file, ft Format) (Info, error) {
 			return Info{}, err
 		}
 		return t.summary(), t.first
+	}
+	if ft.Name == Bin && f.raise == 0 {
+		return scanBin(f)
 	}
 	src, err := salvage(f.source(ft))
 	if err != nil {

@@ -117,15 +117,18 @@ func salvaged(t *testing.T, ft Format, content []byte) (got []event, info Info) 
 	if err != nil {
 		t.Fatalf("%s of %d bytes: %v", ft.Name, len(content), err)
 	}
+	buf := make([]uint64, 7)
 	for {
-		next, err := e.next()
+		n, channel, err := e.next(buf)
 		if err == io.EOF {
 			return got, e.info()
 		}
 		if err != nil {
 			t.Fatalf("%s of %d bytes: %v", ft.Name, len(content), err)
 		}
-		got = append(got, next)
+		for _, next := range buf[:n] {
+			got = append(got, event{next, channel})
+		}
 	}
 }
 

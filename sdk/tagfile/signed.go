@@ -47,6 +47,14 @@ func (f *file) raised(t uint64, place func() string) (uint64, error) {
 	return raised, nil
 }
 
+// raiseAll raises unsigned times in place.
+func (f *file) raiseAll(tags []uint64) (err error) {
+	for i := 0; f.raise > 0 && i < len(tags) && err == nil; i++ {
+		tags[i], err = f.raised(tags[i], func() string { return "a tag" })
+	}
+	return err
+}
+
 // raiser raises the tags of a source of unsigned times.
 type raiser struct {
 	source
@@ -78,10 +86,8 @@ type raisedReader struct {
 
 func (r raisedReader) Next(buf []uint64) (int, error) {
 	n, err := r.FileReader.Next(buf)
-	for i := range n {
-		if buf[i], err = r.f.raised(buf[i], func() string { return "a tag" }); err != nil {
-			return 0, err
-		}
+	if wrong := r.f.raiseAll(buf[:n]); wrong != nil {
+		return 0, wrong
 	}
 	return n, err
 }
@@ -126,17 +132,17 @@ func again[T any](f *file, read func() (T, error)) (T, error) {
 // Moment is what a tag of the file's Info stands for.
 func (i Info) Moment(t uint64) tag.Moment { return tag.MomentOf(t, i.Raised) }
 
-// placed is a tag with a shift, as it is written: a time that may be below 0.
-func placed(t, raise uint64, shift int64) (ps uint64, below bool, err error) {
-	moved, carry := bits.Add64(t, uint64(shift), 0)
-	if shift < 0 {
-		carry = 1 - carry
+// move adds a shift to tags in place, which stay raised as they are.
+func move(tags []uint64, raise uint64, shift int64) error {
+	for i, t := range tags {
+		moved, carry := bits.Add64(t, uint64(shift), 0)
+		if shift < 0 {
+			carry = 1 - carry
+		}
+		if carry > 0 {
+			return fmt.Errorf("%s ps shifted by %d ps is beyond what times can be", tag.MomentOf(t, raise), shift)
+		}
+		tags[i] = moved
 	}
-	if carry > 0 {
-		return 0, false, fmt.Errorf("%s ps shifted by %d ps is beyond what times can be", tag.MomentOf(t, raise), shift)
-	}
-	if moved < raise {
-		return moved - raise, true, nil
-	}
-	return moved - raise, false, nil
+	return nil
 }

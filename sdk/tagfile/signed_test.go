@@ -35,11 +35,10 @@ func TestBelowZero(t *testing.T) {
 		ft, _ := find(Swabian)
 		got, err := again(f, func() (got []uint64, err error) {
 			e, err := f.eventsOf(ft, nil)
-			for err == nil {
-				var next event
-				if next, err = e.next(); err == nil {
-					got = append(got, next.t)
-				}
+			for buf := make([]uint64, 7); err == nil; {
+				var n int
+				n, _, err = e.next(buf)
+				got = append(got, buf[:n]...)
 			}
 			if err == io.EOF {
 				err = nil
