@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -187,11 +188,12 @@ func writeSums(dir string, m *Manifest) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", SumsFile, err)
 	}
+	h := newHasher()
 	err = Atomically(filepath.Join(dir, SumsFile), func(w io.Writer) error {
 		for _, name := range names {
 			sum, ok := proven[name]
 			if !ok {
-				if sum, _, err = hashFile(root, name); err != nil {
+				if sum, _, err = h.file(root, name); err != nil {
 					return err
 				}
 			}
@@ -232,19 +234,27 @@ func unfinished(name string) bool {
 	return strings.HasSuffix(name, ".part") || strings.HasSuffix(name, ".tmp")
 }
 
-// hashFile returns the SHA-256 of a file below root and its size.
-func hashFile(root *os.Root, name string) (string, int64, error) {
+// hasher computes the SHA-256 of one file after another.
+type hasher struct {
+	sum hash.Hash
+	buf []byte
+}
+
+func newHasher() *hasher { return &hasher{sha256.New(), make([]byte, 256<<10)} }
+
+// file returns the SHA-256 of a file below root and its size.
+func (h *hasher) file(root *os.Root, name string) (string, int64, error) {
 	file, _, err := openRegular(root, name)
 	if err != nil {
 		return "", 0, err
 	}
 	defer file.Close()
-	h := sha256.New()
-	size, err := io.CopyBuffer(h, struct{ io.Reader }{file}, make([]byte, 1<<20))
+	h.sum.Reset()
+	size, err := io.CopyBuffer(h.sum, struct{ io.Reader }{file}, h.buf)
 	if err != nil {
 		return "", 0, fmt.Errorf("%s: %w", name, err)
 	}
-	return hex.EncodeToString(h.Sum(nil)), size, nil
+	return hex.EncodeToString(h.sum.Sum(nil)), size, nil
 }
 
 // readSums reads SHA256SUMS into name: sum.

@@ -15,6 +15,7 @@ import (
 
 	"tsrun/sdk/quantity"
 	"tsrun/sdk/tagfile"
+	"tsrun/sdk/tagfile/pack"
 )
 
 // Finding is one thing in a run directory that is not as its manifest says.
@@ -45,7 +46,8 @@ func Verify(dir string) (Verification, error) {
 		return Verification{}, fmt.Errorf("verify: %w", err)
 	}
 	defer root.Close()
-	v := &verifier{dir: dir, root: root, hashed: map[string]string{}, result: Verification{Findings: []Finding{}}}
+	v := &verifier{dir: dir, root: root, hashed: map[string]string{}, result: Verification{Findings: []Finding{}},
+		hasher: newHasher(), tags: make([]uint64, pack.MaxTags)}
 	m, err := readManifest(root)
 	if errors.Is(err, fs.ErrNotExist) && !remainsOfRun(root) {
 		return Verification{}, noRun(dir)
@@ -80,6 +82,9 @@ type verifier struct {
 	root   *os.Root
 	hashed map[string]string // file: its SHA-256, of those that were read
 	result Verification
+	// Of all files, one after another:
+	hasher *hasher
+	tags   []uint64 // room for a block
 }
 
 func (v *verifier) found(file, code, format string, args ...any) {
@@ -125,7 +130,7 @@ func inRaw(s Segment) bool {
 // segment proves one file: there, of that size and hash, with those tags if it
 // is of tags.
 func (v *verifier) segment(s Segment) {
-	sum, size, err := hashFile(v.root, s.File)
+	sum, size, err := v.hasher.file(v.root, s.File)
 	if err != nil {
 		what := "was recorded but never arrived"
 		if s.Verified {
@@ -150,7 +155,7 @@ func (v *verifier) segment(s Segment) {
 		v.found(s.File, "manifest", "not in a format of segments: %s", strings.Join(tagfile.Streamed(), ", "))
 		return
 	}
-	c, err := countTags(filepath.Join(v.dir, filepath.FromSlash(s.File)), s.Format)
+	c, err := countTags(filepath.Join(v.dir, filepath.FromSlash(s.File)), s.Format, v.tags)
 	v.result.Tags += c.tags
 	switch {
 	case err != nil:
@@ -171,14 +176,13 @@ func written(s Segment) bool {
 type counted struct{ tags, first, last uint64 }
 
 // countTags reads a segment through. Tags that go back in time are an error:
-// the reader would sort them, but no sink writes them.
-func countTags(path, format string) (c counted, err error) {
+// the reader would sort them, but no sink writes them. They are read into buf.
+func countTags(path, format string, buf []uint64) (c counted, err error) {
 	r, _, err := tagfile.OpenSegment(path, format, tagfile.OnlyChannel)
 	if err != nil {
 		return c, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	buf := make([]uint64, 1<<15)
 	for {
 		n, err := r.Next(buf)
 		if n > 0 {
@@ -252,7 +256,7 @@ func (v *verifier) sums(m *Manifest) {
 		sum, ok := v.hashed[name]
 		if !ok {
 			var size int64
-			if sum, size, err = hashFile(v.root, name); err != nil {
+			if sum, size, err = v.hasher.file(v.root, name); err != nil {
 				v.found(name, "missing", "%s names it; %v", SumsFile, withoutPath(err))
 				continue
 			}

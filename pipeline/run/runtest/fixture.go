@@ -47,7 +47,7 @@ func WriteRun(t *testing.T) string {
 }
 
 // WriteChannel writes segments of a channel as a sink would and enters them.
-func WriteChannel(t *testing.T, d *run.Directory, m *run.Manifest, node, channel string, segments [][]uint64) {
+func WriteChannel(t testing.TB, d *run.Directory, m *run.Manifest, node, channel string, segments [][]uint64) {
 	t.Helper()
 	dir, err := d.Raw(node)
 	if err != nil {
@@ -108,7 +108,7 @@ func (FullDisk) Write([]byte) (int, error) { return 0, ErrFull }
 
 var Noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func NewDirectory(t *testing.T) *run.Directory {
+func NewDirectory(t testing.TB) *run.Directory {
 	t.Helper()
 	d, err := run.Create(t.TempDir(), "coincidence", Noon)
 	if err != nil {
