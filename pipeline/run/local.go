@@ -165,7 +165,7 @@ func SealedFiles(dir string) (files []SealedFile, err error) {
 		files = append(files, SealedFile{name, info.Size(), sum})
 	}
 	for _, name := range []string{SumsFile, LogFile} {
-		sum, size, err := hashFile(root, name)
+		sum, size, err := newHasher().file(root, name)
 		if err != nil {
 			return nil, err
 		}
