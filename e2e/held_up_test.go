@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,7 +20,7 @@ import (
 // TestMasterHeldUpAtTheInstant stops the master when it has given the instant:
 // the acknowledgements come before its deadline and are read after it.
 func TestMasterHeldUpAtTheInstant(t *testing.T) {
-	for _, pause := range []time.Duration{500 * time.Millisecond, 1200 * time.Millisecond, 2500 * time.Millisecond} {
+	for _, pause := range []time.Duration{500 * time.Millisecond, 1200 * time.Millisecond, 2500 * time.Millisecond, 4 * time.Second} {
 		t.Run(pause.String(), func(t *testing.T) {
 			t.Parallel()
 			recipe := hurried(t, "pace: 10 ms", "pace: 10 ms", "acquire: {duration: 1 s}")
@@ -43,6 +45,53 @@ func TestMasterHeldUpAtTheInstant(t *testing.T) {
 			whole(t, work)
 		})
 	}
+}
+
+// TestSlaveHeldUpAtTheInstant stops a slave when the instant is out, until after it. It has
+// acknowledged it by then, and its driver starts in time; or it has not, and the start is
+// called off for all. Nothing starts alone.
+func TestSlaveHeldUpAtTheInstant(t *testing.T) {
+	t.Parallel()
+	work := t.TempDir()
+	p := start(t, work, nil, append([]string{hurried(t, "pace: 10 ms", "pace: 10 ms", "acquire: {duration: 1 s}"), "--json", "--set", "trigger.lead=2 s"}, freePorts...)...)
+	slave := 0
+	joined := regexp.MustCompile(`"event":"joined"[^\n]*"node":"bob"[^\n]*"pid":(\d+)`)
+	eventually(t, 30*time.Second, "the slave's process is named", func() bool {
+		if found := joined.FindStringSubmatch(p.stdout.String()); found != nil {
+			slave, _ = strconv.Atoi(found[1])
+		}
+		return slave > 1
+	})
+	eventually(t, 30*time.Second, "the instant is out", func() bool { return strings.Contains(p.stdout.String(), `"event":"fired"`) })
+	if err := syscall.Kill(slave, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2500 * time.Millisecond)
+	_ = syscall.Kill(slave, syscall.SIGCONT)
+	code := p.wait(60 * time.Second)
+	runs, err := filepath.Glob(filepath.Join(work, "runs", "*-hurried", "manifest.json"))
+	if err != nil || len(runs) != 1 {
+		t.Fatalf("%v, %v\n%s", runs, err, p.stdout.String())
+	}
+	m, err := run.ReadManifest(filepath.Dir(runs[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shots := 0
+	for _, n := range m.Nodes {
+		for _, c := range n.Controllers {
+			if c.Shot != nil {
+				shots++
+			}
+		}
+	}
+	switch {
+	case code == 5 && shots == 0 && len(m.Segments) == 0 && strings.Contains(reasons(m), "called off"):
+	case (code == 0 || heldUp(m)) && shots == 2:
+	default:
+		t.Errorf("exit code %d, %d starts, %d segments\n%s", code, shots, len(m.Segments), reasons(m))
+	}
+	t.Logf("exit code %d, %d starts", code, shots)
 }
 
 // TestDriverHeldUpAtTheInstant: a controller that was started late is no part of

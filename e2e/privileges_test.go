@@ -2,25 +2,68 @@ package e2e
 
 import (
 	"os"
-	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"tsrun/internal/need"
 )
 
 // Where a user may neither have a real-time priority nor lock memory, the run works,
 // and its summary and manifest name each loss with its remedy. What the recipe asks
 // for by itself is warned of.
 func TestARunWithoutPrivileges(t *testing.T) {
-	t.Parallel()
-	wrap := []string{"setpriv", "--bounding-set=-sys_nice,-ipc_lock", "--inh-caps=-sys_nice,-ipc_lock"}
-	if os.Geteuid() != 0 {
-		wrap = nil // has none
-	} else if _, err := exec.LookPath(wrap[0]); err != nil {
-		t.Skip("needs setpriv:", err)
+	const none = "--inh-caps=-all --bounding-set=-all "
+	for name, wrap := range map[string]string{
+		"capabilities": "setpriv --bounding-set=-sys_nice,-ipc_lock --inh-caps=-sys_nice,-ipc_lock",
+		"user":         "setpriv --reuid 65534 --regid 65534 --clear-groups " + none,
+		"limits":       "prlimit --rtprio=0:0 --memlock=0:0 setpriv --reuid 65534 --regid 65534 --clear-groups " + none,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			words := strings.Fields(wrap)
+			if os.Geteuid() != 0 {
+				words = nil // has none
+			}
+			for _, tool := range words {
+				if tool == "setpriv" || tool == "prlimit" {
+					need.Tool(t, tool, "util-linux")
+				}
+			}
+			runWithoutPrivileges(t, words)
+		})
 	}
-	dir := t.TempDir()
-	p := start(t, dir, wrap, shipped(t, "coincidence.yaml"), "--set", "acquire.duration=500 ms", "--set", "realtime.priority=40")
+}
+
+// openToAll is a directory that any user reaches and writes to.
+func openToAll(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tsrun-any-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	for _, d := range []string{dir, bin, filepath.Join(bin, "plugins")} { // the programs are read and not written
+		mode := os.FileMode(0o755)
+		if d == dir {
+			mode = 0o777
+		}
+		if err := os.Chmod(d, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func runWithoutPrivileges(t *testing.T, wrap []string) {
+	dir := openToAll(t)
+	text, err := os.ReadFile(shipped(t, "coincidence.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	recipe := write(t, filepath.Join(dir, "coincidence.yaml"), string(text))
+	p := start(t, dir, wrap, append([]string{recipe, "--set", "acquire.duration=500 ms", "--set", "realtime.priority=40"}, freePorts...)...)
 	if code := p.wait(30 * time.Second); code != 0 {
 		t.Fatalf("exit code %d\n%s\n%s", code, p.stdout.String(), p.stderr.String())
 	}

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/doctor"
+	"tsrun/pipeline/host"
 	"tsrun/pipeline/master"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/text"
@@ -20,7 +22,7 @@ const maxLog = 4 << 20
 
 func newDoctorCommand() *cobra.Command {
 	var flags recipeFlags
-	var runs string
+	var runs, keysDir string
 	var logFiles []string
 	var asJSON bool
 	c := &cobra.Command{
@@ -28,8 +30,9 @@ func newDoctorCommand() *cobra.Command {
 		Short: "say what this PC lacks for a run, and what to do about it",
 		Long: `doctor looks at what a run needs of this PC: privileges, how late a start is,
 clocks and who steers them, time stamps, disk, plugins. With a recipe also at its
-ports, at the way to its master where that is another PC, at the space it needs,
-and at each controller of this PC, which is opened and asked what it is.
+ports, at the way to its master where that is another PC, at the keys and the
+pinned plugins, at the space it needs, and at each controller of this PC, which is
+opened and asked what it is.
 
 It starts no run and changes nothing, needs no privileges, and ends within 15 s.
 Exit code 5: a run would be refused.
@@ -52,6 +55,10 @@ Exit code 5: a run would be refused.
 				if o.Run.Recipe, err = flags.read(c, args[0], dirs); err != nil {
 					return reportMistakes(c.OutOrStdout(), err, asJSON)
 				}
+				if o.Run.Lock, err = host.ReadLock(filepath.Dir(args[0])); err != nil {
+					return failure(err)
+				}
+				o.Run.Secure = secureMaster(keysDir)
 			}
 			if o.Logs, err = readLogs(c, logFiles); err != nil {
 				return err
@@ -71,6 +78,7 @@ Exit code 5: a run would be refused.
 		},
 	}
 	flags.register(c)
+	registerKeys(c.Flags(), &keysDir)
 	c.Flags().StringVar(&runs, "runs", "runs", "where runs are kept, `DIR`")
 	c.Flags().StringArrayVar(&logFiles, "log", nil, "explain known lines of this log, `FILE`; - is standard input")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object: version, refused, findings")

@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -116,4 +117,15 @@ func probesOfTwoPCs(b *testing.B, kernel bool, n int) (all []Exchange) {
 		}
 	}
 	return all
+}
+
+// TestWithoutStampsOfTheKernel: the bound holds, and the reading says by which stamps.
+func TestWithoutStampsOfTheKernel(t *testing.T) {
+	l := newLab(t)
+	p := l.prober(t, 0)
+	unstamped(t, p.socket)
+	l.run(t, p.Run)
+	if r := reading(t, p, 2*LeastExchanges); r.KernelStamps || text.Magnitude(r.Offset) > r.Bound || !strings.Contains(r.By(), "processes") {
+		t.Errorf("%+v, by %s", r, r.By())
+	}
 }

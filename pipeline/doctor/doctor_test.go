@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -9,8 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"tsrun/pipeline/host"
 	"tsrun/pipeline/master"
 	"tsrun/pipeline/recipe"
+	"tsrun/sdk"
 	"tsrun/sdk/quantity"
 )
 
@@ -146,5 +149,59 @@ func TestTheWayToAMaster(t *testing.T) {
 	cancel()
 	if f := reach(gone, "127.0.0.1", "status", port); f.State != Notable || !strings.Contains(f.Do, "firewalls") {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestTheWayToTheClock: a closed port answers, and one that says nothing is lost or of a
+// tsrun, as its status port says.
+func TestTheWayToTheClock(t *testing.T) {
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := conn.LocalAddr().(*net.UDPAddr).Port
+	if f := reachClock(t.Context(), "127.0.0.1", port, Finding{Measured: reached + "round trip 1ms"}); f.State != Good || !strings.Contains(f.Measured, "its own nodes") {
+		t.Errorf("%+v", f)
+	}
+	if f := reachClock(t.Context(), "127.0.0.1", port, Finding{Measured: "the PC is reached; no tsrun runs there now"}); f.State != Notable || !strings.Contains(f.Do, "UDP port") {
+		t.Errorf("%+v", f)
+	}
+	conn.Close()
+	if f := reachClock(t.Context(), "127.0.0.1", port, Finding{}); f.State != Good || !strings.Contains(f.Measured, "no tsrun runs there") {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestKeysAndPinnedPlugins: what a run is refused for is found before.
+func TestKeysAndPinnedPlugins(t *testing.T) {
+	o := Options{Run: aRecipe(t, local)}
+	if found := append(keys(o), pinned(o)...); len(found) > 0 {
+		t.Errorf("nothing is secured or pinned: %+v", found)
+	}
+	o.Run.Lock = host.Lock{}
+	o.Run.PluginDirs = []string{t.TempDir()}
+	name := o.Run.Recipe.Recipe.Plugins()[0]
+	path := filepath.Join(o.Run.PluginDirs[0], name)
+	description := fmt.Sprintf(`{"name": %q, "version": "1", "protocol": 2, "sinks": [{"name": %q, "schema": {"type": "object"}}]}`, name, name)
+	for file, text := range map[string]string{path: "#!/bin/sh\n", path + ".json": description} {
+		if err := os.WriteFile(file, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found := pinned(o); len(found) != 1 || found[0].State != Refused || !strings.Contains(found[0].Do, "tsrun plugin lock") {
+		t.Errorf("a plugin that is not pinned: %+v", found)
+	}
+	c, err := host.Find(o.Run.PluginDirs, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Run.Lock.Pin(c)
+	if found := pinned(o); len(found) != 1 || found[0].State != Good {
+		t.Errorf("a plugin that is pinned: %+v", found)
+	}
+	o.Run.Recipe.Recipe.Network.Master = "10.0.0.1"
+	o.Run.Secure = func(*master.Options) error { return &sdk.Failure{Code: "keys", Message: "no keys", Hint: "tsrun pair"} }
+	if found := keys(o); len(found) != 1 || found[0].State != Refused || found[0].Do != "tsrun pair" {
+		t.Errorf("no keys: %+v", found)
 	}
 }

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -78,6 +79,7 @@ func plugins(_ context.Context, o Options) (found []Finding) {
 		}
 	}
 	list, _ := host.List(o.Run.PluginDirs)
+	found = append(found, pinned(o)...)
 	for _, c := range list {
 		if o.Run.Recipe == nil || slices.Contains(o.Run.Recipe.Recipe.Plugins(), c.Name) {
 			found = append(found, Finding{About: "plugins", What: c.Name, State: Good, Measured: strings.TrimSpace(c.Version + " at " + c.Path)})
@@ -85,6 +87,28 @@ func plugins(_ context.Context, o Options) (found []Finding) {
 	}
 	if len(list) == 0 {
 		found = append(found, Finding{About: "plugins", What: "all", State: Notable, Measured: "none is found", Do: "make build, --plugin-dir DIR or TSRUN_PLUGINS"})
+	}
+	return found
+}
+
+// pinned looks at whether the plugins of the recipe are the programs that tsrun.lock
+// beside it pins.
+func pinned(o Options) (found []Finding) {
+	if o.Run.Recipe == nil || o.Run.Lock == nil {
+		return nil
+	}
+	f := Finding{About: "plugins", What: host.LockFile, State: Good, Measured: "every plugin is the program that it pins"}
+	for _, name := range o.Run.Recipe.Recipe.Plugins() {
+		c, err := host.Find(o.Run.PluginDirs, name)
+		if err != nil {
+			continue // it may be on another PC alone
+		}
+		if changed := o.Run.Lock.Check(name, hex.EncodeToString(c.SHA256[:]), c.Path); changed != nil {
+			found = append(found, refusal("plugins", host.LockFile, changed))
+		}
+	}
+	if len(found) == 0 {
+		found = append(found, f)
 	}
 	return found
 }

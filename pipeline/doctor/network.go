@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,7 +39,7 @@ func network(ctx context.Context, o Options) (found []Finding) {
 		if here.Flags&net.FlagLoopback == 0 {
 			found = append(found, stamps(here.Name))
 		}
-		return append(found, ports(ctx, o)...)
+		return append(append(found, keys(o)...), ports(ctx, o)...)
 	}
 	address.Measured += " is another PC: this one may be that of a slave"
 	found = append(found, address)
@@ -47,8 +49,55 @@ func network(ctx context.Context, o Options) (found []Finding) {
 	}{{"status", n.Ports.Status}, {"trigger", n.Ports.Trigger}, {"files", n.Ports.Files}} {
 		found = append(found, reach(ctx, ips[0].String(), port.name, port.number))
 	}
+	if o.Run.Recipe.Recipe.Clock.Source != "none" {
+		found = append(found, reachClock(ctx, ips[0].String(), n.Ports.Clock, found[1]))
+	}
 	return found
 }
+
+// keys looks at what this master shows and checks, where the recipe wants TLS.
+func keys(o Options) []Finding {
+	if !o.Run.Recipe.Recipe.Network.Secured() || o.Run.Secure == nil {
+		return nil
+	}
+	run := o.Run
+	if err := run.Secure(&run); err != nil {
+		return []Finding{refusal("network", "keys", err)}
+	}
+	return []Finding{{About: "network", What: "keys", State: Good, Measured: "this PC has the keys of a master, at " + run.Keys}}
+}
+
+// clockWait is how long an answer of the clock's port is waited for.
+const clockWait = 500 * time.Millisecond
+
+// reachClock sends a packet to the port of the master's clock. A PC on which nobody
+// listens says so; a tsrun that runs there answers its own nodes alone. status is what
+// came of its status port.
+func reachClock(ctx context.Context, host string, port int, status Finding) Finding {
+	f := Finding{About: "network", What: "network.ports.clock", State: Good, Wanted: "reached", Why: "a slave asks there for the master's time"}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "udp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err == nil {
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(clockWait)) // of a socket that is open
+		if _, err = conn.Write([]byte("tsrun doctor")); err == nil {
+			_, err = conn.Read(make([]byte, 1))
+		}
+	}
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		f.Measured = "the PC is reached; no tsrun runs there now"
+	case err == nil, errors.Is(err, os.ErrDeadlineExceeded) && strings.HasPrefix(status.Measured, reached):
+		f.Measured = "no word against it, as of a tsrun that runs and answers its own nodes alone"
+	default:
+		f.State, f.Measured = Notable, fmt.Sprintf("UDP packets to port %d are lost on their way: %v", port, err)
+		f.Do = fmt.Sprintf("open UDP port %d in the firewalls between, or write clock.source: none", port)
+	}
+	return f
+}
+
+// reached begins what is measured of a port at which somebody listens.
+const reached = "reached, "
 
 func mtu(i *net.Interface) Finding {
 	f := Finding{About: "network", What: "MTU of " + i.Name, State: Good, Measured: strconv.Itoa(i.MTU), Wanted: fmt.Sprintf("at least %d", leastMTU), Why: "smaller packets are cut on their way"}
@@ -81,7 +130,7 @@ func reach(ctx context.Context, host, name string, port int) Finding {
 	switch {
 	case err == nil:
 		conn.Close()
-		f.Measured = fmt.Sprintf("reached, round trip %v", trip)
+		f.Measured = fmt.Sprintf(reached+"round trip %v", trip)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		f.Measured = fmt.Sprintf("the PC is reached, round trip %v; no tsrun runs there now", trip)
 	default:
