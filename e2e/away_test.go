@@ -174,6 +174,7 @@ func (f *field) good() {
 // TestStoppedProcesses: whoever stands still for a while is waited for, and nothing
 // that was or is recorded is lost.
 func TestStoppedProcesses(t *testing.T) {
+	t.Parallel()
 	stopped := func(p *tsrun, until func()) {
 		_ = p.cmd.Process.Signal(syscall.SIGSTOP)
 		until()
@@ -220,6 +221,7 @@ func TestStoppedProcesses(t *testing.T) {
 // TestCutLink: a cable that is cut loses nothing, and a node that does not come back
 // is given up when the recipe says so, with its files where it says.
 func TestCutLink(t *testing.T) {
+	t.Parallel()
 	t.Run("for a while", func(t *testing.T) {
 		t.Parallel()
 		f := newField(t, 2)

@@ -17,6 +17,7 @@ import (
 // TestFullDisk fills a disk while tags come. The master's ends the recording of all
 // nodes, that of a remote slave its own. What was recorded by then is here and whole.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	for _, whose := range []string{"master", "slave"} {
 		t.Run(whose, func(t *testing.T) {
 			t.Parallel()

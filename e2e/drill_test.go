@@ -68,6 +68,7 @@ func doneTo(report drill.Report, roles ...string) (n int) {
 
 // TestLongDrill breaks 300 runs with faults of all kinds.
 func TestLongDrill(t *testing.T) {
+	t.Parallel()
 	runs := need.LongTrials(t, 300, 3)
 	report := drilled(t, 2*time.Hour, "--runs", fmt.Sprint(runs), "--at-once", "6", "--seed", "1000", "--set", "acquire.duration=3 s")
 	for _, k := range report.Kinds {

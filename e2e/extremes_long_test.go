@@ -153,6 +153,7 @@ func between(t *testing.T, path, from, to string) string {
 // reference in docs/recipe.md, which is made from that table, and from
 // docs/simulation.md.
 func TestLongExtremes(t *testing.T) {
+	t.Parallel()
 	need.Long(t)
 	reference := between(t, "../docs/recipe.md", "<!-- keys:", "<!-- end of keys -->") +
 		between(t, "../docs/simulation.md", "<!-- keys of tc-ethernet -->", "<!-- end of keys of tc-ethernet -->")

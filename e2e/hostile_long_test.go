@@ -289,6 +289,7 @@ func median(all []takes, of func(takes) int) int {
 // for another time, such as 30s. The run ends well, and takes at its end what it took
 // at its beginning.
 func TestLongHostilePeers(t *testing.T) {
+	t.Parallel()
 	lasts := time.Duration(need.LongTrials(t, 30, 1)) * 20 * time.Second
 	if text := os.Getenv("TSRUN_TEST_HOSTILE"); text != "" {
 		var err error

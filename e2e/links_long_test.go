@@ -95,6 +95,7 @@ var inPart = map[string]string{"joining": "loss 5 %", "arming": "down 10s", "arm
 // TestLongLinks: whatever becomes of a link for a while, in whatever phase, a run ends
 // as docs/reliability.md says, with all that was recorded.
 func TestLongLinks(t *testing.T) {
+	t.Parallel()
 	part := need.LongTrials(t, 2, 1) == 1
 	for _, phase := range linkPhases {
 		for _, fault := range linkFaults() {

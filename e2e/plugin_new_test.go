@@ -14,9 +14,17 @@ import (
 	"tsrun/sdk"
 )
 
+// asUser is the environment of somebody who has tsrun on the path and no network.
+// Without the paths of directories in them, the packages of the SDK are the same in
+// all of these tests and compiled once.
+func asUser(programs string) []string {
+	return append(os.Environ(), "GOPROXY=off", "GOFLAGS=-trimpath", "GOWORK=off", "TSRUN_PLUGINS=", "PATH="+programs+":"+os.Getenv("PATH"))
+}
+
 // TestNewPlugins writes plugins with tsrun plugin new and does what their READMEs
 // say, word by word and without a network: test, check and run.
 func TestNewPlugins(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		flags []string
@@ -47,7 +55,7 @@ func TestNewPlugins(t *testing.T) {
 			for trial := 1; ; trial++ {
 				shell := exec.Command("sh", "-ex", "-c", steps)
 				shell.Dir = dir
-				shell.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=", "GOWORK=off", "TSRUN_PLUGINS=", "PATH="+bin+":"+os.Getenv("PATH"))
+				shell.Env = asUser(bin)
 				out, err := shell.CombinedOutput()
 				if err == nil {
 					break
@@ -93,7 +101,7 @@ func TestDocsOfNewDriver(t *testing.T) {
 		t.Helper()
 		shell := exec.Command("sh", "-ex", "-c", steps)
 		shell.Dir = dir
-		shell.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=", "GOWORK=off", "TSRUN_PLUGINS=", "PATH="+filepath.Join(checkout, "bin")+":"+os.Getenv("PATH"))
+		shell.Env = asUser(filepath.Join(checkout, "bin"))
 		if out, err := shell.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", steps, err, out)
 		}
@@ -125,7 +133,7 @@ func faultyDriver(t *testing.T, version int) (plugins string) {
 	t.Helper()
 	plugins = t.TempDir()
 	path := filepath.Join(plugins, "faulty-driver")
-	if out, err := exec.Command("go", "build", "-ldflags", fmt.Sprintf("-X main.protocol=%d", version), "-o", path, "tsrun/sdk/internal/faulty").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags", fmt.Sprintf("-s -w -X main.protocol=%d", version), "-o", path, "tsrun/sdk/internal/faulty").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	about, err := exec.Command(path, "--describe").Output()

@@ -198,6 +198,7 @@ func TestDiskTooSmallForTheRun(t *testing.T) {
 // TestDeviceThatCannot: what a device says it can do is compared with the recipe
 // before anything is armed, and the refusal says what the device can do.
 func TestDeviceThatCannot(t *testing.T) {
+	t.Parallel()
 	const delayed = "nodes.bob.channels.b.delay=-30 ns"
 	for name, c := range map[string]struct {
 		bob, more, set, says string // bob is the config of his controller

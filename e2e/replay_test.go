@@ -46,6 +46,7 @@ simulate:
 // TestReplay measures real recordings with the whole system and expects the
 // known histograms, bin for bin.
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	for _, known := range recordings.All(t) {
 		t.Run(known.Name, func(t *testing.T) {
 			t.Parallel()

@@ -83,6 +83,7 @@ func TestRestart(t *testing.T) {
 
 // TestLongRestart kills the slave at other moments.
 func TestLongRestart(t *testing.T) {
+	t.Parallel()
 	need.Long(t)
 	t.Run("while it opens its controllers", func(t *testing.T) {
 		t.Parallel()

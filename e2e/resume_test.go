@@ -108,6 +108,7 @@ func (b *broken) resumed(codes ...int) *run.Manifest {
 
 // TestResume kills the master and finishes its run.
 func TestResume(t *testing.T) {
+	t.Parallel()
 	t.Run("killed in the recording", func(t *testing.T) {
 		t.Parallel()
 		b := breakOff(t, 11, inState("running"), 1500*time.Millisecond) // of which 1 s is the lead
@@ -184,6 +185,7 @@ func TestResume(t *testing.T) {
 // TestLongResume kills the master at moments from a seed, and the slave with it now
 // and then.
 func TestLongResume(t *testing.T) {
+	t.Parallel()
 	for seed := range need.LongTrials(t, 24, 3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(uint64(seed), 1))

@@ -31,6 +31,7 @@ func checkRun(t *testing.T, dir string, m *run.Manifest) {
 // TestGroundTruth runs the shipped recipe with twenty seeds and believes
 // nothing that the simulators do not confirm.
 func TestGroundTruth(t *testing.T) {
+	t.Parallel()
 	seeds := 20
 	if testing.Short() {
 		seeds = 2

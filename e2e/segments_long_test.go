@@ -18,10 +18,11 @@ import (
 
 // TestLongManySegments makes very many files and asks the master all the while
 // whether it is there: nodes would give up a master that is not. They are
-// 24 000, or 8000 where a part is asked for; TSRUN_TEST_SEGMENTS asks for another
+// 24 000, or 4000 where a part is asked for; TSRUN_TEST_SEGMENTS asks for another
 // number, such as 100000.
 func TestLongManySegments(t *testing.T) {
-	files := need.LongTrials(t, 24_000, 8000)
+	t.Parallel()
+	files := need.LongTrials(t, 24_000, 4000)
 	if text := os.Getenv("TSRUN_TEST_SEGMENTS"); text != "" {
 		var err error
 		if files, err = strconv.Atoi(text); err != nil {

@@ -47,6 +47,7 @@ func serialRun(t *testing.T, seed int, drift string) {
 // TestSerial runs the shipped recipe of two kinds of controllers, with clocks
 // that drift and with clocks on one reference, where nothing dithers the steps.
 func TestSerial(t *testing.T) {
+	t.Parallel()
 	for _, drift := range []string{"12 ppb", "0 ppb"} {
 		t.Run(drift, func(t *testing.T) {
 			t.Parallel()
@@ -57,6 +58,7 @@ func TestSerial(t *testing.T) {
 
 // TestSerialFaults: what a fault costs is in the condition, and what came is kept.
 func TestSerialFaults(t *testing.T) {
+	t.Parallel()
 	for fault, reason := range map[string]string{"lost-bytes=3@500 ms": "bytes of the TDC1 were lost", "unplugged=2 s": "vanished"} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
@@ -75,6 +77,7 @@ func TestSerialFaults(t *testing.T) {
 }
 
 func TestLongSerial(t *testing.T) {
+	t.Parallel()
 	for seed := 1; seed <= need.LongTrials(t, 20, 2); seed++ {
 		for _, drift := range []string{"12 ppb", "0 ppb"} {
 			t.Run(fmt.Sprintf("seed %d, %s", seed, drift), func(t *testing.T) {

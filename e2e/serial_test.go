@@ -52,6 +52,7 @@ simulate:
 // time at which the simulator saw it, to a tick. One that does not end when it is
 // told to has given all that was asked for.
 func TestTDC2(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []string{"", "stubborn"} {
 		t.Run("fault "+fault, func(t *testing.T) {
 			t.Parallel()
@@ -69,6 +70,7 @@ func TestTDC2(t *testing.T) {
 // TestTDC2Faults: what its program does wrong is in the condition, and what came
 // before is kept.
 func TestTDC2Faults(t *testing.T) {
+	t.Parallel()
 	for fault, reason := range map[string]string{"killed=800 ms": "signal: killed", "ends=800 ms": "ended by itself", "garbage=1001@500 ms": "no event", "no-device": "No such file"} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
@@ -215,7 +217,7 @@ func TestTDC1WhileItsDriverIsHeldUp(t *testing.T) {
 	})
 	time.Sleep(time.Second)
 	if err := syscall.Kill(driver, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
+		t.Fatalf("process %d of the driver: %v\n%s%s", driver, err, p.stdout.String(), p.stderr.String())
 	}
 	time.Sleep(time.Second)
 	_ = syscall.Kill(driver, syscall.SIGCONT)

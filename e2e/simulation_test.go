@@ -8,6 +8,7 @@ import (
 // TestCheckAsksWhoSimulates: what stands under simulate is held against the
 // plugin that plays the device, and every mistake has its place.
 func TestCheckAsksWhoSimulates(t *testing.T) {
+	t.Parallel()
 	const alice, bob = "nodes.alice.controllers.tc.config.address=sim", "nodes.bob.controllers.tc.config.address=sim"
 	for name, c := range map[string]struct {
 		simulate string

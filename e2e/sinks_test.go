@@ -43,6 +43,7 @@ const ofTags = "{sink: sink-file, config: {format: csv}}"
 // TestSinksOfOtherKinds runs a sink that counts into a table, and sinks that
 // keep tags where no stage finds them, beside sinks that keep files of tags.
 func TestSinksOfOtherKinds(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		sinks, from string
 		says        []string
@@ -107,6 +108,7 @@ func TestOnlySinkKeepsNoTags(t *testing.T) {
 // TestSinksThatLoseOrLie: what a sink says is compared with what was delivered,
 // and with what is there.
 func TestSinksThatLoseOrLie(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct{ sinks, says string }{
 		"keeps fewer":        {"base: {sink: sink-base, config: {table: '', forget: 1}}", `INCOMPLETE alice.a the channel delivered 2000 tags, sink "base" says it has kept 1999`},
 		"no such file":       {"c: {sink: sink-counts, config: {fault: missing}}", `INCOMPLETE alice. a file of sink "c" was made but never proven here: raw/alice/c/counts.csv`},

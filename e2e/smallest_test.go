@@ -12,6 +12,7 @@ import (
 
 // TestSmallestDriversRun: those that docs/writing-a-driver.md shows run a recipe.
 func TestSmallestDriversRun(t *testing.T) {
+	t.Parallel()
 	examples, err := filepath.Abs("../examples")
 	if err != nil {
 		t.Fatal(err)
@@ -21,7 +22,7 @@ func TestSmallestDriversRun(t *testing.T) {
 			t.Parallel()
 			dir, plugins := t.TempDir(), t.TempDir()
 			if driver == "tc-noise" {
-				if out, err := exec.Command("go", "build", "-o", plugins, "tsrun/examples/go/tc-noise").CombinedOutput(); err != nil {
+				if out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", plugins, "tsrun/examples/go/tc-noise").CombinedOutput(); err != nil {
 					t.Fatalf("%v\n%s", err, out)
 				}
 			} else {

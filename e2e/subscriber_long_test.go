@@ -18,6 +18,7 @@ const bobIsArmed = `Z","node":"bob"}`
 // instant, over a link that takes 50 ms each way, and starts it anew: no node records
 // alone that was not told to before, and none without a word.
 func TestLongSubscriber(t *testing.T) {
+	t.Parallel()
 	const beside = 4
 	trials := need.LongTrials(t, 200, beside) / beside
 	for series := range beside {

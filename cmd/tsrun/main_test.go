@@ -64,7 +64,7 @@ func builds(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: builds PLUGIN…")
 	}
 	for _, name := range args {
-		build := exec.Command("go", "build", "-o", ts.MkAbs(filepath.Join("plugins", name)), "tsrun/plugins/"+name)
+		build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", ts.MkAbs(filepath.Join("plugins", name)), "tsrun/plugins/"+name)
 		if out, err := build.CombinedOutput(); err != nil {
 			ts.Fatalf("builds %s: %v\n%s", name, err, out)
 		}

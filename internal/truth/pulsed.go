@@ -19,7 +19,7 @@ var pulsed = table{name: "pulsed", about: "pulsed light of random periods, 12 ns
 		if bright {
 			name = "brighter"
 		}
-		n := r.seeds(80, 3)
+		n := r.seeds(80, 2)
 		all := make([]pulsedAnswer, n)
 		each(n, func(i int) { all[i] = answerPulsed(randomPulses(r.seed(71_000+i), bright), align.DefaultSearch) })
 		missed, solvable := 0, 0

@@ -22,7 +22,7 @@ var skewed = table{name: "skewed", about: "peaks of other shapes, 5000 pairs a s
 		// Tops that far apart may also be refused as several paths to a detector.
 		{"delays 0, 3, 4.5, 7.5 ns", pairs.Experiment{DelaysA: []float64{0, 3000}, DelaysB: []float64{0, 4500}}, true},
 	} {
-		n := r.seeds(10, 2)
+		n := r.seeds(10, 1)
 		if r.part && i > 1 {
 			continue
 		}

@@ -28,6 +28,9 @@ type node struct {
 	stop context.CancelFunc
 }
 
+// patience is how long what must come may take, however slow this PC is.
+const patience = 4 * time.Minute
+
 func newNode(t testing.TB) *node {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ts")
@@ -37,7 +40,7 @@ func newNode(t testing.TB) *node {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	n := &node{t: t, Core: core.New(dir, nil), done: make(chan error, 1)}
 	n.RunID = run
-	n.Patience = 20 * time.Second
+	n.Patience = patience
 	return n
 }
 
@@ -72,8 +75,8 @@ func (n *node) wait() error {
 	select {
 	case err := <-n.done:
 		return err
-	case <-time.After(30 * time.Second):
-		n.t.Fatal("the core is still running after 30 s")
+	case <-time.After(patience):
+		n.t.Fatalf("the core is still running after %v", patience)
 		return nil
 	}
 }
@@ -109,7 +112,7 @@ func (d *driver) send(b tag.Block) {
 	var header [tag.HeaderSize]byte
 	payload := tag.AsBytes(b.Tags)
 	b.EncodeHeader(header[:])
-	if err := d.conn.Send(10*time.Second, header[:], payload); err != nil {
+	if err := d.conn.Send(patience, header[:], payload); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -176,8 +179,8 @@ func (s *sink) wait(t testing.TB) {
 	t.Helper()
 	select {
 	case <-s.done:
-	case <-time.After(30 * time.Second):
-		t.Fatal("the sink is still waiting after 30 s")
+	case <-time.After(patience):
+		t.Fatalf("the sink is still waiting after %v", patience)
 	}
 	if s.err != nil {
 		t.Fatalf("sink: %v", s.err)
