@@ -16,9 +16,9 @@ import (
 )
 
 // trials is how often a trial is made before the program is said to be wrong. Every
-// second time it is twice as slow as before, so that in the end hold-ups 8 times as
+// second time it is twice as slow as before, so that in the end hold-ups 32 times as
 // long do no harm.
-const trials = 8
+const trials = 12
 
 // Try makes a trial and wants it not to fail. Only when it does, and this process
 // was held up for longer than limit times [T.Slower] meanwhile, it is made again,
