@@ -230,11 +230,17 @@ func TestSlavesThatCannotTakePart(t *testing.T) {
 	t.Run("trigger port", func(t *testing.T) {
 		passOn(t, anchor.cmd.Process.Pid, address, map[int]int{5559: 10 << 20, 5560: 10 << 20})
 		blocked := slave("127.0.0.1")
-		p := start(t, t.TempDir(), here, recipe, "--set", "nodes.bob.host=remote", "--set", "network.join=10 s")
 		const says = "bob: is ready, but hears nothing from the trigger port of this PC, 5557"
-		eventually(t, 9*time.Second, "the master says so", func() bool { return strings.Contains(p.stderr.String(), says) })
-		if code := p.wait(60 * time.Second); code != 5 || strings.Count(p.stderr.String(), says) < 2 {
-			t.Errorf("exit code %d\n%s", code, p.stderr.String())
+		for join := 10 * time.Second; ; join *= 4 {
+			p := start(t, t.TempDir(), here, recipe, "--set", "nodes.bob.host=remote", "--set", "network.join="+join.String())
+			code, told := p.wait(join+60*time.Second), p.stderr.String()
+			if join < 3*time.Minute && (strings.Contains(told, "did not join within") || strings.Contains(told, "still preparing when the time was up")) {
+				continue // a busy PC kept bob from being ready by then
+			}
+			if code != 5 || strings.Count(told, says) < 2 { // while the master waits, and at the end
+				t.Errorf("exit code %d\n%s", code, told)
+			}
+			break
 		}
 		end(blocked)
 	})
