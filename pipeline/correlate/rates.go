@@ -152,18 +152,33 @@ type timeline struct {
 	from    int64 // ps: the first tag
 	until   int64 // ps: the last
 	gaps    []Gap // the longest, in order of length, longest first
+
+	low      int64 // ps: where the last tag's bin begins
+	at       int64 // its number in counts
+	ordinary int64 // ps: silences up to here are not among the longest
 }
 
 func (t *timeline) run() error {
+	t.ordinary = math.MinInt64
 	var buf, fixed []uint64
 	var err error
 	for !t.ended {
 		if buf, err = t.more(buf[:0]); err != nil {
 			return err
 		}
-		fixed = t.correct.ApplyAll(fixed[:0], buf)
-		for _, u := range fixed {
-			if err := t.add(t.base.since(u, *t.zero)); err != nil {
+		times := buf
+		if !t.correct.IsZero() {
+			fixed = t.correct.ApplyAll(fixed[:0], buf)
+			times = fixed
+		}
+		for _, u := range times {
+			at := t.base.since(u, *t.zero)
+			if uint64(at-t.low) < uint64(t.bin) && at-t.until <= t.ordinary { // as nearly all: nothing but one more
+				t.until = at
+				t.counts[t.at]++
+				continue
+			}
+			if err := t.add(at); err != nil {
 				return err
 			}
 		}
@@ -185,7 +200,8 @@ func (t *timeline) add(at int64) error {
 	for int64(len(t.counts)) <= number-t.begin {
 		t.counts = append(t.counts, 0)
 	}
-	t.counts[number-t.begin]++
+	t.low, t.at = number*t.bin, number-t.begin
+	t.counts[t.at]++
 	return nil
 }
 
@@ -200,7 +216,9 @@ func (t *timeline) silence(g Gap) {
 	if len(t.gaps) == maxGaps {
 		t.gaps = t.gaps[:maxGaps-1]
 	}
-	t.gaps = slices.Insert(t.gaps, at, g)
+	if t.gaps = slices.Insert(t.gaps, at, g); len(t.gaps) == maxGaps {
+		t.ordinary = t.gaps[maxGaps-1].length()
+	}
 }
 
 // rare are the gaps that are too long for chance, in order of time: n silences
