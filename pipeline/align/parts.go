@@ -113,6 +113,9 @@ func (r *record) read(buf []uint64, most int) error {
 		r.ended = true
 		return nil
 	}
+	if sized, ok := r.from.(interface{ Left() int }); ok && r.count == 0 { // room for all of them at once
+		r.tags = make([]uint64, 0, max(n, min(most, n+sized.Left())))
+	}
 	if cap(r.tags)-len(r.tags) < n { // twice as many: so long a list is dear to move
 		r.tags = slices.Grow(r.tags, min(max(len(r.tags), 4*cap(buf)), most-len(r.tags)))
 	}

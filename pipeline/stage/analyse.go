@@ -155,14 +155,19 @@ type channelStream struct {
 	name     string
 	progress *stageProgress
 	over     *run.CommonClock // the time of which it has tags; nil: all
+	left     uint64           // tags, at most
 	tagfile.ReadCloser
 }
+
+// Left is at most how many tags the stream still has.
+func (s *channelStream) Left() int { return int(s.left) }
 
 func (s *channelStream) Next(buf []uint64) (int, error) {
 	if s.ctx.Err() != nil {
 		return 0, context.Cause(s.ctx)
 	}
 	n, err := s.ReadCloser.Next(buf)
+	s.left -= min(s.left, uint64(n))
 	if s.progress != nil {
 		s.progress.done.Add(uint64(n))
 	}
@@ -201,7 +206,7 @@ func (a *analysis) open(name string) (*channelStream, error) {
 	if a.progress != nil {
 		a.progress.of.Add(c.Tags)
 	}
-	return &channelStream{ctx: a.ctx, name: name, progress: a.progress, over: a.overOf(name), ReadCloser: tagfile.OpenSegments(paths, format, tagfile.OnlyChannel)}, nil
+	return &channelStream{ctx: a.ctx, name: name, progress: a.progress, over: a.overOf(name), left: c.Tags, ReadCloser: tagfile.OpenSegments(paths, format, tagfile.OnlyChannel)}, nil
 }
 
 // expectations compares the channels' rates with what the recipe expects.

@@ -37,6 +37,10 @@ func newBinReader(f *file, info Info) *binReader {
 			}
 			return n, err
 		},
+		left: func() int {
+			at, _ := f.Seek(0, io.SeekCurrent) // which cannot fail
+			return int((f.Size() - at) / tag.Size)
+		},
 		place: func(nth uint64) string { return fmt.Sprintf("tag %d (byte %d)", nth, nth*tag.Size) },
 	}}
 }

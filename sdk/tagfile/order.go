@@ -159,6 +159,7 @@ func (s *sorter) put(e event) error {
 type window struct {
 	f     *file
 	read  func(buf []uint64) (int, error) // the next tags in file order, at least one
+	left  func() int                      // at most how many tags read still has
 	batch int                             // tags that are read at once
 	place func(nth uint64) string
 
@@ -173,6 +174,9 @@ type window struct {
 	ordered Info   // its figures of order and pauses
 	end     error
 }
+
+// Left is at most how many tags the reader still has.
+func (w *window) Left() int { return len(w.buf) - w.head + w.left() }
 
 // windowBatch is how many tags of a long list are read at once.
 const windowBatch = 1 << 15

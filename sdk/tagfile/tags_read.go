@@ -233,6 +233,15 @@ func (r *blockReader) Info() Info {
 	return info
 }
 
+// Left is how many tags the reader still has, if the file is whole.
+func (r *blockReader) Left() int {
+	n := len(r.rest)
+	for _, nth := range r.todo {
+		n += r.blocks[nth].count
+	}
+	return n
+}
+
 func (r *blockReader) Next(buf []uint64) (int, error) {
 	for len(r.rest) == 0 {
 		if r.err != nil {
