@@ -238,7 +238,9 @@ func (c *Core) Run(ctx context.Context) error {
 		out.settle(ctx, c.Patience)
 	}
 	stopped := context.Cause(ctx)
+	c.mu.Lock() // no sink is resumed after this
 	cancel()
+	c.mu.Unlock()
 	accepting.Wait()
 	c.resuming.Wait()
 	c.closeAll()

@@ -35,7 +35,11 @@ func (o *outlet) accept(ctx context.Context) {
 	o.listener.Close()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	switch {
+	switch r := o.retained; {
+	case r != nil && (r.up != nil || r.anew): // it died meanwhile, and another process goes on
+		if err == nil {
+			conn.Close()
+		}
 	case err != nil:
 		o.setFailure(err)
 	case o.closed || o.err != nil:

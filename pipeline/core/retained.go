@@ -79,10 +79,12 @@ func (c *Core) Resume(name string) (endpoint string, err error) {
 	c.mu.Lock()
 	ctx := c.life
 	c.mu.Unlock()
+	over := fmt.Errorf("resume sink %s: the recording is over", name)
 	if ctx == nil || ctx.Err() != nil {
-		return "", o.fail(fmt.Errorf("resume sink %s: the recording is over", name))
+		return "", o.fail(over)
 	}
 	o.away()
+	o.listener.Close() // the one that died need not be waited for
 	o.order.Lock()
 	defer o.order.Unlock()
 	if err := o.failure(); err != nil {
@@ -95,6 +97,12 @@ func (c *Core) Resume(name string) (endpoint string, err error) {
 	l, endpoint, err := c.listen(fmt.Sprintf("out-%s-%d", name, o.resumed), zmq4.Push)
 	if err != nil {
 		return "", o.fail(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ctx.Err() != nil { // Run waits only for those that began before it ended
+		l.Close()
+		return "", o.fail(over)
 	}
 	c.resuming.Go(func() { o.resend(ctx, l, c.Patience) })
 	return endpoint, nil

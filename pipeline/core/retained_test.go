@@ -11,6 +11,7 @@ import (
 
 	"tsrun/sdk/blockio"
 	"tsrun/sdk/tag"
+	"tsrun/sdk/zmtp"
 )
 
 const (
@@ -225,5 +226,39 @@ func TestDriverWaitsForASinkThatIsAway(t *testing.T) {
 	<-sent
 	if err := n.wait(); err != nil || len(s.tags[1]) != blocks*few+1 {
 		t.Errorf("%d tags, want %d; %v", len(s.tags[1]), blocks*few+1, err)
+	}
+}
+
+// TestResumedAtTheEnd: a sink that dies as the last block comes is resumed, and sent all
+// that it had not acknowledged, or is told that the recording is over.
+func TestResumedAtTheEnd(t *testing.T) {
+	for i := range 40 {
+		n := newNode(t)
+		in, raw := n.inlet("alice.tc", 1), n.outlet("raw", 1)
+		n.Retain("raw")
+		n.start()
+		d := newDriver(t, in)
+		d.tags(1, 5)
+		conn := dial(t, raw, zmq4.Pull)
+		ended := make(chan error, 1)
+		go func() {
+			d.end(1, 10)
+			ended <- n.wait()
+		}()
+		time.Sleep(time.Duration(i) * 20 * time.Microsecond)
+		endpoint, err := n.Resume("raw")
+		conn.Close()
+		if err == nil {
+			if next, err := zmtp.Dial(t.Context(), "unix", strings.TrimPrefix(endpoint, "ipc://"), zmq4.Pull); err == nil {
+				blocks := blockio.NewReader(next)
+				for err == nil {
+					_, err = blocks.Next()
+				}
+				next.Close()
+			}
+		} else if !strings.Contains(err.Error(), "the recording is over") {
+			t.Error(err)
+		}
+		<-ended // with or without an error: the sink left early
 	}
 }

@@ -23,10 +23,9 @@ import (
 const Variable = "TSRUN_KEYS"
 
 const (
-	maxFile   = 1 << 20          // bytes of a file of keys
-	maxChain  = 4                // certificates in one
-	lockWait  = 10 * time.Second // for another tsrun that changes the keys
-	lockPause = 20 * time.Millisecond
+	maxFile  = 1 << 20          // bytes of a file of keys
+	maxChain = 4                // certificates in one
+	lockWait = 10 * time.Second // for another tsrun that changes the keys
 )
 
 // Store is a directory of keys.
@@ -134,14 +133,10 @@ func (s *Store) change() (done func(), err error) {
 	if err != nil {
 		return nil, trouble(err)
 	}
-	for begun := time.Now(); ; time.Sleep(lockPause) {
-		if err = run.Lock(f); err == nil {
-			return func() { f.Close() }, nil
-		}
-		if time.Since(begun) > lockWait {
-			return nil, errors.Join(trouble(err), f.Close())
-		}
+	if err := run.LockWithin(lockWait, func() error { return run.Lock(f) }); err != nil {
+		return nil, errors.Join(trouble(err), f.Close())
 	}
+	return func() { f.Close() }, nil
 }
 
 // pair is a key and the certificates that go with it: its own, then its CA's.

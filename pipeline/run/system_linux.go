@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tsrun/pipeline/journal"
 	"tsrun/sdk/quantity"
 )
 
@@ -51,8 +52,14 @@ func Taken(f *os.File) (int64, error) {
 	return s.Blocks * 512, nil // whatever the blocks of the disk are
 }
 
-// Lock locks a file, unless somebody else has locked it.
-func Lock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
+// Lock locks a file; journal.ErrLocked says that somebody else has locked it.
+func Lock(f *os.File) error {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return journal.ErrLocked
+	}
+	return err
+}
 
 // SyncDir makes names of a directory durable.
 func SyncDir(path string) error {

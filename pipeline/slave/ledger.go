@@ -144,16 +144,19 @@ const patienceWithLock = 15 * time.Second
 
 // openHeld opens a ledger to go on with it.
 func openHeld(dir string) (*held, *ledger, error) {
-	for until := time.Now().Add(patienceWithLock); ; time.Sleep(100 * time.Millisecond) {
-		h := &held{dir: dir}
-		j, err := journal.Open(filepath.Join(dir, ledgerFile), h.apply)
-		switch {
-		case err == nil:
-			return h, &ledger{j}, nil
-		case !errors.Is(err, journal.ErrLocked) || time.Now().After(until):
-			return nil, nil, err
-		}
+	var (
+		h *held
+		j *journal.Journal
+	)
+	err := run.LockWithin(patienceWithLock, func() (err error) {
+		h = &held{dir: dir}
+		j, err = journal.Open(filepath.Join(dir, ledgerFile), h.apply)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
 	}
+	return h, &ledger{j}, nil
 }
 
 // errEnough ends the reading of a ledger.
