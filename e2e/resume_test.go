@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,12 +47,13 @@ type broken struct {
 	*field
 	dir   string
 	files map[string]fact.Segment // that sinks have closed until then
+	flags []string                // of tsrun resume
 }
 
 // breakOff kills the master of a run when it has said something, and a moment later.
 func breakOff(t *testing.T, octet int, says string, later time.Duration, args ...string) *broken {
 	t.Helper()
-	b := &broken{newField(t, octet, args...), "", map[string]fact.Segment{}}
+	b := &broken{field: newField(t, octet, args...), files: map[string]fact.Segment{}}
 	b.hears(says, 1)
 	time.Sleep(later)
 	dirs, err := filepath.Glob(filepath.Join(b.work, "runs", "2*"))
@@ -75,7 +77,7 @@ func (b *broken) collect() {
 func (b *broken) resumed(codes ...int) *run.Manifest {
 	b.t.Helper()
 	b.collect()
-	p := start(b.t, b.work, nil, "resume", "--json", b.dir)
+	p := start(b.t, b.work, nil, append([]string{"resume", "--json", b.dir}, b.flags...)...)
 	if code := p.wait(120 * time.Second); !slices.Contains(codes, code) {
 		b.t.Errorf("exit code %d, want %d\n%s\n%s\n%s", code, codes, p.stdout.String(), p.stderr.String(), b.slave.stderr.String())
 	}
@@ -124,7 +126,7 @@ func TestResume(t *testing.T) {
 			t.Errorf("resume of a run that has ended: exit code %d, changed %v", r.code, string(before) != string(after))
 		}
 	})
-	t.Run("killed when all is recorded, the slave too", func(t *testing.T) {
+	t.Run("killed when all is recorded, the slave too, and at another address", func(t *testing.T) {
 		t.Parallel()
 		b := newField(t, 12)
 		b.hears(inState("armed"), 1)
@@ -140,7 +142,9 @@ func TestResume(t *testing.T) {
 		_ = b.slave.cmd.Process.Kill()
 		<-b.master.ended
 		<-b.slave.ended
-		b.files.set(false)
+		_, port, _ := net.SplitHostPort(b.address)
+		again.flags = []string{"--listen", "127.0.78.12"} // the old one leads nowhere: its cable stays cut
+		b.address = net.JoinHostPort("127.0.78.12", port)
 		b.slave = b.join("bob")
 		if m := again.resumed(0); !run.IsGood(m.Condition) {
 			t.Errorf("condition %v\n%s", m.Condition, reasons(m))
@@ -148,7 +152,7 @@ func TestResume(t *testing.T) {
 	})
 	t.Run("only the slave of this PC is killed", func(t *testing.T) {
 		t.Parallel()
-		b := &broken{newField(t, 13), "", map[string]fact.Segment{}}
+		b := &broken{field: newField(t, 13), files: map[string]fact.Segment{}}
 		b.hears(inState("running"), 1)
 		b.hears(`"event":"progress","version":1`, 2)
 		var pid int

@@ -15,7 +15,7 @@ import (
 func newResumeCommand() *cobra.Command {
 	var plugins pluginDirs
 	var asJSON bool
-	var keys string
+	var keys, listen string
 	c := &cobra.Command{
 		Use:   "resume RUN",
 		Short: "finish a run whose master was killed, or that ended without all files",
@@ -31,16 +31,17 @@ passed, or two Ctrl-C; what it holds is then missing, and resume may be called a
 A run that ended with all its files is left as it is. The exit code is that of the run.`,
 		Args: arguments(1, 1, "one run directory"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return resume(c, args[0], &plugins, keys, asJSON)
+			return resume(c, args[0], &plugins, keys, listen, asJSON)
 		},
 	}
 	plugins.add(c)
 	registerKeys(c.Flags(), &keys)
+	c.Flags().StringVar(&listen, "listen", "", "`ADDRESS` to listen at, where this PC has another one than in the run, or the run's ports are taken there; slaves are then started again with it as --master (default: that of the run)")
 	c.Flags().BoolVar(&asJSON, "json", false, "one event a line on standard output")
 	return c
 }
 
-func resume(c *cobra.Command, path string, plugins *pluginDirs, keys string, asJSON bool) error {
+func resume(c *cobra.Command, path string, plugins *pluginDirs, keys, listen string, asJSON bool) error {
 	if err := run.CheckSystem(); err != nil {
 		return failure(err)
 	}
@@ -57,7 +58,7 @@ func resume(c *cobra.Command, path string, plugins *pluginDirs, keys string, asJ
 	defer stop()
 	hub, done := showing(asJSON)
 	outcome, err := master.Resume(c.Context(), path, master.Options{
-		PluginDirs: dirs, Program: program, Version: version, Observer: hub, Interrupts: interrupts, Secure: secureMaster(keys),
+		PluginDirs: dirs, Program: program, Listen: listen, Version: version, Observer: hub, Interrupts: interrupts, Secure: secureMaster(keys),
 	})
 	done()
 	if err != nil {

@@ -44,6 +44,7 @@ type Options struct {
 	PluginDirs []string  // where this PC's plugins are looked for
 	Lock       host.Lock // the programs that plugins may be, on every PC; nil: any
 	Program    string    // tsrun itself, started once for each local node
+	Listen     string    // where Resume listens; "": where the run did
 	Version    string
 	Observer   event.Observer
 	Local      *run.LocalPart // the recipe is the part of one node alone; nil: it is not

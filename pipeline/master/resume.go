@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"tsrun/pipeline/event"
@@ -43,6 +45,9 @@ func Resume(ctx context.Context, path string, o Options) (*Outcome, error) {
 		return nil, &sdk.Failure{Code: "no-journal", Message: path + " has no " + run.JournalFile + ", so nobody knows how far the run was",
 			Hint: "it was made by an earlier release, or never began; its whole files are in " + run.RawDir}
 	}
+	if err := moveTo(&r.Network, o.Listen); err != nil {
+		return nil, err
+	}
 	o.Recipe = &recipe.Resolved{Recipe: r}
 	if err := o.secure(); err != nil {
 		return nil, err
@@ -62,6 +67,26 @@ func Resume(ctx context.Context, path string, o Options) (*Outcome, error) {
 	defer c.stopListening()
 	c.readmit()
 	return c.conduct(ctx)
+}
+
+// moveTo has the master of a run listen at another address than before; "" changes nothing.
+// What the recipe says of TLS is about the new one.
+func moveTo(n *recipe.Network, host string) error {
+	if host == "" {
+		return nil
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		if err := recipe.CheckHost(host); err != nil || strings.Contains(host, ":") {
+			return &sdk.Failure{Code: "listen", Message: fmt.Sprintf("listen at %q: it is no address and no name of a PC", host),
+				Hint: "give --listen an address or the name of this PC, without a port: the ports are those of the run"}
+		}
+	}
+	n.Master = host
+	if n.TLS == "off" && !n.Insecure && !recipe.IsLoopback(host) {
+		return &sdk.Failure{Code: "listen", Message: fmt.Sprintf("other PCs reach the master at %s, so its connections need TLS, and the run's recipe has network.tls: off", host),
+			Hint: "listen at an address of the loopback"}
+	}
+	return nil
 }
 
 // open opens the directory of a run and recalls what its journal says.

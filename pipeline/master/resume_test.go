@@ -1,11 +1,13 @@
 package master
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 )
@@ -81,5 +83,36 @@ func TestSlaveThatHolds(t *testing.T) {
 	c.state.phase = done
 	if r := offer(token, id, "bob", "4"); r.Welcome != nil {
 		t.Errorf("when the run is over: %+v", r)
+	}
+}
+
+// TestMoveTo: a run is resumed at any address that a master may listen at, and what the
+// recipe says of TLS holds there, too.
+func TestMoveTo(t *testing.T) {
+	for host, c := range map[string]struct {
+		tls     string
+		secured bool
+		refused string
+	}{
+		"":              {tls: "auto", secured: false},
+		"127.0.0.9":     {tls: "off", secured: false},
+		"::1":           {tls: "auto", secured: false},
+		"10.0.0.7":      {tls: "auto", secured: true},
+		"fd00::7":       {tls: "auto", secured: true},
+		"lab-pc":        {tls: "auto", secured: true},
+		"10.0.0.8":      {tls: "off", refused: "need TLS"},
+		"10.0.0.7:5557": {tls: "auto", refused: "without a port"},
+		"a b":           {tls: "auto", refused: "listen at"},
+		"-x":            {tls: "auto", refused: "listen at"},
+	} {
+		n := recipe.Network{Master: "127.0.0.1", TLS: c.tls}
+		err := moveTo(&n, host)
+		said := err != nil && strings.Contains(err.Error(), c.refused)
+		switch {
+		case c.refused == "" && (err != nil || n.Secured() != c.secured):
+			t.Errorf("%q: %v, secured %v", host, err, n.Secured())
+		case c.refused != "" && !said:
+			t.Errorf("%q: %v, want %q", host, err, c.refused)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"tsrun/pipeline/event"
@@ -52,6 +53,22 @@ func (s *session) watchMaster(ctx context.Context) {
 	}
 }
 
+// leavesBehind says why a session whose user has asked it to end waits no longer for a
+// master that is away: what it holds and its ledger are on the disk, for another
+// process to deliver. nil: it goes on.
+func (s *session) leavesBehind() error {
+	silence := s.reporter.silence()
+	if s.ledger == nil || silence < wire.AwayAfter || !s.user.hasAsked() {
+		return nil
+	}
+	left := &sdk.Failure{Code: "master-gone",
+		Message: fmt.Sprintf("stopped by its user while the master is away, nothing heard for %v; not everything is with it", silence.Round(time.Second)),
+		Hint:    s.where() + "; start this slave again with the same --node and --data to deliver them, and tsrun resume on the master's PC if that was killed"}
+	s.log.Warn("leaving files behind", "error", left)
+	s.observe(event.Problem{Node: s.node.Name, Code: left.Code, Message: left.Message, Hint: left.Hint})
+	return left
+}
+
 // recordOn tells the user that the master has done with this node, which does not
 // end what it records: only an order does.
 func (s *session) recordOn(why error) {
@@ -79,7 +96,7 @@ type keptError struct {
 func (k *keptError) Unwrap() error { return k.error }
 
 func (k *keptError) Error() string {
-	if f, ok := k.error.(*sdk.Failure); ok && f.Hint == k.where {
+	if f, ok := k.error.(*sdk.Failure); ok && strings.HasPrefix(f.Hint, k.where) {
 		return f.Error()
 	}
 	return k.error.Error() + "; " + k.where

@@ -119,6 +119,9 @@ func (s *session) awaitSent(ctx context.Context) (unsent, gone error) {
 				return nil, errAborted
 			}
 		case <-time.After(heartbeat):
+			if err := s.leavesBehind(); err != nil {
+				return nil, err
+			}
 			if s.reporter.silence() > s.patience() {
 				return nil, &sdk.Failure{Code: "master-gone",
 					Message: fmt.Sprintf("the master has not answered for %v; not everything is with it", s.patience()),

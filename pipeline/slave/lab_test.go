@@ -67,6 +67,8 @@ type lab struct {
 	interruptTimes int
 	interrupts     chan struct{}
 	access         *clock.Access // to the master's time
+	silentAt       wire.Phase    // in this phase the master falls silent, once the user has interrupted
+	speaks         chan struct{} // closed: it does again
 	// releaseOn is a line of the slave's log: with it, files are done with, and
 	// then the slave is released.
 	releaseOn string
@@ -96,7 +98,7 @@ func straight(p wire.Phase) wire.OrderKind {
 // more are further lines of the recipe.
 func newLab(t *testing.T, driver, sink, more string) *lab {
 	t.Helper()
-	l := &lab{t: t, run: tag.RunID{1}, token: [16]byte{2}, dir: t.TempDir(), data: t.TempDir(), plugins: t.TempDir(), give: straight, interrupts: make(chan struct{}, 2)}
+	l := &lab{t: t, run: tag.RunID{1}, token: [16]byte{2}, dir: t.TempDir(), data: t.TempDir(), plugins: t.TempDir(), give: straight, interrupts: make(chan struct{}, 2), speaks: make(chan struct{})}
 	resolved, err := recipe.Parse("lab.yaml", fmt.Appendf(nil, labRecipe, driver, sink, more), recipe.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -135,6 +137,7 @@ func newLab(t *testing.T, driver, sink, more string) *lab {
 		}
 	})
 	t.Cleanup(func() {
+		l.speak()
 		l.status.Close()
 		cancel()
 		working.Wait()
@@ -171,6 +174,12 @@ func (l *lab) serve(_ wire.Peer, body []byte) []byte {
 	if err := json.Unmarshal(body, &r); err != nil {
 		panic(err)
 	}
+	l.mu.Lock()
+	silent, speaks := l.silentAt != "" && l.phase == l.silentAt && l.interruptTimes == 0, l.speaks
+	l.mu.Unlock()
+	if silent {
+		<-speaks
+	}
 	var reply wire.Reply
 	switch {
 	case r.Join != nil:
@@ -196,6 +205,16 @@ func (l *lab) serve(_ wire.Peer, body []byte) []byte {
 		panic(err)
 	}
 	return answer
+}
+
+// speak ends the silence of the master.
+func (l *lab) speak() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.silentAt = ""; l.speaks != nil {
+		close(l.speaks)
+		l.speaks = nil
+	}
 }
 
 func (l *lab) join(j *wire.Join) wire.Reply {

@@ -196,6 +196,9 @@ func (s *session) awaitOrder(ctx context.Context, kind wire.OrderKind) (wire.Ord
 		case <-s.orders.shut:
 			return wire.Order{}, s.orders.closedBy()
 		case <-time.After(heartbeat):
+			if err := s.leavesBehind(); err != nil {
+				return wire.Order{}, err
+			}
 			if s.reporter.silence() > s.patience() {
 				return wire.Order{}, fmt.Errorf("the master has not answered for %v", s.patience())
 			}

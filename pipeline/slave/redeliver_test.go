@@ -3,9 +3,12 @@ package slave
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/wire"
 )
 
@@ -24,6 +27,13 @@ func broken(t *testing.T, proof func(instance string) string) (*lab, error) {
 	if err := l.takePart(l.options()); ending(err) != "abort" {
 		t.Fatalf("the first session ended with %v", err)
 	}
+	return l, l.deliver(proof)
+}
+
+// deliver has the slave come again, after a session of which the master took nothing.
+func (l *lab) deliver(proof func(instance string) string) error {
+	t := l.t
+	t.Helper()
 	l.mu.Lock()
 	l.hold, l.give, l.phase, l.phases, l.order = false, straight, "", nil, wire.Order{}
 	l.onJoin = func(j *wire.Join) wire.Reply {
@@ -35,7 +45,50 @@ func broken(t *testing.T, proof func(instance string) string) (*lab, error) {
 		return wire.Reply{Welcome: w}
 	}
 	l.mu.Unlock()
-	return l, l.takePart(l.options())
+	return l.takePart(l.options())
+}
+
+// proves shows a slave that this is the master of its run.
+func proves(instance string) string {
+	return wire.Prove([16]byte{2}, wire.ResumedByMaster, "01000000000000000000000000000000", "bob", instance)
+}
+
+// TestUserLeavesWhileTheMasterIsAway: one interrupt is enough, what was recorded is kept
+// and said where, and the next session delivers it.
+func TestUserLeavesWhileTheMasterIsAway(t *testing.T) {
+	for _, at := range []wire.Phase{wire.Running, wire.Transferring} {
+		t.Run(string(at), func(t *testing.T) {
+			t.Parallel()
+			driver := ""
+			if at == wire.Running {
+				driver = "endless"
+			}
+			l := newLab(t, driver, "", "")
+			l.hold, l.silentAt, l.interruptAt, l.interruptTimes = true, at, at, 1
+			var seen observed
+			o := l.options()
+			o.Observer = &seen
+			began := time.Now()
+			err := l.takePart(o)
+			if !Stopped(err) || !strings.Contains(err.Error(), "the recorded files are in "+l.data) || time.Since(began) > usualPatience/2 {
+				t.Fatalf("after %v it ends with %v", time.Since(began), err)
+			}
+			told := slices.ContainsFunc(seen.events, func(e event.Event) bool {
+				p, is := e.(event.Problem)
+				return is && p.Code == "master-gone" && strings.Contains(p.Hint, "start this slave again")
+			})
+			if kept := l.kept(); !told || len(kept) != 1 {
+				t.Errorf("the user was told: %v; kept %v", told, kept)
+			}
+			l.speak()
+			if err := l.deliver(proves); err != nil {
+				t.Fatal(err)
+			}
+			if tags, kept := l.segments(), l.kept(); tags == 0 || kept != nil {
+				t.Errorf("%d tags arrived, kept %v", tags, kept)
+			}
+		})
+	}
 }
 
 // TestDeliverAgain: what a session has recorded is delivered by the next to the master
@@ -43,9 +96,7 @@ func broken(t *testing.T, proof func(instance string) string) (*lab, error) {
 func TestDeliverAgain(t *testing.T) {
 	t.Parallel()
 	var l *lab
-	l, err := broken(t, func(instance string) string {
-		return wire.Prove([16]byte{2}, wire.ResumedByMaster, "01000000000000000000000000000000", "bob", instance)
-	})
+	l, err := broken(t, proves)
 	if err != nil {
 		t.Fatal(err)
 	}
