@@ -19,7 +19,7 @@ func (j *Journal) flush() bool {
 		err := j.file.Sync()
 		j.mu.Lock()
 		if err != nil {
-			j.fail(err)
+			j.fail(err) // until the next write
 		}
 		j.mu.Unlock()
 		<-j.flusher

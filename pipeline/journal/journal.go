@@ -7,6 +7,9 @@
 // however that ends; one that is flushed outlives a loss of power, too. Nothing is
 // flushed between Hold and Release.
 //
+// What the disk does not take is tried again, in order, until it does: a journal that
+// could not be written for a while is whole afterwards.
+//
 // A file that was cut anywhere, or in which bytes were changed, gives the records
 // before that place: an earlier state, never a wrong one.
 package journal
@@ -23,6 +26,9 @@ import (
 // since the one before.
 const flushEvery = 500 * time.Millisecond
 
+// MaxQueued is how much waits at most for a disk that takes nothing, in bytes.
+const MaxQueued = 32 << 20
+
 // Journal is an open file of records. Its methods may be called by several goroutines.
 type Journal struct {
 	file *os.File
@@ -31,16 +37,19 @@ type Journal struct {
 
 	mu       sync.Mutex
 	changed  *sync.Cond
-	queue    []byte // records that are not written yet
+	queue    []byte // records that are not written yet, beside those that the writer has
+	taken    int    // bytes that the writer has
 	last     uint64 // number of the newest record
 	written  uint64 // number of the newest one that is in the file
 	held     int
 	closing  bool
-	err      error // the first; nothing is written after it
+	err      error // why the newest records are not written
+	ended    bool  // nothing is written any more
 	flushing sync.WaitGroup
 
 	flusher   chan struct{} // holds a value while a flush is under way
 	flushedAt time.Time     // when the last one began; the writer's
+	size      int64         // bytes of the file that are whole records; the writer's
 }
 
 // ErrLocked says that another process has a journal open.
@@ -58,7 +67,7 @@ func Create(path string) (*Journal, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make journal %s: %w", path, err), file.Close(), os.Remove(path))
 	}
-	return start(file, 0), nil
+	return start(file, 0, int64(len(magic))), nil
 }
 
 // Open opens a file to append to it, after apply was given each record that is whole.
@@ -72,13 +81,10 @@ func Open(path string, apply func(record []byte) error) (*Journal, error) {
 	if err == nil {
 		err = file.Truncate(size)
 	}
-	if err == nil {
-		_, err = file.Seek(size, 0)
-	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal %s: %w", path, err), file.Close())
 	}
-	return start(file, number), nil
+	return start(file, number, size), nil
 }
 
 // Read gives apply each record of a file that is whole, and changes nothing. The
@@ -128,23 +134,27 @@ func openRegular(path string, flag int) (*os.File, error) {
 	return os.OpenFile(path, flag, 0)
 }
 
-func start(file *os.File, number uint64) *Journal {
-	j := &Journal{file: file, last: number, written: number, done: make(chan struct{}), wake: make(chan struct{}, 1), flusher: make(chan struct{}, 1)}
+func start(file *os.File, number uint64, size int64) *Journal {
+	j := &Journal{file: file, last: number, written: number, size: size, done: make(chan struct{}), wake: make(chan struct{}, 1), flusher: make(chan struct{}, 1)}
 	j.changed = sync.NewCond(&j.mu)
 	go j.write()
 	return j
 }
 
-// Append queues a record and returns its number, from 1. A record that is too long
-// or comes after an error is not kept; Err says so.
+// Append queues a record and returns its number, from 1. A record that is too long, or
+// for which there is no room in memory while the disk takes nothing, ends the journal;
+// Err says so.
 func (j *Journal) Append(record []byte) uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.last++
-	if j.err == nil && (len(record) == 0 || len(record) > MaxRecord) {
-		j.fail(fmt.Errorf("a record of %d bytes; it may have from 1 to %d", len(record), MaxRecord))
-	}
-	if j.err == nil {
+	switch {
+	case j.ended:
+	case len(record) == 0 || len(record) > MaxRecord:
+		j.end(fmt.Errorf("a record of %d bytes; it may have from 1 to %d", len(record), MaxRecord))
+	case len(j.queue)+j.taken+headSize+len(record) > MaxQueued:
+		j.end(fmt.Errorf("more than %d MiB wait for the disk", MaxQueued>>20))
+	default:
 		j.queue = appendRecord(j.queue, j.last, record)
 		j.nudge()
 	}
@@ -158,8 +168,8 @@ func (j *Journal) Last() uint64 {
 	return j.last
 }
 
-// Written reports whether a record outlives this process, or never will because the
-// journal has failed.
+// Written reports whether a record outlives this process, or nobody knows when, because
+// the disk does not take it.
 func (j *Journal) Written(number uint64) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -186,7 +196,7 @@ func (j *Journal) Await(number uint64, most time.Duration) bool {
 	return j.err != nil || j.written >= number
 }
 
-// Err returns why nothing is written any more; nil: it is.
+// Err returns why records are not written now; nil: they are.
 func (j *Journal) Err() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -229,13 +239,19 @@ func (j *Journal) nudge() {
 	}
 }
 
-// fail ends the writing: the records before stay. The caller holds j.mu.
+// fail notes why records are not written, and wakes who waits for them. The caller
+// holds j.mu.
 func (j *Journal) fail(err error) {
-	if j.err == nil {
+	if !j.ended {
 		j.err = fmt.Errorf("write journal: %w", err)
 	}
-	j.queue = nil
 	j.changed.Broadcast()
+}
+
+// end ends the writing: the records before stay. The caller holds j.mu.
+func (j *Journal) end(err error) {
+	j.fail(err)
+	j.ended, j.queue = true, nil
 }
 
 // write is the goroutine that owns the file.
@@ -259,7 +275,10 @@ func (j *Journal) write() {
 				err = errClosed
 			}
 			j.mu.Lock()
-			j.fail(err)
+			if j.err == nil { // what is not written says more
+				j.fail(err)
+			}
+			j.ended, j.queue = true, nil
 			j.mu.Unlock()
 			return
 		case !flushed && !held:
@@ -268,24 +287,30 @@ func (j *Journal) write() {
 	}
 }
 
-// writeQueue writes all that waits.
+// writeQueue writes all that waits. What cannot be written waits on.
 func (j *Journal) writeQueue() (wrote, closing, held bool) {
 	j.mu.Lock()
 	queue, last := j.queue, j.last
-	j.queue = nil
+	j.queue, j.taken = nil, len(queue)
 	closing, held = j.closing, j.held > 0
 	j.mu.Unlock()
 	if len(queue) == 0 {
 		return false, closing, held
 	}
-	_, err := j.file.Write(queue)
+	_, err := j.file.WriteAt(queue, j.size) // over what an attempt before this may have left
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.taken = 0
 	if err != nil {
-		j.fail(err)
+		if j.fail(err); !j.ended {
+			j.queue = append(queue, j.queue...)
+		}
 		return false, closing, held
 	}
-	j.written = last
+	j.size += int64(len(queue))
+	if j.written = last; !j.ended {
+		j.err = nil
+	}
 	j.changed.Broadcast()
 	return true, closing, held
 }

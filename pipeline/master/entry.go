@@ -80,10 +80,14 @@ func (c *conductor) keep(e entry) {
 		panic(err)
 	}
 	c.journal.Append(text)
-	if err := c.journal.Err(); err != nil && !c.unkept {
+	switch err := c.journal.Err(); {
+	case err != nil && !c.unkept:
 		c.unkept = true
 		c.log.Error("journal not written", "error", err)
-		c.observe(event.Warning{Message: err.Error(), Hint: "the run goes on; if this process is killed, it cannot be resumed"})
+		c.observe(event.Warning{Message: err.Error(), Hint: "the run goes on, and it is tried again; if this process is killed before the disk takes it, the run cannot be resumed from here"})
+	case err == nil && c.unkept:
+		c.unkept = false
+		c.log.Info("journal written again")
 	}
 }
 
