@@ -151,6 +151,63 @@ func TestCertificatesThatAreTurnedAway(t *testing.T) {
 	}
 }
 
+// TestRevocationEndsLiveConnections: a listener that is running closes the connections of
+// a certificate that is revoked, whatever they have shown, refuses it from then on with
+// the reason at both ends, and leaves the others alone.
+func TestRevocationEndsLiveConnections(t *testing.T) {
+	master, bob := laboratory(t)
+	refused := make(chan error, 1)
+	l, err := zmtp.Listen("tcp", "127.0.0.1:0", zmq4.Rep, zmtp.Options{Security: security(t, master.Master), Refused: func(_ net.Addr, err error) { refused <- err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	connect := func(s *zmtp.Security) (dialed, accepted *zmtp.Conn) {
+		t.Helper()
+		dialed, err := zmtp.DialSecure(t.Context(), "tcp", l.Addr().String(), zmq4.Req, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { dialed.Close() })
+		if accepted, err = l.Accept(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { accepted.Close() })
+		return dialed, accepted
+	}
+	revoked := security(t, node(bob, "bob"))
+	stranger, _ := connect(revoked)
+	kept, known := connect(revoked)
+	known.Keep("bob")
+	own, here := connect(security(t, master.Own))
+	if _, err := master.Revoke("bob"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*zmtp.Conn{stranger, kept} {
+		if err := c.SetReadDeadline(time.Now().Add(wait)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.ReadFrame(make([]byte, 8)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a live connection of a revoked certificate: %v", err)
+		}
+	}
+	if _, err := zmtp.DialSecure(t.Context(), "tcp", l.Addr().String(), zmq4.Req, revoked); err == nil || !strings.Contains(err.Error(), "was revoked on ") {
+		t.Errorf("the slave that dials again is told %v", err)
+	}
+	select {
+	case err := <-refused:
+		if !strings.Contains(err.Error(), "was revoked on ") {
+			t.Errorf("the master is told %v", err)
+		}
+	case <-time.After(wait):
+		t.Error("the master is told nothing")
+	}
+	go func() { _ = own.Send(wait, []byte("still here")) }()
+	if _, _, err := here.ReadFrame(make([]byte, 32)); err != nil {
+		t.Errorf("the connection of another certificate: %v", err)
+	}
+}
+
 // TestSlavesKeepTheListOfRevoked: a master whose certificate was issued anew is turned
 // away, where it shows the old one, by a slave that was handed the list.
 func TestSlavesKeepTheListOfRevoked(t *testing.T) {

@@ -68,6 +68,8 @@ const (
 	// so at once is not tried at full speed.
 	failedPause = time.Second
 	// onceWait bounds how long a slave that is meant for one run waits for its master.
+	// One that its master has started waits as long as that lives: it ends with it, and a
+	// master that is held up says nothing meanwhile.
 	onceWait = 30 * time.Second
 )
 
@@ -114,7 +116,7 @@ type joiner struct {
 }
 
 func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
-	if j.options.Once {
+	if j.options.Once && j.options.Key == "" {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, onceWait,
 			fmt.Errorf("master %s let nobody in for %v", j.options.Master, onceWait))
