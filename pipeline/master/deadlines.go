@@ -1,6 +1,7 @@
 package master
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -152,7 +153,7 @@ func (s *state) lateness(late []string) sdk.Failure {
 	}
 	if first.away {
 		return sdk.Failure{Code: "node-away",
-			Message: fmt.Sprintf("joined, was %s, and nothing is heard of it%s", first.phase, andOthers(late)),
+			Message: fmt.Sprintf("joined, was %s, and nothing is heard of it%s", cmp.Or(first.phase, wire.Preparing), andOthers(late)),
 			Hint:    "look at the node's own log and at the network between"}
 	}
 	return sdk.Failure{Code: "node-not-ready",

@@ -153,7 +153,7 @@ func resumedState(names []string, local func(string) bool, r rules, p *past, now
 		s.orders = p.order.Seq
 	}
 	for _, t := range p.troubles {
-		if t.kind != canceled && !(t.kind == missing && slices.Contains(givenUp, t.failure.Code)) {
+		if !t.mayBeMadeGood() {
 			s.troubles = append(s.troubles, t)
 		}
 	}
@@ -178,14 +178,29 @@ func resumedState(names []string, local func(string) bool, r rules, p *past, now
 	return s, []any{doDeadline{transferTimeout}}
 }
 
-// givenUp are the codes of nodes that were not waited for any longer.
-var givenUp = []string{"node-lost", "node-late", "slave-died", "slave-restarted", "nothing-held"}
+// mayBeMadeGood says of a trouble that what is here in the end decides: a node that was not
+// waited for any longer may come, and send files that it could not.
+func (t trouble) mayBeMadeGood() bool {
+	return t.kind == canceled || t.kind == missing && slices.Contains(madeGood, t.failure.Code)
+}
+
+var madeGood = []string{"node-lost", "node-late", "slave-died", "slave-restarted", "nothing-held", wire.NotSent}
+
+// tellPast tells the user what went wrong before a run was resumed, and counts no more.
+func (c *conductor) tellPast() {
+	for _, t := range c.past.troubles {
+		if t.kind == missing && t.mayBeMadeGood() {
+			c.observe(event.Warning{Node: t.node, Message: "before the run was resumed: " + t.failure.Message, Hint: "what is here in the end counts"})
+		}
+	}
+}
 
 // begin returns where the run stands when the loop begins.
 func (c *conductor) begin() (state, []any) {
 	if c.past == nil {
 		return newState(c.names(), c.rules())
 	}
+	c.tellPast()
 	s, effects := resumedState(c.names(), c.isLocal, c.rules(), c.past, time.Now())
 	if o := c.past.order; o != nil && o.Kind == wire.Stop {
 		c.order = o // for those that have not heard it; a Fire of the past is repeated to nobody

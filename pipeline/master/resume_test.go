@@ -33,7 +33,7 @@ func TestResumedState(t *testing.T) {
 		{aborted, transferring, fire, []string{"deadline 10m0s"}},
 	} {
 		p := &past{phase: test.was, fire: test.fire, order: &wire.Order{Seq: 2}, nodes: map[string]stands{"alice": {Order: 2, Phase: wire.Done, Gone: true}},
-			troubles: []trouble{{missing, "bob", sdk.Failure{Code: "node-lost"}}, {missing, "bob", sdk.Failure{Code: "device-lost"}}, {canceled, "", sdk.Failure{}}}}
+			troubles: []trouble{{missing, "bob", sdk.Failure{Code: "node-lost"}}, {missing, "alice", sdk.Failure{Code: wire.NotSent}}, {missing, "bob", sdk.Failure{Code: "device-lost"}}, {canceled, "", sdk.Failure{}}}}
 		s := &story{}
 		var effects []any
 		s.state, effects = resumedState([]string{"alice", "bob"}, func(name string) bool { return name == "alice" }, testRules, p, now)

@@ -271,6 +271,8 @@ func (c *conductor) applyNews(ctx context.Context, name string, n wire.News) {
 		c.applyEvent(ctx, evProgress{})
 	case n.Failure != nil && c.past != nil && n.Failure.Code == wire.SlaveEnded && c.isLocal(name):
 		c.applyEvent(ctx, evCut{name, sdk.Failure{Code: wire.SlaveEnded, Message: "its recording ended with the master, which was killed; the run was finished afterwards"}})
+	case n.Failure != nil && c.past != nil && n.Failure.Code == wire.NotSent: // told to the master that was killed, or of a file that is missing here
+		c.observe(event.Warning{Node: name, Message: n.Failure.Message, Hint: "what is here in the end counts"})
 	case n.Failure != nil:
 		c.applyEvent(ctx, evFailed{name, *n.Failure})
 	case n.Warning != nil:

@@ -131,6 +131,14 @@ func (s *session) awaitSent(ctx context.Context) (unsent, gone error) {
 	}
 }
 
+// notSent gives what kept files from being sent its code, where it has none.
+func notSent(err error) error {
+	if cause := (*sdk.Failure)(nil); errors.As(err, &cause) {
+		return err
+	}
+	return &sdk.Failure{Code: wire.NotSent, Message: err.Error()}
+}
+
 // removeSource deletes the files that the master has verified. Other files, such
 // as the unfinished one of a sink whose disk was full, stay.
 func (s *session) removeSource() {
@@ -191,7 +199,7 @@ func (s *session) deliver(ctx context.Context, err error) error {
 		return errors.Join(err, gone)
 	}
 	if unsent != nil {
-		s.reporter.queueFailure(unsent)
+		s.reporter.queueFailure(notSent(unsent))
 	}
 	s.reporter.setPhase(wire.Done)
 	if _, released := s.awaitOrder(ctx, wire.Release); released != nil {

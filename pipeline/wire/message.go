@@ -161,6 +161,10 @@ func (n *News) Empty() bool {
 // SlaveEnded is the code of the failure of a node whose slave ended within the recording.
 const SlaveEnded = "slave-ended"
 
+// NotSent is the code of the failure of a node that could not send files, which it keeps:
+// they may come when the run is resumed.
+const NotSent = "not-sent"
+
 // ControllerUp says which device a node has opened, and with which plugin.
 type ControllerUp struct {
 	Name   string      `json:"name"`
