@@ -312,9 +312,9 @@ func describe(e event.Event) string {
 		return v.Node + " armed"
 	case event.Fired:
 		if v.InstantNs == 0 {
-			return "waiting for the START edge"
+			return shotOf(v) + "waiting for the START edge"
 		}
-		return "start at " + time.Unix(0, v.InstantNs).UTC().Format("15:04:05.000000000 MST")
+		return shotOf(v) + "start at " + time.Unix(0, v.InstantNs).UTC().Format("15:04:05.000000000 MST")
 	case event.Warning:
 		return "warning: " + prefix(v.Node) + v.Message + prefixed("; ", v.Hint)
 	case event.Problem:
@@ -351,4 +351,12 @@ func prefixed(before, text string) string {
 		return ""
 	}
 	return before + text
+}
+
+// shotOf says which shot a start is of, where there are several.
+func shotOf(f event.Fired) string {
+	if f.Of < 2 {
+		return ""
+	}
+	return fmt.Sprintf("shot %d of %d: ", f.Shot, f.Of)
 }

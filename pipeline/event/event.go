@@ -74,6 +74,8 @@ type Armed struct {
 type Fired struct {
 	InstantNs int64  `json:"instant_ns"` // unix ns of the master's clock; 0 when an edge decides
 	Method    string `json:"method"`
+	Shot      int    `json:"shot,omitempty"` // from 1, where there are several
+	Of        int    `json:"of,omitempty"`   // so many
 }
 
 // Progress says how far a node's acquisition is. Progress may be dropped.

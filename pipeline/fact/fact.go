@@ -68,6 +68,15 @@ type Restart struct {
 	Why       string `json:"why"`
 }
 
+// Take is a shot of a node in a run that takes several: its controllers are armed
+// and started anew, and count from that start.
+type Take struct {
+	Number         int    `json:"shot"`            // from 1
+	At             uint64 `json:"at_ps"`           // its instant after that of the first: where the time 0 of its files lies in the run
+	InstantNs      int64  `json:"instant_ns"`      // Unix time of the master's clock
+	CompensationNs int64  `json:"compensation_ns"` // the node was fired this much earlier
+}
+
 // StreamLoss is a gap of a stream of the node.
 type StreamLoss struct {
 	Stream uint16 `json:"stream"`

@@ -73,6 +73,8 @@ func (b *book) enter(name string, n *wire.News) {
 		b.loss(name, n.Loss)
 	case n.Restart != nil:
 		b.manifest.Nodes[name].Begin(*n.Restart)
+	case n.Take != nil:
+		b.take(name, n.Take)
 	case n.Segment != nil:
 		b.segment(name, n.Segment)
 	case n.Ended != nil:
@@ -111,8 +113,23 @@ func (b *book) kept(name string, k *wire.Kept) {
 	}
 }
 
+// instant enters the instant of a shot.
 func (b *book) instant(ns int64, lead time.Duration) {
-	b.manifest.Trigger.InstantNs, b.manifest.Trigger.LeadNs = ns, lead.Nanoseconds()
+	t := &b.manifest.Trigger
+	if t.InstantNs == 0 {
+		t.InstantNs, t.LeadNs = ns, lead.Nanoseconds()
+	}
+	if b.recipe.Acquire.Shots() > 1 {
+		t.Shots = append(slices.Clone(t.Shots), run.TriggerShot{Number: len(t.Shots) + 1, InstantNs: ns, Skew: []run.SkewRecord{}})
+	}
+}
+
+// take enters a shot that a node starts.
+func (b *book) take(name string, t *wire.Take) {
+	if t.Clock != nil && !t.Clock.Plausible() {
+		t.Clock = nil
+	}
+	b.manifest.Nodes[name].Take(t.Take, t.Clock)
 }
 
 // clock is what is known of a node's clock; the manifest gets it with the counts.
@@ -131,7 +148,11 @@ func (b *book) shot(name string, s *wire.ShotFired) {
 	if b.manifest.Nodes[name].Controllers[s.Controller] != nil && b.manifest.Nodes[name].Shoot(s.Controller, s.Shot) {
 		return
 	}
-	if c := b.manifest.Nodes[name].Controllers[s.Controller]; c != nil {
+	c := b.manifest.Nodes[name].Controllers[s.Controller]
+	if c != nil {
+		if number, several := b.manifest.Nodes[name].TakeShot(s.Controller, s.Shot); several && number > 1 {
+			return
+		}
 		c.Shot = &s.Shot
 	}
 	if len(b.shots[name]) < maxShots {
@@ -285,7 +306,7 @@ func (b *book) progress(name string, progress []fact.StreamCounts) (moved bool) 
 
 // progressEvent returns how far a node is: its slowest channel.
 func (b *book) progressEvent(name string) event.Progress {
-	e := event.Progress{Node: name, Duration: b.recipe.Acquire.Duration.Duration()}
+	e := event.Progress{Node: name, Duration: b.recipe.Acquire.Total().Duration()}
 	slowest := ^uint64(0)
 	for _, p := range b.counts[name] {
 		e.Tags += p.Tags
@@ -319,6 +340,9 @@ func (b *book) counted() {
 		}
 	}
 	b.manifest.Trigger.Skew = b.manifest.Skews()
+	if b.recipe.Trigger.Method == "scheduled" {
+		b.manifest.StartTakes()
+	}
 }
 
 // cut enters what is lost of a node whose process ended within the recording: tags

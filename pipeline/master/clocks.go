@@ -55,7 +55,7 @@ func (c *conductor) compareClocks(ctx context.Context, name string, m *member, r
 	if m.access != nil && (r.Clock != nil || r.Phase == wire.Preparing) {
 		return // it starts by this PC's clock
 	}
-	if r.ClockNs == 0 || c.recipe.Trigger.Method != "scheduled" || c.state.phase.started() {
+	if r.ClockNs == 0 || c.recipe.Trigger.Method != "scheduled" || c.state.started() {
 		return
 	}
 	m.clock.addReport(r.ClockNs, time.Now().UnixNano())

@@ -143,6 +143,7 @@ func (c *conductor) rules() rules {
 	return rules{
 		lead:          c.recipe.Trigger.Lead.Duration(),
 		duration:      c.recipe.Acquire.Duration.Duration(),
+		shots:         c.recipe.Acquire.Shots(),
 		join:          c.recipe.Network.Join.Duration(),
 		patience:      c.recipe.Faults.Patience.Duration(),
 		master:        master,
@@ -246,7 +247,7 @@ func (c *conductor) applyEvent(ctx context.Context, happened any) {
 	for _, p := range c.state.phase.since(before.phase) {
 		c.log.Info("phase", "phase", string(p))
 		c.observe(event.StateChanged{State: string(p)})
-		if p == running {
+		if p == running && c.state.shot == 1 {
 			c.saver.beside(c.dir.PointLatest) // a start that was refused leaves the link alone
 		}
 		if slices.Contains(savedAt, p) {
@@ -297,7 +298,11 @@ func (c *conductor) publishOrder(e doOrder) {
 		order.Instant = c.instant.UnixNano()
 		c.book.instant(order.Instant, c.instant.Sub(now))
 		c.lookAtOwnClock(false)
-		c.observe(event.Fired{InstantNs: order.Instant, Method: c.recipe.Trigger.Method})
+		fired := event.Fired{InstantNs: order.Instant, Method: c.recipe.Trigger.Method}
+		if c.recipe.Acquire.Shots() > 1 {
+			fired.Shot, fired.Of = c.state.shot, c.recipe.Acquire.Shots()
+		}
+		c.observe(fired)
 	}
 	c.keep(entry{Order: &order})
 	c.order = &order

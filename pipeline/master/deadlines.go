@@ -83,7 +83,7 @@ func (s state) overdue(fired bool) (state, []any) {
 	late, away := s.late(far)
 	waits := s.phase != joining && s.phase != armed && len(away) > 0 // their patience ends it
 	switch {
-	case !s.phase.started() && !(waits && len(late) == 0):
+	case s.phase == joining || s.phase == arming && !(waits && len(late) == 0) || s.phase == armed:
 		late = append(late, away...)
 		return s.refuse(trouble{refusal, late[0], s.lateness(late)})
 	case !waits:
@@ -114,8 +114,8 @@ func far(p phase) func(state, node) bool {
 		joining:      as(wire.Ready),
 		arming:       as(wire.Armed),
 		armed:        func(s state, n node) bool { return n.order >= s.fire },
-		running:      as(wire.Transferring),
-		draining:     as(wire.Transferring),
+		running:      func(s state, n node) bool { return reached(wire.Transferring)(n) || s.isBack(n) },
+		draining:     func(s state, n node) bool { return reached(wire.Transferring)(n) || s.isBack(n) && !s.told },
 		transferring: as(wire.Done),
 	}[p]
 }

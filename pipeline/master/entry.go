@@ -110,7 +110,7 @@ func (c *conductor) keepState(before state) {
 // quieten keeps the journal from flushing between arming and the instant, because a
 // flush may take as long as the lead.
 func (c *conductor) quieten() {
-	quiet := c.state.phase == arming || c.state.phase == armed || c.state.phase == running && time.Now().UnixNano() < c.book.manifest.Trigger.InstantNs
+	quiet := c.state.phase == arming || c.state.phase == armed || c.state.phase == running && time.Now().Before(c.instant)
 	if c.journal == nil || quiet == c.quiet {
 		return
 	}
@@ -132,6 +132,7 @@ type past struct {
 	ports    *ports
 	phase    phase
 	order    *wire.Order
+	fires    int // orders to start
 	fire     *wire.Order
 	nodes    map[string]stands
 	joined   map[string]joined
@@ -162,6 +163,7 @@ func (c *conductor) recall(p *past, record []byte) error {
 	case e.Order != nil:
 		if p.order = e.Order; e.Order.Kind == wire.Fire {
 			p.fire = e.Order
+			p.fires++
 			c.book.instant(e.Order.Instant, time.Duration(e.Order.Instant-e.Order.Sent))
 		}
 	case e.Node != nil:

@@ -43,7 +43,7 @@ func (c *conductor) confirm(files []announced) (all bool) {
 // the stages begin.
 func (c *conductor) offerSegment(name string, proven bool) {
 	segment, ok := c.book.arrived(name, proven)
-	if !ok || c.analysis.cancel != nil || !segment.HoldsTags() || segment.Part > 0 { // behind a restart the clock is another
+	if !ok || c.analysis.cancel != nil || !segment.HoldsTags() || segment.Part > 0 { // behind another start the clock is another
 		return
 	}
 	if c.syncer == nil {

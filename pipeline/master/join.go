@@ -81,11 +81,11 @@ func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 	case m != nil && m.instance == j.Instance && c.state.phase == joining: // its first answer was lost
 		m.heard = time.Now()
 		return wire.Reply{Welcome: m.welcome}
-	case m != nil && m.instance != j.Instance && c.state.phase.started() && c.unheard(m):
+	case m != nil && m.instance != j.Instance && c.state.started() && c.unheard(m):
 		return c.replaced(ctx, name, j)
-	case m != nil && m.instance != j.Instance && !c.state.phase.started() && !c.unheard(m):
+	case m != nil && m.instance != j.Instance && !c.state.started() && !c.unheard(m):
 		return c.rival(name, m, j)
-	case c.state.phase != joining && (c.state.phase != arming || m == nil || m.instance == j.Instance):
+	case c.state.shot > 1, c.state.phase != joining && (c.state.phase != arming || m == nil || m.instance == j.Instance):
 		return wire.Reply{Wait: "a run is under way"} // also for one that was in this run and is back for the next
 	}
 	m, err := c.admit(name, j)

@@ -14,10 +14,13 @@ func (s state) nodeFailed(e evFailed) (state, []any) {
 		return s, nil
 	}
 	f := e.failure
-	if !s.phase.started() {
+	if !s.started() {
 		return s.refuse(trouble{refusal, e.node, f})
 	}
 	s.troubles = append(s.troubles, trouble{missing, e.node, f})
+	if s.shot > 1 && (s.phase == arming || s.phase == armed) { // the others wait for it in vain
+		return s.stop()
+	}
 	if s.rules.abortOnAbsent && s.phase == running {
 		return s.giveUp(e.node, "lost_node", "the node failed")
 	}
@@ -28,7 +31,7 @@ func (s state) nodeFailed(e evFailed) (state, []any) {
 // unless the recipe wants all or nothing.
 func (s state) nodeStopped(name string) (state, []any) {
 	_, known := s.nodes[name]
-	records := s.phase == armed || s.phase.started() // who has the instant may be ahead of what the master knows of the others
+	records := s.phase == armed || s.started() // who has the instant may be ahead of what the master knows of the others
 	if !known || !records || s.phase == analysing {
 		return s, nil
 	}
@@ -53,13 +56,16 @@ func (s state) nodeGone(name string, f sdk.Failure) (state, []any) {
 	if !known || n.gone || s.phase == analysing {
 		return s, nil
 	}
-	if !s.phase.started() {
+	if !s.started() {
 		return s.refuse(trouble{refusal, name, f})
 	}
 	s.troubles = append(s.troubles, trouble{missing, name, f})
 	s.change(name, func(n *node) { n.gone, n.away = true, false })
-	if s.rules.abortOnAbsent && s.phase == running {
+	switch {
+	case s.rules.abortOnAbsent && s.phase == running:
 		return s.giveUp(name, "lost_node", "the node was lost")
+	case s.shot > 1 && (s.phase == arming || s.phase == armed):
+		return s.stop()
 	}
 	return s.advance()
 }
@@ -72,7 +78,7 @@ func (s state) nodeJoined(name string) (state, []any) {
 
 // nodeSilent lets a node be away, or gives it up when that has lasted too long.
 func (s state) nodeSilent(e evSilent) (state, []any) {
-	if e.since < s.rules.patience || s.rules.waits && s.phase.started() {
+	if e.since < s.rules.patience || s.rules.waits && s.started() {
 		s.change(e.node, func(n *node) { n.away = !n.gone })
 		return s, nil
 	}
@@ -137,10 +143,10 @@ func (s state) giveUpAway(names []string) (state, []any) {
 // are away, else the run.
 func (s state) interrupt() (state, []any) {
 	away := s.awaited()
-	if s.interrupted && s.phase.started() && len(away) > 0 {
+	if s.interrupted && s.started() && len(away) > 0 {
 		return s.giveUpAway(away)
 	}
-	if s.interrupted || !s.phase.started() {
+	if s.interrupted || !s.started() {
 		s.phase = aborted
 		s.troubles = append(s.troubles, trouble{canceled, "", sdk.Failure{Code: "aborted", Message: "aborted by the user"}})
 		return s, []any{s.order(wire.Abort)}
@@ -149,7 +155,7 @@ func (s state) interrupt() (state, []any) {
 	switch {
 	case len(away) > 0:
 		return s, []any{doWarn{"the recording is over; it is waited for " + strings.Join(away, ", ") + ", of which nothing is heard", "interrupt again to go on without"}}
-	case s.phase != running: // recorded already: the second one ends the rest
+	case s.phase != running && !s.between(): // recorded already: the second one ends the rest
 		return s, []any{doWarn{"the recording is over; its files are being fetched and looked at", "interrupt again to give that up"}}
 	}
 	s.troubles = append(s.troubles, trouble{stopped, "", sdk.Failure{Code: "interrupted", Message: "stopped by the user before the acquisition was over"}})

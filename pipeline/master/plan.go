@@ -53,6 +53,11 @@ func planOf(r *recipe.Recipe, n recipe.Node, names [][]string) (p transfer.Plan)
 			place.Files += moreFiles
 		}
 		p.Places = append(p.Places, place)
+		for shot := 2; shot <= r.Acquire.Shots(); shot++ {
+			next := place
+			next.Folder = path.Join(place.Folder, run.ShotDir(shot))
+			p.Places = append(p.Places, next)
+		}
 		for part := 1; r.Faults.LostNode == "restart" && part <= run.MaxRestarts; part++ {
 			again := place
 			again.Folder = path.Join(place.Folder, run.PartDir(part))
@@ -96,7 +101,7 @@ func (b *book) bytesOf(node string) int64 {
 		}
 		rate += min(says, mostMaxRate)
 	}
-	each := beyondRate*rate*recordedAtMost(b.recipe).Seconds()*mostTagBytes + fileRoom
+	each := beyondRate*rate*recordedAtMost(b.recipe).Seconds()*float64(b.recipe.Acquire.Shots())*mostTagBytes + fileRoom
 	return int64(min(each*float64(len(b.recipe.Sinks)), 1<<62))
 }
 

@@ -145,7 +145,7 @@ func (p *past) started() bool { return p.fire != nil }
 // resumedState is where a run stands that is resumed: every node is to say anew how
 // far it is, and those that were given up may still come.
 func resumedState(names []string, local func(string) bool, r rules, p *past, now time.Time) (state, []any) {
-	s := state{phase: transferring, nodes: map[string]node{}, rules: r}
+	s := state{phase: transferring, shot: max(p.fires, 1), ending: true, nodes: map[string]node{}, rules: r}
 	for _, name := range names {
 		s.nodes[name] = node{joined: true, phase: wire.Preparing, order: p.nodes[name].Order}
 	}
@@ -215,7 +215,7 @@ const lateToFire = 5 * time.Second
 // the master was killed before the slave had it.
 func (c *conductor) neverFired(r *wire.Report) bool {
 	waits := r.Phase == wire.Preparing || r.Phase == wire.Ready || r.Phase == wire.Armed
-	return c.past != nil && waits && r.Order < c.state.fire && time.Since(time.Unix(0, c.past.fireInstant())) > lateToFire
+	return c.past != nil && waits && c.state.shot == 1 && r.Order < c.state.fire && time.Since(time.Unix(0, c.past.fireInstant())) > lateToFire
 }
 
 func (p *past) fireInstant() int64 {
@@ -312,7 +312,7 @@ func (c *conductor) proveFile(ctx context.Context, token [16]byte, a announced) 
 func (c *conductor) welcomeBack(r request, m *member) (reply wire.Reply, ok bool) {
 	name, j := r.body.Node, r.body.Join
 	n := c.state.nodes[name]
-	if m == nil || n.gone || c.state.phase.over() || c.state.phase != armed && !c.state.phase.started() {
+	if m == nil || n.gone || c.state.phase.over() || c.state.phase != armed && !c.state.started() {
 		return reply, false
 	}
 	holds := func(h wire.Held) bool {

@@ -35,7 +35,7 @@ func (p phase) since(before phase) []phase {
 	switch {
 	case p == before:
 		return nil
-	case to < 0:
+	case to < from: // or the next shot
 		return []phase{p}
 	}
 	return course[from+1 : to+1]
@@ -64,6 +64,9 @@ type node struct {
 // a new one and shares nothing with the old.
 type state struct {
 	phase       phase
+	shot        int  // that is being taken, from 1
+	ending      bool // it is the last, whatever was planned
+	told        bool // and the nodes were ordered to end
 	nodes       map[string]node
 	rules       rules
 	orders      uint64        // number of the last order given
@@ -77,7 +80,8 @@ type state struct {
 // rules are the parts of the recipe that decide.
 type rules struct {
 	lead          time.Duration
-	duration      time.Duration // of the acquisition; never 0
+	duration      time.Duration // of the acquisition, of one shot; never 0
+	shots         int           // that are planned; 0: one
 	join          time.Duration
 	patience      time.Duration // how long a node may be away
 	master        string        // what a slave's --master is told
@@ -163,7 +167,7 @@ type (
 )
 
 func newState(names []string, r rules) (state, []any) {
-	s := state{phase: joining, nodes: map[string]node{}, rules: r}
+	s := state{phase: joining, shot: 1, nodes: map[string]node{}, rules: r}
 	for _, n := range names {
 		s.nodes[n] = node{}
 	}
@@ -208,11 +212,11 @@ func next(s state, event any) (state, []any) {
 	case evStopped:
 		return s.nodeStopped(e.node)
 	case evTagsLost:
-		if s.rules.abortOnLoss && s.phase == running {
+		if s.rules.abortOnLoss && (s.phase == running || s.between()) {
 			return s.giveUp(e.node, "lost_tags", "tags were lost")
 		}
 	case evDiskLow:
-		if s.phase == running {
+		if s.phase == running || s.between() {
 			s.troubles = append(s.troubles, trouble{missing, "", e.failure})
 			return s.stop()
 		}
@@ -287,17 +291,19 @@ func (s state) advance() (state, []any) {
 		case s.phase == armed && s.present(func(n node) bool { return n.order >= s.fire }):
 			s.phase = running
 			effects = append(effects, s.runningDeadline())
+		case s.waiting():
+			effects = append(effects, s.goOn()...)
 		case (s.phase == running || s.phase == draining) && s.present(reached(wire.Transferring)):
 			s.phase = transferring
 			effects = append(effects, doDeadline{transferTimeout})
-		case s.phase == running && s.present(reached(wire.Draining)):
+		case s.phase == running && s.present(func(n node) bool { return reached(wire.Draining)(n) || s.isBack(n) }):
 			s.phase = draining
 			effects = append(effects, doDeadline{drainTimeout})
 		case s.phase == transferring && s.present(reached(wire.Done)):
 			s.phase = analysing
 			effects = append(effects, doDeadline{}, doAnalyse{})
 		}
-		if s.phase == before {
+		if s.phase == before { // also where nodes were told to end
 			return s, effects
 		}
 		s.overrun = false
@@ -308,8 +314,13 @@ func (s *state) runningDeadline() doDeadline {
 	return doDeadline{max(s.lead, s.rules.lead) + s.rules.duration + drainTimeout}
 }
 
-// refuse ends a run of which nothing was recorded.
+// refuse ends a run of which nothing was recorded. In another shot it ends the shots.
 func (s state) refuse(t trouble) (state, []any) {
+	if s.started() {
+		t.kind = missing
+		s.troubles = append(s.troubles, t)
+		return s.stop()
+	}
 	s.phase = failed
 	s.troubles = append(s.troubles, t)
 	return s, []any{s.order(wire.Abort)}
@@ -317,6 +328,6 @@ func (s state) refuse(t trouble) (state, []any) {
 
 // stop ends the recording and keeps everything.
 func (s state) stop() (state, []any) {
-	s.phase = draining
+	s.phase, s.ending, s.told = draining, true, true
 	return s, []any{s.order(wire.Stop), doDeadline{drainTimeout}}
 }

@@ -168,6 +168,8 @@ var acquireTable = &Field{name: "acquire", shape: shapeObject, required: true,
 			doc: "Length of the acquisition."},
 		{name: "segment", shape: shapeQuantity, amount: times, nanoseconds: true, initial: "1 s", limits: between(10*quantity.Millisecond, 24*hour),
 			doc: "Length of one file; files close, verify and travel while the run goes on."},
+		{name: "repeat", shape: shapeInteger, initial: "1", limits: &limits{1, MaxShots},
+			doc: "So many shots of `duration` are taken one after another; the devices stay open, and are armed and started anew for each."},
 	}}
 
 var transferTable = &Field{name: "transfer", shape: shapeObject, implied: true,

@@ -228,6 +228,9 @@ func (j *judgement) trigger() {
 	if t.Method == "hardware" && len(t.Compensation) > 0 {
 		j.failKey("trigger.compensation", codeConflict, "a START pulse fires all controllers at once: no command can be moved", "remove compensation, or write method: scheduled")
 	}
+	if j.r.Acquire.Shots() > 1 && j.r.Faults.LostNode == "restart" {
+		j.fail("faults.lost_node", codeConflict, "a run of several shots ends with the shot in which a node is lost: none is started anew alone", "write finish, wait or abort, or leave acquire.repeat out")
+	}
 	if t.Method == "hardware" && j.r.Faults.LostNode == "restart" {
 		j.fail("faults.lost_node", codeConflict, "a START pulse comes once: controllers cannot be started anew within the run", "write finish, wait or abort, or method: scheduled")
 	}

@@ -17,6 +17,7 @@ func (r *Recipe) CheckPart(node string) error {
 	p.name("nodes", n.Name)
 	p.amount("acquire.duration", int64(r.Acquire.Duration))
 	p.amount("acquire.segment", int64(r.Acquire.Segment))
+	p.number("acquire.repeat", r.Acquire.Shots())
 	p.amount("transfer.chunk", int64(r.Transfer.Chunk))
 	p.number("transfer.streams", r.Transfer.Streams)
 	p.amount("trigger.lead", int64(r.Trigger.Lead))

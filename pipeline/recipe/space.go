@@ -17,7 +17,7 @@ func (r *Recipe) Segments() (series, each int64) {
 			}
 		}
 	}
-	return series, (int64(r.Acquire.Duration)-1)/int64(r.Acquire.Segment) + 1
+	return series, ((int64(r.Acquire.Duration)-1)/int64(r.Acquire.Segment) + 1) * int64(r.Acquire.Shots())
 }
 
 // LeastTags is how many tags the sinks that keep files of tags will keep of a
@@ -33,7 +33,7 @@ func (r *Recipe) LeastTags(node string, keepsFiles func(plugin string) bool) int
 				}
 				for _, s := range r.Sinks {
 					if (s.At == "source" || s.At == n.Name) && s.Keeps(e.Channel) && keepsFiles(s.Sink) {
-						total += tagsOf(uint64(max(0, *e.RateMin)), uint64(max(0, r.Acquire.Duration)))
+						total += tagsOf(uint64(max(0, *e.RateMin)), uint64(max(0, r.Acquire.Total())))
 						total = min(total, math.MaxInt64)
 					}
 				}

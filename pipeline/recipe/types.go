@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"encoding/json"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -123,6 +124,18 @@ type Trigger struct {
 type Acquire struct {
 	Duration quantity.Time `json:"duration"`
 	Segment  quantity.Time `json:"segment"`
+	Repeat   int           `json:"repeat,omitempty"` // shots; 0: one, of a master that does not know it
+}
+
+// MaxShots is how many shots a run takes at most.
+const MaxShots = 1000
+
+// Shots is how many shots of Duration are taken.
+func (a Acquire) Shots() int { return max(a.Repeat, 1) }
+
+// Total is how long all shots record together.
+func (a Acquire) Total() quantity.Time {
+	return min(a.Duration, math.MaxInt64/quantity.Time(a.Shots())) * quantity.Time(a.Shots())
 }
 
 // Sink is an output stage.

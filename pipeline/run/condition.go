@@ -145,6 +145,7 @@ func (m *Manifest) Judge() { m.Condition, m.Reasons = Judge(m, m.noticed) }
 func (j *judgement) judgeNode(m *Manifest, name string) {
 	node := m.Nodes[name]
 	j.judgeRestarts(node, name)
+	j.judgeTakes(node, name)
 	for _, key := range slices.Sorted(maps.Keys(node.Channels)) {
 		if c := node.Channels[key]; c != nil {
 			j.judgeChannel(m, name, key, c)

@@ -26,7 +26,7 @@ type Manifest struct {
 	Recipe    RecipeRecord    `json:"recipe"`
 	Started   time.Time       `json:"started,omitzero"` // UTC
 	Ended     time.Time       `json:"ended,omitzero"`   // UTC; absent: the run has not ended
-	// DurationPs is how long each channel was asked to record, in ps.
+	// DurationPs is how long each channel was asked to record, in ps: in all shots together.
 	DurationPs uint64           `json:"duration_ps,omitempty"`
 	Nodes      map[string]*Node `json:"nodes"`
 	Segments   []Segment        `json:"segments"`
@@ -47,7 +47,7 @@ type Manifest struct {
 // NewManifest is the manifest of a run that has just begun.
 func NewManifest(id, version string, r *recipe.Recipe, started time.Time) *Manifest {
 	m := &Manifest{
-		Run: id, Name: r.Name, Meta: r.Meta, Tsrun: version, Started: started.UTC(), DurationPs: uint64(max(0, r.Acquire.Duration)), Insecure: r.Network.Exposed(),
+		Run: id, Name: r.Name, Meta: r.Meta, Tsrun: version, Started: started.UTC(), DurationPs: uint64(max(0, r.Acquire.Total())), Insecure: r.Network.Exposed(),
 		Nodes: map[string]*Node{}, Segments: []Segment{}, Results: []Result{}, Reasons: []Reason{},
 		Trigger: Trigger{
 			Method: r.Trigger.Method, Master: r.Trigger.Master,
@@ -163,6 +163,7 @@ type Node struct {
 	Clock       *NodeClock             `json:"clock,omitempty"`    // absent where no clock source compared it with the master's
 	Start       *Start                 `json:"start,omitempty"`    // absent where no shot was recorded (trigger method hardware)
 	Restarts    []Restart              `json:"restarts,omitempty"`
+	Takes       []Take                 `json:"takes,omitempty"` // its shots, where the run takes several
 }
 
 // NodeClock is how a node's clock stood against the master's.
@@ -247,6 +248,8 @@ type Trigger struct {
 	LeadNs      int64        `json:"lead_ns"`
 	ClockSource string       `json:"clock_source"`
 	Skew        []SkewRecord `json:"skew"`
+	// Shots are those of a run that takes several; what stands above is of the first.
+	Shots []TriggerShot `json:"shots,omitempty"`
 }
 
 // Result is what one stage found.

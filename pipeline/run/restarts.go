@@ -23,6 +23,15 @@ func PartDir(part int) string {
 	return fmt.Sprintf("again-%d", part)
 }
 
+// ShotDir is the directory of the files of a shot, below that of the first; "" for
+// the first.
+func ShotDir(number int) string {
+	if number <= 1 {
+		return ""
+	}
+	return fmt.Sprintf("shot-%d", number)
+}
+
 // Restart is a start of a node's controllers within the run, and when each began.
 type Restart struct {
 	fact.Restart

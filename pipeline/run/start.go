@@ -92,14 +92,19 @@ func Skew(node string, start Start, against string, master Start) SkewRecord {
 // Skews compares every node that recorded a start with the trigger's master,
 // in order of name.
 func (m *Manifest) Skews() []SkewRecord {
+	return m.skews(func(n *Node) *Start { return n.Start })
+}
+
+// skews compares the starts of the nodes; nil is none.
+func (m *Manifest) skews(startOf func(*Node) *Start) []SkewRecord {
 	skews := []SkewRecord{}
 	master := m.Nodes[m.Trigger.Master]
-	if master == nil || master.Start == nil {
+	if master == nil || startOf(master) == nil {
 		return skews
 	}
 	for name, n := range m.Nodes {
-		if n.Start != nil && name != m.Trigger.Master {
-			skews = append(skews, Skew(name, *n.Start, m.Trigger.Master, *master.Start))
+		if start := startOf(n); start != nil && name != m.Trigger.Master {
+			skews = append(skews, Skew(name, *start, m.Trigger.Master, *startOf(master)))
 		}
 	}
 	sort.Slice(skews, func(i, j int) bool { return skews[i].Node < skews[j].Node })

@@ -116,7 +116,7 @@ func (v *verifier) segments(m *Manifest) {
 		v.segment(s)
 	}
 	for t, list := range tracks {
-		v.track(t, list)
+		v.track(t, list, m.Nodes[t.node] != nil && len(m.Nodes[t.node].Takes) > 0)
 	}
 	v.totals(m, held)
 }
@@ -204,8 +204,9 @@ func countTags(path, format string, buf []uint64) (c counted, err error) {
 	}
 }
 
-// track proves that the segments of one channel are all there and follow each other.
-func (v *verifier) track(t series, list []Segment) {
+// track proves that the segments of one channel are all there and follow each other;
+// those of several shots have times of their own.
+func (v *verifier) track(t series, list []Segment, shots bool) {
 	slices.SortStableFunc(list, func(a, b Segment) int { return cmp.Compare(a.Index, b.Index) })
 	var last uint64
 	for i, s := range list {
@@ -214,7 +215,7 @@ func (v *verifier) track(t series, list []Segment) {
 			return
 		}
 		if s.Tags > 0 {
-			if s.FirstPs < last {
+			if s.FirstPs < last && (!shots || i == 0 || s.Part == list[i-1].Part) {
 				v.found(s.File, "order", "begins at %d ps, before the end of the segment before it at %d ps", s.FirstPs, last)
 			}
 			last = s.LastPs

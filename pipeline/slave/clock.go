@@ -168,23 +168,25 @@ const clockTick = 50 * time.Millisecond
 
 // translate returns when this PC's clock shows an instant of the master's, and tells
 // the master by which reading. The error says why nothing may start by it.
-func (s *session) translate(instant int64) (int64, error) {
+func (s *session) translate(instant int64) (int64, *clock.Reading, error) {
 	if s.clock.comparer == nil {
-		return instant, nil
+		return instant, nil, nil
 	}
 	r, ok := s.clock.comparer.Reading()
 	switch {
 	case !ok && s.clock.compared:
-		return 0, &sdk.Failure{Code: "clock-set", Message: "this PC's clock or the master's was set while the node was armed, and they are not compared again yet",
+		return 0, nil, &sdk.Failure{Code: "clock-set", Message: "this PC's clock or the master's was set while the node was armed, and they are not compared again yet",
 			Hint: clock.SetHint}
 	case !ok && s.recipe.Clock.MaxOffset > 0:
-		return 0, s.unheard(0)
+		return 0, nil, s.unheard(0)
 	case !ok:
-		return instant, nil
+		return instant, nil, nil
 	}
 	s.clock.record.Segment("")
-	s.reporter.queueNews(wire.News{Clock: &r})
-	return r.Translate(instant), s.judgeClock(r)
+	if !s.fired { // that of another shot goes with its start
+		s.reporter.queueNews(wire.News{Clock: &r})
+	}
+	return r.Translate(instant), &r, s.judgeClock(r)
 }
 
 // reading returns the newest reading, at most readEvery old; nil: there is none.

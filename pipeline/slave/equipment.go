@@ -19,7 +19,6 @@ import (
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/recipe"
-	"tsrun/pipeline/run"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -40,7 +39,7 @@ type equipment struct {
 	core    *core.Core
 	drivers []*controller
 	sinks   []*sink
-	part    part // of the record
+	part    part // of the record; mu is for when a shot begins, which is known late
 
 	pumps    errgroup.Group // of the core and of every plugin's events; ended by finish or close
 	coreDone chan error
@@ -95,7 +94,9 @@ func newEquipment(s *session) (*equipment, error) {
 	eq.host = h
 	eq.core = core.New(s.runtime, s.log)
 	eq.core.RunID, eq.core.Origin = s.id, s.kept.part.origin()
-	eq.part = s.kept.part
+	if eq.part = s.kept.part; s.recipe.Acquire.Shots() > 1 {
+		eq.part.shot = 1
+	}
 	return eq, nil
 }
 
@@ -108,13 +109,7 @@ func (eq *equipment) open(ctx context.Context) error {
 		eq.drivers = append(eq.drivers, d)
 		group.Go(func() error { return eq.openController(ctx, d) })
 	}
-	for _, r := range eq.s.recipe.Sinks {
-		if k := eq.sinkFor(r); k != nil {
-			eq.sinks = append(eq.sinks, k)
-			group.Go(func() error { return eq.openSink(ctx, k) })
-		}
-	}
-	eq.alive = len(eq.sinks)
+	group.Go(func() error { return eq.openSinks(ctx) })
 	return group.Wait()
 }
 
@@ -164,11 +159,11 @@ func (eq *equipment) sinkFor(r recipe.Sink) *sink {
 	if len(eq.s.recipe.Sinks) > 1 {
 		k.dir = filepath.Join(k.dir, r.Name)
 	}
-	k.dir = filepath.Join(k.dir, run.PartDir(eq.part.number))
+	k.dir = filepath.Join(k.dir, eq.part.dir())
 	for i, c := range node.Channels {
 		if r.Keeps(node.Name + "." + c.Name) {
 			k.streams = append(k.streams, uint16(i))
-			if eq.part.number > 0 {
+			if eq.part.goesOn() {
 				k.told[uint16(i)] = eq.part.before(eq.s.recipe.Acquire.Segment)
 			}
 		}
@@ -191,7 +186,7 @@ func (eq *equipment) openSink(ctx context.Context, k *sink) error {
 		return err
 	}
 	k.process.Store(plugin)
-	if eq.part.number > 0 && !k.resumable() {
+	if eq.part.goesOn() && !k.resumable() {
 		return &sdk.Failure{Code: "sink-begins-once", Message: fmt.Sprintf("sink %s cannot go on with a recording that another process began", k.recipe.Name),
 			Hint: "faults.lost_node: restart needs sinks that can, as sink-file does"}
 	}
@@ -210,8 +205,9 @@ func (eq *equipment) streamsOf(controller string) (streams []uint16) {
 
 // progress is how far every channel has come.
 func (eq *equipment) progress() (progress []fact.StreamCounts) {
+	part := eq.stretch()
 	for _, c := range eq.core.Counts() {
-		progress = append(progress, eq.part.added(c.StreamCounts))
+		progress = append(progress, part.added(c.StreamCounts))
 	}
 	return progress
 }
@@ -240,7 +236,7 @@ func (eq *equipment) showProgress(f func() error) error {
 }
 
 func (eq *equipment) observeProgress() {
-	e := event.Progress{Node: eq.s.node.Name, Duration: eq.s.recipe.Acquire.Duration.Duration()}
+	e := event.Progress{Node: eq.s.node.Name, Duration: eq.s.recipe.Acquire.Total().Duration()}
 	slowest := ^uint64(0)
 	counts := eq.progress()
 	for _, c := range counts {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/fact"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk/quantity"
 )
@@ -39,19 +40,37 @@ type part struct {
 	number int                    // 0: the first
 	begins time.Duration          // after the instant of the run
 	base   map[uint16]fact.Counts // of what came before
+	shot   int                    // of several, from 1: its files have times of its own, and counts are of what was recorded; 0: it is none
 }
 
 // origin is where the time 0 of the controllers lies, in ps of the run.
 func (p part) origin() uint64 { return uint64(p.begins) * 1000 }
+
+// goesOn reports whether another process began the record.
+func (p part) goesOn() bool { return p.number > 0 && p.shot == 0 }
+
+// dir is where the files of the part stand, below those of the first.
+func (p part) dir() string {
+	if p.shot > 0 {
+		return run.ShotDir(p.shot)
+	}
+	return run.PartDir(p.number)
+}
 
 // before is how many segments of a length are over when the part begins.
 func (p part) before(segment quantity.Time) int { return int(p.begins / max(segment.Duration(), 1)) }
 
 // added returns counts of the part with those of what came before.
 func (p part) added(c fact.StreamCounts) fact.StreamCounts {
+	if p.shot > 0 && c.Tags > 0 {
+		c.First, c.Last = c.First+p.origin(), c.Last+p.origin()
+	}
 	b, ok := p.base[c.Stream]
 	if !ok {
 		return c
+	}
+	if p.shot > 0 {
+		c.Until, b.Until = c.Until+b.Until, 0
 	}
 	if b.Tags > 0 {
 		c.First = b.First

@@ -139,7 +139,7 @@ func (s *session) confirm(ctx context.Context, instant time.Time, lead time.Dura
 	select {
 	case o := <-s.orders.ch:
 		s.reporter.acknowledge(o.Seq)
-		return errAborted
+		return s.endedBy(o)
 	default:
 		return nil
 	}
@@ -187,8 +187,21 @@ func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFu
 	}
 }
 
+// endedBy says what an order ends that came instead of the one awaited: where shots
+// were taken, a Stop keeps them.
+func (s *session) endedBy(o wire.Order) error {
+	if o.Kind == wire.Stop && s.fired {
+		return errNoMore
+	}
+	return errAborted
+}
+
 // awaitOrder waits for one kind of order. An order that ends the run ends the wait.
 func (s *session) awaitOrder(ctx context.Context, kind wire.OrderKind) (wire.Order, error) {
+	var stopped <-chan struct{} // between two shots
+	if s.fired && (kind == wire.Arm || kind == wire.Fire) {
+		stopped = s.user.stop
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -211,8 +224,11 @@ func (s *session) awaitOrder(ctx context.Context, kind wire.OrderKind) (wire.Ord
 				return o, nil
 			case wire.Abort, wire.Release, wire.Stop:
 				s.reporter.acknowledge(o.Seq)
-				return wire.Order{}, errAborted
+				return wire.Order{}, s.endedBy(o)
 			}
+		case <-stopped:
+			s.reporter.queueNews(wire.News{Stopped: true})
+			return wire.Order{}, errNoMore
 		}
 	}
 }

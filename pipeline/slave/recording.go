@@ -76,7 +76,7 @@ func (eq *equipment) arm(ctx context.Context) error {
 }
 
 func (eq *equipment) beginSink(ctx context.Context, k *sink, endpoint string) error {
-	err := k.plugin().Begin(ctx, eq.recording(k, eq.part.number > 0), endpoint)
+	err := k.plugin().Begin(ctx, eq.recording(k, eq.part.goesOn()), endpoint)
 	if err == nil {
 		eq.pumps.Go(func() error { eq.reportSink(k); return nil })
 	}
@@ -93,10 +93,19 @@ func (eq *equipment) recording(k *sink, resumed bool) sdk.Recording {
 	return r
 }
 
+// duration is how long the part or the shot takes.
+func (eq *equipment) duration() time.Duration {
+	d := eq.s.recipe.Acquire.Duration.Duration()
+	if eq.part.goesOn() {
+		d -= eq.part.begins
+	}
+	return d
+}
+
 func (eq *equipment) acquisition(i int, c *controller) sdk.Acquisition {
 	a := sdk.Acquisition{
 		Run: eq.s.id, Method: eq.method(),
-		Duration: eq.s.recipe.Acquire.Duration.Duration() - eq.part.begins,
+		Duration: eq.duration(),
 		Segment:  eq.s.recipe.Acquire.Segment.Duration(),
 		Pulse:    i == 0 && eq.s.recipe.Trigger.Master == eq.s.node.Name,
 	}
@@ -128,12 +137,12 @@ func (eq *equipment) reportDriver(c *controller) {
 		case host.Started:
 			eq.s.reporter.queueNews(wire.News{Shot: &wire.ShotFired{Controller: c.recipe.Name, Shot: e.Shot}})
 		case host.Lost:
-			e.AtPs += eq.part.origin()
+			e.AtPs += eq.begins()
 			eq.s.reporter.queueNews(wire.News{Loss: &e.StreamLoss})
 			eq.s.observe(event.TagsLost{Node: eq.s.node.Name, Channel: eq.s.node.Channels[e.Stream].Name, Loss: e.Loss})
 		case host.Ended:
 			for i, sent := range e.Streams {
-				e.Streams[i] = eq.part.added(sent)
+				e.Streams[i] = eq.stretch().added(sent)
 			}
 			eq.s.reporter.queueNews(wire.News{Ended: &wire.Ended{Controller: c.recipe.Name, Report: e.Report, Sent: e.Streams}})
 			switch {

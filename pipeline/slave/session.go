@@ -46,7 +46,8 @@ type session struct {
 	clock    clockwork
 	sender   *transfer.Sender
 	fired    bool       // there may be tags
-	instant  time.Time  // of the start
+	instant  time.Time  // of the start; of several shots that of the last
+	first    int64      // instant of the first shot, by the master's clock, Unix time in ns
 	user     user       // of this PC
 	ignored  sync.Once  // a message of the trigger port was ignored, and that was told
 	queued   []string   // paths of files given to the sender; owned by its equipment until the recording is over
@@ -77,7 +78,7 @@ func (s *session) run(ctx context.Context) error {
 	var eq *equipment
 	return s.within(ctx, func(ctx context.Context, cancel context.CancelCauseFunc, group *errgroup.Group, background context.Context) (err error) {
 		if eq, err = s.prepare(ctx, group, background); err == nil {
-			err = s.record(ctx, cancel, eq)
+			eq, err = s.record(ctx, cancel, eq)
 		}
 		if err == nil && eq.broken() {
 			eq, err = s.recordAgain(ctx, cancel, eq)
@@ -138,49 +139,6 @@ func (s *session) prepare(ctx context.Context, group *errgroup.Group, background
 	return eq, s.awaitClock(ctx)
 }
 
-// record carries out the master's orders from ready to the last closed file.
-func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq *equipment) error {
-	s.reporter.setPhase(wire.Ready)
-	order, err := s.awaitOrder(ctx, wire.Arm)
-	if err != nil {
-		return err
-	}
-	if err := s.compareAgain(ctx); err != nil {
-		return err
-	}
-	s.ledger.hold()
-	if err := eq.arm(ctx); err != nil {
-		return err
-	}
-	s.reporter.setProgress(eq.progress)
-	s.reporter.acknowledge(order.Seq)
-	s.reporter.setPhase(wire.Armed)
-	s.observe(event.Armed{Node: s.node.Name})
-
-	if order, err = s.awaitOrder(ctx, wire.Fire); err != nil {
-		return err
-	}
-	local, err := s.translate(order.Instant)
-	if err != nil {
-		return err
-	}
-	instant := time.Unix(0, local)
-	if err := s.confirm(ctx, instant, time.Duration(order.Instant-order.Sent)); err != nil {
-		return err
-	}
-	s.ledger.releaseAt(instant)
-	s.ledger.keep(entry{Fired: &order, BeganNs: instant.UnixNano()})
-	if err := eq.startDrivers(ctx, instant); err != nil {
-		return err
-	}
-	s.fired, s.instant = true, instant
-	s.user.setStage(underWay)
-	s.reporter.acknowledge(order.Seq)
-	s.reporter.setPhase(wire.Running)
-	s.observe(event.Fired{InstantNs: order.Instant, Method: s.recipe.Trigger.Method})
-	return s.follow(ctx, cancel, eq)
-}
-
 // follow waits for the end of a recording that has begun.
 func (s *session) follow(ctx context.Context, cancel context.CancelCauseFunc, eq *equipment) error {
 	var watching sync.WaitGroup // each ends with the recording, which markRecorded says
@@ -190,6 +148,10 @@ func (s *session) follow(ctx context.Context, cancel context.CancelCauseFunc, eq
 	err := eq.showProgress(func() error { return eq.finish(ctx) })
 	eq.markRecorded()
 	watching.Wait()
+	if err == nil && !s.lastShot(eq) {
+		s.ledger.keep(entry{Counts: eq.progress()})
+		return nil
+	}
 	s.user.setStage(over)
 	s.sendClockRecord(eq)
 	s.keepEnd(ctx, eq)

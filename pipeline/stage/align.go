@@ -123,7 +123,7 @@ func (a *analysis) align(c AlignConfig, result *run.Result) (s AlignSummary, err
 	} else {
 		a.clocks.found(a.clockOf(c.Reference), a.clockOf(c.Target), found.Correction())
 		a.noticeClock(result.Stage, c, found)
-		a.noticeStart(result.Stage, c, found.Alignment)
+		a.noticeStart(result.Stage, c, found)
 	}
 	err = a.json(result, summary)
 	if err == nil && !summary.Refused && found.Track != nil {
@@ -140,6 +140,7 @@ type foundClock struct {
 	align.Parts
 	channels []ChannelDelay // of several channels
 	lead     int            // of channels, whose offset it is
+	shots    []align.Shot   // where the run took several
 	short    bool           // the record goes on after what was looked at
 }
 
@@ -153,6 +154,8 @@ func (a *analysis) findClock(c AlignConfig) (foundClock, AlignSummary, error) {
 		find = a.alignMarkers
 	case len(references)+len(targets) > 2:
 		find = a.alignMany
+	case a.shots() > 1:
+		find = a.alignShots
 	}
 	found, err := find(c)
 	summary, err := NewAlignSummary(c.Reference, c.Target, found.Alignment, err)

@@ -197,16 +197,10 @@ func (a *analysis) open(name string) (*channelStream, error) {
 		return nil, fmt.Errorf("%s recorded nothing in the time that stages look at", name)
 	}
 	c.ReadFrom = sink
-	format := ""
-	paths := make([]string, len(segments))
-	for i, s := range segments {
-		paths[i] = filepath.Join(a.dir, filepath.FromSlash(s.File))
-		format = s.Format
-	}
 	if a.progress != nil {
 		a.progress.of.Add(c.Tags)
 	}
-	return &channelStream{ctx: a.ctx, name: name, progress: a.progress, over: a.overOf(name), left: c.Tags, ReadCloser: tagfile.OpenSegments(paths, format, tagfile.OnlyChannel)}, nil
+	return &channelStream{ctx: a.ctx, name: name, progress: a.progress, over: a.overOf(name), left: c.Tags, ReadCloser: &placed{shots: a.shotsOf(node, segments)}}, nil
 }
 
 // expectations compares the channels' rates with what the recipe expects.

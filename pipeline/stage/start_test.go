@@ -38,7 +38,7 @@ func TestPhotonsJudgeTheClocks(t *testing.T) {
 		}
 		r := &recipe.Recipe{Nodes: []recipe.Node{{Name: "bob", Channels: []recipe.Channel{{Name: "b", Delay: quantity.Time(c.delay * 1000)}}}}}
 		a := &analysis{manifest: m, recipe: r}
-		a.noticeStart("align", AlignConfig{Reference: "alice.a", Target: "bob.b"}, align.Alignment{StartOffset: quantity.NewFine(c.offset*1000, 0), StartSD: 1})
+		a.noticeStart("align", AlignConfig{Reference: "alice.a", Target: "bob.b"}, foundClock{Parts: align.Parts{Alignment: align.Alignment{StartOffset: quantity.NewFine(c.offset*1000, 0), StartSD: 1}}})
 		m.Judge()
 		tainted := false
 		for _, reason := range m.Reasons {

@@ -128,6 +128,7 @@ type News struct {
 	Short      *Short           `json:"short,omitempty"`
 	Loss       *fact.StreamLoss `json:"loss,omitempty"`
 	Restart    *fact.Restart    `json:"restart,omitempty"` // what follows is of another part of the record
+	Take       *Take            `json:"take,omitempty"`    // what follows is of another shot
 	Segment    *Segment         `json:"segment,omitempty"`
 	Kept       *Kept            `json:"kept,omitempty"`
 	Sent       *fact.Sent       `json:"sent,omitempty"` // how its files travelled, at the end
@@ -154,8 +155,14 @@ type Short struct {
 
 // Empty reports whether a piece of news has a number and nothing else.
 func (n *News) Empty() bool {
-	return n.Controller == nil && n.Sink == nil && n.Shot == nil && n.Loss == nil && n.Restart == nil && n.Segment == nil && n.Kept == nil && n.Sent == nil &&
+	return n.Controller == nil && n.Sink == nil && n.Shot == nil && n.Loss == nil && n.Restart == nil && n.Take == nil && n.Segment == nil && n.Kept == nil && n.Sent == nil &&
 		n.Ended == nil && n.Failure == nil && n.Warning == nil && n.ClockSet == nil && n.Short == nil && !n.Stopped && n.Log == nil
+}
+
+// Take says that a node starts a shot, in a run that takes several.
+type Take struct {
+	fact.Take
+	Clock *clock.Reading `json:"clock,omitempty"` // by which the node translated its instant
 }
 
 // SlaveEnded is the code of the failure of a node whose slave ended within the recording.

@@ -1,0 +1,116 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
+)
+
+const shotsRecipe = `version: 1
+name: shots
+nodes:
+  alice:
+    controllers:
+      tc: {driver: tc-ethernet, config: {address: sim}}
+    channels:
+      signal: {on: tc/1, threshold: 120 mV}
+  bob:
+    controllers:
+      tc: {driver: tc-ethernet, config: {address: sim}}
+    channels:
+      idler: {on: tc/1, threshold: 80 mV}
+trigger: {master: alice, lead: 100 ms}
+acquire: {duration: 300 ms, segment: 200 ms, repeat: 3}
+pipeline:
+  - {stage: align, config: {reference: alice.signal, target: bob.idler, search: 20 ms}}
+  - {stage: coincidences, name: pairs, config: {of: [alice.signal, bob.idler], window: 2 ns}}
+sinks:
+  raw: {sink: sink-file, config: {format: bin}}
+simulate:
+  seed: 7
+  pairs: {rate: 20 kHz, jitter: 80 ps}
+`
+
+func writeRecipe(t *testing.T, text string) (dir, path string) {
+	t.Helper()
+	dir = t.TempDir()
+	path = filepath.Join(dir, "recipe.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir, path
+}
+
+// Each shot has its own files and its own start, and stages look at all.
+func TestShots(t *testing.T) {
+	t.Parallel()
+	dir, path := writeRecipe(t, shotsRecipe)
+	r := runTsrun(t, dir, append([]string{path}, freePorts...)...)
+	at, m := latest(t, dir)
+	if r.code != 0 && !heldUp(m) {
+		t.Fatalf("exit code %d: %s\n%s", r.code, reasons(m), r.stderr)
+	}
+	if !strings.Contains(r.stdout+r.stderr, "shot 3 of 3") {
+		t.Errorf("nothing is said of shot 3 of 3:\n%s", r.stdout)
+	}
+	if len(m.Trigger.Shots) != 3 || m.DurationPs != 900_000_000_000 {
+		t.Errorf("%d shots of %d ps in all", len(m.Trigger.Shots), m.DurationPs)
+	}
+	for name, n := range m.Nodes {
+		if len(n.Takes) != 3 {
+			t.Fatalf("%s has %d shots", name, len(n.Takes))
+		}
+		for i, take := range n.Takes {
+			if take.Start == nil || take.InstantNs != m.Trigger.Shots[i].InstantNs || take.At != uint64(take.InstantNs-m.Trigger.InstantNs)*1000 || take.Shots["tc"].Called < take.InstantNs {
+				t.Errorf("%s, shot %d: %+v", name, i+1, take)
+			}
+		}
+		for channel, c := range n.Channels {
+			if c.LengthPs < 899_000_000_000 || c.LengthPs > 901_000_000_000 || c.LastPs < n.Takes[2].At {
+				t.Errorf("%s.%s: %d ps, the last tag at %d ps", name, channel, c.LengthPs, c.LastPs)
+			}
+		}
+	}
+	summary, ok := stage.DecodeSummary[stage.AlignSummary](m.Results[0])
+	if !ok || summary.Refused || summary.Parts != 3 {
+		t.Errorf("align: %+v", m.Results[0])
+	}
+	pairs, ok := stage.DecodeSummary[stage.CoincidencesSummary](m.Results[1])
+	if !ok || pairs.OneToOne < 15_000 { // of 18 000 in all shots
+		t.Errorf("pairs: %+v", m.Results[1])
+	}
+	if v := runTsrun(t, dir, "verify", at); v.code != 0 {
+		t.Errorf("verify: %s%s", v.stdout, v.stderr)
+	}
+}
+
+// A driver that dies in a shot ends the shots; what was taken is kept and aligned.
+func TestShotThatFails(t *testing.T) {
+	t.Parallel()
+	dir, path := writeRecipe(t, strings.Replace(shotsRecipe, "repeat: 3", "repeat: 50", 1))
+	p := start(t, dir, nil, append([]string{path, "--json"}, freePorts...)...)
+	eventually(t, 30*time.Second, "shot 2 is fired", func() bool { return strings.Contains(p.stdout.String(), `"shot":2`) })
+	members := family(t, p.cmd.Process.Pid)
+	bob := members[slices.IndexFunc(members, func(m process) bool { return strings.Contains(m.command, "--node bob") })].pid
+	driver := slices.IndexFunc(members, func(m process) bool { return m.parent == bob && strings.Contains(m.command, "tc-ethernet") })
+	if err := syscall.Kill(members[driver].pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.wait(60 * time.Second); code != 3 {
+		t.Errorf("exit code %d\n%s", code, p.stderr.String())
+	}
+	_, m := latest(t, dir)
+	if taken := len(m.Trigger.Shots); taken < 2 || taken > 40 || !m.Has(run.Incomplete) {
+		t.Errorf("%d shots were taken: %s", taken, reasons(m))
+	}
+	if m.Nodes["alice"].Channels["signal"].Tags < 5_000 {
+		t.Errorf("alice kept %d tags", m.Nodes["alice"].Channels["signal"].Tags)
+	}
+}

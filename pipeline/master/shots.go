@@ -1,0 +1,56 @@
+package master
+
+import "tsrun/pipeline/wire"
+
+// A run of several shots goes from draining back to arming, as long as every node has
+// taken the shot whole:
+//
+//	joining → arming → armed → running → draining → transferring → …
+//	             ↑                          │
+//	             └──────── next shot ───────┘
+
+// started reports whether tags may exist.
+func (s *state) started() bool { return s.shot > 1 || s.phase.started() }
+
+// more reports whether another shot is to follow the present one.
+func (s *state) more() bool { return s.shot < s.rules.shots && !s.ending }
+
+// between reports whether the run is about to take a shot that is not the first.
+func (s *state) between() bool {
+	return s.shot > 1 && (s.phase == arming || s.phase == armed) || s.phase == draining && s.more()
+}
+
+// isBack reports whether a node has taken the shot, and is ready for another. One that
+// was armed for another by a master that was killed waits for a start that never comes.
+func (s *state) isBack(n node) bool {
+	return s.rules.shots > 1 && (n.phase == wire.Ready && n.order >= s.fire || s.ending && !s.told && n.phase == wire.Armed)
+}
+
+// waiting reports whether nodes are ready for another shot and no node is still busy
+// with this one.
+func (s *state) waiting() bool {
+	if s.phase != running && s.phase != draining && s.phase != transferring || s.told {
+		return false
+	}
+	back := false
+	for _, n := range s.nodes {
+		back = back || !n.gone && s.isBack(n)
+	}
+	return back && s.present(func(n node) bool { return s.isBack(n) || reached(wire.Transferring)(n) })
+}
+
+// goOn begins the next shot, or tells the nodes that none follows: one of them is
+// gone, or has ended its part.
+func (s *state) goOn() []any {
+	whole := s.more()
+	for _, n := range s.nodes {
+		whole = whole && !n.gone && s.isBack(n)
+	}
+	if !whole {
+		s.ending, s.told = true, true
+		return []any{s.order(wire.Stop), doDeadline{drainTimeout}}
+	}
+	s.shot++
+	s.phase = arming
+	return []any{s.order(wire.Arm), doDeadline{armTimeout}}
+}

@@ -1,0 +1,107 @@
+package run
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"tsrun/pipeline/clock"
+	"tsrun/pipeline/fact"
+	"tsrun/pipeline/recipe"
+)
+
+// Take is a shot of a node, in a run that takes several.
+type Take struct {
+	fact.Take
+	Shots map[string]fact.Shot `json:"shots"`           // by controller
+	Start *Start               `json:"start,omitempty"` // absent where no shot was recorded (trigger method hardware)
+	Clock *clock.Reading       `json:"clock,omitempty"` // by which the node translated the instant
+}
+
+// TriggerShot is a shot of the run.
+type TriggerShot struct {
+	Number    int          `json:"shot"`       // from 1
+	InstantNs int64        `json:"instant_ns"` // Unix time of the master's clock
+	Skew      []SkewRecord `json:"skew"`
+}
+
+// Take notes that the node starts a shot. What is there is not changed: a manifest
+// that is being written may share it.
+func (n *Node) Take(t fact.Take, reading *clock.Reading) {
+	if len(n.Takes) < recipe.MaxShots {
+		n.Takes = append(slices.Clone(n.Takes), Take{Take: t, Shots: map[string]fact.Shot{}, Clock: reading})
+	}
+	for _, c := range n.Channels {
+		c.Sent, c.SentLost = nil, nil // of the shots before; those of the last are of all
+	}
+}
+
+// TakeShot notes when a controller began in the last shot; false: the run takes one.
+func (n *Node) TakeShot(controller string, s fact.Shot) (number int, ok bool) {
+	if len(n.Takes) == 0 {
+		return 0, false
+	}
+	n.Takes = slices.Clone(n.Takes)
+	last := &n.Takes[len(n.Takes)-1]
+	last.Shots = maps.Clone(last.Shots)
+	last.Shots[controller] = s
+	return last.Number, true
+}
+
+// startTakes works out when the shots of the node began.
+func (n *Node) startTakes() {
+	n.Takes = slices.Clone(n.Takes)
+	for i := range n.Takes {
+		t := &n.Takes[i]
+		if start, ok := NodeStart(slices.Collect(maps.Values(t.Shots)), t.InstantNs, t.CompensationNs, t.Clock); ok {
+			t.Start = &start
+		}
+	}
+}
+
+// StartTakes works out when each shot began at each node, and how far apart they were.
+func (m *Manifest) StartTakes() {
+	for _, n := range m.Nodes {
+		n.startTakes()
+	}
+	m.Trigger.Shots = slices.Clone(m.Trigger.Shots)
+	for i := range m.Trigger.Shots {
+		t := &m.Trigger.Shots[i]
+		t.Skew = m.skews(func(n *Node) *Start {
+			if at := slices.IndexFunc(n.Takes, func(take Take) bool { return take.Number == t.Number }); at >= 0 {
+				return n.Takes[at].Start
+			}
+			return nil
+		})
+	}
+}
+
+// ShotAt is where the time 0 of the files of a part of a node's record lies in the
+// run, in ps: of several shots each has times of its own.
+func (n *Node) ShotAt(part int) uint64 {
+	if part >= 0 && part < len(n.Takes) {
+		return n.Takes[part].At
+	}
+	return 0
+}
+
+// StartOf is when the node began a shot, counted from 0; nil where nobody knows.
+func (n *Node) StartOf(shot int) *Start {
+	if shot < len(n.Takes) {
+		return n.Takes[shot].Start
+	}
+	return nil
+}
+
+// judgeTakes notes shots that began late, but for the first, and those that were not taken.
+func (j *judgement) judgeTakes(node *Node, name string) {
+	for _, t := range node.Takes[min(1, len(node.Takes)):] {
+		for _, key := range slices.Sorted(maps.Keys(t.Shots)) {
+			if s := t.Shots[key]; s.Late {
+				j.add(Reason{Condition: Tainted, Node: name, AtPs: &t.At,
+					Message: fmt.Sprintf("shot %d: controller %q was started %v after its instant", t.Number, key, time.Duration(s.Called-s.Asked).Round(time.Microsecond))})
+			}
+		}
+	}
+}
