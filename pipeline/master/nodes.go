@@ -18,7 +18,7 @@ func (s state) nodeFailed(e evFailed) (state, []any) {
 		return s.refuse(trouble{refusal, e.node, f})
 	}
 	s.troubles = append(s.troubles, trouble{missing, e.node, f})
-	if s.shot > 1 && (s.phase == arming || s.phase == armed) { // the others wait for it in vain
+	if s.armingNext() { // the others wait for it in vain
 		return s.stop()
 	}
 	if s.rules.abortOnAbsent && s.phase == running {
@@ -37,6 +37,9 @@ func (s state) nodeStopped(name string) (state, []any) {
 	}
 	s.troubles = append(s.troubles, trouble{stopped, name, sdk.Failure{Code: "node-stopped",
 		Message: "the recording of this node was ended by its user there"}})
+	if s.armingNext() {
+		return s.stop()
+	}
 	if s.rules.abortOnAbsent && s.phase == running {
 		return s.giveUp(name, "lost_node", "the node was stopped")
 	}
@@ -64,7 +67,7 @@ func (s state) nodeGone(name string, f sdk.Failure) (state, []any) {
 	switch {
 	case s.rules.abortOnAbsent && s.phase == running:
 		return s.giveUp(name, "lost_node", "the node was lost")
-	case s.shot > 1 && (s.phase == arming || s.phase == armed):
+	case s.armingNext():
 		return s.stop()
 	}
 	return s.advance()

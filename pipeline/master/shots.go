@@ -17,8 +17,11 @@ func (s *state) more() bool { return s.shot < s.rules.shots && !s.ending }
 
 // between reports whether the run is about to take a shot that is not the first.
 func (s *state) between() bool {
-	return s.shot > 1 && (s.phase == arming || s.phase == armed) || s.phase == draining && s.more()
+	return s.armingNext() || s.phase == draining && s.more()
 }
+
+// armingNext reports whether a shot that is not the first is being armed, or is armed.
+func (s *state) armingNext() bool { return s.shot > 1 && (s.phase == arming || s.phase == armed) }
 
 // isBack reports whether a node has taken the shot, and is ready for another. One that
 // was armed for another by a master that was killed waits for a start that never comes.

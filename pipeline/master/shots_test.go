@@ -17,12 +17,12 @@ func shotsTaken(t *testing.T, planned, taken int) *story {
 	r := testRules
 	r.shots = planned
 	s := newStory(r, "alice", "bob").happens(evJoined{"alice"}, evJoined{"bob"}).all(wire.Ready)
-	for range taken {
+	for shot := range taken {
 		s.all(wire.Armed).all(wire.Armed).all(wire.Running).all(wire.Draining)
 		if s.state.phase != draining {
 			t.Fatalf("shot %d: phase %s, want draining", s.state.shot, s.state.phase)
 		}
-		if s.state.shot < planned {
+		if shot+1 < taken {
 			s.all(wire.Ready)
 		}
 	}
