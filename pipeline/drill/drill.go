@@ -245,7 +245,7 @@ func (b *bench) awaitEnd(ctx context.Context, master *process, limit *time.Timer
 
 // longest is how long a run may take with its faults: nothing in it waits longer.
 func (b *bench) longest(plan []Fault) time.Duration {
-	d := 2*b.recipe.Acquire.Duration.Duration() + 3*patience + b.recipe.Network.Join.Duration() + time.Minute
+	d := 2*b.recipe.Acquire.Total().Duration() + 3*patience + b.recipe.Network.Join.Duration() + time.Minute
 	for _, f := range plan {
 		d += f.For
 	}

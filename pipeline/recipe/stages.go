@@ -184,6 +184,9 @@ func (c *StageCheck) Broken(key string) bool { return c.j.holes(join(c.path, key
 // Duration is for how long the recipe records.
 func (c *StageCheck) Duration() quantity.Time { return c.j.r.Acquire.Duration }
 
+// Shots is how many shots are taken.
+func (c *StageCheck) Shots() int { return c.j.r.Acquire.Shots() }
+
 // Channels checks that channels exist and differ from each other.
 func (c *StageCheck) Channels(uses []ChannelUse) {
 	for i, use := range uses {

@@ -47,10 +47,10 @@ type part struct {
 func (p part) origin() uint64 { return uint64(p.begins) * 1000 }
 
 // goesOn reports whether another process began the record.
-func (p part) goesOn() bool { return p.number > 0 && p.shot == 0 }
+func (p *part) goesOn() bool { return p.number > 0 && p.shot == 0 }
 
 // dir is where the files of the part stand, below those of the first.
-func (p part) dir() string {
+func (p *part) dir() string {
 	if p.shot > 0 {
 		return run.ShotDir(p.shot)
 	}

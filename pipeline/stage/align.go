@@ -78,6 +78,10 @@ var alignFields = []*recipe.Field{
 // Check finds what no single key of the config can tell.
 func (c AlignConfig) Check(to *recipe.StageCheck) {
 	references, targets := c.sides()
+	if to.Shots() > 1 && (c.By == ByMarkers || len(references)+len(targets) > 2) {
+		to.Conflict("reference", "each shot of acquire.repeat is aligned by itself, which takes the photons of one channel of each node", "name one reference and one target, and leave by out")
+		return
+	}
 	if to.Connect(references, targets) && c.By == ByMarkers && len(references)+len(targets) > 2 {
 		to.Conflict("by", "markers are of one channel each", "name one reference and one target")
 	}
