@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 )
 
@@ -197,17 +199,14 @@ func TestInstantIsFarEnoughAhead(t *testing.T) {
 // A start is called off only while an order still comes in time, however short the lead.
 func TestAStartIsNotCalledOffTooLate(t *testing.T) {
 	for _, lead := range []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, time.Minute} {
-		c := &conductor{members: map[string]*member{"bob": {trip: time.Millisecond}}}
-		fire := func(at time.Time) {
-			c.fire = wire.Order{Kind: wire.Fire, Instant: at.UnixNano(), Sent: at.Add(-lead).UnixNano()}
-		}
+		c := &conductor{members: map[string]*member{"bob": {trip: time.Millisecond}}, book: &book{manifest: &run.Manifest{}, recipe: &recipe.Recipe{}}}
 		c.state.phase = armed
 		guard := ackGuard(lead)
-		fire(time.Now().Add(guard)) // the deadline has just passed
+		c.book.instant(time.Now().Add(guard).UnixNano(), lead) // the deadline has just passed
 		if left, listens := c.untilRecall(), c.patience(); left < guard/3 || left > guard || listens > left || listens < 0 || listens > patience {
 			t.Errorf("lead %v: %v to call it off, listens for %v", lead, left, listens)
 		}
-		fire(time.Now().Add(time.Millisecond))
+		c.book.manifest.Trigger.InstantNs = time.Now().Add(time.Millisecond).UnixNano()
 		if left, listens := c.untilRecall(), c.patience(); left > 0 || listens != 0 {
 			t.Errorf("lead %v, 1 ms before the instant: %v to call it off, listens for %v", lead, left, listens)
 		}

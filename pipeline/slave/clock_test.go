@@ -181,12 +181,12 @@ func TestClockIsSetAndNotComparedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.clock.comparer = comparer
-	if local, err := s.translate(5); err != nil || local != 5 {
+	if local, _, err := s.translate(5); err != nil || local != 5 {
 		t.Errorf("it was never compared: %d, %v", local, err)
 	}
 	s.clock.compared = true
 	var f *sdk.Failure
-	if _, err := s.translate(5); !errors.As(err, &f) || f.Code != "clock-set" {
+	if _, _, err := s.translate(5); !errors.As(err, &f) || f.Code != "clock-set" {
 		t.Errorf("it was compared, and is not: %v", err)
 	}
 }
