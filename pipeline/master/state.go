@@ -316,7 +316,7 @@ func (s *state) runningDeadline() doDeadline {
 
 // refuse ends a run of which nothing was recorded. In another shot it ends the shots.
 func (s state) refuse(t trouble) (state, []any) {
-	if s.started() {
+	if s.shot > 1 {
 		t.kind = missing
 		s.troubles = append(s.troubles, t)
 		return s.stop()
