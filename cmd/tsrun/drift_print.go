@@ -49,7 +49,7 @@ func printDrift(out *strings.Builder, d stage.Drift) {
 		beside = append(beside, k.Offset.Minus(r.Offset)-r.Frequency*1e-9*since)
 	}
 	fmt.Fprintf(out, "\noffset beside %s, in ps\n", text.Measured(r.Frequency, r.FrequencySD, "ppb"))
-	plot(out, times, beside)
+	plotted(out, times, beside)
 	out.WriteByte('\n')
 	printTrack(out, t)
 }
@@ -100,8 +100,8 @@ func printTrack(out *strings.Builder, t *track.Track) {
 	}
 }
 
-// plot draws points as characters: the mean of those in each column.
-func plot(out *strings.Builder, x, y []float64) {
+// plotted draws points as characters: the mean of those in each column.
+func plotted(out *strings.Builder, x, y []float64) {
 	if len(x) == 0 {
 		return
 	}

@@ -111,6 +111,7 @@ func commands() []*cobra.Command {
 		newVerifyCommand(),
 		newDrillCommand(),
 		newReportCommand(),
+		newPlotCommand(),
 		newRunsCommand(),
 		newResumeCommand(),
 		newAlignCommand(),

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/master"
+	"tsrun/pipeline/report"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/text"
 )
@@ -58,7 +59,7 @@ func resume(c *cobra.Command, path string, plugins *pluginDirs, keys, listen str
 	defer stop()
 	hub, done := showing(asJSON)
 	outcome, err := master.Resume(c.Context(), path, master.Options{
-		PluginDirs: dirs, Program: program, Listen: listen, Version: version, Observer: hub, Interrupts: interrupts, Secure: secureMaster(keys),
+		PluginDirs: dirs, Program: program, Listen: listen, Version: version, Observer: hub, Interrupts: interrupts, Report: report.WritePage, Secure: secureMaster(keys),
 	})
 	done()
 	if err != nil {

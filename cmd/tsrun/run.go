@@ -15,6 +15,7 @@ import (
 
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/master"
+	"tsrun/pipeline/report"
 	"tsrun/pipeline/run"
 	"tsrun/sdk"
 )
@@ -117,7 +118,7 @@ func runRecipe(ctx context.Context, f *runFlags, path string, o master.Options) 
 	if err != nil {
 		return fmt.Errorf("find tsrun's own program: %w", err)
 	}
-	o.Lock, o.Program, o.Version, o.Secure = lock, program, version, secureMaster(f.keys)
+	o.Lock, o.Program, o.Version, o.Secure, o.Report = lock, program, version, secureMaster(f.keys), report.WritePage
 	interrupts, stop := interruptions()
 	defer stop()
 	hub, done := showing(f.json)

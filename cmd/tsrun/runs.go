@@ -1,46 +1,17 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"tsrun/pipeline/event"
-	"tsrun/pipeline/report"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/text"
 )
-
-func newReportCommand() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
-		Use:   "report RUN",
-		Short: "print the summary of a run again",
-		Long: `report prints the summary of a run directory as the run itself did at its end. It
-reads the manifest and nothing else; verify proves the files.`,
-		Example: "  tsrun report runs/latest",
-		Args:    arguments(1, 1, "one run directory"),
-		RunE: func(c *cobra.Command, args []string) error {
-			m, err := run.ReadManifest(args[0])
-			switch {
-			case err != nil:
-			case asJSON:
-				err = json.NewEncoder(c.OutOrStdout()).Encode(event.Finished{Directory: args[0], Manifest: m})
-			default:
-				err = report.Report(c.OutOrStdout(), m, args[0], widthOf(os.Stdout))
-			}
-			return err
-		},
-	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object: directory, manifest")
-	return c
-}
 
 func newRunsCommand() *cobra.Command {
 	var o output

@@ -53,6 +53,11 @@ func printVerification(c *cobra.Command, v run.Verification, asJSON bool) error 
 	if n := len(v.Findings); n > 0 {
 		result = quantity.Counted(n, "finding")
 	}
+	for _, name := range v.Notes {
+		if _, err := fmt.Fprintf(out, "%s: a note, which is not looked at\n", text.Printable(name)); err != nil {
+			return err
+		}
+	}
 	_, err := fmt.Fprintf(out, "%s: %s, %s, %s\n", result, quantity.Counted(v.Files, "file"), quantity.Counted(v.Bytes, "byte"), quantity.Counted(v.Tags, "tag"))
 	return err
 }

@@ -23,6 +23,7 @@ var floors = [][]string{
 	{"pipeline/run", "pipeline/align"},
 	{"pipeline/track"},
 	{"pipeline/wire", "pipeline/recipe", "pipeline/correlate", "pipeline/scatter"},
+	{"pipeline/plot"},
 	{"pipeline/text", "pipeline/fact", "pipeline/journal", "pipeline/confine", "pipeline/clock"},
 	{"examples/"},
 	{"plugins/"},

@@ -54,6 +54,9 @@ type Options struct {
 	Interrupts <-chan struct{}
 	// WatchClock tells of each time that this PC's clock is set; nil: clock.Watch does.
 	WatchClock func(ctx context.Context, tell func(clock.Step))
+	// Report writes what a person reads of a run into its directory, before that is
+	// sealed; nil: nothing is written.
+	Report func(m *run.Manifest, dir string) error
 	// Secure fills in what is below, where the recipe wants TLS.
 	Secure   func(*Options) error
 	Security *zmtp.Security // what this master shows and checks
@@ -181,6 +184,12 @@ func (c *conductor) seal() error {
 	if c.journal != nil {
 		if err := c.journal.Close(); err != nil {
 			c.log.Warn("journal not written", "error", err)
+		}
+	}
+	run.Conclude(c.book.manifest)
+	if c.options.Report != nil {
+		if err := c.options.Report(c.book.manifest, c.dir.Path()); err != nil {
+			c.log.Warn("no report of the run", "error", err)
 		}
 	}
 	if err := c.dir.Seal(c.book.manifest); err != nil {

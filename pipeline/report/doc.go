@@ -1,3 +1,3 @@
-// Package report says in plain text, in the width of a terminal, what became of a
-// run: from its manifest alone.
+// Package report says what became of a run: in plain text, in the width of a terminal,
+// from its manifest alone, and as a page with pictures of its tables.
 package report

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -181,9 +182,10 @@ func FuzzReport(f *testing.F) {
 			return
 		}
 		var out strings.Builder
-		if err := Report(&out, m, "x", ReportWidth); err != nil {
+		if err := errors.Join(Report(&out, m, "x", ReportWidth), Page(&out, m, "x")); err != nil {
 			t.Error(err)
 		}
+		Paragraph(m)
 	})
 }
 

@@ -25,6 +25,8 @@ const (
 	LogFile      = "log.jsonl"
 	JournalFile  = "journal" // what resume needs; removed when nothing is missing any more
 	SumsFile     = "SHA256SUMS"
+	ReportFile   = "report.html"
+	NotesDir     = "notes"        // a user's own, which nothing vouches for
 	RawDir       = "raw"          // raw/NODE/: the segments, never changed
 	ResultsDir   = "results"      // what the stages found
 	RecipeDir    = recipe.KeptDir // the recipe as given, its parents, resolved.json and resolved.yaml

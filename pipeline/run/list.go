@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,4 +71,14 @@ func (l Listed) Words() string {
 		words = append(words, "not ended")
 	}
 	return text.Printable(strings.Join(words, " + "))
+}
+
+// TagsLost counts what is known to be missing of all channels.
+func (m *Manifest) TagsLost() (sum uint64) {
+	for _, n := range m.Nodes {
+		for _, c := range n.Channels {
+			sum += min(c.Lost, math.MaxUint64-sum)
+		}
+	}
+	return sum
 }

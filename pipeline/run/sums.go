@@ -213,6 +213,9 @@ func writeSums(dir string, m *Manifest) error {
 func finishedFiles(root *os.Root) ([]string, error) {
 	var names []string
 	err := fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		if name == NotesDir && entry != nil && entry.IsDir() {
+			return fs.SkipDir
+		}
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
@@ -280,4 +283,22 @@ func parseSums(text []byte) (map[string]string, error) {
 		sums[name], text = sum, rest
 	}
 	return sums, nil
+}
+
+// OpenFile opens a regular file of a run directory, named as in its manifest. Nothing
+// outside the directory is opened.
+func OpenFile(dir, name string) (io.ReadCloser, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open run directory: %w", err)
+	}
+	defer root.Close()
+	if !fs.ValidPath(name) {
+		return nil, fmt.Errorf("%q is no file of a run", name)
+	}
+	file, _, err := openRegular(root, name)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	return file, nil
 }

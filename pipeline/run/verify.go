@@ -31,7 +31,8 @@ type Verification struct {
 	Files    int       `json:"files"`
 	Bytes    int64     `json:"bytes"`
 	Tags     uint64    `json:"tags"`
-	Findings []Finding `json:"findings"` // none: everything is as it was recorded
+	Notes    []string  `json:"notes,omitempty"` // files below notes/, which are the user's and are not looked at
+	Findings []Finding `json:"findings"`        // none: everything is as it was recorded
 }
 
 // Verify proves a run directory again: every file the manifest or SHA256SUMS
@@ -63,6 +64,7 @@ func Verify(dir string) (Verification, error) {
 	v.segments(m)
 	v.sums(m)
 	v.extras(m)
+	v.notes()
 	slices.SortStableFunc(v.result.Findings, func(a, b Finding) int { return cmp.Compare(a.File, b.File) })
 	return v.result, nil
 }
@@ -250,6 +252,9 @@ func (v *verifier) sums(m *Manifest) {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		if strings.HasPrefix(name, NotesDir+"/") {
+			continue // the user's
+		}
 		if !fs.ValidPath(name) {
 			v.found(SumsFile, "path", "names %q, which is not a file below the run directory", name)
 			continue
@@ -321,6 +326,22 @@ func (v *verifier) extras(m *Manifest) {
 	if err != nil {
 		v.found(RawDir, "missing", "%v", withoutPath(err))
 	}
+}
+
+// maxNotes is how many notes are listed.
+const maxNotes = 1000
+
+// notes lists what the user has put beside the run.
+func (v *verifier) notes() {
+	_ = fs.WalkDir(v.root.FS(), NotesDir, func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case len(v.result.Notes) == maxNotes:
+			return fs.SkipAll
+		case err == nil && !entry.IsDir():
+			v.result.Notes = append(v.result.Notes, name)
+		}
+		return nil // one that cannot be listed is no matter of the run
+	})
 }
 
 // withoutPath drops what a finding says anyway.
