@@ -114,6 +114,7 @@ func commands() []*cobra.Command {
 		newPlotCommand(),
 		newRunsCommand(),
 		newResumeCommand(),
+		newCollectCommand(),
 		newAlignCommand(),
 		newDriftCommand(),
 		newClockCommand(),

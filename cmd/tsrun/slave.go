@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tsrun/pipeline/master"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/slave"
 	"tsrun/pipeline/wire"
@@ -43,10 +44,15 @@ func runSlave(ctx context.Context, f *runFlags) error {
 	if own {
 		return serveOwnMaster(ctx, o, key)
 	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find tsrun's own program: %w", err)
+	}
 	interrupts, stop := interruptions()
 	defer stop()
 	hub, done := showing(f.json)
 	o.Observer, o.Interrupts, o.Log = hub, interrupts, slog.New(slave.ObserverLog(hub, f.node))
+	master.FinishLocal(ctx, f.data, f.node, master.Options{PluginDirs: dirs, Program: program, Version: version, Observer: hub, Interrupts: interrupts})
 	err = slave.Run(ctx, o)
 	done()
 	if slave.Stopped(err) {

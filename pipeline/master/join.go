@@ -16,6 +16,7 @@ import (
 	"tsrun/pipeline/text"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
+	"tsrun/sdk/quantity"
 )
 
 // join lets a slave in, and tells the user of one that it turned away.
@@ -99,6 +100,9 @@ func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 	c.keepJoined(name, m, j)
 	c.log.Info("node joined", "about", name, "host", j.Host, "address", r.peer.Address, "pid", j.PID)
 	c.observe(event.NodeJoined{Node: name, Host: c.book.manifest.Nodes[name].Host, Hostname: j.Host, Address: r.peer.Address, PID: j.PID})
+	if j.Local > 0 {
+		c.observe(event.Warning{Node: name, Message: "it keeps " + quantity.Counted(j.Local, "recording") + " made without a master", Hint: "fetch with: tsrun collect RECIPE"})
+	}
 	if j.Version != c.options.Version {
 		c.observe(event.Warning{Node: name, Message: fmt.Sprintf("tsrun %s is at work there, %s here; they speak the same protocol, %d", j.Version, c.options.Version, wire.Protocol),
 			Hint: "install the same release of tsrun on both PCs"})

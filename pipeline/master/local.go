@@ -99,3 +99,17 @@ func (c *conductor) whyUnknown() string {
 	}
 	return strings.Join(whys, "; ")
 }
+
+// FinishLocal finishes the local parts of a node in a directory of runs whose tsrun was
+// killed, so that they can be delivered. What cannot be finished is told and stays.
+func FinishLocal(ctx context.Context, root, node string, o Options) {
+	for _, path := range run.BrokenOff(root, node) {
+		if ctx.Err() != nil {
+			return
+		}
+		o.Observer.Observe(event.Warning{Node: node, Message: path + " was broken off, and is finished now"})
+		if _, err := Resume(ctx, path, o); err != nil {
+			o.Observer.Observe(event.Warning{Node: node, Message: fmt.Sprintf("%s stays unfinished: %v", path, err), Hint: "try it with: tsrun resume " + path})
+		}
+	}
+}

@@ -56,7 +56,7 @@ func (c *conductor) serve(peer wire.Peer, body []byte) []byte {
 	if err != nil {
 		return encode(wire.Reply{Refused: &sdk.Failure{Code: "malformed", Message: fmt.Sprintf("read status request: %v", err)}})
 	}
-	return encode(c.answerFile(peer, r))
+	return encode(answerFile(c.receiver, peer, r))
 }
 
 // askConductor passes a request to the conductor and returns its answer, unless the run is over.
@@ -74,15 +74,19 @@ func (c *conductor) askConductor(r request) wire.Reply {
 
 // admits returns the node whose session has a token, where the peer may be that node.
 func (c *conductor) admits(peer wire.Peer, token string) (node string, ok bool) {
+	return admittedTo(c.receiver, peer, token)
+}
+
+func admittedTo(receiver *transfer.Receiver, peer wire.Peer, token string) (node string, ok bool) {
 	id, ok := wire.ParseID(token)
 	if !ok {
 		return "", false
 	}
-	certified, ok := c.receiver.CertifiedAs(id)
+	certified, ok := receiver.CertifiedAs(id)
 	if !ok || !peer.MayBe(certified) {
 		return "", false
 	}
-	return c.receiver.NodeOf(id)
+	return receiver.NodeOf(id)
 }
 
 func encode(r wire.Reply) []byte {
@@ -93,19 +97,19 @@ func encode(r wire.Reply) []byte {
 	return body
 }
 
-func (c *conductor) answerFile(peer wire.Peer, r wire.Request) wire.Reply {
+func answerFile(receiver *transfer.Receiver, peer wire.Peer, r wire.Request) wire.Reply {
 	var file transfer.File
 	token, ok := wire.ParseID(r.Token)
 	if !ok {
 		return wire.Reply{Refused: &sdk.Failure{Code: "token", Message: "ask about a file: not a token of this run"}}
 	}
-	if certified, ok := c.receiver.CertifiedAs(token); ok && !peer.MayBe(certified) {
+	if certified, ok := receiver.CertifiedAs(token); ok && !peer.MayBe(certified) {
 		return wire.Reply{Refused: &sdk.Failure{Code: "certificate", Message: "ask about a file: it is of another node than this certificate"}}
 	}
 	if err := json.Unmarshal(r.File, &file); err != nil {
 		return wire.Reply{Refused: &sdk.Failure{Code: "malformed", Message: fmt.Sprintf("ask about a file: %v", err)}}
 	}
-	answer, err := json.Marshal(c.receiver.Ask(token, file))
+	answer, err := json.Marshal(receiver.Ask(token, file))
 	if err != nil {
 		return wire.Reply{Refused: &sdk.Failure{Code: "malformed", Message: fmt.Sprintf("ask about a file: %v", err)}}
 	}

@@ -7,14 +7,15 @@ import (
 	"tsrun/pipeline/text"
 )
 
-// reportOwnClock says what is known of a clock that nobody compared with another's.
-func reportOwnClock(out *strings.Builder, l *run.LocalPart) {
-	s, ok := l.Clock.Known()
+// reportOwnClock says what is known of the clock of a PC that nobody compared with
+// another's.
+func reportOwnClock(out *strings.Builder, node string, c run.OwnClock) {
+	s, ok := c.Known()
 	if !ok {
-		entry(out, "clock", "how far this PC's clock is off is not known: %s", l.Clock.Why)
+		entry(out, "clock", "how far the clock of %s's PC was off is not known: %s", node, c.Why)
 		return
 	}
-	entry(out, "clock", "this PC's clock is %s ahead of %s, as %s says", text.Bounded(s.Offset, s.Bound), s.Reference, s.Source)
+	entry(out, "clock", "the clock of %s's PC was %s ahead of %s, as %s says", node, text.Bounded(s.Offset, s.Bound), s.Reference, s.Source)
 }
 
 // reportDelivery says how a local part comes to a master.

@@ -41,7 +41,7 @@ func Report(w io.Writer, m *run.Manifest, dir string, width int) error {
 		reportResult(&out, r)
 	}
 	entry(&out, "files", "%s", dir)
-	if m.Local != nil && m.Recorded() {
+	if m.Local != nil && m.Recorded() && run.Waits(dir) {
 		reportDelivery(&out, m.Local)
 	}
 	_, err := io.WriteString(w, atWidth(out.String(), width))
@@ -190,8 +190,13 @@ func reportTransfer(out *strings.Builder, m *run.Manifest) {
 
 // reportClocks says how the nodes' clocks stood against the master's.
 func reportClocks(out *strings.Builder, m *run.Manifest) {
+	for _, p := range m.Parts {
+		reportOwnClock(out, p.Node, p.Clock)
+	}
 	if m.Local != nil {
-		reportOwnClock(out, m.Local)
+		reportOwnClock(out, m.Local.Node, m.Local.Clock)
+	}
+	if m.Local != nil || len(m.Parts) > 0 {
 		return
 	}
 	if !slices.ContainsFunc(m.NodeOrder(), func(n string) bool { return m.Nodes[n].Host != "local" }) {

@@ -64,6 +64,9 @@ func Judge(m *Manifest, noticed []Reason) ([]Condition, []Reason) {
 	if l := m.Local; l != nil {
 		j.add(Reason{Condition: Local, Node: l.Node, Message: l.words()})
 	}
+	for _, p := range m.Parts {
+		j.add(Reason{Condition: Local, Node: p.Node, Message: p.words()})
+	}
 	j.judgeSegments(m)
 	for _, name := range slices.Sorted(maps.Keys(m.Nodes)) {
 		if m.Nodes[name] != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,6 +66,44 @@ type Collected struct {
 	At time.Time `json:"at"`
 }
 
+// ReceivedFile lies in the directory of a local part that a master has collected.
+const ReceivedFile = "received.json"
+
+// Received says where a local part has come from.
+type Received struct {
+	From string    `json:"from"` // the node
+	At   time.Time `json:"at"`
+}
+
+// MarkReceived notes that a directory is a copy of what a node has sent.
+func MarkReceived(dir, node string) error {
+	text, err := json.Marshal(Received{From: node, At: time.Now().UTC()})
+	if err == nil {
+		err = WriteAtomic(filepath.Join(dir, ReceivedFile), append(text, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("note where %s has come from: %w", dir, err)
+	}
+	return nil
+}
+
+// FindRecording returns the directory below root that has a local part, by the
+// identifier of its run. received: it is a copy of what a node has sent, by itself or
+// with the parts of other nodes.
+func FindRecording(root, id string) (at string, received bool) {
+	for path, m := range recordings(root) {
+		if m.Run == id && m.Local != nil {
+			at, received = path, exists(filepath.Join(path, ReceivedFile))
+		} else if slices.ContainsFunc(m.Parts, func(p Part) bool { return p.Run == id && p.Received }) {
+			return path, true
+		}
+		if received {
+			return at, true
+		}
+	}
+	return at, false
+}
+
 // Waiting is a local part of which no master has a copy.
 type Waiting struct {
 	Path     string // of its directory
@@ -75,7 +114,7 @@ type Waiting struct {
 // that no master has collected, the oldest first.
 func WaitingIn(root, node string) (list []Waiting) {
 	for path, m := range localParts(root, node) {
-		if _, err := os.Lstat(filepath.Join(path, CollectedFile)); err == nil || m.Ended.IsZero() || !m.Recorded() {
+		if !Waits(path) || m.Ended.IsZero() || !m.Recorded() {
 			continue
 		}
 		list = append(list, Waiting{path, m})
@@ -84,6 +123,12 @@ func WaitingIn(root, node string) (list []Waiting) {
 		return cmp.Or(a.Manifest.Started.Compare(b.Manifest.Started), cmp.Compare(a.Path, b.Path))
 	})
 	return list
+}
+
+// Waits reports whether no master has a copy of the local part in a directory, which is
+// no such copy itself.
+func Waits(dir string) bool {
+	return !exists(filepath.Join(dir, CollectedFile)) && !exists(filepath.Join(dir, ReceivedFile))
 }
 
 // BrokenOff lists the directories of local parts of a node whose tsrun was killed.
@@ -97,9 +142,9 @@ func BrokenOff(root, node string) (paths []string) {
 	return paths
 }
 
-// localParts are the directories of local parts of a node below root. What cannot be
-// read is none.
-func localParts(root, node string) func(yield func(string, *Manifest) bool) {
+// recordings are the run directories below root of local parts, and of parts that were
+// combined. What cannot be read is none.
+func recordings(root string) iter.Seq2[string, *Manifest] {
 	return func(yield func(string, *Manifest) bool) {
 		entries, _ := os.ReadDir(root) // a directory that is not there has none
 		for _, e := range entries {
@@ -108,7 +153,18 @@ func localParts(root, node string) func(yield func(string, *Manifest) bool) {
 				continue
 			}
 			m, err := ReadManifest(path)
-			if err == nil && m.Local != nil && (node == "" || m.Local.Node == node) && !yield(path, m) {
+			if err == nil && (m.Local != nil || len(m.Parts) > 0) && !yield(path, m) {
+				return
+			}
+		}
+	}
+}
+
+// localParts are those of a node.
+func localParts(root, node string) iter.Seq2[string, *Manifest] {
+	return func(yield func(string, *Manifest) bool) {
+		for path, m := range recordings(root) {
+			if m.Local != nil && m.Local.Node == node && !yield(path, m) {
 				return
 			}
 		}
@@ -173,4 +229,9 @@ func SealedFiles(dir string) (files []SealedFile, err error) {
 	}
 	slices.SortFunc(files, func(a, b SealedFile) int { return cmp.Compare(a.Name, b.Name) })
 	return files, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }

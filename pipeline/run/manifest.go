@@ -40,6 +40,8 @@ type Manifest struct {
 	Insecure bool `json:"insecure,omitempty"`
 	// Local: it is the part of one node alone; nil: it is a run of all.
 	Local *LocalPart `json:"local,omitempty"`
+	// Parts are the local parts that it was made of; none: it was recorded as one.
+	Parts []Part `json:"parts,omitempty"`
 
 	noticed []Reason // what Judge cannot see in the rest of the manifest
 }

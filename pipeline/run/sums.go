@@ -219,7 +219,7 @@ func finishedFiles(root *os.Root) ([]string, error) {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
-		if name == SumsFile || name == LogFile || name == JournalFile || name == CollectedFile || unfinished(name) {
+		if name == SumsFile || name == LogFile || name == JournalFile || name == CollectedFile || name == ReceivedFile || unfinished(name) {
 			return nil
 		}
 		if strings.ContainsAny(name, "\\\n\r") {

@@ -34,7 +34,7 @@ func (s *session) startSender(group *errgroup.Group, ctx context.Context) {
 		Compress: s.recipe.Transfer.Compress == "auto" && s.node.Host != "local", // to this PC itself no link is slow
 		Patience: max(s.patience(), leastStill),
 		Ask: func(ctx context.Context, f transfer.File) (transfer.Answer, error) {
-			return s.askFile(ctx, questions, f)
+			return askFile(ctx, questions, s.node.Name, s.token, f)
 		},
 		Log: s.log,
 		Arrived: func(f transfer.File) {
@@ -53,12 +53,12 @@ func (s *session) startSender(group *errgroup.Group, ctx context.Context) {
 	})
 }
 
-func (s *session) askFile(ctx context.Context, c *wire.StatusClient, f transfer.File) (transfer.Answer, error) {
+func askFile(ctx context.Context, c *wire.StatusClient, node string, token [16]byte, f transfer.File) (transfer.Answer, error) {
 	question, err := json.Marshal(f)
 	if err != nil {
 		return transfer.Answer{}, fmt.Errorf("encode question about %s: %w", f.Name, err)
 	}
-	reply, err := ask(ctx, c, wire.Request{Node: s.node.Name, Token: hex.EncodeToString(s.token[:]), File: question})
+	reply, err := ask(ctx, c, wire.Request{Node: node, Token: hex.EncodeToString(token[:]), File: question})
 	if err != nil {
 		return transfer.Answer{}, err
 	}

@@ -29,6 +29,7 @@ import (
 	"tsrun/pipeline/clock"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/text"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -129,7 +130,7 @@ func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
 	hostname, _ := os.Hostname()
 	request := wire.Request{Node: j.options.Node, Join: &wire.Join{
 		Protocol: wire.Protocol, Instance: j.instance, Version: j.options.Version, Host: hostname, PID: os.Getpid(), Key: j.options.Key,
-		Held: j.offers(),
+		Held: j.offers(), Local: len(run.WaitingIn(j.options.Data, j.options.Node)),
 	}}
 	if j.identity != nil {
 		j.identity.Sign(j.options.Node, request.Join)
@@ -208,6 +209,9 @@ func (w *waiting) worthSaying(why string, now time.Time) bool {
 
 // serve takes part in one run.
 func (j *joiner) serve(ctx context.Context, w *wire.Welcome) error {
+	if w.Collect != nil {
+		return j.handOver(ctx, w)
+	}
 	if w.Deliver {
 		return j.redeliver(ctx, w)
 	}

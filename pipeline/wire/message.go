@@ -18,7 +18,7 @@ import (
 const Protocol = 5
 
 // Request is what a slave asks or tells over the status port. Exactly one of
-// Join, Report and File is set. A request may arrive twice: the master's
+// Join, Report, File and Recording is set. A request may arrive twice: the master's
 // answer must not depend on it.
 type Request struct {
 	Node   string          `json:"node"`
@@ -26,6 +26,8 @@ type Request struct {
 	Join   *Join           `json:"join,omitempty"`
 	Report *Report         `json:"report,omitempty"`
 	File   json.RawMessage `json:"file,omitempty"` // a question of the file transfer
+	// Recording is about what the node has recorded by itself, to a master that collects.
+	Recording *Recording `json:"recording,omitempty"`
 }
 
 // Join asks to take part under a name.
@@ -43,6 +45,9 @@ type Join struct {
 	// public key and what proves that it is this slave's, see [Identity].
 	Owner     string `json:"owner,omitempty"`
 	Signature string `json:"signature,omitempty"`
+	// Local counts what the node has recorded by itself and no master has a copy of. It
+	// is offered to a master that collects, and to nobody else.
+	Local int `json:"local,omitempty"`
 }
 
 // MaxHeld is how many runs a slave offers at most.
@@ -224,6 +229,8 @@ type Reply struct {
 	// Clocks say how the master's clock stands now, for a slave that compares its own.
 	Clocks []clock.Standing `json:"clocks,omitempty"`
 	File   json.RawMessage  `json:"file,omitempty"`
+
+	Recording *RecordingAnswer `json:"recording,omitempty"`
 }
 
 // Welcome admits a slave to a run and gives it its part of the recipe.
@@ -244,6 +251,8 @@ type Welcome struct {
 	Proof   string `json:"proof,omitempty"`   // by the master, see [Prove]
 	Seen    uint64 `json:"seen,omitempty"`    // the last news of that run that the master has
 	Revoked []byte `json:"revoked,omitempty"` // the certificates that are revoked, as a list that the CA has signed
+	// Collect asks for what the node has recorded by itself. There is no run and no recipe then.
+	Collect *Collect `json:"collect,omitempty"`
 }
 
 // ParseID reads what names a run or a session: 32 hexadecimal digits. ok is
