@@ -53,6 +53,9 @@ func Seal(mark, section, node, instance, token string) string {
 // UnlikeSeals names the sections of a recording's recipe that the master's recipe does
 // not have in the same way; none: it has the same recipe.
 func (c *Collect) UnlikeSeals(marks map[string]string, node, instance, token string) (sections []string) {
+	if len(marks) == 0 { // no recipe is that of a recording without any
+		return []string{"all of it"}
+	}
 	for section, mark := range marks {
 		if !hmac.Equal([]byte(c.Seals[section]), []byte(Seal(mark, section, node, instance, token))) {
 			sections = append(sections, section)
