@@ -225,7 +225,7 @@ func linkFile(dir, name, to string, s Segment) error {
 		return err
 	}
 	defer root.Close()
-	sum, size, err := hashFile(root, filepath.ToSlash(name))
+	sum, size, err := newHasher().file(root, filepath.ToSlash(name))
 	if err != nil {
 		return err
 	}
