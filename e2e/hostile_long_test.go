@@ -23,6 +23,7 @@ import (
 	"tsrun/pipeline/clock"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
+	"tsrun/sdk/zmtp"
 )
 
 // crowd is strangers at the ports of a master: each says what strangers say, and what
@@ -342,13 +343,15 @@ func TestLongHostilePeers(t *testing.T) {
 		for what, c := range map[string]struct {
 			of   func(takes) int
 			more int // that may be taken by chance, or for what was recorded
+			full int // what is taken once strangers have all places of the ports; a busy PC gives them away slowly
 		}{
-			"kB of memory": {func(k takes) int { return k.kB }, 16 << 10}, "files": {func(k takes) int { return k.files }, 40},
-			"threads": {func(k takes) int { return k.threads }, 10},
+			"kB of memory": {func(k takes) int { return k.kB }, 16 << 10, 0},
+			"files":        {func(k takes) int { return k.files }, 40, 64 + 64 + zmtp.DefaultMaxConns + 40},
+			"threads":      {func(k takes) int { return k.threads }, 10, 0},
 		} {
 			a, b := median(early, c.of), median(late, c.of)
 			t.Logf("%s: %s: %d, later %d", name, what, a, b)
-			if b > a+c.more {
+			if b > max(a+c.more, c.full) {
 				t.Errorf("the %s takes more and more: %d %s, later %d", name, a, what, b)
 			}
 		}

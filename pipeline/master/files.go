@@ -28,15 +28,23 @@ func (c *conductor) confirmFiles() { c.confirm(c.book.unproven()) }
 func (c *conductor) confirm(files []announced) (all bool) {
 	all = true
 	for _, f := range files {
-		m := c.members[f.node]
-		if m == nil || !c.receiver.Verified(m.token, f.File) {
+		if c.markProven(f) {
+			c.offerSegment(f.Name, true)
+		} else {
 			all = false
-			continue
 		}
-		c.book.proven(f.Name)
-		c.offerSegment(f.Name, true)
 	}
 	return all
+}
+
+// markProven marks an announced file where the receiver has verified it.
+func (c *conductor) markProven(f announced) bool {
+	m := c.members[f.node]
+	if m == nil || !c.receiver.Verified(m.token, f.File) {
+		return false
+	}
+	c.book.proven(f.Name)
+	return true
 }
 
 // offerSegment gives a segment that is announced and verified to the syncer, until

@@ -156,6 +156,9 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 	}
 	stop()
 	err = errors.Join(err, group.Wait())
+	for _, f := range c.book.unproven() { // came as the run was called off; now no more comes
+		c.markProven(f)
+	}
 	return c.finish(err)
 }
 
