@@ -84,6 +84,7 @@ var (
 
 // trials are of the keys that need more than being set.
 var trials = map[string]trial{
+	"acquire.repeat":               {kind: simulatedKind, greatest: end{sets: []string{"acquire.duration=1 s"}, condition: run.Interrupted, stop: true}},
 	"acquire.duration":             {greatest: end{sets: slow("1 min", "acquire.segment=1 h")}},
 	"acquire.segment":              {least: end{sets: []string{"acquire.duration=10 s"}}, greatest: end{sets: slow("1 s", "acquire.duration=49 h")}},
 	"network.join":                 {least: end{refused: "when the time was up"}},

@@ -6,8 +6,10 @@ package steady
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,25 +23,26 @@ import (
 const trials = 12
 
 // Try makes a trial and wants it not to fail. Only when it does, and this process
-// was held up for longer than limit times [T.Slower] meanwhile, it is made again,
-// and everything in it should then take so many times as long: its records, what it
-// expects of time, and so its limit. What must hold at any speed a trial checks
-// with [Always].
+// was held up for longer than limit times [T.Slower] meanwhile, or was starved, it is
+// made again, and everything in it should then take so many times as long: its records,
+// what it expects of time, and so its limit; and there should be so many times less of
+// what is computed for each second. What must hold at any speed a trial checks with
+// [Always].
 func Try(t *testing.T, limit time.Duration, trial func(t *T)) {
 	t.Helper()
 	for n := range trials {
 		once := &T{TB: t, Slower: 1 << (n / 2)}
 		w := watch()
 		once.run(trial)
-		held := w.end()
+		held, starved := w.end()
 		wrong := strings.Join(once.wrong, "\n")
 		switch {
 		case t.Failed() || wrong == "":
 			return
-		case held <= limit*time.Duration(once.Slower):
+		case held <= limit*time.Duration(once.Slower) && !starved:
 			t.Fatalf("%s\n(trial %d, %d times slower than the first; this process was held up for %v at most)", wrong, n+1, once.Slower, held)
 		}
-		t.Logf("held up for %v, so trial %d shows nothing: %s", held, n+1, wrong)
+		t.Logf("held up for %v at most, starved: %t, so trial %d shows nothing: %s", held, starved, n+1, wrong)
 	}
 	t.Fatalf("none of %d trials did it, though the last ones were slow; this PC held each of them up", trials)
 }
@@ -137,6 +140,8 @@ func (t *T) Context() context.Context { return t.ctx }
 // itself.
 type witness struct {
 	longest atomic.Int64 // ns
+	began   time.Time
+	waited  time.Duration // by then
 	done    chan struct{}
 	beating sync.WaitGroup
 }
@@ -146,7 +151,7 @@ const beat = time.Millisecond
 // watch begins to look, from as many goroutines as run at a time, as what holds up
 // one processor need not hold up another.
 func watch() *witness {
-	w := &witness{done: make(chan struct{})}
+	w := &witness{began: time.Now(), waited: waited(ownTasks), done: make(chan struct{})}
 	for range runtime.GOMAXPROCS(0) {
 		w.beating.Go(w.beat)
 	}
@@ -178,9 +183,31 @@ func (w *witness) note(held time.Duration) {
 	}
 }
 
-// end returns how long this process was held up at most.
-func (w *witness) end() time.Duration {
+// starving is the part of a trial for which the threads of this process waited for a
+// processor, all together, that starves it: it goes on all the time, and falls behind.
+const starving = 0.1
+
+// end returns how long this process was held up at most, and whether it was starved.
+func (w *witness) end() (held time.Duration, starved bool) {
 	close(w.done)
 	w.beating.Wait()
-	return time.Duration(w.longest.Load())
+	took := time.Since(w.began)
+	return time.Duration(w.longest.Load()), float64(waited(ownTasks)-w.waited) > starving*float64(took)
+}
+
+// ownTasks are the threads of this process, where the kernel tells of them.
+const ownTasks = "/proc/self/task"
+
+// waited returns for how long threads that still live were ready to run and did not:
+// the second number of schedstat, in ns. 0 where no kernel says.
+func waited(tasks string) (all time.Duration) {
+	files, _ := filepath.Glob(filepath.Join(tasks, "*", "schedstat")) // the pattern is good
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if fields := strings.Fields(string(text)); err == nil && len(fields) == 3 {
+			ns, _ := strconv.ParseInt(fields[1], 10, 64)
+			all += time.Duration(ns)
+		}
+	}
+	return all
 }

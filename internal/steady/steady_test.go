@@ -1,6 +1,9 @@
 package steady
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -13,14 +16,30 @@ func TestWitness(t *testing.T) {
 	for began := last; time.Since(began) < 50*time.Millisecond; {
 		time.Sleep(time.Millisecond)
 	}
-	if held := w.end(); held < 0 || held > time.Since(last) {
+	if held, _ := w.end(); held < 0 || held > time.Since(last) {
 		t.Errorf("held up for %v within %v", held, time.Since(last))
 	}
 	w = watch()
 	w.note(time.Hour)
 	w.note(time.Second)
-	if held := w.end(); held != time.Hour {
+	if held, _ := w.end(); held != time.Hour {
 		t.Errorf("held up for %v, want the longest", held)
+	}
+}
+
+// TestWaited: the waits of all threads count, and what the kernel does not tell is none.
+func TestWaited(t *testing.T) {
+	tasks := t.TempDir()
+	for thread, text := range map[string]string{"1": "500 30000000 7\n", "2": "9 12000000 1\n", "3": "0 0 0\n", "4": "nothing\n"} {
+		if err := errors.Join(os.Mkdir(filepath.Join(tasks, thread), 0o700), os.WriteFile(filepath.Join(tasks, thread, "schedstat"), []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := waited(tasks); got != 42*time.Millisecond {
+		t.Errorf("waited for %v, want 42 ms", got)
+	}
+	if got := waited(filepath.Join(tasks, "none")); got != 0 {
+		t.Errorf("waited for %v without a word of the kernel", got)
 	}
 }
 

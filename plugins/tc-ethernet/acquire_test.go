@@ -17,7 +17,7 @@ func TestEveryTagArrives(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			steady.Try(t, keepUp, func(t *steady.T) {
-				d := openSimulated(t, light(seed), nil)
+				d := openSimulated(t, light(t, seed), nil)
 				a := sdk.Acquisition{Channels: twoChannels(), Duration: 900 * ms}
 				out := newSink(a.Channels...)
 				r, err := acquire(t, t.Context(), d, a, out)
@@ -42,7 +42,7 @@ func TestEveryTagArrives(t *testing.T) {
 func TestAcquireAgain(t *testing.T) {
 	t.Parallel()
 	steady.Try(t, keepUp, func(t *steady.T) {
-		d := openSimulated(t, light(3), nil)
+		d := openSimulated(t, light(t, 3), nil)
 		for _, a := range []sdk.Acquisition{
 			{Channels: twoChannels(), Duration: 450 * ms},
 			{Channels: twoChannels()[1:], Duration: 100 * ms},
@@ -62,7 +62,7 @@ func TestAcquireAgain(t *testing.T) {
 func TestSingleRecord(t *testing.T) {
 	t.Parallel()
 	steady.Try(t, keepUp, func(t *steady.T) {
-		d := openSimulated(t, light(4), func(c *config) { c.Record = record{Single: true} })
+		d := openSimulated(t, light(t, 4), func(c *config) { c.Record = record{Single: true} })
 		a := sdk.Acquisition{Channels: twoChannels(), Duration: 700 * ms}
 		out := newSink(a.Channels...)
 		r, err := acquire(t, t.Context(), d, a, out)
@@ -83,7 +83,7 @@ func TestStop(t *testing.T) {
 		t.Run(duration.String(), func(t *testing.T) {
 			t.Parallel()
 			steady.Try(t, keepUp, func(t *steady.T) {
-				d := openSimulated(t, light(5), nil)
+				d := openSimulated(t, light(t, 5), nil)
 				a := sdk.Acquisition{Channels: twoChannels(), Duration: duration}
 				out := newSink(a.Channels...)
 				ctx, stop := context.WithTimeout(t.Context(), longer(t, 730*ms))
@@ -106,7 +106,7 @@ func TestStop(t *testing.T) {
 
 // TestStopBeforeStart: an end before the instant is no failure.
 func TestStopBeforeStart(t *testing.T) {
-	d := openSimulated(t, light(6), nil)
+	d := openSimulated(t, light(t, 6), nil)
 	a := sdk.Acquisition{Channels: twoChannels(), Duration: time.Second}
 	if err := d.Arm(t.Context(), a); err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestStopBeforeStart(t *testing.T) {
 func TestSparse(t *testing.T) {
 	t.Parallel()
 	steady.Try(t, keepUp, func(t *steady.T) {
-		s := light(7)
+		s := light(t, 7)
 		s.Pairs.Rate = 2 * quantity.Hertz / quantity.Frequency(t.Slower)
 		s.Controller.Dark = 0
 		d := openSimulated(t, s, func(c *config) { c.Record.Period = 400 * quantity.Millisecond })
@@ -146,7 +146,7 @@ func TestSparse(t *testing.T) {
 func TestSlowConsumer(t *testing.T) {
 	t.Parallel()
 	steady.Try(t, keepUp, func(t *steady.T) {
-		d := openSimulated(t, light(8), nil)
+		d := openSimulated(t, light(t, 8), nil)
 		a := sdk.Acquisition{Channels: twoChannels(), Duration: time.Second}
 		out := newSink(a.Channels...)
 		out.slow = 700 * ms

@@ -32,7 +32,7 @@ func TestSurvives(t *testing.T) {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
 			steady.Try(t, keepUp, func(t *steady.T) {
-				d := openSimulated(t, light(11, fault), func(c *config) { c.Timeout = 500 * quantity.Millisecond })
+				d := openSimulated(t, light(t, 11, fault), func(c *config) { c.Timeout = 500 * quantity.Millisecond })
 				a := sdk.Acquisition{Channels: twoChannels(), Duration: 850 * ms}
 				out := newSink(a.Channels...)
 				r, err := acquire(t, t.Context(), d, a, out)
@@ -63,7 +63,7 @@ func TestRecordedLosses(t *testing.T) {
 		t.Run(test.fault, func(t *testing.T) {
 			t.Parallel()
 			steady.Try(t, keepUp, func(t *steady.T) {
-				s := light(12, test.fault)
+				s := light(t, 12, test.fault)
 				d := openSimulated(t, s, func(c *config) { c.Record.Period = test.period })
 				a := sdk.Acquisition{Channels: twoChannels(), Duration: 3 * test.period.Duration()}
 				out := newSink(a.Channels...)
@@ -101,7 +101,7 @@ func TestGivesUp(t *testing.T) {
 		t.Run(test.fault, func(t *testing.T) {
 			t.Parallel()
 			steady.Try(t, keepUp, func(t *steady.T) {
-				d := openSimulated(t, light(13, test.fault), func(c *config) { c.Timeout = 500 * quantity.Millisecond })
+				d := openSimulated(t, light(t, 13, test.fault), func(c *config) { c.Timeout = 500 * quantity.Millisecond })
 				d.patience = longer(t, 2*time.Second)
 				a := sdk.Acquisition{Channels: twoChannels(), Duration: 850 * ms}
 				out := newSink(a.Channels...)
@@ -124,7 +124,7 @@ func TestGivesUp(t *testing.T) {
 
 // TestTooFast: above what the device can take, it loses tags and says so.
 func TestTooFast(t *testing.T) {
-	d := openSimulated(t, light(14, "high-rate"), nil)
+	d := openSimulated(t, light(t, 14, "high-rate"), nil)
 	d.patience = 5 * time.Minute // so many tags take the simulator a while
 	a := sdk.Acquisition{Channels: twoChannels(), Duration: 50 * ms}
 	out := newSink(a.Channels...)
@@ -150,7 +150,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Parallel()
 			c := defaults()
 			c.Address, c.Timeout = simulated, 200*quantity.Millisecond
-			_, err := newDriver(t.Context(), environment(t, light(15, test.fault)), c)
+			_, err := newDriver(t.Context(), environment(t, light(t, 15, test.fault)), c)
 			wantFailure(t, err, test.code, test.part)
 		})
 	}
@@ -158,7 +158,7 @@ func TestOpenRefuses(t *testing.T) {
 
 // TestOpenUnreachable: nothing listens at the ports.
 func TestOpenUnreachable(t *testing.T) {
-	s := openSimulated(t, light(16), nil)
+	s := openSimulated(t, light(t, 16), nil)
 	port, err := freePort()
 	if err != nil {
 		t.Fatal(err)
@@ -166,17 +166,17 @@ func TestOpenUnreachable(t *testing.T) {
 	nobody := fmt.Sprintf("127.0.0.1:%d", port)
 	c := defaults()
 	c.Address = nobody
-	_, err = newDriver(t.Context(), environment(t, light(16)), c)
+	_, err = newDriver(t.Context(), environment(t, light(t, 16)), c)
 	wantFailure(t, err, "device-unreachable", "refused")
 	c.Address, c.DLT = s.endpoint.scpi, nobody
-	_, err = newDriver(t.Context(), environment(t, light(16)), c)
+	_, err = newDriver(t.Context(), environment(t, light(t, 16)), c)
 	wantFailure(t, err, "service-unreachable", "must run on this PC")
 }
 
 // TestBadSimulation: a simulate section that makes no sense is a config mistake.
 func TestBadSimulation(t *testing.T) {
 	for _, text := range []string{`{"sede": 7}`, `{"controller": {"faults": ["nonsense"]}}`, `[`} {
-		env := environment(t, light(1))
+		env := environment(t, light(t, 1))
 		env.Simulation = []byte(text)
 		c := defaults()
 		c.Address = simulated
@@ -187,7 +187,7 @@ func TestBadSimulation(t *testing.T) {
 
 // TestArmRefuses what the device cannot do, and can be armed afterwards.
 func TestArmRefuses(t *testing.T) {
-	d := openSimulated(t, light(17), nil)
+	d := openSimulated(t, light(t, 17), nil)
 	good := twoChannels()[0]
 	tests := map[string]struct {
 		change func(*sdk.Channel)
@@ -220,7 +220,7 @@ func TestArmRefuses(t *testing.T) {
 func TestArmRefusedByDevice(t *testing.T) {
 	for _, header := range []string{"REC:NUMber", "INPUt1:THREshold", "RAW3:SEND"} {
 		t.Run(header, func(t *testing.T) {
-			d := openSimulated(t, light(18, "scpi-error="+header), nil)
+			d := openSimulated(t, light(t, 18, "scpi-error="+header), nil)
 			err := d.Arm(t.Context(), sdk.Acquisition{Channels: twoChannels(), Duration: time.Second})
 			wantFailure(t, err, "device-refused", header)
 			if open, err := d.dlt.list(t.Context()); err != nil || len(open) > 0 {
@@ -237,7 +237,7 @@ func TestNoReplyAnywhere(t *testing.T) {
 		t.Run(fmt.Sprint(request), func(t *testing.T) {
 			t.Parallel()
 			steady.Try(t, keepUp, func(t *steady.T) {
-				d := openSimulated(t, light(19, fmt.Sprintf("no-reply=%d", request)), func(c *config) { c.Timeout = 700 * quantity.Millisecond })
+				d := openSimulated(t, light(t, 19, fmt.Sprintf("no-reply=%d", request)), func(c *config) { c.Timeout = 700 * quantity.Millisecond })
 				a := sdk.Acquisition{Channels: twoChannels(), Duration: 250 * ms}
 				failed := 0
 				for failed < 2 {

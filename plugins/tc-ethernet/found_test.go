@@ -64,7 +64,7 @@ func TestEveryStateLeftBehind(t *testing.T) {
 			t.Run(fmt.Sprint(state.name, " ", method), func(t *testing.T) {
 				t.Parallel()
 				steady.Try(t, keepUp, func(t *steady.T) {
-					d := openSimulated(t, light(31), nil)
+					d := openSimulated(t, light(t, 31), nil)
 					dirty(t, d, state.commands)
 					before, err := d.tc.query(t.Context(), "STATe?")
 					if err != nil {
@@ -78,7 +78,7 @@ func TestEveryStateLeftBehind(t *testing.T) {
 					}
 					wantTruth(t, r.Simulation, a, out)
 					for i, got := range r.Channels {
-						if n := uint64(t.Slower); got.Tags < n*4_500 || got.Tags > n*6_500 { // 22 000 a second
+						if got.Tags < 4_500 || got.Tags > 6_500 { // 22 000 a second, or as many in a longer time
 							t.Errorf("channel %d: %d tags", i, got.Tags)
 						}
 					}
@@ -95,7 +95,7 @@ func TestEveryStateLeftBehind(t *testing.T) {
 		}
 		t.Run(state.name+" without care", func(t *testing.T) {
 			t.Parallel()
-			d := openSimulated(t, light(31), nil)
+			d := openSimulated(t, light(t, 31), nil)
 			a := sdk.Acquisition{Channels: twoChannels(), Duration: 250 * ms}
 			out := newSink(a.Channels...)
 			if err := d.Arm(t.Context(), a); err != nil {
@@ -136,7 +136,7 @@ func wantStates(t testing.TB, before, after string) {
 // TestReportTellsTheSettings: where the device is, what it was set to, as it
 // was found, while it recorded, and as it was left.
 func TestReportTellsTheSettings(t *testing.T) {
-	d := openSimulated(t, light(32), nil)
+	d := openSimulated(t, light(t, 32), nil)
 	dirty(t, d, []string{"INPU1:THRE 1.5V;:TSCO7:OPOU MUTE;:REC:NUM 0"})
 	a := sdk.Acquisition{Channels: twoChannels(), Duration: 250 * ms, Method: sdk.Hardware, Pulse: true}
 	out := newSink(a.Channels...)
@@ -181,7 +181,7 @@ func second(t testing.TB, of *driver, change func(*config)) *driver {
 		change(&c)
 	}
 	slow(t, &c)
-	d, err := newDriver(t.Context(), environment(t, light(36)), c)
+	d, err := newDriver(t.Context(), environment(t, light(t, 36)), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func second(t testing.TB, of *driver, change func(*config)) *driver {
 func TestBusyWithSomebodyElse(t *testing.T) {
 	t.Parallel()
 	steady.Try(t, keepUp, func(t *steady.T) {
-		first := openSimulated(t, light(36), nil)
+		first := openSimulated(t, light(t, 36), nil)
 		a := sdk.Acquisition{Channels: twoChannels(), Duration: longer(t, 1500*ms)}
 		out := newSink(a.Channels...)
 		if err := first.Arm(t.Context(), a); err != nil {
@@ -220,7 +220,7 @@ func TestBusyWithSomebodyElse(t *testing.T) {
 func TestForceTakesOver(t *testing.T) {
 	t.Parallel()
 	steady.Try(t, keepUp, func(t *steady.T) {
-		first := openSimulated(t, light(37), nil)
+		first := openSimulated(t, light(t, 37), nil)
 		dirty(t, first, []string{"REC:ENAB ON;NUM INF;DUR 1e12;PLAY"})
 		if _, err := first.dlt.startStream(t.Context(), first.rawID(1), first.endpoint.host, 1, mustFreePort(t)); err != nil {
 			t.Fatal(err)
@@ -254,7 +254,7 @@ func mustFreePort(t testing.TB) int {
 
 // TestSimulatedByItsOwnWord: a simulated controller is one wherever it runs.
 func TestSimulatedByItsOwnWord(t *testing.T) {
-	d := second(t, openSimulated(t, light(38), nil), nil)
+	d := second(t, openSimulated(t, light(t, 38), nil), nil)
 	if device, err := d.Describe(t.Context()); err != nil || !device.Simulated || d.sim != nil {
 		t.Errorf("%+v, %v", device, err)
 	}

@@ -25,7 +25,7 @@ func TestHardwareStart(t *testing.T) {
 		var out [2]*sink
 		a := sdk.Acquisition{Channels: twoChannels(), Duration: longer(t, 650*ms), Method: sdk.Hardware}
 		for i := range drivers {
-			s := light(uint64(i))
+			s := light(t, uint64(i))
 			s.Controller.StartLine = line
 			drivers[i], out[i] = openSimulated(t, s, nil), newSink(a.Channels...)
 		}
@@ -59,7 +59,7 @@ func TestHardwareStart(t *testing.T) {
 // comes can be stopped.
 func TestHardwareStopWhileWaiting(t *testing.T) {
 	t.Parallel()
-	d := openSimulated(t, light(1), nil)
+	d := openSimulated(t, light(t, 1), nil)
 	a := sdk.Acquisition{Channels: twoChannels(), Duration: time.Second, Method: sdk.Hardware}
 	if err := d.Arm(t.Context(), a); err != nil {
 		t.Fatal(err)

@@ -34,7 +34,7 @@ func TestClockThatJumps(t *testing.T) {
 				if test.step == 0 {
 					fault = fmt.Sprintf("%s=100 ppm@%d ms", test.fault, at)
 				}
-				s := light(21, fault)
+				s := light(t, 21, fault)
 				d := openSimulated(t, s, nil)
 				a := sdk.Acquisition{Channels: twoChannels(), Duration: 2 * time.Second}
 				out := newSink(a.Channels...)

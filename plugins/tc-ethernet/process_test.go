@@ -150,9 +150,10 @@ func (p *simulatedProcess) openDriver(t testing.TB) *driver {
 
 // dim is light so weak that a simulated controller makes up for a pause at once, also
 // with the race detector on a PC that gives it little of its time.
-func dim(seed uint64) sky.Simulation {
-	s := light(seed)
-	s.Settings.Pairs.Rate, s.Controller.Dark = 2*quantity.Kilohertz, 200*quantity.Hertz
+func dim(t testing.TB, seed uint64) sky.Simulation {
+	s := light(t, seed)
+	s.Settings.Pairs.Rate /= 10
+	s.Controller.Dark /= 10
 	return s
 }
 
@@ -175,7 +176,7 @@ func acquireFrom(t testing.TB, d *driver, a sdk.Acquisition, out *sink, meanwhil
 func TestOtherProcess(t *testing.T) {
 	t.Parallel()
 	steady.Try(t, keepUp, func(t *steady.T) {
-		p := startProcess(t, dim(21))
+		p := startProcess(t, dim(t, 21))
 		d := p.openDriver(t)
 		device, err := d.Describe(t.Context())
 		if err != nil {
@@ -198,7 +199,7 @@ func TestOtherProcess(t *testing.T) {
 func TestPausedDevice(t *testing.T) {
 	t.Parallel()
 	steady.Try(t, keepUp, func(t *steady.T) {
-		p := startProcess(t, dim(22))
+		p := startProcess(t, dim(t, 22))
 		d := p.openDriver(t)
 		d.config.Record.Period = quantity.Time(t.Slower) * quantity.Second
 		a := sdk.Acquisition{Channels: twoChannels(), Duration: longer(t, 4*time.Second)}
@@ -221,7 +222,7 @@ func TestPausedDevice(t *testing.T) {
 func TestKilledDevice(t *testing.T) {
 	t.Parallel()
 	steady.Try(t, keepUp, func(t *steady.T) { // it has sent a record by then
-		p := startProcess(t, dim(23))
+		p := startProcess(t, dim(t, 23))
 		d := p.openDriver(t)
 		d.patience = longer(t, 2*time.Second)
 		a := sdk.Acquisition{Channels: twoChannels(), Duration: time.Minute}

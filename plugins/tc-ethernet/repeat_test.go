@@ -15,7 +15,7 @@ import (
 func TestShotsFollowEachOther(t *testing.T) {
 	t.Parallel()
 	steady.Try(t, keepUp, func(t *steady.T) {
-		d := openSimulated(t, light(31), nil)
+		d := openSimulated(t, light(t, 31), nil)
 		shot := func(a sdk.Acquisition, stopAfter time.Duration) {
 			t.Helper()
 			ctx, cancel := context.WithCancel(t.Context())

@@ -95,12 +95,13 @@ func twoChannels() []sdk.Channel {
 }
 
 // light is a simulation with a clock that is wrong in every way.
-func light(seed uint64, faults ...string) sky.Simulation {
+func light(t testing.TB, seed uint64, faults ...string) sky.Simulation {
+	slower := quantity.Frequency(steady.Slower(t)) // what is computed for each second is less, too
 	return sky.Simulation{
-		Settings: sky.Settings{Seed: seed, Pairs: sky.Pairs{Rate: 20 * quantity.Kilohertz, Jitter: 80}},
+		Settings: sky.Settings{Seed: seed, Pairs: sky.Pairs{Rate: 20 * quantity.Kilohertz / slower, Jitter: 80}},
 		Controller: sky.Controller{
 			ClockOffset: 400 * quantity.Nanosecond, Drift: 12 * quantity.PartPerBillion,
-			StartDelay: 250 * quantity.Microsecond, Dark: 2 * quantity.Kilohertz, Faults: faults,
+			StartDelay: 250 * quantity.Microsecond, Dark: 2 * quantity.Kilohertz / slower, Faults: faults,
 		},
 	}
 }

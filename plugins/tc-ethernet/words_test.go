@@ -33,7 +33,7 @@ func between(t testing.TB, behind *driver, change func(request string) (reply st
 	})
 	c := defaults()
 	c.Address, c.DLT, c.StreamPort, c.Timeout = front.Addr, behind.endpoint.dlt, 0, patient
-	d, err := newDriver(t.Context(), environment(t, light(33)), c)
+	d, err := newDriver(t.Context(), environment(t, light(t, 33)), c)
 	if err == nil {
 		t.Cleanup(func() { d.Close() })
 	}
@@ -50,7 +50,7 @@ func TestRefusedWhateverTheWords(t *testing.T) {
 		} {
 			t.Run(header+" "+words, func(t *testing.T) {
 				t.Parallel()
-				behind := openSimulated(t, light(33), nil)
+				behind := openSimulated(t, light(t, 33), nil)
 				dirty(t, behind, []string{"RAW1:STOP:LINK TSCO8;:TSCO5:FIR:LINK DELA2;:TSCO7:WIND:ENAB ON;:INPU1:SELE OUTP;:REC:PPER 9e12;:DELA3:VALU 77777"})
 				d, err := between(t, behind, func(request string) (string, bool) { return words, strings.HasPrefix(request, header+" ") })
 				if err != nil {
@@ -68,7 +68,7 @@ func TestRefusedWhateverTheWords(t *testing.T) {
 func TestOtherWordsForYes(t *testing.T) {
 	for _, words := range []string{"", "Value set to 5", "OK", "Linked."} {
 		known := words == "" || words == "Value set to 5"
-		behind := openSimulated(t, light(34), nil)
+		behind := openSimulated(t, light(t, 34), nil)
 		d, err := between(t, behind, func(request string) (string, bool) {
 			if !strings.HasSuffix(request, "?") {
 				behind.tc.do(context.Background(), request)
@@ -99,7 +99,7 @@ func TestOtherWordsForYes(t *testing.T) {
 // other letters.
 func TestOtherNamesOfStages(t *testing.T) {
 	for _, names := range [][3]string{{"STOPPED", "ARMED", "PLAYING"}, {"idle", "waiting", "playing"}, {"Idle", "Ready for START", "PLAYing"}} {
-		behind := openSimulated(t, light(39), nil)
+		behind := openSimulated(t, light(t, 39), nil)
 		d, err := between(t, behind, func(request string) (string, bool) {
 			if request != "REC:STAGe?" {
 				return "", false
@@ -126,7 +126,7 @@ func TestOtherNamesOfStages(t *testing.T) {
 // TestLinkThatCannotBeRead is refused: nobody would know what is recorded.
 func TestLinkThatCannotBeRead(t *testing.T) {
 	a := sdk.Acquisition{Channels: twoChannels(), Duration: time.Second}
-	behind := openSimulated(t, light(35), nil)
+	behind := openSimulated(t, light(t, 35), nil)
 	d, err := between(t, behind, func(request string) (string, bool) {
 		return "SCPI_ERR_INVALID_CMD", strings.HasPrefix(request, "RAW3:STOP:LINK?")
 	})
@@ -135,14 +135,14 @@ func TestLinkThatCannotBeRead(t *testing.T) {
 	}
 	wantFailure(t, d.Arm(t.Context(), a), "device-refused", "RAW3:STOP:LINK")
 	// Another setting may be unreadable, but then its acknowledgement must be known.
-	behind = openSimulated(t, light(35), nil)
+	behind = openSimulated(t, light(t, 35), nil)
 	if d, err = between(t, behind, func(request string) (string, bool) { return "Fine.", strings.HasPrefix(request, "TSCO7:OPIN ") }); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Arm(t.Context(), a); err != nil { // it is what it should be
 		t.Fatal(err)
 	}
-	behind = openSimulated(t, light(35), nil)
+	behind = openSimulated(t, light(t, 35), nil)
 	if d, err = between(t, behind, func(request string) (string, bool) {
 		return map[bool]string{true: "", false: "Fine."}[strings.Contains(request, "?")], strings.HasPrefix(request, "TSCO7:OPIN")
 	}); err != nil {

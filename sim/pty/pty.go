@@ -6,7 +6,6 @@ package pty
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -30,6 +29,7 @@ type Line struct {
 	master   *os.File
 	path     string
 	attached atomic.Bool
+	closed   atomic.Bool
 }
 
 // Path is what a program opens.
@@ -49,7 +49,7 @@ func (l *Line) serve(ctx context.Context, received func(at time.Time, b []byte),
 	buf := make([]byte, 4096)
 	for ctx.Err() == nil {
 		if err := l.master.SetReadDeadline(time.Now().Add(look)); err != nil {
-			return closed(err)
+			return l.unlessClosed(err)
 		}
 		n, err := l.master.Read(buf)
 		switch {
@@ -90,7 +90,7 @@ func (l *Line) Offer(b []byte, within time.Duration) (taken int, err error) {
 		return 0, ErrDetached
 	}
 	if err := l.master.SetWriteDeadline(time.Now().Add(within)); err != nil {
-		return 0, closed(err)
+		return 0, l.unlessClosed(err)
 	}
 	n, err := l.master.Write(b)
 	switch {
@@ -103,11 +103,15 @@ func (l *Line) Offer(b []byte, within time.Duration) (taken int, err error) {
 }
 
 // Close unplugs the line: a program that has it open is told so.
-func (l *Line) Close() error { return l.master.Close() }
+func (l *Line) Close() error {
+	l.closed.Store(true)
+	return l.master.Close()
+}
 
-// closed is the error of a line that this end has closed, which is none.
-func closed(err error) error {
-	if errors.Is(err, os.ErrClosed) || errors.Is(err, io.EOF) {
+// unlessClosed returns the error of setting a deadline, which is none where this end has
+// closed the line meanwhile: what says so then is no os.ErrClosed.
+func (l *Line) unlessClosed(err error) error {
+	if l.closed.Load() {
 		return nil
 	}
 	return err
