@@ -246,6 +246,9 @@ func (tr trial) line(t *testing.T, work, key, value string, e end) []string {
 	if tr.write != nil {
 		sets = tr.write(value)
 	}
+	if port, is := strings.CutPrefix(key, "network.ports."); is { // all have the same greatest number: each at an address of its own
+		sets = append(sets, fmt.Sprintf("network.master=127.77.0.%d", port[0]))
+	}
 	write(t, filepath.Join(work, "r"+value+".txt"), value+";1000\n"+value+";2000000\n")
 	text := tr.recipe()
 	args := []string{"", "--json"}
