@@ -113,25 +113,6 @@ func (b *book) kept(name string, k *wire.Kept) {
 	}
 }
 
-// instant enters the instant of a shot.
-func (b *book) instant(ns int64, lead time.Duration) {
-	t := &b.manifest.Trigger
-	if t.InstantNs == 0 {
-		t.InstantNs, t.LeadNs = ns, lead.Nanoseconds()
-	}
-	if b.recipe.Acquire.Shots() > 1 {
-		t.Shots = append(slices.Clone(t.Shots), run.TriggerShot{Number: len(t.Shots) + 1, InstantNs: ns, Skew: []run.SkewRecord{}})
-	}
-}
-
-// take enters a shot that a node starts.
-func (b *book) take(name string, t *wire.Take) {
-	if t.Clock != nil && !t.Clock.Plausible() {
-		t.Clock = nil
-	}
-	b.manifest.Nodes[name].Take(t.Take, t.Clock)
-}
-
 // clock is what is known of a node's clock; the manifest gets it with the counts.
 func (b *book) clock(name string) *run.NodeClock {
 	if b.clocks[name] == nil {

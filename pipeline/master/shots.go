@@ -1,6 +1,12 @@
 package master
 
-import "tsrun/pipeline/wire"
+import (
+	"slices"
+	"time"
+
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/wire"
+)
 
 // A run of several shots goes from draining back to arming, as long as every node has
 // taken the shot whole:
@@ -56,4 +62,23 @@ func (s *state) goOn() []any {
 	s.shot++
 	s.phase = arming
 	return []any{s.order(wire.Arm), doDeadline{armTimeout}}
+}
+
+// instant enters the instant of a shot.
+func (b *book) instant(ns int64, lead time.Duration) {
+	t := &b.manifest.Trigger
+	if t.InstantNs == 0 {
+		t.InstantNs, t.LeadNs = ns, lead.Nanoseconds()
+	}
+	if b.recipe.Acquire.Shots() > 1 {
+		t.Shots = append(slices.Clone(t.Shots), run.TriggerShot{Number: len(t.Shots) + 1, InstantNs: ns, Skew: []run.SkewRecord{}})
+	}
+}
+
+// take enters a shot that a node starts.
+func (b *book) take(name string, t *wire.Take) {
+	if t.Clock != nil && !t.Clock.Plausible() {
+		t.Clock = nil
+	}
+	b.manifest.Nodes[name].Take(t.Take, t.Clock)
 }

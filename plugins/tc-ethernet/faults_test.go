@@ -126,7 +126,7 @@ func TestGivesUp(t *testing.T) {
 func TestTooFast(t *testing.T) {
 	d := openSimulated(t, light(t, 14, "high-rate"), nil)
 	d.patience = 5 * time.Minute // so many tags take the simulator a while
-	a := sdk.Acquisition{Channels: twoChannels(), Duration: 50 * ms}
+	a := sdk.Acquisition{Channels: twoChannels(), Duration: 200 * ms}
 	out := newSink(a.Channels...)
 	if _, err := acquire(t, t.Context(), d, a, out); err != nil {
 		t.Fatal(err)
