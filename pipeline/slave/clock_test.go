@@ -54,20 +54,7 @@ func TestClockIsCompared(t *testing.T) {
 			l := newLab(t, "", "", "clock: {source: "+c.source+c.more+"}")
 			l.access, l.onFailure = c.access, wire.Abort
 			if c.answers {
-				r, err := clock.Listen("127.0.0.1:0")
-				if err != nil {
-					t.Fatal(err)
-				}
-				ctx, cancel := context.WithCancel(context.Background())
-				var running sync.WaitGroup
-				running.Go(func() { r.Run(ctx) })
-				t.Cleanup(func() {
-					cancel()
-					running.Wait()
-				})
-				if l.access, err = r.Admit(); err != nil {
-					t.Fatal(err)
-				}
+				l.compareClocks(t)
 			}
 			switch {
 			case c.code == "clock-offset":
@@ -122,20 +109,7 @@ func TestClockIsSet(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, "", "", "clock: {source: auto}")
 			l.recipe.Nodes[0].Host = c.host
-			r, err := clock.Listen("127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(context.Background())
-			var running sync.WaitGroup
-			running.Go(func() { r.Run(ctx) })
-			t.Cleanup(func() {
-				cancel()
-				running.Wait()
-			})
-			if l.access, err = r.Admit(); err != nil {
-				t.Fatal(err)
-			}
+			l.compareClocks(t)
 			o := l.options()
 			reached := make(chan struct{}) // the phase
 			o.WatchClock = func(ctx context.Context, tell func(clock.Step)) {
@@ -188,5 +162,24 @@ func TestClockIsSetAndNotComparedAgain(t *testing.T) {
 	var f *sdk.Failure
 	if _, _, err := s.translate(5); !errors.As(err, &f) || f.Code != "clock-set" {
 		t.Errorf("it was compared, and is not: %v", err)
+	}
+}
+
+// compareClocks has the lab's master tell its time.
+func (l *lab) compareClocks(t *testing.T) {
+	t.Helper()
+	r, err := clock.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { r.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+	})
+	if l.access, err = r.Admit(); err != nil {
+		t.Fatal(err)
 	}
 }
