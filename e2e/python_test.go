@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"testing"
 
@@ -19,14 +20,18 @@ func TestPythonOfTheDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	snippets := regexp.MustCompile("(?ms)^```python\n(.*?)^```$").FindAllStringSubmatch(string(text), -1)
-	if len(snippets) < 4 {
+	reader, err := filepath.Abs("../python")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(snippets) < 6 {
 		t.Fatalf("%d snippets", len(snippets))
 	}
 	r, dir, _ := runIn(t, append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=2 s"}, freePorts...)...)
 	good(t, r)
 	for _, snippet := range snippets {
 		cmd := exec.Command(python, "-W", "error", "-c", snippet[1])
-		cmd.Dir = dir
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "PYTHONPATH="+reader)
 		if out, err := cmd.CombinedOutput(); err != nil || len(out) == 0 {
 			t.Errorf("%v\n%s\n%s", err, snippet[1], out)
 		}
