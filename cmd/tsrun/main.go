@@ -118,6 +118,7 @@ func commands() []*cobra.Command {
 		newAlignCommand(),
 		newDriftCommand(),
 		newClockCommand(),
+		newCalibrateCommand(),
 		newConvertCommand(),
 		newInfoCommand(),
 		newPluginCommand(),

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/pipeline/calibrate"
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/drill"
 	"tsrun/pipeline/recipe"
@@ -141,6 +142,7 @@ func TestResultKeysAreDocumented(t *testing.T) {
 		{"verify --json", []string{"Verify"}, filled[run.Verification]()},
 		{"runs --json", []string{"Runs"}, map[string]any{"runs": filled[[]run.Listed]()}},
 		{"drill --json", []string{"Drill"}, filled[drill.Report]()},
+		{"calibrate --json", []string{"Calibrate"}, filled[calibrate.Proposal]()},
 		{"check --json", []string{"Check"}, filled[recipe.Problem]()},
 		{"version --json", []string{"Version"}, filled[build]()},
 	} {

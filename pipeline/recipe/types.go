@@ -120,6 +120,9 @@ type Trigger struct {
 	Compensation map[string]quantity.Time `json:"compensation,omitempty"` // node: fired this much earlier
 }
 
+// MaxCompensation is the greatest compensation of a node, either way.
+const MaxCompensation = 50 * quantity.Millisecond
+
 // Acquire says how long to measure.
 type Acquire struct {
 	Duration quantity.Time `json:"duration"`

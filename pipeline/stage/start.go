@@ -35,7 +35,7 @@ func (a *analysis) noticeStartOf(stage string, c AlignConfig, reference, target 
 		return false
 	}
 	skew := run.Skew(c.Target, *target, c.Reference, *reference)
-	later := a.laterByPhotons(c, found)
+	later := LaterByPhotons(a.recipe, c.Reference, c.Target, found)
 	const sure = 5 // deviations
 	if math.Abs(later-float64(skew.SkewNs)) <= float64(skew.UncertaintyNs)+sure*found.StartSD/1000 {
 		return false
@@ -47,9 +47,10 @@ func (a *analysis) noticeStartOf(stage string, c AlignConfig, reference, target 
 	return true
 }
 
-// laterByPhotons is by how many ns the target began later, as the photons say.
-func (a *analysis) laterByPhotons(c AlignConfig, found align.Alignment) float64 {
-	delays := float64(delayOf(a.recipe, c.Target)-delayOf(a.recipe, c.Reference)) / 1000
+// LaterByPhotons is by how many ns the controller of the target began later than that of
+// the reference, as the photons say.
+func LaterByPhotons(r *recipe.Recipe, reference, target string, found align.Alignment) float64 {
+	delays := float64(delayOf(r, target)-delayOf(r, reference)) / 1000
 	return -(found.StartOffset.Float()/1000 - delays)
 }
 

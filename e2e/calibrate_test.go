@@ -1,0 +1,53 @@
+package e2e
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"strings"
+	"testing"
+
+	"tsrun/pipeline/calibrate"
+	"tsrun/pipeline/run"
+)
+
+// What is proposed are the true latencies of the controllers, and it stands in the
+// recipe afterwards, once.
+func TestCalibrate(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(shotsRecipe, ", repeat: 3", "", 1) + "  bob: {start_delay: 250 us}\n"
+	dir, path := writeRecipe(t, text)
+	if r := runTsrun(t, dir, append([]string{path}, freePorts...)...); r.code != 0 {
+		_, m := latest(t, dir)
+		if !heldUp(m) {
+			t.Fatalf("exit code %d: %s\n%s", r.code, reasons(m), r.stderr)
+		}
+		return // on a PC that was held up the photons of the little that was recorded may not do
+	}
+	at, m := latest(t, dir)
+	latency := func(node string) int64 { // ns from the command to the first record, in truth
+		return truth(t, m, node).StartUnixNs - m.Nodes[node].Controllers["tc"].Shot.Called
+	}
+	want := latency("bob") - latency("alice")
+	for i := range 2 {
+		r := runTsrun(t, dir, "calibrate", at, "--write", "--json")
+		var p calibrate.Proposal
+		if err := json.Unmarshal([]byte(r.stdout), &p); err != nil || r.code != 0 || !p.Simulated || len(p.Compensation) != 1 {
+			t.Fatalf("exit code %d, %v: %s%s", r.code, err, r.stdout, r.stderr)
+		}
+		if c := p.Compensation[0]; c.Node != "bob" || math.Abs(float64(c.Is-want)) > 1000 {
+			t.Errorf("%+v, and the true latencies differ by %d ns", c, want)
+		}
+		if len(p.Written) != 1 || p.Written[0].Already != (i > 0) {
+			t.Errorf("written %+v", p.Written)
+		}
+		has, err := os.ReadFile(path)
+		line := "trigger: {compensation: {bob: " + p.Compensation[0].Text + "}, master: alice"
+		if err != nil || strings.Replace(string(has), line, "trigger: {master: alice", 1) != text {
+			t.Errorf("%v\n%s", err, has)
+		}
+	}
+	if r := runTsrun(t, dir, "calibrate", at); r.code != 0 || !strings.HasPrefix(r.stdout, string(run.Simulated)) || !strings.Contains(r.stdout, "\n    bob: ") {
+		t.Errorf("exit code %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+}
