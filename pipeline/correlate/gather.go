@@ -72,8 +72,11 @@ func (l *lane) read() (err error) {
 	if len(l.raw) > maxWindow {
 		return &LimitError{What: "window", Value: "more than 67 million tags of " + l.name, Limit: "that", Hint: "choose a shorter window or shift"}
 	}
-	had := len(l.raw)
-	if l.raw, err = l.more(l.raw); err != nil {
+	had, n := len(l.raw), chunk
+	if l.count == 0 {
+		n = firstTags
+	}
+	if l.raw, err = l.more(l.raw, n); err != nil {
 		return err
 	}
 	if l.correct.IsZero() {

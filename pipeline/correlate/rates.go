@@ -163,7 +163,7 @@ func (t *timeline) run() error {
 	var buf, fixed []uint64
 	var err error
 	for !t.ended {
-		if buf, err = t.more(buf[:0]); err != nil {
+		if buf, err = t.more(buf[:0], chunk); err != nil {
 			return err
 		}
 		times := buf

@@ -12,7 +12,7 @@ import (
 type Stream = tag.Reader
 
 const (
-	chunk     = 1 << 18         // tags asked of a stream at a time: much work between two looks at it
+	chunk     = 1 << 15         // tags asked of a stream at a time: what is held of two streams stays in a core's cache
 	maxWindow = 1 << 26         // tags of B held at once: 512 MiB, and as much again corrected
 	maxSpan   = uint64(1) << 61 // ps; within it, offsets included, differences modulo 2^64 are true
 	patience  = 1 << 10         // empty answers in a row before a stream counts as stuck
@@ -32,12 +32,12 @@ type feed struct {
 
 var errStuck = errors.New("stream yields neither tags nor an end")
 
-// more appends a chunk of tags to buf, or what the stream has left.
-func (f *feed) more(buf []uint64) ([]uint64, error) {
+// more appends n tags to buf, or what the stream has left.
+func (f *feed) more(buf []uint64, n int) ([]uint64, error) {
 	start, idle := len(buf), 0
-	buf = slices.Grow(buf, chunk)
-	for len(buf) < start+chunk && !f.ended {
-		n, err := f.from.Next(buf[len(buf) : start+chunk])
+	buf = slices.Grow(buf, n)
+	for end := start + n; len(buf) < end && !f.ended; {
+		n, err := f.from.Next(buf[len(buf):end])
 		buf = buf[:len(buf)+n]
 		if err == io.EOF {
 			f.ended = true
@@ -271,7 +271,7 @@ func (r *ahead) start() {
 }
 
 func (r *ahead) fill(buffer *[]uint64) (tags []uint64, err error) {
-	*buffer, err = r.more((*buffer)[:0])
+	*buffer, err = r.more((*buffer)[:0], chunk)
 	if err != nil || r.correct.IsZero() {
 		return *buffer, err
 	}

@@ -124,7 +124,7 @@ const (
 	endTags     = 64  // looked at, at each end
 	crowdedFrom = 256 // tags: of fewer, all count
 
-	firstTags = chunk // that tell how the light comes
+	firstTags = 1 << 18 // that tell how the light comes
 )
 
 // ends notes the first and the last tags of a stream, on the common clock.
