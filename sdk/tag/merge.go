@@ -1,18 +1,15 @@
 package tag
 
-import (
-	"container/heap"
-	"io"
-)
+import "io"
 
 // mergeBuffer is how many tags of each source a merge holds.
 const mergeBuffer = 4096
 
 // Merger yields the tags of several sources as one sequence by time.
 type Merger struct {
-	heads   heads  // sources that have tags left, the earliest first
-	started bool   // the heads are filled
-	limit   uint64 // the first head may go on up to here without a look at the others
+	heads   []*head // sources that have tags left: a heap, the earliest first
+	started bool    // the heads are filled
+	limit   uint64  // the first head may go on up to here without a look at the others
 	err     error
 }
 
@@ -63,7 +60,7 @@ func (m *Merger) Next(buf []uint64) (n, source int, err error) {
 func (m *Merger) start() error {
 	m.started = true
 	all := m.heads
-	m.heads = make(heads, 0, len(all))
+	m.heads = make([]*head, 0, len(all))
 	for _, h := range all {
 		h.buf = make([]uint64, mergeBuffer)
 		switch err := h.fill(); err {
@@ -74,7 +71,9 @@ func (m *Merger) start() error {
 			return err
 		}
 	}
-	heap.Init(&m.heads)
+	for i := len(m.heads)/2 - 1; i >= 0; i-- {
+		m.sink(i)
+	}
 	return m.setLimit()
 }
 
@@ -84,13 +83,13 @@ func (m *Merger) advance(h *head) error {
 		switch err := h.fill(); err {
 		case nil:
 		case io.EOF:
-			heap.Pop(&m.heads)
-			return m.setLimit()
+			last := len(m.heads) - 1
+			m.heads[0], m.heads = m.heads[last], m.heads[:last]
 		default:
 			return err
 		}
 	}
-	heap.Fix(&m.heads, 0)
+	m.sink(0)
 	return m.setLimit()
 }
 
@@ -124,18 +123,29 @@ func (m *Merger) setLimit() error {
 	return nil
 }
 
-// heads is a heap by time, then source.
-type heads []*head
-
-func (s heads) Len() int      { return len(s) }
-func (s heads) Swap(i, j int) { s[i], s[j] = s[j], s[i] }
-func (s heads) Less(i, j int) bool {
-	a, b := s[i], s[j]
-	return a.tags[0] < b.tags[0] || a.tags[0] == b.tags[0] && a.source < b.source
+// sink moves the head at place i behind all below it that come first. There is
+// one such move for every few tags, so the heap is no heap.Interface.
+func (m *Merger) sink(i int) {
+	s := m.heads
+	if i >= len(s) {
+		return
+	}
+	h := s[i]
+	for {
+		child := 2*i + 1
+		if child+1 < len(s) && s[child+1].before(s[child]) {
+			child++
+		}
+		if child >= len(s) || !s[child].before(h) {
+			break
+		}
+		s[i], i = s[child], child
+	}
+	s[i] = h
 }
-func (s *heads) Push(x any) { *s = append(*s, x.(*head)) }
-func (s *heads) Pop() any {
-	last := (*s)[len(*s)-1]
-	*s = (*s)[:len(*s)-1]
-	return last
+
+// before orders heads by time, then by source.
+func (h *head) before(o *head) bool {
+	a, b := h.tags[0], o.tags[0]
+	return a < b || a == b && h.source < o.source
 }
