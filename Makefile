@@ -15,7 +15,7 @@ REPORT  ?= test
 
 PREFIX  ?= /usr/local
 
-.PHONY: help build man install run test test-long truth readme bench bench-transfer bench-trigger lint ci-deps clean
+.PHONY: help build man install run test test-long truth readme bench bench-compare bench-transfer bench-trigger lint ci-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,8 +61,12 @@ readme: build ## write the picture of a run in README.md anew
 	$(GO) test ./e2e -run TestReadmeShowsWhatARunShows -count=1 -update-readme
 
 bench: build ## measure speed, as ratios within one run
+	@$(GO) run ./internal/benchcompare -machine
 	@$(GO) test -p 1 -run '^$$' -bench . -benchtime 1x ./... > bin/bench.txt; status=$$?; \
 	grep -E '^(pkg|Benchmark|---|panic|FAIL)' bin/bench.txt; exit $$status
+
+bench-compare: ## say which benchmarks are slower than at the commit BASE by more than 5 %; ONLY=regexp: these, ROUNDS=5: how often each
+	@$(GO) run ./internal/benchcompare -base '$(BASE)' $(if $(ONLY),-only '$(ONLY)') $(if $(ROUNDS),-rounds $(ROUNDS))
 
 bench-transfer: ## bring a file over as tsrun, bare TCP, rsync and scp do; MIB=256: a shorter one
 	$(GO) run ./internal/transferbench $(if $(MIB),-mib $(MIB))
