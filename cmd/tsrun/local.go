@@ -83,6 +83,7 @@ func runLocal(ctx context.Context, f *runFlags, path string, at time.Time) error
 	if err != nil {
 		return err
 	}
-	return runRecipe(ctx, f, path, master.Options{Recipe: resolved, Runs: f.data, PluginDirs: dirs, At: at,
+	_, err = runRecipe(ctx, f, path, master.Options{Recipe: resolved, Runs: f.data, PluginDirs: dirs, At: at,
 		Local: &run.LocalPart{Node: f.node, Recipe: whole.Recipe.Name, Others: others, Marks: whole.Recipe.Marks()}})
+	return err
 }

@@ -113,6 +113,7 @@ func commands() []*cobra.Command {
 		newReportCommand(),
 		newPlotCommand(),
 		newRunsCommand(),
+		newRerunCommand(),
 		newResumeCommand(),
 		newCollectCommand(),
 		newAlignCommand(),

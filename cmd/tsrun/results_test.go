@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/calibrate"
+	"tsrun/pipeline/catalogue"
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/drill"
 	"tsrun/pipeline/recipe"
@@ -140,7 +141,8 @@ func TestResultKeysAreDocumented(t *testing.T) {
 		{"info --json", []string{"Info"}, json.RawMessage(info)},
 		{"convert --json", []string{"Convert"}, filled[tagfile.Report]()},
 		{"verify --json", []string{"Verify"}, filled[run.Verification]()},
-		{"runs --json", []string{"Runs"}, map[string]any{"runs": filled[[]run.Listed]()}},
+		{"runs --json", []string{"Runs"}, map[string]any{"runs": []jsonRow{{catalogue.Names(), make([]any, len(catalogue.Names()))}}}},
+		{"runs compare --json", []string{"Comparison"}, filled[catalogue.Comparison]()},
 		{"drill --json", []string{"Drill"}, filled[drill.Report]()},
 		{"calibrate --json", []string{"Calibrate"}, filled[calibrate.Proposal]()},
 		{"check --json", []string{"Check"}, filled[recipe.Problem]()},

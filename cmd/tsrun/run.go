@@ -104,19 +104,21 @@ func runMaster(ctx context.Context, f *runFlags, path string) error {
 	if err != nil {
 		return err
 	}
-	return runRecipe(ctx, f, path, master.Options{Recipe: resolved, Runs: f.runs, PluginDirs: dirs})
+	_, err = runRecipe(ctx, f, path, master.Options{Recipe: resolved, Runs: f.runs, PluginDirs: dirs})
+	return err
 }
 
-// runRecipe has a recipe executed, and shows it.
-func runRecipe(ctx context.Context, f *runFlags, path string, o master.Options) error {
+// runRecipe has a recipe executed, and shows it. Where something was recorded it says
+// how that ended, with an error too.
+func runRecipe(ctx context.Context, f *runFlags, path string, o master.Options) (*master.Outcome, error) {
 	outliveTerminal()
 	lock, err := host.ReadLock(filepath.Dir(path))
 	if err != nil {
-		return failure(err)
+		return nil, failure(err)
 	}
 	program, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("find tsrun's own program: %w", err)
+		return nil, fmt.Errorf("find tsrun's own program: %w", err)
 	}
 	o.Lock, o.Program, o.Version, o.Secure, o.Report = lock, program, version, secureMaster(f.keys), report.WritePage
 	interrupts, stop := interruptions()
@@ -127,15 +129,15 @@ func runRecipe(ctx context.Context, f *runFlags, path string, o master.Options) 
 	done()
 	var refusal *master.Refusal
 	if errors.As(err, &refusal) {
-		return &exitError{failureCode(err), nil} // the events have said why
+		return nil, &exitError{failureCode(err), nil} // the events have said why
 	}
 	if err != nil {
-		return failure(err)
+		return nil, failure(err)
 	}
 	if code := exitCode(outcome.Manifest); code != exitGood {
-		return &exitError{code, nil} // the summary has said why
+		return outcome, &exitError{code, nil} // the summary has said why
 	}
-	return nil
+	return outcome, nil
 }
 
 // exitCode is what a script learns of a run.

@@ -16,7 +16,7 @@ import (
 // floors are the packages of each floor, from the top; an import never points up.
 var floors = [][]string{
 	{"cmd/"},
-	{"pipeline/report", "pipeline/drill", "pipeline/doctor", "pipeline/calibrate"},
+	{"pipeline/report", "pipeline/drill", "pipeline/doctor", "pipeline/calibrate", "pipeline/catalogue"},
 	{"pipeline/master", "pipeline/slave"},
 	{"pipeline/stage"},
 	{"pipeline/event", "pipeline/scaffold", "pipeline/host", "pipeline/core", "pipeline/transfer", "pipeline/keys"},

@@ -77,17 +77,17 @@ func (b *bench) judge(r *Result, w *witness) {
 // runDirectory finds the only run and its manifest; none is no error: nothing may
 // have begun.
 func (b *bench) runDirectory() (string, *run.Manifest, error) {
-	list, err := run.List(b.runs())
+	paths, err := run.Runs(b.runs())
 	switch {
-	case errors.Is(err, os.ErrNotExist) || err == nil && len(list) == 0:
+	case errors.Is(err, os.ErrNotExist) || err == nil && len(paths) == 0:
 		return "", nil, nil
 	case err != nil:
 		return "", nil, err
-	case len(list) > 1:
-		return "", nil, fmt.Errorf("one run has left %d run directories", len(list))
+	case len(paths) > 1:
+		return "", nil, fmt.Errorf("one run has left %d run directories", len(paths))
 	}
-	m, err := run.ReadManifest(list[0].Directory)
-	return list[0].Directory, m, err
+	m, err := run.ReadManifest(paths[0])
+	return paths[0], m, err
 }
 
 // judgeWithoutRun is for a run that ended before it had a manifest.

@@ -302,3 +302,25 @@ func OpenFile(dir, name string) (io.ReadCloser, error) {
 	}
 	return file, nil
 }
+
+// ProveFile says whether a file of a run directory, named as in its manifest, has the
+// sum that SHA256SUMS says; one that is not listed has not.
+func ProveFile(dir, name string) (bool, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return false, fmt.Errorf("open run directory: %w", err)
+	}
+	defer root.Close()
+	if !fs.ValidPath(name) {
+		return false, fmt.Errorf("%q is no file of a run", name)
+	}
+	sum, _, err := newHasher().file(root, name)
+	if err != nil {
+		return false, withoutPath(err)
+	}
+	sums, err := readSums(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && sums[name] == sum, err
+}
