@@ -167,10 +167,11 @@ func (j *judgement) judgeFile(name string, f *closedFile) {
 // open says whether the run waits to be finished.
 func (j *judgement) open() bool { return j.r.Ended == interrupted }
 
-// explains says whether the manifest has a reason why something of a node is missing.
+// explains says whether the manifest has a reason why something of a node is missing. A
+// run that was given up took nothing more of any.
 func (j *judgement) explains(node string) bool {
 	return slices.ContainsFunc(j.m.Reasons, func(r run.Reason) bool {
-		return (r.Node == node || r.Node == "") && r.Condition != run.Tainted && r.Condition != run.Simulated && r.Condition != run.Good
+		return (r.Node == node || r.Node == "" || r.Condition == run.Aborted) && r.Condition != run.Tainted && r.Condition != run.Simulated && r.Condition != run.Good
 	})
 }
 

@@ -146,6 +146,25 @@ func TestWhatIsKeptAndToldIsNoLoss(t *testing.T) {
 	}
 }
 
+// TestRunThatWasGivenUpKeepsFilesAtItsNodes: whoever's fault it was.
+func TestRunThatWasGivenUpKeepsFilesAtItsNodes(t *testing.T) {
+	const file = "raw/bob/idler-000000.bin"
+	for condition, defects := range map[run.Condition]bool{run.Aborted: false, run.Incomplete: true} {
+		x := newTold(t)
+		x.remove(t, file, false)
+		for i := range x.m.Segments {
+			x.m.Segments[i].Verified = x.m.Segments[i].Verified && x.m.Segments[i].File != file
+		}
+		x.m.Reasons = []run.Reason{{Condition: condition, Node: "alice", Message: "its slave ended"}}
+		r := Result{Ended: byItself}
+		j := judgement{r: &r, m: x.m, dir: x.dir}
+		j.judgeFile(file, x.w.files[file])
+		if got := len(r.Defects) > 0; got != defects {
+			t.Errorf("%s: %q", condition, r.Defects)
+		}
+	}
+}
+
 // TestFinishedFilesAreNotTaken by others of their name.
 func TestFinishedFilesAreNotTaken(t *testing.T) {
 	x := newTold(t)

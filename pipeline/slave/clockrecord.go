@@ -12,6 +12,7 @@ import (
 
 	"tsrun/pipeline/clock"
 	"tsrun/pipeline/fact"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -23,12 +24,15 @@ type clockRecord struct {
 	file            *os.File
 }
 
+// clockPart is the name of the record until it is whole.
+const clockPart = "." + clock.RecordFile + ".part"
+
 // recordClock begins the record of a comparer.
 func (s *session) recordClock(comparer *clock.Comparer) error {
 	at := filepath.Join(s.dir, s.rawDir(), clock.RecordDir)
 	err := os.MkdirAll(at, 0o755)
 	if err == nil {
-		s.clock.record.file, err = os.Create(filepath.Join(at, clock.RecordFile))
+		s.clock.record.file, err = os.Create(filepath.Join(at, clockPart))
 	}
 	if err != nil {
 		return fmt.Errorf("record the clock: %w", err)
@@ -58,6 +62,9 @@ func (s *session) sendClockRecord(eq *equipment) {
 	name := path.Join(filepath.ToSlash(s.rawDir()), clock.RecordDir, clock.RecordFile)
 	where := filepath.Join(s.dir, filepath.FromSlash(name))
 	err := s.endClockRecord()
+	if err == nil {
+		err = errors.Join(os.Rename(filepath.Join(filepath.Dir(where), clockPart), where), run.SyncDir(filepath.Dir(where)))
+	}
 	segment := fact.Segment{Kind: sdk.Other, File: name}
 	if err == nil {
 		segment.Size, segment.SHA256, err = hashFile(where)

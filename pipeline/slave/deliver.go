@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
@@ -168,6 +169,35 @@ func (s *session) removeSource() {
 	}
 }
 
+// discardUnused removes the directory of a session that has nothing to keep: it never
+// had the instant, or the start was called off before anything was recorded. No plugin
+// writes there any more.
+func (s *session) discardUnused(err error) {
+	if !s.fired || errors.Is(err, errAborted) && s.recordedNothing() {
+		if err := os.RemoveAll(s.dir); err != nil {
+			s.log.Warn("the directory of a run that recorded nothing could not be removed", "dir", s.dir, "error", err)
+		}
+	}
+}
+
+// recordedNothing reports whether there is no file of this node but the record of its
+// clock, which is of use to nothing.
+func (s *session) recordedNothing() bool {
+	raw := filepath.Join(s.dir, s.rawDir())
+	err := filepath.WalkDir(raw, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case path == filepath.Join(raw, clock.RecordDir):
+			return fs.SkipDir
+		case !d.IsDir():
+			return fs.ErrExist
+		}
+		return nil
+	})
+	return err == nil
+}
+
 // deliver sends what is left, waits until the master has everything and is
 // released. A session that failed says so and still sends its whole files.
 func (s *session) deliver(ctx context.Context, err error) error {
@@ -177,9 +207,6 @@ func (s *session) deliver(ctx context.Context, err error) error {
 	if errors.Is(err, errStopped) || err != nil && !errors.Is(err, errAborted) && ctx.Err() == nil {
 		s.log.Error("node failed", "error", err)
 		s.reporter.queueFailure(err)
-	}
-	if !s.fired { // nothing to send, nothing to keep
-		defer os.RemoveAll(s.dir)
 	}
 	if errors.Is(err, errAborted) || ctx.Err() != nil {
 		return err

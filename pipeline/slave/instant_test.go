@@ -1,10 +1,13 @@
 package slave
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk/tag"
 )
@@ -96,5 +99,31 @@ func TestOrdersOfNobody(t *testing.T) {
 	}
 	if told != 1 {
 		t.Errorf("told %d times", told)
+	}
+}
+
+// TestCalledOffStartLeavesNothing: of a start that was called off in the lead nothing
+// stays on the node's disk, neither a directory nor a record of its clock that looks whole.
+func TestCalledOffStartLeavesNothing(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "", "", "clock: {source: probe}")
+	l.compareClocks(t)
+	l.ahead = time.Minute
+	l.give = func(p wire.Phase) wire.OrderKind {
+		if p != wire.Running {
+			return straight(p)
+		}
+		record := filepath.Join(l.data, l.run.String()+"-bob", "raw", "bob", clock.RecordDir)
+		if entries, err := os.ReadDir(record); err != nil || len(entries) != 1 || entries[0].Name() != clockPart {
+			t.Errorf("the record of the clock is %v, %v", entries, err)
+		}
+		return wire.Abort
+	}
+	err := l.takePart(l.options())
+	if ending(err) != "abort" || l.started() != 0 || strings.Contains(err.Error(), l.data) {
+		t.Errorf("ended with %v after %d starts", err, l.started())
+	}
+	if left, _ := filepath.Glob(filepath.Join(l.data, l.run.String()+"*")); len(left) != 0 {
+		t.Errorf("left %v, %v", left, l.kept())
 	}
 }

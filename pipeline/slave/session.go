@@ -98,7 +98,11 @@ func (s *session) within(ctx context.Context, work func(context.Context, context
 		stopBackground()
 		group.Wait()
 		s.reporter.reportLast()
-		if err = errors.Join(err, s.ledger.close()); s.user.hasAsked() && !errors.Is(err, errStopped) {
+		if closed := s.ledger.close(); closed != nil {
+			err = errors.Join(err, closed)
+		}
+		s.discardUnused(err)
+		if err = s.withPlace(err); s.user.hasAsked() && !errors.Is(err, errStopped) {
 			err = errors.Join(err, errStopped) // kept and sent, or over anyway; and then this process ends too
 		}
 	}()
@@ -109,7 +113,7 @@ func (s *session) within(ctx context.Context, work func(context.Context, context
 
 	defer end()
 	err = work(ctx, cancel, group, background)
-	return s.withPlace(s.deliver(ctx, err))
+	return s.deliver(ctx, err)
 }
 
 // prepare makes room for files, opens every controller and starts every sink
