@@ -3,7 +3,6 @@ package master
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"tsrun/pipeline/clock"
@@ -31,6 +30,7 @@ type book struct {
 	plans    map[string]transfer.Plan    // what each node may send
 	budgets  map[string]*transfer.Budget // of those, what was announced
 	beyond   map[string]int              // files that a node announced and that are in no plan
+	spent    map[string]spending
 }
 
 func newBook(c *conductor, now time.Time) *book {
@@ -39,7 +39,7 @@ func newBook(c *conductor, now time.Time) *book {
 		recipe:   c.recipe,
 		channels: map[string][]string{}, counts: map[string]map[uint16]fact.Counts{},
 		segments: map[string]announced{}, early: map[string]bool{}, shots: map[string][]fact.Shot{}, clocks: map[string]*run.NodeClock{},
-		plans: map[string]transfer.Plan{}, budgets: map[string]*transfer.Budget{}, beyond: map[string]int{},
+		plans: map[string]transfer.Plan{}, budgets: map[string]*transfer.Budget{}, beyond: map[string]int{}, spent: map[string]spending{},
 	}
 	for _, n := range c.recipe.Nodes {
 		b.counts[n.Name] = map[uint16]fact.Counts{}
@@ -276,6 +276,9 @@ func (b *book) arrived(name string, proven bool) (s run.Segment, ok bool) {
 // progress enters how far a node's channels are, and reports whether one has moved.
 func (b *book) progress(name string, progress []fact.StreamCounts) (moved bool) {
 	for _, p := range progress {
+		if int(p.Stream) >= len(b.channels[name]) {
+			continue
+		}
 		if p.Until < b.counts[name][p.Stream].Until { // of a process that was killed, which told less than it had counted
 			continue
 		}
@@ -324,49 +327,6 @@ func (b *book) counted() {
 	if b.recipe.Trigger.Method == "scheduled" {
 		b.manifest.StartTakes()
 	}
-}
-
-// cut enters what is lost of a node whose process ended within the recording: tags
-// that were counted and are in no whole file.
-func (b *book) cut(name string) {
-	node := b.manifest.Nodes[name]
-	held := map[string]map[string]uint64{} // channel: sink: tags
-	last := map[string]uint64{}            // channel: ps
-	for _, s := range b.manifest.Segments {
-		if s.Node == name && s.HoldsTags() {
-			if held[s.Channel] == nil {
-				held[s.Channel] = map[string]uint64{}
-			}
-			held[s.Channel][s.Sink] += s.Tags
-			last[s.Channel] = max(last[s.Channel], s.LastPs)
-		}
-	}
-	for channel, c := range node.Channels {
-		most := uint64(0)
-		for _, tags := range held[channel] {
-			most = max(most, tags)
-		}
-		n := b.counts[name][c.Stream]
-		if c.Sent != nil && c.SentLost != nil { // the driver may have come farther than was told
-			n.Tags, n.Lost = max(n.Tags, *c.Sent), max(n.Lost, *c.SentLost)
-		}
-		if n.Tags > most && b.inFiles(node, channel) {
-			c.Lose(fact.Loss{AtPs: last[channel], Tags: n.Tags - most, Why: "they were in a file that was not closed when its process ended"})
-			n.Tags, n.Lost = most, n.Lost+n.Tags-most
-			b.counts[name][c.Stream] = n
-			c.Sent, c.SentLost = nil, nil // of what came before the end
-		}
-	}
-}
-
-// inFiles reports whether a sink keeps the tags of a channel in files.
-func (b *book) inFiles(node *run.Node, channel string) bool {
-	for _, s := range node.Sinks {
-		if slices.Contains(s.Channels, channel) && s.Keeps != sdk.Elsewhere && s.Keeps != sdk.NoTags {
-			return true
-		}
-	}
-	return false
 }
 
 func (b *book) analysed(err error) {

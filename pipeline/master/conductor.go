@@ -18,6 +18,7 @@ import (
 	"tsrun/pipeline/stage"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
+	"tsrun/sdk"
 	"tsrun/sdk/tag"
 )
 
@@ -87,6 +88,10 @@ type member struct {
 	asked    time.Time
 	silent   time.Duration // how long it was away when it was last taken back
 	news     uint64        // the last one taken
+	seen     uint64        // the last one that the node hears was taken
+	spare    float64       // how often passing news may be acknowledged at once
+	noted    time.Time     // when that was last reckoned
+	refused  *sdk.Failure  // why nothing more is taken of what it tells; nil: it is
 	clock    clockDifference
 	access   *clock.Access   // to this PC's time; nil: it has the same clock, or none is compared
 	trip     time.Duration   // the round trip to it, as it says; 0: not known

@@ -70,10 +70,10 @@ type counted struct {
 	Counts []fact.StreamCounts
 }
 
-// keep appends a record to the journal. It waits for no disk.
-func (c *conductor) keep(e entry) {
+// keep appends a record to the journal, and returns its length. It waits for no disk.
+func (c *conductor) keep(e entry) (bytes int) {
 	if c.journal == nil {
-		return
+		return 0
 	}
 	text, err := json.Marshal(e)
 	if err != nil { // an entry holds nothing that cannot be encoded
@@ -89,6 +89,7 @@ func (c *conductor) keep(e entry) {
 		c.unkept = false
 		c.log.Info("journal written again")
 	}
+	return len(text)
 }
 
 // keepState keeps what an event has changed.
@@ -157,6 +158,7 @@ func (c *conductor) recall(p *past, record []byte) error {
 			p.seen[e.Joined.Node] = 0
 		}
 		p.joined[e.Joined.Node] = *e.Joined
+		c.book.spend(e.Joined.Node, len(record))
 		c.book.joined(e.Joined.Node, &wire.Join{Host: e.Joined.Host, PID: e.Joined.PID, Version: e.Joined.Version})
 	case e.Phase != "":
 		p.phase = e.Phase
@@ -173,6 +175,7 @@ func (c *conductor) recall(p *past, record []byte) error {
 	case e.Reason != nil:
 		c.book.manifest.Notice(*e.Reason)
 	case e.News != nil:
+		c.book.spend(e.News.Node, len(record))
 		return c.recallNews(p, e.News)
 	case e.Seen != nil:
 		p.seen[e.Seen.Node] = e.Seen.Seq

@@ -87,6 +87,7 @@ func (b *book) planFiles(plugins []string) {
 		p := planOf(b.recipe, n, names)
 		p.Bytes = b.bytesOf(n.Name)
 		b.plans[n.Name], b.budgets[n.Name] = p, transfer.NewBudget(p)
+		b.spent[n.Name] = spending{most: allowanceOf(b.recipe, n, p)}
 	}
 }
 

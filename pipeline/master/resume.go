@@ -135,7 +135,7 @@ func (c *conductor) readmit() {
 			continue
 		}
 		c.admitFiles(name, token)
-		c.members[name] = &member{instance: j.Instance, token: token, heard: time.Now(), news: c.past.seen[name]}
+		c.members[name] = &member{instance: j.Instance, token: token, heard: time.Now(), news: c.past.seen[name], seen: c.past.seen[name]}
 	}
 }
 
@@ -312,7 +312,7 @@ func (c *conductor) proveFile(ctx context.Context, token [16]byte, a announced) 
 func (c *conductor) welcomeBack(r request, m *member) (reply wire.Reply, ok bool) {
 	name, j := r.body.Node, r.body.Join
 	n := c.state.nodes[name]
-	if m == nil || n.gone || c.state.phase.over() || c.state.phase != armed && !c.state.started() {
+	if m == nil || n.gone || m.refused != nil || c.book.overspent(name) != nil || c.state.phase.over() || c.state.phase != armed && !c.state.started() {
 		return reply, false
 	}
 	holds := func(h wire.Held) bool {
@@ -327,6 +327,7 @@ func (c *conductor) welcomeBack(r request, m *member) (reply wire.Reply, ok bool
 		c.log.Info("node delivers what it holds", "about", name, "host", j.Host, "address", r.peer.Address, "pid", j.PID)
 		c.observe(event.NodeJoined{Node: name, Host: c.book.manifest.Nodes[name].Host, Hostname: j.Host, Address: r.peer.Address, PID: j.PID})
 	}
+	c.acknowledge(name, m, false) // its news go on behind these
 	return wire.Reply{Welcome: &wire.Welcome{
 		Run: c.run.String(), Deliver: true, Record: c.state.rules.restarts && c.state.phase == running, Seen: m.news, TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()),
 		Proof: wire.Prove(m.token, wire.ResumedByMaster, c.run.String(), name, j.Instance),

@@ -127,6 +127,9 @@ func (c *conductor) answer(ctx context.Context, r request) wire.Reply {
 	if m == nil || !ok || subtle.ConstantTimeCompare(m.token[:], token[:]) != 1 || r.body.Report == nil || !r.peer.MayBe(c.certifiedAs(r.body.Node)) {
 		return unknown()
 	}
+	if m.refused != nil {
+		return wire.Reply{Refused: m.refused, Order: c.order}
+	}
 	if c.state.nodes[r.body.Node].gone {
 		lost := refuse("node-lost", "report: the run went on without this node", "the recorded files are kept on its disk")
 		lost.Order = c.order
@@ -138,7 +141,10 @@ func (c *conductor) answer(ctx context.Context, r request) wire.Reply {
 	}
 	c.hear(ctx, r.body.Node, m)
 	c.applyReport(ctx, r.body.Node, m, r.body.Report)
-	return wire.Reply{Seen: m.news, Order: c.order, Clocks: c.standings(m)}
+	if m.refused != nil {
+		return wire.Reply{Refused: m.refused, Order: c.order}
+	}
+	return wire.Reply{Seen: m.seen, Order: c.order, Clocks: c.standings(m)}
 }
 
 // unknown refuses one who shows no token of this run.
@@ -162,7 +168,8 @@ func portOf(a net.Addr) int {
 
 // applyReport applies a report: its news first, then the phase of the node.
 func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *wire.Report) {
-	before, facts := m.news, false
+	facts, passing := false, true
+	r.Progress = r.Progress[:min(len(r.Progress), len(c.book.channels[name]))]
 	for _, n := range r.News {
 		if n.Seq != m.news+1 {
 			continue // known already
@@ -172,18 +179,20 @@ func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *
 		}
 		m.news = n.Seq
 		c.dropUnplanned(name, &n)
+		passing = passing && c.book.passing(name, &n)
 		facts = c.keepNews(name, n) || facts
 		c.applyNews(ctx, name, n)
+		if c.refuseOverspent(ctx, name, m) {
+			return
+		}
 	}
-	if m.news != before && c.journal != nil {
-		c.keep(entry{Seen: &acknowledged{name, m.news}})
-	}
+	c.acknowledge(name, m, passing)
 	if c.book.progress(name, r.Progress) {
 		c.observe(c.progressEvent(name))
 	}
 	c.noteDisk(name, r)
 	if facts {
-		c.keep(entry{Counts: &counted{name, r.Progress}})
+		c.book.spend(name, c.keep(entry{Counts: &counted{name, r.Progress}}))
 	}
 	m.trip = min(max(time.Duration(r.RoundTripNs), 0), maxTrip)
 	c.hearClock(name, m, r)
@@ -201,6 +210,7 @@ func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *
 		c.observe(event.Armed{Node: name})
 	}
 	if phase != stood.phase || r.Order != stood.order {
+		c.book.spend(name, factRoom)
 		c.applyEvent(ctx, evReported{node: name, phase: phase, order: r.Order, trip: m.trip})
 	}
 }
@@ -221,11 +231,19 @@ func (c *conductor) warnOfDeafness(ctx context.Context, name string, m *member) 
 // keepNews keeps a piece of news in the journal, and reports whether it is a fact. A
 // failure is kept as the trouble that it makes, a line of the log in the log.
 func (c *conductor) keepNews(name string, n wire.News) bool {
-	fact := entersManifest(n) && !n.Empty()
-	if fact {
-		c.keep(entry{News: &told{name, n}})
+	switch {
+	case c.book.passing(name, &n):
+		return false
+	case entersManifest(n):
+		c.book.spend(name, c.keep(entry{News: &told{name, n}}))
+		return true
+	case n.Failure != nil:
+		c.book.spend(name, len(n.Failure.Message)+len(n.Failure.Hint)+len(n.Failure.Code)+len(n.Failure.Field))
+	case n.Warning != nil:
+		c.book.spend(name, len(n.Warning.Message)+len(n.Warning.Hint))
 	}
-	return fact
+	c.book.spend(name, failureRoom)
+	return false
 }
 
 // entersManifest reports whether a piece of news is kept in the manifest.

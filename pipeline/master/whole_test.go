@@ -1,6 +1,7 @@
 package master
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
@@ -39,8 +40,10 @@ type player struct {
 	facts   []wire.News // told after the fire
 	file    transfer.File
 	fired   bool
-	records bool   // until it is told to stop
-	running func() // called each time the master knows that it records
+	records bool               // until it is told to stop
+	running func()             // called each time the master knows that it records
+	atOnce  int                // how many facts it tells in one message
+	refused func(*sdk.Failure) // why a report was refused, which then is no mistake; nil: it is
 }
 
 // newsAtOnce is how many facts a player tells in one message.
@@ -62,7 +65,9 @@ func (p *player) ask(r wire.Request) wire.Reply {
 	if body, err = p.status.Call(ctx, body); err == nil {
 		err = json.Unmarshal(body, &reply)
 	}
-	if err != nil || reply.Refused != nil {
+	if err == nil && reply.Refused != nil && p.refused != nil {
+		p.refused(reply.Refused)
+	} else if err != nil || reply.Refused != nil {
 		p.t.Errorf("reply %+v, %v", reply.Refused, err)
 	}
 	return reply
@@ -76,8 +81,11 @@ func (p *player) play() {
 	for p.welcome != nil && !p.t.Failed() {
 		p.report.ClockNs = time.Now().UnixNano()
 		reply := p.ask(wire.Request{Report: &p.report})
+		if reply.Refused != nil {
+			return
+		}
 		if p.fired {
-			p.report.News = p.facts[min(int(reply.Seen), len(p.facts)):min(int(reply.Seen)+newsAtOnce, len(p.facts))]
+			p.report.News = p.facts[min(int(reply.Seen), len(p.facts)):min(int(reply.Seen)+cmp.Or(p.atOnce, newsAtOnce), len(p.facts))]
 		}
 		if p.fired && reply.Seen == uint64(len(p.facts)) && p.report.Phase == wire.Draining {
 			p.report.Phase = wire.Transferring
@@ -140,6 +148,12 @@ func (p *player) send() error {
 // ended.
 func conducted(t *testing.T, interrupts chan struct{}, play func(*player)) (*run.Manifest, string) {
 	t.Helper()
+	return conductedBy(t, func(c *conductor) { c.options.Interrupts = interrupts }, play)
+}
+
+// loneRecipe has one node, another PC's.
+func loneRecipe(t *testing.T) *recipe.Resolved {
+	t.Helper()
 	resolved, err := recipe.Parse("whole.yaml", []byte(`version: 1
 name: whole
 network: {ports: {trigger: 0, status: 0, files: 0}}
@@ -155,7 +169,13 @@ sinks: {raw: {sink: sink-elsewhere}}
 		t.Fatal(err)
 	}
 	resolved.Recipe.Nodes[0].Host = "remote" // which a recipe says of other addresses only
-	c := newConductor(Options{Recipe: resolved, Runs: t.TempDir(), Observer: event.NewHub(), Interrupts: interrupts})
+	return resolved
+}
+
+// conductedBy is such a run of a conductor that is prepared in some way.
+func conductedBy(t *testing.T, prepare func(*conductor), play func(*player)) (*run.Manifest, string) {
+	t.Helper()
+	c := newConductor(Options{Recipe: loneRecipe(t), Runs: t.TempDir(), Observer: event.NewHub()})
 	if err := c.listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -164,6 +184,7 @@ sinks: {raw: {sink: sink-elsewhere}}
 		t.Fatal(err)
 	}
 	defer c.dir.Close()
+	prepare(c)
 	file, tags := filepath.Join(t.TempDir(), "a"), tag.AppendTags(nil, []uint64{1, 3, 5, 7, 9})
 	if err := os.WriteFile(file, tags, 0o644); err != nil {
 		t.Fatal(err)
@@ -215,17 +236,17 @@ func TestFactsReachTheManifest(t *testing.T) {
 			Keeps: sdk.AllTags, Kept: map[string]uint64{"a": 2}}},
 		Channels: map[string]*run.Channel{"a": {Controller: "tc", Input: 1, Tags: 5, Sent: &sent, SentLost: &lost, FirstPs: 1, LastPs: 9, LengthPs: 1e12,
 			Rate: new(run.Rate(5000)), Lost: 3, Losses: []fact.Loss{{AtPs: 4, Tags: 3, Why: "overflow"}}}}}
-	if diff := cmp.Diff(want, alice); diff != "" {
+	if diff := gocmp.Diff(want, alice); diff != "" {
 		t.Errorf("node (-want +got):\n%s", diff)
 	}
 	content, err := os.ReadFile(filepath.Join(dir, "raw/alice/a-000000.bin"))
 	sum := sha256.Sum256(content)
 	segment := run.Segment{Node: "alice", Channel: "a", Verified: true, Segment: fact.Segment{Sink: "raw", File: "raw/alice/a-000000.bin", Size: 40,
 		SHA256: hex.EncodeToString(sum[:]), Tags: 5, FirstPs: 1, LastPs: 9, Lost: 3}}
-	if diff := cmp.Diff([]run.Segment{segment}, m.Segments); diff != "" || err != nil {
+	if diff := gocmp.Diff([]run.Segment{segment}, m.Segments); diff != "" || err != nil {
 		t.Errorf("segments, %v (-want +got):\n%s", err, diff)
 	}
-	if diff := cmp.Diff([]run.Condition{run.Unverified, run.Incomplete, run.Tainted}, m.Condition); diff != "" {
+	if diff := gocmp.Diff([]run.Condition{run.Unverified, run.Incomplete, run.Tainted}, m.Condition); diff != "" {
 		t.Errorf("condition (-want +got):\n%s\n%+v", diff, m.Reasons)
 	}
 	again, err := run.ReadManifest(dir)
@@ -233,7 +254,7 @@ func TestFactsReachTheManifest(t *testing.T) {
 		t.Fatal(err)
 	}
 	again.Nodes["alice"].Controllers["tc"].Report = alice.Controllers["tc"].Report // it is indented there
-	if diff := cmp.Diff(m.Nodes, again.Nodes); diff != "" {
+	if diff := gocmp.Diff(m.Nodes, again.Nodes); diff != "" {
 		t.Errorf("read back (-want +got):\n%s", diff)
 	}
 }

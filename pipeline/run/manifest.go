@@ -215,10 +215,15 @@ type Channel struct {
 // MaxLosses is how many gaps of one channel are listed one by one.
 const MaxLosses = 1000
 
+// Lists reports whether there is room in the list for a gap.
+func (c *Channel) Lists(l fact.Loss) bool {
+	return len(c.Losses) < MaxLosses || l.LengthPs > 0 && len(c.Losses) < MaxLosses+MaxRestarts
+}
+
 // Lose lists a gap. It leaves Lost alone, which is counted by the core from
 // the blocks themselves.
 func (c *Channel) Lose(l fact.Loss) {
-	if len(c.Losses) < MaxLosses || l.LengthPs > 0 && len(c.Losses) < MaxLosses+MaxRestarts {
+	if c.Lists(l) {
 		c.Losses = append(c.Losses, l)
 	}
 }
