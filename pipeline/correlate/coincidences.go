@@ -178,10 +178,10 @@ func Coincide(channels []Channel, o CoincidenceOptions) (Coincidences, error) {
 func countSpan(g *gather, counters []*counter) error {
 	errs := make([]error, len(counters))
 	Each(2*len(counters), func(i int) {
-		if k := counters[i/2]; i%2 == 0 {
-			k.match(g)
-		} else {
+		if k := counters[i/2]; i%2 == 1 {
 			errs[i/2] = k.count(g)
+		} else if len(k.lanes) > 2 {
+			k.match(g)
 		}
 	})
 	return errors.Join(errs...)

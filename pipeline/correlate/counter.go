@@ -3,6 +3,7 @@ package correlate
 import (
 	"maps"
 	"math"
+	"runtime"
 	"slices"
 )
 
@@ -33,8 +34,8 @@ type counter struct {
 	half   int64 // ps
 	at     places
 	found  map[grouping]uint64
-	placed [shiftedWindows + 1]uint64 // of two channels: found, by place
-	steps  int64                      // left
+	placed placed // of two channels: found, by place
+	steps  int64  // left
 
 	one     uint64
 	listed  bool       // whether matched is asked for
@@ -44,6 +45,8 @@ type counter struct {
 	windows [][]window // by channel after the first, by place
 	near    [][]int    // by channel after the first: the places where its window holds tags
 	group   [shiftedWindows + 1]grouping
+
+	sieves []*sieve // of two channels: one for each core
 }
 
 // grouping says which channels were shifted together: for each channel after
@@ -75,38 +78,27 @@ func newCounter(mask int, half int64, at places) *counter {
 			c.windows[j] = append(c.windows[j], window{low: by - half, high: by + half})
 		}
 	}
+	for range runtime.GOMAXPROCS(0) {
+		if len(c.lanes) == 2 {
+			c.sieves = append(c.sieves, newSieve(half, at))
+		}
+	}
 	return c
 }
 
-// count counts the tuples whose first channel's tag is in the span.
+// count counts the tuples whose first channel's tag is in the span; those of two
+// channels it matches as well.
 func (c *counter) count(g *gather) error {
 	first := g.lanes[c.lanes[0]]
+	if len(c.lanes) == 2 {
+		c.pairs(first, g.lanes[c.lanes[1]])
+		return nil
+	}
 	own := first.fixed[first.low:first.high]
 	if len(own) == 0 {
 		return nil
 	}
-	if len(c.lanes) == 2 {
-		c.pairs(own, g.lanes[c.lanes[1]].fixed)
-		return nil
-	}
 	return c.tuples(own, g)
-}
-
-// pairs counts in one pass for each place: that is what countWithin is fast at.
-func (c *counter) pairs(own, other []uint64) {
-	var found [shiftedWindows + 1]uint64
-	Each(len(found), func(place int) {
-		w := c.windows[0][place]
-		found[place] = countWithin(own, other, w.low, w.high)
-	})
-	for place, n := range found {
-		apart := together
-		if place != shiftsEachSide {
-			apart = 1
-		}
-		c.found[apart] += n
-		c.placed[place] += n
-	}
 }
 
 func (c *counter) tuples(own []uint64, g *gather) error {
@@ -213,10 +205,6 @@ func (c *counter) match(g *gather) {
 	}
 	first := g.lanes[c.lanes[0]]
 	c.free[0] = max(c.free[0], first.dropped+uint64(first.low))
-	if len(c.lanes) == 2 {
-		c.matchPairs(first, g.lanes[c.lanes[1]])
-		return
-	}
 	for {
 		latest := int64(math.MinInt64)
 		for j, lane := range c.lanes {
@@ -238,28 +226,6 @@ func (c *counter) match(g *gather) {
 			c.free[j]++
 		}
 	}
-}
-
-// matchPairs is match for two channels. Which of them steps is not a branch,
-// because no processor could foresee it.
-func (c *counter) matchPairs(a, b *lane) {
-	own, other := a.fixed[:a.high], b.fixed
-	i, j := int(c.free[0]-a.dropped), int(c.free[1]-b.dropped)
-	half := uint64(c.half)
-	for i < len(own) && j < len(other) {
-		d := other[j] - own[i] + half
-		if d > 2*half {
-			late := int(d >> 63)
-			i, j = i+1-late, j+late
-			continue
-		}
-		c.one++
-		if c.listed {
-			c.matched = append(c.matched, []uint64{a.dropped + uint64(i), b.dropped + uint64(j)})
-		}
-		i, j = i+1, j+1
-	}
-	c.free[0], c.free[1] = a.dropped+uint64(i), b.dropped+uint64(j)
 }
 
 // pass passes over the tags before t and says whether there were any.

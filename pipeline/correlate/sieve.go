@@ -1,0 +1,136 @@
+package correlate
+
+import "math/bits"
+
+// sieve leaves out the tags of two channels that have no partner at any of the
+// places. Windows rarely see a tag, so it leaves few, which are then looked at
+// exactly, place by place.
+//
+// The places are a whole number of turns apart. A multiplication modulo 2^64
+// folds time into one turn, where all places of a tag are one, and notes for
+// each cell of the turn the last tag whose window touches it. A tag whose cell
+// has none within reach has no partner.
+type sieve struct {
+	turn  uint64 // a time times it is its part of a turn, in 2^-64
+	half  uint64 // of a window, as a part of a turn
+	reach int64  // ps: from a tag to its farthest partner
+	share float64
+	last  []uint64 // ps: by cell
+	a, b  chosen
+}
+
+// chosen are some of the tags that follow each other in a stream, or all.
+type chosen struct {
+	tags   []uint64
+	first  uint64  // number of the tag from which places count
+	places []int32 // of the tags; nil: all, from 0
+}
+
+const (
+	mostCells  = 1 << 14        // of a turn: their 128 KiB stay in a core's cache
+	leastCells = 1 << 5         // of fewer, a window is too long a part of the turn
+	longTurn   = int64(1) << 32 // ps: beyond, the multiplication would be off by more than a ps at each place
+	batch      = 16             // tags that are looked at between two looks at the others
+	worthwhile = 0.25           // of the tags, that are left by chance
+)
+
+// newSieve returns nil where the windows are too long for it, against the time
+// between places.
+func newSieve(half int64, at places) *sieve {
+	turn, slack, farthest := at[shiftsEachSide+1], int64(0), int64(0)
+	for i, by := range at {
+		off := by - int64(i-shiftsEachSide)*turn
+		slack, farthest = max(slack, off, -off), max(farthest, by, -by)
+	}
+	slack += half + shiftsEachSide + 1
+	cells := min(turn/(2*slack+1), mostCells) // no window touches three
+	if cells < leastCells || turn > longTurn {
+		return nil
+	}
+	s := &sieve{turn: ^uint64(0)/uint64(turn) + 1, reach: farthest + half, last: make([]uint64, cells)}
+	s.half = uint64(slack) * s.turn
+	s.share = float64(4*s.reach) / float64(cells)
+	return s
+}
+
+// pays says whether few of a's tags would be left by chance.
+func (s *sieve) pays(a, b []uint64) bool {
+	if s == nil || len(a) < smallPart || len(b) < smallPart {
+		return false
+	}
+	return s.share*float64(len(b)) < worthwhile*float64(b[len(b)-1]-b[0])
+}
+
+// sift leaves of two channels' tags those that may have partners.
+func (s *sieve) sift(own, other chosen) {
+	s.a.first, s.b.first = own.first, other.first
+	s.a.room(0)
+	s.b.room(0)
+	if len(own.tags) == 0 {
+		return
+	}
+	first, last := own.tags[0]-uint64(s.reach), own.tags[len(own.tags)-1]+uint64(s.reach)
+	other = other.part(
+		search(len(other.tags), func(i int) bool { return int64(other.tags[i]-first) >= 0 }),
+		search(len(other.tags), func(i int) bool { return int64(other.tags[i]-last) > 0 }))
+	if len(other.tags) == 0 {
+		return
+	}
+	s.b.first = other.first
+	s.leave(own.tags, other.tags, &s.a)
+	s.leave(other.tags, s.a.tags, &s.b)
+}
+
+// leave leaves of tags, into left, those that may have a partner among others.
+// Which tags that are is not a branch, because no processor could foresee it.
+func (s *sieve) leave(tags, others []uint64, left *chosen) {
+	for i := range s.last {
+		s.last[i] = tags[0] - uint64(s.reach) - 1
+	}
+	left.room(len(tags))
+	n, next := 0, 0
+	for i := 0; i < len(tags); i += batch {
+		part := tags[i:min(i+batch, len(tags))]
+		for end := part[len(part)-1]; next < len(others) && int64(others[next]-end) <= s.reach; next++ {
+			at := others[next] * s.turn
+			s.last[s.cell(at-s.half)] = others[next]
+			s.last[s.cell(at+s.half)] = others[next]
+		}
+		for k, t := range part {
+			left.tags[n], left.places[n] = t, int32(i+k)
+			n += int((t - s.last[s.cell(t*s.turn)] - uint64(s.reach) - 1) >> 63)
+		}
+	}
+	left.tags, left.places = left.tags[:n], left.places[:n]
+}
+
+func (s *sieve) cell(at uint64) uint64 {
+	cell, _ := bits.Mul64(at, uint64(len(s.last)))
+	return cell
+}
+
+// part is a part of all tags.
+func (c chosen) part(from, to int) chosen {
+	return chosen{tags: c.tags[from:to], first: c.first + uint64(from)}
+}
+
+// room makes room for n tags.
+func (c *chosen) room(n int) {
+	if cap(c.tags) < n {
+		c.tags, c.places = make([]uint64, n), make([]int32, n)
+	}
+	c.tags, c.places = c.tags[:n], c.places[:n]
+}
+
+// number is that of the i-th of the tags.
+func (c *chosen) number(i int) uint64 {
+	if c.places != nil {
+		i = int(c.places[i])
+	}
+	return c.first + uint64(i)
+}
+
+// from is the first of the tags that has at least this number.
+func (c *chosen) from(number uint64) int {
+	return search(len(c.tags), func(i int) bool { return c.number(i) >= number })
+}
