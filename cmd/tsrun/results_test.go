@@ -22,12 +22,19 @@ import (
 	"tsrun/sdk/tagfile"
 )
 
-// fill gives every exported field below a value, so that no key is left out.
-func fill(v reflect.Value) {
+// fill gives every exported field below a value, so that no key is left out. What holds
+// more of its own kind holds it once.
+func fill(v reflect.Value, within ...reflect.Type) {
+	if v.Kind() == reflect.Struct {
+		if slices.Contains(within, v.Type()) {
+			return
+		}
+		within = append(slices.Clone(within), v.Type())
+	}
 	switch v.Kind() {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
-		fill(v.Elem())
+		fill(v.Elem(), within...)
 	case reflect.Struct:
 		if v.Type() == reflect.TypeFor[time.Time]() {
 			v.Set(reflect.ValueOf(time.Unix(1, 0)))
@@ -35,12 +42,12 @@ func fill(v reflect.Value) {
 		}
 		for i := range v.NumField() {
 			if v.Field(i).CanSet() {
-				fill(v.Field(i))
+				fill(v.Field(i), within...)
 			}
 		}
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
-		fill(v.Index(0))
+		fill(v.Index(0), within...)
 	case reflect.String:
 		v.SetString("x")
 	case reflect.Bool:

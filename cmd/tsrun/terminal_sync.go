@@ -65,23 +65,24 @@ func speed(ppb, sd float64) string {
 	return text.Measured(ppb, sd, "ppb") + " fast"
 }
 
-// sync is written once a second for each stage, and whenever its state changes.
+// sync is written once a second for each clock of a stage, and whenever its state changes.
 func (p *plain) sync(v event.Sync, now time.Time) string {
 	if p.clocks == nil {
 		p.clocks = map[string]clockLine{}
 	}
-	before, known := p.clocks[v.Stage]
+	key := v.Stage + " " + v.Target
+	before, known := p.clocks[key]
 	if known && v.State == before.state && now.Sub(before.written) < progressEvery {
 		return ""
 	}
-	p.clocks[v.Stage] = clockLine{v.State, now}
+	p.clocks[key] = clockLine{v.State, now}
 	if jumped(v) {
 		return "warning: " + syncLine(v)
 	}
 	return syncLine(v)
 }
 
-// clockLine is what was last written of a stage.
+// clockLine is what was last written of a clock.
 type clockLine struct {
 	state   align.State
 	written time.Time
@@ -90,7 +91,7 @@ type clockLine struct {
 // sync shows an align stage on a line below the bars; what a person should not
 // miss stays above them.
 func (b *bars) sync(v event.Sync, lines *strings.Builder) {
-	i := slices.IndexFunc(b.clocks, func(o event.Sync) bool { return o.Stage == v.Stage })
+	i := slices.IndexFunc(b.clocks, func(o event.Sync) bool { return o.Stage == v.Stage && o.Target == v.Target })
 	if i < 0 {
 		i = len(b.clocks)
 		b.clocks = append(b.clocks, event.Sync{})

@@ -22,7 +22,7 @@ var floors = [][]string{
 	{"pipeline/event", "pipeline/scaffold", "pipeline/host", "pipeline/core", "pipeline/transfer", "pipeline/keys"},
 	{"pipeline/run", "pipeline/align"},
 	{"pipeline/track"},
-	{"pipeline/wire", "pipeline/recipe", "pipeline/correlate", "pipeline/scatter"},
+	{"pipeline/wire", "pipeline/recipe", "pipeline/correlate", "pipeline/scatter", "pipeline/mesh"},
 	{"pipeline/plot"},
 	{"pipeline/text", "pipeline/fact", "pipeline/journal", "pipeline/confine", "pipeline/clock"},
 	{"examples/"},

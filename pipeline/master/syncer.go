@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -95,10 +94,20 @@ func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o event.Obse
 }
 
 // followed are the stages whose clocks can be followed live: not those of markers,
-// of which a segment may hold none. Of several channels the first ones are followed.
-func followed(r *recipe.Recipe) ([]stage.AlignStage, error) {
+// of which a segment may hold none. Of several channels the first ones are followed; of
+// several clocks each against the reference, and those that share no light with it are
+// found at the end.
+func followed(r *recipe.Recipe) (each []stage.AlignStage, err error) {
 	aligns, err := stage.AlignStages(r)
-	return slices.DeleteFunc(aligns, func(s stage.AlignStage) bool { return s.By == stage.ByMarkers }), err
+	for _, s := range aligns {
+		if s.By == stage.ByMarkers {
+			continue
+		}
+		for _, c := range s.Each(r) {
+			each = append(each, stage.AlignStage{Name: s.Name, AlignConfig: c})
+		}
+	}
+	return each, err
 }
 
 func newPile(channel string) pile { return pile{channel: channel, segments: map[int]run.Segment{}} }

@@ -1,6 +1,10 @@
 package recipe
 
-import "tsrun/sdk/quantity"
+import (
+	"regexp"
+
+	"tsrun/sdk/quantity"
+)
 
 // What the keys of a stage's config may be. Each is optional, and has no default,
 // unless one of the methods says otherwise.
@@ -14,6 +18,12 @@ const femtoseconds = 1000
 // Required makes a key that a recipe must have.
 func (f *Field) Required() *Field {
 	f.required = true
+	return f
+}
+
+// Optional makes a key that a recipe may leave out.
+func (f *Field) Optional() *Field {
+	f.required = false
 	return f
 }
 
@@ -71,6 +81,24 @@ func SideField(name, several, doc string, most int) *Field {
 		}
 	}
 	return f
+}
+
+// ClocksField is a list of up to so many channels, or a word that stands for all; it
+// enters the JSON as a list, under another name.
+func ClocksField(name, asJSON, doc, word string, most int) *Field {
+	channel := ChannelField("CHANNEL", "One channel.")
+	channel.form = &form{
+		pattern: regexp.MustCompile(`^(` + word + `|[a-z0-9][a-z0-9_-]*\.[a-z0-9][a-z0-9_-]*)$`),
+		what:    channelForm.what, like: "write [node.channel, node.channel], or " + word,
+	}
+	return &Field{name: name, shape: shapeList, lone: true, limits: between[int64](1, int64(most)), doc: doc, each: channel,
+		encode: func(v *value, into map[string]any) {
+			if v.kind == scalarNode {
+				into[asJSON] = []any{v.scalar}
+				return
+			}
+			into[asJSON] = v.json()
+		}}
 }
 
 // PerChannelField maps channels to times from low to high.

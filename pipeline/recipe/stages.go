@@ -168,6 +168,17 @@ func (c *StageCheck) fail(key, code, message, hint string) {
 // Conflict reports that a key contradicts another.
 func (c *StageCheck) Conflict(key, message, hint string) { c.fail(key, codeConflict, message, hint) }
 
+// Missing reports a key that is not there, and is needed.
+func (c *StageCheck) Missing(key, message, hint string) { c.fail(key, codeMissing, message, hint) }
+
+// Unsure says that what the stage was meant to connect is not known.
+func (c *StageCheck) Unsure() { c.clocks.unsure = true }
+
+// OtherClocks is [Recipe.OtherClocks] of the recipe.
+func (c *StageCheck) OtherClocks(channel string) (one []string, several [][]string) {
+	return c.j.r.OtherClocks(channel)
+}
+
 // WrongValue reports that a key has a value that it cannot have.
 func (c *StageCheck) WrongValue(key, message, hint string) { c.fail(key, codeValue, message, hint) }
 
@@ -259,7 +270,7 @@ func (c *StageCheck) Connect(references, targets []ChannelUse) bool {
 	if first == second {
 		c.Conflict(at, "both channels are stamped by one controller, with one clock", "align channels of different controllers")
 	} else if c.clocks.aligned(first, second) {
-		c.Conflict(at, "an earlier stage has already aligned these clocks", "remove one of the two")
+		c.Conflict(at, "these clocks are aligned already, by an earlier stage or target", "remove one of the two")
 	}
 	c.clocks.join(first, second)
 	return true
@@ -278,6 +289,35 @@ func (c *StageCheck) oneClock(uses []ChannelUse) {
 			c.Conflict(use.Key, fmt.Sprintf("%s and %s are stamped by different clocks", uses[0].Channel, use.Channel), "name channels of one controller")
 		}
 	}
+}
+
+// OtherClocks are the channels of all controllers but that of the named one: of those
+// with a single channel, and of those with several.
+func (r *Recipe) OtherClocks(channel string) (one []string, several [][]string) {
+	own := ""
+	controllers, names := []string{}, map[string][]string{}
+	for _, n := range r.Nodes {
+		for _, ch := range n.Channels {
+			key, name := n.Name+"."+ch.Controller, n.Name+"."+ch.Name
+			if name == channel {
+				own = key
+			}
+			if names[key] == nil {
+				controllers = append(controllers, key)
+			}
+			names[key] = append(names[key], name)
+		}
+	}
+	for _, key := range controllers {
+		switch {
+		case key == own:
+		case len(names[key]) == 1:
+			one = append(one, names[key][0])
+		default:
+			several = append(several, names[key])
+		}
+	}
+	return one, several
 }
 
 // clocks knows which controllers' tags may be compared: those of one

@@ -92,13 +92,18 @@ func (p *page) clocks() {
 	reportStart(&words, p.m)
 	p.code(words.String())
 	for _, r := range p.m.Results {
-		s, ok := stage.DecodeSummary[stage.AlignSummary](r)
-		if !ok || r.Kind != "align" || s.Refused || s.Alignment == nil {
+		all, ok := stage.DecodeSummary[stage.AlignSummary](r)
+		if !ok || r.Kind != "align" {
 			continue
 		}
-		later := -s.Alignment.StartOffset.Float()
-		p.para("", fmt.Sprintf("By the photons (%s) %s began %s later than %s, delays of detectors and cables included; by the clocks and the moments of firing: %s.",
-			r.Stage, s.Target, text.Measured(later/1000, s.Alignment.StartSD/1000, "ns"), s.Reference, p.foretold(s)))
+		for _, s := range all.Each() {
+			if s.Refused || s.Alignment == nil {
+				continue
+			}
+			later := -s.Alignment.StartOffset.Float()
+			p.para("", fmt.Sprintf("By the photons (%s) %s began %s later than %s, delays of detectors and cables included; by the clocks and the moments of firing: %s.",
+				r.Stage, s.Target, text.Measured(later/1000, s.Alignment.StartSD/1000, "ns"), s.Reference, p.foretold(s)))
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package stage
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"tsrun/pipeline/align"
@@ -23,11 +24,12 @@ const (
 type AlignConfig struct {
 	Reference  string         `json:"reference"`            // "alice.signal"
 	References []string       `json:"references,omitempty"` // all channels, where there are several; the first is Reference
-	Target     string         `json:"target"`
-	Targets    []string       `json:"targets,omitempty"`
-	By         string         `json:"by"`        // ByPairs or ByMarkers
-	Search     quantity.Time  `json:"search"`    // the offset lies within plus or minus this
-	MaxDrift   quantity.Drift `json:"max_drift"` // and the frequencies differ by at most this
+	Target     string         `json:"target,omitempty"`
+	Targets    []string       `json:"targets,omitempty"` // all channels of the target's controller
+	Others     []string       `json:"others,omitempty"`  // instead of a target: a channel of each controller whose clock is found, or "all"
+	By         string         `json:"by"`                // ByPairs or ByMarkers
+	Search     quantity.Time  `json:"search"`            // the offset lies within plus or minus this
+	MaxDrift   quantity.Drift `json:"max_drift"`         // and the frequencies differ by at most this
 	Over
 }
 
@@ -45,6 +47,13 @@ func (c AlignConfig) Channels() (references, targets []string) {
 
 // Uses are all channels.
 func (c AlignConfig) Uses() []recipe.ChannelUse {
+	if c.Several() {
+		uses := []recipe.ChannelUse{{Key: "reference", Channel: c.Reference}}
+		if !slices.Equal(c.Others, []string{all}) {
+			uses = append(uses, recipe.ChannelUses("targets", c.Others)...)
+		}
+		return uses
+	}
 	references, targets := c.sides()
 	return append(references, targets...)
 }
@@ -67,7 +76,8 @@ const maxDetectors = 64
 
 var alignFields = []*recipe.Field{
 	recipe.SideField("reference", "references", "Channel whose clock is kept; a list of several of one controller finds the clock with the pairs of all, and how much later those of each come.", maxDetectors),
-	recipe.SideField("target", "targets", "Channel whose clock is found, or a list of several: the offset, target minus reference, is subtracted from the target's tags, and all others of its controller, in every later stage.", maxDetectors),
+	recipe.SideField("target", "targets", "Channel whose clock is found, or a list of several of one controller: the offset, target minus reference, is subtracted from the target's tags, and all others of its controller, in every later stage.", maxDetectors).Optional(),
+	recipe.ClocksField("targets", "others", "Instead of target: a channel of each of several controllers, whose clocks are found together from the light of every two of them; all: of every controller that has one channel.", all, maxClocks-1),
 	recipe.ChoiceField("by", "pairs: of photons; markers: both channels record one signal, such as a pulse per second.", ByPairs, ByMarkers),
 	recipe.TimeField("search", "The offset lies within plus or minus this, and what the nodes are known to have started apart.",
 		quantity.Nanosecond, 20*quantity.Second).Default("20 ms"),
@@ -77,6 +87,10 @@ var alignFields = []*recipe.Field{
 
 // Check finds what no single key of the config can tell.
 func (c AlignConfig) Check(to *recipe.StageCheck) {
+	if c.Several() || c.Target == "" && !to.Broken("target") {
+		c.checkSeveral(to)
+		return
+	}
 	references, targets := c.sides()
 	if to.Shots() > 1 && (c.By == ByMarkers || len(references)+len(targets) > 2) {
 		to.Conflict("reference", "each shot of acquire.repeat is aligned by itself, which takes the photons of one channel of each node", "name one reference and one target, and leave by out")
@@ -117,6 +131,9 @@ const alignName = "align"
 // remembers it for later stages. Its first file is the summary itself, written
 // also when nothing was found; the second is the track.
 func (a *analysis) align(c AlignConfig, result *run.Result) (s AlignSummary, err error) {
+	if c.Several() {
+		return a.alignSeveral(c, result)
+	}
 	found, summary, err := a.findClock(c)
 	if err != nil {
 		return summary, err
@@ -190,6 +207,14 @@ func (a *analysis) alignPairs(c AlignConfig) (foundClock, error) {
 
 // noticeClock tells the run what an align stage has against it.
 func (a *analysis) noticeClock(stage string, c AlignConfig, found foundClock) {
+	a.noticeParts(stage, c, found)
+	if found.Track != nil {
+		noticeJumps(a.manifest, stage, c.Target, found.Track.Steps)
+	}
+}
+
+// noticeParts tells the run of what an align stage did not see, or not find.
+func (a *analysis) noticeParts(stage string, c AlignConfig, found foundClock) {
 	if found.short {
 		a.manifest.Notice(run.Reason{Condition: run.Tainted,
 			Message: fmt.Sprintf("stage %q looked only at the first %d tags of a node's channels", stage, align.MaxTags)})
@@ -197,8 +222,5 @@ func (a *analysis) noticeClock(stage string, c AlignConfig, found foundClock) {
 	for _, g := range found.Refused {
 		a.manifest.Notice(run.Reason{Condition: run.Tainted, AtPs: &g.From,
 			Message: fmt.Sprintf("stage %q found no offset of %s against %s from %s to %s", stage, c.Target, c.Reference, text.Seconds(g.From), text.Seconds(g.To))})
-	}
-	if found.Track != nil {
-		noticeJumps(a.manifest, stage, c.Target, found.Track.Steps)
 	}
 }

@@ -19,8 +19,8 @@ import (
 // stages. It is also what the stage's file holds.
 type AlignSummary struct {
 	Reference string `json:"reference"` // channel, "alice.signal"
-	Target    string `json:"target"`
-	Refused   bool   `json:"refused"` // nothing was found that could be believed
+	Target    string `json:"target"`    // "" of several
+	Refused   bool   `json:"refused"`   // nothing was found that could be believed
 	Code      string `json:"code,omitempty"`
 	Reason    string `json:"reason,omitempty"`
 	Hint      string `json:"hint,omitempty"`
@@ -39,12 +39,26 @@ type AlignSummary struct {
 
 	Channels  []ChannelDelay   `json:"channels,omitempty"`  // of several channels, each with each; the offset is that of Reference and Target
 	Alignment *align.Alignment `json:"alignment,omitempty"` // all that was estimated
+
+	// Of the clocks of several controllers: what was found of each, and together. Then
+	// there is no target, and no number but those.
+	Via     []string        `json:"via,omitempty"` // of one of them: the channels through which its clock was reached, none where directly
+	Clocks  []AlignSummary  `json:"clocks,omitempty"`
+	Network *NetworkSummary `json:"network,omitempty"`
 }
 
-// MarshalJSON writes null for the numbers of a refused alignment.
+// Each are the clocks of the stage, one by one.
+func (s AlignSummary) Each() []AlignSummary {
+	if s.Network == nil {
+		return []AlignSummary{s}
+	}
+	return s.Clocks
+}
+
+// MarshalJSON writes null for the numbers of a refused alignment, and of several.
 func (s AlignSummary) MarshalJSON() ([]byte, error) {
 	type found AlignSummary
-	if !s.Refused {
+	if !s.Refused && s.Network == nil {
 		return json.Marshal(found(s))
 	}
 	// The outer fields are written in place of those of the same names.
@@ -88,6 +102,10 @@ func NewAlignSummary(reference, target string, found align.Alignment, err error)
 }
 
 func alignWords(say Say, s AlignSummary) {
+	if s.Network != nil {
+		networkWords(say, s)
+		return
+	}
 	if s.Refused {
 		say("no offset of %s against %s: %s", s.Target, s.Reference, s.Reason)
 		if s.Hint != "" {

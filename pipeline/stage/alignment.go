@@ -64,6 +64,9 @@ func alignmentIn(text []byte) (align.Alignment, error) {
 	if refused.Refused {
 		return align.Alignment{}, fmt.Errorf("it is of clocks that were not found (%s), and there is nothing to correct by; %s", refused.Reason, howToAlign)
 	}
+	if network := keys["network"]; len(network) > 0 && string(network) != "null" {
+		return align.Alignment{}, errors.New("it is of the clocks of several nodes; give the file of one of them, which lies beside it as STAGE-NODE.CHANNEL.json")
+	}
 	text, keys, err := alignmentKeys(keys)
 	if err != nil {
 		return align.Alignment{}, err

@@ -42,12 +42,14 @@ func Drifts(ctx context.Context, dir string) (drifts []Drift, of Origin, err err
 		return nil, of, err
 	}
 	for _, s := range aligns {
-		summary, err := a.again(s.AlignConfig)
+		clocks, err := a.again(s.AlignConfig)
 		if err != nil {
 			return nil, of, fmt.Errorf("stage %q: %w", s.Name, err)
 		}
-		of.Simulated = of.Simulated || summary.Simulated
-		drifts = append(drifts, Drift{s.Name, summary})
+		for _, summary := range clocks {
+			of.Simulated = of.Simulated || summary.Simulated
+			drifts = append(drifts, Drift{s.Name, summary})
+		}
 	}
 	if len(drifts) == 0 {
 		return nil, of, errors.New("the recipe of this run has no align stage; name the files of two channels instead")

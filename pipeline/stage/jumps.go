@@ -21,7 +21,9 @@ const maxJumps = 20
 func NoticeJumps(m *run.Manifest, stage, target string, jumps []track.Step) {
 	said := slices.ContainsFunc(m.Results, func(r run.Result) bool {
 		s, ok := DecodeSummary[AlignSummary](r)
-		return ok && r.Stage == stage && r.Kind == alignName && !s.Refused
+		return ok && r.Stage == stage && r.Kind == alignName && slices.ContainsFunc(s.Each(), func(c AlignSummary) bool {
+			return !c.Refused && (s.Network == nil || c.Target == target)
+		})
 	})
 	if !said {
 		noticeJumps(m, stage, target, jumps)

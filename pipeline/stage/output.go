@@ -10,8 +10,11 @@ import (
 )
 
 // json writes a summary beside the table of its stage.
-func (a *analysis) json(result *run.Result, summary any) error {
-	return a.file(result, ".json", func(w io.Writer) error {
+func (a *analysis) json(result *run.Result, summary any) error { return a.jsonOf(result, "", summary) }
+
+// jsonOf is json of a part of the stage's result, which the file's name says.
+func (a *analysis) jsonOf(result *run.Result, part string, summary any) error {
+	return a.file(result, part+".json", func(w io.Writer) error {
 		text, err := json.MarshalIndent(summary, "", "  ")
 		if err == nil {
 			_, err = w.Write(append(text, '\n'))

@@ -49,17 +49,21 @@ func (a *analysis) lookOverIn(config json.RawMessage) error {
 	return a.lookOver(c.Over)
 }
 
-// again looks for the clock of an align stage of a run that was, as the run did.
-func (a *analysis) again(c AlignConfig) (AlignSummary, error) {
+// again looks for the clocks of an align stage of a run that was, as the run did.
+func (a *analysis) again(c AlignConfig) ([]AlignSummary, error) {
 	defer func() { a.over = nil }()
 	if err := a.lookOver(c.Over.Over); err != nil {
-		return AlignSummary{}, err
+		return nil, err
+	}
+	if c.Several() {
+		_, summary, err := a.findNetwork(c)
+		return summary.Each(), err
 	}
 	found, summary, err := a.findClock(c)
 	if err == nil && !summary.Refused {
 		a.clocks.found(a.clockOf(c.Reference), a.clockOf(c.Target), found.Correction())
 	}
-	return summary, err
+	return []AlignSummary{summary}, err
 }
 
 // overOf is the time of which a channel's tags are read; nil: all.

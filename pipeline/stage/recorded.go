@@ -70,13 +70,15 @@ func (a *analysis) findClocks(r *recipe.Recipe, opened *Recorded) error {
 		return err
 	}
 	for _, s := range aligns {
-		summary, err := a.again(s.AlignConfig)
-		switch {
-		case err != nil:
+		found, err := a.again(s.AlignConfig)
+		if err != nil {
 			return fmt.Errorf("stage %q: %w", s.Name, err)
-		case summary.Refused:
-			opened.Words = append(opened.Words, fmt.Sprintf("stage %q finds no offset of %s against %s: %s", s.Name, summary.Target, summary.Reference, summary.Reason))
-		default:
+		}
+		for _, summary := range found {
+			if summary.Refused {
+				opened.Words = append(opened.Words, fmt.Sprintf("stage %q finds no offset of %s against %s: %s", s.Name, summary.Target, summary.Reference, summary.Reason))
+				continue
+			}
 			opened.Words = append(opened.Words, fmt.Sprintf("the clock of %s is corrected to that of %s by the run's stage %q", summary.Target, summary.Reference, s.Name))
 		}
 	}
