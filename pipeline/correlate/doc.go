@@ -21,14 +21,14 @@
 //
 // A histogram takes three steps that overlap: stream.go reads, checks and
 // corrects the next chunk of each stream, and puts beside each block of A what
-// of B is in reach; kernel.go has all cores count it. The result does not depend
-// on how many cores there are.
+// of B is in reach; kernel.go has all cores count it, and wide.go where bins hold
+// many pairs of each tag. The result does not depend on how many cores there are.
 //
 // Coincidences and scans walk all channels together (gather.go), and move them
 // to count chance: periods.go and lags.go find how the light repeats, exposure.go
 // by how much to move and how long all recorded so, and uneven.go whether chance
-// is the same there. counter.go counts the tuples of some channels, fold.go is
-// what that says of them.
+// is the same there. counter.go counts the tuples of some channels, pairs.go those
+// of two, among the tags that sieve.go leaves, and fold.go is what that says.
 //
 // Tags are unsigned picoseconds and stay integers, differences are taken modulo
 // 2^64 and are true within 26 days.

@@ -51,6 +51,10 @@ func (y *tally) add(a, b []uint64) {
 		y.sparse(a, b, y.pairs+2*uint64(len(a)))
 		return
 	}
+	if y.counts != nil && y.isWide(len(a), perTag) {
+		y.wide(a, b)
+		return
+	}
 	y.dense(a, b)
 }
 

@@ -65,6 +65,13 @@ func TestKernelsEqualBruteForce(t *testing.T) {
 			"sparse, handing over": func(y *tally) { y.sparse(a, b, 10) },
 			"simple":               func(y *tally) { y.simple(a, b) },
 			"dense":                func(y *tally) { y.dense(a, b) },
+			"wide": func(y *tally) {
+				if y.counts == nil {
+					y.add(a, b)
+					return
+				}
+				y.wide(a, b)
+			},
 		} {
 			y := empty
 			y.counts = make([]uint64, bins)
