@@ -141,3 +141,56 @@ func TestNoisyNetwork(t *testing.T) {
 	}
 	b.arrived(files...)
 }
+
+// TestOldestFileFirst: of two nodes that send at once, each sends the oldest of its
+// files first: no byte of a file comes while more is missing of those before it than may
+// be on its way.
+func TestOldestFileFirst(t *testing.T) {
+	b := newBench(t)
+	var sending sync.WaitGroup
+	var all []File
+	for n, streams := range []int{1, 3} {
+		node, token := []string{"alice", "bob"}[n], [16]byte{byte(n + 1)}
+		b.receiver.Admit(admission(token, node, b.dir))
+		const chunk, window = 4 << 10, 2
+		looked := 0
+		s := NewSender(SenderOptions{Addr: b.receiver.Addr().String(), Token: token, Chunk: chunk, Window: window, Streams: streams, Ask: func(_ context.Context, f File) (Answer, error) {
+			a := b.receiver.Ask(token, f)
+			if ahead := b.receiver.session(token).ahead(); streams == 1 && ahead > 0 || ahead > int64(streams*(window+1)*chunk) {
+				t.Errorf("%s: %d bytes are missing of files before one of which bytes came", node, ahead)
+			}
+			looked++
+			return a, nil
+		}})
+		var files []File
+		for id := range uint32(40) {
+			files = append(files, b.source(node, id, 60_000+int(id)))
+		}
+		all = append(all, files...)
+		sending.Go(func() {
+			if err := send(t, s, files...); err != nil || looked < len(files) {
+				t.Errorf("%s: asked %d times, %v", node, looked, err)
+			}
+		})
+	}
+	sending.Wait()
+	b.arrived(all...)
+}
+
+// ahead is how many bytes are missing of the files before the newest of which any came.
+func (s *session) ahead() (missing int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	newest := uint32(0)
+	for id, in := range s.files {
+		if in.got.bytes() > 0 {
+			newest = max(newest, id)
+		}
+	}
+	for id, in := range s.files {
+		if id < newest {
+			missing += in.file.Size - in.got.bytes()
+		}
+	}
+	return missing
+}
