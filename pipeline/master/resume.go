@@ -329,7 +329,7 @@ func (c *conductor) welcomeBack(r request, m *member) (reply wire.Reply, ok bool
 	}
 	c.acknowledge(name, m, false) // its news go on behind these
 	return wire.Reply{Welcome: &wire.Welcome{
-		Run: c.run.String(), Deliver: true, Record: c.state.rules.restarts && c.state.phase == running, Seen: m.news, TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()),
+		Run: c.run.String(), Deliver: true, Record: c.state.rules.restarts && c.state.phase == running, Seen: m.news, Revoked: c.options.Revoked, TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()),
 		Proof: wire.Prove(m.token, wire.ResumedByMaster, c.run.String(), name, j.Instance),
 	}}, true
 }

@@ -209,6 +209,11 @@ func (w *waiting) worthSaying(why string, now time.Time) bool {
 
 // serve takes part in one run.
 func (j *joiner) serve(ctx context.Context, w *wire.Welcome) error {
+	if keep := j.options.KeepRevocations; keep != nil {
+		if err := keep(w.Revoked); err != nil {
+			j.options.Log.Warn("list of revoked certificates not kept", "error", err)
+		}
+	}
 	if w.Collect != nil {
 		return j.handOver(ctx, w)
 	}
@@ -221,11 +226,6 @@ func (j *joiner) serve(ctx context.Context, w *wire.Welcome) error {
 	}
 	if err := r.CheckPart(j.options.Node); err != nil {
 		return fmt.Errorf("read the recipe sent by the master: %w", err)
-	}
-	if keep := j.options.KeepRevocations; keep != nil {
-		if err := keep(w.Revoked); err != nil {
-			j.options.Log.Warn("list of revoked certificates not kept", "error", err)
-		}
 	}
 	j.observe(event.NodeJoined{Node: j.options.Node, Host: r.Nodes[0].Host, Address: j.options.Master, PID: os.Getpid()})
 	s, err := newSession(j.options, w, &r, j.addresses(w))

@@ -333,3 +333,19 @@ func TestUserSeesWarnings(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a master lets a slave in for, the slave keeps its list of revoked certificates.
+func TestRevocationsAreKept(t *testing.T) {
+	for name, w := range map[string]wire.Welcome{
+		"a run":                {},
+		"what it holds":        {Deliver: true},
+		"what it has recorded": {Collect: &wire.Collect{}},
+	} {
+		var kept []byte
+		j := joiner{options: Options{Node: "bob", Data: t.TempDir(), Log: slog.New(slog.DiscardHandler), KeepRevocations: func(list []byte) error { kept = list; return nil }}}
+		w.Revoked = []byte(name)
+		if err := j.serve(t.Context(), &w); err == nil || string(kept) != name {
+			t.Errorf("%s: %v, kept %q", name, err, kept)
+		}
+	}
+}
