@@ -53,10 +53,10 @@ The names of the directories that were made are printed, a line each.`,
 				return err
 			}
 			outliveTerminal()
-			interrupts, stop := interruptions()
-			defer stop()
+			asked := interruptions()
+			defer asked.close()
 			hub, done := showing(asJSON)
-			made, err := master.Collect(c.Context(), master.Options{Recipe: resolved, Runs: runs, PluginDirs: dirs, Version: version, Observer: hub, Interrupts: interrupts, Secure: secureMaster(keys)},
+			made, err := master.Collect(c.Context(), master.Options{Recipe: resolved, Runs: runs, PluginDirs: dirs, Version: version, Observer: hub, Interrupts: asked.interrupts, Secure: secureMaster(keys)},
 				master.Collecting{Nodes: nodes, Marks: whole.Recipe.Marks()})
 			done()
 			for _, dir := range made {

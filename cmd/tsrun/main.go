@@ -112,6 +112,7 @@ func commands() []*cobra.Command {
 		newDrillCommand(),
 		newReportCommand(),
 		newPlotCommand(),
+		newWebCommand(),
 		newRunsCommand(),
 		newRerunCommand(),
 		newResumeCommand(),

@@ -55,11 +55,11 @@ func resume(c *cobra.Command, path string, plugins *pluginDirs, keys, listen str
 	if err != nil {
 		return fmt.Errorf("find tsrun's own program: %w", err)
 	}
-	interrupts, stop := interruptions()
-	defer stop()
+	asked := interruptions()
+	defer asked.close()
 	hub, done := showing(asJSON)
 	outcome, err := master.Resume(c.Context(), path, master.Options{
-		PluginDirs: dirs, Program: program, Listen: listen, Version: version, Observer: hub, Interrupts: interrupts, Report: report.WritePage, Secure: secureMaster(keys),
+		PluginDirs: dirs, Program: program, Listen: listen, Version: version, Observer: hub, Interrupts: asked.interrupts, Report: report.WritePage, Secure: secureMaster(keys),
 	})
 	done()
 	if err != nil {

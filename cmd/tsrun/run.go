@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -38,6 +39,7 @@ type runFlags struct {
 	keys    string
 	tls     string
 	json    bool
+	web     string
 }
 
 func (f *runFlags) register(c *cobra.Command) {
@@ -55,6 +57,7 @@ func (f *runFlags) register(c *cobra.Command) {
 	registerKeys(flags, &f.keys)
 	flags.StringVar(&f.tls, "tls", "auto", "slave: `MODE`: on; off, where the recipe says insecure: true; auto: on unless the master is on this PC")
 	flags.BoolVar(&f.json, "json", false, "master: one event a line on standard output")
+	registerWeb(flags, &f.web)
 }
 
 // completeRecipes offers the files that may be recipes.
@@ -74,6 +77,8 @@ func (f *runFlags) start(c *cobra.Command, args []string) error {
 		return usage("a slave takes no recipe: its master sends it")
 	case f.mode == "slave" && (c.Flags().Changed("runs") || len(f.sets) > 0):
 		return usage("--runs and --set are a master's, which keeps the runs and sends the recipe; a slave has --data")
+	case f.mode == "slave" && f.web != "":
+		return usage("--web is a master's, which knows how all nodes stand")
 	case f.mode == "slave" && unable != nil:
 		return failure(unable)
 	case f.mode == "slave":
@@ -121,12 +126,18 @@ func runRecipe(ctx context.Context, f *runFlags, path string, o master.Options) 
 		return nil, fmt.Errorf("find tsrun's own program: %w", err)
 	}
 	o.Lock, o.Program, o.Version, o.Secure, o.Report = lock, program, version, secureMaster(f.keys), report.WritePage
-	interrupts, stop := interruptions()
-	defer stop()
+	asked := interruptions()
+	defer asked.close()
 	hub, done := showing(f.json)
-	o.Observer, o.Interrupts = hub, interrupts
+	o.Observer, o.Interrupts = hub, asked.interrupts
+	over, err := f.startPage(ctx, hub, &o, asked)
+	if err != nil {
+		done()
+		return nil, failure(err)
+	}
 	outcome, err := master.Run(ctx, o)
 	done()
+	over()
 	var refusal *master.Refusal
 	if errors.As(err, &refusal) {
 		return nil, &exitError{failureCode(err), nil} // the events have said why
@@ -191,27 +202,50 @@ func outliveTerminal() {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGHUP)
 }
 
-// interruptions passes on what the user and the system want ended.
-func interruptions() (<-chan struct{}, func()) {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	interrupts := make(chan struct{}, 4)
-	done := make(chan struct{})
+// asking passes on what the user and the system want ended.
+type asking struct {
+	interrupts chan struct{}
+	done       chan struct{}
+	signals    chan os.Signal
+	first      sync.Once // ends the recording; what comes later would give the run up
+}
+
+// interruptions passes on signals.
+func interruptions() *asking {
+	a := &asking{make(chan struct{}, 4), make(chan struct{}), make(chan os.Signal, 4), sync.Once{}}
+	signal.Notify(a.signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
+		again := false
 		for {
 			select {
-			case <-signals:
-				select {
-				case interrupts <- struct{}{}:
-				default: // two are enough
+			case <-a.signals:
+				if !again {
+					a.stop()
+				} else {
+					a.pass()
 				}
-			case <-done:
+				again = true
+			case <-a.done:
 				return
 			}
 		}
 	}()
-	return interrupts, func() { signal.Stop(signals); close(done) }
+	return a
 }
+
+// pass is one more time that the user wants an end; two are enough.
+func (a *asking) pass() {
+	select {
+	case a.interrupts <- struct{}{}:
+	default:
+	}
+}
+
+// stop ends the recording and keeps what there is, whoever asks for it and however
+// often.
+func (a *asking) stop() { a.first.Do(a.pass) }
+
+func (a *asking) close() { signal.Stop(a.signals); close(a.done) }
 
 // interruptible ends a context with the first Ctrl-C.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {

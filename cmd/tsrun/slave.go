@@ -48,11 +48,11 @@ func runSlave(ctx context.Context, f *runFlags) error {
 	if err != nil {
 		return fmt.Errorf("find tsrun's own program: %w", err)
 	}
-	interrupts, stop := interruptions()
-	defer stop()
+	asked := interruptions()
+	defer asked.close()
 	hub, done := showing(f.json)
-	o.Observer, o.Interrupts, o.Log = hub, interrupts, slog.New(slave.ObserverLog(hub, f.node))
-	master.FinishLocal(ctx, f.data, f.node, master.Options{PluginDirs: dirs, Program: program, Version: version, Observer: hub, Interrupts: interrupts})
+	o.Observer, o.Interrupts, o.Log = hub, asked.interrupts, slog.New(slave.ObserverLog(hub, f.node))
+	master.FinishLocal(ctx, f.data, f.node, master.Options{PluginDirs: dirs, Program: program, Version: version, Observer: hub, Interrupts: asked.interrupts})
 	err = slave.Run(ctx, o)
 	done()
 	if slave.Stopped(err) {

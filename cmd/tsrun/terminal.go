@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -181,7 +180,7 @@ func (p *plain) line(e event.Stamped) string {
 	case event.NodeJoined:
 		p.forget(v.Node)
 	}
-	return describe(e.Event)
+	return event.Describe(e.Event)
 }
 
 // forget begins a run of a node: a slave takes part in one after another.
@@ -273,9 +272,6 @@ func (p *plain) loss(v event.TagsLost) string {
 	return ""
 }
 
-// byUsers are the codes of what a person has asked for, and is no error.
-var byUsers = []string{"interrupted", "aborted", "node-stopped"}
-
 // stageLines say how far a stage is, the longest first.
 func stageLines(v event.Analysing) []string {
 	stage, share := "analysing: "+v.Stage, ""
@@ -288,75 +284,9 @@ func stageLines(v event.Analysing) []string {
 	return []string{fmt.Sprintf("%s%s, %v", stage, share, v.Elapsed.Round(time.Second)), stage + share, "analysing" + share}
 }
 
-// describe says an event in a line, as far as it needs no memory of others.
-func describe(e event.Event) string {
-	switch v := e.(type) {
-	case event.NodeJoined:
-		return fmt.Sprintf("%s joined (%s, process %d%s)", v.Node, v.Host, v.PID, prefixed(" on ", v.Hostname))
-	case event.Waiting:
-		return prefix(v.Node) + "waiting for " + v.For + prefixed(": ", v.Why) + prefixed("; ", v.Hint)
-	case event.Away:
-		return fmt.Sprintf("%s is away: nothing heard for %v; waiting for it, up to %v", party(v.Node), v.Silent.Round(time.Second), v.Patience) + prefixed("; ", v.Hint)
-	case event.Back:
-		return fmt.Sprintf("%s is back after %v", party(v.Node), v.Silent.Round(time.Second))
-	case event.DeviceIdentified:
-		name := v.Device.Identity
-		if name == "" {
-			name = v.Device.Vendor + " " + v.Device.Model + " " + v.Device.Serial
-		}
-		if v.Device.Simulated {
-			name += " (SIMULATED)"
-		}
-		return fmt.Sprintf("%s.%s is %s", v.Node, v.Controller, name)
-	case event.Armed:
-		return v.Node + " armed"
-	case event.Fired:
-		if v.InstantNs == 0 {
-			return shotOf(v) + "waiting for the START edge"
-		}
-		return shotOf(v) + "start at " + time.Unix(0, v.InstantNs).UTC().Format("15:04:05.000000000 MST")
-	case event.Warning:
-		return "warning: " + prefix(v.Node) + v.Message + prefixed("; ", v.Hint)
-	case event.Problem:
-		if slices.Contains(byUsers, v.Code) {
-			return prefix(v.Node) + v.Message + prefixed("; ", v.Hint)
-		}
-		return "error: " + prefix(v.Node) + v.Message + prefixed("; ", v.Hint)
-	case event.StageDone:
-		if v.Result.Skipped != "" {
-			return fmt.Sprintf("%s skipped: %s", v.Result.Stage, v.Result.Skipped)
-		}
-		return v.Result.Stage + " done"
-	}
-	return ""
-}
-
-// party names a node, or the master.
-func party(node string) string {
-	if node == "" {
-		return "the master"
-	}
-	return node
-}
-
-func prefix(node string) string {
-	if node == "" {
-		return ""
-	}
-	return node + ": "
-}
-
 func prefixed(before, text string) string {
 	if text == "" {
 		return ""
 	}
 	return before + text
-}
-
-// shotOf says which shot a start is of, where there are several.
-func shotOf(f event.Fired) string {
-	if f.Of < 2 {
-		return ""
-	}
-	return fmt.Sprintf("shot %d of %d: ", f.Shot, f.Of)
 }

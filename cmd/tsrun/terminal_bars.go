@@ -70,7 +70,7 @@ func (b *bars) show(events []event.Stamped) error {
 			b.stage = &v
 		case event.StageDone:
 			b.concluded(v)
-			lines.WriteString(text.Printable(describe(v)) + "\n")
+			lines.WriteString(text.Printable(event.Describe(v)) + "\n")
 		case event.Sync:
 			b.sync(v, &lines)
 		case event.NodeJoined: // what is known of it was of another run

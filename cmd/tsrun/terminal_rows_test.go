@@ -95,7 +95,7 @@ func TestWhatAUserAskedForIsNoError(t *testing.T) {
 		{event.Problem{Code: "aborted", Message: "aborted by the user"}, "aborted by the user"},
 		{event.Problem{Code: "x", Message: "broken", Hint: "mend it"}, "error: broken; mend it"},
 	} {
-		if got := describe(c.event); got != c.want {
+		if got := event.Describe(c.event); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 // floors are the packages of each floor, from the top; an import never points up.
 var floors = [][]string{
 	{"cmd/"},
+	{"pipeline/web"},
 	{"pipeline/report", "pipeline/drill", "pipeline/doctor", "pipeline/calibrate", "pipeline/catalogue"},
 	{"pipeline/master", "pipeline/slave"},
 	{"pipeline/stage"},

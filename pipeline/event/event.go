@@ -19,6 +19,15 @@ type Event interface{ kind() string }
 // Observer takes events. Observe returns at once, always.
 type Observer interface{ Observe(Event) }
 
+// Begun says which run begins, and where it is kept.
+type Begun struct {
+	Run       string `json:"run"` // as in the manifest
+	Name      string `json:"name"`
+	Directory string `json:"directory"`
+	Recipe    string `json:"recipe"`           // the file it was read from
+	Commit    string `json:"commit,omitempty"` // of that file in git; empty: not known
+}
+
 // StateChanged says which part of the run begins: joining, arming, armed,
 // running, draining, transferring, analysing, done, aborted, failed.
 type StateChanged struct {
@@ -88,6 +97,15 @@ type Progress struct {
 	// DiskLeft is the time until that disk reaches faults.disk_below, at the pace of
 	// the last seconds; nil: it does not fill.
 	DiskLeft *time.Duration `json:"disk_left_ns,omitempty"`
+	// Channels are the node's, by name: those of which something is known.
+	Channels map[string]ChannelProgress `json:"channels,omitempty"`
+}
+
+// ChannelProgress is how far one channel is.
+type ChannelProgress struct {
+	Tags    uint64 `json:"tags"`
+	Lost    uint64 `json:"lost"`     // tags known to be missing
+	UntilPs uint64 `json:"until_ps"` // no later tag comes before this
 }
 
 // Transfer says how far a file is on its way to the master. It may be dropped.
@@ -161,6 +179,7 @@ type Finished struct {
 	Manifest  *run.Manifest `json:"manifest"`
 }
 
+func (Begun) kind() string            { return "begun" }
 func (StateChanged) kind() string     { return "state" }
 func (NodeJoined) kind() string       { return "joined" }
 func (Waiting) kind() string          { return "waiting" }
@@ -221,3 +240,6 @@ func (s Stamped) MarshalJSON() ([]byte, error) {
 	}
 	return append([]byte(head), body[1:]...), nil
 }
+
+// Kind is what the events of a type are called: "state", "progress" and so on.
+func Kind(e Event) string { return e.kind() }

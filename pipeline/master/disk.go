@@ -82,6 +82,12 @@ func (c *conductor) warnOfDisk(name string, d fact.Disk, owed int64) {
 // progressEvent is how far a node is, with the disk that its tags will fill first.
 func (c *conductor) progressEvent(name string) event.Progress {
 	e := c.book.progressEvent(name)
+	e.Channels = make(map[string]event.ChannelProgress, len(c.book.counts[name]))
+	for stream, n := range c.book.counts[name] {
+		if known, channel := c.book.channel(name, stream); known != nil {
+			e.Channels[channel] = event.ChannelProgress{Tags: n.Tags, Lost: n.Lost, UntilPs: n.Until}
+		}
+	}
 	below := int64(c.recipe.Faults.DiskBelow)
 	shortest := time.Duration(math.MaxInt64)
 	note := func(d *fact.Disk, owed int64) {

@@ -363,6 +363,7 @@ func (c *conductor) openDirectory(ctx context.Context) (err error) {
 	if err := c.dir.WriteManifest(c.book.manifest); err != nil {
 		return err
 	}
+	c.observe(event.Begun{Run: c.run.String(), Name: c.recipe.Name, Directory: c.dir.Path(), Recipe: c.options.Recipe.Files[0].Path, Commit: record.Git.Commit})
 	c.log.Info("run begins", "run", c.run.String(), "recipe", c.recipe.Name, "version", c.options.Version)
 	return nil
 }

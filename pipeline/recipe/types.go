@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"net/netip"
 	"slices"
@@ -237,6 +238,19 @@ type Expect struct {
 	Channel string              `json:"channel"` // "alice.signal"
 	RateMin *quantity.Frequency `json:"rate_min,omitempty"`
 	RateMax *quantity.Frequency `json:"rate_max,omitempty"`
+}
+
+// Limits say which rate is expected; "" where none is.
+func (e Expect) Limits() string {
+	switch {
+	case e.RateMin != nil && e.RateMax != nil:
+		return fmt.Sprintf("%s to %s", *e.RateMin, *e.RateMax)
+	case e.RateMin != nil:
+		return fmt.Sprintf("at least %s", *e.RateMin)
+	case e.RateMax != nil:
+		return fmt.Sprintf("at most %s", *e.RateMax)
+	}
+	return ""
 }
 
 // Simulate describes the simulated light and the simulated controllers that

@@ -35,7 +35,7 @@ func (p *page) expected() {
 			if c.Rate != nil {
 				rate = text.Hertz(c.Rate.Millihertz())
 			}
-			rows = append(rows, []string{node + "." + name, text.Seconds(c.LengthPs), text.Count(c.Tags), rate, limitText(limits[node+"."+name]), text.Count(c.Lost)})
+			rows = append(rows, []string{node + "." + name, text.Seconds(c.LengthPs), text.Count(c.Tags), rate, limits[node+"."+name].Limits(), text.Count(c.Lost)})
 		}
 	}
 	p.rows([]string{"channel", "#recorded", "#tags", "#rate", "expected", "#lost"}, rows)
@@ -46,18 +46,6 @@ func (p *page) expected() {
 	if p.m.Common != nil {
 		p.para("", sentence(commonWords(p.m.Common))+".")
 	}
-}
-
-func limitText(e recipe.Expect) string {
-	switch {
-	case e.RateMin != nil && e.RateMax != nil:
-		return fmt.Sprintf("%s to %s", *e.RateMin, *e.RateMax)
-	case e.RateMin != nil:
-		return fmt.Sprintf("at least %s", *e.RateMin)
-	case e.RateMax != nil:
-		return fmt.Sprintf("at most %s", *e.RateMax)
-	}
-	return ""
 }
 
 // losses lists what is missing, as far as it has a place.

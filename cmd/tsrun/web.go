@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tsrun/pipeline/event"
+	"tsrun/pipeline/master"
+	"tsrun/pipeline/web"
+)
+
+// anyAddress is --web without a value.
+const anyAddress = "auto"
+
+// registerWeb adds --web.
+func registerWeb(flags *pflag.FlagSet, address *string) {
+	flags.StringVar(address, "web", "", "master: show the run to browsers, at `HOST:PORT` as --web=127.0.0.1:5580; --web alone: there, or at another port of this PC where that is taken")
+	flags.Lookup("web").NoOptDefVal = anyAddress
+}
+
+// openPage opens a page at an address of --web, and says where it is.
+func openPage(ctx context.Context, address string, o web.Options) (*web.Server, error) {
+	if address == anyAddress {
+		address = ""
+	}
+	page, err := web.Listen(ctx, address, o)
+	if err == nil {
+		fmt.Fprintf(os.Stderr, "page: %s\n", page.URL())
+	}
+	return page, err
+}
+
+// startPage shows a run to browsers where that is asked for; over waits until the page
+// has ended, which those who look learn of.
+func (f *runFlags) startPage(ctx context.Context, hub *event.Hub, o *master.Options, asked *asking) (over func(), err error) {
+	if f.web == "" {
+		return func() {}, nil
+	}
+	page, err := openPage(ctx, f.web, web.Options{Recipe: o.Recipe.Recipe, Feed: hub.Subscribe(), Stop: func() error { asked.stop(); return nil }})
+	if err != nil {
+		return nil, err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := page.Run(ctx, false); err != nil {
+			hub.Observe(event.Warning{Message: err.Error(), Hint: "the run goes on without its page"})
+		}
+	}()
+	return func() { <-ended }, nil
+}
+
+func newWebCommand() *cobra.Command {
+	var address string
+	c := &cobra.Command{
+		Use:   "web RUN",
+		Short: "show a run that is over to browsers, until Ctrl-C",
+		Long: `web shows a run directory as the page of a run that is over: its condition, nodes,
+rates, results with pictures, clocks and files. It changes nothing and needs no network.
+tsrun RECIPE --web shows a run while it goes on.`,
+		Example: "  tsrun web runs/latest\n  tsrun web runs/latest --web=127.0.0.1:8080",
+		Args:    arguments(1, 1, "one run directory"),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx, stop := interruptible(c.Context())
+			defer stop()
+			past, r, err := web.Past(args[0])
+			if err != nil {
+				return err
+			}
+			page, err := openPage(ctx, address, web.Options{Recipe: r, Past: past})
+			if err != nil {
+				return failure(err)
+			}
+			return page.Run(ctx, true)
+		},
+	}
+	registerWeb(c.Flags(), &address)
+	c.Flags().Lookup("web").Usage = "the page's `HOST:PORT` (default " + web.Default + ", or another port of this PC where that is taken)"
+	return c
+}

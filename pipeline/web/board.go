@@ -1,0 +1,325 @@
+package web
+
+import (
+	"html/template"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"tsrun/pipeline/event"
+	"tsrun/pipeline/plot"
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
+)
+
+const (
+	maxEvents    = 50 // that are shown, the last
+	maxProblems  = 20 // that are shown, the last
+	maxTransfers = 20 // files on their way that are shown
+	maxNodes     = 64
+	maxChannels  = 64 // of the run, each with a curve
+	maxClocks    = 16
+	maxStages    = 64
+)
+
+// board is how a run stands, as its events have told. It is bounded, however long the
+// run is and whatever is told.
+type board struct {
+	name      string
+	begun     event.Begun
+	state     string
+	stateAt   time.Time
+	at        time.Time // of the last event
+	fired     *event.Fired
+	simulated bool
+	nodes     map[string]*node
+	channels  map[string]*channel // by "alice.signal"
+	clocks    map[string]*clock   // by stage
+	stages    []event.StageDone
+	analysing *event.Analysing
+	transfers map[string]event.Transfer // by file
+	waiting   []event.Waiting
+	problems  []event.Stamped
+	events    []event.Stamped
+	lost      map[string]uint64 // events of losses, by node
+	finished  *event.Finished
+	pictures  []template.HTML // of the run that is over
+}
+
+// node is one PC of the run.
+type node struct {
+	name, host string // "local" or "remote"
+	joined     *event.NodeJoined
+	armed      bool
+	away       *event.Stamped // an Away
+	devices    map[string]event.DeviceIdentified
+	progress   *event.Progress
+	heard      time.Time // when it last came farther
+	files      int       // that are here and proven
+	bytes      int64
+}
+
+// channel is how far one is, and the curve of its rate.
+type channel struct {
+	name     string
+	expect   recipe.Expect
+	known    bool // anything was told of it
+	tags     uint64
+	lost     uint64
+	until    uint64
+	baseTags uint64 // where the last point of the curve ended
+	baseAt   uint64
+	rate     *run.Rate // of the last stretch; nil: none yet
+	curve    plot.Reducer
+}
+
+// clock is how the clock of an align stage stands, and the curves of it.
+type clock struct {
+	sync   event.Sync
+	offset plot.Reducer // ps
+	pace   plot.Reducer // ppb
+}
+
+// newBoard shows a recipe before anything has happened; nil is none.
+func newBoard(r *recipe.Recipe) *board {
+	b := &board{nodes: map[string]*node{}, channels: map[string]*channel{}, clocks: map[string]*clock{}, transfers: map[string]event.Transfer{}, lost: map[string]uint64{}}
+	if r == nil {
+		return b
+	}
+	b.name = r.Name
+	for _, n := range r.Nodes {
+		if known := b.node(n.Name); known != nil {
+			known.host = n.Host
+		}
+		for _, c := range n.Channels {
+			b.channel(n.Name + "." + c.Name)
+		}
+	}
+	for _, e := range r.Expect {
+		if c := b.channel(e.Channel); c != nil {
+			c.expect = e
+		}
+	}
+	return b
+}
+
+// node is one of the board; nil where it has too many.
+func (b *board) node(name string) *node {
+	if n := b.nodes[name]; n != nil || len(b.nodes) >= maxNodes {
+		return n
+	}
+	n := &node{name: name, devices: map[string]event.DeviceIdentified{}}
+	b.nodes[name] = n
+	return n
+}
+
+// channel is one of the board; nil where it has too many.
+func (b *board) channel(name string) *channel {
+	if c := b.channels[name]; c != nil || len(b.channels) >= maxChannels {
+		return c
+	}
+	c := &channel{name: name}
+	b.channels[name] = c
+	return c
+}
+
+// apply takes an event.
+func (b *board) apply(s event.Stamped) {
+	b.at = s.Time
+	switch e := s.Event.(type) {
+	case event.Begun:
+		b.begun, b.name = e, e.Name
+	case event.StateChanged:
+		b.state, b.stateAt, b.waiting = e.State, s.Time, nil
+	case event.Waiting:
+		b.wait(e)
+	case event.Fired:
+		b.fired = &e
+	case event.Sync:
+		b.sync(e)
+	case event.Transfer:
+		if _, known := b.transfers[e.File]; known || len(b.transfers) < maxTransfers {
+			b.transfers[e.File] = e
+		}
+	case event.Analysing:
+		b.analysing = &e
+	case event.StageDone:
+		b.analysing = nil
+		if len(b.stages) < maxStages {
+			b.stages = append(b.stages, e)
+		}
+	case event.Finished:
+		b.finish(e)
+	default:
+		b.applyToNode(s)
+	}
+	b.list(s)
+}
+
+// applyToNode takes an event about one node.
+func (b *board) applyToNode(s event.Stamped) {
+	name := nodeOf(s.Event)
+	if name == "" {
+		return
+	}
+	n := b.node(name)
+	if n == nil {
+		return
+	}
+	switch e := s.Event.(type) {
+	case event.NodeJoined:
+		n.joined, n.host, n.away = &e, e.Host, nil
+		b.waiting = slices.DeleteFunc(b.waiting, func(w event.Waiting) bool { return w.For == name })
+	case event.Away:
+		n.away = &s
+	case event.Back:
+		n.away = nil
+	case event.DeviceIdentified:
+		if len(n.devices) < maxChannels {
+			n.devices[e.Controller] = e
+		}
+		b.simulated = b.simulated || e.Device.Simulated
+	case event.Armed:
+		n.armed = true
+	case event.Progress:
+		n.progress, n.heard, n.away = &e, s.Time, nil
+		for channel, p := range e.Channels {
+			if c := b.channel(name + "." + channel); c != nil {
+				c.advance(p)
+			}
+		}
+	case event.FileVerified:
+		n.files, n.bytes = n.files+1, n.bytes+max(e.Size, 0)
+		delete(b.transfers, e.File)
+	case event.TagsLost:
+		b.lost[name]++
+	}
+}
+
+// nodeOf is the node that an event is about; "" for none.
+func nodeOf(e event.Event) string {
+	switch e := e.(type) {
+	case event.NodeJoined:
+		return e.Node
+	case event.Away:
+		return e.Node
+	case event.Back:
+		return e.Node
+	case event.DeviceIdentified:
+		return e.Node
+	case event.Armed:
+		return e.Node
+	case event.Progress:
+		return e.Node
+	case event.FileVerified:
+		return e.Node
+	case event.TagsLost:
+		return e.Node
+	}
+	return ""
+}
+
+// wait notes for whom somebody waits, once for each.
+func (b *board) wait(w event.Waiting) {
+	for i, known := range b.waiting {
+		if known.Node == w.Node && known.For == w.For {
+			b.waiting[i] = w
+			return
+		}
+	}
+	if len(b.waiting) < maxNodes {
+		b.waiting = append(b.waiting, w)
+	}
+}
+
+// list keeps the last events for people to read, and what is wrong.
+func (b *board) list(s event.Stamped) {
+	if words := wordsOf(s.Event); words == "" {
+		return
+	}
+	b.events = lastOf(append(b.events, s), maxEvents)
+	switch s.Event.(type) {
+	case event.Warning, event.Problem, event.TagsLost:
+		b.problems = lastOf(append(b.problems, s), maxProblems)
+	}
+}
+
+func lastOf(all []event.Stamped, most int) []event.Stamped {
+	if len(all) > most {
+		return slices.Delete(all, 0, len(all)-most)
+	}
+	return all
+}
+
+// leastStretch is over how much time a rate is taken, in ps.
+const leastStretch = 250_000_000_000
+
+// advance takes how far a channel is, and adds to the curve of its rate.
+func (c *channel) advance(p event.ChannelProgress) {
+	c.known, c.tags, c.lost, c.until = true, p.Tags, p.Lost, p.UntilPs
+	if p.UntilPs < c.baseAt || p.Tags < c.baseTags { // it was started anew
+		c.baseAt, c.baseTags = p.UntilPs, p.Tags
+		return
+	}
+	stretch := p.UntilPs - c.baseAt
+	if stretch < leastStretch {
+		return
+	}
+	c.rate = run.RateOf(p.Tags-c.baseTags, stretch)
+	c.curve.Add(plot.Point{X: float64(p.UntilPs) / 1e12, Y: float64(c.rate.Millihertz()) / 1000})
+	c.baseAt, c.baseTags = p.UntilPs, p.Tags
+}
+
+// sync takes how a clock stands.
+func (b *board) sync(e event.Sync) {
+	c := b.clocks[e.Stage]
+	if c == nil {
+		if len(b.clocks) >= maxClocks {
+			return
+		}
+		c = &clock{}
+		b.clocks[e.Stage] = c
+	}
+	c.sync = e
+	if e.Value != nil {
+		at := float64(e.Time) / 1e12
+		c.offset.Add(plot.Point{X: at, Y: e.Offset.Float(), SD: e.OffsetSD})
+		c.pace.Add(plot.Point{X: at, Y: e.Frequency, SD: e.FrequencySD})
+	}
+}
+
+// finish takes the end of the run: from here on its manifest says all.
+func (b *board) finish(e event.Finished) {
+	b.finished, b.waiting, b.analysing = &e, nil, nil
+	clear(b.transfers)
+	if e.Manifest == nil {
+		return
+	}
+	b.pictures = draw(e.Directory, e.Manifest)
+	b.name, b.simulated = e.Manifest.Name, e.Manifest.Has(run.Simulated)
+	if b.state == "" {
+		b.state = "done"
+	}
+}
+
+// left is how long the slowest node still records; ok is false when nobody can say.
+func (b *board) left() (rest time.Duration, ok bool) {
+	if b.state != "running" {
+		return 0, false
+	}
+	for _, n := range b.nodes {
+		if n.progress != nil && n.progress.Duration > 0 {
+			rest, ok = max(rest, n.progress.Duration-n.progress.Elapsed), true
+		}
+	}
+	return rest, ok
+}
+
+// nodeNames are the nodes by name.
+func (b *board) nodeNames() []string { return slices.Sorted(maps.Keys(b.nodes)) }
+
+// channelNames are the channels, those of a node together.
+func (b *board) channelNames() []string {
+	return slices.SortedFunc(maps.Keys(b.channels), strings.Compare)
+}
