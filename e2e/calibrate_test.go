@@ -15,7 +15,7 @@ import (
 // recipe afterwards, once.
 func TestCalibrate(t *testing.T) {
 	t.Parallel()
-	text := strings.Replace(shotsRecipe, ", repeat: 3", "", 1) + "  bob: {start_delay: 250 us}\n"
+	text := strings.Replace(strings.Replace(shotsRecipe, ", repeat: 3", "", 1), "lead: 100 ms", "lead: 100 ms, compensation: {bob: auto}", 1) + "  bob: {start_delay: 250 us}\n"
 	dir, path := writeRecipe(t, text)
 	if r := runTsrun(t, dir, append([]string{path}, freePorts...)...); r.code != 0 {
 		_, m := latest(t, dir)
@@ -28,7 +28,14 @@ func TestCalibrate(t *testing.T) {
 	latency := func(node string) int64 { // ns from the command to the first record, in truth
 		return truth(t, m, node).StartUnixNs - m.Nodes[node].Controllers["tc"].Shot.Called
 	}
-	want := latency("bob") - latency("alice")
+	used := m.Nodes["bob"].Controllers["tc"].Compensation
+	if used == nil || used.MeasuredNs == nil || used.Path.Questions != 64 || used.UsedNs != *used.MeasuredNs || *used.MeasuredNs > used.Path.RoundTripNs {
+		t.Fatalf("bob was compensated by %+v", used)
+	}
+	if shot := m.Nodes["bob"].Controllers["tc"].Shot; shot.Asked != m.Trigger.InstantNs-used.UsedNs || m.Nodes["bob"].Start.CompensationNs != used.UsedNs {
+		t.Errorf("bob was fired at %+v for %d", shot, m.Trigger.InstantNs)
+	}
+	want := latency("bob") - latency("alice") - used.UsedNs
 	for i := range 2 {
 		r := runTsrun(t, dir, "calibrate", at, "--write", "--json")
 		var p calibrate.Proposal
@@ -42,8 +49,7 @@ func TestCalibrate(t *testing.T) {
 			t.Errorf("written %+v", p.Written)
 		}
 		has, err := os.ReadFile(path)
-		line := "trigger: {compensation: {bob: " + p.Compensation[0].Text + "}, master: alice"
-		if err != nil || strings.Replace(string(has), line, "trigger: {master: alice", 1) != text {
+		if err != nil || strings.Replace(string(has), "bob: "+p.Compensation[0].Text, "bob: auto", 1) != text {
 			t.Errorf("%v\n%s", err, has)
 		}
 	}

@@ -78,7 +78,7 @@ func deviceOut(d Device) *pluginpb.Device {
 		Vendor: clean(d.Vendor), Model: clean(d.Model), Serial: clean(d.Serial), Firmware: clean(d.Firmware),
 		Identity: clean(d.Identity), ResolutionPs: d.ResolutionPs, MaxRateHz: d.MaxRateHz, Simulated: d.Simulated,
 		Can: &pluginpb.Capabilities{ScheduledStart: d.Can.ScheduledStart, HardwareStart: d.Can.HardwareStart,
-			InputDelay: d.Can.InputDelay},
+			InputDelay: d.Can.InputDelay, AnswersStart: d.Can.AnswersStart},
 	}
 	for _, in := range d.Inputs {
 		out.Inputs = append(out.Inputs, &pluginpb.Input{Number: int32(in.Number), ThresholdMinUv: in.ThresholdMin,

@@ -114,6 +114,9 @@ type Capabilities struct {
 	ScheduledStart bool // can be fired at an instant
 	HardwareStart  bool // starts on an electrical edge
 	InputDelay     bool // delays inputs in hardware
+	// AnswersStart: the device answers its start command once it records, and not
+	// before. Then the answer tells when it began, see [Prober].
+	AnswersStart bool
 }
 
 // Acquisition is what the host asks of a driver from one Arm to the next.

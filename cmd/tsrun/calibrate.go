@@ -66,7 +66,7 @@ func printProposal(out io.Writer, p *calibrate.Proposal) error {
 		pairWords(&b, pair)
 	}
 	for _, c := range p.Compensation {
-		fmt.Fprintf(&b, "%s: compensation %s us, was %s us\n", c.Node, micros(float64(c.Is)), micros(float64(c.Was)))
+		fmt.Fprintf(&b, "%s: compensation %s, was %s\n", c.Node, c.Text, c.WasText)
 	}
 	for _, w := range p.Written {
 		what := "now has it"

@@ -55,10 +55,11 @@ type Pair struct {
 
 // Compensation is that of a node, in ns.
 type Compensation struct {
-	Node string `json:"node"`
-	Was  int64  `json:"was_ns"`
-	Is   int64  `json:"is_ns"`
-	Text string `json:"text"` // as a recipe says it
+	Node    string `json:"node"`
+	Was     int64  `json:"was_ns"` // beside what is measured, with auto
+	Is      int64  `json:"is_ns"`
+	WasText string `json:"was"` // as a recipe says it
+	Text    string `json:"text"`
 }
 
 const (
@@ -144,7 +145,7 @@ func pairOf(m *run.Manifest, r *recipe.Recipe, name string, s stage.AlignSummary
 // begun is what is known of the start of a node in one shot.
 type begun struct {
 	fired        int64 // ns after its moment the command was given
-	compensation int64
+	compensation int64 // that was used, beside what was measured before the run
 	clockBound   int64
 	start        run.Start
 }
@@ -212,11 +213,23 @@ func begunIn(m *run.Manifest, node, channel string, shot int) (b begun, why stri
 	case n.Host != "local" && reading == nil:
 		return b, fmt.Sprintf("nothing compared the clock of %s with the master's, so that the offset holds their difference; ", node)
 	}
-	b = begun{fired: fired.Called - fired.Asked, compensation: start.CompensationNs, start: *start}
+	b = begun{fired: fired.Called - fired.Asked, compensation: usedBeside(*start, *fired, n.Controllers[controller]), start: *start}
 	if n.Host != "local" {
 		b.clockBound = reading.BoundAt(fired.Called)
 	}
 	return b, ""
+}
+
+// usedBeside is the compensation of a shot without what was measured before the run.
+func usedBeside(start run.Start, fired fact.Shot, c *run.Controller) int64 {
+	used := start.CompensationNs
+	if fired.CompensationNs != nil {
+		used = *fired.CompensationNs
+	}
+	if c != nil && c.Compensation != nil && c.Compensation.MeasuredNs != nil {
+		used -= *c.Compensation.MeasuredNs
+	}
+	return used
 }
 
 // shotAt is the shot that has a time of the run, counted from 0.
@@ -265,7 +278,9 @@ func (p *Proposal) solve(m *run.Manifest, r *recipe.Recipe) {
 		case text.Magnitude(value) > most:
 			p.refuse(fmt.Sprintf("%s would need a compensation of %s, and the greatest is %s", node, nanoseconds(value), nanoseconds(most)), "look at its clock and its controller: that is no latency")
 		default:
-			c := Compensation{Node: node, Was: was(r, node), Is: value, Text: nanoseconds(value)}
+			is := r.Trigger.Compensation[node]
+			is.Time = quantity.Time(value) * quantity.Nanosecond
+			c := Compensation{Node: node, Was: was(r, node), Is: value, WasText: r.Trigger.Compensation[node].String(), Text: is.String()}
 			p.Compensation = append(p.Compensation, c)
 			p.Lines = append(p.Lines, fmt.Sprintf("    %s: %s", c.Node, c.Text))
 		}
@@ -300,7 +315,7 @@ func (p *Proposal) compared(node string) bool {
 
 // was is the compensation of a node in the recipe of the run.
 func was(r *recipe.Recipe, node string) int64 {
-	return r.Trigger.Compensation[node].Duration().Nanoseconds()
+	return r.Trigger.Compensation[node].Time.Duration().Nanoseconds()
 }
 
 func nanoseconds(ns int64) string { return (quantity.Time(ns) * quantity.Nanosecond).String() }

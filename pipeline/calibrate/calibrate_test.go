@@ -26,13 +26,14 @@ const epoch = int64(1_800_000_000_000_000_000)
 // world is what a run of alice and bob would be like: all in ns.
 type world struct {
 	latency, fired, compensation map[string]int64
-	clocks                       int64 // bob's is so far ahead of what it is thought to be
-	bound                        int64 // of bob's clock; 0: he is on the master's PC
+	measured                     map[string]int64 // nil: it was not
+	clocks                       int64            // bob's is so far ahead of what it is thought to be
+	bound                        int64            // of bob's clock; 0: he is on the master's PC
 }
 
 // begins is when a controller begins by the master's clock, after the instant.
 func (w world) begins(node string) int64 {
-	at := w.fired[node] + w.latency[node] - w.compensation[node]
+	at := w.fired[node] + w.latency[node] - w.compensation[node] - w.measured[node]
 	if node == "bob" {
 		at -= w.clocks
 	}
@@ -41,18 +42,24 @@ func (w world) begins(node string) int64 {
 
 func (w world) run(t interface{ Fatal(...any) }) (*run.Manifest, *recipe.Recipe) {
 	m := &run.Manifest{Nodes: map[string]*run.Node{}, Trigger: run.Trigger{Method: "scheduled", Master: "alice", InstantNs: epoch}}
-	r := &recipe.Recipe{Trigger: recipe.Trigger{Compensation: map[string]quantity.Time{}}}
+	r := &recipe.Recipe{Trigger: recipe.Trigger{Compensation: map[string]recipe.Compensation{}}}
 	for _, name := range []string{"alice", "bob"} {
-		asked := epoch - w.compensation[name]
+		used := w.compensation[name] + w.measured[name]
+		asked := epoch - used
 		shot := fact.Shot{Asked: asked, Called: asked + w.fired[name], Returned: asked + w.fired[name] + 400_000}
 		n := &run.Node{Host: "local", Channels: map[string]*run.Channel{"c": {Controller: "tc"}}, Controllers: map[string]*run.Controller{"tc": {Shot: &shot}}}
+		if w.measured != nil {
+			measured := w.measured[name]
+			shot.CompensationNs = &used
+			n.Controllers["tc"].Compensation = &fact.Compensation{UsedNs: used, MeasuredNs: &measured}
+		}
 		if name == "bob" && w.bound > 0 {
 			n.Host, n.Clock = "remote", &run.NodeClock{Start: &clock.Reading{At: epoch, Bound: w.bound}}
 		}
-		start, _ := run.NodeStart([]fact.Shot{shot}, epoch, w.compensation[name], nil)
+		start, _ := run.NodeStart([]fact.Shot{shot}, epoch, used, nil)
 		n.Start = &start
 		m.Nodes[name] = n
-		r.Trigger.Compensation[name] = quantity.Time(w.compensation[name]) * quantity.Nanosecond
+		r.Trigger.Compensation[name] = recipe.Compensation{Auto: w.measured != nil, Time: quantity.Time(w.compensation[name]) * quantity.Nanosecond}
 	}
 	offset := (w.begins("alice") - w.begins("bob")) * 1000
 	s := stage.AlignSummary{Reference: "alice.c", Target: "bob.c", Alignment: &align.Alignment{StartOffset: quantity.NewFine(offset, 0), StartSD: 10}}
@@ -76,6 +83,9 @@ func TestOneStep(t *testing.T) {
 			return map[string]int64{"alice": rapid.Int64Range(from, to).Draw(t, what), "bob": rapid.Int64Range(from, to).Draw(t, what)}
 		}
 		w := world{latency: draw("latency", 0, 5_000_000), fired: draw("fired", 0, 3_000_000), compensation: draw("compensation", -5_000_000, 5_000_000)}
+		if rapid.Bool().Draw(t, "auto") {
+			w.measured = draw("measured", 0, 1_000_000)
+		}
 		m, r := w.run(t)
 		p := propose(m, r)
 		if p.Refused != "" || p.Pairs[0].Refused != "" {
@@ -88,8 +98,8 @@ func TestOneStep(t *testing.T) {
 			if c.Node != "bob" || c.Was != w.compensation["bob"] {
 				t.Fatalf("%+v of %+v", c, w)
 			}
-			var written quantity.Time
-			if err := written.UnmarshalText([]byte(c.Text)); err != nil || written.Duration().Nanoseconds() != c.Is {
+			var written recipe.Compensation
+			if err := written.UnmarshalText([]byte(c.Text)); err != nil || written.Time.Duration().Nanoseconds() != c.Is || written.Auto != (w.measured != nil) {
 				t.Fatalf("%q is %d ns: %v", c.Text, c.Is, err)
 			}
 			w.compensation["bob"] = c.Is

@@ -48,7 +48,48 @@ type Shot struct {
 	Called   int64 `json:"called"`
 	Returned int64 `json:"returned"`
 	Late     bool  `json:"late,omitempty"` // the instant had passed before the device could be started
+	// CompensationNs is how much earlier than the node the controller was fired; absent:
+	// as the recipe says.
+	CompensationNs *int64 `json:"compensation_ns,omitempty"`
+	// BackNs is how long the answer of the device takes, where it answers once it has
+	// begun: so it began that much before Returned.
+	BackNs *int64 `json:"back_ns,omitempty"`
 }
+
+// CommandPath is how long commands take to a device, as its driver has measured it.
+type CommandPath struct {
+	Questions   int    `json:"questions"`     // that were asked
+	RoundTripNs int64  `json:"round_trip_ns"` // the median
+	SpreadNs    int64  `json:"spread_ns"`     // two of three lie within this of it
+	ThereNs     int64  `json:"there_ns"`      // of it, until the device has the command: the median
+	SplitBy     string `json:"split_by"`      // who says so: SplitHalf or SplitDevice
+}
+
+// Who divides a round trip.
+const (
+	SplitHalf   = "half"   // nobody: half of it is taken
+	SplitDevice = "device" // its answers
+)
+
+// Compensation is how much earlier than the instant a controller is fired, and who
+// says so.
+type Compensation struct {
+	UsedNs     int64  `json:"used_ns"`
+	RecipeNs   int64  `json:"recipe_ns"`             // of it, what the recipe says
+	MeasuredNs *int64 `json:"measured_ns,omitempty"` // of it, what was measured before the run
+	By         string `json:"by"`                    // ByRecipe, ByMeasurement, ByBoth or ByNothing
+	// Path is what was measured, and Why says why nothing was where the recipe asks for it.
+	Path *CommandPath `json:"path,omitempty"`
+	Why  string       `json:"why,omitempty"`
+}
+
+// Who says how large a compensation is.
+const (
+	ByRecipe      = "recipe"
+	ByMeasurement = "measurement"
+	ByBoth        = "measurement and recipe"
+	ByNothing     = "nothing"
+)
 
 // Loss is one gap: tags of a channel that are known to be missing.
 type Loss struct {

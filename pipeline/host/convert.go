@@ -74,7 +74,7 @@ func deviceIn(d *pluginpb.Device) sdk.Device {
 	device := sdk.Device{Vendor: d.GetVendor(), Model: d.GetModel(), Serial: d.GetSerial(), Firmware: d.GetFirmware(),
 		Identity: d.GetIdentity(), ResolutionPs: d.GetResolutionPs(), MaxRateHz: d.GetMaxRateHz(),
 		Can: sdk.Capabilities{ScheduledStart: d.GetCan().GetScheduledStart(),
-			HardwareStart: d.GetCan().GetHardwareStart(), InputDelay: d.GetCan().GetInputDelay()},
+			HardwareStart: d.GetCan().GetHardwareStart(), InputDelay: d.GetCan().GetInputDelay(), AnswersStart: d.GetCan().GetAnswersStart()},
 		Simulated: d.GetSimulated()}
 	for _, in := range d.GetInputs() {
 		device.Inputs = append(device.Inputs, sdk.Input{Number: int(in.Number), ThresholdMin: in.ThresholdMinUv,

@@ -86,6 +86,7 @@ func (b *book) enter(name string, n *wire.News) {
 
 func (b *book) controller(name string, up *wire.ControllerUp) {
 	if c := b.manifest.Nodes[name].Controllers[up.Name]; c != nil {
+		c.Compensation = up.Compensation
 		c.Plugin, c.Device, c.Realtime = up.Plugin, up.Device, up.Realtime[:min(len(up.Realtime), maxGrants)]
 	}
 }
@@ -315,7 +316,7 @@ func (b *book) counted() {
 			copied := *c
 			node.Clock, reading = &copied, c.Start
 		}
-		compensation := int64(b.recipe.Trigger.Compensation[name].Duration())
+		compensation := b.recipe.Trigger.Compensation[name].Time.Duration().Nanoseconds()
 		if b.recipe.Trigger.Method != "scheduled" {
 			continue // the edge decides, not the shot
 		}

@@ -261,13 +261,22 @@ func (c *checker) integer(f *Field, v *value) bool {
 }
 
 func (c *checker) quantity(f *Field, v *value) bool {
-	q, err := f.amount.parse(v.node.text)
+	text, auto, sign := v.node.text, "", int64(1)
+	if found, negative, rest := cutAuto(text); f.auto && found {
+		if v.text, v.scalar, text = autoWord, autoWord, rest; rest == "" {
+			return true
+		}
+		if auto = autoWord + " + "; negative {
+			auto, sign = autoWord+" - ", -1
+		}
+	}
+	q, err := f.amount.parse(text)
 	if err != nil {
 		message, hint := splitAdvice(err)
 		c.fail(v.at, v.path, codeQuantity, message, hint)
 		return false
 	}
-	if l := f.limits; l != nil && (q < l.min || q > l.max) {
+	if l := f.limits; l != nil && (sign*q < l.min || sign*q > l.max) {
 		c.fail(v.at, v.path, codeValue, f.amount.format(q)+" is out of range", fmt.Sprintf("write %s to %s", f.amount.format(l.min), f.amount.format(l.max)))
 		return false
 	}
@@ -275,7 +284,7 @@ func (c *checker) quantity(f *Field, v *value) bool {
 		c.fail(v.at, v.path, codeQuantity, f.amount.format(q)+" is finer than the clocks of computers", "write whole nanoseconds")
 		return false
 	}
-	v.text = f.amount.format(q)
+	v.text = auto + f.amount.format(q)
 	v.scalar = v.text
 	return true
 }

@@ -90,7 +90,11 @@ func describeShape(f *Field) string {
 	case shapeInteger:
 		return "number" + bounds(func(v int64) string { return fmt.Sprint(v) })
 	case shapeQuantity:
-		return strings.TrimPrefix(f.amount.schema.Format, "quantity-") + bounds(f.amount.format)
+		shape := strings.TrimPrefix(f.amount.schema.Format, "quantity-") + bounds(f.amount.format)
+		if f.auto {
+			shape = "`auto`, " + shape + ", or both"
+		}
+		return shape
 	case shapeChoice:
 		return "`" + strings.Join(f.choices, "`, `") + "`"
 	case shapeList:

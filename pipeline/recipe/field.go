@@ -29,6 +29,7 @@ type Field struct {
 	amount      *amount           // shapeQuantity
 	limits      *limits           // of integers and quantities, in the smallest unit
 	nanoseconds bool              // a time that the program's clocks must hold: no finer than 1 ns
+	auto        bool              // a time that may be auto, or auto and a time more or less
 	form        *form             // of texts, and of the keys of a map
 	numeric     bool              // a text that may be a number
 	path        bool              // a text that is a path, relative to the file it is written in

@@ -156,9 +156,8 @@ var triggerTable = &Field{name: "trigger", shape: shapeObject, implied: true,
 		{name: "lead", shape: shapeQuantity, amount: times, nanoseconds: true, initial: "500 ms", limits: between(100*quantity.Millisecond, 60*quantity.Second),
 			doc: "The instant is this far ahead, once every node is armed."},
 		{name: "compensation", shape: shapeMap, form: nameForm, doc: "By node: how long after firing its controllers really start.",
-			each: &Field{name: "NODE", shape: shapeQuantity, amount: times, nanoseconds: true, limits: between(-MaxCompensation, MaxCompensation),
-				later: map[string]string{"auto": "write a measured time, like 250 us, or leave it out"},
-				doc:   "The node is fired this much earlier: a positive time moves its start command to before the instant."}},
+			each: &Field{name: "NODE", shape: shapeQuantity, amount: times, nanoseconds: true, auto: true, limits: between(-MaxCompensation, MaxCompensation),
+				doc: "The node is fired this much earlier: a positive time moves its start command to before the instant. auto: by as much as its drivers' start commands take, measured before the run; `auto + 250 us` and `auto - 10 us` add to that."}},
 	}}
 
 var acquireTable = &Field{name: "acquire", shape: shapeObject, required: true,

@@ -31,7 +31,7 @@ func (r *Recipe) CheckPart(node string) error {
 		p.choice("transfer.compress", r.Transfer.Compress)
 	}
 	for _, compensation := range r.Trigger.Compensation {
-		p.amount("trigger.compensation.NODE", int64(compensation))
+		p.amount("trigger.compensation.NODE", int64(compensation.Time))
 	}
 	controllers := map[string]bool{}
 	for _, c := range n.Controllers {

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-
-	"tsrun/sdk/quantity"
 )
 
 func TestCheckPart(t *testing.T) {
@@ -26,7 +24,7 @@ func TestCheckPart(t *testing.T) {
 		"trigger.lead":                       func(r *Recipe) { r.Trigger.Lead = 0 },
 		"faults.patience":                    func(r *Recipe) { r.Faults.Patience = -1 },
 		"trigger.method":                     func(r *Recipe) { r.Trigger.Method = "now" },
-		"trigger.compensation":               func(r *Recipe) { r.Trigger.Compensation = map[string]quantity.Time{"alice": 1 << 60} },
+		"trigger.compensation":               func(r *Recipe) { r.Trigger.Compensation = map[string]Compensation{"alice": {Time: 1 << 60}} },
 		"driver":                             func(r *Recipe) { r.Nodes[0].Controllers[0].Driver = "../../bin/sh" },
 		"channels":                           func(r *Recipe) { r.Nodes[0].Channels[0].Name = "../x" },
 		"is there twice":                     func(r *Recipe) { r.Nodes[0].Channels = append(r.Nodes[0].Channels, r.Nodes[0].Channels[0]) },

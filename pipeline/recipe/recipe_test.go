@@ -122,7 +122,7 @@ func TestValuesArrive(t *testing.T) {
 	if diff := cmp.Diff(signal, r.Nodes[1].Channels[0]); diff != "" {
 		t.Errorf("alice.signal:\n%s", diff)
 	}
-	if got := r.Trigger.Compensation["bob"]; got != -1*quantity.Microsecond {
+	if got := r.Trigger.Compensation["bob"]; got != (Compensation{Auto: true, Time: -1 * quantity.Microsecond}) {
 		t.Errorf("compensation of bob is %v", got)
 	}
 	if got := r.Simulate.Seed; got != 9223372036854775807 {

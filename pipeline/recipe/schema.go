@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
+	"strings"
 )
 
 // Schema returns the JSON Schema of recipes for editors: keys, descriptions,
@@ -50,6 +51,9 @@ func (f *Field) schema() map[string]any {
 		}
 	case shapeQuantity:
 		out["type"], out["pattern"], out["examples"] = "string", f.amount.schema.Pattern, f.amount.schema.Examples
+		if f.auto {
+			out["pattern"] = `^(auto|(auto *[+-] *)?` + strings.TrimSuffix(strings.TrimPrefix(f.amount.schema.Pattern, "^"), "$") + `)$`
+		}
 	case shapeChoice:
 		out["enum"] = choiceValues(f.choices)
 	case shapeObject:

@@ -115,10 +115,10 @@ type Clock struct {
 
 // Trigger says how the controllers start together.
 type Trigger struct {
-	Master       string                   `json:"master"` // the node that decides the instant
-	Method       string                   `json:"method"` // "scheduled" or "hardware"
-	Lead         quantity.Time            `json:"lead"`
-	Compensation map[string]quantity.Time `json:"compensation,omitempty"` // node: fired this much earlier
+	Master       string                  `json:"master"` // the node that decides the instant
+	Method       string                  `json:"method"` // "scheduled" or "hardware"
+	Lead         quantity.Time           `json:"lead"`
+	Compensation map[string]Compensation `json:"compensation,omitempty"` // by node
 }
 
 // MaxCompensation is the greatest compensation of a node, either way.

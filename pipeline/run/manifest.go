@@ -181,8 +181,10 @@ type Controller struct {
 	Device fact.Device `json:"device"`
 	// Realtime is what the thread that fires was granted, of what the recipe asks.
 	Realtime []realtime.Grant `json:"realtime,omitempty"`
-	Shot     *fact.Shot       `json:"shot,omitempty"`
-	Report   json.RawMessage  `json:"report,omitempty"` // what the driver had to say
+	// Compensation is how much earlier than its instant it is fired, in the first shot.
+	Compensation *fact.Compensation `json:"compensation,omitempty"`
+	Shot         *fact.Shot         `json:"shot,omitempty"`
+	Report       json.RawMessage    `json:"report,omitempty"` // what the driver had to say
 }
 
 // Sink is a plugin that was given tags.

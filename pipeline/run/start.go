@@ -31,7 +31,9 @@ type SkewRecord struct {
 // whatever the device is like. A compensation is what the experimenter knows
 // of the device's latency, so with one the estimate is Called plus it, moved
 // into the bound; without one it is the middle. The uncertainty reaches the
-// farther end of the bound. Times of a shot are whole nanoseconds rounded
+// farther end of the bound. Where the device answers once it has begun and the way
+// of its answers is known, the estimate is Returned less that. A shot that knows how
+// much earlier it was fired tells it; compensation is for one that does not. Times of a shot are whole nanoseconds rounded
 // down, so the bound ends one nanosecond after Returned and the uncertainty is
 // never below 1 ns.
 func EstimateStart(s fact.Shot, instant, compensation int64) Start {
@@ -39,8 +41,14 @@ func EstimateStart(s fact.Shot, instant, compensation int64) Start {
 	if high <= low { // a clock that was set back while the device was started
 		low, high = s.Returned, s.Called+1
 	}
+	if s.CompensationNs != nil {
+		compensation = *s.CompensationNs
+	}
 	estimate := low + (high-low)/2
-	if compensation > 0 {
+	switch {
+	case s.BackNs != nil:
+		estimate = min(max(high-*s.BackNs, low), high)
+	case compensation > 0:
 		estimate = min(max(low+compensation, low), high)
 	}
 	return Start{
@@ -66,6 +74,7 @@ func NodeStart(shots []fact.Shot, instant, compensation int64, reading *clock.Re
 	for _, s := range shots[1:] {
 		other := EstimateStart(s, local, compensation)
 		low := min(start.EstimateNs-start.UncertaintyNs, other.EstimateNs-other.UncertaintyNs)
+		start.CompensationNs = max(start.CompensationNs, other.CompensationNs)
 		high := max(start.EstimateNs+start.UncertaintyNs, other.EstimateNs+other.UncertaintyNs)
 		start.EstimateNs = low + (high-low)/2
 		start.UncertaintyNs = high - start.EstimateNs // the larger half

@@ -65,6 +65,7 @@ type controller struct {
 	streams []uint16
 	ended   chan struct{} // closed when its events have ended
 	failed  bool          // its driver is gone; owned by reportDriver, until it has ended
+	early   early         // how much earlier than the instant it is fired
 
 	noThresholds bool        // its inputs have none
 	refused      atomic.Bool // a block of it was
@@ -124,9 +125,14 @@ func (eq *equipment) openController(ctx context.Context, c *controller) error {
 	}
 	c.noThresholds = c.driver.Component().NoThresholds
 	device := c.driver.Identity()
-	eq.s.reporter.queueNews(wire.News{Controller: &wire.ControllerUp{Name: c.recipe.Name, Device: device, Plugin: c.driver.Plugin(), Realtime: eq.granted(c)}})
+	up := &wire.ControllerUp{Name: c.recipe.Name, Device: device, Plugin: c.driver.Plugin(), Realtime: eq.granted(c)}
+	unsuited := eq.checkDevice(c, c.driver.Device())
+	if unsuited == nil {
+		up.Compensation = eq.compensate(ctx, c)
+	}
+	eq.s.reporter.queueNews(wire.News{Controller: up})
 	eq.s.observe(event.DeviceIdentified{Node: eq.s.node.Name, Controller: c.recipe.Name, Device: device})
-	return eq.checkDevice(c, c.driver.Device())
+	return unsuited
 }
 
 // simulation is what a driver whose device is simulated gets to know. Whether it

@@ -119,12 +119,11 @@ func (eq *equipment) acquisition(i int, c *controller) sdk.Acquisition {
 	return a
 }
 
-// startDrivers gives every driver the instant, earlier by the compensation of the node.
+// startDrivers gives every driver the instant, earlier by its compensation.
 func (eq *equipment) startDrivers(ctx context.Context, instant time.Time) error {
-	at := instant.Add(-eq.s.recipe.Trigger.Compensation[eq.s.node.Name].Duration())
 	group, ctx := errgroup.WithContext(ctx)
 	for _, c := range eq.drivers {
-		group.Go(func() error { return c.driver.Start(ctx, at) })
+		group.Go(func() error { return c.driver.Start(ctx, instant.Add(-time.Duration(c.early.UsedNs))) })
 	}
 	return group.Wait()
 }
@@ -135,6 +134,7 @@ func (eq *equipment) reportDriver(c *controller) {
 	for told := range c.driver.Events() {
 		switch e := told.(type) {
 		case host.Started:
+			c.early.note(&e.Shot)
 			eq.s.reporter.queueNews(wire.News{Shot: &wire.ShotFired{Controller: c.recipe.Name, Shot: e.Shot}})
 		case host.Lost:
 			e.AtPs += eq.begins()

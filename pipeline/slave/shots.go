@@ -77,7 +77,7 @@ func (s *session) fire(ctx context.Context, eq *equipment, order wire.Order) err
 		return err
 	}
 	instant := time.Unix(0, local)
-	if err := s.confirm(ctx, instant, time.Duration(order.Instant-order.Sent)); err != nil {
+	if err := s.confirm(ctx, instant.Add(-max(eq.earliest(), 0)), time.Duration(order.Instant-order.Sent)); err != nil {
 		return err
 	}
 	s.ledger.releaseAt(instant)
@@ -87,7 +87,7 @@ func (s *session) fire(ctx context.Context, eq *equipment, order wire.Order) err
 	}
 	if number := eq.part.shot; number > 0 {
 		eq.placed(time.Duration(order.Instant - s.first))
-		take := fact.Take{Number: number, At: eq.begins(), InstantNs: order.Instant, CompensationNs: eq.s.recipe.Trigger.Compensation[s.node.Name].Duration().Nanoseconds()}
+		take := fact.Take{Number: number, At: eq.begins(), InstantNs: order.Instant, CompensationNs: eq.earliest().Nanoseconds()}
 		s.reporter.queueNews(wire.News{Take: &wire.Take{Take: take, Clock: reading}})
 	}
 	if err := eq.startDrivers(ctx, instant); err != nil {
@@ -156,7 +156,7 @@ func (eq *equipment) next(ctx context.Context) (*equipment, error) {
 	next.core, next.part = core.New(s.runtime, s.log), s.kept.part
 	next.core.RunID = s.id
 	for _, c := range eq.drivers {
-		next.drivers = append(next.drivers, &controller{recipe: c.recipe, driver: c.driver, streams: c.streams, noThresholds: c.noThresholds, ended: make(chan struct{})})
+		next.drivers = append(next.drivers, &controller{recipe: c.recipe, driver: c.driver, streams: c.streams, noThresholds: c.noThresholds, early: c.early, ended: make(chan struct{})})
 	}
 	next.keepAwake()
 	eq.awake.close()

@@ -184,6 +184,8 @@ type ControllerUp struct {
 	Device fact.Device `json:"device"`
 	// Realtime is what the thread that fires was granted, of what the recipe asks.
 	Realtime []realtime.Grant `json:"realtime,omitempty"`
+	// Compensation is how much earlier it is fired; nil where the recipe says nothing.
+	Compensation *fact.Compensation `json:"compensation,omitempty"`
 }
 
 // SinkUp says which plugin is given a node's tags, and what becomes of them.

@@ -882,6 +882,7 @@ type Capabilities struct {
 	ScheduledStart bool                   `protobuf:"varint,1,opt,name=scheduled_start,json=scheduledStart,proto3" json:"scheduled_start,omitempty"`
 	HardwareStart  bool                   `protobuf:"varint,2,opt,name=hardware_start,json=hardwareStart,proto3" json:"hardware_start,omitempty"`
 	InputDelay     bool                   `protobuf:"varint,3,opt,name=input_delay,json=inputDelay,proto3" json:"input_delay,omitempty"`
+	AnswersStart   bool                   `protobuf:"varint,4,opt,name=answers_start,json=answersStart,proto3" json:"answers_start,omitempty"` // it answers its start command once it records, and not before
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -937,6 +938,153 @@ func (x *Capabilities) GetInputDelay() bool {
 	return false
 }
 
+func (x *Capabilities) GetAnswersStart() bool {
+	if x != nil {
+		return x.AnswersStart
+	}
+	return false
+}
+
+type TimeCommandsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Count         int32                  `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"` // 1 to 1000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeCommandsRequest) Reset() {
+	*x = TimeCommandsRequest{}
+	mi := &file_plugin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeCommandsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeCommandsRequest) ProtoMessage() {}
+
+func (x *TimeCommandsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeCommandsRequest.ProtoReflect.Descriptor instead.
+func (*TimeCommandsRequest) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *TimeCommandsRequest) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+type TimeCommandsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Times         []*CommandTime         `protobuf:"bytes,1,rep,name=times,proto3" json:"times,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeCommandsResponse) Reset() {
+	*x = TimeCommandsResponse{}
+	mi := &file_plugin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeCommandsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeCommandsResponse) ProtoMessage() {}
+
+func (x *TimeCommandsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeCommandsResponse.ProtoReflect.Descriptor instead.
+func (*TimeCommandsResponse) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *TimeCommandsResponse) GetTimes() []*CommandTime {
+	if x != nil {
+		return x.Times
+	}
+	return nil
+}
+
+type CommandTime struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RoundTripNs   int64                  `protobuf:"varint,1,opt,name=round_trip_ns,json=roundTripNs,proto3" json:"round_trip_ns,omitempty"` // from asking to the answer
+	ThereNs       int64                  `protobuf:"varint,2,opt,name=there_ns,json=thereNs,proto3" json:"there_ns,omitempty"`               // of that, until the device had the question, where its answer tells; else 0
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandTime) Reset() {
+	*x = CommandTime{}
+	mi := &file_plugin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandTime) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandTime) ProtoMessage() {}
+
+func (x *CommandTime) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandTime.ProtoReflect.Descriptor instead.
+func (*CommandTime) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CommandTime) GetRoundTripNs() int64 {
+	if x != nil {
+		return x.RoundTripNs
+	}
+	return 0
+}
+
+func (x *CommandTime) GetThereNs() int64 {
+	if x != nil {
+		return x.ThereNs
+	}
+	return 0
+}
+
 type ArmRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Run           []byte                 `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"` // 16 bytes
@@ -952,7 +1100,7 @@ type ArmRequest struct {
 
 func (x *ArmRequest) Reset() {
 	*x = ArmRequest{}
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -964,7 +1112,7 @@ func (x *ArmRequest) String() string {
 func (*ArmRequest) ProtoMessage() {}
 
 func (x *ArmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -977,7 +1125,7 @@ func (x *ArmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArmRequest.ProtoReflect.Descriptor instead.
 func (*ArmRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{12}
+	return file_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ArmRequest) GetRun() []byte {
@@ -1043,7 +1191,7 @@ type Channel struct {
 
 func (x *Channel) Reset() {
 	*x = Channel{}
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +1203,7 @@ func (x *Channel) String() string {
 func (*Channel) ProtoMessage() {}
 
 func (x *Channel) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +1216,7 @@ func (x *Channel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Channel.ProtoReflect.Descriptor instead.
 func (*Channel) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{13}
+	return file_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Channel) GetStream() uint32 {
@@ -1121,7 +1269,7 @@ type ArmResponse struct {
 
 func (x *ArmResponse) Reset() {
 	*x = ArmResponse{}
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1281,7 @@ func (x *ArmResponse) String() string {
 func (*ArmResponse) ProtoMessage() {}
 
 func (x *ArmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1294,7 @@ func (x *ArmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArmResponse.ProtoReflect.Descriptor instead.
 func (*ArmResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{14}
+	return file_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 type StartRequest struct {
@@ -1158,7 +1306,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1318,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1331,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{15}
+	return file_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StartRequest) GetAtUnixNs() int64 {
@@ -1201,7 +1349,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1361,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1374,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{16}
+	return file_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 type StopRequest struct {
@@ -1237,7 +1385,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1397,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1410,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{17}
+	return file_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 type StopResponse struct {
@@ -1273,7 +1421,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1285,7 +1433,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1298,7 +1446,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{18}
+	return file_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 type WatchRequest struct {
@@ -1309,7 +1457,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1321,7 +1469,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1334,7 +1482,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{19}
+	return file_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 type DriverEvent struct {
@@ -1351,7 +1499,7 @@ type DriverEvent struct {
 
 func (x *DriverEvent) Reset() {
 	*x = DriverEvent{}
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1363,7 +1511,7 @@ func (x *DriverEvent) String() string {
 func (*DriverEvent) ProtoMessage() {}
 
 func (x *DriverEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1376,7 +1524,7 @@ func (x *DriverEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverEvent.ProtoReflect.Descriptor instead.
 func (*DriverEvent) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{20}
+	return file_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DriverEvent) GetWhat() isDriverEvent_What {
@@ -1448,7 +1596,7 @@ type Started struct {
 
 func (x *Started) Reset() {
 	*x = Started{}
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1460,7 +1608,7 @@ func (x *Started) String() string {
 func (*Started) ProtoMessage() {}
 
 func (x *Started) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1473,7 +1621,7 @@ func (x *Started) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Started.ProtoReflect.Descriptor instead.
 func (*Started) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{21}
+	return file_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Started) GetAskedUnixNs() int64 {
@@ -1516,7 +1664,7 @@ type Loss struct {
 
 func (x *Loss) Reset() {
 	*x = Loss{}
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1528,7 +1676,7 @@ func (x *Loss) String() string {
 func (*Loss) ProtoMessage() {}
 
 func (x *Loss) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1541,7 +1689,7 @@ func (x *Loss) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Loss.ProtoReflect.Descriptor instead.
 func (*Loss) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{22}
+	return file_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Loss) GetStream() uint32 {
@@ -1585,7 +1733,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +1745,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +1758,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{23}
+	return file_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Ended) GetFailure() *Failure {
@@ -1649,7 +1797,7 @@ type StreamCount struct {
 
 func (x *StreamCount) Reset() {
 	*x = StreamCount{}
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +1809,7 @@ func (x *StreamCount) String() string {
 func (*StreamCount) ProtoMessage() {}
 
 func (x *StreamCount) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +1822,7 @@ func (x *StreamCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamCount.ProtoReflect.Descriptor instead.
 func (*StreamCount) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{24}
+	return file_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StreamCount) GetStream() uint32 {
@@ -1742,7 +1890,7 @@ type BeginRequest struct {
 
 func (x *BeginRequest) Reset() {
 	*x = BeginRequest{}
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1754,7 +1902,7 @@ func (x *BeginRequest) String() string {
 func (*BeginRequest) ProtoMessage() {}
 
 func (x *BeginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1767,7 +1915,7 @@ func (x *BeginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginRequest.ProtoReflect.Descriptor instead.
 func (*BeginRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{25}
+	return file_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *BeginRequest) GetRun() []byte {
@@ -1825,7 +1973,7 @@ type RecordedStream struct {
 
 func (x *RecordedStream) Reset() {
 	*x = RecordedStream{}
-	mi := &file_plugin_proto_msgTypes[26]
+	mi := &file_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1837,7 +1985,7 @@ func (x *RecordedStream) String() string {
 func (*RecordedStream) ProtoMessage() {}
 
 func (x *RecordedStream) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[26]
+	mi := &file_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1850,7 +1998,7 @@ func (x *RecordedStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordedStream.ProtoReflect.Descriptor instead.
 func (*RecordedStream) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{26}
+	return file_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RecordedStream) GetStream() uint32 {
@@ -1882,7 +2030,7 @@ type BeginResponse struct {
 
 func (x *BeginResponse) Reset() {
 	*x = BeginResponse{}
-	mi := &file_plugin_proto_msgTypes[27]
+	mi := &file_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1894,7 +2042,7 @@ func (x *BeginResponse) String() string {
 func (*BeginResponse) ProtoMessage() {}
 
 func (x *BeginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[27]
+	mi := &file_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1907,7 +2055,7 @@ func (x *BeginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginResponse.ProtoReflect.Descriptor instead.
 func (*BeginResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{27}
+	return file_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 type FinishRequest struct {
@@ -1918,7 +2066,7 @@ type FinishRequest struct {
 
 func (x *FinishRequest) Reset() {
 	*x = FinishRequest{}
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1930,7 +2078,7 @@ func (x *FinishRequest) String() string {
 func (*FinishRequest) ProtoMessage() {}
 
 func (x *FinishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1943,7 +2091,7 @@ func (x *FinishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRequest.ProtoReflect.Descriptor instead.
 func (*FinishRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{28}
+	return file_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 type FinishResponse struct {
@@ -1956,7 +2104,7 @@ type FinishResponse struct {
 
 func (x *FinishResponse) Reset() {
 	*x = FinishResponse{}
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1968,7 +2116,7 @@ func (x *FinishResponse) String() string {
 func (*FinishResponse) ProtoMessage() {}
 
 func (x *FinishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[29]
+	mi := &file_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1981,7 +2129,7 @@ func (x *FinishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishResponse.ProtoReflect.Descriptor instead.
 func (*FinishResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{29}
+	return file_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *FinishResponse) GetArtifacts() uint64 {
@@ -2012,7 +2160,7 @@ type SinkEvent struct {
 
 func (x *SinkEvent) Reset() {
 	*x = SinkEvent{}
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2024,7 +2172,7 @@ func (x *SinkEvent) String() string {
 func (*SinkEvent) ProtoMessage() {}
 
 func (x *SinkEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[30]
+	mi := &file_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2037,7 +2185,7 @@ func (x *SinkEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SinkEvent.ProtoReflect.Descriptor instead.
 func (*SinkEvent) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{30}
+	return file_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SinkEvent) GetWhat() isSinkEvent_What {
@@ -2108,7 +2256,7 @@ type Kept struct {
 
 func (x *Kept) Reset() {
 	*x = Kept{}
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2120,7 +2268,7 @@ func (x *Kept) String() string {
 func (*Kept) ProtoMessage() {}
 
 func (x *Kept) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[31]
+	mi := &file_plugin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2133,7 +2281,7 @@ func (x *Kept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kept.ProtoReflect.Descriptor instead.
 func (*Kept) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{31}
+	return file_plugin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Kept) GetStream() uint32 {
@@ -2168,7 +2316,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2180,7 +2328,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[32]
+	mi := &file_plugin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2193,7 +2341,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{32}
+	return file_plugin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Artifact) GetPath() string {
@@ -2274,7 +2422,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2286,7 +2434,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[33]
+	mi := &file_plugin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2299,7 +2447,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{33}
+	return file_plugin_proto_rawDescGZIP(), []int{36}
 }
 
 type CloseResponse struct {
@@ -2310,7 +2458,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_plugin_proto_msgTypes[34]
+	mi := &file_plugin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2322,7 +2470,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[34]
+	mi := &file_plugin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2335,7 +2483,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{34}
+	return file_plugin_proto_rawDescGZIP(), []int{37}
 }
 
 // Failure is an error that says what to do. A call that fails carries one in
@@ -2352,7 +2500,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_plugin_proto_msgTypes[35]
+	mi := &file_plugin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2364,7 +2512,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[35]
+	mi := &file_plugin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2377,7 +2525,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{35}
+	return file_plugin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Failure) GetCode() string {
@@ -2474,12 +2622,20 @@ const file_plugin_proto_rawDesc = "" +
 	"\x10threshold_min_uv\x18\x02 \x01(\x03R\x0ethresholdMinUv\x12(\n" +
 	"\x10threshold_max_uv\x18\x03 \x01(\x03R\x0ethresholdMaxUv\x12 \n" +
 	"\fdelay_max_ps\x18\x04 \x01(\x03R\n" +
-	"delayMaxPs\"\x7f\n" +
+	"delayMaxPs\"\xa4\x01\n" +
 	"\fCapabilities\x12'\n" +
 	"\x0fscheduled_start\x18\x01 \x01(\bR\x0escheduledStart\x12%\n" +
 	"\x0ehardware_start\x18\x02 \x01(\bR\rhardwareStart\x12\x1f\n" +
 	"\vinput_delay\x18\x03 \x01(\bR\n" +
-	"inputDelay\"\xfc\x01\n" +
+	"inputDelay\x12#\n" +
+	"\ranswers_start\x18\x04 \x01(\bR\fanswersStart\"+\n" +
+	"\x13TimeCommandsRequest\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x05R\x05count\"J\n" +
+	"\x14TimeCommandsResponse\x122\n" +
+	"\x05times\x18\x01 \x03(\v2\x1c.tsrun.plugin.v1.CommandTimeR\x05times\"L\n" +
+	"\vCommandTime\x12\"\n" +
+	"\rround_trip_ns\x18\x01 \x01(\x03R\vroundTripNs\x12\x19\n" +
+	"\bthere_ns\x18\x02 \x01(\x03R\athereNs\"\xfc\x01\n" +
 	"\n" +
 	"ArmRequest\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\fR\x03run\x124\n" +
@@ -2587,9 +2743,10 @@ const file_plugin_proto_rawDesc = "" +
 	"\x13ARTIFACT_KIND_OTHER\x10\x032\x9f\x01\n" +
 	"\x06Plugin\x12O\n" +
 	"\bDescribe\x12 .tsrun.plugin.v1.DescribeRequest\x1a!.tsrun.plugin.v1.DescribeResponse\x12D\n" +
-	"\x05Lease\x12\x1d.tsrun.plugin.v1.LeaseRequest\x1a\x1a.tsrun.plugin.v1.LeaseBeat0\x012\xbb\x03\n" +
+	"\x05Lease\x12\x1d.tsrun.plugin.v1.LeaseRequest\x1a\x1a.tsrun.plugin.v1.LeaseBeat0\x012\x98\x04\n" +
 	"\x06Driver\x12R\n" +
-	"\tConfigure\x12!.tsrun.plugin.v1.ConfigureRequest\x1a\".tsrun.plugin.v1.ConfigureResponse\x12@\n" +
+	"\tConfigure\x12!.tsrun.plugin.v1.ConfigureRequest\x1a\".tsrun.plugin.v1.ConfigureResponse\x12[\n" +
+	"\fTimeCommands\x12$.tsrun.plugin.v1.TimeCommandsRequest\x1a%.tsrun.plugin.v1.TimeCommandsResponse\x12@\n" +
 	"\x03Arm\x12\x1b.tsrun.plugin.v1.ArmRequest\x1a\x1c.tsrun.plugin.v1.ArmResponse\x12F\n" +
 	"\x05Start\x12\x1d.tsrun.plugin.v1.StartRequest\x1a\x1e.tsrun.plugin.v1.StartResponse\x12C\n" +
 	"\x04Stop\x12\x1c.tsrun.plugin.v1.StopRequest\x1a\x1d.tsrun.plugin.v1.StopResponse\x12F\n" +
@@ -2615,46 +2772,49 @@ func file_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_plugin_proto_goTypes = []any{
-	(StartMethod)(0),          // 0: tsrun.plugin.v1.StartMethod
-	(ArtifactKind)(0),         // 1: tsrun.plugin.v1.ArtifactKind
-	(*DescribeRequest)(nil),   // 2: tsrun.plugin.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 3: tsrun.plugin.v1.DescribeResponse
-	(*Offer)(nil),             // 4: tsrun.plugin.v1.Offer
-	(*LeaseRequest)(nil),      // 5: tsrun.plugin.v1.LeaseRequest
-	(*LeaseBeat)(nil),         // 6: tsrun.plugin.v1.LeaseBeat
-	(*ConfigureRequest)(nil),  // 7: tsrun.plugin.v1.ConfigureRequest
-	(*Realtime)(nil),          // 8: tsrun.plugin.v1.Realtime
-	(*Grant)(nil),             // 9: tsrun.plugin.v1.Grant
-	(*ConfigureResponse)(nil), // 10: tsrun.plugin.v1.ConfigureResponse
-	(*Device)(nil),            // 11: tsrun.plugin.v1.Device
-	(*Input)(nil),             // 12: tsrun.plugin.v1.Input
-	(*Capabilities)(nil),      // 13: tsrun.plugin.v1.Capabilities
-	(*ArmRequest)(nil),        // 14: tsrun.plugin.v1.ArmRequest
-	(*Channel)(nil),           // 15: tsrun.plugin.v1.Channel
-	(*ArmResponse)(nil),       // 16: tsrun.plugin.v1.ArmResponse
-	(*StartRequest)(nil),      // 17: tsrun.plugin.v1.StartRequest
-	(*StartResponse)(nil),     // 18: tsrun.plugin.v1.StartResponse
-	(*StopRequest)(nil),       // 19: tsrun.plugin.v1.StopRequest
-	(*StopResponse)(nil),      // 20: tsrun.plugin.v1.StopResponse
-	(*WatchRequest)(nil),      // 21: tsrun.plugin.v1.WatchRequest
-	(*DriverEvent)(nil),       // 22: tsrun.plugin.v1.DriverEvent
-	(*Started)(nil),           // 23: tsrun.plugin.v1.Started
-	(*Loss)(nil),              // 24: tsrun.plugin.v1.Loss
-	(*Ended)(nil),             // 25: tsrun.plugin.v1.Ended
-	(*StreamCount)(nil),       // 26: tsrun.plugin.v1.StreamCount
-	(*BeginRequest)(nil),      // 27: tsrun.plugin.v1.BeginRequest
-	(*RecordedStream)(nil),    // 28: tsrun.plugin.v1.RecordedStream
-	(*BeginResponse)(nil),     // 29: tsrun.plugin.v1.BeginResponse
-	(*FinishRequest)(nil),     // 30: tsrun.plugin.v1.FinishRequest
-	(*FinishResponse)(nil),    // 31: tsrun.plugin.v1.FinishResponse
-	(*SinkEvent)(nil),         // 32: tsrun.plugin.v1.SinkEvent
-	(*Kept)(nil),              // 33: tsrun.plugin.v1.Kept
-	(*Artifact)(nil),          // 34: tsrun.plugin.v1.Artifact
-	(*CloseRequest)(nil),      // 35: tsrun.plugin.v1.CloseRequest
-	(*CloseResponse)(nil),     // 36: tsrun.plugin.v1.CloseResponse
-	(*Failure)(nil),           // 37: tsrun.plugin.v1.Failure
+	(StartMethod)(0),             // 0: tsrun.plugin.v1.StartMethod
+	(ArtifactKind)(0),            // 1: tsrun.plugin.v1.ArtifactKind
+	(*DescribeRequest)(nil),      // 2: tsrun.plugin.v1.DescribeRequest
+	(*DescribeResponse)(nil),     // 3: tsrun.plugin.v1.DescribeResponse
+	(*Offer)(nil),                // 4: tsrun.plugin.v1.Offer
+	(*LeaseRequest)(nil),         // 5: tsrun.plugin.v1.LeaseRequest
+	(*LeaseBeat)(nil),            // 6: tsrun.plugin.v1.LeaseBeat
+	(*ConfigureRequest)(nil),     // 7: tsrun.plugin.v1.ConfigureRequest
+	(*Realtime)(nil),             // 8: tsrun.plugin.v1.Realtime
+	(*Grant)(nil),                // 9: tsrun.plugin.v1.Grant
+	(*ConfigureResponse)(nil),    // 10: tsrun.plugin.v1.ConfigureResponse
+	(*Device)(nil),               // 11: tsrun.plugin.v1.Device
+	(*Input)(nil),                // 12: tsrun.plugin.v1.Input
+	(*Capabilities)(nil),         // 13: tsrun.plugin.v1.Capabilities
+	(*TimeCommandsRequest)(nil),  // 14: tsrun.plugin.v1.TimeCommandsRequest
+	(*TimeCommandsResponse)(nil), // 15: tsrun.plugin.v1.TimeCommandsResponse
+	(*CommandTime)(nil),          // 16: tsrun.plugin.v1.CommandTime
+	(*ArmRequest)(nil),           // 17: tsrun.plugin.v1.ArmRequest
+	(*Channel)(nil),              // 18: tsrun.plugin.v1.Channel
+	(*ArmResponse)(nil),          // 19: tsrun.plugin.v1.ArmResponse
+	(*StartRequest)(nil),         // 20: tsrun.plugin.v1.StartRequest
+	(*StartResponse)(nil),        // 21: tsrun.plugin.v1.StartResponse
+	(*StopRequest)(nil),          // 22: tsrun.plugin.v1.StopRequest
+	(*StopResponse)(nil),         // 23: tsrun.plugin.v1.StopResponse
+	(*WatchRequest)(nil),         // 24: tsrun.plugin.v1.WatchRequest
+	(*DriverEvent)(nil),          // 25: tsrun.plugin.v1.DriverEvent
+	(*Started)(nil),              // 26: tsrun.plugin.v1.Started
+	(*Loss)(nil),                 // 27: tsrun.plugin.v1.Loss
+	(*Ended)(nil),                // 28: tsrun.plugin.v1.Ended
+	(*StreamCount)(nil),          // 29: tsrun.plugin.v1.StreamCount
+	(*BeginRequest)(nil),         // 30: tsrun.plugin.v1.BeginRequest
+	(*RecordedStream)(nil),       // 31: tsrun.plugin.v1.RecordedStream
+	(*BeginResponse)(nil),        // 32: tsrun.plugin.v1.BeginResponse
+	(*FinishRequest)(nil),        // 33: tsrun.plugin.v1.FinishRequest
+	(*FinishResponse)(nil),       // 34: tsrun.plugin.v1.FinishResponse
+	(*SinkEvent)(nil),            // 35: tsrun.plugin.v1.SinkEvent
+	(*Kept)(nil),                 // 36: tsrun.plugin.v1.Kept
+	(*Artifact)(nil),             // 37: tsrun.plugin.v1.Artifact
+	(*CloseRequest)(nil),         // 38: tsrun.plugin.v1.CloseRequest
+	(*CloseResponse)(nil),        // 39: tsrun.plugin.v1.CloseResponse
+	(*Failure)(nil),              // 40: tsrun.plugin.v1.Failure
 }
 var file_plugin_proto_depIdxs = []int32{
 	4,  // 0: tsrun.plugin.v1.DescribeResponse.drivers:type_name -> tsrun.plugin.v1.Offer
@@ -2664,49 +2824,52 @@ var file_plugin_proto_depIdxs = []int32{
 	9,  // 4: tsrun.plugin.v1.ConfigureResponse.grants:type_name -> tsrun.plugin.v1.Grant
 	12, // 5: tsrun.plugin.v1.Device.inputs:type_name -> tsrun.plugin.v1.Input
 	13, // 6: tsrun.plugin.v1.Device.can:type_name -> tsrun.plugin.v1.Capabilities
-	15, // 7: tsrun.plugin.v1.ArmRequest.channels:type_name -> tsrun.plugin.v1.Channel
-	0,  // 8: tsrun.plugin.v1.ArmRequest.method:type_name -> tsrun.plugin.v1.StartMethod
-	23, // 9: tsrun.plugin.v1.DriverEvent.started:type_name -> tsrun.plugin.v1.Started
-	24, // 10: tsrun.plugin.v1.DriverEvent.lost:type_name -> tsrun.plugin.v1.Loss
-	25, // 11: tsrun.plugin.v1.DriverEvent.ended:type_name -> tsrun.plugin.v1.Ended
-	37, // 12: tsrun.plugin.v1.Ended.failure:type_name -> tsrun.plugin.v1.Failure
-	26, // 13: tsrun.plugin.v1.Ended.streams:type_name -> tsrun.plugin.v1.StreamCount
-	28, // 14: tsrun.plugin.v1.BeginRequest.streams:type_name -> tsrun.plugin.v1.RecordedStream
-	34, // 15: tsrun.plugin.v1.SinkEvent.closed:type_name -> tsrun.plugin.v1.Artifact
-	37, // 16: tsrun.plugin.v1.SinkEvent.failed:type_name -> tsrun.plugin.v1.Failure
-	33, // 17: tsrun.plugin.v1.SinkEvent.kept:type_name -> tsrun.plugin.v1.Kept
-	1,  // 18: tsrun.plugin.v1.Artifact.kind:type_name -> tsrun.plugin.v1.ArtifactKind
-	2,  // 19: tsrun.plugin.v1.Plugin.Describe:input_type -> tsrun.plugin.v1.DescribeRequest
-	5,  // 20: tsrun.plugin.v1.Plugin.Lease:input_type -> tsrun.plugin.v1.LeaseRequest
-	7,  // 21: tsrun.plugin.v1.Driver.Configure:input_type -> tsrun.plugin.v1.ConfigureRequest
-	14, // 22: tsrun.plugin.v1.Driver.Arm:input_type -> tsrun.plugin.v1.ArmRequest
-	17, // 23: tsrun.plugin.v1.Driver.Start:input_type -> tsrun.plugin.v1.StartRequest
-	19, // 24: tsrun.plugin.v1.Driver.Stop:input_type -> tsrun.plugin.v1.StopRequest
-	21, // 25: tsrun.plugin.v1.Driver.Watch:input_type -> tsrun.plugin.v1.WatchRequest
-	35, // 26: tsrun.plugin.v1.Driver.Close:input_type -> tsrun.plugin.v1.CloseRequest
-	7,  // 27: tsrun.plugin.v1.Sink.Configure:input_type -> tsrun.plugin.v1.ConfigureRequest
-	27, // 28: tsrun.plugin.v1.Sink.Begin:input_type -> tsrun.plugin.v1.BeginRequest
-	30, // 29: tsrun.plugin.v1.Sink.Finish:input_type -> tsrun.plugin.v1.FinishRequest
-	21, // 30: tsrun.plugin.v1.Sink.Watch:input_type -> tsrun.plugin.v1.WatchRequest
-	35, // 31: tsrun.plugin.v1.Sink.Close:input_type -> tsrun.plugin.v1.CloseRequest
-	3,  // 32: tsrun.plugin.v1.Plugin.Describe:output_type -> tsrun.plugin.v1.DescribeResponse
-	6,  // 33: tsrun.plugin.v1.Plugin.Lease:output_type -> tsrun.plugin.v1.LeaseBeat
-	10, // 34: tsrun.plugin.v1.Driver.Configure:output_type -> tsrun.plugin.v1.ConfigureResponse
-	16, // 35: tsrun.plugin.v1.Driver.Arm:output_type -> tsrun.plugin.v1.ArmResponse
-	18, // 36: tsrun.plugin.v1.Driver.Start:output_type -> tsrun.plugin.v1.StartResponse
-	20, // 37: tsrun.plugin.v1.Driver.Stop:output_type -> tsrun.plugin.v1.StopResponse
-	22, // 38: tsrun.plugin.v1.Driver.Watch:output_type -> tsrun.plugin.v1.DriverEvent
-	36, // 39: tsrun.plugin.v1.Driver.Close:output_type -> tsrun.plugin.v1.CloseResponse
-	10, // 40: tsrun.plugin.v1.Sink.Configure:output_type -> tsrun.plugin.v1.ConfigureResponse
-	29, // 41: tsrun.plugin.v1.Sink.Begin:output_type -> tsrun.plugin.v1.BeginResponse
-	31, // 42: tsrun.plugin.v1.Sink.Finish:output_type -> tsrun.plugin.v1.FinishResponse
-	32, // 43: tsrun.plugin.v1.Sink.Watch:output_type -> tsrun.plugin.v1.SinkEvent
-	36, // 44: tsrun.plugin.v1.Sink.Close:output_type -> tsrun.plugin.v1.CloseResponse
-	32, // [32:45] is the sub-list for method output_type
-	19, // [19:32] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	16, // 7: tsrun.plugin.v1.TimeCommandsResponse.times:type_name -> tsrun.plugin.v1.CommandTime
+	18, // 8: tsrun.plugin.v1.ArmRequest.channels:type_name -> tsrun.plugin.v1.Channel
+	0,  // 9: tsrun.plugin.v1.ArmRequest.method:type_name -> tsrun.plugin.v1.StartMethod
+	26, // 10: tsrun.plugin.v1.DriverEvent.started:type_name -> tsrun.plugin.v1.Started
+	27, // 11: tsrun.plugin.v1.DriverEvent.lost:type_name -> tsrun.plugin.v1.Loss
+	28, // 12: tsrun.plugin.v1.DriverEvent.ended:type_name -> tsrun.plugin.v1.Ended
+	40, // 13: tsrun.plugin.v1.Ended.failure:type_name -> tsrun.plugin.v1.Failure
+	29, // 14: tsrun.plugin.v1.Ended.streams:type_name -> tsrun.plugin.v1.StreamCount
+	31, // 15: tsrun.plugin.v1.BeginRequest.streams:type_name -> tsrun.plugin.v1.RecordedStream
+	37, // 16: tsrun.plugin.v1.SinkEvent.closed:type_name -> tsrun.plugin.v1.Artifact
+	40, // 17: tsrun.plugin.v1.SinkEvent.failed:type_name -> tsrun.plugin.v1.Failure
+	36, // 18: tsrun.plugin.v1.SinkEvent.kept:type_name -> tsrun.plugin.v1.Kept
+	1,  // 19: tsrun.plugin.v1.Artifact.kind:type_name -> tsrun.plugin.v1.ArtifactKind
+	2,  // 20: tsrun.plugin.v1.Plugin.Describe:input_type -> tsrun.plugin.v1.DescribeRequest
+	5,  // 21: tsrun.plugin.v1.Plugin.Lease:input_type -> tsrun.plugin.v1.LeaseRequest
+	7,  // 22: tsrun.plugin.v1.Driver.Configure:input_type -> tsrun.plugin.v1.ConfigureRequest
+	14, // 23: tsrun.plugin.v1.Driver.TimeCommands:input_type -> tsrun.plugin.v1.TimeCommandsRequest
+	17, // 24: tsrun.plugin.v1.Driver.Arm:input_type -> tsrun.plugin.v1.ArmRequest
+	20, // 25: tsrun.plugin.v1.Driver.Start:input_type -> tsrun.plugin.v1.StartRequest
+	22, // 26: tsrun.plugin.v1.Driver.Stop:input_type -> tsrun.plugin.v1.StopRequest
+	24, // 27: tsrun.plugin.v1.Driver.Watch:input_type -> tsrun.plugin.v1.WatchRequest
+	38, // 28: tsrun.plugin.v1.Driver.Close:input_type -> tsrun.plugin.v1.CloseRequest
+	7,  // 29: tsrun.plugin.v1.Sink.Configure:input_type -> tsrun.plugin.v1.ConfigureRequest
+	30, // 30: tsrun.plugin.v1.Sink.Begin:input_type -> tsrun.plugin.v1.BeginRequest
+	33, // 31: tsrun.plugin.v1.Sink.Finish:input_type -> tsrun.plugin.v1.FinishRequest
+	24, // 32: tsrun.plugin.v1.Sink.Watch:input_type -> tsrun.plugin.v1.WatchRequest
+	38, // 33: tsrun.plugin.v1.Sink.Close:input_type -> tsrun.plugin.v1.CloseRequest
+	3,  // 34: tsrun.plugin.v1.Plugin.Describe:output_type -> tsrun.plugin.v1.DescribeResponse
+	6,  // 35: tsrun.plugin.v1.Plugin.Lease:output_type -> tsrun.plugin.v1.LeaseBeat
+	10, // 36: tsrun.plugin.v1.Driver.Configure:output_type -> tsrun.plugin.v1.ConfigureResponse
+	15, // 37: tsrun.plugin.v1.Driver.TimeCommands:output_type -> tsrun.plugin.v1.TimeCommandsResponse
+	19, // 38: tsrun.plugin.v1.Driver.Arm:output_type -> tsrun.plugin.v1.ArmResponse
+	21, // 39: tsrun.plugin.v1.Driver.Start:output_type -> tsrun.plugin.v1.StartResponse
+	23, // 40: tsrun.plugin.v1.Driver.Stop:output_type -> tsrun.plugin.v1.StopResponse
+	25, // 41: tsrun.plugin.v1.Driver.Watch:output_type -> tsrun.plugin.v1.DriverEvent
+	39, // 42: tsrun.plugin.v1.Driver.Close:output_type -> tsrun.plugin.v1.CloseResponse
+	10, // 43: tsrun.plugin.v1.Sink.Configure:output_type -> tsrun.plugin.v1.ConfigureResponse
+	32, // 44: tsrun.plugin.v1.Sink.Begin:output_type -> tsrun.plugin.v1.BeginResponse
+	34, // 45: tsrun.plugin.v1.Sink.Finish:output_type -> tsrun.plugin.v1.FinishResponse
+	35, // 46: tsrun.plugin.v1.Sink.Watch:output_type -> tsrun.plugin.v1.SinkEvent
+	39, // 47: tsrun.plugin.v1.Sink.Close:output_type -> tsrun.plugin.v1.CloseResponse
+	34, // [34:48] is the sub-list for method output_type
+	20, // [20:34] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -2714,12 +2877,12 @@ func file_plugin_proto_init() {
 	if File_plugin_proto != nil {
 		return
 	}
-	file_plugin_proto_msgTypes[20].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[23].OneofWrappers = []any{
 		(*DriverEvent_Started)(nil),
 		(*DriverEvent_Lost)(nil),
 		(*DriverEvent_Ended)(nil),
 	}
-	file_plugin_proto_msgTypes[30].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[33].OneofWrappers = []any{
 		(*SinkEvent_Closed)(nil),
 		(*SinkEvent_Failed)(nil),
 		(*SinkEvent_Kept)(nil),
@@ -2730,7 +2893,7 @@ func file_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   36,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -182,12 +182,13 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	Driver_Configure_FullMethodName = "/tsrun.plugin.v1.Driver/Configure"
-	Driver_Arm_FullMethodName       = "/tsrun.plugin.v1.Driver/Arm"
-	Driver_Start_FullMethodName     = "/tsrun.plugin.v1.Driver/Start"
-	Driver_Stop_FullMethodName      = "/tsrun.plugin.v1.Driver/Stop"
-	Driver_Watch_FullMethodName     = "/tsrun.plugin.v1.Driver/Watch"
-	Driver_Close_FullMethodName     = "/tsrun.plugin.v1.Driver/Close"
+	Driver_Configure_FullMethodName    = "/tsrun.plugin.v1.Driver/Configure"
+	Driver_TimeCommands_FullMethodName = "/tsrun.plugin.v1.Driver/TimeCommands"
+	Driver_Arm_FullMethodName          = "/tsrun.plugin.v1.Driver/Arm"
+	Driver_Start_FullMethodName        = "/tsrun.plugin.v1.Driver/Start"
+	Driver_Stop_FullMethodName         = "/tsrun.plugin.v1.Driver/Stop"
+	Driver_Watch_FullMethodName        = "/tsrun.plugin.v1.Driver/Watch"
+	Driver_Close_FullMethodName        = "/tsrun.plugin.v1.Driver/Close"
 )
 
 // DriverClient is the client API for Driver service.
@@ -199,6 +200,11 @@ const (
 // end. With protocol 1 there is one acquisition.
 type DriverClient interface {
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
+	// TimeCommands asks the device harmless questions over the way that its start
+	// command takes, and waits for each as a start at an instant is waited for. No
+	// acquisition is under way. A plugin that cannot do it says UNIMPLEMENTED, as one
+	// does that knows nothing of it.
+	TimeCommands(ctx context.Context, in *TimeCommandsRequest, opts ...grpc.CallOption) (*TimeCommandsResponse, error)
 	// Arm connects to the core and programs the device. It may follow the end of
 	// an acquisition, and an Arm that failed.
 	Arm(ctx context.Context, in *ArmRequest, opts ...grpc.CallOption) (*ArmResponse, error)
@@ -228,6 +234,16 @@ func (c *driverClient) Configure(ctx context.Context, in *ConfigureRequest, opts
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ConfigureResponse)
 	err := c.cc.Invoke(ctx, Driver_Configure_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *driverClient) TimeCommands(ctx context.Context, in *TimeCommandsRequest, opts ...grpc.CallOption) (*TimeCommandsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TimeCommandsResponse)
+	err := c.cc.Invoke(ctx, Driver_TimeCommands_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -302,6 +318,11 @@ func (c *driverClient) Close(ctx context.Context, in *CloseRequest, opts ...grpc
 // end. With protocol 1 there is one acquisition.
 type DriverServer interface {
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
+	// TimeCommands asks the device harmless questions over the way that its start
+	// command takes, and waits for each as a start at an instant is waited for. No
+	// acquisition is under way. A plugin that cannot do it says UNIMPLEMENTED, as one
+	// does that knows nothing of it.
+	TimeCommands(context.Context, *TimeCommandsRequest) (*TimeCommandsResponse, error)
 	// Arm connects to the core and programs the device. It may follow the end of
 	// an acquisition, and an Arm that failed.
 	Arm(context.Context, *ArmRequest) (*ArmResponse, error)
@@ -329,6 +350,9 @@ type UnimplementedDriverServer struct{}
 
 func (UnimplementedDriverServer) Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Configure not implemented")
+}
+func (UnimplementedDriverServer) TimeCommands(context.Context, *TimeCommandsRequest) (*TimeCommandsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TimeCommands not implemented")
 }
 func (UnimplementedDriverServer) Arm(context.Context, *ArmRequest) (*ArmResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Arm not implemented")
@@ -380,6 +404,24 @@ func _Driver_Configure_Handler(srv interface{}, ctx context.Context, dec func(in
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(DriverServer).Configure(ctx, req.(*ConfigureRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Driver_TimeCommands_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TimeCommandsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DriverServer).TimeCommands(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Driver_TimeCommands_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DriverServer).TimeCommands(ctx, req.(*TimeCommandsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -477,6 +519,10 @@ var Driver_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Configure",
 			Handler:    _Driver_Configure_Handler,
+		},
+		{
+			MethodName: "TimeCommands",
+			Handler:    _Driver_TimeCommands_Handler,
 		},
 		{
 			MethodName: "Arm",

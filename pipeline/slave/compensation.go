@@ -1,0 +1,105 @@
+package slave
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tsrun/pipeline/fact"
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/wire"
+	"tsrun/sdk/quantity"
+)
+
+const (
+	// questions are asked of a device before the run, to time its commands: the median of
+	// so many is off by a sixth of what two of three lie within.
+	questions = 64
+	// timingTimeout bounds how long that may take.
+	timingTimeout = 10 * time.Second
+)
+
+// early is how much earlier than the instant a controller is fired, and how long its
+// answer takes where that tells when it began.
+type early struct {
+	fact.Compensation
+	back *int64
+}
+
+// compensate works out how much earlier a controller is fired: what the recipe says, and
+// with auto what its driver measures. Where it cannot, the users are told, and the run
+// goes on with the rest.
+func (eq *equipment) compensate(ctx context.Context, c *controller) *fact.Compensation {
+	asked, said := eq.s.recipe.Trigger.Compensation[eq.s.node.Name]
+	if !said || eq.s.recipe.Trigger.Method != "scheduled" {
+		return nil
+	}
+	var path *fact.CommandPath
+	var err error
+	if asked.Auto {
+		ctx, cancel := context.WithTimeout(ctx, timingTimeout)
+		path, err = c.driver.TimeCommands(ctx, questions)
+		cancel()
+	}
+	c.early.Compensation = compensationOf(asked, path, err)
+	if why := c.early.Why; why != "" {
+		eq.s.reporter.queueNews(wire.News{Warning: &wire.Warning{
+			Message: fmt.Sprintf("controller %s: trigger.compensation: auto: nothing was measured: %s", c.recipe.Name, why),
+			Hint:    "write a time instead: tsrun calibrate RUN proposes one after a run"}})
+	}
+	if path != nil {
+		eq.log.Info("the way of commands was measured", "controller", c.recipe.Name, "round_trip_ns", path.RoundTripNs, "spread_ns", path.SpreadNs,
+			"there_ns", path.ThereNs, "split_by", path.SplitBy, "compensation_ns", c.early.UsedNs)
+		if c.driver.Device().Can.AnswersStart {
+			back := path.RoundTripNs - path.ThereNs
+			c.early.back = &back
+		}
+	}
+	told := c.early.Compensation
+	return &told
+}
+
+// compensationOf puts together what the recipe says and what was measured.
+func compensationOf(asked recipe.Compensation, path *fact.CommandPath, err error) fact.Compensation {
+	n := fact.Compensation{RecipeNs: asked.Time.Duration().Nanoseconds(), Path: path, By: fact.ByRecipe}
+	n.UsedNs = n.RecipeNs
+	if !asked.Auto {
+		return n
+	}
+	switch {
+	case err != nil:
+		n.Why = err.Error()
+	case path == nil:
+		n.Why = "the driver does not time its commands"
+	default:
+		there := path.ThereNs
+		n.MeasuredNs, n.By = &there, fact.ByMeasurement
+		most := int64(recipe.MaxCompensation / quantity.Nanosecond)
+		n.UsedNs = min(max(there+n.RecipeNs, -most), most)
+	}
+	switch {
+	case n.MeasuredNs == nil && n.RecipeNs == 0:
+		n.By = fact.ByNothing
+	case n.MeasuredNs != nil && n.RecipeNs != 0:
+		n.By = fact.ByBoth
+	}
+	return n
+}
+
+// earliest is how long before the instant the first controller is fired; below 0: all
+// are fired after it.
+func (eq *equipment) earliest() (ahead time.Duration) {
+	for i, c := range eq.drivers {
+		if used := time.Duration(c.early.UsedNs); i == 0 || used > ahead {
+			ahead = used
+		}
+	}
+	return ahead
+}
+
+// note enters in a shot how much earlier its controller was fired, and what tells when
+// it began.
+func (e early) note(s *fact.Shot) {
+	used := e.UsedNs
+	s.CompensationNs, s.BackNs = &used, e.back
+}
