@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -233,8 +232,4 @@ type lines struct{ log *slog.Logger }
 func (l lines) Write(p []byte) (int, error) {
 	l.log.Debug("page", "said", strings.TrimSpace(string(p)))
 	return len(p), nil
-}
-
-func sortGraphs(all []graph) {
-	slices.SortStableFunc(all, func(a, b graph) int { return strings.Compare(a.ID, b.ID) })
 }

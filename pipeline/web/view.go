@@ -5,6 +5,8 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"maps"
+	"slices"
 	"time"
 
 	"tsrun/pipeline/plot"
@@ -30,13 +32,12 @@ type view struct {
 
 // graph is a picture of curves that grow.
 type graph struct {
-	ID, In  string // its name; the section that it stands in
-	Title   string
-	X, Y    string // what the axes show, with units
-	Log     bool   // may be looked at with a logarithmic axis
-	Curves  []plot.Curve
-	Empty   string
-	Missing int // channels that have no curve, for lack of room
+	ID, In string // its name; the section that it stands in
+	Title  string
+	X, Y   string // what the axes show, with units
+	Log    bool   // may be looked at with a logarithmic axis
+	Curves []plot.Curve
+	Empty  string
 }
 
 // look makes a view of the board.
@@ -62,13 +63,13 @@ func (b *board) graphs() []graph {
 		rates.Curves = append(rates.Curves, plot.Curve{Name: name, Kind: plot.Line, Points: b.channels[name].curve.Points()})
 	}
 	all := []graph{rates}
-	for stage, c := range b.clocks {
+	for _, stage := range slices.Sorted(maps.Keys(b.clocks)) {
+		c := b.clocks[stage]
 		pair := c.sync.Target + " minus " + c.sync.Reference
 		all = append(all,
 			graph{ID: "offset-" + stage, In: "clocks", Title: stage + ": offset, ± sd", X: "time / s", Y: "offset / ps", Curves: []plot.Curve{{Name: pair, Kind: plot.Band, Points: c.offset.Points()}}, Empty: "not found yet"},
 			graph{ID: "frequency-" + stage, In: "clocks", Title: stage + ": frequency, ± sd", X: "time / s", Y: "frequency / ppb", Curves: []plot.Curve{{Name: pair, Kind: plot.Band, Points: c.pace.Points()}}, Empty: "not found yet"})
 	}
-	sortGraphs(all[1:])
 	return all
 }
 

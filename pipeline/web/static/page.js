@@ -60,7 +60,11 @@
     return { lines, bands, data: tables.length === 1 ? tables[0] : uPlot.join(tables) };
   };
 
-  const axis = (label) => ({ label, stroke: colour("--text"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 }, size: label ? 62 : 50 });
+  // Numbers have a space between thousands, as everywhere in tsrun.
+  const spaced = (v) => String(v).replace(/^(-?\d+)/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, "\u2009"));
+  const values = (u, splits) => splits.map((v) => v === null ? "" : spaced(Number(v.toPrecision(10))));
+  const axis = (label, size) => ({ label, values, size, stroke: colour("--text"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } });
+  const roomFor = (u, texts) => 16 + 8 * Math.max(4, ...(texts || []).map((t) => t.length));
 
   const wide = (g) => Math.max(260, Math.floor(g.figure.clientWidth));
 
@@ -92,7 +96,7 @@
     g.plot = new uPlot({
       width: wide(g), height: 260, series: s.lines, bands: s.bands, legend: { live: true },
       scales: { x: { time: false }, y: log ? { distr: 3 } : { range: (u, low, high) => g.log ? [0, high * 1.05 || 1] : uPlot.rangeNum(low, high, 0.1, true) } },
-      axes: [axis(g.x), axis(g.y)], cursor: { y: false },
+      axes: [axis(g.x, 36), axis(g.y, roomFor)], cursor: { y: false },
     }, log ? positive(s.data) : s.data, g.figure);
   };
 
