@@ -52,10 +52,16 @@ func reasons(m *run.Manifest) string {
 }
 
 // TestRecordThatEndsEarly: a driver that returns before its time leaves a run
-// that is not whole.
+// that is not whole. The command for its end gets that run, whole and provable, and
+// the condition, and its failure changes nothing.
 func TestRecordThatEndsEarly(t *testing.T) {
 	t.Parallel()
-	r, _, m := runIn(t, hurried(t, "", "end: 2 s", "acquire: {duration: 8 s}"))
+	r, dir, m := runIn(t, hurried(t, "", "end: 2 s", `acquire: {duration: 8 s}
+on_end: {command: [sh, -c, 'cd "$1" && sha256sum --quiet -c SHA256SUMS >&2 && mkdir -p notes && echo "$2" > notes/end; echo the log book is shut; exit 9', on_end]}`))
+	if got, err := os.ReadFile(filepath.Join(dir, run.NotesDir, "end")); err != nil || string(got) != "INCOMPLETE+SIMULATED\n" {
+		t.Errorf("the command for the end was told %q, %v", got, err)
+	}
+	contains(t, r.stderr+r.stdout, "exit status 9; it said: the log book is shut")
 	if r.code != 3 || !m.Has(run.Incomplete) {
 		t.Errorf("exit code %d, condition %v, want 3 and INCOMPLETE", r.code, m.Condition)
 	}

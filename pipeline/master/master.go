@@ -175,6 +175,7 @@ func (c *conductor) finish(err error) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.runOnEnd()
 	c.observe(event.Finished{Directory: c.dir.Path(), Manifest: c.book.manifest})
 	if c.state.phase == failed {
 		return nil, &Refusal{cause: c.state.troubles[len(c.state.troubles)-1].failure}

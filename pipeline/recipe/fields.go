@@ -38,6 +38,10 @@ var (
 		pattern: regexp.MustCompile(`^(auto|off|[1-9][0-9]?)$`),
 		what:    "a priority", like: "write auto, off, or a number from 1 to 99",
 	}
+	wordForm = &form{
+		pattern: regexp.MustCompile(`^[^\x00]{0,1000}$`),
+		what:    "a word of a command", like: "write at most 1000 characters, none of them the zero byte",
+	}
 	coreForm = &form{
 		pattern: regexp.MustCompile(`^(auto|0|[1-9][0-9]{0,2})$`),
 		what:    "a core", like: "write auto, or the number of a core from 0 on",
@@ -71,7 +75,7 @@ var table = &Field{shape: shapeObject, keys: []*Field{
 	{name: "meta", shape: shapeConfig,
 		doc: "Anything else worth keeping with the run, such as operator and sample; tsrun only copies it into the manifest."},
 	networkTable, nodesTable, clockTable, triggerTable, acquireTable, stagesTable(nil), sinksTable,
-	transferTable, faultsTable, expectTable, realtimeTable, simulateTable,
+	transferTable, faultsTable, expectTable, realtimeTable, simulateTable, onEndTable,
 }}
 
 var realtimeTable = &Field{name: "realtime", shape: shapeObject, implied: true,
@@ -87,6 +91,16 @@ var realtimeTable = &Field{name: "realtime", shape: shapeObject, implied: true,
 			doc: "Processors of the node do not sleep so deeply that waking takes longer, from its joining to its end; 0 us: not at all. Not asked where it is left out."},
 		{name: "busy_poll", shape: shapeText, later: map[string]string{"": "leave it out: a start at an instant waits for no packet"},
 			doc: "How long sockets are polled."},
+	}}
+
+var onEndTable = &Field{name: "on_end", shape: shapeObject,
+	doc: "What the master's PC executes when a run has ended, in whatever condition, and all of it is written: to write a log book, to send a message. Its failure is a warning.",
+	keys: []*Field{
+		{name: "command", shape: shapeList, required: true, limits: &limits{1, 64},
+			doc:  "A program, in PATH or by its path from where tsrun is started, and its arguments; two are added: the run directory, and the condition, as `GOOD+SIMULATED`. No shell reads them.",
+			each: &Field{name: "WORD", shape: shapeText, form: wordForm, doc: "The program or an argument."}},
+		{name: "timeout", shape: shapeQuantity, amount: times, nanoseconds: true, initial: "1 min", limits: between(quantity.Second, hour),
+			doc: "After so long it is ended."},
 	}}
 
 var networkTable = &Field{name: "network", shape: shapeObject, implied: true,

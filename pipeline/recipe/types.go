@@ -37,6 +37,7 @@ type Recipe struct {
 	Realtime    Realtime        `json:"realtime"`
 	Expect      []Expect        `json:"expect,omitempty"`
 	Simulate    *Simulate       `json:"simulate,omitempty"`
+	OnEnd       *OnEnd          `json:"on_end,omitempty"` // the master's business
 }
 
 // Network is what the slaves dial. The master listens on all three ports.
@@ -178,7 +179,7 @@ func (r *Recipe) ForNode(name string) *Recipe {
 	part := *r
 	part.Nodes = slices.Clone(r.Nodes)
 	part.Nodes = slices.DeleteFunc(part.Nodes, func(n Node) bool { return n.Name != name })
-	part.Stages = nil // the master's business
+	part.Stages, part.OnEnd = nil, nil // the master's business
 	part.Expect = slices.DeleteFunc(slices.Clone(r.Expect), func(e Expect) bool { return !strings.HasPrefix(e.Channel, name+".") })
 	return &part
 }
@@ -198,6 +199,12 @@ type Faults struct {
 	LostTags  string        `json:"lost_tags"`  // "flag" or "abort"
 	Patience  quantity.Time `json:"patience"`   // how long a node may be away
 	DiskBelow quantity.Size `json:"disk_below"` // neither start nor record on with less space
+}
+
+// OnEnd is what the master executes when a run has ended.
+type OnEnd struct {
+	Command []string      `json:"command"`
+	Timeout quantity.Time `json:"timeout"`
 }
 
 // Realtime is what the threads that fire ask of the system. A master that does not
