@@ -29,6 +29,7 @@ type config struct {
 	LineSize int           `json:"line_size,omitempty" jsonschema:"description=bytes of each"`
 	DelayMax quantity.Time `json:"delay_max,omitempty" jsonschema:"description=the longest delay of an input"`
 	RateMax  int64         `json:"rate_max,omitempty" jsonschema:"description=tags per second over all inputs"`
+	Live     quantity.Time `json:"live,omitempty" jsonschema:"description=what the device holds of tags that come at their time; older ones are lost"`
 	Light    bool          `json:"light,omitempty" jsonschema:"description=tags come by chance and all inputs of all controllers see the same, each within 200 ps"`
 }
 
@@ -80,6 +81,9 @@ func (h *hurry) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Stream) 
 	end := uint64(h.run.Duration) * 1000 // ns to ps
 	if h.End > 0 {
 		end = uint64(h.End)
+	}
+	if h.Live > 0 {
+		return h.acquireLive(ctx, end, out)
 	}
 	every := uint64(h.Every)
 	for at, n := uint64(0), 0; at < end && ctx.Err() == nil; at, n = at+100*every, n+1 {
