@@ -157,8 +157,8 @@ func (j *judgement) judgeFile(name string, f *closedFile) {
 		j.r.Kept++
 	case f.held():
 		j.r.defect("%s is only with node %s, and the manifest gives no reason", name, f.node)
-	case j.m.Trigger.InstantNs == 0 && j.m.Has(run.Aborted):
-		// Nothing was to be recorded.
+	case (j.m.Trigger.InstantNs == 0 || f.empty()) && j.m.Has(run.Aborted):
+		// Nothing was to be recorded, or was.
 	default:
 		j.r.defect("%s was closed, and is nowhere: lost", name)
 	}
@@ -237,6 +237,12 @@ func (j *judgement) told(f run.Finding) bool {
 func (f *closedFile) held() bool {
 	same, err := sameBytes(f.kept, f.source)
 	return err == nil && same
+}
+
+// empty says whether a file holds nothing: a sink has closed it before the start.
+func (f *closedFile) empty() bool {
+	info, err := os.Stat(f.kept)
+	return err == nil && info.Size() == 0
 }
 
 // sameBytes compares two files.

@@ -156,7 +156,8 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 	}
 	stop()
 	err = errors.Join(err, group.Wait())
-	for _, f := range c.book.unproven() { // came as the run was called off; now no more comes
+	c.stopListening() // also what was being proven is, or is not there
+	for _, f := range c.book.unproven() {
 		c.markProven(f)
 	}
 	return c.finish(err)
@@ -257,6 +258,10 @@ func (c *conductor) listen(ctx context.Context) (err error) {
 }
 
 func (c *conductor) stopListening() {
+	if c.closed {
+		return
+	}
+	c.closed = true
 	c.over() // first: the status port waits for the answers under way
 	if c.status != nil {
 		c.status.Close()

@@ -50,6 +50,7 @@ type equipment struct {
 	halt     context.CancelFunc // ends it
 
 	awake      awake
+	begun      atomic.Bool  // its drivers were told when to start
 	stopping   atomic.Bool  // its recording is ended early, as somebody wants it
 	fileClosed atomic.Int64 // Unix time in ns when a sink last closed a file
 
@@ -258,6 +259,10 @@ func (eq *equipment) observeProgress() {
 // sendFile tells the master of a finished file and queues its bytes for the
 // transfer.
 func (eq *equipment) sendFile(k *sink, closed host.Closed) {
+	if !eq.begun.Load() {
+		eq.log.Info("a file that was closed before the start holds nothing and goes", "file", closed.File)
+		return
+	}
 	path := filepath.Join(eq.s.dir, k.dir, closed.File)
 	segment := closed.Segment
 	segment.Sink, segment.File = k.recipe.Name, filepath.ToSlash(filepath.Join(k.dir, closed.File))

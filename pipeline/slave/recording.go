@@ -121,6 +121,7 @@ func (eq *equipment) acquisition(i int, c *controller) sdk.Acquisition {
 
 // startDrivers gives every driver the instant, earlier by its compensation.
 func (eq *equipment) startDrivers(ctx context.Context, instant time.Time) error {
+	eq.begun.Store(true)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, c := range eq.drivers {
 		group.Go(func() error { return c.driver.Start(ctx, instant.Add(-time.Duration(c.early.UsedNs))) })
