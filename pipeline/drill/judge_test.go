@@ -165,6 +165,27 @@ func TestRunThatWasGivenUpKeepsFilesAtItsNodes(t *testing.T) {
 	}
 }
 
+// TestEmptyFilesOfNoStart: what a sink closed before a start that was called off holds
+// nothing, so it may go; one with tags may not.
+func TestEmptyFilesOfNoStart(t *testing.T) {
+	const file = "raw/bob/idler-000000.bin"
+	for size, lost := range map[int]bool{0: false, 8: true} {
+		x := newTold(t)
+		x.m.Condition, x.m.Segments, x.m.Trigger.InstantNs = []run.Condition{run.Aborted}, nil, 1
+		x.remove(t, file, true)
+		kept := filepath.Join(t.TempDir(), "kept")
+		if err := os.WriteFile(kept, make([]byte, size), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r := Result{Ended: byItself}
+		j := judgement{r: &r, m: x.m, dir: x.dir}
+		j.judgeFile(file, &closedFile{node: "bob", source: filepath.Join(x.dir, "gone"), kept: kept})
+		if got := len(r.Defects) > 0; got != lost {
+			t.Errorf("%d bytes: %q", size, r.Defects)
+		}
+	}
+}
+
 // TestFinishedFilesAreNotTaken by others of their name.
 func TestFinishedFilesAreNotTaken(t *testing.T) {
 	x := newTold(t)

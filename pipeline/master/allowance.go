@@ -89,7 +89,7 @@ const (
 	// seenAtOnce and seenPerS bound how often the journal notes that passing news were
 	// taken. Where it does not, the node tells them again.
 	seenAtOnce = 100
-	seenPerS   = 5
+	seenPerS   = 25
 )
 
 // acknowledge notes in the journal which news of a node were taken, before the node

@@ -58,7 +58,6 @@ type conductor struct {
 	inputs   chan any      // state events from other goroutines
 	stopped  chan struct{} // closed when nobody reads requests any more
 	over     func()        // closes it
-	closed   bool          // the ports are closed
 
 	state     state
 	members   map[string]*member

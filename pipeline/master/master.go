@@ -156,7 +156,7 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 	}
 	stop()
 	err = errors.Join(err, group.Wait())
-	c.stopListening() // also what was being proven is, or is not there
+	c.receiver.Settle() // no more chunks come, and nothing more is proven behind what the manifest says
 	for _, f := range c.book.unproven() {
 		c.markProven(f)
 	}
@@ -258,10 +258,6 @@ func (c *conductor) listen(ctx context.Context) (err error) {
 }
 
 func (c *conductor) stopListening() {
-	if c.closed {
-		return
-	}
-	c.closed = true
 	c.over() // first: the status port waits for the answers under way
 	if c.status != nil {
 		c.status.Close()

@@ -24,9 +24,10 @@ func (r *Receiver) look(s *session, in *incoming) {
 	in.complete()
 	r.reportProgress(s, in)
 	due := in.state == checking || in.state == verifying || in.state == receiving && in.got.prefix()-in.hashed >= lookStep
-	if due && !in.looking {
+	if due && !in.looking && !r.settled.Load() {
 		in.looking = true
-		r.running.Go(func() { r.lookAt(s, in) })
+		r.looks.Add(1)
+		r.running.Go(func() { defer r.looks.Done(); r.lookAt(s, in) })
 	}
 }
 
@@ -36,7 +37,7 @@ var buffers = sync.Pool{New: func() any { return new([lookBuffer]byte) }}
 func (r *Receiver) lookAt(s *session, in *incoming) {
 	b := buffers.Get().(*[lookBuffer]byte)
 	defer buffers.Put(b)
-	for more := true; more; {
+	for more := true; more && !r.settled.Load(); {
 		select {
 		case r.hashing <- true:
 		case <-r.life.Done():

@@ -44,6 +44,8 @@ type Receiver struct {
 	life    context.Context // ends with Close
 	stop    context.CancelFunc
 	running sync.WaitGroup
+	looks   sync.WaitGroup // goroutines that read files back
+	settled atomic.Bool    // no more of them begin
 
 	mu       sync.Mutex
 	sessions map[[16]byte]*session
@@ -325,6 +327,24 @@ func (r *Receiver) Verified(token [16]byte, f File) bool {
 	f.Path = ""
 	in := s.files[f.ID]
 	return in != nil && in.file == f && in.state == verified
+}
+
+// Settle ends the reading back of files, when Run has ended: what is verified then
+// stands under its name, what is not is a .part, and that stays so.
+func (r *Receiver) Settle() {
+	r.settled.Store(true)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.sessions {
+		s.awaitTurn() // whoever has the session may just begin a look
+	}
+	r.looks.Wait()
+}
+
+// awaitTurn returns when whoever has the session has left it.
+func (s *session) awaitTurn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 }
 
 // Close closes the port and ends Run; nobody may ask any more. What has not been
