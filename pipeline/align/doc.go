@@ -33,6 +33,8 @@
 //	grid.go               steps of the tags, which look like pulses
 //	places.go             places beside the middle of the record
 //
+// Records are held by held.go, long ones in a file that spill_linux.go maps.
+//
 // Markers have their own files: beat.go their rhythm and which of A's is which of
 // B's, marks.go the clock through them.
 package align

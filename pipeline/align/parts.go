@@ -12,7 +12,7 @@ import (
 	"tsrun/pipeline/track"
 )
 
-// MaxTags is how many tags of a channel are held at once: 512 MiB.
+// MaxTags is how many tags of a channel are aligned at once.
 const MaxTags = 1 << 26
 
 // keptOf is the share of a part in which the clock was found that the next one
@@ -50,7 +50,8 @@ func AlignParts(ctx context.Context, a, b correlate.Stream, o Options, most int)
 		return Parts{}, err
 	}
 	most = min(max(most, minTags), MaxTags)
-	d := dealer{a: record{from: a, name: "A"}, b: record{from: b, name: "B"}, most: most, buf: make([]uint64, 1<<15)}
+	d := newDealer(a, b, most)
+	defer d.release()
 	c := chain{ctx: ctx, options: o}
 	for more := true; more; {
 		if err := d.fill(); err != nil {
@@ -79,11 +80,21 @@ type dealer struct {
 	buf  []uint64
 }
 
+func newDealer(a, b correlate.Stream, most int) *dealer {
+	h := held{most: most, few: fewHeld}
+	return &dealer{a: record{from: a, name: "A", held: h}, b: record{from: b, name: "B", held: h}, most: most, buf: make([]uint64, 1<<15)}
+}
+
+func (d *dealer) release() {
+	d.a.release()
+	d.b.release()
+}
+
 // record is one of them, as far as it has been read.
 type record struct {
+	held
 	from  correlate.Stream
 	name  string
-	tags  []uint64 // that are held, no time twice
 	ended bool
 	count uint64 // of all tags so far
 	last  uint64
@@ -98,7 +109,7 @@ func (d *dealer) fill() error {
 		if b.ended || !a.ended && (len(a.tags) == 0 || len(b.tags) > 0 && int64(a.last-b.last) <= 0) {
 			behind = a
 		}
-		if err := behind.read(d.buf[:min(len(d.buf), d.most-len(behind.tags))], d.most); err != nil {
+		if err := behind.read(d.buf[:min(len(d.buf), d.most-len(behind.tags))]); err != nil {
 			return err
 		}
 	}
@@ -107,27 +118,26 @@ func (d *dealer) fill() error {
 
 // read reads on. Tags that repeat a time, which say nothing of the clocks, are
 // left out.
-func (r *record) read(buf []uint64, most int) error {
+func (r *record) read(buf []uint64) error {
 	n, err := r.from.Next(buf)
 	if err == io.EOF {
 		r.ended = true
 		return nil
 	}
 	if sized, ok := r.from.(interface{ Left() int }); ok && r.count == 0 { // room for all of them at once
-		r.tags = make([]uint64, 0, max(n, min(most, n+sized.Left())))
+		r.room(n + sized.Left())
 	}
-	if cap(r.tags)-len(r.tags) < n { // twice as many: so long a list is dear to move
-		r.tags = slices.Grow(r.tags, min(max(len(r.tags), 4*cap(buf)), most-len(r.tags)))
-	}
+	distinct := buf[:0]
 	for _, t := range buf[:n] {
 		if r.count > 0 && t < r.last {
 			return &correlate.OrderError{Stream: r.name, Index: r.count, Tag: t, Previous: r.last}
 		}
 		if r.count == 0 || t != r.last {
-			r.tags = append(r.tags, t)
+			distinct = append(distinct, t)
 		}
 		r.last, r.count = t, r.count+1
 	}
+	r.append(distinct)
 	return err
 }
 
@@ -137,16 +147,15 @@ func (d *dealer) forget(overlap int64, shares int) (more bool) {
 	if d.a.ended && d.b.ended {
 		return false
 	}
-	longer, other := &d.a.tags, &d.b.tags
-	if len(*other) > len(*longer) {
+	longer, other := &d.a, &d.b
+	if len(other.tags) > len(longer.tags) {
 		longer, other = other, longer
 	}
-	first := len(*longer) - len(*longer)/shares
-	cut := (*longer)[first] - uint64(overlap)
-	*longer = append((*longer)[:0], (*longer)[first:]...)
-	early, _ := slices.BinarySearchFunc(*other, cut, func(t, cut uint64) int { return cmp.Compare(int64(t-cut), 0) })
-	early = max(early, len(*other)-d.most/2)
-	*other = append((*other)[:0], (*other)[early:]...)
+	first := len(longer.tags) - len(longer.tags)/shares
+	cut := longer.tags[first] - uint64(overlap)
+	longer.keep(first)
+	early, _ := slices.BinarySearchFunc(other.tags, cut, func(t, cut uint64) int { return cmp.Compare(int64(t-cut), 0) })
+	other.keep(max(early, len(other.tags)-d.most/2))
 	return true
 }
 

@@ -25,7 +25,8 @@ func AlignShot(ctx context.Context, a, b correlate.Stream, o Options) (s Shot, e
 	if err := o.Check(); err != nil {
 		return s, err
 	}
-	d := dealer{a: record{from: a, name: "A"}, b: record{from: b, name: "B"}, most: MaxTags, buf: make([]uint64, 1<<15)}
+	d := newDealer(a, b, MaxTags)
+	defer d.release()
 	if err := d.fill(); err != nil {
 		return s, err
 	}
