@@ -43,6 +43,12 @@ func Grow(f *os.File, size int64) error {
 	}
 }
 
+// WriteBack has the kernel begin to write a part of a file to the disk, so that
+// little is left for a sync. It is a hint: what goes wrong is told by that sync.
+func WriteBack(f *os.File, from, length int64) {
+	_ = unix.SyncFileRange(int(f.Fd()), from, length, unix.SYNC_FILE_RANGE_WRITE)
+}
+
 // Taken is how much of the disk a file takes, in bytes.
 func Taken(f *os.File) (int64, error) {
 	var s unix.Stat_t

@@ -23,6 +23,9 @@ func FreeSpace(string) (quantity.Size, error) { return 0, CheckSystem() }
 // Grow cannot promise room on the disk here.
 func Grow(*os.File, int64) error { return CheckSystem() }
 
+// WriteBack does nothing: on this system nothing is received.
+func WriteBack(*os.File, int64, int64) {}
+
 // Taken is not known here.
 func Taken(*os.File) (int64, error) { return 0, CheckSystem() }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 
+	"tsrun/pipeline/run"
 	"tsrun/sdk/tag"
 )
 
@@ -148,10 +149,11 @@ func (in *incoming) complete() {
 	}
 }
 
-// hashOn hashes the next n bytes of a file.
+// hashOn hashes the next n bytes of a file, while the disk begins to write them.
 func (r *Receiver) hashOn(s *session, in *incoming, b []byte, n int64) (more bool) {
 	from := in.hashed
 	ok := r.unlocked(s, in, func() error {
+		run.WriteBack(in.part, from, n)
 		return eachPiece(r.life, in.part, span{from, from + n}, b, func(piece []byte) { in.sum.Write(piece) })
 	})
 	if !ok {
