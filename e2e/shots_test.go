@@ -117,3 +117,46 @@ func TestShotThatFails(t *testing.T) {
 		t.Errorf("alice kept %d tags", m.Nodes["alice"].Channels["signal"].Tags)
 	}
 }
+
+// With compensation: auto the start commands follow what starts take, by a little at a
+// time; each change is told and kept, and the true start is within what is stated.
+func TestShotsAreCompensated(t *testing.T) {
+	t.Parallel()
+	text := strings.NewReplacer("repeat: 3", "repeat: 5", "lead: 100 ms", "lead: 100 ms, compensation: {bob: auto}", "duration: 300 ms", "duration: 200 ms").Replace(shotsRecipe)
+	dir, path := writeRecipe(t, text+"  bob: {start_delay: 250 us, start_wander: 4 us}\n")
+	r := runTsrun(t, dir, append([]string{path, "--json"}, freePorts...)...)
+	_, m := latest(t, dir)
+	if r.code != 0 && !heldUp(m) {
+		t.Fatalf("exit code %d: %s\n%s", r.code, reasons(m), r.stderr)
+	}
+	takes, changes := m.Nodes["bob"].Takes, 0
+	if len(takes) != 5 {
+		t.Fatalf("%d shots", len(takes))
+	}
+	for i, take := range takes {
+		shot := take.Shots["tc"]
+		if shot.CompensationNs == nil || shot.BackNs == nil || *shot.CompensationNs != take.CompensationNs || shot.Asked > take.InstantNs-take.CompensationNs+1 {
+			t.Fatalf("shot %d: %+v", take.Number, take)
+		}
+		if i == 0 {
+			continue
+		}
+		moved := take.CompensationNs - takes[i-1].CompensationNs
+		if i < 3 && moved != 0 || moved > 100_000 || moved < -100_000 {
+			t.Errorf("shot %d moves the compensation by %d ns", take.Number, moved)
+		}
+		if moved != 0 {
+			changes++
+		}
+	}
+	if told := strings.Count(r.stdout, `"event":"compensated"`); told != changes {
+		t.Errorf("%d changes are told of %d", told, changes)
+	}
+	if m.Nodes["alice"].Controllers["tc"].Compensation != nil {
+		t.Error("alice is compensated, whom the recipe does not name")
+	}
+	start := takes[4].Start
+	if off := truth(t, m, "bob").StartUnixNs - start.EstimateNs; off > start.UncertaintyNs || off < -start.UncertaintyNs {
+		t.Errorf("the start is stated %d ns beside the truth, to within %d ns", off, start.UncertaintyNs)
+	}
+}

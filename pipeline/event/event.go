@@ -87,6 +87,16 @@ type Fired struct {
 	Of        int    `json:"of,omitempty"`   // so many
 }
 
+// Compensated says that a controller was fired by another compensation than in the shot
+// before: it follows what its starts take.
+type Compensated struct {
+	Node       string `json:"node"`
+	Controller string `json:"controller"`
+	Shot       int    `json:"shot"` // the first that has it
+	WasNs      int64  `json:"was_ns"`
+	IsNs       int64  `json:"is_ns"`
+}
+
 // Progress says how far a node's acquisition is. Progress may be dropped.
 type Progress struct {
 	Node     string        `json:"node"`
@@ -186,6 +196,7 @@ func (Waiting) kind() string          { return "waiting" }
 func (Away) kind() string             { return "away" }
 func (Back) kind() string             { return "back" }
 func (DeviceIdentified) kind() string { return "device" }
+func (Compensated) kind() string      { return "compensated" }
 func (Armed) kind() string            { return "armed" }
 func (Fired) kind() string            { return "fired" }
 func (Progress) kind() string         { return "progress" }

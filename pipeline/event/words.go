@@ -31,6 +31,8 @@ func Describe(e Event) string {
 		return fmt.Sprintf("%s.%s is %s", v.Node, v.Controller, name)
 	case Armed:
 		return v.Node + " armed"
+	case Compensated:
+		return fmt.Sprintf("%s.%s: fired %v before the instant from shot %d on, %v until then", v.Node, v.Controller, time.Duration(v.IsNs), v.Shot, time.Duration(v.WasNs))
 	case Fired:
 		if v.InstantNs == 0 {
 			return shotOf(v) + "waiting for the START edge"

@@ -281,6 +281,8 @@ func (c *conductor) applyNews(ctx context.Context, name string, n wire.News) {
 		c.hearStep(ctx, name, *n.ClockSet)
 	case n.Short != nil:
 		c.hearShort(ctx, name, *n.Short)
+	case n.Shot != nil:
+		c.tellCompensation(name, n.Shot)
 	case n.Loss != nil:
 		_, channel := c.book.channel(name, n.Loss.Stream)
 		c.observe(event.TagsLost{Node: name, Channel: channel, Loss: n.Loss.Loss})

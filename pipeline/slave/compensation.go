@@ -3,6 +3,7 @@ package slave
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"tsrun/pipeline/fact"
@@ -24,7 +25,20 @@ const (
 type early struct {
 	fact.Compensation
 	back *int64
+	took []int64 // how long the newest starts took, from the command to the begin, in ns
 }
+
+const (
+	// A compensation follows the quickest of the newest starts: a PC that is busy makes one
+	// take longer, and nothing makes it quicker. So many are looked at,
+	followed = 5
+	// and so many must be known,
+	followedLeast = 3
+	// by a half of what it is off by each time,
+	followedPart = 2
+	// and by so much at most.
+	followedMost = 100 * time.Microsecond
+)
 
 // compensate works out how much earlier a controller is fired: what the recipe says, and
 // with auto what its driver measures. Where it cannot, the users are told, and the run
@@ -102,4 +116,34 @@ func (eq *equipment) earliest() (ahead time.Duration) {
 func (e early) note(s *fact.Shot) {
 	used := e.UsedNs
 	s.CompensationNs, s.BackNs = &used, e.back
+}
+
+// learn takes from a shot how long the start took. Only the answer of a device that
+// answers once it has begun tells it.
+func (e *early) learn(s fact.Shot) {
+	if e.back != nil && s.Returned >= s.Called {
+		e.took = append(e.took, max(0, s.Returned-*e.back-s.Called))
+		e.took = e.took[max(0, len(e.took)-followed):]
+	}
+}
+
+// follow returns how much earlier the controller is fired in the next shot.
+func (e early) follow() early {
+	if len(e.took) < followedLeast {
+		return e
+	}
+	change := (slices.Min(e.took) - e.UsedNs) / followedPart
+	most, bound := followedMost.Nanoseconds(), int64(recipe.MaxCompensation/quantity.Nanosecond)
+	e.UsedNs = min(max(e.UsedNs+min(max(change, -most), most), -bound), bound)
+	e.took = slices.Clone(e.took)
+	return e
+}
+
+// follow has the compensation of a controller follow what its starts take, with auto.
+func (eq *equipment) follow(c *controller) early {
+	next := c.early.follow()
+	if next.UsedNs != c.early.UsedNs {
+		eq.log.Info("the compensation follows what starts take", "controller", c.recipe.Name, "was_ns", c.early.UsedNs, "is_ns", next.UsedNs, "took_ns", c.early.took)
+	}
+	return next
 }

@@ -2,7 +2,10 @@ package slave
 
 import (
 	"errors"
+	"math/rand/v2"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
@@ -35,4 +38,66 @@ func TestCompensationOf(t *testing.T) {
 			t.Errorf("%s: %+v", name, n)
 		}
 	}
+}
+
+// starts are those of a controller whose latency walks, behind a way that takes 50 us and
+// is held up now and then. It returns how late each begins in truth.
+func starts(e early, rng *rand.Rand, n int, latency float64) (late []int64) {
+	for range n {
+		const way = 50_000
+		held := int64(0)
+		if rng.IntN(10) == 0 {
+			held = rng.Int64N(5_000_000)
+		}
+		out, back := int64(way+rng.Int64N(5000)), int64(way+rng.Int64N(5000))
+		shot := fact.Shot{Called: -e.UsedNs}
+		began := shot.Called + out + int64(latency)
+		shot.Returned = began + back + held
+		late = append(late, began)
+		e.note(&shot)
+		e.learn(shot)
+		e = e.follow()
+		latency = max(0, latency+rng.NormFloat64()*4000)
+	}
+	return late
+}
+
+// Fifty shots of a controller that starts 250 us late, more or less by 4 us each time: it
+// comes to begin at the instant, and stays there to 50 us.
+func TestCompensationFollowsWhatStartsTake(t *testing.T) {
+	back := int64(50_000)
+	for seed := range uint64(200) {
+		e := early{Compensation: fact.Compensation{UsedNs: 50_000}, back: &back}
+		late := starts(e, rand.New(rand.NewPCG(seed, 1)), 50, 250_000)
+		if late[0] < 200_000 {
+			t.Fatalf("seed %d: the first begins %d ns late", seed, late[0])
+		}
+		for i, ns := range late[12:] {
+			if ns < -50_000 || ns > 50_000 {
+				t.Errorf("seed %d: shot %d begins %d ns late", seed, i+13, ns)
+			}
+		}
+	}
+}
+
+// Whatever a device answers, a compensation moves by little and stays within bounds; one
+// whose device does not tell when it began does not move.
+func TestCompensationIsBounded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		back := rapid.Int64Range(0, 1_000_000).Draw(t, "back")
+		tells := rapid.Bool().Draw(t, "tells")
+		e := early{Compensation: fact.Compensation{UsedNs: rapid.Int64Range(-50_000_000, 50_000_000).Draw(t, "used")}}
+		if tells {
+			e.back = &back
+		}
+		for range rapid.IntRange(0, 20).Draw(t, "shots") {
+			called := rapid.Int64().Draw(t, "called")
+			e.learn(fact.Shot{Called: called, Returned: rapid.OneOf(rapid.Int64(), rapid.Just(called), rapid.Int64Range(0, 1_000_000)).Draw(t, "returned")})
+			next := e.follow()
+			if moved := next.UsedNs - e.UsedNs; moved > 100_000 || moved < -100_000 || next.UsedNs > 50_000_000 || next.UsedNs < -50_000_000 || !tells && moved != 0 {
+				t.Fatalf("from %d to %d by %v", e.UsedNs, next.UsedNs, e.took)
+			}
+			e = next
+		}
+	})
 }

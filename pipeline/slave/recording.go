@@ -136,6 +136,7 @@ func (eq *equipment) reportDriver(c *controller) {
 		switch e := told.(type) {
 		case host.Started:
 			c.early.note(&e.Shot)
+			c.early.learn(e.Shot)
 			eq.s.reporter.queueNews(wire.News{Shot: &wire.ShotFired{Controller: c.recipe.Name, Shot: e.Shot}})
 		case host.Lost:
 			e.AtPs += eq.begins()

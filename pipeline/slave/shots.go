@@ -156,7 +156,7 @@ func (eq *equipment) next(ctx context.Context) (*equipment, error) {
 	next.core, next.part = core.New(s.runtime, s.log), s.kept.part
 	next.core.RunID = s.id
 	for _, c := range eq.drivers {
-		next.drivers = append(next.drivers, &controller{recipe: c.recipe, driver: c.driver, streams: c.streams, noThresholds: c.noThresholds, early: c.early, ended: make(chan struct{})})
+		next.drivers = append(next.drivers, &controller{recipe: c.recipe, driver: c.driver, streams: c.streams, noThresholds: c.noThresholds, early: eq.follow(c), ended: make(chan struct{})})
 	}
 	next.keepAwake()
 	eq.awake.close()

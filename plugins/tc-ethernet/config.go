@@ -193,12 +193,24 @@ type simulator struct {
 }
 
 // simulation is what a recipe may say of the simulated controllers of a node.
-type simulation struct{ sky.Controller }
+type simulation struct {
+	sky.Controller
+	StartWander quantity.Time `json:"start_wander,omitempty" jsonschema:"description=Change of start_delay from one start to the next (rms): it walks at random"`
+}
+
+// maxStartWander keeps what start_delay walks to within what a start may take.
+const maxStartWander = quantity.Millisecond
 
 // Check finds what the schema of the settings does not tell.
 func (s simulation) Check(a sdk.Acquisition) (found []*sdk.Failure) {
 	for _, wrong := range s.OutOfRange() {
 		found = append(found, instrument.Mistake(wrong.Key, fmt.Sprintf("%v is out of range", wrong.Value), fmt.Sprintf("write %v to %v", wrong.Low, wrong.High)))
+	}
+	if w := s.StartWander; w < 0 || w > maxStartWander {
+		found = append(found, instrument.Mistake("start_wander", fmt.Sprintf("%v is out of range", w), fmt.Sprintf("write 0 s to %v", maxStartWander)))
+	}
+	if s.StartWander != 0 && a.Method == sdk.Hardware {
+		found = append(found, instrument.Mistake("start_wander", "a START pulse starts the controllers, and no command takes its time", "remove it"))
 	}
 	if s.Replay != nil {
 		for input, channel := range s.Replay.Channels {
@@ -239,7 +251,7 @@ func startSimulator(env sdk.Env) (*simulator, error) {
 	if len(env.Simulation) == 0 {
 		env.Log.Warn("the simulated controller is in the dark: the recipe has no simulate section")
 	}
-	controller, err := idq.New(idq.Config{Sky: sky.Settings(light), Controller: s.Controller, Serial: serial(env.Instance), Log: env.Log})
+	controller, err := idq.New(idq.Config{Sky: sky.Settings(light), Controller: s.Controller, StartWander: s.StartWander, Serial: serial(env.Instance), Log: env.Log})
 	if err != nil {
 		return nil, &sdk.Failure{Code: "bad-config", Field: "simulate", Message: err.Error(),
 			Hint: "correct the recipe's simulate section"}

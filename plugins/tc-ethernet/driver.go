@@ -155,7 +155,7 @@ func (d *driver) Describe(ctx context.Context) (sdk.Device, error) {
 	}
 	device := sdk.Device{
 		Vendor: "ID Quantique", Identity: d.identity, ResolutionPs: bin, MaxRateHz: maxRate,
-		Can:       sdk.Capabilities{ScheduledStart: true, HardwareStart: true, InputDelay: true},
+		Can:       sdk.Capabilities{ScheduledStart: true, HardwareStart: true, InputDelay: true, AnswersStart: d.sim != nil}, // whether a real one does is not known
 		Simulated: d.sim != nil || saysSimulated(d.identity),
 	}
 	// Vendor, model, serial, firmware is the custom; a device that says it

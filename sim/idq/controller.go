@@ -20,12 +20,15 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"tsrun/sdk/instrument"
+	"tsrun/sdk/quantity"
+	"tsrun/sdk/realtime"
 	"tsrun/sim/sky"
 )
 
@@ -47,6 +50,9 @@ type Config struct {
 
 	Sky        sky.Settings
 	Controller sky.Controller
+	// StartWander is by how much the start delay changes from one start by a command to
+	// the next, rms: it walks at random, and is never below 0.
+	StartWander quantity.Time
 
 	// Serial is the serial number that *IDN? reports. It also keys what the
 	// inputs detect, so controllers of one experiment need different ones.
@@ -152,6 +158,15 @@ func (t *tasks) run(f func(ctx context.Context)) {
 
 // hostPort joins an address and a port for listening.
 func hostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+
+// awaitExactly waits until the instant has come or ctx ends, to the microsecond: it
+// watches the clock in the end.
+func awaitExactly(ctx context.Context, t sky.Instant) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	ns, _ := t.Unix()
+	_, _ = realtime.Await(ctx, ns+1) // an error is the end of ctx
+}
 
 // pauseUntil waits until the instant has come or ctx ends.
 func pauseUntil(ctx context.Context, t sky.Instant) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,7 +42,10 @@ type device struct {
 	plots      [channels + 1]*histogram // of the latest recording; nil: not linked
 	rec        *recording               // the latest; nil: none yet
 	recorded   int                      // acquisitions so far
+	steps      *rand.Rand               // of its wandering start delay; nil before the first start
+	wandered   int64                    // ps
 	hold       sky.Instant              // the reply to the message waits until then
+	deferred   func()                   // what an instruction has left to be done behind the reply; nil: nothing
 }
 
 func newDevice(config Config, f faults, replay *sky.Recording, h *hub) *device {
@@ -64,17 +68,22 @@ const maxInstructions = 100
 // answer executes one message and returns the replies of its instructions, one a line.
 func (d *device) answer(message string) answer {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	done := sync.OnceFunc(func() {
+		d.settle()
+		d.mu.Unlock()
+	})
 	d.requests++
 	d.hold = sky.Instant{}
 	var lines []string
 	var at level
 	instructions := parseMessage(message)
 	if len(instructions) > maxInstructions {
+		defer done()
 		err := &scpiError{"PARAM_TYPE", fmt.Sprintf("a message of %d instructions, at most %d are taken", len(instructions), maxInstructions)}
 		return answer{text: err.Error()}
 	}
 	for _, in := range instructions {
+		d.settle()
 		var reply string
 		var err error
 		if reply, at, err = d.execute(in, at); err != nil {
@@ -85,7 +94,20 @@ func (d *device) answer(message string) answer {
 			lines = append(lines, reply)
 		}
 	}
-	return answer{text: strings.Join(lines, "\n"), after: d.hold, none: d.requests == d.faults.noReply}
+	a := answer{text: strings.Join(lines, "\n"), after: d.hold, none: d.requests == d.faults.noReply}
+	if a.then = done; d.deferred == nil {
+		a.then = nil
+		done()
+	}
+	return a
+}
+
+// settle does what an instruction has left to be done. The caller has locked d.
+func (d *device) settle() {
+	if later := d.deferred; later != nil {
+		d.deferred = nil
+		later()
+	}
 }
 
 // errorReply writes any error as the device writes errors.

@@ -35,6 +35,9 @@ func FuzzSCPI(f *testing.F) {
 		g, ctx := errgroup.WithContext(ctx)
 		d.tasks = &tasks{g: g, ctx: ctx}
 		reply := d.answer(message)
+		if reply.then != nil {
+			reply.then()
+		}
 		cancel()
 		if err := g.Wait(); err != nil {
 			t.Fatal(err)

@@ -3,8 +3,11 @@ package idq
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"hash"
+	"math/rand/v2"
 	"strconv"
 
 	"tsrun/sdk/quantity"
@@ -50,11 +53,39 @@ func (d *device) recordPlay(_ int, _ value) error {
 	if d.get("RECord:TRIGger:LINK").text != unlinked {
 		return d.recordArm(0, value{})
 	}
-	at := sky.Now().Add(int64(d.config.Controller.StartDelay))
-	if d.begin(edgeSource{name: byCommand, at: at}, 0) {
-		d.hold = at
+	now := sky.Now()
+	if !d.mayBegin() {
+		return nil
+	}
+	delay := d.startDelay()
+	d.hold = now.Add(delay)
+	begin := func() { d.begin(edgeSource{name: byCommand, at: now.Add(delay)}, 0) }
+	if d.deferred = begin; delay > longestHold {
+		d.settle() // nobody else may wait so long
 	}
 	return nil
+}
+
+// longestHold is how long, in ps, the device does nothing but begin a record.
+const longestHold = 10_000_000_000
+
+// startDelay is how long, in ps, this start takes: start_delay, and what it has wandered
+// off by since the first, in steps that only the seed and the serial number decide.
+func (d *device) startDelay() int64 {
+	if wander := float64(d.config.StartWander); wander > 0 {
+		if d.steps == nil {
+			sum := sha256.Sum256(fmt.Appendf(nil, "start wander of %s", d.config.Serial))
+			d.steps = rand.New(rand.NewPCG(d.config.Sky.Seed, binary.LittleEndian.Uint64(sum[:])))
+		} else {
+			d.wandered += int64(d.steps.NormFloat64() * wander)
+		}
+	}
+	return max(0, int64(d.config.Controller.StartDelay)+d.wandered)
+}
+
+// mayBegin reports whether a recording can begin: not when RECord is disabled or busy.
+func (d *device) mayBegin() bool {
+	return d.get("RECord:ENABle").text == "ON" && d.recording() == nil
 }
 
 // recordArm waits for the linked trigger. A link that leads to nothing leaves
@@ -125,11 +156,10 @@ func (d *device) recordPeriod(_ int, v value) error {
 	return nil
 }
 
-// begin starts a recording with the settings of this moment and reports
-// whether it did: not when RECord is disabled or busy.
-func (d *device) begin(e edgeSource, delay int64) bool {
-	if d.get("RECord:ENABle").text != "ON" || d.recording() != nil {
-		return false
+// begin starts a recording with the settings of this moment, if there may be one.
+func (d *device) begin(e edgeSource, delay int64) {
+	if !d.mayBegin() {
+		return
 	}
 	d.recorded++
 	known := d.foretell(e.name)
@@ -153,7 +183,6 @@ func (d *device) begin(e edgeSource, delay int64) bool {
 	}
 	d.rec = r
 	d.tasks.run(r.run)
-	return true
 }
 
 // foretell returns what is known of an acquisition before it begins.

@@ -27,7 +27,11 @@ type answer struct {
 	text  string
 	after sky.Instant // not sent before this instant
 	none  bool        // a fault: no reply at all
+	then  func()      // what is done when it is sent, or could not be; nil: nothing
 }
+
+// breath is how long nothing is done behind a reply whose time of arrival matters.
+const breath = 3 * time.Millisecond
 
 // server answers text requests as a ZeroMQ REP socket would. Each client has a
 // connection and a goroutine of its own, so none waits for another.
@@ -124,20 +128,31 @@ func (s *server) client(ctx context.Context, conn *zmtp.Conn) {
 			return
 		}
 		a := s.answer(request)
+		sent := s.reply(ctx, conn, envelope, a)
+		if a.then != nil {
+			instrument.Pause(ctx, breath) // what follows must not hold the reply up on its way
+			a.then()
+		}
 		log.Debug("request answered", "request", request, "reply", a.text)
-		if a.none {
-			continue
-		}
-		if s.slow > 0 && !instrument.Pause(ctx, s.slow) {
-			return
-		}
-		if a.after != (sky.Instant{}) {
-			pauseUntil(ctx, a.after)
-		}
-		if err := conn.Send(replyTimeout, append(envelope, []byte(a.text))...); err != nil {
+		if !sent {
 			return
 		}
 	}
+}
+
+// reply sends an answer when its time has come. It reports whether the client is worth
+// another request.
+func (s *server) reply(ctx context.Context, conn *zmtp.Conn, envelope [][]byte, a answer) bool {
+	if a.none {
+		return true
+	}
+	if s.slow > 0 && !instrument.Pause(ctx, s.slow) {
+		return false
+	}
+	if a.after != (sky.Instant{}) {
+		awaitExactly(ctx, a.after)
+	}
+	return conn.Send(replyTimeout, append(envelope, []byte(a.text))...) == nil
 }
 
 var errEnvelope = errors.New("request has no empty frame before its text; use a REQ socket")
