@@ -23,4 +23,5 @@ var tables = []table{
 	skewed,
 	wide,
 	clocks,
+	network,
 }

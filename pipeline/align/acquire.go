@@ -122,7 +122,8 @@ func (l *Live) try(ctx context.Context, from uint64, brief bool) (found bool, er
 	line, o := l.foretold(from), l.prior(to)
 	a := within(l.a, from, to)
 	b := line.ApplyAll(nil, within(l.b, from+uint64(line.Offset)-uint64(o.Search), to+uint64(line.OffsetAt(to))))
-	result, err := aligned(ctx, a, b, o, brief)
+	o.Brief = brief
+	result, err := Align(ctx, a, b, o)
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
 		return false, nil

@@ -19,6 +19,7 @@ import (
 type Options struct {
 	Search   int64          // ps
 	MaxDrift quantity.Drift // parts per 1e15
+	Brief    bool           // weak signals are not looked for, which takes most of the time where there is nothing to find
 }
 
 // What is asked of the clocks where nobody knows better.
@@ -153,12 +154,6 @@ func (r Alignment) OffsetAt(t uint64) (offset quantity.Fine, sd float64) {
 // by the numbers of tags and by constants, whatever the tags are; it ends early
 // when ctx does.
 func Align(ctx context.Context, a, b []uint64, o Options) (Alignment, error) {
-	return aligned(ctx, a, b, o, false)
-}
-
-// aligned is Align; a brief one does not look for weak signals, which takes
-// most of the time where there is nothing to find.
-func aligned(ctx context.Context, a, b []uint64, o Options, brief bool) (Alignment, error) {
 	if err := o.Check(); err != nil {
 		return Alignment{}, err
 	}
@@ -166,7 +161,6 @@ func aligned(ctx context.Context, a, b []uint64, o Options, brief bool) (Alignme
 	if err != nil {
 		return Alignment{}, err
 	}
-	s.brief = brief
 	from, to := s.from, s.to
 	line, err := s.found()
 	if err != nil {
@@ -205,7 +199,6 @@ func unconfirmed(err error) bool {
 type searcher struct {
 	Options
 	ctx      context.Context
-	brief    bool     // weak signals are not looked for
 	a, b     []uint64 // in order, no time twice
 	from, to uint64   // A's times at which B may have recorded too
 	centre   uint64   // of the first segment looked at

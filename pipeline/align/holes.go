@@ -121,7 +121,7 @@ func (s *searcher) seedIn(a, b []uint64, o Options) (track.Seed, error) {
 	if err != nil {
 		return track.Seed{}, err
 	}
-	part.brief, part.grid = true, s.grid // B's tags were moved along a line
+	part.Brief, part.grid = true, s.grid // B's tags were moved along a line
 	l, err := part.find()
 	if err != nil {
 		return track.Seed{}, err

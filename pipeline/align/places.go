@@ -18,7 +18,6 @@ func (s *searcher) found() (line, error) {
 	if err != nil {
 		return line{}, err
 	}
-	r.brief = s.brief
 	l, err := r.find()
 	s.trials, s.broad = r.trials, r.broad
 	if err != nil {

@@ -66,7 +66,7 @@ func TestSummedPassesRefusedLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.lookAt(s.centre)
-	s.brief = true // the cheapest sum
+	s.Brief = true // the cheapest sum
 	p, ok := s.brighter(weakPlan{})
 	first, found := s.summed(p)
 	if !ok || !found {

@@ -112,7 +112,7 @@ func (s *searcher) deepest() weakPlan {
 // where light is so strong that there is one. A brief search has the cheapest
 // that finds much more.
 func (s *searcher) brighter(first weakPlan) (sumPlan, bool) {
-	if s.brief && s.MaxDrift > 0 {
+	if s.Brief && s.MaxDrift > 0 {
 		p, ok := s.planSummed(s.budget(), 8*slightReward*quantity.DriftUnit/float64(s.MaxDrift))
 		return p, ok && p.reward > 2*first.reward
 	}
@@ -133,7 +133,7 @@ func (s *searcher) weak() (line, bool) {
 			return l, true
 		}
 	}
-	if s.brief {
+	if s.Brief {
 		return line{}, false
 	}
 	if all := s.deepest(); all.reward > 2*first.reward && s.ctx.Err() == nil {

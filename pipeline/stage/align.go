@@ -201,7 +201,9 @@ func (a *analysis) alignPairs(c AlignConfig) (foundClock, error) {
 		return foundClock{}, err
 	}
 	defer target.Close()
-	found, err := align.AlignStreams(a.ctx, reference, target, AlignOptions(a.manifest, c))
+	o := AlignOptions(a.manifest, c)
+	o.Brief = a.brief
+	found, err := align.AlignStreams(a.ctx, reference, target, o)
 	return foundClock{Parts: found}, err
 }
 

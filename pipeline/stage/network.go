@@ -122,47 +122,99 @@ func writeTracks(w io.Writer, clocks []AlignSummary) error {
 	return nil
 }
 
-// findNetwork aligns every two of the channels, and makes one solution of what they say.
+// findNetwork aligns the channels, two by two, and makes one solution of what they say.
 func (a *analysis) findNetwork(c AlignConfig) (*network, AlignSummary, error) {
-	n := &network{names: append([]string{c.Reference}, c.others(a.recipe)...), found: newClocks(false)}
-	summary := AlignSummary{Reference: c.Reference, Simulated: a.simulated(n.names...)}
-	for i := range n.names {
-		for k := i + 1; k < len(n.names); k++ {
-			p, err := a.findPair(c.between(n.names[i], n.names[k]))
-			if err != nil {
-				return n, summary, err
-			}
-			p.a, p.b = i, k
-			n.pairs = append(n.pairs, p)
-			if !p.said.Refused {
-				n.good = append(n.good, p)
-				n.found.found(n.names[i], n.names[k], p.Correction())
-			}
-		}
-	}
-	if err := n.solve(); err != nil {
+	names := append([]string{c.Reference}, c.others(a.recipe)...)
+	n, summary, err := findClocks(names, func(i, k int, brief bool) (*networkPair, error) {
+		return a.findPair(c.between(names[i], names[k]), brief)
+	})
+	if err != nil {
 		return n, summary, err
 	}
 	a.enter(n)
-	summary.Network = n.summary()
-	for i := 1; i < len(n.names); i++ {
-		s, err := n.clockSummary(i)
-		if err != nil {
-			return n, summary, err
-		}
-		s.Simulated = a.simulated(n.names...)
-		summary.Clocks = append(summary.Clocks, s)
-	}
-	summary.Refused = !slices.ContainsFunc(summary.Clocks, func(s AlignSummary) bool { return !s.Refused })
-	if summary.Refused {
-		summary.Code, summary.Reason, summary.Hint = summary.Clocks[0].Code, "no clock was found: "+summary.Clocks[0].Reason, summary.Clocks[0].Hint
+	summary.Simulated = a.simulated(names...)
+	for i := range summary.Clocks {
+		summary.Clocks[i].Simulated = summary.Simulated
 	}
 	return n, summary, nil
 }
 
+// AlignSeveral finds the clocks of channels, the first of which is the reference, from what
+// pair says of every two of them: a brief one need not look for weak signals. Its refusals are
+// answers, too.
+func AlignSeveral(names []string, pair func(i, k int, brief bool) (align.Parts, error)) (AlignSummary, error) {
+	_, s, err := findClocks(names, func(i, k int, brief bool) (*networkPair, error) {
+		found, err := pair(i, k, brief)
+		said, err := NewAlignSummary(names[i], names[k], found.Alignment, err)
+		return &networkPair{said: said, foundClock: foundClock{Parts: found}}, err
+	})
+	return s, err
+}
+
+// findClocks is AlignSeveral of pairs with all that is known of them. What is bright is found
+// first; for weak light, which takes long where there is none, only those are asked that lead
+// to a clock which nothing else leads to.
+func findClocks(names []string, pair func(i, k int, brief bool) (*networkPair, error)) (*network, AlignSummary, error) {
+	n := &network{names: names, found: newClocks(false)}
+	for _, brief := range []bool{true, false} {
+		for i := range names {
+			for k := i + 1; k < len(names); k++ {
+				if _, connected, _ := n.found.between(names[i], names[k]); connected && !brief {
+					continue
+				}
+				p, err := pair(i, k, brief)
+				if err != nil {
+					return n, AlignSummary{}, err
+				}
+				p.a, p.b = i, k
+				n.take(p)
+			}
+		}
+	}
+	if err := n.solve(); err != nil {
+		return n, AlignSummary{}, err
+	}
+	s, err := n.conclude()
+	return n, s, err
+}
+
+// take keeps what two channels say, in place of what they said before.
+func (n *network) take(p *networkPair) {
+	i := slices.IndexFunc(n.pairs, func(o *networkPair) bool { return o.a == p.a && o.b == p.b })
+	if i < 0 {
+		n.pairs = append(n.pairs, p)
+	} else {
+		n.pairs[i] = p
+	}
+	if !p.said.Refused {
+		n.good = append(n.good, p)
+		n.found.found(n.names[p.a], n.names[p.b], p.Correction())
+	}
+}
+
+// conclude says what was found of all clocks.
+func (n *network) conclude() (AlignSummary, error) {
+	summary := AlignSummary{Reference: n.names[0], Network: n.summary()}
+	for i := 1; i < len(n.names); i++ {
+		s, err := n.clockSummary(i)
+		if err != nil {
+			return summary, err
+		}
+		summary.Clocks = append(summary.Clocks, s)
+	}
+	summary.Refused = !slices.ContainsFunc(summary.Clocks, func(s AlignSummary) bool { return !s.Refused })
+	if summary.Refused && len(summary.Clocks) > 0 {
+		first := summary.Clocks[0]
+		summary.Code, summary.Reason, summary.Hint = first.Code, "no clock was found: "+first.Reason, first.Hint
+	}
+	return summary, nil
+}
+
 // findPair aligns two channels. One that cannot be read has no pairs with any other,
 // which is no reason to tell nothing of the others.
-func (a *analysis) findPair(c AlignConfig) (*networkPair, error) {
+func (a *analysis) findPair(c AlignConfig, brief bool) (*networkPair, error) {
+	a.brief = brief
+	defer func() { a.brief = false }()
 	found, summary, err := a.findClock(c)
 	var write *writeError
 	if err != nil && (a.ctx.Err() != nil || errors.As(err, &write)) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"tsrun/pipeline/mesh"
@@ -90,12 +91,10 @@ type NetworkJump struct {
 // summary tells how the clocks were found.
 func (n *network) summary() *NetworkSummary {
 	s := &NetworkSummary{Channels: n.names, ChiSquare: n.middle.ChiSquare, Freedom: n.middle.Freedom, Widened: n.middle.Widened}
-	number := 0
 	for _, p := range n.pairs {
 		q := NetworkPair{Reference: n.names[p.a], Target: n.names[p.b], Refused: p.said.Refused, Code: p.said.Code, Reason: p.said.Reason}
 		if !p.said.Refused {
-			r := n.middle.Pairs[number]
-			number++
+			r := n.middle.Pairs[slices.Index(n.good, p)]
 			at := n.at
 			if k, reached := n.reading(p.a); reached {
 				at = k.Inverse().Apply(at)
