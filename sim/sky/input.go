@@ -49,7 +49,8 @@ func (s Settings) pairs(dst []int64, p process, n, base int64) []int64 {
 // Source.
 type Input struct {
 	sky      Settings
-	owner    uint64 // key of the controller and the input
+	sources  []Settings // of the pairs it sees
+	owner    uint64     // key of the controller and the input
 	pairs    process
 	dark     process
 	jitter   float64 // ps rms
@@ -73,6 +74,7 @@ type Input struct {
 func NewInput(s Settings, c Controller, serial string, number int, start Instant, from int64) *Input {
 	in := &Input{
 		sky:      s,
+		sources:  c.sources(s),
 		owner:    key(keyOfText(serial), uint64(number)),
 		pairs:    newProcess(int64(s.Pairs.Rate)),
 		dark:     newProcess(int64(c.Dark)),
@@ -134,7 +136,10 @@ func (in *Input) look() {
 	in.pending = append(in.pending[:0], in.pending[in.head:]...)
 	in.head = 0
 
-	in.scratch = in.sky.pairs(in.scratch[:0], in.pairs, n, base)
+	in.scratch = in.scratch[:0]
+	for _, source := range in.sources {
+		in.scratch = source.pairs(in.scratch, in.pairs, n, base)
+	}
 	c := counter{key(in.sky.Seed, purposeDetection, in.owner, uint64(n))}
 	r := rand.New(&c)
 	for _, t := range in.scratch {

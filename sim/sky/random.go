@@ -51,6 +51,7 @@ const (
 	purposeDetection
 	purposeDark
 	purposeClock
+	purposeSource
 )
 
 // process draws the times of a Poisson process within one cell.

@@ -3,6 +3,7 @@ package sky
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"tsrun/sdk"
 	"tsrun/sdk/quantity"
@@ -28,6 +29,7 @@ type Controller struct {
 	Efficiency   *quantity.Share    `json:"efficiency,omitempty" jsonschema:"description=Part of the photons it detects; all where it is left out"`
 	Dark         quantity.Frequency `json:"dark,omitempty" jsonschema:"description=Rate of uncorrelated counts of each input"`
 	DeadTime     quantity.Time      `json:"dead_time,omitempty" jsonschema:"description=Blindness of each input after a detection"`
+	Sees         []string           `json:"sees,omitempty" jsonschema:"minItems=1,maxItems=64,description=Names of the sources of pairs that it sees; the one source of all where it is left out"`
 	Replay       *Replay            `json:"replay,omitempty" jsonschema:"description=A recording instead of the light"`
 	StartLine    string             `json:"start_line,omitempty" jsonschema:"title=START line,description=host:port where simulators share a START edge for trigger.method: hardware" jsonschema_extras:"shared=true"`
 	Faults       []string           `json:"faults,omitempty" jsonschema:"minItems=1,maxItems=64,description=Misbehaviour on request as listed in docs/simulation.md"` // see package idq
@@ -47,6 +49,21 @@ type Replay struct {
 type Simulation struct {
 	Settings
 	Controller Controller `json:"controller"`
+}
+
+// sources are those of pairs that a controller sees: one of its own for each name, the same
+// for all who see it.
+func (c Controller) sources(light Settings) []Settings {
+	if len(c.Sees) == 0 {
+		return []Settings{light}
+	}
+	var all []Settings
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(c.Sees))) {
+		own := light
+		own.Seed = key(light.Seed, purposeSource, keyOfText(name))
+		all = append(all, own)
+	}
+	return all
 }
 
 // What a simulation may ask for. The rates keep a PC able to follow, the

@@ -268,3 +268,31 @@ func BenchmarkInput(b *testing.B) {
 	}
 	b.ReportMetric(float64(total)/b.Elapsed().Seconds()/1e6, "Mtags/s")
 }
+
+// Controllers share the pairs of the sources that both see, and of no others.
+func TestSources(t *testing.T) {
+	light := Settings{Seed: 5, Pairs: Pairs{Rate: 50 * quantity.Kilohertz}}
+	start := Unix(1_790_000_000_000_000_000, 0)
+	detected := func(sees ...string) map[int64]bool {
+		all := map[int64]bool{}
+		for _, at := range NewInput(light, Controller{Sees: sees}, "s", 1, start, 0).Until(1e11, nil) { // 0.1 s
+			all[at] = true
+		}
+		return all
+	}
+	shared := func(a, b map[int64]bool) (n int) {
+		for at := range a {
+			if b[at] {
+				n++
+			}
+		}
+		return n
+	}
+	ab, bc, both := detected("ab"), detected("bc"), detected("bc", "ab", "ab")
+	if len(ab) < 4500 || shared(ab, both) != len(ab) || shared(bc, both) != len(bc) || len(both) != len(ab)+len(bc)-shared(ab, bc) {
+		t.Errorf("%d of ab, %d of bc, %d of both", len(ab), len(bc), len(both))
+	}
+	if n := shared(ab, bc) + shared(ab, detected()); n > 5 {
+		t.Errorf("%d are shared by chance", n)
+	}
+}
