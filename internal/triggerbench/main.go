@@ -30,6 +30,7 @@ const every = 30 * time.Millisecond
 // The ways to fire, and how long before it clocks are compared.
 const (
 	priority   = "scheduled, priority"
+	early      = "priority, compensated" // as trigger.compensation: auto does it
 	ordinary   = "scheduled, no priority"
 	sleeping   = "`time.Sleep`"
 	onReceipt  = "fire on receipt"
@@ -171,7 +172,7 @@ func measure(shots int, a, b twopcs.PC) error {
 			}
 			defer busy.end()
 		}
-		for _, method := range []string{priority, ordinary, sleeping, onReceipt} {
+		for _, method := range []string{priority, early, ordinary, sleeping, onReceipt} {
 			if err := line(all, load, method, shots); err != nil {
 				return err
 			}

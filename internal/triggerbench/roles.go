@@ -224,7 +224,8 @@ func (n *node) translate(instant int64) (int64, error) {
 // driver fires a controller, on one thread.
 type driver struct {
 	controller instrument.Client
-	device     *process // the controller
+	device     *process      // the controller
+	there      time.Duration // half of the median round trip of a question
 }
 
 func beDriver() error {
@@ -242,15 +243,38 @@ func beDriver() error {
 		}
 	}
 	runtime.LockOSThread()
+	if d.there, err = d.timeCommands(context.Background()); err != nil {
+		return err
+	}
 	fmt.Println(`"ready"`)
 	return answerLines(d.fire)
+}
+
+// timeCommands measures the way of a command as a driver of the SDK does: by questions,
+// each after a wait for an instant.
+func (d *driver) timeCommands(ctx context.Context) (there time.Duration, err error) {
+	defer realtime.Quieten(0)()
+	defer realtime.Settings{Priority: realtime.DefaultPriority, LockMemory: true}.Enter()()
+	trips := make([]int64, 64)
+	for i := range trips {
+		if _, err := realtime.Await(ctx, realtime.ReadClock().Real+2_000_000); err != nil {
+			return 0, err
+		}
+		asked := realtime.Monotonic()
+		if _, err := d.controller.Query(ctx, "REC:STAGe?"); err != nil {
+			return 0, err
+		}
+		trips[i] = realtime.Monotonic() - asked
+	}
+	return time.Duration(realtime.LateOf(trips).P50 / 2), nil
 }
 
 // fire fires once, at an instant of this PC's clock or at once.
 func (d *driver) fire(s series) ([]shot, error) {
 	ctx := context.Background()
-	settings := realtime.Settings{LockMemory: s.Method == priority}
-	if s.Method == priority {
+	best := s.Method == priority || s.Method == early
+	settings := realtime.Settings{LockMemory: best}
+	if best {
 		settings.Priority = realtime.DefaultPriority
 	}
 	fired, err := d.await(ctx, s, settings)
@@ -279,6 +303,9 @@ func (d *driver) await(ctx context.Context, s series, settings realtime.Settings
 		time.Sleep(time.Until(time.Unix(0, s.First)))
 		clock = realtime.ReadClock()
 	default:
+		if s.Method == early {
+			s.First -= d.there.Nanoseconds()
+		}
 		if clock, err = realtime.Await(ctx, s.First); err != nil {
 			return 0, err
 		}
