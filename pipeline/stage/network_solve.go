@@ -165,7 +165,25 @@ func (n *network) wandering(i int, found align.Alignment) (align.Alignment, erro
 	found.Track, found.Wanders = t, true
 	found.Offset, found.OffsetSD = t.At(found.Reference)
 	found.StartOffset, found.StartSD = t.At(found.Start)
+	found.Frequency, found.FrequencySD = n.frequencyAlong(by)
 	return found, nil
+}
+
+// frequencyAlong is that of the last clock of a way, in ppb, by what each pair says of the middle
+// of its record.
+func (n *network) frequencyAlong(by []int) (ppb, sd float64) {
+	rate, clock := 0.0, 0
+	for _, number := range by {
+		p := n.good[number]
+		sign := 1.0
+		if p.b == clock {
+			sign = -1
+		}
+		rate += sign * math.Log1p(p.Frequency*1e-9)
+		sd = math.Hypot(sd, p.FrequencySD)
+		clock = p.a + p.b - clock
+	}
+	return math.Expm1(rate) * 1e9, sd
 }
 
 // leg is a pair of a way, in the direction of the way.
