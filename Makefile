@@ -6,8 +6,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 # Without tables for debuggers a program is a third smaller, and each plugin is hashed
 # at the start of each run; what a panic prints is the same.
 LDFLAGS := -s -w -X main.version=$(VERSION)
-PLUGINS := tc-ethernet tc-serial sink-file
-LONG    := $(addprefix ./,$(sort $(dir $(wildcard */*_long_test.go */*/*_long_test.go))))
+PLUGINS := tc-ethernet tc-serial sink-file sink-parquet
+# Plugins that need much which nothing else does are modules of their own.
+MODULES := $(patsubst %/,%,$(dir $(wildcard plugins/*/go.mod)))
+LONG    := $(addprefix ./,$(filter-out $(addsuffix /,$(MODULES)),$(sort $(dir $(wildcard */*_long_test.go */*/*_long_test.go)))))
 RECIPE  ?= recipes/coincidence.yaml
 OTHERS  := darwin/arm64 windows/amd64
 TESTED  ?= ./...
@@ -15,7 +17,7 @@ REPORT  ?= test
 
 PREFIX  ?= /usr/local
 
-.PHONY: help build man install run test test-long truth readme bench bench-compare bench-transfer bench-trigger lint ci-deps clean
+.PHONY: help build man install run test test-modules test-long truth readme bench bench-compare bench-transfer bench-trigger lint ci-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +27,7 @@ build: ## build bin/tsrun and bin/plugins/*
 	@echo 'building: the first time takes a minute or two'
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tsrun ./cmd/tsrun
 	@for p in $(PLUGINS); do \
-		CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plugins/$$p ./plugins/$$p && \
+		CGO_ENABLED=0 $(GO) build -C plugins/$$p -trimpath -ldflags '$(LDFLAGS)' -o $(CURDIR)/bin/plugins/$$p . && \
 		bin/plugins/$$p --describe > bin/plugins/$$p.json || exit 1; \
 	done
 
@@ -44,14 +46,18 @@ install: man ## put tsrun, plugins, manual pages and completion below PREFIX (de
 run: build ## run RECIPE (default recipes/coincidence.yaml) on simulated controllers
 	bin/tsrun $(RECIPE)
 
-test: build ## run all tests; what this machine lacks is skipped and listed
+test: build $(if $(filter ./...,$(TESTED)),test-modules) ## run all tests; what this machine lacks is skipped and listed
 	@echo 'testing: a line for each package as it is done, and every half minute for those still at work'
 	@{ $(GO) test $(GOTESTFLAGS) -json $(TESTED); echo $$? > bin/$(REPORT).status; } | tee bin/$(REPORT).json | $(GO) run ./internal/testreport; \
 	exit $$(cat bin/$(REPORT).status)
 
+test-modules: build ## run the tests of plugins that are modules of their own
+	@for m in $(MODULES); do $(GO) test -C $$m ./... || exit 1; done
+
 test-long: build ## run the tests that take minutes, without the race detector; PART=1: fewer trials
 	@{ TSRUN_TEST_LONG=$(if $(PART),part,1) $(GO) test -p 1 -parallel 4 -timeout 20m -run '^TestLong' -json $(LONG); echo $$? > bin/$(REPORT)-long.status; } | \
 	tee bin/$(REPORT)-long.json | $(GO) run ./internal/testreport -each; \
+	for m in $(MODULES); do TSRUN_TEST_LONG=$(if $(PART),part,1) $(GO) test -C $$m -timeout 20m -run '^TestLong' ./... || exit 1; done; \
 	exit $$(cat bin/$(REPORT)-long.status)
 
 truth: ## measure what is stated against known truth; PART=1: a share that takes minutes, TABLES="NAME ...": only these; FROM=1: other records
@@ -80,6 +86,7 @@ lint: ## formatting, vet, staticcheck, the rules of the house; builds what runs 
 	$(GO) test ./internal/house
 	@for s in $(OTHERS); do echo "building for $$s"; GOOS=$${s%/*} GOARCH=$${s#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/tsrun || exit 1; done
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	for m in $(MODULES); do $(GO) vet -C $$m ./... && (cd $$m && $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...) || exit 1; done
 
 ci-deps: ## install the Debian packages that some tests need
 	apt-get update -q

@@ -1,6 +1,8 @@
 package sdk
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -55,7 +57,10 @@ func recordingIn(r *pluginpb.BeginRequest) (Recording, error) {
 	if err != nil {
 		return Recording{}, err
 	}
-	rec := Recording{Run: run, Dir: r.Dir, Segment: time.Duration(r.SegmentNs), Resumed: r.Resumed}
+	if len(r.RecipeSha256) != 0 && !isSum(r.RecipeSha256) {
+		return Recording{}, fmt.Errorf("read request: %.80q is no SHA-256 of a recipe", r.RecipeSha256)
+	}
+	rec := Recording{Run: run, Dir: r.Dir, Segment: time.Duration(r.SegmentNs), Resumed: r.Resumed, Recipe: r.RecipeSha256}
 	seen := map[uint32]bool{}
 	for _, s := range r.Streams {
 		if s.Stream > math.MaxUint16 || seen[s.Stream] {
@@ -65,12 +70,19 @@ func recordingIn(r *pluginpb.BeginRequest) (Recording, error) {
 			return Recording{}, fmt.Errorf("read request: %q has %d segments that were told of", s.Name, s.Told)
 		}
 		seen[s.Stream] = true
-		rec.Streams = append(rec.Streams, RecordedStream{Stream: uint16(s.Stream), Name: s.Name, Told: int(s.Told)})
+		rec.Streams = append(rec.Streams, RecordedStream{Stream: uint16(s.Stream), Name: s.Name, Told: int(s.Told),
+			Device: clean(s.Device), Simulated: s.Simulated})
 	}
 	if len(rec.Streams) == 0 || rec.Segment < 0 {
 		return Recording{}, fmt.Errorf("read request: a recording of %d streams in segments of %v", len(rec.Streams), rec.Segment)
 	}
 	return rec, nil
+}
+
+// isSum says whether a text is a SHA-256 in hexadecimal digits.
+func isSum(text string) bool {
+	sum, err := hex.DecodeString(text)
+	return err == nil && len(sum) == sha256.Size
 }
 
 func deviceOut(d Device) *pluginpb.Device {

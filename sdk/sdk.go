@@ -176,6 +176,9 @@ type Recording struct {
 	// stream come the tags behind the segments that it has told of; what else it has
 	// left in Dir is replaced. Only a sink that is Resumable is told so.
 	Resumed bool
+	// Recipe is the SHA-256 of the recipe's file in hexadecimal digits, for who wants
+	// to keep beside the tags how they came about; "" from a host that does not say it.
+	Recipe string
 
 	// Closed tells of a finished file. A sink may make none.
 	Closed func(Artifact)
@@ -191,6 +194,9 @@ type RecordedStream struct {
 	Stream uint16
 	Name   string // "signal"
 	Told   int    // segments that the process before this one has told of; see [Recording.Resumed]
+
+	Device    string // how its controller names itself; "" where that is not known
+	Simulated bool   // whether that is no real one
 }
 
 // Failure is an error that tells its reader what to do. Errors cross between

@@ -119,9 +119,10 @@ func armOut(a sdk.Acquisition, endpoint string) *pluginpb.ArmRequest {
 }
 
 func beginOut(r sdk.Recording, endpoint string) *pluginpb.BeginRequest {
-	out := &pluginpb.BeginRequest{Run: r.Run[:], Dir: r.Dir, SegmentNs: int64(r.Segment), Endpoint: endpoint, Resumed: r.Resumed}
+	out := &pluginpb.BeginRequest{Run: r.Run[:], Dir: r.Dir, SegmentNs: int64(r.Segment), Endpoint: endpoint, Resumed: r.Resumed, RecipeSha256: r.Recipe}
 	for _, s := range r.Streams {
-		out.Streams = append(out.Streams, &pluginpb.RecordedStream{Stream: uint32(s.Stream), Name: s.Name, Told: uint64(s.Told)})
+		out.Streams = append(out.Streams, &pluginpb.RecordedStream{Stream: uint32(s.Stream), Name: s.Name, Told: uint64(s.Told),
+			Device: s.Device, Simulated: s.Simulated})
 	}
 	return out
 }

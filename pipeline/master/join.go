@@ -175,7 +175,7 @@ func (c *conductor) admit(name string, j *wire.Join) (*member, error) {
 	}
 	c.admitFiles(name, m.token)
 	m.welcome = &wire.Welcome{
-		Run: c.run.String(), Token: hex.EncodeToString(m.token[:]), Recipe: part,
+		Run: c.run.String(), Token: hex.EncodeToString(m.token[:]), Recipe: part, RecipeSum: c.book.manifest.Recipe.SHA256,
 		TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()), Revoked: c.options.Revoked,
 	}
 	if c.clock != nil && !c.isLocal(name) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -86,11 +87,33 @@ func (eq *equipment) beginSink(ctx context.Context, k *sink, endpoint string) er
 // recording is what a sink is asked to keep. One that is resumed goes on behind the
 // segments that the process before it has told of.
 func (eq *equipment) recording(k *sink, resumed bool) sdk.Recording {
-	r := sdk.Recording{Run: eq.s.id, Dir: filepath.Join(eq.s.dir, k.dir), Segment: eq.s.recipe.Acquire.Segment.Duration(), Resumed: resumed}
+	r := sdk.Recording{Run: eq.s.id, Dir: filepath.Join(eq.s.dir, k.dir), Segment: eq.s.recipe.Acquire.Segment.Duration(), Resumed: resumed, Recipe: eq.s.welcome.RecipeSum}
 	for _, n := range k.streams {
-		r.Streams = append(r.Streams, sdk.RecordedStream{Stream: n, Name: eq.s.node.Channels[n].Name, Told: k.told[n]})
+		s := sdk.RecordedStream{Stream: n, Name: eq.s.node.Channels[n].Name, Told: k.told[n]}
+		if device, known := eq.deviceOf(n); known {
+			s.Device, s.Simulated = nameOf(device), device.Simulated
+		}
+		r.Streams = append(r.Streams, s)
 	}
 	return r
+}
+
+// deviceOf is what the controller of a stream says it is.
+func (eq *equipment) deviceOf(stream uint16) (device fact.Device, known bool) {
+	for _, c := range eq.drivers {
+		if c.driver != nil && slices.Contains(c.streams, stream) {
+			return c.driver.Identity(), true
+		}
+	}
+	return device, false
+}
+
+// nameOf is how a device names itself.
+func nameOf(d fact.Device) string {
+	if d.Identity != "" {
+		return d.Identity
+	}
+	return strings.Join(strings.Fields(d.Vendor+" "+d.Model+" "+d.Serial), " ")
 }
 
 // duration is how long the part or the shot takes.

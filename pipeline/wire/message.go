@@ -238,8 +238,9 @@ type Reply struct {
 // Welcome admits a slave to a run and gives it its part of the recipe.
 type Welcome struct {
 	Run         string          `json:"run"`
-	Token       string          `json:"token"`  // 32 hexadecimal digits; marks everything the slave sends in this run
-	Recipe      json.RawMessage `json:"recipe"` // resolved; holds this node only
+	Token       string          `json:"token"`                   // 32 hexadecimal digits; marks everything the slave sends in this run
+	Recipe      json.RawMessage `json:"recipe"`                  // resolved; holds this node only
+	RecipeSum   string          `json:"recipe_sha256,omitempty"` // of the recipe's file, as in the manifest
 	TriggerPort int             `json:"trigger_port"`
 	FilesPort   int             `json:"files_port"`
 	Clock       *clock.Access   `json:"clock,omitempty"` // to the master's time; nil: the clocks are not compared

@@ -1883,7 +1883,9 @@ type BeginRequest struct {
 	Endpoint  string                 `protobuf:"bytes,5,opt,name=endpoint,proto3" json:"endpoint,omitempty"` // where to PULL blocks from
 	// A process before this one had the recording, and died: what it left unfinished or
 	// did not tell of is replaced. Only for sinks that are resumable.
-	Resumed       bool `protobuf:"varint,6,opt,name=resumed,proto3" json:"resumed,omitempty"`
+	Resumed bool `protobuf:"varint,6,opt,name=resumed,proto3" json:"resumed,omitempty"`
+	// SHA-256 of the recipe's file, 64 hexadecimal digits; empty from a host that does not say it.
+	RecipeSha256  string `protobuf:"bytes,7,opt,name=recipe_sha256,json=recipeSha256,proto3" json:"recipe_sha256,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1960,6 +1962,13 @@ func (x *BeginRequest) GetResumed() bool {
 	return false
 }
 
+func (x *BeginRequest) GetRecipeSha256() string {
+	if x != nil {
+		return x.RecipeSha256
+	}
+	return ""
+}
+
 type RecordedStream struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Stream uint32                 `protobuf:"varint,1,opt,name=stream,proto3" json:"stream,omitempty"`
@@ -1967,6 +1976,8 @@ type RecordedStream struct {
 	// Segments that the process before this one has told of; the first block begins
 	// behind them. 0 where nothing is resumed.
 	Told          uint64 `protobuf:"varint,3,opt,name=told,proto3" json:"told,omitempty"`
+	Device        string `protobuf:"bytes,4,opt,name=device,proto3" json:"device,omitempty"`        // how the controller of the channel names itself; empty where it is not known
+	Simulated     bool   `protobuf:"varint,5,opt,name=simulated,proto3" json:"simulated,omitempty"` // whether that is no real one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2020,6 +2031,20 @@ func (x *RecordedStream) GetTold() uint64 {
 		return x.Told
 	}
 	return 0
+}
+
+func (x *RecordedStream) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *RecordedStream) GetSimulated() bool {
+	if x != nil {
+		return x.Simulated
+	}
+	return false
 }
 
 type BeginResponse struct {
@@ -2688,7 +2713,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\x04lost\x18\x04 \x01(\x04R\x04lost\x12\x19\n" +
 	"\bfirst_ps\x18\x05 \x01(\x04R\afirstPs\x12\x17\n" +
 	"\alast_ps\x18\x06 \x01(\x04R\x06lastPs\x12\x19\n" +
-	"\buntil_ps\x18\a \x01(\x04R\auntilPs\"\xc2\x01\n" +
+	"\buntil_ps\x18\a \x01(\x04R\auntilPs\"\xe7\x01\n" +
 	"\fBeginRequest\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\fR\x03run\x12\x10\n" +
 	"\x03dir\x18\x02 \x01(\tR\x03dir\x129\n" +
@@ -2696,11 +2721,14 @@ const file_plugin_proto_rawDesc = "" +
 	"\n" +
 	"segment_ns\x18\x04 \x01(\x03R\tsegmentNs\x12\x1a\n" +
 	"\bendpoint\x18\x05 \x01(\tR\bendpoint\x12\x18\n" +
-	"\aresumed\x18\x06 \x01(\bR\aresumed\"P\n" +
+	"\aresumed\x18\x06 \x01(\bR\aresumed\x12#\n" +
+	"\rrecipe_sha256\x18\a \x01(\tR\frecipeSha256\"\x86\x01\n" +
 	"\x0eRecordedStream\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\rR\x06stream\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
-	"\x04told\x18\x03 \x01(\x04R\x04told\"\x0f\n" +
+	"\x04told\x18\x03 \x01(\x04R\x04told\x12\x16\n" +
+	"\x06device\x18\x04 \x01(\tR\x06device\x12\x1c\n" +
+	"\tsimulated\x18\x05 \x01(\bR\tsimulated\"\x0f\n" +
 	"\rBeginResponse\"\x0f\n" +
 	"\rFinishRequest\"B\n" +
 	"\x0eFinishResponse\x12\x1c\n" +

@@ -1,4 +1,4 @@
-package main
+package segments
 
 import (
 	"context"
@@ -42,7 +42,7 @@ func recordToTheLimit() int {
 	var limit unix.Rlimit
 	limit.Cur, _ = strconv.ParseUint(os.Getenv(limitBytes), 10, 64)
 	limit.Max = limit.Cur
-	s, closed := &sink{format: os.Getenv(limitFormat)}, 0
+	s, closed := ofFormat(os.Getenv(limitFormat)), 0
 	err := s.Begin(context.Background(), sdk.Recording{Dir: os.Getenv(limitDir), Segment: 2 * time.Microsecond,
 		Streams: []sdk.RecordedStream{{Name: "a"}}, Closed: func(a sdk.Artifact) {
 			fmt.Println(a.Path)

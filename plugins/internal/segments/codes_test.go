@@ -1,4 +1,4 @@
-package main
+package segments
 
 import (
 	"os"
@@ -11,7 +11,7 @@ import (
 // TestCodesAreExplained: each way in which files are not written has its line where
 // a user looks for it.
 func TestCodesAreExplained(t *testing.T) {
-	page, err := os.ReadFile("../../docs/troubleshooting.md")
+	page, err := os.ReadFile("../../../docs/troubleshooting.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package segments
 
 import (
 	"context"
@@ -50,7 +50,7 @@ func BenchmarkSink(b *testing.B) {
 
 func benchSink(b *testing.B, dir, format string, tags []uint64) {
 	ctx := context.Background()
-	s := &sink{format: format}
+	s := ofFormat(format)
 	err := s.Begin(ctx, sdk.Recording{Dir: dir, Segment: time.Second,
 		Streams: []sdk.RecordedStream{{Name: "a"}}, Closed: func(a sdk.Artifact) {
 			if err := os.Remove(filepath.Join(dir, a.Path)); err != nil {

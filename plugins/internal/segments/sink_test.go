@@ -1,4 +1,4 @@
-package main
+package segments
 
 import (
 	"context"
@@ -32,6 +32,13 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// ofFormat is a sink of files in a format of tags.
+func ofFormat(format string) *sink {
+	return New(Options{Encoder: func(_ sdk.Recording, s sdk.RecordedStream, _ int) (Encoder, error) {
+		return tagfile.NewEncoder(format, int(s.Stream))
+	}}).(*sink)
+}
+
 // recorder drives a sink the way the SDK does.
 type recorder struct {
 	sink   *sink
@@ -43,11 +50,7 @@ type recorder struct {
 func begin(t testing.TB, dir, format string, segment time.Duration, names ...string) *recorder {
 	t.Helper()
 	r := &recorder{dir: dir, seq: map[uint16]uint64{}}
-	s, err := open(t.Context(), sdk.Env{}, config{Format: format})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.sink = s.(*sink)
+	r.sink = ofFormat(format)
 	rec := sdk.Recording{Dir: dir, Segment: segment, Closed: func(a sdk.Artifact) { r.closed = append(r.closed, a) }}
 	for i, name := range names {
 		rec.Streams = append(rec.Streams, sdk.RecordedStream{Stream: uint16(i), Name: name})
@@ -294,7 +297,7 @@ func TestStreamsAreSeparate(t *testing.T) {
 func TestSegmentsCloseWhileTheRunGoesOn(t *testing.T) {
 	dir := t.TempDir()
 	closed := make(chan sdk.Artifact, 1)
-	s := &sink{format: tagfile.Bin}
+	s := ofFormat(tagfile.Bin)
 	err := s.Begin(t.Context(), sdk.Recording{Dir: dir, Segment: time.Nanosecond,
 		Streams: []sdk.RecordedStream{{Name: "a"}}, Closed: func(a sdk.Artifact) { closed <- a }})
 	if err != nil {

@@ -1,4 +1,4 @@
-package main
+package segments
 
 import (
 	"maps"
@@ -18,7 +18,7 @@ import (
 func resume(t *testing.T, dir string, segment time.Duration, told int) (*recorder, error) {
 	t.Helper()
 	r := &recorder{dir: dir, seq: map[uint16]uint64{}}
-	r.sink = &sink{format: tagfile.Bin}
+	r.sink = ofFormat(tagfile.Bin)
 	err := r.sink.Begin(t.Context(), sdk.Recording{Dir: dir, Segment: segment, Resumed: true, Closed: func(a sdk.Artifact) { r.closed = append(r.closed, a) },
 		Streams: []sdk.RecordedStream{{Stream: 0, Name: "a", Told: told}}})
 	if err != nil {

@@ -1,12 +1,10 @@
-package main
+package segments
 
 import (
 	"context"
 	"fmt"
 	"os"
 	"sync"
-
-	"tsrun/sdk"
 )
 
 // pending bounds the segments that wait to be published; when there are more,
@@ -18,7 +16,7 @@ const pending = 64
 // directory. After a failure it publishes nothing more.
 type closer struct {
 	dir     *os.File
-	closed  func(sdk.Artifact)
+	closed  func(*segment)
 	queue   chan *segment
 	once    sync.Once
 	drained chan struct{} // closed when the goroutine is done
@@ -26,7 +24,7 @@ type closer struct {
 	err     error
 }
 
-func newCloser(dir *os.File, closed func(sdk.Artifact)) *closer {
+func newCloser(dir *os.File, closed func(*segment)) *closer {
 	c := &closer{dir: dir, closed: closed, queue: make(chan *segment, pending),
 		drained: make(chan struct{}), broken: make(chan struct{})}
 	go c.run()
@@ -43,7 +41,7 @@ func (c *closer) run() {
 			}
 		}
 		for _, g := range named {
-			c.closed(g.artifact)
+			c.closed(g)
 		}
 		if err != nil && c.failed() == nil {
 			c.err = failure(c.dir.Name(), err)

@@ -1,4 +1,4 @@
-package main
+package segments
 
 import (
 	"crypto/sha256"
@@ -26,12 +26,13 @@ const (
 type segment struct {
 	file     *os.File
 	dir      string
-	encoder  *tagfile.Encoder
+	encoder  Encoder
 	hash     hash.Hash
 	hasher   *hasher
 	behind   int64        // bytes handed to the disk
 	replaces bool         // what a process before this one has left under its names
 	finished bool         // the encoder has said its last
+	until    uint64       // tags of the stream up to its end
 	artifact sdk.Artifact // hash and size are filled in when it is published
 }
 
@@ -39,7 +40,7 @@ func partName(name string) string { return "." + name + ".part" }
 
 // createSegment creates the file of a segment. It replaces no file but one that a
 // process before this one has left, where it is told so.
-func createSegment(dir, name string, encoder *tagfile.Encoder, h *hasher, replaces bool) (*segment, error) {
+func createSegment(dir, name string, encoder Encoder, h *hasher, replaces bool) (*segment, error) {
 	part := filepath.Join(dir, partName(name))
 	if replaces {
 		if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {

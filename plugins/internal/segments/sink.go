@@ -1,4 +1,26 @@
-package main
+// Package segments keeps streams of tags in rows of segment files, for sinks of any
+// format.
+//
+// Every stream becomes a row of segment files, cut by the time of the tags:
+// segment k holds the tags from k times the segment's length up to, and not
+// including, k+1 times. A segment without tags is a file without tags, so that
+// a missing number always means a missing file.
+//
+//	signal-000000.bin          whole: durable, hashed, never changed again
+//	.signal-000001.bin.part    being written, or left by a failure
+//
+// A segment is written under its second name and hashed on the way. When it is
+// full it goes to a closer in the background, which makes it durable and gives
+// it its first name; only then the host hears of it.
+//
+// A process that goes on with the recording of one that died begins behind the
+// segments which that has told of, and replaces what else it has left.
+//
+//	sink      streams of blocks, cut into segments
+//	segment   one file: write, hash, publish
+//	closer    publishes segments in the background, in order
+//	failure   what to tell when the disk does not take it
+package segments
 
 import (
 	"context"
@@ -15,8 +37,28 @@ import (
 
 	"tsrun/sdk"
 	"tsrun/sdk/tag"
-	"tsrun/sdk/tagfile"
 )
+
+// Encoder turns the tags of one segment into the bytes of its file. Some may stay in it
+// until Finish.
+type Encoder interface {
+	Format() string  // what the file's name ends in
+	Heading() []byte // what the file begins with
+	Append(dst []byte, tags []uint64) ([]byte, error)
+	Finish(dst []byte) ([]byte, error)
+}
+
+// Options say what the files are.
+type Options struct {
+	// Encoder makes that of the nth segment of a stream.
+	Encoder func(r sdk.Recording, s sdk.RecordedStream, nth int) (Encoder, error)
+	// Foreign says that the files are in no format of tags that tsrun reads: they are
+	// told of as [sdk.Other], and by [sdk.Recording.Kept] how many tags are in them.
+	Foreign bool
+}
+
+// New returns a sink of segment files.
+func New(o Options) sdk.Sink { return &sink{options: o} }
 
 // maxIndex is the highest number of a segment: file names have six digits, and
 // a damaged tag must not make a million empty files.
@@ -24,7 +66,8 @@ const maxIndex = 999_999
 
 // sink is a recording of several streams into one directory.
 type sink struct {
-	format  string
+	options Options
+	record  sdk.Recording
 	dir     *os.File // kept open to make renames durable
 	length  uint64   // ps of one segment; 0: one segment per stream
 	streams map[uint16]*stream
@@ -41,6 +84,7 @@ type stream struct {
 	start   uint64   // ps: its first instant
 	last    uint64   // ps: its last instant
 	lost    uint64   // tags lost within it
+	kept    uint64   // tags in the segments before it
 	segment *segment // nil until it has tags or ends
 	ended   bool
 }
@@ -54,7 +98,8 @@ func (s *sink) Begin(_ context.Context, r sdk.Recording) error {
 		return failure(r.Dir, fmt.Errorf("open directory: %w", err))
 	}
 	s.dir = dir
-	s.closer = newCloser(dir, r.Closed)
+	s.record = r
+	s.closer = newCloser(dir, s.told)
 	s.hasher = newHasher()
 	// The first files are made at once, so that a directory which takes none
 	// is noticed before anything is measured.
@@ -64,6 +109,18 @@ func (s *sink) Begin(_ context.Context, r sdk.Recording) error {
 		}
 	}
 	return nil
+}
+
+// told tells of a segment that is whole.
+func (s *sink) told(g *segment) {
+	a := g.artifact
+	if s.options.Foreign {
+		a = sdk.Artifact{Kind: sdk.Other, Path: a.Path, Size: a.Size, SHA256: a.SHA256}
+	}
+	s.record.Closed(a)
+	if s.options.Foreign {
+		s.record.Kept(g.artifact.Stream, g.until)
+	}
 }
 
 // plan checks what is to be recorded.
@@ -101,7 +158,7 @@ func (s *sink) plan(r sdk.Recording) error {
 }
 
 func (s *sink) openSegment(st *stream) error {
-	encoder, err := tagfile.NewEncoder(s.format, int(st.Stream))
+	encoder, err := s.options.Encoder(s.record, st.RecordedStream, st.index)
 	if err != nil {
 		return err
 	}
@@ -194,6 +251,8 @@ func (s *sink) endSegment(ctx context.Context, st *stream) error {
 	}
 	seg := st.segment
 	seg.artifact.Lost = st.lost
+	st.kept += seg.artifact.Tags
+	seg.until = st.kept
 	var err error
 	if s.encoded, err = seg.finish(s.encoded); err != nil {
 		return failure(s.dir.Name(), err)

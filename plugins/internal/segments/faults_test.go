@@ -1,4 +1,4 @@
-package main
+package segments
 
 import (
 	"bufio"
@@ -98,7 +98,7 @@ func endlessBlock(n uint64) []uint64 {
 
 // recordEndlessly records until it is killed and tells of each closed segment.
 func recordEndlessly(dir string) {
-	s := &sink{format: tagfile.Bin}
+	s := ofFormat(tagfile.Bin)
 	err := s.Begin(context.Background(), sdk.Recording{Dir: dir, Segment: 10 * time.Nanosecond,
 		Streams: []sdk.RecordedStream{{Name: "a"}}, Closed: func(a sdk.Artifact) { fmt.Println(a.Path) }})
 	for n := uint64(0); err == nil; n++ {
@@ -170,7 +170,7 @@ func TestCancelledWhileTheDiskIsBehind(t *testing.T) {
 		cancel(stop)
 		<-free
 	}
-	s := &sink{format: tagfile.Bin}
+	s := ofFormat(tagfile.Bin)
 	err := s.Begin(ctx, sdk.Recording{Dir: t.TempDir(), Segment: time.Nanosecond,
 		Streams: []sdk.RecordedStream{{Name: "a"}}, Closed: behind})
 	if err != nil {
