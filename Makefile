@@ -16,8 +16,13 @@ TESTED  ?= ./...
 REPORT  ?= test
 
 PREFIX  ?= /usr/local
+# A Debian package's version begins with a digit; a build without a tag has that of its commit.
+DEBARCH ?= $(shell $(GO) env GOARCH)
+DEBVERSION ?= $(shell echo '$(VERSION)' | sed -E 's/^v([0-9])/\1/; s/-/+/g; s/^([0-9a-f]{7,}([+].*)?|[^0-9].*)$$/0~git\1/')
+MAINTAINER ?= $(shell id -un) <$(shell id -un)@$(shell hostname)>
+NFPM    ?= $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 
-.PHONY: help build man install run test test-modules test-long truth readme bench bench-compare bench-transfer bench-trigger lint ci-deps clean
+.PHONY: help build man install deb run test test-modules test-long truth readme bench bench-compare bench-transfer bench-trigger lint ci-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,14 +39,27 @@ build: ## build bin/tsrun and bin/plugins/*
 man: build ## write the manual pages into bin/man1
 	bin/tsrun man bin/man1
 
-install: man ## put tsrun, plugins, manual pages and completion below PREFIX (default /usr/local)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/tsrun/plugins $(DESTDIR)$(PREFIX)/share/man/man1 \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
+install: man ## put tsrun, plugins, recipes, manual pages and completion below PREFIX (default /usr/local)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/tsrun/plugins share/man/man1 share/tsrun/recipes/recordings share/tsrun/python \
+		share/bash-completion/completions share/zsh/vendor-completions share/fish/vendor_completions.d)
 	install bin/tsrun $(DESTDIR)$(PREFIX)/bin
 	for p in $(PLUGINS); do install bin/plugins/$$p $(DESTDIR)$(PREFIX)/lib/tsrun/plugins && \
 		install -m 644 bin/plugins/$$p.json $(DESTDIR)$(PREFIX)/lib/tsrun/plugins || exit 1; done
 	install -m 644 bin/man1/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 recipes/*.yaml recipes/schema.json $(DESTDIR)$(PREFIX)/share/tsrun/recipes
+	install -m 644 recipes/recordings/* $(DESTDIR)$(PREFIX)/share/tsrun/recipes/recordings
+	install -m 644 python/tsrun.py $(DESTDIR)$(PREFIX)/share/tsrun/python
 	bin/tsrun completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tsrun
+	bin/tsrun completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_tsrun
+	bin/tsrun completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tsrun.fish
+
+deb: build ## make the Debian package bin/tsrun_VERSION_ARCH.deb
+	rm -rf bin/deb
+	$(MAKE) -o build install DESTDIR=bin/deb PREFIX=/usr
+	gzip -9nf bin/deb/usr/share/man/man1/*.1
+	{ echo 'tsrun is made of the sources of its repository, under this license:'; echo; cat LICENSE; } > bin/copyright
+	gzip -9nc CHANGELOG.md > bin/changelog.gz
+	ARCH=$(DEBARCH) VERSION=$(DEBVERSION) MAINTAINER='$(MAINTAINER)' $(NFPM) package --config packaging/nfpm.yaml --packager deb --target bin/
 
 run: build ## run RECIPE (default recipes/coincidence.yaml) on simulated controllers
 	bin/tsrun $(RECIPE)

@@ -124,6 +124,7 @@ func commands() []*cobra.Command {
 		newConvertCommand(),
 		newInfoCommand(),
 		newPluginCommand(),
+		newServiceCommand(),
 		newPairCommand(),
 		newKeysCommand(),
 		newSchemaCommand(),

@@ -17,7 +17,7 @@ import (
 var floors = [][]string{
 	{"cmd/"},
 	{"pipeline/web"},
-	{"pipeline/report", "pipeline/drill", "pipeline/doctor", "pipeline/calibrate", "pipeline/catalogue"},
+	{"pipeline/report", "pipeline/drill", "pipeline/doctor", "pipeline/unit", "pipeline/calibrate", "pipeline/catalogue"},
 	{"pipeline/master", "pipeline/slave"},
 	{"pipeline/stage"},
 	{"pipeline/event", "pipeline/scaffold", "pipeline/host", "pipeline/core", "pipeline/transfer", "pipeline/keys"},

@@ -46,6 +46,7 @@ type reporter struct {
 	progress    func() []fact.StreamCounts
 	clock       func() *clock.Reading
 	hearClocks  func([]clock.Standing) // of the master
+	alive       func()                 // is told of each heartbeat
 	orders      *inbox
 	kick        chan struct{}
 	bytes       int // of news that the next report may carry; of the goroutine that reports
@@ -73,7 +74,7 @@ type queued struct {
 func newReporter(node, token string, status *wire.StatusClient, orders *inbox) *reporter {
 	return &reporter{node: node, token: token, status: status, orders: orders,
 		kick: make(chan struct{}, 1), bytes: newsBytes, phase: wire.Preparing, heard: time.Now(),
-		progress: func() []fact.StreamCounts { return nil }, clock: func() *clock.Reading { return nil }, hearClocks: func([]clock.Standing) {}}
+		progress: func() []fact.StreamCounts { return nil }, clock: func() *clock.Reading { return nil }, hearClocks: func([]clock.Standing) {}, alive: func() {}}
 }
 
 // Run reports until ctx ends or the master refuses this session for good.
@@ -81,6 +82,7 @@ func (r *reporter) Run(ctx context.Context) error {
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
 	for {
+		r.alive()
 		if err := r.report(ctx); err != nil {
 			return err
 		}

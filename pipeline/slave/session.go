@@ -66,6 +66,9 @@ func newSession(o Options, w *wire.Welcome, r *recipe.Recipe, a sessionAddresses
 	}
 	s.id = id
 	s.reporter = newReporter(o.Node, w.Token, wire.NewStatusClient(a.status, o.Security), s.orders)
+	if o.watchdog != nil {
+		s.reporter.alive = o.watchdog.alive
+	}
 	s.log = slog.New(fanout{o.Log.Handler(), slog.NewJSONHandler(s.reporter, nil)})
 	s.dir = filepath.Join(o.Data, w.Run+"-"+o.Node)
 	s.user.stop = make(chan struct{})

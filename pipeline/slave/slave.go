@@ -55,6 +55,8 @@ type Options struct {
 	Security   *zmtp.Security // what the master's certificate must be; nil: without TLS
 	// KeepRevocations keeps the list of revoked certificates that the master hands out; may be nil.
 	KeepRevocations func(list []byte) error
+
+	watchdog *watchdog // nil: of the service manager that has started this process
 }
 
 const (
@@ -82,6 +84,13 @@ func Run(ctx context.Context, o Options) error {
 		return &sdk.Failure{Code: "master-address", Message: fmt.Sprintf("master %q: %v", o.Master, err),
 			Hint: "write it as HOST:PORT, the port being the recipe's network.ports.status"}
 	}
+	if o.watchdog == nil {
+		o.watchdog = ofThisProcess()
+	}
+	if err := o.watchdog.tell("READY=1"); err != nil {
+		o.Log.Warn("service manager not told", "error", err)
+	}
+	defer func() { _ = o.watchdog.tell("STOPPING=1") }() // it notices the end all the same
 	j := joiner{options: o, host: host, instance: randomHex(8)}
 	j.tellLeft()
 	j.identify()
@@ -137,6 +146,7 @@ func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
 	}
 	var waiting waiting
 	for patience := tryTimeout; ; {
+		j.options.watchdog.alive()
 		try, cancel := context.WithTimeoutCause(ctx, patience, errors.New("trying again"))
 		reply, err := ask(try, status, request)
 		cancel()
@@ -215,7 +225,7 @@ func (j *joiner) serve(ctx context.Context, w *wire.Welcome) error {
 		}
 	}
 	if w.Collect != nil {
-		return j.handOver(ctx, w)
+		return j.options.watchdog.during(func() error { return j.handOver(ctx, w) })
 	}
 	if w.Deliver {
 		return j.redeliver(ctx, w)
