@@ -57,8 +57,9 @@ deb: build ## make the Debian package bin/tsrun_VERSION_ARCH.deb
 	rm -rf bin/deb
 	$(MAKE) -o build install DESTDIR=bin/deb PREFIX=/usr
 	gzip -9nf bin/deb/usr/share/man/man1/*.1
-	{ echo 'tsrun is made of the sources of its repository, under this license:'; echo; cat LICENSE; } > bin/copyright
-	gzip -9nc CHANGELOG.md > bin/changelog.gz
+	gzip -9nc CHANGELOG.md > bin/news.gz
+	printf 'tsrun (%s) unstable; urgency=medium\n\n  * What is new is in NEWS.gz.\n\n -- %s  %s\n' \
+		'$(DEBVERSION)' '$(MAINTAINER)' "$$(date -R)" | gzip -9nc > bin/changelog.gz
 	ARCH=$(DEBARCH) VERSION=$(DEBVERSION) MAINTAINER='$(MAINTAINER)' $(NFPM) package --config packaging/nfpm.yaml --packager deb --target bin/
 
 run: build ## run RECIPE (default recipes/coincidence.yaml) on simulated controllers
