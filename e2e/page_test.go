@@ -28,7 +28,7 @@ func pageOf(t *testing.T, p *tsrun) string {
 func TestPageInABrowser(t *testing.T) {
 	b := startBrowser(t)
 	dir := t.TempDir()
-	p := start(t, dir, nil, shipped(t, "coincidence.yaml"), "--web=127.0.0.1:0", "--set", "acquire.duration=10 min", "--set", "trigger.lead=3 s")
+	p := start(t, dir, nil, append([]string{shipped(t, "coincidence.yaml"), "--web=127.0.0.1:0", "--set", "acquire.duration=10 min", "--set", "trigger.lead=3 s"}, freePorts...)...)
 	address := pageOf(t, p)
 	stopper, looker := b.open(address, true), b.open(strings.Split(address, "#")[0], true)
 	for _, page := range []*tab{stopper, looker} {
@@ -81,7 +81,7 @@ func TestPageInABrowser(t *testing.T) {
 func TestPageStopsAndKeeps(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	p := start(t, dir, nil, shipped(t, "coincidence.yaml"), "--web=127.0.0.1:0", "--set", "acquire.duration=10 min")
+	p := start(t, dir, nil, append([]string{shipped(t, "coincidence.yaml"), "--web=127.0.0.1:0", "--set", "acquire.duration=10 min"}, freePorts...)...)
 	address, token, _ := strings.Cut(pageOf(t, p), "#token=")
 	address = strings.TrimSuffix(address, "/")
 	stop := func(token, origin string) int {
