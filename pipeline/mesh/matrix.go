@@ -63,24 +63,24 @@ func (m matrix) inverse() (inverse matrix, ok bool) {
 	return inverse, true
 }
 
-// solve returns the x of l·lᵀ·x = e, which is 1 in row c and else 0.
-func (l matrix) solve(c int) []float64 {
-	n := len(l)
+// solve returns the x of m·mᵀ·x = e, m a lower triangle, which is 1 in row c and else 0.
+func (m matrix) solve(c int) []float64 {
+	n := len(m)
 	x := make([]float64, n)
 	for i := c; i < n; i++ {
 		if i == c {
 			x[i] = 1
 		}
 		for k := c; k < i; k++ {
-			x[i] -= l[i][k] * x[k]
+			x[i] -= m[i][k] * x[k]
 		}
-		x[i] /= l[i][i]
+		x[i] /= m[i][i]
 	}
 	for i := n - 1; i >= 0; i-- {
 		for k := i + 1; k < n; k++ {
-			x[i] -= l[k][i] * x[k]
+			x[i] -= m[k][i] * x[k]
 		}
-		x[i] /= l[i][i]
+		x[i] /= m[i][i]
 	}
 	return x
 }

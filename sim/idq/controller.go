@@ -22,11 +22,9 @@ import (
 	"net"
 	"runtime"
 	"strconv"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"tsrun/sdk/instrument"
 	"tsrun/sdk/quantity"
 	"tsrun/sdk/realtime"
 	"tsrun/sim/sky"
@@ -166,14 +164,4 @@ func awaitExactly(ctx context.Context, t sky.Instant) {
 	defer runtime.UnlockOSThread()
 	ns, _ := t.Unix()
 	_, _ = realtime.Await(ctx, ns+1) // an error is the end of ctx
-}
-
-// pauseUntil waits until the instant has come or ctx ends.
-func pauseUntil(ctx context.Context, t sky.Instant) {
-	const slice = 50 * time.Millisecond // CLOCK_REALTIME may be set meanwhile
-	for d := t.Wait(slice); d > 0; d = t.Wait(slice) {
-		if !instrument.Pause(ctx, d) {
-			return
-		}
-	}
 }
