@@ -31,6 +31,9 @@ func openPage(ctx context.Context, address string, o web.Options) (*web.Server, 
 	if err == nil {
 		fmt.Fprintf(os.Stderr, "page: %s\n", page.URL())
 	}
+	if err == nil && page.Fingerprint() != "" {
+		fmt.Fprintf(os.Stderr, "      a browser warns of its certificate; go on if it shows the SHA-256 %s\n", page.Fingerprint())
+	}
 	return page, err
 }
 

@@ -43,10 +43,8 @@ type Options struct {
 	Recipe *recipe.Recipe // nil: the page begins without it
 	Feed   *event.Feed    // of the run
 	Stop   func() error   // ends the recording and keeps what there is; nil: nothing can be stopped
-	// Certificate is what the page shows where other PCs reach it; nil: it is refused there.
-	Certificate func() (*tls.Certificate, error)
-	Log         *slog.Logger
-	Past        iter.Seq[event.Stamped] // of a run that is over; nil: it goes on
+	Log    *slog.Logger
+	Past   iter.Seq[event.Stamped] // of a run that is over; nil: it goes on
 }
 
 // Server is the page of one run.
@@ -54,7 +52,8 @@ type Server struct {
 	options  Options
 	listener net.Listener
 	name     string // by which it was told to listen
-	secure   bool
+	secure   bool   // other PCs reach it, so it has TLS, and whoever looks needs the token
+	shows    string // the fingerprint of its certificate
 	token    string
 	began    time.Time
 
@@ -84,12 +83,10 @@ func Listen(ctx context.Context, address string, o Options) (*Server, error) {
 		return nil, &sdk.Failure{Code: "web-address", Message: fmt.Sprintf("the address of the page, %q: %v", address, err), Hint: "write HOST:PORT, as " + Default}
 	}
 	s.name = host
-	if !recipe.IsLoopback(host) {
-		if s.secure = true; o.Certificate == nil {
-			return nil, notSecure(host, errors.New("this command has no keys"))
-		}
-		if _, err := o.Certificate(); err != nil {
-			return nil, notSecure(host, err)
+	var certificate tls.Certificate
+	if s.secure = !recipe.IsLoopback(host); s.secure {
+		if certificate, s.shows, err = newCertificate(ownNames(host)...); err != nil {
+			return nil, err
 		}
 	}
 	s.listener, err = config.Listen(ctx, "tcp", wanted)
@@ -102,7 +99,7 @@ func Listen(ctx context.Context, address string, o Options) (*Server, error) {
 	s.listener = newCounted(s.listener, maxConnections)
 	if s.secure {
 		s.listener = tls.NewListener(s.listener, &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"},
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return o.Certificate() }})
+			Certificates: []tls.Certificate{certificate}})
 	}
 	if o.Past != nil {
 		for e := range o.Past {
@@ -110,11 +107,6 @@ func Listen(ctx context.Context, address string, o Options) (*Server, error) {
 		}
 	}
 	return s, nil
-}
-
-func notSecure(host string, err error) error {
-	return &sdk.Failure{Code: "no-keys", Message: fmt.Sprintf("other PCs reach %q, so the page needs TLS: %v", host, err),
-		Hint: `type "tsrun keys init" here, or look from another PC through ssh -L 5580:` + Default + ` and leave the address out`}
 }
 
 // URL is what to open in a browser, token and all: whoever has it may end the run.
@@ -129,6 +121,10 @@ func (s *Server) URL() string {
 	}
 	return "http://" + net.JoinHostPort(host, port) + "/#token=" + s.token
 }
+
+// Fingerprint is the SHA-256 of the page's certificate, as browsers show it; "" where
+// only this PC reaches the page, without TLS.
+func (s *Server) Fingerprint() string { return s.shows }
 
 // Run serves the page until the context ends, or the feed does and those who look have
 // learned of it, unless stay is set. It returns soon then.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -34,8 +36,8 @@ type served struct {
 	end   func() error
 }
 
-// serve opens a page of a run of two nodes.
-func serve(t *testing.T, change func(*Options)) *served {
+// serve opens a page of a run of two nodes, at an address or on this PC alone.
+func serve(t *testing.T, change func(*Options), at ...string) *served {
 	t.Helper()
 	p := &served{hub: event.NewHub()}
 	o := Options{Recipe: runtest.TwoNodes(), Feed: p.hub.Subscribe(), Stop: func() error { p.stops.Add(1); return nil }}
@@ -43,7 +45,7 @@ func serve(t *testing.T, change func(*Options)) *served {
 		change(&o)
 	}
 	var err error
-	if p.Server, err = Listen(t.Context(), "127.0.0.1:0", o); err != nil {
+	if p.Server, err = Listen(t.Context(), append(at, "127.0.0.1:0")[0], o); err != nil {
 		t.Fatal(err)
 	}
 	p.base = strings.TrimSuffix(strings.Split(p.URL(), "#")[0], "/")
@@ -396,15 +398,74 @@ func TestHeadersAreBounded(t *testing.T) {
 	}
 }
 
-// Where other PCs reach the page it needs keys, and says what to do.
-func TestOtherPCsNeedTLS(t *testing.T) {
-	for _, address := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:0", "lab-pc:0"} {
-		_, err := Listen(t.Context(), address, Options{})
-		var f *sdk.Failure
-		if !errors.As(err, &f) || f.Code != "no-keys" || f.Hint == "" {
-			t.Errorf("%s: %v", address, err)
+// Where other PCs reach the page it has TLS, and shows nothing to who has no token.
+func TestOtherPCsNeedTheToken(t *testing.T) {
+	p := serve(t, nil, "0.0.0.0:0")
+	page, err := url.Parse(p.URL())
+	if err != nil || page.Scheme != "https" || page.Query().Get("token") == "" || page.Fragment != "" {
+		t.Fatalf("the page is at %s, %v", p.URL(), err)
+	}
+	p.base = "https://" + net.JoinHostPort("127.0.0.1", page.Port()) // the name of this PC may be in no table
+	var shown string
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(c tls.ConnectionState) error {
+		shown = strings.ReplaceAll(fmt.Sprintf("% X", sha256.Sum256(c.PeerCertificates[0].Raw)), " ", ":")
+		return c.PeerCertificates[0].VerifyHostname("127.0.0.1")
+	}}}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer client.CloseIdleConnections()
+	token := page.Query().Get("token")
+	ask := func(method, path string, change func(*http.Request)) *http.Response {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, p.base+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if change != nil {
+			change(r)
+		}
+		answer, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return answer
+	}
+	for _, path := range []string{"/", "/events", "/metrics", "/static/page.js", "/?token=", "/?token=" + token[1:], "/metrics?token=" + token} {
+		if answer := ask("GET", path, nil); answer.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s without the token: %s", path, answer.Status)
 		}
 	}
+	if shown != p.Fingerprint() || shown == "" {
+		t.Errorf("the certificate is %s, told was %s", shown, p.Fingerprint())
+	}
+	answer := ask("GET", "/?token="+token, nil)
+	if answer.StatusCode != http.StatusSeeOther || len(answer.Cookies()) != 1 || answer.Header.Get("Location") != "/#token="+token {
+		t.Fatalf("with the token: %s, %v", answer.Status, answer.Header)
+	}
+	cookie := answer.Cookies()[0]
+	if !cookie.Secure || !cookie.HttpOnly || cookie.Value == token {
+		t.Errorf("the cookie is %v", cookie)
+	}
+	looks := func(r *http.Request) { r.AddCookie(cookie) }
+	if answer := ask("GET", "/", looks); answer.StatusCode != http.StatusOK {
+		t.Errorf("with the cookie: %s", answer.Status)
+	}
+	if answer := ask("GET", "/metrics", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }); answer.StatusCode != http.StatusOK {
+		t.Errorf("as Prometheus asks: %s", answer.Status)
+	}
+	if answer := ask("POST", "/stop", func(r *http.Request) { looks(r); r.Header.Set("Origin", p.base) }); answer.StatusCode != http.StatusForbidden || p.stops.Load() != 0 {
+		t.Errorf("a stop with the cookie alone: %s", answer.Status)
+	}
+	plain, err := http.Get("http://" + net.JoinHostPort("127.0.0.1", page.Port()) + "/?token=" + token) // the server says so and no more
+	if err == nil {
+		plain.Body.Close()
+		if plain.StatusCode != http.StatusBadRequest {
+			t.Errorf("without TLS: %s", plain.Status)
+		}
+	}
+}
+
+// An address that is none is refused, and says what to write.
+func TestAddressesAreChecked(t *testing.T) {
 	for _, address := range []string{"127.0.0.1", "x", "127.0.0.1:port"} {
 		var f *sdk.Failure
 		if _, err := Listen(t.Context(), address, Options{}); !errors.As(err, &f) || f.Hint == "" {
