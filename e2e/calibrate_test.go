@@ -15,7 +15,7 @@ import (
 // recipe afterwards, once.
 func TestCalibrate(t *testing.T) {
 	t.Parallel()
-	text := strings.Replace(strings.Replace(shotsRecipe, ", repeat: 3", "", 1), "lead: 100 ms", "lead: 100 ms, compensation: {bob: auto}", 1) + "  bob: {start_delay: 250 us}\n"
+	text := strings.Replace(strings.Replace(shotsRecipe, ", repeat: 3", "", 1), "lead: 400 ms", "lead: 400 ms, compensation: {bob: auto}", 1) + "  bob: {start_delay: 250 us}\n"
 	dir, path := writeRecipe(t, text)
 	if r := runTsrun(t, dir, append([]string{path}, freePorts...)...); r.code != 0 {
 		_, m := latest(t, dir)

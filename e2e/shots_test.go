@@ -26,7 +26,7 @@ nodes:
       tc: {driver: tc-ethernet, config: {address: sim}}
     channels:
       idler: {on: tc/1, threshold: 80 mV}
-trigger: {master: alice, lead: 100 ms}
+trigger: {master: alice, lead: 400 ms}
 acquire: {duration: 300 ms, segment: 200 ms, repeat: 3}
 pipeline:
   - {stage: align, config: {reference: alice.signal, target: bob.idler, search: 20 ms}}
@@ -122,7 +122,7 @@ func TestShotThatFails(t *testing.T) {
 // time; each change is told and kept, and the true start is within what is stated.
 func TestShotsAreCompensated(t *testing.T) {
 	t.Parallel()
-	text := strings.NewReplacer("repeat: 3", "repeat: 5", "lead: 100 ms", "lead: 100 ms, compensation: {bob: auto}", "duration: 300 ms", "duration: 200 ms").Replace(shotsRecipe)
+	text := strings.NewReplacer("repeat: 3", "repeat: 5", "lead: 400 ms", "lead: 400 ms, compensation: {bob: auto}", "duration: 300 ms", "duration: 200 ms").Replace(shotsRecipe)
 	dir, path := writeRecipe(t, text+"  bob: {start_delay: 250 us, start_wander: 4 us}\n")
 	r := runTsrun(t, dir, append([]string{path, "--json"}, freePorts...)...)
 	_, m := latest(t, dir)
