@@ -61,6 +61,16 @@ func startBrowser(t *testing.T) *browser {
 // do asks the browser for something, and returns its answer.
 func (b *browser) do(session, method string, params map[string]any) map[string]any {
 	b.t.Helper()
+	answer, refused := b.ask(session, method, params)
+	if refused != nil {
+		b.t.Fatalf("%s: %v", method, refused)
+	}
+	return answer
+}
+
+// ask is do of what the browser may refuse.
+func (b *browser) ask(session, method string, params map[string]any) (answer, refused map[string]any) {
+	b.t.Helper()
 	b.last++
 	text, err := json.Marshal(map[string]any{"id": b.last, "method": method, "params": params, "sessionId": session})
 	if session == "" {
@@ -94,10 +104,8 @@ func (b *browser) do(session, method string, params map[string]any) map[string]a
 		case m.Method == "Runtime.exceptionThrown", m.Method == "Runtime.consoleAPICalled" && m.Params.Type == "error",
 			m.Method == "Log.entryAdded" && m.Params.Entry.Level == "error":
 			b.said = append(b.said, string(text))
-		case m.ID == b.last && m.Error != nil:
-			b.t.Fatalf("%s: %v", method, m.Error)
 		case m.ID == b.last:
-			return m.Result
+			return m.Result, m.Error
 		}
 	}
 }
@@ -134,10 +142,12 @@ func (p *tab) until(within time.Duration, expression string) {
 	}
 }
 
-// source is the page as it stands, without asking its scripts.
+// source is the page as it stands, without asking its scripts; "" of one that is just
+// being replaced by another.
 func (p *tab) source() string {
 	root, _ := p.do(p.session, "DOM.getDocument", nil)["root"].(map[string]any)
-	html, _ := p.do(p.session, "DOM.getOuterHTML", map[string]any{"nodeId": root["nodeId"]})["outerHTML"].(string)
+	answer, _ := p.ask(p.session, "DOM.getOuterHTML", map[string]any{"nodeId": root["nodeId"]})
+	html, _ := answer["outerHTML"].(string)
 	return html
 }
 

@@ -118,9 +118,23 @@ var trials = map[string]trial{
 	"simulate.NODE.faults": {kind: simulatedKind, write: func(n string) []string {
 		return []string{"simulate.alice.faults=[" + strings.Repeat("slow-reply=1 ms, ", atoi(n)-1) + "slow-reply=1 ms]"}
 	}},
+	"simulate.NODE.sees": {kind: simulatedKind, sets: []string{tiny}, write: wordsOf("simulate.alice.sees", "source")},
+	"on_end.command":     {write: wordsOf("on_end.command", "true")},
+	"on_end.timeout":     {sets: []string{"on_end.command=[true]"}},
 	"simulate.NODE.replay.channels.INPUT": {kind: simulatedKind, write: func(n string) []string {
 		return []string{"simulate.alice.replay={file: r" + n + ".txt, channels: {1: " + n + "}}"}
 	}},
+}
+
+// wordsOf sets a list to so many words, the first of them as it is.
+func wordsOf(key, first string) func(n string) []string {
+	return func(n string) []string {
+		words := []string{first}
+		for i := 1; i < atoi(n); i++ {
+			words = append(words, fmt.Sprintf("word%d", i))
+		}
+		return []string{fmt.Sprintf("%s=[%s]", key, strings.Join(words, ", "))}
+	}
 }
 
 func atoi(text string) int {

@@ -145,6 +145,10 @@ func (s *driverServer) Start(_ context.Context, r *pluginpb.StartRequest) (*plug
 	if s.armed == nil || s.armed.started {
 		return nil, statusOf(errors.New("start: the driver is not armed, or was started or stopped before"))
 	}
+	if late := time.Now().UnixNano() - r.NotAfterUnixNs; r.NotAfterUnixNs != 0 && late > 0 {
+		return nil, statusOf(&Failure{Code: MissedStart, Message: fmt.Sprintf("the order to start came %v after its instant", time.Duration(late)),
+			Hint: "look for what holds the processes of this PC up"})
+	}
 	start := &Start{asks: s.asks, tell: func(shot Shot) { s.events.Put(startedOut(shot)) }}
 	if r.AtUnixNs != 0 {
 		start.at = time.Unix(0, r.AtUnixNs)

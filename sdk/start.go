@@ -40,6 +40,10 @@ type Shot struct {
 // Shot returns how the start went, and whether Fire has taken the step.
 func (s *Start) Shot() (Shot, bool) { return s.shot, s.fired }
 
+// MissedStart is the code of the failure of an order to start that came to a driver only
+// after its instant, where it may not: nothing was started.
+const MissedStart = "missed-start"
+
 // lateAfter is how long after the instant a step is late although Fire was
 // called in time: the process had stood still. A busy PC delays it by a few ms.
 const lateAfter = 100 * time.Millisecond

@@ -226,6 +226,10 @@ class _DriverProcess(_Process):
         with self.lock:
             if self.ended is None or self.started or self.ended.is_set():
                 raise Failure("start: the driver is not armed, or was started or stopped before")
+            late = time.time_ns() - request.not_after_unix_ns
+            if request.not_after_unix_ns and late > 0:
+                raise Failure(f"the order to start came {late} ns after its instant", code="missed-start",
+                              hint="look for what holds the processes of this PC up")
             self.started = True
 
             def tell(called, returned, asked, late):

@@ -168,13 +168,18 @@ func (d *Driver) turn(ctx context.Context) {
 }
 
 // Start lets the acquisition begin at an instant of this machine's clock, or
-// at once when it is zero. It returns when the driver has taken the order.
-func (d *Driver) Start(ctx context.Context, at time.Time) error {
+// at once when it is zero. It returns when the driver has taken the order. With inTime
+// one that comes to the driver after the instant is not taken: the failure has the code
+// sdk.MissedStart, and Start may be called again.
+func (d *Driver) Start(ctx context.Context, at time.Time, inTime bool) error {
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	request := &pluginpb.StartRequest{}
 	if !at.IsZero() {
 		request.AtUnixNs = at.UnixNano()
+		if inTime {
+			request.NotAfterUnixNs = request.AtUnixNs
+		}
 	}
 	_, err := d.rpc.Start(ctx, request)
 	return d.explain("start", err)

@@ -49,7 +49,7 @@ func (s *shot) arm() error {
 func (s *shot) start() []DriverEvent {
 	s.t.Helper()
 	events := s.driver.Events()
-	if err := s.driver.Start(s.t.Context(), time.Time{}); err != nil {
+	if err := s.driver.Start(s.t.Context(), time.Time{}, false); err != nil {
 		s.t.Fatal(err)
 	}
 	return drain(s.t, events)
@@ -117,7 +117,7 @@ func TestShotsFollowEachOther(t *testing.T) {
 		if err := d.Stop(t.Context()); err != nil {
 			t.Errorf("stopping what has ended: %v", err)
 		}
-		if err := d.Start(t.Context(), time.Time{}); err == nil {
+		if err := d.Start(t.Context(), time.Time{}, false); err == nil {
 			t.Error("an acquisition that has ended was started")
 		}
 	}

@@ -72,7 +72,7 @@ func newBench(t *testing.T, driver, sink string) *bench {
 
 func (b *bench) start() {
 	b.t.Helper()
-	if err := b.driver.Start(b.t.Context(), time.Now().Add(20*time.Millisecond)); err != nil {
+	if err := b.driver.Start(b.t.Context(), time.Now().Add(20*time.Millisecond), false); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -232,7 +232,7 @@ func TestStopBeforeStartEndsTheStreams(t *testing.T) {
 	if e := ended(t, b.events()); e.Err != nil {
 		t.Error(e.Err)
 	}
-	if err := b.driver.Start(t.Context(), time.Time{}); err == nil {
+	if err := b.driver.Start(t.Context(), time.Time{}, false); err == nil {
 		t.Error("a stopped driver was started")
 	}
 	if err := <-b.coreDone; err != nil {
@@ -243,9 +243,34 @@ func TestStopBeforeStartEndsTheStreams(t *testing.T) {
 	}
 }
 
+// TestMissedStart: an order that may only come in time is not taken after its instant;
+// it may be given again.
+func TestMissedStart(t *testing.T) {
+	b := newBench(t, `{}`, `{}`)
+	var f *sdk.Failure
+	if err := b.driver.Start(t.Context(), time.Now().Add(-time.Millisecond), true); !errors.As(err, &f) || f.Code != sdk.MissedStart || f.Hint == "" {
+		t.Fatalf("an order after its instant: %v", err)
+	}
+	if err := b.driver.Start(t.Context(), time.Now().Add(-time.Millisecond), false); err != nil {
+		t.Fatalf("given again: %v", err)
+	}
+	started := 0
+	for _, e := range b.events() {
+		if s, ok := e.(Started); ok {
+			started++
+			if !s.Late {
+				t.Error("a start after its instant is not late")
+			}
+		}
+	}
+	if started != 1 {
+		t.Errorf("%d starts", started)
+	}
+}
+
 func TestStopWhileWaitingForTheInstant(t *testing.T) {
 	b := newBench(t, `{}`, `{}`)
-	if err := b.driver.Start(t.Context(), time.Now().Add(time.Hour)); err != nil {
+	if err := b.driver.Start(t.Context(), time.Now().Add(time.Hour), false); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.driver.Stop(t.Context()); err != nil {

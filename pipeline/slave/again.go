@@ -192,5 +192,6 @@ func (s *session) tryAgain(ctx context.Context, why string, lead time.Duration) 
 	s.ledger.keep(entry{Counts: eq.progress()})
 	s.user.setStage(underWay)
 	s.reporter.setPhase(wire.Running)
-	return eq, eq.startDrivers(ctx, instant)
+	_, err = eq.startDrivers(ctx, eq.drivers, instant, false)
+	return eq, err
 }

@@ -109,14 +109,20 @@ func (s *session) tellIgnored(why string) {
 const startTakes = 50 * time.Millisecond
 
 // confirm asks the master, where the instant has passed already or is too near, whether
-// the start still holds: it is called off if this node was missed, and then nothing
-// starts here alone. A start that holds is late, which the run tells.
-func (s *session) confirm(ctx context.Context, instant time.Time, lead time.Duration) error {
-	left := time.Until(instant)
+// the start still holds, and says whether it has asked.
+func (s *session) confirm(ctx context.Context, instant time.Time, lead time.Duration) (asked bool, err error) {
 	needs := min(startTakes+s.reporter.roundTrip(), lead/4) // the master waits no longer for it
-	if left >= needs || s.recipe.Trigger.Method != "scheduled" {
-		return nil
+	if time.Until(instant) >= needs || s.recipe.Trigger.Method != "scheduled" {
+		return false, nil
 	}
+	return true, s.askAgain(ctx, instant, needs)
+}
+
+// askAgain asks the master whether a start holds for which the time is short: it is
+// called off if this node was missed, and then nothing starts here alone. A start that
+// holds is late, which the run tells.
+func (s *session) askAgain(ctx context.Context, instant time.Time, needs time.Duration) error {
+	left := time.Until(instant)
 	late := -left
 	if late < 0 {
 		s.log.Warn("the order to start came too shortly before its instant; it is carried out if the master says it again", "left", left.String(), "needs", needs.String())

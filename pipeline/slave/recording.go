@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -142,14 +143,29 @@ func (eq *equipment) acquisition(i int, c *controller) sdk.Acquisition {
 	return a
 }
 
-// startDrivers gives every driver the instant, earlier by its compensation.
-func (eq *equipment) startDrivers(ctx context.Context, instant time.Time) error {
+// startDrivers gives drivers the instant, earlier by their compensation. With inTime it
+// returns those that had it only afterwards, and were not started.
+func (eq *equipment) startDrivers(ctx context.Context, drivers []*controller, instant time.Time, inTime bool) (missed []*controller, err error) {
 	eq.begun.Store(true)
 	group, ctx := errgroup.WithContext(ctx)
-	for _, c := range eq.drivers {
-		group.Go(func() error { return c.driver.Start(ctx, instant.Add(-time.Duration(c.early.UsedNs))) })
+	var mu sync.Mutex
+	for _, c := range drivers {
+		group.Go(func() error {
+			err := c.driver.Start(ctx, instant.Add(-time.Duration(c.early.UsedNs)), inTime)
+			var f *sdk.Failure
+			if errors.As(err, &f) && f.Code == sdk.MissedStart {
+				mu.Lock()
+				defer mu.Unlock()
+				missed, err = append(missed, c), nil
+			}
+			return err
+		})
 	}
-	return group.Wait()
+	err = group.Wait()
+	if err == nil && len(missed) == len(eq.drivers) {
+		eq.begun.Store(false)
+	}
+	return missed, err
 }
 
 // reportDriver turns what a driver reports into news, until its acquisition is over.

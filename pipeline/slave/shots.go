@@ -77,7 +77,9 @@ func (s *session) fire(ctx context.Context, eq *equipment, order wire.Order) err
 		return err
 	}
 	instant := time.Unix(0, local)
-	if err := s.confirm(ctx, instant.Add(-max(eq.earliest(), 0)), time.Duration(order.Instant-order.Sent)); err != nil {
+	first := instant.Add(-max(eq.earliest(), 0))
+	asked, err := s.confirm(ctx, first, time.Duration(order.Instant-order.Sent))
+	if err != nil {
 		return err
 	}
 	s.ledger.releaseAt(instant)
@@ -90,7 +92,13 @@ func (s *session) fire(ctx context.Context, eq *equipment, order wire.Order) err
 		take := fact.Take{Number: number, At: eq.begins(), InstantNs: order.Instant, CompensationNs: eq.earliest().Nanoseconds()}
 		s.reporter.queueNews(wire.News{Take: &wire.Take{Take: take, Clock: reading}})
 	}
-	if err := eq.startDrivers(ctx, instant); err != nil {
+	missed, err := eq.startDrivers(ctx, eq.drivers, instant, !asked && s.recipe.Trigger.Method == "scheduled")
+	if err == nil && len(missed) > 0 { // this process was held up since it looked
+		if err = s.askAgain(ctx, first, 0); err == nil {
+			_, err = eq.startDrivers(ctx, missed, instant, false)
+		}
+	}
+	if err != nil {
 		return err
 	}
 	s.fired, s.instant = true, instant

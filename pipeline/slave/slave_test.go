@@ -342,7 +342,7 @@ func TestRevocationsAreKept(t *testing.T) {
 		"what it has recorded": {Collect: &wire.Collect{}},
 	} {
 		var kept []byte
-		j := joiner{options: Options{Node: "bob", Data: t.TempDir(), Log: slog.New(slog.DiscardHandler), KeepRevocations: func(list []byte) error { kept = list; return nil }}}
+		j := joiner{options: Options{Node: "bob", Data: t.TempDir(), watchdog: newWatchdog(func(string) string { return "" }, 1), Log: slog.New(slog.DiscardHandler), KeepRevocations: func(list []byte) error { kept = list; return nil }}}
 		w.Revoked = []byte(name)
 		if err := j.serve(t.Context(), &w); err == nil || string(kept) != name {
 			t.Errorf("%s: %v, kept %q", name, err, kept)

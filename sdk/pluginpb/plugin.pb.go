@@ -1298,10 +1298,13 @@ func (*ArmResponse) Descriptor() ([]byte, []int) {
 }
 
 type StartRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	AtUnixNs      int64                  `protobuf:"varint,1,opt,name=at_unix_ns,json=atUnixNs,proto3" json:"at_unix_ns,omitempty"` // 0: at once
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	AtUnixNs int64                  `protobuf:"varint,1,opt,name=at_unix_ns,json=atUnixNs,proto3" json:"at_unix_ns,omitempty"` // 0: at once
+	// An order that comes after this is not taken: it fails with the code
+	// "missed-start", and may be given again. 0: it may come at any time.
+	NotAfterUnixNs int64 `protobuf:"varint,2,opt,name=not_after_unix_ns,json=notAfterUnixNs,proto3" json:"not_after_unix_ns,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *StartRequest) Reset() {
@@ -1337,6 +1340,13 @@ func (*StartRequest) Descriptor() ([]byte, []int) {
 func (x *StartRequest) GetAtUnixNs() int64 {
 	if x != nil {
 		return x.AtUnixNs
+	}
+	return 0
+}
+
+func (x *StartRequest) GetNotAfterUnixNs() int64 {
+	if x != nil {
+		return x.NotAfterUnixNs
 	}
 	return 0
 }
@@ -2679,10 +2689,11 @@ const file_plugin_proto_rawDesc = "" +
 	"\fthreshold_uv\x18\x04 \x01(\x03R\vthresholdUv\x12\x18\n" +
 	"\afalling\x18\x05 \x01(\bR\afalling\x12\x19\n" +
 	"\bdelay_ps\x18\x06 \x01(\x03R\adelayPs\"\r\n" +
-	"\vArmResponse\",\n" +
+	"\vArmResponse\"W\n" +
 	"\fStartRequest\x12\x1c\n" +
 	"\n" +
-	"at_unix_ns\x18\x01 \x01(\x03R\batUnixNs\"\x0f\n" +
+	"at_unix_ns\x18\x01 \x01(\x03R\batUnixNs\x12)\n" +
+	"\x11not_after_unix_ns\x18\x02 \x01(\x03R\x0enotAfterUnixNs\"\x0f\n" +
 	"\rStartResponse\"\r\n" +
 	"\vStopRequest\"\x0e\n" +
 	"\fStopResponse\"\x0e\n" +
