@@ -13,11 +13,12 @@ import (
 // Start is when an acquisition begins. A driver calls [Start.Fire] once, with
 // the one step that makes its device record.
 type Start struct {
-	at    time.Time
-	shot  Shot
-	fired bool
-	tell  func(Shot)
-	asks  realtime.Settings // of the thread that waits
+	at     time.Time
+	shot   Shot
+	fired  bool
+	within time.Duration // after the step, in which the device begins
+	tell   func(Shot)
+	asks   realtime.Settings // of the thread that waits
 }
 
 // NewStart returns the start at an instant of the node's clock; the zero time
@@ -33,9 +34,14 @@ func (s *Start) At() time.Time { return s.at }
 type Shot struct {
 	Asked    time.Time // the instant asked for; Called when there was none
 	Called   time.Time // just before the step was taken, never before Asked
-	Returned time.Time // when the step had been taken
+	Returned time.Time // when the step had been taken and the device had begun for certain
 	Late     bool      // the instant was past when Fire was called, or the step was taken long after it
 }
+
+// Within is for a device that does not answer its start command: it begins at most so
+// long after the step was taken. Without it the device has begun when the step returns.
+// It is called before Fire.
+func (s *Start) Within(d time.Duration) { s.within = max(d, 0) }
 
 // Shot returns how the start went, and whether Fire has taken the step.
 func (s *Start) Shot() (Shot, bool) { return s.shot, s.fired }
@@ -79,7 +85,7 @@ func (s *Start) Fire(ctx context.Context, fire func() error) error {
 	returned := realtime.Monotonic()
 
 	s.fired = true
-	s.shot.Asked, s.shot.Called, s.shot.Returned = s.at, clock.Wall(called), clock.Wall(returned)
+	s.shot.Asked, s.shot.Called, s.shot.Returned = s.at, clock.Wall(called), clock.Wall(returned).Add(s.within)
 	s.shot.Late = s.shot.Late || s.shot.Called.Sub(s.at) > lateAfter
 	if err != nil {
 		return fmt.Errorf("start the device: %w", err)

@@ -49,6 +49,22 @@ func TestFireSaysThatTheInstantWasPast(t *testing.T) {
 	}
 }
 
+// A device that answers no start command begins somewhere in the time that it is given.
+func TestFireOfADeviceThatDoesNotAnswer(t *testing.T) {
+	for _, within := range []time.Duration{-time.Hour, 0, time.Nanosecond, time.Hour} {
+		s := NewStart(time.Time{})
+		s.Within(within)
+		before := time.Now()
+		if err := s.Fire(t.Context(), func() error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		shot, _ := s.Shot()
+		if took := shot.Returned.Sub(shot.Called); took < within || shot.Returned.After(time.Now().Add(max(within, 0))) || shot.Called.Before(before.Add(-time.Millisecond)) || shot.Late {
+			t.Errorf("%v: from %v to %v", within, shot.Called, shot.Returned)
+		}
+	}
+}
+
 func TestFireWithoutAnInstantFiresAtOnce(t *testing.T) {
 	s := NewStart(time.Time{})
 	if err := s.Fire(t.Context(), func() error { return nil }); err != nil {

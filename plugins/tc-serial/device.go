@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"tsrun/sdk"
 	"tsrun/sim/sky"
@@ -43,6 +44,11 @@ func (d *device) prepare(a sdk.Acquisition, check func([]sdk.Channel) []*sdk.Fai
 	}
 	return nil
 }
+
+// beginsWithin is how long after its order was written a device begins at the latest that
+// answers none: the order waits for a turn on the USB, and the device's loop for it. A
+// simulated one waits for a turn of this PC instead.
+const beginsWithin = 20 * time.Millisecond
 
 // fire starts what is armed. It is not started where it was stopped before.
 func (d *device) fire(ctx context.Context, start *sdk.Start, order func(sdk.Acquisition) error) (a sdk.Acquisition, fired bool, err error) {

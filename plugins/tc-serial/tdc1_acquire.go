@@ -34,6 +34,7 @@ func (d *tdc1Driver) acquire(ctx context.Context, start *sdk.Start, out output) 
 	defer leave()
 	d.streaming = d.armed != nil
 	var fired time.Time
+	start.Within(beginsWithin)
 	a, ok, err := d.fire(ctx, start, func(sdk.Acquisition) error {
 		fired = time.Now()
 		return d.port.write("COUNTS?\r\n")

@@ -29,6 +29,7 @@ func (d *ticcDriver) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Str
 func (d *ticcDriver) acquire(ctx context.Context, start *sdk.Start, out output) error {
 	lines := make(chan ticcLine, ticcQueue)
 	var fired time.Time
+	start.Within(beginsWithin)
 	a, ok, err := d.fire(ctx, start, func(sdk.Acquisition) error {
 		fired = time.Now()
 		return nil
