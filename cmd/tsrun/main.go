@@ -24,7 +24,7 @@ func main() { os.Exit(execute(os.Args[1:])) }
 // execute runs one command line and returns the exit code.
 func execute(args []string) int {
 	root := newRootCommand()
-	root.SetArgs(args)
+	root.SetArgs(joinAddress(args))
 	root.SetOut(standardOutput)
 	err := root.Execute()
 	var code *exitError

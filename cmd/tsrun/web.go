@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -18,8 +20,24 @@ const anyAddress = "auto"
 
 // registerWeb adds --web.
 func registerWeb(flags *pflag.FlagSet, address *string) {
-	flags.StringVar(address, "web", "", "master: show the run to browsers, at `HOST:PORT` as --web=127.0.0.1:5580; --web alone: there, or at another port of this PC where that is taken")
+	flags.StringVar(address, "web", "", "master: show the run to browsers, at `HOST:PORT` as 127.0.0.1:5580; --web alone: there, or at another port of this PC where that is taken")
 	flags.Lookup("web").NoOptDefVal = anyAddress
+}
+
+// joinAddress lets the address of --web stand behind a space too: a value that may be
+// left out is else looked for behind = alone.
+func joinAddress(args []string) []string {
+	for i, word := range args {
+		switch {
+		case word == "--":
+			return args
+		case word == "--web" && i+1 < len(args):
+			if _, _, err := net.SplitHostPort(args[i+1]); err == nil {
+				return append(append(slices.Clone(args[:i]), "--web="+args[i+1]), args[i+2:]...)
+			}
+		}
+	}
+	return args
 }
 
 // openPage opens a page at an address of --web, and says where it is.
