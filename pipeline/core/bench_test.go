@@ -230,7 +230,7 @@ func timeBlocks(b *testing.B, to *benchSink) time.Duration {
 		}
 	}
 	began := time.Now()
-	if err := driver.Start(b.Context(), time.Time{}); err != nil {
+	if err := driver.Start(b.Context(), time.Time{}, false); err != nil {
 		b.Fatal(err)
 	}
 	if err := <-done; err != nil {
@@ -268,7 +268,7 @@ func timePlain(b *testing.B) time.Duration {
 	defer l.Close()
 	driver := startDriver(b, h, benchConfig{Plain: path}, in)
 	began := time.Now()
-	if err := driver.Start(b.Context(), time.Time{}); err != nil {
+	if err := driver.Start(b.Context(), time.Time{}, false); err != nil {
 		b.Fatal(err)
 	}
 	conn, err := l.Accept()
