@@ -26,6 +26,7 @@ type trial struct {
 	bounds   []string                    // least and greatest, of a key whose table gives none
 	write    func(value string) []string // the settings that make a value; the key itself where it is nil
 	sets     []string                    // what else is set
+	costly   bool                        // the greatest is left out where there are fewer trials
 	least    end
 	greatest end
 }
@@ -97,6 +98,7 @@ var trials = map[string]trial{
 
 	"pipeline.config (align).reference":                   {kind: lightKind, channels: 64, write: listOf("pipeline.align.config.reference", "alice", 64)},
 	"pipeline.config (align).target":                      {kind: lightKind, channels: 64, write: listOf("pipeline.align.config.target", "bob", 64)},
+	"pipeline.config (align).targets":                     {kind: lightKind, write: clocksOf, costly: true},
 	"pipeline.config (coincidences).of":                   {kind: lightKind, channels: 4, write: listOf("pipeline.coincidences.config.of", "alice", 4)},
 	"pipeline.config (rates).of":                          {kind: lightKind, channels: 32, write: listOf("pipeline.rates.config.of", "alice", 32)},
 	"pipeline.config (coincidences).window":               {kind: lightKind, greatest: end{sets: few}},
@@ -124,6 +126,18 @@ var trials = map[string]trial{
 	"simulate.NODE.replay.channels.INPUT": {kind: simulatedKind, write: func(n string) []string {
 		return []string{"simulate.alice.replay={file: r" + n + ".txt, channels: {1: " + n + "}}"}
 	}},
+}
+
+// clocksOf lets an align stage find the clocks of so many controllers of bob, all of which
+// see alice's light.
+func clocksOf(n string) []string {
+	sets, targets := []string{}, []string{"bob.c1"}
+	for i := 2; i <= atoi(n); i++ {
+		sets = append(sets, fmt.Sprintf("nodes.bob.controllers.t%d={driver: tc-hurry, config: {every: 50 us, light: true}}", i),
+			fmt.Sprintf("nodes.bob.channels.c%d={on: t%[1]d/1, threshold: 120 mV}", i))
+		targets = append(targets, fmt.Sprintf("bob.c%d", i))
+	}
+	return append(sets, fmt.Sprintf("pipeline.align.config={reference: alice.c1, targets: [%s], search: 1 us, max_drift: 1 ppm}", strings.Join(targets, ", ")))
 }
 
 // wordsOf sets a list to so many words, the first of them as it is.
@@ -191,6 +205,9 @@ func TestLongExtremes(t *testing.T) {
 			trial.kind = simulatedKind
 		}
 		t.Run(key+" least "+bounds[0], func(t *testing.T) { t.Parallel(); trial.run(t, key, bounds[0], trial.least) })
+		if trial.costly && need.LongTrials(t, 1, 0) == 0 {
+			continue
+		}
 		t.Run(key+" greatest "+bounds[1], func(t *testing.T) { t.Parallel(); trial.run(t, key, bounds[1], trial.greatest) })
 	}
 	t.Run("the longest names", func(t *testing.T) {
