@@ -92,6 +92,7 @@ var (
 	number = regexp.MustCompile(`[+-]?\d[\d .:]*`)
 	of     = regexp.MustCompile(`\b(ps|ns|us|ms|s|Hz|kHz|MHz|slow|fast|before|after)\b`)
 	blanks = regexp.MustCompile(`\s+`)
+	chance = regexp.MustCompile(`it drifts by white FM of .*? in 0 _ `) // of few seconds, now and then
 )
 
 // masked are the lines of a picture without what differs from run to run: numbers
@@ -109,7 +110,7 @@ func masked(picture string) []string {
 	summary = regexp.MustCompile(`(?m)^ +highest, .*\n( {11}\w.*bin centred.*\n| {11}centred.*\n)?`).ReplaceAllString(summary, "") // where chance has it
 	summary = regexp.MustCompile(`(?ms)(^firing .*?instant).*?(^clock)`).ReplaceAllString(summary, "$1\n$2")                       // what the system grants
 	for _, entry := range regexp.MustCompile(`(?m)^\w`).Split(summary, -1) {
-		words = append(words, mask(entry))
+		words = append(words, chance.ReplaceAllString(mask(entry), ""))
 	}
 	return words
 }
