@@ -53,33 +53,37 @@ func (h *held) append(tags []uint64) {
 			h.tags = h.file.tags[:len(h.tags)+len(tags)]
 			return
 		}
-		h.recall()
+		h.recall(h.tags)
 		h.room(len(h.tags) + len(tags))
 	}
 	h.tags = append(h.tags, tags...)
 }
 
-// recall moves the tags to memory, where the file takes no more.
-func (h *held) recall() {
+// recall moves parts of the mapping to memory, as all the tags there are, where the file
+// takes no more.
+func (h *held) recall(parts ...[]uint64) {
 	file := h.file
-	h.tags, h.file, h.failed = slices.Clone(h.tags), nil, true
+	h.tags, h.file, h.failed = slices.Concat(parts...), nil, true
 	file.close()
 }
 
 // keep forgets the tags before the first of these.
 func (h *held) keep(first int) {
 	kept := h.tags[first:]
-	h.tags = h.tags[:0]
 	if h.file == nil {
-		h.tags = append(h.tags, kept...)
+		h.tags = append(h.tags[:0], kept...)
 		return
 	}
-	buf := make([]uint64, 1<<15)
-	for len(kept) > 0 && h.file != nil {
-		n := copy(buf, kept)
-		h.append(buf[:n])
-		kept = kept[n:]
+	buf := make([]uint64, min(len(kept), 1<<15))
+	for done := 0; done < len(kept); {
+		n := copy(buf, kept[done:])
+		if err := h.file.put(done, buf[:n]); err != nil { // some of it may be written, and over its own source
+			h.recall(h.file.tags[:done], buf[:n], kept[done+n:])
+			return
+		}
+		done += n
 	}
+	h.tags = h.file.tags[:len(kept)]
 }
 
 // release ends the mapping: nothing may look at the tags any more.

@@ -59,3 +59,25 @@ func TestHeldWithoutAFile(t *testing.T) {
 		t.Errorf("%v are held in the file %v", h.tags, h.file)
 	}
 }
+
+// A file that takes no more while tags are moved within it loses none of them.
+func TestHeldMovesWhatItKeeps(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	for _, broken := range []bool{false, true} {
+		tags := make([]uint64, 100_000)
+		for i := range tags {
+			tags[i] = uint64(i)
+		}
+		for _, first := range []int{0, 1, 10, 40_000, 99_999, 100_000} {
+			h := held{most: len(tags), few: 1}
+			h.append(tags)
+			if broken {
+				breakFile(&h)
+			}
+			if h.keep(first); !slices.Equal(h.tags, tags[first:]) {
+				t.Errorf("broken %v, from %d on: %d tags are held, want %d, or others", broken, first, len(h.tags), len(tags)-first)
+			}
+			h.release()
+		}
+	}
+}

@@ -139,7 +139,7 @@ func (s *Server) stop(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusConflict, "this run is over", "there is nothing to stop")
 		return
 	case state != "running":
-		refuse(w, http.StatusConflict, "nothing is being recorded: the run is "+cmpState(state), "what was not begun is ended with Ctrl-C where it was started; what is recorded is kept anyway")
+		refuse(w, http.StatusConflict, "nothing is being recorded: the run is "+stateWord(state), "what was not begun is ended with Ctrl-C where it was started; what is recorded is kept anyway")
 		return
 	}
 	if err := s.options.Stop(); err != nil {
@@ -150,7 +150,8 @@ func (s *Server) stop(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-func cmpState(state string) string {
+// stateWord is a state for people.
+func stateWord(state string) string {
 	if state == "" {
 		return "not begun"
 	}
