@@ -54,6 +54,6 @@ func TestCalibrate(t *testing.T) {
 		}
 	}
 	if r := runTsrun(t, dir, "calibrate", at); r.code != 0 || !strings.HasPrefix(r.stdout, string(run.Simulated)) || !strings.Contains(r.stdout, "\n    bob: ") {
-		t.Errorf("exit code %d\n%s%s", r.code, r.stdout, r.stderr)
+		t.Errorf("exit code %d\n%s%s", r.code, r.stderr, r.stdout)
 	}
 }

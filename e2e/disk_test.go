@@ -64,7 +64,7 @@ func TestFullDisk(t *testing.T) {
 			dir, m := latest(t, master)
 			checkEndedByDisk(t, m, whose)
 			if r := runTsrun(t, master, "verify", dir); r.code != 0 {
-				t.Errorf("verify: exit code %d\n%s%s", r.code, r.stdout, r.stderr)
+				t.Errorf("verify: exit code %d\n%s%s", r.code, r.stderr, r.stdout)
 			}
 			if code := slave.wait(30 * time.Second); code != 0 && whose == "master" {
 				t.Errorf("the slave's exit code is %d\n%s", code, slave.stderr.String())

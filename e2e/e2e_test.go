@@ -255,7 +255,7 @@ func truth(t *testing.T, m *run.Manifest, node string) idq.Truth {
 func good(t *testing.T, r result) {
 	t.Helper()
 	if r.code != 0 {
-		t.Fatalf("exit code %d\nstdout:\n%s\nstderr:\n%s", r.code, r.stdout, r.stderr)
+		t.Fatalf("exit code %d\nstderr:\n%s\nstdout:\n%s", r.code, r.stderr, r.stdout) // what it ends with says why
 	}
 }
 

@@ -135,7 +135,7 @@ func TestDiskThatFillsWithSegments(t *testing.T) {
 	}
 	r = runTsrun(t, t.TempDir(), recipe, "--set", "faults.disk_below=1 MiB", "--runs", runs)
 	if r.code != 3 {
-		t.Errorf("exit code %d, want 3\n%s%s", r.code, r.stdout, r.stderr)
+		t.Errorf("exit code %d, want 3\n%s%s", r.code, r.stderr, r.stdout)
 	}
 	contains(t, r.stdout+r.stderr, "no space left on device", "INCOMPLETE")
 	m, err := run.ReadManifest(filepath.Join(runs, "latest"))

@@ -182,7 +182,7 @@ func TestPluginsOfOtherReleases(t *testing.T) {
 		plugins, work := faultyDriver(t, version), t.TempDir()
 		r := runTsrun(t, work, append([]string{recipe, "--plugin-dir", plugins}, freePorts...)...)
 		if r.code != code {
-			t.Fatalf("protocol %d: exit code %d, want %d\n%s%s", version, r.code, code, r.stdout, r.stderr)
+			t.Fatalf("protocol %d: exit code %d, want %d\n%s%s", version, r.code, code, r.stderr, r.stdout)
 		}
 		if code > 0 {
 			contains(t, r.stdout+r.stderr, fmt.Sprintf("it speaks plugin protocol %d, this tsrun speaks %d and %d", version, sdk.OldestProtocol, sdk.ProtocolVersion))

@@ -21,7 +21,7 @@ func refused(t *testing.T, code int, wants []string, args ...string) {
 	t.Helper()
 	r := runTsrun(t, t.TempDir(), append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=1 s"}, args...)...)
 	if r.code != code {
-		t.Errorf("exit code %d, want %d\n%s%s", r.code, code, r.stdout, r.stderr)
+		t.Errorf("exit code %d, want %d\n%s%s", r.code, code, r.stderr, r.stdout)
 	}
 	contains(t, r.stdout+r.stderr, wants...)
 }
@@ -121,7 +121,7 @@ func TestDiskThatFills(t *testing.T) {
 		"--set", "acquire.segment=500 ms", "--set", "simulate.pairs.rate=100 kHz", "--set", "faults.disk_below=1 MiB",
 		"--runs", filepath.Join(disk, "runs")}, freePorts...)...)
 	if r.code != 3 {
-		t.Errorf("exit code %d, want 3\n%s%s", r.code, r.stdout, r.stderr)
+		t.Errorf("exit code %d, want 3\n%s%s", r.code, r.stderr, r.stdout)
 	}
 	contains(t, r.stdout+r.stderr, "INCOMPLETE")
 	if said := r.stdout + r.stderr; !strings.Contains(said, "the recording was ended while its files are whole") {
@@ -190,7 +190,7 @@ func TestDiskTooSmallForTheRun(t *testing.T) {
 	r := runTsrun(t, t.TempDir(), append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=100 ms"},
 		append(small, "--set", "expect.alice.signal.rate.min=9 MHz")...)...)
 	if r.code != 3 { // nobody counts 9 MHz here
-		t.Errorf("exit code %d, want 3\n%s%s", r.code, r.stdout, r.stderr)
+		t.Errorf("exit code %d, want 3\n%s%s", r.code, r.stderr, r.stdout)
 	}
 	contains(t, r.stdout+r.stderr, "at 8 bytes a tag, the 900100 tags", "will not fit")
 }

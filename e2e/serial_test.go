@@ -39,7 +39,7 @@ simulate:
 	}
 	r := runTsrun(t, work, args...)
 	if r.code != code {
-		t.Fatalf("exit code %d, want %d\n%s%s", r.code, code, r.stdout, r.stderr)
+		t.Fatalf("exit code %d, want %d\n%s%s", r.code, code, r.stderr, r.stdout)
 	}
 	if code == 5 { // refused before there was anything
 		return r, "", nil

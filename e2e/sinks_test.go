@@ -93,7 +93,7 @@ func TestOnlySinkKeepsNoTags(t *testing.T) {
 		"c: {sink: sink-counts, feeds: stages}, raw: {sink: sink-file}":    "plugin sink-counts keeps no files of tags",
 	} {
 		if r := runTsrun(t, t.TempDir(), "check", sunk(t, sinks)); r.code != 4 || !strings.Contains(r.stdout+r.stderr, says) {
-			t.Errorf("check of %s: exit code %d, want 4 and %q\n%s%s", sinks, r.code, says, r.stdout, r.stderr)
+			t.Errorf("check of %s: exit code %d, want 4 and %q\n%s%s", sinks, r.code, says, r.stderr, r.stdout)
 		}
 	}
 
