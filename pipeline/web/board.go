@@ -35,10 +35,10 @@ type board struct {
 	simulated bool
 	nodes     map[string]*node
 	channels  map[string]*channel // by "alice.signal"
-	clocks    map[string]*clock   // by stage
+	clocks    map[string]*clock   // by stage and target
 	stages    []event.StageDone
 	analysing *event.Analysing
-	transfers map[string]event.Transfer // by file
+	transfers map[string]transfer // by file
 	waiting   []event.Waiting
 	problems  []event.Stamped
 	events    []event.Stamped
@@ -71,7 +71,14 @@ type channel struct {
 	baseTags uint64 // where the last point of the curve ended
 	baseAt   uint64
 	rate     *run.Rate // of the last stretch; nil: none yet
+	rateAt   time.Time // when that was told
 	curve    plot.Reducer
+}
+
+// transfer is a file on its way, and when it last came farther.
+type transfer struct {
+	event.Transfer
+	heard time.Time
 }
 
 // clock is how the clock of an align stage stands, and the curves of it.
@@ -83,7 +90,7 @@ type clock struct {
 
 // newBoard shows a recipe before anything has happened; nil is none.
 func newBoard(r *recipe.Recipe) *board {
-	b := &board{nodes: map[string]*node{}, channels: map[string]*channel{}, clocks: map[string]*clock{}, transfers: map[string]event.Transfer{}, lost: map[string]uint64{}}
+	b := &board{nodes: map[string]*node{}, channels: map[string]*channel{}, clocks: map[string]*clock{}, transfers: map[string]transfer{}, lost: map[string]uint64{}}
 	if r == nil {
 		return b
 	}
@@ -139,9 +146,7 @@ func (b *board) apply(s event.Stamped) {
 	case event.Sync:
 		b.sync(e)
 	case event.Transfer:
-		if _, known := b.transfers[e.File]; known || len(b.transfers) < maxTransfers {
-			b.transfers[e.File] = e
-		}
+		b.transfer(e, s.Time)
 	case event.Analysing:
 		b.analysing = &e
 	case event.StageDone:
@@ -186,7 +191,7 @@ func (b *board) applyToNode(s event.Stamped) {
 		n.progress, n.heard, n.away = &e, s.Time, nil
 		for channel, p := range e.Channels {
 			if c := b.channel(name + "." + channel); c != nil {
-				c.advance(p)
+				c.advance(p, s.Time)
 			}
 		}
 	case event.FileVerified:
@@ -241,8 +246,31 @@ func (b *board) list(s event.Stamped) {
 	b.events = lastOf(append(b.events, s), maxEvents)
 	switch s.Event.(type) {
 	case event.Warning, event.Problem, event.TagsLost:
-		b.problems = lastOf(append(b.problems, s), maxProblems)
+		b.problems = gravest(append(b.problems, s))
 	}
+}
+
+// gravest leaves out the oldest of the least problems where they are too many: what ended
+// a part of the run is not hidden behind losses.
+func gravest(all []event.Stamped) []event.Stamped {
+	if len(all) <= maxProblems {
+		return all
+	}
+	least := slices.IndexFunc(all, func(s event.Stamped) bool { return event.Kind(s.Event) == event.Kind(event.TagsLost{}) })
+	if least < 0 {
+		least = slices.IndexFunc(all, func(s event.Stamped) bool { return event.Kind(s.Event) == event.Kind(event.Warning{}) })
+	}
+	return slices.Delete(all, max(least, 0), max(least, 0)+1)
+}
+
+// transfer takes how far a file is. Where there are too many, that of which nothing was
+// heard for the longest gives its place: its node may be gone.
+func (b *board) transfer(e event.Transfer, at time.Time) {
+	if _, known := b.transfers[e.File]; !known && len(b.transfers) >= maxTransfers {
+		oldest := slices.MinFunc(slices.Sorted(maps.Keys(b.transfers)), func(x, y string) int { return b.transfers[x].heard.Compare(b.transfers[y].heard) })
+		delete(b.transfers, oldest)
+	}
+	b.transfers[e.File] = transfer{e, at}
 }
 
 func lastOf(all []event.Stamped, most int) []event.Stamped {
@@ -256,7 +284,7 @@ func lastOf(all []event.Stamped, most int) []event.Stamped {
 const leastStretch = 250_000_000_000
 
 // advance takes how far a channel is, and adds to the curve of its rate.
-func (c *channel) advance(p event.ChannelProgress) {
+func (c *channel) advance(p event.ChannelProgress, at time.Time) {
 	c.known, c.tags, c.lost, c.until = true, p.Tags, p.Lost, p.UntilPs
 	if p.UntilPs < c.baseAt || p.Tags < c.baseTags { // it was started anew
 		c.baseAt, c.baseTags = p.UntilPs, p.Tags
@@ -266,20 +294,21 @@ func (c *channel) advance(p event.ChannelProgress) {
 	if stretch < leastStretch {
 		return
 	}
-	c.rate = run.RateOf(p.Tags-c.baseTags, stretch)
+	c.rate, c.rateAt = run.RateOf(p.Tags-c.baseTags, stretch), at
 	c.curve.Add(plot.Point{X: float64(p.UntilPs) / 1e12, Y: float64(c.rate.Millihertz()) / 1000})
 	c.baseAt, c.baseTags = p.UntilPs, p.Tags
 }
 
 // sync takes how a clock stands.
 func (b *board) sync(e event.Sync) {
-	c := b.clocks[e.Stage]
+	key := e.Stage + " " + e.Target // of several targets each has a clock
+	c := b.clocks[key]
 	if c == nil {
 		if len(b.clocks) >= maxClocks {
 			return
 		}
 		c = &clock{}
-		b.clocks[e.Stage] = c
+		b.clocks[key] = c
 	}
 	c.sync = e
 	if e.Value != nil {

@@ -49,7 +49,10 @@ type card struct {
 }
 
 // row is what is said of a channel.
-type row struct{ Name, Tags, Rate, Limits, Beyond, Lost string }
+type row struct {
+	Name, Tags, Rate, Limits, Beyond, Lost string
+	Old                                    bool // the rate is not of now
+}
 
 // clockRow is what is said of the clock of an align stage.
 type clockRow struct{ Stage, Of, State, Class, Offset, At, Frequency string }
@@ -62,6 +65,9 @@ type stageFacts struct {
 
 // transferRow is a file on its way.
 type transferRow struct{ Node, File, Phase, Done, Size, Percent string }
+
+// staleAfter is when a rate is no more what a channel does now.
+const staleAfter = 3 * time.Second
 
 // none stands where there is no value.
 const none = "no value yet"
@@ -76,6 +82,13 @@ func (b *board) facts(now time.Time) *facts {
 	for _, w := range b.waiting {
 		f.Waiting = append(f.Waiting, line{Text: text.Printable(ofNode(w.Node) + "waiting for " + w.For + cmp.Or(prefixed(": ", w.Why), "")), Hint: text.Printable(w.Hint)})
 	}
+	for _, name := range b.nodeNames() {
+		if away := b.nodes[name].away; away != nil && b.finished == nil {
+			e := away.Event.(event.Away)
+			silent := e.Silent + now.Sub(away.Time)
+			f.Waiting = append(f.Waiting, line{Text: text.Printable(fmt.Sprintf("%s is away: nothing heard for %s; waited for up to %s", name, rounded(silent), rounded(e.Patience))), Hint: text.Printable(e.Hint)})
+		}
+	}
 	for _, s := range slices.Backward(b.problems) {
 		f.Problems = append(f.Problems, lineOf(s))
 	}
@@ -87,7 +100,7 @@ func (b *board) facts(now time.Time) *facts {
 		f.Nodes = append(f.Nodes, b.card(b.nodes[name], now))
 	}
 	for _, name := range b.channelNames() {
-		f.Channels = append(f.Channels, b.channels[name].row())
+		f.Channels = append(f.Channels, b.channels[name].row(now, b.state == "running"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.clocks)) {
 		f.Clocks = append(f.Clocks, clockRowOf(b.clocks[name].sync))
@@ -196,13 +209,16 @@ func (b *board) card(n *node, now time.Time) card {
 	return c
 }
 
-func (c *channel) row() row {
+func (c *channel) row(now time.Time, running bool) row {
 	r := row{Name: c.name, Tags: none, Rate: none, Lost: none, Limits: c.expect.Limits()}
 	if c.known {
 		r.Tags, r.Lost = text.Count(c.tags), text.Count(c.lost)
 	}
 	if c.rate != nil {
 		r.Rate, r.Beyond = text.Hertz(c.rate.Millihertz()), beyond(c.expect, c.rate.Millihertz())
+		if old := now.Sub(c.rateAt); running && old > staleAfter {
+			r.Rate, r.Old = r.Rate+", "+rounded(old)+" ago", true
+		}
 	}
 	return r
 }

@@ -118,9 +118,9 @@ func (b *board) clockMetrics() []metric {
 	offset := metric{name: "tsrun_clock_offset_seconds", kind: "gauge", help: "Target minus reference of an align stage, delays of cables and detectors included."}
 	sd := metric{name: "tsrun_clock_offset_sd_seconds", kind: "gauge", help: "Standard deviation of tsrun_clock_offset_seconds."}
 	pace := metric{name: "tsrun_clock_frequency_ratio", kind: "gauge", help: "By which share the target's clock runs fast; 1e-9 is 1 ppb."}
-	for _, stage := range slices.Sorted(maps.Keys(b.clocks)) {
-		s := b.clocks[stage].sync
-		labels := []string{"reference", s.Reference, "stage", stage, "target", s.Target}
+	for _, key := range slices.Sorted(maps.Keys(b.clocks)) {
+		s := b.clocks[key].sync
+		labels := []string{"reference", s.Reference, "stage", s.Stage, "target", s.Target}
 		state.add(map[bool]float64{true: 1}[s.State == "tracking" || s.State == "stepped"], labels...)
 		if s.Value != nil {
 			offset.add(s.Offset.Float()/1e12, labels...)

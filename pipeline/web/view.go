@@ -63,12 +63,12 @@ func (b *board) graphs() []graph {
 		rates.Curves = append(rates.Curves, plot.Curve{Name: name, Kind: plot.Line, Points: b.channels[name].curve.Points()})
 	}
 	all := []graph{rates}
-	for _, stage := range slices.Sorted(maps.Keys(b.clocks)) {
-		c := b.clocks[stage]
-		pair := c.sync.Target + " minus " + c.sync.Reference
+	for _, key := range slices.Sorted(maps.Keys(b.clocks)) {
+		c := b.clocks[key]
+		stage, pair := c.sync.Stage, c.sync.Target+" minus "+c.sync.Reference
 		all = append(all,
-			graph{ID: "offset-" + stage, In: "clocks", Title: stage + ": offset, ± sd", X: "time / s", Y: "offset / ps", Curves: []plot.Curve{{Name: pair, Kind: plot.Band, Points: c.offset.Points()}}, Empty: "not found yet"},
-			graph{ID: "frequency-" + stage, In: "clocks", Title: stage + ": frequency, ± sd", X: "time / s", Y: "frequency / ppb", Curves: []plot.Curve{{Name: pair, Kind: plot.Band, Points: c.pace.Points()}}, Empty: "not found yet"})
+			graph{ID: "offset-" + key, In: "clocks", Title: stage + ": offset, ± sd", X: "time / s", Y: "offset / ps", Curves: []plot.Curve{{Name: pair, Kind: plot.Band, Points: c.offset.Points()}}, Empty: "not found yet"},
+			graph{ID: "frequency-" + key, In: "clocks", Title: stage + ": frequency, ± sd", X: "time / s", Y: "frequency / ppb", Curves: []plot.Curve{{Name: pair, Kind: plot.Band, Points: c.pace.Points()}}, Empty: "not found yet"})
 	}
 	return all
 }
