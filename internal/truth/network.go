@@ -83,8 +83,8 @@ func (l layout) answer(seed uint64) (a networkAnswer) {
 	for i := range names {
 		names[i] = fmt.Sprintf("node%d.tc", i)
 	}
-	s, err := stage.AlignSeveral(names, func(i, k int, brief bool) (align.Parts, error) {
-		o := align.Options{Search: millisecond / 5, MaxDrift: align.DefaultMaxDrift / 8, Brief: brief}
+	s, err := stage.AlignSeveral(names, func(i, k int, how stage.Look) (align.Parts, error) {
+		o := how.Of(align.Options{Search: millisecond / 5, MaxDrift: align.DefaultMaxDrift / 8})
 		return align.AlignStreams(context.Background(), tag.NewReader(records[i]), tag.NewReader(records[k]), o)
 	})
 	if err != nil {

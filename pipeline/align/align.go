@@ -20,6 +20,9 @@ type Options struct {
 	Search   int64          // ps
 	MaxDrift quantity.Drift // parts per 1e15
 	Brief    bool           // weak signals are not looked for, which takes most of the time where there is nothing to find
+	// Known carries B's times to A's clock where other pairs of nodes have told already: pairs
+	// that do not show near there are not looked for elsewhere.
+	Known *correlate.Correction
 }
 
 // What is asked of the clocks where nobody knows better.
@@ -156,6 +159,12 @@ func (r Alignment) OffsetAt(t uint64) (offset quantity.Fine, sd float64) {
 func Align(ctx context.Context, a, b []uint64, o Options) (Alignment, error) {
 	if err := o.Check(); err != nil {
 		return Alignment{}, err
+	}
+	if o.Known != nil {
+		if err := dark(ctx, a, b, o); err != nil {
+			return Alignment{}, err
+		}
+		o.Known = nil
 	}
 	s, err := newSearcher(ctx, a, b, o)
 	if err != nil {

@@ -201,8 +201,7 @@ func (a *analysis) alignPairs(c AlignConfig) (foundClock, error) {
 		return foundClock{}, err
 	}
 	defer target.Close()
-	o := AlignOptions(a.manifest, c)
-	o.Brief = a.brief
+	o := a.look.Of(AlignOptions(a.manifest, c))
 	found, err := align.AlignStreams(a.ctx, reference, target, o)
 	return foundClock{Parts: found}, err
 }

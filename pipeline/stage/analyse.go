@@ -55,7 +55,7 @@ type analysis struct {
 	clocks   *clocks
 	progress *stageProgress // nil: nobody wants to know
 	over     *run.Common    // the time that the stage looks at; nil: all of the record
-	brief    bool           // pairs that are aligned need not be found where they are weak
+	look     Look           // how the pairs of channels that are aligned are looked at
 }
 
 // stage executes one stage. What is wrong with the tags or the stage becomes

@@ -125,8 +125,8 @@ func writeTracks(w io.Writer, clocks []AlignSummary) error {
 // findNetwork aligns the channels, two by two, and makes one solution of what they say.
 func (a *analysis) findNetwork(c AlignConfig) (*network, AlignSummary, error) {
 	names := append([]string{c.Reference}, c.others(a.recipe)...)
-	n, summary, err := findClocks(names, func(i, k int, brief bool) (*networkPair, error) {
-		return a.findPair(c.between(names[i], names[k]), brief)
+	n, summary, err := findClocks(names, func(i, k int, how Look) (*networkPair, error) {
+		return a.findPair(c.between(names[i], names[k]), how)
 	})
 	if err != nil {
 		return n, summary, err
@@ -137,45 +137,6 @@ func (a *analysis) findNetwork(c AlignConfig) (*network, AlignSummary, error) {
 		summary.Clocks[i].Simulated = summary.Simulated
 	}
 	return n, summary, nil
-}
-
-// AlignSeveral finds the clocks of channels, the first of which is the reference, from what
-// pair says of every two of them: a brief one need not look for weak signals. Its refusals are
-// answers, too.
-func AlignSeveral(names []string, pair func(i, k int, brief bool) (align.Parts, error)) (AlignSummary, error) {
-	_, s, err := findClocks(names, func(i, k int, brief bool) (*networkPair, error) {
-		found, err := pair(i, k, brief)
-		said, err := NewAlignSummary(names[i], names[k], found.Alignment, err)
-		return &networkPair{said: said, foundClock: foundClock{Parts: found}}, err
-	})
-	return s, err
-}
-
-// findClocks is AlignSeveral of pairs with all that is known of them. What is bright is found
-// first; for weak light, which takes long where there is none, only those are asked that lead
-// to a clock which nothing else leads to.
-func findClocks(names []string, pair func(i, k int, brief bool) (*networkPair, error)) (*network, AlignSummary, error) {
-	n := &network{names: names, found: newClocks(false)}
-	for _, brief := range []bool{true, false} {
-		for i := range names {
-			for k := i + 1; k < len(names); k++ {
-				if _, connected, _ := n.found.between(names[i], names[k]); connected && !brief {
-					continue
-				}
-				p, err := pair(i, k, brief)
-				if err != nil {
-					return n, AlignSummary{}, err
-				}
-				p.a, p.b = i, k
-				n.take(p)
-			}
-		}
-	}
-	if err := n.solve(); err != nil {
-		return n, AlignSummary{}, err
-	}
-	s, err := n.conclude()
-	return n, s, err
 }
 
 // take keeps what two channels say, in place of what they said before.
@@ -212,9 +173,9 @@ func (n *network) conclude() (AlignSummary, error) {
 
 // findPair aligns two channels. One that cannot be read has no pairs with any other,
 // which is no reason to tell nothing of the others.
-func (a *analysis) findPair(c AlignConfig, brief bool) (*networkPair, error) {
-	a.brief = brief
-	defer func() { a.brief = false }()
+func (a *analysis) findPair(c AlignConfig, how Look) (*networkPair, error) {
+	a.look = how
+	defer func() { a.look = Look{} }()
 	found, summary, err := a.findClock(c)
 	var write *writeError
 	if err != nil && (a.ctx.Err() != nil || errors.As(err, &write)) {
