@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/align"
+	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/run"
 )
@@ -147,6 +148,32 @@ type Sync struct {
 	*align.Value             // target minus reference; nil: nothing is known yet
 }
 
+// Pairs says what two channels, whose clocks an align stage follows, saw together while
+// the run goes on: in the newest segment, and in all that were counted. Histograms are
+// of target minus reference, as the stage would correct it. A newer one may replace it
+// unread. The results of the run come from its stages, which look at every tag.
+type Pairs struct {
+	Stage     string `json:"stage"` // that follows the clock
+	Reference string `json:"reference"`
+	Target    string `json:"target"`
+	Segment   int    `json:"segment"` // the newest that was counted
+	AtPs      uint64 `json:"at_ps"`   // of its first tag, on the reference's clock
+	WindowPs  int64  `json:"window_ps"`
+	Counted   int    `json:"counted"`            // segments, this one among them
+	LeftOut   int    `json:"left_out,omitempty"` // segments that are in no number here: the clock was not known, or the PC was busy
+
+	Last  correlate.PairSum  `json:"last"` // of this segment
+	Total correlate.PairSum  `json:"total"`
+	Peak  *correlate.PeakFit `json:"peak"` // of this segment; null: none stands out
+	Sum   *correlate.PeakFit `json:"sum"`  // of all
+
+	StartPs int64    `json:"start_ps"` // lower edge of the first bin
+	BinPs   int64    `json:"bin_ps"`
+	Counts  []uint64 `json:"counts"`      // of all, the clocks corrected
+	Newest  []uint64 `json:"last_counts"` // of this segment
+	Raw     []uint64 `json:"raw"`         // of all, with the offset of the first alone: what drift makes of it
+}
+
 // TagsLost says that tags are missing.
 type TagsLost struct {
 	Node    string `json:"node"`
@@ -204,6 +231,7 @@ func (Transfer) kind() string         { return "transfer" }
 func (FileVerified) kind() string     { return "verified" }
 func (TagsLost) kind() string         { return "loss" }
 func (Sync) kind() string             { return "sync" }
+func (Pairs) kind() string            { return "pairs" }
 func (Warning) kind() string          { return "warning" }
 func (Analysing) kind() string        { return "analysing" }
 func (StageDone) kind() string        { return "stage" }

@@ -68,7 +68,7 @@ func (h *Hub) Close() {
 }
 
 // Feed is what one reader of a hub has not read yet. A newer Progress, Transfer,
-// Sync or Analysing replaces an older one of the same node, file, clock or stage, and all
+// Sync, Pairs or Analysing replaces an older one of the same node, file, clock or stage, and all
 // other events are kept in order, floods up to MaxWaiting. What is left out here is
 // in the manifest and in the log.
 type Feed struct {
@@ -204,6 +204,8 @@ func progressKey(e Event) string {
 		return "file " + e.File
 	case Sync:
 		return "clock " + e.Stage + " " + e.Target + " " + string(e.State)
+	case Pairs:
+		return "pairs " + e.Stage + " " + e.Target
 	case Analysing:
 		return "stage " + e.Stage
 	}

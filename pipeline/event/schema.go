@@ -11,7 +11,7 @@ import (
 
 // events are one of each kind.
 var events = []Event{Begun{}, StateChanged{}, Waiting{}, NodeJoined{}, Away{}, Back{}, DeviceIdentified{}, Armed{}, Fired{}, Compensated{}, Progress{}, Transfer{}, FileVerified{},
-	Sync{}, TagsLost{}, Warning{}, Problem{}, Analysing{}, StageDone{}, Finished{}}
+	Sync{}, Pairs{}, TagsLost{}, Warning{}, Problem{}, Analysing{}, StageDone{}, Finished{}}
 
 // EventSchema returns the JSON Schema of an event as [Stamped] is written. It
 // lets keys pass that it does not know, as readers should.

@@ -55,7 +55,9 @@ type follower struct {
 	event.Sync        // what all its events have in common
 	reference, target pile
 	live              *align.Live
-	over              bool // given up
+	pairs             *stage.LivePairs // nil: not counted
+	values            []align.Value    // of the clock, in the segment that is followed
+	over              bool             // given up
 	next              int
 }
 
@@ -79,9 +81,13 @@ func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o event.Obse
 		if err != nil {
 			return nil, fmt.Errorf("stage %q: %w", st.Name, err)
 		}
+		counted, err := stage.NewLivePairs(r, st.Name, st.Reference, st.Target)
+		if err != nil {
+			return nil, err
+		}
 		s.stages = append(s.stages, &follower{
 			Sync:      event.Sync{Stage: st.Name, Reference: st.Reference, Target: st.Target},
-			reference: newPile(st.Reference), target: newPile(st.Target), live: live,
+			reference: newPile(st.Reference), target: newPile(st.Target), live: live, pairs: counted,
 		})
 	}
 	if s.log, err = stage.NewSyncLog(d.Path()); err != nil {
@@ -213,7 +219,11 @@ func (s *syncer) follow(ctx context.Context, f *follower) {
 		if !ok {
 			return
 		}
+		f.values = f.values[:0]
 		err := s.segment(ctx, f, index)
+		if err == nil {
+			s.countPairs(ctx, f, index)
+		}
 		f.drop(index)
 		if err != nil && ctx.Err() == nil {
 			f.over = true
@@ -271,6 +281,7 @@ func (s *syncer) segment(ctx context.Context, f *follower, index int) (err error
 	var last *align.Value // held back, because it may be the segment's last
 	err = f.live.Read(ctx, a, b, func(values []align.Value) {
 		for _, v := range values {
+			f.remember(v)
 			if last != nil {
 				s.tell(f, *last, nil)
 			}

@@ -36,6 +36,7 @@ type board struct {
 	nodes     map[string]*node
 	channels  map[string]*channel // by "alice.signal"
 	clocks    map[string]*clock   // by stage and target
+	pairs     map[string]*pairing // by stage and target
 	stages    []event.StageDone
 	analysing *event.Analysing
 	transfers map[string]transfer // by file
@@ -90,7 +91,7 @@ type clock struct {
 
 // newBoard shows a recipe before anything has happened; nil is none.
 func newBoard(r *recipe.Recipe) *board {
-	b := &board{nodes: map[string]*node{}, channels: map[string]*channel{}, clocks: map[string]*clock{}, transfers: map[string]transfer{}, lost: map[string]uint64{}}
+	b := &board{nodes: map[string]*node{}, channels: map[string]*channel{}, clocks: map[string]*clock{}, pairs: map[string]*pairing{}, transfers: map[string]transfer{}, lost: map[string]uint64{}}
 	if r == nil {
 		return b
 	}
@@ -145,6 +146,8 @@ func (b *board) apply(s event.Stamped) {
 		b.fired = &e
 	case event.Sync:
 		b.sync(e)
+	case event.Pairs:
+		b.pair(e)
 	case event.Transfer:
 		b.transfer(e, s.Time)
 	case event.Analysing:

@@ -37,6 +37,7 @@ func (b *board) metrics(now time.Time) []metric {
 	}, b.nodeMetrics(now)...)
 	all = append(all, b.channelMetrics()...)
 	all = append(all, b.clockMetrics()...)
+	all = append(all, b.pairMetrics()...)
 	if b.finished != nil && b.finished.Manifest != nil {
 		good := metric{name: "tsrun_condition", kind: "gauge", help: "1 for each word of the condition of the run, which is over."}
 		for _, c := range b.finished.Manifest.Condition {

@@ -113,6 +113,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	left.DiskFree, left.DiskLeft = 1, &left.Elapsed
 	b.apply(event.Stamped{Event: left})
 	b.apply(event.Stamped{Event: event.Sync{Stage: "a", Value: &align.Value{}}})
+	b.apply(event.Stamped{Event: event.Pairs{Stage: "a"}})
 	b.apply(event.Stamped{Event: event.Finished{Manifest: runtest.FullManifest(t), Directory: t.TempDir()}})
 	known := map[string]bool{}
 	page, err := os.ReadFile("../../docs/metrics.md")

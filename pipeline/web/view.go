@@ -19,7 +19,7 @@ var static embed.FS
 var pages = template.Must(template.New("").Funcs(template.FuncMap{"svg": svgOf}).ParseFS(static, "static/*.html"))
 
 // sectionNames are the parts of the page that are exchanged when they change.
-var sectionNames = []string{"verdict", "left", "problems", "nodes", "rates", "pairs", "clocks", "transfers", "events"}
+var sectionNames = []string{"verdict", "left", "problems", "nodes", "rates", "pairs", "seen", "clocks", "transfers", "events"}
 
 // view is what the board showed at one moment. Nothing changes it.
 type view struct {
@@ -62,7 +62,7 @@ func (b *board) graphs() []graph {
 	for _, name := range b.channelNames() {
 		rates.Curves = append(rates.Curves, plot.Curve{Name: name, Kind: plot.Line, Points: b.channels[name].curve.Points()})
 	}
-	all := []graph{rates}
+	all := append([]graph{rates}, b.pairGraphs()...)
 	for _, key := range slices.Sorted(maps.Keys(b.clocks)) {
 		c := b.clocks[key]
 		stage, pair := c.sync.Stage, c.sync.Target+" minus "+c.sync.Reference
@@ -103,11 +103,12 @@ type graphChange struct {
 
 // curveChange is a curve from its point From on; it ends with the points that are here.
 type curveChange struct {
-	Name string            `json:"name"`
-	From int               `json:"from"`
-	X    []quantity.Number `json:"x"`
-	Y    []quantity.Number `json:"y"`
-	SD   []quantity.Number `json:"sd,omitempty"`
+	Name  string            `json:"name"`
+	Steps bool              `json:"steps,omitempty"` // level from each point to the next
+	From  int               `json:"from"`
+	X     []quantity.Number `json:"x"`
+	Y     []quantity.Number `json:"y"`
+	SD    []quantity.Number `json:"sd,omitempty"`
 }
 
 // since is what v shows otherwise than an earlier view; nil is none.
@@ -148,7 +149,7 @@ func (g graph) since(old *graph) (c graphChange, changed bool) {
 		}
 		from := same(before, k.Points)
 		changed = changed || from != len(k.Points) || from != len(before)
-		next := curveChange{Name: k.Name, From: from, X: []quantity.Number{}, Y: []quantity.Number{}}
+		next := curveChange{Name: k.Name, Steps: k.Kind == plot.Steps, From: from, X: []quantity.Number{}, Y: []quantity.Number{}}
 		for _, p := range k.Points[from:] {
 			next.X, next.Y = append(next.X, quantity.Number(p.X)), append(next.Y, quantity.Number(p.Y))
 			if k.Kind == plot.Band {

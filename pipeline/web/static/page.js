@@ -48,7 +48,7 @@
     const tables = [], lines = [{}], bands = [];
     g.curves.forEach((c, i) => {
       const stroke = colour("--k" + (i % 6));
-      lines.push({ label: c.name, stroke, width: 1.5, spanGaps: true, points: { show: c.x.length < 3 } });
+      lines.push({ label: c.name, stroke, width: 1.5, spanGaps: true, points: { show: c.x.length < 3 }, paths: c.steps ? uPlot.paths.stepped({ align: 1 }) : null });
       const table = [c.x, c.y];
       if (c.sd) {
         const at = lines.length;
@@ -129,7 +129,7 @@
     Object.assign(g, { title: change.title, x: change.x, y: change.y, log: change.log, empty: change.empty, simulated: change.simulated, drawn: false });
     g.curves = change.curves.map((c, i) => {
       const old = g.curves[i] && g.curves[i].name === c.name ? g.curves[i] : {};
-      return { name: c.name, x: splice(old.x, c.from, c.x), y: splice(old.y, c.from, c.y), sd: c.sd || old.sd ? splice(old.sd, c.from, c.sd || []) : null };
+      return { name: c.name, steps: c.steps, x: splice(old.x, c.from, c.x), y: splice(old.y, c.from, c.y), sd: c.sd || old.sd ? splice(old.sd, c.from, c.sd || []) : null };
     });
     if (g.log) byId("log-label").hidden = false;
   };
