@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"tsrun/internal/twopcs"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/text"
 	"tsrun/sdk/realtime"
 )
@@ -34,6 +35,7 @@ const (
 	ordinary   = "scheduled, no priority"
 	sleeping   = "`time.Sleep`"
 	onReceipt  = "fire on receipt"
+	timing     = "timing" // of commands, before the shots
 	settleTime = 10 * time.Second
 )
 
@@ -65,13 +67,19 @@ func main() {
 	}
 }
 
-// series is what a process is asked for: shots by one method, every so often from the
-// first on.
+// methods take turns, shot by shot: what else the PC does befalls all of them alike.
+var methods = []string{priority, early, ordinary, sleeping, onReceipt}
+
+// series is what a process is asked for: shots by methods that take turns, every so
+// often from the first on.
 type series struct {
-	Method string `json:"method"`
-	First  int64  `json:"first"` // ns since 1970, by the master's clock
-	Shots  int    `json:"shots"`
+	Methods []string      `json:"methods"`
+	First   int64         `json:"first"` // ns since 1970, by the master's clock
+	Shots   int           `json:"shots"`
+	Early   time.Duration `json:"early"` // of one that is compensated; to a driver
 }
+
+func (s series) method(i int) string { return s.Methods[i%len(s.Methods)] }
 
 func (s series) instant(i int) int64 { return s.First + int64(i)*every.Nanoseconds() }
 
@@ -80,6 +88,8 @@ func (s series) instant(i int) int64 { return s.First + int64(i)*every.Nanosecon
 type shot struct {
 	Fired int64 `json:"fired"`
 	Began int64 `json:"began"`
+
+	Path *fact.CommandPath `json:"path,omitempty"` // of commands that were timed
 }
 
 // process is one that answers each line with a line.
@@ -161,8 +171,6 @@ func measure(shots int, a, b twopcs.PC) error {
 	}
 	time.Sleep(settleTime)
 	fmt.Printf("at least %d shots a line, every %v, two nodes; %s\n\n", shots, every, processor())
-	fmt.Println("| load | method | shots | late p50, p99 us | apart p50, p99 us | controllers late p50, p99 us | controllers apart p50, p99 us |")
-	fmt.Println("| --- | --- | --- | --- | --- | --- | --- |")
 	for _, load := range []string{"at rest", "one core busy"} {
 		if load != "at rest" {
 			var ready string
@@ -172,20 +180,49 @@ func measure(shots int, a, b twopcs.PC) error {
 			}
 			defer busy.end()
 		}
-		for _, method := range []string{priority, early, ordinary, sleeping, onReceipt} {
-			if err := line(all, load, method, shots); err != nil {
-				return err
-			}
+		if err := lines(all, load, shots); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// line measures one method: the first of all processes is the master.
-func line(all []*process, load, method string, shots int) error {
-	shots += shots / 4 // for those that a node is not ready for
-	wanted := series{Method: method, First: time.Now().Add(time.Second).UnixNano(), Shots: shots}
-	for _, p := range all {
+// timeNodes has the nodes time their commands, one after another as those of a run do, and
+// returns how much earlier each is to be fired.
+func timeNodes(nodes []*process) (early []time.Duration, err error) {
+	var paths []*fact.CommandPath
+	for _, p := range nodes {
+		var told []shot
+		if err := p.ask(series{Methods: []string{timing}, Shots: 1}); err != nil {
+			return nil, err
+		}
+		if err := p.out.Decode(&told); err != nil || len(told) != 1 || told[0].Path == nil {
+			return nil, fmt.Errorf("a node does not time its commands: %v", err)
+		}
+		path := told[0].Path
+		paths = append(paths, path)
+		early = append(early, time.Duration(path.ThereNs))
+		fmt.Printf("the way of a command: %v, known to %v\n", time.Duration(path.ThereNs), time.Duration(path.DoubtNs))
+	}
+	if way, shared := fact.SharedWay(paths); shared {
+		fmt.Printf("both are fired earlier by %v, as they differ by no more than chance does, or one is not known\n", time.Duration(way))
+		early = []time.Duration{time.Duration(way), time.Duration(way)}
+	}
+	return early, nil
+}
+
+// lines measures all methods under a load: the first of all processes is the master.
+func lines(all []*process, load string, shots int) error {
+	early, err := timeNodes(all[1:])
+	if err != nil {
+		return err
+	}
+	shots = (shots + shots/4) * len(methods) // more for those that a node is not ready for
+	wanted := series{Methods: methods, First: time.Now().Add(time.Second).UnixNano(), Shots: shots}
+	for i, p := range all {
+		if wanted.Early = 0; i > 0 {
+			wanted.Early = early[i-1]
+		}
 		if err := p.ask(wanted); err != nil {
 			return err
 		}
@@ -193,17 +230,27 @@ func line(all []*process, load, method string, shots int) error {
 	var told [3][]shot
 	for i, p := range all {
 		if err := p.out.Decode(&told[i]); err != nil {
-			return fmt.Errorf("%s: %w", method, err)
+			return err
 		}
 	}
-	a, b := told[1], told[2]
-	if len(a) != shots || len(b) != shots {
-		return fmt.Errorf("%s: %d and %d of %d shots", method, len(a), len(b), shots)
+	if len(told[1]) != shots || len(told[2]) != shots {
+		return fmt.Errorf("%d and %d of %d shots", len(told[1]), len(told[2]), shots)
 	}
+	fmt.Println("\n| load | method | shots | late p50, p99 us | apart p50, p99 us | controllers late p50, p99 us | controllers apart p50, p99 us |")
+	fmt.Println("| --- | --- | --- | --- | --- | --- | --- |")
+	for _, method := range methods {
+		line(wanted, load, method, told[1], told[2])
+	}
+	fmt.Println()
+	return nil
+}
+
+// line prints what became of the shots of a method.
+func line(wanted series, load, method string, a, b []shot) {
 	var late, apart, begins, beginApart []int64
-	for i := range shots {
+	for i := range a {
 		instant := wanted.instant(i)
-		if a[i].Fired == 0 || b[i].Fired == 0 {
+		if wanted.method(i) != method || a[i].Fired == 0 || b[i].Fired == 0 {
 			continue
 		}
 		late = append(late, a[i].Fired-instant, b[i].Fired-instant)
@@ -212,7 +259,6 @@ func line(all []*process, load, method string, shots int) error {
 		beginApart = append(beginApart, text.Magnitude(a[i].Began-b[i].Began))
 	}
 	fmt.Printf("| %s | %s | %d | %s | %s | %s | %s |\n", load, method, len(apart), us(late), us(apart), us(begins), us(beginApart))
-	return nil
 }
 
 // us gives the half and the 99 % of values of ns, in us.

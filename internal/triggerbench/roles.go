@@ -13,8 +13,11 @@ import (
 	"time"
 
 	"tsrun/pipeline/clock"
+	"tsrun/pipeline/fact"
+	"tsrun/pipeline/host"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk/instrument"
+	"tsrun/sdk/pluginpb"
 	"tsrun/sdk/realtime"
 	"tsrun/sdk/tag"
 	"tsrun/sim/idq"
@@ -83,8 +86,8 @@ func beMaster(address string) error {
 	}
 	return answerLines(func(s series) ([]shot, error) {
 		for i := range s.Shots {
-			if s.Method != onReceipt {
-				return nil, nil
+			if s.method(i) != onReceipt {
+				continue
 			}
 			time.Sleep(time.Until(time.Unix(0, s.instant(i))))
 			now := time.Now().UnixNano()
@@ -169,10 +172,13 @@ func (n *node) shoot(s series) ([]shot, error) {
 	for i := range shots {
 		var ready bool
 		var err error
-		one := series{Method: s.Method, Shots: 1}
-		if s.Method == onReceipt {
+		one := series{Methods: []string{s.method(i)}, Shots: 1, Early: s.Early}
+		switch s.method(i) {
+		case timing:
+			ready = true
+		case onReceipt:
 			ready, err = n.awaitOrder(uint64(i + 1))
-		} else {
+		default:
 			one.First, err = n.translate(s.instant(i))
 			ready = time.Until(time.Unix(0, one.First)) > readyBefore
 		}
@@ -224,8 +230,7 @@ func (n *node) translate(instant int64) (int64, error) {
 // driver fires a controller, on one thread.
 type driver struct {
 	controller instrument.Client
-	device     *process      // the controller
-	there      time.Duration // half of the median round trip of a question
+	device     *process // the controller
 }
 
 func beDriver() error {
@@ -243,36 +248,38 @@ func beDriver() error {
 		}
 	}
 	runtime.LockOSThread()
-	if d.there, err = d.timeCommands(context.Background()); err != nil {
-		return err
-	}
 	fmt.Println(`"ready"`)
 	return answerLines(d.fire)
 }
 
 // timeCommands measures the way of a command as a driver of the SDK does: by questions,
 // each after a wait for an instant.
-func (d *driver) timeCommands(ctx context.Context) (there time.Duration, err error) {
+func (d *driver) timeCommands(ctx context.Context) (*fact.CommandPath, error) {
 	defer realtime.Quieten(0)()
 	defer realtime.Settings{Priority: realtime.DefaultPriority, LockMemory: true}.Enter()()
-	trips := make([]int64, 64)
-	for i := range trips {
+	times := make([]*pluginpb.CommandTime, 64)
+	for i := range times {
 		if _, err := realtime.Await(ctx, realtime.ReadClock().Real+2_000_000); err != nil {
-			return 0, err
+			return nil, err
 		}
 		asked := realtime.Monotonic()
 		if _, err := d.controller.Query(ctx, "REC:STAGe?"); err != nil {
-			return 0, err
+			return nil, err
 		}
-		trips[i] = realtime.Monotonic() - asked
+		times[i] = &pluginpb.CommandTime{RoundTripNs: realtime.Monotonic() - asked}
 	}
-	return time.Duration(realtime.LateOf(trips).P50 / 2), nil
+	return host.CommandPathIn(times, len(times))
 }
 
 // fire fires once, at an instant of this PC's clock or at once.
 func (d *driver) fire(s series) ([]shot, error) {
 	ctx := context.Background()
-	best := s.Method == priority || s.Method == early
+	method := s.method(0)
+	if method == timing {
+		path, err := d.timeCommands(ctx)
+		return []shot{{Path: path}}, err
+	}
+	best := method == priority || method == early
 	settings := realtime.Settings{LockMemory: best}
 	if best {
 		settings.Priority = realtime.DefaultPriority
@@ -297,14 +304,14 @@ func (d *driver) await(ctx context.Context, s series, settings realtime.Settings
 	defer realtime.Quieten(0)()
 	defer settings.Enter()()
 	clock := realtime.ReadClock()
-	switch s.Method {
+	switch s.method(0) {
 	case onReceipt:
 	case sleeping:
 		time.Sleep(time.Until(time.Unix(0, s.First)))
 		clock = realtime.ReadClock()
 	default:
-		if s.Method == early {
-			s.First -= d.there.Nanoseconds()
+		if s.method(0) == early {
+			s.First -= s.Early.Nanoseconds()
 		}
 		if clock, err = realtime.Await(ctx, s.First); err != nil {
 			return 0, err

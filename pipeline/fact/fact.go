@@ -59,10 +59,52 @@ type Shot struct {
 // CommandPath is how long commands take to a device, as its driver has measured it.
 type CommandPath struct {
 	Questions   int    `json:"questions"`     // that were asked
-	RoundTripNs int64  `json:"round_trip_ns"` // the median
-	SpreadNs    int64  `json:"spread_ns"`     // two of three lie within this of it
-	ThereNs     int64  `json:"there_ns"`      // of it, until the device has the command: the median
+	RoundTripNs int64  `json:"round_trip_ns"` // one in ten took less
+	SpreadNs    int64  `json:"spread_ns"`     // half of what the middle two of three differ by
+	ThereNs     int64  `json:"there_ns"`      // of it, until the device has the command: one in ten took less
+	DoubtNs     int64  `json:"doubt_ns"`      // ThereNs is off by at most this, by what the questions differ
 	SplitBy     string `json:"split_by"`      // who says so: SplitHalf or SplitDevice
+}
+
+// Known reports whether the way of a command is known better than nothing: what is
+// taken off for it is more than that may be off by.
+func (p CommandPath) Known() bool { return p.DoubtNs < p.ThereNs }
+
+// Plausible reports whether a path can have been measured.
+func (p CommandPath) Plausible() bool {
+	return p.ThereNs >= 0 && p.ThereNs <= p.RoundTripNs && p.RoundTripNs <= longestTrip && p.DoubtNs >= 0 && p.DoubtNs <= longestTrip
+}
+
+// longestTrip is longer than any question is waited for, in ns.
+const longestTrip = int64(3600e9)
+
+// SharedWay returns what all controllers are fired earlier by alike, whose commands were
+// timed: 0 where the way of one is not known (nil), since nodes that are all late begin
+// nearer to each other than one that is late beside others that are not; and the mean
+// where their ways differ by no more than chance does. shared is false where they differ,
+// and each is fired earlier by its own.
+func SharedWay(paths []*CommandPath) (ns int64, shared bool) {
+	if len(paths) == 0 {
+		return 0, false
+	}
+	sum := int64(0)
+	least, most := paths[0], paths[0]
+	for _, p := range paths {
+		if p == nil || !p.Known() {
+			return 0, true
+		}
+		if p.ThereNs < least.ThereNs {
+			least = p
+		}
+		if p.ThereNs > most.ThereNs {
+			most = p
+		}
+		sum += p.ThereNs
+	}
+	if most.ThereNs-least.ThereNs > 2*(least.DoubtNs+most.DoubtNs) {
+		return 0, false
+	}
+	return sum / int64(len(paths)), true
 }
 
 // Who divides a round trip.
@@ -77,10 +119,31 @@ type Compensation struct {
 	UsedNs     int64  `json:"used_ns"`
 	RecipeNs   int64  `json:"recipe_ns"`             // of it, what the recipe says
 	MeasuredNs *int64 `json:"measured_ns,omitempty"` // of it, what was measured before the run
+	Alike      bool   `json:"alike,omitempty"`       // the ways of all differ by no more than chance does: their mean is used
 	By         string `json:"by"`                    // ByRecipe, ByMeasurement, ByBoth or ByNothing
 	// Path is what was measured, and Why says why nothing was where the recipe asks for it.
 	Path *CommandPath `json:"path,omitempty"`
 	Why  string       `json:"why,omitempty"`
+}
+
+// Shared is the compensation where all whose commands were timed are fired earlier alike,
+// by so much; 0: none by what was measured, as that of one is not known.
+func (c Compensation) Shared(ns, most int64) Compensation {
+	switch {
+	case c.MeasuredNs == nil:
+		return c
+	case ns > 0:
+		ns = min(ns, most)
+		c.MeasuredNs, c.Alike = &ns, true
+		c.UsedNs = min(max(ns+c.RecipeNs, -most), most)
+		return c
+	}
+	c.UsedNs, c.MeasuredNs, c.By = c.RecipeNs, nil, ByRecipe
+	if c.RecipeNs == 0 {
+		c.By = ByNothing
+	}
+	c.Why = "that of another controller is not known"
+	return c
 }
 
 // Who says how large a compensation is.

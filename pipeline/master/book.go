@@ -61,6 +61,8 @@ func (b *book) enter(name string, n *wire.News) {
 	switch {
 	case n.Controller != nil:
 		b.controller(name, n.Controller)
+	case n.Early != nil:
+		b.beEarly(name, n.Early)
 	case n.Sink != nil:
 		b.sink(name, n.Sink)
 	case n.Kept != nil:
@@ -86,7 +88,6 @@ func (b *book) enter(name string, n *wire.News) {
 
 func (b *book) controller(name string, up *wire.ControllerUp) {
 	if c := b.manifest.Nodes[name].Controllers[up.Name]; c != nil {
-		c.Compensation = up.Compensation
 		c.Plugin, c.Device, c.Realtime = up.Plugin, up.Device, up.Realtime[:min(len(up.Realtime), maxGrants)]
 	}
 }

@@ -309,6 +309,7 @@ func (c *conductor) publishOrder(e doOrder) {
 		}
 		c.observe(fired)
 	}
+	c.shareEarly(&order)
 	c.keep(entry{Order: &order})
 	c.order = &order
 	if err := c.trigger.Publish(order); err != nil {

@@ -163,6 +163,9 @@ func (c *conductor) recall(p *past, record []byte) error {
 	case e.Phase != "":
 		p.phase = e.Phase
 	case e.Order != nil:
+		if e.Order.Shared {
+			c.book.shareEarly(e.Order.SharedNs)
+		}
 		if p.order = e.Order; e.Order.Kind == wire.Fire {
 			p.fire = e.Order
 			p.fires++

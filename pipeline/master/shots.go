@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"tsrun/pipeline/event"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 )
@@ -82,17 +81,4 @@ func (b *book) take(name string, t *wire.Take) {
 		t.Clock = nil
 	}
 	b.manifest.Nodes[name].Take(t.Take, t.Clock)
-}
-
-// tellCompensation tells that a controller was fired by another compensation than in the
-// shot before.
-func (c *conductor) tellCompensation(name string, s *wire.ShotFired) {
-	takes := c.book.manifest.Nodes[name].Takes
-	if len(takes) < 2 || s.CompensationNs == nil {
-		return
-	}
-	before := takes[len(takes)-2].Shots[s.Controller].CompensationNs
-	if before != nil && *before != *s.CompensationNs {
-		c.observe(event.Compensated{Node: name, Controller: s.Controller, Shot: takes[len(takes)-1].Number, WasNs: *before, IsNs: *s.CompensationNs})
-	}
 }

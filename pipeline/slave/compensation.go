@@ -18,6 +18,7 @@ const (
 	questions = 64
 	// timingTimeout bounds how long that may take.
 	timingTimeout = 10 * time.Second
+	mostEarly     = int64(recipe.MaxCompensation / quantity.Nanosecond)
 )
 
 // early is how much earlier than the instant a controller is fired, and how long its
@@ -40,37 +41,58 @@ const (
 	followedMost = 100 * time.Microsecond
 )
 
-// compensate works out how much earlier a controller is fired: what the recipe says, and
-// with auto what its driver measures. Where it cannot, the users are told, and the run
-// goes on with the rest.
-func (eq *equipment) compensate(ctx context.Context, c *controller) *fact.Compensation {
+// compensate works out how much earlier each controller is fired: what the recipe says,
+// and with auto what its driver measures. Where it cannot, the users are told, and the run
+// goes on with the rest. Whoever else of this PC does so waits: questions that share its
+// processors would hold each other up.
+func (eq *equipment) compensate(ctx context.Context) {
 	asked, said := eq.s.recipe.Trigger.Compensation[eq.s.node.Name]
 	if !said || eq.s.recipe.Trigger.Method != "scheduled" {
-		return nil
+		return
 	}
-	var path *fact.CommandPath
-	var err error
 	if asked.Auto {
-		ctx, cancel := context.WithTimeout(ctx, timingTimeout)
-		path, err = c.driver.TimeCommands(ctx, questions)
-		cancel()
+		defer takeTurn(ctx)()
 	}
-	c.early.Compensation = compensationOf(asked, path, err)
-	if why := c.early.Why; why != "" {
+	for _, c := range eq.drivers {
+		var path *fact.CommandPath
+		var err error
+		if asked.Auto {
+			path, err = c.timeCommands(ctx)
+		}
+		eq.beEarly(c, compensationOf(asked, path, err))
+	}
+}
+
+func (c *controller) timeCommands(ctx context.Context) (*fact.CommandPath, error) {
+	ctx, cancel := context.WithTimeout(ctx, timingTimeout)
+	defer cancel()
+	return c.driver.TimeCommands(ctx, questions)
+}
+
+// beEarly has a controller fired earlier, and tells it.
+func (eq *equipment) beEarly(c *controller, by fact.Compensation) {
+	c.early.Compensation = by
+	eq.s.reporter.queueNews(wire.News{Early: &wire.Early{Controller: c.recipe.Name, Compensation: by}})
+	if by.Why != "" {
 		eq.s.reporter.queueNews(wire.News{Warning: &wire.Warning{
-			Message: fmt.Sprintf("controller %s: trigger.compensation: auto: nothing was measured: %s", c.recipe.Name, why),
+			Message: fmt.Sprintf("controller %s: trigger.compensation: auto: nothing is compensated by measurement: %s", c.recipe.Name, by.Why),
 			Hint:    "write a time instead: tsrun calibrate RUN proposes one after a run"}})
 	}
-	if path != nil {
+	if path := by.Path; path != nil {
 		eq.log.Info("the way of commands was measured", "controller", c.recipe.Name, "round_trip_ns", path.RoundTripNs, "spread_ns", path.SpreadNs,
-			"there_ns", path.ThereNs, "split_by", path.SplitBy, "compensation_ns", c.early.UsedNs)
+			"there_ns", path.ThereNs, "doubt_ns", path.DoubtNs, "split_by", path.SplitBy, "compensation_ns", by.UsedNs)
 		if c.driver.Device().Can.AnswersStart {
 			back := path.RoundTripNs - path.ThereNs
 			c.early.back = &back
 		}
 	}
-	told := c.early.Compensation
-	return &told
+}
+
+// shareEarly has all controllers that were timed fired earlier alike.
+func (eq *equipment) shareEarly(ns int64) {
+	for _, c := range eq.drivers {
+		c.early.Compensation = c.early.Shared(ns, mostEarly)
+	}
 }
 
 // compensationOf puts together what the recipe says and what was measured.
@@ -85,11 +107,13 @@ func compensationOf(asked recipe.Compensation, path *fact.CommandPath, err error
 		n.Why = err.Error()
 	case path == nil:
 		n.Why = "the driver does not time its commands"
+	case !path.Known():
+		n.Why = fmt.Sprintf("of %d questions the way is %v, and that is known to %v: this PC or the device is busy",
+			path.Questions, time.Duration(path.ThereNs), time.Duration(path.DoubtNs))
 	default:
 		there := path.ThereNs
 		n.MeasuredNs, n.By = &there, fact.ByMeasurement
-		most := int64(recipe.MaxCompensation / quantity.Nanosecond)
-		n.UsedNs = min(max(there+n.RecipeNs, -most), most)
+		n.UsedNs = min(max(there+n.RecipeNs, -mostEarly), mostEarly)
 	}
 	switch {
 	case n.MeasuredNs == nil && n.RecipeNs == 0:
@@ -133,8 +157,8 @@ func (e early) follow() early {
 		return e
 	}
 	change := (slices.Min(e.took) - e.UsedNs) / followedPart
-	most, bound := followedMost.Nanoseconds(), int64(recipe.MaxCompensation/quantity.Nanosecond)
-	e.UsedNs = min(max(e.UsedNs+min(max(change, -most), most), -bound), bound)
+	most := followedMost.Nanoseconds()
+	e.UsedNs = min(max(e.UsedNs+min(max(change, -most), most), -mostEarly), mostEarly)
 	e.took = slices.Clone(e.took)
 	return e
 }

@@ -14,7 +14,8 @@ import (
 
 func TestCompensationOf(t *testing.T) {
 	const us = quantity.Microsecond
-	path := &fact.CommandPath{RoundTripNs: 300_000, ThereNs: 100_000}
+	path := &fact.CommandPath{RoundTripNs: 300_000, ThereNs: 100_000, DoubtNs: 99_999}
+	busy := &fact.CommandPath{RoundTripNs: 300_000, ThereNs: 100_000, DoubtNs: 100_000}
 	for name, c := range map[string]struct {
 		asked recipe.Compensation
 		path  *fact.CommandPath
@@ -28,14 +29,23 @@ func TestCompensationOf(t *testing.T) {
 		"measured":           {recipe.Compensation{Auto: true}, path, nil, 100_000, "measurement", false},
 		"measured and added": {recipe.Compensation{Auto: true, Time: 250 * us}, path, nil, 350_000, "measurement and recipe", false},
 		"taken off":          {recipe.Compensation{Auto: true, Time: -250 * us}, path, nil, -150_000, "measurement and recipe", false},
+		"not known":          {recipe.Compensation{Auto: true}, busy, nil, 0, "nothing", true},
+		"not known, added":   {recipe.Compensation{Auto: true, Time: 250 * us}, busy, nil, 250_000, "recipe", true},
 		"cannot":             {recipe.Compensation{Auto: true}, nil, nil, 0, "nothing", true},
 		"cannot, and added":  {recipe.Compensation{Auto: true, Time: us}, nil, nil, 1000, "recipe", true},
 		"failed":             {recipe.Compensation{Auto: true}, nil, errors.New("unplugged"), 0, "nothing", true},
 		"at the limit":       {recipe.Compensation{Auto: true, Time: recipe.MaxCompensation}, path, nil, 50_000_000, "measurement and recipe", false},
 	} {
 		n := compensationOf(c.asked, c.path, c.err)
-		if n.UsedNs != c.used || n.By != c.by || (n.Why != "") != c.why || (n.MeasuredNs != nil) != (c.path != nil) {
+		if n.UsedNs != c.used || n.By != c.by || (n.Why != "") != c.why || (n.MeasuredNs != nil) != (c.path == path) {
 			t.Errorf("%s: %+v", name, n)
+		}
+		none, alike := n.Shared(0, mostEarly), n.Shared(70_000, mostEarly)
+		if none.MeasuredNs != nil || none.UsedNs != none.RecipeNs || (none.Why != "") != c.asked.Auto {
+			t.Errorf("%s, beside one that is not known: %+v", name, none)
+		}
+		if c.path == path && (*alike.MeasuredNs != 70_000 || alike.UsedNs != min(n.RecipeNs+70_000, mostEarly) || !alike.Alike) || c.path != path && alike != n {
+			t.Errorf("%s, alike with others: %+v", name, alike)
 		}
 	}
 }

@@ -105,14 +105,18 @@ func newEquipment(s *session) (*equipment, error) {
 // open starts every plugin and opens every device, all at once.
 func (eq *equipment) open(ctx context.Context) error {
 	eq.keepAwake()
-	group, ctx := errgroup.WithContext(ctx)
+	group, opening := errgroup.WithContext(ctx)
 	for _, c := range eq.s.node.Controllers {
 		d := &controller{recipe: c, streams: eq.streamsOf(c.Name), ended: make(chan struct{})}
 		eq.drivers = append(eq.drivers, d)
-		group.Go(func() error { return eq.openController(ctx, d) })
+		group.Go(func() error { return eq.openController(opening, d) })
 	}
-	group.Go(func() error { return eq.openSinks(ctx) })
-	return group.Wait()
+	group.Go(func() error { return eq.openSinks(opening) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	eq.compensate(ctx)
+	return nil
 }
 
 func (eq *equipment) openController(ctx context.Context, c *controller) error {
@@ -128,9 +132,6 @@ func (eq *equipment) openController(ctx context.Context, c *controller) error {
 	device := c.driver.Identity()
 	up := &wire.ControllerUp{Name: c.recipe.Name, Device: device, Plugin: c.driver.Plugin(), Realtime: eq.granted(c)}
 	unsuited := eq.checkDevice(c, c.driver.Device())
-	if unsuited == nil {
-		up.Compensation = eq.compensate(ctx, c)
-	}
 	eq.s.reporter.queueNews(wire.News{Controller: up})
 	eq.s.observe(event.DeviceIdentified{Node: eq.s.node.Name, Controller: c.recipe.Name, Device: device})
 	return unsuited

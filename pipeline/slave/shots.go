@@ -44,6 +44,9 @@ func (s *session) shoot(ctx context.Context, cancel context.CancelCauseFunc, eq 
 		return err
 	}
 	s.ledger.hold()
+	if order.Shared {
+		eq.shareEarly(order.SharedNs)
+	}
 	if err := eq.arm(ctx); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 
 // Protocol is the version of the conversation between slave and master. It
 // changes when either side would misunderstand the other.
-const Protocol = 5
+const Protocol = 6
 
 // Request is what a slave asks or tells over the status port. Exactly one of
 // Join, Report, File and Recording is set. A request may arrive twice: the master's
@@ -126,6 +126,7 @@ type ChannelProgress struct {
 type News struct {
 	Seq        uint64           `json:"seq"` // from 1
 	Controller *ControllerUp    `json:"controller,omitempty"`
+	Early      *Early           `json:"early,omitempty"`
 	Sink       *SinkUp          `json:"sink,omitempty"`
 	Shot       *ShotFired       `json:"shot,omitempty"`
 	Clock      *clock.Reading   `json:"clock,omitempty"` // by which the node translated the instant
@@ -160,7 +161,7 @@ type Short struct {
 
 // Empty reports whether a piece of news has a number and nothing else.
 func (n *News) Empty() bool {
-	return n.Controller == nil && n.Sink == nil && n.Shot == nil && n.Loss == nil && n.Restart == nil && n.Take == nil && n.Segment == nil && n.Kept == nil && n.Sent == nil &&
+	return n.Controller == nil && n.Early == nil && n.Sink == nil && n.Shot == nil && n.Loss == nil && n.Restart == nil && n.Take == nil && n.Segment == nil && n.Kept == nil && n.Sent == nil &&
 		n.Ended == nil && n.Failure == nil && n.Warning == nil && n.ClockSet == nil && n.Short == nil && !n.Stopped && n.Log == nil
 }
 
@@ -184,8 +185,13 @@ type ControllerUp struct {
 	Device fact.Device `json:"device"`
 	// Realtime is what the thread that fires was granted, of what the recipe asks.
 	Realtime []realtime.Grant `json:"realtime,omitempty"`
-	// Compensation is how much earlier it is fired; nil where the recipe says nothing.
-	Compensation *fact.Compensation `json:"compensation,omitempty"`
+}
+
+// Early says how much earlier than the instant a controller is to be fired, where the
+// recipe says something of it.
+type Early struct {
+	Controller string `json:"controller"`
+	fact.Compensation
 }
 
 // SinkUp says which plugin is given a node's tags, and what becomes of them.

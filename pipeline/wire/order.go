@@ -38,6 +38,10 @@ type Order struct {
 	Run     tag.RunID `json:"run"`
 	Instant int64     `json:"instant_ns"` // of a Fire
 	Sent    int64     `json:"sent_ns"`
+	// Shared, of an Arm: all controllers whose commands were timed are fired earlier by
+	// SharedNs; 0: by nothing that was measured. Else each by its own.
+	Shared   bool  `json:"shared,omitempty"`
+	SharedNs int64 `json:"shared_ns,omitempty"`
 }
 
 // An order on the wire is one frame of 56 bytes, little-endian:
@@ -46,7 +50,8 @@ type Order struct {
 //	 5  3  magic "TSO"          20 16  run                52  4  CRC-32C of all before
 //	 8  1  version              36  8  instant, Unix ns
 //	 9  1  kind
-//	10  2  zero
+//	10  1  1: shared, whose ns are the instant
+//	11  1  zero
 const (
 	orderSize    = 56
 	orderVersion = 1
@@ -58,9 +63,13 @@ func encodeOrder(o Order) []byte {
 	b := make([]byte, 0, orderSize)
 	b = append(b, orderMagic...)
 	b = append(b, orderVersion, byte(o.Kind), 0, 0)
+	instant := o.Instant
+	if o.Shared {
+		b[10], instant = 1, o.SharedNs
+	}
 	b = binary.LittleEndian.AppendUint64(b, o.Seq)
 	b = append(b, o.Run[:]...)
-	b = binary.LittleEndian.AppendUint64(b, uint64(o.Instant))
+	b = binary.LittleEndian.AppendUint64(b, uint64(instant))
 	b = binary.LittleEndian.AppendUint64(b, uint64(o.Sent))
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, tag.Castagnoli))
 }
@@ -80,6 +89,10 @@ func decodeOrder(b []byte) (Order, error) {
 		Run:     tag.RunID(b[20:36]),
 		Instant: int64(binary.LittleEndian.Uint64(b[36:])),
 		Sent:    int64(binary.LittleEndian.Uint64(b[44:])),
+		Shared:  b[10] == 1,
+	}
+	if o.Shared {
+		o.Instant, o.SharedNs = 0, o.Instant
 	}
 	if o.Kind < Beacon || o.Kind > Release {
 		return Order{}, fmt.Errorf("decode order: unknown kind %d", o.Kind)

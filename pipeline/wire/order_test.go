@@ -14,6 +14,10 @@ func drawOrder(t *rapid.T) Order {
 		Seq:     rapid.Uint64().Draw(t, "seq"),
 		Instant: rapid.Int64().Draw(t, "instant"),
 		Sent:    rapid.Int64().Draw(t, "sent"),
+		Shared:  rapid.Bool().Draw(t, "shared"),
+	}
+	if o.Shared {
+		o.Instant, o.SharedNs = 0, o.Instant
 	}
 	copy(o.Run[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "run"))
 	return o
