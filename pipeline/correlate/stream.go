@@ -91,21 +91,13 @@ func (f *feed) check(tags []uint64) error {
 }
 
 // disorder returns the index of the first tag that is before the one before
-// it, -1 when there is none. It looks at four a turn, as every tag passes here.
+// it, -1 when there is none.
 func disorder(previous uint64, tags []uint64) int {
-	i := 0
-	for ; i+4 <= len(tags); i += 4 {
-		p := tags[i : i+4 : i+4]
-		if p[0] < previous || p[1] < p[0] || p[2] < p[1] || p[3] < p[2] {
-			break
-		}
-		previous = p[3]
+	if len(tags) > 0 && tags[0] < previous {
+		return 0
 	}
-	for ; i < len(tags); i++ {
-		if tags[i] < previous {
-			return i
-		}
-		previous = tags[i]
+	if i := tag.Disorder(tag.AsBytes(tags)); i > 0 {
+		return i
 	}
 	return -1
 }

@@ -164,40 +164,6 @@ func (h Header) Check(payload []byte) error {
 	return nil
 }
 
-// Disorder returns the index of the first tag in payload that is before its
-// predecessor, 0 when there is none. Every tag of a run passes here, so it reads
-// four tags a turn, and at two places: a processor fetches from both at a time
-// what is not in its cache.
-func Disorder(payload []byte) int {
-	le := binary.LittleEndian
-	const turn = 4 * Size
-	half := len(payload) / (2 * turn) * turn
-	if half == 0 {
-		return disorderFrom(payload, 0)
-	}
-	left, right := uint64(0), le.Uint64(payload[half-Size:])
-	for p, q := payload[:half], payload[half:2*half]; len(p) >= turn && len(q) >= turn; p, q = p[turn:], q[turn:] {
-		a, b, c, d := le.Uint64(p), le.Uint64(p[8:]), le.Uint64(p[16:]), le.Uint64(p[24:])
-		e, f, g, h := le.Uint64(q), le.Uint64(q[8:]), le.Uint64(q[16:]), le.Uint64(q[24:])
-		if a < left || b < a || c < b || d < c || e < right || f < e || g < f || h < g {
-			return disorderFrom(payload, 0) // of the two places, the first
-		}
-		left, right = d, h
-	}
-	return disorderFrom(payload, 2*half-Size)
-}
-
-// disorderFrom is Disorder of the tags behind the one at byte at, which is in order.
-func disorderFrom(payload []byte, at int) int {
-	le := binary.LittleEndian
-	for at += Size; at+Size <= len(payload); at += Size {
-		if le.Uint64(payload[at:]) < le.Uint64(payload[at-Size:]) {
-			return at / Size
-		}
-	}
-	return 0
-}
-
 func (h Header) errorf(format string, args ...any) error {
 	return fmt.Errorf("check block %d of stream %d: "+format, append([]any{h.Seq, h.Stream}, args...)...)
 }

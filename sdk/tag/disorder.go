@@ -1,0 +1,41 @@
+package tag
+
+import "encoding/binary"
+
+// Disorder returns the index of the first tag in payload that is before its
+// predecessor, 0 when there is none. Every tag of a run passes here more than
+// once, so it is told at the speed of the cache where the processor can; where it
+// cannot, and where something may be wrong, four tags a turn are looked at, and at
+// two places: a processor fetches from both at a time what is not in its cache.
+func Disorder(payload []byte) int {
+	if n := orderedBytes(payload); n > 0 {
+		return disorderFrom(payload, n-Size)
+	}
+	le := binary.LittleEndian
+	const turn = 4 * Size
+	half := len(payload) / (2 * turn) * turn
+	if half == 0 {
+		return disorderFrom(payload, 0)
+	}
+	left, right := uint64(0), le.Uint64(payload[half-Size:])
+	for p, q := payload[:half], payload[half:2*half]; len(p) >= turn && len(q) >= turn; p, q = p[turn:], q[turn:] {
+		a, b, c, d := le.Uint64(p), le.Uint64(p[8:]), le.Uint64(p[16:]), le.Uint64(p[24:])
+		e, f, g, h := le.Uint64(q), le.Uint64(q[8:]), le.Uint64(q[16:]), le.Uint64(q[24:])
+		if a < left || b < a || c < b || d < c || e < right || f < e || g < f || h < g {
+			return disorderFrom(payload, 0) // of the two places, the first
+		}
+		left, right = d, h
+	}
+	return disorderFrom(payload, 2*half-Size)
+}
+
+// disorderFrom is Disorder of the tags behind the one at byte at, which is in order.
+func disorderFrom(payload []byte, at int) int {
+	le := binary.LittleEndian
+	for at += Size; at+Size <= len(payload); at += Size {
+		if le.Uint64(payload[at:]) < le.Uint64(payload[at-Size:]) {
+			return at / Size
+		}
+	}
+	return 0
+}

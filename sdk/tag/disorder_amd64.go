@@ -1,0 +1,38 @@
+package tag
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/cpu"
+)
+
+const (
+	turnTags  = 16                 // tags that orSteps looks at in one turn
+	shortStep = 1 << 63 / turnTags // ps: below, a turn of steps does not reach 2^63
+	lateTag   = uint64(1) << 63    // ps: before it, a turn of short steps does not reach 2^64
+)
+
+// orSteps returns all steps from tag to tag of so many turns, ORed, and the last
+// tags of the turns, ORed with others. It reads turns*turnTags + 1 tags, and needs
+// AVX2.
+//
+//go:noescape
+func orSteps(payload *byte, turns int) (steps, tags uint64)
+
+// orderedBytes returns how many bytes at the start of payload hold tags that are
+// surely in order; 0 where that cannot be told so fast.
+//
+// A step backwards is, modulo 2^64, a long one. When all steps are short and all
+// turns end before 2^63, no step was backwards: from there, short steps cannot get
+// past 2^64 without the end of a turn in between.
+func orderedBytes(payload []byte) int {
+	turns := (len(payload)/Size - 1) / turnTags
+	if turns < 1 || !cpu.X86.HasAVX2 {
+		return 0
+	}
+	steps, tags := orSteps(&payload[0], turns)
+	if steps >= shortStep || (tags|binary.LittleEndian.Uint64(payload)) >= lateTag {
+		return 0
+	}
+	return (turns*turnTags + 1) * Size
+}

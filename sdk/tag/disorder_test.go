@@ -1,0 +1,73 @@
+package tag
+
+import (
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// TestDisorderIsTheFirst takes steps, modulo 2^64, that are too long for the fast
+// way, or that only together reach the end of time and go on from 0, at any place in
+// memory.
+func TestDisorderIsTheFirst(t *testing.T) {
+	begin := rapid.SampledFrom([]uint64{0, 1 << 59, 1 << 62, 1<<63 - 1<<59, 1<<63 - 1, 1 << 63, math.MaxUint64})
+	short := rapid.Uint64Range(0, 3)
+	long := rapid.SampledFrom([]uint64{1<<59 - 1, 1 << 59, 1 << 60, 1 << 62, 1<<63 - 1, 1 << 63, math.MaxUint64})
+	rapid.Check(t, func(t *rapid.T) {
+		at := begin.Draw(t, "begin")
+		oneIn := rapid.SampledFrom([]int{1, 4, 30, 1000}).Draw(t, "long steps: one in")
+		const most = 150
+		steps := rapid.SliceOfN(short, 0, most).Draw(t, "steps")
+		payload := AppendTags(make([]byte, rapid.IntRange(0, 7).Draw(t, "bytes before")), []uint64{at})
+		first := len(payload) - Size
+		want := 0
+		for i, by := range steps {
+			if rapid.IntRange(1, oneIn).Draw(t, "long") == 1 {
+				by = long.Draw(t, "step")
+			}
+			if at+by < at && want == 0 {
+				want = i + 1
+			}
+			at += by
+			payload = AppendTags(payload, []uint64{at})
+		}
+		if got := Disorder(payload[first:]); got != want {
+			t.Fatalf("found %d, want %d of %d", got, want, len(steps)+1)
+		}
+		odd := append(payload, make([]byte, rapid.IntRange(0, 7).Draw(t, "bytes behind"))...)
+		if got := Disorder(odd[first:]); got != want {
+			t.Fatalf("found %d with bytes behind, want %d", got, want)
+		}
+	})
+}
+
+// TestStepBackIsFoundInEveryTurn puts one step back at every place of a long payload.
+func TestStepBackIsFoundInEveryTurn(t *testing.T) {
+	tags := make([]uint64, 16*40+9)
+	for i := range tags {
+		tags[i] = uint64(i+1) * 10_000
+	}
+	for at := 1; at < len(tags); at++ {
+		was := tags[at]
+		tags[at] = tags[at-1] - 1
+		if got := Disorder(AsBytes(tags)); got != at {
+			t.Fatalf("found %d, want %d", got, at)
+		}
+		tags[at] = was
+	}
+}
+
+func BenchmarkDisorder(b *testing.B) {
+	tags := make([]uint64, MaxBlockTags)
+	for i := range tags {
+		tags[i] = uint64(i) * 10_000
+	}
+	payload := AsBytes(tags)
+	b.SetBytes(MaxPayload)
+	for b.Loop() {
+		if Disorder(payload) != 0 {
+			b.Fatal("out of order")
+		}
+	}
+}
