@@ -14,7 +14,6 @@ import (
 	"tsrun/pipeline/text"
 	"tsrun/pipeline/track"
 	"tsrun/sdk/quantity"
-	"tsrun/sdk/tagfile"
 )
 
 type alignFlags struct {
@@ -107,29 +106,16 @@ func (f *tagFiles) alignment(ctx context.Context, args []string, o align.Options
 	if err != nil {
 		return found, of, err
 	}
+	find := align.AlignStreams
 	if by == stage.ByMarkers {
-		found, err = byMarkers(ctx, a, b, o)
-		return found, of, err
+		find = align.AlignMarkerStreams
 	}
 	streams, closeAll, err := open([]source{a, b})
 	defer closeAll()
 	if err == nil {
-		found, err = align.AlignStreams(ctx, streams[0], streams[1], o)
+		found, err = find(ctx, streams[0], streams[1], o)
 	}
 	return found, of, err
-}
-
-func byMarkers(ctx context.Context, a, b source, o align.Options) (align.Parts, error) {
-	tagsA, err := tagfile.ReadAll(a.path, a.format, a.channel)
-	if err != nil {
-		return align.Parts{}, err
-	}
-	tagsB, err := tagfile.ReadAll(b.path, b.format, b.channel)
-	if err != nil {
-		return align.Parts{}, err
-	}
-	found, err := align.AlignMarkers(ctx, tagsA, tagsB, o)
-	return align.Parts{Alignment: found, Count: 1}, err
 }
 
 // printAlignment says what was found, for a person.

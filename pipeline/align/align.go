@@ -222,14 +222,11 @@ type searcher struct {
 }
 
 func newSearcher(ctx context.Context, a, b []uint64, o Options) (*searcher, error) {
-	s := &searcher{Options: o, ctx: ctx}
-	var err error
-	if s.a, err = distinct(a, "A", a); err != nil {
+	a, b, err := bothDistinct(a, b)
+	if err != nil {
 		return nil, err
 	}
-	if s.b, err = distinct(b, "B", a); err != nil {
-		return nil, err
-	}
+	s := &searcher{Options: o, ctx: ctx, a: a, b: b}
 	if len(s.a) < minTags || len(s.b) < minTags {
 		return nil, &Refusal{Code: "few-tags",
 			Reason: fmt.Sprintf("A has %d different times and B %d", len(s.a), len(s.b)),
@@ -254,6 +251,15 @@ func newSearcher(ctx context.Context, a, b []uint64, o Options) (*searcher, erro
 	}
 	s.start, s.centre = s.a[0]+uint64(max(0, min(began, middle))), s.a[0]+uint64(middle)
 	return s, nil
+}
+
+// bothDistinct checks two records and leaves out tags that repeat a time.
+func bothDistinct(a, b []uint64) (inA, inB []uint64, err error) {
+	if inA, err = distinct(a, "A", a); err != nil {
+		return nil, nil, err
+	}
+	inB, err = distinct(b, "B", a)
+	return inA, inB, err
 }
 
 // distinct checks order and span and leaves out tags that repeat a time: they

@@ -36,20 +36,22 @@ type counter struct {
 }
 
 // newBeat numbers the markers. Those off the beat are left out, unless so many
-// follow each other in a beat of their own that a clock has jumped. regular is
-// false when most have no beat.
-func newBeat(times []uint64) (b beat, regular bool) {
+// follow each other in a beat of their own that a clock has jumped. Where most
+// have no beat it is irregular.
+func newBeat(times []uint64) beat {
 	c := counter{beat: beat{period: usualStep(times), times: make([]uint64, 0, len(times)), index: make([]int64, 0, len(times))}}
 	for _, t := range times {
 		c.take(t)
 	}
 	n := len(c.times)
 	if float64(n) < (1-mostOffBeat)*float64(len(times)) || n < minMarkers || c.leaps > 1+n/seldomLeap || c.sum > loose*loose*float64(n-1) {
-		return beat{}, false
+		return beat{}
 	}
 	c.settle()
-	return c.beat, true
+	return c.beat
 }
+
+func (b beat) irregular() bool { return len(b.times) == 0 }
 
 // usualStep is the step from marker to marker that most are about as long as:
 // lost markers make steps longer, stray ones shorter, but each in another way.
@@ -158,6 +160,11 @@ func middle(values []float64) float64 {
 	return values[len(values)/2]
 }
 
+// after is by how many ps beat 0 comes later than that of A.
+func (b beat) after(a beat) float64 {
+	return float64(int64(b.times[0]-a.times[0])) + b.zero - a.zero
+}
+
 // length is how many beats the train spans.
 func (b beat) length() int64 { return b.index[len(b.index)-1] + 1 }
 
@@ -180,7 +187,7 @@ const (
 
 // match returns m such that beat j of B and beat j+m of A are one marker.
 func match(a, b beat, o Options) (int64, error) {
-	apart := float64(int64(b.times[0]-a.times[0])) + b.zero - a.zero
+	apart := b.after(a)
 	reach := float64(o.Search)
 	offset := func(m int64) float64 { return apart - float64(m)*a.period }
 	first, last := int64(math.Ceil((apart-reach)/a.period)), int64(math.Floor((apart+reach)/a.period))

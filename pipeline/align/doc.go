@@ -6,6 +6,7 @@
 //	AlignParts     records of any length, in parts that take over from each other
 //	AlignMany      several channels at each node, which share their clocks
 //	AlignMarkers   markers that both nodes record, by their beat and their losses
+//	AlignManyStreams, AlignMarkerStreams   the same of records of any length
 //	Live           records that still grow
 //
 // A searcher holds one record of each node, and has three searches. Each is

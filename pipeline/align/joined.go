@@ -28,18 +28,13 @@ func joined(found []Alignment, refused []track.Gap) (Parts, error) {
 	}
 	c.Track = &t
 	var lines []correlate.Line
-	from := first.Start
 	for i, part := range found {
-		to := end(part)
-		if i+1 < len(found) {
-			to = meeting(part, found[i+1])
-		}
+		own := ownTime(found, i)
 		if i > 0 {
-			t.Steps = append(t.Steps, disagreement(found[i-1], part, from)...)
+			t.Steps = append(t.Steps, disagreement(found[i-1], part, own.From)...)
 		}
-		lines = appendLines(lines, part.Correction().Lines(), from)
-		c.addPart(part, from, to)
-		from = to
+		lines = appendLines(lines, part.Correction().Lines(), own.From)
+		c.addPart(part, own)
 	}
 	t.Gaps = inOrder(append(t.Gaps, c.Refused...))
 	return c, c.conclude(lines)
@@ -64,17 +59,22 @@ func (c *Parts) conclude(lines []correlate.Line) (err error) {
 	}
 	c.Warning = fmt.Sprintf("the record was aligned in %d parts; line, noise, Allan deviation and self-check are of the one in the middle", c.Count)
 	if len(c.Refused) > 0 {
-		unknown := 0.0
-		for _, g := range c.Refused {
-			unknown += float64(int64(g.To-g.From)) * 1e-12
-		}
-		c.Warning = fmt.Sprintf("the clock was not found in %.4g s of the record; %s", unknown, c.Warning)
+		c.Warning = unfound(c.Refused) + c.Warning
 	}
 	if n := len(c.Track.Steps); n > 0 {
 		c.Warning = fmt.Sprintf("%s; %s", jumps(c.Track.Steps), c.Warning)
 	}
 	c.lines, err = correlate.NewCorrection(lines...)
 	return err
+}
+
+// unfound says for how long the clock is unknown.
+func unfound(gaps []track.Gap) string {
+	unknown := 0.0
+	for _, g := range gaps {
+		unknown += float64(int64(g.To-g.From)) * 1e-12
+	}
+	return fmt.Sprintf("the clock was not found in %.4g s of the record; ", unknown)
 }
 
 // notFound is what the refused parts have beyond those in which the clock was
@@ -124,9 +124,27 @@ func meeting(before, after Alignment) uint64 {
 	return after.Start
 }
 
-// addPart adds to the whole what a part shows of its time.
-func (c *Parts) addPart(part Alignment, from, to uint64) {
-	share := min(float64(int64(to-max(from, part.Start)))/float64(part.Overlap), 1)
+// ownTime is the time of which a part tells the clock: up to where it meets the
+// parts beside it.
+func ownTime(found []Alignment, i int) track.Gap {
+	own := track.Gap{From: found[i].Start, To: end(found[i])}
+	if i > 0 {
+		own.From = meeting(found[i-1], found[i])
+	}
+	if i+1 < len(found) {
+		own.To = meeting(found[i], found[i+1])
+	}
+	return own
+}
+
+// share is how much of a part its own time is.
+func (r Alignment) share(own track.Gap) float64 {
+	return min(float64(int64(own.To-max(own.From, r.Start)))/float64(r.Overlap), 1)
+}
+
+// addPart adds to the whole what a part shows of its own time.
+func (c *Parts) addPart(part Alignment, own track.Gap) {
+	from, to, share := own.From, own.To, part.share(own)
 	c.Pairs += int64(math.Round(share * float64(part.Pairs)))
 	c.Accidentals += share * part.Accidentals
 	if part.Track == nil {

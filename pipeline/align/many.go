@@ -48,9 +48,8 @@ func AlignMany(ctx context.Context, a, b [][]uint64, o Options) (Channels, error
 	if err := o.Check(); err != nil {
 		return Channels{}, err
 	}
-	if len(a) == 0 || len(b) == 0 || len(a) > maxChannels || len(b) > maxChannels {
-		return Channels{}, &correlate.LimitError{What: "channels", Value: fmt.Sprintf("%d of A and %d of B", len(a), len(b)),
-			Limit: fmt.Sprintf("1 to %d of each", maxChannels), Hint: "name the channels that may see pairs"}
+	if err := checkChannels(len(a), len(b)); err != nil {
+		return Channels{}, err
 	}
 	m := &many{ctx: ctx, options: o, a: a, b: b}
 	if err := m.prepare(); err != nil {
@@ -61,6 +60,14 @@ func AlignMany(ctx context.Context, a, b [][]uint64, o Options) (Channels, error
 		return Channels{}, err
 	}
 	return m.together(lead)
+}
+
+func checkChannels(a, b int) error {
+	if a == 0 || b == 0 || a > maxChannels || b > maxChannels {
+		return &correlate.LimitError{What: "channels", Value: fmt.Sprintf("%d of A and %d of B", a, b),
+			Limit: fmt.Sprintf("1 to %d of each", maxChannels), Hint: "name the channels that may see pairs"}
+	}
+	return nil
 }
 
 // many holds what all steps of an alignment of several channels need.
@@ -108,7 +115,10 @@ type leading struct {
 // together first, because that is where a short stretch shows most, then in
 // pair after pair, those with most tags first.
 func (m *many) lead() (leading, error) {
-	all, err := newSearcher(m.ctx, merged(m.a, nil), merged(m.b, nil), m.options)
+	allA, allB := merged(m.a, nil), merged(m.b, nil)
+	defer allA.release()
+	defer allB.release()
+	all, err := newSearcher(m.ctx, allA.tags, allB.tags, m.options)
 	if err != nil {
 		return leading{}, err
 	}
@@ -189,7 +199,10 @@ func (m *many) together(lead leading) (Channels, error) {
 	delaysA, delaysB, joined := delays(pairs, lead, len(m.a), len(m.b))
 	r := lead.Alignment
 	if joined > 1 {
-		all, err := newSearcher(m.ctx, merged(m.a, delaysA), merged(m.b, delaysB), m.options)
+		allA, allB := merged(m.a, delaysA), merged(m.b, delaysB)
+		defer allA.release()
+		defer allB.release()
+		all, err := newSearcher(m.ctx, allA.tags, allB.tags, m.options)
 		if err != nil {
 			return Channels{}, err
 		}
@@ -323,28 +336,4 @@ func delays(pairs []ChannelPair, lead leading, na, nb int) (ofA, ofB []float64, 
 		}
 	}
 	return ofA, ofB, joined
-}
-
-// merged returns the tags of all channels in order of time, each earlier by
-// its delay; those of a delay that is not a number are left out.
-func merged(channels [][]uint64, delays []float64) []uint64 {
-	n := 0
-	for _, tags := range channels {
-		n += len(tags)
-	}
-	all := make([]uint64, 0, n)
-	for i, tags := range channels {
-		by := uint64(0)
-		if delays != nil {
-			if math.IsNaN(delays[i]) {
-				continue
-			}
-			by = uint64(int64(math.Round(delays[i])))
-		}
-		for _, t := range tags {
-			all = append(all, t-by)
-		}
-	}
-	slices.Sort(all)
-	return all
 }

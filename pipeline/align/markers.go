@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 
-	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/track"
 	"tsrun/sdk/quantity"
 )
@@ -35,36 +34,41 @@ func AlignMarkers(ctx context.Context, a, b []uint64, o Options) (Alignment, err
 	if err := o.Check(); err != nil {
 		return Alignment{}, err
 	}
-	a, err := distinct(a, "A", a)
+	a, b, err := bothDistinct(a, b)
 	if err != nil {
 		return Alignment{}, err
 	}
-	if b, err = distinct(b, "B", a); err != nil {
+	beatA, beatB, err := beatsOf(a, b, o)
+	if err != nil {
 		return Alignment{}, err
 	}
-	if len(a) < minMarkers || len(b) < minMarkers {
-		return Alignment{}, &Refusal{Code: "few-tags",
-			Reason: fmt.Sprintf("A has %d different markers and B %d", len(a), len(b)),
-			Hint:   fmt.Sprintf("measure at least %d, so that they can be told from noise", minMarkers)}
-	}
-	if max(len(a), len(b)) > MaxTags {
-		return Alignment{}, &correlate.LimitError{What: "markers", Value: fmt.Sprint(max(len(a), len(b))), Limit: fmt.Sprint(MaxTags), Hint: "divide the marker's rate, or align shorter parts"}
-	}
-	beatA, regularA := newBeat(a)
-	beatB, regularB := newBeat(b)
-	if !regularA || !regularB {
+	if beatA.irregular() || beatB.irregular() {
 		return alignEvents(ctx, a, b, o)
-	}
-	if f := beatB.period/beatA.period - 1; math.Abs(f) > float64(o.MaxDrift)/quantity.DriftUnit+offBeat/float64(min(beatA.length(), beatB.length())) {
-		return Alignment{}, &Refusal{Code: "outside-drift",
-			Reason: fmt.Sprintf("A's markers come every %.9g ns and B's every %.9g ns, which is beyond the %.6g ppb that were allowed", beatA.period/1e3, beatB.period/1e3, float64(o.MaxDrift)/1e6),
-			Hint:   "check that both channels record the same marker; allow more drift if the clocks may be that different"}
 	}
 	shift, err := match(beatA, beatB, o)
 	if err != nil {
 		return Alignment{}, err
 	}
 	return alignBeats(ctx, beatA, beatB, shift, o)
+}
+
+// beatsOf numbers the markers of both nodes. Where either has no beat that is irregular.
+func beatsOf(a, b []uint64, o Options) (beatA, beatB beat, err error) {
+	if len(a) < minMarkers || len(b) < minMarkers {
+		return beat{}, beat{}, &Refusal{Code: "few-tags",
+			Reason: fmt.Sprintf("A has %d different markers and B %d", len(a), len(b)),
+			Hint:   fmt.Sprintf("measure at least %d, so that they can be told from noise", minMarkers)}
+	}
+	beatA, beatB = newBeat(a), newBeat(b)
+	if beatA.irregular() || beatB.irregular() {
+		return beatA, beatB, nil
+	}
+	if f := beatB.period/beatA.period - 1; math.Abs(f) > float64(o.MaxDrift)/quantity.DriftUnit+offBeat/float64(min(beatA.length(), beatB.length())) {
+		return beat{}, beat{}, &Refusal{Code: "outside-drift",
+			Reason: fmt.Sprintf("A's markers come every %.9g ns and B's every %.9g ns, which is beyond the %.6g ppb that were allowed", beatA.period/1e3, beatB.period/1e3, float64(o.MaxDrift)/1e6),
+			Hint:   "check that both channels record the same marker; allow more drift if the clocks may be that different"}
+	}
+	return beatA, beatB, nil
 }
 
 // alignEvents aligns markers without a beat like pairs, and says what they are

@@ -12,7 +12,8 @@ import (
 	"tsrun/pipeline/track"
 )
 
-// MaxTags is how many tags of a channel are aligned at once.
+// MaxTags is how many tags of a channel, or of several of one node, are aligned at once.
+// There is no end to how many there are.
 const MaxTags = 1 << 26
 
 // keptOf is the share of a part in which the clock was found that the next one
@@ -49,23 +50,9 @@ func AlignParts(ctx context.Context, a, b correlate.Stream, o Options, most int)
 	if err := o.Check(); err != nil {
 		return Parts{}, err
 	}
-	most = min(max(most, minTags), MaxTags)
-	d := newDealer(a, b, most)
-	defer d.release()
-	c := chain{ctx: ctx, options: o}
-	for more := true; more; {
-		if err := d.fill(); err != nil {
-			return Parts{}, err
-		}
-		found, err := c.add(d.a.tags, d.b.tags)
-		if err != nil {
-			return Parts{}, err
-		}
-		share := 2 // so that the next part is never too short to tell anything
-		if found {
-			share = keptOf
-		}
-		more = d.forget(2*c.search().Search, share)
+	c := chain{ctx: ctx, options: o, alone: Align, after: (*chain).resume}
+	if err := c.run(a, b, most); err != nil {
+		return Parts{}, err
 	}
 	if len(c.found) == 0 {
 		return Parts{}, c.why
@@ -82,7 +69,7 @@ type dealer struct {
 
 func newDealer(a, b correlate.Stream, most int) *dealer {
 	h := held{most: most, few: fewHeld}
-	return &dealer{a: record{from: a, name: "A", held: h}, b: record{from: b, name: "B", held: h}, most: most, buf: make([]uint64, 1<<15)}
+	return &dealer{a: record{from: a, name: "A", held: h}, b: record{from: b, name: "B", held: h}, most: most, buf: make([]uint64, min(1<<15, most/8))}
 }
 
 func (d *dealer) release() {
@@ -120,10 +107,6 @@ func (d *dealer) fill() error {
 // left out.
 func (r *record) read(buf []uint64) error {
 	n, err := r.from.Next(buf)
-	if err == io.EOF {
-		r.ended = true
-		return nil
-	}
 	if sized, ok := r.from.(interface{ Left() int }); ok && r.count == 0 { // room for all of them at once
 		r.room(n + sized.Left())
 	}
@@ -138,6 +121,9 @@ func (r *record) read(buf []uint64) error {
 		r.last, r.count = t, r.count+1
 	}
 	r.append(distinct)
+	if err == io.EOF { // with the last tags, or behind them
+		r.ended, err = true, nil
+	}
 	return err
 }
 
@@ -171,12 +157,35 @@ const (
 type chain struct {
 	ctx     context.Context
 	options Options
+	alone   func(ctx context.Context, a, b []uint64, o Options) (Alignment, error) // aligns a part of which nothing is known
+	after   func(c *chain, a, b []uint64, before Alignment) (Alignment, error)     // follows the clock on from the part before
 	began   bool
 	first   uint64 // A's first tag
 	at      uint64 // A's first tag of the present part
 	found   []Alignment
 	refused []track.Gap // parts
 	why     *Refusal    // of the last of them
+}
+
+// run aligns two records in parts of at most so many tags of each.
+func (c *chain) run(a, b correlate.Stream, most int) error {
+	d := newDealer(a, b, min(max(most, minTags), MaxTags))
+	defer d.release()
+	for more := true; more; {
+		if err := d.fill(); err != nil {
+			return err
+		}
+		found, err := c.add(d.a.tags, d.b.tags)
+		if err != nil {
+			return err
+		}
+		share := 2 // so that the next part is never too short to tell anything
+		if found {
+			share = keptOf
+		}
+		more = d.forget(2*c.search().Search, share)
+	}
+	return nil
 }
 
 // search is what is asked of a part: by then the clocks may be further apart.
@@ -211,32 +220,46 @@ func (c *chain) add(a, b []uint64) (found bool, err error) {
 // for it where that leads nowhere.
 func (c *chain) align(a, b []uint64) (Alignment, error) {
 	if len(c.found) > 0 && len(a) > 0 {
-		r, err := c.resume(a, b, c.found[len(c.found)-1])
+		r, err := c.after(c, a, b, c.found[len(c.found)-1])
 		var refusal *Refusal
 		if err == nil || !errors.As(err, &refusal) {
 			return r, err
 		}
 	}
-	return Align(c.ctx, a, b, c.search())
+	return c.alone(c.ctx, a, b, c.search())
 }
 
 // resume follows the clock from where the part before knew it. What was allowed
 // at first the clock may have left meanwhile.
 func (c *chain) resume(a, b []uint64, before Alignment) (Alignment, error) {
-	at := a[0] + uint64(min(foretells, int64(a[len(a)-1]-a[0])/2))
-	if shared := int64(end(before) - a[0]); shared > 0 { // the middle of what both parts have
-		at = a[0] + uint64(shared)/2
-	}
-	l := before.foretold(at)
-	o := c.search()
-	o.Search = min(max(o.Search, 2*max(l.Offset, -l.Offset)), MaxSearch)
-	o.MaxDrift = min(max(o.MaxDrift, 2*max(l.Frequency, -l.Frequency)), correlate.MaxDrift)
-	s, err := newSearcher(c.ctx, a, b, o)
+	l := before.leadsInto(a[0], a[len(a)-1])
+	s, err := newSearcher(c.ctx, a, b, c.search().about(l))
 	if err != nil {
 		return Alignment{}, err
 	}
-	s.centre, s.reach, s.moved = at, int64(l.ux)+1, true // which pulse it is the part before knows
+	return s.settleFrom(l)
+}
+
+// settleFrom settles on a line that the part before has foretold.
+func (s *searcher) settleFrom(l line) (Alignment, error) {
+	s.centre, s.reach, s.moved = l.Reference, int64(l.ux)+1, true // which pulse it is the part before knows
 	return s.settle(l)
+}
+
+// leadsInto is the line that leads into a part from one of A's times to another.
+func (r Alignment) leadsInto(from, to uint64) line {
+	at := from + uint64(min(foretells, int64(to-from)/2))
+	if shared := int64(end(r) - from); shared > 0 { // the middle of what both parts have
+		at = from + uint64(shared)/2
+	}
+	return r.foretold(at)
+}
+
+// about is what is asked where the clock is foretold.
+func (o Options) about(l line) Options {
+	o.Search = min(max(o.Search, 2*max(l.Offset, -l.Offset)), MaxSearch)
+	o.MaxDrift = min(max(o.MaxDrift, 2*max(l.Frequency, -l.Frequency)), correlate.MaxDrift)
+	return o
 }
 
 // foretold is the line that the clock is on at a time within the alignment or

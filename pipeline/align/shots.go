@@ -2,7 +2,6 @@ package align
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -14,30 +13,32 @@ import (
 // beyond it.
 type Shot struct {
 	Alignment
-	Refused *Refusal // why no offset was found; nil: it was
-	span    track.Gap
-	tags    bool // there are some
+	Refused *Refusal    // why no offset was found; nil: it was
+	parts   []Alignment // in which it was found
+	unfound []track.Gap // parts in which it was not
 }
 
-// AlignShot aligns one shot of two records. At most [MaxTags] of each are looked at.
-// That nothing is found is no error.
-func AlignShot(ctx context.Context, a, b correlate.Stream, o Options) (s Shot, err error) {
+// AlignShot aligns one shot of two records, in parts where it is long. That nothing
+// is found is no error.
+func AlignShot(ctx context.Context, a, b correlate.Stream, o Options) (Shot, error) {
+	return alignShot(ctx, a, b, o, MaxTags)
+}
+
+func alignShot(ctx context.Context, a, b correlate.Stream, o Options, most int) (s Shot, err error) {
 	if err := o.Check(); err != nil {
 		return s, err
 	}
-	d := newDealer(a, b, MaxTags)
-	defer d.release()
-	if err := d.fill(); err != nil {
+	c := chain{ctx: ctx, options: o, alone: Align, after: (*chain).resume}
+	if err := c.run(a, b, most); err != nil {
 		return s, err
 	}
-	if n := len(d.a.tags); n > 0 {
-		s.tags, s.span = true, track.Gap{From: d.a.tags[0], To: d.a.tags[n-1], NotFound: true}
-	}
-	found, err := Align(ctx, d.a.tags, d.b.tags, o)
-	if errors.As(err, &s.Refused) {
+	s.parts, s.unfound = c.found, c.refused
+	if len(c.found) == 0 {
+		s.Refused = c.why
 		return s, nil
 	}
-	s.Alignment = found
+	whole, err := joined(c.found, c.refused)
+	s.Alignment = whole.Alignment
 	return s, err
 }
 
@@ -48,15 +49,13 @@ func JoinShots(shots []Shot) (Parts, error) {
 	var found []Alignment
 	var refused []track.Gap
 	var why *Refusal
+	aligned := 0
 	for _, s := range shots {
-		switch {
-		case s.Refused == nil:
-			found = append(found, s.Alignment)
-		default:
+		found, refused = append(found, s.parts...), append(refused, s.unfound...)
+		if s.Refused == nil {
+			aligned++
+		} else {
 			why = s.Refused
-			if s.tags {
-				refused = append(refused, s.span)
-			}
 		}
 	}
 	if len(found) == 0 {
@@ -66,15 +65,21 @@ func JoinShots(shots []Shot) (Parts, error) {
 	if err != nil || parts.Track == nil {
 		return parts, err
 	}
-	parts.Track.Steps = slices.DeleteFunc(parts.Track.Steps, func(step track.Step) bool { return !inShot(found, step.Time) })
-	parts.Warning = fmt.Sprintf("%d shots were aligned, each by itself; line, noise, Allan deviation and self-check are of the one in the middle", len(found))
-	if len(parts.Refused) > 0 {
-		parts.Warning = fmt.Sprintf("the clock was not found in %d of %d shots; %s", len(shots)-len(found), len(shots), parts.Warning)
+	parts.Track.Steps = slices.DeleteFunc(parts.Track.Steps, func(step track.Step) bool { return !inShot(shots, step.Time) })
+	parts.Warning = fmt.Sprintf("%d shots were aligned, each by itself; line, noise, Allan deviation and self-check are of the one in the middle", aligned)
+	switch {
+	case len(parts.Refused) == 0:
+	case aligned < len(shots):
+		parts.Warning = fmt.Sprintf("the clock was not found in %d of %d shots; %s", len(shots)-aligned, len(shots), parts.Warning)
+	default:
+		parts.Warning = unfound(parts.Refused) + parts.Warning
 	}
 	return parts, nil
 }
 
 // inShot reports whether a time lies in a shot that was found, and not between two.
-func inShot(found []Alignment, at uint64) bool {
-	return slices.ContainsFunc(found, func(a Alignment) bool { return int64(at-a.Start) > 0 && int64(end(a)-at) > 0 })
+func inShot(shots []Shot, at uint64) bool {
+	return slices.ContainsFunc(shots, func(s Shot) bool {
+		return s.Refused == nil && int64(at-s.Start) > 0 && int64(end(s.Alignment)-at) > 0
+	})
 }

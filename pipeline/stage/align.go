@@ -162,7 +162,6 @@ type foundClock struct {
 	channels []ChannelDelay // of several channels
 	lead     int            // of channels, whose offset it is
 	shots    []align.Shot   // where the run took several
-	short    bool           // the record goes on after what was looked at
 }
 
 // findClock aligns the channels of a stage, as far as their segments are here.
@@ -191,18 +190,8 @@ func (a *analysis) findClock(c AlignConfig) (foundClock, AlignSummary, error) {
 
 // alignPairs finds the clock from the photons of one channel of each node.
 func (a *analysis) alignPairs(c AlignConfig) (foundClock, error) {
-	reference, err := a.open(c.Reference)
-	if err != nil {
-		return foundClock{}, err
-	}
-	defer reference.Close()
-	target, err := a.open(c.Target)
-	if err != nil {
-		return foundClock{}, err
-	}
-	defer target.Close()
 	o := a.look.Of(AlignOptions(a.manifest, c))
-	found, err := align.AlignStreams(a.ctx, reference, target, o)
+	found, err := a.alignTwo(c.Reference, c.Target, o, align.AlignStreams)
 	return foundClock{Parts: found}, err
 }
 
@@ -214,12 +203,8 @@ func (a *analysis) noticeClock(stage string, c AlignConfig, found foundClock) {
 	}
 }
 
-// noticeParts tells the run of what an align stage did not see, or not find.
+// noticeParts tells the run of what an align stage did not find.
 func (a *analysis) noticeParts(stage string, c AlignConfig, found foundClock) {
-	if found.short {
-		a.manifest.Notice(run.Reason{Condition: run.Tainted,
-			Message: fmt.Sprintf("stage %q looked only at the first %d tags of a node's channels", stage, align.MaxTags)})
-	}
 	for _, g := range found.Refused {
 		a.manifest.Notice(run.Reason{Condition: run.Tainted, AtPs: &g.From,
 			Message: fmt.Sprintf("stage %q found no offset of %s against %s from %s to %s", stage, c.Target, c.Reference, text.Seconds(g.From), text.Seconds(g.To))})

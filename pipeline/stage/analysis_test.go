@@ -12,7 +12,6 @@ import (
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/run/runtest"
 	"tsrun/sdk/quantity"
-	"tsrun/sdk/tag"
 )
 
 // A full disk is told from tags that cannot be read.
@@ -63,18 +62,5 @@ func TestExpectations(t *testing.T) {
 				t.Errorf("%q, condition %v", got, m.Condition)
 			}
 		})
-	}
-}
-
-func TestReadTags(t *testing.T) {
-	tags := []uint64{1, 2, 3}
-	for _, c := range []struct {
-		limit, want int
-		whole       bool
-	}{{2, 2, false}, {3, 3, true}, {4, 3, true}, {0, 0, false}} {
-		got, whole, err := readTags(tag.NewReader(tags), c.limit)
-		if err != nil || len(got) != c.want || whole != c.whole {
-			t.Errorf("at most %d: %v, whole %v (%v)", c.limit, got, whole, err)
-		}
 	}
 }

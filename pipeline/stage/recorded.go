@@ -93,21 +93,12 @@ func AlignRecorded(ctx context.Context, dir string, names [2]string, by string, 
 		return found, of, err
 	}
 	of = a.origin(names[:]...)
+	find := align.AlignStreams
 	if by == ByMarkers {
-		var whole bool
-		found.Count = 1
-		found.Alignment, whole, err = a.markersOf(names, o)
-		if err == nil && !whole { // as of files, where nobody would be told that it looked at a part
-			err = &correlate.LimitError{What: "number of markers", Value: fmt.Sprintf("%d or more", align.MaxTags+1), Limit: fmt.Sprint(align.MaxTags), Hint: "divide the marker's rate, or record shorter runs"}
-		}
-		return found, of, err
+		find = align.AlignMarkerStreams
 	}
-	in, err := a.inputs(true, names[:]...)
-	if err != nil {
-		return found, of, err
-	}
-	found, err = align.AlignStreams(ctx, in.streams[0], in.streams[1], o)
-	return found, of, errors.Join(err, in.Close())
+	found, err = a.alignTwo(names[0], names[1], o, find)
+	return found, of, err
 }
 
 // recordedIn reads what the run in dir says of itself, and asks that it has the

@@ -1,8 +1,9 @@
 package stage
 
 import (
+	"context"
 	"errors"
-	"io"
+	"slices"
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/correlate"
@@ -12,16 +13,19 @@ import (
 // each with a delay of its own.
 func (a *analysis) alignMany(c AlignConfig) (foundClock, error) {
 	references, targets := c.Channels()
-	tagsA, wholeA, errA := a.readAll(references, align.MaxTags)
-	tagsB, wholeB, errB := a.readAll(targets, align.MaxTags)
-	if err := errors.Join(errA, errB); err != nil {
-		return foundClock{}, err
-	}
-	found, err := align.AlignMany(a.ctx, tagsA, tagsB, AlignOptions(a.manifest, c))
+	streams, err := a.openAll(append(slices.Clone(references), targets...)...)
 	if err != nil {
 		return foundClock{}, err
 	}
-	clock := foundClock{Parts: align.Parts{Alignment: found.Alignment, Count: 1}, lead: found.Lead, short: !wholeA || !wholeB}
+	all := make([]correlate.Stream, len(streams))
+	for i, s := range streams {
+		all[i] = s
+	}
+	found, err := align.AlignManyStreams(a.ctx, all[:len(references)], all[len(references):], AlignOptions(a.manifest, c))
+	if err := errors.Join(err, closeAll(streams)); err != nil {
+		return foundClock{}, err
+	}
+	clock := foundClock{Parts: found.Parts, lead: found.Lead}
 	for _, p := range found.ChannelPairs {
 		clock.channels = append(clock.channels, ChannelDelay{references[p.A], targets[p.B], p})
 	}
@@ -30,52 +34,36 @@ func (a *analysis) alignMany(c AlignConfig) (foundClock, error) {
 
 // alignMarkers finds the clock from a signal that both channels recorded.
 func (a *analysis) alignMarkers(c AlignConfig) (foundClock, error) {
-	found, whole, err := a.markersOf([2]string{c.Reference, c.Target}, AlignOptions(a.manifest, c))
-	return foundClock{Parts: align.Parts{Alignment: found, Count: 1}, short: !whole}, err
+	found, err := a.alignTwo(c.Reference, c.Target, AlignOptions(a.manifest, c), align.AlignMarkerStreams)
+	return foundClock{Parts: found}, err
 }
 
-// markersOf aligns the first [align.MaxTags] markers of two channels; whole says
-// whether those are all.
-func (a *analysis) markersOf(names [2]string, o align.Options) (found align.Alignment, whole bool, err error) {
-	tags, whole, err := a.readAll(names[:], 2*align.MaxTags)
+// alignTwo opens two channels and aligns them.
+func (a *analysis) alignTwo(reference, target string, o align.Options, by func(context.Context, correlate.Stream, correlate.Stream, align.Options) (align.Parts, error)) (found align.Parts, err error) {
+	streams, err := a.openAll(reference, target)
 	if err != nil {
-		return found, false, err
+		return found, err
 	}
-	found, err = align.AlignMarkers(a.ctx, tags[0], tags[1], o)
-	return found, whole, err
+	found, err = by(a.ctx, streams[0], streams[1], o)
+	return found, errors.Join(err, closeAll(streams))
 }
 
-// readAll reads the tags of channels, of each at most its share of so many;
-// whole says whether those are all.
-func (a *analysis) readAll(names []string, most int) (tags [][]uint64, whole bool, err error) {
-	whole = true
+// openAll opens channels.
+func (a *analysis) openAll(names ...string) (streams []*channelStream, err error) {
 	for _, name := range names {
 		stream, err := a.open(name)
 		if err != nil {
-			return nil, false, err
+			return nil, errors.Join(err, closeAll(streams))
 		}
-		all, complete, err := readTags(stream, most/len(names))
-		if err := errors.Join(err, stream.Close()); err != nil {
-			return nil, false, err
-		}
-		tags, whole = append(tags, all), whole && complete
+		streams = append(streams, stream)
 	}
-	return tags, whole, nil
+	return streams, nil
 }
 
-// readTags reads at most limit tags; whole says whether that is all.
-func readTags(s correlate.Stream, limit int) (tags []uint64, whole bool, err error) {
-	buf := make([]uint64, 1<<15)
-	for {
-		n, err := s.Next(buf)
-		switch {
-		case err == io.EOF:
-			return tags, true, nil
-		case err != nil:
-			return nil, false, err
-		case n > limit-len(tags):
-			return append(tags, buf[:limit-len(tags)]...), false, nil
-		}
-		tags = append(tags, buf[:n]...)
+func closeAll(streams []*channelStream) error {
+	var errs []error
+	for _, s := range streams {
+		errs = append(errs, s.Close())
 	}
+	return errors.Join(errs...)
 }
