@@ -113,7 +113,7 @@ func beDevice() error {
 	}
 	last := int64(0)
 	return answerLines(func(series) ([]shot, error) {
-		for end := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 			if began := device.Truth().StartUnixNs; began != 0 && began != last {
 				last = began
 				return []shot{{Began: began}}, nil

@@ -5,6 +5,7 @@ import (
 
 	"tsrun/pipeline/clock"
 	"tsrun/pipeline/fact"
+	"tsrun/pipeline/text"
 )
 
 // Start is when a node's controllers began: by the master's clock where a reading
@@ -32,7 +33,8 @@ type SkewRecord struct {
 // of the device's latency, so with one the estimate is Called plus it, moved
 // into the bound; without one it is the middle. The uncertainty reaches the
 // farther end of the bound. Where the device answers once it has begun and the way
-// of its answers is known, the estimate is Returned less that. A shot that knows how
+// of its answers is known, the estimate is Returned less that, unless the answer came so
+// late that it was held up: nobody knows on which way, and the middle is off by least. A shot that knows how
 // much earlier it was fired tells it; compensation is for one that does not. Times of a shot are whole nanoseconds rounded
 // down, so the bound ends one nanosecond after Returned and the uncertainty is
 // never below 1 ns.
@@ -46,6 +48,7 @@ func EstimateStart(s fact.Shot, instant, compensation int64) Start {
 	}
 	estimate := low + (high-low)/2
 	switch {
+	case s.BackNs != nil && high-low > heldUpFrom+heldUpTimes*(text.Magnitude(compensation)+*s.BackNs):
 	case s.BackNs != nil:
 		estimate = min(max(high-*s.BackNs, low), high)
 	case compensation > 0:
@@ -57,6 +60,13 @@ func EstimateStart(s fact.Shot, instant, compensation int64) Start {
 		UncertaintyNs: max(estimate-low, high-estimate, 1),
 	}
 }
+
+// An answer was held up that takes so many times what is expected, and so much more, in
+// ns: a device whose latency nobody knows yet takes less.
+const (
+	heldUpFrom  = int64(1_000_000)
+	heldUpTimes = 4
+)
 
 // NodeStart is the start of a node with one or more controllers: the middle of
 // all that their estimates allow. ok is false when there was no shot. With a

@@ -34,6 +34,25 @@ func TestEstimateStart(t *testing.T) {
 	}
 }
 
+// The answer of a device that answers once it has begun tells the start, unless it was held up.
+func TestEstimateOfADeviceThatAnswers(t *testing.T) {
+	back, compensation := int64(50_000), int64(300_000)
+	for _, c := range []struct {
+		name                            string
+		returned, estimate, uncertainty int64
+	}{
+		{"as expected", 350_000, 300_001, 300_001},
+		{"later than expected", 2_399_000, 2_349_001, 2_349_001},
+		{"held up", 26_000_000, 13_000_000, 13_000_001},
+		{"sooner than it can", 10_000, 0, 10_001},
+	} {
+		got := EstimateStart(fact.Shot{Returned: c.returned, BackNs: &back, CompensationNs: &compensation}, 0, 0)
+		if got.EstimateNs != c.estimate || got.UncertaintyNs != c.uncertainty {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
+}
+
 // Wherever in its bound a device really began, to the picosecond, the stated
 // uncertainty holds; for a node with several devices, for each of them.
 func TestStartUncertaintyHolds(t *testing.T) {

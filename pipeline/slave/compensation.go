@@ -26,12 +26,17 @@ const (
 type early struct {
 	fact.Compensation
 	back *int64
-	took []int64 // how long the newest starts took, from the command to the begin, in ns
+	took []int64 // how long the newest starts took that are well known, from the command to the begin, in ns
+	held int     // starts since then that are not
 }
 
 const (
 	// A compensation follows the quickest of the newest starts: a PC that is busy makes one
-	// take longer, and nothing makes it quicker. So many are looked at,
+	// take longer, and nothing makes it quicker. One that seems to take longer than the quickest
+	// by more than this is not well known, as its answer was held up; twice that after each
+	// such one, so that a latency that has jumped is believed in the end.
+	heldMore = 50 * time.Microsecond
+	// So many are looked at,
 	followed = 5
 	// and so many must be known,
 	followedLeast = 3
@@ -145,10 +150,17 @@ func (e early) note(s *fact.Shot) {
 // learn takes from a shot how long the start took. Only the answer of a device that
 // answers once it has begun tells it.
 func (e *early) learn(s fact.Shot) {
-	if e.back != nil && s.Returned >= s.Called {
-		e.took = append(e.took, max(0, s.Returned-*e.back-s.Called))
-		e.took = e.took[max(0, len(e.took)-followed):]
+	if e.back == nil || s.Returned < s.Called {
+		return
 	}
+	took := max(0, s.Returned-*e.back-s.Called)
+	if len(e.took) > 0 && took-slices.Min(e.took) > heldMore.Nanoseconds()<<min(e.held, 10) {
+		e.held++
+		return
+	}
+	e.held = 0
+	e.took = append(e.took, took)
+	e.took = e.took[max(0, len(e.took)-followed):]
 }
 
 // follow returns how much earlier the controller is fired in the next shot.

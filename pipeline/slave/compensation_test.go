@@ -3,6 +3,7 @@ package slave
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -51,12 +52,12 @@ func TestCompensationOf(t *testing.T) {
 }
 
 // starts are those of a controller whose latency walks, behind a way that takes 50 us and
-// is held up now and then. It returns how late each begins in truth.
-func starts(e early, rng *rand.Rand, n int, latency float64) (late []int64) {
+// of which so many answers are held up. It returns how late each begins in truth.
+func starts(e early, rng *rand.Rand, n int, latency, heldUp float64) (late []int64) {
 	for range n {
 		const way = 50_000
 		held := int64(0)
-		if rng.IntN(10) == 0 {
+		if rng.Float64() < heldUp {
 			held = rng.Int64N(5_000_000)
 		}
 		out, back := int64(way+rng.Int64N(5000)), int64(way+rng.Int64N(5000))
@@ -76,16 +77,36 @@ func starts(e early, rng *rand.Rand, n int, latency float64) (late []int64) {
 // comes to begin at the instant, and stays there to 50 us.
 func TestCompensationFollowsWhatStartsTake(t *testing.T) {
 	back := int64(50_000)
-	for seed := range uint64(200) {
-		e := early{Compensation: fact.Compensation{UsedNs: 50_000}, back: &back}
-		late := starts(e, rand.New(rand.NewPCG(seed, 1)), 50, 250_000)
-		if late[0] < 200_000 {
-			t.Fatalf("seed %d: the first begins %d ns late", seed, late[0])
-		}
-		for i, ns := range late[12:] {
-			if ns < -50_000 || ns > 50_000 {
-				t.Errorf("seed %d: shot %d begins %d ns late", seed, i+13, ns)
+	for _, c := range []struct {
+		heldUp float64
+		known  int // shots, after which all begin at the instant
+		of     int // in so many of 200 runs at least
+	}{{0, 10, 200}, {0.1, 12, 200}, {0.6, 30, 190}} {
+		good := 0
+		for seed := range uint64(200) {
+			e := early{Compensation: fact.Compensation{UsedNs: 50_000}, back: &back}
+			late := starts(e, rand.New(rand.NewPCG(seed, 1)), 50, 250_000, c.heldUp)
+			if late[0] < 200_000 {
+				t.Fatalf("seed %d: the first begins %d ns late", seed, late[0])
 			}
+			if slices.Min(late[c.known:]) >= -50_000 && slices.Max(late[c.known:]) <= 50_000 {
+				good++
+			}
+		}
+		if good < c.of {
+			t.Errorf("%.0f %% of the answers are held up: %d of 200 runs come to begin at the instant, want %d", 100*c.heldUp, good, c.of)
+		}
+	}
+}
+
+// A latency that jumps is followed, too.
+func TestCompensationFollowsAJump(t *testing.T) {
+	back := int64(50_000)
+	for seed := range uint64(100) {
+		e := early{Compensation: fact.Compensation{UsedNs: 300_000}, back: &back, took: []int64{300_000, 300_000, 300_000}}
+		late := starts(e, rand.New(rand.NewPCG(seed, 2)), 60, 1_250_000, 0.1)
+		if last := late[50:]; slices.Min(last) < -50_000 || slices.Max(last) > 50_000 {
+			t.Errorf("seed %d: begins %d ns late", seed, last)
 		}
 	}
 }
