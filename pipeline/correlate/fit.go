@@ -26,8 +26,9 @@ const (
 	fitRounds    = 200
 	fewestBins   = 8
 	fewestCounts = 20
-	fitSure      = 5.0 // standard deviations of its counts are a peak
-	leastSigma   = 0.3 // bins: a narrower one has no width that bins could tell
+	fitSure      = 5.0  // standard deviations of its counts are a peak
+	leastLevel   = 1e-6 // counts per bin, so that every bin may have one
+	leastSigma   = 0.3  // bins: a narrower one has no width that bins could tell
 )
 
 // FitPeak fits the highest peak of counts, the first of whose bins begins at start; nil
@@ -139,7 +140,7 @@ func (f gaussian) moved(inverse [4][4]float64, pull [4]float64) gaussian {
 			by[i] += inverse[i][j] * pull[j]
 		}
 	}
-	return gaussian{max(f.level+by[0], f.level/10), f.area + by[1], f.centre + by[2], max(f.sigma+by[3], f.sigma/2)}
+	return gaussian{max(f.level+by[0], f.level/10, leastLevel), f.area + by[1], f.centre + by[2], max(f.sigma+by[3], f.sigma/2)}
 }
 
 // told is a peak that the counts show, in ps.
@@ -160,7 +161,7 @@ func (f gaussian) told(start, bin int64, counts []uint64) *PeakFit {
 	inPs := float64(bin)
 	p := &PeakFit{
 		Centre: float64(start) - 0.5 + f.centre*inPs, CentreSD: sd(2) * inPs, // a whole ps stands for half of it to both sides
-		Sigma: f.sigma * inPs, SigmaSD: sd(3) * inPs, Counts: f.area, CountsSD: math.Hypot(sd(1), math.Sqrt(fewCounted)), Level: f.level, LevelSD: sd(0),
+		Sigma: f.sigma * inPs, SigmaSD: sd(3) * inPs, Counts: f.area, CountsSD: math.Hypot(sd(1), math.Sqrt(fewCounted)), Level: f.level, LevelSD: math.Hypot(sd(0), math.Sqrt(fewCounted)/float64(len(counts))),
 		ChiSquare: chi, Freedom: freedom,
 	}
 	if f.area < fitSure*p.CountsSD || f.sigma < leastSigma || 4*f.sigma > float64(len(counts)) || math.IsNaN(p.CentreSD+p.SigmaSD+p.LevelSD) {

@@ -97,7 +97,7 @@ func (p *page) heading(s string) {
 
 // code writes lines as they are.
 func (p *page) code(lines string) {
-	p.raw("<pre>")
+	p.raw(`<pre tabindex="0">`)
 	for line := range strings.Lines(lines) {
 		p.text(strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", "    "))
 		p.raw("\n")
@@ -110,9 +110,9 @@ func (p *page) rows(headings []string, rows [][]string) {
 	if len(rows) == 0 {
 		return
 	}
-	p.raw(`<div class="wide"><table><thead><tr>`)
+	p.raw(`<div class="wide" tabindex="0" role="region" aria-label="table"><table><thead><tr>`)
 	for _, h := range headings {
-		p.raw("<th>")
+		p.raw(`<th scope="col">`)
 		p.text(strings.TrimPrefix(h, "#"))
 		p.raw("</th>")
 	}

@@ -100,7 +100,7 @@ func TestPageGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, lines, _ := strings.Cut(string(table), "\n")
-		if !strings.Contains(page, "<pre>"+lines+"</pre>") {
+		if !strings.Contains(page, `<pre tabindex="0">`+lines+"</pre>") {
 			t.Errorf("the page has not the lines of %s.csv", name)
 		}
 	}

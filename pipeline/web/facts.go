@@ -78,7 +78,7 @@ func (b *board) facts(now time.Time) *facts {
 	f := &facts{
 		State: cmp.Or(b.state, "not begun"), StateWords: stateWords[b.state], Name: text.Printable(b.name), Run: b.begun.Run, Directory: text.Printable(b.begun.Directory),
 		Recipe: text.Printable(b.begun.Recipe), Commit: text.Printable(shortCommit(b.begun.Commit)), Simulated: b.simulated, Over: b.finished != nil,
-		NoPairs: "Stages count when the run is over; while it goes on, pairs are counted as soon as an align stage has found the clock in segments that are here.", NoClocks: "No align stage follows a clock, or no segment of both nodes is here yet.", NoFiles: "No file is on its way.",
+		NoPairs: "Stages count when the run is over.", NoClocks: "No align stage follows a clock, or no segment of both nodes is here yet.", NoFiles: "No file is on its way.",
 	}
 	for _, w := range b.waiting {
 		f.Waiting = append(f.Waiting, line{Text: text.Printable(ofNode(w.Node) + "waiting for " + w.For + cmp.Or(prefixed(": ", w.Why), "")), Hint: text.Printable(w.Hint)})
@@ -106,7 +106,9 @@ func (b *board) facts(now time.Time) *facts {
 	for _, name := range slices.Sorted(maps.Keys(b.clocks)) {
 		f.Clocks = append(f.Clocks, clockRowOf(b.clocks[name].sync))
 	}
-	f.Pairs = b.pairTables()
+	if f.Pairs = b.pairTables(); len(f.Pairs) == 0 {
+		f.NoPairs += " While it goes on, pairs are counted once an align stage has found the clock in segments that are here."
+	}
 	for _, s := range b.stages {
 		f.Stages = append(f.Stages, stageFactsOf(s.Result))
 	}

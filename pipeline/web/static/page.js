@@ -100,6 +100,7 @@
       scales: { x: { time: false }, y: log ? { distr: 3 } : { range: (u, low, high) => g.log ? [0, high * 1.05 || 1] : uPlot.rangeNum(low, high, 0.1, true) } },
       axes: [axis(g.x, 36), axis(g.y, roomFor)], cursor: { y: false },
     }, log ? positive(s.data) : s.data, g.figure);
+    g.plot.root.querySelectorAll(".u-legend th").forEach((th) => { th.scope = "row"; });
   };
 
   // positive leaves out what a logarithm cannot show.
