@@ -32,9 +32,7 @@ func Pictures(dir string, m *run.Manifest) (all []Drawn) {
 				all = append(all, drawnResult(dir, m, r, file)...)
 			}
 		}
-		if c, ok := allan(m, r); ok {
-			all = append(all, Drawn{Name: r.Stage + "-allan", stage: r.Stage, Picture: c})
-		}
+		all = append(all, deviations(m, r)...)
 	}
 	return all
 }
@@ -205,20 +203,29 @@ func fitted(s stage.ScanSummary, at []plot.Point, unit float64) plot.Curve {
 	return k
 }
 
-// allan is the Allan deviation of a clock that an align stage followed.
-func allan(m *run.Manifest, r run.Result) (plot.Chart, bool) {
+// deviations are the Allan and the time deviation of a clock that an align stage followed.
+func deviations(m *run.Manifest, r run.Result) (all []Drawn) {
 	s, ok := stage.DecodeSummary[stage.AlignSummary](r)
 	if !ok || r.Kind != "align" || s.Alignment == nil || s.Alignment.Track == nil || len(s.Alignment.Track.Allan) == 0 {
-		return plot.Chart{}, false
+		return nil
 	}
-	c := plot.Chart{Title: r.Stage + ": Allan deviation, ± sd", X: plot.Axis{Label: "tau / s", Log: true}, Y: plot.Axis{Label: "Allan deviation", Log: true},
-		Simulated: simulatedResult(m, r), Empty: "the clock was not followed for long enough"}
-	k := plot.Curve{Kind: plot.Errors}
+	var frequency, times []plot.Point
 	for _, a := range s.Alignment.Track.Allan {
-		k.Points = append(k.Points, plot.Point{X: a.Tau, Y: a.Deviation, SD: a.SD})
+		frequency = append(frequency, plot.Point{X: a.Tau, Y: a.Deviation, SD: a.SD})
+		if a.TimeSD > 0 { // not of earlier releases, nor where gaps leave too little
+			times = append(times, plot.Point{X: a.Tau, Y: a.Time, SD: a.TimeSD})
+		}
 	}
-	c.Curves = []plot.Curve{k}
-	return c, true
+	for _, d := range []struct {
+		name, title, label string
+		points             []plot.Point
+	}{{"-allan", ": Allan deviation, ± sd", "Allan deviation", frequency}, {"-tdev", ": time deviation (TDEV), ± sd", "time deviation / ps", times}} {
+		if len(d.points) > 0 {
+			all = append(all, Drawn{Name: r.Stage + d.name, stage: r.Stage, Picture: plot.Chart{Title: r.Stage + d.title, X: plot.Axis{Label: "tau / s", Log: true}, Y: plot.Axis{Label: d.label, Log: true},
+				Simulated: simulatedResult(m, r), Empty: "the clock was not followed for long enough", Curves: []plot.Curve{{Kind: plot.Errors, Points: d.points}}}})
+		}
+	}
+	return all
 }
 
 // timeline shows a lane for each channel: what was recorded in which file, and gaps; the

@@ -15,13 +15,22 @@ func TestAllanDeviation(t *testing.T) {
 	if len(k.Allan) < 8 {
 		t.Fatalf("%d points", len(k.Allan))
 	}
-	sum := 0.0
+	sum, timed := 0.0, 0
 	for _, p := range k.Allan {
+		if p.TimeSD > 0 { // of times that are averaged, a sqrt(tau/6)
+			timed++
+			if want := a * 1e12 * math.Sqrt(p.Tau/6); math.Abs(p.Time-want) > 4*p.TimeSD || !(p.TimeFloor > 0) {
+				t.Errorf("%.3f s: time deviation %.3g +- %.2g ps, should be %.3g", p.Tau, p.Time, p.TimeSD, want)
+			}
+		}
 		d := (p.Deviation - a/math.Sqrt(p.Tau)) / p.SD
 		sum += d * d
 		if math.Abs(d) > 4 || !(p.SD > 0) || !(p.Floor > 0) {
 			t.Errorf("%.3f s: %.3g +- %.2g, should be %.3g", p.Tau, p.Deviation, p.SD, a/math.Sqrt(p.Tau))
 		}
+	}
+	if timed < 8 {
+		t.Errorf("%d time deviations", timed)
 	}
 	if rms := math.Sqrt(sum / float64(len(k.Allan))); rms > 2 {
 		t.Errorf("points are %.2f standard deviations off", rms)
@@ -34,6 +43,9 @@ func TestAllanDeviation(t *testing.T) {
 	for _, p := range k.Allan {
 		if p.Deviation > 4*p.SD {
 			t.Errorf("straight clock, %.3f s: %.3g +- %.2g", p.Tau, p.Deviation, p.SD)
+		}
+		if p.Time > 4*p.TimeSD {
+			t.Errorf("straight clock, %.3f s: time deviation %.3g +- %.2g ps", p.Tau, p.Time, p.TimeSD)
 		}
 	}
 }

@@ -132,9 +132,51 @@ func (p *path) allan() []AllanPoint {
 		variance := max(0, all-floor+p.noise.qx*unit*scale)
 		sd := all * math.Sqrt(2/freedom(terms+2*float64(m), float64(m)))
 		deviation := math.Sqrt(variance)
-		points = append(points, AllanPoint{Tau: tau, Deviation: deviation, SD: spreadOfRoot(variance, sd), Floor: math.Sqrt(floor)})
+		point := AllanPoint{Tau: tau, Deviation: deviation, SD: spreadOfRoot(variance, sd), Floor: math.Sqrt(floor)}
+		point.Time, point.TimeSD, point.TimeFloor = timeDeviation(x, v, m)
+		points = append(points, point)
 	}
 	return points
+}
+
+// timeDeviation is the overlapping time deviation of phases at m times their distance
+// (Riley, NIST SP 1065, eq. 16 and 17),
+//
+//	s^2 = <(sum over m of x(t+2 tau) - 2 x(t+tau) + x(t))^2> / (6 m^2)
+//
+// without what their own errors add. Each phase is the mean of its slice, so it is that
+// of times averaged over the whole of tau. 0 where every stretch lacks a quarter or more.
+func timeDeviation(x, v []float64, m int) (deviation, sd, floor float64) {
+	var square, jitter, terms, sum, errors float64
+	missing := 0 // of the terms of the sum
+	add := func(i int, sign float64) {
+		if v[i] == 0 || v[i+m] == 0 || v[i+2*m] == 0 {
+			missing += int(sign)
+			return
+		}
+		sum += sign * (x[i+2*m] - 2*x[i+m] + x[i])
+		errors += sign * (v[i] + 4*v[i+m] + v[i+2*m])
+	}
+	for i := 0; i+2*m < len(x); i++ {
+		add(i, 1)
+		if i >= m {
+			add(i-m, -1)
+		}
+		if i >= m-1 && 4*missing <= m { // the mean of most is that of all
+			all := float64(m) / float64(m-missing)
+			square += all * all * sum * sum
+			jitter += all * all * errors
+			terms++
+		}
+	}
+	if terms == 0 {
+		return 0, 0, 0
+	}
+	scale := 1 / (6 * float64(m) * float64(m))
+	all, own := square/terms*scale, max(0, jitter)/terms*scale
+	variance := max(0, all-own)
+	spread := all * math.Sqrt(2/max(1, terms/float64(m)))
+	return math.Sqrt(variance), spreadOfRoot(variance, spread), math.Sqrt(own)
 }
 
 // freedom is how many independent values of frequency n phases give at a

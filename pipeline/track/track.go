@@ -95,6 +95,12 @@ type AllanPoint struct {
 	Deviation float64 `json:"deviation"` // dimensionless, without what the pairs' jitter adds
 	SD        float64 `json:"sd"`
 	Floor     float64 `json:"floor"` // what the pairs' jitter alone would show
+
+	// The time deviation, in ps: by how much times that are averaged over Tau scatter
+	// about what those before and after foretell; without what the pairs' jitter adds.
+	Time      float64 `json:"tdev_ps,omitempty"`
+	TimeSD    float64 `json:"tdev_sd_ps,omitempty"`
+	TimeFloor float64 `json:"tdev_floor_ps,omitempty"`
 }
 
 // Noise is how B's clock wanders against A's: the standard deviation that its
