@@ -20,6 +20,9 @@ type Channel struct {
 	Offset     int64      // ps: how much later its tags still come, by cables and detectors; subtracted
 	Raised     uint64     // ps: added to every tag, because some lie before the zero of their clock; alike in all channels
 	Record     string     // names the record the tags are of, "": one of its own; a tag makes no pair with itself
+	// Breaks are where a new stretch of the record begins, as recorded, in order: between
+	// two nothing was recorded, and nothing repeats after their distance but they.
+	Breaks []uint64
 }
 
 // sameRecord says whether two channels bring the same tags, each of which would

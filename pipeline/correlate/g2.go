@@ -58,7 +58,7 @@ func (o G2Options) Check() error {
 }
 
 // CountG2 makes the histogram of b minus a, whose streams may be of any length,
-// and normalises it.
+// and normalises it. Where both are interrupted, each stretch gives its part of both.
 func CountG2(a, b Channel, o G2Options) (G2, error) {
 	if err := o.Check(); err != nil {
 		return G2{}, err
@@ -68,29 +68,59 @@ func CountG2(a, b Channel, o G2Options) (G2, error) {
 	if err := errors.Join(errA, errB); err != nil {
 		return G2{}, err
 	}
-	endsA, endsB := &ends{from: a.Tags, correct: correctA}, &ends{from: b.Tags, correct: correctB}
 	self := a.sameRecord(b)
-	a.Tags, b.Tags = endsA, endsB
-	h, err := CountChannels(a, b, HistogramOptions{Range: o.Range, Bin: o.Bin})
-	if err != nil {
-		return G2{}, err
+	stretchesA, stretchesB := &broken{from: a.Tags, breaks: a.Breaks}, &broken{from: b.Tags, breaks: b.Breaks}
+	if len(a.Breaks) != len(b.Breaks) {
+		stretchesA.breaks, stretchesB.breaks = nil, nil // which belong together is not known
 	}
-	r := G2{Histogram: h, Scale: 1, Expected: slices.Repeat([]quantity.Number{quantity.None()}, len(h.Counts))}
-	r.G2, r.SD = slices.Clone(r.Expected), slices.Clone(r.Expected)
-	if h.TagsA > 0 && h.TagsB > 0 {
-		inA, okA := endsA.steady(endsA.zero())
-		inB, okB := endsB.steady(endsA.zero())
-		if okA && okB {
-			r.normalise(uncorrelated{a: inA, b: inB, self: self}, o.Far)
+	var r G2
+	var lit light // as the first stretch that both recorded tells it
+	told := false
+	var parts stretches
+	for again := true; again; {
+		endsA, endsB := &ends{from: stretchesA, correct: correctA}, &ends{from: stretchesB, correct: correctB}
+		a.Tags, b.Tags = endsA, endsB
+		h, err := CountChannels(a, b, HistogramOptions{Range: o.Range, Bin: o.Bin})
+		if err != nil {
+			return G2{}, err
 		}
+		r.add(h)
+		if h.TagsA > 0 && h.TagsB > 0 {
+			inA, okA := endsA.steady(endsA.zero())
+			inB, okB := endsB.steady(endsA.zero())
+			if okA && okB {
+				parts = append(parts, uncorrelated{a: inA, b: inB, self: self})
+			}
+		}
+		if !told {
+			lit, told = lightOf(endsA, endsB, o.Period), len(parts) > 0
+		}
+		again = stretchesA.goOn() && stretchesB.goOn()
 	}
-	r.pulsed(lightOf(endsA, endsB, o.Period), o)
+	r.Scale, r.Expected = 1, slices.Repeat([]quantity.Number{quantity.None()}, len(r.Counts))
+	r.G2, r.SD = slices.Clone(r.Expected), slices.Clone(r.Expected)
+	if len(parts) > 0 {
+		r.normalise(parts, o.Far)
+	}
+	r.pulsed(lit, o)
 	return r, nil
 }
 
+// add adds what a stretch of the records holds.
+func (r *G2) add(h Histogram) {
+	if r.Counts == nil {
+		r.Histogram = h
+		return
+	}
+	for k, n := range h.Counts {
+		r.Counts[k] += n
+	}
+	r.TagsA, r.TagsB, r.Pairs, r.SelfPairs = r.TagsA+h.TagsA, r.TagsB+h.TagsB, r.Pairs+h.Pairs, r.SelfPairs+h.SelfPairs
+}
+
 // normalise divides the counts by what is expected of uncorrelated light.
-func (r *G2) normalise(light uncorrelated, far int64) {
-	r.known, r.Overlap = true, uint64(max(0, light.time(0)))
+func (r *G2) normalise(light stretches, far int64) {
+	r.known, r.Overlap = true, uint64(light.time(0))
 	scale, variance := 1.0, 0.0
 	if far > 0 {
 		if scale, variance = r.farScale(light, far); scale == 0 {
@@ -106,7 +136,7 @@ func (r *G2) normalise(light uncorrelated, far int64) {
 		if !(e > 0) {
 			continue
 		}
-		excess := scale * scale * light.excess(low, high, unscaled)
+		excess := scale * scale * light.excess(low, high)
 		g2 := float64(n) / e
 		r.Expected[k], r.G2[k] = quantity.Number(e), quantity.Number(g2)
 		r.SD[k] = quantity.Number(math.Hypot(deviation(float64(n), e, excess)/e, g2*math.Sqrt(variance)))
@@ -121,7 +151,7 @@ func (r *G2) edges(k int) (low, high float64) {
 
 // farScale is the mean g2 of the bins at least so far from 0, and its relative
 // variance; 0 where these are empty.
-func (r *G2) farScale(light uncorrelated, far int64) (scale, variance float64) {
+func (r *G2) farScale(light stretches, far int64) (scale, variance float64) {
 	bins, nearest := len(r.Counts), int((far+r.Bin-1)/r.Bin) // from the middle
 	var counted, due, excess float64
 	for _, side := range [][2]int{{0, bins/2 - nearest}, {bins/2 + nearest, bins}} {
@@ -134,7 +164,7 @@ func (r *G2) farScale(light uncorrelated, far int64) (scale, variance float64) {
 		low, _ := r.edges(side[0])
 		_, high := r.edges(side[1] - 1)
 		pairs := light.pairs(low, high)
-		due, excess = due+pairs, excess+light.excess(low, high, pairs)
+		due, excess = due+pairs, excess+light.excess(low, high)
 	}
 	if counted == 0 || due == 0 {
 		return 0, 0

@@ -20,6 +20,7 @@ type gather struct {
 type lane struct {
 	feed
 	correct   Correction
+	breaks    []uint64 // as recorded
 	began     int64    // ps since base: the first tag
 	raw       []uint64 // as recorded
 	fixed     []uint64 // on the common clock
@@ -37,7 +38,7 @@ func newGather(channels []Channel, reach int64) (*gather, error) {
 		if err != nil {
 			return nil, err
 		}
-		l := &lane{feed: feed{from: c.Tags, name: letters[i : i+1], raised: c.Raised}, correct: correct}
+		l := &lane{feed: feed{from: c.Tags, name: letters[i : i+1], raised: c.Raised}, correct: correct, breaks: c.Breaks}
 		if i > 0 {
 			l.zero = g.lanes[0].zero
 		}

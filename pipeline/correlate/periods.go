@@ -95,6 +95,7 @@ func (g *gather) read() (tags [][]uint64, stretch int64) {
 		}
 		to = min(to, g.since(l.fixed[len(l.fixed)-1]))
 	}
+	to = g.firstBreak(to)
 	for _, l := range g.lanes {
 		first := search(len(l.fixed), func(i int) bool { return g.since(l.fixed[i]) >= g.from })
 		last := search(len(l.fixed), func(i int) bool { return g.since(l.fixed[i]) > to })

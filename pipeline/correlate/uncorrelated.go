@@ -21,6 +21,30 @@ func (u uncorrelated) pairs(low, high float64) float64 {
 	return n
 }
 
+// stretches are the parts of records that are interrupted: pairs lie within one each.
+type stretches []uncorrelated
+
+func (s stretches) pairs(low, high float64) (sum float64) {
+	for _, u := range s {
+		sum += u.pairs(low, high)
+	}
+	return sum
+}
+
+func (s stretches) excess(low, high float64) (sum float64) {
+	for _, u := range s {
+		sum += u.excess(low, high, u.pairs(low, high))
+	}
+	return sum
+}
+
+func (s stretches) time(delay float64) (sum float64) {
+	for _, u := range s {
+		sum += max(0, u.time(delay))
+	}
+	return sum
+}
+
 // corners are the delays between which the time that A recorded and B recorded
 // so much later changes evenly: it grows from the first to the second, stays to
 // the third and falls to the fourth.

@@ -38,7 +38,7 @@ func (in *inputs) open(a *analysis, reference, name string) (comparable bool, er
 	}
 	correction, known, comparable := a.clocks.between(a.clockOf(reference), a.clockOf(name))
 	in.streams = append(in.streams, stream)
-	in.channels = append(in.channels, correlate.Channel{Tags: stream, Correction: correction, Record: name})
+	in.channels = append(in.channels, correlate.Channel{Tags: stream, Correction: correction, Record: name, Breaks: a.breaksOf(name)})
 	in.corrected = in.corrected || known
 	return comparable, nil
 }

@@ -85,6 +85,16 @@ func (p *placed) Close() (err error) {
 	return err
 }
 
+// breaksOf is where the shots of a channel begin but for the first, in ps of the run.
+func (a *analysis) breaksOf(channel string) (breaks []uint64) {
+	if n := a.manifest.NodeOf(channel); n != nil && len(n.Takes) > 1 {
+		for _, t := range n.Takes[1:] {
+			breaks = append(breaks, t.At)
+		}
+	}
+	return breaks
+}
+
 // shots is how many shots the run has taken; 1 where it takes one.
 func (a *analysis) shots() int { return max(1, len(a.manifest.Trigger.Shots)) }
 
