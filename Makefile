@@ -19,10 +19,11 @@ PREFIX  ?= /usr/local
 # A Debian package's version begins with a digit; a build without a tag has that of its commit.
 DEBARCH ?= $(shell $(GO) env GOARCH)
 DEBVERSION ?= $(shell echo '$(VERSION)' | sed -E 's/^v([0-9])/\1/; s/-/+/g; s/^([0-9a-f]{7,}([+].*)?|[^0-9].*)$$/0~git\1/')
-MAINTAINER ?= $(shell id -un) <$(shell id -un)@$(shell hostname)>
+# Who made the package: as git knows, or nobody in particular.
+MAINTAINER ?= $(shell n=$$(git config user.name) && m=$$(git config user.email) && echo "$$n <$$m>" || echo 'the authors of tsrun <tsrun@example.org>')
 NFPM    ?= $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 
-.PHONY: help build man install deb run test test-modules test-long truth readme bench bench-compare bench-transfer bench-trigger lint ci-deps clean
+.PHONY: help build man install deb clean-root run test test-modules test-long truth readme bench bench-compare bench-transfer bench-trigger bench-scale lint ci-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +63,9 @@ deb: build ## make the Debian package bin/tsrun_VERSION_ARCH.deb
 		'$(DEBVERSION)' '$(MAINTAINER)' "$$(date -R)" | gzip -9nc > bin/changelog.gz
 	ARCH=$(DEBARCH) VERSION=$(DEBVERSION) MAINTAINER='$(MAINTAINER)' $(NFPM) package --config packaging/nfpm.yaml --packager deb --target bin/
 
+clean-root: deb ## install the package in a clean root; check, run, upgrade, remove and purge it there; needs root
+	packaging/clean-root bin/tsrun_$(DEBVERSION)_$(DEBARCH).deb
+
 run: build ## run RECIPE (default recipes/coincidence.yaml) on simulated controllers
 	bin/tsrun $(RECIPE)
 
@@ -99,6 +103,9 @@ bench-transfer: ## bring a file over as tsrun, bare TCP, rsync and scp do; MIB=2
 bench-trigger: ## how far apart two nodes in two networks fire and their controllers start, at rest and with one core busy; needs root
 	$(GO) run ./internal/triggerbench
 
+bench-scale: build ## what a master costs against the number of its nodes; NODES=2,5,10,20: which
+	$(GO) run ./internal/scalebench $(if $(NODES),-nodes $(NODES))
+
 lint: ## formatting, vet, staticcheck, the rules of the house; builds what runs on macOS and Windows
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet ./...
@@ -109,7 +116,7 @@ lint: ## formatting, vet, staticcheck, the rules of the house; builds what runs 
 
 ci-deps: ## install the Debian packages that some tests need
 	apt-get update -q
-	apt-get install -y -q --no-install-recommends python3-zmq python3-grpcio python3-protobuf python3-numpy python3-pandas jq iproute2 linuxptp chrony chromium
+	apt-get install -y -q --no-install-recommends python3-zmq python3-grpcio python3-protobuf python3-numpy python3-pandas jq iproute2 linuxptp chrony chromium systemd lintian
 
 clean: ## remove what was built
 	rm -rf bin

@@ -27,17 +27,21 @@ type alignFlags struct {
 func newAlignCommand() *cobra.Command {
 	f := alignFlags{search: quantity.Time(align.DefaultSearch), drift: align.DefaultMaxDrift}
 	c := &cobra.Command{
-		Use:   "align A [B]",
-		Short: "find B's clock on A's scale from the photons both recorded",
+		Use:   "align A [B ...]",
+		Short: "find B's clock on A's scale from the photons both recorded; the clocks of several together",
 		Long: `Find B's clock on A's scale from the photons both recorded.
 
 The offset is B minus A at a time of A's clock, and is what to subtract from B;
 a positive frequency means that B's clock runs fast. Without enough evidence
 there is no answer but a reason, and exit code 3; --out then writes no file. What
---out FILE.json writes is what other commands take as --align FILE.json.` + tagFilesHelp,
+--out FILE.json writes is what other commands take as --align FILE.json.
+
+Of three channels and more the clocks are found together, on A's scale, from the
+light of every two of them, as a recipe's stage align does with targets; --out FILE.json
+then writes FILE-NAME.json for each clock beside it, which --align takes.` + manyFilesHelp,
 		RunE: func(c *cobra.Command, args []string) error { return runAlign(c, args, f) },
 	}
-	f.tagFiles.add(c)
+	f.tagFiles.addMany(c, stage.MaxClocks)
 	c.Flags().TextVar(&f.search, "search", f.search, "the offset at the start lies within plus or minus this `TIME`")
 	c.Flags().TextVar(&f.drift, "max-drift", f.drift, "the clocks' frequencies differ by at most this `PART`")
 	c.Flags().StringVar(&f.by, "by", stage.ByPairs, "`WHAT`: pairs of photons, or markers: both record one signal, such as a pulse per second")
@@ -55,6 +59,12 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	}
 	ctx, cancel := interruptible(c.Context())
 	defer cancel()
+	if several, err := f.several(args); err != nil || several {
+		if err != nil {
+			return err
+		}
+		return f.alignSeveral(ctx, c, args, o)
+	}
 	summary, origin, err := f.clock(ctx, args, o, f.by)
 	_, asJSON := f.form()
 	switch {

@@ -114,6 +114,31 @@ func (n *Network) Two() (a, b PC, err error) {
 	return pcs[0], pcs[1], all
 }
 
+// Switched makes so many PCs on one switch.
+func (n *Network) Switched(count int) (pcs []PC, err error) {
+	between, err := n.PC("s")
+	if err != nil {
+		return nil, err
+	}
+	var all error
+	do := func(format string, args ...any) { all = errors.Join(all, n.Do(fmt.Sprintf(format, args...))) }
+	do("-n %s link add sw type bridge", between.Namespace)
+	do("-n %s link set sw up", between.Namespace)
+	for i := range count {
+		pc, err := n.PC(fmt.Sprintf("p%d-", i))
+		if err != nil {
+			return nil, err
+		}
+		pc.Interface, pc.Address = "eth0", fmt.Sprintf("10.77.0.%d", i+1)
+		do("-n %s link add %s type veth peer name p%d netns %s", pc.Namespace, pc.Interface, i, between.Namespace)
+		do("-n %s link set p%d master sw up", between.Namespace, i)
+		do("-n %s addr add %s/24 dev %s", pc.Namespace, pc.Address, pc.Interface)
+		do("-n %s link set %s up", pc.Namespace, pc.Interface)
+		pcs = append(pcs, pc)
+	}
+	return pcs, all
+}
+
 // Remove ends the network.
 func (n *Network) Remove() {
 	for _, pc := range n.pcs {

@@ -77,7 +77,7 @@ const maxDetectors = 64
 var alignFields = []*recipe.Field{
 	recipe.SideField("reference", "references", "Channel whose clock is kept; a list of several of one controller finds the clock with the pairs of all, and how much later those of each come.", maxDetectors),
 	recipe.SideField("target", "targets", "Channel whose clock is found, or a list of several of one controller: the offset, target minus reference, is subtracted from the target's tags, and all others of its controller, in every later stage.", maxDetectors).Optional(),
-	recipe.ClocksField("targets", "others", "Instead of target: a channel of each of several controllers, whose clocks are found together from the light of every two of them; all: of every controller that has one channel.", all, maxClocks-1),
+	recipe.ClocksField("targets", "others", "Instead of target: a channel of each of several controllers, whose clocks are found together from the light of every two of them; all: of every controller that has one channel.", all, MaxClocks-1),
 	recipe.ChoiceField("by", "pairs: of photons; markers: both channels record one signal, such as a pulse per second.", ByPairs, ByMarkers),
 	recipe.TimeField("search", "The offset lies within plus or minus this, and what the nodes are known to have started apart.",
 		quantity.Nanosecond, 20*quantity.Second).Default("20 ms"),

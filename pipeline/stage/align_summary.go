@@ -101,6 +101,9 @@ func NewAlignSummary(reference, target string, found align.Alignment, err error)
 	return s, nil
 }
 
+// Words say for a person what was found.
+func (s AlignSummary) Words(say Say) { alignWords(say, s) }
+
 func alignWords(say Say, s AlignSummary) {
 	if s.Network != nil {
 		networkWords(say, s)

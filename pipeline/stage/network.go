@@ -18,8 +18,8 @@ import (
 // all stands for the channels of all other controllers.
 const all = "all"
 
-// maxClocks is how many clocks, with that of the reference, one stage finds.
-const maxClocks = 32
+// MaxClocks is how many clocks, with that of the reference, one stage finds.
+const MaxClocks = 32
 
 // Several says whether the stage finds the clocks of several controllers together.
 func (c AlignConfig) Several() bool { return len(c.Others) > 0 }
@@ -94,7 +94,7 @@ func (a *analysis) alignSeveral(c AlignConfig, result *run.Result) (AlignSummary
 		tracks = tracks || s.Alignment.Track != nil
 	}
 	if tracks {
-		err = a.table(result, "target,"+strings.Join(KnotColumns, ","), n.names, func(w io.Writer) error { return writeTracks(w, summary.Clocks) })
+		err = a.table(result, TrackColumns, n.names, func(w io.Writer) error { return WriteTracks(w, summary.Clocks) })
 	}
 	short := summary
 	short.Clocks = nil
@@ -105,8 +105,11 @@ func (a *analysis) alignSeveral(c AlignConfig, result *run.Result) (AlignSummary
 	return short, err
 }
 
-// writeTracks writes a line for each knot of each clock.
-func writeTracks(w io.Writer, clocks []AlignSummary) error {
+// TrackColumns are those of a table of the tracks of several clocks.
+var TrackColumns = "target," + strings.Join(KnotColumns, ",")
+
+// WriteTracks writes a line for each knot of each clock.
+func WriteTracks(w io.Writer, clocks []AlignSummary) error {
 	var line []byte
 	for _, s := range clocks {
 		if s.Alignment == nil || s.Alignment.Track == nil {
@@ -319,8 +322,8 @@ func (c AlignConfig) checkSeveral(to *recipe.StageCheck) {
 		if len(one)+len(several) == 0 {
 			to.Conflict("targets", "no other controller has a channel", "remove the stage")
 		}
-		if len(one) > maxClocks-1 {
-			to.Conflict("targets", fmt.Sprintf("there are %d other controllers; %d clocks are found together", len(one), maxClocks-1), "name fewer channels, and write a second stage")
+		if len(one) > MaxClocks-1 {
+			to.Conflict("targets", fmt.Sprintf("there are %d other controllers; %d clocks are found together", len(one), MaxClocks-1), "name fewer channels, and write a second stage")
 		}
 		uses = nil
 		for _, name := range one {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"tsrun/pipeline/align"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/run/runtest"
@@ -255,5 +256,46 @@ func TestAnalyseSeveralInTheDark(t *testing.T) {
 	}
 	if files := fmt.Sprint(result(t, m, "net").Files); strings.Contains(files, "bob") {
 		t.Errorf("files of clocks that were not found: %s", files)
+	}
+}
+
+// In a star and in a chain, what is searched for long where there is no light does not grow with
+// the nodes: once all are connected, pairs are looked for near where they must be.
+func TestSearchesOfManyClocks(t *testing.T) {
+	const nodes = 20
+	var names []string
+	for i := range nodes {
+		names = append(names, fmt.Sprintf("n%d.c", i))
+	}
+	for _, c := range []struct {
+		name string
+		lit  func(i, k int) bool
+		most int
+	}{
+		{"star", func(i, _ int) bool { return i == 0 }, 0},
+		{"chain", func(i, k int) bool { return k == i+1 }, 2},
+		{"ring", func(i, k int) bool { return k == i+1 || i == 0 && k == nodes-1 }, 2},
+		{"all with all", func(_, _ int) bool { return true }, 0},
+		{"in the dark", func(_, _ int) bool { return false }, nodes * (nodes - 1)}, // each twice
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			long, lit := 0, 0
+			s, err := stage.AlignSeveral(names, func(i, k int, how stage.Look) (align.Parts, error) {
+				if c.lit(i, k) {
+					lit++
+					return align.Parts{Count: 1, Alignment: align.Alignment{Reference: 1e12, OffsetSD: 1, FrequencySD: 1e-3, StartSD: 1, Overlap: 2e12, Pairs: 1000}}, nil
+				}
+				if how.Known == nil {
+					long++
+				}
+				return align.Parts{}, &align.Refusal{Code: "no-peak"}
+			})
+			if err != nil || long > c.most || c.name == "in the dark" && long != c.most || s.Refused != (lit == 0) {
+				t.Errorf("%d long searches, %d pairs with light, refused: %v, %v", long, lit, s.Refused, err)
+			}
+			if len(s.Network.Pairs) != nodes*(nodes-1)/2 {
+				t.Errorf("%d pairs are told", len(s.Network.Pairs))
+			}
+		})
 	}
 }
