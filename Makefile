@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 # Without tables for debuggers a program is a third smaller, and each plugin is hashed
 # at the start of each run; what a panic prints is the same.
 LDFLAGS := -s -w -X main.version=$(VERSION)
-PLUGINS := tc-ethernet tc-serial sink-file sink-parquet
+PLUGINS := tc-ethernet tc-serial sink-file sink-parquet sink-nats
 # Plugins that need much which nothing else does are modules of their own.
 MODULES := $(patsubst %/,%,$(dir $(wildcard plugins/*/go.mod)))
 LONG    := $(addprefix ./,$(filter-out $(addsuffix /,$(MODULES)),$(sort $(dir $(wildcard */*_long_test.go */*/*_long_test.go)))))
@@ -75,7 +75,7 @@ test: build $(if $(filter ./...,$(TESTED)),test-modules) ## run all tests; what 
 	exit $$(cat bin/$(REPORT).status)
 
 test-modules: build ## run the tests of plugins that are modules of their own
-	@for m in $(MODULES); do $(GO) test -C $$m ./... || exit 1; done
+	@for m in $(MODULES); do $(GO) test -C $$m -trimpath ./... || exit 1; done # as build compiles: once
 
 test-long: build ## run the tests that take minutes, without the race detector; PART=1: fewer trials
 	@{ TSRUN_TEST_LONG=$(if $(PART),part,1) $(GO) test -p 1 -parallel 4 -timeout 20m -run '^TestLong' -json $(LONG); echo $$? > bin/$(REPORT)-long.status; } | \

@@ -124,6 +124,8 @@ func commands() []*cobra.Command {
 		newConvertCommand(),
 		newInfoCommand(),
 		newPluginCommand(),
+		newHubCommand(),
+		newFollowCommand(),
 		newServiceCommand(),
 		newPairCommand(),
 		newKeysCommand(),

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"tsrun/sdk"
+	"tsrun/sdk/quantity"
+	"tsrun/sdk/tagfile"
+)
+
+const (
+	leastWindow, mostWindow = 1, 1024
+	leastPatience           = quantity.Second
+	mostPatience            = 45 * quantity.Second // the host lets Finish stand still for 60 s
+	// dialWithin bounds one attempt to reach a server.
+	dialWithin = 4 * time.Second
+	mostSecret = 64 << 10 // bytes of a file with a token
+)
+
+// config is what a recipe says about the sink.
+type config struct {
+	URL         string        `json:"url" jsonschema:"required,description=of the server: nats://HOST:4222 or tls://HOST:4222"`
+	Prefix      string        `json:"prefix" jsonschema:"description=first word of each subject: PREFIX.RUN.NODE.CHANNEL"`
+	Format      string        `json:"format" jsonschema:"enum=bin,enum=tags,enum=txt,enum=csv,description=of the local files, as of sink-file"`
+	Window      int           `json:"window" jsonschema:"minimum=1,maximum=1024,description=messages that wait for their acknowledgement at most"`
+	Patience    quantity.Time `json:"patience" jsonschema:"description=how long nothing may be acknowledged at the end of a run before the sink gives up: 1 s to 45 s; while a run records the server may be away as long as it likes"`
+	Replicas    int           `json:"replicas" jsonschema:"minimum=1,maximum=5,description=servers of a cluster that keep the stream"`
+	Sync        string        `json:"sync" jsonschema:"enum=unknown,enum=always,description=always: you know that the server syncs each message to its disk before it acknowledges it (sync_interval: always). A tsrun hub says it by itself"`
+	TokenFile   string        `json:"token_file" jsonschema:"format=file,description=file that holds the token of the server"`
+	Credentials string        `json:"credentials" jsonschema:"format=file,description=.creds file of a user of the server"`
+	CA          string        `json:"ca" jsonschema:"format=file,description=PEM file of the CA that has signed the server's certificate; the system's without"`
+	Cert        string        `json:"cert" jsonschema:"format=file,description=PEM file of a client certificate; with key"`
+	Key         string        `json:"key" jsonschema:"format=file,description=PEM file of its key"`
+}
+
+func defaults() config {
+	return config{Prefix: "tsrun", Format: tagfile.Bin, Window: 64, Patience: 30 * quantity.Second, Replicas: 1, Sync: "unknown"}
+}
+
+// token is what may stand between the dots of a subject here, and in the name of a stream.
+var token = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// Check finds mistakes that the schema cannot tell.
+func (c config) Check(r sdk.Recording) (found []*sdk.Failure) {
+	add := func(field, message, hint string) {
+		found = append(found, &sdk.Failure{Code: "bad-config", Field: field, Message: message, Hint: hint})
+	}
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls" {
+		add("url", "the address "+clip(c.URL)+" is none of a NATS server", "write nats://HOST:4222, or tls://HOST:4222")
+	} else if u.User != nil {
+		add("url", "the address holds a password", "put a token into a file and name that in token_file: a recipe is copied into each run")
+	}
+	if !token.MatchString(c.Prefix) {
+		add("prefix", "the prefix "+clip(c.Prefix)+" cannot be a word of a subject", "take 1 to 64 of A-Z, a-z, 0-9, _ and -")
+	}
+	if c.Window < leastWindow || c.Window > mostWindow {
+		add("window", "a window is 1 to 1024 messages", "leave it out for 64")
+	}
+	if c.Patience < leastPatience || c.Patience > mostPatience {
+		add("patience", "a patience of "+c.Patience.String(), "write 1 s to 45 s")
+	}
+	if c.Replicas < 1 || c.Replicas > 5 {
+		add("replicas", "a stream has 1 to 5 replicas", "leave it out for 1")
+	}
+	if c.Sync != "unknown" && c.Sync != "always" {
+		add("sync", "sync "+clip(c.Sync)+" is not known", "write unknown or always")
+	}
+	if (c.Cert == "") != (c.Key == "") {
+		add("cert", "a client certificate needs cert and key", "name both files, or none")
+	}
+	if _, err := tagfile.NewEncoder(c.Format, 0); err != nil {
+		add("format", err.Error(), "")
+	}
+	for _, s := range r.Streams {
+		if !token.MatchString(s.Name) {
+			add("", "channel "+clip(s.Name)+" cannot be a word of a subject", "give the channel a name of A-Z, a-z, 0-9, _ and -")
+		}
+	}
+	return found
+}
+
+func open(_ context.Context, env sdk.Env, c config) (sdk.Sink, error) {
+	if found := c.Check(sdk.Recording{}); len(found) > 0 {
+		return nil, found[0]
+	}
+	node, _, _ := strings.Cut(env.Instance, ".")
+	if !token.MatchString(node) {
+		return nil, &sdk.Failure{Code: "bad-config", Message: "open: node " + clip(node) + " cannot be a word of a subject",
+			Hint: "give the node a name of A-Z, a-z, 0-9, _ and -"}
+	}
+	return newSink(c, node, env.Log), nil
+}
+
+// access is how a server is reached, by the sink and by who follows.
+type access struct {
+	URL, TokenFile, Credentials, CA, Cert, Key string
+}
+
+func (c config) access() access {
+	return access{c.URL, c.TokenFile, c.Credentials, c.CA, c.Cert, c.Key}
+}
+
+// dial connects once. A connection that breaks stays broken: what is in flight is
+// then asked of the server anew.
+func (a access) dial(more ...nats.Option) (*nats.Conn, error) {
+	options := append([]nats.Option{nats.Name("tsrun sink-nats"), nats.Timeout(dialWithin), nats.NoReconnect(),
+		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(3), nats.FlusherTimeout(dialWithin)}, more...)
+	if a.TokenFile != "" {
+		secret, err := readSecret(a.TokenFile)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, nats.Token(secret))
+	}
+	if a.Credentials != "" {
+		options = append(options, nats.UserCredentials(a.Credentials))
+	}
+	if a.CA != "" || a.Cert != "" {
+		of, err := a.tls()
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, nats.Secure(of))
+	}
+	conn, err := nats.Connect(a.URL, options...)
+	if err != nil {
+		return nil, &sdk.Failure{Code: "nats-unreachable", Message: fmt.Sprintf("reach the NATS server at %s: %v", clip(a.URL), err),
+			Hint: "is it running, and does this PC reach it? a server needs JetStream (nats-server -js, or tsrun hub); off loopback, name token_file or credentials"}
+	}
+	return conn, nil
+}
+
+func (a access) tls() (*tls.Config, error) {
+	of := &tls.Config{MinVersion: tls.VersionTLS12}
+	if a.CA != "" {
+		text, err := os.ReadFile(a.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read the CA of the NATS server: %w", err)
+		}
+		of.RootCAs = x509.NewCertPool()
+		if !of.RootCAs.AppendCertsFromPEM(text) {
+			return nil, &sdk.Failure{Code: "bad-config", Message: "read the CA of the NATS server: " + a.CA + " holds no certificate", Hint: "name a PEM file", Field: "ca"}
+		}
+	}
+	if a.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(a.Cert, a.Key)
+		if err != nil {
+			return nil, fmt.Errorf("read the certificate for the NATS server: %w", err)
+		}
+		of.Certificates = []tls.Certificate{pair}
+	}
+	return of, nil
+}
+
+// readSecret reads a token: one line of a small file.
+func readSecret(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.Size() > mostSecret {
+		err = fmt.Errorf("%s has %d bytes", path, info.Size())
+	}
+	var text []byte
+	if err == nil {
+		text, err = os.ReadFile(path)
+	}
+	secret := strings.TrimSpace(string(text))
+	if err == nil && (secret == "" || strings.ContainsAny(secret, "\r\n")) {
+		err = fmt.Errorf("%s is not one line", path)
+	}
+	if err != nil {
+		return "", &sdk.Failure{Code: "bad-token", Message: fmt.Sprintf("read the token of the NATS server: %v", err),
+			Hint: "the file holds the token and nothing else", Field: "token_file"}
+	}
+	return secret, nil
+}
+
+// clip bounds what is repeated of a recipe in a message.
+func clip(text string) string {
+	const most = 80
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
+}

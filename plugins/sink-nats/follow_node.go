@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tsrun/sdk"
+)
+
+// follower reads the stream of one node.
+type follower struct {
+	flags *followFlags
+	out   *printer
+	node  string
+	of    map[string]*followed // by channel
+	ended int
+	tags  []uint64
+	text  []byte
+}
+
+// followed is one channel.
+type followed struct {
+	total
+	next place
+	file *rewritten // nil between segments, and where none are written
+}
+
+// followNode reads a stream until each of its channels has ended.
+func (f *followFlags) followNode(ctx context.Context, js jetstream.JetStream, name string, out *printer) ([]total, error) {
+	parts := strings.SplitN(name, "_", 3) // checked by who has found it
+	before := strings.Join(parts, ".") + "."
+	w := &follower{flags: f, out: out, node: parts[2], of: map[string]*followed{}}
+	filter := []string{before + "*"}
+	if f.channels != "" {
+		filter = nil
+		for _, c := range f.split(f.channels) {
+			filter = append(filter, before+c)
+		}
+	}
+	defer w.abandon()
+	err := w.read(ctx, js, name, before, filter)
+	var totals []total
+	for _, c := range w.of {
+		totals = append(totals, c.total)
+	}
+	slices.SortFunc(totals, func(a, b total) int { return strings.Compare(a.Channel, b.Channel) })
+	return totals, err
+}
+
+func (w *follower) read(ctx context.Context, js jetstream.JetStream, name, before string, filter []string) error {
+	asking, cancel := context.WithTimeout(ctx, askedWithin)
+	defer cancel()
+	consumer, err := js.OrderedConsumer(asking, name, jetstream.OrderedConsumerConfig{FilterSubjects: filter})
+	if err != nil {
+		return fmt.Errorf("read the stream %s: %w", name, err)
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(64))
+	if err != nil {
+		return fmt.Errorf("read the stream %s: %w", name, err)
+	}
+	defer messages.Stop()
+	for {
+		late, cancel := context.WithTimeout(ctx, w.flags.wait)
+		m, err := messages.Next(jetstream.NextContext(late))
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil && errors.Is(late.Err(), context.DeadlineExceeded):
+			return &sdk.Failure{Code: "follow-silent", Message: fmt.Sprintf("nothing has come of %s.%s for %v, and it has not ended", name, w.node, w.flags.wait),
+				Hint: "does the run still record? --wait lets it take longer"}
+		case err != nil:
+			return fmt.Errorf("read the stream %s: %w", name, err)
+		}
+		channel := strings.TrimPrefix(m.Subject(), before)
+		done, err := w.take(channel, m)
+		if err != nil {
+			return fmt.Errorf("%s.%s: %w", w.node, clip(channel), err)
+		}
+		if done {
+			return nil
+		}
+	}
+}
+
+// take takes one message, and says whether it was the last of all.
+func (w *follower) take(name string, m jetstream.Msg) (done bool, err error) {
+	if !token.MatchString(name) {
+		return false, errors.New("this is no name of a channel")
+	}
+	h, err := readHead(m.Headers())
+	if err != nil {
+		return false, err
+	}
+	c := w.of[name]
+	if c == nil {
+		c = &followed{total: total{Channel: w.node + "." + name}}
+		w.of[name] = c
+	}
+	if c.next.ended || h.block != c.next.block || h.segment != c.next.segment || h.first != c.next.first {
+		return false, fmt.Errorf("block %d of segment %d from tag %d on is there, due was block %d of segment %d from tag %d on",
+			h.block, h.segment, h.first, c.next.block, c.next.segment, c.next.first)
+	}
+	if w.tags, err = tagsOf(w.tags[:0], h, m.Data()); err != nil {
+		return false, err
+	}
+	if err := w.write(c, name, h); err != nil {
+		return false, err
+	}
+	c.next = h.after()
+	c.Blocks, c.Tags = c.Blocks+1, c.Tags+h.count
+	if h.last != "" {
+		c.Segments++
+	}
+	if err := w.print(c, h); err != nil {
+		return false, err
+	}
+	if !c.next.ended {
+		return false, nil
+	}
+	c.Ended = true
+	w.ended++
+	want := h.channels
+	if w.flags.channels != "" {
+		want = len(w.flags.split(w.flags.channels))
+	}
+	return w.ended >= want, nil
+}
+
+func (w *follower) print(c *followed, h head) error {
+	switch {
+	case w.flags.count:
+		return nil
+	case w.flags.tags:
+		w.text = w.text[:0]
+		for _, t := range w.tags {
+			w.text = append(append(w.text, c.Channel...), ';')
+			w.text = append(strconv.AppendUint(w.text, t, 10), '\n')
+		}
+		return w.out.write(w.text)
+	}
+	return w.out.json(struct {
+		Channel   string    `json:"channel"`
+		Block     uint64    `json:"block"`
+		Segment   int       `json:"segment"`
+		Tags      uint64    `json:"tags"`
+		Simulated bool      `json:"simulated"`
+		At        time.Time `json:"at"`
+	}{c.Channel, h.block, h.segment, h.count, h.simulated, time.Now().UTC()})
+}
+
+// write writes the tags of a message into the file of its segment again.
+func (w *follower) write(c *followed, name string, h head) (err error) {
+	if w.flags.out == "" || h.segments >= 0 && h.last == "" { // or it only says the end
+		return nil
+	}
+	if c.file == nil {
+		if c.file, err = rewrite(w.flags.out, w.node, name, h); err != nil {
+			return err
+		}
+	}
+	if err := c.file.append(w.tags); err != nil || h.last == "" {
+		return err
+	}
+	err = c.file.close(h.last)
+	c.file = nil
+	return err
+}
+
+// abandon removes what is not whole.
+func (w *follower) abandon() {
+	for _, c := range w.of {
+		if c.file != nil {
+			c.file.abandon()
+		}
+	}
+}
