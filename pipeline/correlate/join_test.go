@@ -71,6 +71,7 @@ func TestBordersOfChunks(t *testing.T) {
 		{"dense", many / 2, many, correlate.HistogramOptions{Range: 1_000_000, Bin: 1000}},
 		{"few A", few, many, correlate.HistogramOptions{Range: 1_000_000, Bin: 1000}},
 		{"few B", many, few, correlate.HistogramOptions{Range: 1_000_000, Bin: 1000}},
+		{"range of several chunks", 100, many, correlate.HistogramOptions{Range: 1 << 36, Bin: 1 << 30}},
 		{"range longer than chunks", 5, many, correlate.HistogramOptions{Range: 1 << 39, Bin: 1 << 30}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
