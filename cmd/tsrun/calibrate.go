@@ -96,6 +96,13 @@ func pairWords(b *strings.Builder, p calibrate.Pair) {
 		fmt.Fprintf(b, "  of that, %s us by when the commands were given; the clocks of the PCs are known to %s us\n",
 			micros(float64(*p.Fired)), micros(float64(*p.ClockBound)))
 	}
+	if p.Shots > 0 {
+		known := ""
+		if p.ChangeSD != nil {
+			known = fmt.Sprintf(", known to %s us as they scatter", micros(*p.ChangeSD))
+		}
+		fmt.Fprintf(b, "  that shot is in the middle of %d, which say by how much the compensation is off%s\n", p.Shots, known)
+	}
 	if p.Refused != "" {
 		fmt.Fprintf(b, "  %s\n", text.Printable(p.Refused))
 	}

@@ -46,8 +46,12 @@ type Pair struct {
 	Fired      *int64 `json:"fired_ns"`
 	ClockBound *int64 `json:"clock_bound_ns"` // the comparison of the two PCs' clocks may be so far off
 	Change     *int64 `json:"change_ns"`      // of the target's compensation against the reference's
-	Refused    string `json:"refused"`        // why nothing is proposed of the two
-	Hint       string `json:"hint"`
+	// Of several shots: how many say so, and how far these let the change be off. What
+	// stands above is of the one in their middle.
+	Shots    int      `json:"shots,omitempty"`
+	ChangeSD *float64 `json:"change_sd_ns,omitempty"`
+	Refused  string   `json:"refused"` // why nothing is proposed of the two
+	Hint     string   `json:"hint"`
 
 	reference, target string // nodes
 	difference        int64  // the target's compensation should be so much more than the reference's
@@ -138,7 +142,12 @@ func pairOf(m *run.Manifest, r *recipe.Recipe, name string, s stage.AlignSummary
 		p.Refused, p.Hint = fmt.Sprintf("align %q found no offset: %s", name, s.Reason), s.Hint
 		return p
 	}
-	p.compare(m, r, *s.Alignment)
+	if len(s.Shots) > 0 {
+		p.compareShots(m, r, s.Shots)
+	} else {
+		p.compareShot(m, r, *s.Alignment, shotAt(m.Nodes[p.reference], s.Alignment.Start))
+	}
+	p.judgeClocks()
 	return p
 }
 
@@ -150,8 +159,8 @@ type begun struct {
 	start        run.Start
 }
 
-func (p *Pair) compare(m *run.Manifest, r *recipe.Recipe, found align.Alignment) {
-	shot := shotAt(m.Nodes[p.reference], found.Start)
+// compareShot compares the starts of one shot, counted from 0.
+func (p *Pair) compareShot(m *run.Manifest, r *recipe.Recipe, found align.Alignment, shot int) {
 	if len(m.Trigger.Shots) > 0 {
 		p.Shot = shot + 1
 	}
@@ -176,7 +185,14 @@ func (p *Pair) compare(m *run.Manifest, r *recipe.Recipe, found align.Alignment)
 	}
 	change := text.Rounded((later-float64(fired))/step) * step
 	p.Change, p.difference = &change, b.compensation-a.compensation+change
-	if text.Magnitude(change) <= clocks && change != 0 {
+}
+
+// judgeClocks refuses to change what may be the clocks' own difference.
+func (p *Pair) judgeClocks() {
+	if p.Refused != "" || p.Change == nil {
+		return
+	}
+	if change, clocks := *p.Change, *p.ClockBound; text.Magnitude(change) <= clocks && change != 0 {
 		p.Refused = fmt.Sprintf("the clocks of %s and %s were compared to within %s, and what would be changed, %s, is less: it may be theirs",
 			p.reference, p.target, nanoseconds(clocks), nanoseconds(text.Magnitude(change)))
 		p.Hint = "compare the clocks better, by ptp or over a better network, or leave the compensation as it is"

@@ -179,7 +179,7 @@ func (a *analysis) findClock(c AlignConfig) (foundClock, AlignSummary, error) {
 	}
 	found, err := find(c)
 	summary, err := NewAlignSummary(c.Reference, c.Target, found.Alignment, err)
-	summary.Channels, summary.Parts = found.channels, found.Count
+	summary.Channels, summary.Parts, summary.Shots = found.channels, found.Count, alignedShots(found.shots)
 	if found.lead < len(found.channels) {
 		lead := found.channels[found.lead]
 		summary.Reference, summary.Target = lead.Reference, lead.Target

@@ -37,6 +37,7 @@ type AlignSummary struct {
 	Parts          int     `json:"parts,omitempty"` // of the record, each aligned for itself
 	Simulated      bool    `json:"simulated"`
 
+	Shots     []AlignedShot    `json:"shots,omitempty"`     // of a run that took several: each in which an offset was found
 	Channels  []ChannelDelay   `json:"channels,omitempty"`  // of several channels, each with each; the offset is that of Reference and Target
 	Alignment *align.Alignment `json:"alignment,omitempty"` // all that was estimated
 
@@ -45,6 +46,26 @@ type AlignSummary struct {
 	Via     []string        `json:"via,omitempty"` // of one of them: the channels through which its clock was reached, none where directly
 	Clocks  []AlignSummary  `json:"clocks,omitempty"`
 	Network *NetworkSummary `json:"network,omitempty"`
+}
+
+// AlignedShot is how the clocks stood when both had begun to record a shot.
+type AlignedShot struct {
+	Shot        int           `json:"shot"` // from 1
+	Start       uint64        `json:"start_ps"`
+	StartOffset quantity.Fine `json:"start_offset_ps"`
+	StartSD     float64       `json:"start_offset_sd_ps"`
+	Frequency   float64       `json:"frequency_ppb"`
+	FrequencySD float64       `json:"frequency_sd_ppb"`
+}
+
+// alignedShots are those in which an offset was found.
+func alignedShots(all []align.Shot) (found []AlignedShot) {
+	for i, s := range all {
+		if s.Refused == nil {
+			found = append(found, AlignedShot{Shot: i + 1, Start: s.Start, StartOffset: s.StartOffset, StartSD: s.StartSD, Frequency: s.Frequency, FrequencySD: s.FrequencySD})
+		}
+	}
+	return found
 }
 
 // Each are the clocks of the stage, one by one.
