@@ -108,11 +108,12 @@ func start(t *testing.T, dir string, wrap []string, args ...string) *tsrun {
 	return startLine(t, dir, append(append(slices.Clone(wrap), filepath.Join(bin, "tsrun")), args...))
 }
 
-// startLine runs a command line that becomes tsrun, or another program.
-func startLine(t *testing.T, dir string, line []string) *tsrun {
+// startLine runs a command line that becomes tsrun, or another program; it has files
+// open, from number 3 on.
+func startLine(t *testing.T, dir string, line []string, files ...*os.File) *tsrun {
 	t.Helper()
 	p := &tsrun{t: t, cmd: exec.Command(line[0], line[1:]...), ended: make(chan error, 1)}
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, &p.stdout, &p.stderr
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr, p.cmd.ExtraFiles = dir, &p.stdout, &p.stderr, files
 	p.cmd.WaitDelay = 5 * time.Second // a grandchild may hold the pipes
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {

@@ -104,6 +104,7 @@ one node, and keeps it for tsrun collect`,
 // in package stage.
 func commands() []*cobra.Command {
 	return append(countCommands(),
+		newWatchCommand(),
 		newCheckCommand(),
 		newShowCommand(),
 		newSimCommand(),

@@ -40,6 +40,7 @@ type runFlags struct {
 	tls     string
 	json    bool
 	web     string
+	record  func() // has what is watched recorded; nil: nothing is watched
 }
 
 func (f *runFlags) register(c *cobra.Command) {
@@ -144,6 +145,9 @@ func runRecipe(ctx context.Context, f *runFlags, path string, o master.Options) 
 	}
 	if err != nil {
 		return nil, failure(err)
+	}
+	if outcome.Watched {
+		return outcome, nil
 	}
 	if code := exitCode(outcome.Manifest); code != exitGood {
 		return outcome, &exitError{code, nil} // the summary has said why

@@ -122,7 +122,8 @@ type plain struct {
 	losses   map[string]int
 	verified map[string]*verified
 	clocks   map[string]clockLine // by stage
-	stage    time.Time            // when progress of a stage was last written
+	watched  bench
+	stage    time.Time // when progress of a stage was last written
 }
 
 // verified counts the files of a node that are proven here.
@@ -144,10 +145,24 @@ func (p *plain) event(e event.Stamped) error {
 	if finished, ok := e.Event.(event.Finished); ok {
 		return p.summary(finished)
 	}
+	if seen, ok := e.Event.(event.Watched); ok {
+		return p.watch(seen, e.Time)
+	}
 	if line := p.line(e); line != "" {
 		fmt.Fprintln(p.err, text.Printable(line)) // nobody may be reading any more: the log has it
 	}
 	return nil
+}
+
+// watch is written once a second.
+func (p *plain) watch(e event.Watched, now time.Time) error {
+	p.watched.add(e)
+	if now.Sub(p.watched.last) < progressEvery {
+		return nil
+	}
+	p.watched.last = now
+	_, err := fmt.Fprintln(p.out, p.watched.line())
+	return err
 }
 
 func (p *plain) summary(f event.Finished) error {
@@ -161,6 +176,9 @@ func (p *plain) summary(f event.Finished) error {
 func (p *plain) line(e event.Stamped) string {
 	switch v := e.Event.(type) {
 	case event.Progress:
+		if v.Duration == 0 { // of a bench that is watched, whose rates are told
+			return ""
+		}
 		return p.progress(v, e.Time)
 	case event.Sync:
 		return p.sync(v, e.Time)
@@ -176,6 +194,9 @@ func (p *plain) line(e event.Stamped) string {
 	case event.TagsLost:
 		return p.loss(v)
 	case event.StateChanged:
+		if v.State == "watching" {
+			return "watching; nothing is kept; " + howToGoOn
+		}
 		return v.State + p.transferred(v.State)
 	case event.NodeJoined:
 		p.forget(v.Node)

@@ -23,13 +23,14 @@ const redrawEvery = 50 * time.Millisecond
 // to be written between two drawings.
 type bars struct {
 	plain
-	size   func() (width, height int)
-	nodes  []*nodeBars      // by name
-	clocks []event.Sync     // the newest of each align stage
-	stage  *event.Analysing // at work; nil: none
-	ended  bool             // the recording: there is no time left of it
-	drawn  int              // lines of bars on the terminal, the cursor below them
-	last   time.Time        // when they were drawn
+	size    func() (width, height int)
+	nodes   []*nodeBars      // by name
+	clocks  []event.Sync     // the newest of each align stage
+	stage   *event.Analysing // at work; nil: none
+	ended   bool             // the recording: there is no time left of it
+	looking bool             // at a bench of which nothing is kept
+	drawn   int              // lines of bars on the terminal, the cursor below them
+	last    time.Time        // when they were drawn
 }
 
 // afterRecording are the states of a run that records no more.
@@ -51,6 +52,9 @@ func (b *bars) show(events []event.Stamped) error {
 	var finished *event.Finished
 	for _, e := range events {
 		switch v := e.Event.(type) {
+		case event.Watched:
+			b.looking = true
+			b.watched.add(v)
 		case event.Progress:
 			b.acquire(v)
 		case event.Transfer:
@@ -79,6 +83,9 @@ func (b *bars) show(events []event.Stamped) error {
 			lines.WriteString(lineOf(b.line(e)))
 		case event.StateChanged:
 			b.ended = b.ended || slices.Contains(afterRecording, v.State)
+			if b.looking = b.looking && v.State == "watching"; v.State == "arming" {
+				b.nodes = nil // what is known of them was of nothing that is recorded
+			}
 			lines.WriteString(lineOf(b.line(e)))
 		case event.Finished:
 			finished = &v
@@ -100,6 +107,9 @@ func (b *bars) show(events []event.Stamped) error {
 }
 
 func (b *bars) acquire(v event.Progress) {
+	if v.Duration == 0 { // it is watched, and rates are told
+		return
+	}
 	n := b.of(v.Node)
 	n.progress = &v
 	if since := v.Elapsed - n.before.Elapsed; since >= time.Second || n.rate == 0 && since > 0 {
@@ -158,6 +168,9 @@ func (b *bars) redraw(lines string) {
 
 // rows are the lines of all bars, at most so many.
 func (b *bars) rows(width, most int) []string {
+	if b.looking {
+		return b.watched.rows(width, most)
+	}
 	below := b.clockLines(width)
 	if b.stage != nil {
 		below = append(below, fitting(width, stageLines(*b.stage)))

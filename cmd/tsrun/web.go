@@ -61,7 +61,7 @@ func (f *runFlags) startPage(ctx context.Context, hub *event.Hub, o *master.Opti
 	if f.web == "" {
 		return func() {}, nil
 	}
-	page, err := openPage(ctx, f.web, web.Options{Recipe: o.Recipe.Recipe, Feed: hub.Subscribe(), Stop: func() error { asked.stop(); return nil }})
+	page, err := openPage(ctx, f.web, web.Options{Recipe: o.Recipe.Recipe, Feed: hub.Subscribe(), Stop: func() error { asked.stop(); return nil }, Record: f.record})
 	if err != nil {
 		return nil, err
 	}

@@ -62,6 +62,10 @@ type Core struct {
 	// can notice; it may be nil.
 	Refused func(*Fault)
 
+	// Tap is shown every block that is let through, on the goroutine of its inlet,
+	// while the tags are there: it keeps none of them. It may be nil.
+	Tap func(head tag.Header, payload []byte)
+
 	dir string
 	log *slog.Logger
 

@@ -90,6 +90,9 @@ func (c *Core) receiveBlocks(ctx context.Context, in *inlet) error {
 		if err := c.countBlock(s, m.Head); err != nil {
 			return err
 		}
+		if c.Tap != nil {
+			c.Tap(m.Head, m.Payload)
+		}
 		c.forward(ctx, s, m.Header, m.Payload)
 		if bad != nil {
 			return bad

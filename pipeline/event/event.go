@@ -119,6 +119,40 @@ type ChannelProgress struct {
 	UntilPs uint64 `json:"until_ps"` // no later tag comes before this
 }
 
+// Watched is what a bench that is watched sees; nothing of it is kept. A newer one
+// replaces it unread.
+type Watched struct {
+	Elapsed  time.Duration    `json:"elapsed_ns"` // since something was seen first
+	Channels []WatchedChannel `json:"channels"`
+	Pairs    []WatchedPairs   `json:"pairs,omitempty"`
+}
+
+// WatchedChannel is what is seen of a channel.
+type WatchedChannel struct {
+	Channel string    `json:"channel"` // "alice.signal"
+	Rate    *run.Rate `json:"rate_hz"` // of the last fifth of a second; null: nothing is heard of it
+	Tags    uint64    `json:"tags"`
+	Lost    uint64    `json:"lost"`
+}
+
+// WatchedPairs is what two channels see together, in the tags of the last second that
+// were looked at. A number that nobody knows is left out.
+type WatchedPairs struct {
+	A          string   `json:"a"`
+	B          string   `json:"b"`
+	WindowPs   int64    `json:"window_ps"`
+	State      string   `json:"state"`              // of the clock of B against A: searching, tracking, lost, stepped; tracking of one controller
+	SeenPs     int64    `json:"seen_ps"`            // how much time of both channels was looked at
+	Pairs      *float64 `json:"pairs_hz,omitempty"` // beyond chance
+	PairsSD    *float64 `json:"pairs_sd_hz,omitempty"`
+	Chance     *float64 `json:"chance_hz,omitempty"`
+	HeraldingA *float64 `json:"heralding_a,omitempty"` // pairs over the singles of B
+	HeraldingB *float64 `json:"heralding_b,omitempty"` // pairs over the singles of A
+	PeakPs     *int64   `json:"peak_ps,omitempty"`     // B minus A of the highest window; left out: none stands out of chance
+	G2         *float64 `json:"g2,omitempty"`          // in that window, or in that at 0
+	G2SD       *float64 `json:"g2_sd,omitempty"`
+}
+
 // Transfer says how far a file is on its way to the master. It may be dropped.
 type Transfer struct {
 	Node  string `json:"node"`
@@ -227,6 +261,7 @@ func (Compensated) kind() string      { return "compensated" }
 func (Armed) kind() string            { return "armed" }
 func (Fired) kind() string            { return "fired" }
 func (Progress) kind() string         { return "progress" }
+func (Watched) kind() string          { return "watched" }
 func (Transfer) kind() string         { return "transfer" }
 func (FileVerified) kind() string     { return "verified" }
 func (TagsLost) kind() string         { return "loss" }

@@ -202,6 +202,8 @@ func progressKey(e Event) string {
 		return "node " + e.Node
 	case Transfer:
 		return "file " + e.File
+	case Watched:
+		return "watched"
 	case Sync:
 		return "clock " + e.Stage + " " + e.Target + " " + string(e.State)
 	case Pairs:

@@ -17,6 +17,7 @@ import (
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
 	"tsrun/pipeline/transfer"
+	"tsrun/pipeline/watch"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 	"tsrun/sdk/tag"
@@ -34,18 +35,19 @@ const (
 
 // conductor is the goroutine that owns the run. Others send it inputs.
 type conductor struct {
-	options Options
-	recipe  *recipe.Recipe
-	run     tag.RunID
-	log     *slog.Logger // writes to runLog
-	runLog  runLog
-	dir     *run.Directory
-	saver   saver
-	book    *book
-	journal *journal.Journal
-	quiet   bool  // it flushes nothing
-	unkept  bool  // it failed, and the user knows
-	past    *past // of a run that is resumed; nil: it is not
+	options  Options
+	recipe   *recipe.Recipe
+	run      tag.RunID
+	log      *slog.Logger // writes to runLog
+	runLog   runLog
+	dir      *run.Directory
+	saver    saver
+	book     *book
+	journal  *journal.Journal
+	madeRuns bool  // the directory of run directories was made for this one
+	quiet    bool  // it flushes nothing
+	unkept   bool  // it failed, and the user knows
+	past     *past // of a run that is resumed; nil: it is not
 
 	status   *wire.StatusServer
 	trigger  *wire.Publisher
@@ -67,8 +69,10 @@ type conductor struct {
 	attention wire.Attention
 	analysis  analysis
 	disks     disks
-	syncer    *syncer // nil: no segment of an align stage is here yet
-	unsynced  bool    // there could be none
+	watcher   *watch.Watcher // nil: nothing is watched
+	recorded  bool           // what was watched was to be recorded
+	syncer    *syncer        // nil: no segment of an align stage is here yet
+	unsynced  bool           // there could be none
 	children  []*child
 	key       string // that this master's own slaves show
 	strangers strangers
@@ -91,6 +95,7 @@ type member struct {
 	seen     uint64        // the last one that the node hears was taken
 	spare    float64       // how often passing news may be acknowledged at once
 	noted    time.Time     // when that was last reckoned
+	glimpse  uint64        // the newest one that was looked at
 	refused  *sdk.Failure  // why nothing more is taken of what it tells; nil: it is
 	clock    clockDifference
 	access   *clock.Access   // to this PC's time; nil: it has the same clock, or none is compared
@@ -147,6 +152,7 @@ func (c *conductor) rules() rules {
 	}
 	return rules{
 		lead:          c.recipe.Trigger.Lead.Duration(),
+		watch:         c.options.Record != nil,
 		duration:      c.recipe.Acquire.Duration.Duration(),
 		shots:         c.recipe.Acquire.Shots(),
 		join:          c.recipe.Network.Join.Duration(),
@@ -193,6 +199,8 @@ func (c *conductor) loop(ctx context.Context) {
 		case <-watch.C:
 			c.findSilentNodes(ctx, time.Now()) // the tick may be old
 			c.quieten()
+		case <-c.options.Record:
+			c.applyEvent(ctx, evRecord{})
 		case <-c.options.Interrupts:
 			c.applyEvent(ctx, evInterrupted{})
 		case <-cancelled:
@@ -241,6 +249,7 @@ func (a *analysis) end() {
 // applyEvent computes the state after an event, shows what changed, and performs the effects.
 func (c *conductor) applyEvent(ctx context.Context, happened any) {
 	c.passInstant(ctx, happened)
+	c.beginRecord(happened)
 	before := c.state
 	var effects []any
 	c.state, effects = next(c.state, happened)
@@ -260,6 +269,7 @@ func (c *conductor) applyEvent(ctx context.Context, happened any) {
 		}
 	}
 	c.showAway(before)
+	c.endWatch()
 	c.perform(ctx, effects)
 }
 

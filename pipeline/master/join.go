@@ -176,7 +176,7 @@ func (c *conductor) admit(name string, j *wire.Join) (*member, error) {
 	c.admitFiles(name, m.token)
 	m.welcome = &wire.Welcome{
 		Run: c.run.String(), Token: hex.EncodeToString(m.token[:]), Recipe: part, RecipeSum: c.book.manifest.Recipe.SHA256,
-		TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()), Revoked: c.options.Revoked,
+		TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()), Revoked: c.options.Revoked, Watch: c.options.Record != nil,
 	}
 	if c.clock != nil && !c.isLocal(name) {
 		if m.access, err = c.clock.Admit(); err != nil {

@@ -16,8 +16,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"syscall"
@@ -32,6 +34,7 @@ import (
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
 	"tsrun/pipeline/transfer"
+	"tsrun/pipeline/watch"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 	"tsrun/sdk/zmtp"
@@ -52,6 +55,10 @@ type Options struct {
 	// Interrupts ends the run early, keeping what was recorded; a second one
 	// gives the run up.
 	Interrupts <-chan struct{}
+	// Record, unless it is nil, has the bench watched until something comes from it: the
+	// controllers are at work, and nothing of what they see is kept. Then the recipe is
+	// recorded, without a device being opened again.
+	Record <-chan struct{}
 	// WatchClock tells of each time that this PC's clock is set; nil: clock.Watch does.
 	WatchClock func(ctx context.Context, tell func(clock.Step))
 	// Report writes what a person reads of a run into its directory, before that is
@@ -80,6 +87,7 @@ type Outcome struct {
 	Manifest  *run.Manifest
 	Directory string
 	Finished  bool // it had ended before, and nothing was done
+	Watched   bool // and nothing else: there is no directory, and nothing was kept
 }
 
 // Refusal is the end of a run in which a node could not take part, so that
@@ -98,10 +106,12 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 	if err := o.secure(); err != nil {
 		return nil, err
 	}
+	_, made := os.Stat(o.Runs)
 	if err := preflight(o); err != nil {
 		return nil, err
 	}
 	c := newConductor(o)
+	c.madeRuns = errors.Is(made, fs.ErrNotExist)
 	if err := c.listen(ctx); err != nil {
 		return nil, err
 	}
@@ -114,6 +124,12 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 	}
 	defer c.dir.Close()
 	defer c.runLog.wait()
+	if o.Record != nil {
+		var err error
+		if c.watcher, err = watch.New(c.recipe, o.Observer); err != nil {
+			return nil, err
+		}
+	}
 	return c.conduct(ctx)
 }
 
@@ -132,6 +148,9 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 	}
 	if c.clock != nil {
 		group.Go(func() error { return c.clock.Run(background) })
+	}
+	if c.watcher != nil {
+		group.Go(func() error { c.watcher.Run(background); return nil })
 	}
 	if c.services != nil {
 		group.Go(func() error { return c.services.Run(background) })
@@ -169,6 +188,9 @@ func (c *conductor) finish(err error) (*Outcome, error) {
 	c.runLog.wait()
 	if c.state.phase != done {
 		c.enterCuts()
+	}
+	if c.onlyWatched() {
+		return c.discard(err)
 	}
 	c.lookAtOwnClock(true)
 	c.book.close(c.state, c.steps, time.Now())

@@ -145,6 +145,10 @@ func (s state) giveUpAway(names []string) (state, []any) {
 // second one gives up what is left to do: the nodes that are waited for, if those
 // are away, else the run.
 func (s state) interrupt() (state, []any) {
+	if s.phase == watching { // nothing was to be kept
+		s.phase = done
+		return s, []any{s.order(wire.Abort)}
+	}
 	away := s.awaited()
 	if s.interrupted && s.started() && len(away) > 0 {
 		return s.giveUpAway(away)

@@ -190,6 +190,7 @@ func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *
 	if c.book.progress(name, r.Progress) {
 		c.observe(c.progressEvent(name))
 	}
+	c.look(name, m, r.Glimpse)
 	c.noteDisk(name, r)
 	if facts {
 		c.book.spend(name, c.keep(entry{Counts: &counted{name, r.Progress}}))

@@ -14,6 +14,7 @@ type phase string
 
 const (
 	joining      phase = "joining"      // nodes appear, open their devices
+	watching     phase = "watching"     // all there, and at work; nothing is kept until the user wants it
 	arming       phase = "arming"       // all there; each is told to arm
 	armed        phase = "armed"        // all armed; the instant is out and being acknowledged
 	running      phase = "running"      // all have the instant
@@ -25,7 +26,8 @@ const (
 	failed       phase = "failed"  // never started
 )
 
-// course are the phases of a run that nothing ends before its time.
+// course are the phases of a run that nothing ends before its time. Watching stands
+// before it: a run that is to begin at once has none.
 var course = []phase{joining, arming, armed, running, draining, transferring, analysing, done}
 
 // since lists the phases that a run has come through since another, in order: one
@@ -35,7 +37,7 @@ func (p phase) since(before phase) []phase {
 	switch {
 	case p == before:
 		return nil
-	case to < from: // or the next shot
+	case p == watching, before == watching, to < from: // or the next shot
 		return []phase{p}
 	}
 	return course[from+1 : to+1]
@@ -80,6 +82,7 @@ type state struct {
 // rules are the parts of the recipe that decide.
 type rules struct {
 	lead          time.Duration
+	watch         bool          // nothing is recorded until the user wants it
 	duration      time.Duration // of the acquisition, of one shot; never 0
 	shots         int           // that are planned; 0: one
 	join          time.Duration
@@ -145,6 +148,7 @@ type (
 	}
 	evTagsLost    struct{ node string }
 	evDiskLow     struct{ failure sdk.Failure } // the master's disk is nearly full
+	evRecord      struct{}                      // the user has seen enough, and wants it recorded
 	evInterrupted struct{}
 	evOverdue     struct { // the deadline of the phase has passed
 		fired bool // and the instant too
@@ -220,6 +224,8 @@ func next(s state, event any) (state, []any) {
 			s.troubles = append(s.troubles, trouble{missing, "", e.failure})
 			return s.stop()
 		}
+	case evRecord:
+		return s.record()
 	case evInterrupted:
 		return s.interrupt()
 	case evOverdue:
@@ -275,6 +281,9 @@ func (s state) advance() (state, []any) {
 	for {
 		before := s.phase
 		switch {
+		case s.phase == joining && s.rules.watch && s.present(reached(wire.Ready)):
+			s.phase = watching
+			effects = append(effects, doDeadline{}) // as long as the user looks
 		case s.phase == joining && s.present(reached(wire.Ready)):
 			s.phase = arming
 			effects = append(effects, s.order(wire.Arm), doDeadline{armTimeout})

@@ -111,7 +111,9 @@ func (eq *equipment) open(ctx context.Context) error {
 		eq.drivers = append(eq.drivers, d)
 		group.Go(func() error { return eq.openController(opening, d) })
 	}
-	group.Go(func() error { return eq.openSinks(opening) })
+	if !eq.s.welcome.Watch || eq.s.watched { // then they are opened when something is to be kept
+		group.Go(func() error { return eq.openSinks(opening) })
+	}
 	if err := group.Wait(); err != nil {
 		return err
 	}

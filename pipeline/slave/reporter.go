@@ -44,6 +44,7 @@ type reporter struct {
 	node, token string
 	status      *wire.StatusClient
 	progress    func() []fact.StreamCounts
+	glimpse     func() *wire.Glimpse // nil: the node is not watched
 	clock       func() *clock.Reading
 	hearClocks  func([]clock.Standing) // of the master
 	alive       func()                 // is told of each heartbeat
@@ -144,8 +145,12 @@ func (r *reporter) reportLast() {
 
 func (r *reporter) snapshot() *wire.Report {
 	r.mu.Lock()
-	progress, readClock := r.progress, r.clock
+	progress, readClock, look := r.progress, r.clock, r.glimpse
 	r.mu.Unlock()
+	var glimpse *wire.Glimpse
+	if look != nil {
+		glimpse = look()
+	}
 	counts := progress() // asks the core, which has locks of its own
 	reading := readClock()
 	r.mu.Lock()
@@ -158,7 +163,7 @@ func (r *reporter) snapshot() *wire.Report {
 		news = append(news, r.news[i].News)
 	}
 	report := &wire.Report{Phase: r.phase, Order: r.order, Beacon: r.beacon, ClockNs: time.Now().UnixNano(), Clock: reading,
-		Progress: counts, News: news, Disk: r.disk}
+		Progress: counts, Glimpse: glimpse, News: news, Disk: r.disk}
 	if r.status != nil {
 		report.RoundTripNs = int64(r.status.RoundTrip())
 	}
@@ -274,6 +279,13 @@ func (r *reporter) setProgress(f func() []fact.StreamCounts) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.progress = f
+}
+
+// setGlimpse gives what the controllers of a node see that is watched; nil: it is not.
+func (r *reporter) setGlimpse(f func() *wire.Glimpse) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.glimpse = f
 }
 
 // setDisk records how full the disk of the node's files is.

@@ -46,6 +46,7 @@ type session struct {
 	clock    clockwork
 	sender   *transfer.Sender
 	fired    bool       // there may be tags
+	watched  bool       // its controllers were at work before, and nothing was kept of that
 	instant  time.Time  // of the start; of several shots that of the last
 	first    int64      // instant of the first shot, by the master's clock, Unix time in ns
 	user     user       // of this PC

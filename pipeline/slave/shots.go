@@ -20,7 +20,10 @@ var errNoMore = errors.New("no further shot is taken")
 func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq *equipment) (*equipment, error) {
 	for {
 		s.reporter.setPhase(wire.Ready)
-		err := s.shoot(ctx, cancel, eq)
+		next, order, err := s.awaitArm(ctx, eq)
+		if eq = next; err == nil {
+			err = s.shoot(ctx, cancel, eq, order)
+		}
 		if errors.Is(err, errNoMore) {
 			return eq, nil
 		}
@@ -34,12 +37,7 @@ func (s *session) record(ctx context.Context, cancel context.CancelCauseFunc, eq
 }
 
 // shoot takes a shot, from the order to arm to its last closed file.
-func (s *session) shoot(ctx context.Context, cancel context.CancelCauseFunc, eq *equipment) error {
-	order, err := s.awaitOrder(ctx, wire.Arm)
-	if err != nil {
-		s.endShots(err)
-		return err
-	}
+func (s *session) shoot(ctx context.Context, cancel context.CancelCauseFunc, eq *equipment, order wire.Order) error {
 	if err := s.compareAgain(ctx); err != nil {
 		return err
 	}
@@ -56,7 +54,8 @@ func (s *session) shoot(ctx context.Context, cancel context.CancelCauseFunc, eq 
 	s.reporter.acknowledge(order.Seq)
 	s.reporter.setPhase(wire.Armed)
 	s.observe(event.Armed{Node: s.node.Name})
-	if order, err = s.awaitOrder(ctx, wire.Fire); err == nil {
+	order, err := s.awaitOrder(ctx, wire.Fire)
+	if err == nil {
 		err = s.fire(ctx, eq, order)
 	}
 	switch {
@@ -161,10 +160,17 @@ func (eq *equipment) next(ctx context.Context) (*equipment, error) {
 		base[c.Stream] = c.Counts
 	}
 	s.kept.part = part{number: eq.part.number + 1, shot: eq.part.shot + 1, base: base}
+	return eq.hand(ctx, s.kept.part)
+}
+
+// hand gives the open devices to equipment for another part of the record, which has
+// sinks of its own. What the devices did before is over.
+func (eq *equipment) hand(ctx context.Context, p part) (*equipment, error) {
+	s := eq.s
 	eq.halt()
 	eq.pumps.Wait()
 	next := &equipment{s: s, log: eq.log, host: eq.host, recorded: make(chan struct{}), coreDone: make(chan error, 1), halt: func() {}}
-	next.core, next.part = core.New(s.runtime, s.log), s.kept.part
+	next.core, next.part = core.New(s.runtime, s.log), p
 	next.core.RunID = s.id
 	for _, c := range eq.drivers {
 		next.drivers = append(next.drivers, &controller{recipe: c.recipe, driver: c.driver, streams: c.streams, noThresholds: c.noThresholds, early: eq.follow(c), ended: make(chan struct{})})

@@ -157,3 +157,21 @@ func stateWord(state string) string {
 	}
 	return state
 }
+
+// record has what is watched recorded. Asking for it again changes nothing.
+func (s *Server) record(w http.ResponseWriter, r *http.Request) {
+	if status, why, hint := s.mayStop(r); status != 0 {
+		refuse(w, status, why, hint)
+		return
+	}
+	s.mu.Lock()
+	state := s.board.state
+	s.mu.Unlock()
+	if s.options.Record == nil || state != "watching" {
+		refuse(w, http.StatusConflict, "nothing is watched: the run is "+stateWord(state), "tsrun watch RECIPE --web looks at a bench first")
+		return
+	}
+	s.options.Record()
+	s.options.Log.Info("recorded from the page", "address", r.RemoteAddr)
+	w.WriteHeader(http.StatusAccepted)
+}

@@ -43,6 +43,7 @@ type Options struct {
 	Recipe *recipe.Recipe // nil: the page begins without it
 	Feed   *event.Feed    // of the run
 	Stop   func() error   // ends the recording and keeps what there is; nil: nothing can be stopped
+	Record func()         // has what is watched recorded; nil: nothing is watched
 	Log    *slog.Logger
 	Past   iter.Seq[event.Stamped] // of a run that is over; nil: it goes on
 }

@@ -17,6 +17,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /events", s.stream)
 	mux.HandleFunc("GET /metrics", s.metrics)
 	mux.HandleFunc("POST /stop", s.stop)
+	mux.HandleFunc("POST /record", s.record)
 	mux.HandleFunc("GET /static/plot.css", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		_, _ = io.WriteString(w, plot.Style)
@@ -44,7 +45,7 @@ func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 	v, _, err := s.current()
 	var out bytes.Buffer
 	if err == nil {
-		err = pages.ExecuteTemplate(&out, "page", v.forPage(s.options.Stop != nil))
+		err = pages.ExecuteTemplate(&out, "page", v.forPage(s.options.Stop != nil, s.options.Record != nil))
 	}
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, err.Error(), "tell those who make tsrun")
@@ -135,13 +136,14 @@ func (s *Server) leave() {
 // pageFacts are what the page is made of.
 type pageFacts struct {
 	*facts
-	Sections map[string]any
-	Graphs   map[string][]graph // by the section that they stand in
-	CanStop  bool
+	Sections  map[string]any
+	Graphs    map[string][]graph // by the section that they stand in
+	CanStop   bool
+	CanRecord bool
 }
 
-func (v *view) forPage(canStop bool) pageFacts {
-	p := pageFacts{facts: v.facts, Sections: map[string]any{}, Graphs: map[string][]graph{}, CanStop: canStop && !v.facts.Over}
+func (v *view) forPage(canStop, canRecord bool) pageFacts {
+	p := pageFacts{facts: v.facts, Sections: map[string]any{}, Graphs: map[string][]graph{}, CanStop: canStop && !v.facts.Over, CanRecord: canRecord && !v.facts.Over}
 	for name, s := range v.sections {
 		p.Sections[name] = s
 	}

@@ -16,6 +16,7 @@ import (
 var stateWords = map[string]string{
 	"":             "nothing has happened yet",
 	"joining":      "waiting for the nodes",
+	"watching":     "looking; nothing is kept",
 	"arming":       "preparing the controllers",
 	"armed":        "ready; the start is set",
 	"running":      "recording",

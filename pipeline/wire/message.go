@@ -92,8 +92,9 @@ type Report struct {
 	RoundTripNs int64               `json:"round_trip_ns,omitempty"`
 	Clock       *clock.Reading      `json:"clock,omitempty"` // the node's clock against the master's; nil: not known
 	Progress    []fact.StreamCounts `json:"progress,omitempty"`
-	Disk        *fact.Disk          `json:"disk,omitempty"` // of the node's files; absent where none is watched
-	News        []News              `json:"news,omitempty"` // in order, numbered without gaps
+	Disk        *fact.Disk          `json:"disk,omitempty"`    // of the node's files; absent where none is watched
+	Glimpse     *Glimpse            `json:"glimpse,omitempty"` // of a node that is watched
+	News        []News              `json:"news,omitempty"`    // in order, numbered without gaps
 }
 
 // Phase is where a node stands in a run.
@@ -260,6 +261,9 @@ type Welcome struct {
 	Proof   string `json:"proof,omitempty"`   // by the master, see [Prove]
 	Seen    uint64 `json:"seen,omitempty"`    // the last news of that run that the master has
 	Revoked []byte `json:"revoked,omitempty"` // the certificates that are revoked, as a list that the CA has signed
+	// Watch lets the node have its controllers at work until it is ordered to arm, and
+	// show what they see. Nothing of that is kept.
+	Watch bool `json:"watch,omitempty"`
 	// Collect asks for what the node has recorded by itself. There is no run and no recipe then.
 	Collect *Collect `json:"collect,omitempty"`
 }

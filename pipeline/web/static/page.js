@@ -146,6 +146,25 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
   logarithmic.addEventListener("change", repaint);
 
+  // Record what is watched.
+  const record = byId("record");
+  const offerRecord = () => {
+    if (!record) return;
+    record.hidden = document.querySelector("#s-verdict .state-watching") === null;
+    record.disabled = !token;
+  };
+  if (record) {
+    record.addEventListener("click", async () => {
+      const told = byId("record-said");
+      try {
+        const answer = await fetch("/record", { method: "POST", headers: { "X-Tsrun-Token": token } });
+        told.textContent = answer.ok ? "It is being recorded." : await answer.text();
+      } catch (e) {
+        told.textContent = "The server does not answer: press r where it was started.";
+      }
+    });
+  }
+
   // Stop and keep.
   const button = byId("stop"), ask = byId("ask"), said = byId("stop-said");
   const offer = () => {
@@ -182,6 +201,7 @@
     (m.graphs || []).forEach(merge);
     paint();
     offer();
+    offerRecord();
     watchLink();
   };
   const listen = () => {
