@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"runtime/debug"
 	"slices"
 
 	"tsrun/pipeline/correlate"
@@ -184,6 +185,9 @@ func (c *chain) run(a, b correlate.Stream, most int) error {
 			share = keptOf
 		}
 		more = d.forget(2*c.search().Search, share)
+		if more && d.a.file != nil {
+			debug.FreeOSMemory() // what the search of a long part took is not added to that of the next
+		}
 	}
 	return nil
 }
