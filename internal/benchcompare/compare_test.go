@@ -131,6 +131,15 @@ func TestCompareFindsWhatBecameSlower(t *testing.T) {
 	if trees := git(t, dir, "worktree", "list"); strings.Contains(trees, "\n") {
 		t.Errorf("checkouts stay:\n%s", trees)
 	}
+	write(t, dir, "broken/broken_test.go", "package broken\n\nfunc BenchmarkOther(b *testing.B) {}\n") // without its import
+	git(t, dir, "add", ".")
+	git(t, dir, "commit", "-qm", "Break what nobody asks for")
+	if _, err := compare(t.Context(), &out, dir, "HEAD", 1, regexp.MustCompile("Path")); err != nil {
+		t.Errorf("with another package that cannot be compiled: %v", err)
+	}
+	if _, err := compare(t.Context(), &out, dir, "HEAD", 1, regexp.MustCompile("Other")); err == nil {
+		t.Error("a package that cannot be compiled was compared")
+	}
 	if _, err := compare(t.Context(), &out, dir, "no-such-commit", 1, regexp.MustCompile(".")); err == nil || !strings.Contains(err.Error(), "no-such-commit") {
 		t.Errorf("of a commit that is not there: %v", err)
 	}

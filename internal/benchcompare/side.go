@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -23,8 +24,14 @@ type side struct {
 	packages []pkg  // that have benchmarks
 }
 
-// pkg is a package with benchmarks.
-type pkg struct{ path, dir string }
+// pkg is a package with benchmarks, and their names.
+type pkg struct {
+	path, dir string
+	names     []string
+}
+
+// benchmark is how one begins in the text of a program.
+var benchmark = regexp.MustCompile(`(?m)^func (Benchmark\w*)\(`)
 
 // checkOut makes a checkout of a commit beside that of dir; remove takes it away again.
 func checkOut(ctx context.Context, dir, commit string) (s *side, remove func(), err error) {
@@ -60,12 +67,15 @@ func openSide(ctx context.Context, name, dir, bin string) (*side, error) {
 		if len(fields) < 3 {
 			continue
 		}
+		p := pkg{path: fields[0], dir: fields[1]}
 		for _, file := range strings.Split(fields[2], ",") {
-			text, err := os.ReadFile(filepath.Join(fields[1], file))
-			if err == nil && bytes.Contains(text, []byte("\nfunc Benchmark")) {
-				s.packages = append(s.packages, pkg{fields[0], fields[1]})
-				break
+			text, _ := os.ReadFile(filepath.Join(p.dir, file)) // a package without tests has a file without a name
+			for _, m := range benchmark.FindAllSubmatch(text, -1) {
+				p.names = append(p.names, string(m[1]))
 			}
+		}
+		if len(p.names) > 0 {
+			s.packages = append(s.packages, p)
 		}
 	}
 	return s, nil

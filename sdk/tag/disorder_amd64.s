@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// func orSteps(payload *byte, turns int) (steps, tags uint64)
+// func orSteps(payload *byte, turns int) (steps, last uint64)
 TEXT ·orSteps(SB), NOSPLIT, $0-32
 	MOVQ  payload+0(FP), SI
 	MOVQ  turns+8(FP), CX
@@ -39,6 +39,6 @@ turn: // each tag is loaded beside the one before it; what is 1 KiB ahead is fet
 	VPOR         X1, X2, X2
 	VPSRLDQ      $8, X2, X1
 	VPOR         X1, X2, X2
-	MOVQ         X2, tags+24(FP)
+	MOVQ         X2, last+24(FP)
 	VZEROUPPER
 	RET

@@ -42,6 +42,28 @@ func TestDisorderIsTheFirst(t *testing.T) {
 	})
 }
 
+func TestOrStepsIsOfEveryStep(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		tags := rapid.SliceOfN(rapid.Uint64(), 0, 80).Draw(t, "tags")
+		want := uint64(0)
+		for i := 1; i < len(tags); i++ {
+			want |= tags[i] - tags[i-1]
+		}
+		if got := OrSteps(tags); got != want {
+			t.Fatalf("%x, want %x", got, want)
+		}
+	})
+	for at := 1; at < 200; at++ { // one bit, in one step
+		tags := make([]uint64, 200)
+		for i := at; i < len(tags); i++ {
+			tags[i] = 1 << (at % 64)
+		}
+		if got := OrSteps(tags); got != 1<<(at%64) {
+			t.Fatalf("%x for a step at tag %d", got, at)
+		}
+	}
+}
+
 // TestStepBackIsFoundInEveryTurn puts one step back at every place of a long payload.
 func TestStepBackIsFoundInEveryTurn(t *testing.T) {
 	tags := make([]uint64, 16*40+9)

@@ -3,6 +3,8 @@ package pack
 import (
 	"encoding/binary"
 	"math/bits"
+
+	"tsrun/sdk/tag"
 )
 
 // widest is the width up to which a difference that begins within a byte ends
@@ -68,25 +70,8 @@ var kernels = [65]kernel{
 	kernelOf[[60]byte](), kernelOf[[61]byte](), kernelOf[[62]byte](), kernelOf[[63]byte](), kernelOf[[64]byte](),
 }
 
-// width is the number of bits of the largest difference of tags. Four
-// differences a turn are independent of each other, which makes it four times
-// as fast as one.
-func width(tags []uint64) int {
-	previous, tags := tags[0], tags[1:]
-	var a, b, c, d uint64
-	for len(tags) >= 4 {
-		a |= tags[0] - previous
-		b |= tags[1] - tags[0]
-		c |= tags[2] - tags[1]
-		d |= tags[3] - tags[2]
-		previous, tags = tags[3], tags[4:]
-	}
-	for _, t := range tags {
-		a |= t - previous
-		previous = t
-	}
-	return bits.Len64(a | b | c | d)
-}
+// width is the number of bits of the largest difference of tags.
+func width(tags []uint64) int { return bits.Len64(tag.OrSteps(tags)) }
 
 // slack is how many bytes behind its own a run may be packed over.
 const slack = 8
