@@ -77,10 +77,26 @@ func (c pcClock) at(ns float64) int64 {
 	return masterEpoch + int64(c.offset) + int64(math.Round(ns+c.drift*ns))
 }
 
+// someClock is one of those that are looked at.
+func someClock(i int) pcClock {
+	return pcClock{offset: []float64{0, 1e6, 1e9, -3600e9}[i%4], drift: []float64{0, 10e-6, -50e-6}[i/4%3]}
+}
+
 // shootByClock is one shot of a node whose clock is known.
 func shootByClock(source string, w way, seed uint64, i int) shotByClock {
 	rng := rand.New(rand.NewPCG(seed, 97))
-	c := pcClock{offset: []float64{0, 1e6, 1e9, -3600e9}[i%4], drift: []float64{0, 10e-6, -50e-6}[i/4%3]}
+	c := someClock(i)
+	now, reading := readClock(source, c, w, rng)
+	if reading == nil {
+		return shotByClock{}
+	}
+	instant := math.Round(now + 0.1e9 + 0.9e9*rng.Float64()) // the lead
+	local := reading.Translate(masterEpoch + int64(instant))
+	return shotByClock{true, float64(local - c.at(instant)), float64(reading.BoundAt(local))}
+}
+
+// readClock is what a node knows of its clock, and when; nil: nothing.
+func readClock(source string, c pcClock, w way, rng *rand.Rand) (now float64, reading *clock.Reading) {
 	var record strings.Builder
 	record.WriteString("v,1\n")
 	var last float64
@@ -92,15 +108,13 @@ func shootByClock(source string, w way, seed uint64, i int) shotByClock {
 	default:
 		last = followedByChrony(&record, c, w, rng)
 	}
-	now := last + 0.3e9*rng.Float64()
+	now = last + 0.3e9*rng.Float64()
 	fmt.Fprintf(&record, "s,%d,0,\n", c.at(now))
 	moments, err := clock.Replay(strings.NewReader(record.String()), source)
 	if err != nil || len(moments) != 1 || moments[0].Reading == nil || moments[0].Reading.Lost != "" {
-		return shotByClock{}
+		return now, nil
 	}
-	instant := math.Round(now + 0.1e9 + 0.9e9*rng.Float64()) // the lead
-	local := moments[0].Reading.Translate(masterEpoch + int64(instant))
-	return shotByClock{true, float64(local - c.at(instant)), float64(moments[0].Reading.BoundAt(local))}
+	return now, moments[0].Reading
 }
 
 // probed writes what the probe sees in up to 13 s.

@@ -23,5 +23,6 @@ var tables = []table{
 	skewed,
 	wide,
 	clocks,
+	starts,
 	network,
 }
