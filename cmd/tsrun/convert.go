@@ -112,6 +112,7 @@ func (f *convertFlags) convert(c *cobra.Command, args []string, out string, o ta
 	if err != nil {
 		return tagfile.Report{}, err
 	}
+	o.About = opened.About(names[0])
 	r, err := tagfile.ConvertTags(c.Context(), opened.Channels[0].Tags, names[0], out, o)
 	return r, errors.Join(err, opened.Close())
 }

@@ -167,14 +167,5 @@ func (s *Solution) suspect() {
 	if s.Freedom < 1 || s.ChiSquare <= float64(s.Freedom) {
 		return
 	}
-	s.Widened = math.Sqrt(s.ChiSquare / float64(s.Freedom))
-	for i := range s.spreads {
-		for k := range s.spreads[i] {
-			s.spreads[i][k] *= s.Widened * s.Widened
-		}
-	}
-	for i := range s.Clocks {
-		s.Clocks[i].OffsetSD *= s.Widened
-		s.Clocks[i].FrequencySD *= s.Widened
-	}
+	s.Widen(math.Sqrt(s.ChiSquare / float64(s.Freedom)))
 }

@@ -52,8 +52,9 @@ type Solution struct {
 	Cycles    []Cycle    // that are independent of each other
 	ChiSquare float64    // of the pairs about the clocks
 	Freedom   int        // its degrees of freedom
-	Widened   float64    // by which all deviations were multiplied, as pairs contradict each other; 1: they do not
+	Widened   float64    // by which all deviations were multiplied; 1 where pairs neither contradict each other nor share photons
 
+	pairs   []Pair
 	forest  *forest
 	columns []int // of each clock among the unknowns, by two; -1: it has none
 	spreads matrix
@@ -148,7 +149,7 @@ var errSums = errors.New("the deviations of the pairs are too different to be so
 
 // solve is Solve without the pairs that are left out.
 func solve(clocks, reference int, pairs []Pair, left []bool) (*Solution, error) {
-	s := &Solution{forest: grow(clocks, reference, pairs, left), Widened: 1}
+	s := &Solution{pairs: pairs, forest: grow(clocks, reference, pairs, left), Widened: 1}
 	n := 0
 	for i := range clocks {
 		s.columns = append(s.columns, -1)

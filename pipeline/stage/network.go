@@ -62,6 +62,7 @@ type network struct {
 	at     uint64         // the moment at which the clocks are told
 	middle *mesh.Solution
 	start  *mesh.Solution // the same, at from
+	shared bool           // pairs seem to share photons, and deviations are wider for it
 }
 
 // networkPair is what two of the channels say of each other.

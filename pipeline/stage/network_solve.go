@@ -18,8 +18,14 @@ func (n *network) solve() (err error) {
 	if n.middle, err = n.solveAt(n.at); err != nil {
 		return err
 	}
-	n.start, err = n.solveAt(n.from)
-	return err
+	if n.start, err = n.solveAt(n.from); err != nil {
+		return err
+	}
+	if n.shared = n.middle.CloseTooWell(); n.shared {
+		n.middle.Widen(n.middle.Alone())
+		n.start.Widen(n.start.Alone())
+	}
+	return nil
 }
 
 // reading is what carries the times of a clock to the reference's, by as few pairs as

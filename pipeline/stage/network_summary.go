@@ -22,6 +22,7 @@ type NetworkSummary struct {
 	ChiSquare float64        `json:"chi_square"` // of the pairs about the clocks
 	Freedom   int            `json:"freedom"`
 	Widened   float64        `json:"widened"` // by which all deviations were multiplied
+	Shared    bool           `json:"shared"`  // because the pairs seem to share photons
 	// The covariance of the errors of the channels, each with each.
 	Offsets     [][]float64 `json:"offset_covariance_ps2"`
 	Mixed       [][]float64 `json:"offset_frequency_covariance_ps_ppb"`
@@ -90,7 +91,7 @@ type NetworkJump struct {
 
 // summary tells how the clocks were found.
 func (n *network) summary() *NetworkSummary {
-	s := &NetworkSummary{Channels: n.names, ChiSquare: n.middle.ChiSquare, Freedom: n.middle.Freedom, Widened: n.middle.Widened}
+	s := &NetworkSummary{Channels: n.names, ChiSquare: n.middle.ChiSquare, Freedom: n.middle.Freedom, Widened: n.middle.Widened, Shared: n.shared}
 	for _, p := range n.pairs {
 		q := NetworkPair{Reference: n.names[p.a], Target: n.names[p.b], Refused: p.said.Refused, Code: p.said.Code, Reason: p.said.Reason}
 		if !p.said.Refused {
@@ -195,7 +196,9 @@ func networkWords(say Say, s AlignSummary) {
 	for _, j := range s.Network.Jumps {
 		say("%s", j.words())
 	}
-	if s.Network.Widened > 1 {
+	if s.Network.Shared {
+		say("%s", fmt.Sprintf("ways round close far better than pairs with photons of their own would: deviations are %.3g times wider, as if each clock were known by its best pairs alone", s.Network.Widened))
+	} else if s.Network.Widened > 1 {
 		say("%s", fmt.Sprintf("pairs contradict each other: all deviations are %.3g times wider for it", s.Network.Widened))
 	}
 }

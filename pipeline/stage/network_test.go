@@ -145,6 +145,33 @@ func TestAnalyseSeveralClocks(t *testing.T) {
 	}
 }
 
+// Three nodes that see one flash each time learn nothing from the way round: their clocks are
+// stated no better than by their pairs, and it is said why.
+func TestAnalyseNodesOfOneFlash(t *testing.T) {
+	offset, frequency := []int64{0, 400_000, -300_000}, []int64{0, 12_000_000_000, -7_000_000_000}
+	channels := named(lit(8, offset, frequency, []int{0, 1, 2}))
+	d, m, _, err := analysed(t, channels, recipeOf(channels, networkStage("all")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := networkOf(t, d, m)
+	if n := s.Network; !n.Shared || n.Widened < 1.15 || n.Widened > 1.35 || !n.Cycles[0].Closes {
+		t.Fatalf("%+v", n)
+	}
+	for i, c := range s.Clocks {
+		if direct := s.Network.Pairs[i].OffsetSD; c.OffsetSDPs < 0.999*direct {
+			t.Errorf("%s is stated to %.3g ps, its pair to %.3g ps", c.Target, c.OffsetSDPs, direct)
+		}
+	}
+	said := false
+	s.Words(func(format string, args ...any) {
+		said = said || strings.Contains(fmt.Sprintf(format, args...), "as if each clock were known by its best pairs alone")
+	})
+	if !said {
+		t.Error("nothing says why deviations are wider")
+	}
+}
+
 // In a chain each clock is reached through the one before it; the one that nothing reaches is
 // said with its reason, and the others are answered.
 func TestAnalyseChainOfClocks(t *testing.T) {

@@ -19,7 +19,20 @@ type Recorded struct {
 	Channels []correlate.Channel // their corrections are those that the run's stages would take
 	Words    []string            // what a person should know of them, a line each
 	Origin   Origin              // of the tags
+	recipe   string              // SHA-256 of the file of the run's recipe
 	inputs   *inputs
+}
+
+// About says where the tags of a channel are from, for files of other formats.
+func (r *Recorded) About(channel string) string {
+	about := "run " + r.Origin.Run + "; channel " + channel
+	if r.recipe != "" {
+		about += "; recipe_sha256 " + r.recipe
+	}
+	if r.Origin.Simulated {
+		about = "SIMULATED: computed and not measured; " + about
+	}
+	return about
 }
 
 // Close closes the files.
@@ -56,7 +69,7 @@ func OpenRecorded(ctx context.Context, dir string, names []string, aligned map[i
 		}
 	}
 	opened.Channels = opened.inputs.channels
-	opened.Origin = a.origin(names...)
+	opened.Origin, opened.recipe = a.origin(names...), a.manifest.Recipe.SHA256
 	if opened.Origin.Simulated {
 		opened.Words = append(opened.Words, "SIMULATED: these tags were computed, not measured")
 	}

@@ -26,6 +26,9 @@ type ConvertOptions struct {
 	// Progress, when there is one, is called now and then with how many bytes of the
 	// file have been read.
 	Progress func(done, of int64)
+	// About says where the tags are from, as "run NUMBER", for formats that have room for
+	// remarks: PTU.
+	About string
 	// Output takes the file, when there is one, once it is whole; what is given
 	// as its path is only its name in errors.
 	Output io.Writer
@@ -135,7 +138,7 @@ func (f *file) convert(ctx context.Context, from Format, out string, to Format, 
 
 // writeAs writes the tags of a source, which is that of f.
 func (f *file) writeAs(ctx context.Context, src events, oneChannel bool, out string, to Format, o ConvertOptions) (Report, error) {
-	e, err := to.encoder(encoding{oneChannel: oneChannel})
+	e, err := to.encoder(encoding{oneChannel: oneChannel, about: o.About})
 	if err != nil {
 		return Report{}, fmt.Errorf("write %s: %w", out, err)
 	}

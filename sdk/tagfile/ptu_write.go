@@ -21,6 +21,7 @@ const (
 	// ptuFewRecords bounds what that may cost: a silence that would take more
 	// records, 74 minutes, is written with as many overflows as a record holds.
 	ptuFewRecords = 1 << 20
+	ptuMostAbout  = 1 << 10 // bytes of the comment
 )
 
 // ptuEncoder writes generic T2 records of 1 ps: bits 0 to 24 the time since the
@@ -30,10 +31,11 @@ type ptuEncoder struct {
 	wraps   uint64 // overflows written so far
 	last    uint64 // ps
 	guid    string
+	about   string  // where the tags are from; "": nothing is known
 	created float64 // days since the end of 1899
 }
 
-func newPTUEncoder(encoding) (encoder, error) {
+func newPTUEncoder(o encoding) (encoder, error) {
 	var id [16]byte
 	if _, err := rand.Read(id[:]); err != nil {
 		return nil, err
@@ -41,6 +43,7 @@ func newPTUEncoder(encoding) (encoder, error) {
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // a random one, version 4 of RFC 9562
 	const daysBefore1970 = 25569
 	return &ptuEncoder{
+		about:   o.about[:min(len(o.about), ptuMostAbout)],
 		guid:    fmt.Sprintf("{%x-%x-%x-%x-%x}", id[:4], id[4:6], id[6:8], id[8:10], id[10:]),
 		created: float64(time.Now().Unix())/86400 + daysBefore1970,
 	}, nil
@@ -52,6 +55,9 @@ func (e *ptuEncoder) heading() []byte {
 	b := []byte(ptuMagic + "1.0.00\x00\x00")
 	b = appendPTUText(b, "File_GUID", e.guid)
 	b = appendPTUTag(b, "File_CreatingTime", ptuTime, math.Float64bits(e.created))
+	if e.about != "" {
+		b = appendPTUText(b, "File_Comment", e.about)
+	}
 	b = appendPTUText(b, "CreatorSW_Name", "tsrun")
 	b = appendPTUText(b, "CreatorSW_Version", "1.0.0.0")
 	b = appendPTUTag(b, "Measurement_Mode", ptuInt, 2)

@@ -47,7 +47,8 @@ type rounding interface{ rounded() uint64 }
 
 // encoding is what an encoder may want to know before the first tag.
 type encoding struct {
-	oneChannel bool // all tags are of one channel
+	oneChannel bool   // all tags are of one channel
+	about      string // where they are from
 }
 
 // Encoder makes the bytes of a file of one channel; for callers who own the
