@@ -12,12 +12,12 @@ import (
 	"tsrun/pipeline/run/runtest"
 )
 
-// parquetPlugin builds sink-parquet, which is a module of its own, and returns its directory.
-func parquetPlugin(t *testing.T) string {
+// ownModule builds a plugin that is a module of its own, and returns its directory.
+func ownModule(t *testing.T, name string) string {
 	t.Helper()
 	dir := t.TempDir()
-	program := filepath.Join(dir, "sink-parquet")
-	build := exec.CommandContext(t.Context(), "go", "build", "-C", "../plugins/sink-parquet", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
+	program := filepath.Join(dir, name)
+	build := exec.CommandContext(t.Context(), "go", "build", "-C", "../plugins/"+name, "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -36,7 +36,7 @@ func parquetPlugin(t *testing.T) string {
 // and proven, its files say what they are, and one that is changed is found.
 func TestParquetSink(t *testing.T) {
 	t.Parallel()
-	plugins := parquetPlugin(t)
+	plugins := ownModule(t, "sink-parquet")
 	text, err := os.ReadFile(shipped(t, "single.yaml"))
 	if err != nil {
 		t.Fatal(err)

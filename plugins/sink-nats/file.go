@@ -17,7 +17,7 @@ import (
 // A block has as many tags as it can, and the last of a segment what is left: so
 // a process that sends a file again makes the same messages of it.
 func (p *publisher) sendFile(l *link, c *channel, a sdk.Artifact) error {
-	sum, tags, lost := a.SHA256, a.Tags, strconv.FormatUint(a.Lost, 10)
+	sum, lost := a.SHA256, strconv.FormatUint(a.Lost, 10)
 	if a.Kind == "" { // of a process before this one
 		var err error
 		if sum, err = hashFile(p.path(a)); err != nil {
@@ -43,7 +43,8 @@ func (p *publisher) sendFile(l *link, c *channel, a sdk.Artifact) error {
 			}
 		}
 		if last {
-			if tags = h.first + h.count; a.Kind != "" && tags != a.Tags {
+			tags := h.first + h.count
+			if a.Kind != "" && tags != a.Tags {
 				return fileFailure(a, fmt.Errorf("it has %d tags, and was closed with %d", tags, a.Tags))
 			}
 			h.last, h.tags, h.lost = fmt.Sprintf("%x", sum), tags, lost
