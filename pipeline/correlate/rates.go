@@ -95,8 +95,8 @@ const (
 	rareGap     = 1e-6 // of a record
 )
 
-// CountRates counts the tags of each channel in bins of time, reading one
-// channel after another. Memory is that of the bins.
+// CountRates counts the tags of each channel in bins of time, reading as many
+// channels at once as there are cores. Memory is that of the bins.
 func CountRates(channels []Channel, bin int64) (Rates, error) {
 	if bin < 1 {
 		return Rates{}, fmt.Errorf("bin is %d ps; it must be at least 1 ps", bin)
@@ -107,16 +107,25 @@ func CountRates(channels []Channel, bin int64) (Rates, error) {
 	for _, c := range channels {
 		base.raised = max(base.raised, c.Raised)
 	}
-	for i, c := range channels {
+	errs := make([]error, len(channels))
+	for i, c := range channels { // the first tag of all decides what all count from
 		correct, err := c.toCommon()
 		if err != nil {
 			return Rates{}, err
 		}
-		t := &timeline{feed: feed{from: c.Tags, name: fmt.Sprintf("channel %d", i+1), zero: zero, raised: c.Raised}, correct: correct, bin: bin, base: base}
-		if err := t.run(); err != nil {
+		t := &timeline{feed: feed{from: c.Tags, name: fmt.Sprintf("channel %d", i+1), zero: zero, raised: c.Raised}, correct: correct, bin: bin, base: base, ordinary: math.MinInt64}
+		errs[i] = t.read(chunk)
+		counted[i], zero = t, t.zero
+	}
+	Each(len(counted), func(i int) {
+		if errs[i] == nil {
+			errs[i] = counted[i].run()
+		}
+	})
+	for _, err := range errs {
+		if err != nil { // of the first channel that has one
 			return Rates{}, err
 		}
-		counted[i], zero = t, t.zero
 	}
 	return ratesOf(counted, bin, base)
 }
@@ -156,31 +165,40 @@ type timeline struct {
 	low      int64 // ps: where the last tag's bin begins
 	at       int64 // its number in counts
 	ordinary int64 // ps: silences up to here are not among the longest
+
+	raw, fixed []uint64 // read last, as recorded and on the common clock
 }
 
+// run reads the channel to its end.
 func (t *timeline) run() error {
-	t.ordinary = math.MinInt64
-	var buf, fixed []uint64
-	var err error
 	for !t.ended {
-		if buf, err = t.more(buf[:0], chunk); err != nil {
+		if err := t.read(chunk); err != nil {
 			return err
 		}
-		times := buf
-		if !t.correct.IsZero() {
-			fixed = t.correct.ApplyAll(fixed[:0], buf)
-			times = fixed
+	}
+	t.raw, t.fixed = nil, nil
+	return nil
+}
+
+// read reads on by at most n tags and counts them.
+func (t *timeline) read(n int) (err error) {
+	if t.raw, err = t.more(t.raw[:0], n); err != nil {
+		return err
+	}
+	times := t.raw
+	if !t.correct.IsZero() {
+		t.fixed = t.correct.ApplyAll(t.fixed[:0], t.raw)
+		times = t.fixed
+	}
+	for _, u := range times {
+		at := t.base.since(u, *t.zero)
+		if uint64(at-t.low) < uint64(t.bin) && at-t.until <= t.ordinary { // as nearly all: nothing but one more
+			t.until = at
+			t.counts[t.at]++
+			continue
 		}
-		for _, u := range times {
-			at := t.base.since(u, *t.zero)
-			if uint64(at-t.low) < uint64(t.bin) && at-t.until <= t.ordinary { // as nearly all: nothing but one more
-				t.until = at
-				t.counts[t.at]++
-				continue
-			}
-			if err := t.add(at); err != nil {
-				return err
-			}
+		if err := t.add(at); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -161,6 +162,40 @@ func TestErrorsOfRaisedTags(t *testing.T) {
 	for i, err := range []error{rates, pairs, coincidences, scan} {
 		if err == nil || !strings.Contains(err.Error(), "holds a tag at 4611686018427387904 ps, more than 26 days from A's first at -5 ps") {
 			t.Errorf("%d: %v", i, err)
+		}
+	}
+}
+
+// Channels are read at once: counts do not depend on how many cores there are, and of
+// several errors it is that of the first channel that has one.
+func TestRatesDoNotDependOnCores(t *testing.T) {
+	const n = 100_000
+	channels := func(broken ...int) (all []correlate.Channel) {
+		for c := range 5 {
+			tags := make([]uint64, n/(c*c+1)*min(c, 1)) // the first channel is empty
+			for i := range tags {
+				tags[i] = 1<<40 + uint64(i)*uint64(1000*(c+1))
+			}
+			if slices.Contains(broken, c) {
+				tags[len(tags)-1] = 0
+			}
+			all = append(all, correlate.Channel{Tags: tag.NewReader(tags)})
+		}
+		return all
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	want, err := correlate.CountRates(channels(), 1_000_000)
+	if err != nil || want.Channels[1].Tags != n/2 {
+		t.Fatal(want.Channels[1], err)
+	}
+	for _, cores := range []int{1, 4} {
+		runtime.GOMAXPROCS(cores)
+		if got, err := correlate.CountRates(channels(), 1_000_000); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%d cores: other counts (%v)", cores, err)
+		}
+		var order *correlate.OrderError
+		if _, err := correlate.CountRates(channels(3, 2), 1_000_000); !errors.As(err, &order) || order.Stream != "channel 3" {
+			t.Errorf("%d cores: %v", cores, err)
 		}
 	}
 }
