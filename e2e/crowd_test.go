@@ -21,6 +21,7 @@ import (
 
 	"tsrun/internal/hostile"
 	"tsrun/pipeline/clock"
+	"tsrun/pipeline/datagram"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 )
@@ -303,7 +304,7 @@ func (c *crowd) packets() {
 
 // imitateClock asks for the time as a node does, under a session that nobody gave it.
 func (c *crowd) imitateClock() {
-	p, err := clock.Dial(c.host, clock.Access{Port: c.ports["clock"], Session: 7, Key: make([]byte, clock.KeySize)})
+	p, err := clock.Dial(c.host, datagram.Access{Port: c.ports["clock"], Session: 7, Key: make([]byte, datagram.KeySize)})
 	if err == nil {
 		_ = p.Run(c.ctx)
 	}

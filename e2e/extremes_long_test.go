@@ -90,6 +90,7 @@ var trials = map[string]trial{
 	"acquire.segment":              {least: end{sets: []string{"acquire.duration=10 s"}}, greatest: end{sets: slow("1 s", "acquire.duration=49 h")}},
 	"network.join":                 {least: end{refused: "when the time was up"}},
 	"trigger.lead":                 {least: end{refused: "nobody fired"}},
+	"realtime.busy_poll":           {sets: []string{"trigger.method=broadcast", "trigger.fast=udp"}},
 	"transfer.chunk":               {sets: []string{"nodes.alice" + every + "1 us"}},
 	"faults.disk_below":            {bounds: []string{"0 B", "9223372036854775807 B"}, greatest: end{refused: "disk_below"}},
 	"sinks.SINK.takes":             {channels: 500, write: listOf("sinks.raw.takes", "alice", 500), sets: []string{tiny}},

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/clock"
+	"tsrun/pipeline/datagram"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/wire"
@@ -58,8 +59,8 @@ func beBusy() error {
 
 // offer is what a master says of itself.
 type offer struct {
-	Clock   *clock.Access `json:"clock"`
-	Trigger string        `json:"trigger"` // host:port
+	Clock   *datagram.Access `json:"clock"`
+	Trigger string           `json:"trigger"` // host:port
 }
 
 // beMaster answers who asks for the time, and publishes orders to fire at once.

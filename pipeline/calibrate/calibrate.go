@@ -125,6 +125,8 @@ func unfit(m *run.Manifest) (why, hint string) {
 		return "its nodes were recorded apart, each at its own time", "calibrate with a run that a master started"
 	case len(m.Nodes) < 2:
 		return "it has one node, and a start is compared with another's", "calibrate with a run of two nodes"
+	case m.Trigger.Method == "broadcast":
+		return "its nodes were fired when they had the order (trigger.method: broadcast), and none can be fired before that", "calibrate with method: scheduled"
 	case m.Trigger.Method != "scheduled":
 		return "a START pulse started all controllers, and no command can be moved", "nothing is to be done: the cables decide"
 	case restarted:

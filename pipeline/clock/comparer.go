@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"tsrun/pipeline/datagram"
 )
 
 // Comparer compares this PC's clock with the master's by all sources that answer.
@@ -25,7 +27,7 @@ type Comparer struct {
 
 // NewComparer makes a comparer with the master at a name or an address, which answers
 // probes with the access that it gave.
-func NewComparer(master string, a Access, o Options) (*Comparer, error) {
+func NewComparer(master string, a datagram.Access, o Options) (*Comparer, error) {
 	prober, err := Dial(master, a)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"time"
+	"tsrun/pipeline/datagram"
 	"tsrun/sdk/instrument"
 )
 
@@ -31,7 +32,7 @@ const (
 type Prober struct {
 	socket  *socket
 	session uint64
-	key     Key
+	key     datagram.Key
 
 	record *Recorder // nil: nobody keeps the probes
 
@@ -59,9 +60,9 @@ type probed struct {
 var began = time.Now() // what the PC's clock is compared with to see that it was set
 
 // Dial opens the socket of a prober. master is the name or address of the PC that answers.
-func Dial(master string, a Access) (*Prober, error) {
-	if len(a.Key) != KeySize || a.Port < 1 || a.Port > 65535 {
-		return nil, fmt.Errorf("ask %s for its time: the access that it gave has a key of %d bytes and port %d", master, len(a.Key), a.Port)
+func Dial(master string, a datagram.Access) (*Prober, error) {
+	if err := a.Check(); err != nil {
+		return nil, fmt.Errorf("ask %s for its time: %w", master, err)
 	}
 	where := net.JoinHostPort(master, strconv.Itoa(a.Port))
 	at, err := net.ResolveUDPAddr("udp", where)
@@ -72,7 +73,7 @@ func Dial(master string, a Access) (*Prober, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask %s for its time: %w", where, err)
 	}
-	return &Prober{socket: newSocket(conn), session: a.Session, key: Key(a.Key), open: map[uint64]*probed{}}, nil
+	return &Prober{socket: newSocket(conn), session: a.Session, key: datagram.Key(a.Key), open: map[uint64]*probed{}}, nil
 }
 
 // Run asks until ctx ends, and closes the socket.

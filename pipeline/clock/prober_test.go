@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"tsrun/pipeline/datagram"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -145,8 +147,8 @@ func TestStrangersMoveNoClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	key, other := Key(a.Key), Key{1}
-	probe := func(p packet, key *Key) []byte {
+	key, other := datagram.Key(a.Key), datagram.Key{1}
+	probe := func(p packet, key *datagram.Key) []byte {
 		b := make([]byte, packetSize)
 		p.encode(b, key)
 		return b
@@ -232,12 +234,12 @@ func TestClocksThatAreSet(t *testing.T) {
 }
 
 func TestAccessThatIsWrong(t *testing.T) {
-	good := Access{Port: 5, Session: 1, Key: make([]byte, KeySize)}
-	for name, change := range map[string]func(*Access){
-		"no key":    func(a *Access) { a.Key = nil },
-		"long key":  func(a *Access) { a.Key = make([]byte, KeySize+1) },
-		"no port":   func(a *Access) { a.Port = 0 },
-		"much port": func(a *Access) { a.Port = 65536 },
+	good := datagram.Access{Port: 5, Session: 1, Key: make([]byte, datagram.KeySize)}
+	for name, change := range map[string]func(*datagram.Access){
+		"no key":    func(a *datagram.Access) { a.Key = nil },
+		"long key":  func(a *datagram.Access) { a.Key = make([]byte, datagram.KeySize+1) },
+		"no port":   func(a *datagram.Access) { a.Port = 0 },
+		"much port": func(a *datagram.Access) { a.Port = 65536 },
 	} {
 		a := good
 		change(&a)
@@ -252,7 +254,7 @@ func TestAccessThatIsWrong(t *testing.T) {
 }
 
 func FuzzPackets(f *testing.F) {
-	key := Key{3}
+	key := datagram.Key{3}
 	for _, p := range []packet{{kind: kindProbe, session: 1, seq: 2}, {kind: kindAnswer, session: 1, seq: 2, t2: epoch, before: 1, t3: epoch}} {
 		b := make([]byte, packetSize)
 		p.encode(b, &key)

@@ -2,37 +2,22 @@ package clock
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
-	"sync"
 	"time"
+	"tsrun/pipeline/datagram"
 	"tsrun/sdk/instrument"
 )
-
-// maxSessions bounds how many nodes may ask at a time.
-const maxSessions = 1024
-
-// Access is what a node needs to ask for the time of the PC that answers.
-type Access struct {
-	Port    int    `json:"port"`
-	Session uint64 `json:"session"`
-	Key     []byte `json:"key"` // of KeySize bytes
-}
 
 // Responder answers the probes of those it was told to admit, and of nobody else.
 type Responder struct {
 	socket *socket
-
-	mu       sync.Mutex
-	sessions map[uint64]*asked
+	nodes  datagram.Guests[asked]
 }
 
-// asked is what the responder knows of one session.
+// asked is what the responder knows of one session; of the goroutine that answers.
 type asked struct {
-	key    Key
 	seq    uint64 // of the last answer
 	left   stamp  // when that left
 	former uint64 // seq of the answer before it that left is of
@@ -48,7 +33,7 @@ func Listen(addr string) (*Responder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("answer questions about the clock at %s: %w", addr, err)
 	}
-	return &Responder{socket: newSocket(conn), sessions: map[uint64]*asked{}}, nil
+	return &Responder{socket: newSocket(conn)}, nil
 }
 
 // Port is the UDP port of the responder.
@@ -56,29 +41,13 @@ func (r *Responder) Port() int { return r.socket.conn.LocalAddr().(*net.UDPAddr)
 
 // Admit makes a session for one node. The access holds a secret: it must travel to
 // that node alone.
-func (r *Responder) Admit() (*Access, error) {
-	var secret [8 + KeySize]byte
-	rand.Read(secret[:]) // never fails
-	a := &asked{key: Key(secret[8:])}
-	id := binary.LittleEndian.Uint64(secret[:])
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.sessions) >= maxSessions {
-		return nil, fmt.Errorf("answer questions about the clock: %d nodes ask already, which is the limit", maxSessions)
-	}
-	r.sessions[id] = a
-	return &Access{Port: r.Port(), Session: id, Key: a.key[:]}, nil
-}
+func (r *Responder) Admit() (*datagram.Access, error) { return r.nodes.Admit(r.Port()) }
 
 // Close ends Run, and frees the port of a responder that never ran.
 func (r *Responder) Close() { r.socket.conn.Close() }
 
 // Dismiss ends a session.
-func (r *Responder) Dismiss(a *Access) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.sessions, a.Session)
-}
+func (r *Responder) Dismiss(a *datagram.Access) { r.nodes.Dismiss(a) }
 
 // Run answers until ctx ends, and closes the socket.
 func (r *Responder) Run(ctx context.Context) error {
@@ -107,13 +76,12 @@ func (r *Responder) answer(b []byte, at stamp, from *net.UDPAddr) {
 	if err != nil {
 		return
 	}
-	r.mu.Lock()
-	session := r.sessions[id]
-	r.mu.Unlock()
-	if session == nil {
+	guest := r.nodes.Find(id)
+	if guest == nil {
 		return
 	}
-	probe, err := decode(b, kindProbe, &session.key)
+	session := &guest.Of
+	probe, err := decode(b, kindProbe, &guest.Key)
 	if err != nil || probe.seq <= session.seq {
 		return
 	}
@@ -126,7 +94,7 @@ func (r *Responder) answer(b []byte, at stamp, from *net.UDPAddr) {
 	}
 	session.seq = probe.seq
 	var answer [packetSize]byte
-	reply.encode(answer[:], &session.key)
+	reply.encode(answer[:], &guest.Key)
 	if left, err := r.socket.send(answer[:], from); err == nil {
 		session.left, session.former = left, probe.seq
 	}

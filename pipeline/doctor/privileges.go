@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,6 +34,7 @@ var whyGranted = map[string]string{
 	realtime.Core:       "the thread that fires keeps to it",
 	realtime.LockMemory: "without it a page may have to come from the disk at the instant",
 	realtime.DMALatency: "a processor that sleeps deeply takes long to wake",
+	realtime.BusyPoll:   "a datagram need not wake a thread",
 }
 
 // privileges asks for what the thread that fires asks for, and measures how late it is.
@@ -46,6 +48,9 @@ func privileges(ctx context.Context, o Options) (found []Finding) {
 		}
 		grants = append(grants, grant)
 	}
+	if us := asked.BusyPoll.Duration().Microseconds(); us > 0 {
+		grants = append(grants, polls(int(us)))
+	}
 	for _, g := range grants {
 		f := Finding{About: "privileges", What: "realtime." + g.What, State: Good, Measured: "granted", Wanted: g.Asked, Why: whyGranted[g.What], Do: g.Remedy}
 		switch {
@@ -57,6 +62,16 @@ func privileges(ctx context.Context, o Options) (found []Finding) {
 		found = append(found, f)
 	}
 	return append(found, firing(ctx, asked.Settings()), governor())
+}
+
+// polls asks the kernel to poll for datagrams of a socket that is closed again.
+func polls(us int) realtime.Grant {
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return realtime.Grant{What: realtime.BusyPoll, Asked: fmt.Sprintf("%d us", us), Why: err.Error()}
+	}
+	defer conn.Close()
+	return realtime.PollBusily(conn, us)
 }
 
 func firing(ctx context.Context, s realtime.Settings) Finding {

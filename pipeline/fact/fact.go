@@ -56,6 +56,49 @@ type Shot struct {
 	BackNs *int64 `json:"back_ns,omitempty"`
 }
 
+// Heard says how the order to start came to a node that fires as soon as it has it. It
+// travels over several ways, and the first copy counts.
+type Heard struct {
+	Shot int    `json:"shot"`  // from 1
+	By   string `json:"by"`    // the way of the first copy: ByPub, ByUDP or ByAnswer
+	AtNs int64  `json:"at_ns"` // when that came, Unix time of the node's clock
+	// LaterNs is how much later the copies of the other ways came, by way; those that came
+	// after the shot was over are not known.
+	LaterNs map[string]int64 `json:"later_ns,omitempty"`
+	// Dropped are the datagrams that started nothing, since the node joined; nil: it
+	// listens to none.
+	Dropped *Dropped `json:"dropped,omitempty"`
+}
+
+// The ways of an order to a node.
+const (
+	ByPub    = "pub"    // published on the trigger port
+	ByUDP    = "udp"    // as a datagram
+	ByAnswer = "answer" // with the answer to a report
+)
+
+// Plausible reports whether it can be what a node has heard.
+func (h *Heard) Plausible() bool {
+	way := func(w string) bool { return w == ByPub || w == ByUDP || w == ByAnswer }
+	for w, later := range h.LaterNs {
+		if !way(w) || later < 0 {
+			return false
+		}
+	}
+	return way(h.By) && h.Shot > 0
+}
+
+// Dropped counts datagrams that started nothing.
+type Dropped struct {
+	Malformed uint64 `json:"malformed,omitempty"` // of another form: cut, too long, of another program
+	Forged    uint64 `json:"forged,omitempty"`    // without the code of the master
+	Stale     uint64 `json:"stale,omitempty"`     // older than the newest message of the master by more than a second
+	Again     uint64 `json:"again,omitempty"`     // an order that had come by UDP before
+}
+
+// All is how many there were.
+func (d Dropped) All() uint64 { return d.Malformed + d.Forged + d.Stale + d.Again }
+
 // CommandPath is how long commands take to a device, as its driver has measured it.
 type CommandPath struct {
 	Questions   int    `json:"questions"`     // that were asked

@@ -77,6 +77,8 @@ func (b *book) enter(name string, n *wire.News) {
 		b.manifest.Nodes[name].Begin(*n.Restart)
 	case n.Take != nil:
 		b.take(name, n.Take)
+	case n.Heard != nil:
+		b.manifest.Nodes[name].Hear(*n.Heard)
 	case n.Segment != nil:
 		b.segment(name, n.Segment)
 	case n.Ended != nil:
@@ -318,7 +320,7 @@ func (b *book) counted() {
 			node.Clock, reading = &copied, c.Start
 		}
 		compensation := b.recipe.Trigger.Compensation[name].Time.Duration().Nanoseconds()
-		if b.recipe.Trigger.Method != "scheduled" {
+		if b.recipe.Trigger.Method == "hardware" {
 			continue // the edge decides, not the shot
 		}
 		if start, ok := run.NodeStart(b.shots[name], b.manifest.Trigger.InstantNs, compensation, reading); ok {
@@ -326,7 +328,7 @@ func (b *book) counted() {
 		}
 	}
 	b.manifest.Trigger.Skew = b.manifest.Skews()
-	if b.recipe.Trigger.Method == "scheduled" {
+	if b.recipe.Trigger.Method != "hardware" {
 		b.manifest.StartTakes()
 	}
 }

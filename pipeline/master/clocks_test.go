@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tsrun/pipeline/clock"
+	"tsrun/pipeline/datagram"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
@@ -83,7 +84,7 @@ func TestReadingsOfClocks(t *testing.T) {
 		t.Errorf("a node of the same PC is to ask for its time: %+v", w.Clock)
 	}
 	first := joins(t, l, "alice", "1", wire.Protocol).Welcome
-	if first.Clock == nil || first.Clock.Port == 0 || len(first.Clock.Key) != clock.KeySize {
+	if first.Clock == nil || first.Clock.Port == 0 || len(first.Clock.Key) != datagram.KeySize {
 		t.Fatalf("access %+v", first.Clock)
 	}
 	report := func(r wire.Report) {

@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tsrun/pipeline/clock"
+	"tsrun/pipeline/datagram"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/journal"
@@ -51,6 +53,8 @@ type conductor struct {
 
 	status   *wire.StatusServer
 	trigger  *wire.Publisher
+	fast     *wire.FastPublisher // nil: no order goes as a datagram
+	slowed   atomic.Bool         // one failed, and the user knows
 	receiver *transfer.Receiver
 	clock    *clock.Responder // nil: no node asks for this PC's time
 	services *clock.Services  // that keep this PC's clock; nil likewise
@@ -98,10 +102,10 @@ type member struct {
 	glimpse  uint64        // the newest one that was looked at
 	refused  *sdk.Failure  // why nothing more is taken of what it tells; nil: it is
 	clock    clockDifference
-	access   *clock.Access   // to this PC's time; nil: it has the same clock, or none is compared
-	trip     time.Duration   // the round trip to it, as it says; 0: not known
-	doubts   map[string]bool // of its clock, that the user was told of
-	deaf     time.Time       // when it first was ready without having heard the trigger port
+	access   *datagram.Access // to this PC's time; nil: it has the same clock, or none is compared
+	trip     time.Duration    // the round trip to it, as it says; 0: not known
+	doubts   map[string]bool  // of its clock, that the user was told of
+	deaf     time.Time        // when it first was ready without having heard the trigger port
 }
 
 func newConductor(o Options) *conductor {
@@ -153,6 +157,7 @@ func (c *conductor) rules() rules {
 	return rules{
 		lead:          c.recipe.Trigger.Lead.Duration(),
 		watch:         c.options.Record != nil,
+		onReceipt:     c.recipe.Trigger.OnReceipt(),
 		duration:      c.recipe.Acquire.Duration.Duration(),
 		shots:         c.recipe.Acquire.Shots(),
 		join:          c.recipe.Network.Join.Duration(),
@@ -322,9 +327,7 @@ func (c *conductor) publishOrder(e doOrder) {
 	c.shareEarly(&order)
 	c.keep(entry{Order: &order})
 	c.order = &order
-	if err := c.trigger.Publish(order); err != nil {
-		c.log.Warn("order not published; the slaves learn it with their next report", "order", order.Kind, "error", err)
-	}
+	c.publish(order)
 }
 
 // analyse executes the stages in a goroutine: the loop still answers slaves and

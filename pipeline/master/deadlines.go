@@ -28,9 +28,21 @@ func ackGuard(lead time.Duration) time.Duration { return lead / 4 }
 // and then an answer takes many times as long as the quickest.
 const tripsAhead = 20
 
-// leadNow is how far ahead the instant is: trigger.lead, or more where a node is far.
+// ackWithin is how long after the order to start it must have been acknowledged.
+func (s *state) ackWithin() time.Duration {
+	if s.rules.onReceipt { // nobody can be called back: then it has passed
+		return s.rules.lead
+	}
+	return s.lead - ackGuard(s.lead)
+}
+
+// leadNow is how far ahead the instant is: trigger.lead, or more where a node is far;
+// nothing where nodes fire on receipt.
 func (s *state) leadNow() time.Duration {
 	lead := s.rules.lead
+	if s.rules.onReceipt {
+		return 0
+	}
 	for _, n := range s.nodes {
 		if !n.gone {
 			lead = max(lead, min(tripsAhead*n.trip, longestLead))

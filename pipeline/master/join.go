@@ -93,8 +93,8 @@ func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 	if err != nil {
 		return wire.Reply{Refused: &sdk.Failure{Code: "admit", Message: fmt.Sprintf("join: %v", err)}}
 	}
-	if before := c.members[name]; before != nil && before.access != nil {
-		c.clock.Dismiss(before.access)
+	if before := c.members[name]; before != nil {
+		c.dismiss(before)
 	}
 	c.members[name] = m
 	c.keepJoined(name, m, j)
@@ -166,6 +166,16 @@ func (c *conductor) replaced(ctx context.Context, name string, j *wire.Join) wir
 	return wire.Reply{Wait: "a run is under way without this process; what the one before it recorded is kept in its data directory"}
 }
 
+// dismiss ends what the process before had been admitted to by UDP.
+func (c *conductor) dismiss(before *member) {
+	if before.access != nil {
+		c.clock.Dismiss(before.access)
+	}
+	if w := before.welcome; w != nil && w.Fast != nil {
+		c.fast.Dismiss(w.Fast)
+	}
+}
+
 func (c *conductor) admit(name string, j *wire.Join) (*member, error) {
 	m := &member{owner: wire.OwnerOf(name, j), instance: j.Instance, heard: time.Now()}
 	rand.Read(m.token[:]) // never fails
@@ -184,5 +194,6 @@ func (c *conductor) admit(name string, j *wire.Join) (*member, error) {
 		}
 		m.welcome.Clock = m.access
 	}
+	c.admitFast(name, m)
 	return m, nil
 }

@@ -139,6 +139,7 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 	group, background := errgroup.WithContext(background)
 	group.Go(func() error { return c.receiver.Run(background) })
 	group.Go(func() error { return c.beacons(background) })
+	group.Go(func() error { return c.hearHellos(background) })
 	group.Go(func() error { return c.watchDisk(background) })
 	if c.past == nil {
 		group.Go(func() error {
@@ -262,6 +263,7 @@ func (c *conductor) listen(ctx context.Context) (err error) {
 	if c.trigger, err = wire.ListenTrigger(ctx, address(n.Master, n.Ports.Trigger), guard); err != nil {
 		return listenFailure("trigger", err)
 	}
+	c.listenFast()
 	c.receiver.KeepFree(int64(c.recipe.Faults.DiskBelow) / 2) // recording ends at the whole, files still come
 	if c.past == nil && c.comparesClocks() {
 		if c.clock, err = clock.Listen(address(n.Master, n.Ports.Clock)); err != nil {
@@ -292,6 +294,9 @@ func (c *conductor) stopListening() {
 	}
 	if c.clock != nil {
 		c.clock.Close()
+	}
+	if c.fast != nil {
+		c.fast.Close()
 	}
 }
 
@@ -390,21 +395,4 @@ func (c *conductor) openDirectory(ctx context.Context) (err error) {
 	c.observe(event.Begun{Run: c.run.String(), Name: c.recipe.Name, Directory: c.dir.Path(), Recipe: c.options.Recipe.Files[0].Path, Commit: record.Git.Commit})
 	c.log.Info("run begins", "run", c.run.String(), "recipe", c.recipe.Name, "version", c.options.Version)
 	return nil
-}
-
-// beacons tells the slaves that the trigger port is alive.
-func (c *conductor) beacons(ctx context.Context) error {
-	tick := time.NewTicker(beaconEvery)
-	defer tick.Stop()
-	for {
-		beacon := wire.Order{Kind: wire.Beacon, Run: c.run, Sent: time.Now().UnixNano()}
-		if err := c.trigger.Publish(beacon); err != nil {
-			c.log.Warn("beacon not sent", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
 }

@@ -83,6 +83,7 @@ type state struct {
 type rules struct {
 	lead          time.Duration
 	watch         bool          // nothing is recorded until the user wants it
+	onReceipt     bool          // nodes fire as soon as they have the order
 	duration      time.Duration // of the acquisition, of one shot; never 0
 	shots         int           // that are planned; 0: one
 	join          time.Duration
@@ -288,7 +289,7 @@ func (s state) advance() (state, []any) {
 			s.phase = arming
 			effects = append(effects, s.order(wire.Arm), doDeadline{armTimeout})
 		case s.phase == arming && s.present(reached(wire.Armed)):
-			if name := s.tooFar(); name != "" {
+			if name := s.tooFar(); name != "" && !s.rules.onReceipt {
 				return s.refuse(trouble{refusal, name, s.distance(name)})
 			}
 			s.phase = armed
@@ -296,7 +297,7 @@ func (s state) advance() (state, []any) {
 			s.lead = s.leadNow()
 			fire.lead = s.lead
 			s.fire = fire.seq
-			effects = append(effects, fire, doDeadline{s.lead - ackGuard(s.lead)})
+			effects = append(effects, fire, doDeadline{s.ackWithin()})
 		case s.phase == armed && s.present(func(n node) bool { return n.order >= s.fire }):
 			s.phase = running
 			effects = append(effects, s.runningDeadline())

@@ -228,6 +228,15 @@ func (j *judgement) trigger() {
 	if t.Method == "hardware" && len(t.Compensation) > 0 {
 		j.failKey("trigger.compensation", codeConflict, "a START pulse fires all controllers at once: no command can be moved", "remove compensation, or write method: scheduled")
 	}
+	if !t.OnReceipt() && t.Fast == "udp" {
+		j.fail("trigger.fast", codeConflict, "only a start on receipt is the sooner, the faster the order is there", "remove fast, or write method: broadcast")
+	}
+	if j.r.Realtime.BusyPoll > 0 && !t.Datagrams() && !j.holes("trigger") {
+		j.fail("realtime.busy_poll", codeConflict, "no start waits for a datagram", "remove busy_poll, or write trigger: {method: broadcast, fast: udp}")
+	}
+	if t.OnReceipt() && len(t.Compensation) > 0 {
+		j.failKey("trigger.compensation", codeConflict, "each node is fired when it has the order: none can be fired before that", "remove compensation, or write method: scheduled")
+	}
 	if j.r.Acquire.Shots() > 1 && j.r.Faults.LostNode == "restart" {
 		j.fail("faults.lost_node", codeConflict, "a run of several shots ends with the shot in which a node is lost: none is started anew alone", "write finish, wait or abort, or leave acquire.repeat out")
 	}

@@ -31,6 +31,10 @@ func (r *Recipe) LocalPart(node string, timed bool) (part, others []string, err 
 		return nil, nil, &sdk.Failure{Code: "no-instant", Field: "trigger.method", Message: "a START pulse starts the controllers, at no given time",
 			Hint: "leave --at out, or start them at an instant: --set trigger.method=scheduled"}
 	}
+	if r.Trigger.OnReceipt() && timed {
+		return nil, nil, &sdk.Failure{Code: "no-instant", Field: "trigger.method", Message: "the controllers start when the order is there, at no given time",
+			Hint: "leave --at out, or start them at an instant: --set trigger.method=scheduled"}
+	}
 	part = []string{"name=" + localName(r.Name, node), "nodes." + node + ".host=local", "trigger.master=" + node,
 		"network={master: " + loopback + ", ports: {trigger: 0, status: 0, files: 0}}"}
 	fixed := len(part)

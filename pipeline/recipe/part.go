@@ -25,6 +25,9 @@ func (r *Recipe) CheckPart(node string) error {
 		p.amount("faults.patience", int64(r.Faults.Patience))
 	}
 	p.choice("trigger.method", r.Trigger.Method)
+	if r.Trigger.Fast != "" { // a master that does not know it says nothing
+		p.choice("trigger.fast", r.Trigger.Fast)
+	}
 	p.realtime(r.Realtime)
 	p.choice("transfer.keep_source", r.Transfer.KeepSource)
 	if r.Transfer.Compress != "" {
@@ -103,6 +106,9 @@ func (p *part) realtime(r Realtime) {
 	p.choice("realtime.lock_memory", r.LockMemory)
 	if r.DMALatency != nil {
 		p.amount("realtime.dma_latency", int64(*r.DMALatency))
+	}
+	if r.BusyPoll != 0 {
+		p.amount("realtime.busy_poll", int64(r.BusyPoll))
 	}
 }
 

@@ -49,7 +49,7 @@ func single(t *testing.T, r *Resolved, path string) (found *value) {
 func TestEveryFieldOfTheTypesHasAKey(t *testing.T) {
 	empty := map[string]bool{}
 	seen := map[string]bool{}
-	for _, path := range []string{"testdata/right/everything.yaml", "testdata/right/hardware.yaml"} {
+	for _, path := range []string{"testdata/right/everything.yaml", "testdata/right/hardware.yaml", "testdata/right/broadcast.yaml"} {
 		r := load(t, path).Recipe
 		findEmpty("", reflect.ValueOf(*r), empty, seen)
 		for _, s := range r.Stages {

@@ -117,10 +117,17 @@ type Clock struct {
 // Trigger says how the controllers start together.
 type Trigger struct {
 	Master       string                  `json:"master"` // the node that decides the instant
-	Method       string                  `json:"method"` // "scheduled" or "hardware"
+	Method       string                  `json:"method"` // "scheduled", "broadcast" or "hardware"
 	Lead         quantity.Time           `json:"lead"`
+	Fast         string                  `json:"fast,omitempty"`         // "off" or "udp"; "" of a release before it: off
 	Compensation map[string]Compensation `json:"compensation,omitempty"` // by node
 }
+
+// OnReceipt reports whether each node fires as soon as it has the order.
+func (t Trigger) OnReceipt() bool { return t.Method == "broadcast" }
+
+// Datagrams reports whether the order to start also goes by UDP.
+func (t Trigger) Datagrams() bool { return t.OnReceipt() && t.Fast == "udp" }
 
 // MaxCompensation is the greatest compensation of a node, either way.
 const MaxCompensation = 50 * quantity.Millisecond
@@ -214,6 +221,7 @@ type Realtime struct {
 	Core       string         `json:"core"`        // auto, a number
 	LockMemory string         `json:"lock_memory"` // auto, on, off
 	DMALatency *quantity.Time `json:"dma_latency,omitempty"`
+	BusyPoll   quantity.Time  `json:"busy_poll,omitempty"` // 0: not asked
 }
 
 // Settings are what a driver's process asks.

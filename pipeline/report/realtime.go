@@ -19,7 +19,7 @@ func reportRealtime(out *strings.Builder, m *run.Manifest) {
 		controllers := m.Nodes[node].Controllers
 		for _, name := range slices.Sorted(maps.Keys(controllers)) {
 			c := controllers[name]
-			if s := c.Shot; s != nil && m.Trigger.Method == "scheduled" {
+			if s := c.Shot; s != nil && m.Trigger.Method != "hardware" {
 				fired = append(fired, fmt.Sprintf("%s.%s %s", node, name, microseconds(s.Called-s.Asked)))
 			}
 			for _, g := range c.Realtime {
@@ -36,6 +36,9 @@ func reportRealtime(out *strings.Builder, m *run.Manifest) {
 	name := "firing"
 	if len(fired) > 0 {
 		words := strings.Join(fired, ", ") + " after the instant"
+		if m.Trigger.Method == "broadcast" {
+			words = strings.Join(fired, ", ") + " after the order was sent"
+		}
 		if len(had) > 0 {
 			words += ", with " + strings.Join(had, " and ")
 		}
@@ -61,6 +64,8 @@ func grantText(g realtime.Grant) string {
 		return strings.TrimSpace("core " + value)
 	case realtime.LockMemory:
 		return "locked memory"
+	case realtime.BusyPoll:
+		return strings.TrimSpace("busy polling for " + value)
 	case realtime.DMALatency:
 		return strings.TrimSpace("processors awake within " + value)
 	}

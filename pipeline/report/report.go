@@ -173,6 +173,7 @@ func reportStart(out *strings.Builder, m *run.Manifest) {
 		}
 		entry(out, name, "%s began %s %s %s", s.Node, text.Bounded(text.Magnitude(s.SkewNs), s.UncertaintyNs), direction, s.Against)
 	}
+	reportHeard(out, m)
 	reportRealtime(out, m)
 	reportClocks(out, m)
 	reportTransfer(out, m)

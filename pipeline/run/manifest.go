@@ -166,6 +166,7 @@ type Node struct {
 	Start       *Start                 `json:"start,omitempty"`    // absent where no shot was recorded (trigger method hardware)
 	Restarts    []Restart              `json:"restarts,omitempty"`
 	Takes       []Take                 `json:"takes,omitempty"` // its shots, where the run takes several
+	Heard       []fact.Heard           `json:"heard,omitempty"` // how the order to start came, of each shot (trigger method broadcast)
 }
 
 // NodeClock is how a node's clock stood against the master's.

@@ -49,6 +49,20 @@ func (n *Node) TakeShot(controller string, s fact.Shot) (number int, ok bool) {
 	return last.Number, true
 }
 
+// Hear notes how the order to start a shot came to the node; what was known of that shot
+// is replaced.
+func (n *Node) Hear(h fact.Heard) {
+	at := slices.IndexFunc(n.Heard, func(known fact.Heard) bool { return known.Shot == h.Shot })
+	switch {
+	case !h.Plausible() || h.Shot > recipe.MaxShots:
+	case at < 0:
+		n.Heard = append(slices.Clone(n.Heard), h)
+	default:
+		n.Heard = slices.Clone(n.Heard)
+		n.Heard[at] = h
+	}
+}
+
 // startTakes works out when the shots of the node began.
 func (n *Node) startTakes() {
 	n.Takes = slices.Clone(n.Takes)

@@ -76,7 +76,7 @@ func (eq *equipment) checkDevice(c *controller, d sdk.Device) error {
 		return refuse("the device has no START input, trigger.method: hardware needs one; %s", startsOf(d.Can))
 	}
 	if eq.method() == sdk.Scheduled && !d.Can.ScheduledStart {
-		return refuse("the device cannot be started at an instant, trigger.method: scheduled needs that; %s", startsOf(d.Can))
+		return refuse("the device cannot be started at an instant, trigger.method: %s needs that; %s", eq.s.recipe.Trigger.Method, startsOf(d.Can))
 	}
 	inputs := map[int]sdk.Input{}
 	for _, in := range d.Inputs {

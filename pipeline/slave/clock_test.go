@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"tsrun/pipeline/clock"
+	"tsrun/pipeline/datagram"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/text"
 	"tsrun/pipeline/wire"
@@ -17,14 +18,14 @@ import (
 )
 
 // nobodyAnswers is the access to a UDP port where nobody answers.
-func nobodyAnswers(t *testing.T) *clock.Access {
+func nobodyAnswers(t *testing.T) *datagram.Access {
 	t.Helper()
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return &clock.Access{Port: conn.LocalAddr().(*net.UDPAddr).Port, Session: 1, Key: make([]byte, clock.KeySize)}
+	return &datagram.Access{Port: conn.LocalAddr().(*net.UDPAddr).Port, Session: 1, Key: make([]byte, datagram.KeySize)}
 }
 
 // TestClockIsCompared takes part in runs of masters that answer questions about
@@ -33,7 +34,7 @@ func TestClockIsCompared(t *testing.T) {
 	for name, c := range map[string]struct {
 		source  string
 		answers bool
-		access  *clock.Access
+		access  *datagram.Access
 		failed  bool
 		read    bool
 		more    string // of the recipe's clock
@@ -47,7 +48,7 @@ func TestClockIsCompared(t *testing.T) {
 		"no answers, a limit":  {source: "auto", access: nobodyAnswers(t), failed: true, more: ", max_offset: 1 h", code: "clock-unheard"},
 		"no answers":           {source: "probe", access: nobodyAnswers(t), failed: true, code: "clock-unheard"},
 		"no answers, auto":     {source: "auto", access: nobodyAnswers(t)},
-		"an access of nothing": {source: "auto", access: &clock.Access{}, failed: true},
+		"an access of nothing": {source: "auto", access: &datagram.Access{}, failed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

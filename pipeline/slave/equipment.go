@@ -52,6 +52,7 @@ type equipment struct {
 	awake      awake
 	begun      atomic.Bool  // its drivers were told when to start
 	stopping   atomic.Bool  // its recording is ended early, as somebody wants it
+	sent       atomic.Int64 // of a start on receipt: when its order was sent, by this PC's clock, Unix time in ns; 0: no such
 	fileClosed atomic.Int64 // Unix time in ns when a sink last closed a file
 
 	mu          sync.Mutex

@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"tsrun/pipeline/clock"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/wire"
 )
@@ -32,7 +34,7 @@ func FuzzReply(f *testing.F) {
 			return
 		}
 		if reply.Order != nil {
-			newInbox().put(*reply.Order)
+			newInbox().put(*reply.Order, fact.ByAnswer, time.Now())
 		}
 		w := reply.Welcome
 		if w == nil {

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"tsrun/pipeline/clock"
+	"tsrun/pipeline/datagram"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
@@ -66,9 +66,9 @@ type lab struct {
 	interruptAt    wire.Phase
 	interruptTimes int
 	interrupts     chan struct{}
-	access         *clock.Access // to the master's time
-	silentAt       wire.Phase    // in this phase the master falls silent, once the user has interrupted
-	speaks         chan struct{} // closed: it does again
+	access         *datagram.Access // to the master's time
+	silentAt       wire.Phase       // in this phase the master falls silent, once the user has interrupted
+	speaks         chan struct{}    // closed: it does again
 	// releaseOn is a line of the slave's log: with it, files are done with, and
 	// then the slave is released.
 	releaseOn string

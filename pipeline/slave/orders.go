@@ -7,26 +7,32 @@ import (
 	"sync"
 	"time"
 
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/wire"
 )
 
-// inbox holds the newest orders. Each arrives twice, by publication and with the
-// master's answers; put accepts it once, by its number.
+// inbox holds the newest orders. Each arrives by publication and with the master's
+// answers, and may arrive as a datagram; put accepts it once, by its number.
 type inbox struct {
-	mu   sync.Mutex
-	last uint64
-	ch   chan wire.Order
-	err  error
-	shut chan struct{}
+	mu     sync.Mutex
+	last   uint64
+	copies copies // of the newest Fire
+	ch     chan wire.Order
+	err    error
+	shut   chan struct{}
 }
 
 func newInbox() *inbox {
 	return &inbox{ch: make(chan wire.Order, 16), shut: make(chan struct{})}
 }
 
-func (b *inbox) put(o wire.Order) {
+// put takes an order that came some way at a moment.
+func (b *inbox) put(o wire.Order, by string, at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if o.Kind == wire.Fire && (o.Seq > b.last || o.Seq == b.copies.seq) {
+		b.copies.note(o.Seq, by, at)
+	}
 	if o.Seq <= b.last || o.Kind == wire.Beacon || b.err != nil {
 		return
 	}
@@ -68,14 +74,24 @@ func (s *session) receiveOrders(ctx context.Context) error {
 			if !open {
 				return nil
 			}
-			if why := s.unsuited(r.Order); why != "" {
-				s.tellIgnored(why)
-				continue
+			if s.hearOrder(r, fact.ByPub) {
+				s.reporter.setBeacon()
 			}
-			s.reporter.setBeacon()
-			s.orders.put(r.Order)
 		}
 	}
+}
+
+// hearOrder puts an order into the inbox, if it is one of this run.
+func (s *session) hearOrder(r wire.Received, by string) bool {
+	if why := s.unsuited(r.Order); why != "" {
+		s.tellIgnored(why)
+		return false
+	}
+	if s.fast != nil && by == fact.ByPub {
+		s.fast.Note(r.Sent)
+	}
+	s.orders.put(r.Order, by, r.At)
+	return true
 }
 
 // longestWay is how far ahead of its sending an instant is at most: twice the longest
@@ -88,6 +104,10 @@ func (s *session) unsuited(o wire.Order) string {
 	switch ahead := time.Duration(o.Instant - o.Sent); {
 	case o.Run != s.id:
 		return "of another run"
+	case o.Kind == wire.Fire && s.recipe.Trigger.OnReceipt():
+		if ahead != 0 {
+			return fmt.Sprintf("to start %v after it was sent, and not at once", ahead)
+		}
 	case o.Kind == wire.Fire && (ahead <= 0 || ahead > longestWay):
 		return fmt.Sprintf("to start %v after it was sent", ahead)
 	}
@@ -111,6 +131,12 @@ const startTakes = 50 * time.Millisecond
 // confirm asks the master, where the instant has passed already or is too near, whether
 // the start still holds, and says whether it has asked.
 func (s *session) confirm(ctx context.Context, instant time.Time, lead time.Duration) (asked bool, err error) {
+	if s.recipe.Trigger.OnReceipt() { // an old order may have been recalled since
+		if time.Since(instant) > s.recipe.Trigger.Lead.Duration() {
+			return true, s.askAgain(ctx, instant, 0)
+		}
+		return false, nil
+	}
 	needs := min(startTakes+s.reporter.roundTrip(), lead/4) // the master waits no longer for it
 	if time.Until(instant) >= needs || s.recipe.Trigger.Method != "scheduled" {
 		return false, nil

@@ -40,6 +40,9 @@ func (eq *equipment) granted(c *controller) []realtime.Grant {
 	if eq.awake.grant != nil {
 		grants = append(grants, *eq.awake.grant)
 	}
+	if eq.s.polls != nil {
+		grants = append(grants, *eq.s.polls)
+	}
 	for _, g := range grants {
 		if !g.Granted && asked.Wants(g.What) {
 			eq.s.reporter.queueNews(wire.News{Warning: &wire.Warning{

@@ -174,6 +174,7 @@ func (eq *equipment) reportDriver(c *controller) {
 	for told := range c.driver.Events() {
 		switch e := told.(type) {
 		case host.Started:
+			eq.onReceipt(&e.Shot)
 			c.early.note(&e.Shot)
 			c.early.learn(e.Shot)
 			eq.s.reporter.queueNews(wire.News{Shot: &wire.ShotFired{Controller: c.recipe.Name, Shot: e.Shot}})

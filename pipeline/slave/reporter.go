@@ -106,14 +106,14 @@ func (r *reporter) report(ctx context.Context) error {
 	}
 	r.bytes = min(2*r.bytes, newsBytes)
 	if reply.Order != nil && reply.Refused != nil { // a node that was given up still carries out the last one
-		r.orders.put(*reply.Order)
+		r.orders.put(*reply.Order, fact.ByAnswer, time.Now())
 	}
 	if reply.Refused != nil {
 		r.orders.close(reply.Refused)
 		return reply.Refused
 	}
 	if reply.Order != nil { // before the news count as seen: confirm relies on it
-		r.orders.put(*reply.Order)
+		r.orders.put(*reply.Order, fact.ByAnswer, time.Now())
 	}
 	r.mu.Lock()
 	r.heard = time.Now()

@@ -20,9 +20,9 @@ import (
 func TestInboxBelievesEachOrderOnce(t *testing.T) {
 	b := newInbox()
 	for _, seq := range []uint64{1, 1, 3, 2, 3} { // published, repeated, one missed, come late, repeated
-		b.put(wire.Order{Kind: wire.Arm, Seq: seq})
+		b.put(wire.Order{Kind: wire.Arm, Seq: seq}, fact.ByPub, time.Now())
 	}
-	b.put(wire.Order{Kind: wire.Beacon, Seq: 9})
+	b.put(wire.Order{Kind: wire.Beacon, Seq: 9}, fact.ByPub, time.Now())
 	var got []uint64
 	for len(b.ch) > 0 {
 		got = append(got, (<-b.ch).Seq)
@@ -33,7 +33,7 @@ func TestInboxBelievesEachOrderOnce(t *testing.T) {
 	first := errors.New("first")
 	b.close(first)
 	b.close(errors.New("second"))
-	b.put(wire.Order{Kind: wire.Stop, Seq: 10})
+	b.put(wire.Order{Kind: wire.Stop, Seq: 10}, fact.ByPub, time.Now())
 	if len(b.ch) != 0 || b.closedBy() != first {
 		t.Errorf("a closed inbox took an order, or forgot why it was closed: %v", b.closedBy())
 	}

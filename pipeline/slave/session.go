@@ -12,11 +12,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"tsrun/pipeline/clock"
+	"tsrun/pipeline/datagram"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
+	"tsrun/sdk/realtime"
 	"tsrun/sdk/tag"
 )
 
@@ -42,8 +43,10 @@ type session struct {
 	log      *slog.Logger
 	reporter *reporter
 	orders   *inbox
-	access   *clock.Access // to the master's time; nil: clocks are not compared
+	access   *datagram.Access // to the master's time; nil: clocks are not compared
 	clock    clockwork
+	fast     *wire.FastSubscriber // nil: no order comes as a datagram
+	polls    *realtime.Grant      // whether the kernel polls for them; nil: not asked
 	sender   *transfer.Sender
 	fired    bool       // there may be tags
 	watched  bool       // its controllers were at work before, and nothing was kept of that
@@ -128,6 +131,7 @@ func (s *session) prepare(ctx context.Context, group *errgroup.Group, background
 	}
 	s.startSender(group, background)
 	s.watchClock(group, background)
+	s.startFast(group, background)
 	if err := s.startClock(group, background); err != nil {
 		return nil, err
 	}
@@ -156,6 +160,9 @@ func (s *session) follow(ctx context.Context, cancel context.CancelCauseFunc, eq
 	err := eq.showProgress(func() error { return eq.finish(ctx) })
 	eq.markRecorded()
 	watching.Wait()
+	if h := s.heard(eq); h != nil && s.recipe.Trigger.OnReceipt() {
+		s.reporter.queueNews(wire.News{Heard: h}) // with the copies that came meanwhile
+	}
 	if err == nil && !s.lastShot(eq) {
 		s.ledger.keep(entry{Counts: eq.progress()})
 		return nil

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"tsrun/pipeline/clock"
 	"tsrun/pipeline/core"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
@@ -52,6 +53,7 @@ func (s *session) shoot(ctx context.Context, cancel context.CancelCauseFunc, eq 
 		s.reporter.setProgress(eq.progress)
 	}
 	s.reporter.acknowledge(order.Seq)
+	s.tellDeaf()
 	s.reporter.setPhase(wire.Armed)
 	s.observe(event.Armed{Node: s.node.Name})
 	order, err := s.awaitOrder(ctx, wire.Fire)
@@ -72,15 +74,34 @@ func (s *session) shoot(ctx context.Context, cancel context.CancelCauseFunc, eq 
 	return s.follow(ctx, cancel, eq)
 }
 
+// moment is when a node is fired, by its own clock.
+type moment struct {
+	begins  time.Time      // its controllers, as far as that is known beforehand
+	given   time.Time      // what the drivers are told; zero: at once
+	first   time.Time      // of all that is to happen here
+	reading *clock.Reading // by which the master's time was translated; nil: by none
+}
+
+// momentOf is when an order wants the node fired.
+func (s *session) momentOf(eq *equipment, order wire.Order) (m moment, err error) {
+	if s.recipe.Trigger.OnReceipt() {
+		m.begins, m.first, m.reading = s.received(order)
+		eq.sent.Store(m.first.UnixNano())
+		return m, nil
+	}
+	local, reading, err := s.translate(order.Instant)
+	at := time.Unix(0, local)
+	return moment{begins: at, given: at, first: at.Add(-max(eq.earliest(), 0)), reading: reading}, err
+}
+
 // fire has the armed controllers started at the instant of an order.
 func (s *session) fire(ctx context.Context, eq *equipment, order wire.Order) error {
-	local, reading, err := s.translate(order.Instant)
+	m, err := s.momentOf(eq, order)
 	if err != nil {
 		return err
 	}
-	instant := time.Unix(0, local)
-	first := instant.Add(-max(eq.earliest(), 0))
-	asked, err := s.confirm(ctx, first, time.Duration(order.Instant-order.Sent))
+	instant := m.begins
+	asked, err := s.confirm(ctx, m.first, time.Duration(order.Instant-order.Sent))
 	if err != nil {
 		return err
 	}
@@ -92,11 +113,11 @@ func (s *session) fire(ctx context.Context, eq *equipment, order wire.Order) err
 	if number := eq.part.shot; number > 0 {
 		eq.placed(time.Duration(order.Instant - s.first))
 		take := fact.Take{Number: number, At: eq.begins(), InstantNs: order.Instant, CompensationNs: eq.earliest().Nanoseconds()}
-		s.reporter.queueNews(wire.News{Take: &wire.Take{Take: take, Clock: reading}})
+		s.reporter.queueNews(wire.News{Take: &wire.Take{Take: take, Clock: m.reading}})
 	}
-	missed, err := eq.startDrivers(ctx, eq.drivers, instant, !asked && s.recipe.Trigger.Method == "scheduled")
+	missed, err := eq.startDrivers(ctx, eq.drivers, m.given, !asked && s.recipe.Trigger.Method == "scheduled")
 	if err == nil && len(missed) > 0 { // this process was held up since it looked
-		if err = s.askAgain(ctx, first, 0); err == nil {
+		if err = s.askAgain(ctx, m.first, 0); err == nil {
 			_, err = eq.startDrivers(ctx, missed, instant, false)
 		}
 	}
@@ -108,6 +129,10 @@ func (s *session) fire(ctx context.Context, eq *equipment, order wire.Order) err
 	s.reporter.setProgress(eq.progress)
 	s.reporter.acknowledge(order.Seq)
 	s.reporter.setPhase(wire.Running)
+	if h := s.heard(eq); h != nil && s.recipe.Trigger.OnReceipt() {
+		s.log.Info("fired on receipt", "shot", h.Shot, "by", h.By, "at_ns", h.AtNs)
+		s.reporter.queueNews(wire.News{Heard: h})
+	}
 	s.observe(event.Fired{InstantNs: order.Instant, Method: s.recipe.Trigger.Method, Shot: eq.part.shot, Of: eq.shots()})
 	return nil
 }

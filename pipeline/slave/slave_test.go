@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -202,7 +203,7 @@ func TestAwaitEndsWithWhatEndsTheRun(t *testing.T) {
 			s := silent(t)
 			s.reporter.heard = time.Now()
 			if c.order != 0 {
-				s.orders.put(wire.Order{Kind: c.order, Seq: 1})
+				s.orders.put(wire.Order{Kind: c.order, Seq: 1}, fact.ByPub, time.Now())
 			}
 			if c.close != nil {
 				time.AfterFunc(time.Millisecond, func() { s.orders.close(c.close) })
@@ -233,7 +234,8 @@ func TestDeviceMustSuitTheRecipe(t *testing.T) {
 		"hardware":                   {method: "hardware"},
 		"no START input":             {method: "hardware", device: func(d *sdk.Device) { d.Can.HardwareStart = false }, says: "no START input, trigger.method: hardware needs one; it can be started at an instant (scheduled)"},
 		"no START needed":            {device: func(d *sdk.Device) { d.Can.HardwareStart = false }},
-		"no scheduled start":         {device: func(d *sdk.Device) { d.Can.ScheduledStart = false }, says: "cannot be started at an instant, trigger.method: scheduled needs that; it can be started by an edge on its START input (hardware)"},
+		"no start on receipt":        {method: "broadcast", device: func(d *sdk.Device) { d.Can.ScheduledStart = false }, says: "cannot be started at an instant, trigger.method: broadcast needs that"},
+		"no scheduled start":         {method: "scheduled", device: func(d *sdk.Device) { d.Can.ScheduledStart = false }, says: "cannot be started at an instant, trigger.method: scheduled needs that; it can be started by an edge on its START input (hardware)"},
 		"no such input":              {channel: func(c *recipe.Channel) { c.Input = 2 }, says: "channel b is on input 2, the device has 1 inputs"},
 		"the highest threshold":      {channel: func(c *recipe.Channel) { c.Threshold = new(quantity.Voltage(2_000_000)) }},
 		"above it":                   {channel: func(c *recipe.Channel) { c.Threshold = new(quantity.Voltage(2_000_001)) }, says: "is outside -2000 mV to 2000 mV"},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"tsrun/pipeline/clock"
+	"tsrun/pipeline/datagram"
 	"tsrun/pipeline/fact"
 	"tsrun/sdk"
 	"tsrun/sdk/realtime"
@@ -136,6 +137,7 @@ type News struct {
 	Loss       *fact.StreamLoss `json:"loss,omitempty"`
 	Restart    *fact.Restart    `json:"restart,omitempty"` // what follows is of another part of the record
 	Take       *Take            `json:"take,omitempty"`    // what follows is of another shot
+	Heard      *fact.Heard      `json:"heard,omitempty"`   // how the order to start came
 	Segment    *Segment         `json:"segment,omitempty"`
 	Kept       *Kept            `json:"kept,omitempty"`
 	Sent       *fact.Sent       `json:"sent,omitempty"` // how its files travelled, at the end
@@ -163,7 +165,7 @@ type Short struct {
 // Empty reports whether a piece of news has a number and nothing else.
 func (n *News) Empty() bool {
 	return n.Controller == nil && n.Early == nil && n.Sink == nil && n.Shot == nil && n.Loss == nil && n.Restart == nil && n.Take == nil && n.Segment == nil && n.Kept == nil && n.Sent == nil &&
-		n.Ended == nil && n.Failure == nil && n.Warning == nil && n.ClockSet == nil && n.Short == nil && !n.Stopped && n.Log == nil
+		n.Ended == nil && n.Failure == nil && n.Warning == nil && n.ClockSet == nil && n.Short == nil && n.Heard == nil && !n.Stopped && n.Log == nil
 }
 
 // Take says that a node starts a shot, in a run that takes several.
@@ -244,13 +246,15 @@ type Reply struct {
 
 // Welcome admits a slave to a run and gives it its part of the recipe.
 type Welcome struct {
-	Run         string          `json:"run"`
-	Token       string          `json:"token"`                   // 32 hexadecimal digits; marks everything the slave sends in this run
-	Recipe      json.RawMessage `json:"recipe"`                  // resolved; holds this node only
-	RecipeSum   string          `json:"recipe_sha256,omitempty"` // of the recipe's file, as in the manifest
-	TriggerPort int             `json:"trigger_port"`
-	FilesPort   int             `json:"files_port"`
-	Clock       *clock.Access   `json:"clock,omitempty"` // to the master's time; nil: the clocks are not compared
+	Run         string           `json:"run"`
+	Token       string           `json:"token"`                   // 32 hexadecimal digits; marks everything the slave sends in this run
+	Recipe      json.RawMessage  `json:"recipe"`                  // resolved; holds this node only
+	RecipeSum   string           `json:"recipe_sha256,omitempty"` // of the recipe's file, as in the manifest
+	TriggerPort int              `json:"trigger_port"`
+	FilesPort   int              `json:"files_port"`
+	Clock       *datagram.Access `json:"clock,omitempty"` // to the master's time; nil: the clocks are not compared
+	// Fast lets it hear orders as datagrams, too; nil: there are none.
+	Fast *datagram.Access `json:"fast,omitempty"`
 	// Deliver asks a slave for what it holds of a run that it was in before. There is
 	// no token and no recipe then: the slave has them, and Proof shows that the
 	// master has, too.

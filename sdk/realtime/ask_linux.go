@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -128,6 +129,26 @@ func HoldDMALatency(us int64) (Grant, io.Closer) {
 		return g, nil
 	}
 	return g, file
+}
+
+// PollBusily asks that the kernel looks for packets of a socket for some us itself before
+// a thread that waits for one sleeps. It reads back what the kernel took.
+func PollBusily(socket syscall.Conn, us int) Grant {
+	raw, err := socket.SyscallConn()
+	got := 0
+	if err == nil {
+		failed := raw.Control(func(fd uintptr) {
+			if err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BUSY_POLL, us); err == nil {
+				got, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BUSY_POLL)
+			}
+		})
+		err = errors.Join(failed, err)
+	}
+	g := granted(BusyPoll, fmt.Sprintf("%d us", us), err, pollRemedy)
+	if err == nil && got != us {
+		g.Got = fmt.Sprintf("%d us", got)
+	}
+	return g
 }
 
 func granted(what, asked string, err error, remedy func(error) string) Grant {

@@ -2,7 +2,10 @@
 
 package realtime
 
-import "io"
+import (
+	"io"
+	"syscall"
+)
 
 const notHere = "tsrun asks this of Linux only"
 
@@ -19,3 +22,6 @@ func (s Settings) Enter() (leave func()) { return func() {} }
 
 // HoldDMALatency does nothing on this system.
 func HoldDMALatency(int64) (Grant, io.Closer) { return Grant{What: DMALatency, Why: notHere}, nil }
+
+// PollBusily does nothing on this system.
+func PollBusily(syscall.Conn, int) Grant { return Grant{What: BusyPoll, Why: notHere} }

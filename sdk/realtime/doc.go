@@ -29,6 +29,7 @@ const (
 	Core       = "core"
 	LockMemory = "lock_memory"
 	DMALatency = "dma_latency"
+	BusyPoll   = "busy_poll"
 )
 
 // Grant is what became of one thing that was asked of the system.

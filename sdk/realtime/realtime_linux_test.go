@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -118,6 +119,40 @@ func TestQuietenCountsWhoWantsIt(t *testing.T) {
 	second()
 	if got := debug.SetGCPercent(100); got != 100 {
 		t.Errorf("the collector is set to %d afterwards, want 100", got)
+	}
+}
+
+// TestBusyPollSaysWhatItGot: what is granted is on the socket, and what is not has a remedy.
+func TestBusyPollSaysWhatItGot(t *testing.T) {
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	on := func() (us int) {
+		raw, err := conn.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw.Control(func(fd uintptr) { us, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BUSY_POLL) })
+		return us
+	}
+	before := on()
+	g := PollBusily(conn, 73)
+	switch {
+	case g.What != BusyPoll || g.Asked != "73 us":
+		t.Errorf("%+v", g)
+	case g.Granted && on() != 73 && g.Got == "", !g.Granted && (on() != before || g.Errno == "" || g.Remedy == ""):
+		t.Errorf("%+v, on the socket: %d us, before: %d us", g, on(), before)
+	}
+	unprivileged(t, func() {
+		if g := PollBusily(conn, 5000); !g.Granted && (g.Errno != "EPERM" || !strings.Contains(g.Remedy, "busy_read")) {
+			t.Errorf("without privileges: %+v", g)
+		}
+	})
+	conn.Close()
+	if g := PollBusily(conn, 50); g.Granted || g.Why == "" || g.Remedy == "" {
+		t.Errorf("of a socket that is closed: %+v", g)
 	}
 }
 

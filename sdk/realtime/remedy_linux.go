@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -43,6 +44,13 @@ func latencyRemedy(err error) string {
 		return "this kernel has no /dev/cpu_dma_latency; leave dma_latency out"
 	}
 	return "a udev rule lets a group use it: KERNEL==\"cpu_dma_latency\", GROUP=\"realtime\", MODE=\"0660\"; with the user in that group"
+}
+
+func pollRemedy(err error) string {
+	if errors.Is(err, unix.ENOPROTOOPT) {
+		return "this kernel was built without busy polling (CONFIG_NET_RX_BUSY_POLL); leave busy_poll out"
+	}
+	return "allow as much to everybody: sysctl net.core.busy_read=MICROSECONDS; in a service of systemd: AmbientCapabilities=CAP_NET_ADMIN"
 }
 
 // privileged tells whether this process has a capability.
