@@ -28,6 +28,7 @@ const blockCost = 256
 type retained struct {
 	most    int             // bytes
 	blocks  []retainedBlock // the oldest first
+	memory  []retainedBlock // that blocks are part of
 	bytes   int
 	spare   [][]byte // buffers that are free
 	acked   map[uint16]uint64
@@ -258,8 +259,23 @@ func (o *outlet) keep(head tag.Header, payload []byte) {
 	}
 	r.spare = r.spare[:max(0, len(r.spare)-1)]
 	copy(buffer, payload)
-	r.blocks = append(r.blocks, retainedBlock{head, buffer})
+	r.push(retainedBlock{head, buffer})
 	r.bytes += len(buffer) + blockCost
+}
+
+// push adds a block. Where the memory is full behind the newest and half of it free before
+// the oldest, the blocks move: in the long run nothing is allocated.
+func (r *retained) push(b retainedBlock) {
+	if len(r.blocks) == cap(r.blocks) && len(r.blocks) <= len(r.memory)/2 {
+		n := copy(r.memory, r.blocks)
+		clear(r.memory[n:])
+		r.blocks = r.memory[:n]
+	}
+	grows := len(r.blocks) == cap(r.blocks)
+	r.blocks = append(r.blocks, b)
+	if grows {
+		r.memory = r.blocks[:cap(r.blocks)]
+	}
 }
 
 // resend waits for the process to come and sends it what is kept. Blocks that come
