@@ -34,8 +34,9 @@ const (
 	early      = "priority, compensated" // as trigger.compensation: auto does it
 	ordinary   = "scheduled, no priority"
 	sleeping   = "`time.Sleep`"
-	onReceipt  = "fire on receipt"
-	timing     = "timing" // of commands, before the shots
+	onReceipt  = "fire on receipt, PUB/SUB"
+	byUDP      = "fire on receipt, UDP" // as trigger.fast: udp does it
+	timing     = "timing"               // of commands, before the shots
 	settleTime = 10 * time.Second
 )
 
@@ -68,7 +69,7 @@ func main() {
 }
 
 // methods take turns, shot by shot: what else the PC does befalls all of them alike.
-var methods = []string{priority, early, ordinary, sleeping, onReceipt}
+var methods = []string{priority, early, ordinary, sleeping, onReceipt, byUDP}
 
 // series is what a process is asked for: shots by methods that take turns, every so
 // often from the first on.
@@ -82,6 +83,9 @@ type series struct {
 func (s series) method(i int) string { return s.Methods[i%len(s.Methods)] }
 
 func (s series) instant(i int) int64 { return s.First + int64(i)*every.Nanoseconds() }
+
+// number is that of the order to fire, which grows from series to series.
+func (s series) number(i int) uint64 { return uint64(s.instant(i)) }
 
 // shot is when a node fired and when its controller began, in ns since 1970 by the clock
 // that all have in truth; 0: it was not ready.

@@ -61,6 +61,8 @@ func beBusy() error {
 type offer struct {
 	Clock   *datagram.Access `json:"clock"`
 	Trigger string           `json:"trigger"` // host:port
+	// Fast lets the first node and the second hear datagrams.
+	Fast [2]*datagram.Access `json:"fast"`
 }
 
 // beMaster answers who asks for the time, and publishes orders to fire at once.
@@ -82,17 +84,34 @@ func beMaster(address string) error {
 	}
 	defer publisher.Close()
 	o.Trigger = publisher.Addr().String()
+	fast, err := wire.ListenFast(net.JoinHostPort(address, "0"))
+	if err != nil {
+		return err
+	}
+	go func() { _ = fast.Run(ctx) }() // ends with ctx
+	for i := range o.Fast {
+		if o.Fast[i], err = fast.Admit(); err != nil {
+			return err
+		}
+	}
 	if err := json.NewEncoder(os.Stdout).Encode(o); err != nil {
 		return err
 	}
 	return answerLines(func(s series) ([]shot, error) {
 		for i := range s.Shots {
-			if s.method(i) != onReceipt {
+			publish := publisher.Publish
+			switch s.method(i) {
+			case onReceipt:
+			case byUDP:
+				publish = fast.Publish
+			default:
 				continue
 			}
-			time.Sleep(time.Until(time.Unix(0, s.instant(i))))
+			if _, err := realtime.Await(ctx, s.instant(i)); err != nil {
+				return nil, err
+			}
 			now := time.Now().UnixNano()
-			if err := publisher.Publish(wire.Order{Kind: wire.Fire, Seq: uint64(i + 1), Run: tag.RunID{1}, Instant: now + 1, Sent: now}); err != nil {
+			if err := publish(wire.Order{Kind: wire.Fire, Seq: s.number(i), Run: tag.RunID{1}, Instant: now, Sent: now}); err != nil {
 				return nil, err
 			}
 		}
@@ -128,8 +147,9 @@ func beDevice() error {
 
 // node is a slave: it says when to fire, and its driver does so.
 type node struct {
-	prober *clock.Prober // nil: the master is on this PC
-	orders <-chan wire.Received
+	prober *clock.Prober        // nil: the master is on this PC
+	orders <-chan wire.Received // that were published
+	fast   <-chan wire.Received // that came as datagrams
 	driver *process
 }
 
@@ -154,6 +174,17 @@ func beNode(address, says string, compares bool) error {
 	}
 	defer orders.Close()
 	n.orders = orders.Orders()
+	which := 0
+	if compares {
+		which = 1
+	}
+	fast := make(chan wire.Received, 64)
+	datagrams, err := wire.DialFast(address, *o.Fast[which], tag.RunID{1}, func(r wire.Received) { fast <- r })
+	if err != nil {
+		return err
+	}
+	go func() { _ = datagrams.Run(ctx) }() // ends with ctx
+	n.fast = fast
 	var ready string
 	if n.driver, err = launch(nil, &ready, "-be", "driver"); err != nil {
 		return err
@@ -178,7 +209,9 @@ func (n *node) shoot(s series) ([]shot, error) {
 		case timing:
 			ready = true
 		case onReceipt:
-			ready, err = n.awaitOrder(uint64(i + 1))
+			ready, err = awaitOrder(n.orders, s.number(i))
+		case byUDP:
+			ready, err = awaitOrder(n.fast, s.number(i))
 		default:
 			one.First, err = n.translate(s.instant(i))
 			ready = time.Until(time.Unix(0, one.First)) > readyBefore
@@ -202,10 +235,10 @@ func (n *node) shoot(s series) ([]shot, error) {
 }
 
 // awaitOrder waits for an order. ready: it was not there already.
-func (n *node) awaitOrder(seq uint64) (ready bool, err error) {
+func awaitOrder(orders <-chan wire.Received, seq uint64) (ready bool, err error) {
 	for ready = true; ; {
 		select {
-		case o := <-n.orders:
+		case o := <-orders:
 			ready = ready && time.Since(o.At) < readyBefore
 			if o.Seq >= seq {
 				return ready && o.Seq == seq, nil
@@ -306,7 +339,7 @@ func (d *driver) await(ctx context.Context, s series, settings realtime.Settings
 	defer settings.Enter()()
 	clock := realtime.ReadClock()
 	switch s.method(0) {
-	case onReceipt:
+	case onReceipt, byUDP:
 	case sleeping:
 		time.Sleep(time.Until(time.Unix(0, s.First)))
 		clock = realtime.ReadClock()
