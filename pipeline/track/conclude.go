@@ -101,6 +101,7 @@ func (p *path) rate() float64 {
 // report says what was found.
 func (f *follower) report(p *path, s *strip, r []float64) *Track {
 	t := &Track{path: p, frame: f.frame, Noise: p.noise.told(), Steps: f.steps(p), Jitter: s.peak.sigma}
+	t.Knots = make([]Knot, 0, len(p.slices))
 	var length float64
 	for i := range p.slices {
 		q := &p.slices[i]
@@ -154,11 +155,12 @@ func (t *Track) straighten(p *path) {
 // quarters looks at the corrected record in four parts.
 func (f *follower) quarters(p *path, s *strip, r []float64) []Part {
 	first, last := p.slices[0].from, p.slices[len(p.slices)-1].to
-	var parts []Part
+	parts := make([]Part, 0, 4)
+	part := make([]float64, 0, len(r)) // one after another
 	k := 0
 	for i := range int64(4) {
 		from, to := first+(last-first)/4*i, first+(last-first)/4*(i+1)
-		var part []float64
+		part = part[:0]
 		for ; k < len(r) && s.points[k].at < to; k++ {
 			if math.Abs(r[k]) <= s.half {
 				part = append(part, r[k])

@@ -14,6 +14,8 @@ type strip struct {
 	peak   normal  // of all of them about the path: width and share
 	half   float64 // ps about the path that are used
 	rate   float64 // pairs per second, while there are any
+
+	room []float64 // for residuals
 }
 
 const (
@@ -74,10 +76,13 @@ func (w *walker) at(time int64) float64 {
 	return w.all[w.i-1].x*(1-part) + w.all[w.i].x*part
 }
 
-// residuals returns how far each point is off the path.
+// residuals returns how far each point is off the path. They hold until the next call.
 func (s *strip) residuals(p *path) []float64 {
 	w := walker{path: p}
-	r := make([]float64, len(s.points))
+	if s.room == nil {
+		s.room = make([]float64, len(s.points))
+	}
+	r := s.room
 	for i, q := range s.points {
 		r[i] = q.d - w.at(q.at)
 	}

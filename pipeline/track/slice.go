@@ -158,7 +158,13 @@ const bellSteps = 64 // per unit of z^2
 
 // mode returns the middle of the fullest two neighbouring bins.
 func mode(r []float64, half, bin float64) float64 {
-	counts := make([]int32, int(2*half/bin)+2)
+	var room [128]int32
+	counts := room[:]
+	if n := int(2*half/bin) + 2; n <= len(room) {
+		counts = counts[:n]
+	} else {
+		counts = make([]int32, n)
+	}
 	for _, v := range r {
 		if k := int((v + half) / bin); k >= 0 && k < len(counts) {
 			counts[k]++

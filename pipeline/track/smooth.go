@@ -79,8 +79,8 @@ const (
 // their digits.
 func (p *path) begin(i, step int) state {
 	s := &p.slices[i]
-	var slopes []float64
-	variance := 0.0
+	var room [firstSlopes]float64
+	slopes, variance := room[:0], 0.0
 	n := p.stretch(i, step)
 	if n < 2 {
 		return state{x: s.x, xx: p.noise.spread(s), yy: anySlope * anySlope}

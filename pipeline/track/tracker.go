@@ -20,6 +20,7 @@ type tracker struct {
 	keep      bool    // slices keep their points
 	residuals []float64
 	counts    []uint32
+	certain   [2]fix // what the last step has found
 }
 
 // doubt is a slice that lies where it should not. The next one says whether the
@@ -109,12 +110,13 @@ func (k *tracker) measured(m aim, ta, tb []uint64, from, to int64) (slice, bool)
 }
 
 // step takes the next slice: A's tags in it, and B's tags. It returns the
-// slices that have become certain: none, one, or two after a doubt.
+// slices that have become certain: none, one, or two after a doubt. They hold
+// until the next step.
 func (k *tracker) step(ta, tb []uint64, from, to int64) []fix {
 	if d := k.doubt; d != nil {
 		k.doubt = nil
 		if s, ok := k.look(k.bank, ta, tb, from, to); ok && k.nearer(s, d.before) {
-			return []fix{k.leapt(d), k.accept(s)}
+			return append(k.certain[:0], k.leapt(d), k.accept(s))
 		}
 		k.bank = d.before // the doubted slice was wrong
 		k.misses++
@@ -134,7 +136,7 @@ func (k *tracker) step(ta, tb []uint64, from, to int64) []fix {
 		k.bank.leap(k.direction*s.t, &s)
 		return nil
 	}
-	return []fix{k.accept(s)}
+	return append(k.certain[:0], k.accept(s))
 }
 
 // due says whether it is time for a wide search: soon after a loss, and then
