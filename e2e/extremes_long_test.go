@@ -121,9 +121,10 @@ var trials = map[string]trial{
 	"simulate.NODE.faults": {kind: simulatedKind, write: func(n string) []string {
 		return []string{"simulate.alice.faults=[" + strings.Repeat("slow-reply=1 ms, ", atoi(n)-1) + "slow-reply=1 ms]"}
 	}},
-	"simulate.NODE.sees": {kind: simulatedKind, sets: []string{tiny}, write: wordsOf("simulate.alice.sees", "source")},
-	"on_end.command":     {write: wordsOf("on_end.command", "true")},
-	"on_end.timeout":     {sets: []string{"on_end.command=[true]"}},
+	"simulate.NODE.pulse_spread": {kind: simulatedKind, sets: []string{"simulate.alice.pulse_height=1 V"}},
+	"simulate.NODE.sees":         {kind: simulatedKind, sets: []string{tiny}, write: wordsOf("simulate.alice.sees", "source")},
+	"on_end.command":             {write: wordsOf("on_end.command", "true")},
+	"on_end.timeout":             {sets: []string{"on_end.command=[true]"}},
 	"simulate.NODE.replay.channels.INPUT": {kind: simulatedKind, write: func(n string) []string {
 		return []string{"simulate.alice.replay={file: r" + n + ".txt, channels: {1: " + n + "}}"}
 	}},

@@ -10,6 +10,7 @@ import (
 	"tsrun/pipeline/master"
 	"tsrun/pipeline/report"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/series"
 	"tsrun/pipeline/text"
 )
 
@@ -29,8 +30,11 @@ their PCs with the same --node and --data. Those of this PC are started. A node 
 does not come is waited for until the recipe's faults.patience (10 minutes) has
 passed, or two Ctrl-C; what it holds is then missing, and resume may be called again.
 
-A run that ended with all its files is left as it is. The exit code is that of the run.`,
-		Args: arguments(1, 1, "one run directory"),
+A run that ended with all its files is left as it is. The exit code is that of the run.
+
+The directory of a series (scan: in a recipe) goes on with the first run that has not
+ended; a run of it that was broken off is left as it is, and taken again.`,
+		Args: arguments(1, 1, "one run directory, or that of a series"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return resume(c, args[0], &plugins, keys, listen, asJSON)
 		},
@@ -45,6 +49,10 @@ A run that ended with all its files is left as it is. The exit code is that of t
 func resume(c *cobra.Command, path string, plugins *pluginDirs, keys, listen string, asJSON bool) error {
 	if err := run.CheckSystem(); err != nil {
 		return failure(err)
+	}
+	if series.Is(path) {
+		f := runFlags{plugins: *plugins, keys: keys, json: asJSON}
+		return resumeSeries(c.Context(), &f, path)
 	}
 	outliveTerminal()
 	dirs, err := plugins.all()

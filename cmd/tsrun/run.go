@@ -110,6 +110,9 @@ func runMaster(ctx context.Context, f *runFlags, path string) error {
 	if err != nil {
 		return err
 	}
+	if resolved.Scan != nil {
+		return beginSeries(ctx, f, path, resolved, dirs)
+	}
 	_, err = runRecipe(ctx, f, path, master.Options{Recipe: resolved, Runs: f.runs, PluginDirs: dirs})
 	return err
 }

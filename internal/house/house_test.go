@@ -17,7 +17,7 @@ import (
 var floors = [][]string{
 	{"cmd/"},
 	{"pipeline/web"},
-	{"pipeline/report", "pipeline/drill", "pipeline/doctor", "pipeline/unit", "pipeline/calibrate", "pipeline/catalogue"},
+	{"pipeline/report", "pipeline/drill", "pipeline/doctor", "pipeline/unit", "pipeline/calibrate", "pipeline/catalogue", "pipeline/series"},
 	{"pipeline/master", "pipeline/slave"},
 	{"pipeline/watch"},
 	{"pipeline/stage"},

@@ -32,6 +32,7 @@ type Field struct {
 	auto        bool              // a time that may be auto, or auto and a time more or less
 	form        *form             // of texts, and of the keys of a map
 	numeric     bool              // a text that may be a number
+	listed      bool              // shapeConfig: a list may stand there too
 	path        bool              // a text that is a path, relative to the file it is written in
 
 	keys     []*Field            // shapeObject

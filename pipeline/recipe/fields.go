@@ -75,7 +75,7 @@ var table = &Field{shape: shapeObject, keys: []*Field{
 	{name: "meta", shape: shapeConfig,
 		doc: "Anything else worth keeping with the run, such as operator and sample; tsrun only copies it into the manifest."},
 	networkTable, nodesTable, clockTable, triggerTable, acquireTable, stagesTable(nil), sinksTable,
-	transferTable, faultsTable, expectTable, realtimeTable, simulateTable, onEndTable,
+	transferTable, faultsTable, expectTable, realtimeTable, simulateTable, onEndTable, scanTable,
 }}
 
 var realtimeTable = &Field{name: "realtime", shape: shapeObject, implied: true,

@@ -23,11 +23,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Options are what a recipe depends on besides its files.
 type Options struct {
 	Set     []string // overrides, as "path=value"
+	Shot    bool     // the recipe is one run of a series, whose other values are not tried
 	Env     Lookup   // nil: the environment of the process
 	Catalog Catalog  // nil: plugins and their configs are not checked
 
@@ -39,6 +41,7 @@ type Resolved struct {
 	Recipe    *Recipe
 	Files     []File    // the recipe, its parent, its parent's parent …
 	Overrides []string  // as given
+	Scan      *Scan     // a series of runs of the recipe; nil: it is one
 	Notes     []Problem // worth saying, but no mistakes
 	root      *value
 }
@@ -77,6 +80,7 @@ func resolve(file File, o Options) (*Resolved, error) {
 	}
 	c, table := newChecker(), tableWith(o.Stages)
 	c.problems = append(append(problems, override(root, table, o.Set)...), expand(root, "", env)...)
+	scan := takeScan(c, root)
 	plugins := newPlugins(o.Catalog)
 	derive(root, plugins)
 	v := c.check(table, root, "", "", place{root.at.src, root.at.line, root.at.column})
@@ -91,10 +95,18 @@ func resolve(file File, o Options) (*Resolved, error) {
 	}
 	judge(c, recipe, stages, plugins)
 	notes := checkPlugins(c, recipe, stages, plugins)
+	if len(c.problems) == 0 && scan != nil && !o.Shot {
+		tryScan(c, scan, func(set []string) error {
+			o := o
+			o.Set, o.Shot = slices.Concat(o.Set, set), true
+			_, err := resolve(file, o)
+			return err
+		})
+	}
 	if len(c.problems) > 0 {
 		return nil, c.problems.sorted()
 	}
-	return &Resolved{Recipe: recipe, Files: files, Overrides: o.Set, Notes: notes.sorted(), root: v}, nil
+	return &Resolved{Scan: scan, Recipe: recipe, Files: files, Overrides: o.Set, Notes: notes.sorted(), root: v}, nil
 }
 
 // decode fills the types that the program works with. The table and the types

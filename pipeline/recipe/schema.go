@@ -72,6 +72,9 @@ func (f *Field) schema() map[string]any {
 		}
 	case shapeConfig, shapeVariant:
 		out["type"] = "object"
+		if f.listed {
+			out["type"] = []string{"object", "array"}
+		}
 	}
 	return out
 }

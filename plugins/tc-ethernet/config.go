@@ -195,7 +195,9 @@ type simulator struct {
 // simulation is what a recipe may say of the simulated controllers of a node.
 type simulation struct {
 	sky.Controller
-	StartWander quantity.Time `json:"start_wander,omitempty" jsonschema:"description=Change of start_delay from one start to the next (rms): it walks at random"`
+	PulseHeight quantity.Voltage `json:"pulse_height,omitempty" jsonschema:"description=Mean height of the detectors' pulses: only those that cross the threshold of their input are seen; all are where it is left out"`
+	PulseSpread quantity.Voltage `json:"pulse_spread,omitempty" jsonschema:"description=Standard deviation of that from pulse to pulse"`
+	StartWander quantity.Time    `json:"start_wander,omitempty" jsonschema:"description=Change of start_delay from one start to the next (rms): it walks at random"`
 }
 
 // maxStartWander keeps what start_delay walks to within what a start may take.
@@ -208,6 +210,14 @@ func (s simulation) Check(a sdk.Acquisition) (found []*sdk.Failure) {
 	}
 	if w := s.StartWander; w < 0 || w > maxStartWander {
 		found = append(found, instrument.Mistake("start_wander", fmt.Sprintf("%v is out of range", w), fmt.Sprintf("write 0 s to %v", maxStartWander)))
+	}
+	if v := s.PulseHeight; v < 0 || v > idq.MaxPulse {
+		found = append(found, instrument.Mistake("pulse_height", fmt.Sprintf("%v is out of range", v), fmt.Sprintf("write 0 V to %v", idq.MaxPulse)))
+	}
+	if v := s.PulseSpread; v < 0 || v > idq.MaxPulse {
+		found = append(found, instrument.Mistake("pulse_spread", fmt.Sprintf("%v is out of range", v), fmt.Sprintf("write 0 V to %v", idq.MaxPulse)))
+	} else if v > 0 && s.PulseHeight == 0 {
+		found = append(found, instrument.Mistake("pulse_spread", "pulses without a height have no spread", "add pulse_height"))
 	}
 	if s.StartWander != 0 && a.Method == sdk.Hardware {
 		found = append(found, instrument.Mistake("start_wander", "a START pulse starts the controllers, and no command takes its time", "remove it"))
@@ -251,7 +261,7 @@ func startSimulator(env sdk.Env) (*simulator, error) {
 	if len(env.Simulation) == 0 {
 		env.Log.Warn("the simulated controller is in the dark: the recipe has no simulate section")
 	}
-	controller, err := idq.New(idq.Config{Sky: sky.Settings(light), Controller: s.Controller, StartWander: s.StartWander, Serial: serial(env.Instance), Log: env.Log})
+	controller, err := idq.New(idq.Config{Sky: sky.Settings(light), Controller: s.Controller, StartWander: s.StartWander, Pulses: idq.Pulses{Height: s.PulseHeight, Spread: s.PulseSpread}, Serial: serial(env.Instance), Log: env.Log})
 	if err != nil {
 		return nil, &sdk.Failure{Code: "bad-config", Field: "simulate", Message: err.Error(),
 			Hint: "correct the recipe's simulate section"}

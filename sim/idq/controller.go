@@ -52,6 +52,9 @@ type Config struct {
 	// the next, rms: it walks at random, and is never below 0.
 	StartWander quantity.Time
 
+	// Pulses are those of the detectors; the zero value crosses every threshold.
+	Pulses Pulses
+
 	// Serial is the serial number that *IDN? reports. It also keys what the
 	// inputs detect, so controllers of one experiment need different ones.
 	Serial string
@@ -86,7 +89,7 @@ func New(config Config) (*Controller, error) {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := errors.Join(config.Sky.Check(), config.Controller.Check()); err != nil {
+	if err := errors.Join(config.Sky.Check(), config.Controller.Check(), config.Pulses.Check()); err != nil {
 		return nil, err
 	}
 	f, err := Faults.Parse(config.Controller.Faults)

@@ -246,7 +246,7 @@ func (d *device) source(input int, start sky.Instant, from int64) sky.Source {
 	if d.faults.highRate {
 		c.Dark = highRate
 	}
-	return sky.NewInput(d.config.Sky, c, d.config.Serial, input, start, from)
+	return sky.NewInput(d.config.Sky, d.crossing(c, input), d.config.Serial, input, start, from)
 }
 
 // scene returns where signals play that count from an instant.
