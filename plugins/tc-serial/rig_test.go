@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -132,6 +133,39 @@ func environment(t testing.TB, s sdk.Simulation) sdk.Env {
 	return sdk.Env{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Instance: "alice.tc", Dir: t.TempDir(), Simulation: text}
 }
 
+// withoutDelay leaves out what only a TDC1 takes.
+func withoutDelay(t testing.TB, s sdk.Simulation) sdk.Simulation {
+	t.Helper()
+	if len(s.Controller) == 0 {
+		return s
+	}
+	var of simulation
+	err := json.Unmarshal(s.Controller, &of)
+	of.StartDelay = 0
+	if err == nil {
+		s.Controller, err = json.Marshal(of)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A device that no command starts has no delay of one; it is refused, not ignored.
+func TestStartDelayIsOfATDC1(t *testing.T) {
+	for model, want := range map[string]string{"tdc1": "", "ticc": "start_delay is of a TDC1", "tdc2": "start_delay is of a TDC1"} {
+		c := defaults()
+		c.Model, c.Port = model, simulated
+		d, err := open(t.Context(), environment(t, light(1, 0)), c)
+		if err == nil {
+			err = d.Close()
+		}
+		if got := fmt.Sprint(err); (want == "") != (err == nil) || !strings.Contains(got, want) {
+			t.Errorf("%s: %v", model, err)
+		}
+	}
+}
+
 // openModel opens the driver on a simulator of its own.
 func openModel(t testing.TB, model string, s sdk.Simulation, change func(*config)) driver {
 	t.Helper()
@@ -139,6 +173,9 @@ func openModel(t testing.TB, model string, s sdk.Simulation, change func(*config
 	c.Model, c.Port = model, simulated
 	if change != nil {
 		change(&c)
+	}
+	if model != "tdc1" {
+		s = withoutDelay(t, s)
 	}
 	d, err := open(t.Context(), environment(t, s), c)
 	if err != nil {

@@ -67,6 +67,9 @@ func startTDC1(env sdk.Env) (*simulator, error) {
 // startTICC starts a simulated TICC.
 func startTICC(env sdk.Env) (*simulator, error) {
 	s, line, err := readSimulation(env)
+	if err == nil {
+		err = s.beginsAtOnce()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +88,16 @@ func readSimulation(env sdk.Env) (s simulation, line pty.Config, err error) {
 		env.Log.Warn("the simulated device is in the dark: the recipe has no simulate section")
 	}
 	return s, pty.Config{Light: sky.Settings(light), Controller: s.Controller, Serial: serialNumber(env.Instance), Log: env.Log}, err
+}
+
+// beginsAtOnce refuses the delay of a start command for a device that gets none: it
+// writes all the time, and the driver takes what is of the acquisition.
+func (s simulation) beginsAtOnce() error {
+	if s.StartDelay == 0 {
+		return nil
+	}
+	return &sdk.Failure{Code: "bad-config", Field: "start_delay", Message: "start_delay is of a TDC1: no command starts this device",
+		Hint: "remove it from the recipe's simulate section"}
 }
 
 func badSimulation(err error) error {

@@ -85,7 +85,10 @@ func openTDC2(_ context.Context, env sdk.Env, c config) (sdk.Driver, error) {
 
 // simulate makes this program the helper, which main sees to.
 func (d *tdc2Driver) simulate(env sdk.Env) error {
-	_, line, err := readSimulation(env)
+	s, line, err := readSimulation(env)
+	if err == nil {
+		err = s.beginsAtOnce()
+	}
 	if err == nil {
 		d.program, err = os.Executable()
 	}
