@@ -227,7 +227,7 @@ func (m *meeting) tell(e *event.WatchedPairs) {
 	n := m.sum(at)
 	wide := float64(binsOfWindow*m.bin) / float64(m.window) // a window that four bins do not divide
 	chance := m.expected * wide
-	e.Pairs, e.PairsSD, e.Chance = per(n-chance, m.seconds), per(math.Sqrt(n), m.seconds), per(chance, m.seconds)
+	e.Pairs, e.PairsSD, e.Chance = per(n-chance, m.seconds), per(math.Sqrt(max(n, 1)), m.seconds), per(chance, m.seconds)
 	if m.tagsB > 0 {
 		e.HeraldingA = new((n - chance) / m.tagsB)
 	}
