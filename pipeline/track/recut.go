@@ -79,10 +79,10 @@ func (w *walker) at(time int64) float64 {
 // residuals returns how far each point is off the path. They hold until the next call.
 func (s *strip) residuals(p *path) []float64 {
 	w := walker{path: p}
-	if s.room == nil {
+	if cap(s.room) < len(s.points) { // others may have come since the last call
 		s.room = make([]float64, len(s.points))
 	}
-	r := s.room
+	r := s.room[:len(s.points)]
 	for i, q := range s.points {
 		r[i] = q.d - w.at(q.at)
 	}
