@@ -223,13 +223,15 @@ func shipped(t *testing.T, name string) string {
 	return path
 }
 
-// latest is the run directory of the only run in dir, with its manifest.
-func latest(t *testing.T, dir string) (string, *run.Manifest) {
+// latest is the run directory of the only run in dir, with its manifest. The link to it is
+// made beside a run that has just begun.
+func latest(t *testing.T, dir string) (path string, m *run.Manifest) {
 	t.Helper()
-	path, err := filepath.EvalSymlinks(filepath.Join(dir, "runs", "latest"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, 20*time.Second, "there is a link to the latest run", func() bool {
+		var err error
+		path, err = filepath.EvalSymlinks(filepath.Join(dir, "runs", "latest"))
+		return err == nil
+	})
 	m, err := run.ReadManifest(path)
 	if err != nil {
 		t.Fatal(err)
