@@ -112,7 +112,8 @@ lint: ## formatting, vet, staticcheck, the rules of the house; builds what runs 
 	$(GO) test ./internal/house
 	@for s in $(OTHERS); do echo "building for $$s"; GOOS=$${s%/*} GOARCH=$${s#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/tsrun || exit 1; done
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-	for m in $(MODULES); do $(GO) vet -C $$m ./... && (cd $$m && $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...) || exit 1; done
+	@for m in $(MODULES); do echo "looking at $$m"; (cd $$m && export GOFLAGS="$$($(GO) env GOFLAGS) -trimpath" && $(GO) vet ./... && \
+	$(GO) run -trimpath=false honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...) || exit 1; done # with what build has compiled
 
 ci-deps: ## install the Debian packages that some tests need
 	apt-get update -q
