@@ -49,7 +49,8 @@ func TestMasterHeldUpAtTheInstant(t *testing.T) {
 
 // TestSlaveHeldUpAtTheInstant stops a slave when the instant is out, until after it. It has
 // acknowledged it by then, and its driver starts in time; or it has not, and the start is
-// called off for all. Nothing starts alone.
+// called off for all. Nothing starts alone without a word: a driver may have the order while
+// its slave is stopped just before the acknowledgement.
 func TestSlaveHeldUpAtTheInstant(t *testing.T) {
 	t.Parallel()
 	work := t.TempDir()
@@ -87,6 +88,7 @@ func TestSlaveHeldUpAtTheInstant(t *testing.T) {
 	}
 	switch {
 	case code == 5 && shots == 0 && len(m.Segments) == 0 && strings.Contains(reasons(m), "called off"):
+	case code == 5 && shots == 1 && strings.Contains(reasons(m), `ABORTED bob. controller "tc" had been started when the start was called off, and recorded alone`):
 	case (code == 0 || heldUp(m)) && shots == 2:
 	default:
 		t.Errorf("exit code %d, %d starts, %d segments\n%s", code, shots, len(m.Segments), reasons(m))

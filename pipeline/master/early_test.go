@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"tsrun/pipeline/fact"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 )
 
@@ -50,5 +51,29 @@ func TestMasterSharesCompensation(t *testing.T) {
 		if order.Shared != c.shared || used != c.used {
 			t.Errorf("%s: %+v, used %v", name, order, used)
 		}
+	}
+}
+
+// A controller that was started although its start was called off is told.
+func TestStartedAlone(t *testing.T) {
+	c := listening(t)
+	t.Cleanup(c.saver.wait)
+	said := func() (all []string) {
+		c.book.manifest.Judge()
+		for _, r := range c.book.manifest.Reasons {
+			if r.Condition == run.Aborted && r.Node == "alice" {
+				all = append(all, r.Message)
+			}
+		}
+		return all
+	}
+	c.tellAlone("alice", &wire.ShotFired{Controller: "tc"})
+	if got := said(); len(got) != 0 {
+		t.Errorf("of a start that holds: %q", got)
+	}
+	c.state.phase = failed
+	c.tellAlone("alice", &wire.ShotFired{Controller: "tc"})
+	if got := said(); len(got) != 1 || got[0] != `controller "tc" had been started when the start was called off, and recorded alone` {
+		t.Errorf("of one that was called off: %q", got)
 	}
 }

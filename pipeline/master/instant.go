@@ -2,7 +2,11 @@ package master
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/wire"
 )
 
 // patience is how long nodes that are waiting to be answered when a deadline
@@ -69,4 +73,14 @@ func (c *conductor) passInstant(ctx context.Context, happened any) {
 	case evFailed, evGone, evInterrupted, evSilent:
 		c.applyEvent(ctx, evOverdue{fired: true})
 	}
+}
+
+// tellAlone notes a controller that was started although its start was called off: its node
+// was held up, or cut off, when it had given the order and before it said so.
+func (c *conductor) tellAlone(name string, s *wire.ShotFired) {
+	if c.state.phase != failed {
+		return
+	}
+	c.notice(run.Reason{Condition: run.Aborted, Node: name,
+		Message: fmt.Sprintf("controller %q had been started when the start was called off, and recorded alone", s.Controller)})
 }

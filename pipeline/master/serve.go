@@ -284,6 +284,7 @@ func (c *conductor) applyNews(ctx context.Context, name string, n wire.News) {
 		c.hearShort(ctx, name, *n.Short)
 	case n.Shot != nil:
 		c.tellCompensation(name, n.Shot)
+		c.tellAlone(name, n.Shot)
 	case n.Loss != nil:
 		_, channel := c.book.channel(name, n.Loss.Stream)
 		c.observe(event.TagsLost{Node: name, Channel: channel, Loss: n.Loss.Loss})
