@@ -37,13 +37,9 @@ func (eq *equipment) arm(ctx context.Context) error {
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	eq.life, eq.halt = life, stop
 	eq.core.Refused = eq.reportRefused
-	inlets := make([]string, len(eq.drivers))
-	for i, c := range eq.drivers {
-		endpoint, err := eq.core.Inlet(c.recipe.Name, c.streams)
-		if err != nil {
-			return fmt.Errorf("controller %s: %w", c.recipe.Name, err)
-		}
-		inlets[i] = endpoint
+	inlets, err := eq.openInlets()
+	if err != nil {
+		return err
 	}
 	outlets := make([]string, len(eq.sinks))
 	for i, k := range eq.sinks {
@@ -83,6 +79,18 @@ func (eq *equipment) beginSink(ctx context.Context, k *sink, endpoint string) er
 		eq.pumps.Go(func() error { eq.reportSink(k); return nil })
 	}
 	return err
+}
+
+// openInlets has the core wait for each driver, and returns where, in their order.
+func (eq *equipment) openInlets() (inlets []string, err error) {
+	for _, c := range eq.drivers {
+		endpoint, err := eq.core.Inlet(c.recipe.Name, c.streams)
+		if err != nil {
+			return nil, fmt.Errorf("controller %s: %w", c.recipe.Name, err)
+		}
+		inlets = append(inlets, endpoint)
+	}
+	return inlets, nil
 }
 
 // recording is what a sink is asked to keep. One that is resumed goes on behind the

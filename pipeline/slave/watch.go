@@ -51,13 +51,9 @@ func (eq *equipment) watch(ctx context.Context) error {
 	eq.life, eq.halt = life, stop
 	glimpses := newGlimpses(len(eq.s.node.Channels), time.Now)
 	eq.core.Tap, eq.core.Refused = glimpses.take, eq.reportRefused
-	inlets := make([]string, len(eq.drivers))
-	for i, c := range eq.drivers {
-		endpoint, err := eq.core.Inlet(c.recipe.Name, c.streams)
-		if err != nil {
-			return fmt.Errorf("controller %s: %w", c.recipe.Name, err)
-		}
-		inlets[i] = endpoint
+	inlets, err := eq.openInlets()
+	if err != nil {
+		return err
 	}
 	eq.pumps.Go(func() error {
 		eq.coreDone <- eq.core.Run(life)

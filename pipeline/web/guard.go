@@ -111,8 +111,8 @@ func (s *Server) ticket() string {
 
 func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// mayStop says why a request may not end the run; 0 where it may.
-func (s *Server) mayStop(r *http.Request) (status int, why, hint string) {
+// mayAct says why a request may not change the run; 0 where it may.
+func (s *Server) mayAct(r *http.Request) (status int, why, hint string) {
 	scheme := map[bool]string{false: "http://", true: "https://"}[s.secure]
 	switch {
 	case r.Header.Get("Origin") != scheme+r.Host:
@@ -125,15 +125,23 @@ func (s *Server) mayStop(r *http.Request) (status int, why, hint string) {
 	return 0, "", ""
 }
 
-// stop ends the recording, and keeps what there is.
-func (s *Server) stop(w http.ResponseWriter, r *http.Request) {
-	if status, why, hint := s.mayStop(r); status != 0 {
+// letsAct returns the state of the run to who may change it, and refuses all others.
+func (s *Server) letsAct(w http.ResponseWriter, r *http.Request) (state string, ok bool) {
+	if status, why, hint := s.mayAct(r); status != 0 {
 		refuse(w, status, why, hint)
-		return
+		return "", false
 	}
 	s.mu.Lock()
-	state := s.board.state
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	return s.board.state, true
+}
+
+// stop ends the recording, and keeps what there is.
+func (s *Server) stop(w http.ResponseWriter, r *http.Request) {
+	state, ok := s.letsAct(w, r)
+	if !ok {
+		return
+	}
 	switch {
 	case s.options.Stop == nil:
 		refuse(w, http.StatusConflict, "this run is over", "there is nothing to stop")
@@ -160,13 +168,10 @@ func stateWord(state string) string {
 
 // record has what is watched recorded. Asking for it again changes nothing.
 func (s *Server) record(w http.ResponseWriter, r *http.Request) {
-	if status, why, hint := s.mayStop(r); status != 0 {
-		refuse(w, status, why, hint)
+	state, ok := s.letsAct(w, r)
+	if !ok {
 		return
 	}
-	s.mu.Lock()
-	state := s.board.state
-	s.mu.Unlock()
 	if s.options.Record == nil || state != "watching" {
 		refuse(w, http.StatusConflict, "nothing is watched: the run is "+stateWord(state), "tsrun watch RECIPE --web looks at a bench first")
 		return

@@ -31,7 +31,7 @@ const (
 type config struct {
 	URL         string        `json:"url" jsonschema:"required,description=of the server: nats://HOST:4222 or tls://HOST:4222"`
 	Prefix      string        `json:"prefix" jsonschema:"description=first word of each subject: PREFIX.RUN.NODE.CHANNEL"`
-	Format      string        `json:"format" jsonschema:"enum=bin,enum=tags,enum=txt,enum=csv,description=of the local files, as of sink-file"`
+	Format      string        `json:"format" jsonschema:"enum=bin,enum=tags,enum=txt,enum=csv,description=of the local files: as of sink-file"`
 	Window      int           `json:"window" jsonschema:"minimum=1,maximum=1024,description=messages that wait for their acknowledgement at most"`
 	Patience    quantity.Time `json:"patience" jsonschema:"description=how long nothing may be acknowledged at the end of a run before the sink gives up: 1 s to 45 s; while a run records the server may be away as long as it likes"`
 	Replicas    int           `json:"replicas" jsonschema:"minimum=1,maximum=5,description=servers of a cluster that keep the stream"`
