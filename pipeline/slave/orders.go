@@ -87,8 +87,8 @@ func (s *session) hearOrder(r wire.Received, by string) bool {
 		s.tellIgnored(why)
 		return false
 	}
-	if s.fast != nil && by == fact.ByPub {
-		s.fast.Note(r.Sent)
+	if fast := s.fast.Load(); fast != nil && by == fact.ByPub {
+		fast.Note(r.Sent)
 	}
 	s.orders.put(r.Order, by, r.At)
 	return true

@@ -54,8 +54,8 @@ func (b *inbox) heard(shot int) *fact.Heard {
 // heard says how the order to start the shot came that is under way.
 func (s *session) heard(eq *equipment) *fact.Heard {
 	h := s.orders.heard(max(eq.part.shot, 1))
-	if h != nil && s.fast != nil {
-		dropped := s.fast.Dropped()
+	if fast := s.fast.Load(); h != nil && fast != nil {
+		dropped := fast.Dropped()
 		h.Dropped = &dropped
 	}
 	return h
@@ -68,20 +68,22 @@ func (s *session) startFast(group *errgroup.Group, ctx context.Context) {
 	if access == nil || !s.recipe.Trigger.Datagrams() {
 		return
 	}
+	var fast *wire.FastSubscriber
 	host, _, err := net.SplitHostPort(s.address.status)
 	if err == nil {
-		s.fast, err = wire.DialFast(host, *access, s.id, func(r wire.Received) { s.hearOrder(r, fact.ByUDP) })
+		fast, err = wire.DialFast(host, *access, s.id, func(r wire.Received) { s.hearOrder(r, fact.ByUDP) })
 	}
 	if err != nil {
 		s.warnOfFast(fmt.Sprintf("trigger.fast: %v", err), "look at the network of this PC")
 		return
 	}
+	s.fast.Store(fast)
 	if us := s.recipe.Realtime.BusyPoll.Duration().Microseconds(); us > 0 {
-		grant := s.fast.PollBusily(int(us))
+		grant := fast.PollBusily(int(us))
 		s.polls = &grant
 	}
 	group.Go(func() error {
-		if err := s.fast.Run(ctx); err != nil {
+		if err := fast.Run(ctx); err != nil {
 			s.warnOfFast(fmt.Sprintf("trigger.fast: %v", err), "look at the network of this PC")
 		}
 		return nil
@@ -91,7 +93,7 @@ func (s *session) startFast(group *errgroup.Group, ctx context.Context) {
 // tellDeaf tells the users of a node that is about to be fired, and to which no datagram
 // has come.
 func (s *session) tellDeaf() {
-	if s.fast != nil && !s.fired && !s.fast.Heard() {
+	if fast := s.fast.Load(); fast != nil && !s.fired && !fast.Heard() {
 		port := s.welcome.Fast.Port
 		s.warnOfFast(fmt.Sprintf("trigger.fast: nothing came from UDP port %d of the master", port), fmt.Sprintf("let the firewalls between pass UDP port %d to the master, and its answers", port))
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -45,8 +46,8 @@ type session struct {
 	orders   *inbox
 	access   *datagram.Access // to the master's time; nil: clocks are not compared
 	clock    clockwork
-	fast     *wire.FastSubscriber // nil: no order comes as a datagram
-	polls    *realtime.Grant      // whether the kernel polls for them; nil: not asked
+	fast     atomic.Pointer[wire.FastSubscriber] // nil: no order comes as a datagram; read by what hears the others meanwhile
+	polls    *realtime.Grant                     // whether the kernel polls for them; nil: not asked
 	sender   *transfer.Sender
 	fired    bool       // there may be tags
 	watched  bool       // its controllers were at work before, and nothing was kept of that
