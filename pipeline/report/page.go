@@ -180,6 +180,9 @@ func (p *page) picture(d Drawn) {
 		return
 	}
 	_ = plot.SVG(&p.out, d.Picture) // into memory
+	if d.words != "" {
+		p.para("", d.words)
+	}
 	if d.table == nil || d.table.lines == 0 {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"tsrun/pipeline/plot"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
+	"tsrun/sdk/quantity"
 )
 
 // Drawn is a picture of a run.
@@ -20,6 +21,7 @@ type Drawn struct {
 	stage   string // that found it
 	table   *table // of which it is; nil: of the manifest
 	file    string // the table
+	words   string // numbers that are drawn and in no table
 }
 
 // Pictures are those of a run: its times, and what its stages found. Where a table
@@ -54,11 +56,12 @@ func drawnResult(dir string, m *run.Manifest, r run.Result, file string) []Drawn
 	if s, ok := stage.DecodeSummary[stage.ScanSummary](r); ok && r.Kind == "scan" && s.Peak != nil && len(charts) > 0 {
 		charts[0].Curves = append(charts[0].Curves, fitted(s, charts[0].Curves[0].Points, t.unit()))
 	}
+	words := t.addFit(charts)
 	var all []Drawn
 	for i, c := range charts {
 		d := Drawn{Name: r.Stage, stage: r.Stage, Picture: c, file: file}
 		if i == 0 {
-			d.table = t
+			d.table, d.words = t, words
 		} else {
 			d.Name = fmt.Sprintf("%s-%d", r.Stage, i+1)
 		}
@@ -90,6 +93,7 @@ func PictureOf(title string, in io.Reader) (plot.Picture, error) {
 	if len(charts) == 0 {
 		return nil, fmt.Errorf("there is no picture of a table of %s; there is one of scan, histogram, g2, rates and align", strings.Join(t.columns, ", "))
 	}
+	t.addFit(charts)
 	return charts[0], nil
 }
 
@@ -231,7 +235,7 @@ func deviations(m *run.Manifest, r run.Result) (all []Drawn) {
 // timeline shows a lane for each channel: what was recorded in which file, and gaps; the
 // time in which all recorded is shaded.
 func timeline(m *run.Manifest) plot.Lanes {
-	l := plot.Lanes{Title: "what was recorded: a lane a channel, files, gaps, starts anew", Simulated: m.Has(run.Simulated), Empty: "nothing was recorded"}
+	l := plot.Lanes{Title: "what was recorded: a lane a channel, files, gaps, losses, starts anew", Simulated: m.Has(run.Simulated), Empty: "nothing was recorded"}
 	most := float64(m.DurationPs)
 	for _, n := range m.Nodes {
 		for _, c := range n.Channels {
@@ -255,6 +259,9 @@ func timeline(m *run.Manifest) plot.Lanes {
 			lane := &plot.Lane{Name: name}
 			for _, g := range gaps[name] {
 				lane.Gaps = append(lane.Gaps, plot.Span{Name: "gap", From: float64(g.From) / ps, To: float64(g.To) / ps})
+			}
+			for _, loss := range n.Channels[channel].Losses[:min(len(n.Channels[channel].Losses), maxListed)] {
+				lane.Marks = append(lane.Marks, plot.Mark{Name: fmt.Sprintf("lost %s: %s", quantity.Counted(loss.Tags, "tag"), loss.Why), At: float64(loss.AtPs) / ps})
 			}
 			for _, r := range n.Restarts {
 				lane.Marks = append(lane.Marks, plot.Mark{Name: "started anew: " + r.Why, At: float64(r.At) / ps})
