@@ -44,6 +44,8 @@ func TestPageInABrowser(t *testing.T) {
 		page.do(page.session, "Page.bringToFront", nil) // what nobody sees is not drawn
 		page.until(30*time.Second, shown("bob.idler")+`.match(/[1-9]/) !== null && document.querySelector("[data-graph=rates] canvas") !== null`)
 	}
+	looker.until(60*time.Second, `document.querySelector("#s-seen td") !== null && document.querySelectorAll("#g-pairs canvas").length === 3 && /started.* alice/.test(document.getElementById("s-nodes").innerText.replaceAll("\n", " "))`)
+	looker.accessible("running")
 	looker.until(time.Second, `document.getElementById("stop").disabled && document.getElementById("stop-said").textContent.includes("only look")`)
 	if left := stopper.value("location.href"); strings.Contains(left, "token") {
 		t.Errorf("the token stays in the address: %s", left)

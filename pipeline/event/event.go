@@ -88,6 +88,15 @@ type Fired struct {
 	Of        int    `json:"of,omitempty"`   // so many
 }
 
+// Started says by how much later a node began than the trigger's master, once both have
+// told when they began: the true value is within the bound.
+type Started struct {
+	Node    string `json:"node"`
+	Against string `json:"against"`
+	SkewNs  int64  `json:"skew_ns"`
+	BoundNs int64  `json:"uncertainty_ns"`
+}
+
 // Compensated says that a controller was fired by another compensation than in the shot
 // before: it follows what its starts take.
 type Compensated struct {
@@ -108,6 +117,8 @@ type Progress struct {
 	// DiskLeft is the time until that disk reaches faults.disk_below, at the pace of
 	// the last seconds; nil: it does not fill.
 	DiskLeft *time.Duration `json:"disk_left_ns,omitempty"`
+	// Files are how many it has announced, which it has closed; some are not here yet.
+	Files int `json:"files,omitempty"`
 	// Channels are the node's, by name: those of which something is known.
 	Channels map[string]ChannelProgress `json:"channels,omitempty"`
 }
@@ -260,6 +271,7 @@ func (DeviceIdentified) kind() string { return "device" }
 func (Compensated) kind() string      { return "compensated" }
 func (Armed) kind() string            { return "armed" }
 func (Fired) kind() string            { return "fired" }
+func (Started) kind() string          { return "started" }
 func (Progress) kind() string         { return "progress" }
 func (Watched) kind() string          { return "watched" }
 func (Transfer) kind() string         { return "transfer" }

@@ -10,7 +10,7 @@ import (
 )
 
 // events are one of each kind.
-var events = []Event{Begun{}, StateChanged{}, Waiting{}, NodeJoined{}, Away{}, Back{}, DeviceIdentified{}, Armed{}, Fired{}, Compensated{}, Watched{}, Progress{}, Transfer{}, FileVerified{},
+var events = []Event{Begun{}, StateChanged{}, Waiting{}, NodeJoined{}, Away{}, Back{}, DeviceIdentified{}, Armed{}, Fired{}, Started{}, Compensated{}, Watched{}, Progress{}, Transfer{}, FileVerified{},
 	Sync{}, Pairs{}, TagsLost{}, Warning{}, Problem{}, Analysing{}, StageDone{}, Finished{}}
 
 // EventSchema returns the JSON Schema of an event as [Stamped] is written. It

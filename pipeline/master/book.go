@@ -23,6 +23,7 @@ type book struct {
 	channels map[string][]string // node: channel names by stream
 	counts   map[string]map[uint16]fact.Counts
 	segments map[string]announced // by the file's name
+	files    map[string]int       // of these, how many a node has announced
 	sizes    sizes
 	early    map[string]bool // files that were proven before they were announced
 	shots    map[string][]fact.Shot
@@ -38,7 +39,7 @@ func newBook(c *conductor, now time.Time) *book {
 		manifest: run.NewManifest(c.run.String(), c.options.Version, c.recipe, now),
 		recipe:   c.recipe,
 		channels: map[string][]string{}, counts: map[string]map[uint16]fact.Counts{},
-		segments: map[string]announced{}, early: map[string]bool{}, shots: map[string][]fact.Shot{}, clocks: map[string]*run.NodeClock{},
+		segments: map[string]announced{}, files: map[string]int{}, early: map[string]bool{}, shots: map[string][]fact.Shot{}, clocks: map[string]*run.NodeClock{},
 		plans: map[string]transfer.Plan{}, budgets: map[string]*transfer.Budget{}, beyond: map[string]int{}, spent: map[string]spending{},
 	}
 	for _, n := range c.recipe.Nodes {
@@ -186,6 +187,7 @@ func (b *book) segment(name string, s *wire.Segment) {
 	}
 	b.segments[s.File] = announced{File: file, node: name, index: len(b.manifest.Segments)}
 	b.manifest.Segments = append(b.manifest.Segments, segment)
+	b.files[name]++
 	b.sizes.bytes += max(segment.Size, 0)
 	b.sizes.tags += segment.Tags
 }
@@ -294,7 +296,7 @@ func (b *book) progress(name string, progress []fact.StreamCounts) (moved bool) 
 
 // progressEvent returns how far a node is: its slowest channel.
 func (b *book) progressEvent(name string) event.Progress {
-	e := event.Progress{Node: name, Duration: b.recipe.Acquire.Total().Duration()}
+	e := event.Progress{Node: name, Duration: b.recipe.Acquire.Total().Duration(), Files: b.files[name]}
 	slowest := ^uint64(0)
 	for _, p := range b.counts[name] {
 		e.Tags += p.Tags

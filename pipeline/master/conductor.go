@@ -73,10 +73,11 @@ type conductor struct {
 	attention wire.Attention
 	analysis  analysis
 	disks     disks
-	watcher   *watch.Watcher // nil: nothing is watched
-	recorded  bool           // what was watched was to be recorded
-	syncer    *syncer        // nil: no segment of an align stage is here yet
-	unsynced  bool           // there could be none
+	watcher   *watch.Watcher  // nil: nothing is watched
+	recorded  bool            // what was watched was to be recorded
+	syncer    *syncer         // nil: no segment of an align stage is here yet
+	unsynced  bool            // there could be none
+	started   map[string]bool // nodes of which it was told when they began
 	children  []*child
 	key       string // that this master's own slaves show
 	strangers strangers
@@ -112,7 +113,7 @@ func newConductor(o Options) *conductor {
 	c := &conductor{
 		options: o, recipe: o.Recipe.Recipe,
 		requests: make(chan request), inputs: make(chan any), stopped: make(chan struct{}),
-		members: map[string]*member{}, steps: steps{}, turned: map[string]bool{}, key: rand.Text(),
+		members: map[string]*member{}, steps: steps{}, turned: map[string]bool{}, started: map[string]bool{}, key: rand.Text(),
 		disks: disks{nodes: map[string]*fact.Disk{}, warned: map[string]bool{}},
 	}
 	c.deadline = time.NewTimer(time.Hour)

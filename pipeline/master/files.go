@@ -54,11 +54,27 @@ func (c *conductor) offerSegment(name string, proven bool) {
 	if !ok || c.analysis.cancel != nil || !segment.HoldsTags() || segment.Part > 0 { // behind another start the clock is another
 		return
 	}
+	c.tellStarts()
 	if c.syncer == nil {
 		c.startSyncer()
 	}
 	if c.syncer != nil {
 		c.syncer.offer(segment)
+	}
+}
+
+// tellStarts tells by how much later the nodes began, of each once, as soon as it and the
+// trigger's master have told when they did: long before the first of their files is here.
+func (c *conductor) tellStarts() {
+	if c.recipe.Trigger.Method != "scheduled" || len(c.started) >= len(c.recipe.Nodes)-1 {
+		return
+	}
+	c.book.counted()
+	for _, s := range c.book.manifest.Trigger.Skew {
+		if !c.started[s.Node] {
+			c.started[s.Node] = true
+			c.observe(event.Started{Node: s.Node, Against: s.Against, SkewNs: s.SkewNs, BoundNs: s.UncertaintyNs})
+		}
 	}
 }
 

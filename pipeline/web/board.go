@@ -55,6 +55,7 @@ type node struct {
 	armed      bool
 	away       *event.Stamped // an Away
 	devices    map[string]event.DeviceIdentified
+	started    *event.Started
 	progress   *event.Progress
 	heard      time.Time // when it last came farther
 	files      int       // that are here and proven
@@ -190,6 +191,8 @@ func (b *board) applyToNode(s event.Stamped) {
 		b.simulated = b.simulated || e.Device.Simulated
 	case event.Armed:
 		n.armed = true
+	case event.Started:
+		n.started = &e
 	case event.Progress:
 		n.progress, n.heard, n.away = &e, s.Time, nil
 		for channel, p := range e.Channels {
@@ -217,6 +220,8 @@ func nodeOf(e event.Event) string {
 	case event.DeviceIdentified:
 		return e.Node
 	case event.Armed:
+		return e.Node
+	case event.Started:
 		return e.Node
 	case event.Progress:
 		return e.Node

@@ -142,3 +142,21 @@ func TestWhoIsAwayIsAProblem(t *testing.T) {
 		t.Error(s)
 	}
 }
+
+// A card says when its node began, and how many of its files are not here yet.
+func TestCardOfANode(t *testing.T) {
+	b := newBoard(runtest.TwoNodes())
+	p := progress("bob", 5000, 1)
+	p.Files = 7
+	b.tell(0, event.NodeJoined{Node: "bob", Host: "remote"}, event.StateChanged{State: "running"}, p, event.FileVerified{Node: "bob", File: "a", Size: 1 << 20})
+	if s := section(t, b, "nodes", 1); strings.Contains(s, "started") {
+		t.Errorf("a start that nobody has told: %s", s)
+	}
+	b.tell(1, event.Started{Node: "bob", Against: "alice", SkewNs: -1200, BoundNs: 400})
+	s := section(t, b, "nodes", 1)
+	for _, want := range []string{"1 200 ± 400 ns before alice", "<dt>files closed</dt><dd>7</dd>", "1 (1.000 MiB)"} {
+		if !strings.Contains(strings.ReplaceAll(s, "\u2009", " "), want) {
+			t.Errorf("lacks %q: %s", want, s)
+		}
+	}
+}

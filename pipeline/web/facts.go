@@ -206,7 +206,13 @@ func (b *board) card(n *node, now time.Time) card {
 			add("disk full in", rounded(*p.DiskLeft))
 		}
 	}
-	add("files here and proven", fmt.Sprintf("%d (%s)", n.files, bytesWords(n.bytes)))
+	if s := n.started; s != nil {
+		add("started", startedWords(s.SkewNs, s.BoundNs, s.Against))
+	}
+	if p := n.progress; p != nil && p.Files > 0 {
+		add("files closed", fmt.Sprint(max(p.Files, n.files)))
+	}
+	add("here and proven", fmt.Sprintf("%d (%s)", n.files, bytesWords(n.bytes)))
 	if lost := b.lost[n.name]; lost > 0 {
 		add("losses", quantity.Counted(lost, "gap"))
 	}

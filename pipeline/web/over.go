@@ -92,11 +92,7 @@ func cardOf(m *run.Manifest, name string) card {
 	add("lost", text.Count(lost))
 	for _, s := range m.Trigger.Skew {
 		if s.Node == name {
-			direction := "later than "
-			if s.SkewNs < 0 {
-				direction = "before "
-			}
-			add("started", text.Bounded(text.Magnitude(s.SkewNs), s.UncertaintyNs)+" "+direction+s.Against)
+			add("started", startedWords(s.SkewNs, s.UncertaintyNs, s.Against))
 		}
 	}
 	add("clock source", m.Trigger.ClockSource)

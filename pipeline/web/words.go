@@ -46,6 +46,15 @@ func wordsOf(e event.Event) string {
 	return event.Describe(e)
 }
 
+// startedWords say by how much later than another a node began.
+func startedWords(skewNs, boundNs int64, against string) string {
+	direction := " later than "
+	if skewNs < 0 {
+		direction = " before "
+	}
+	return text.Bounded(text.Magnitude(skewNs), boundNs) + direction + against
+}
+
 // line is an event for people.
 type line struct {
 	Time, Kind, Code, Text, Hint string
