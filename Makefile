@@ -23,7 +23,7 @@ DEBVERSION ?= $(shell echo '$(VERSION)' | sed -E 's/^v([0-9])/\1/; s/-/+/g; s/^(
 MAINTAINER ?= $(shell n=$$(git config user.name) && m=$$(git config user.email) && echo "$$n <$$m>" || echo 'the authors of tsrun <tsrun@example.org>')
 NFPM    ?= $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 
-.PHONY: help build man install deb clean-root run test test-modules test-long truth readme bench bench-compare bench-transfer bench-trigger bench-scale lint ci-deps clean
+.PHONY: help build man install deb clean-root run test test-modules test-long truth readme pictures bench bench-compare bench-transfer bench-trigger bench-scale lint ci-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ truth: ## measure what is stated against known truth; PART=1: a share that takes
 
 readme: build ## write the picture of a run in README.md anew
 	$(GO) test ./e2e -run TestReadmeShowsWhatARunShows -count=1 -update-readme
+
+pictures: ## make the pictures of README.md from a run; needs chromium
+	TSRUN_PICTURES=$(CURDIR)/docs/pictures $(GO) test ./e2e -run TestPicturesOfTheReadme -count=1 -timeout 10m
 
 bench: build ## measure speed, as ratios within one run
 	@$(GO) run ./internal/benchcompare -machine

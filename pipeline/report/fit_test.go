@@ -55,7 +55,7 @@ func TestFitOfATable(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"lower_edge_ps,counts\n": "",
+		"lower_edge_ps,counts\n":                               "",
 		"lower_edge_ps,counts\n" + strings.Repeat("0,1\n", 40): "",
 		"delay_ps,counts\n0,1\n50,2\n":                         "",
 		"lower_edge_ps,counts\n0,-5\n50,x\n":                   "",

@@ -77,7 +77,7 @@ const pageStyle = `:root{color-scheme:light dark}body{font:15px/1.5 sans-serif;m
 	`th,td{text-align:left;padding:.2em .8em .2em 0;vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}thead th{border-bottom:1px solid #999}` +
 	`pre{overflow-x:auto;background:#f4f4f4;padding:.7em;font-size:13px}.v{display:inline-block;padding:.1em .6em;border-radius:.3em;margin-right:.4em;font-weight:bold;color:#fff;background:#a15c00}` +
 	`.good{background:#1a7f3c}.bad{background:#b00020}.sim{background:#5b21b6}.mono{font-family:monospace;overflow-wrap:anywhere}p,li,td{overflow-wrap:break-word}` +
-	`@media(prefers-color-scheme:dark){body{color:#e6e6e6;background:#101216}pre{background:#1b1e25}h2{border-color:#444}}` +
+	`@media(max-width:30em){.wide svg{width:40em;max-width:none}}@media(prefers-color-scheme:dark){body{color:#e6e6e6;background:#101216}pre{background:#1b1e25}h2{border-color:#444}}` +
 	`@media print{body{font-size:11px;color:#000;background:#fff}section{break-inside:auto}svg,tr{break-inside:avoid}h2,h3{break-after:avoid}details{display:none}pre{white-space:pre-wrap}}`
 
 func (p *page) raw(s string)  { p.out.WriteString(s) }
@@ -179,7 +179,9 @@ func (p *page) picture(d Drawn) {
 		p.para("", fmt.Sprintf("The picture %s is left out of this page, which would be too long: tsrun plot RUN %s draws it.", d.Name, d.Name))
 		return
 	}
+	p.raw(`<div class="wide" tabindex="0" role="region" aria-label="picture">`)
 	_ = plot.SVG(&p.out, d.Picture) // into memory
+	p.raw("</div>")
 	if d.words != "" {
 		p.para("", d.words)
 	}
