@@ -21,8 +21,8 @@ func (p *tab) heap() float64 {
 }
 
 // Two days of a run, told faster, leave the memory of a tab as it is after some hours.
-func TestTabThroughTwoDays(t *testing.T) {
-	need.Long(t)
+func TestLongTabThroughTwoDays(t *testing.T) {
+	need.LongWhole(t)
 	b := startBrowser(t)
 	hub := event.NewHub()
 	server, err := web.Listen(t.Context(), "127.0.0.1:0", web.Options{Recipe: &recipe.Recipe{Name: "two days"}, Feed: hub.Subscribe(), Stop: func() error { return nil }})
