@@ -216,22 +216,26 @@ func TestSnippetsRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	reader, err := filepath.Abs("../../python")
+	if err != nil {
+		t.Fatal(err)
+	}
 	said := map[string]bool{}
 	for _, s := range Snippets(m) {
 		if s.Language == "MATLAB" {
 			continue
 		}
 		c := exec.CommandContext(t.Context(), python, "-W", "error", "-c", s.Code)
-		c.Dir = dir
+		c.Dir, c.Env = dir, append(os.Environ(), "PYTHONPATH="+reader)
 		out, err := c.CombinedOutput()
 		if err != nil {
 			t.Errorf("%s: %v\n%s\n%s", s.Language, err, s.Code, out)
 		}
-		for _, want := range []string{"6 tags", "('delay_ps', 'counts') 1", "count"} {
+		for _, want := range []string{"6 tags", "6 tags by tsrun.py", "('delay_ps', 'counts') 1", "count"} {
 			said[want] = said[want] || strings.Contains(string(out), want)
 		}
 	}
-	for _, want := range []string{"6 tags", "count"} {
+	for _, want := range []string{"6 tags", "6 tags by tsrun.py", "count"} {
 		if !said[want] {
 			t.Errorf("no snippet said %q", want)
 		}

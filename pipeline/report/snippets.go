@@ -18,6 +18,8 @@ type Snippet struct {
 // Snippets load a channel's tags and the first table of results.
 func Snippets(m *run.Manifest) (all []Snippet) {
 	if s, ok := firstFile(m); ok {
+		all = append(all, Snippet{"tsrun.py", "import tsrun  # python/tsrun.py of tsrun: every file is proven before its tags are believed\n\nrun = tsrun.open(\".\")\n" +
+			fmt.Sprintf("tags = run.tags(%s)  # ps as they were recorded\nprint(run.condition, run.simulated, len(tags), \"tags by tsrun.py\")\n", quoted(s.Node+"."+s.Channel))})
 		pattern := quoted(path.Dir(s.File) + "/" + s.Channel + "-*" + path.Ext(s.File))
 		if path.Ext(s.File) == ".bin" {
 			all = append(all, Snippet{"numpy", "import glob\nimport numpy as np\n\n" +
