@@ -120,7 +120,7 @@ lint: ## formatting, vet, staticcheck, the rules of the house; builds what runs 
 
 ci-deps: ## install the Debian packages that some tests need
 	apt-get update -q
-	apt-get install -y -q --no-install-recommends python3-zmq python3-grpcio python3-protobuf python3-numpy python3-pandas jq iproute2 linuxptp chrony chromium systemd lintian
+	apt-get install -y -q --no-install-recommends python3-zmq python3-grpcio python3-protobuf python3-numpy python3-pandas jq iproute2 linuxptp chrony chromium prometheus systemd lintian
 
 clean: ## remove what was built
 	rm -rf bin

@@ -109,10 +109,12 @@ func collectKilled(t *testing.T, work, recipe string, sets []string) {
 	closed := tagFiles(t, filepath.Join(work, "killed"))
 	port := fmt.Sprint(ownPort(t, "127.0.0.1"))
 	slave := start(t, work, nil, "--mode", "slave", "--node", "bob", "--data", "killed", "--master", "127.0.0.1:"+port)
-	p := start(t, work, nil, append([]string{"collect", recipe, "--node", "bob", "--runs", "rest", "--set", "network.ports.status=" + port}, sets...)...)
+	p := start(t, work, nil, append([]string{"collect", recipe, "--node", "bob", "--runs", "rest", "--web=127.0.0.1:0", "--set", "network.ports.status=" + port}, sets...)...)
+	seen := lookOn(t, p)
 	if code := p.wait(60 * time.Second); code != 0 {
 		t.Fatalf("exit code %d\n%s\n%s", code, p.stderr.String(), slave.stderr.String())
 	}
+	contains(t, seen(), "transferring", "here and proven", `"over":true`)
 	contains(t, p.stderr.String(), "is alone")
 	dir := filepath.Join(work, strings.TrimSpace(p.stdout.String()))
 	for _, file := range closed {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -21,6 +22,23 @@ func pageOf(t *testing.T, p *tsrun) string {
 		return found != nil
 	})
 	return found[1]
+}
+
+// lookOn reads all that the page of a program tells, as a browser does; seen waits for its end.
+func lookOn(t *testing.T, p *tsrun) (seen func() string) {
+	t.Helper()
+	address, _, _ := strings.Cut(pageOf(t, p), "/#")
+	answer, err := http.Get(address + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan string, 1)
+	go func() {
+		defer answer.Body.Close()
+		text, _ := io.ReadAll(answer.Body) // to its end, or that of the program
+		told <- string(text)
+	}()
+	return func() string { return <-told }
 }
 
 // A run is seen in a real browser from before its first tag until after its end, by two

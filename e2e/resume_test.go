@@ -77,13 +77,17 @@ func (b *broken) collect() {
 func (b *broken) resumed(codes ...int) *run.Manifest {
 	b.t.Helper()
 	b.collect()
-	p := start(b.t, b.work, nil, append([]string{"resume", "--json", b.dir}, b.flags...)...)
+	p := start(b.t, b.work, nil, append([]string{"resume", "--json", "--web=127.0.0.1:0", b.dir}, b.flags...)...)
+	seen := lookOn(b.t, p)
 	if code := p.wait(120 * time.Second); !slices.Contains(codes, code) {
 		b.t.Errorf("exit code %d, want %d\n%s\n%s\n%s", code, codes, p.stdout.String(), p.stderr.String(), b.slave.stderr.String())
 	}
 	m, err := run.ReadManifest(b.dir)
 	if err != nil {
 		b.t.Fatal(err)
+	}
+	if page := seen(); !strings.Contains(page, `"over":true`) || !strings.Contains(page, string(m.Condition[0])) {
+		b.t.Errorf("the page of a run that is %v never says so:\n%s", m.Condition, page)
 	}
 	here := map[string]int{}
 	for _, s := range m.Segments {

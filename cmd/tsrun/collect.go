@@ -10,11 +10,12 @@ import (
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
+	"tsrun/pipeline/web"
 )
 
 func newCollectCommand() *cobra.Command {
 	var plugins pluginDirs
-	var runs, keys string
+	var runs, keys, page string
 	var sets, nodes []string
 	var asJSON bool
 	c := &cobra.Command{
@@ -56,9 +57,15 @@ The names of the directories that were made are printed, a line each.`,
 			asked := interruptions()
 			defer asked.close()
 			hub, done := showing(asJSON)
+			over, err := startPage(c.Context(), page, hub, web.Options{Recipe: resolved.Recipe})
+			if err != nil {
+				done()
+				return failure(err)
+			}
 			made, err := master.Collect(c.Context(), master.Options{Recipe: resolved, Runs: runs, PluginDirs: dirs, Version: version, Observer: hub, Interrupts: asked.interrupts, Secure: secureMaster(keys)},
 				master.Collecting{Nodes: nodes, Marks: whole.Recipe.Marks()})
 			done()
+			over()
 			for _, dir := range made {
 				if asJSON {
 					break
@@ -75,6 +82,7 @@ The names of the directories that were made are printed, a line each.`,
 	c.Flags().StringArrayVar(&nodes, "node", nil, "wait for the node of this `NAME` and for no other; may be repeated")
 	c.Flags().StringArrayVar(&sets, "set", nil, "change the recipe, `PATH=VALUE`, as it was for the recordings")
 	c.Flags().BoolVar(&asJSON, "json", false, "one event a line on standard output, and no names")
+	registerWeb(c.Flags(), &page)
 	plugins.add(c)
 	registerKeys(c.Flags(), &keys)
 	return c

@@ -12,12 +12,13 @@ import (
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/series"
 	"tsrun/pipeline/text"
+	"tsrun/pipeline/web"
 )
 
 func newResumeCommand() *cobra.Command {
 	var plugins pluginDirs
 	var asJSON bool
-	var keys, listen string
+	var keys, listen, page string
 	c := &cobra.Command{
 		Use:   "resume RUN",
 		Short: "finish a run whose master was killed, or that ended without all files",
@@ -36,22 +37,23 @@ The directory of a series (scan: in a recipe) goes on with the first run that ha
 ended; a run of it that was broken off is left as it is, and taken again.`,
 		Args: arguments(1, 1, "one run directory, or that of a series"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return resume(c, args[0], &plugins, keys, listen, asJSON)
+			return resume(c, args[0], &plugins, keys, listen, page, asJSON)
 		},
 	}
 	plugins.add(c)
 	registerKeys(c.Flags(), &keys)
 	c.Flags().StringVar(&listen, "listen", "", "`ADDRESS` to listen at, where this PC has another one than in the run, or the run's ports are taken there; slaves are then started again with it as --master (default: that of the run)")
 	c.Flags().BoolVar(&asJSON, "json", false, "one event a line on standard output")
+	registerWeb(c.Flags(), &page)
 	return c
 }
 
-func resume(c *cobra.Command, path string, plugins *pluginDirs, keys, listen string, asJSON bool) error {
+func resume(c *cobra.Command, path string, plugins *pluginDirs, keys, listen, page string, asJSON bool) error {
 	if err := run.CheckSystem(); err != nil {
 		return failure(err)
 	}
 	if series.Is(path) {
-		f := runFlags{plugins: *plugins, keys: keys, json: asJSON}
+		f := runFlags{plugins: *plugins, keys: keys, json: asJSON, web: page}
 		return resumeSeries(c.Context(), &f, path)
 	}
 	outliveTerminal()
@@ -65,11 +67,21 @@ func resume(c *cobra.Command, path string, plugins *pluginDirs, keys, listen str
 	}
 	asked := interruptions()
 	defer asked.close()
+	_, known, err := run.ReadRun(path)
+	if err != nil {
+		known = nil // master.Resume says why nothing can be done
+	}
 	hub, done := showing(asJSON)
+	over, err := startPage(c.Context(), page, hub, web.Options{Recipe: known, Stop: asked.keep})
+	if err != nil {
+		done()
+		return failure(err)
+	}
 	outcome, err := master.Resume(c.Context(), path, master.Options{
 		PluginDirs: dirs, Program: program, Listen: listen, Version: version, Observer: hub, Interrupts: asked.interrupts, Report: report.WritePage, Secure: secureMaster(keys),
 	})
 	done()
+	over()
 	if err != nil {
 		return failure(err)
 	}

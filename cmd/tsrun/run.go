@@ -18,6 +18,7 @@ import (
 	"tsrun/pipeline/master"
 	"tsrun/pipeline/report"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/web"
 	"tsrun/sdk"
 )
 
@@ -134,7 +135,7 @@ func runRecipe(ctx context.Context, f *runFlags, path string, o master.Options) 
 	defer asked.close()
 	hub, done := showing(f.json)
 	o.Observer, o.Interrupts = hub, asked.interrupts
-	over, err := f.startPage(ctx, hub, &o, asked)
+	over, err := startPage(ctx, f.web, hub, web.Options{Recipe: o.Recipe.Recipe, Stop: asked.keep, Record: f.record})
 	if err != nil {
 		done()
 		return nil, failure(err)
@@ -251,6 +252,9 @@ func (a *asking) pass() {
 // stop ends the recording and keeps what there is, whoever asks for it and however
 // often.
 func (a *asking) stop() { a.first.Do(a.pass) }
+
+// keep is stop for a page.
+func (a *asking) keep() error { a.stop(); return nil }
 
 func (a *asking) close() { signal.Stop(a.signals); close(a.done) }
 

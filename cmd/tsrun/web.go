@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"tsrun/pipeline/event"
-	"tsrun/pipeline/master"
 	"tsrun/pipeline/web"
 )
 
@@ -20,7 +19,7 @@ const anyAddress = "auto"
 
 // registerWeb adds --web.
 func registerWeb(flags *pflag.FlagSet, address *string) {
-	flags.StringVar(address, "web", "", "master: show the run to browsers, at `HOST:PORT` as 127.0.0.1:5580; --web alone: there, or at another port of this PC where that is taken")
+	flags.StringVar(address, "web", "", "master: show how it goes to browsers, at `HOST:PORT` as 127.0.0.1:5580; --web alone: there, or at another port of this PC where that is taken")
 	flags.Lookup("web").NoOptDefVal = anyAddress
 }
 
@@ -55,13 +54,14 @@ func openPage(ctx context.Context, address string, o web.Options) (*web.Server, 
 	return page, err
 }
 
-// startPage shows a run to browsers where that is asked for; over waits until the page
-// has ended, which those who look learn of.
-func (f *runFlags) startPage(ctx context.Context, hub *event.Hub, o *master.Options, asked *asking) (over func(), err error) {
-	if f.web == "" {
+// startPage shows what a hub tells to browsers where that is asked for; over waits until
+// the page has ended, which those who look learn of.
+func startPage(ctx context.Context, address string, hub *event.Hub, o web.Options) (over func(), err error) {
+	if address == "" {
 		return func() {}, nil
 	}
-	page, err := openPage(ctx, f.web, web.Options{Recipe: o.Recipe.Recipe, Feed: hub.Subscribe(), Stop: func() error { asked.stop(); return nil }, Record: f.record})
+	o.Feed = hub.Subscribe()
+	page, err := openPage(ctx, address, o)
 	if err != nil {
 		return nil, err
 	}

@@ -87,6 +87,7 @@ func Collect(ctx context.Context, o Options, what Collecting) ([]string, error) 
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
+	o.Observer.Observe(event.StateChanged{State: string(joining)})
 	running.Go(func() { _ = c.receiver.Run(background) }) // nil when it ends
 	for _, name := range slices.Sorted(maps.Keys(c.waits)) {
 		o.Observer.Observe(event.Waiting{For: name, Hint: "start its slave there, with the --data of its recordings: " + slaveCommand(name, c.address())})
@@ -97,7 +98,14 @@ func Collect(ctx context.Context, o Options, what Collecting) ([]string, error) 
 	c.proving.Wait()
 	c.receiver.Close()
 	running.Wait()
-	return c.combine(err)
+	made, err := c.combine(err)
+	end := done
+	if err != nil {
+		end = aborted
+	}
+	o.Observer.Observe(event.StateChanged{State: string(end)})
+	o.Observer.Observe(event.Finished{})
+	return made, err
 }
 
 // expect notes the nodes that are waited for.
@@ -292,6 +300,9 @@ func (c *collector) letIn(peer wire.Peer, r wire.Request) wire.Reply {
 		ask.Seals[section] = wire.Seal(mark, section, name, j.Instance, token)
 	}
 	g.welcome = &wire.Welcome{Token: token, Collect: ask, FilesPort: portOf(c.receiver.Addr()), Revoked: c.options.Revoked}
+	if len(c.guests) == 0 {
+		c.options.Observer.Observe(event.StateChanged{State: string(transferring)})
+	}
 	c.guests[name], c.active = g, time.Now()
 	c.options.Observer.Observe(event.NodeJoined{Node: name, Host: "remote", Hostname: cut(j.Host), Address: peer.Address, PID: j.PID})
 	return wire.Reply{Welcome: g.welcome}

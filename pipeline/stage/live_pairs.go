@@ -19,7 +19,9 @@ const (
 )
 
 // LivePairs counts the pairs of two channels while a run goes on, a segment at a time,
-// by the clock that an align stage has followed through it.
+// by the clock that an align stage has followed through it: with the arithmetic of the
+// stages, so that what is shown is what they will say. A bench that is watched is counted
+// otherwise, and package watch says why.
 type LivePairs struct {
 	told   event.Pairs // what its events have in common, and the sums
 	config CoincidencesConfig

@@ -151,7 +151,12 @@ func (p *pair) look(now time.Time) event.WatchedPairs {
 	return e
 }
 
-// meeting is the histogram of B minus A about where pairs are expected.
+// meeting is the histogram of B minus A about where pairs are expected. It is not how a run
+// counts its pairs while it goes on (stage.LivePairs): that takes whole files, sums them up
+// and has chance from beside the peak as the stages do, where the clock is known. Here a
+// node shows only parts of each fifth of a second, the newest second alone counts, and the
+// peak is looked for far beside zero and against chance from the rates, because somebody
+// is still turning mirrors and delays.
 type meeting struct {
 	window, bin, reach int64
 	bins               []uint32

@@ -3,11 +3,14 @@ package web
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
+	"tsrun/internal/need"
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/run/runtest"
@@ -105,9 +108,9 @@ func TestCheckerOfMetricsFinds(t *testing.T) {
 	}
 }
 
-// Each number is in docs/metrics.md, and what that page, the rules and the dashboard
-// name is a number.
-func TestMetricsAreDocumented(t *testing.T) {
+// knowing is a board that has a value of each number.
+func knowing(t *testing.T) *board {
+	t.Helper()
 	b := newBoard(runtest.TwoNodes())
 	left := progress("alice", 5, 1)
 	left.DiskFree, left.DiskLeft = 1, &left.Elapsed
@@ -115,6 +118,52 @@ func TestMetricsAreDocumented(t *testing.T) {
 	b.apply(event.Stamped{Event: event.Sync{Stage: "a", Value: &align.Value{}}})
 	b.apply(event.Stamped{Event: event.Pairs{Stage: "a"}})
 	b.apply(event.Stamped{Event: event.Finished{Manifest: runtest.FullManifest(t), Directory: t.TempDir()}})
+	return b
+}
+
+// What Prometheus' own checker says of the numbers, of the rules, and of the lines that
+// docs/metrics.md has for its configuration.
+func TestPrometheusTakesThem(t *testing.T) {
+	promtool := need.Tool(t, "promtool", "prometheus")
+	check := func(in string, args ...string) (string, error) {
+		cmd := exec.Command(promtool, append([]string{"check"}, args...)...)
+		cmd.Stdin = strings.NewReader(in)
+		said, err := cmd.CombinedOutput()
+		return string(said), err
+	}
+	var text strings.Builder
+	b := knowing(t)
+	if err := writeMetrics(&text, b.metrics(b.at)); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := check(text.String(), "metrics"); err != nil || said != "" {
+		t.Errorf("metrics: %v\n%s\n%s", err, said, text.String())
+	}
+	if said, err := check("# TYPE a_total gauge\na_total 1\n", "metrics"); err == nil {
+		t.Errorf("a number with a wrong name and no help passes: %s", said)
+	}
+	if said, err := check("", "rules", "../../docs/metrics/alerts.yaml"); err != nil {
+		t.Errorf("rules: %v\n%s", err, said)
+	}
+	page, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, config, _ := strings.Cut(string(page), "```\n")
+	config, _, _ = strings.Cut(config, "```")
+	file := filepath.Join(t.TempDir(), "prometheus.yml")
+	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := check("", "config", file); err != nil || !strings.Contains(config, "tsrun") {
+		t.Errorf("configuration: %v\n%s\n%s", err, said, config)
+	}
+}
+
+// Each number is in docs/metrics.md, and what that page, the rules and the dashboard
+// name is a number.
+func TestMetricsAreDocumented(t *testing.T) {
+	b := knowing(t)
 	known := map[string]bool{}
 	page, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {
