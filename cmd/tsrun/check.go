@@ -97,7 +97,7 @@ func checkOne(c *cobra.Command, path string, flags recipeFlags, dirs []string, a
 	}
 	reportNotes(c.ErrOrStderr(), resolved.Notes)
 	if !asJSON {
-		fmt.Fprintf(c.OutOrStdout(), "%s: OK: %s\n", path, summarize(resolved.Recipe))
+		fmt.Fprintf(c.OutOrStdout(), "%s: OK: %s\n", path, summarize(resolved))
 	}
 	return nil
 }
@@ -173,12 +173,20 @@ func reportNotes(out io.Writer, notes []recipe.Problem) {
 }
 
 // summarize says in a few words what a recipe is of.
-func summarize(r *recipe.Recipe) string {
+func summarize(resolved *recipe.Resolved) string {
+	r := resolved.Recipe
 	channels := 0
 	for _, n := range r.Nodes {
 		channels += len(n.Channels)
 	}
-	text := fmt.Sprintf("%s, %s, %s", quantity.Counted(len(r.Nodes), "node"), quantity.Counted(channels, "channel"), r.Acquire.Duration)
+	length := r.Acquire.Duration.String()
+	if r.Acquire.Repeat > 1 {
+		length = fmt.Sprintf("%s of %s", quantity.Counted(r.Acquire.Repeat, "shot"), length)
+	}
+	if s := resolved.Scan; s != nil {
+		length = fmt.Sprintf("a series of %s of %s", quantity.Counted(s.Runs(), "run"), length)
+	}
+	text := fmt.Sprintf("%s, %s, %s", quantity.Counted(len(r.Nodes), "node"), quantity.Counted(channels, "channel"), length)
 	if r.Simulate != nil {
 		text += ", SIMULATED"
 	}

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/sync/errgroup"
 
 	"tsrun/sdk"
 )
@@ -145,70 +144,135 @@ func (f *followFlags) follow(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	streams, err := f.find(ctx, js)
-	if err != nil {
+	if err := f.find(ctx, js); err != nil {
 		return err
 	}
 	out := &printer{to: stdout}
-	group, ctx := errgroup.WithContext(ctx)
-	totals := make([][]total, len(streams))
-	for i, name := range streams {
-		group.Go(func() (err error) {
-			totals[i], err = f.followNode(ctx, js, name, out)
-			return err
-		})
-	}
-	err = group.Wait()
-	for _, t := range slices.Concat(totals...) {
+	totals, err := f.followAll(ctx, js, out)
+	for _, t := range totals {
 		err = errors.Join(err, out.json(t))
+	}
+	if err == nil {
+		err = f.missing(totals)
 	}
 	return err
 }
 
-// find waits for streams of the run; without one, of the newest.
-func (f *followFlags) find(ctx context.Context, js jetstream.JetStream) ([]string, error) {
+// followAll reads the streams of the nodes to their ends, also of those that come while it
+// reads others: a node may join late.
+func (f *followFlags) followAll(ctx context.Context, js jetstream.JetStream, out *printer) (all []total, err error) {
+	type read struct {
+		totals []total
+		err    error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended, begun, atWork := make(chan read), map[string]bool{}, 0
+	looks := time.NewTicker(time.Second)
+	defer looks.Stop()
+	for {
+		_, nodes, failed := f.list(ctx, js)
+		if failed != nil && ctx.Err() == nil {
+			err = errors.Join(err, failed)
+			cancel()
+		}
+		for _, node := range nodes {
+			if begun[node] {
+				continue
+			}
+			begun[node] = true
+			atWork++
+			go func() {
+				totals, err := f.followNode(ctx, js, node, out)
+				ended <- read{totals, err}
+			}()
+		}
+		if atWork == 0 {
+			slices.SortFunc(all, func(a, b total) int { return strings.Compare(a.Channel, b.Channel) })
+			return all, err
+		}
+		select {
+		case r := <-ended:
+			atWork--
+			all = append(all, r.totals...)
+			if r.err != nil && err == nil { // those of the others are that this one has ended
+				err = r.err
+				cancel()
+			}
+		case <-looks.C:
+		}
+	}
+}
+
+// missing says which node or channel was asked for, and not there.
+func (f *followFlags) missing(totals []total) error {
+	var none []string
+	for _, node := range f.split(f.nodes) {
+		if !slices.ContainsFunc(totals, func(t total) bool { return strings.HasPrefix(t.Channel, node+".") }) {
+			none = append(none, "node "+node)
+		}
+	}
+	for _, channel := range f.split(f.channels) {
+		if !slices.ContainsFunc(totals, func(t total) bool { return strings.HasSuffix(t.Channel, "."+channel) }) {
+			none = append(none, "channel "+channel)
+		}
+	}
+	if none == nil {
+		return nil
+	}
+	return &sdk.Failure{Code: "follow-none", Message: "nothing has come of " + strings.Join(none, ", "), Hint: "look at --node and --channel: they name what the recipe names"}
+}
+
+// find waits for streams of the run; where none is named, it names the newest.
+func (f *followFlags) find(ctx context.Context, js jetstream.JetStream) error {
 	for late := time.Now().Add(f.wait); ; {
-		found, err := f.list(ctx, js)
-		if err != nil || len(found) > 0 {
-			return found, err
+		run, nodes, err := f.list(ctx, js)
+		if err != nil {
+			return err
+		}
+		if len(nodes) > 0 {
+			f.run = run
+			return nil
 		}
 		if time.Now().After(late) {
-			return nil, &sdk.Failure{Code: "no-stream", Message: "the server has no stream of the run", Hint: "look at RUN, --node and --prefix: the run needs a sink-nats"}
+			return &sdk.Failure{Code: "no-stream", Message: "the server has no stream of the run", Hint: "look at RUN, --node and --prefix: the run needs a sink-nats"}
 		}
 		select {
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		case <-time.After(again):
 		}
 	}
 }
 
-func (f *followFlags) list(ctx context.Context, js jetstream.JetStream) (found []string, err error) {
+// list gives the nodes of the run of which there are streams; where none is named, of the
+// newest.
+func (f *followFlags) list(ctx context.Context, js jetstream.JetStream) (run string, nodes []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askedWithin)
 	defer cancel()
 	newest := time.Time{}
-	run := f.run
+	run = f.run
 	lister := js.ListStreams(ctx)
 	var all [][2]string
 	for s := range lister.Info() {
 		rest, ours := strings.CutPrefix(s.Config.Name, f.prefix+"_")
 		id, node, whole := strings.Cut(rest, "_")
-		if !ours || !whole || f.nodes != "" && !slices.Contains(f.split(f.nodes), node) {
+		if !ours || !whole || !isRun(id) || f.nodes != "" && !slices.Contains(f.split(f.nodes), node) {
 			continue
 		}
-		all = append(all, [2]string{id, s.Config.Name})
+		all = append(all, [2]string{id, node})
 		if f.run == "" && s.Created.After(newest) {
 			newest, run = s.Created, id
 		}
 	}
+	if err := lister.Err(); err != nil {
+		return "", nil, fmt.Errorf("list the streams of the server: %w", err)
+	}
 	for _, s := range all {
 		if s[0] == run {
-			found = append(found, s[1])
+			nodes = append(nodes, s[1])
 		}
 	}
-	slices.Sort(found)
-	if err := lister.Err(); err != nil {
-		return nil, fmt.Errorf("list the streams of the server: %w", err)
-	}
-	return found, nil
+	slices.Sort(nodes)
+	return run, nodes, nil
 }

@@ -16,13 +16,14 @@ import (
 
 // follower reads the stream of one node.
 type follower struct {
-	flags *followFlags
-	out   *printer
-	node  string
-	of    map[string]*followed // by channel
-	ended int
-	tags  []uint64
-	text  []byte
+	flags  *followFlags
+	out    *printer
+	node   string
+	wanted []string             // channels; none: all
+	of     map[string]*followed // by channel
+	ended  int
+	tags   []uint64
+	text   []byte
 }
 
 // followed is one channel.
@@ -32,32 +33,31 @@ type followed struct {
 	file *rewritten // nil between segments, and where none are written
 }
 
-// followNode reads a stream until each of its channels has ended.
-func (f *followFlags) followNode(ctx context.Context, js jetstream.JetStream, name string, out *printer) ([]total, error) {
-	parts := strings.SplitN(name, "_", 3) // checked by who has found it
-	before := strings.Join(parts, ".") + "."
-	w := &follower{flags: f, out: out, node: parts[2], of: map[string]*followed{}}
-	filter := []string{before + "*"}
-	if f.channels != "" {
-		filter = nil
-		for _, c := range f.split(f.channels) {
-			filter = append(filter, before+c)
+// followNode reads the stream of a node until each of its channels has ended. All are
+// read, whichever are asked for: only the ends say how many there are.
+func (f *followFlags) followNode(ctx context.Context, js jetstream.JetStream, node string, out *printer) ([]total, error) {
+	w := &follower{flags: f, out: out, node: node, wanted: f.split(f.channels), of: map[string]*followed{}}
+	defer w.abandon()
+	err := w.read(ctx, js)
+	var totals []total
+	for name, c := range w.of {
+		if w.wants(name) {
+			totals = append(totals, c.total)
 		}
 	}
-	defer w.abandon()
-	err := w.read(ctx, js, name, before, filter)
-	var totals []total
-	for _, c := range w.of {
-		totals = append(totals, c.total)
-	}
-	slices.SortFunc(totals, func(a, b total) int { return strings.Compare(a.Channel, b.Channel) })
 	return totals, err
 }
 
-func (w *follower) read(ctx context.Context, js jetstream.JetStream, name, before string, filter []string) error {
+func (w *follower) wants(channel string) bool {
+	return len(w.wanted) == 0 || slices.Contains(w.wanted, channel)
+}
+
+func (w *follower) read(ctx context.Context, js jetstream.JetStream) error {
+	parts := []string{w.flags.prefix, w.flags.run, w.node}
+	name, before := strings.Join(parts, "_"), strings.Join(parts, ".")+"."
 	asking, cancel := context.WithTimeout(ctx, askedWithin)
 	defer cancel()
-	consumer, err := js.OrderedConsumer(asking, name, jetstream.OrderedConsumerConfig{FilterSubjects: filter})
+	consumer, err := js.OrderedConsumer(asking, name, jetstream.OrderedConsumerConfig{FilterSubjects: []string{before + "*"}})
 	if err != nil {
 		return fmt.Errorf("read the stream %s: %w", name, err)
 	}
@@ -108,30 +108,30 @@ func (w *follower) take(name string, m jetstream.Msg) (done bool, err error) {
 		return false, fmt.Errorf("block %d of segment %d from tag %d on is there, due was block %d of segment %d from tag %d on",
 			h.block, h.segment, h.first, c.next.block, c.next.segment, c.next.first)
 	}
-	if w.tags, err = tagsOf(w.tags[:0], h, m.Data()); err != nil {
-		return false, err
-	}
-	if err := w.write(c, name, h); err != nil {
-		return false, err
+	if w.wants(name) {
+		if w.tags, err = tagsOf(w.tags[:0], h, m.Data()); err == nil {
+			err = w.write(c, name, h)
+		}
+		if err != nil {
+			return false, err
+		}
 	}
 	c.next = h.after()
 	c.Blocks, c.Tags = c.Blocks+1, c.Tags+h.count
 	if h.last != "" {
 		c.Segments++
 	}
-	if err := w.print(c, h); err != nil {
-		return false, err
+	if w.wants(name) {
+		if err := w.print(c, h); err != nil {
+			return false, err
+		}
 	}
 	if !c.next.ended {
 		return false, nil
 	}
 	c.Ended = true
 	w.ended++
-	want := h.channels
-	if w.flags.channels != "" {
-		want = len(w.flags.split(w.flags.channels))
-	}
-	return w.ended >= want, nil
+	return w.ended >= h.channels, nil
 }
 
 func (w *follower) print(c *followed, h head) error {

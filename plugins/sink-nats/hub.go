@@ -137,7 +137,7 @@ func (f hubFlags) options() (*server.Options, error) {
 		if o.Authorization, err = readSecret(f.TokenFile); err != nil {
 			return nil, err
 		}
-	} else if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return nil, usage("--listen "+clip(f.Listen)+" is reached from other PCs, and anybody could write", "name a file with a token: --token-file FILE; or listen on 127.0.0.1")
 	}
 	if (f.Cert == "") != (f.Key == "") {

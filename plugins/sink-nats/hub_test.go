@@ -84,6 +84,54 @@ func TestFollowFilters(t *testing.T) {
 	}
 }
 
+// TestFollowSeveral: a node that joins late is followed, a node without the channel that is
+// asked for holds nobody up, and a prefix may look like another with a run behind it.
+func TestFollowSeveral(t *testing.T) {
+	_, url := testHub(t, "2m")
+	c := testConfig(url)
+	c.Prefix = "tsrun_two"
+	whole := func(r *recorder) {
+		r.begin()
+		r.segment(2)
+		if err := r.finish(); err != nil {
+			t.Fatal(err)
+		}
+		r.close()
+	}
+	alice := newRecorderOf(t, "alice", "signal", c, t.TempDir(), 1)
+	alice.begin()
+	alice.segment(2)
+	var out bytes.Buffer
+	ended := make(chan int)
+	go func() { ended <- followMain([]string{url, "--prefix", c.Prefix, "--count"}, &out, &out) }()
+	until(t, "alice is followed", func() bool { return alice.sink.pub.messages() > 0 })
+	whole(newRecorderOf(t, "bob_2", "idler", c, t.TempDir(), 1))
+	if err := alice.finish(); err != nil {
+		t.Fatal(err)
+	}
+	alice.close()
+	if code := <-ended; code != 0 || strings.Count(out.String(), `"ended":true`) != 4 || !strings.Contains(out.String(), `"bob_2.idler","tags":2`) {
+		t.Errorf("ends with %d: %s", code, out.String())
+	}
+	for _, try := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"--channel idler", 0, `{"channel":"bob_2.idler","tags":2,`},
+		{"--channel idler,signal", 0, `{"channel":"alice.signal","tags":2,`},
+		{"--channel none", 1, "nothing has come of channel none"},
+		{"--node alice,eve", 1, "nothing has come of node eve"},
+		{"--prefix tsrun --wait 100ms", 1, "no stream"},
+	} {
+		out.Reset()
+		args := append([]string{url, "--count", "--prefix", c.Prefix, "--wait", "10s"}, strings.Fields(try.args)...)
+		if code := followMain(args, &out, &out); code != try.code || !strings.Contains(out.String(), try.says) {
+			t.Errorf("%s: ends with %d: %s", try.args, code, out.String())
+		}
+	}
+}
+
 // FuzzMessage: what somebody else has written is refused, or what it says.
 func FuzzMessage(f *testing.F) {
 	payload, err := pack.Append(nil, []uint64{1, 5, 1 << 60})

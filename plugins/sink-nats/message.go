@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strconv"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -130,13 +131,13 @@ func readHead(of nats.Header) (h head, err error) {
 // mostSegment is the highest number that a segment has.
 const mostSegment = 999_999
 
-func isSHA256(text string) bool {
-	for _, c := range []byte(text) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return len(text) == 64
+func isSHA256(text string) bool { return len(text) == 64 && isHex(text) }
+
+// isRun reports whether a text is the identifier of a run.
+func isRun(text string) bool { return len(text) == 32 && isHex(text) }
+
+func isHex(text string) bool {
+	return strings.Trim(text, "0123456789abcdef") == ""
 }
 
 // tagsOf unpacks the payload of a message that was received.

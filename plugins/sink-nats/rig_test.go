@@ -124,6 +124,7 @@ type recorder struct {
 	sink  *sink
 	dir   string
 	run   tag.RunID
+	first string // name of the channel that has tags
 	seq   map[uint16]uint64
 	at    map[uint16]uint64
 	mu    sync.Mutex
@@ -137,17 +138,22 @@ const perSegment = 70_000
 
 func newRecorder(t testing.TB, c config, dir string, run byte) *recorder {
 	t.Helper()
-	s, err := open(t.Context(), sdk.Env{Instance: "alice.live", Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, c)
+	return newRecorderOf(t, "alice", "signal", c, dir, run)
+}
+
+func newRecorderOf(t testing.TB, node, first string, c config, dir string, run byte) *recorder {
+	t.Helper()
+	s, err := open(t.Context(), sdk.Env{Instance: node + ".live", Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &recorder{t: t, sink: s.(*sink), dir: dir, run: tag.RunID{run}, seq: map[uint16]uint64{}, at: map[uint16]uint64{},
+	return &recorder{t: t, sink: s.(*sink), dir: dir, run: tag.RunID{run}, first: first, seq: map[uint16]uint64{}, at: map[uint16]uint64{},
 		files: map[string]string{}, kept: map[uint16]uint64{}}
 }
 
 func (r *recorder) recording() sdk.Recording {
 	return sdk.Recording{Run: r.run, Dir: r.dir, Segment: time.Millisecond,
-		Streams: []sdk.RecordedStream{{Stream: 3, Name: "signal", Simulated: true}, {Stream: 5, Name: "quiet"}},
+		Streams: []sdk.RecordedStream{{Stream: 3, Name: r.first, Simulated: true}, {Stream: 5, Name: "quiet"}},
 		Closed: func(a sdk.Artifact) {
 			r.mu.Lock()
 			defer r.mu.Unlock()

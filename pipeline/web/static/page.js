@@ -93,7 +93,7 @@
     g.shape = shape;
     g.stale = false;
     if (!s) return;
-    if (g.plot) return g.plot.setData(s.data);
+    if (g.plot) return g.plot.setData(g.log && logarithmic.checked ? positive(s.data) : s.data);
     const log = g.log && logarithmic.checked;
     g.plot = new uPlot({
       width: wide(g), height: 260, series: s.lines, bands: s.bands, legend: { live: true },
