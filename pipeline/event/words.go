@@ -21,10 +21,7 @@ func Describe(e Event) string {
 	case Back:
 		return fmt.Sprintf("%s is back after %v", party(v.Node), v.Silent.Round(time.Second))
 	case DeviceIdentified:
-		name := v.Device.Identity
-		if name == "" {
-			name = v.Device.Vendor + " " + v.Device.Model + " " + v.Device.Serial
-		}
+		name := v.Device.Name()
 		if v.Device.Simulated {
 			name += " (SIMULATED)"
 		}

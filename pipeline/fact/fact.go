@@ -9,6 +9,7 @@
 package fact
 
 import (
+	"strings"
 	"time"
 
 	"tsrun/sdk"
@@ -39,6 +40,14 @@ type Device struct {
 	ResolutionPs int64  `json:"resolution_ps,omitempty"`
 	MaxRateHz    int64  `json:"max_rate_hz,omitempty"` // tags per second over all inputs
 	Simulated    bool   `json:"simulated"`
+}
+
+// Name is how the device names itself.
+func (d Device) Name() string {
+	if d.Identity != "" {
+		return d.Identity
+	}
+	return strings.Join(strings.Fields(d.Vendor+" "+d.Model+" "+d.Serial), " ")
 }
 
 // Shot is one firing: the device began between Called and Returned. All are

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -100,7 +99,7 @@ func (eq *equipment) recording(k *sink, resumed bool) sdk.Recording {
 	for _, n := range k.streams {
 		s := sdk.RecordedStream{Stream: n, Name: eq.s.node.Channels[n].Name, Told: k.told[n]}
 		if device, known := eq.deviceOf(n); known {
-			s.Device, s.Simulated = nameOf(device), device.Simulated
+			s.Device, s.Simulated = device.Name(), device.Simulated
 		}
 		r.Streams = append(r.Streams, s)
 	}
@@ -115,14 +114,6 @@ func (eq *equipment) deviceOf(stream uint16) (device fact.Device, known bool) {
 		}
 	}
 	return device, false
-}
-
-// nameOf is how a device names itself.
-func nameOf(d fact.Device) string {
-	if d.Identity != "" {
-		return d.Identity
-	}
-	return strings.Join(strings.Fields(d.Vendor+" "+d.Model+" "+d.Serial), " ")
 }
 
 // duration is how long the part or the shot takes.

@@ -80,3 +80,16 @@ func (a *analysis) simulated(channels ...string) bool {
 	}
 	return false
 }
+
+// device is how the controller of a channel names itself; "" where that is not known.
+func (a *analysis) device(channel string) string {
+	c := a.channel(channel)
+	if c == nil {
+		return ""
+	}
+	k := a.manifest.NodeOf(channel).Controllers[c.Controller]
+	if k == nil {
+		return ""
+	}
+	return k.Device.Name()
+}

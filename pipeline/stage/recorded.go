@@ -11,6 +11,7 @@ import (
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
+	"tsrun/sdk/tagfile"
 )
 
 // Recorded are channels of a finished run, each as one stream of all its
@@ -20,19 +21,13 @@ type Recorded struct {
 	Words    []string            // what a person should know of them, a line each
 	Origin   Origin              // of the tags
 	recipe   string              // SHA-256 of the file of the run's recipe
+	devices  map[string]string   // how the controllers of the channels name themselves
 	inputs   *inputs
 }
 
 // About says where the tags of a channel are from, for files of other formats.
-func (r *Recorded) About(channel string) string {
-	about := "run " + r.Origin.Run + "; channel " + channel
-	if r.recipe != "" {
-		about += "; recipe_sha256 " + r.recipe
-	}
-	if r.Origin.Simulated {
-		about = "SIMULATED: computed and not measured; " + about
-	}
-	return about
+func (r *Recorded) About(channel string) tagfile.Provenance {
+	return tagfile.Provenance{Run: r.Origin.Run, Recipe: r.recipe, Channel: channel, Device: r.devices[channel], Simulated: r.Origin.Simulated}
 }
 
 // Close closes the files.
@@ -49,7 +44,7 @@ func OpenRecorded(ctx context.Context, dir string, names []string, aligned map[i
 	if err != nil {
 		return nil, err
 	}
-	opened := &Recorded{inputs: &inputs{}}
+	opened := &Recorded{inputs: &inputs{}, devices: map[string]string{}}
 	for i, name := range names {
 		own, given := aligned[i]
 		if !given && a.clockOf(name) != a.clockOf(names[0]) && len(a.clocks.edges) == 0 {
@@ -69,6 +64,9 @@ func OpenRecorded(ctx context.Context, dir string, names []string, aligned map[i
 		}
 	}
 	opened.Channels = opened.inputs.channels
+	for _, name := range names {
+		opened.devices[name] = a.device(name)
+	}
 	opened.Origin, opened.recipe = a.origin(names...), a.manifest.Recipe.SHA256
 	if opened.Origin.Simulated {
 		opened.Words = append(opened.Words, "SIMULATED: these tags were computed, not measured")

@@ -14,11 +14,13 @@ import (
 // shows; what is too long is cut, and a file of which nothing is known has none.
 func TestPTUSaysWhereItsTagsAreFrom(t *testing.T) {
 	for _, c := range []struct {
-		name, about, want string
+		name  string
+		about Provenance
+		want  string
 	}{
-		{"nothing", "", ""},
-		{"a run", "SIMULATED: computed and not measured; run 0123; channel alice.signal", "SIMULATED: computed and not measured; run 0123; channel alice.signal"},
-		{"too long", strings.Repeat("x", 5000), strings.Repeat("x", ptuMostAbout)},
+		{"nothing", Provenance{}, ""},
+		{"a run", Provenance{Run: "0123", Channel: "alice.signal", Device: "ID1000", Simulated: true}, "SIMULATED: computed and not measured; run 0123; channel alice.signal; device ID1000"},
+		{"too long", Provenance{Run: strings.Repeat("x", 5000)}, "run " + strings.Repeat("x", ptuMostAbout-4)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer

@@ -26,9 +26,8 @@ type ConvertOptions struct {
 	// Progress, when there is one, is called now and then with how many bytes of the
 	// file have been read.
 	Progress func(done, of int64)
-	// About says where the tags are from, as "run NUMBER", for formats that have room for
-	// remarks: PTU.
-	About string
+	// About says where the tags are from, for formats that have room for it: PTU and NPZ.
+	About Provenance
 	// Output takes the file, when there is one, once it is whole; what is given
 	// as its path is only its name in errors.
 	Output io.Writer
@@ -138,7 +137,7 @@ func (f *file) convert(ctx context.Context, from Format, out string, to Format, 
 
 // writeAs writes the tags of a source, which is that of f.
 func (f *file) writeAs(ctx context.Context, src events, oneChannel bool, out string, to Format, o ConvertOptions) (Report, error) {
-	e, err := to.encoder(encoding{oneChannel: oneChannel, about: o.About})
+	e, err := to.encoder(encoding{oneChannel: oneChannel, about: o.About, dir: o.spoolDir(out)})
 	if err != nil {
 		return Report{}, fmt.Errorf("write %s: %w", out, err)
 	}
@@ -164,6 +163,14 @@ func (f *file) writeAs(ctx context.Context, src events, oneChannel bool, out str
 		r.Rounded = s.rounded()
 	}
 	return r, err
+}
+
+// spoolDir is where tags may wait: on the disk that takes the file.
+func (o ConvertOptions) spoolDir(out string) string {
+	if o.Output != nil {
+		return ""
+	}
+	return filepath.Dir(out)
 }
 
 func createFor(out string, o ConvertOptions) (*output, error) {

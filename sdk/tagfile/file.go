@@ -2,7 +2,6 @@ package tagfile
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -137,7 +136,7 @@ func (f *file) format(name string) (ft Format, err error) {
 		return Format{}, err
 	}
 	for _, ft := range registry() {
-		if ft.magic != "" && bytes.HasPrefix(start, []byte(ft.magic)) {
+		if ft.begins(start) {
 			return ft, nil
 		}
 	}
@@ -171,7 +170,7 @@ var input = sync.OnceValues(func() (*os.File, error) {
 	if err != nil || st.Mode().IsRegular() {
 		return os.Stdin, err
 	}
-	f, err := spool("tsrun-input-*")
+	f, err := spool("", "tsrun-input-*")
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func TestPackedFiles(t *testing.T) {
 	z := gzip.NewWriter(&zipped)
 	z.Name = "x.bin"
 	a := zip.NewWriter(&archived)
-	member, err := a.Create("x.npy")
+	member, err := a.Create("x.dat")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,7 @@ const (
 	A1X       = "a1x"       // a1 with its halves swapped
 	Swabian   = "swabian"   // Swabian Instruments dump, sixteen bytes a tag
 	NPY       = "npy"       // an array of numpy
+	NPZ       = "npz"       // an archive of arrays of numpy
 	IDQ       = "idq"       // ID Quantique, binary with an index: sixteen bytes a tag
 	IDQText   = "idqtxt"    // ID Quantique, lines "ps" or "ps;index"
 )
@@ -67,6 +68,7 @@ type Format struct {
 	reorder uint64                            // ps: how far back tags are sorted; 0: as usual
 	signed  bool                              // times can be below 0
 	magic   string                            // how every file begins; "" when they begin anyhow
+	more    func(start []byte) bool           // says whether what follows the magic suits the format too; nil: it does
 	open    func(f *file) (source, error)     // tags in file order; nil for tags, which holds each channel by itself
 	encoder func(o encoding) (encoder, error) // nil for formats that are only read
 }
@@ -103,11 +105,18 @@ func registry() []Format {
 			Resolution: 1, signed: true, open: openSwabian, encoder: newSwabianEncoder},
 		{Name: NPY, Suffixes: []string{".npy"}, About: "numpy array of times, or of channels and times",
 			Resolution: 1, signed: true, magic: npyMagic, open: openNPY, encoder: newNPYEncoder},
+		{Name: NPZ, Suffixes: []string{".npz"}, About: "numpy archive, an array of times for each channel",
+			Resolution: 1, signed: true, magic: zipMagic, more: isNPZ, open: openNPZ, encoder: newNPZEncoder},
 		{Name: IDQ, Suffixes: []string{".idq"}, About: "ID Quantique binary with index, 16 bytes a tag, one channel",
 			OneChannel: true, Resolution: 1, open: openIDQ, encoder: newIDQEncoder},
 		{Name: IDQText, Suffixes: []string{".idqtxt"}, About: "ID Quantique ascii, a line PS or PS;INDEX per tag, one channel",
 			OneChannel: true, Resolution: 1, open: openIDQText, encoder: newIDQTextEncoder},
 	}
+}
+
+// begins says whether a file that begins so is of the format.
+func (f Format) begins(start []byte) bool {
+	return f.magic != "" && bytes.HasPrefix(start, []byte(f.magic)) && (f.more == nil || f.more(start))
 }
 
 // Table returns every format there is. All can be read.
@@ -176,6 +185,18 @@ func isGzip(start []byte) bool {
 // isZip checks that the first member was written by a known version: a low number, of 2 bytes.
 func isZip(start []byte) bool { return len(start) >= 6 && start[4] < 64 && start[5] == 0 }
 
+func isOtherZip(start []byte) bool { return isZip(start) && !isNPZ(start) }
+
+// isNPZ checks that the first member of an archive is an array of numpy.
+func isNPZ(start []byte) bool {
+	const name = 30
+	if len(start) < name || !isZip(start) {
+		return false
+	}
+	long := int(binary.LittleEndian.Uint16(start[26:]))
+	return long <= len(start)-name && strings.HasSuffix(string(start[name:name+long]), npySuffix)
+}
+
 // isBzip2 checks the size of blocks, a digit, and how each block begins.
 func isBzip2(start []byte) bool {
 	return len(start) >= 10 && start[3] >= '1' && start[3] <= '9' && (string(start[4:10]) == "1AY&SY" || string(start[4:10]) == "\x17\x72\x45\x38\x50\x90")
@@ -193,7 +214,7 @@ var foreigners = []foreign{
 	{"\x89HDF\r\n\x1a\n", []string{".h5", ".hdf5", ".hdf"}, "an HDF5 file", "read it by h5py and write the times, whole ps, by numpy.save: .npy is read", nil},
 	{"SITT", []string{".ttbin"}, "a file of Swabian's own", "let the Time Tagger's library write a dump of it (its class Dump): format swabian is read", nil},
 	{"\x1f\x8b", []string{".gz"}, "compressed by gzip", "unpack it first", isGzip},
-	{"PK\x03\x04", []string{".zip", ".npz"}, "a zip archive", "unpack it first; the .npy files in an .npz are read", isZip},
+	{zipMagic, []string{".zip"}, "a zip archive", "unpack it first; the archives of numpy.savez are read as they are, with --format npz where the name does not tell", isOtherZip},
 	{"\xfd7zXZ\x00", []string{".xz"}, "compressed by xz", "unpack it first", nil},
 	{"\x28\xb5\x2f\xfd", []string{".zst"}, "compressed by zstd", "unpack it first", nil},
 	{"BZh", []string{".bz2"}, "compressed by bzip2", "unpack it first", isBzip2},
@@ -219,7 +240,7 @@ func (f *file) foreignTo(ft Format, suffix string) error {
 	}
 	for _, other := range registry() {
 		mayBegin := other.Name == QuTAG && ft.Name == QuTAG5 // with the same header
-		if other.magic != "" && !mayBegin && bytes.HasPrefix(start, []byte(other.magic)) {
+		if !mayBegin && other.begins(start) {
 			return f.errorf("it begins as a file of format %s does, not of %s; name %s with %s", other.Name, ft.Name, other.Name, nameFormat)
 		}
 	}

@@ -159,6 +159,13 @@ func FuzzReadNPY(f *testing.F) {
 		header(1, "{'descr': '|u1', 'fortran_order': True, 'shape': (16,)}"))
 }
 
+func FuzzReadNPZ(f *testing.F) {
+	whole := encoded(f, NPZ, 1, []uint64{5, 6, 1 << 40})
+	f.Add(whole[:len(whole)-1])
+	fuzzFormat(f, NPZ, 4, npzOf(f, npzMember{"signal.npy", npyFile("{'descr': '>i4', 'fortran_order': False, 'shape': (4,)}", make([]byte, 16)), false},
+		npzMember{"rows.npy", npyFile("{'descr': '|u1', 'fortran_order': False, 'shape': (8, 2)}", make([]byte, 16)), false}))
+}
+
 // fuzzFormat reads inputs as a format; perByte is how many tags a byte can be,
 // at most.
 func fuzzFormat(f *testing.F, format string, perByte int, seeds ...[]byte) {

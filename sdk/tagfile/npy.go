@@ -120,9 +120,14 @@ func (e *npyEncoder) heading() []byte {
 	if e.one == nil {
 		descr = "[('channel', '<i4'), ('ps', " + time + ")]"
 	}
+	return npyHead(descr, fmt.Sprintf("(%d,)", e.count))
+}
+
+// npyHead is what an array of a type and a shape begins with.
+func npyHead(descr, shape string) []byte {
 	b := append([]byte(npyMagic), 1, 0)
 	b = binary.LittleEndian.AppendUint16(b, npyHeading-10)
-	b = fmt.Appendf(b, "{'descr': %s, 'fortran_order': False, 'shape': (%d,), }", descr, e.count)
+	b = fmt.Appendf(b, "{'descr': %s, 'fortran_order': False, 'shape': %s, }", descr, shape)
 	for len(b) < npyHeading-1 {
 		b = append(b, ' ')
 	}
@@ -152,13 +157,13 @@ func (e *npyEncoder) append(dst []byte, channel int, tags []uint64) ([]byte, err
 }
 
 // appendBelow appends a tag before 0, in two's complement.
-func (e *npyEncoder) appendBelow(dst []byte, channel int, t uint64) []byte {
+func (e *npyEncoder) appendBelow(dst []byte, channel int, t uint64) ([]byte, error) {
 	e.below = true
 	if e.one == nil {
 		dst = binary.LittleEndian.AppendUint32(dst, uint32(int32(channel)))
 	}
 	e.count++
-	return binary.LittleEndian.AppendUint64(dst, t)
+	return binary.LittleEndian.AppendUint64(dst, t), nil
 }
 
 func (e *npyEncoder) finish(dst []byte) ([]byte, error) {

@@ -42,8 +42,9 @@ func newPTUEncoder(o encoding) (encoder, error) {
 	}
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // a random one, version 4 of RFC 9562
 	const daysBefore1970 = 25569
+	about := o.about.String()
 	return &ptuEncoder{
-		about:   o.about[:min(len(o.about), ptuMostAbout)],
+		about:   about[:min(len(about), ptuMostAbout)],
 		guid:    fmt.Sprintf("{%x-%x-%x-%x-%x}", id[:4], id[4:6], id[6:8], id[8:10], id[10:]),
 		created: float64(time.Now().Unix())/86400 + daysBefore1970,
 	}, nil

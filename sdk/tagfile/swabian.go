@@ -74,8 +74,8 @@ func (swabianEncoder) append(dst []byte, channel int, tags []uint64) ([]byte, er
 }
 
 // appendBelow appends a tag before 0, in two's complement.
-func (swabianEncoder) appendBelow(dst []byte, channel int, t uint64) []byte {
-	return appendSwabian(dst, channel, t)
+func (swabianEncoder) appendBelow(dst []byte, channel int, t uint64) ([]byte, error) {
+	return appendSwabian(dst, channel, t), nil
 }
 
 func appendSwabian(dst []byte, channel int, t uint64) []byte {

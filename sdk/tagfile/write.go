@@ -28,7 +28,14 @@ type shifted interface{ shift() uint64 }
 // signed is an encoder of a format that holds times below 0, which come in two's
 // complement.
 type signed interface {
-	appendBelow(dst []byte, channel int, t uint64) []byte
+	appendBelow(dst []byte, channel int, t uint64) ([]byte, error)
+}
+
+// gathering is an encoder of a format that can only be written once all tags are
+// known. It makes no bytes before.
+type gathering interface {
+	writeTo(w io.Writer) error
+	release() error // what waited, in any case
 }
 
 // signedFormats are the formats that hold times below 0.
@@ -47,8 +54,9 @@ type rounding interface{ rounded() uint64 }
 
 // encoding is what an encoder may want to know before the first tag.
 type encoding struct {
-	oneChannel bool   // all tags are of one channel
-	about      string // where they are from
+	oneChannel bool       // all tags are of one channel
+	about      Provenance // where they are from
+	dir        string     // where tags may wait; "": where temporary files are
 }
 
 // Encoder makes the bytes of a file of one channel; for callers who own the
@@ -104,7 +112,7 @@ func WriteFile(path, format string, channel int, tags []uint64) error {
 	if err != nil {
 		return err
 	}
-	e, err := ft.encoder(encoding{oneChannel: true})
+	e, err := ft.encoder(encoding{oneChannel: true, dir: filepath.Dir(path)})
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -153,7 +161,10 @@ func (w *writer) writeBelow(e signed, channel int, t uint64) error {
 	if err := w.write(channel, nil); err != nil {
 		return err
 	}
-	w.buf = e.appendBelow(w.buf, channel, t)
+	var err error
+	if w.buf, err = e.appendBelow(w.buf, channel, t); err != nil {
+		return fmt.Errorf("write %s: %w", w.out.path, err)
+	}
 	return nil
 }
 
@@ -179,6 +190,12 @@ func (w *writer) close(err error) error {
 	}
 	if err == nil {
 		err = w.out.patch(w.encoder.heading())
+	}
+	if e, ok := w.encoder.(gathering); ok {
+		if err == nil {
+			err = e.writeTo(w.out)
+		}
+		err = errors.Join(err, e.release())
 	}
 	return w.out.close(err)
 }
@@ -264,7 +281,7 @@ func create(path string, replace bool) (*output, error) {
 // createSpool begins a file without a name, whose bytes to takes when it is whole.
 func createSpool(name string, to io.Writer) (*output, error) {
 	o := &output{path: name, to: to}
-	f, err := spool("tsrun-output-*")
+	f, err := spool("", "tsrun-output-*")
 	if err != nil {
 		return nil, o.failed(err)
 	}
@@ -273,8 +290,8 @@ func createSpool(name string, to io.Writer) (*output, error) {
 }
 
 // spool opens a temporary file that is gone when it is closed.
-func spool(pattern string) (*os.File, error) {
-	f, err := os.CreateTemp("", pattern)
+func spool(dir, pattern string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, pattern)
 	if err != nil {
 		return nil, err
 	}
