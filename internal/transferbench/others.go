@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -144,10 +145,31 @@ func rsyncDaemon(dir, source string) *row {
 	return r
 }
 
+// sshdDir is where Debian's sshd wants to be shut in before it is somebody's. The
+// service makes it, so it is missing where that has not run.
+const sshdDir = "/run/sshd"
+
+// makeSSHDDir makes that directory where there is none, and returns what removes it then.
+func makeSSHDDir() (remove func(), err error) {
+	err = os.Mkdir(sshdDir, 0o755)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return func() {}, nil
+	case err != nil:
+		return nil, fmt.Errorf("sshd needs %s, which is not there and cannot be made (%w); start the service ssh once, or type as root: mkdir %s", sshdDir, err, sshdDir)
+	}
+	return func() { os.Remove(sshdDir) }, nil
+}
+
 // scp copies the file to a server of this user with keys of its own.
 func scp(dir, source string) *row {
 	r := &row{name: "scp, new file", foreign: true, missing: missingOf([2]string{"scp", "openssh-client"}, [2]string{"sshd", "openssh-server"})}
 	r.bring = func(ctx context.Context, to string) (o outcome, err error) {
+		remove, err := makeSSHDDir()
+		if err != nil {
+			return o, err
+		}
+		defer remove()
 		port, err := freePort()
 		if err != nil {
 			return o, err

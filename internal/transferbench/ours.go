@@ -18,9 +18,11 @@ import (
 	"syscall"
 	"time"
 
+	"tsrun/pipeline/keys"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk/quantity"
+	"tsrun/sdk/zmtp"
 )
 
 const (
@@ -32,10 +34,10 @@ var token = [16]byte{1}
 
 // play is what a process of its own does: one end of a transfer.
 func play(role string, args []string) error {
-	if role == receiverRole && len(args) == 1 {
-		return receive(args[0])
+	if role == receiverRole && len(args) == 2 {
+		return receive(args[0], args[1])
 	}
-	if role == senderRole && len(args) == 6 {
+	if role == senderRole && len(args) == 7 {
 		return send(args)
 	}
 	return errors.New("this is a part of transferbench, which starts it itself")
@@ -43,8 +45,18 @@ func play(role string, args []string) error {
 
 // receive receives files below dir until its input ends. Questions come over a
 // connection of their own, a line each.
-func receive(dir string) error {
-	r, err := transfer.NewReceiver("127.0.0.1:0", wire.Guard{}, nil)
+func receive(dir, laboratory string) error {
+	var guard wire.Guard
+	if laboratory != "" {
+		store, err := keys.Open(laboratory)
+		if err != nil {
+			return err
+		}
+		if guard.Security, err = store.Master(); err != nil {
+			return err
+		}
+	}
+	r, err := transfer.NewReceiver("127.0.0.1:0", guard, nil)
 	if err != nil {
 		return err
 	}
@@ -71,8 +83,21 @@ func receive(dir string) error {
 	return errors.Join(r.Run(ctx), r.Close())
 }
 
-// send sends one file: its path, size and SHA-256, the connections to take, and
-// two addresses. It prints how many ns before the end every chunk was proven.
+// newLaboratory makes the keys of a master and of a node.
+func newLaboratory(dir string) (string, error) {
+	dir = filepath.Join(dir, "keys")
+	store, err := keys.Open(dir)
+	if err != nil {
+		return "", err
+	}
+	if _, err := store.Init(); err != nil {
+		return "", err
+	}
+	return dir, store.Issue("bob", dir, 24*time.Hour)
+}
+
+// send sends one file: its path, size and SHA-256, the connections to take, two
+// addresses, and where the keys are. It prints how many ns before the end every chunk was proven.
 func send(args []string) error {
 	size, err := strconv.ParseInt(args[1], 10, 64)
 	if err != nil {
@@ -86,6 +111,16 @@ func send(args []string) error {
 	if err != nil {
 		return err
 	}
+	var security *zmtp.Security
+	if args[6] != "" {
+		store, err := keys.Open(args[6])
+		if err != nil {
+			return err
+		}
+		if security, err = store.Node("bob"); err != nil {
+			return err
+		}
+	}
 	conn, err := net.Dial("tcp", args[5])
 	if err != nil {
 		return err
@@ -93,7 +128,7 @@ func send(args []string) error {
 	defer conn.Close()
 	answers := json.NewDecoder(conn)
 	asked, proven := false, time.Time{}
-	s := transfer.NewSender(transfer.SenderOptions{Addr: args[4], Token: token, Streams: streams,
+	s := transfer.NewSender(transfer.SenderOptions{Addr: args[4], Token: token, Streams: streams, Security: security,
 		Ask: func(_ context.Context, f transfer.File) (a transfer.Answer, err error) {
 			if err := json.NewEncoder(conn).Encode(f); err != nil {
 				return a, err
@@ -114,12 +149,20 @@ func send(args []string) error {
 	return nil
 }
 
-// ours is a row of tsrun's own transfer, both ends processes of their own.
-func ours(name, source string, sum [32]byte, size int64, streams int, fresh bool) *row {
+// sourceFile is what is brought over.
+type sourceFile struct {
+	path string
+	sum  [32]byte
+	size int64
+}
+
+// ours is a row of tsrun's own transfer, both ends processes of their own, with
+// TLS where there is a laboratory.
+func (f sourceFile) ours(name string, streams int, laboratory string, fresh bool) *row {
 	return &row{name: name, bring: func(ctx context.Context, to string) (o outcome, err error) {
 		there := filepath.Join(to, placeInRun)
 		if !fresh {
-			if err := fill(there+".part", size); err != nil {
+			if err := fill(there+".part", f.size); err != nil {
 				return o, err
 			}
 		}
@@ -127,7 +170,7 @@ func ours(name, source string, sum [32]byte, size int64, streams int, fresh bool
 		if err != nil {
 			return o, err
 		}
-		receiver := exec.CommandContext(ctx, self, receiverRole, to)
+		receiver := exec.CommandContext(ctx, self, receiverRole, to, laboratory)
 		receiver.Stderr = os.Stderr
 		in, err := receiver.StdinPipe()
 		if err != nil {
@@ -143,7 +186,8 @@ func ours(name, source string, sum [32]byte, size int64, streams int, fresh bool
 		line, err := bufio.NewReader(out).ReadString('\n')
 		addresses := strings.Fields(line)
 		if err == nil && len(addresses) == 2 {
-			sender := exec.CommandContext(ctx, self, senderRole, source, fmt.Sprint(size), hex.EncodeToString(sum[:]), fmt.Sprint(streams), addresses[0], addresses[1])
+			sender := exec.CommandContext(ctx, self, senderRole, f.path, fmt.Sprint(f.size), hex.EncodeToString(f.sum[:]),
+				fmt.Sprint(streams), addresses[0], addresses[1], laboratory)
 			sender.Stderr = os.Stderr
 			start := time.Now()
 			said, failed := sender.Output()
@@ -151,11 +195,11 @@ func ours(name, source string, sum [32]byte, size int64, streams int, fresh bool
 			after, bad := strconv.ParseInt(strings.TrimSpace(string(said)), 10, 64)
 			err = errors.Join(failed, bad)
 			o.proven = o.took - time.Duration(after)
-			o.memory = peak(sender)
+			o.memory, o.cpu = peak(sender), spentBy(sender)
 		}
 		in.Close()
 		err = errors.Join(err, receiver.Wait())
-		o.memory = max(o.memory, peak(receiver))
+		o.memory, o.cpu = max(o.memory, peak(receiver)), o.cpu+spentBy(receiver)
 		return o, err
 	}}
 }
@@ -170,6 +214,14 @@ func peak(c *exec.Cmd) quantity.Size {
 		return 0
 	}
 	return quantity.Size(usage.Maxrss) << 10
+}
+
+// spentBy is the processor time of a process that has ended.
+func spentBy(c *exec.Cmd) time.Duration {
+	if c.ProcessState == nil {
+		return 0
+	}
+	return c.ProcessState.UserTime() + c.ProcessState.SystemTime()
 }
 
 // fill writes a file of zeros, for another to be written over it.
