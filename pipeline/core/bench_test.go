@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +26,7 @@ const (
 	benchRounds = 5
 	benchTags   = 64 << 20 // in one round: 512 MiB
 	benchSend   = 1 << 17  // in one call of Send, and in one write to the plain socket: 1 MiB
+	benchGB     = benchTags * tag.Size / 1e9
 )
 
 func servePlugin() {
@@ -94,12 +97,14 @@ func (discard) Close() error                               { return nil }
 // between the same processes in the same run; the goal is a ratio of 0.8.
 func BenchmarkPluginToCore(b *testing.B) {
 	for b.Loop() {
-		var plain, rates []float64
+		var plain, rates, cost []float64
 		for range benchRounds {
-			blocks := timeBlocks(b, nil).Seconds()
+			took, used := timeBlocks(b, nil)
+			blocks := took.Seconds()
 			plain = append(plain, timePlain(b).Seconds()/blocks)
-			rates = append(rates, benchTags*8/blocks/1e9)
+			rates, cost = append(rates, benchTags*8/blocks/1e9), append(cost, used)
 		}
+		b.ReportMetric(median(cost), "CPU-s/GB")
 		b.ReportMetric(median(plain), "of-plain-socket")
 		b.ReportMetric(median(rates), "GB/s")
 		b.ReportMetric(0, "ns/op")
@@ -110,10 +115,12 @@ func BenchmarkPluginToCore(b *testing.B) {
 // core to a sink's process that throws them away; the goal is 100 Mtags/s.
 func BenchmarkPluginToCoreToSink(b *testing.B) {
 	for b.Loop() {
-		var rates []float64
+		var rates, cost []float64
 		for range benchRounds {
-			rates = append(rates, benchTags/timeBlocks(b, &benchSink{plugin: benchPlugin}).Seconds()/1e6)
+			took, used := timeBlocks(b, &benchSink{plugin: benchPlugin})
+			rates, cost = append(rates, benchTags/took.Seconds()/1e6), append(cost, used)
 		}
+		b.ReportMetric(median(cost), "CPU-s/GB")
 		b.ReportMetric(median(rates), "Mtags/s")
 		b.ReportMetric(0, "ns/op")
 	}
@@ -130,13 +137,18 @@ func BenchmarkPluginToDisk(b *testing.B) {
 		b.Fatalf("build sink-file: %v: %s", err, out)
 	}
 	for b.Loop() {
-		var ratios, copies, rates []float64
+		var ratios, copies, rates, cost, costPlain []float64
 		for range benchRounds {
-			plain, copied := timeFile(b)
-			path := timeBlocks(b, &benchSink{plugin: "sink-file", dir: plugins}).Seconds()
+			plain, copied, usedPlain := timeFile(b)
+			costPlain = append(costPlain, usedPlain)
+			took, used := timeBlocks(b, &benchSink{plugin: "sink-file", dir: plugins})
+			path := took.Seconds()
+			cost = append(cost, used)
 			ratios, copies = append(ratios, plain.Seconds()/path), append(copies, copied.Seconds()/path)
 			rates = append(rates, benchTags/path/1e6)
 		}
+		b.ReportMetric(median(cost), "CPU-s/GB")
+		b.ReportMetric(median(costPlain), "CPU-s/GB-plain")
 		b.ReportMetric(median(ratios), "of-plain-file")
 		if c := median(copies); c > 0 {
 			b.ReportMetric(c, "of-cp")
@@ -146,14 +158,14 @@ func BenchmarkPluginToDisk(b *testing.B) {
 	}
 }
 
-// timeFile returns how long the same bytes take to a file of their own, and how long
-// cp takes to copy that; 0 without cp.
-func timeFile(b *testing.B) (plain, copied time.Duration) {
+// timeFile returns how long the same bytes take to a file of their own, with the
+// processor time for a GB of it, and how long cp takes to copy that; 0 without cp.
+func timeFile(b *testing.B) (plain, copied time.Duration, used float64) {
 	b.Helper()
 	piece := make([]byte, benchSend*8)
 	dir := b.TempDir()
 	defer os.RemoveAll(dir)
-	began := time.Now()
+	before, began := processorTime(), time.Now()
 	f, err := os.Create(filepath.Join(dir, "plain"))
 	if err != nil {
 		b.Fatal(err)
@@ -167,11 +179,11 @@ func timeFile(b *testing.B) (plain, copied time.Duration) {
 	if err := f.Sync(); err != nil {
 		b.Fatal(err)
 	}
-	plain = time.Since(began)
+	plain, used = time.Since(began), (processorTime()-before)/benchGB
 	cp, err := exec.LookPath("cp")
 	if err != nil {
 		b.Log("cp is not there: it is not compared")
-		return plain, 0
+		return plain, 0, used
 	}
 	began = time.Now()
 	to := filepath.Join(dir, "copy")
@@ -186,7 +198,7 @@ func timeFile(b *testing.B) (plain, copied time.Duration) {
 	if err := c.Sync(); err != nil {
 		b.Fatal(err)
 	}
-	return plain, time.Since(began)
+	return plain, time.Since(began), used
 }
 
 // benchSink is a sink to send to: a plugin, and where it is found.
@@ -223,8 +235,9 @@ func benchHost(b *testing.B, to *benchSink) (*host.Host, string) {
 }
 
 // timeBlocks returns how long the tags take from the start of the driver until
-// its streams have ended, and with a sink until it has finished.
-func timeBlocks(b *testing.B, to *benchSink) time.Duration {
+// its streams have ended, and with a sink until it has finished; and the processor
+// time that all processes have used for a GB, in seconds.
+func timeBlocks(b *testing.B, to *benchSink) (took time.Duration, used float64) {
 	b.Helper()
 	h, dir := benchHost(b, to)
 	defer os.RemoveAll(dir)
@@ -254,7 +267,7 @@ func timeBlocks(b *testing.B, to *benchSink) time.Duration {
 			b.Fatal(err)
 		}
 	}
-	began := time.Now()
+	before, began := processorTime(), time.Now()
 	if err := driver.Start(b.Context(), time.Time{}, false); err != nil {
 		b.Fatal(err)
 	}
@@ -266,11 +279,32 @@ func timeBlocks(b *testing.B, to *benchSink) time.Duration {
 			b.Fatal(err)
 		}
 	}
-	took := time.Since(began)
+	took, used = time.Since(began), (processorTime()-before)/benchGB
 	if n := c.Counts()[0].Tags; n != benchTags {
 		b.Fatalf("%d tags arrived, want %d", n, benchTags)
 	}
-	return took
+	return took, used
+}
+
+// processorTime is what this process and its plugins have used, in seconds; 0 where
+// there is no /proc. It is counted by the thread, in nanoseconds.
+func processorTime() (sum float64) {
+	processes := []string{"self"}
+	threads, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, t := range threads {
+		children, _ := os.ReadFile(t)
+		processes = append(processes, strings.Fields(string(children))...)
+	}
+	for _, p := range processes {
+		threads, _ := filepath.Glob("/proc/" + p + "/task/*/schedstat")
+		for _, t := range threads {
+			line, _ := os.ReadFile(t)
+			ns, _, _ := strings.Cut(string(line), " ")
+			n, _ := strconv.ParseFloat(ns, 64)
+			sum += n / 1e9
+		}
+	}
+	return sum
 }
 
 // timePlain is timeBlocks over a plain socket, from the first byte to the last.

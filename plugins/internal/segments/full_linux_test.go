@@ -55,6 +55,7 @@ func recordToTheLimit() int {
 	for n := uint64(0); err == nil && n < 1000; n++ {
 		err = s.Write(context.Background(), &tag.Block{Kind: tag.Data, Seq: n, Tags: unevenBlock(n)})
 	}
+	_ = s.Finish(context.Background()) // names no file that is not whole
 	_ = s.Close()
 	var f *sdk.Failure
 	if !errors.As(err, &f) {

@@ -5,42 +5,42 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"tsrun/sdk"
 	"tsrun/sdk/tag"
 	"tsrun/sdk/tagfile"
 )
 
-const (
-	// writeBehind is how many bytes are handed to the disk at a time, long
-	// before the file is closed, so that making it durable takes little.
-	writeBehind = 8 << 20
-	// piece is how many tags are encoded at a time.
-	piece = 1 << 15
-)
+// piece is how many tags are encoded at a time.
+const piece = 1 << 15
 
 // segment is a file being written.
 type segment struct {
 	file     *os.File
 	dir      string
 	encoder  Encoder
-	hash     hash.Hash
-	hasher   *hasher
-	behind   int64        // bytes handed to the disk
-	replaces bool         // what a process before this one has left under its names
-	finished bool         // the encoder has said its last
-	until    uint64       // tags of the stream up to its end
-	artifact sdk.Artifact // hash and size are filled in when it is published
+	beside   *beside
+	hash     hash.Hash      // of its goroutine until pending is done
+	behind   int64          // bytes handed to the disk
+	reserved int64          // bytes of the disk that are the file's, of the hints' goroutine until pending is done
+	pending  sync.WaitGroup // pieces to hash and hints to give
+	replaces bool           // what a process before this one has left under its names
+	finished bool           // the encoder has said its last
+	err      error          // of the first write that failed: the file is not whole and gets no name
+	until    uint64         // tags of the stream up to its end
+	artifact sdk.Artifact   // hash and size are filled in when it is published
 }
 
 func partName(name string) string { return "." + name + ".part" }
 
 // createSegment creates the file of a segment. It replaces no file but one that a
 // process before this one has left, where it is told so.
-func createSegment(dir, name string, encoder Encoder, h *hasher, replaces bool) (*segment, error) {
+func createSegment(dir, name string, encoder Encoder, b *beside, replaces bool) (*segment, error) {
 	part := filepath.Join(dir, partName(name))
 	if replaces {
 		if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -51,7 +51,7 @@ func createSegment(dir, name string, encoder Encoder, h *hasher, replaces bool) 
 	if err != nil {
 		return nil, fmt.Errorf("create segment: %w", err)
 	}
-	g := &segment{replaces: replaces, file: f, dir: dir, encoder: encoder, hash: sha256.New(), hasher: h, artifact: sdk.Artifact{Kind: sdk.Tags, Path: name}}
+	g := &segment{replaces: replaces, file: f, dir: dir, encoder: encoder, hash: sha256.New(), beside: b, artifact: sdk.Artifact{Kind: sdk.Tags, Path: name}}
 	if heading := encoder.Heading(); len(heading) > 0 {
 		if err := g.writeBytes(heading); err != nil {
 			return nil, errors.Join(err, g.abandon())
@@ -88,8 +88,8 @@ func (g *segment) write(tags []uint64, buf []byte) ([]byte, error) {
 
 // finish writes what the encoder held back and what ends the file.
 func (g *segment) finish(buf []byte) ([]byte, error) {
-	if g.finished {
-		return buf, nil
+	if g.finished || g.err != nil {
+		return buf, g.err
 	}
 	g.finished = true
 	buf, err := g.encoder.Finish(buf[:0])
@@ -100,20 +100,17 @@ func (g *segment) finish(buf []byte) ([]byte, error) {
 }
 
 func (g *segment) writeBytes(b []byte) error {
-	if len(b) == 0 {
-		return nil
+	if len(b) == 0 || g.err != nil {
+		return g.err
 	}
-	err := g.hasher.during(g.hash, b, func() error {
-		_, err := g.file.Write(b)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("write segment: %w", err)
+	g.beside.hash(g, b)
+	if _, err := g.file.Write(b); err != nil {
+		g.err = fmt.Errorf("write segment: %w", err)
+		return g.err
 	}
 	g.artifact.Size += int64(len(b))
-	if fresh := g.artifact.Size - g.behind; fresh >= writeBehind {
-		writeBack(g.file, g.behind, fresh)
-		g.behind = g.artifact.Size
+	if g.artifact.Size-g.behind >= writeBehind {
+		g.beside.writeBack(g)
 	}
 	return nil
 }
@@ -121,7 +118,9 @@ func (g *segment) writeBytes(b []byte) error {
 // publish makes the file durable and gives it its name, which the directory
 // still has to be synced for.
 func (g *segment) publish() error {
+	g.pending.Wait()
 	g.hash.Sum(g.artifact.SHA256[:0])
+	g.giveBack()
 	var err error
 	if g.artifact.Size > 0 { // of an empty file there is only the name
 		err = g.file.Sync()
@@ -139,51 +138,21 @@ func (g *segment) publish() error {
 	return nil
 }
 
+// giveBack returns what was reserved of the disk and not needed.
+func (g *segment) giveBack() {
+	if end, err := g.file.Seek(0, io.SeekCurrent); err == nil && g.reserved > end {
+		_ = g.file.Truncate(end) // room that stays reserved harms no tag
+	}
+}
+
 // abandon closes the file; with tags in it, it stays for a user who wants to save
 // them, under its name of something partial.
 func (g *segment) abandon() error {
+	g.pending.Wait()
+	g.giveBack()
 	err := g.file.Close()
 	if g.artifact.Tags == 0 {
 		err = errors.Join(err, os.Remove(g.file.Name()))
 	}
 	return err
-}
-
-// hasher hashes bytes while they are written: it takes longer than the copy to
-// the page cache, and the two need not wait for each other. It belongs to one
-// goroutine, like the sink.
-type hasher struct {
-	work chan hashing
-	done chan struct{}
-}
-
-type hashing struct {
-	into  hash.Hash
-	bytes []byte
-}
-
-func newHasher() *hasher {
-	h := &hasher{work: make(chan hashing), done: make(chan struct{})}
-	go func() {
-		for w := range h.work {
-			w.into.Write(w.bytes)
-			h.done <- struct{}{}
-		}
-		close(h.done)
-	}()
-	return h
-}
-
-// during hashes b while do runs, and returns when both are done.
-func (h *hasher) during(into hash.Hash, b []byte, do func() error) error {
-	h.work <- hashing{into, b}
-	err := do()
-	<-h.done
-	return err
-}
-
-// stop waits for the goroutine.
-func (h *hasher) stop() {
-	close(h.work)
-	<-h.done
 }

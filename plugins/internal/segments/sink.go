@@ -18,6 +18,7 @@
 //
 //	sink      streams of blocks, cut into segments
 //	segment   one file: write, hash, publish
+//	beside    what is done while tags are written: the hash, hints for the disk
 //	closer    publishes segments in the background, in order
 //	failure   what to tell when the disk does not take it
 package segments
@@ -73,7 +74,7 @@ type sink struct {
 	streams map[uint16]*stream
 	resumed bool // a process before this one may have left files
 	closer  *closer
-	hasher  *hasher
+	beside  *beside
 	encoded []byte // reused by the segments' encoders
 }
 
@@ -100,7 +101,7 @@ func (s *sink) Begin(_ context.Context, r sdk.Recording) error {
 	s.dir = dir
 	s.record = r
 	s.closer = newCloser(dir, s.told)
-	s.hasher = newHasher()
+	s.beside = newBeside()
 	// The first files are made at once, so that a directory which takes none
 	// is noticed before anything is measured.
 	for _, st := range s.streams {
@@ -163,7 +164,7 @@ func (s *sink) openSegment(st *stream) error {
 		return err
 	}
 	name := fmt.Sprintf("%s-%06d.%s", st.Name, st.index, encoder.Format())
-	seg, err := createSegment(s.dir.Name(), name, encoder, s.hasher, s.resumed)
+	seg, err := createSegment(s.dir.Name(), name, encoder, s.beside, s.resumed)
 	if err != nil {
 		return failure(s.dir.Name(), err)
 	}
@@ -314,7 +315,7 @@ func (s *sink) Close() error {
 	if s.closer != nil {
 		// What went wrong in the closer was told by Write or Finish.
 		s.closer.stop()
-		s.hasher.stop()
+		s.beside.stop()
 		errs = append(errs, s.dir.Close())
 		s.closer = nil
 	}
