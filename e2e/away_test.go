@@ -101,7 +101,16 @@ type field struct {
 // newField starts a master of a recipe in which nobody is in a hurry, and cables to it.
 func newField(t *testing.T, octet int, args ...string) *field {
 	t.Helper()
-	f := &field{t: t, work: t.TempDir(), far: t.TempDir()}
+	f, args := layField(t, octet, args...)
+	f.master = start(t, f.work, nil, args...)
+	f.slave = f.join("bob")
+	return f
+}
+
+// layField is newField before anything is started; the master's command line is returned.
+func layField(t *testing.T, octet int, args ...string) (f *field, line []string) {
+	t.Helper()
+	f = &field{t: t, work: t.TempDir(), far: t.TempDir()}
 	own := need.Address(t) // a remote node's master is not told to be on the loopback
 	ports := map[string]int{}
 	args = append([]string{hurried(t, "pace: 100 ms", "pace: 100 ms", "acquire: {duration: 4 s, segment: 500 ms}"), "--json",
@@ -120,9 +129,7 @@ func newField(t *testing.T, octet int, args ...string) *field {
 		}
 	}
 	f.address = fmt.Sprintf("%s:%d", host, ports["status"])
-	f.master = start(t, f.work, nil, args...)
-	f.slave = f.join("bob")
-	return f
+	return f, args
 }
 
 func (f *field) join(node string) *tsrun {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -151,6 +152,7 @@ func runRecipe(ctx context.Context, f *runFlags, path string, o master.Options) 
 		return nil, failure(err)
 	}
 	if outcome.Watched {
+		outcome.Left = outcome.Left && !asked.ended.Load() // who has asked for an end wants nothing to begin
 		return outcome, nil
 	}
 	if code := exitCode(outcome.Manifest); code != exitGood {
@@ -216,17 +218,19 @@ type asking struct {
 	done       chan struct{}
 	signals    chan os.Signal
 	first      sync.Once // ends the recording; what comes later would give the run up
+	ended      atomic.Bool
 }
 
 // interruptions passes on signals.
 func interruptions() *asking {
-	a := &asking{make(chan struct{}, 4), make(chan struct{}), make(chan os.Signal, 4), sync.Once{}}
+	a := &asking{make(chan struct{}, 4), make(chan struct{}), make(chan os.Signal, 4), sync.Once{}, atomic.Bool{}}
 	signal.Notify(a.signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		again := false
 		for {
 			select {
 			case <-a.signals:
+				a.ended.Store(true)
 				if !again {
 					a.stop()
 				} else {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"os"
 
@@ -10,6 +11,7 @@ import (
 
 	"tsrun/pipeline/master"
 	"tsrun/pipeline/run"
+	"tsrun/sdk/quantity"
 )
 
 func newWatchCommand() *cobra.Command {
@@ -23,7 +25,9 @@ that the recipe's stages compare the pairs beyond chance, heralding and g2 at th
 the last second: what one looks at while turning a mirror.
 
 Ctrl-C ends it, and leaves the devices safe. r (with a page, its button too) goes on as a
-run of the recipe, recorded from then on, without a device being opened again.`,
+run of the recipe, recorded from then on, without a device being opened again. Of a recipe
+with scan: the values that stand in it are watched; r begins its series, a run for each value,
+which opens the devices anew.`,
 		Example: "  tsrun watch recipes/coincidence.yaml\n  tsrun watch recipes/coincidence.yaml --web",
 		Args:    arguments(1, 1, "one recipe"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -68,8 +72,16 @@ func watchRecipe(ctx context.Context, f *runFlags, path string) error {
 	restore := singleKeys()
 	defer restore()
 	go awaitKey(os.Stdin, f.record) // ends with its input, or with this process
-	_, err = runRecipe(ctx, f, path, master.Options{Recipe: resolved, Runs: f.runs, PluginDirs: dirs, Record: record})
-	return err
+	o := master.Options{Recipe: resolved, Runs: f.runs, PluginDirs: dirs, Record: record, Leave: resolved.Scan != nil}
+	if o.Leave {
+		fmt.Fprintf(os.Stderr, "the values that stand in the recipe are watched; r ends that and begins its series of %s\n", quantity.Counted(resolved.Scan.Runs(), "run"))
+	}
+	outcome, err := runRecipe(ctx, f, path, o)
+	if err != nil || !outcome.Left {
+		return err
+	}
+	f.record = nil
+	return beginSeries(ctx, f, path, resolved, dirs)
 }
 
 // awaitKey calls f for each r that is typed; where a terminal gives whole lines, with Enter.

@@ -75,6 +75,7 @@ type conductor struct {
 	disks     disks
 	watcher   *watch.Watcher  // nil: nothing is watched
 	recorded  bool            // what was watched was to be recorded
+	left      bool            // and by another run
 	syncer    *syncer         // nil: no segment of an align stage is here yet
 	unsynced  bool            // there could be none
 	started   map[string]bool // nodes of which it was told when they began
@@ -158,6 +159,7 @@ func (c *conductor) rules() rules {
 	return rules{
 		lead:          c.recipe.Trigger.Lead.Duration(),
 		watch:         c.options.Record != nil,
+		leaves:        c.options.Leave,
 		onReceipt:     c.recipe.Trigger.OnReceipt(),
 		duration:      c.recipe.Acquire.Duration.Duration(),
 		shots:         c.recipe.Acquire.Shots(),

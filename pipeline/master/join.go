@@ -86,7 +86,7 @@ func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 		return c.replaced(ctx, name, j)
 	case m != nil && m.instance != j.Instance && !c.state.started() && !c.unheard(m):
 		return c.rival(name, m, j)
-	case c.state.shot > 1, c.state.phase != joining && (c.state.phase != arming || m == nil || m.instance == j.Instance):
+	case c.state.shot > 1, c.state.phase != joining && (!c.state.phase.gathers() || m == nil || m.instance == j.Instance):
 		return wire.Reply{Wait: "a run is under way"} // also for one that was in this run and is back for the next
 	}
 	m, err := c.admit(name, j)
@@ -123,7 +123,7 @@ func (c *conductor) isSame(m *member, r request) bool {
 // of that slave. The one that has the place keeps it, heard or not.
 func (c *conductor) stranger(name string, m *member, j *wire.Join) wire.Reply {
 	switch {
-	case c.state.phase != joining && c.state.phase != arming:
+	case !c.state.phase.gathers():
 		return wire.Reply{Wait: "a run is under way"}
 	case !c.unheard(m):
 		return c.rival(name, m, j)

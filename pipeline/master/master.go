@@ -59,6 +59,9 @@ type Options struct {
 	// controllers are at work, and nothing of what they see is kept. Then the recipe is
 	// recorded, without a device being opened again.
 	Record <-chan struct{}
+	// Leave has what is watched end when something comes from Record, as if the user had
+	// ended it: what is recorded then is begun anew by who has called.
+	Leave bool
 	// WatchClock tells of each time that this PC's clock is set; nil: clock.Watch does.
 	WatchClock func(ctx context.Context, tell func(clock.Step))
 	// Report writes what a person reads of a run into its directory, before that is
@@ -88,6 +91,7 @@ type Outcome struct {
 	Directory string
 	Finished  bool // it had ended before, and nothing was done
 	Watched   bool // and nothing else: there is no directory, and nothing was kept
+	Left      bool // it was watched until it was to be recorded, see Options.Leave
 }
 
 // Refusal is the end of a run in which a node could not take part, so that

@@ -76,6 +76,10 @@ func (s state) nodeGone(name string, f sdk.Failure) (state, []any) {
 // nodeJoined lets a node in, also in the place of its process before.
 func (s state) nodeJoined(name string) (state, []any) {
 	s.change(name, func(n *node) { *n = node{joined: true} })
+	if s.phase == watching { // until it looks, too
+		s.phase = joining
+		return s, []any{doDeadline{s.rules.join}}
+	}
 	return s, s.renewed()
 }
 

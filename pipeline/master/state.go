@@ -43,6 +43,10 @@ func (p phase) since(before phase) []phase {
 	return course[from+1 : to+1]
 }
 
+// gathers reports whether a slave that was started anew may take part: nothing is
+// recorded yet, and no instant is set.
+func (p phase) gathers() bool { return p == joining || p == watching || p == arming }
+
 // over reports whether nothing more happens in a phase.
 func (p phase) over() bool { return p == done || p == aborted || p == failed }
 
@@ -83,6 +87,7 @@ type state struct {
 type rules struct {
 	lead          time.Duration
 	watch         bool          // nothing is recorded until the user wants it
+	leaves        bool          // and not by this run then
 	onReceipt     bool          // nodes fire as soon as they have the order
 	duration      time.Duration // of the acquisition, of one shot; never 0
 	shots         int           // that are planned; 0: one

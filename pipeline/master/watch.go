@@ -20,13 +20,20 @@ func (s state) record() (state, []any) {
 	if s.phase != watching {
 		return s, nil
 	}
+	if s.rules.leaves {
+		s.phase = done
+		return s, []any{s.order(wire.Abort)}
+	}
 	s.phase = arming
 	return s, []any{s.order(wire.Arm), doDeadline{armTimeout}}
 }
 
 // beginRecord lets the run begin when it is recorded, not when somebody began to watch.
 func (c *conductor) beginRecord(happened any) {
-	if _, now := happened.(evRecord); now && c.state.phase == watching {
+	if _, now := happened.(evRecord); !now || c.state.phase != watching {
+		return
+	}
+	if c.left = c.options.Leave; !c.left {
 		c.book.manifest.Started, c.recorded = time.Now().UTC(), true
 	}
 }
@@ -83,5 +90,5 @@ func (c *conductor) discard(err error) (*Outcome, error) {
 	case err != nil:
 		return nil, err
 	}
-	return &Outcome{Watched: true}, nil
+	return &Outcome{Watched: true, Left: c.left}, nil
 }

@@ -32,6 +32,17 @@ func TestWatchedBench(t *testing.T) {
 	if s := ready().happens(evFailed{"bob", sdk.Failure{Code: "device-gone"}}); s.state.phase != failed || len(s.state.troubles) != 1 {
 		t.Errorf("a device failed: %s, %v", s.state.phase, s.state.troubles)
 	}
+	s = ready().happens(evJoined{"bob"}, evRecord{})
+	if s.state.phase != joining || !slices.Contains(s.effects, "deadline "+r.join.String()) {
+		t.Errorf("bob was started anew: %s, %v", s.state.phase, s.effects)
+	}
+	if s.all(wire.Ready).happens(evRecord{}); s.state.phase != arming || len(s.state.troubles) > 0 {
+		t.Errorf("and then recorded: %s, %v", s.state.phase, s.state.troubles)
+	}
+	r.leaves = true
+	if s := ready().happens(evRecord{}, evRecord{}, evInterrupted{}); s.state.phase != done || len(s.state.troubles) > 0 || s.state.orders != 1 {
+		t.Errorf("left to be recorded by others: %s, %v, %d orders", s.state.phase, s.state.troubles, s.state.orders)
+	}
 	if s := upTo(t, running, testRules).happens(evRecord{}); s.state.phase != running {
 		t.Errorf("a run that is not watched: %s", s.state.phase)
 	}
