@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tsrun/internal/need"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/journal"
@@ -179,6 +181,46 @@ func TestResume(t *testing.T) {
 		contains(t, reasons(m), "INCOMPLETE alice. its slave ended while it recorded")
 		if v := runTsrun(t, b.work, "verify", dir); v.code != 0 {
 			t.Errorf("verify: exit code %d\n%s", v.code, v.stdout)
+		}
+	})
+	t.Run("a file that the killed master refused", func(t *testing.T) {
+		t.Parallel()
+		b := &broken{field: newField(t, 14), files: map[string]fact.Segment{}}
+		b.hears(inState("armed"), 1)
+		b.field.files.set(true)
+		b.hears(inState("transferring"), 1)
+		b.dir, _ = filepath.EvalSymlinks(filepath.Join(b.work, "runs", "latest"))
+		limit := unix.Rlimit{Cur: 1, Max: unix.RLIM_INFINITY}
+		if err := unix.Prlimit(b.master.cmd.Process.Pid, unix.RLIMIT_FSIZE, &limit, nil); err != nil {
+			t.Fatal(err)
+		}
+		b.field.files.set(false)
+		b.hears(`"code":"file-refused"`, 1)
+		b.collect()
+		_ = b.master.cmd.Process.Kill()
+		<-b.master.ended
+		// Another one refuses a file, too, for a reason that stays: nobody waits for it.
+		var other string
+		for name := range b.files {
+			path := filepath.Join(b.dir, name)
+			if _, err := os.Lstat(path); err != nil && strings.HasPrefix(name, "raw/bob/b-") && (other == "" || path < other) {
+				other = path
+			}
+		}
+		if err := os.WriteFile(other, []byte("something else"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r := runTsrun(t, b.work, "resume", b.dir)
+		if r.code != 3 || !strings.Contains(r.stderr, "something else of this name is there already") {
+			t.Errorf("exit code %d\n%s\n%s", r.code, r.stdout, r.stderr)
+		}
+		_, m := latest(t, b.work)
+		contains(t, reasons(m), "INCOMPLETE bob", "something else of this name")
+		if err := os.Remove(other); err != nil {
+			t.Fatal(err)
+		}
+		if m := b.resumed(0); !run.IsGood(m.Condition) {
+			t.Errorf("condition %v\n%s", m.Condition, reasons(m))
 		}
 	})
 	t.Run("no run", func(t *testing.T) {

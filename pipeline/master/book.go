@@ -85,8 +85,17 @@ func (b *book) enter(name string, n *wire.News) {
 	case n.Ended != nil:
 		b.ended(name, n.Ended)
 	case n.Sent != nil:
-		b.manifest.Nodes[name].Transfer = n.Sent
+		b.travelled(name, *n.Sent)
 	}
+}
+
+// travelled enters how files of a node travelled, which may have done so several times:
+// to the master of a run, and to those that resumed it.
+func (b *book) travelled(name string, how fact.Sent) {
+	if before := b.manifest.Nodes[name].Transfer; before != nil {
+		how.Bytes, how.Packed, how.PackedTo = how.Bytes+before.Bytes, how.Packed+before.Packed, how.PackedTo+before.PackedTo
+	}
+	b.manifest.Nodes[name].Transfer = &how
 }
 
 func (b *book) controller(name string, up *wire.ControllerUp) {

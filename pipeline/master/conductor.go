@@ -38,6 +38,7 @@ const (
 // conductor is the goroutine that owns the run. Others send it inputs.
 type conductor struct {
 	options  Options
+	id       string // of this process: a run that is resumed has another
 	recipe   *recipe.Recipe
 	run      tag.RunID
 	log      *slog.Logger // writes to runLog
@@ -103,6 +104,7 @@ type member struct {
 	noted    time.Time     // when that was last reckoned
 	glimpse  uint64        // the newest one that was looked at
 	refused  *sdk.Failure  // why nothing more is taken of what it tells; nil: it is
+	unsent   *sdk.Failure  // what kept files of it from being sent, as it has told last; of a run that is resumed
 	clock    clockDifference
 	access   *datagram.Access // to this PC's time; nil: it has the same clock, or none is compared
 	trip     time.Duration    // the round trip to it, as it says; 0: not known
@@ -112,7 +114,7 @@ type member struct {
 
 func newConductor(o Options) *conductor {
 	c := &conductor{
-		options: o, recipe: o.Recipe.Recipe,
+		options: o, id: rand.Text(), recipe: o.Recipe.Recipe,
 		requests: make(chan request), inputs: make(chan any), stopped: make(chan struct{}),
 		members: map[string]*member{}, steps: steps{}, turned: map[string]bool{}, started: map[string]bool{}, key: rand.Text(),
 		disks: disks{nodes: map[string]*fact.Disk{}, warned: map[string]bool{}},

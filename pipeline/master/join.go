@@ -186,7 +186,7 @@ func (c *conductor) admit(name string, j *wire.Join) (*member, error) {
 	c.admitFiles(name, m.token)
 	m.welcome = &wire.Welcome{
 		Run: c.run.String(), Token: hex.EncodeToString(m.token[:]), Recipe: part, RecipeSum: c.book.manifest.Recipe.SHA256,
-		TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()), Revoked: c.options.Revoked, Watch: c.options.Record != nil,
+		TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()), Master: c.id, Revoked: c.options.Revoked, Watch: c.options.Record != nil,
 	}
 	if c.clock != nil && !c.isLocal(name) {
 		if m.access, err = c.clock.Admit(); err != nil {

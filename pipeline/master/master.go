@@ -278,6 +278,7 @@ func (c *conductor) listen(ctx context.Context) (err error) {
 		s := c.recipe.Clock
 		c.services = clock.NewServices(clock.Options{Source: s.Source, Domain: s.Domain, Socket: s.Socket})
 	}
+	c.readmit()
 	// Last: whoever asks there may be sent to the others.
 	if c.status, err = wire.ListenStatus(ctx, address(n.Master, n.Ports.Status), guard, c.serve); err != nil {
 		return listenFailure("status", err)

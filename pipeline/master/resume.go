@@ -65,7 +65,6 @@ func Resume(ctx context.Context, path string, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	defer c.stopListening()
-	c.readmit()
 	return c.conduct(ctx)
 }
 
@@ -128,6 +127,9 @@ func (c *conductor) open(path string, m *run.Manifest) (err error) {
 
 // readmit lets the sessions of the run go on: their slaves show the same tokens.
 func (c *conductor) readmit() {
+	if c.past == nil {
+		return
+	}
 	for name, j := range c.past.joined {
 		token, err := j.token()
 		if err != nil {
@@ -240,6 +242,26 @@ func (c *conductor) allHere(name string) bool {
 	return c.confirm(slices.DeleteFunc(c.book.unproven(), func(a announced) bool { return a.node != name }))
 }
 
+// settled reports whether a node that says it is done has done its part in a run that was
+// resumed: its files are here, or it has offered all of them to this master, and then the
+// rest is missing. What was said to the master before, which was killed, counts for nothing.
+func (c *conductor) settled(ctx context.Context, name string, m *member, r *wire.Report) bool {
+	if c.past == nil || c.allHere(name) {
+		return true
+	}
+	if r.Offered != c.id {
+		return false
+	}
+	if c.state.nodes[name].phase != wire.Done {
+		why := sdk.Failure{Code: wire.NotSent, Message: "files that it has announced did not come", Hint: "look at the log of its slave"}
+		if m.unsent != nil {
+			why = *m.unsent
+		}
+		c.applyEvent(ctx, evFailed{name, why})
+	}
+	return true
+}
+
 // awaitOwnSlaves waits until the slaves that the killed master had started have ended,
 // so that others can deliver what they recorded.
 func (c *conductor) awaitOwnSlaves(ctx context.Context) error {
@@ -329,7 +351,7 @@ func (c *conductor) welcomeBack(r request, m *member) (reply wire.Reply, ok bool
 	}
 	c.acknowledge(name, m, false) // its news go on behind these
 	return wire.Reply{Welcome: &wire.Welcome{
-		Run: c.run.String(), Deliver: true, Record: c.state.rules.restarts && c.state.phase == running, Seen: m.news, Revoked: c.options.Revoked, TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()),
+		Run: c.run.String(), Deliver: true, Record: c.state.rules.restarts && c.state.phase == running, Seen: m.news, Revoked: c.options.Revoked, TriggerPort: portOf(c.trigger.Addr()), FilesPort: portOf(c.receiver.Addr()), Master: c.id,
 		Proof: wire.Prove(m.token, wire.ResumedByMaster, c.run.String(), name, j.Instance),
 	}}, true
 }

@@ -144,7 +144,7 @@ func (c *conductor) answer(ctx context.Context, r request) wire.Reply {
 	if m.refused != nil {
 		return wire.Reply{Refused: m.refused, Order: c.order}
 	}
-	return wire.Reply{Seen: m.seen, Order: c.order, Clocks: c.standings(m)}
+	return wire.Reply{Seen: m.seen, Order: c.order, Clocks: c.standings(m), Master: c.id}
 }
 
 // unknown refuses one who shows no token of this run.
@@ -203,8 +203,8 @@ func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *
 		phase = wire.Preparing // it could not be triggered
 		c.warnOfDeafness(ctx, name, m)
 	}
-	if phase == wire.Done && c.past != nil && !c.allHere(name) {
-		phase = wire.Transferring // what it knows of the master that was killed
+	if phase == wire.Done && !c.settled(ctx, name, m, r) {
+		phase = wire.Transferring
 	}
 	stood := c.state.nodes[name]
 	if phase == wire.Armed && stood.phase != wire.Armed {
@@ -297,7 +297,8 @@ func (c *conductor) applyNews(ctx context.Context, name string, n wire.News) {
 		c.applyEvent(ctx, evProgress{})
 	case n.Failure != nil && c.past != nil && n.Failure.Code == wire.SlaveEnded && c.isLocal(name):
 		c.applyEvent(ctx, evCut{name, sdk.Failure{Code: wire.SlaveEnded, Message: "its recording ended with the master, which was killed; the run was finished afterwards"}})
-	case n.Failure != nil && c.past != nil && n.Failure.Code == wire.NotSent: // told to the master that was killed, or of a file that is missing here
+	case n.Failure != nil && c.past != nil && n.Failure.Code == wire.NotSent: // to this master, or to the one that was killed
+		c.members[name].unsent = n.Failure
 		c.observe(event.Warning{Node: name, Message: n.Failure.Message, Hint: "what is here in the end counts"})
 	case n.Failure != nil:
 		c.applyEvent(ctx, evFailed{name, *n.Failure})

@@ -74,12 +74,12 @@ func (s *session) sendClockRecord(eq *equipment) {
 		return
 	}
 	eq.mu.Lock()
-	s.queued = append(s.queued, where)
-	number := uint32(len(s.queued))
-	eq.mu.Unlock()
-	s.reporter.queueNews(wire.News{Segment: &wire.Segment{Number: number, Segment: segment}})
+	number := uint32(len(s.files) + 1)
 	file, _ := transfer.FileOf(number, segment) // its SHA-256 was made here
 	file.Path = where
+	s.files = append(s.files, file)
+	eq.mu.Unlock()
+	s.reporter.queueNews(wire.News{Segment: &wire.Segment{Number: number, Segment: segment}})
 	s.sender.Queue(file)
 }
 

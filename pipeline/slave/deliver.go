@@ -25,6 +25,7 @@ import (
 // startSender starts the transfer of closed files, which goes on while the
 // acquisition does.
 func (s *session) startSender(group *errgroup.Group, ctx context.Context) {
+	s.offeredTo = s.reporter.answeredBy()
 	questions := wire.NewStatusClient(s.address.status, s.options.Security)
 	s.sender = transfer.NewSender(transfer.SenderOptions{
 		Addr:     s.address.files,
@@ -99,8 +100,9 @@ func (s *session) reachFiles(ctx context.Context) error {
 	}
 }
 
-// awaitSent waits until the sender is done and the master has all news. unsent
-// names the files that the master refused, gone is why waiting is useless.
+// awaitSent waits until the sender is done and the master has all news, with what kept
+// files from being sent. unsent names the files that the master refused, gone is why
+// waiting is useless.
 func (s *session) awaitSent(ctx context.Context) (unsent, gone error) {
 	sent := s.sent
 	for {
@@ -111,7 +113,9 @@ func (s *session) awaitSent(ctx context.Context) (unsent, gone error) {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		case unsent = <-sent:
-			sent = nil
+			if sent = nil; unsent != nil && s.orders.closedBy() == nil { // or it follows from that
+				s.reporter.queueFailure(notSent(unsent))
+			}
 		case <-s.orders.shut:
 			return nil, s.orders.closedBy()
 		case o := <-s.orders.ch:
@@ -148,9 +152,9 @@ func (s *session) removeSource() {
 		s.log.Info("recorded files kept", "dir", s.dir)
 		return
 	}
-	for _, path := range s.queued {
-		if err := os.Remove(path); err != nil {
-			s.log.Warn("recorded file could not be removed", "file", path, "error", err)
+	for _, f := range s.files {
+		if err := os.Remove(f.Path); err != nil {
+			s.log.Warn("recorded file could not be removed", "file", f.Path, "error", err)
 		}
 	}
 	s.removeLedger()
@@ -171,14 +175,18 @@ func (s *session) removeSource() {
 
 // discardUnused removes the directory of a session that has nothing to keep: it never
 // had the instant, or the start was called off before anything was recorded. No plugin
-// writes there any more.
+// writes there any more. What the master was told of is kept, whatever it is.
 func (s *session) discardUnused(err error) {
-	if !s.fired || errors.Is(err, errAborted) && s.recordedNothing() {
+	if len(s.files) == 0 && (!s.fired || s.calledOff(err)) {
 		if err := os.RemoveAll(s.dir); err != nil {
 			s.log.Warn("the directory of a run that recorded nothing could not be removed", "dir", s.dir, "error", err)
 		}
 	}
 }
+
+// calledOff reports whether a session that ends with err was given up before it had
+// recorded anything.
+func (s *session) calledOff(err error) bool { return errors.Is(err, errAborted) && s.recordedNothing() }
 
 // recordedNothing reports whether there is no file of this node but the record of its
 // clock, which is of use to nothing.
@@ -198,9 +206,39 @@ func (s *session) recordedNothing() bool {
 	return err == nil
 }
 
+// errTakenOver: the run has another master than the one that was offered the files.
+var errTakenOver = errors.New("the run has another master")
+
+// offerAll waits until the master has what is here, or has refused it, and releases this
+// node. A master that has taken the run over meanwhile is offered all of it: the one
+// before may have refused what this one takes, and what it proved is proven by a look.
+// Each master is offered everything once, so this ends when no more of them come.
+func (s *session) offerAll(ctx context.Context, restart func()) (unsent, err error) {
+	for {
+		s.sender.Finish()
+		if unsent, err = s.awaitSent(ctx); err != nil {
+			if errors.Is(err, errStopped) {
+				s.reporter.queueFailure(err) // or the master would only find the node silent
+			}
+			return nil, err
+		}
+		s.reporter.setDone(s.offeredTo)
+		if _, err = s.awaitOrder(ctx, wire.Release); !errors.Is(err, errTakenOver) {
+			return unsent, err
+		}
+		s.log.Info("the run has another master, which is offered everything that is here", "files", len(s.files))
+		s.reporter.setPhase(wire.Transferring)
+		restart()
+		for _, f := range s.files {
+			s.sender.Queue(f)
+		}
+	}
+}
+
 // deliver sends what is left, waits until the master has everything and is
-// released. A session that failed says so and still sends its whole files.
-func (s *session) deliver(ctx context.Context, err error) error {
+// released. A session that failed says so and still sends its whole files. restart
+// starts another sender.
+func (s *session) deliver(ctx context.Context, err error, restart func()) error {
 	if cause := context.Cause(ctx); errors.Is(cause, errStopped) {
 		err = cause
 	}
@@ -217,20 +255,9 @@ func (s *session) deliver(ctx context.Context, err error) error {
 	}
 	s.reporter.setPhase(wire.Transferring)
 	s.observe(event.StateChanged{State: string(wire.Transferring)})
-	s.sender.Finish()
-	unsent, gone := s.awaitSent(ctx)
+	unsent, gone := s.offerAll(ctx, restart)
 	if gone != nil {
-		if errors.Is(gone, errStopped) {
-			s.reporter.queueFailure(gone) // or the master would only find the node silent
-		}
 		return errors.Join(err, gone)
-	}
-	if unsent != nil {
-		s.reporter.queueFailure(notSent(unsent))
-	}
-	s.reporter.setPhase(wire.Done)
-	if _, released := s.awaitOrder(ctx, wire.Release); released != nil {
-		return errors.Join(err, released)
 	}
 	if unsent == nil {
 		s.removeSource()

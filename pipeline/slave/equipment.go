@@ -273,15 +273,15 @@ func (eq *equipment) sendFile(k *sink, closed host.Closed) {
 	segment.Part = eq.part.number
 	counts := eq.progress()
 	eq.mu.Lock()
-	eq.s.queued = append(eq.s.queued, path)
-	told := wire.Segment{Number: uint32(len(eq.s.queued)), Stream: uint16(closed.Stream), Segment: segment}
+	told := wire.Segment{Number: uint32(len(eq.s.files) + 1), Stream: uint16(closed.Stream), Segment: segment}
+	file, _ := transfer.FileOf(told.Number, told.Segment) // its SHA-256 was made here
+	file.Path = path
+	eq.s.files = append(eq.s.files, file)
 	until := eq.s.kept.add(&told, eq.s.recipe.Acquire.Segment, counts)
 	eq.mu.Unlock()
 	eq.s.reporter.queueNews(wire.News{Segment: &told})
 	eq.s.ledger.keep(entry{Counts: counts, KeptPs: until})
 	eq.s.clock.record.Segment(told.File)
-	file, _ := transfer.FileOf(told.Number, told.Segment) // its SHA-256 was made here
-	file.Path = path
 	eq.s.sender.Queue(file)
 }
 

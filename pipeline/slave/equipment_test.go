@@ -14,7 +14,7 @@ func TestFilesBeforeTheStartAreNotSent(t *testing.T) {
 	r := newReporter("bob", "", nil, newInbox())
 	eq := &equipment{s: &session{reporter: r, dir: t.TempDir()}, log: slog.New(slog.DiscardHandler)}
 	eq.sendFile(&sink{}, host.Closed{Segment: fact.Segment{File: "b-000000.bin"}})
-	if len(r.news) > 0 || len(eq.s.queued) > 0 {
-		t.Errorf("told %+v, queued %q", r.news, eq.s.queued)
+	if len(r.news) > 0 || len(eq.s.files) > 0 {
+		t.Errorf("told %+v, queued %v", r.news, eq.s.files)
 	}
 }

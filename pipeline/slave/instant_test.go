@@ -126,4 +126,10 @@ func TestCalledOffStartLeavesNothing(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(l.data, l.run.String()+"*")); len(left) != 0 {
 		t.Errorf("left %v, %v", left, l.kept())
 	}
+	news, _ := l.heard()
+	for _, n := range news {
+		if n.Segment != nil {
+			t.Errorf("the master was told of %s, which is gone", n.Segment.File)
+		}
+	}
 }

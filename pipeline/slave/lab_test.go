@@ -75,6 +75,9 @@ type lab struct {
 
 	mu         sync.Mutex
 	hold       bool   // no file is done with
+	refuses    string // why no file is taken
+	master     string // which it says it is
+	offered    string // the one that was offered everything, as the slave says
 	carriedOut uint64 // the last order, as the slave says
 	order      wire.Order
 	fired      int64         // the instant
@@ -166,7 +169,7 @@ func (l *lab) welcome() *wire.Welcome {
 		panic(err)
 	}
 	return &wire.Welcome{Run: l.run.String(), Token: hex.EncodeToString(l.token[:]), Recipe: part,
-		TriggerPort: port(l.trigger.Addr()), FilesPort: port(l.receiver.Addr()), Clock: l.access}
+		TriggerPort: port(l.trigger.Addr()), FilesPort: port(l.receiver.Addr()), Clock: l.access, Master: l.master}
 }
 
 func (l *lab) serve(_ wire.Peer, body []byte) []byte {
@@ -191,9 +194,9 @@ func (l *lab) serve(_ wire.Peer, body []byte) []byte {
 		}
 		var a transfer.Answer // neither verified nor missing: it is being looked at
 		l.mu.Lock()
-		hold := l.hold
+		hold, refuses := l.hold, l.refuses
 		l.mu.Unlock()
-		if !hold {
+		if a.Refused = refuses; !hold && refuses == "" {
 			a = l.receiver.Ask(l.token, f)
 		}
 		reply.File, _ = json.Marshal(a)
@@ -239,11 +242,11 @@ func (l *lab) report(r *wire.Report) wire.Reply {
 			l.news = append(l.news, n)
 		}
 	}
-	reply := wire.Reply{Seen: uint64(len(l.news))}
+	reply := wire.Reply{Seen: uint64(len(l.news)), Master: l.master}
 	if r.Phase == wire.Ready && !r.Beacon {
 		return reply
 	}
-	l.carriedOut = r.Order
+	l.carriedOut, l.offered = r.Order, r.Offered
 	if r.Phase != l.phase {
 		l.phase = r.Phase
 		l.phases = append(l.phases, r.Phase)

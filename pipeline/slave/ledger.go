@@ -22,7 +22,10 @@ const ledgerFile = run.JournalFile
 
 // ledger is what a session keeps on its disk of what it has recorded, so that another
 // process can deliver it. A nil one keeps nothing.
-type ledger struct{ journal *journal.Journal }
+type ledger struct {
+	journal *journal.Journal
+	dir     string
+}
 
 // entry is one record of a ledger. One of its fields is set.
 type entry struct {
@@ -47,7 +50,7 @@ func newLedger(dir string, w *wire.Welcome) (*ledger, error) {
 		return nil, &sdk.Failure{Code: "data-directory", Message: err.Error(),
 			Hint: "choose a writable place with --data on that PC, or free space there"}
 	}
-	l := &ledger{j}
+	l := &ledger{j, dir}
 	l.keep(entry{Welcome: w})
 	return l, nil
 }
@@ -156,7 +159,7 @@ func openHeld(dir string) (*held, *ledger, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return h, &ledger{j}, nil
+	return h, &ledger{j, dir}, nil
 }
 
 // errEnough ends the reading of a ledger.

@@ -244,6 +244,9 @@ func (s *session) awaitOrder(ctx context.Context, kind wire.OrderKind) (wire.Ord
 			if err := s.leavesBehind(); err != nil {
 				return wire.Order{}, err
 			}
+			if kind == wire.Release && s.fired && s.reporter.answeredBy() != s.offeredTo {
+				return wire.Order{}, errTakenOver
+			}
 			if s.reporter.silence() > s.patience() {
 				return wire.Order{}, fmt.Errorf("the master has not answered for %v", s.patience())
 			}

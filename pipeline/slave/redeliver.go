@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -42,7 +43,7 @@ func (j *joiner) redeliver(ctx context.Context, w *wire.Welcome) error {
 		return fmt.Errorf("deliver what is in %s: read its recipe: %w", dir, err)
 	}
 	again := h.welcome
-	again.TriggerPort, again.FilesPort = w.TriggerPort, w.FilesPort
+	again.TriggerPort, again.FilesPort, again.Master = w.TriggerPort, w.FilesPort, w.Master
 	s, err := newSession(j.options, &again, &r, j.addresses(&again))
 	if err != nil {
 		return err
@@ -92,13 +93,13 @@ func (s *session) endCut(why error) {
 // queueAgain queues a file that was closed by an earlier session.
 func (s *session) queueAgain(segment *wire.Segment) {
 	path := filepath.Join(s.dir, filepath.FromSlash(segment.File))
-	s.queued = append(s.queued, path)
 	file, err := transfer.FileOf(segment.Number, segment.Segment)
+	file.Path = path
+	s.files = append(s.files, file)
 	if err != nil {
 		s.reporter.queueFailure(fmt.Errorf("deliver %s: %w", segment.File, err))
 		return
 	}
-	file.Path = path
 	if _, err := os.Stat(path); err != nil {
 		s.log.Warn("a file that was recorded is not there any more", "file", path, "error", err)
 	}
@@ -106,26 +107,55 @@ func (s *session) queueAgain(segment *wire.Segment) {
 }
 
 // restore gives a reporter the news of an earlier session, from the first that the
-// master has not seen. Those that are not in the ledger were lines of the log; their
-// numbers are told, with nothing.
+// master has not seen.
 func (r *reporter) restore(l *ledger, h *held, seen uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ledger, r.phase, r.order, r.beacon, r.lastNews = l, wire.Draining, h.fired.Seq, true, seen
+	r.ledger, r.phase, r.order, r.beacon = l, wire.Draining, h.fired.Seq, true
 	counts := h.counts
 	r.progress = func() []fact.StreamCounts { return counts }
-	for _, n := range h.news {
+	r.news, r.lastNews = numbered(h.news, seen)
+}
+
+// takenOver queues again what another master than before has not seen: that one may have
+// been killed while its disk took nothing of what it was told.
+func (r *reporter) takenOver(master string, seen uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.master = master
+	next := r.lastNews + 1
+	if len(r.news) > 0 {
+		next = r.news[0].Seq
+	}
+	if r.ledger == nil || seen+1 >= next {
+		return
+	}
+	h, _ := readHeld(r.ledger.dir) // what cannot be read is told as numbers with nothing
+	again, last := numbered(slices.DeleteFunc(h.news, func(n wire.News) bool { return n.Seq >= next }), seen)
+	for ; last+1 < next; last++ {
+		again = append(again, queued{News: wire.News{Seq: last + 1}, bytes: emptyNews})
+	}
+	r.news = append(again, r.news...)
+}
+
+// numbered returns what is behind the last news that a master has seen, without gaps, and
+// the last number. Those that no ledger has were lines of the log; their numbers are told,
+// with nothing.
+func numbered(news []wire.News, seen uint64) (all []queued, last uint64) {
+	last = seen
+	for _, n := range news {
 		if n.Seq <= seen {
 			continue
 		}
-		for r.lastNews+1 < n.Seq {
-			r.lastNews++
-			r.news = append(r.news, queued{News: wire.News{Seq: r.lastNews}, bytes: emptyNews})
+		for last+1 < n.Seq {
+			last++
+			all = append(all, queued{News: wire.News{Seq: last}, bytes: emptyNews})
 		}
 		t, _ := measured(n)
-		r.lastNews = n.Seq
-		r.news = append(r.news, t)
+		last = n.Seq
+		all = append(all, t)
 	}
+	return all, last
 }
 
 // emptyNews is about how long a number alone is, in bytes of JSON.

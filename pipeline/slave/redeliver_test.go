@@ -35,7 +35,7 @@ func (l *lab) deliver(proof func(instance string) string) error {
 	t := l.t
 	t.Helper()
 	l.mu.Lock()
-	l.hold, l.give, l.phase, l.phases, l.order = false, straight, "", nil, wire.Order{}
+	l.hold, l.give, l.phase, l.phases, l.order, l.master = false, straight, "", nil, wire.Order{}, "again"
 	l.onJoin = func(j *wire.Join) wire.Reply {
 		if len(j.Held) != 1 || j.Held[0].Run != l.run.String() || !wire.Proven(j.Held[0].Proof, l.token, wire.HeldBySlave, l.run.String(), "bob", j.Instance) {
 			t.Errorf("the slave offers %+v", j.Held)
@@ -106,8 +106,8 @@ func TestDeliverAgain(t *testing.T) {
 	if left, _ := os.ReadDir(l.data); len(left) > 0 {
 		t.Errorf("%v is left", left)
 	}
-	if f := l.failures(); len(f) > 0 {
-		t.Errorf("failures %v of a record that is whole", f)
+	if f := l.failures(); len(f) > 0 || l.offered != "again" {
+		t.Errorf("failures %v of a record that is whole; offered to %q", f, l.offered)
 	}
 }
 

@@ -56,6 +56,8 @@ type reporter struct {
 	mu       sync.Mutex
 	phase    wire.Phase
 	disk     *fact.Disk // nil: not watched
+	offered  string     // the master that was offered everything; of the phase Done
+	master   string     // the newest that has answered; empty: it does not say which it is
 	order    uint64
 	beacon   bool
 	news     []queued // not yet seen by the master
@@ -115,6 +117,9 @@ func (r *reporter) report(ctx context.Context) error {
 	if reply.Order != nil { // before the news count as seen: confirm relies on it
 		r.orders.put(*reply.Order, fact.ByAnswer, time.Now())
 	}
+	if id := plain(reply.Master); id != "" && id != r.answeredBy() {
+		r.takenOver(id, reply.Seen)
+	}
 	r.mu.Lock()
 	r.heard = time.Now()
 	waiting := len(r.news)
@@ -163,7 +168,7 @@ func (r *reporter) snapshot() *wire.Report {
 		news = append(news, r.news[i].News)
 	}
 	report := &wire.Report{Phase: r.phase, Order: r.order, Beacon: r.beacon, ClockNs: time.Now().UnixNano(), Clock: reading,
-		Progress: counts, Glimpse: glimpse, News: news, Disk: r.disk}
+		Progress: counts, Glimpse: glimpse, News: news, Disk: r.disk, Offered: r.offered}
 	if r.status != nil {
 		report.RoundTripNs = int64(r.status.RoundTrip())
 	}
@@ -246,11 +251,23 @@ func (r *reporter) queueFailure(err error) {
 	r.queueNews(wire.News{Failure: &f})
 }
 
-func (r *reporter) setPhase(p wire.Phase) {
+func (r *reporter) setPhase(p wire.Phase) { r.stand(p, "") }
+
+// setDone reports that a master was offered everything, and that no more will come.
+func (r *reporter) setDone(master string) { r.stand(wire.Done, master) }
+
+func (r *reporter) stand(p wire.Phase, offered string) {
 	r.mu.Lock()
-	r.phase = p
+	r.phase, r.offered = p, offered
 	r.mu.Unlock()
 	r.wake()
+}
+
+// answeredBy returns the master that has answered last.
+func (r *reporter) answeredBy() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.master
 }
 
 // acknowledge reports that an order was carried out.

@@ -41,23 +41,24 @@ type session struct {
 	alive   *os.File // locked while that is in use
 	address sessionAddresses
 
-	log      *slog.Logger
-	reporter *reporter
-	orders   *inbox
-	access   *datagram.Access // to the master's time; nil: clocks are not compared
-	clock    clockwork
-	fast     atomic.Pointer[wire.FastSubscriber] // nil: no order comes as a datagram; read by what hears the others meanwhile
-	polls    *realtime.Grant                     // whether the kernel polls for them; nil: not asked
-	sender   *transfer.Sender
-	fired    bool       // there may be tags
-	watched  bool       // its controllers were at work before, and nothing was kept of that
-	instant  time.Time  // of the start; of several shots that of the last
-	first    int64      // instant of the first shot, by the master's clock, Unix time in ns
-	user     user       // of this PC
-	ignored  sync.Once  // a message of the trigger port was ignored, and that was told
-	queued   []string   // paths of files given to the sender; owned by its equipment until the recording is over
-	kept     kept       // the same
-	sent     chan error // one value, when the sender ends: nil when the master has proven every file
+	log       *slog.Logger
+	reporter  *reporter
+	orders    *inbox
+	access    *datagram.Access // to the master's time; nil: clocks are not compared
+	clock     clockwork
+	fast      atomic.Pointer[wire.FastSubscriber] // nil: no order comes as a datagram; read by what hears the others meanwhile
+	polls     *realtime.Grant                     // whether the kernel polls for them; nil: not asked
+	sender    *transfer.Sender
+	fired     bool            // there may be tags
+	watched   bool            // its controllers were at work before, and nothing was kept of that
+	instant   time.Time       // of the start; of several shots that of the last
+	first     int64           // instant of the first shot, by the master's clock, Unix time in ns
+	user      user            // of this PC
+	ignored   sync.Once       // a message of the trigger port was ignored, and that was told
+	files     []transfer.File // given to the sender; owned by its equipment until the recording is over
+	offeredTo string          // the master that is offered them now
+	kept      kept            // the same
+	sent      chan error      // one value, when the sender ends: nil when the master has proven every file
 }
 
 func newSession(o Options, w *wire.Welcome, r *recipe.Recipe, a sessionAddresses) (*session, error) {
@@ -71,6 +72,7 @@ func newSession(o Options, w *wire.Welcome, r *recipe.Recipe, a sessionAddresses
 	}
 	s.id = id
 	s.reporter = newReporter(o.Node, w.Token, wire.NewStatusClient(a.status, o.Security), s.orders)
+	s.reporter.master = plain(w.Master)
 	if o.watchdog != nil {
 		s.reporter.alive = o.watchdog.alive
 	}
@@ -121,7 +123,7 @@ func (s *session) within(ctx context.Context, work func(context.Context, context
 
 	defer end()
 	err = work(ctx, cancel, group, background)
-	return s.deliver(ctx, err)
+	return s.deliver(ctx, err, func() { s.startSender(group, background) })
 }
 
 // prepare makes room for files, opens every controller and starts every sink
@@ -169,7 +171,9 @@ func (s *session) follow(ctx context.Context, cancel context.CancelCauseFunc, eq
 		return nil
 	}
 	s.user.setStage(over)
-	s.sendClockRecord(eq)
+	if !s.calledOff(err) {
+		s.sendClockRecord(eq)
+	}
 	s.keepEnd(ctx, eq)
 	return err
 }

@@ -96,6 +96,9 @@ type Report struct {
 	Disk        *fact.Disk          `json:"disk,omitempty"`    // of the node's files; absent where none is watched
 	Glimpse     *Glimpse            `json:"glimpse,omitempty"` // of a node that is watched
 	News        []News              `json:"news,omitempty"`    // in order, numbered without gaps
+	// Offered is the master, by [Reply.Master], that this node has offered every file of
+	// its: what is not with that one will not come. Only one that is Done says so.
+	Offered string `json:"offered,omitempty"`
 }
 
 // Phase is where a node stands in a run.
@@ -110,7 +113,7 @@ const (
 	Running      Phase = "running"      // the instant is accepted; waiting for it or recording
 	Draining     Phase = "draining"     // recorded; files are being closed
 	Transferring Phase = "transferring" // files closed; on their way
-	Done         Phase = "done"         // everything of this node is with the master
+	Done         Phase = "done"         // everything of this node is with the master, or will not come
 )
 
 // ChannelProgress is how far one channel has come.
@@ -239,7 +242,10 @@ type Reply struct {
 	Order   *Order       `json:"order,omitempty"` // the newest order, for a slave that missed it
 	// Clocks say how the master's clock stands now, for a slave that compares its own.
 	Clocks []clock.Standing `json:"clocks,omitempty"`
-	File   json.RawMessage  `json:"file,omitempty"`
+	// Master is the process that answers a report. After tsrun resume it is another one,
+	// which knows nothing of the files that the one before refused.
+	Master string          `json:"master,omitempty"`
+	File   json.RawMessage `json:"file,omitempty"`
 
 	Recording *RecordingAnswer `json:"recording,omitempty"`
 }
@@ -252,7 +258,8 @@ type Welcome struct {
 	RecipeSum   string           `json:"recipe_sha256,omitempty"` // of the recipe's file, as in the manifest
 	TriggerPort int              `json:"trigger_port"`
 	FilesPort   int              `json:"files_port"`
-	Clock       *datagram.Access `json:"clock,omitempty"` // to the master's time; nil: the clocks are not compared
+	Master      string           `json:"master,omitempty"` // see [Reply.Master]
+	Clock       *datagram.Access `json:"clock,omitempty"`  // to the master's time; nil: the clocks are not compared
 	// Fast lets it hear orders as datagrams, too; nil: there are none.
 	Fast *datagram.Access `json:"fast,omitempty"`
 	// Deliver asks a slave for what it holds of a run that it was in before. There is
