@@ -25,4 +25,6 @@ var tables = []table{
 	clocks,
 	starts,
 	network,
+	weak,
+	deviations,
 }

@@ -108,7 +108,7 @@ func (q noise) told() Noise {
 //
 // The variance that the slices' own errors add, 3 v/tau^2 for equal ones, is
 // taken off; and what averaging white frequency noise over a slice takes away,
-// qx*length/(2 tau^2), is added.
+// qx*length/(2 tau^2), is added. A time of which the record holds too few is left out.
 func (p *path) allan() []AllanPoint {
 	x, v, unit := p.grid()
 	var points []AllanPoint
@@ -127,12 +127,14 @@ func (p *path) allan() []AllanPoint {
 		if terms == 0 {
 			continue
 		}
+		free := min(terms, p.noise.freedom(terms+2*float64(m), float64(m), tau))
+		if free < leastFreedom {
+			continue
+		}
 		scale := 1 / (2 * tau * tau * second * second)
-		all, floor := square/terms*scale, jitter/terms*scale
-		variance := max(0, all-floor+p.noise.qx*unit*scale)
-		sd := all * math.Sqrt(2/freedom(terms+2*float64(m), float64(m)))
-		deviation := math.Sqrt(variance)
-		point := AllanPoint{Tau: tau, Deviation: deviation, SD: spreadOfRoot(variance, sd), Floor: math.Sqrt(floor)}
+		found := dispersion{all: square / terms * scale, own: jitter / terms * scale, more: p.noise.qx * unit * scale, freedom: free}
+		point := AllanPoint{Tau: tau, Floor: math.Sqrt(found.own)}
+		point.Deviation, point.SD = found.root()
 		point.Time, point.TimeSD, point.TimeFloor = timeDeviation(x, v, m)
 		points = append(points, point)
 	}
@@ -145,7 +147,8 @@ func (p *path) allan() []AllanPoint {
 //	s^2 = <(sum over m of x(t+2 tau) - 2 x(t+tau) + x(t))^2> / (6 m^2)
 //
 // without what their own errors add. Each phase is the mean of its slice, so it is that
-// of times averaged over the whole of tau. 0 where every stretch lacks a quarter or more.
+// of times averaged over the whole of tau. 0 where every stretch lacks a quarter or more,
+// and where the record holds too few.
 func timeDeviation(x, v []float64, m int) (deviation, sd, floor float64) {
 	var square, jitter, terms, sum, errors float64
 	missing := 0 // of the terms of the sum
@@ -169,26 +172,49 @@ func timeDeviation(x, v []float64, m int) (deviation, sd, floor float64) {
 			terms++
 		}
 	}
-	if terms == 0 {
+	if terms < leastFreedom*float64(m) {
 		return 0, 0, 0
 	}
 	scale := 1 / (6 * float64(m) * float64(m))
-	all, own := square/terms*scale, max(0, jitter)/terms*scale
-	variance := max(0, all-own)
-	spread := all * math.Sqrt(2/max(1, terms/float64(m)))
-	return math.Sqrt(variance), spreadOfRoot(variance, spread), math.Sqrt(own)
+	found := dispersion{all: square / terms * scale, own: max(0, jitter) / terms * scale, freedom: terms / float64(m)}
+	deviation, sd = found.root()
+	return deviation, sd, math.Sqrt(found.own)
 }
 
-// freedom is how many independent values of frequency n phases give at a
-// distance of m, for white frequency noise (Riley, NIST SP 1065, table 5).
-func freedom(n, m float64) float64 {
-	return max(1, (3*(n-1)/(2*m)-2*(n-2)/n)*4*m*m/(4*m*m+5))
+// leastFreedom is of how many independent values a deviation is stated: of fewer, three
+// standard deviations would hold nearly anything.
+const leastFreedom = 5
+
+// ownDoubt is how far the variance of the slices' own errors is from what is stated of it:
+// it is worked out from the same pairs.
+const ownDoubt = 0.01
+
+// dispersion is a variance that was found in so many independent values.
+type dispersion struct {
+	all, own, more float64 // own is in it by the values' own errors, more is missing
+	freedom        float64
 }
 
-// spreadOfRoot is the standard deviation of the root of a variance that is
-// known to sd.
-func spreadOfRoot(variance, sd float64) float64 {
-	return math.Sqrt(variance+sd) - math.Sqrt(variance)
+// root is the deviation without the values' own errors, and its standard deviation: three
+// of it reach, as the values are chi-square distributed, as far as three of a normal one.
+// That of few values lies unevenly about the truth: it is often found much too small.
+func (s dispersion) root() (deviation, sd float64) {
+	at := func(sigmas float64) float64 {
+		part := 2 / (9 * s.freedom)
+		edge := 1 - part - sigmas*math.Sqrt(part) // Wilson and Hilferty 1931: its cube is nearly normal
+		return math.Sqrt(max(0, s.all/(edge*edge*edge)-s.own*(1-sigmas*ownDoubt)+s.more))
+	}
+	deviation = math.Sqrt(max(0, s.all-s.own+s.more))
+	return deviation, max(at(3)-deviation, deviation-at(-3)) / 3
+}
+
+// freedom is how many independent values of frequency n phases give at a distance of m, for
+// the kind of noise that is stronger at that time (Riley, NIST SP 1065, table 5).
+func (q noise) freedom(n, m, tau float64) float64 {
+	if q.qy*tau*tau > 3*q.qx {
+		return (n - 2) / m * ((n-1)*(n-1) - 3*m*(n-1) + 4*m*m) / ((n - 3) * (n - 3))
+	}
+	return (3*(n-1)/(2*m) - 2*(n-2)/n) * 4 * m * m / (4*m*m + 5)
 }
 
 // grid returns the phases at the middles of slices of equal length, and their
