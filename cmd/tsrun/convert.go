@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"tsrun/pipeline/host"
 	"tsrun/pipeline/stage"
 	"tsrun/sdk/quantity"
 	"tsrun/sdk/tagfile"
@@ -39,7 +40,7 @@ left out: a channel, a time, a second channel; times below 0, which --shift rais
 Times are rounded where the
 format's steps are coarser than 1 ps, and that is said.
 
-` + formatsHelp(),
+` + formatsHelp() + "\n  " + host.ConvertersHelp,
 		Example: `  tsrun convert alice.ptu alice.tags
   tsrun convert alice.tags signal.npy --channel 1 --from '10 s' --to '20 s'`,
 		Args: func(c *cobra.Command, args []string) error {
@@ -80,6 +81,9 @@ func runConvert(c *cobra.Command, args []string, f convertFlags) error {
 		Output: output,
 		From:   f.format, To: f.outFormat, Channels: channels, First: int64(f.from), Last: int64(f.to), Shift: int64(f.shift),
 		Replace: f.force, Salvage: f.salvage, Progress: showProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd()))),
+	}
+	if o.Through, err = host.Converter(c.Context(), args[len(args)-1], f.outFormat); err != nil {
+		return failure(err)
 	}
 	r, err := f.convert(c, args, out, o)
 	if err == nil && f.asJSON {

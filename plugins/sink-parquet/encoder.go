@@ -33,6 +33,9 @@ type row struct {
 // pair is one entry of a file's metadata.
 type pair struct{ key, value string }
 
+// simulated marks what was computed.
+var simulated = pair{"SIMULATED", "computed and not measured"}
+
 // about says what the tags of a segment are, for its metadata.
 func about(node string, r sdk.Recording, s sdk.RecordedStream, nth int) []pair {
 	channel := s.Name
@@ -45,7 +48,7 @@ func about(node string, r sdk.Recording, s sdk.RecordedStream, nth int) []pair {
 		{"tsrun.simulated", strconv.FormatBool(s.Simulated)},
 	}
 	if s.Simulated {
-		of = append(of, pair{"SIMULATED", "computed and not measured"})
+		of = append(of, simulated)
 	}
 	if s.Device != "" {
 		of = append(of, pair{"tsrun.device", s.Device})
@@ -67,13 +70,18 @@ type encoder struct {
 
 func newEncoder(c config, of []pair) *encoder {
 	e := &encoder{most: c.RowGroup}
+	e.writer = parquet.NewGenericWriter[row](&e.out, writerOptions(c, of)...)
+	return e
+}
+
+// writerOptions are those of every file.
+func writerOptions(c config, of []pair) []parquet.WriterOption {
 	options := []parquet.WriterOption{parquet.Compression(codecs[c.Compression]), parquet.PageBufferSize(pageBytes),
 		parquet.WriteBufferSize(0), parquet.CreatedBy("tsrun sink-parquet", version, "")}
 	for _, p := range of {
 		options = append(options, parquet.KeyValueMetadata(p.key, p.value))
 	}
-	e.writer = parquet.NewGenericWriter[row](&e.out, options...)
-	return e
+	return options
 }
 
 func (e *encoder) Format() string { return format }
@@ -100,6 +108,11 @@ func (e *encoder) Append(dst []byte, tags []uint64) ([]byte, error) {
 		}
 	}
 	return e.fetch(dst), nil
+}
+
+// Lost writes into the metadata how many tags of the segment are known lost.
+func (e *encoder) Lost(tags uint64) {
+	e.writer.SetKeyValueMetadata("tsrun.lost", strconv.FormatUint(tags, 10))
 }
 
 // Finish writes what is held, and the footer.

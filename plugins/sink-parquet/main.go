@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"strings"
 
 	"tsrun/plugins/internal/segments"
@@ -42,6 +43,9 @@ func clip(text string) string {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "convert" {
+		os.Exit(convertMain(os.Args[2:], os.Stdout, os.Stderr))
+	}
 	sdk.Serve(sdk.Plugin{
 		Name:    "sink-parquet",
 		Version: version,

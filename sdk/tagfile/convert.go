@@ -28,6 +28,8 @@ type ConvertOptions struct {
 	Progress func(done, of int64)
 	// About says where the tags are from, for formats that have room for it: PTU and NPZ.
 	About Provenance
+	// Through, when there is one, writes the file instead of To.
+	Through *Through
 	// Output takes the file, when there is one, once it is whole; what is given
 	// as its path is only its name in errors.
 	Output io.Writer
@@ -59,7 +61,7 @@ type Report struct {
 // one is named, or the file that is read holds no numbers. Else it becomes an
 // array of records.
 func Convert(ctx context.Context, in, out string, o ConvertOptions) (Report, error) {
-	to, err := formatToWrite(out, o.To)
+	to, err := o.format(out)
 	if err != nil {
 		return Report{}, err
 	}
@@ -98,6 +100,14 @@ func (o ConvertOptions) limits(raise uint64) span {
 		s.last = within(o.Last)
 	}
 	return s
+}
+
+// format finds the format of what is written.
+func (o ConvertOptions) format(out string) (Format, error) {
+	if o.Through != nil {
+		return Format{Name: o.Through.Format, encoder: o.Through.encoder}, nil
+	}
+	return formatToWrite(out, o.To)
 }
 
 // formatToWrite finds the format of a file that is not there yet.
@@ -342,7 +352,7 @@ func (c *conversion) complete() error {
 // file; name is the stream's in errors and its channel has the number 1. Of o,
 // From, Channels, Salvage and Progress are of files and not looked at.
 func ConvertTags(ctx context.Context, in tag.Reader, name, out string, o ConvertOptions) (Report, error) {
-	to, err := formatToWrite(out, o.To)
+	to, err := o.format(out)
 	if err != nil {
 		return Report{}, err
 	}

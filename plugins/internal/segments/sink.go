@@ -49,6 +49,10 @@ type Encoder interface {
 	Finish(dst []byte) ([]byte, error)
 }
 
+// Telling is an encoder of a format that says how many tags of its segment were lost. It is
+// told before Finish.
+type Telling interface{ Lost(tags uint64) }
+
 // Options say what the files are.
 type Options struct {
 	// Encoder makes that of the nth segment of a stream.
@@ -252,6 +256,9 @@ func (s *sink) endSegment(ctx context.Context, st *stream) error {
 	}
 	seg := st.segment
 	seg.artifact.Lost = st.lost
+	if e, ok := seg.encoder.(Telling); ok {
+		e.Lost(st.lost)
+	}
 	st.kept += seg.artifact.Tags
 	seg.until = st.kept
 	var err error
