@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
 )
@@ -81,6 +83,9 @@ func TestShots(t *testing.T) {
 	if v := runTsrun(t, dir, "verify", at); v.code != 0 {
 		t.Errorf("verify: %s%s", v.stdout, v.stderr)
 	}
+	if live := followedShots(t, at); !slices.Equal(live, []int{1, 2, 3}) && !heldUp(m) {
+		t.Errorf("while the run went on the clock was found in shots %v", live)
+	}
 	if heldUp(m) { // in all trials, so that less was recorded together
 		return
 	}
@@ -92,6 +97,26 @@ func TestShots(t *testing.T) {
 	if !ok || pairs.OneToOne < 15_000 { // of 18 000 in all shots
 		t.Errorf("pairs: %+v", m.Results[1])
 	}
+}
+
+// followedShots are the shots in which the clock was found while the run went on, in
+// the order in which that was told.
+func followedShots(t *testing.T, dir string) (shots []int) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, stage.SyncFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var s event.Sync
+		if err := json.Unmarshal([]byte(line), &s); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if s.Value != nil && (len(shots) == 0 || shots[len(shots)-1] != s.Shot) {
+			shots = append(shots, s.Shot)
+		}
+	}
+	return shots
 }
 
 // A driver that dies in a shot ends the shots; what was taken is kept and aligned.

@@ -20,6 +20,9 @@ func syncLine(v event.Sync) string { return syncLines(v)[0] }
 // the recipe says, then the speed; never the value, its time or that it is lost.
 func syncLines(v event.Sync) []string {
 	stage, pair := v.Stage+": ", v.Target+" - "+v.Reference
+	if v.Shot > 0 {
+		pair += fmt.Sprintf(", shot %d", v.Shot)
+	}
 	if v.Value == nil {
 		state := withoutValue(v.State)
 		return []string{stage + pair + ": " + state, stage + state, state}
@@ -72,10 +75,10 @@ func (p *plain) sync(v event.Sync, now time.Time) string {
 	}
 	key := v.Stage + " " + v.Target
 	before, known := p.clocks[key]
-	if known && v.State == before.state && now.Sub(before.written) < progressEvery {
+	if known && v.State == before.state && v.Shot == before.shot && now.Sub(before.written) < progressEvery {
 		return ""
 	}
-	p.clocks[key] = clockLine{v.State, now}
+	p.clocks[key] = clockLine{v.State, v.Shot, now}
 	if jumped(v) {
 		return "warning: " + syncLine(v)
 	}
@@ -85,6 +88,7 @@ func (p *plain) sync(v event.Sync, now time.Time) string {
 // clockLine is what was last written of a clock.
 type clockLine struct {
 	state   align.State
+	shot    int
 	written time.Time
 }
 

@@ -188,6 +188,7 @@ type Sync struct {
 	Stage        string      `json:"stage"`
 	Reference    string      `json:"reference"` // channel, "alice.signal"
 	Target       string      `json:"target"`
+	Shot         int         `json:"shot,omitempty"`    // from 1; 0: the run takes one
 	Segment      *int        `json:"segment,omitempty"` // set: this is the last that the segment of this number told
 	State        align.State `json:"state"`
 	*align.Value             // target minus reference; nil: nothing is known yet
@@ -201,8 +202,9 @@ type Pairs struct {
 	Stage     string `json:"stage"` // that follows the clock
 	Reference string `json:"reference"`
 	Target    string `json:"target"`
-	Segment   int    `json:"segment"` // the newest that was counted
-	AtPs      uint64 `json:"at_ps"`   // of its first tag, on the reference's clock
+	Shot      int    `json:"shot,omitempty"` // of the segment, from 1; 0: the run takes one
+	Segment   int    `json:"segment"`        // the newest that was counted
+	AtPs      uint64 `json:"at_ps"`          // of its first tag, on the reference's clock
 	WindowPs  int64  `json:"window_ps"`
 	Counted   int    `json:"counted"`            // segments, this one among them
 	LeftOut   int    `json:"left_out,omitempty"` // segments that are in no number here: the clock was not known, or the PC was busy

@@ -24,6 +24,7 @@ type book struct {
 	counts   map[string]map[uint16]fact.Counts
 	segments map[string]announced // by the file's name
 	files    map[string]int       // of these, how many a node has announced
+	series   map[series]int       // of these, how many each has
 	sizes    sizes
 	early    map[string]bool // files that were proven before they were announced
 	shots    map[string][]fact.Shot
@@ -39,7 +40,7 @@ func newBook(c *conductor, now time.Time) *book {
 		manifest: run.NewManifest(c.run.String(), c.options.Version, c.recipe, now),
 		recipe:   c.recipe,
 		channels: map[string][]string{}, counts: map[string]map[uint16]fact.Counts{},
-		segments: map[string]announced{}, files: map[string]int{}, early: map[string]bool{}, shots: map[string][]fact.Shot{}, clocks: map[string]*run.NodeClock{},
+		segments: map[string]announced{}, files: map[string]int{}, series: map[series]int{}, early: map[string]bool{}, shots: map[string][]fact.Shot{}, clocks: map[string]*run.NodeClock{},
 		plans: map[string]transfer.Plan{}, budgets: map[string]*transfer.Budget{}, beyond: map[string]int{}, spent: map[string]spending{},
 	}
 	for _, n := range c.recipe.Nodes {
@@ -194,7 +195,9 @@ func (b *book) segment(name string, s *wire.Segment) {
 	if err != nil {
 		b.manifest.Notice(run.Reason{Condition: run.Unverified, Node: name, Channel: segment.Channel, Message: fmt.Sprintf("%s: %v", s.File, err)})
 	}
-	b.segments[s.File] = announced{File: file, node: name, index: len(b.manifest.Segments)}
+	within := series{name, segment.Channel, segment.Sink, segment.Part}
+	b.segments[s.File] = announced{File: file, node: name, index: len(b.manifest.Segments), nth: b.series[within]}
+	b.series[within]++
 	b.manifest.Segments = append(b.manifest.Segments, segment)
 	b.files[name]++
 	b.sizes.bytes += max(segment.Size, 0)
@@ -208,11 +211,19 @@ type sizes struct {
 	tags   uint64 // in them
 }
 
+// series are the files of one channel by one sink, from one start of its controllers to the
+// next; they are announced in their order.
+type series struct {
+	node, channel, sink string
+	part                int
+}
+
 // announced is a file that a node says it has closed.
 type announced struct {
 	transfer.File
 	node    string
 	index   int  // in the manifest's segments
+	nth     int  // of its series
 	arrived bool // and proven, and that was said
 }
 

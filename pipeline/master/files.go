@@ -51,7 +51,7 @@ func (c *conductor) markProven(f announced) bool {
 // the stages begin.
 func (c *conductor) offerSegment(name string, proven bool) {
 	segment, ok := c.book.arrived(name, proven)
-	if !ok || c.analysis.cancel != nil || !segment.HoldsTags() || segment.Part > 0 { // behind another start the clock is another
+	if !ok || c.analysis.cancel != nil || !segment.HoldsTags() || segment.Part > 0 && c.recipe.Acquire.Shots() == 1 { // only of shots is it known who began anew
 		return
 	}
 	c.tellStarts()
@@ -59,7 +59,7 @@ func (c *conductor) offerSegment(name string, proven bool) {
 		c.startSyncer()
 	}
 	if c.syncer != nil {
-		c.syncer.offer(segment)
+		c.syncer.offer(offered{segment, c.book.segments[name].nth, c.book.manifest.Nodes[segment.Node].ShotAt(segment.Part)})
 	}
 }
 

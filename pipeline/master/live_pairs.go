@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"tsrun/pipeline/align"
-	"tsrun/pipeline/run"
 )
 
 const (
@@ -16,7 +15,7 @@ const (
 
 // countPairs counts what the channels of a stage saw together in a segment through which
 // their clock was followed. It is left out where segments wait: the clocks come first.
-func (s *syncer) countPairs(ctx context.Context, f *follower, index int) {
+func (s *syncer) countPairs(ctx context.Context, f *follower, at place) {
 	if f.pairs == nil || ctx.Err() != nil {
 		return
 	}
@@ -24,11 +23,11 @@ func (s *syncer) countPairs(ctx context.Context, f *follower, index int) {
 		f.pairs.LeaveOut()
 		return
 	}
-	a, errA := s.first(f.reference.segments[index])
-	b, errB := s.first(f.target.segments[index])
+	a, errA := s.first(f.reference.segments[at])
+	b, errB := s.first(f.target.segments[at])
 	err := errors.Join(errA, errB)
 	if err == nil {
-		e, ok, failed := f.pairs.Count(index, a, b, f.values)
+		e, ok, failed := f.pairs.Count(f.Shot, f.reference.segments[at].Index, a, b, f.values)
 		if err = failed; ok {
 			s.observer.Observe(e)
 		}
@@ -47,11 +46,8 @@ func (f *follower) remember(v align.Value) {
 }
 
 // first are the first tags of a segment.
-func (s *syncer) first(segment run.Segment) (tags []uint64, err error) {
-	r, err := s.open(segment)
-	if err != nil {
-		return nil, err
-	}
+func (s *syncer) first(segment offered) (tags []uint64, err error) {
+	r := s.open(segment)
 	defer func() { err = errors.Join(err, r.Close()) }()
 	tags = make([]uint64, 0, min(segment.Tags+1, livePairTags))
 	for len(tags) < livePairTags {

@@ -15,8 +15,8 @@ func TestSyncerCountsPairs(t *testing.T) {
 	a, b, truth := pairs.Experiment{Seed: 4, Seconds: 4, SinglesA: 20e3, SinglesB: 20e3, Frequency: 12e-9}.Make()
 	alice, bob := r.keep("alice", "signal", a, truth.Start, 1), r.keep("bob", "idler", b, truth.Start, 1)
 	for i := range 4 {
-		r.offer(bob[3-i])
-		r.offer(alice[i])
+		r.offers(bob[3-i])
+		r.offers(alice[i])
 	}
 	r.told()
 	var last *event.Pairs

@@ -175,7 +175,7 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 	if c.syncer != nil {
 		c.syncer.end()
 		for _, f := range c.syncer.stages {
-			stage.NoticeJumps(c.book.manifest, f.Stage, f.Target, f.live.Steps())
+			stage.NoticeJumps(c.book.manifest, f.Stage, f.Target, f.allJumps())
 		}
 	}
 	stop()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
+	"tsrun/pipeline/track"
 	"tsrun/sdk/quantity"
 	"tsrun/sdk/tagfile"
 )
@@ -34,7 +34,8 @@ const (
 // syncer follows the clocks of the align stages while the run goes on: from the
 // segments that are proven here, in a goroutine of its own. Nobody waits for it
 // while tags are recorded, and what it finds changes no result: the stages look
-// at the whole record once more.
+// at the whole record once more. Of several shots it follows each by itself, as by how
+// much the controllers began at other times than in the shot before nobody knows.
 //
 //	offer ──▶ segments (bounded) ──▶ loop ──▶ align.Live of each stage ──▶ events, sync.jsonl
 type syncer struct {
@@ -42,42 +43,54 @@ type syncer struct {
 	observer event.Observer
 	log      *stage.SyncLog
 	stages   []*follower
-	segments chan run.Segment
+	segments chan offered
 	missed   atomic.Int64 // segments that found no room
 	behind   bool         // and it was said
 	stop     context.CancelFunc
 	done     chan struct{} // closed when the loop has ended
 }
 
+// offered is a proven segment.
+type offered struct {
+	run.Segment
+	nth int    // of its channel in the shot, from 0
+	at  uint64 // where the time 0 of the shot lies in the run, in ps
+}
+
 // follower is one align stage. It takes the segments of both channels in
-// pairs of the same number, because those are of the same time.
+// pairs of the same place, because those are of the same time.
 type follower struct {
 	event.Sync        // what all its events have in common
 	reference, target pile
-	live              *align.Live
+	options           align.Options
+	live              *align.Live      // of the shot that is followed
+	jumps             []track.Step     // of the clock in the shots before
 	pairs             *stage.LivePairs // nil: not counted
 	values            []align.Value    // of the clock, in the segment that is followed
+	several           bool             // shots are taken
+	ends              int              // the place in a shot of its last segment as planned
 	over              bool             // given up
-	next              int
+	next              place
 }
 
 // pile holds the proven segments of a channel that were not followed yet.
 type pile struct {
 	channel  string
 	sink     string // whose files are followed: that of the first segment that came
-	segments map[int]run.Segment
+	segments map[place]offered
 }
 
 // newSyncer starts to follow the clocks of a recipe with align stages. The
 // manifest is only read, and only here.
 func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o event.Observer) (*syncer, error) {
-	s := &syncer{dir: d.Path(), observer: o, segments: make(chan run.Segment, maxProven), done: make(chan struct{})}
+	s := &syncer{dir: d.Path(), observer: o, segments: make(chan offered, maxProven), done: make(chan struct{})}
 	aligns, err := followed(r)
 	if err != nil {
 		return nil, err
 	}
 	for _, st := range aligns {
-		live, err := align.NewLive(stage.AlignOptions(m, st.AlignConfig))
+		options := stage.AlignOptions(m, st.AlignConfig, 0)
+		live, err := align.NewLive(options)
 		if err != nil {
 			return nil, fmt.Errorf("stage %q: %w", st.Name, err)
 		}
@@ -85,10 +98,13 @@ func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o event.Obse
 		if err != nil {
 			return nil, err
 		}
-		s.stages = append(s.stages, &follower{
+		f := &follower{
 			Sync:      event.Sync{Stage: st.Name, Reference: st.Reference, Target: st.Target},
-			reference: newPile(st.Reference), target: newPile(st.Target), live: live, pairs: counted,
-		})
+			reference: newPile(st.Reference), target: newPile(st.Target), options: options, live: live, pairs: counted,
+			several: r.Acquire.Shots() > 1, ends: int((r.Acquire.Duration - 1) / max(r.Acquire.Segment, 1)),
+		}
+		f.nameShot()
+		s.stages = append(s.stages, f)
 	}
 	if s.log, err = stage.NewSyncLog(d.Path()); err != nil {
 		return nil, err
@@ -116,10 +132,10 @@ func followed(r *recipe.Recipe) (each []stage.AlignStage, err error) {
 	return each, err
 }
 
-func newPile(channel string) pile { return pile{channel: channel, segments: map[int]run.Segment{}} }
+func newPile(channel string) pile { return pile{channel: channel, segments: map[place]offered{}} }
 
 // put takes a segment of the channel.
-func (p *pile) put(s run.Segment) bool {
+func (p *pile) put(s offered) bool {
 	if s.Node+"."+s.Channel != p.channel {
 		return false
 	}
@@ -129,12 +145,12 @@ func (p *pile) put(s run.Segment) bool {
 	if s.Sink != p.sink {
 		return false
 	}
-	p.segments[s.Index] = s
+	p.segments[place{s.Part, s.nth}] = s
 	return true
 }
 
 // offer hands over a proven segment. It never waits.
-func (s *syncer) offer(segment run.Segment) {
+func (s *syncer) offer(segment offered) {
 	select {
 	case s.segments <- segment:
 	default:
@@ -215,16 +231,18 @@ func (s *syncer) warn(message, hint string) {
 // follow takes a stage through the segments that are there of both channels.
 func (s *syncer) follow(ctx context.Context, f *follower) {
 	for !f.over && ctx.Err() == nil {
-		index, ok := f.ready()
+		at, ok := f.ready()
 		if !ok {
 			return
 		}
-		f.values = f.values[:0]
-		err := s.segment(ctx, f, index)
+		err := f.goTo(at)
 		if err == nil {
-			s.countPairs(ctx, f, index)
+			err = s.segment(ctx, f, at)
 		}
-		f.drop(index)
+		if err == nil {
+			s.countPairs(ctx, f, at)
+		}
+		f.drop(at)
 		if err != nil && ctx.Err() == nil {
 			f.over = true
 			s.warn(fmt.Sprintf("stage %q is not followed live any more: %v", f.Stage, err), "it looks at the whole record at the end")
@@ -232,54 +250,12 @@ func (s *syncer) follow(ctx context.Context, f *follower) {
 	}
 }
 
-// ready returns the segments to be followed next: those due, or the first of
-// later ones where the due ones do not come.
-func (f *follower) ready() (index int, ok bool) {
-	few, many := f.reference.segments, f.target.segments
-	if len(few) > len(many) {
-		few, many = many, few
-	}
-	complete := 0
-	for i := range few {
-		if _, both := many[i]; !both {
-			continue
-		}
-		if i == f.next {
-			return i, true
-		}
-		if complete++; complete == 1 || i < index {
-			index = i
-		}
-	}
-	return index, complete > missAfter
-}
-
-// drop forgets everything up to a segment.
-func (f *follower) drop(index int) {
-	f.next = index + 1
-	for _, p := range []pile{f.reference, f.target} {
-		for i := range p.segments {
-			if i <= index {
-				delete(p.segments, i)
-			}
-		}
-	}
-}
-
 // segment follows a stage through one segment of both channels.
-func (s *syncer) segment(ctx context.Context, f *follower, index int) (err error) {
-	a, err := s.open(f.reference.segments[index])
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, a.Close()) }()
-	b, err := s.open(f.target.segments[index])
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, b.Close()) }()
+func (s *syncer) segment(ctx context.Context, f *follower, at place) (err error) {
+	a, b := s.open(f.reference.segments[at]), s.open(f.target.segments[at])
+	defer func() { err = errors.Join(err, a.Close(), b.Close()) }()
 	var last *align.Value // held back, because it may be the segment's last
-	err = f.live.Read(ctx, a, b, func(values []align.Value) {
+	each := func(values []align.Value) {
 		for _, v := range values {
 			f.remember(v)
 			if last != nil {
@@ -287,16 +263,22 @@ func (s *syncer) segment(ctx context.Context, f *follower, index int) (err error
 			}
 			last = &v
 		}
-	})
+	}
+	if err = f.live.Read(ctx, a, b, each); err == nil && f.several && at.nth == f.ends {
+		var found []align.Value
+		found, err = f.live.Finish(ctx)
+		each(found)
+	}
 	if err != nil {
 		return err
 	}
+	number := f.reference.segments[at].Index
 	if last != nil {
-		s.tell(f, *last, &index)
+		s.tell(f, *last, &number)
 		return nil
 	}
 	e := f.Sync
-	e.Segment, e.State = &index, f.live.State()
+	e.Segment, e.State = &number, f.live.State()
 	s.record(e)
 	s.observer.Observe(e)
 	return nil
@@ -320,8 +302,6 @@ func (s *syncer) record(e event.Sync) {
 	}
 }
 
-func (s *syncer) open(segment run.Segment) (tagfile.ReadCloser, error) {
-	path := filepath.Join(s.dir, filepath.FromSlash(segment.File))
-	r, _, err := tagfile.OpenSegment(path, segment.Format, tagfile.OnlyChannel)
-	return r, err
+func (s *syncer) open(segment offered) tagfile.ReadCloser {
+	return stage.OpenPlaced(s.dir, segment.Segment, segment.at)
 }

@@ -103,6 +103,9 @@ func (r *rig) keep(node, channel string, tags []uint64, start uint64, seconds fl
 	return segments
 }
 
+// offers offers a segment of a run that takes one shot.
+func (r *rig) offers(s run.Segment) { r.offer(offered{Segment: s, nth: s.Index}) }
+
 // told ends the syncer and returns the lines of sync.jsonl.
 func (r *rig) told() (values []event.Sync) {
 	r.t.Helper()
@@ -140,10 +143,10 @@ func TestSyncerFollows(t *testing.T) {
 	for i := range alice {
 		elsewhere := alice[i]
 		elsewhere.Sink = "copy"
-		r.offer(elsewhere)                // of another sink: the same tags once more
-		r.offer(bob[len(bob)-1-i])        // backwards
-		r.offer(run.Segment{Node: "zoe"}) // of no stage
-		r.offer(alice[(i+3)%len(alice)])  // in another order
+		r.offers(elsewhere)                // of another sink: the same tags once more
+		r.offers(bob[len(bob)-1-i])        // backwards
+		r.offers(run.Segment{Node: "zoe"}) // of no stage
+		r.offers(alice[(i+3)%len(alice)])  // in another order
 	}
 	values := r.told()
 	if got, want := fmt.Sprint(closing(values)), "[0 1 2 3 4 5]"; got != want {
@@ -167,7 +170,7 @@ func TestSyncerFollows(t *testing.T) {
 	if measured < 50 || 100*within < 97*measured || steps != 1 {
 		t.Errorf("%d of %d values are right, %d steps", within, measured, steps)
 	}
-	if jumps := r.stages[0].live.Steps(); len(jumps) != 1 || math.Abs(jumps[0].Offset-5000) > 100 {
+	if jumps := r.stages[0].allJumps(); len(jumps) != 1 || math.Abs(jumps[0].Offset-5000) > 100 {
 		t.Errorf("steps %+v", jumps)
 	}
 	shown := 0
@@ -193,9 +196,9 @@ func TestSyncerPassesOverMissing(t *testing.T) {
 	alice, bob := r.keep("alice", "signal", a, truth.Start, 0.2), r.keep("bob", "idler", b, truth.Start, 0.2)
 	for i := range min(len(alice), len(bob)) {
 		if i != 3 {
-			r.offer(alice[i])
+			r.offers(alice[i])
 		}
-		r.offer(bob[i])
+		r.offers(bob[i])
 	}
 	got := closing(r.told())
 	if len(got) < 20 || slices.Contains(got, 3) || got[3] != 4 {
@@ -213,7 +216,7 @@ func TestSyncerGivesUp(t *testing.T) {
 	missing := bob[0]
 	missing.Index, missing.File = 1, "raw/bob/gone.bin"
 	for _, s := range []run.Segment{alice[0], bob[0], again, missing} {
-		r.offer(s)
+		r.offers(s)
 	}
 	if values := r.told(); fmt.Sprint(closing(values)) != "[0]" || values[0].State != align.Searching || values[0].Value != nil {
 		t.Errorf("told %+v", values)
@@ -233,7 +236,7 @@ func TestSyncerNeverHoldsUp(t *testing.T) {
 		t.Errorf("warnings %q", w)
 	}
 	for range maxProven + 10 {
-		r.offer(run.Segment{})
+		r.offers(run.Segment{})
 	}
 	if n := r.missed.Load(); n != 13 {
 		t.Errorf("%d segments found no room, want 3 and 10", n)
@@ -244,8 +247,8 @@ func TestSyncerNeverHoldsUp(t *testing.T) {
 func TestSyncerEnds(t *testing.T) {
 	r := newRig(t)
 	a, b, truth := pairs.Experiment{Seed: 4, Seconds: 6, SinglesA: 30e3, SinglesB: 30e3, Pairs: -1}.Make()
-	r.offer(r.keep("alice", "signal", a, truth.Start, 10)[0])
-	r.offer(r.keep("bob", "idler", b, truth.Start, 10)[0])
+	r.offers(r.keep("alice", "signal", a, truth.Start, 10)[0])
+	r.offers(r.keep("bob", "idler", b, truth.Start, 10)[0])
 	r.end()
 	r.end()
 }

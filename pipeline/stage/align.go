@@ -190,7 +190,7 @@ func (a *analysis) findClock(c AlignConfig) (foundClock, AlignSummary, error) {
 
 // alignPairs finds the clock from the photons of one channel of each node.
 func (a *analysis) alignPairs(c AlignConfig) (foundClock, error) {
-	o := a.look.Of(AlignOptions(a.manifest, c))
+	o := a.look.Of(AlignOptions(a.manifest, c, 0))
 	found, err := a.alignTwo(c.Reference, c.Target, o, align.AlignStreams)
 	return foundClock{Parts: found}, err
 }

@@ -58,17 +58,29 @@ func sizeOf(j track.Step) string {
 const longestStart = 3 * quantity.Second
 
 // AlignOptions are what an align stage assumes before it looks: the search of
-// the recipe, and as much more as the nodes are known to have begun apart.
-func AlignOptions(m *run.Manifest, c AlignConfig) align.Options {
+// the recipe, and as much more as the nodes are known to have begun apart, in a
+// shot counted from 0.
+func AlignOptions(m *run.Manifest, c AlignConfig, shot int) align.Options {
 	o := align.Options{Search: int64(c.Search), MaxDrift: c.MaxDrift}
-	reference, target := m.NodeOf(c.Reference), m.NodeOf(c.Target)
-	if reference == nil || target == nil || reference.Start == nil || target.Start == nil {
+	reference, target := startOf(m.NodeOf(c.Reference), shot), startOf(m.NodeOf(c.Target), shot)
+	if reference == nil || target == nil {
 		return o
 	}
-	skew := run.Skew("", *target.Start, "", *reference.Start)
+	skew := run.Skew("", *target, "", *reference)
 	const limit = int64(longestStart) / 1000 // ns
 	if s, u := max(skew.SkewNs, -skew.SkewNs), skew.UncertaintyNs; s <= limit && u >= 0 && u <= limit {
 		o.Search = min(o.Search+(s+u)*1000, align.MaxSearch)
 	}
 	return o
+}
+
+// startOf is when a node began a shot; in a run that takes one, when it began.
+func startOf(n *run.Node, shot int) *run.Start {
+	switch {
+	case n == nil:
+		return nil
+	case len(n.Takes) > 0:
+		return n.StartOf(shot)
+	}
+	return n.Start
 }

@@ -25,7 +25,7 @@ const (
 type LivePairs struct {
 	told   event.Pairs // what its events have in common, and the sums
 	config CoincidencesConfig
-	first  *correlate.Line // of the first segment, without its drift
+	first  *correlate.Line // of the first segment of the shot, without its drift
 }
 
 // NewLivePairs counts as the first coincidences stage of the recipe that is of these two
@@ -54,10 +54,13 @@ func NewLivePairs(r *recipe.Recipe, stage, reference, target string) (*LivePairs
 // LeaveOut notes a segment that nobody counts.
 func (p *LivePairs) LeaveOut() { p.told.LeftOut++ }
 
+// Restart notes that the controllers were started anew: what follows has another offset.
+func (p *LivePairs) Restart() { p.first = nil }
+
 // Count takes the tags of one segment of both channels, and what was known of the clock
 // in it; ok is false where that is nothing, or chance is not known: the segment is left
-// out.
-func (p *LivePairs) Count(segment int, a, b []uint64, clock []align.Value) (e event.Pairs, ok bool, err error) {
+// out. The shot is 0 in a run that takes one.
+func (p *LivePairs) Count(shot, segment int, a, b []uint64, clock []align.Value) (e event.Pairs, ok bool, err error) {
 	lines := linesOf(clock)
 	if len(lines) == 0 || len(a) == 0 || len(b) == 0 {
 		p.LeaveOut()
@@ -89,7 +92,7 @@ func (p *LivePairs) Count(segment int, a, b []uint64, clock []align.Value) (e ev
 	p.told.Total.Add(counted)
 	p.told.Counted++
 	e = p.told
-	e.Segment, e.AtPs, e.Last, e.Newest = segment, a[0], last, corrected
+	e.Shot, e.Segment, e.AtPs, e.Last, e.Newest = shot, segment, a[0], last, corrected
 	e.Counts, e.Raw = slices.Clone(e.Counts), slices.Clone(e.Raw) // who is told keeps them
 	e.Peak, e.Sum = correlate.FitPeak(e.StartPs, e.BinPs, corrected), correlate.FitPeak(e.StartPs, e.BinPs, e.Counts)
 	return e, true, nil

@@ -25,7 +25,7 @@ func BenchmarkLivePairs(b *testing.B) {
 	}
 	begun := spent()
 	for b.Loop() {
-		if _, ok, err := p.Count(0, tagsA, tagsB, clock); !ok || err != nil {
+		if _, ok, err := p.Count(0, 0, tagsA, tagsB, clock); !ok || err != nil {
 			b.Fatal(ok, err)
 		}
 	}

@@ -47,7 +47,7 @@ func TestLivePairs(t *testing.T) {
 	p, truth, a, b, clock := livePairs(t, r, pairs.Experiment{Seed: 5, Seconds: 3, SinglesA: 20e3, SinglesB: 20e3, Frequency: 3e-9})
 	var all, sum uint64
 	for k := range a {
-		e, ok, err := p.Count(k, a[k], b[k], clock[k])
+		e, ok, err := p.Count(0, k, a[k], b[k], clock[k])
 		if err != nil || !ok {
 			t.Fatalf("segment %d: %v %v", k, ok, err)
 		}
@@ -92,11 +92,11 @@ func TestLivePairsOfNothing(t *testing.T) {
 		a, b  []uint64
 		clock []align.Value
 	}{"no clock": {a[0], b[0], nil}, "no tags of a": {nil, b[0], clock[0]}, "no tags of b": {a[0], nil, clock[0]}, "a clock that is lost": {a[0], b[0], lost}, "one tag each": {a[0][:1], b[0][:1], clock[0]}} {
-		if e, ok, err := p.Count(0, of.a, of.b, of.clock); ok || err != nil {
+		if e, ok, err := p.Count(0, 0, of.a, of.b, of.clock); ok || err != nil {
 			t.Errorf("%s: %+v %v", name, e, err)
 		}
 	}
-	e, ok, err := p.Count(1, a[0], b[0], append(clock[0], clock[0]...)) // values twice, and backwards
+	e, ok, err := p.Count(0, 1, a[0], b[0], append(clock[0], clock[0]...)) // values twice, and backwards
 	if err != nil || !ok || e.LeftOut != 5 || e.Counted != 1 || e.Peak == nil {
 		t.Errorf("%v %v %+v", ok, err, e)
 	}

@@ -21,7 +21,7 @@ func (a *analysis) alignMany(c AlignConfig) (foundClock, error) {
 	for i, s := range streams {
 		all[i] = s
 	}
-	found, err := align.AlignManyStreams(a.ctx, all[:len(references)], all[len(references):], AlignOptions(a.manifest, c))
+	found, err := align.AlignManyStreams(a.ctx, all[:len(references)], all[len(references):], AlignOptions(a.manifest, c, 0))
 	if err := errors.Join(err, closeAll(streams)); err != nil {
 		return foundClock{}, err
 	}
@@ -34,7 +34,7 @@ func (a *analysis) alignMany(c AlignConfig) (foundClock, error) {
 
 // alignMarkers finds the clock from a signal that both channels recorded.
 func (a *analysis) alignMarkers(c AlignConfig) (foundClock, error) {
-	found, err := a.alignTwo(c.Reference, c.Target, AlignOptions(a.manifest, c), align.AlignMarkerStreams)
+	found, err := a.alignTwo(c.Reference, c.Target, AlignOptions(a.manifest, c, 0), align.AlignMarkerStreams)
 	return foundClock{Parts: found}, err
 }
 

@@ -42,6 +42,13 @@ func (a *analysis) shotsOf(node string, segments []run.Segment) (shots []shotFil
 	return shots
 }
 
+// OpenPlaced opens one segment of a run directory, whose shot begins at a time of the run,
+// in ps.
+func OpenPlaced(dir string, s run.Segment, at uint64) tagfile.ReadCloser {
+	path := filepath.Join(dir, filepath.FromSlash(s.File))
+	return &placed{shots: []shotFiles{{number: s.Part + 1, at: at, paths: []string{path}, format: s.Format}}}
+}
+
 func (p *placed) Next(buf []uint64) (int, error) {
 	for {
 		if p.current == nil {
@@ -111,7 +118,7 @@ func (a *analysis) alignShots(c AlignConfig) (foundClock, error) {
 		if err != nil {
 			return foundClock{}, errors.Join(err, reference.Close())
 		}
-		shot, err := align.AlignShot(a.ctx, reference, target, AlignOptions(a.manifest, c))
+		shot, err := align.AlignShot(a.ctx, reference, target, AlignOptions(a.manifest, c, number))
 		if err = errors.Join(err, reference.Close(), target.Close()); err != nil {
 			return foundClock{}, err
 		}

@@ -235,6 +235,9 @@ func (c *channel) row(now time.Time, running bool) row {
 
 func clockRowOf(s event.Sync) clockRow {
 	r := clockRow{Stage: s.Stage, Of: s.Target + " minus " + s.Reference, State: clockWords(s), Class: clockClass(s.State), Offset: none, Frequency: none, At: none}
+	if s.Shot > 0 {
+		r.Of += fmt.Sprintf(", shot %d", s.Shot)
+	}
 	if s.Value != nil {
 		r.Offset, r.At = text.Measured(s.Offset.Float(), s.OffsetSD, "ps"), text.Seconds(s.Time)
 		r.Frequency = text.Measured(s.Frequency, s.FrequencySD, "ppb")

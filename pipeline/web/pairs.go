@@ -49,6 +49,9 @@ func (b *board) pairTables() (all []pairTable) {
 			Of: e.Reference + " and " + e.Target, Window: "within ±" + half(e.WindowPs) + " of the followed clock",
 			Newest: fmt.Sprintf("segment %d", e.Segment+1), All: quantity.Counted(e.Counted, "segment"), Rows: rowsOf(e),
 		}
+		if e.Shot > 0 {
+			t.Newest += fmt.Sprintf(" of shot %d", e.Shot)
+		}
 		if e.LeftOut > 0 {
 			t.LeftOut = quantity.Counted(e.LeftOut, "segment") + " not counted here: the clock was not known yet, or this PC was busy"
 		}
