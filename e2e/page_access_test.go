@@ -37,6 +37,7 @@ func (p *tab) accessible(name string) {
 		if wrong := p.value(access); wrong != "" {
 			p.t.Errorf("%s, %s:\n%s", name, scheme, wrong)
 		}
+		p.axe(name + ", " + scheme)
 		p.shoot(name + "-" + scheme)
 	}
 	p.wide(400)
@@ -46,6 +47,28 @@ func (p *tab) accessible(name string) {
 	}
 	p.shoot(name + "-phone")
 	p.wide(1280)
+}
+
+// axe has axe-core look at a page, too, where TSRUN_TEST_AXE names its axe.min.js: no
+// Debian package has it. Whatever it calls serious or critical is an error.
+func (p *tab) axe(name string) {
+	p.t.Helper()
+	path := os.Getenv("TSRUN_TEST_AXE")
+	if path == "" {
+		return
+	}
+	script, err := os.ReadFile(path)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.do(p.session, "Runtime.evaluate", map[string]any{"expression": string(script)})
+	p.value(`(window.axeSays = undefined, axe.run().then((r) => { window.axeSays = r.passes.length + " rules pass\n" + r.violations.map((v) => v.impact + " " + v.id + ": " + v.help + ": " + v.nodes.map((n) => n.html.slice(0, 160)).slice(0, 5).join(" | ")).join("\n"); }, (e) => { window.axeSays = "critical: " + e; }), 1)`)
+	p.until(time.Minute, `window.axeSays !== undefined`)
+	said := p.value("window.axeSays")
+	p.t.Logf("axe, %s: %s", name, said)
+	if regexp.MustCompile(`(?m)^(serious|critical)`).MatchString(said) || strings.HasPrefix(said, "0 ") {
+		p.t.Errorf("axe, %s: %s", name, said)
+	}
 }
 
 // shoot keeps a picture of the whole page where TSRUN_SCREENSHOTS says.

@@ -238,8 +238,20 @@ func (b *book) unproven() (files []announced) {
 }
 
 func (b *book) proven(name string) {
-	b.manifest.Segments[b.segments[name].index].Verified = true
+	s := &b.manifest.Segments[b.segments[name].index]
+	s.Verified = true
+	b.here(s)
 }
+
+// here notes when a file was proven, the first time that anybody sees that it is.
+func (b *book) here(s *run.Segment) {
+	if s.ProvenAt.IsZero() {
+		s.ProvenAt = moment()
+	}
+}
+
+// moment is now, as the manifest has it.
+func moment() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
 // owed is about how many bytes are still to be written here of what was recorded:
 // files that were announced and not proven, and tags in files that are not closed,
@@ -296,6 +308,7 @@ func (b *book) arrived(name string, proven bool) (s run.Segment, ok bool) {
 	a.arrived = true
 	b.sizes.proven += max(a.Size, 0)
 	b.segments[name] = a
+	b.here(&b.manifest.Segments[a.index])
 	return b.manifest.Segments[a.index], true
 }
 

@@ -97,6 +97,11 @@ func (c *conductor) open(path string, m *run.Manifest) (err error) {
 	c.run = id
 	c.book = newBook(c, m.Started)
 	c.book.manifest.Recipe, c.book.manifest.Tsrun, c.book.manifest.Local = m.Recipe, m.Tsrun, m.Local
+	for name, n := range c.book.manifest.Nodes {
+		if was := m.Nodes[name]; was != nil {
+			n.Joined, n.Armed = was.Joined, was.Armed
+		}
+	}
 	c.past = &past{nodes: map[string]stands{}, joined: map[string]joined{}, seen: map[string]uint64{}}
 	c.journal, err = journal.Open(filepath.Join(path, run.JournalFile), func(record []byte) error { return c.recall(c.past, record) })
 	switch {
@@ -360,4 +365,7 @@ func (c *conductor) welcomeBack(r request, m *member) (reply wire.Reply, ok bool
 func (c *conductor) keepJoined(name string, m *member, j *wire.Join) {
 	c.keep(entry{Joined: &joined{name, hex.EncodeToString(m.token[:]), j.Instance, j.Host, j.PID, j.Version}})
 	c.book.joined(name, j)
+	if n := c.book.manifest.Nodes[name]; c.past == nil || n.Joined.IsZero() { // in a run that is resumed it was there before
+		n.Joined = moment()
+	}
 }

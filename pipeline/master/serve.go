@@ -209,6 +209,9 @@ func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *
 	stood := c.state.nodes[name]
 	if phase == wire.Armed && stood.phase != wire.Armed {
 		c.observe(event.Armed{Node: name})
+		if n := c.book.manifest.Nodes[name]; n.Armed.IsZero() { // of several shots the first
+			n.Armed = moment()
+		}
 	}
 	if phase != stood.phase || r.Order != stood.order {
 		c.book.spend(name, factRoom)

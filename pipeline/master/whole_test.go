@@ -228,7 +228,10 @@ func TestFactsReachTheManifest(t *testing.T) {
 	}
 	sent, lost := uint64(6), uint64(2)
 	start, _ := run.NodeStart([]fact.Shot{{Asked: 1e9, Called: 3e9, Returned: 3e9 + 5, Late: true}}, m.Trigger.InstantNs, 0, nil)
-	want := &run.Node{Host: "remote", Hostname: "pc", PID: 7, Version: "1.0", Start: &start, Receiver: alice.Receiver,
+	if alice.Joined.Before(m.Started.Add(-time.Second)) || alice.Armed.Before(alice.Joined) || m.Ended.Before(alice.Armed.Add(-time.Second)) {
+		t.Errorf("joined %v, armed %v, in a run from %v to %v", alice.Joined, alice.Armed, m.Started, m.Ended)
+	}
+	want := &run.Node{Host: "remote", Hostname: "pc", PID: 7, Version: "1.0", Start: &start, Receiver: alice.Receiver, Joined: alice.Joined, Armed: alice.Armed,
 		Controllers: map[string]*run.Controller{"tc": {Driver: "tc-elsewhere", Plugin: fact.Plugin{Version: "2", SHA256: "ab", PID: 8},
 			Device: fact.Device{Model: "x", ResolutionPs: 4, MaxRateHz: 1e9}, Report: json.RawMessage(`{"said":1}`),
 			Shot: &fact.Shot{Asked: 1e9, Called: 3e9, Returned: 3e9 + 5, Late: true}}},
@@ -241,7 +244,10 @@ func TestFactsReachTheManifest(t *testing.T) {
 	}
 	content, err := os.ReadFile(filepath.Join(dir, "raw/alice/a-000000.bin"))
 	sum := sha256.Sum256(content)
-	segment := run.Segment{Node: "alice", Channel: "a", Verified: true, Segment: fact.Segment{Sink: "raw", File: "raw/alice/a-000000.bin", Size: 40,
+	if len(m.Segments) != 1 || m.Segments[0].ProvenAt.Before(alice.Armed) {
+		t.Fatalf("a file was proven before its node was armed at %v: %+v", alice.Armed, m.Segments)
+	}
+	segment := run.Segment{Node: "alice", Channel: "a", Verified: true, ProvenAt: m.Segments[0].ProvenAt, Segment: fact.Segment{Sink: "raw", File: "raw/alice/a-000000.bin", Size: 40,
 		SHA256: hex.EncodeToString(sum[:]), Tags: 5, FirstPs: 1, LastPs: 9, Lost: 3}}
 	if diff := gocmp.Diff([]run.Segment{segment}, m.Segments); diff != "" || err != nil {
 		t.Errorf("segments, %v (-want +got):\n%s", err, diff)

@@ -10,7 +10,7 @@ import (
 type Lanes struct {
 	Title     string
 	Label     string // of the time, with its unit
-	To        float64
+	From, To  float64
 	Lanes     []Lane
 	Shaded    []Span
 	Simulated bool
@@ -27,8 +27,9 @@ type Lane struct {
 
 // Mark is a moment.
 type Mark struct {
-	Name string
-	At   float64
+	Name   string
+	At     float64
+	Letter string // that is written beside it; "": none
 }
 
 const (
@@ -46,7 +47,7 @@ func (l Lanes) about() string { return Chart{Title: l.Title, Simulated: l.Simula
 func (l Lanes) draw(out *strings.Builder) {
 	heading(out, l.Title, l.Simulated, width)
 	_, high := l.size()
-	if !known(l.To) || !(l.To > 0) || len(l.Lanes) == 0 {
+	if !known(l.To) || !known(l.From) || !(l.To > l.From) || len(l.Lanes) == 0 {
 		empty := l.Empty
 		if empty == "" {
 			empty = "there is nothing to show"
@@ -54,7 +55,7 @@ func (l Lanes) draw(out *strings.Builder) {
 		fmt.Fprintf(out, `<text x="%d" y="%d" text-anchor="middle">%s</text>`, width/2, high/2, Escape(empty))
 		return
 	}
-	x := newScale(Axis{}, 0, l.To, width-laneLeft-right)
+	x := newScale(Axis{}, l.From, l.To, width-laneLeft-right)
 	bottomAt := high - bottom
 	for _, s := range l.Shaded {
 		l.bar(out, x, s, "shade", top, bottomAt-top)
@@ -75,12 +76,38 @@ func (l Lanes) draw(out *strings.Builder) {
 		for _, g := range thinned(lane.Gaps, most) {
 			l.bar(out, x, g, "gap", y+4, laneHeight-8)
 		}
-		for _, m := range lane.Marks[:min(len(lane.Marks), most)] {
+		marks := lane.Marks[:min(len(lane.Marks), most)]
+		for _, m := range marks {
 			if at, ok := x.at(m.At); ok && at >= 0 && at <= x.pixels {
 				fmt.Fprintf(out, `<line class="mark" x1="%.1f" x2="%.1f" y1="%d" y2="%d"><title>%s</title></line>`, laneLeft+at, laneLeft+at, y+1, y+laneHeight-1, Escape(m.Name))
 			}
 		}
+		letters(out, x, marks, y)
 	}
+}
+
+// letters writes those of marks, in the order of their times, to their right; those that would
+// cover each other stand together.
+func letters(out *strings.Builder, x scale, marks []Mark, y int) {
+	const wide = 9.0 // pixels of a letter
+	word, from := "", 0.0
+	write := func() {
+		if word != "" {
+			fmt.Fprintf(out, `<text x="%.1f" y="%d">%s</text>`, laneLeft+from+3, y+16, Escape(word))
+		}
+	}
+	for _, m := range marks {
+		at, ok := x.at(m.At)
+		if m.Letter == "" || !ok || at < 0 || at > x.pixels {
+			continue
+		}
+		if word == "" || at > from+3+wide*float64(len(word)) {
+			write()
+			word, from = "", at
+		}
+		word += m.Letter
+	}
+	write()
 }
 
 // bar draws a time, at least a pixel wide.

@@ -79,7 +79,7 @@ func TestExtremes(t *testing.T) {
 		}
 	}
 	for _, to := range []float64{nan, inf, 0, -1, 1e-300, 1e18, math.MaxFloat64} {
-		drawn(t, Lanes{Title: "times", To: to, Lanes: []Lane{{Name: "a", Bars: []Span{{"", 0, to}, {"", nan, inf}, {"", -inf, inf}}, Gaps: []Span{{"", 3, 2}}, Marks: []Mark{{"", nan}, {"", to}}}}})
+		drawn(t, Lanes{Title: "times", To: to, Lanes: []Lane{{Name: "a", Bars: []Span{{"", 0, to}, {"", nan, inf}, {"", -inf, inf}}, Gaps: []Span{{"", 3, 2}}, Marks: []Mark{{At: nan, Letter: "N"}, {At: to, Letter: "T"}}}}})
 	}
 }
 
@@ -146,7 +146,7 @@ func TestTicksSayWhatIsDrawn(t *testing.T) {
 func TestTextsOfOthersAreTexts(t *testing.T) {
 	evil := "</title><script>alert(1)</script>\x00\x1b[31m\xff&\"'\n"
 	svg := drawn(t, Chart{Title: evil, X: Axis{Label: evil}, Y: Axis{Label: evil}, Empty: evil, Curves: []Curve{{evil, Line, []Point{{X: 1, Y: 1}, {X: 2, Y: 2}}}}, Shaded: []Span{{evil, 1, 2}}})
-	svg += drawn(t, Lanes{Title: evil, Label: evil, To: 5, Lanes: []Lane{{Name: evil, Bars: []Span{{evil, 0, 1}}, Marks: []Mark{{evil, 1}}}}})
+	svg += drawn(t, Lanes{Title: evil, Label: evil, To: 5, Lanes: []Lane{{Name: evil, Bars: []Span{{evil, 0, 1}}, Marks: []Mark{{evil, 1, evil}}}}})
 	if strings.Contains(svg, "<script") || strings.ContainsAny(svg, "\x00\x1b") {
 		t.Error(svg)
 	}
@@ -157,6 +157,6 @@ func FuzzChart(f *testing.F) {
 	f.Fuzz(func(t *testing.T, title string, a, b, c, d, e, g float64, how uint8) {
 		drawn(t, Chart{Title: title, X: Axis{title, how&8 > 0}, Y: Axis{title, how&16 > 0}, Shaded: []Span{{title, a, b}}, Simulated: how&32 > 0,
 			Curves: []Curve{{title, Kind(how & 3), []Point{{a, b, c}, {d, e, g}, {b, a, d}}}, {"", Line, []Point{{c, d, e}}}}})
-		drawn(t, Lanes{Title: title, To: a, Lanes: []Lane{{Name: title, Bars: []Span{{title, b, c}}, Marks: []Mark{{title, d}}}}})
+		drawn(t, Lanes{Title: title, To: a, Lanes: []Lane{{Name: title, Bars: []Span{{title, b, c}}, Marks: []Mark{{title, d, title}}}}})
 	})
 }

@@ -25,6 +25,8 @@ type page struct {
 	dir string
 	m   *run.Manifest
 	r   *recipe.Recipe // nil: it cannot be read
+
+	regions int // that were begun
 }
 
 // Page writes the report of a run as one file of HTML: from its manifest, and from the
@@ -50,7 +52,7 @@ func Page(w io.Writer, m *run.Manifest, dir string) error {
 		title string
 		write func()
 	}{
-		{"Expected and got", p.expected}, {"Times", func() { p.picture(Drawn{Name: "times", Picture: timeline(m)}) }},
+		{"Expected and got", p.expected}, {"Times", p.times},
 		{"Results", p.results}, {"Start and clocks", p.clocks}, {"Files", p.files}, {"Devices and programs", p.devices},
 		{"Recipe", p.recipe}, {"Load it", p.snippets}, {"Repeat it", p.repeat},
 	} {
@@ -61,6 +63,12 @@ func Page(w io.Writer, m *run.Manifest, dir string) error {
 	p.raw("</main></body></html>\n")
 	_, err := io.WriteString(w, p.out.String())
 	return err
+}
+
+// times are the lanes of nodes and of channels.
+func (p *page) times() {
+	p.picture(Drawn{Name: "nodes", Picture: nodeTimes(p.m)})
+	p.picture(Drawn{Name: "times", Picture: timeline(p.m)})
 }
 
 // WritePage writes the report of a run into its directory.
@@ -105,12 +113,19 @@ func (p *page) code(lines string) {
 	p.raw("</pre>")
 }
 
+// region begins what may be wider than a phone; each has a name of its own, for who hears them listed.
+func (p *page) region(what string) {
+	p.regions++
+	p.raw(fmt.Sprintf(`<div class="wide" tabindex="0" role="region" aria-label="%s %d">`, what, p.regions))
+}
+
 // rows writes a table. A heading that begins with # is of numbers.
 func (p *page) rows(headings []string, rows [][]string) {
 	if len(rows) == 0 {
 		return
 	}
-	p.raw(`<div class="wide" tabindex="0" role="region" aria-label="table"><table><thead><tr>`)
+	p.region("table")
+	p.raw(`<table><thead><tr>`)
 	for _, h := range headings {
 		p.raw(`<th scope="col">`)
 		p.text(strings.TrimPrefix(h, "#"))
@@ -179,7 +194,7 @@ func (p *page) picture(d Drawn) {
 		p.para("", fmt.Sprintf("The picture %s is left out of this page, which would be too long: tsrun plot RUN %s draws it.", d.Name, d.Name))
 		return
 	}
-	p.raw(`<div class="wide" tabindex="0" role="region" aria-label="picture">`)
+	p.region("picture")
 	_ = plot.SVG(&p.out, d.Picture) // into memory
 	p.raw("</div>")
 	if d.words != "" {

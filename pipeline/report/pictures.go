@@ -27,7 +27,7 @@ type Drawn struct {
 // Pictures are those of a run: its times, and what its stages found. Where a table
 // cannot be read, its picture says so.
 func Pictures(dir string, m *run.Manifest) (all []Drawn) {
-	all = append(all, Drawn{Name: "times", Picture: timeline(m)})
+	all = append(all, Drawn{Name: "nodes", Picture: nodeTimes(m)}, Drawn{Name: "times", Picture: timeline(m)})
 	for _, r := range m.Results {
 		for _, file := range r.Files {
 			if path.Ext(file) == ".csv" && r.Kind != "coincidences" {
@@ -236,12 +236,7 @@ func deviations(m *run.Manifest, r run.Result) (all []Drawn) {
 // time in which all recorded is shaded.
 func timeline(m *run.Manifest) plot.Lanes {
 	l := plot.Lanes{Title: "what was recorded: a lane a channel, files, gaps, losses, starts anew", Simulated: m.Has(run.Simulated), Empty: "nothing was recorded"}
-	most := float64(m.DurationPs)
-	for _, n := range m.Nodes {
-		for _, c := range n.Channels {
-			most = max(most, float64(c.LengthPs))
-		}
-	}
+	most := recordOf(m)
 	if !m.Recorded() {
 		return l
 	}

@@ -157,6 +157,8 @@ type Node struct {
 	Hostname    string                 `json:"hostname,omitempty"` // what the PC calls itself
 	PID         int                    `json:"pid,omitempty"`
 	Version     string                 `json:"version,omitempty"` // of the tsrun that served the node
+	Joined      time.Time              `json:"joined,omitzero"`   // UTC, by the master's clock, as Armed
+	Armed       time.Time              `json:"armed,omitzero"`    // when the master heard that all its controllers were, first
 	Controllers map[string]*Controller `json:"controllers"`
 	Sinks       map[string]*Sink       `json:"sinks"`
 	Channels    map[string]*Channel    `json:"channels"`
@@ -248,6 +250,8 @@ type Segment struct {
 	fact.Segment
 	Format   string `json:"format,omitempty"` // where the file's name does not tell
 	Verified bool   `json:"verified"`         // the file is here, and its bytes are proven
+	// ProvenAt is when the master knew that, by its clock, UTC.
+	ProvenAt time.Time `json:"proven_at,omitzero"`
 }
 
 // Trigger says how the nodes started together.

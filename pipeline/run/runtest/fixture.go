@@ -184,6 +184,7 @@ func FullManifest(t *testing.T) *run.Manifest {
 	for i, name := range []string{"alice", "bob"} {
 		n := m.Nodes[name]
 		n.Hostname, n.PID, n.Version = "bench", 100+i, "0.1.0"
+		n.Joined, n.Armed = Noon.Add(time.Duration(-2+i)*time.Second), Noon.Add(time.Duration(i)*100*time.Millisecond)
 		c := n.Controllers["tc"]
 		c.Version, c.SHA256, c.PID = "0.1.0", strings.Repeat("cd", 32), 200+i
 		c.Device = fact.Device{Vendor: "ID Quantique", Model: "ID1000", Serial: fmt.Sprint("S", i), Firmware: "2.1",
@@ -207,7 +208,7 @@ func FullManifest(t *testing.T) *run.Manifest {
 		for _, name := range run.ByStream(m.Nodes[node].Channels) {
 			c := m.Nodes[node].Channels[name]
 			m.Segments = append(m.Segments, run.Segment{
-				Node: node, Channel: name, Verified: true,
+				Node: node, Channel: name, Verified: true, ProvenAt: Noon.Add(6 * time.Second),
 				Segment: fact.Segment{Sink: "raw", File: "raw/" + node + "/" + name + "-000000.bin", Size: int64(c.Tags) * 8,
 					SHA256: strings.Repeat("12", 32), Tags: c.Tags, FirstPs: c.FirstPs, LastPs: c.LastPs, Lost: c.Lost},
 			})
