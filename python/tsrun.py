@@ -13,8 +13,9 @@
     file.channels, file.tags(3)
 
 Times are whole picoseconds. What is damaged, missing or not proven is an Error that
-says where and why; nothing is left out silently. Formats other than bin and tags are
-read by the program tsrun, which is looked for in $TSRUN, beside this file and in PATH.
+says where and why; nothing is left out silently. Formats other than bin, tags and
+npz are read by the program tsrun, which is looked for in $TSRUN, beside this file and
+in PATH.
 """
 
 import builtins
@@ -23,9 +24,11 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
+import zipfile
 
 import numpy as np
 
@@ -214,7 +217,8 @@ class Run:
 
 
 class TagFile:
-    """A file of tags: bin and tags are read here, all others by the program tsrun."""
+    """A file of tags: bin, tags and what convert writes as npz are read here, all
+    others by the program tsrun."""
 
     def __init__(self, path, format=""):
         self.path = path
@@ -226,6 +230,19 @@ class TagFile:
                 raise Damaged(f"{path}: it ends within a tag, {size % 8} bytes after the last whole one")
         elif self._format == "tags":
             self._entries = _index(path, size)
+        self._arrays = _channels_of(path) if self._format == "npz" else None
+
+    @functools.cached_property
+    def about(self):
+        """What a file of npz says of where its tags are from: run, recipe_sha256,
+        channel, device, SIMULATED, as far as they are known; {} of other files."""
+        if self._arrays is None:
+            return {}
+        try:
+            with np.load(self.path) as z:
+                return json.loads(str(z["meta"]))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
+            raise Damaged(f"{self.path}: {e}") from None
 
     @functools.cached_property
     def channels(self):
@@ -234,6 +251,8 @@ class TagFile:
             return [None]
         if self._entries is not None:
             return sorted({int(c) for c in self._entries["channel"][:-1]})
+        if self._arrays is not None:
+            return sorted(self._arrays)
         channels = {None if c is None else int(n) for c, _ in self._converted() for n in np.unique(c if c is not None else [0])}
         return sorted(channels, key=lambda c: -1 if c is None else c)
 
@@ -260,6 +279,10 @@ class TagFile:
         if self._entries is not None:
             yield from _unpacked(self.path, self._entries, channel)
             return
+        if self._arrays is not None:
+            if channel in self._arrays:
+                yield from _of_archive(self.path, self._arrays[channel])
+            return
         for channels, tags in self._converted():
             yield tags if channels is None else tags[channels == channel]
 
@@ -274,6 +297,36 @@ class TagFile:
             said.seek(0)
             if p.returncode or not whole:
                 raise Damaged(f"{self.path}: {said.read().decode(errors='replace').strip() or 'tsrun ended before the file did'}")
+
+
+def _channels_of(path):
+    """The arrays of an archive that convert wrote, by channel; None of one that it
+    did not write, which the program tsrun reads."""
+    try:
+        with zipfile.ZipFile(path) as z:
+            names = [n for n in z.namelist() if n != "meta.npy"]
+            written = len(names) < len(z.namelist()) and all(re.fullmatch(r"channel_-?\d{1,10}\.npy", n) for n in names)
+    except (OSError, ValueError, zipfile.BadZipFile) as e:
+        raise Damaged(f"{path}: it is no whole archive: {e}") from None
+    return {int(n[len("channel_"):-len(".npy")]): n for n in names} if written else None
+
+
+def _of_archive(path, name):
+    """Yields the tags of one array of an archive, which proves its sum at the end."""
+    try:
+        with zipfile.ZipFile(path) as z, z.open(name) as f:
+            pieces, below = _arrays(f), None  # the first tells whether times are below 0
+            while True:
+                try:
+                    _, tags = next(pieces)
+                except StopIteration as end:
+                    if not end.value:
+                        raise Damaged(f"{path}: {name} ends before its last tag") from None
+                    return
+                below = tags[0] < 0 if below is None else below
+                yield tags if below else tags.astype("u8")
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as e:
+        raise Damaged(f"{path}: {name}: {e}") from None
 
 
 def _arrays(stream):

@@ -104,13 +104,15 @@ func TestFilesOfKnownContent(t *testing.T) {
 	var paths []string
 	var want []read
 	for name, tags := range shapes() {
-		for _, format := range []string{tagfile.Bin, tagfile.Tags} {
+		for _, format := range []string{tagfile.Bin, tagfile.Tags, tagfile.NPZ} {
 			path := filepath.Join(dir, name+"."+format)
 			if err := tagfile.WriteFile(path, format, -3, tags); err != nil {
 				t.Fatal(err)
 			}
 			channels := map[string][]string{"None": texts(tags)}
-			if format == tagfile.Tags {
+			if format == tagfile.NPZ && len(tags) == 0 { // it says that there is a channel
+				channels = map[string][]string{"1": {}}
+			} else if format != tagfile.Bin {
 				channels = map[string][]string{}
 				if len(tags) > 0 {
 					channels["-3"] = texts(tags)

@@ -42,7 +42,11 @@ func Converter(ctx context.Context, out, format string) (*tagfile.Through, error
 		return nil, err
 	}
 	return &tagfile.Through{Format: parquet, Write: func(tags *os.File, about tagfile.Provenance, oneChannel bool, to io.Writer) error {
-		return convertBy(ctx, program.Path, tags, about, oneChannel, to)
+		disk := &disk{to: to}
+		if err := convertBy(ctx, program.Path, tags, about, oneChannel, disk); err != nil && disk.err == nil {
+			return fmt.Errorf("write %s: %w", out, err)
+		}
+		return disk.err
 	}}, nil
 }
 
@@ -69,8 +73,24 @@ func convertBy(ctx context.Context, program string, tags *os.File, about tagfile
 		return context.Cause(ctx)
 	case errors.As(err, &ended):
 		return fmt.Errorf("%s: %s", filepath.Base(program), said)
+	case cmd.Process != nil:
+		return err
 	}
 	return &sdk.Failure{Code: "plugin-start", Message: fmt.Sprintf("start %s: %v", program, err), Hint: "build it again (make build), or install the package again"}
+}
+
+// disk remembers that it took no more, which ends the program that writes.
+type disk struct {
+	to  io.Writer
+	err error
+}
+
+func (d *disk) Write(b []byte) (int, error) {
+	n, err := d.to.Write(b)
+	if err != nil && d.err == nil {
+		d.err = err
+	}
+	return n, err
 }
 
 // tail keeps the end of what a program says.
