@@ -35,10 +35,12 @@ const (
 )
 
 const (
-	// DefaultChunk is the length of a chunk when none other is asked for.
-	DefaultChunk = 256 << 10
-	// DefaultWindow is how many chunks of a connection may be on their way.
-	DefaultWindow = 4
+	// DefaultChunk is the length of a chunk when none other is asked for. Both ends are
+	// woken for each: half as long ones cost a tenth more of the processor.
+	DefaultChunk = 512 << 10
+	// DefaultWindow is how many chunks of a connection may be on their way: one travels
+	// while another is proven and written. All of them are still in the cache then.
+	DefaultWindow = 2
 	// MaxChunk is the longest chunk a Receiver takes.
 	MaxChunk = 4 << 20
 )

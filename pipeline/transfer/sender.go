@@ -19,13 +19,15 @@ const (
 	sendTimeout  = 30 * time.Second // for one chunk; longer, and the connection is made anew
 	patience     = time.Minute      // without any progress; longer, and Run gives up, where nobody says how long
 	stillness    = 30 * time.Second // without a credit; longer, and the connection is made anew
+	firstChunk   = 256 << 10        // bytes; the first chunks are no longer, whatever is asked for
+	quickCredit  = time.Second      // where credit comes within that, chunks may be twice as long
 	leastChunk   = 64 << 10         // bytes; chunks get no shorter where connections break
 	redialPause  = 200 * time.Millisecond
 	watchEvery   = time.Second
 	maxTold      = 3  // files that could not be sent are named, others are counted
 	maxUnchanged = 20 // times in a row that sending a file again made no less of it missing
 
-	firstPoll = 5 * time.Millisecond // between questions about a file that is looked at; doubled each time
+	firstPoll = 5 * time.Millisecond // between questions about a file that is looked at; a quarter longer each time
 	lastPoll  = 250 * time.Millisecond
 )
 
@@ -34,7 +36,9 @@ type SenderOptions struct {
 	Addr     string         // of the files port, host:port
 	Token    [16]byte       // of the session
 	Security *zmtp.Security // nil: without TLS
-	Chunk    int            // bytes under one checksum; 0: DefaultChunk
+	// Chunk is how many bytes are under one checksum at most; a slow link has
+	// shorter chunks. 0: DefaultChunk
+	Chunk int
 	// Window is how many chunks of a connection may be on their way: sent, and no
 	// credit come. So much is sent again when a connection breaks. 0: DefaultWindow
 	Window  int

@@ -124,3 +124,26 @@ func TestWaitForAnAnswerIsNoStandstill(t *testing.T) {
 		t.Errorf("of %v that the answer took %v count as standstill", slow, slow-since)
 	}
 }
+
+// Chunks are short until credit for one has come quickly, and never longer than asked for.
+func TestChunksGrowWhereTheLinkIsQuick(t *testing.T) {
+	tr := newTransmission(SenderOptions{Chunk: 4 * firstChunk}, func() {})
+	st := &stream{t: tr}
+	for i, step := range []struct {
+		since time.Duration // the credit before; less than none is quick however long this PC pauses
+		want  int           // length of the next chunk
+	}{{2 * quickCredit, firstChunk}, {-time.Hour, 2 * firstChunk}, {time.Hour, 2 * firstChunk}, {-time.Hour, 4 * firstChunk}, {-time.Hour, 4 * firstChunk}} {
+		number := uint64(i + 1)
+		st.flight = []*flying{{o: &outgoing{flying: 1}, number: number}}
+		st.credited = time.Now().Add(-step.since)
+		if !st.applyCredit(nil, number) {
+			t.Fatalf("credit for chunk %d is refused", number)
+		}
+		if tr.chunk != step.want {
+			t.Errorf("after credit %d, %v after the one before it, chunks have %d bytes, want %d", number, step.since, tr.chunk, step.want)
+		}
+	}
+	if short := newTransmission(SenderOptions{Chunk: 1000}, func() {}); short.chunk != 1000 {
+		t.Errorf("chunks of 1000 bytes have %d", short.chunk)
+	}
+}

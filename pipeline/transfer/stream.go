@@ -242,6 +242,9 @@ func (st *stream) applyCredit(conn *zmtp.Conn, number uint64) bool {
 	}
 	now := time.Now()
 	t.meter.noteCarried(carried, now.Sub(st.credited))
+	if now.Sub(st.credited) < quickCredit {
+		t.chunk = min(2*t.chunk, t.Chunk)
+	}
 	st.credited, t.moved = now, now
 	t.changed.Broadcast()
 	return true

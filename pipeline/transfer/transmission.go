@@ -54,7 +54,7 @@ type outgoing struct {
 }
 
 func newTransmission(o SenderOptions, nudge func()) *transmission {
-	t := &transmission{SenderOptions: o, nudge: nudge, chunk: o.Chunk, moved: time.Now(), meter: meter{auto: o.Compress}}
+	t := &transmission{SenderOptions: o, nudge: nudge, chunk: min(o.Chunk, firstChunk), moved: time.Now(), meter: meter{auto: o.Compress}}
 	t.changed = sync.NewCond(&t.mu)
 	return t
 }
@@ -234,7 +234,7 @@ func (t *transmission) plan(o *outgoing, a Answer, left int64) {
 	t.meter.unpacks = a.Unpacks
 	if left == 0 { // it is being looked at
 		o.due = time.Now().Add(o.poll)
-		o.poll = min(2*o.poll, lastPoll)
+		o.poll = min(o.poll+o.poll/4, lastPoll)
 		return
 	}
 	o.due, o.poll, o.todo = time.Time{}, firstPoll, a.Missing
