@@ -141,7 +141,7 @@ func (p *page) devices() {
 	var devices, programs, grants [][]string
 	for _, node := range p.m.NodeOrder() {
 		n := p.m.Nodes[node]
-		programs = append(programs, []string{node, "tsrun", n.Version, "", n.Hostname})
+		programs = append(programs, []string{node, "tsrun", n.Version, n.Hostname, ""})
 		for _, name := range slices.Sorted(maps.Keys(n.Controllers)) {
 			c := n.Controllers[name]
 			kind := ""
@@ -149,7 +149,7 @@ func (p *page) devices() {
 				kind = "SIMULATED"
 			}
 			devices = append(devices, []string{node + "." + name, strings.TrimSpace(c.Device.Vendor + " " + c.Device.Model), c.Device.Serial, c.Device.Firmware, fmt.Sprintf("%d ps", c.Device.ResolutionPs), kind})
-			programs = append(programs, []string{node + "." + name, c.Driver, c.Version, c.SHA256, confinedText(c.Confined, c.Unconfined)})
+			programs = append(programs, []string{node + "." + name, c.Driver, c.Version, confinedText(c.Confined, c.Unconfined), c.SHA256})
 			for _, g := range c.Realtime {
 				got := "granted"
 				if !g.Granted {
@@ -160,12 +160,12 @@ func (p *page) devices() {
 		}
 		for _, name := range slices.Sorted(maps.Keys(n.Sinks)) {
 			s := n.Sinks[name]
-			programs = append(programs, []string{node + "." + name, s.Sink, s.Version, s.SHA256, confinedText(s.Confined, s.Unconfined)})
+			programs = append(programs, []string{node + "." + name, s.Sink, s.Version, confinedText(s.Confined, s.Unconfined), s.SHA256})
 		}
 	}
-	p.rows([]string{"controller", "device", "serial", "firmware", "#resolution", ""}, devices)
-	p.rows([]string{"where", "program", "version", "SHA-256", "note"}, programs)
-	p.rows([]string{"controller", "privilege", ""}, grants)
+	p.rows([]string{"controller", "device", "serial", "firmware", "#resolution", "kind"}, devices)
+	p.rows([]string{"where", "program", "version", "note", "~SHA-256"}, programs)
+	p.rows([]string{"controller", "privilege", "answer"}, grants)
 	p.para("", "The master was tsrun "+cmp.Or(p.m.Tsrun, "of an unknown version")+".")
 }
 

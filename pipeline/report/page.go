@@ -86,7 +86,7 @@ const pageStyle = `:root{color-scheme:light dark}body{font:15px/1.5 sans-serif;m
 	`pre{overflow-x:auto;background:#f4f4f4;padding:.7em;font-size:13px}.v{display:inline-block;padding:.1em .6em;border-radius:.3em;margin-right:.4em;font-weight:bold;color:#fff;background:#a15c00}` +
 	`.good{background:#1a7f3c}.bad{background:#b00020}.sim{background:#5b21b6}.mono{font-family:monospace;overflow-wrap:anywhere}p,li,td{overflow-wrap:break-word}` +
 	`@media(max-width:30em){.wide svg{width:40em;max-width:none}}@media(prefers-color-scheme:dark){body{color:#e6e6e6;background:#101216}pre{background:#1b1e25}h2{border-color:#444}}` +
-	`@media print{body{font-size:11px;color:#000;background:#fff}section{break-inside:auto}svg,tr{break-inside:avoid}h2,h3{break-after:avoid}details{display:none}pre{white-space:pre-wrap}}`
+	`@media print{body{font-size:11px;color:#000;background:#fff}section{break-inside:auto}svg,tr{break-inside:avoid}h2,h3{break-after:avoid}details{display:none}pre{white-space:pre-wrap;font-size:10px}.v{color:#000;background:none;border:1px solid #000}}`
 
 func (p *page) raw(s string)  { p.out.WriteString(s) }
 func (p *page) text(s string) { p.out.WriteString(plot.Escape(s)) }
@@ -119,7 +119,8 @@ func (p *page) region(what string) {
 	p.raw(fmt.Sprintf(`<div class="wide" tabindex="0" role="region" aria-label="%s %d">`, what, p.regions))
 }
 
-// rows writes a table. A heading that begins with # is of numbers.
+// rows writes a table. A heading that begins with # is of numbers, one with ~ of what may be
+// broken anywhere.
 func (p *page) rows(headings []string, rows [][]string) {
 	if len(rows) == 0 {
 		return
@@ -128,16 +129,19 @@ func (p *page) rows(headings []string, rows [][]string) {
 	p.raw(`<table><thead><tr>`)
 	for _, h := range headings {
 		p.raw(`<th scope="col">`)
-		p.text(strings.TrimPrefix(h, "#"))
+		p.text(strings.TrimLeft(h, "#~"))
 		p.raw("</th>")
 	}
 	p.raw("</tr></thead><tbody>")
 	for _, row := range rows {
 		p.raw("<tr>")
 		for i, cell := range row {
-			if strings.HasPrefix(headings[i], "#") {
+			switch {
+			case strings.HasPrefix(headings[i], "#"):
 				p.raw(`<td class="n">`)
-			} else {
+			case strings.HasPrefix(headings[i], "~"):
+				p.raw(`<td class="mono">`)
+			default:
 				p.raw("<td>")
 			}
 			p.text(cell)

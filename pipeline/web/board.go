@@ -34,9 +34,11 @@ type board struct {
 	fired     *event.Fired
 	simulated bool
 	nodes     map[string]*node
-	channels  map[string]*channel // by "alice.signal"
-	clocks    map[string]*clock   // by stage and target
-	pairs     map[string]*pairing // by stage and target
+	channels  map[string]*channel      // by "alice.signal"
+	clocks    map[string]*clock        // by stage and target
+	pairs     map[string]*pairing      // by stage and target
+	watched   *event.Watched           // of a bench of which nothing is kept; nil: there is none
+	seen      map[string]*plot.Reducer // pairs of it, by their channels
 	stages    []event.StageDone
 	analysing *event.Analysing
 	transfers map[string]transfer // by file
@@ -92,7 +94,7 @@ type clock struct {
 
 // newBoard shows a recipe before anything has happened; nil is none.
 func newBoard(r *recipe.Recipe) *board {
-	b := &board{nodes: map[string]*node{}, channels: map[string]*channel{}, clocks: map[string]*clock{}, pairs: map[string]*pairing{}, transfers: map[string]transfer{}, lost: map[string]uint64{}}
+	b := &board{nodes: map[string]*node{}, channels: map[string]*channel{}, clocks: map[string]*clock{}, pairs: map[string]*pairing{}, seen: map[string]*plot.Reducer{}, transfers: map[string]transfer{}, lost: map[string]uint64{}}
 	if r == nil {
 		return b
 	}
@@ -141,6 +143,7 @@ func (b *board) apply(s event.Stamped) {
 		b.begun, b.name = e, e.Name
 	case event.StateChanged:
 		b.state, b.stateAt, b.waiting = e.State, s.Time, nil
+		b.endBench(e.State)
 	case event.Waiting:
 		b.wait(e)
 	case event.Fired:
@@ -149,6 +152,8 @@ func (b *board) apply(s event.Stamped) {
 		b.sync(e)
 	case event.Pairs:
 		b.pair(e)
+	case event.Watched:
+		b.watch(e)
 	case event.Transfer:
 		b.transfer(e, s.Time)
 	case event.Analysing:

@@ -32,6 +32,8 @@ type facts struct {
 	Clocks                     []clockRow
 	Analysing                  string
 	Pairs                      []pairTable
+	Bench                      []benchPair // of a bench that is watched
+	Watching                   bool
 	Stages                     []stageFacts
 	Pictures                   []template.HTML
 	Transfers                  []transferRow
@@ -101,7 +103,9 @@ func (b *board) facts(now time.Time) *facts {
 		f.Nodes = append(f.Nodes, b.card(b.nodes[name], now))
 	}
 	for _, name := range b.channelNames() {
-		f.Channels = append(f.Channels, b.channels[name].row(now, b.state == "running"))
+		r := b.channels[name].row(now, b.state == "running")
+		b.benchRow(&r)
+		f.Channels = append(f.Channels, r)
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.clocks)) {
 		f.Clocks = append(f.Clocks, clockRowOf(b.clocks[name].sync))
@@ -109,6 +113,7 @@ func (b *board) facts(now time.Time) *facts {
 	if f.Pairs = b.pairTables(); len(f.Pairs) == 0 {
 		f.NoPairs += " While it goes on, pairs are counted once an align stage has found the clock in segments that are here."
 	}
+	f.Bench, f.Watching = b.benchPairs(), b.watched != nil
 	for _, s := range b.stages {
 		f.Stages = append(f.Stages, stageFactsOf(s.Result))
 	}

@@ -33,7 +33,7 @@ const (
 	headerWithin   = 5 * time.Second
 	answerWithin   = 20 * time.Second // to take an answer, or one message of the stream
 	idleWithin     = time.Minute
-	lookEvery      = 250 * time.Millisecond // between two views
+	lookEvery      = 200 * time.Millisecond // between two views: as often as a bench that is watched tells what it sees
 	tellEvery      = time.Second            // between two messages at most, so that a reader knows that it is not behind
 	leaveWithin    = 3 * time.Second        // for those who look to learn of the end
 )

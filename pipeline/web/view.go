@@ -62,7 +62,7 @@ func (b *board) graphs() []graph {
 	for _, name := range b.channelNames() {
 		rates.Curves = append(rates.Curves, plot.Curve{Name: name, Kind: plot.Line, Points: b.channels[name].curve.Points()})
 	}
-	all := append([]graph{rates}, b.pairGraphs()...)
+	all := slices.Concat([]graph{rates}, b.benchGraphs(), b.pairGraphs())
 	for _, key := range slices.Sorted(maps.Keys(b.clocks)) {
 		c := b.clocks[key]
 		stage, pair := c.sync.Stage, c.sync.Target+" minus "+c.sync.Reference
