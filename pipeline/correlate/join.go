@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"io"
+	"runtime"
 	"sync"
 )
 
@@ -90,6 +91,7 @@ func (j *join) drain() error {
 type ahead struct {
 	feed
 	correct Correction
+	size    int        // of a chunk, in tags
 	buffers [2]*buffer // one is in use while the other is filled
 	turn    int        // the one that is filled next
 	long    []uint64   // memory for what is kept, where it is long
@@ -99,9 +101,12 @@ type ahead struct {
 
 // buffer has room for a chunk, and before it for what is kept of those before, so
 // that few tags are moved.
-type buffer [front + chunk]uint64
+type buffer [front + sharedChunk]uint64
 
-const front = chunk / 4
+const (
+	front       = chunk / 4
+	sharedChunk = 2 * chunk // where several cores share the work on one: they wait for each other half as often
+)
 
 // buffers are those that nobody uses: a page of memory that is new costs more than to
 // count what fits it.
@@ -113,7 +118,11 @@ type filled struct {
 }
 
 func newAhead(from Stream, name string, correct Correction) ahead {
-	return ahead{feed: feed{from: from, name: name}, correct: correct, filled: make(chan filled, 1)}
+	size := chunk
+	if runtime.GOMAXPROCS(0) > 1 {
+		size = sharedChunk
+	}
+	return ahead{feed: feed{from: from, name: name}, correct: correct, size: size, filled: make(chan filled, 1)}
 }
 
 // next returns the next chunk, an empty one only at the end, behind those tags of
@@ -181,7 +190,7 @@ func (r *ahead) start() {
 }
 
 func (r *ahead) fill(room []uint64) (tags []uint64, err error) {
-	tags, err = r.more(room, chunk)
+	tags, err = r.more(room, r.size)
 	if err != nil || r.correct.IsZero() {
 		return tags, err
 	}

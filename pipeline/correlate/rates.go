@@ -190,9 +190,39 @@ func (t *timeline) read(n int) (err error) {
 		t.fixed = t.correct.ApplyAll(t.fixed[:0], t.raw)
 		times = t.fixed
 	}
-	for _, u := range times {
+	for len(times) > 0 {
+		n := min(tag.AtOnce, len(times))
+		if !t.addAtOnce(times[:n]) {
+			if err := t.addEach(times[:n]); err != nil {
+				return err
+			}
+		}
+		times = times[n:]
+	}
+	return nil
+}
+
+// addAtOnce adds some tags where all are of the bin of the one before them, and no
+// silence between them is long: as nearly everywhere. Else it does nothing, and returns
+// false.
+func (t *timeline) addAtOnce(tags []uint64) bool {
+	if t.ordinary < 0 { // every silence is kept
+		return false
+	}
+	first, last := t.base.since(tags[0], *t.zero), t.base.since(tags[len(tags)-1], *t.zero)
+	before := tags[0] - uint64(first-t.until)
+	if uint64(last-t.low) >= uint64(t.bin) || tag.InStep(before, tags, uint64(t.ordinary)) < len(tags) {
+		return false
+	}
+	t.until = last
+	t.counts[t.at] += uint64(len(tags))
+	return true
+}
+
+func (t *timeline) addEach(tags []uint64) error {
+	for _, u := range tags {
 		at := t.base.since(u, *t.zero)
-		if uint64(at-t.low) < uint64(t.bin) && at-t.until <= t.ordinary { // as nearly all: nothing but one more
+		if uint64(at-t.low) < uint64(t.bin) && at-t.until <= t.ordinary { // nothing but one more
 			t.until = at
 			t.counts[t.at]++
 			continue

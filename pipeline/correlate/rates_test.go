@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
@@ -196,6 +197,39 @@ func TestRatesDoNotDependOnCores(t *testing.T) {
 		var order *correlate.OrderError
 		if _, err := correlate.CountRates(channels(3, 2), 1_000_000); !errors.As(err, &order) || order.Stream != "channel 3" {
 			t.Errorf("%d cores: %v", cores, err)
+		}
+	}
+}
+
+// TestSilencesAmongManyTags puts long silences at every place among the tags that are
+// counted at once, and edges of bins among them, rarely and everywhere.
+func TestSilencesAmongManyTags(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 7))
+	tags, want := []uint64{5_000_000}, []correlate.Gap(nil)
+	for i := 1; i < 60_000; i++ {
+		from := tags[i-1]
+		next := from + 1_000 + rng.Uint64N(2_000)
+		if i%97 == 0 && i > 4_000 { // so that each of 32 places has some
+			next += 300_000
+			want = append(want, correlate.Gap{From: int64(from), To: int64(next)})
+		}
+		tags = append(tags, next)
+	}
+	for _, bin := range []int64{7_000, 1_000_003, 1 << 40} {
+		r, err := correlate.CountRates(channelsOf(tags), bin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := r.Channels[0]
+		if diff := cmp.Diff(want, c.Gaps); diff != "" {
+			t.Errorf("bins of %d ps: %s", bin, diff)
+		}
+		counts := make([]uint64, len(c.Counts))
+		for _, x := range tags {
+			counts[(int64(x)-r.Start)/bin]++
+		}
+		if !slices.Equal(counts, c.Counts) || c.First != int64(tags[0]) || c.Last != int64(tags[len(tags)-1]) {
+			t.Errorf("bins of %d ps: not what each tag by itself gives", bin)
 		}
 	}
 }

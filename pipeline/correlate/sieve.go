@@ -30,7 +30,7 @@ const (
 	mostCells  = 1 << 14        // of a turn: their 128 KiB stay in a core's cache
 	leastCells = 1 << 5         // of fewer, a window is too long a part of the turn
 	longTurn   = int64(1) << 32 // ps: beyond, the multiplication would be off by more than a ps at each place
-	batch      = 16             // tags that are looked at between two looks at the others
+	batch      = 32             // tags that are looked at between two looks at the others
 	worthwhile = 0.25           // of the tags, that are left by chance
 )
 
@@ -88,25 +88,51 @@ func (s *sieve) leave(tags, others []uint64, left *chosen) {
 		s.last[i] = tags[0] - uint64(s.reach) - 1
 	}
 	left.room(len(tags))
-	n, next := 0, 0
+	n := 0
 	for i := 0; i < len(tags); i += batch {
-		part := tags[i:min(i+batch, len(tags))]
-		for end := part[len(part)-1]; next < len(others) && int64(others[next]-end) <= s.reach; next++ {
-			at := others[next] * s.turn
-			s.last[s.cell(at-s.half)] = others[next]
-			s.last[s.cell(at+s.half)] = others[next]
-		}
-		for k, t := range part {
-			left.tags[n], left.places[n] = t, int32(i+k)
-			n += int((t - s.last[s.cell(t*s.turn)] - uint64(s.reach) - 1) >> 63)
-		}
+		some := tags[i:min(i+batch, len(tags))]
+		others = others[s.note(others, some[len(some)-1]+uint64(s.reach)):]
+		n += s.pick(some, int32(i), left.places[n:])
 	}
 	left.tags, left.places = left.tags[:n], left.places[:n]
+	for i, place := range left.places {
+		left.tags[i] = tags[place]
+	}
 }
 
-func (s *sieve) cell(at uint64) uint64 {
-	cell, _ := bits.Mul64(at, uint64(len(s.last)))
-	return cell
+// note notes in the table the tags up to a time, and returns how many these are. Like
+// pick it has few variables, so that all of them stay in registers.
+//
+//go:noinline
+func (s *sieve) note(others []uint64, until uint64) int {
+	last, turn, half := s.last, s.turn, s.half
+	cells := uint64(len(last))
+	for i, t := range others {
+		if int64(t-until) > 0 {
+			return i
+		}
+		at := t * turn
+		low, _ := bits.Mul64(at-half, cells)
+		high, _ := bits.Mul64(at+half, cells)
+		last[low], last[high] = t, t
+	}
+	return len(others)
+}
+
+// pick puts into places those of tags that may have a partner by the table, the first of
+// which has the place given, and returns how many these are.
+//
+//go:noinline
+func (s *sieve) pick(tags []uint64, place int32, places []int32) (n int) {
+	last, turn, reach := s.last, s.turn, uint64(s.reach)+1
+	cells := uint64(len(last))
+	places = places[:len(tags)]
+	for i, t := range tags {
+		places[n] = place + int32(i)
+		cell, _ := bits.Mul64(t*turn, cells)
+		n += int((t - last[cell] - reach) >> 63)
+	}
+	return n
 }
 
 // part is a part of all tags.

@@ -14,14 +14,14 @@ func TestSievesChangeNoCount(t *testing.T) {
 	used := 0
 	rapid.Check(t, func(t *rapid.T) {
 		half := rapid.Int64Range(0, 1000).Draw(t, "half")
-		at := evenly(rapid.Int64Range(100*(2*half+20), 1<<33).Draw(t, "turn"))
+		at := evenly(rapid.Int64Range(100*(2*half+20), longTurn+longTurn/8).Draw(t, "turn"))
 		uneven := rapid.Int64Range(0, half/4+1).Draw(t, "uneven")
 		for i := range at {
 			if i != shiftsEachSide && i != shiftsEachSide+1 {
 				at[i] += rapid.Int64Range(-uneven, uneven).Draw(t, "off")
 			}
 		}
-		apart := at[shiftsEachSide+1] / rapid.Int64Range(1, 20).Draw(t, "tags a turn")
+		apart := at[shiftsEachSide+1] / rapid.Int64Range(1, 12).Draw(t, "tags a turn")
 		a := someTags(t, rapid.Uint64().Draw(t, "begin"), 1200, apart)
 		b := partners(t, a, at, half, apart)
 

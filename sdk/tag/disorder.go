@@ -65,3 +65,30 @@ func OrSteps(tags []uint64) uint64 {
 	}
 	return a | b | c | d | e
 }
+
+// AtOnce is how many tags [InStep] looks at in one go.
+const AtOnce = 32
+
+// InStep returns how many of tags, from the first on, surely follow each other, and the
+// tag previous, in order and by at most most: as nearly all do where that is the longest
+// pause so far. It looks at [AtOnce] at a time, and leaves those among which one does not,
+// and what is left at the end, to a look at each.
+func InStep(previous uint64, tags []uint64, most uint64) (n int) {
+	if most >= 1<<63/AtOnce { // so many steps could go round through 0, unseen
+		return 0
+	}
+	for ; len(tags)-n >= AtOnce; n += AtOnce {
+		some, begin := tags[n:n+AtOnce], previous
+		var odd uint64 // beyond 2^63 where a step is longer than most, or back
+		for i := 0; i <= AtOnce-4; i += 4 {
+			a, b, c, d := some[i], some[i+1], some[i+2], some[i+3]
+			s, t, u, v := a-previous, b-a, c-b, d-c
+			odd |= s | t | u | v | (most - s) | (most - t) | (most - u) | (most - v)
+			previous = d
+		}
+		if odd >= 1<<63 || previous < begin {
+			return n
+		}
+	}
+	return n
+}

@@ -80,6 +80,36 @@ func TestStepBackIsFoundInEveryTurn(t *testing.T) {
 	}
 }
 
+// TestInStepPassesOverNoOddStep: what it passes over is in step, and it stops at no other
+// tags than those before one that is not.
+func TestInStepPassesOverNoOddStep(t *testing.T) {
+	most := rapid.SampledFrom([]uint64{0, 1, 100, 1<<58 - 1, 1 << 58, 1<<63 - 1, 1 << 63, math.MaxUint64})
+	step := rapid.SampledFrom([]uint64{0, 1, 99, 100, 101, 1<<58 - 1, 1 << 58, 1 << 62, 1<<63 - 1, 1 << 63, math.MaxUint64})
+	rapid.Check(t, func(t *rapid.T) {
+		most := most.Draw(t, "most")
+		previous := rapid.SampledFrom([]uint64{0, 1 << 40, 1<<63 - 9, 1 << 63, math.MaxUint64 - 9}).Draw(t, "previous")
+		tags := make([]uint64, rapid.IntRange(0, 4*AtOnce).Draw(t, "tags"))
+		for i, last := 0, previous; i < len(tags); i++ {
+			last += uint64(rapid.IntRange(0, int(min(most, 3))).Draw(t, "short step"))
+			if rapid.IntRange(0, 60).Draw(t, "odd") == 0 {
+				last += step.Draw(t, "step")
+			}
+			tags[i] = last
+		}
+		even := 0
+		for last := previous; even < len(tags) && tags[even] >= last && tags[even]-last <= most; even++ {
+			last = tags[even]
+		}
+		want := even / AtOnce * AtOnce
+		if most >= 1<<58 {
+			want = 0
+		}
+		if got := InStep(previous, tags, most); got != want {
+			t.Fatalf("%d, want %d", got, want)
+		}
+	})
+}
+
 func BenchmarkDisorder(b *testing.B) {
 	tags := make([]uint64, MaxBlockTags)
 	for i := range tags {

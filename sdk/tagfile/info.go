@@ -181,12 +181,19 @@ func (y *tally) addAll(channel int, tags []uint64) {
 		y.add(channel, tags[0])
 		tags = tags[1:]
 		n, latest, pause, from := 0, y.latest, y.info.Pause, y.info.PauseFrom
-		for n < len(tags) && tags[n] >= latest {
+		for look := 0; n < len(tags) && tags[n] >= latest; n++ {
+			if n == look {
+				if n += tag.InStep(latest, tags[n:], pause); n > look {
+					latest = tags[n-1]
+				}
+				if look = n + tag.AtOnce; n == len(tags) || tags[n] < latest {
+					break
+				}
+			}
 			if wait := tags[n] - latest; wait > pause {
 				pause, from = wait, latest
 			}
 			latest = tags[n]
-			n++
 		}
 		if n > 0 {
 			y.latest, y.before, y.info.Pause, y.info.PauseFrom = latest, latest, pause, from

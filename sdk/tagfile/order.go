@@ -225,32 +225,47 @@ func (w *window) check(held int) (n int, bad error) {
 	if w.taken == 0 && held < len(w.buf) {
 		w.first, w.latest = w.buf[held], w.buf[held]
 	}
-	for n = held; n < len(w.buf); n++ {
-		t := w.buf[n]
-		if t >= w.latest {
-			if pause := t - w.latest; pause > w.ordered.Pause {
-				w.ordered.Pause, w.ordered.PauseFrom = pause, w.latest
+	for n = held; n < len(w.buf) && bad == nil; {
+		if even := tag.InStep(w.latest, w.buf[n:], w.ordered.Pause); even > 0 {
+			n += even
+			w.latest, w.before = w.buf[n-1], w.buf[n-1]
+		}
+		for end := min(n+tag.AtOnce, len(w.buf)); n < end; n++ {
+			inOrder := w.buf[n] >= w.latest
+			if sorted = sorted && inOrder; inOrder {
+				w.goOn(w.buf[n])
+			} else if bad = w.goBack(w.buf[n], w.taken+uint64(n-held)); bad != nil {
+				break
 			}
-			w.latest, w.before = t, t
-			continue
 		}
-		sorted = false
-		w.ordered.Farthest = max(w.ordered.Farthest, w.latest-t)
-		if t < w.before {
-			w.ordered.Violations++
-		}
-		if w.latest-t > reorder || t < w.gone {
-			bad = w.f.errorf("%s goes back in time: %d ps after %d ps, farther than the %d ps that are sorted; %s",
-				w.place(w.taken+uint64(n-held)), t, w.latest, reorder, severalRecords)
-			break
-		}
-		w.first, w.before = min(w.first, t), t
 	}
 	w.taken += uint64(n - held)
 	if !sorted {
 		slices.Sort(w.buf[:n])
 	}
 	return n, bad
+}
+
+// goOn takes note of a tag in order.
+func (w *window) goOn(t uint64) {
+	if pause := t - w.latest; pause > w.ordered.Pause {
+		w.ordered.Pause, w.ordered.PauseFrom = pause, w.latest
+	}
+	w.latest, w.before = t, t
+}
+
+// goBack takes note of a tag out of order, the nth; an error says that it is too far back.
+func (w *window) goBack(t, nth uint64) error {
+	w.ordered.Farthest = max(w.ordered.Farthest, w.latest-t)
+	if t < w.before {
+		w.ordered.Violations++
+	}
+	if w.latest-t > reorder || t < w.gone {
+		return w.f.errorf("%s goes back in time: %d ps after %d ps, farther than the %d ps that are sorted; %s",
+			w.place(nth), t, w.latest, reorder, severalRecords)
+	}
+	w.first, w.before = min(w.first, t), t
+	return nil
 }
 
 // merged is the events of readers of one channel each.
@@ -284,7 +299,12 @@ func (t *tagsFile) events(channels []int) (*merged, error) {
 }
 
 func (m *merged) next(buf []uint64) (n, channel int, err error) {
-	n, nth, err := m.m.Next(buf)
+	nth := 0
+	if len(m.readers) == 1 { // nothing to merge: straight to where it is wanted
+		n, err = m.readers[0].Next(buf)
+	} else {
+		n, nth, err = m.m.Next(buf)
+	}
 	if err == io.EOF && m.missing != nil {
 		err = m.missing
 	}

@@ -302,15 +302,17 @@ func (r *blockReader) unpack(nth int, dst []uint64) ([]uint64, error) {
 	if err != nil {
 		return nil, r.damagef(b.offset, "block %d: %w", nth, err)
 	}
-	previous := r.of.Last
-	for i, t := range dst {
-		if t < previous {
-			return nil, r.damagef(b.offset, "block %d: tag %d goes back in time: %d ps after %d ps", nth, i, t, previous)
+	previous, at := r.of.Last, 0
+	if dst[0] >= previous { // a block has at least one tag
+		if at = tag.Disorder(tag.AsBytes(dst)); at > 0 {
+			previous = dst[at-1]
 		}
-		previous = t
 	}
-	if previous != b.last {
-		return nil, r.damagef(b.offset, "block %d ends at %d ps, its frame says %d", nth, previous, b.last)
+	if dst[at] < previous {
+		return nil, r.damagef(b.offset, "block %d: tag %d goes back in time: %d ps after %d ps", nth, at, dst[at], previous)
+	}
+	if last := dst[len(dst)-1]; last != b.last {
+		return nil, r.damagef(b.offset, "block %d ends at %d ps, its frame says %d", nth, last, b.last)
 	}
 	if r.of.Tags == 0 {
 		r.of.First = b.first
