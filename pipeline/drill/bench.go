@@ -323,19 +323,38 @@ func (b *bench) close() error {
 	return os.RemoveAll(b.tmp)
 }
 
-// marks are what the master's events have told: which states began, and when.
+// marks are what the master's events have told: which states began, and how often.
 type marks struct {
 	mu    sync.Mutex
-	began map[string]chan struct{} // closed when the state begins
+	count map[string]int           // by state
+	began map[moment]chan struct{} // closed when it begins
 	dir   string                   // of the run
 }
 
+// moment is when a state of a run begins, for the first time or once more: several shots
+// have some in turn.
+type moment struct {
+	state string
+	nth   int // from 1
+}
+
 func newMarks() *marks {
-	m := &marks{began: map[string]chan struct{}{}}
-	for _, s := range states {
-		m.began[s.name] = make(chan struct{})
+	return &marks{count: map[string]int{}, began: map[moment]chan struct{}{}}
+}
+
+// at is closed when the moment has come.
+func (m *marks) at(when moment) <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.of(when)
+}
+
+// of is what the moment is told by; it is called with the lock.
+func (m *marks) of(when moment) chan struct{} {
+	if m.began[when] == nil {
+		m.began[when] = make(chan struct{})
 	}
-	return m
+	return m.began[when]
 }
 
 // line takes one event of the master.
@@ -353,12 +372,9 @@ func (m *marks) line(text []byte) {
 	if e.Event == "summary" {
 		m.dir = e.Directory
 	}
-	if c := m.began[e.State]; e.Event == "state" && c != nil {
-		select {
-		case <-c:
-		default:
-			close(c)
-		}
+	if e.Event == "state" && stateIndex(e.State) >= 0 {
+		m.count[e.State]++
+		close(m.of(moment{e.State, m.count[e.State]}))
 	}
 }
 

@@ -64,11 +64,12 @@ func (t Target) String() string {
 // Fault is one thing that is done to a run.
 type Fault struct {
 	Kind   Kind          `json:"kind"`
-	Target Target        `json:"target"`        // of a link: the slave at its end
-	How    string        `json:"how,omitempty"` // of a link: closed, black hole, half open, delay, jitter, rate
-	State  string        `json:"state"`         // of the run when it is done
-	After  time.Duration `json:"after_ns"`      // since that state began
-	For    time.Duration `json:"for_ns"`        // until it is mended; of a kill: until what was killed is started anew
+	Target Target        `json:"target"`         // of a link: the slave at its end
+	How    string        `json:"how,omitempty"`  // of a link: closed, black hole, half open, delay, jitter, rate
+	State  string        `json:"state"`          // of the run when it is done
+	Shot   int           `json:"shot,omitempty"` // in which the run is in that state; 0: the run takes one, or the state is of all
+	After  time.Duration `json:"after_ns"`       // since that state began
+	For    time.Duration `json:"for_ns"`         // until it is mended; of a kill: until what was killed is started anew
 	Amount int64         `json:"amount,omitempty"`
 }
 
@@ -89,8 +90,15 @@ func (f Fault) String() string {
 	case f.Kind == Disk:
 		what = fmt.Sprintf("no file of %v longer than %d B", f.Target, f.Amount)
 	}
-	return fmt.Sprintf("%s%s, %s into %s", what, long, short(f.After), f.State)
+	state := f.State
+	if f.Shot > 0 {
+		state += fmt.Sprintf(" of shot %d", f.Shot)
+	}
+	return fmt.Sprintf("%s%s, %s into %s", what, long, short(f.After), state)
 }
+
+// moment is when the state of the fault begins.
+func (f Fault) moment() moment { return moment{f.State, max(f.Shot, 1)} }
 
 func short(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }
 
@@ -142,12 +150,28 @@ func Plan(seed uint64, r *recipe.Recipe, kinds []Kind, linked []string, longest 
 	}
 	inOrder(plan)
 	reachable(random, plan, r, linked)
+	placeInShot(random, plan, r.Acquire.Shots())
 	if longest > 0 { // the same plan, only shorter
 		for i := range plan {
 			plan[i].For = min(plan[i].For, longest)
 		}
 	}
 	return plan
+}
+
+// placeInShot has all faults of a plan done in one of the shots that the run takes, those
+// before untouched: what was broken in one may be the end of all.
+func placeInShot(random *rand.Rand, plan []Fault, shots int) {
+	if shots == 1 {
+		return
+	}
+	shot := 1 + random.IntN(shots)
+	for i := range plan {
+		switch plan[i].State {
+		case "arming", "armed", "running", "draining": // of each shot
+			plan[i].Shot = shot
+		}
+	}
 }
 
 func inOrder(plan []Fault) {

@@ -68,6 +68,56 @@ func TestPlanFollowsFromTheSeed(t *testing.T) {
 	}
 }
 
+// TestPlanOfShots: each run is broken in one of its shots, whichever, and where there is
+// one the plan is what it was.
+func TestPlanOfShots(t *testing.T) {
+	r := pairs()
+	r.Acquire.Repeat = 3
+	seen := map[int]int{}
+	for seed := range uint64(100) {
+		shot := 0
+		for i, f := range Plan(seed, r, Kinds(), []string{"bob"}, 0) {
+			of := f
+			of.Shot = 0
+			if want := Plan(seed, pairs(), Kinds(), []string{"bob"}, 0)[i]; of != want {
+				t.Fatalf("seed %d: %v, want %v", seed, f, want)
+			}
+			perShot := f.State == "arming" || f.State == "armed" || f.State == "running" || f.State == "draining"
+			if perShot != (f.Shot > 0) || f.Shot > 3 || f.Shot > 0 && shot > 0 && f.Shot != shot {
+				t.Errorf("seed %d: %v, with others in shot %d", seed, f, shot)
+			}
+			shot = max(shot, f.Shot)
+		}
+		seen[shot]++
+	}
+	if seen[1] < 15 || seen[2] < 15 || seen[3] < 15 {
+		t.Errorf("shots %v", seen)
+	}
+}
+
+// TestMarksCountStates: a state that begins again is another moment.
+func TestMarksCountStates(t *testing.T) {
+	m := newMarks()
+	has := func(state string, nth int) bool {
+		select {
+		case <-m.at(moment{state, nth}):
+			return true
+		default:
+			return false
+		}
+	}
+	for _, text := range []string{`{"event":"state","state":"running"}`, `{"event":"state","state":"draining"}`, `{"event":"state","state":"ru`, `{"event":"sync","state":"armed"}`} {
+		m.line([]byte(text))
+	}
+	if has("running", 2) {
+		t.Error("the second began before it did")
+	}
+	m.line([]byte(`{"event":"state","state":"running"}`))
+	if !has("running", 1) || !has("running", 2) || has("running", 3) || !has("draining", 1) || has("armed", 1) {
+		t.Errorf("%v", m.count)
+	}
+}
+
 func TestPlanKeepsToTheKinds(t *testing.T) {
 	for seed := range uint64(50) {
 		for _, f := range Plan(seed, pairs(), []Kind{Kill, Cut}, nil, 0) {

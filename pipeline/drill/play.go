@@ -41,7 +41,7 @@ func (b *bench) play(over context.Context, plan []Fault) []Done {
 // await waits for the moment of a fault.
 func (b *bench) await(over context.Context, f Fault) bool {
 	select {
-	case <-b.marks.began[f.State]:
+	case <-b.marks.at(f.moment()):
 	case <-over.Done():
 		return false
 	}

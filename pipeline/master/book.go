@@ -387,6 +387,7 @@ func (b *book) close(s state, told steps, now time.Time) {
 	for _, t := range s.troubles {
 		b.manifest.Notice(run.Reason{Condition: conditions[t.kind], Node: t.node, Message: t.failure.Error()})
 	}
+	b.tellShots(s)
 	for name, c := range b.clocks {
 		if c.Start != nil && c.Last != nil && c.Last.Steps > c.Start.Steps && told[name]+told[""] == 0 {
 			b.manifest.Notice(run.Reason{Condition: run.Tainted, Node: name,

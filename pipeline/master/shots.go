@@ -1,6 +1,7 @@
 package master
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -81,4 +82,21 @@ func (b *book) take(name string, t *wire.Take) {
 		t.Clock = nil
 	}
 	b.manifest.Nodes[name].Take(t.Take, t.Clock)
+}
+
+// tellShots tells how many shots there are where that is fewer than the recipe asks for.
+func (b *book) tellShots(s state) {
+	of := b.recipe.Acquire.Shots()
+	if of == 1 || !s.started() && s.phase != done {
+		return
+	}
+	taken := b.manifest.WholeShots(uint64(b.recipe.Acquire.Duration))
+	if taken >= of {
+		return
+	}
+	r := run.Reason{Condition: run.Incomplete, Message: fmt.Sprintf("%d of %d shots were taken whole", taken, of)}
+	if i := slices.IndexFunc(s.troubles, func(t trouble) bool { return t.kind == stopped }); i >= 0 {
+		r.Condition, r.Node = run.Interrupted, s.troubles[i].node
+	}
+	b.manifest.Notice(r)
 }

@@ -218,12 +218,16 @@ func (j *judgement) judgeChannel(m *Manifest, node, name string, c *Channel) {
 // as long as asked, but for the last moment, which not every device can vouch
 // for, and before the acquisition is over.
 func (m *Manifest) shortBy(end uint64) uint64 {
-	const most = 10_000_000_000 // ps
-	slack := min(m.DurationPs/1000, most)
-	if m.Ended.IsZero() || end+slack >= m.DurationPs || end > m.DurationPs {
+	if m.Ended.IsZero() || end+vouched(m.DurationPs) >= m.DurationPs || end > m.DurationPs {
 		return 0
 	}
 	return m.DurationPs - end
+}
+
+// vouched is how long the last moment of a record is for which a device need not vouch.
+func vouched(ps uint64) uint64 {
+	const most = 10_000_000_000 // ps
+	return min(ps/1000, most)
 }
 
 // judgeSink compares what each channel delivered with what the sink has kept.

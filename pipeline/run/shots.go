@@ -91,6 +91,23 @@ func (m *Manifest) StartTakes() {
 	}
 }
 
+// WholeShots is how many shots of a length in ps every node has taken whole. Only the
+// last that a node has begun can have ended early.
+func (m *Manifest) WholeShots(length uint64) int {
+	whole := len(m.Trigger.Shots)
+	for _, n := range m.Nodes {
+		begun := len(n.Takes)
+		asked := uint64(begun) * length
+		for _, c := range n.Channels {
+			if begun > 0 && c.LengthPs+vouched(asked) < asked {
+				begun = len(n.Takes) - 1
+			}
+		}
+		whole = min(whole, begun)
+	}
+	return whole
+}
+
 // ShotAt is where the time 0 of the files of a part of a node's record lies in the
 // run, in ps: of several shots each has times of its own.
 func (n *Node) ShotAt(part int) uint64 {

@@ -251,13 +251,15 @@ func (s *session) awaitOrder(ctx context.Context, kind wire.OrderKind) (wire.Ord
 				return wire.Order{}, fmt.Errorf("the master has not answered for %v", s.patience())
 			}
 		case o := <-s.orders.ch:
-			switch o.Kind {
-			case kind:
+			switch {
+			case o.Kind == kind:
 				if kind == wire.Release {
 					s.reporter.acknowledge(o.Seq)
 				}
 				return o, nil
-			case wire.Abort, wire.Release, wire.Stop:
+			case o.Kind == wire.Stop && kind == wire.Release && s.fired: // another node waits for a further shot; this one has ended its part
+				s.reporter.acknowledge(o.Seq)
+			case o.Kind == wire.Abort || o.Kind == wire.Release || o.Kind == wire.Stop:
 				s.reporter.acknowledge(o.Seq)
 				return wire.Order{}, s.endedBy(o)
 			}

@@ -219,6 +219,20 @@ func TestAwaitEndsWithWhatEndsTheRun(t *testing.T) {
 	}
 }
 
+// That no further shot is taken is no matter of a node that has ended its part: it still
+// waits until the master lets it go, or gives the run up.
+func TestStopEndsNoDelivery(t *testing.T) {
+	for kind, want := range map[wire.OrderKind]error{wire.Release: nil, wire.Abort: errAborted} {
+		s := silent(t)
+		s.reporter.heard, s.fired = time.Now(), true
+		s.orders.put(wire.Order{Kind: wire.Stop, Seq: 1}, fact.ByPub, time.Now())
+		time.AfterFunc(time.Millisecond, func() { s.orders.put(wire.Order{Kind: kind, Seq: 2}, fact.ByPub, time.Now()) })
+		if o, err := s.awaitOrder(t.Context(), wire.Release); !errors.Is(err, want) || err == nil && o.Seq != 2 {
+			t.Errorf("%v after a stop: %+v, %v", kind, o, err)
+		}
+	}
+}
+
 func TestDeviceMustSuitTheRecipe(t *testing.T) {
 	able := sdk.Device{Inputs: []sdk.Input{{Number: 1, ThresholdMin: -2_000_000, ThresholdMax: 2_000_000, DelayMax: 1000}},
 		Can: sdk.Capabilities{ScheduledStart: true, HardwareStart: true, InputDelay: true}}
