@@ -160,14 +160,17 @@ func TestTheWayToTheClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	port := conn.LocalAddr().(*net.UDPAddr).Port
-	if f := reachClock(t.Context(), "127.0.0.1", port, Finding{Measured: reached + "round trip 1ms"}); f.State != Good || !strings.Contains(f.Measured, "its own nodes") {
+	if f := reachUDP(t.Context(), "127.0.0.1", udpClock, port, Finding{Measured: reached + "round trip 1ms"}); f.State != Good || !strings.Contains(f.Measured, "its own nodes") {
 		t.Errorf("%+v", f)
 	}
-	if f := reachClock(t.Context(), "127.0.0.1", port, Finding{Measured: "the PC is reached; no tsrun runs there now"}); f.State != Notable || !strings.Contains(f.Do, "UDP port") {
+	if f := reachUDP(t.Context(), "127.0.0.1", udpClock, port, Finding{Measured: "the PC is reached; no tsrun runs there now"}); f.State != Notable || !strings.Contains(f.Do, "UDP port") {
+		t.Errorf("%+v", f)
+	}
+	if f := reachUDP(t.Context(), "127.0.0.1", udpTrigger, port, Finding{Measured: "the PC is reached; no tsrun runs there now"}); f.State != Notable || !strings.Contains(f.Do, "trigger.fast: off") || !strings.Contains(f.What, "trigger") {
 		t.Errorf("%+v", f)
 	}
 	conn.Close()
-	if f := reachClock(t.Context(), "127.0.0.1", port, Finding{}); f.State != Good || !strings.Contains(f.Measured, "no tsrun runs there") {
+	if f := reachUDP(t.Context(), "127.0.0.1", udpClock, port, Finding{}); f.State != Good || !strings.Contains(f.Measured, "no tsrun runs there") {
 		t.Errorf("%+v", f)
 	}
 }

@@ -49,8 +49,11 @@ func network(ctx context.Context, o Options) (found []Finding) {
 	}{{"status", n.Ports.Status}, {"trigger", n.Ports.Trigger}, {"files", n.Ports.Files}} {
 		found = append(found, reach(ctx, ips[0].String(), port.name, port.number))
 	}
+	if o.Run.Recipe.Recipe.Trigger.Fast == "udp" {
+		found = append(found, reachUDP(ctx, ips[0].String(), udpTrigger, n.Ports.Trigger, found[1]))
+	}
 	if o.Run.Recipe.Recipe.Clock.Source != "none" {
-		found = append(found, reachClock(ctx, ips[0].String(), n.Ports.Clock, found[1]))
+		found = append(found, reachUDP(ctx, ips[0].String(), udpClock, n.Ports.Clock, found[1]))
 	}
 	return found
 }
@@ -67,19 +70,27 @@ func keys(o Options) []Finding {
 	return []Finding{{About: "network", What: "keys", State: Good, Measured: "this PC has the keys of a master, at " + run.Keys}}
 }
 
-// clockWait is how long an answer of the clock's port is waited for.
-const clockWait = 500 * time.Millisecond
+// udpWait is how long an answer of a UDP port is waited for.
+const udpWait = 500 * time.Millisecond
 
-// reachClock sends a packet to the port of the master's clock. A PC on which nobody
-// listens says so; a tsrun that runs there answers its own nodes alone. status is what
-// came of its status port.
-func reachClock(ctx context.Context, host string, port int, status Finding) Finding {
-	f := Finding{About: "network", What: "network.ports.clock", State: Good, Wanted: "reached", Why: "a slave asks there for the master's time"}
+// udpPort is what a UDP port of the master is for.
+type udpPort struct{ name, why, without string }
+
+var (
+	udpClock   = udpPort{"network.ports.clock", "a slave asks there for the master's time", "clock.source: none"}
+	udpTrigger = udpPort{"network.ports.trigger by UDP", "with trigger.fast: udp orders come from there as datagrams, too", "trigger.fast: off"}
+)
+
+// reachUDP sends a packet to a UDP port of the master. A PC on which nobody listens says
+// so; a tsrun that runs there answers its own nodes alone. status is what came of its
+// status port.
+func reachUDP(ctx context.Context, host string, of udpPort, port int, status Finding) Finding {
+	f := Finding{About: "network", What: of.name, State: Good, Wanted: "reached", Why: of.why}
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "udp", net.JoinHostPort(host, strconv.Itoa(port)))
 	if err == nil {
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(clockWait)) // of a socket that is open
+		_ = conn.SetDeadline(time.Now().Add(udpWait)) // of a socket that is open
 		if _, err = conn.Write([]byte("tsrun doctor")); err == nil {
 			_, err = conn.Read(make([]byte, 1))
 		}
@@ -91,7 +102,7 @@ func reachClock(ctx context.Context, host string, port int, status Finding) Find
 		f.Measured = "no word against it, as of a tsrun that runs and answers its own nodes alone"
 	default:
 		f.State, f.Measured = Notable, fmt.Sprintf("UDP packets to port %d are lost on their way: %v", port, err)
-		f.Do = fmt.Sprintf("open UDP port %d in the firewalls between, or write clock.source: none", port)
+		f.Do = fmt.Sprintf("open UDP port %d in the firewalls between, or write %s", port, of.without)
 	}
 	return f
 }

@@ -33,6 +33,7 @@ type book struct {
 	budgets  map[string]*transfer.Budget // of those, what was announced
 	beyond   map[string]int              // files that a node announced and that are in no plan
 	spent    map[string]spending
+	shared   *int64 // by what all controllers that were timed are fired earlier alike, in ns; nil: each by its own, or it is not known yet
 }
 
 func newBook(c *conductor, now time.Time) *book {

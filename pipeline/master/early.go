@@ -20,6 +20,9 @@ func (b *book) beEarly(name string, e *wire.Early) {
 		}
 		c.Compensation = &e.Compensation
 	}
+	if b.shared != nil { // of a controller that is started anew
+		b.shareEarly(*b.shared)
+	}
 }
 
 // timed is what is known of the ways of all commands that were to be timed, nil where one
@@ -46,6 +49,7 @@ func (b *book) timed() (paths []*fact.CommandPath, unknown string) {
 // shareEarly enters that all controllers that were timed are fired earlier alike. It
 // reports whether one is changed. A manifest that is being written may share what is there.
 func (b *book) shareEarly(ns int64) (changed bool) {
+	b.shared = &ns
 	for _, n := range b.manifest.Nodes {
 		for _, c := range n.Controllers {
 			if c.Compensation != nil && c.Compensation.MeasuredNs != nil {

@@ -51,6 +51,15 @@ func TestMasterSharesCompensation(t *testing.T) {
 		if order.Shared != c.shared || used != c.used {
 			t.Errorf("%s: %+v, used %v", name, order, used)
 		}
+		again := told(700, 10) // a slave that is started anew within the run, and has measured again
+		l.book.beEarly("bob", &again)
+		want := int64(700)
+		if c.shared {
+			want = order.SharedNs
+		}
+		if got := l.book.manifest.Nodes["bob"].Controllers["tc"].Compensation.UsedNs; got != want {
+			t.Errorf("%s: started anew, bob is fired %d ns earlier, want %d", name, got, want)
+		}
 	}
 }
 

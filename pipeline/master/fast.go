@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/wire"
 )
 
@@ -46,4 +47,14 @@ func (c *conductor) hearHellos(ctx context.Context) error {
 		return nil
 	}
 	return c.fast.Run(ctx)
+}
+
+// tryFast opens the UDP port of a master's orders, and closes it.
+func tryFast(n recipe.Network) (Port, error) {
+	port := Port{"trigger by UDP", address(n.Master, n.Ports.Trigger)}
+	l, err := wire.ListenFast(port.Address)
+	if err != nil {
+		return port, listenFailure("trigger", err)
+	}
+	return port, l.Close()
 }

@@ -349,6 +349,9 @@ func TryPorts(ctx context.Context, r *recipe.Recipe) iter.Seq2[Port, error] {
 				return
 			}
 		}
+		if r.Trigger.Fast == "udp" && !yield(tryFast(n)) {
+			return
+		}
 		port := Port{"clock", address(n.Master, n.Ports.Clock)}
 		l, err := clock.Listen(port.Address)
 		if err != nil {

@@ -172,6 +172,7 @@ func (s *session) tryAgain(ctx context.Context, why string, lead time.Duration) 
 	if err = eq.open(ctx); err != nil {
 		return eq, err
 	}
+	eq.shareEarly()
 	if err = eq.arm(ctx); err != nil {
 		return eq, err
 	}

@@ -93,10 +93,14 @@ func (eq *equipment) beEarly(c *controller, by fact.Compensation) {
 	}
 }
 
-// shareEarly has all controllers that were timed fired earlier alike.
-func (eq *equipment) shareEarly(ns int64) {
+// shareEarly has all controllers that were timed fired earlier alike, where the master
+// has said so: those that are started anew within a run, too.
+func (eq *equipment) shareEarly() {
+	if eq.s.shared == nil {
+		return
+	}
 	for _, c := range eq.drivers {
-		c.early.Compensation = c.early.Shared(ns, mostEarly)
+		c.early.Compensation = c.early.Shared(*eq.s.shared, mostEarly)
 	}
 }
 

@@ -75,6 +75,23 @@ func starts(e early, rng *rand.Rand, n int, latency, heldUp float64) (late []int
 
 // Fifty shots of a controller that starts 250 us late, more or less by 4 us each time: it
 // comes to begin at the instant, and stays there to 50 us.
+// What all nodes use alike counts for controllers that were timed, and for no others; where
+// the master has said nothing each has its own.
+func TestCompensationIsShared(t *testing.T) {
+	timed := early{Compensation: fact.Compensation{UsedNs: 150, RecipeNs: 50, MeasuredNs: new(int64(100))}}
+	given := early{Compensation: fact.Compensation{UsedNs: 50, RecipeNs: 50}}
+	s := &session{}
+	eq := &equipment{s: s, drivers: []*controller{{early: timed}, {early: given}}}
+	used := func() [2]int64 { return [2]int64{eq.drivers[0].early.UsedNs, eq.drivers[1].early.UsedNs} }
+	if eq.shareEarly(); used() != [2]int64{150, 50} {
+		t.Errorf("nothing is shared, used %v", used())
+	}
+	s.shared = new(int64(300))
+	if eq.shareEarly(); used() != [2]int64{350, 50} {
+		t.Errorf("300 ns are shared, used %v", used())
+	}
+}
+
 func TestCompensationFollowsWhatStartsTake(t *testing.T) {
 	back := int64(50_000)
 	for _, c := range []struct {

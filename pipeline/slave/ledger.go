@@ -29,12 +29,13 @@ type ledger struct {
 
 // entry is one record of a ledger. One of its fields is set.
 type entry struct {
-	Welcome  *wire.Welcome       `json:"welcome,omitempty"`  // the first record
-	Fired    *wire.Order         `json:"fired,omitempty"`    // there may be tags
-	BeganNs  int64               `json:"began_ns,omitempty"` // with Fired: the instant by this PC's clock, Unix time
-	News     *wire.News          `json:"news,omitempty"`     // but for lines of the log
-	Counts   []fact.StreamCounts `json:"counts,omitempty"`   // how far the channels were
-	KeptPs   map[uint16]uint64   `json:"kept_ps,omitempty"`  // with Counts: until when a stream is in closed files
+	Welcome  *wire.Welcome       `json:"welcome,omitempty"`   // the first record
+	Fired    *wire.Order         `json:"fired,omitempty"`     // there may be tags
+	BeganNs  int64               `json:"began_ns,omitempty"`  // with Fired: the instant by this PC's clock, Unix time
+	SharedNs *int64              `json:"shared_ns,omitempty"` // with Fired: what all that were timed are fired earlier alike
+	News     *wire.News          `json:"news,omitempty"`      // but for lines of the log
+	Counts   []fact.StreamCounts `json:"counts,omitempty"`    // how far the channels were
+	KeptPs   map[uint16]uint64   `json:"kept_ps,omitempty"`   // with Counts: until when a stream is in closed files
 	Recorded bool                `json:"recorded,omitempty"`
 }
 
@@ -105,6 +106,7 @@ type held struct {
 	welcome  wire.Welcome
 	fired    *wire.Order // nil: nothing was recorded
 	began    int64       // Unix time in ns; 0: not known
+	shared   *int64      // nil: each controller is fired earlier by its own
 	news     []wire.News
 	counts   []fact.StreamCounts
 	kept     map[uint16]uint64
@@ -121,7 +123,7 @@ func (h *held) apply(record []byte) error {
 	case e.Welcome != nil:
 		h.welcome = *e.Welcome
 	case e.Fired != nil:
-		h.fired, h.began = e.Fired, e.BeganNs
+		h.fired, h.began, h.shared = e.Fired, e.BeganNs, e.SharedNs
 	case e.News != nil:
 		h.news = append(h.news, *e.News)
 	case e.Counts != nil:

@@ -56,6 +56,7 @@ func (j *joiner) redeliver(ctx context.Context, w *wire.Welcome) error {
 // what is left of the run where the master wants that.
 func (s *session) runAgain(ctx context.Context, h *held, l *ledger, w *wire.Welcome) (err error) {
 	s.ledger, s.fired, s.instant = l, true, time.Unix(0, cmp.Or(h.began, h.fired.Instant))
+	s.shared = h.shared
 	s.user.setStage(over)
 	s.reporter.restore(l, h, w.Seen)
 	s.kept.restore(h)

@@ -150,7 +150,7 @@ func TestCutRecord(t *testing.T) {
 	if found := findHeld(data, "bob"); len(found) > 0 {
 		t.Errorf("%d runs are held before anything was recorded", len(found))
 	}
-	l.keep(entry{Fired: &wire.Order{Kind: wire.Fire, Seq: 2, Instant: 5}})
+	l.keep(entry{Fired: &wire.Order{Kind: wire.Fire, Seq: 2, Instant: 5}, SharedNs: new(int64(77))})
 	r.queueNews(wire.News{Segment: &wire.Segment{Number: 1}})
 	if err := l.close(); err != nil {
 		t.Fatal(err)
@@ -164,7 +164,7 @@ func TestCutRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.close()
-	if h.recorded || h.fired.Seq != 2 || len(h.news) != 1 || h.news[0].Seq != 2 {
+	if h.recorded || h.fired.Seq != 2 || h.shared == nil || *h.shared != 77 || len(h.news) != 1 || h.news[0].Seq != 2 {
 		t.Fatalf("held %+v", h)
 	}
 	again := newReporter("bob", "", nil, newInbox())

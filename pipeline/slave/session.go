@@ -53,6 +53,7 @@ type session struct {
 	watched   bool            // its controllers were at work before, and nothing was kept of that
 	instant   time.Time       // of the start; of several shots that of the last
 	first     int64           // instant of the first shot, by the master's clock, Unix time in ns
+	shared    *int64          // by what all controllers that were timed are fired earlier alike, in ns; nil: each by its own
 	user      user            // of this PC
 	ignored   sync.Once       // a message of the trigger port was ignored, and that was told
 	files     []transfer.File // given to the sender; owned by its equipment until the recording is over

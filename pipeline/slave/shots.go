@@ -44,7 +44,8 @@ func (s *session) shoot(ctx context.Context, cancel context.CancelCauseFunc, eq 
 	}
 	s.ledger.hold()
 	if order.Shared {
-		eq.shareEarly(order.SharedNs)
+		s.shared = &order.SharedNs
+		eq.shareEarly()
 	}
 	if err := eq.arm(ctx); err != nil {
 		return err
@@ -106,7 +107,7 @@ func (s *session) fire(ctx context.Context, eq *equipment, order wire.Order) err
 		return err
 	}
 	s.ledger.releaseAt(instant)
-	s.ledger.keep(entry{Fired: &order, BeganNs: instant.UnixNano()})
+	s.ledger.keep(entry{Fired: &order, BeganNs: instant.UnixNano(), SharedNs: s.shared})
 	if !s.fired {
 		s.first = order.Instant
 	}

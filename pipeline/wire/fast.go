@@ -2,7 +2,6 @@ package wire
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -73,7 +72,7 @@ func (p *FastPublisher) Close() error { return p.conn.Close() }
 func (p *FastPublisher) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { p.conn.Close() })
 	defer stop()
-	var b [maxDatagram + 1]byte
+	var b [datagramSize + 1]byte
 	for {
 		n, from, err := p.conn.ReadFromUDPAddrPort(b[:])
 		switch {
@@ -92,11 +91,11 @@ func (p *FastPublisher) Run(ctx context.Context) error {
 // hear notes where a node is. What is of nobody, or was said before, is passed over
 // without a word.
 func (p *FastPublisher) hear(b []byte, from netip.AddrPort) {
-	codes, err := codesOf(b, kindHello)
-	if err != nil || len(codes) != datagramCode {
+	session, err := sessionOf(b, kindHello)
+	if err != nil {
 		return
 	}
-	guest := p.nodes.Find(binary.LittleEndian.Uint64(codes))
+	guest := p.nodes.Find(session)
 	if guest == nil {
 		return
 	}
@@ -114,7 +113,7 @@ func (p *FastPublisher) hear(b []byte, from netip.AddrPort) {
 // Publish sends an order to every node that has said where it is. The error says of which
 // datagram that failed first.
 func (p *FastPublisher) Publish(o Order) (failed error) {
-	var buf [datagramHead + datagramCode]byte
+	var buf [datagramSize]byte
 	for _, guest := range p.nodes.All() {
 		guest.Of.mu.Lock()
 		at := guest.Of.at
@@ -178,7 +177,7 @@ func (s *FastSubscriber) Run(ctx context.Context) error {
 
 // greet says hello until ctx ends.
 func (s *FastSubscriber) greet(ctx context.Context) {
-	var buf [datagramHead + datagramCode]byte
+	var buf [datagramSize]byte
 	for n := uint64(1); ; n++ {
 		hello := Order{Kind: Beacon, Seq: n, Run: s.run}
 		_, _ = s.conn.Write(appendDatagram(buf[:0], kindHello, hello, &s.session)) // the next one tries again

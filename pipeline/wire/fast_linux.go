@@ -32,7 +32,7 @@ func (s *FastSubscriber) listen(ctx context.Context) error {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	var b [maxDatagram + 1]byte
+	var b [datagramSize + 1]byte
 	for ctx.Err() == nil {
 		var n int
 		var failed error

@@ -13,7 +13,7 @@ import (
 
 // listen hears datagrams until ctx ends.
 func (s *FastSubscriber) listen(ctx context.Context) error {
-	var b [maxDatagram + 1]byte
+	var b [datagramSize + 1]byte
 	for {
 		n, err := s.conn.Read(b[:])
 		at := time.Now()
