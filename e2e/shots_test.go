@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -140,6 +141,30 @@ func TestShotThatFails(t *testing.T) {
 	}
 	if m.Nodes["alice"].Channels["signal"].Tags < 5_000 {
 		t.Errorf("alice kept %d tags", m.Nodes["alice"].Channels["signal"].Tags)
+	}
+}
+
+// Of several shots each is armed for a START pulse of its own.
+func TestShotsByHardware(t *testing.T) {
+	t.Parallel()
+	port := ownPort(t, "127.0.0.1")
+	text := strings.NewReplacer("repeat: 3", "repeat: 2", "trigger: {", "trigger: {method: hardware, ").Replace(shotsRecipe)
+	line := fmt.Sprintf("{start_line: \"127.0.0.1:%d\"}", port)
+	dir, path := writeRecipe(t, text+"  alice: "+line+"\n  bob: "+line+"\n")
+	r := runTsrun(t, dir, append([]string{path}, freePorts...)...)
+	_, m := latest(t, dir)
+	if r.code != 0 && !heldUp(m) {
+		t.Fatalf("exit code %d: %s\n%s", r.code, reasons(m), r.stderr)
+	}
+	if len(m.Trigger.Shots) != 2 || len(m.Nodes["bob"].Takes) != 2 || m.WholeShots(3e11) != 2 {
+		t.Errorf("%d shots, bob has %d, %d whole", len(m.Trigger.Shots), len(m.Nodes["bob"].Takes), m.WholeShots(3e11))
+	}
+	summary, ok := stage.DecodeSummary[stage.AlignSummary](m.Results[0])
+	if !ok || summary.Refused || summary.Parts != 2 {
+		t.Fatalf("align: %+v", m.Results[0])
+	}
+	if off := summary.Alignment.Offset.Float(); off > 1000 || off < -1000 {
+		t.Errorf("one pulse started both, and bob began %v ps later", off)
 	}
 }
 
