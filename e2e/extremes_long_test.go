@@ -85,17 +85,21 @@ var (
 
 // trials are of the keys that need more than being set.
 var trials = map[string]trial{
-	"acquire.repeat":               {kind: simulatedKind, greatest: end{sets: []string{"acquire.duration=1 s"}, condition: run.Interrupted, stop: true}},
-	"acquire.duration":             {greatest: end{sets: slow("1 min", "acquire.segment=1 h")}},
-	"acquire.segment":              {least: end{sets: []string{"acquire.duration=10 s"}}, greatest: end{sets: slow("1 s", "acquire.duration=49 h")}},
-	"network.join":                 {least: end{refused: "when the time was up"}},
-	"trigger.lead":                 {least: end{refused: "nobody fired"}},
-	"realtime.busy_poll":           {sets: []string{"trigger.method=broadcast", "trigger.fast=udp"}},
-	"transfer.chunk":               {sets: []string{"nodes.alice" + every + "1 us"}},
-	"faults.disk_below":            {bounds: []string{"0 B", "9223372036854775807 B"}, greatest: end{refused: "disk_below"}},
-	"sinks.SINK.takes":             {channels: 500, write: listOf("sinks.raw.takes", "alice", 500), sets: []string{tiny}},
-	"expect.NODE.CHANNEL.rate.min": {bounds: []string{"0 Hz", "9 GHz"}, greatest: end{condition: run.Tainted, says: "rate"}},
-	"expect.NODE.CHANNEL.rate.max": {bounds: []string{"0 Hz", "9 GHz"}, least: end{condition: run.Tainted, says: "rate"}},
+	"acquire.repeat":     {kind: simulatedKind, greatest: end{sets: []string{"acquire.duration=1 s"}, condition: run.Interrupted, stop: true}},
+	"acquire.duration":   {greatest: end{sets: slow("1 min", "acquire.segment=1 h")}},
+	"acquire.segment":    {least: end{sets: []string{"acquire.duration=10 s"}}, greatest: end{sets: slow("1 s", "acquire.duration=49 h")}},
+	"network.join":       {least: end{refused: "when the time was up"}},
+	"trigger.lead":       {least: end{refused: "nobody fired"}},
+	"realtime.busy_poll": {sets: []string{"trigger.method=broadcast", "trigger.fast=udp"}},
+	"transfer.chunk":     {sets: []string{"nodes.alice" + every + "1 us"}},
+	"faults.disk_below":  {bounds: []string{"0 B", "9223372036854775807 B"}, greatest: end{refused: "disk_below"}},
+	"sinks.SINK.takes":   {channels: 500, write: listOf("sinks.raw.takes", "alice", 500), sets: []string{tiny}},
+	"sinks.SINK.config (live).of": {channels: 256, sets: []string{tiny}, write: func(n string) []string {
+		return liveSink("of", strings.SplitN(listOf("", "alice", 256)(n)[0], "=", 2)[1])
+	}},
+	"sinks.SINK.config (live).queue": {write: func(n string) []string { return liveSink("queue", n+", of: [alice.c1]") }},
+	"expect.NODE.CHANNEL.rate.min":   {bounds: []string{"0 Hz", "9 GHz"}, greatest: end{condition: run.Tainted, says: "rate"}},
+	"expect.NODE.CHANNEL.rate.max":   {bounds: []string{"0 Hz", "9 GHz"}, least: end{condition: run.Tainted, says: "rate"}},
 
 	"pipeline.config (align).reference":                   {kind: lightKind, channels: 64, write: listOf("pipeline.align.config.reference", "alice", 64)},
 	"pipeline.config (align).target":                      {kind: lightKind, channels: 64, write: listOf("pipeline.align.config.target", "bob", 64)},
@@ -128,6 +132,11 @@ var trials = map[string]trial{
 	"simulate.NODE.replay.channels.INPUT": {kind: simulatedKind, write: func(n string) []string {
 		return []string{"simulate.alice.replay={file: r" + n + ".txt, channels: {1: " + n + "}}"}
 	}},
+}
+
+// liveSink adds a live sink with a key of its config.
+func liveSink(key, value string) []string {
+	return []string{fmt.Sprintf(`sinks.live={sink: live, takes: merged, config: {address: "ipc:///tmp/tsrun-extreme-%d-%s-%d", %s: %s}}`, os.Getpid(), key, len(value), key, value)}
 }
 
 // clocksOf lets an align stage find the clocks of so many controllers of bob, all of which

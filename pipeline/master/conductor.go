@@ -15,6 +15,7 @@ import (
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/journal"
+	"tsrun/pipeline/live"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
@@ -78,6 +79,7 @@ type conductor struct {
 	recorded  bool            // what was watched was to be recorded
 	left      bool            // and by another run
 	syncer    *syncer         // nil: no segment of an align stage is here yet
+	lives     []*live.Stream  // the live sinks
 	unsynced  bool            // there could be none
 	started   map[string]bool // nodes of which it was told when they began
 	children  []*child
@@ -344,10 +346,13 @@ func (c *conductor) analyse(ctx context.Context) {
 	c.enterCuts()
 	c.save() // what is proven stays so, whatever becomes of the stages
 	c.analysis = analysis{cancel: cancel, done: done}
-	live := c.syncer
+	syncer, lives := c.syncer, c.lives
 	go func() {
-		if live != nil {
-			live.finish(ctx)
+		if syncer != nil {
+			syncer.finish(ctx)
+		}
+		for _, l := range lives {
+			l.End()
 		}
 		done <- stage.Analyse(ctx, c.dir.Path(), c.recipe, c.book.manifest, c.options.Observer)
 	}()
@@ -361,7 +366,7 @@ func (c *conductor) startSyncer() {
 	}
 	c.book.counted()
 	var err error
-	if c.syncer, err = newSyncer(c.dir, c.recipe, c.book.manifest, c.options.Observer); err != nil {
+	if c.syncer, err = newSyncer(c.dir, c.recipe, c.book.manifest, c.options.Observer, c.lives); err != nil {
 		c.unsynced = true
 		c.log.Warn("clocks are not followed while the run goes on", "error", err)
 		c.observe(event.Warning{Message: fmt.Sprintf("clocks are not followed while the run goes on: %v", err), Hint: "the align stages find them at the end"})

@@ -55,6 +55,10 @@ func (c *conductor) offerSegment(name string, proven bool) {
 		return
 	}
 	c.tellStarts()
+	c.startLives()
+	for _, l := range c.lives {
+		l.Offer(segment)
+	}
 	if c.syncer == nil {
 		c.startSyncer()
 	}

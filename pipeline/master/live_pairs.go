@@ -10,7 +10,7 @@ import (
 
 const (
 	livePairTags   = 1 << 20 // tags of each channel and segment that are counted while the run goes on
-	livePairValues = 1 << 12 // values of the clock in one segment
+	livePairValues = 1 << 17 // values of the clock in one segment: of an hour
 )
 
 // countPairs counts what the channels of a stage saw together in a segment through which

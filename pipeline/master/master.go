@@ -178,6 +178,7 @@ func (c *conductor) conduct(ctx context.Context) (*Outcome, error) {
 			stage.NoticeJumps(c.book.manifest, f.Stage, f.Target, f.allJumps())
 		}
 	}
+	c.closeLives()
 	stop()
 	err = errors.Join(err, group.Wait())
 	c.receiver.Settle() // no more chunks come, and nothing more is proven behind what the manifest says
@@ -279,6 +280,9 @@ func (c *conductor) listen(ctx context.Context) (err error) {
 		c.services = clock.NewServices(clock.Options{Source: s.Source, Domain: s.Domain, Socket: s.Socket})
 	}
 	c.readmit()
+	if err = c.listenLive(); err != nil {
+		return err
+	}
 	// Last: whoever asks there may be sent to the others.
 	if c.status, err = wire.ListenStatus(ctx, address(n.Master, n.Ports.Status), guard, c.serve); err != nil {
 		return listenFailure("status", err)
@@ -303,6 +307,7 @@ func (c *conductor) stopListening() {
 	if c.fast != nil {
 		c.fast.Close()
 	}
+	c.closeLives()
 }
 
 func address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }

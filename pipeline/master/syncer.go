@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/live"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
@@ -44,6 +46,7 @@ type syncer struct {
 	log      *stage.SyncLog
 	stages   []*follower
 	segments chan offered
+	lives    []*live.Stream
 	missed   atomic.Int64 // segments that found no room
 	behind   bool         // and it was said
 	stop     context.CancelFunc
@@ -82,15 +85,15 @@ type pile struct {
 
 // newSyncer starts to follow the clocks of a recipe with align stages. The
 // manifest is only read, and only here.
-func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o event.Observer) (*syncer, error) {
-	s := &syncer{dir: d.Path(), observer: o, segments: make(chan offered, maxProven), done: make(chan struct{})}
+func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o event.Observer, lives []*live.Stream) (*syncer, error) {
+	s := &syncer{dir: d.Path(), observer: o, lives: lives, segments: make(chan offered, maxProven), done: make(chan struct{})}
 	aligns, err := followed(r)
 	if err != nil {
 		return nil, err
 	}
 	for _, st := range aligns {
 		options := stage.AlignOptions(m, st.AlignConfig, 0)
-		live, err := align.NewLive(options)
+		known, err := align.NewLive(options)
 		if err != nil {
 			return nil, fmt.Errorf("stage %q: %w", st.Name, err)
 		}
@@ -100,7 +103,7 @@ func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o event.Obse
 		}
 		f := &follower{
 			Sync:      event.Sync{Stage: st.Name, Reference: st.Reference, Target: st.Target},
-			reference: newPile(st.Reference), target: newPile(st.Target), options: options, live: live, pairs: counted,
+			reference: newPile(st.Reference), target: newPile(st.Target), options: options, live: known, pairs: counted,
 			several: r.Acquire.Shots() > 1, ends: int((r.Acquire.Duration - 1) / max(r.Acquire.Segment, 1)),
 		}
 		f.nameShot()
@@ -242,9 +245,13 @@ func (s *syncer) follow(ctx context.Context, f *follower) {
 		if err == nil {
 			s.countPairs(ctx, f, at)
 		}
+		next := f.reference.segments[at].Index + 1
 		f.drop(at)
-		if err != nil && ctx.Err() == nil {
-			f.over = true
+		f.over = err != nil && ctx.Err() == nil
+		for _, l := range s.lives {
+			l.Follow(live.Followed{Stage: f.Stage, Reference: f.Reference, Target: f.Target, Next: next, Values: slices.Clone(f.values), State: f.live.State(), Over: f.over})
+		}
+		if f.over {
 			s.warn(fmt.Sprintf("stage %q is not followed live any more: %v", f.Stage, err), "it looks at the whole record at the end")
 		}
 	}

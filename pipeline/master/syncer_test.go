@@ -76,7 +76,7 @@ func newRig(t *testing.T) *rig {
 	}
 	t.Cleanup(func() { dir.Close() })
 	seen := &observed{}
-	s, err := newSyncer(dir, aligning(), run.NewManifest("", "", &recipe.Recipe{}, time.Now()), seen)
+	s, err := newSyncer(dir, aligning(), run.NewManifest("", "", &recipe.Recipe{}, time.Now()), seen, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

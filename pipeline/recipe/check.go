@@ -94,7 +94,7 @@ func (c *checker) object(v *value) bool {
 		path := join(v.path, e.key)
 		key := f.find(e.key)
 		switch {
-		case key != nil && key.shape == shapeVariant:
+		case key != nil && (key.shape == shapeVariant || v.chooses(key)):
 			c.variant(key, v, e)
 			continue
 		case key == nil && f.others != nil:
@@ -120,6 +120,12 @@ func (c *checker) object(v *value) bool {
 	return true
 }
 
+// chooses reports whether a sibling chooses the keys of what else any may stand in.
+func (v *value) chooses(f *Field) bool {
+	chosen := v.node.get(f.selector)
+	return chosen != nil && f.variants[chosen.text] != nil
+}
+
 // complete reports missing keys and adds defaults, in the table's order. A key
 // that stands there misspelt was reported.
 func (c *checker) complete(v *value, misspelt map[string]bool) {
@@ -133,6 +139,8 @@ func (c *checker) complete(v *value, misspelt map[string]bool) {
 			c.broken[path] = true
 		case key.required:
 			c.fail(v.keyAt, path, codeMissing, fmt.Sprintf("missing key %q", key.name), whatFor(key))
+		case v.chooses(key):
+			c.variant(key, v, entry{key.name, v.keyAt, &node{kind: mapNode}})
 		case key.implied || key.initial == "{}":
 			c.adopt(v, c.check(key, &node{kind: mapNode}, key.name, path, place{}))
 		case key.initial != "":

@@ -40,7 +40,7 @@ type Field struct {
 	each     *Field              // shapeMap, shapeNamed, shapeList: the elements
 	lone     bool                // shapeList: one element may stand without brackets
 	selector string              // shapeVariant: the sibling that chooses
-	variants map[string][]*Field // shapeVariant: the keys for each choice
+	variants map[string][]*Field // shapeVariant: the keys for each choice; shapeConfig: of what is no plugin
 
 	encode func(v *value, into map[string]any) // how the value enters its parent's JSON, where its name and JSON do not say it
 }

@@ -6,17 +6,18 @@ import (
 	"tsrun/sdk"
 )
 
-var sinksTable = &Field{name: "sinks", shape: shapeNamed, required: true, form: nameForm,
+var sinksTable = &Field{name: "sinks", shape: shapeNamed, required: true, form: nameForm, encode: encodeSinks,
 	doc: "Where tags are kept, by name.",
 	each: &Field{name: "SINK", shape: shapeObject, doc: "One output.", keys: []*Field{
-		{name: "sink", shape: shapeText, required: true, form: pluginForm, doc: "Plugin that keeps them, like sink-file."},
+		{name: "sink", shape: shapeText, required: true, form: pluginForm, doc: "Plugin that keeps them, like sink-file; `live` is in tsrun itself, and sends what it takes."},
 		{name: "at", shape: shapeText, initial: "source", form: nameForm,
 			doc: "source: at each node, for its own channels; or the name of one node."},
-		{name: "takes", shape: shapeList, limits: &limits{1, 1000}, doc: "The channels it keeps; all where it is left out.",
+		{name: "takes", shape: shapeList, lone: true, limits: &limits{1, 1000}, encode: encodeTakes,
+			doc:  "The channels it keeps; all where it is left out. `merged`, with `sink: live`: tags of all nodes, their clocks corrected, in order of time.",
 			each: &Field{name: "CHANNEL", shape: shapeText, form: takesForm, doc: "One channel."}},
 		{name: "feeds", shape: shapeChoice, choices: []string{"stages"},
 			doc: "stages: they read the tags that this sink keeps. Where no sink says so, they read those of the first in the recipe that keeps tags in files."},
-		pluginConfig(),
+		configOfSink(),
 	}}}
 
 var expectTable = &Field{name: "expect", shape: shapeMap, form: channelForm, encode: encodeExpect,

@@ -23,6 +23,7 @@ func judge(c *checker, r *Recipe, stages stageConfigs, plugins *plugins) {
 	j.clock()
 	j.stages()
 	j.sinks()
+	j.live()
 	j.segments()
 	j.expect()
 	j.simulate()

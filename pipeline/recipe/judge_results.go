@@ -14,6 +14,10 @@ func (j *judgement) sinks() {
 		if sink.At != "source" && sink.At != "" && !j.known(path+".at", sink.At) {
 			continue
 		}
+		if sink.Sink == liveSink {
+			j.liveMistaken(path, &sink)
+			continue
+		}
 		broken := j.holes(path)
 		takes := j.taken(path, &sink)
 		if broken {
@@ -51,6 +55,13 @@ func (j *judgement) taken(path string, sink *Sink) []string {
 	}
 	for i, name := range sink.Takes {
 		at := index(path+".takes", i)
+		if j.c.values[at] == nil { // it stands without brackets
+			at = path + ".takes"
+		}
+		if name == merged {
+			j.fail(at, codeConflict, fmt.Sprintf("plugin %s keeps the channels of its own node", sink.Sink), "write sink: live, which sends the tags of all nodes")
+			continue
+		}
 		if isStage(j.r.Stages, name) {
 			j.fail(at, codeUnsupported, fmt.Sprintf("a sink for the result of stage %q is not supported yet", name), "leave the sink out: results are written to the run directory")
 			continue

@@ -59,6 +59,9 @@ func (r *Recipe) LocalPart(node string, timed bool) (part, others []string, err 
 			}
 		}
 	}
+	for _, l := range r.Live {
+		part = append(part, "sinks."+l.Name+"=null") // it takes those of all nodes
+	}
 	sinks, err := r.localSinks(r.Nodes[i])
 	slices.Sort(part[fixed:])
 	return append(part, sinks...), others, err

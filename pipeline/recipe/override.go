@@ -117,11 +117,15 @@ func below(f *Field, n *node, key string) *Field {
 		return f.others
 	}
 	found := f.find(key)
-	if found.shape != shapeVariant {
+	if found.variants == nil {
 		return found
 	}
-	if chosen := n.get(found.selector); chosen != nil {
+	chosen := n.get(found.selector)
+	switch {
+	case chosen != nil && found.variants[chosen.text] != nil:
 		return &Field{shape: shapeObject, keys: found.variants[chosen.text]}
+	case found.shape == shapeConfig:
+		return found
 	}
 	return nil
 }

@@ -100,7 +100,7 @@ func (f *Field) objectSchema(out map[string]any) {
 			continue
 		}
 		properties[k.name] = k.wrapped()
-		if k.shape == shapeVariant {
+		if k.variants != nil {
 			out["allOf"] = k.variantSchemas()
 		}
 	}

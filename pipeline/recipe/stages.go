@@ -57,6 +57,12 @@ type StageConfig interface {
 	Check(c *StageCheck)
 }
 
+// Follower is a [StageConfig] of which clocks are followed while a run goes on.
+type Follower interface {
+	// Follows are the reference's channel and the target's of each clock.
+	Follows(r *Recipe) [][2]string
+}
+
 // ChannelUse is one mention of a channel in the config of a stage.
 type ChannelUse struct {
 	Key     string // "start", "of.0"

@@ -32,6 +32,7 @@ type Recipe struct {
 	Acquire     Acquire         `json:"acquire"`
 	Stages      []Stage         `json:"pipeline,omitempty"`
 	Sinks       []Sink          `json:"sinks"`
+	Live        []Live          `json:"live,omitempty"` // the sinks of the merged tags: the master's business
 	Transfer    Transfer        `json:"transfer"`
 	Faults      Faults          `json:"faults"`
 	Realtime    Realtime        `json:"realtime"`
@@ -186,7 +187,7 @@ func (r *Recipe) ForNode(name string) *Recipe {
 	part := *r
 	part.Nodes = slices.Clone(r.Nodes)
 	part.Nodes = slices.DeleteFunc(part.Nodes, func(n Node) bool { return n.Name != name })
-	part.Stages, part.OnEnd = nil, nil // the master's business
+	part.Stages, part.Live, part.OnEnd = nil, nil, nil // the master's business
 	part.Expect = slices.DeleteFunc(slices.Clone(r.Expect), func(e Expect) bool { return !strings.HasPrefix(e.Channel, name+".") })
 	return &part
 }

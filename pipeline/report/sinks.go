@@ -23,6 +23,27 @@ func reportSinks(out *strings.Builder, uses []run.SinkUse) {
 	}
 }
 
+// reportLive says what the live sinks have sent.
+func reportLive(out *strings.Builder, m *run.Manifest) {
+	title := "live"
+	for _, l := range m.Live {
+		words := fmt.Sprintf("%s sent %s tags in %s messages", l.Sink, text.Count(l.Tags), text.Count(l.Messages))
+		if l.Subscribers == 0 {
+			words += ", and nobody listened"
+		}
+		for _, not := range []struct {
+			n    uint64
+			what string
+		}{{l.Dropped, "messages that a subscriber did not take in time"}, {l.Withheld, "tags of clocks that were not known"}, {l.Late, "tags that came late"}, {uint64(max(l.Missed, 0)), "segments that came too fast"}, {uint64(max(l.Broken, 0)), "segments that could not be read"}} {
+			if not.n > 0 {
+				words += fmt.Sprintf("; not sent: %s %s", text.Count(not.n), not.what)
+			}
+		}
+		entry(out, title, "%s", words)
+		title = ""
+	}
+}
+
 func keptBy(u run.SinkUse) string {
 	var parts []string
 	if u.OfTags > 0 {

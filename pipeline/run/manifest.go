@@ -35,6 +35,8 @@ type Manifest struct {
 	Common  *Common  `json:"common,omitempty"`
 	Results []Result `json:"results"`
 	Sync    string   `json:"sync,omitempty"` // file of what align stages knew while the run went on
+	// Live says what each live sink has sent.
+	Live []LiveRecord `json:"live,omitempty"`
 
 	// Insecure: what the PCs said to each other was neither encrypted nor proven.
 	Insecure bool `json:"insecure,omitempty"`
@@ -252,6 +254,32 @@ type Segment struct {
 	Verified bool   `json:"verified"`         // the file is here, and its bytes are proven
 	// ProvenAt is when the master knew that, by its clock, UTC.
 	ProvenAt time.Time `json:"proven_at,omitzero"`
+}
+
+// LiveRecord is what a live sink has sent while the run went on.
+type LiveRecord struct {
+	Sink        string `json:"sink"`
+	Address     string `json:"address"`
+	Subscribers int    `json:"subscribers"` // at once, at most
+	Messages    uint64 `json:"messages"`
+	Tags        uint64 `json:"tags"`
+	Dropped     uint64 `json:"dropped"`          // messages that subscribers did not take in time, of all together
+	Withheld    uint64 `json:"withheld"`         // tags of clocks that were not known
+	Late        uint64 `json:"late"`             // tags that came when later ones had been sent
+	Missed      int64  `json:"missed,omitempty"` // segments that came faster than they were merged
+	Broken      int    `json:"broken,omitempty"` // segments that could not be read
+}
+
+// Simulated reports whether any controller is known to be simulated.
+func (m *Manifest) Simulated() bool {
+	for _, n := range m.Nodes {
+		for _, c := range n.Controllers {
+			if c != nil && c.Device.Simulated {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Trigger says how the nodes started together.

@@ -71,6 +71,18 @@ func (c AlignConfig) sides() (references, targets []recipe.ChannelUse) {
 	return side("reference", a), side("target", b)
 }
 
+// Follows are the clocks that are followed while a run goes on: not those of markers, of
+// which a segment may hold none.
+func (c AlignConfig) Follows(r *recipe.Recipe) (clocks [][2]string) {
+	if c.By == ByMarkers {
+		return nil
+	}
+	for _, one := range c.Each(r) {
+		clocks = append(clocks, [2]string{one.Reference, one.Target})
+	}
+	return clocks
+}
+
 // maxDetectors is how many channels of a node are taken together.
 const maxDetectors = 64
 

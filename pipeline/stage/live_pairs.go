@@ -61,7 +61,7 @@ func (p *LivePairs) Restart() { p.first = nil }
 // in it; ok is false where that is nothing, or chance is not known: the segment is left
 // out. The shot is 0 in a run that takes one.
 func (p *LivePairs) Count(shot, segment int, a, b []uint64, clock []align.Value) (e event.Pairs, ok bool, err error) {
-	lines := linesOf(clock)
+	lines := LinesOf(clock)
 	if len(lines) == 0 || len(a) == 0 || len(b) == 0 {
 		p.LeaveOut()
 		return e, false, nil
@@ -123,9 +123,9 @@ func (p *LivePairs) histogram(a, b []uint64, lines []correlate.Line) ([]uint64, 
 	return h.Counts, err
 }
 
-// linesOf are a clock from value to value, and beyond the last as it went there. Where it
+// LinesOf are a clock from value to value, and beyond the last as it went there. Where it
 // jumped no line leads.
-func linesOf(clock []align.Value) (lines []correlate.Line) {
+func LinesOf(clock []align.Value) (lines []correlate.Line) {
 	for i, v := range clock {
 		if v.State == align.Lost || len(lines) > 0 && int64(v.Time-lines[len(lines)-1].Reference) <= 0 {
 			continue

@@ -1,0 +1,113 @@
+package live
+
+import (
+	"slices"
+
+	"tsrun/pipeline/align"
+	"tsrun/pipeline/correlate"
+	"tsrun/pipeline/stage"
+)
+
+// Followed is how far an align stage has followed a clock, and what it found since it was
+// told last.
+type Followed struct {
+	Stage, Reference, Target string
+	Next                     int // the first segment that it has not followed
+	Values                   []align.Value
+	State                    align.State
+	Over                     bool // it follows no more
+}
+
+const together = "together"
+
+// clock is that of a controller which is not the reference.
+type clock struct {
+	name              string
+	stage             string // that follows it; "": one pulse started both
+	reference, target string // its channels
+	next              int
+	state             string
+	sd                *float64
+	over              bool
+	lines             []correlate.Line // none: not known yet
+	correction        correlate.Correction
+}
+
+// known says whether tags can be corrected.
+func (c *clock) known() bool { return c == nil || c.stage == "" || len(c.lines) > 0 }
+
+// through says whether it was followed through a segment, as far as it will be.
+func (c *clock) through(index int) bool { return c == nil || c.stage == "" || c.next > index || c.over }
+
+// hear takes what was found. What was sent stays sent: a line that begins before is taken
+// from there on.
+func (c *clock) hear(f Followed, sent uint64, begun bool) {
+	c.next, c.over, c.state = max(c.next, f.Next), c.over || f.Over, string(f.State)
+	if f.Over {
+		c.state = string(align.Lost)
+	}
+	for _, l := range stage.LinesOf(f.Values) {
+		if begun && int64(l.Reference-sent) < 0 {
+			l = correlate.Line{Reference: sent, Offset: l.OffsetAt(sent), Frequency: l.Frequency}
+		}
+		c.append(l)
+	}
+	if n := len(f.Values); n > 0 {
+		c.sd = &f.Values[n-1].OffsetSD
+	}
+}
+
+// append adds a line where it goes on from the last, or takes its place.
+func (c *clock) append(l correlate.Line) {
+	lines := slices.Clone(c.lines)
+	if n := len(lines); n > 0 && lines[n-1].Reference == l.Reference {
+		lines = lines[:n-1]
+	}
+	lines = append(lines, l)
+	correction, err := correlate.NewCorrection(lines...)
+	if err != nil { // a clock that was set back: until its tags are where they were, the line before holds
+		return
+	}
+	c.lines, c.correction = lines, correction
+}
+
+// forget drops lines that hold before a time only. At the very time that the next begins
+// there may be tags that the line before carried there.
+func (c *clock) forget(sent uint64) {
+	n := 0
+	for n+1 < len(c.lines) && int64(c.lines[n+1].Reference-sent) < 0 {
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	c.lines = append(c.lines[:0], c.lines[n:]...)
+	if correction, err := correlate.NewCorrection(c.lines...); err == nil { // a part of one that is good
+		c.correction = correction
+	}
+}
+
+// between are the lines that hold from one time to another.
+func (c *clock) between(from, to uint64) []correlate.Line {
+	first, last := 0, 0
+	for i, l := range c.lines {
+		if int64(l.Reference-from) < 0 {
+			first = i
+		}
+		if int64(l.Reference-to) <= 0 {
+			last = i
+		}
+	}
+	if len(c.lines) == 0 {
+		return nil
+	}
+	return c.lines[first : last+1]
+}
+
+// apply carries tags of a controller, in order, to the reference's clock.
+func (c *clock) apply(dst, tags []uint64) []uint64 {
+	if c == nil {
+		return append(dst, tags...)
+	}
+	return c.correction.ApplyAll(dst, tags)
+}

@@ -1,0 +1,174 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/stage"
+)
+
+// maxInbox is how much waits for a stream; of what comes beyond that it is not told.
+const maxInbox = 4096
+
+// Stream is a live sink while a run goes on.
+type Stream struct {
+	sink      recipe.Live
+	publisher *publisher
+	inbox     chan any // run.Segment or Followed
+	missed    atomic.Int64
+	closing   sync.Once
+	stop      context.CancelFunc // nil: not started
+	done      chan struct{}      // closed when all is sent
+	totals    Totals             // once done
+}
+
+// Listen opens the socket of a live sink. Nothing is sent until it is started.
+func Listen(sink recipe.Live) (*Stream, error) {
+	network, address, ok := sink.Config.Network()
+	if !ok || sink.Config.Queue < 1 {
+		return nil, fmt.Errorf("sink %s: %.120q is no address of a live sink", sink.Name, sink.Config.Address)
+	}
+	p, err := listen(network, address, sink.Config.Queue)
+	if err != nil {
+		return nil, err
+	}
+	return &Stream{sink: sink, publisher: p, inbox: make(chan any, maxInbox), done: make(chan struct{})}, nil
+}
+
+// Begin is what a stream is told of its run.
+type Begin struct {
+	Dir       string // the run directory
+	Run       string
+	Simulated bool
+	Recipe    *recipe.Recipe
+	Warn      func(message, hint string) // returns at once
+}
+
+// Start starts to send what is offered from now on.
+func (s *Stream) Start(b Begin) error {
+	m, err := s.merger(b)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.Background()) // ended by Close
+	s.stop = stop
+	go s.loop(ctx, m)
+	return nil
+}
+
+// Started reports whether it was.
+func (s *Stream) Started() bool { return s.stop != nil }
+
+// Offer hands over a proven segment. It never waits; nothing is offered after End.
+func (s *Stream) Offer(segment run.Segment) { s.give(segment) }
+
+// Follow hands over what was found of a clock. It never waits.
+func (s *Stream) Follow(f Followed) { s.give(f) }
+
+func (s *Stream) give(what any) {
+	select {
+	case s.inbox <- what:
+	default:
+		s.missed.Add(1)
+	}
+}
+
+// End says that nothing more comes.
+func (s *Stream) End() { s.closing.Do(func() { close(s.inbox) }) }
+
+// Close waits until all is sent, though not for ever, and says what was.
+func (s *Stream) Close(within time.Duration) run.LiveRecord {
+	s.End()
+	if s.stop == nil {
+		s.publisher.close(context.Background(), nil)
+	} else {
+		select {
+		case <-s.done:
+		case <-time.After(within):
+		}
+		s.stop()
+		<-s.done
+	}
+	t := s.totals
+	return run.LiveRecord{Sink: s.sink.Name, Address: s.sink.Config.Address, Messages: t.Messages, Tags: t.Tags, Withheld: t.Withheld,
+		Late: t.Late, Missed: t.Missed, Broken: t.Broken, Dropped: s.publisher.dropped, Subscribers: s.publisher.most}
+}
+
+func (s *Stream) loop(ctx context.Context, m *merger) {
+	defer close(s.done)
+	defer m.close()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case what, more := <-s.inbox:
+			if !more {
+				m.flush(ctx)
+				s.finish(ctx, m)
+				return
+			}
+			m.take(ctx, what)
+		}
+	}
+	s.finish(ctx, m)
+}
+
+// finish sends the last message.
+func (s *Stream) finish(ctx context.Context, m *merger) {
+	m.totals.Missed = s.missed.Load()
+	s.totals = m.totals
+	s.totals.Messages++
+	h := m.header(KindEnd)
+	h.Totals = &s.totals
+	last, err := encode(h, nil, nil)
+	if err != nil {
+		m.begin.Warn(fmt.Sprintf("sink %s: %v", s.sink.Name, err), "")
+	}
+	s.publisher.close(ctx, last)
+}
+
+// merger makes messages of what a stream is given.
+func (s *Stream) merger(b Begin) (*merger, error) {
+	stages, err := stage.AlignStages(b.Recipe)
+	if err != nil {
+		return nil, err
+	}
+	var follows [][2]string
+	var by []string
+	for _, st := range stages {
+		for _, f := range st.Follows(b.Recipe) {
+			follows, by = append(follows, f), append(by, st.Name)
+		}
+	}
+	m := &merger{begin: b, sink: s.sink.Name, publisher: s.publisher, length: uint64(b.Recipe.Acquire.Segment)}
+	m.reference = b.Recipe.ClockOf(b.Recipe.LiveReference(s.sink, follows))
+	for _, name := range b.Recipe.Sends(s.sink) {
+		c := &channel{name: name, dir: b.Dir, here: map[int]run.Segment{}, last: -1, late: &m.totals.Late, failed: m.failed}
+		if its := b.Recipe.ClockOf(name); its != m.reference {
+			c.clock = m.clock(its, follows, by)
+		}
+		m.channels = append(m.channels, c)
+	}
+	return m, nil
+}
+
+// clock returns the clock of a controller, made when a channel is the first to have it.
+func (m *merger) clock(name string, follows [][2]string, by []string) *clock {
+	if i := slices.IndexFunc(m.clocks, func(c *clock) bool { return c.name == name }); i >= 0 {
+		return m.clocks[i]
+	}
+	c := &clock{name: name, state: together}
+	for i, f := range follows {
+		if r := m.begin.Recipe; r.ClockOf(f[0]) == m.reference && r.ClockOf(f[1]) == name {
+			c.stage, c.reference, c.target, c.state = by[i], f[0], f[1], "searching"
+			break
+		}
+	}
+	m.clocks = append(m.clocks, c)
+	return c
+}
