@@ -251,6 +251,11 @@ func (h *hasher) file(root *os.Root, name string) (string, int64, error) {
 	if err != nil {
 		return "", 0, err
 	}
+	return h.opened(file, name)
+}
+
+// opened is file for one that is open; it closes it.
+func (h *hasher) opened(file *os.File, name string) (string, int64, error) {
 	defer file.Close()
 	h.sum.Reset()
 	size, err := io.CopyBuffer(h.sum, struct{ io.Reader }{file}, h.buf)

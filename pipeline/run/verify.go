@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"tsrun/sdk/quantity"
 	"tsrun/sdk/tagfile"
@@ -132,7 +133,18 @@ func inRaw(s Segment) bool {
 // segment proves one file: there, of that size and hash, with those tags if it
 // is of tags.
 func (v *verifier) segment(s Segment) {
-	sum, size, err := v.hasher.file(v.root, s.File)
+	var c counted
+	var counting error
+	hashed, err := v.hash(s.File)
+	holds := s.HoldsTags() && written(s)
+	if err == nil && holds {
+		c, counting = countTags(filepath.Join(v.dir, filepath.FromSlash(s.File)), s.Format, v.tags)
+	}
+	var sum string
+	var size int64
+	if err == nil {
+		sum, size, err = hashed()
+	}
 	if err != nil {
 		what := "was recorded but never arrived"
 		if s.Verified {
@@ -153,19 +165,46 @@ func (v *verifier) segment(s Segment) {
 	if !s.HoldsTags() {
 		return
 	}
-	if !written(s) {
+	if !holds {
 		v.found(s.File, "manifest", "not in a format of segments: %s", strings.Join(tagfile.Streamed(), ", "))
 		return
 	}
-	c, err := countTags(filepath.Join(v.dir, filepath.FromSlash(s.File)), s.Format, v.tags)
 	v.result.Tags += c.tags
 	switch {
-	case err != nil:
-		v.found(s.File, "order", "%v", err)
+	case counting != nil:
+		v.found(s.File, "order", "%v", counting)
 	case c != counted{s.Tags, s.FirstPs, s.LastPs}:
 		v.found(s.File, "tags", "holds %s from %d ps to %d ps, the manifest says %d from %d ps to %d ps",
 			quantity.Counted(c.tags, "tag"), c.first, c.last, s.Tags, s.FirstPs, s.LastPs)
 	}
+}
+
+// longFile is how many bytes a file has at least that is hashed beside other work.
+const longFile = 1 << 20
+
+// hash hashes a file, a long one in a goroutine of its own, which has ended when
+// the hash has been asked for. The error is of what is no regular file.
+func (v *verifier) hash(name string) (hashed func() (sum string, size int64, err error), err error) {
+	file, info, err := openRegular(v.root, name)
+	if err != nil {
+		return nil, err
+	}
+	var sum string
+	var size int64
+	var failed error
+	work := func() {
+		sum, size, failed = v.hasher.opened(file, name)
+	}
+	var working sync.WaitGroup
+	if info.Size() < longFile {
+		work()
+	} else {
+		working.Go(work)
+	}
+	return func() (string, int64, error) {
+		working.Wait()
+		return sum, size, failed
+	}, nil
 }
 
 // written says whether a segment is in a format that sinks write and that can
