@@ -2,6 +2,8 @@ package journal_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -42,6 +44,11 @@ func TestDiskIsFullForAWhile(t *testing.T) {
 			for late := time.Now().Add(time.Minute); j.Err() == nil && time.Now().Before(late); {
 				time.Sleep(time.Millisecond)
 			}
+			over, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			if err := j.Settle(over); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, syscall.EFBIG) {
+				t.Errorf("it settles on a full disk: %v", err)
+			}
 			for i := 0; tooMuch && i <= journal.MaxQueued/journal.MaxRecord; i++ {
 				j.Append(make([]byte, journal.MaxRecord))
 			}
@@ -50,6 +57,9 @@ func TestDiskIsFullForAWhile(t *testing.T) {
 			t.Fatal("a full disk was not noticed")
 		}
 		j.Append([]byte("three"))
+		if err := j.Settle(t.Context()); (err != nil) != tooMuch {
+			t.Errorf("too much %v: it settles with %v", tooMuch, err)
+		}
 		err = j.Close()
 		if (err != nil) != tooMuch {
 			t.Errorf("too much %v: it is closed with %v", tooMuch, err)

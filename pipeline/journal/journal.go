@@ -15,6 +15,7 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -194,6 +195,30 @@ func (j *Journal) Await(number uint64, most time.Duration) bool {
 		j.changed.Wait()
 	}
 	return j.err != nil || j.written >= number
+}
+
+// settleEvery is how often Settle looks.
+const settleEvery = 5 * time.Millisecond
+
+// Settle waits until every record until now is flushed, also where the disk takes none
+// for a while. The error says why they are not: ctx has ended, or the journal has.
+func (j *Journal) Settle(ctx context.Context) error {
+	for number := j.Last(); ; {
+		j.mu.Lock()
+		there, ended, why := j.written >= number, j.ended, j.err
+		j.mu.Unlock()
+		switch {
+		case there && !ended:
+			return j.file.Sync()
+		case ended:
+			return why
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), why)
+		case <-time.After(settleEvery):
+		}
+	}
 }
 
 // Err returns why records are not written now; nil: they are.

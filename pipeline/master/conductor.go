@@ -354,7 +354,9 @@ func (c *conductor) analyse(ctx context.Context) {
 		for _, l := range lives {
 			l.End()
 		}
-		done <- stage.Analyse(ctx, c.dir.Path(), c.recipe, c.book.manifest, c.options.Observer)
+		err := stage.Analyse(ctx, c.dir.Path(), c.recipe, c.book.manifest, c.options.Observer)
+		c.settleJournal(ctx)
+		done <- err
 	}()
 }
 

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -119,6 +120,23 @@ func (c *conductor) quieten() {
 		c.journal.Hold()
 	} else {
 		c.journal.Release()
+	}
+}
+
+// settleWithin is how long a disk that takes nothing keeps a run from its end.
+const settleWithin = 30 * time.Second
+
+// settleJournal waits until the journal on the disk knows that every file is here: nodes
+// delete theirs when they are released, and whoever finished the run after a kill or a
+// loss of power would wait for them in vain.
+func (c *conductor) settleJournal(ctx context.Context) {
+	if c.journal == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	if err := c.journal.Settle(ctx); err != nil {
+		c.log.Warn("the nodes are released, and the journal does not know it", "error", err)
 	}
 }
 
