@@ -36,6 +36,26 @@ func TestARunWithoutPrivileges(t *testing.T) {
 	}
 }
 
+// Who may not have the kernel poll for datagrams is told so, with what to do, and the run
+// works.
+func TestARunWithoutBusyPoll(t *testing.T) {
+	t.Parallel()
+	var wrap []string
+	if os.Geteuid() == 0 {
+		need.Tool(t, "setpriv", "util-linux")
+		wrap = strings.Fields("setpriv --bounding-set=-net_admin --inh-caps=-net_admin")
+	}
+	dir := openToAll(t)
+	text := strings.NewReplacer("repeat: 3", "repeat: 1", "lead: 400 ms", "method: broadcast, fast: udp", "simulate:", "realtime: {busy_poll: 50 us}\nsimulate:").Replace(shotsRecipe)
+	p := start(t, dir, wrap, append([]string{write(t, filepath.Join(dir, "poll.yaml"), text)}, freePorts...)...)
+	_ = p.wait(60 * time.Second) // a start that is late is TAINTED
+	summary := strings.Join(strings.Fields(p.stdout.String()), " ")
+	contains(t, summary, "busy polling for 50 us", "channel tags rate")
+	if strings.Contains(summary, "without busy polling") { // not every kernel asks for a privilege
+		contains(t, summary, "EPERM", "busy_read")
+	}
+}
+
 // openToAll is a directory that any user reaches and writes to.
 func openToAll(t *testing.T) string {
 	t.Helper()
