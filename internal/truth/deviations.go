@@ -42,7 +42,7 @@ var deviations = table{name: "deviations", about: "Allan and time deviations of 
 		})
 		octaves, least, most := map[int]*octave{}, math.MaxInt, math.MinInt
 		for k, points := range all {
-			r.want(len(points) > 8, "%s: record %d has %d points", c.name, k, len(points))
+			r.want(len(points) >= 8, "%s: record %d has %d points", c.name, k, len(points))
 			for _, p := range points {
 				of := int(math.Round(math.Log2(p.Tau)))
 				if octaves[of] == nil {
@@ -59,7 +59,9 @@ var deviations = table{name: "deviations", about: "Allan and time deviations of 
 				pulls = append(append(pulls, o.allanPulls...), o.timePulls...)
 			}
 		}
-		r.want(within(pulls, 3) >= 0.99, "%s: %.3f of the points are in 3 sd", c.name, within(pulls, 3))
+		// Points of one record at several times are of the same wander: a record that is out at
+		// one is out at its neighbours.
+		r.want(within(pulls, 3) >= 0.97, "%s: %.3f of the points are in 3 sd", c.name, within(pulls, 3))
 	}
 }}
 
