@@ -18,7 +18,14 @@ func TestPicturesOfTheReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, dir := startBrowser(t), t.TempDir()
-	p := start(t, dir, nil, append([]string{shipped(t, "coincidence.yaml"), "--web=127.0.0.1:0", "--set", "acquire.duration=25 s"}, freePorts...)...)
+	text, err := os.ReadFile(shipped(t, "coincidence.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "coincidence.yaml"), text, 0o644); err != nil { // the page shows its path
+		t.Fatal(err)
+	}
+	p := start(t, dir, nil, append([]string{"coincidence.yaml", "--web=127.0.0.1:0", "--set", "acquire.duration=25 s"}, freePorts...)...)
 	page := b.open(pageOf(t, p), true)
 	page.colours("light")
 	page.do(page.session, "Emulation.setDeviceMetricsOverride", map[string]any{"width": 1000, "height": 2400, "deviceScaleFactor": 1, "mobile": false})
