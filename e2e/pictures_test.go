@@ -17,12 +17,17 @@ func TestPicturesOfTheReadme(t *testing.T) {
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	b, dir := startBrowser(t), t.TempDir()
+	b := startBrowser(t)
+	dir, err := os.MkdirTemp("", "lab-") // the page shows its path, which names nobody
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
 	text, err := os.ReadFile(shipped(t, "coincidence.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "coincidence.yaml"), text, 0o644); err != nil { // the page shows its path
+	if err := os.WriteFile(filepath.Join(dir, "coincidence.yaml"), text, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	p := start(t, dir, nil, append([]string{"coincidence.yaml", "--web=127.0.0.1:0", "--set", "acquire.duration=25 s"}, freePorts...)...)
