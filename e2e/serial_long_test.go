@@ -8,15 +8,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 
 	"tsrun/internal/need"
 	"tsrun/pipeline/run"
 )
 
-// serialRun runs serial.yaml and compares it with the truth: 2 ns steps against
-// 1 ps.
-func serialRun(t *testing.T, seed int, drift string) {
+// serialRun runs serial.yaml and compares it with the truth: 2 ns steps against 1 ps. It
+// returns by how many of its stated deviations the offset is off. Runs of one seed start
+// at other moments, so each is a trial by chance: 3 deviations hold in 99 % of many, and
+// one alone is false beyond 5.
+func serialRun(t *testing.T, seed int, drift string) float64 {
 	t.Helper()
 	work := t.TempDir()
 	args := append([]string{shipped(t, "serial.yaml"), "--set", "acquire.duration=2 s", "--set", "simulate.seed=" + strconv.Itoa(seed),
@@ -39,9 +42,10 @@ func serialRun(t *testing.T, seed int, drift string) {
 	want := newTwoClocks(t, truth(t, m, "alice"), truth(t, m, "bob"), 1, 1).offset(found.ReferencePs).Float()
 	miss := float64(found.OffsetPs) - want
 	t.Logf("seed %d, drift %s: offset %d ps ± %.2f ps, truly %.1f ps: %.2f of its deviations off", seed, drift, found.OffsetPs, found.OffsetSdPs, want, miss/found.OffsetSdPs)
-	if found.Refused || math.Abs(miss) > 3*found.OffsetSdPs || found.OffsetSdPs > 100 {
+	if found.Refused || math.Abs(miss) > 5*found.OffsetSdPs || found.OffsetSdPs > 100 {
 		t.Errorf("offset %d ps ± %.2f ps (refused: %v), truly %.1f ps", found.OffsetPs, found.OffsetSdPs, found.Refused, want)
 	}
+	return miss / found.OffsetSdPs
 }
 
 // TestSerial runs the shipped recipe of two kinds of controllers, with clocks
@@ -78,12 +82,28 @@ func TestSerialFaults(t *testing.T) {
 
 func TestLongSerial(t *testing.T) {
 	t.Parallel()
-	for seed := 1; seed <= need.LongTrials(t, 20, 2); seed++ {
-		for _, drift := range []string{"12 ppb", "0 ppb"} {
-			t.Run(fmt.Sprintf("seed %d, %s", seed, drift), func(t *testing.T) {
-				t.Parallel()
-				serialRun(t, seed, drift)
-			})
+	var mu sync.Mutex
+	var pulls []float64
+	t.Run("runs", func(t *testing.T) {
+		for seed := 1; seed <= need.LongTrials(t, 20, 2); seed++ {
+			for _, drift := range []string{"12 ppb", "0 ppb"} {
+				t.Run(fmt.Sprintf("seed %d, %s", seed, drift), func(t *testing.T) {
+					t.Parallel()
+					pull := serialRun(t, seed, drift)
+					mu.Lock()
+					defer mu.Unlock()
+					pulls = append(pulls, pull)
+				})
+			}
 		}
+	})
+	outside := 0
+	for _, p := range pulls {
+		if math.Abs(p) > 3 {
+			outside++
+		}
+	}
+	if most := 1 + len(pulls)/20; outside > most { // of 99 %, as many are in one of a thousand such tests
+		t.Errorf("%d of %d offsets are off by more than 3 of their deviations: %.2f", outside, len(pulls), pulls)
 	}
 }
