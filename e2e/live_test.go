@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,10 +25,10 @@ type liveG2 struct {
 	out *lockedBuffer
 }
 
-func startLiveG2(t *testing.T, address, first, second string) liveG2 {
+func startLiveG2(t *testing.T, address, first, second string, more ...string) liveG2 {
 	t.Helper()
 	need.Python(t, "numpy", "python3-numpy")
-	g := liveG2{exec.Command(need.Python(t, "zmq", "python3-zmq"), "-B", "-W", "error", "../examples/python/live_g2.py", address, first, second, "20000", "50"), &lockedBuffer{}}
+	g := liveG2{exec.Command(need.Python(t, "zmq", "python3-zmq"), append([]string{"-B", "-W", "error", "../examples/python/live_g2.py", address, first, second, "20000", "50"}, more...)...), &lockedBuffer{}}
 	g.cmd.Stdout, g.cmd.Stderr = g.out, g.out
 	if err := g.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -57,6 +59,18 @@ func (g liveG2) counts(t *testing.T) []int {
 	return last.Counts
 }
 
+// missesTheEnd waits until it says that nothing comes any more.
+func (g liveG2) missesTheEnd(t *testing.T) {
+	t.Helper()
+	late := time.AfterFunc(2*time.Minute, func() { g.cmd.Process.Kill() })
+	defer late.Stop()
+	err := g.cmd.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 1 {
+		t.Errorf("it ends with %v", err)
+	}
+	contains(t, g.out.String(), "nothing has come for too long")
+}
+
 // TestLiveG2 lets programs look at a run while it goes on, of which one stands still: the
 // run does not notice, and each has the histogram of the run's stage in the end.
 func TestLiveG2(t *testing.T) {
@@ -71,12 +85,13 @@ func TestLiveG2(t *testing.T) {
 		"pipeline:\n", "pipeline:\n  - {stage: histogram, config: {start: alice.signal, stop: alice.herald, range: 20 ns, bin: 50 ps}}\n",
 		"sinks:\n", "sinks:\n  live: {sink: live, takes: merged, config: {address: \""+address+"\"}}\n").Replace(string(text)))
 	one, two := startLiveG2(t, address, "alice.signal", "alice.herald"), startLiveG2(t, address, "alice.signal", "bob.idler")
-	still := startLiveG2(t, address, "alice.signal", "alice.herald")
+	still := startLiveG2(t, address, "alice.signal", "alice.herald", "5")
 	p := start(t, work, nil, append([]string{recipe, "--set", "acquire.duration=4 s", "--set", "acquire.segment=500 ms"}, freePorts...)...)
 	eventually(t, 60*time.Second, "something is sent", func() bool { return strings.Contains(still.out.String(), `"held"`) })
 	if err := still.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	f := start(t, work, nil, "follow", "runs/latest", "--node", "bob", "--out", "copy")
 	if code := p.wait(2 * time.Minute); code != 0 && code != 3 { // 3: this PC was held up
 		t.Fatalf("exit code %d\n%s%s", code, p.stdout.String(), p.stderr.String())
 	}
@@ -96,6 +111,39 @@ func TestLiveG2(t *testing.T) {
 		t.Errorf("%+v, of %d tags", l, tagsOfRun(m))
 	}
 	contains(t, p.stdout.String(), "live       live sent")
+	followedFiles(t, f, dir, filepath.Join(work, "copy"), m)
+	if err := still.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	still.missesTheEnd(t)
+}
+
+// followedFiles compares what tsrun follow said and wrote beside a run with the files of bob.
+func followedFiles(t *testing.T, f *tsrun, dir, copied string, m *run.Manifest) {
+	t.Helper()
+	if code := f.wait(time.Minute); code != 0 {
+		t.Fatalf("follow: exit code %d\n%s%s", code, f.stdout.String(), f.stderr.String())
+	}
+	lines, files, tags := strings.Split(strings.TrimSpace(f.stdout.String()), "\n"), 0, uint64(0)
+	for _, s := range m.Segments {
+		if s.Node != "bob" || !s.HoldsTags() {
+			continue
+		}
+		was, err := os.ReadFile(filepath.Join(dir, s.File))
+		again, err2 := os.ReadFile(filepath.Join(copied, "bob", filepath.Base(s.File)))
+		if err != nil || err2 != nil || !bytes.Equal(was, again) {
+			t.Errorf("%s was written again otherwise: %v, %v", s.File, err, err2)
+		}
+		files, tags = files+1, tags+s.Tags
+	}
+	if files < 8 || len(lines) != files+1 || !strings.Contains(lines[files], fmt.Sprintf(`"tags":%d,"segments":%d,"ended":true`, tags, files)) {
+		t.Errorf("%d lines of %d files, %d tags: %s", len(lines), files, tags, lines[len(lines)-1])
+	}
+	contains(t, lines[0], `"channel":"bob.idler"`, `"segment":0`, `"simulated":true`)
+	var first struct{ At time.Time }
+	if err := json.Unmarshal([]byte(lines[0]), &first); err != nil || !first.At.Before(m.Ended) {
+		t.Errorf("%v, the first file came at %v, the run ended at %v", err, first.At, m.Ended)
+	}
 }
 
 // countsOf are the counts in a table of a stage.

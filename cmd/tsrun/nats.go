@@ -34,29 +34,6 @@ is interrupted. It is part of the plugin sink-nats.
 	})
 }
 
-func newFollowCommand() *cobra.Command {
-	return handedOver(&cobra.Command{
-		Use:   "follow nats://HOST:PORT [RUN]",
-		Short: "print, filter and count the blocks of a run at a NATS server, or write its files again",
-		Long: `follow reads what the sink-nats of each node of a run has brought to a NATS server,
-while the run goes on or later: of RUN, an identifier as in its manifest, or of the
-newest. It checks each block, prints a JSON line of it, and at the end one with the
-counts of each channel. It is part of the plugin sink-nats.
-
-  --node NAME,…        these nodes only
-  --channel NAME,…     these channels only
-  --count              print the counts only
-  --tags               print each tag as NODE.CHANNEL;PS
-  --out DIR            write the files of the run again, below DIR/NODE; each has the
-                       SHA-256 of the run's file
-  --wait 30s           give up when nothing has come for so long
-  --prefix WORD        of the subjects, as in the config of the sink (tsrun)
-  --token-file, --credentials, --ca, --cert, --key FILE   as in the config of the sink`,
-		Example: `  tsrun follow nats://127.0.0.1:4222 --count
-  tsrun follow nats://hub:4222 6f1c… --node alice --channel signal --out copy`,
-	})
-}
-
 // handedOver lets the program of the plugin take the place of this one.
 func handedOver(c *cobra.Command) *cobra.Command {
 	c.DisableFlagParsing = true

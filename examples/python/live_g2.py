@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Coincidences of two channels while a run goes on: live_g2.py ADDRESS START STOP RANGE_PS BIN_PS
+"""Coincidences of two channels while a run goes on: live_g2.py ADDRESS START STOP RANGE_PS BIN_PS [PATIENCE_S]
 
-Counts how much later than each tag of START the tags of STOP come, as a histogram or g2 stage does."""
+Counts how much later than each tag of START the tags of STOP come, as a histogram or g2 stage does.
+It waits for a run to begin, and ends with 1 when that sends nothing for PATIENCE_S (60): whoever
+stood still at the end of the run was not told of it."""
 import json
 import sys
 
@@ -17,7 +19,12 @@ print("listening", flush=True)
 counts, missed, due, kind = np.zeros(2 * reach // width, int), 0, 0, ""
 a = b = np.empty(0, np.int64)
 while kind != "end":
-    _, head, *tags = socket.recv_multipart()
+    try:
+        _, head, *tags = socket.recv_multipart()
+    except zmq.Again:
+        context.destroy()
+        sys.exit("nothing has come for too long: the run was killed, or its end was missed; the last line has what came")
+    socket.setsockopt(zmq.RCVTIMEO, int(1000 * float((sys.argv + ["60"])[6])))
     head = json.loads(head)
     kind, missed, due = head["kind"], missed + head["seq"] - due, head["seq"] + 1
     if kind == "tags":

@@ -17,7 +17,7 @@ import (
 var floors = [][]string{
 	{"cmd/"},
 	{"pipeline/web"},
-	{"pipeline/report", "pipeline/drill", "pipeline/doctor", "pipeline/unit", "pipeline/calibrate", "pipeline/catalogue", "pipeline/series"},
+	{"pipeline/report", "pipeline/drill", "pipeline/doctor", "pipeline/unit", "pipeline/calibrate", "pipeline/catalogue", "pipeline/series", "pipeline/follow"},
 	{"pipeline/master", "pipeline/slave"},
 	{"pipeline/watch", "pipeline/live"},
 	{"pipeline/stage"},
@@ -34,7 +34,7 @@ var floors = [][]string{
 	{"sim/pty"},
 	{"sim/fault"},
 	{"sim/sky"},
-	{"sdk/sdktest"},
+	{"sdk/sdktest", "sdk/following"},
 	{"sdk"},
 	{"sdk/blockio"},
 	{"sdk/tagfile"},

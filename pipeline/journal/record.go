@@ -47,17 +47,20 @@ func checksum(number uint64, body []byte) uint32 {
 // returns how many there were and the bytes they take with the magic. An error is one of
 // reading, of apply, or of a file that is no journal; a record is valid until the next.
 func Replay(r io.Reader, apply func(record []byte) error) (number uint64, size int64, err error) {
+	return replay(r, 0, 0, apply)
+}
+
+// replay is Replay behind so many records, which take so many bytes.
+func replay(r io.Reader, number uint64, size int64, apply func(record []byte) error) (uint64, int64, error) {
 	in := bufio.NewReaderSize(r, 64<<10)
-	var begin [len(magic)]byte
-	if _, err := io.ReadFull(in, begin[:]); err != nil && !ended(err) {
-		return 0, 0, err
+	if size == 0 {
+		if err := readMagic(in); err != nil {
+			return 0, 0, err
+		}
+		size = int64(len(magic))
 	}
-	if string(begin[:]) != magic {
-		return 0, 0, errors.New("it is no journal, or its first bytes are damaged")
-	}
-	size = int64(len(magic))
-	var body []byte
-	for {
+	for body := []byte(nil); ; {
+		var err error
 		body, err = readRecord(in, number+1, body)
 		if err != nil && !ended(err) {
 			return number, size, err
@@ -71,6 +74,17 @@ func Replay(r io.Reader, apply func(record []byte) error) (number uint64, size i
 		number++
 		size += headSize + int64(len(body))
 	}
+}
+
+func readMagic(in io.Reader) error {
+	var begin [len(magic)]byte
+	if _, err := io.ReadFull(in, begin[:]); err != nil && !ended(err) {
+		return err
+	}
+	if string(begin[:]) != magic {
+		return errors.New("it is no journal, or its first bytes are damaged")
+	}
+	return nil
 }
 
 // readRecord reads one record into buf, or a larger one; nil: what is there is none.

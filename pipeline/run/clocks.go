@@ -37,7 +37,7 @@ func Clocks(dir string) (all []ClockHistory, err error) {
 	}
 	defer root.Close()
 	for _, s := range m.Segments {
-		if s.HoldsTags() || !inRaw(s) || s.File != path.Join(RawDir, s.Node, clock.RecordDir, clock.RecordFile) {
+		if s.HoldsTags() || !s.InRaw() || s.File != path.Join(RawDir, s.Node, clock.RecordDir, clock.RecordFile) {
 			continue
 		}
 		text, err := readBounded(root, s.File, maxClockRecord)

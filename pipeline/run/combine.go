@@ -204,7 +204,7 @@ func combined(group []Recording, f CombinedFrom) *Manifest {
 // linkFiles gives a run directory the files of a part.
 func linkFiles(r Recording, to string) error {
 	for _, s := range r.Manifest.Segments {
-		if !inRaw(s) || s.Node != r.Manifest.Local.Node || !s.Verified {
+		if !s.InRaw() || s.Node != r.Manifest.Local.Node || !s.Verified {
 			continue
 		}
 		name := filepath.FromSlash(s.File)

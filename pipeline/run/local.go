@@ -185,7 +185,7 @@ func (w Waiting) KeepCollected(by string, drop bool) error {
 		return nil
 	}
 	for _, s := range w.Manifest.Segments {
-		if !inRaw(s) || !s.Verified {
+		if !s.InRaw() || !s.Verified {
 			continue
 		}
 		if err := os.Remove(filepath.Join(w.Path, filepath.FromSlash(s.File))); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -79,7 +79,7 @@ func (m *Manifest) Source(r *recipe.Recipe, node, channel string) (sink string, 
 	tags := map[string]uint64{}
 	order := r.Sources(node + "." + channel)
 	for _, s := range m.Segments {
-		if s.Node == node && s.Channel == channel && s.Verified && s.HoldsTags() && inRaw(s) {
+		if s.Node == node && s.Channel == channel && s.Verified && s.HoldsTags() && s.InRaw() {
 			bySink[s.Sink] = append(bySink[s.Sink], s)
 			tags[s.Sink] += s.Tags
 			if !slices.Contains(order, s.Sink) { // the recipe is not that of the run

@@ -103,7 +103,7 @@ func (v *verifier) segments(m *Manifest) {
 	seen := map[string]bool{}
 	for _, s := range m.Segments {
 		switch {
-		case !inRaw(s):
+		case !s.InRaw():
 			v.found(s.File, "path", "the manifest names a segment of node %q that is not below %s/%s/", s.Node, RawDir, s.Node)
 			continue
 		case seen[s.File]:
@@ -124,8 +124,8 @@ func (v *verifier) segments(m *Manifest) {
 	v.totals(m, held)
 }
 
-// inRaw says whether a segment is where its node's files belong.
-func inRaw(s Segment) bool {
+// InRaw says whether a segment is where its node's files belong.
+func (s *Segment) InRaw() bool {
 	return fs.ValidPath(s.File) && !strings.Contains(s.Node, "/") && s.Node != "" &&
 		strings.HasPrefix(s.File, RawDir+"/"+s.Node+"/")
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,22 +10,20 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tsrun/sdk"
+	"tsrun/sdk/following"
 )
 
 // followFlags are what `tsrun follow` is told.
 type followFlags struct {
 	access
-	run, prefix, out string
-	nodes, channels  string
-	count, tags      bool
-	wait             time.Duration
+	following.Options
+	run, prefix string
 }
 
 const followUsage = "write tsrun follow nats://HOST:PORT [RUN] [--node NAME,…] [--channel NAME,…] [--count | --tags] [--out DIR] [--wait 30s]"
@@ -55,25 +52,15 @@ func parseFollow(args []string, stderr io.Writer) (*followFlags, error) {
 	flags := flag.NewFlagSet("tsrun follow", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&f.prefix, "prefix", "tsrun", "first `WORD` of each subject")
-	flags.StringVar(&f.nodes, "node", "", "these nodes only, `NAME,…`")
-	flags.StringVar(&f.channels, "channel", "", "these channels only, `NAME,…`")
-	flags.BoolVar(&f.count, "count", false, "print nothing but the counts at the end")
-	flags.BoolVar(&f.tags, "tags", false, "print each tag as NODE.CHANNEL;PS")
-	flags.StringVar(&f.out, "out", "", "write the files of the run again, below `DIR`/NODE")
-	flags.DurationVar(&f.wait, "wait", 30*time.Second, "give up when nothing has come for so long")
+	f.Options.Register(flags)
 	flags.StringVar(&f.TokenFile, "token-file", "", "`FILE` that holds the token of the server")
 	flags.StringVar(&f.Credentials, "credentials", "", ".creds `FILE` of a user of the server")
 	flags.StringVar(&f.CA, "ca", "", "PEM `FILE` of the CA of the server")
 	flags.StringVar(&f.Cert, "cert", "", "PEM `FILE` of a client certificate; with --key")
 	flags.StringVar(&f.Key, "key", "", "PEM `FILE` of its key")
-	var words []string
-	for len(args) > 0 { // flags may stand between the words
-		if err := flags.Parse(args); err != nil {
-			return nil, err
-		}
-		if args = flags.Args(); len(args) > 0 {
-			words, args = append(words, args[0]), args[1:]
-		}
+	words, err := f.Options.Parse(flags, args)
+	if err != nil {
+		return nil, err
 	}
 	if len(words) < 1 || len(words) > 2 {
 		return nil, errors.New(followUsage)
@@ -81,56 +68,15 @@ func parseFollow(args []string, stderr io.Writer) (*followFlags, error) {
 	if f.URL = words[0]; len(words) == 2 {
 		f.run = words[1]
 	}
-	names := slices.Concat([]string{f.prefix}, f.split(f.nodes), f.split(f.channels))
-	if f.run != "" {
-		names = append(names, f.run)
-	}
-	for _, name := range names {
-		if !token.MatchString(name) {
+	for _, name := range []string{f.prefix, f.run} {
+		if !following.IsName(name) && name != "" {
 			return nil, fmt.Errorf("%q is no name; %s", clip(name), followUsage)
 		}
 	}
-	if f.wait < 100*time.Millisecond || f.wait > 24*time.Hour || (f.Cert == "") != (f.Key == "") {
-		return nil, errors.New("--wait is 100ms to 24h, and --cert goes with --key")
+	if f.prefix == "" || (f.Cert == "") != (f.Key == "") {
+		return nil, errors.New("--prefix is a word, and --cert goes with --key")
 	}
 	return f, nil
-}
-
-func (f *followFlags) split(list string) []string {
-	if list == "" {
-		return nil
-	}
-	return strings.Split(list, ",")
-}
-
-// total is what has come of a channel.
-type total struct {
-	Channel  string `json:"channel"`
-	Tags     uint64 `json:"tags"`
-	Blocks   uint64 `json:"blocks"`
-	Segments int    `json:"segments"`
-	Ended    bool   `json:"ended"`
-}
-
-// printer prints lines of several nodes.
-type printer struct {
-	mu sync.Mutex
-	to io.Writer
-}
-
-func (p *printer) json(what any) error {
-	text, err := json.Marshal(what)
-	if err != nil {
-		return err
-	}
-	return p.write(append(text, '\n'))
-}
-
-func (p *printer) write(text []byte) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, err := p.to.Write(text)
-	return err
 }
 
 // follow reads the streams of a run to their ends.
@@ -147,22 +93,22 @@ func (f *followFlags) follow(ctx context.Context, stdout io.Writer) error {
 	if err := f.find(ctx, js); err != nil {
 		return err
 	}
-	out := &printer{to: stdout}
+	out := &following.Printer{To: stdout}
 	totals, err := f.followAll(ctx, js, out)
 	for _, t := range totals {
-		err = errors.Join(err, out.json(t))
+		err = errors.Join(err, out.JSON(t))
 	}
 	if err == nil {
-		err = f.missing(totals)
+		err = f.Missing(totals)
 	}
 	return err
 }
 
 // followAll reads the streams of the nodes to their ends, also of those that come while it
 // reads others: a node may join late.
-func (f *followFlags) followAll(ctx context.Context, js jetstream.JetStream, out *printer) (all []total, err error) {
+func (f *followFlags) followAll(ctx context.Context, js jetstream.JetStream, out *following.Printer) (all []following.Total, err error) {
 	type read struct {
-		totals []total
+		totals []following.Total
 		err    error
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -188,7 +134,7 @@ func (f *followFlags) followAll(ctx context.Context, js jetstream.JetStream, out
 			}()
 		}
 		if atWork == 0 {
-			slices.SortFunc(all, func(a, b total) int { return strings.Compare(a.Channel, b.Channel) })
+			slices.SortFunc(all, func(a, b following.Total) int { return strings.Compare(a.Channel, b.Channel) })
 			return all, err
 		}
 		select {
@@ -204,28 +150,9 @@ func (f *followFlags) followAll(ctx context.Context, js jetstream.JetStream, out
 	}
 }
 
-// missing says which node or channel was asked for, and not there.
-func (f *followFlags) missing(totals []total) error {
-	var none []string
-	for _, node := range f.split(f.nodes) {
-		if !slices.ContainsFunc(totals, func(t total) bool { return strings.HasPrefix(t.Channel, node+".") }) {
-			none = append(none, "node "+node)
-		}
-	}
-	for _, channel := range f.split(f.channels) {
-		if !slices.ContainsFunc(totals, func(t total) bool { return strings.HasSuffix(t.Channel, "."+channel) }) {
-			none = append(none, "channel "+channel)
-		}
-	}
-	if none == nil {
-		return nil
-	}
-	return &sdk.Failure{Code: "follow-none", Message: "nothing has come of " + strings.Join(none, ", "), Hint: "look at --node and --channel: they name what the recipe names"}
-}
-
 // find waits for streams of the run; where none is named, it names the newest.
 func (f *followFlags) find(ctx context.Context, js jetstream.JetStream) error {
-	for late := time.Now().Add(f.wait); ; {
+	for late := time.Now().Add(f.Wait); ; {
 		run, nodes, err := f.list(ctx, js)
 		if err != nil {
 			return err
@@ -257,7 +184,7 @@ func (f *followFlags) list(ctx context.Context, js jetstream.JetStream) (run str
 	for s := range lister.Info() {
 		rest, ours := strings.CutPrefix(s.Config.Name, f.prefix+"_")
 		id, node, whole := strings.Cut(rest, "_")
-		if !ours || !whole || !isRun(id) || f.nodes != "" && !slices.Contains(f.split(f.nodes), node) {
+		if !ours || !whole || !isRun(id) || len(f.Nodes) > 0 && !slices.Contains(f.Nodes, node) {
 			continue
 		}
 		all = append(all, [2]string{id, node})

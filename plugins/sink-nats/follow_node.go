@@ -4,52 +4,50 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tsrun/sdk"
+	"tsrun/sdk/following"
 )
 
 // follower reads the stream of one node.
 type follower struct {
-	flags  *followFlags
-	out    *printer
-	node   string
-	wanted []string             // channels; none: all
-	of     map[string]*followed // by channel
-	ended  int
-	tags   []uint64
-	text   []byte
+	flags *followFlags
+	out   *following.Printer
+	node  string
+	of    map[string]*followed // by channel
+	ended int
+	tags  []uint64
+	text  []byte
 }
 
 // followed is one channel.
 type followed struct {
-	total
+	following.Total
 	next place
 	file *rewritten // nil between segments, and where none are written
 }
 
 // followNode reads the stream of a node until each of its channels has ended. All are
 // read, whichever are asked for: only the ends say how many there are.
-func (f *followFlags) followNode(ctx context.Context, js jetstream.JetStream, node string, out *printer) ([]total, error) {
-	w := &follower{flags: f, out: out, node: node, wanted: f.split(f.channels), of: map[string]*followed{}}
+func (f *followFlags) followNode(ctx context.Context, js jetstream.JetStream, node string, out *following.Printer) ([]following.Total, error) {
+	w := &follower{flags: f, out: out, node: node, of: map[string]*followed{}}
 	defer w.abandon()
 	err := w.read(ctx, js)
-	var totals []total
+	var totals []following.Total
 	for name, c := range w.of {
 		if w.wants(name) {
-			totals = append(totals, c.total)
+			totals = append(totals, c.Total)
 		}
 	}
 	return totals, err
 }
 
 func (w *follower) wants(channel string) bool {
-	return len(w.wanted) == 0 || slices.Contains(w.wanted, channel)
+	return w.flags.Wants(w.node, channel)
 }
 
 func (w *follower) read(ctx context.Context, js jetstream.JetStream) error {
@@ -67,14 +65,14 @@ func (w *follower) read(ctx context.Context, js jetstream.JetStream) error {
 	}
 	defer messages.Stop()
 	for {
-		late, cancel := context.WithTimeout(ctx, w.flags.wait)
+		late, cancel := context.WithTimeout(ctx, w.flags.Wait)
 		m, err := messages.Next(jetstream.NextContext(late))
 		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err != nil && errors.Is(late.Err(), context.DeadlineExceeded):
-			return &sdk.Failure{Code: "follow-silent", Message: fmt.Sprintf("nothing has come of %s.%s for %v, and it has not ended", name, w.node, w.flags.wait),
+			return &sdk.Failure{Code: "follow-silent", Message: fmt.Sprintf("nothing has come of %s.%s for %v, and it has not ended", name, w.node, w.flags.Wait),
 				Hint: "does the run still record? --wait lets it take longer"}
 		case err != nil:
 			return fmt.Errorf("read the stream %s: %w", name, err)
@@ -101,7 +99,7 @@ func (w *follower) take(name string, m jetstream.Msg) (done bool, err error) {
 	}
 	c := w.of[name]
 	if c == nil {
-		c = &followed{total: total{Channel: w.node + "." + name}}
+		c = &followed{Total: following.Total{Channel: w.node + "." + name}}
 		w.of[name] = c
 	}
 	if c.next.ended || h.block != c.next.block || h.segment != c.next.segment || h.first != c.next.first {
@@ -136,17 +134,13 @@ func (w *follower) take(name string, m jetstream.Msg) (done bool, err error) {
 
 func (w *follower) print(c *followed, h head) error {
 	switch {
-	case w.flags.count:
+	case w.flags.Count:
 		return nil
-	case w.flags.tags:
-		w.text = w.text[:0]
-		for _, t := range w.tags {
-			w.text = append(append(w.text, c.Channel...), ';')
-			w.text = append(strconv.AppendUint(w.text, t, 10), '\n')
-		}
-		return w.out.write(w.text)
+	case w.flags.Tags:
+		w.text = following.AppendTags(w.text[:0], c.Channel, w.tags)
+		return w.out.Write(w.text)
 	}
-	return w.out.json(struct {
+	return w.out.JSON(struct {
 		Channel   string    `json:"channel"`
 		Block     uint64    `json:"block"`
 		Segment   int       `json:"segment"`
@@ -158,11 +152,11 @@ func (w *follower) print(c *followed, h head) error {
 
 // write writes the tags of a message into the file of its segment again.
 func (w *follower) write(c *followed, name string, h head) (err error) {
-	if w.flags.out == "" || h.segments >= 0 && h.last == "" { // or it only says the end
+	if w.flags.Out == "" || h.segments >= 0 && h.last == "" { // or it only says the end
 		return nil
 	}
 	if c.file == nil {
-		if c.file, err = rewrite(w.flags.out, w.node, name, h); err != nil {
+		if c.file, err = rewrite(w.flags.Out, w.node, name, h); err != nil {
 			return err
 		}
 	}
@@ -178,7 +172,7 @@ func (w *follower) write(c *followed, name string, h head) (err error) {
 func (w *follower) abandon() {
 	for _, c := range w.of {
 		if c.file != nil {
-			c.file.abandon()
+			c.file.Abandon()
 		}
 	}
 }
