@@ -192,7 +192,7 @@ func TestShotsAreCompensated(t *testing.T) {
 			continue
 		}
 		moved := take.CompensationNs - takes[i-1].CompensationNs
-		if i < 3 && moved != 0 || moved > 100_000 || moved < -100_000 {
+		if i < 2 && moved != 0 || moved > 100_000 || moved < -100_000 {
 			t.Errorf("shot %d moves the compensation by %d ns", take.Number, moved)
 		}
 		if moved != 0 {

@@ -93,6 +93,9 @@ type shot struct {
 	Fired int64 `json:"fired"`
 	Began int64 `json:"began"`
 
+	Due  int64 `json:"due,omitempty"`  // when it was to fire
+	Held *held `json:"held,omitempty"` // of one that has the priority
+
 	Path *fact.CommandPath `json:"path,omitempty"` // of commands that were timed
 }
 
@@ -231,6 +234,7 @@ func lines(all []*process, load string, shots int) error {
 			return err
 		}
 	}
+	time0, stolen0 := processorTime()
 	var told [3][]shot
 	for i, p := range all {
 		if err := p.out.Decode(&told[i]); err != nil {
@@ -246,6 +250,8 @@ func lines(all []*process, load string, shots int) error {
 		line(wanted, load, method, told[1], told[2])
 	}
 	fmt.Println()
+	time1, stolen1 := processorTime()
+	explain(wanted, load, float64(stolen1-stolen0)/float64(max(1, time1-time0)), told[1], told[2])
 	return nil
 }
 

@@ -265,6 +265,7 @@ func (n *node) translate(instant int64) (int64, error) {
 type driver struct {
 	controller instrument.Client
 	device     *process // the controller
+	witness    *witness // of the thread that fires
 }
 
 func beDriver() error {
@@ -282,6 +283,9 @@ func beDriver() error {
 		}
 	}
 	runtime.LockOSThread()
+	if d.witness, err = watchThread(); err != nil {
+		return err
+	}
 	fmt.Println(`"ready"`)
 	return answerLines(d.fire)
 }
@@ -318,7 +322,7 @@ func (d *driver) fire(s series) ([]shot, error) {
 	if best {
 		settings.Priority = realtime.DefaultPriority
 	}
-	fired, err := d.await(ctx, s, settings)
+	one, err := d.await(ctx, s, settings)
 	if err != nil {
 		return nil, err
 	}
@@ -330,13 +334,16 @@ func (d *driver) fire(s series) ([]shot, error) {
 		return nil, fmt.Errorf("the controller does not say when it began: %v", err)
 	}
 	_, err = d.controller.Ask(ctx, "REC:STOP")
-	return []shot{{Fired: fired, Began: told[0].Began}}, err
+	one.Began = told[0].Began
+	return []shot{one}, err
 }
 
-// await waits as a method does, starts the controller and says when.
-func (d *driver) await(ctx context.Context, s series, settings realtime.Settings) (fired int64, err error) {
+// await waits as a method does, starts the controller and says when, and of one that has
+// the priority what befell it since.
+func (d *driver) await(ctx context.Context, s series, settings realtime.Settings) (one shot, err error) {
 	defer realtime.Quieten(0)()
 	defer settings.Enter()()
+	before := d.witness.read()
 	clock := realtime.ReadClock()
 	switch s.method(0) {
 	case onReceipt, byUDP:
@@ -348,10 +355,14 @@ func (d *driver) await(ctx context.Context, s series, settings realtime.Settings
 			s.First -= s.Early.Nanoseconds()
 		}
 		if clock, err = realtime.Await(ctx, s.First); err != nil {
-			return 0, err
+			return one, err
 		}
 	}
-	fired = clock.Real + realtime.Monotonic() - clock.Mono
+	one = shot{Fired: clock.Real + realtime.Monotonic() - clock.Mono, Due: s.First}
+	waited := d.witness.waited()
 	_, err = d.controller.Ask(ctx, "REC:PLAY")
-	return fired, err
+	if settings.Priority > 0 {
+		one.Held = d.witness.since(before, waited, clock, one.Due)
+	}
+	return one, err
 }

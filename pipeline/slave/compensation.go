@@ -38,8 +38,8 @@ const (
 	heldMore = 50 * time.Microsecond
 	// So many are looked at,
 	followed = 5
-	// and so many must be known,
-	followedLeast = 3
+	// and so many must be known: one alone may have been held up,
+	followedLeast = 2
 	// by a half of what it is off by each time,
 	followedPart = 2
 	// and by so much at most.
