@@ -16,6 +16,7 @@ import (
 // held is what the kernel says of a thread that waited for an instant and fired: what may
 // have held it up.
 type held struct {
+	Ahead  int64 `json:"ahead"`  // ns before its instant that it began to wait
 	Woken  int64 `json:"woken"`  // ns from the end of its sleep to when it looked at the clock
 	Waited int64 `json:"waited"` // ns for which it was ready and another thread had its processor
 	Stolen int64 `json:"stolen"` // ms that what is beneath a virtual machine took from all processors, to 10 ms
@@ -92,9 +93,14 @@ func explain(wanted series, load string, stolen float64, nodes ...[]shot) {
 			held held
 		}
 		var all []late
+		unready := 0
 		for node, shots := range nodes {
 			for i, s := range shots {
-				if wanted.method(i) == method && s.Fired != 0 && s.Held != nil {
+				switch {
+				case wanted.method(i) != method || s.Held == nil:
+				case s.Fired == 0:
+					unready++
+				default:
 					all = append(all, late{s.Fired - s.Due, node + 1, *s.Held})
 				}
 			}
@@ -104,11 +110,11 @@ func explain(wanted series, load string, stolen float64, nodes ...[]shot) {
 		for _, l := range all {
 			others = append(others, max(0, l.by-l.held.Waited))
 		}
-		fmt.Printf("\n%s: late but for what other threads took: %s us (p50, p99); the latest:\n\n", method, us(others))
-		fmt.Println("| node | late us | woken late us | ready and not run us | stolen ms | page faults |")
-		fmt.Println("| --- | --- | --- | --- | --- | --- |")
+		fmt.Printf("\n%s: late but for what other threads took: %s us (p50, p99); %d drivers were not told in time; the latest:\n\n", method, us(others), unready)
+		fmt.Println("| node | late us | began to wait us before | woken late us | ready and not run us | stolen ms | page faults |")
+		fmt.Println("| --- | --- | --- | --- | --- | --- | --- |")
 		for _, l := range all[:min(worst, len(all))] {
-			fmt.Printf("| %d | %.1f | %.1f | %.1f | %d | %d |\n", l.node, float64(l.by)/1000, float64(l.held.Woken)/1000, float64(l.held.Waited)/1000, l.held.Stolen, l.held.Faults)
+			fmt.Printf("| %d | %.1f | %.1f | %.1f | %.1f | %d | %d |\n", l.node, float64(l.by)/1000, float64(l.held.Ahead)/1000, float64(l.held.Woken)/1000, float64(l.held.Waited)/1000, l.held.Stolen, l.held.Faults)
 		}
 	}
 	fmt.Println()

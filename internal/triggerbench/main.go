@@ -26,7 +26,7 @@ import (
 )
 
 // every is the time between two shots, in which a controller starts and stops.
-const every = 30 * time.Millisecond
+const every = 60 * time.Millisecond
 
 // The ways to fire, and how long before it clocks are compared.
 const (

@@ -194,9 +194,14 @@ func beNode(address, says string, compares bool) error {
 	return answerLines(n.shoot)
 }
 
-// readyBefore is how long before an instant a node must be ready for it; a run is called
-// off otherwise.
-const readyBefore = 5 * time.Millisecond
+const (
+	// readyBefore is how long before an instant a node must be ready for it; a run is called
+	// off otherwise. The driver is told no later, as in a run: a busy PC takes some ms for it.
+	readyBefore = 25 * time.Millisecond
+	// freshFor is how long ago an order to fire at once may have come to a node that then
+	// begins to wait for it: the node was ready.
+	freshFor = 5 * time.Millisecond
+)
 
 // shoot has the driver fire at each instant, or as soon as the order is there.
 func (n *node) shoot(s series) ([]shot, error) {
@@ -239,7 +244,7 @@ func awaitOrder(orders <-chan wire.Received, seq uint64) (ready bool, err error)
 	for ready = true; ; {
 		select {
 		case o := <-orders:
-			ready = ready && time.Since(o.At) < readyBefore
+			ready = ready && time.Since(o.At) < freshFor
 			if o.Seq >= seq {
 				return ready && o.Seq == seq, nil
 			}
@@ -345,6 +350,7 @@ func (d *driver) await(ctx context.Context, s series, settings realtime.Settings
 	defer settings.Enter()()
 	before := d.witness.read()
 	clock := realtime.ReadClock()
+	began := clock.Real
 	switch s.method(0) {
 	case onReceipt, byUDP:
 	case sleeping:
@@ -363,6 +369,10 @@ func (d *driver) await(ctx context.Context, s series, settings realtime.Settings
 	_, err = d.controller.Ask(ctx, "REC:PLAY")
 	if settings.Priority > 0 {
 		one.Held = d.witness.since(before, waited, clock, one.Due)
+		one.Held.Ahead = one.Due - began
+	}
+	if s.First != 0 && one.Due-began < spins.Nanoseconds() {
+		one.Fired = 0 // the driver was not ready for it
 	}
 	return one, err
 }
