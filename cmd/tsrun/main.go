@@ -127,6 +127,7 @@ func commands() []*cobra.Command {
 		newPluginCommand(),
 		newHubCommand(),
 		newFollowCommand(),
+		newRelayCommand(),
 		newServiceCommand(),
 		newPairCommand(),
 		newKeysCommand(),

@@ -10,6 +10,7 @@
 //	settings   what a server promises of what it acknowledges
 //	hub        a server in this program
 //	follow     prints, filters and counts a stream, and writes its files again
+//	relay      brings the merged tags of a live sink to a server
 package main
 
 import (
@@ -26,6 +27,8 @@ func main() {
 		switch os.Args[1] {
 		case "hub":
 			os.Exit(hubMain(os.Args[2:], os.Stdout, os.Stderr))
+		case "relay":
+			os.Exit(relayMain(os.Args[2:], os.Stdout, os.Stderr))
 		case "follow":
 			os.Exit(followMain(os.Args[2:], os.Stdout, os.Stderr))
 		}

@@ -57,8 +57,17 @@ func (o *Options) Register(flags *flag.FlagSet) {
 	flags.DurationVar(&o.Wait, "wait", 30*time.Second, "give up when nothing has come for so long")
 }
 
-// Parse reads flags, which may stand between the words, and returns the words.
-func (o *Options) Parse(flags *flag.FlagSet, args []string) (words []string, err error) {
+// Parse reads flags, and returns the words between them.
+func (o *Options) Parse(flags *flag.FlagSet, args []string) ([]string, error) {
+	words, err := Words(flags, args)
+	if err == nil && (o.Wait < 100*time.Millisecond || o.Wait > 24*time.Hour) {
+		err = fmt.Errorf("--wait %v: it is 100ms to 24h", o.Wait)
+	}
+	return words, err
+}
+
+// Words reads flags, which may stand between the words, and returns the words.
+func Words(flags *flag.FlagSet, args []string) (words []string, err error) {
 	for len(args) > 0 {
 		if err := flags.Parse(args); err != nil {
 			return nil, err
@@ -66,9 +75,6 @@ func (o *Options) Parse(flags *flag.FlagSet, args []string) (words []string, err
 		if args = flags.Args(); len(args) > 0 {
 			words, args = append(words, args[0]), args[1:]
 		}
-	}
-	if o.Wait < 100*time.Millisecond || o.Wait > 24*time.Hour {
-		return nil, fmt.Errorf("--wait %v: it is 100ms to 24h", o.Wait)
 	}
 	return words, nil
 }
