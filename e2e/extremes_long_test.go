@@ -94,7 +94,7 @@ var trials = map[string]trial{
 	"transfer.chunk":     {sets: []string{"nodes.alice" + every + "1 us"}},
 	"faults.disk_below":  {bounds: []string{"0 B", "9223372036854775807 B"}, greatest: end{refused: "disk_below"}},
 	"sinks.SINK.takes":   {channels: 500, write: listOf("sinks.raw.takes", "alice", 500), sets: []string{tiny}},
-	"sinks.SINK.config (live).of": {channels: 256, sets: []string{tiny}, write: func(n string) []string {
+	"sinks.SINK.config (live).of": {channels: 256, sets: []string{tiny, "trigger.lead=5 s"}, write: func(n string) []string {
 		return liveSink("of", strings.SplitN(listOf("", "alice", 256)(n)[0], "=", 2)[1])
 	}},
 	"sinks.SINK.config (live).queue": {write: func(n string) []string { return liveSink("queue", n+", of: [alice.c1]") }},
