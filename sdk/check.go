@@ -29,6 +29,7 @@ type SinkChecker interface {
 type CheckRequest struct {
 	Driver     string          `json:"driver,omitempty"` // the offer's name; of a sink: Sink
 	Sink       string          `json:"sink,omitempty"`
+	Results    bool            `json:"results,omitempty"` // of a sink: the configuration is for results, see [TakingResults]
 	Config     json.RawMessage `json:"config"`
 	Simulation json.RawMessage `json:"simulation,omitempty"` // of a simulated device: the section simulate.NODE
 	Channels   []CheckChannel  `json:"channels"`
@@ -89,8 +90,15 @@ func (p Plugin) mistakes(r CheckRequest) ([]*Failure, error) {
 		}
 	}
 	for _, s := range p.Sinks {
-		if s.name == r.Sink && s.check != nil {
-			return s.check(r.Config, r.recording())
+		check := s.check
+		if r.Results {
+			check = nil
+			if s.results != nil {
+				check = s.results.check
+			}
+		}
+		if s.name == r.Sink && check != nil {
+			return check(r.Config, r.recording())
 		}
 	}
 	return nil, fmt.Errorf("no driver or sink %.64q has a check", r.Driver+r.Sink)

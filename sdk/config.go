@@ -32,6 +32,8 @@ type Offer struct {
 	Files     []string        `json:"files,omitempty"`     // of sinks: names of their files, see [SinkType.Naming]; none: any
 	Checks    bool            `json:"checks,omitempty"`    // `PLUGIN --check` finds mistakes that the schema does not tell
 
+	Results *ResultsOffer `json:"results,omitempty"` // of sinks: they take what stages found, see [TakingResults]; nil: they do not
+
 	Simulation   *Simulator `json:"simulation,omitempty"`    // of drivers: how they play their device; nil: they do not
 	NoThresholds bool       `json:"no_thresholds,omitempty"` // of drivers: the inputs have none, a recipe gives none
 }
@@ -76,6 +78,13 @@ func (p Plugin) Describe() (Description, error) {
 		o, err := k.describe()
 		if err != nil {
 			return Description{}, fmt.Errorf("describe sink %s: %w", k.name, err)
+		}
+		if k.results != nil {
+			taken, err := k.results.offer()
+			if err != nil {
+				return Description{}, fmt.Errorf("describe the results that sink %s takes: %w", k.name, err)
+			}
+			o.Results = &taken
 		}
 		o.Checks = k.check != nil
 		d.Sinks = append(d.Sinks, o)

@@ -39,6 +39,12 @@ func (o *Offer) document(b *strings.Builder, kind string) error {
 	if err := documentKeys(b, o.Schema); err != nil {
 		return fmt.Errorf("document %s: %w", o.Name, err)
 	}
+	if o.Results != nil {
+		b.WriteString("\nWith `takes: results`, or the names of stages, it takes what these found, and its keys are:\n\n")
+		if err := documentKeys(b, o.Results.Schema); err != nil {
+			return fmt.Errorf("document the results that %s takes: %w", o.Name, err)
+		}
+	}
 	if o.Simulation == nil {
 		return nil
 	}

@@ -18,8 +18,9 @@ type DriverType struct {
 // SinkType is a sink that a recipe can name. Make one with [NewSink].
 type SinkType struct {
 	offer
-	open  func(context.Context, Env, json.RawMessage) (Sink, error)
-	check func(json.RawMessage, Recording) ([]*Failure, error) // nil: its configuration has none
+	open    func(context.Context, Env, json.RawMessage) (Sink, error)
+	check   func(json.RawMessage, Recording) ([]*Failure, error) // nil: its configuration has none
+	results *resultsTaker                                        // nil: it takes none
 }
 
 // offer is what drivers and sinks have in common: a name and a configuration.

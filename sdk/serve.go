@@ -29,7 +29,7 @@ const (
 // Serve runs p until its host lets go of it or disappears, then exits. Main
 // does nothing else. With the argument --describe it prints a [Description] as
 // JSON instead, with --check it answers a [CheckRequest] from standard input,
-// and without a host it says how plugins are used.
+// with results it writes what stages found (see [TakingResults]), and without a host it says how plugins are used.
 func Serve(p Plugin) {
 	os.Exit(run(p, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
@@ -52,6 +52,8 @@ func run(p Plugin, args []string, stdin io.Reader, stdout, stderr io.Writer) int
 		return answer(p.Describe())
 	case slices.Contains(args, "--check"):
 		return answer(p.check(stdin))
+	case len(args) > 0 && args[0] == "results":
+		return answer(p.writeResults(stdin))
 	}
 	if os.Getenv(CookieKey) != CookieValue {
 		fmt.Fprintf(stderr, "%s is a plugin of tsrun: %s\n"+

@@ -19,7 +19,7 @@ var floors = [][]string{
 	{"pipeline/web"},
 	{"pipeline/report", "pipeline/drill", "pipeline/doctor", "pipeline/unit", "pipeline/calibrate", "pipeline/catalogue", "pipeline/series", "pipeline/follow"},
 	{"pipeline/master", "pipeline/slave"},
-	{"pipeline/watch", "pipeline/live"},
+	{"pipeline/watch", "pipeline/live", "pipeline/results"},
 	{"pipeline/stage"},
 	{"pipeline/event", "pipeline/scaffold", "pipeline/host", "pipeline/core", "pipeline/transfer", "pipeline/keys"},
 	{"pipeline/run", "pipeline/align"},

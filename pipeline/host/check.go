@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os/exec"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -34,7 +36,7 @@ func (c Component) Check(ctx context.Context, r sdk.CheckRequest) ([]sdk.CheckMi
 	if r.Sink != "" {
 		offer, named = c.Description.Sink(c.Name), &r.Sink
 	}
-	if offer == nil || !offer.Checks {
+	if offer == nil || !r.Results && !offer.Checks || r.Results && (offer.Results == nil || !offer.Results.Checks) {
 		return nil, nil
 	}
 	*named = offer.Name
@@ -47,27 +49,36 @@ func (c Component) Check(ctx context.Context, r sdk.CheckRequest) ([]sdk.CheckMi
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, checkWithin, fmt.Errorf("it has not answered within %v", checkWithin))
 	defer cancel()
-	cmd := command(c.Path, "--check")
-	answer, complaints := &limitedBuffer{most: maxAnswer}, &limitedBuffer{most: maxWords}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(request), answer, complaints
+	answer, err := ask(ctx, command(c.Path, "--check"), bytes.NewReader(request), maxAnswer, nil)
+	if err != nil {
+		return nil, err
+	}
+	return readAnswer(answer)
+}
+
+// ask has a program answer what it reads, within ctx and in so many bytes; before is
+// done on the thread that starts it, see [spawnOn].
+func ask(ctx context.Context, cmd *exec.Cmd, request io.Reader, most int, before func()) ([]byte, error) {
+	answer, complaints := &limitedBuffer{most: most}, &limitedBuffer{most: maxWords}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = request, answer, complaints
 	cmd.WaitDelay = time.Second // a child of it may hold the pipes
 	kill := func() { KillGroup(cmd.Process.Pid) }
 	answer.full = kill
-	if err := Spawn(cmd); err != nil {
+	if err := spawnOn(cmd, before); err != nil {
 		return nil, err
 	}
 	unhook := context.AfterFunc(ctx, kill)
-	err = cmd.Wait()
+	err := cmd.Wait()
 	if !unhook() {
 		return nil, context.Cause(ctx)
 	}
 	switch {
 	case answer.spilt:
-		return nil, fmt.Errorf("its answer is longer than %d bytes", maxAnswer)
+		return nil, fmt.Errorf("its answer is longer than %d bytes", most)
 	case err != nil:
 		return nil, errors.Join(err, firstLine(complaints.text))
 	}
-	return readAnswer(answer.text)
+	return answer.text, nil
 }
 
 func firstLine(text []byte) error {

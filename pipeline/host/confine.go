@@ -44,22 +44,30 @@ func (p *process) confinementOf(s Spec, role string) confinement {
 	if !p.host.confine {
 		c.off = "its host confines nothing"
 	}
-	c.rules = confine.Rules{
-		Read:    slices.Concat(systemPlaces, programPlaces(p.component.Path), environmentPlaces(), homes(needs.Reads)),
-		Write:   slices.Concat([]string{p.scratch, p.sockets}, s.Writes, homes(needs.Writes)),
-		Devices: plainDevices,
-		Network: role == "driver" || needs.Network,
-	}
-	if cover := os.Getenv("GOCOVERDIR"); cover != "" {
-		c.rules.Write = append(c.rules.Write, cover)
-	}
-	if role == "driver" {
-		c.rules.Devices = []string{"/dev"}
-	}
+	c.rules = p.component.rules(role, slices.Concat([]string{p.scratch, p.sockets}, s.Writes)...)
 	for _, path := range slices.Concat(pathsIn(s.Config), pathsIn(s.Simulation.Controller)) {
 		c.allow(path, role)
 	}
 	return c
+}
+
+// rules are the rights of a plugin that writes to some places, without those that its
+// config gives it.
+func (c Component) rules(role string, writes ...string) confine.Rules {
+	needs := c.needs()
+	r := confine.Rules{
+		Read:    slices.Concat(systemPlaces, programPlaces(c.Path), environmentPlaces(), homes(needs.Reads)),
+		Write:   slices.Concat(writes, homes(needs.Writes)),
+		Devices: plainDevices,
+		Network: role == "driver" || needs.Network,
+	}
+	if cover := os.Getenv("GOCOVERDIR"); cover != "" {
+		r.Write = append(r.Write, cover)
+	}
+	if role == "driver" {
+		r.Devices = []string{"/dev"}
+	}
+	return r
 }
 
 // allow lets a plugin use a path that the recipe names: its user has said so.

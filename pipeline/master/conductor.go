@@ -355,6 +355,9 @@ func (c *conductor) analyse(ctx context.Context) {
 			l.End()
 		}
 		err := stage.Analyse(ctx, c.dir.Path(), c.recipe, c.book.manifest, c.options.Observer)
+		if err == nil {
+			c.giveResults(ctx)
+		}
 		c.settleJournal(ctx)
 		done <- err
 	}()

@@ -47,6 +47,7 @@ func checkPlugins(c *checker, r *Recipe, stages stageConfigs, plugins *plugins) 
 		}
 		p.check("sinks."+sink.Name, use{role: "sink", name: sink.Sink, config: sink.Config, elsewhere: remote && !local, channels: channels})
 	}
+	p.results(r)
 	p.keptInFiles(r, stages)
 	return p.notes
 }
@@ -118,6 +119,7 @@ type use struct {
 	elsewhere          bool   // on another PC
 	channels           []sdk.CheckChannel
 	node               string // of a driver
+	results            bool   // of a sink: what stages find
 }
 
 // check judges one plugin, its config and the channels that it is for.
@@ -140,6 +142,9 @@ func (p *pluginChecker) check(section string, u use) {
 	offer := plugin.Driver
 	if u.role == "sink" {
 		offer = plugin.Sink
+	}
+	if u.results && offer != nil { // which takes some
+		offer = &sdk.Offer{Name: offer.Name, Schema: offer.Results.Schema}
 	}
 	switch {
 	case plugin.Undescribed:
@@ -191,7 +196,7 @@ func (p *pluginChecker) ask(section, path string, plugin Plugin, u use) {
 	request := p.request
 	request.Config, request.Channels = u.config, u.channels
 	if request.Driver = u.name; u.role == "sink" {
-		request.Driver, request.Sink = "", u.name
+		request.Driver, request.Sink, request.Results = "", u.name, u.results
 	}
 	wholeConfig := !p.c.holes(section + ".config")
 	if !wholeConfig { // its channels can be judged all the same

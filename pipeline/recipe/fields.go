@@ -26,7 +26,7 @@ var (
 		pattern: regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*\.[a-z0-9][a-z0-9_-]*$`),
 		what:    "a channel", like: "write node.channel, like alice.signal",
 	}
-	takesForm = &form{ // results of stages are refused by name later, with their own message
+	takesForm = &form{ // or a stage, which is judged by name later
 		pattern: regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)?$`),
 		what:    channelForm.what, like: channelForm.like,
 	}

@@ -24,6 +24,7 @@ func judge(c *checker, r *Recipe, stages stageConfigs, plugins *plugins) {
 	j.stages()
 	j.sinks()
 	j.live()
+	j.resultSinks()
 	j.segments()
 	j.expect()
 	j.simulate()

@@ -62,8 +62,8 @@ func (j *judgement) taken(path string, sink *Sink) []string {
 			j.fail(at, codeConflict, fmt.Sprintf("plugin %s keeps the channels of its own node", sink.Sink), "write sink: live, which sends the tags of all nodes")
 			continue
 		}
-		if isStage(j.r.Stages, name) {
-			j.fail(at, codeUnsupported, fmt.Sprintf("a sink for the result of stage %q is not supported yet", name), "leave the sink out: results are written to the run directory")
+		if name == allResults || isStage(j.r.Stages, name) {
+			j.fail(at, codeConflict, fmt.Sprintf("%s is what stages find, and the others are channels", name), "let one sink take channels, and another results")
 			continue
 		}
 		if !j.channel(at, name) {
@@ -77,10 +77,6 @@ func (j *judgement) taken(path string, sink *Sink) []string {
 		}
 	}
 	return sink.Takes
-}
-
-func isStage(stages []Stage, name string) bool {
-	return name != "" && slices.ContainsFunc(stages, func(s Stage) bool { return s.Name == name })
 }
 
 func (j *judgement) keep(names []string) {

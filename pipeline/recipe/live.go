@@ -64,11 +64,15 @@ func encodeTakes(v *value, into map[string]any) {
 	into[v.name] = v.json()
 }
 
-// encodeSinks parts those of the merged tags from the others.
+// encodeSinks parts those of the merged tags and those of results from the others.
 func encodeSinks(v *value, into map[string]any) {
-	kept, live := []any{}, []any{}
-	for _, item := range v.json().([]any) {
+	kept, live, results := []any{}, []any{}, []any{}
+	for i, item := range v.json().([]any) {
 		sink := item.(map[string]any)
+		if takesResults(v.keys[i]) && sink["sink"] != liveSink {
+			results = append(results, map[string]any{"name": sink["name"], "sink": sink["sink"], "stages": sink["takes"], "config": sink["config"]})
+			continue
+		}
 		takes, _ := sink["takes"].([]any)
 		if config, _ := sink["config"].(map[string]any); len(takes) == 1 && takes[0] == merged && sink["sink"] == liveSink && config["address"] != nil {
 			live = append(live, map[string]any{"name": sink["name"], "config": config})
@@ -79,6 +83,9 @@ func encodeSinks(v *value, into map[string]any) {
 	into["sinks"] = kept
 	if len(live) > 0 {
 		into["live"] = live
+	}
+	if len(results) > 0 {
+		into["result_sinks"] = results
 	}
 }
 

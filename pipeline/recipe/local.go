@@ -62,6 +62,9 @@ func (r *Recipe) LocalPart(node string, timed bool) (part, others []string, err 
 	for _, l := range r.Live {
 		part = append(part, "sinks."+l.Name+"=null") // it takes those of all nodes
 	}
+	for _, s := range r.ResultSinks {
+		part = append(part, "sinks."+s.Name+"=null") // a part has no stages
+	}
 	sinks, err := r.localSinks(r.Nodes[i])
 	slices.Sort(part[fixed:])
 	return append(part, sinks...), others, err

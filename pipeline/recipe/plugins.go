@@ -170,7 +170,13 @@ func (p *plugins) resolveFiles(root *value) {
 		}
 	}
 	for _, s := range root.get("sinks").each() {
-		if offer := p.sink(s.get("sink").word()); offer != nil {
+		switch offer := p.sink(s.get("sink").word()); {
+		case offer == nil:
+		case takesResults(s):
+			if offer.Results != nil {
+				resolve(offer.Results.Schema, s.get("config"))
+			}
+		default:
 			resolve(offer.Schema, s.get("config"))
 		}
 	}

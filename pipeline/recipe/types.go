@@ -32,7 +32,8 @@ type Recipe struct {
 	Acquire     Acquire         `json:"acquire"`
 	Stages      []Stage         `json:"pipeline,omitempty"`
 	Sinks       []Sink          `json:"sinks"`
-	Live        []Live          `json:"live,omitempty"` // the sinks of the merged tags: the master's business
+	Live        []Live          `json:"live,omitempty"`         // the sinks of the merged tags: the master's business
+	ResultSinks []ResultSink    `json:"result_sinks,omitempty"` // that take what stages find: the master's, too
 	Transfer    Transfer        `json:"transfer"`
 	Faults      Faults          `json:"faults"`
 	Realtime    Realtime        `json:"realtime"`
@@ -187,7 +188,7 @@ func (r *Recipe) ForNode(name string) *Recipe {
 	part := *r
 	part.Nodes = slices.Clone(r.Nodes)
 	part.Nodes = slices.DeleteFunc(part.Nodes, func(n Node) bool { return n.Name != name })
-	part.Stages, part.Live, part.OnEnd = nil, nil, nil // the master's business
+	part.Stages, part.Live, part.ResultSinks, part.OnEnd = nil, nil, nil, nil // the master's business
 	part.Expect = slices.DeleteFunc(slices.Clone(r.Expect), func(e Expect) bool { return !strings.HasPrefix(e.Channel, name+".") })
 	return &part
 }
@@ -284,6 +285,9 @@ func (r *Recipe) Plugins() (names []string) {
 		}
 	}
 	for _, s := range r.Sinks {
+		names = append(names, s.Sink)
+	}
+	for _, s := range r.ResultSinks {
 		names = append(names, s.Sink)
 	}
 	slices.Sort(names)

@@ -38,6 +38,7 @@ func Report(w io.Writer, m *run.Manifest, dir string, width int) error {
 	reportCommon(&out, m)
 	reportSinks(&out, m.SinkUses())
 	reportLive(&out, m)
+	reportResultSinks(&out, m)
 	for _, r := range m.Results {
 		reportResult(&out, r)
 	}

@@ -44,6 +44,25 @@ func reportLive(out *strings.Builder, m *run.Manifest) {
 	}
 }
 
+// reportResultSinks says what sinks have made of what the stages found.
+func reportResultSinks(out *strings.Builder, m *run.Manifest) {
+	title := "given"
+	for _, s := range m.ResultSinks {
+		words := []string{fmt.Sprintf("%s has %d %s of results", s.Sink, len(s.Files), text.Plural("file", len(s.Files)))}
+		if s.Messages > 0 {
+			words = append(words, text.Count(s.Messages)+" messages")
+		}
+		for _, not := range s.Without {
+			words = append(words, "nothing of "+not)
+		}
+		if s.Failed != "" {
+			words = append(words, "it failed: "+s.Failed)
+		}
+		entry(out, title, "%s", strings.Join(words, "; "))
+		title = ""
+	}
+}
+
 func keptBy(u run.SinkUse) string {
 	var parts []string
 	if u.OfTags > 0 {

@@ -37,6 +37,8 @@ type Manifest struct {
 	Sync    string   `json:"sync,omitempty"` // file of what align stages knew while the run went on
 	// Live says what each live sink has sent.
 	Live []LiveRecord `json:"live,omitempty"`
+	// ResultSinks says what each sink has made of what stages found.
+	ResultSinks []ResultRecord `json:"result_sinks,omitempty"`
 
 	// Insecure: what the PCs said to each other was neither encrypted nor proven.
 	Insecure bool `json:"insecure,omitempty"`
@@ -268,6 +270,26 @@ type LiveRecord struct {
 	Late        uint64 `json:"late"`             // tags that came when later ones had been sent
 	Missed      int64  `json:"missed,omitempty"` // segments that came faster than they were merged
 	Broken      int    `json:"broken,omitempty"` // segments that could not be read
+}
+
+// ResultRecord is what a sink has made of what stages found.
+type ResultRecord struct {
+	Sink     string       `json:"sink"`
+	Plugin   string       `json:"plugin"`
+	Version  string       `json:"version,omitempty"` // of the plugin
+	SHA256   string       `json:"sha256,omitempty"`  // of its program
+	Files    []ResultFile `json:"files"`
+	Messages uint64       `json:"messages,omitempty"` // that somebody else has acknowledged
+	Without  []string     `json:"without,omitempty"`  // stages of which it has nothing, and why
+	Failed   string       `json:"failed,omitempty"`   // why it has nothing at all, or not all
+}
+
+// ResultFile is a file that such a sink has written.
+type ResultFile struct {
+	Stage  string `json:"stage"`
+	File   string `json:"file"` // relative to the run directory
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
 }
 
 // Simulated reports whether any controller is known to be simulated.

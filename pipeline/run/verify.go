@@ -317,6 +317,13 @@ func (v *verifier) sums(m *Manifest) {
 			v.found(name, "sums", "%s does not name it", SumsFile)
 		}
 	}
+	for _, s := range m.ResultSinks {
+		for _, f := range s.Files {
+			if sum, ok := sums[f.File]; ok && sum != f.SHA256 {
+				v.found(f.File, "hash", "%s says %s, the manifest says %s", SumsFile, sum, f.SHA256)
+			}
+		}
+	}
 }
 
 // namedFiles are the files a finished run's manifest stands on.
@@ -337,6 +344,11 @@ func namedFiles(m *Manifest) []string {
 	}
 	for _, r := range m.Results {
 		names = append(names, r.Files...)
+	}
+	for _, s := range m.ResultSinks {
+		for _, f := range s.Files {
+			names = append(names, f.File)
+		}
 	}
 	if m.Sync != "" {
 		names = append(names, m.Sync)

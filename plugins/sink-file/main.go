@@ -33,7 +33,8 @@ func main() {
 		Name:    "sink-file",
 		Version: version,
 		Summary: "Files of tags, one row of segments per channel.",
-		Sinks:   []sdk.SinkType{sdk.NewSink("sink-file", defaults(), open).Keeping(sdk.AllTags).Resumable().Naming(names()...)},
+		Sinks: []sdk.SinkType{sdk.TakingResults(
+			sdk.NewSink("sink-file", defaults(), open).Keeping(sdk.AllTags).Resumable().Naming(names()...), resultsDefaults(), writeResults)},
 	})
 }
 

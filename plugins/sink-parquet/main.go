@@ -50,7 +50,7 @@ func main() {
 		Name:    "sink-parquet",
 		Version: version,
 		Summary: "Tags in Parquet files, one for each channel and segment.",
-		Sinks: []sdk.SinkType{sdk.NewSink("sink-parquet", defaults(), open).Keeping(sdk.Elsewhere).
-			Naming("{channel}-{segment}." + format)},
+		Sinks: []sdk.SinkType{sdk.TakingResults(sdk.NewSink("sink-parquet", defaults(), open).Keeping(sdk.Elsewhere).
+			Naming("{channel}-{segment}."+format), resultsDefaults(), writeResults)},
 	})
 }

@@ -1,9 +1,7 @@
 package tagfile
 
 import (
-	"archive/zip"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -106,7 +104,7 @@ func (e *npzEncoder) writeTo(w io.Writer) error {
 	if e.one && len(e.columns) == 0 {
 		e.columns[binChannel] = &npzColumn{}
 	}
-	z := zip.NewWriter(w)
+	z := NewArchive(w)
 	for _, channel := range slices.Sorted(maps.Keys(e.columns)) {
 		c := e.columns[channel]
 		kind := "<i8"
@@ -116,42 +114,19 @@ func (e *npzEncoder) writeTo(w io.Writer) error {
 				return fmt.Errorf("%d ps of channel %d is later than the 107 days that an array can tell which also holds times below 0", c.last, channel)
 			}
 		}
-		err := addArray(z, fmt.Sprintf("channel_%d", channel), npyHead("'"+kind+"'", fmt.Sprintf("(%d,)", c.count)), c.writeTo)
+		err := z.add(fmt.Sprintf("channel_%d", channel), kind, fmt.Sprintf("(%d,)", c.count), c.writeTo)
 		if err != nil {
 			return err
 		}
 	}
-	if err := e.writeAbout(z); err != nil {
-		return err
-	}
-	return z.Close()
-}
-
-// writeAbout writes where the tags are from, as an array of one text.
-func (e *npzEncoder) writeAbout(z *zip.Writer) error {
-	text, err := json.Marshal(struct {
+	err := z.About(struct {
 		Provenance
 		Unit string `json:"unit"`
 	}{e.about, "ps"})
 	if err != nil {
 		return err
 	}
-	runes := []rune(string(text))
-	return addArray(z, npzAbout, npyHead(fmt.Sprintf("'<U%d'", len(runes)), "()"), func(w io.Writer) error {
-		return binary.Write(w, binary.LittleEndian, runes)
-	})
-}
-
-// addArray adds an array as it is, not compressed.
-func addArray(z *zip.Writer, name string, head []byte, data func(io.Writer) error) error {
-	w, err := z.CreateHeader(&zip.FileHeader{Name: name + npySuffix, Method: zip.Store})
-	if err == nil {
-		_, err = w.Write(head)
-	}
-	if err == nil {
-		err = data(w)
-	}
-	return err
+	return z.Close()
 }
 
 func (c *npzColumn) writeTo(w io.Writer) error {
