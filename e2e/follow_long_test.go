@@ -23,12 +23,13 @@ type shotStart struct {
 	sd           float64
 	stated       run.SkewRecord
 	compensation int64 // by how much both were fired earlier, together
+	fired        int64 // how long after they were to be, together
 }
 
 // heldUp is how much longer than its compensation the start of a shot seems to have taken,
-// of both nodes together: what a busy PC has done to it.
+// of both nodes together, and how late they were fired: what a busy PC has done to it.
 func (s shotStart) heldUp() time.Duration {
-	return time.Duration(s.stated.UncertaintyNs - s.compensation)
+	return time.Duration(s.stated.UncertaintyNs - s.compensation + s.fired)
 }
 
 // shotStarts are the shots of a run in which the photons tell how the nodes began.
@@ -41,7 +42,9 @@ func shotStarts(t *testing.T, m *run.Manifest) (all []shotStart) {
 	for _, f := range found.Shots {
 		s := shotStart{number: f.Shot, skew: -f.StartOffset.Float() / 1000, sd: f.StartSD / 1000, stated: m.Trigger.Shots[f.Shot-1].Skew[0]}
 		for _, node := range m.Nodes {
-			s.compensation += node.Takes[f.Shot-1].CompensationNs
+			take := node.Takes[f.Shot-1]
+			s.compensation += take.CompensationNs
+			s.fired += take.Shots["tc"].Called - take.Shots["tc"].Asked
 		}
 		all = append(all, s)
 	}
