@@ -24,8 +24,8 @@ func repeated(t *testing.T, rng *rand.Rand, shots int, heldUp float64) (*run.Man
 		at := uint64(k) * 1_000_000_000_000
 		instant := epoch + int64(k)*1_000_000_000
 		begun := map[string]int64{}
-		for name, latency := range map[string]int64{"alice": 50_000, "bob": 300_000} {
-			used := int64(0)
+		for _, name := range []string{"alice", "bob"} { // in this order: what is drawn is the same each time
+			latency, used := map[string]int64{"alice": 50_000, "bob": 300_000}[name], int64(0)
 			if name == "bob" {
 				used = int64(k) * 5000
 			}

@@ -101,6 +101,9 @@ func (p *page) foretold(s stage.AlignSummary) string {
 	if a == nil || b == nil || a.Start == nil || b.Start == nil {
 		return "nothing is known"
 	}
+	if a != b && !(a.Compared() && b.Compared()) {
+		return "nothing compared their clocks"
+	}
 	skew := run.Skew(s.Target, *b.Start, s.Reference, *a.Start)
 	return text.Bounded(skew.SkewNs, skew.UncertaintyNs)
 }

@@ -158,22 +158,25 @@ func deviceOf(c *run.Controller) string {
 }
 
 func reportStart(out *strings.Builder, m *run.Manifest) {
-	switch {
-	case m.Trigger.Method == "hardware":
-		entry(out, "start", "by an edge on the START inputs; their skew is that of the cables")
-	case len(m.Trigger.Skew) == 0 && len(m.Nodes) > 1:
-		entry(out, "start", "no skew: fewer than two nodes recorded when they started")
+	name := "start"
+	say := func(format string, args ...any) {
+		entry(out, name, format, args...)
+		name = ""
 	}
-	for i, s := range m.Trigger.Skew {
-		name := ""
-		if i == 0 {
-			name = "start"
-		}
+	for _, s := range m.Trigger.Skew {
 		direction := "after"
 		if s.SkewNs < 0 {
 			direction = "before"
 		}
-		entry(out, name, "%s began %s %s %s", s.Node, text.Bounded(text.Magnitude(s.SkewNs), s.UncertaintyNs), direction, s.Against)
+		say("%s began %s %s %s", s.Node, text.Bounded(text.Magnitude(s.SkewNs), s.UncertaintyNs), direction, s.Against)
+	}
+	switch {
+	case m.Trigger.Method == "hardware":
+		say("by an edge on the START inputs; their skew is that of the cables")
+	case slices.ContainsFunc(m.NodeOrder(), func(n string) bool { return m.Nodes[n].Start != nil && !m.Nodes[n].Compared() }):
+		say("how far apart the nodes of several PCs began is not known: nothing compared their clocks")
+	case len(m.Trigger.Skew) == 0 && len(m.Nodes) > 1:
+		say("no skew: fewer than two nodes recorded when they started")
 	}
 	reportHeard(out, m)
 	reportRealtime(out, m)
@@ -209,7 +212,7 @@ func reportClocks(out *strings.Builder, m *run.Manifest) {
 		return
 	}
 	if m.Trigger.ClockSource == "none" {
-		entry(out, "clock", "no clock source compared the clocks of the PCs (clock.source: none), so their difference is in the skew and in no uncertainty")
+		entry(out, "clock", "no clock source compared the clocks of the PCs (clock.source: none)")
 		return
 	}
 	for _, name := range m.NodeOrder() {
@@ -217,7 +220,7 @@ func reportClocks(out *strings.Builder, m *run.Manifest) {
 		switch {
 		case n.Host == "local":
 		case n.Clock == nil || n.Clock.Start == nil:
-			entry(out, "clock", "%s's clock was not compared with this PC's (clock.source: %s), so their difference is in the skew and in no uncertainty", name, m.Trigger.ClockSource)
+			entry(out, "clock", "%s's clock was not compared with this PC's (clock.source: %s)", name, m.Trigger.ClockSource)
 		default:
 			entry(out, "clock", "%s", clockText(name, *n.Clock.Start))
 			for _, o := range n.Clock.Start.Others {

@@ -125,6 +125,7 @@ func TestReportGolden(t *testing.T) {
 
 	remote := reportedManifest(t)
 	remote.Nodes["bob"].Host = "remote"
+	remote.Trigger.Skew = remote.Skews()
 	remote.Notice(run.Reason{Condition: run.Interrupted, Message: "stopped by the user"})
 	for i := range 20 {
 		remote.Notice(run.Reason{Condition: run.Tainted, Node: "bob", Channel: "idler", Message: fmt.Sprint("reason ", i)})

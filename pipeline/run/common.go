@@ -67,21 +67,15 @@ func (m *Manifest) StartScale(reference, controller string) Scale {
 		return Scale{To: same, From: same, By: ByHardware}
 	}
 	a, b := m.NodeOf(reference), m.NodeOf(controller)
-	if a == nil || b == nil || a.Start == nil || b.Start == nil {
+	if a == nil || b == nil || a.Start == nil || b.Start == nil || a != b && !(a.Compared() && b.Compared()) {
 		return Scale{To: same, From: same, By: ByNothing}
-	}
-	by := ByStart
-	for _, n := range []*Node{a, b} {
-		if n.Host != "local" && (n.Clock == nil || n.Clock.Start == nil) {
-			by = ByNothing
-		}
 	}
 	skew := Skew("", *b.Start, "", *a.Start)
 	later := clampPs(skew.SkewNs) * 1000
 	return Scale{
 		To:   func(ps int64) int64 { return ps + later },
 		From: func(ps int64) int64 { return ps - later },
-		By:   by, UncertaintyPs: max(0, clampPs(skew.UncertaintyNs)) * 1000,
+		By:   ByStart, UncertaintyPs: max(0, clampPs(skew.UncertaintyNs)) * 1000,
 	}
 }
 

@@ -97,9 +97,8 @@ func NodeStart(shots []fact.Shot, instant, compensation int64, reading *clock.Re
 	return start, true
 }
 
-// Skew is how much later node began than against. Where no clock source compared
-// the clocks of two PCs, both starts are read on their own PC's clock, and the skew
-// also holds the difference of these.
+// Skew is how much later node began than against, where both starts are by one clock or
+// by clocks that were compared.
 func Skew(node string, start Start, against string, master Start) SkewRecord {
 	return SkewRecord{
 		Node: node, Against: against,
@@ -108,8 +107,14 @@ func Skew(node string, start Start, against string, master Start) SkewRecord {
 	}
 }
 
-// Skews compares every node that recorded a start with the trigger's master,
-// in order of name.
+// Compared says whether the start of a node is by the clock of the master's PC: it runs
+// there, or a clock source compared its PC's with that.
+func (n *Node) Compared() bool {
+	return n.Host == "local" || n.Clock != nil && n.Clock.Start != nil
+}
+
+// Skews compares every node that recorded a start with the trigger's master, in order of
+// name. Of clocks that nobody compared there is no skew: any bound of it could be wrong.
 func (m *Manifest) Skews() []SkewRecord {
 	return m.skews(func(n *Node) *Start { return n.Start })
 }
@@ -118,11 +123,11 @@ func (m *Manifest) Skews() []SkewRecord {
 func (m *Manifest) skews(startOf func(*Node) *Start) []SkewRecord {
 	skews := []SkewRecord{}
 	master := m.Nodes[m.Trigger.Master]
-	if master == nil || startOf(master) == nil {
+	if master == nil || startOf(master) == nil || !master.Compared() {
 		return skews
 	}
 	for name, n := range m.Nodes {
-		if start := startOf(n); start != nil && name != m.Trigger.Master {
+		if start := startOf(n); start != nil && name != m.Trigger.Master && n.Compared() {
 			skews = append(skews, Skew(name, *start, m.Trigger.Master, *startOf(master)))
 		}
 	}

@@ -82,10 +82,12 @@ func TestStartUncertaintyHolds(t *testing.T) {
 
 func TestSkews(t *testing.T) {
 	m := &Manifest{Trigger: Trigger{Master: "bob"}, Nodes: map[string]*Node{
-		"carol": {Start: &Start{EstimateNs: 90, UncertaintyNs: 5}},
-		"alice": {Start: &Start{EstimateNs: 150, UncertaintyNs: 20}},
-		"bob":   {Start: &Start{EstimateNs: 100, UncertaintyNs: 10}},
-		"dave":  {}, // never fired
+		"carol": {Host: "remote", Clock: &NodeClock{Start: &clock.Reading{}}, Start: &Start{EstimateNs: 90, UncertaintyNs: 5}},
+		"alice": {Host: "local", Start: &Start{EstimateNs: 150, UncertaintyNs: 20}},
+		"bob":   {Host: "local", Start: &Start{EstimateNs: 100, UncertaintyNs: 10}},
+		"dave":  {Host: "local"}, // never fired
+		"erin":  {Host: "remote", Clock: &NodeClock{}, Start: &Start{EstimateNs: 3_600_000_000_000, UncertaintyNs: 5}},
+		"frank": {Host: "remote", Start: &Start{EstimateNs: 100, UncertaintyNs: 5}}, // nobody compared their clocks
 	}}
 	want := []SkewRecord{
 		{Node: "alice", Against: "bob", SkewNs: 50, UncertaintyNs: 30},
@@ -93,6 +95,10 @@ func TestSkews(t *testing.T) {
 	}
 	if got := m.Skews(); !equalJSON(t, got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+	m.Trigger.Master = "frank"
+	if got := m.Skews(); len(got) > 0 {
+		t.Errorf("against a clock that nobody compared: %+v", got)
 	}
 	m.Nodes["bob"].Start = nil
 	if got := m.Skews(); len(got) != 0 {
