@@ -50,6 +50,14 @@ type Column struct {
 // Has reports whether there is a value in a row.
 func (c *Column) Has(row int) bool { return c.Missing == nil || !c.Missing[row] }
 
+// ExactInteger is the longest integer up to which a floating-point number has each.
+const ExactInteger = 1 << 53
+
+// Exact reports whether [Column.AsNumbers] has each integer of the column as it is.
+func (c *Column) Exact() bool {
+	return !slices.ContainsFunc(c.Integers, func(n int64) bool { return n > ExactInteger || n < -ExactInteger })
+}
+
 // AsNumbers are the cells of an integer or number column, not a number where there is
 // no value.
 func (c *Column) AsNumbers() []float64 {

@@ -56,8 +56,9 @@ func (c Component) Check(ctx context.Context, r sdk.CheckRequest) ([]sdk.CheckMi
 	return readAnswer(answer)
 }
 
-// ask has a program answer what it reads, within ctx and in so many bytes; before is
-// done on the thread that starts it, see [spawnOn].
+// ask has a program answer what it reads, within ctx and in so many bytes. Before is
+// done on the thread that starts it, see [spawnOn]: with it, the program may write files,
+// and what it has started ends with it.
 func ask(ctx context.Context, cmd *exec.Cmd, request io.Reader, most int, before func()) ([]byte, error) {
 	answer, complaints := &limitedBuffer{most: most}, &limitedBuffer{most: maxWords}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = request, answer, complaints
@@ -68,6 +69,10 @@ func ask(ctx context.Context, cmd *exec.Cmd, request io.Reader, most int, before
 		return nil, err
 	}
 	unhook := context.AfterFunc(ctx, kill)
+	if before != nil {
+		awaitExit(cmd.Process.Pid)
+		kill() // while the zombie still holds the number
+	}
 	err := cmd.Wait()
 	if !unhook() {
 		return nil, context.Cause(ctx)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"tsrun/pipeline/confine"
+	"tsrun/pipeline/fact"
 	"tsrun/sdk"
 )
 
@@ -17,25 +18,28 @@ const maxFilesAnswer = 1 << 20
 
 // WriteResults runs the program of a sink once, as `PLUGIN results`: it reads what
 // stages found from request and writes it into dir, where it may write alone, as far as
-// the kernel can confine it. It ends within ctx. What it says is not looked at.
-func (c Component) WriteResults(ctx context.Context, dir string, config json.RawMessage, request io.Reader) (a sdk.ResultsAnswer, err error) {
+// the kernel can confine it, which is told. It and what it has started end within ctx.
+// What it says is not looked at.
+func (c Component) WriteResults(ctx context.Context, dir string, config json.RawMessage, request io.Reader) (a sdk.ResultsAnswer, confined fact.Confinement, err error) {
 	cmd := command(c.Path, "results")
 	cmd.Dir = dir
 	answer, err := ask(ctx, cmd, request, maxFilesAnswer, func() {
-		if cmp.Or(c.needs().Unconfined, confine.Privileged(c.Path)) == "" {
-			confine.Thread(c.resultsRules(dir, config), filepath.Join(filepath.Dir(dir), ".trial"), filepath.Join(dir, ".trial"))
+		outcome := confine.Outcome{Why: cmp.Or(c.needs().Unconfined, confine.Privileged(c.Path))}
+		if outcome.Why == "" {
+			outcome = confine.Thread(c.resultsRules(dir, config), filepath.Join(filepath.Dir(dir), ".trial"), filepath.Join(dir, ".trial"))
 		}
+		confined = fact.Confinement{Confined: outcome.Confined, Unconfined: outcome.Why}
 	})
 	if err != nil {
-		return a, err
+		return a, confined, err
 	}
 	if err := json.Unmarshal(answer, &a); err != nil {
-		return a, fmt.Errorf("its answer cannot be read: %w", err)
+		return a, confined, fmt.Errorf("its answer cannot be read: %w", err)
 	}
 	if a.Version != sdk.ResultsVersion {
-		return a, fmt.Errorf("its answer is of version %d, this tsrun knows %d", a.Version, sdk.ResultsVersion)
+		return a, confined, fmt.Errorf("its answer is of version %d, this tsrun knows %d", a.Version, sdk.ResultsVersion)
 	}
-	return a, nil
+	return a, confined, nil
 }
 
 // resultsRules are the rights of a sink that writes results.

@@ -16,4 +16,7 @@ func (c *conductor) giveResults(ctx context.Context) {
 			c.log.Warn("results not given", "why", message, "hint", hint)
 			c.observe(event.Warning{Message: message, Hint: hint})
 		}})
+	for _, s := range m.ResultSinks {
+		c.log.Info("results given", "sink", s.Sink, "files", len(s.Files), "confined", s.Confined, "unconfined", s.Unconfined)
+	}
 }

@@ -166,6 +166,9 @@ func (p *page) devices() {
 			programs = append(programs, []string{node + "." + name, s.Sink, s.Version, confinedText(s.Confined, s.Unconfined), s.SHA256})
 		}
 	}
+	for _, s := range p.m.ResultSinks {
+		programs = append(programs, []string{s.Sink + " of results", s.Plugin, s.Version, confinedText(s.Confined, s.Unconfined), s.SHA256})
+	}
 	p.rows([]string{"controller", "device", "serial", "firmware", "#resolution", "kind"}, devices)
 	p.rows([]string{"where", "program", "version", "note", "~SHA-256"}, programs)
 	p.rows([]string{"controller", "privilege", "answer"}, grants)

@@ -3,6 +3,7 @@
 //
 //	results.go  one sink after the other: its program is started once, and told all
 //	table.go    the tables of the run directory, as a plugin reads them
+//	room.go     what its files may fill
 //	files.go    what the program says it wrote is proven; what is beside it goes
 //
 // The results of the run are in its directory by then, whatever a sink does: one that
@@ -95,7 +96,7 @@ func (g *giver) give(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, g.Within, fmt.Errorf("it has not ended within %v", g.Within))
 	defer cancel()
-	answer, err := g.ask(ctx, program, offer, dir.Name())
+	answer, err := g.askWithinRoom(ctx, program, offer, dir)
 	return errors.Join(err, g.accept(dir, answer, err == nil))
 }
 
@@ -127,7 +128,7 @@ func (g *giver) fresh() (*os.Root, error) {
 		err = os.RemoveAll(path)
 	}
 	if err == nil {
-		err = os.Mkdir(path, 0o777)
+		err = os.MkdirAll(path, 0o777) // no stage may have had a table
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make its directory: %w", err)
@@ -148,7 +149,8 @@ func (g *giver) ask(ctx context.Context, program host.Component, offer *sdk.Offe
 		to.CloseWithError(err)
 		told <- err
 	}()
-	answer, err := program.WriteResults(ctx, dir, g.sink.Config, request)
+	answer, confined, err := program.WriteResults(ctx, dir, g.sink.Config, request)
+	g.record.Confinement = confined
 	request.Close()
 	if telling := <-told; telling != nil && !errors.Is(telling, io.ErrClosedPipe) {
 		err = telling

@@ -34,13 +34,13 @@ func headOf(dir string, r run.Result) (h sdk.ResultHead, err error) {
 	if table == "" {
 		return h, nil
 	}
-	unvalued := []bool{}
+	cells := []seen{}
 	err = lines(dir, table, func(columns []string) error {
 		if len(columns) > sdk.MaxResultColumns {
 			return fmt.Errorf("its table has %d columns, a sink takes up to %d", len(columns), sdk.MaxResultColumns)
 		}
 		for _, name := range columns {
-			h.Columns, unvalued = append(h.Columns, sdk.ResultColumn{Name: name, Unit: unitOf(name), Type: sdk.Integer}), append(unvalued, true)
+			h.Columns, cells = append(h.Columns, sdk.ResultColumn{Name: name, Unit: unitOf(name)}), append(cells, seen{})
 		}
 		return nil
 	}, func(row []byte) error {
@@ -53,38 +53,48 @@ func headOf(dir string, r run.Result) (h sdk.ResultHead, err error) {
 			if cell, rest, more = strings.Cut(rest, ","); more == (i == len(h.Columns)-1) {
 				return fmt.Errorf("row %d of its table has not %d cells", h.Rows, len(h.Columns))
 			}
-			if cell != "" {
-				unvalued[i] = false
-				h.Columns[i].Type = widened(h.Columns[i].Type, cell)
-			}
+			cells[i].add(cell)
 		}
 		return nil
 	})
-	for i, without := range unvalued {
-		if without {
-			h.Columns[i].Type = sdk.Number
-		}
+	for i, s := range cells {
+		h.Columns[i].Type = s.narrowest()
 	}
 	return h, err
 }
 
-// widened is the narrowest type that takes a cell, too.
-func widened(t sdk.ResultType, cell string) sdk.ResultType {
-	if t == sdk.Integer {
-		_, err := strconv.ParseInt(cell, 10, 64)
-		switch {
-		case err == nil:
-			return t
-		case errors.Is(err, strconv.ErrRange): // a float would not have its last digits
-			return sdk.Text
-		}
+// seen is what the cells of a column are, as far as it was read.
+type seen struct {
+	integers, numbers, texts bool
+	long                     bool // an integer is so long that a float would not have its last digits
+}
+
+func (s *seen) add(cell string) {
+	if cell == "" || s.texts {
+		return
 	}
-	if t != sdk.Text {
-		if _, err := strconv.ParseFloat(cell, 64); err == nil {
-			return sdk.Number
-		}
+	n, err := strconv.ParseInt(cell, 10, 64)
+	switch {
+	case err == nil:
+		s.integers, s.long = true, s.long || n > sdk.ExactInteger || n < -sdk.ExactInteger
+		return
+	case errors.Is(err, strconv.ErrRange):
+		s.texts = true
+		return
 	}
-	return sdk.Text
+	_, err = strconv.ParseFloat(cell, 64)
+	s.numbers, s.texts = err == nil || s.numbers, err != nil
+}
+
+// narrowest is the narrowest type that takes all cells as they are.
+func (s seen) narrowest() sdk.ResultType {
+	switch {
+	case s.texts || s.long && s.numbers:
+		return sdk.Text
+	case s.integers && !s.numbers:
+		return sdk.Integer
+	}
+	return sdk.Number
 }
 
 // unitOf is the unit that the name of a column says.

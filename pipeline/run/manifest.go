@@ -274,10 +274,11 @@ type LiveRecord struct {
 
 // ResultRecord is what a sink has made of what stages found.
 type ResultRecord struct {
-	Sink     string       `json:"sink"`
-	Plugin   string       `json:"plugin"`
-	Version  string       `json:"version,omitempty"` // of the plugin
-	SHA256   string       `json:"sha256,omitempty"`  // of its program
+	Sink    string `json:"sink"`
+	Plugin  string `json:"plugin"`
+	Version string `json:"version,omitempty"` // of the plugin
+	SHA256  string `json:"sha256,omitempty"`  // of its program
+	fact.Confinement
 	Files    []ResultFile `json:"files"`
 	Messages uint64       `json:"messages,omitempty"` // that somebody else has acknowledged
 	Without  []string     `json:"without,omitempty"`  // stages of which it has nothing, and why

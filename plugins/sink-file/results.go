@@ -47,7 +47,8 @@ func writeResults(_ context.Context, r *sdk.Results, c resultsConfig) error {
 }
 
 // writeArrays writes an array for each column. Where an integer column has no value in
-// some rows it is one of floating-point numbers, as numpy has no integer that is none.
+// some rows it is one of floating-point numbers, as numpy has no integer that is none;
+// and one of texts where these would not have the last digits.
 func writeArrays(w io.Writer, r *sdk.Results, of *sdk.Result) error {
 	a := tagfile.NewArchive(w)
 	units := map[string]string{}
@@ -62,6 +63,8 @@ func writeArrays(w io.Writer, r *sdk.Results, of *sdk.Result) error {
 			err = a.Texts(c.Name, c.Texts)
 		case c.Type == sdk.Integer && c.Missing == nil:
 			err = a.Integers(c.Name, c.Integers)
+		case !c.Exact():
+			err = a.Texts(c.Name, cellsOf(c, of.Rows))
 		default:
 			err = a.Numbers(c.Name, c.AsNumbers())
 		}
@@ -82,4 +85,12 @@ func writeArrays(w io.Writer, r *sdk.Results, of *sdk.Result) error {
 		return err
 	}
 	return a.Close()
+}
+
+func cellsOf(c *sdk.Column, rows int) []string {
+	cells := make([]string, rows)
+	for row := range cells {
+		cells[row] = c.Cell(row)
+	}
+	return cells
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/parquet-go/parquet-go"
@@ -76,16 +78,29 @@ func valueOf(c *sdk.Column, row, column int) parquet.Value {
 	return parquet.ByteArrayValue([]byte(c.Texts[row])).Level(0, level, column)
 }
 
-// writeTable writes a table, its columns in order of their names.
+// table is a schema whose columns stand as those of the table do; those of a
+// [parquet.Group] stand in order of their names.
+type table struct {
+	parquet.Group
+	places map[string]int
+}
+
+func (t table) Fields() []parquet.Field {
+	fields := t.Group.Fields()
+	slices.SortFunc(fields, func(a, b parquet.Field) int { return cmp.Compare(t.places[a.Name()], t.places[b.Name()]) })
+	return fields
+}
+
+// writeTable writes a table.
 func writeTable(w io.Writer, r *sdk.Results, of *sdk.Result, c resultsConfig) error {
-	group, byName := parquet.Group{}, map[string]*sdk.Column{}
+	group := table{parquet.Group{}, map[string]int{}}
 	said := []pair{{"tsrun.run", r.Run}, {"tsrun.recipe_sha256", r.Recipe}, {"tsrun.stage", of.Stage}, {"tsrun.kind", of.Kind}, {"tsrun.simulated", strconv.FormatBool(r.Simulated)}}
 	if r.Simulated {
 		said = append(said, simulated)
 	}
 	for i := range of.Columns {
 		column := &of.Columns[i]
-		group[column.Name], byName[column.Name] = nodeOf(column), column
+		group.Group[column.Name], group.places[column.Name] = nodeOf(column), i
 		if column.Unit != "" {
 			said = append(said, pair{"tsrun.unit." + column.Name, column.Unit})
 		}
@@ -93,16 +108,12 @@ func writeTable(w io.Writer, r *sdk.Results, of *sdk.Result, c resultsConfig) er
 	schema := parquet.NewSchema("results", group)
 	options := append(writerOptions(config{Compression: c.Compression}, said), schema)
 	out := parquet.NewWriter(w, options...)
-	var columns []*sdk.Column
-	for _, path := range schema.Columns() {
-		columns = append(columns, byName[path[0]])
-	}
 	for row, held := 0, 0; row < of.Rows; {
 		rows := make([]parquet.Row, 0, chunk)
 		for ; row < of.Rows && len(rows) < chunk; row++ {
-			values := make(parquet.Row, len(columns))
-			for i, c := range columns {
-				values[i] = valueOf(c, row, i)
+			values := make(parquet.Row, len(of.Columns))
+			for i := range of.Columns {
+				values[i] = valueOf(&of.Columns[i], row, i)
 			}
 			rows = append(rows, values)
 		}

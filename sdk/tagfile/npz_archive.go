@@ -10,10 +10,13 @@ import (
 )
 
 // Archive writes arrays of numpy into one file, as they are, not compressed.
-type Archive struct{ zip *zip.Writer }
+type Archive struct {
+	zip   *zip.Writer
+	names map[string]bool
+}
 
 // NewArchive begins a file. Its last bytes are written by Close.
-func NewArchive(w io.Writer) *Archive { return &Archive{zip.NewWriter(w)} }
+func NewArchive(w io.Writer) *Archive { return &Archive{zip.NewWriter(w), map[string]bool{}} }
 
 // Close ends the file.
 func (a *Archive) Close() error { return a.zip.Close() }
@@ -63,8 +66,12 @@ func writing(data any) func(io.Writer) error {
 	return func(w io.Writer) error { return binary.Write(w, binary.LittleEndian, data) }
 }
 
-// add adds an array.
+// add adds an array. Of two of one name a reader would find one alone.
 func (a *Archive) add(name, descr, shape string, data func(io.Writer) error) error {
+	if a.names[name] {
+		return fmt.Errorf("there are two arrays %.64q; %q says where all are from: write another format", name, npzAbout)
+	}
+	a.names[name] = true
 	w, err := a.zip.CreateHeader(&zip.FileHeader{Name: name + npySuffix, Method: zip.Store})
 	if err == nil {
 		_, err = w.Write(npyHead("'"+descr+"'", shape))
