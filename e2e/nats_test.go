@@ -15,13 +15,15 @@ import (
 )
 
 // TestNatsSink kills the hub in the middle of a run, then the sink, and starts the hub
-// again: the run is good, and what follow writes of the hub's stream is its files.
+// again: the run is good, and what follow writes of the hub's stream is its files. What
+// the stages found is there, too, and a hub that is away costs a warning.
 func TestNatsSink(t *testing.T) {
 	t.Parallel()
 	plugins, work := ownModule(t, "sink-nats"), t.TempDir()
 	url := fmt.Sprintf("127.0.0.1:%d", ownPort(t, "127.0.0.1"))
+	write(t, filepath.Join(work, "token"), "secret\n")
 	hub := func() *tsrun {
-		h := start(t, work, []string{"env", "TSRUN_PLUGINS=" + plugins}, "hub", "--store", "hub", "--listen", url)
+		h := start(t, work, []string{"env", "TSRUN_PLUGINS=" + plugins}, "hub", "--store", "hub", "--listen", url, "--token-file", "token")
 		eventually(t, 30*time.Second, "the hub listens", func() bool { return strings.Contains(h.stdout.String(), "listening") })
 		return h
 	}
@@ -31,7 +33,9 @@ func TestNatsSink(t *testing.T) {
 		t.Fatal(err)
 	}
 	recipe := filepath.Join(work, "nats.yaml")
-	live := strings.Replace(string(text), "raw: {sink: sink-file, config: {format: bin}}", `live: {sink: sink-nats, config: {url: "nats://`+url+`", format: tags}}`, 1)
+	live := strings.Replace(string(text), "raw: {sink: sink-file, config: {format: bin}}", `live: {sink: sink-nats, config: {url: "nats://`+url+`", token_file: token, format: tags}}
+  found: {sink: sink-nats, takes: results, config: {url: "nats://`+url+`", token_file: token}}
+  away: {sink: sink-nats, takes: results, config: {url: "nats://127.0.0.1:1", patience: 1 s}}`, 1)
 	if err := os.WriteFile(recipe, []byte(live), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +63,15 @@ func TestNatsSink(t *testing.T) {
 	if !run.IsGood(m.Condition) {
 		t.Errorf("condition %v, reasons %v", m.Condition, m.Reasons)
 	}
-	contains(t, p.stdout.String(), "sink live died and was started anew")
+	contains(t, p.stdout.String(), "sink live died and was started anew", "sink away of results")
+	if len(m.ResultSinks) != 2 {
+		t.Fatalf("%+v", m.ResultSinks)
+	}
+	for _, s := range m.ResultSinks {
+		if found := s.Sink == "found"; found && (s.Messages != 1 || s.Failed != "") || !found && (s.Messages != 0 || !strings.Contains(s.Failed, "has taken nothing for 1 s")) {
+			t.Errorf("%+v", s)
+		}
+	}
 	says, err := os.ReadFile(filepath.Join(dir, "raw/here/nats.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +83,7 @@ func TestNatsSink(t *testing.T) {
 // sameAgain follows a run and compares the files that this writes with the run's.
 func sameAgain(t *testing.T, work, plugins, url string, m *run.Manifest) {
 	t.Helper()
-	f := start(t, work, []string{"env", "TSRUN_PLUGINS=" + plugins}, "follow", "nats://"+url, m.Run, "--count", "--out", "copy")
+	f := start(t, work, []string{"env", "TSRUN_PLUGINS=" + plugins}, "follow", "nats://"+url, m.Run, "--token-file", "token", "--count", "--out", "copy")
 	if code := f.wait(60 * time.Second); code != 0 {
 		t.Fatalf("follow: exit code %d\n%s", code, f.stderr.String())
 	}

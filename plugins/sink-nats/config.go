@@ -27,34 +27,50 @@ const (
 	mostSecret = 64 << 10 // bytes of a file with a token
 )
 
-// config is what a recipe says about the sink.
+// access is how a server is reached, by the sink and by who follows.
+type access struct {
+	URL         string `json:"url" jsonschema:"required,description=of the server: nats://HOST:4222 or tls://HOST:4222"`
+	TokenFile   string `json:"token_file" jsonschema:"format=file,description=file that holds the token of the server"`
+	Credentials string `json:"credentials" jsonschema:"format=file,description=.creds file of a user of the server"`
+	CA          string `json:"ca" jsonschema:"format=file,description=PEM file of the CA that has signed the server's certificate; the system's without"`
+	Cert        string `json:"cert" jsonschema:"format=file,description=PEM file of a client certificate; with key"`
+	Key         string `json:"key" jsonschema:"format=file,description=PEM file of its key"`
+}
+
+// remote is what a recipe says about the server, of tags and of results.
+type remote struct {
+	access
+	Prefix   string        `json:"prefix" jsonschema:"description=first word of each subject: PREFIX.RUN.NODE.CHANNEL of tags and PREFIX.RUN.results.STAGE of results"`
+	Patience quantity.Time `json:"patience" jsonschema:"description=how long nothing may be acknowledged at the end of a run before the sink gives up: 1 s to 45 s; while a run records the server may be away as long as it likes"`
+	Replicas int           `json:"replicas" jsonschema:"minimum=1,maximum=5,description=servers of a cluster that keep the stream"`
+}
+
+// config is what a recipe says about the sink where it takes tags.
 type config struct {
-	URL         string        `json:"url" jsonschema:"required,description=of the server: nats://HOST:4222 or tls://HOST:4222"`
-	Prefix      string        `json:"prefix" jsonschema:"description=first word of each subject: PREFIX.RUN.NODE.CHANNEL"`
-	Format      string        `json:"format" jsonschema:"enum=bin,enum=tags,enum=txt,enum=csv,description=of the local files: as of sink-file"`
-	Window      int           `json:"window" jsonschema:"minimum=1,maximum=1024,description=messages that wait for their acknowledgement at most"`
-	Patience    quantity.Time `json:"patience" jsonschema:"description=how long nothing may be acknowledged at the end of a run before the sink gives up: 1 s to 45 s; while a run records the server may be away as long as it likes"`
-	Replicas    int           `json:"replicas" jsonschema:"minimum=1,maximum=5,description=servers of a cluster that keep the stream"`
-	Sync        string        `json:"sync" jsonschema:"enum=unknown,enum=always,description=always: you know that the server syncs each message to its disk before it acknowledges it (sync_interval: always). A tsrun hub says it by itself"`
-	TokenFile   string        `json:"token_file" jsonschema:"format=file,description=file that holds the token of the server"`
-	Credentials string        `json:"credentials" jsonschema:"format=file,description=.creds file of a user of the server"`
-	CA          string        `json:"ca" jsonschema:"format=file,description=PEM file of the CA that has signed the server's certificate; the system's without"`
-	Cert        string        `json:"cert" jsonschema:"format=file,description=PEM file of a client certificate; with key"`
-	Key         string        `json:"key" jsonschema:"format=file,description=PEM file of its key"`
+	remote
+	Format string `json:"format" jsonschema:"enum=bin,enum=tags,enum=txt,enum=csv,description=of the local files: as of sink-file"`
+	Window int    `json:"window" jsonschema:"minimum=1,maximum=1024,description=messages that wait for their acknowledgement at most"`
+	Sync   string `json:"sync" jsonschema:"enum=unknown,enum=always,description=always: you know that the server syncs each message to its disk before it acknowledges it (sync_interval: always). A tsrun hub says it by itself"`
+}
+
+func remoteDefaults() remote {
+	return remote{Prefix: "tsrun", Patience: 30 * quantity.Second, Replicas: 1}
 }
 
 func defaults() config {
-	return config{Prefix: "tsrun", Format: tagfile.Bin, Window: 64, Patience: 30 * quantity.Second, Replicas: 1, Sync: "unknown"}
+	return config{remote: remoteDefaults(), Format: tagfile.Bin, Window: 64, Sync: "unknown"}
 }
 
 // token is what may stand between the dots of a subject here, and in the name of a stream.
 var token = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
+func mistake(field, message, hint string) *sdk.Failure {
+	return &sdk.Failure{Code: "bad-config", Field: field, Message: message, Hint: hint}
+}
+
 // Check finds mistakes that the schema cannot tell.
-func (c config) Check(r sdk.Recording) (found []*sdk.Failure) {
-	add := func(field, message, hint string) {
-		found = append(found, &sdk.Failure{Code: "bad-config", Field: field, Message: message, Hint: hint})
-	}
+func (c remote) Check(sdk.Recording) (found []*sdk.Failure) {
+	add := func(field, message, hint string) { found = append(found, mistake(field, message, hint)) }
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls" {
 		add("url", "the address "+clip(c.URL)+" is none of a NATS server", "write nats://HOST:4222, or tls://HOST:4222")
@@ -64,20 +80,27 @@ func (c config) Check(r sdk.Recording) (found []*sdk.Failure) {
 	if !token.MatchString(c.Prefix) {
 		add("prefix", "the prefix "+clip(c.Prefix)+" cannot be a word of a subject", "take 1 to 64 of A-Z, a-z, 0-9, _ and -")
 	}
-	if c.Window < leastWindow || c.Window > mostWindow {
-		add("window", "a window is 1 to 1024 messages", "leave it out for 64")
-	}
 	if c.Patience < leastPatience || c.Patience > mostPatience {
 		add("patience", "a patience of "+c.Patience.String(), "write 1 s to 45 s")
 	}
 	if c.Replicas < 1 || c.Replicas > 5 {
 		add("replicas", "a stream has 1 to 5 replicas", "leave it out for 1")
 	}
-	if c.Sync != "unknown" && c.Sync != "always" {
-		add("sync", "sync "+clip(c.Sync)+" is not known", "write unknown or always")
-	}
 	if (c.Cert == "") != (c.Key == "") {
 		add("cert", "a client certificate needs cert and key", "name both files, or none")
+	}
+	return found
+}
+
+// Check finds those of the tags, too.
+func (c config) Check(r sdk.Recording) []*sdk.Failure {
+	found := c.remote.Check(r)
+	add := func(field, message, hint string) { found = append(found, mistake(field, message, hint)) }
+	if c.Window < leastWindow || c.Window > mostWindow {
+		add("window", "a window is 1 to 1024 messages", "leave it out for 64")
+	}
+	if c.Sync != "unknown" && c.Sync != "always" {
+		add("sync", "sync "+clip(c.Sync)+" is not known", "write unknown or always")
 	}
 	if _, err := tagfile.NewEncoder(c.Format, 0); err != nil {
 		add("format", err.Error(), "")
@@ -100,15 +123,6 @@ func open(_ context.Context, env sdk.Env, c config) (sdk.Sink, error) {
 			Hint: "give the node a name of A-Z, a-z, 0-9, _ and -"}
 	}
 	return newSink(c, node, env.Log), nil
-}
-
-// access is how a server is reached, by the sink and by who follows.
-type access struct {
-	URL, TokenFile, Credentials, CA, Cert, Key string
-}
-
-func (c config) access() access {
-	return access{c.URL, c.TokenFile, c.Credentials, c.CA, c.Cert, c.Key}
 }
 
 // dial connects once. A connection that breaks stays broken: what is in flight is

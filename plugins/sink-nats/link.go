@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -56,7 +57,7 @@ var errMoved = errors.New("the stream stands elsewhere")
 // openLink connects, makes the stream where there is none, and says how the server
 // keeps it.
 func openLink(ctx context.Context, c config, name, subjects string) (*link, error) {
-	conn, err := c.access().dial()
+	conn, err := c.dial()
 	if err != nil {
 		return nil, err
 	}
@@ -79,22 +80,31 @@ func (l *link) open(ctx context.Context, c config, name, subjects string) error 
 	}
 	ctx, cancel := context.WithTimeout(ctx, askedWithin)
 	defer cancel()
-	l.stream, err = l.js.Stream(ctx, name)
+	l.stream, err = streamOf(ctx, l.js, jetstream.StreamConfig{Name: name, Subjects: []string{subjects}, Replicas: c.Replicas,
+		Duplicates: 2 * time.Minute, Description: "time tags of one node in one run of tsrun"})
+	if err != nil {
+		return err
+	}
+	l.says = promiseOf(l.conn, l.stream.CachedInfo().Config, c.Sync)
+	return nil
+}
+
+// streamOf is a stream of the subjects that are wanted. It is made where there is none.
+func streamOf(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	want.Storage, want.Discard, want.AllowDirect = jetstream.FileStorage, jetstream.DiscardNew, true
+	stream, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		l.stream, err = l.js.CreateStream(ctx, jetstream.StreamConfig{Name: name, Subjects: []string{subjects}, Storage: jetstream.FileStorage,
-			Replicas: c.Replicas, Discard: jetstream.DiscardNew, Duplicates: 2 * time.Minute, AllowDirect: true, Description: "time tags of one node in one run of tsrun"})
+		stream, err = js.CreateStream(ctx, want)
 	}
 	if err != nil {
-		return &sdk.Failure{Code: "nats-stream", Message: fmt.Sprintf("make the stream %s at the NATS server: %v", name, err),
+		return nil, &sdk.Failure{Code: "nats-stream", Message: fmt.Sprintf("make the stream %s at the NATS server: %v", want.Name, err),
 			Hint: "the server needs JetStream (nats-server -js, or tsrun hub), and its user the right to make streams"}
 	}
-	info := l.stream.CachedInfo()
-	if len(info.Config.Subjects) != 1 || info.Config.Subjects[0] != subjects {
-		return &sdk.Failure{Code: "nats-stream", Message: fmt.Sprintf("the stream %s is there, and it is of %.200q", name, info.Config.Subjects),
+	if is := stream.CachedInfo().Config.Subjects; !slices.Equal(is, want.Subjects) {
+		return nil, &sdk.Failure{Code: "nats-stream", Message: fmt.Sprintf("the stream %s is there, and it is of %.200q", want.Name, is),
 			Hint: "give the sink another prefix"}
 	}
-	l.says = promiseOf(l.conn, info.Config, c.Sync)
-	return nil
+	return stream, nil
 }
 
 func (l *link) close() { l.conn.Close() }

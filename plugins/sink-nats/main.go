@@ -7,6 +7,7 @@
 //	publisher  brings closed files into the stream, in order, exactly once
 //	link       one connection: where the stream stands, a window of messages
 //	message    subject, headers and payload of a block
+//	results    brings what stages found into a stream, a message or more of each
 //	settings   what a server promises of what it acknowledges
 //	hub        a server in this program
 //	follow     prints, filters and counts a stream, and writes its files again
@@ -36,8 +37,8 @@ func main() {
 	sdk.Serve(sdk.Plugin{
 		Name:    "sink-nats",
 		Version: version,
-		Summary: "Files of tags, and their blocks as messages of a NATS server.",
-		Sinks:   []sdk.SinkType{sdk.NewSink("sink-nats", defaults(), open).Keeping(sdk.AllTags).Resumable()},
+		Summary: "Files of tags, and their blocks and what stages found as messages of a NATS server.",
+		Sinks:   []sdk.SinkType{sdk.TakingResults(sdk.NewSink("sink-nats", defaults(), open).Keeping(sdk.AllTags).Resumable(), remoteDefaults(), writeResults)},
 		Needs:   sdk.Needs{Network: true},
 	})
 }

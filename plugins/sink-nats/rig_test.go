@@ -27,11 +27,12 @@ import (
 	"tsrun/sdk/tag"
 )
 
-// hubArgs and sinkArgs tell a process of this test to be a hub, or to record until
-// it is killed.
+// hubArgs, sinkArgs and resultsArgs tell a process of this test to be a hub, to record
+// until it is killed, or to be the plugin as it takes results.
 const (
-	hubArgs  = "TSRUN_SINK_NATS_HUB"
-	sinkArgs = "TSRUN_SINK_NATS_RECORD"
+	hubArgs     = "TSRUN_SINK_NATS_HUB"
+	sinkArgs    = "TSRUN_SINK_NATS_RECORD"
+	resultsArgs = "TSRUN_SINK_NATS_RESULTS"
 )
 
 // patient bounds every wait of a test; it is no measure of speed.
@@ -44,6 +45,10 @@ func TestMain(m *testing.M) {
 	if args := os.Getenv(sinkArgs); args != "" {
 		fmt.Println("failed:", recordAlone(args))
 		os.Exit(1)
+	}
+	if os.Getenv(resultsArgs) != "" {
+		os.Args = []string{os.Args[0], "results"}
+		main()
 	}
 	goleak.VerifyTestMain(m)
 }
