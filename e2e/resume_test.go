@@ -119,8 +119,19 @@ func TestResume(t *testing.T) {
 	t.Parallel()
 	t.Run("killed in the recording", func(t *testing.T) {
 		t.Parallel()
-		b := breakOff(t, 11, inState("running"), 1500*time.Millisecond) // of which 1 s is the lead
+		b := breakOff(t, 11, inState("running"), 1500*time.Millisecond, "--set", "pipeline=[{stage: rates, config: {of: [alice.a, bob.b]}}]", "--set", "sinks.found={sink: sink-file, takes: results}") // of which 1 s is the lead
+		stale := filepath.Join(b.dir, run.ResultsDir, "found", "half.csv")
+		if err := os.MkdirAll(filepath.Dir(stale), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, stale, "of the master that was killed")
 		m := b.resumed(130)
+		if len(m.ResultSinks) != 1 || len(m.ResultSinks[0].Files) == 0 || m.ResultSinks[0].Failed != "" {
+			t.Errorf("what stages found was given so: %+v", m.ResultSinks)
+		}
+		if _, err := os.Lstat(stale); !os.IsNotExist(err) {
+			t.Errorf("what a sink had left before is still there: %v", err)
+		}
 		contains(t, reasons(m), "INTERRUPTED alice. its recording ended with the master")
 		if c := m.Nodes["bob"].Channels["b"]; c.LengthPs != m.DurationPs || strings.Contains(reasons(m), "INCOMPLETE bob") {
 			t.Errorf("bob has recorded %d ps of %d\n%s", c.LengthPs, m.DurationPs, reasons(m))
