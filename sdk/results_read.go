@@ -286,5 +286,24 @@ func (r *Results) Write(of *Result, format string, write func(io.Writer) error) 
 // Sent tells of messages with a result that somebody else has acknowledged.
 func (r *Results) Sent(messages uint64) { r.answer.Messages += messages }
 
+// WriteTables writes a file for each result that has a table.
+func (r *Results) WriteTables(format string, write func(io.Writer, *Result) error) error {
+	for {
+		of, err := r.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case len(of.Columns) == 0:
+			r.Without(of)
+			continue
+		}
+		if err := r.Write(of, format, func(w io.Writer) error { return write(w, of) }); err != nil {
+			return err
+		}
+	}
+}
+
 // Without tells that nothing was written of a stage, as it has no table.
 func (r *Results) Without(of *Result) { r.answer.Without = append(r.answer.Without, of.Stage) }

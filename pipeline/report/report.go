@@ -219,7 +219,7 @@ func reportClocks(out *strings.Builder, m *run.Manifest) {
 		n := m.Nodes[name]
 		switch {
 		case n.Host == "local":
-		case n.Clock == nil || n.Clock.Start == nil:
+		case !n.Compared():
 			entry(out, "clock", "%s's clock was not compared with this PC's (clock.source: %s)", name, m.Trigger.ClockSource)
 		default:
 			entry(out, "clock", "%s", clockText(name, *n.Clock.Start))

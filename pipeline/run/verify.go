@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -212,37 +211,6 @@ func (v *verifier) hash(name string) (hashed func() (sum string, size int64, err
 func written(s Segment) bool {
 	format := cmp.Or(s.Format, strings.TrimPrefix(path.Ext(s.File), "."))
 	return slices.Contains(tagfile.Streamed(), format)
-}
-
-type counted struct{ tags, first, last uint64 }
-
-// countTags reads a segment through. Tags that go back in time are an error:
-// the reader would sort them, but no sink writes them. They are read into buf.
-func countTags(path, format string, buf []uint64) (c counted, err error) {
-	r, _, err := tagfile.OpenSegment(path, format, tagfile.OnlyChannel)
-	if err != nil {
-		return c, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	for {
-		n, err := r.Next(buf)
-		if n > 0 {
-			if c.tags == 0 {
-				c.first = buf[0]
-			}
-			c.tags += uint64(n)
-			c.last = buf[n-1]
-		}
-		if err == io.EOF {
-			if info := r.Info(); info.Violations > 0 {
-				return c, fmt.Errorf("it goes back in time: %s, the farthest by %d ps", quantity.Counted(info.Violations, "tag"), info.Farthest)
-			}
-			return c, nil
-		}
-		if err != nil {
-			return c, err
-		}
-	}
 }
 
 // track proves that the segments of one channel are all there and follow each other;

@@ -59,7 +59,7 @@ func comparedBy(nodes ...*run.Node) (by string) {
 	for _, n := range nodes {
 		switch {
 		case n.Host == "local":
-		case n.Clock == nil || n.Clock.Start == nil:
+		case !n.Compared():
 			return ""
 		default:
 			by = n.Clock.Start.By()

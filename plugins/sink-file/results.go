@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -29,21 +28,7 @@ func writeResults(_ context.Context, r *sdk.Results, c resultsConfig) error {
 	if write == nil {
 		return &sdk.Failure{Code: "bad-config", Message: fmt.Sprintf("results in format %.40q", c.Format), Hint: "write csv or npz", Field: "format"}
 	}
-	for {
-		of, err := r.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		case len(of.Columns) == 0:
-			r.Without(of)
-			continue
-		}
-		if err := r.Write(of, c.Format, func(w io.Writer) error { return write(w, r, of) }); err != nil {
-			return err
-		}
-	}
+	return r.WriteTables(c.Format, func(w io.Writer, of *sdk.Result) error { return write(w, r, of) })
 }
 
 // writeArrays writes an array for each column. Where an integer column has no value in

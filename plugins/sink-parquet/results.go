@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"io"
 	"slices"
 	"strconv"
@@ -25,21 +24,7 @@ func writeResults(_ context.Context, r *sdk.Results, c resultsConfig) error {
 	if _, known := codecs[c.Compression]; !known {
 		return &sdk.Failure{Code: "bad-config", Message: "compression " + clip(c.Compression) + " is not known", Hint: "write none, snappy or zstd", Field: "compression"}
 	}
-	for {
-		of, err := r.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		case len(of.Columns) == 0:
-			r.Without(of)
-			continue
-		}
-		if err := r.Write(of, format, func(w io.Writer) error { return writeTable(w, r, of, c) }); err != nil {
-			return err
-		}
-	}
+	return r.WriteTables(format, func(w io.Writer, of *sdk.Result) error { return writeTable(w, r, of, c) })
 }
 
 // nodeOf is the column of a table in the schema of its file: optional where some row
