@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -50,7 +49,7 @@ type publisher struct {
 type subscriber struct {
 	conn   *zmtp.Conn
 	unsent chan message // closed when nothing more comes
-	topics map[string]int
+	topics zmtp.Topics
 	slow   bool      // nobody waits for it
 	moved  time.Time // when it took a message last
 	left   int       // messages that it has not taken: also the one that is being sent
@@ -74,7 +73,7 @@ func listen(network, address string, queue int) (*publisher, error) {
 
 // serve serves one peer until it leaves or breaks a rule.
 func (p *publisher) serve(c *zmtp.Conn) {
-	s := &subscriber{conn: c, unsent: make(chan message, p.queue), topics: map[string]int{}, moved: time.Now()}
+	s := &subscriber{conn: c, unsent: make(chan message, p.queue), topics: zmtp.Topics{}, moved: time.Now()}
 	if !p.add(s) {
 		return
 	}
@@ -114,11 +113,7 @@ func (p *publisher) remove(s *subscriber) {
 func (p *publisher) subscribe(s *subscriber, topic string, wanted bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if wanted {
-		s.topics[topic]++
-	} else if s.topics[topic]--; s.topics[topic] <= 0 {
-		delete(s.topics, topic)
-	}
+	s.topics.Set(topic, wanted)
 }
 
 // send sends what is published until nothing more comes or it fails.
@@ -157,12 +152,12 @@ func (p *publisher) offer(m message, patient bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for s := range p.subscribers {
-		if patient && !s.slow && len(s.unsent) == cap(s.unsent) && s.wants(m) {
+		if patient && !s.slow && len(s.unsent) == cap(s.unsent) && s.topics.Want(m[0]) {
 			return false
 		}
 	}
 	for s := range p.subscribers {
-		if !s.wants(m) {
+		if !s.topics.Want(m[0]) {
 			continue
 		}
 		select {
@@ -174,15 +169,6 @@ func (p *publisher) offer(m message, patient bool) bool {
 		}
 	}
 	return true
-}
-
-func (s *subscriber) wants(m message) bool {
-	for topic := range s.topics {
-		if strings.HasPrefix(string(m[0]), topic) {
-			return true
-		}
-	}
-	return false
 }
 
 // close sends the last message behind what each subscriber has not taken yet, and ends
@@ -216,7 +202,7 @@ func (p *publisher) drained(begun time.Time, last message, told map[*subscriber]
 	defer p.mu.Unlock()
 	all := true
 	for s := range p.subscribers {
-		if last != nil && !told[s] && s.wants(last) {
+		if last != nil && !told[s] && s.topics.Want(last[0]) {
 			select {
 			case s.unsent <- last:
 				s.left++
@@ -225,7 +211,7 @@ func (p *publisher) drained(begun time.Time, last message, told map[*subscriber]
 			}
 		}
 		idle := time.Since(later(s.moved, begun)) > idleWithin
-		if !idle && (s.left > 0 || last != nil && !told[s] && s.wants(last)) {
+		if !idle && (s.left > 0 || last != nil && !told[s] && s.topics.Want(last[0])) {
 			all = false
 		}
 	}

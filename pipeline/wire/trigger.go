@@ -50,7 +50,7 @@ type Publisher struct {
 type subscriber struct {
 	conn   *zmtp.Conn
 	unsent chan []byte // closed when the subscriber is no more
-	topics map[string]int
+	topics zmtp.Topics
 }
 
 // ListenTrigger opens the trigger port at addr, host:port. The end of ctx does
@@ -86,7 +86,7 @@ func (p *Publisher) Publish(o Order) error {
 		return errors.New("publish order: the trigger port is closed")
 	}
 	for s := range p.subscribers {
-		if !s.wants(message) {
+		if !s.topics.Want(message) {
 			continue
 		}
 		select {
@@ -99,19 +99,9 @@ func (p *Publisher) Publish(o Order) error {
 	return nil
 }
 
-// wants reports whether s has subscribed to a message.
-func (s *subscriber) wants(message []byte) bool {
-	for topic := range s.topics {
-		if strings.HasPrefix(string(message), topic) {
-			return true
-		}
-	}
-	return false
-}
-
 // servePeer serves one peer until it leaves or breaks a rule.
 func (p *Publisher) servePeer(c *zmtp.Conn) {
-	s := &subscriber{conn: c, unsent: make(chan []byte, maxUnsent), topics: map[string]int{}}
+	s := &subscriber{conn: c, unsent: make(chan []byte, maxUnsent), topics: zmtp.Topics{}}
 	if !p.add(s) {
 		return
 	}
@@ -157,11 +147,7 @@ func (s *subscriber) send() {
 func (p *Publisher) subscribe(s *subscriber, topic string, add bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if add {
-		s.topics[topic]++
-	} else if s.topics[topic]--; s.topics[topic] <= 0 {
-		delete(s.topics, topic)
-	}
+	s.topics.Set(topic, add)
 }
 
 func (p *Publisher) drop(s *subscriber) {

@@ -199,7 +199,7 @@ func TestOnlySubscribersGetOrders(t *testing.T) {
 			}
 		}
 		p.mu.Lock()
-		got := s.wants(encodeOrder(Order{Kind: Fire}))
+		got := s.topics.Want(encodeOrder(Order{Kind: Fire}))
 		p.remove(s)
 		p.mu.Unlock()
 		if got != c.want {
