@@ -83,6 +83,7 @@ func admission(token [16]byte, node, dir string) Admission {
 func (b *bench) node(name string, token byte, addr string) *Sender {
 	t := [16]byte{token}
 	b.receiver.Admit(admission(t, name, b.dir))
+	<-b.receiver.session(t).clerk.ready // until then a file of its trial may be there
 	if addr == "" {
 		addr = b.receiver.Addr().String()
 	}
