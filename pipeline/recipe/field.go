@@ -70,10 +70,10 @@ func between[T ~int64](low, high T) *limits { return &limits{int64(low), int64(h
 
 // form is what a text must look like.
 type form struct {
-	pattern *regexp.Regexp
-	what    string   // "a name"
-	like    string   // what to write instead
-	refuse  []string // words that mean something else
+	pattern  *regexp.Regexp
+	what     string // "a name"
+	like     string // what to write instead
+	reserved []reserved
 }
 
 // check returns a message and a hint, or "" when the text is fine.
@@ -81,9 +81,9 @@ func (f *form) check(text string) (message, hint string) {
 	if !f.pattern.MatchString(text) {
 		return fmt.Sprintf("%q is not %s", text, f.what), f.like
 	}
-	for _, word := range f.refuse {
-		if text == word {
-			return fmt.Sprintf("%q has a meaning of its own here", text), "take another name"
+	for _, r := range f.reserved {
+		if r.pattern.MatchString(text) {
+			return fmt.Sprintf("%q is taken: %s", text, r.why), "take another name"
 		}
 	}
 	return "", ""

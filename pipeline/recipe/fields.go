@@ -16,8 +16,10 @@ var (
 	}
 	nodeForm = &form{
 		pattern: nameForm.pattern, what: nameForm.what, like: nameForm.like,
-		refuse: []string{"source", "seed", "pairs"},
+		reserved: reservedNodes,
 	}
+	sinkForm   = &form{pattern: nameForm.pattern, what: nameForm.what, like: nameForm.like, reserved: reservedSinks}
+	stageForm  = &form{pattern: nameForm.pattern, what: nameForm.what, like: nameForm.like, reserved: reservedStages}
 	pluginForm = &form{
 		pattern: regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`),
 		what:    "the name of a plugin", like: "plugins are named with a-z, 0-9 and -",

@@ -6,7 +6,7 @@ import (
 	"tsrun/sdk"
 )
 
-var sinksTable = &Field{name: "sinks", shape: shapeNamed, required: true, form: nameForm, encode: encodeSinks,
+var sinksTable = &Field{name: "sinks", shape: shapeNamed, required: true, form: sinkForm, encode: encodeSinks,
 	doc: "Where tags are kept, by name.",
 	each: &Field{name: "SINK", shape: shapeObject, doc: "One output.", keys: []*Field{
 		{name: "sink", shape: shapeText, required: true, form: pluginForm, doc: "Plugin that keeps them, like sink-file; `live` is in tsrun itself, and sends what it takes."},

@@ -121,7 +121,7 @@ func stagesTable(kinds []StageKind) *Field {
 		doc: "What is computed from the tags, in this order, once the master has them; raw files are never changed.",
 		each: &Field{name: "STAGE", shape: shapeObject, doc: "One step of processing.", keys: []*Field{
 			{name: "stage", shape: shapeChoice, required: true, choices: names, doc: "What it does."},
-			{name: "name", shape: shapeText, form: nameForm, doc: "What its result is called; the stage where it is left out."},
+			{name: "name", shape: shapeText, form: stageForm, doc: "What its result is called; the stage where it is left out."},
 			{name: "config", shape: shapeVariant, required: true, selector: "stage", variants: variants, doc: "Depends on the stage.",
 				encode: func(v *value, into map[string]any) { into[v.variant] = v.json() }},
 		}}}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -104,7 +103,7 @@ func (k *keptError) Error() string {
 
 // tellLeft tells the user of files that earlier sessions of this node have left here.
 func (j *joiner) tellLeft() {
-	left, _ := filepath.Glob(filepath.Join(j.options.Data, "*-"+j.options.Node)) // a node's name is no pattern
+	left := runsOf(j.options.Data, j.options.Node)
 	if len(left) == 0 || j.options.Once {
 		return
 	}

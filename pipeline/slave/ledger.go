@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"tsrun/pipeline/fact"
@@ -170,7 +171,7 @@ var errEnough = errors.New("enough is known")
 // findHeld finds runs of which files of a node are kept in a data directory, the
 // newest first.
 func findHeld(data, node string) (found []*held) {
-	dirs, _ := filepath.Glob(filepath.Join(data, "*-"+node)) // a node's name is no pattern
+	dirs := runsOf(data, node)
 	slices.SortFunc(dirs, func(a, b string) int { return changed(b).Compare(changed(a)) })
 	for _, dir := range dirs {
 		h := &held{dir: dir}
@@ -185,6 +186,16 @@ func findHeld(data, node string) (found []*held) {
 		}
 	}
 	return found
+}
+
+// runDigits is how long a run's identifier is in the name of a directory.
+const runDigits = 32
+
+// runsOf lists the directories of a node's runs, RUN-NODE: those of another node whose
+// name ends alike are not among them.
+func runsOf(data, node string) []string {
+	dirs, _ := filepath.Glob(filepath.Join(data, strings.Repeat("?", runDigits)+"-"+node)) // a node's name is no pattern
+	return dirs
 }
 
 func changed(path string) (t time.Time) {

@@ -124,7 +124,7 @@ func TestDeliverToNobodyElse(t *testing.T) {
 }
 
 // TestCutRecord: a record whose slave was killed says so once, and what is not the
-// ledger of a run is passed over.
+// ledger of a run is passed over, as is that of a node whose name ends alike.
 func TestCutRecord(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -153,6 +153,9 @@ func TestCutRecord(t *testing.T) {
 	l.keep(entry{Fired: &wire.Order{Kind: wire.Fire, Seq: 2, Instant: 5}, SharedNs: new(int64(77))})
 	r.queueNews(wire.News{Segment: &wire.Segment{Number: 1}})
 	if err := l.close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(dir[:len(dir)-len("bob")]+"lab-bob", os.DirFS(dir)); err != nil { // another node's
 		t.Fatal(err)
 	}
 	found := findHeld(data, "bob")
