@@ -69,7 +69,7 @@ func runAlign(c *cobra.Command, args []string, f alignFlags) error {
 	_, asJSON := f.form()
 	switch {
 	case err != nil:
-		return failure(err)
+		return orEnded(ctx, failure(err))
 	case summary.Refused && asJSON && f.path == "-":
 		if err := f.print(c, about(c, origin), summary, nil, nil); err != nil {
 			return err

@@ -36,6 +36,9 @@ func (f *alignFlags) alignSeveral(ctx context.Context, c *cobra.Command, args []
 		return usage("--by markers is of two channels; align each with the first")
 	}
 	names, pair, err := f.pairsOf(ctx, args, o)
+	if err == nil {
+		err = f.spareEach(args, names)
+	}
 	if err != nil {
 		return err
 	}
@@ -46,7 +49,7 @@ func (f *alignFlags) alignSeveral(ctx context.Context, c *cobra.Command, args []
 		return found, err
 	})
 	if err != nil {
-		return failure(err)
+		return orEnded(ctx, failure(err))
 	}
 	s.Simulated = origin.Simulated
 	for i := range s.Clocks {
@@ -57,7 +60,7 @@ func (f *alignFlags) alignSeveral(ctx context.Context, c *cobra.Command, args []
 	}, func(out io.Writer) error { return printSeveral(out, s) }); err != nil {
 		return err
 	}
-	if err := f.writeEach(args, s); err != nil {
+	if err := f.writeEach(s); err != nil {
 		return err
 	}
 	return doubtOf(s)
@@ -126,20 +129,43 @@ func nameOf(s source, all []source) string {
 	return s.path
 }
 
-// writeEach writes a file for each clock beside that of all.
-func (f *alignFlags) writeEach(args []string, s stage.AlignSummary) error {
-	if _, asJSON := f.form(); !asJSON || f.path == "-" {
-		return nil
-	}
-	for _, c := range s.Clocks {
-		if c.Refused {
-			continue
+// each says whether there is a file for each clock beside that of all.
+func (f *alignFlags) each() bool {
+	_, asJSON := f.form()
+	return asJSON && f.path != "-"
+}
+
+// eachPath is the file of one clock.
+func (f *alignFlags) eachPath(target string) string {
+	return strings.TrimSuffix(f.path, ".json") + "-" + run.PlainName(target) + ".json"
+}
+
+// spareEach refuses files of clocks that would replace what is read, or each other.
+func (f *alignFlags) spareEach(args, names []string) error {
+	of := map[string]string{}
+	for _, name := range names[1:] {
+		if !f.each() {
+			break
 		}
-		path := strings.TrimSuffix(f.path, ".json") + "-" + run.PlainName(c.Target) + ".json"
-		if err := spare(path, args); err != nil {
+		path := f.eachPath(name)
+		if other, taken := of[path]; taken {
+			return usage(fmt.Sprintf("the clocks of %s and %s would both be written to %s; give one of the files another name", other, name, path))
+		}
+		of[path] = name
+		if err := spare("out", path, args); err != nil {
 			return err
 		}
-		if err := run.Atomically(path, func(out io.Writer) error { return json.NewEncoder(out).Encode(c) }); err != nil {
+	}
+	return nil
+}
+
+// writeEach writes a file for each clock beside that of all.
+func (f *alignFlags) writeEach(s stage.AlignSummary) error {
+	for _, c := range s.Clocks {
+		if c.Refused || !f.each() {
+			continue
+		}
+		if err := run.Atomically(f.eachPath(c.Target), func(out io.Writer) error { return json.NewEncoder(out).Encode(c) }); err != nil {
 			return err
 		}
 	}

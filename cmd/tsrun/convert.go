@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,7 +58,7 @@ format's steps are coarser than 1 ps, and that is said.
 	flags.StringVar(&f.outFormat, "out-format", "", "`FORMAT` of OUT where its name does not tell")
 	flags.StringVar(&f.channels, "channel", "", "only these channels: `N,M,...`; m1 to m4 are the marker inputs of a PicoQuant file, which become channels 101 to 104")
 	flags.TextVar(&f.from, "from", f.from, "no tags before this `TIME` of the file's clock, as \"10 s\"")
-	flags.TextVar(&f.to, "to", f.to, "no tags after this `TIME`; 0: to the end")
+	flags.TextVar(&f.to, "to", f.to, "no tags after this `TIME`")
 	flags.TextVar(&f.shift, "shift", f.shift, "add this `TIME` to every time that is written; below 0: take it off")
 	flags.BoolVar(&f.force, "force", false, "replace OUT when it is there")
 	flags.BoolVar(&f.salvage, "salvage", false, "when IN is damaged, write what is whole: what stands before the damage and, where records are found again, behind it")
@@ -66,7 +67,8 @@ format's steps are coarser than 1 ps, and that is said.
 }
 
 func runConvert(c *cobra.Command, args []string, f convertFlags) error {
-	if f.to != 0 && f.to < f.from {
+	first, last := given(c, "from", f.from), given(c, "to", f.to)
+	if first != nil && last != nil && *last < *first {
 		return &exitError{exitUsage, fmt.Errorf("--from %s --to %s: nothing lies between", f.from, f.to)}
 	}
 	channels, err := channelNumbers(f.channels)
@@ -79,20 +81,22 @@ func runConvert(c *cobra.Command, args []string, f convertFlags) error {
 	}
 	o := tagfile.ConvertOptions{
 		Output: output,
-		From:   f.format, To: f.outFormat, Channels: channels, First: int64(f.from), Last: int64(f.to), Shift: int64(f.shift),
+		From:   f.format, To: f.outFormat, Channels: channels, First: first, Last: last, Shift: int64(f.shift),
 		Replace: f.force, Salvage: f.salvage, Progress: showProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd()))),
 	}
-	if o.Through, err = host.Converter(c.Context(), args[len(args)-1], f.outFormat); err != nil {
+	ctx, stop := interruptible(c.Context())
+	defer stop()
+	if o.Through, err = host.Converter(ctx, args[len(args)-1], f.outFormat); err != nil {
 		return failure(err)
 	}
-	r, err := f.convert(c, args, out, o)
+	r, err := f.convert(ctx, args, out, o)
 	if err == nil && f.asJSON {
 		err = json.NewEncoder(report).Encode(r)
 	} else if err == nil {
 		err = printReport(report, args[0], out, r)
 	}
 	if err != nil {
-		return err
+		return orEnded(ctx, err)
 	}
 	if r.Damage != "" {
 		return &exitError{exitNotGood, errors.New(writtenOf(r))}
@@ -100,24 +104,32 @@ func runConvert(c *cobra.Command, args []string, f convertFlags) error {
 	return nil
 }
 
+// given is the time of a flag in ps, where it was given.
+func given(c *cobra.Command, flag string, value quantity.Time) *int64 {
+	if !c.Flags().Changed(flag) {
+		return nil
+	}
+	return new(int64(value))
+}
+
 // convert writes a file, or a channel of a run.
-func (f *convertFlags) convert(c *cobra.Command, args []string, out string, o tagfile.ConvertOptions) (tagfile.Report, error) {
+func (f *convertFlags) convert(ctx context.Context, args []string, out string, o tagfile.ConvertOptions) (tagfile.Report, error) {
 	dir, names := ofRun(args)
 	if dir == "" {
 		if err := runForFile(args[0]); err != nil {
 			return tagfile.Report{}, err
 		}
-		return tagfile.Convert(c.Context(), args[0], out, o)
+		return tagfile.Convert(ctx, args[0], out, o)
 	}
 	if f.channels != "" || f.format != "" || f.salvage {
 		return tagfile.Report{}, usage("--channel, --format and --salvage are of files; the channel of a run is named, as alice.signal")
 	}
-	opened, err := stage.OpenRecorded(c.Context(), dir, names[:1], nil, true)
+	opened, err := stage.OpenRecorded(ctx, dir, names[:1], nil, true)
 	if err != nil {
 		return tagfile.Report{}, err
 	}
 	o.About = opened.About(names[0])
-	r, err := tagfile.ConvertTags(c.Context(), opened.Channels[0].Tags, names[0], out, o)
+	r, err := tagfile.ConvertTags(ctx, opened.Channels[0].Tags, names[0], out, o)
 	return r, errors.Join(err, opened.Close())
 }
 

@@ -69,7 +69,8 @@ func (f *driftFlags) drifts(c *cobra.Command, args []string) (drifts []stage.Dri
 	ctx, cancel := interruptible(c.Context())
 	defer cancel()
 	if dir, names := ofRun(args); dir != "" && len(names) == 0 {
-		return stage.Drifts(ctx, dir)
+		drifts, of, err := stage.Drifts(ctx, dir)
+		return drifts, of, orEnded(ctx, err)
 	}
 	o := align.Options{Search: int64(f.search), MaxDrift: f.maxDrift}
 	if err := o.Check(); err != nil {
@@ -77,7 +78,7 @@ func (f *driftFlags) drifts(c *cobra.Command, args []string) (drifts []stage.Dri
 	}
 	summary, of, err := f.clock(ctx, args, o, stage.ByPairs)
 	if err != nil {
-		return nil, of, failure(err)
+		return nil, of, orEnded(ctx, failure(err))
 	}
 	return []stage.Drift{{AlignSummary: summary}}, of, nil
 }

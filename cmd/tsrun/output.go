@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +14,7 @@ import (
 
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
+	"tsrun/sdk/tagfile"
 )
 
 // watched is a writer that remembers its first error: a result that could not be
@@ -60,37 +60,46 @@ func (o output) form() (asCSV, asJSON bool) {
 	return o.asCSV, o.asJSON
 }
 
-// spare refuses to write an answer over what it is made of: a file that is read, or
-// one of a run that is.
-func spare(out string, read []string) error {
-	there, err := os.Stat(out)
-	if err != nil {
+// outputs are the flags that name a file that is written.
+var outputs = []string{"out", "svg", "html"}
+
+// spare refuses to write over what is no file of an answer: what is read, what a run
+// has kept, and what is no file at all, of which a new file would take the name.
+func spare(flag, out string, read []string) error {
+	there, err := os.Lstat(out)
+	if err != nil || out == "-" {
 		return nil // nothing is there to be lost
 	}
+	if !there.Mode().IsRegular() {
+		return usage(fmt.Sprintf("--%s %s is %s, not a regular file, and is left as it is; name a file, or - for standard output", flag, out, tagfile.KindOf(there.Mode())))
+	}
 	for _, path := range read {
-		info, err := os.Stat(path)
-		switch {
-		case err != nil: // a channel of a run, or it will be missed
-		case os.SameFile(there, info):
-			return usage(fmt.Sprintf("--out %s would replace what is read; name another file", out))
-		case info.IsDir() && isOfRun(out, path):
-			return usage(fmt.Sprintf("--out %s would replace a file of the run; name another file", out))
+		if info, err := os.Stat(path); err == nil && os.SameFile(there, info) {
+			return usage(fmt.Sprintf("--%s %s would replace what is read; name another file", flag, out))
 		}
+	}
+	if dir := runAround(out); dir != "" {
+		return usage(fmt.Sprintf("--%s %s would replace a file of the run in %s; name another file, as %s", flag, out, dir, filepath.Join(dir, run.NotesDir, filepath.Base(out))))
 	}
 	return nil
 }
 
-// isOfRun says whether a file lies in a directory that is a run.
-func isOfRun(path, dir string) bool {
-	if _, err := os.Stat(filepath.Join(dir, run.ManifestFile)); err != nil {
-		return false
+// runAround is the run directory that a file is kept in; "" where there is none, and
+// of what a user has put into its notes.
+func runAround(file string) string {
+	path, err := filepath.EvalSymlinks(filepath.Dir(file))
+	if err == nil {
+		path, err = filepath.Abs(path)
 	}
-	path, errPath := filepath.EvalSymlinks(path)
-	dir, errDir := filepath.EvalSymlinks(dir)
-	path, errAbs := filepath.Abs(path)
-	dir, errAbsDir := filepath.Abs(dir)
-	within, errRel := filepath.Rel(dir, path)
-	return errors.Join(errPath, errDir, errAbs, errAbsDir, errRel) == nil && filepath.IsLocal(within)
+	for below := ""; err == nil; path, below = filepath.Dir(path), filepath.Base(path) {
+		switch {
+		case run.IsRun(path) && below != run.NotesDir:
+			return path
+		case run.IsRun(path), path == filepath.Dir(path):
+			return ""
+		}
+	}
+	return ""
 }
 
 // print writes an answer as JSON, or by the function of the form that is asked

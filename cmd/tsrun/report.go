@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +36,7 @@ recipe, and how to load and repeat it. It is one file without scripts.`,
 			case page == "-":
 				err = report.Page(c.OutOrStdout(), m, args[0])
 			case page != "":
-				err = writePage(m, args[0], page)
+				err = run.Atomically(page, func(w io.Writer) error { return report.Page(w, m, args[0]) })
 			case asText:
 				_, err = fmt.Fprintln(c.OutOrStdout(), report.Paragraph(m))
 			case asJSON:
@@ -53,14 +52,4 @@ recipe, and how to load and repeat it. It is one file without scripts.`,
 	c.Flags().StringVar(&page, "html", "", "write the report as a page to this `FILE`; - is standard output")
 	c.MarkFlagsMutuallyExclusive("json", "text", "html")
 	return c
-}
-
-// writePage writes the report of a run, but over none that SHA256SUMS names.
-func writePage(m *run.Manifest, dir, file string) error {
-	own, errOwn := os.Stat(filepath.Join(dir, run.ReportFile))
-	there, errThere := os.Stat(file)
-	if errOwn == nil && errThere == nil && os.SameFile(own, there) {
-		return usage(fmt.Sprintf("%s is the run's own report, which %s proves; write another one elsewhere, as %s", file, run.SumsFile, filepath.Join(dir, run.NotesDir, run.ReportFile)))
-	}
-	return run.Atomically(file, func(w io.Writer) error { return report.Page(w, m, dir) })
 }

@@ -266,3 +266,11 @@ func (a *asking) close() { signal.Stop(a.signals); close(a.done) }
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 }
+
+// orEnded is err, or that the user has ended what had only its answer to write.
+func orEnded(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	return &exitError{exitInterrupted, errors.New("ended before it was done; nothing was written")}
+}

@@ -135,8 +135,12 @@ func checkFlags(c *cobra.Command, args []string) error {
 	if c.Flags().Changed("csv") && c.Flags().Changed("json") {
 		return usage("--csv and --json exclude each other: an answer is one of them, not both")
 	}
-	if out := c.Flags().Lookup("out"); out != nil && out.Changed {
-		return spare(out.Value.String(), append(alignments(c), args...))
+	for _, name := range outputs {
+		if out := c.Flags().Lookup(name); out != nil && out.Changed {
+			if err := spare(name, out.Value.String(), append(alignments(c), args...)); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -53,6 +53,11 @@ func (q Query) List(dir string) (Table, error) {
 		e.manifest, e.err = run.ReadManifest(path)
 		read = read || e.manifest != nil
 		unknown = slices.DeleteFunc(unknown, e.knows)
+		for _, c := range where {
+			if c.misread(e.value(c.column)) {
+				return t, &MistakeError{fmt.Sprintf("%s is a number, and %q is none, without a unit; write it as %s%s1000", c.column, c.than, c.column, c.is)}
+			}
+		}
 		if slices.ContainsFunc(where, func(c clause) bool {
 			return !c.holds(e.value(c.column)) || e.manifest == nil && c.column != "error" && c.column != "directory"
 		}) {

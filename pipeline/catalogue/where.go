@@ -26,6 +26,13 @@ func parseClause(text string) (clause, error) {
 	return clause{}, fmt.Errorf("%q is no condition; write COLUMN=VALUE, or with !=, <, <=, >, >=, as condition=GOOD or 'pairs>=1000'", text)
 }
 
+// misread says that a value is a number and what a user typed is none, so that nothing
+// could meet the clause.
+func (c clause) misread(value any) bool {
+	_, number := value.(json.Number)
+	return number && exact(c.than) == nil && (c.than != "" || c.is != "=" && c.is != "!=")
+}
+
 // holds says whether a value meets the clause. A list does where one of its words does;
 // what has no value equals nothing but an empty VALUE, and is neither less nor more.
 func (c clause) holds(value any) bool {

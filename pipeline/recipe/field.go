@@ -115,6 +115,7 @@ var (
 	frequencies = amountOf(quantity.ParseFrequency)
 	sizes       = amountOf(quantity.ParseSize)
 	drifts      = amountOf(quantity.ParseDrift)
+	shares      = amountOf(quantity.ParseShare)
 	periods     = amountOf(quantity.ParsePeriod)
 )
 

@@ -156,7 +156,7 @@ func valuesOf(e entry) ([]string, *Problem) {
 // ranged are the kinds of quantities of which there are ranges; a text is of one at most,
 // by its unit.
 var ranged = []*amount{{parse: func(text string) (int64, error) { return strconv.ParseInt(text, 10, 64) },
-	format: func(v int64) string { return strconv.FormatInt(v, 10) }}, voltages, times, frequencies, sizes, drifts}
+	format: func(v int64) string { return strconv.FormatInt(v, 10) }}, voltages, times, frequencies, sizes, drifts, shares}
 
 // rangeOf are the values from one to another, both included where the steps meet it, or
 // why there are none.
@@ -168,6 +168,10 @@ func rangeOf(from, to, step string) (values []string, why string) {
 		first, errFirst := a.parse(from)
 		last, errLast := a.parse(to)
 		by, errBy := a.parse(step)
+		if down, below := strings.CutPrefix(step, "-"); below && errBy != nil && !strings.HasPrefix(down, "-") {
+			by, errBy = a.parse(down) // of what is never negative itself
+			by = -by
+		}
 		if errFirst != nil || errLast != nil || errBy != nil {
 			continue
 		}

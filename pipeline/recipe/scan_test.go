@@ -19,13 +19,15 @@ scan: `+scan+"\n"), Options{})
 func TestScan(t *testing.T) {
 	const path = "nodes.alice.channels.signal.threshold"
 	for scan, want := range map[string][]string{
-		"{" + path + ": {from: 40 mV, to: 200 mV, step: 80 mV}}":  {"40 mV", "120 mV", "200 mV"},
-		"{" + path + ": {from: 10 mV, to: -15 mV, step: -10 mV}}": {"10 mV", "0 V", "-10 mV"},
-		"{" + path + ": {from: 1 mV, to: 1 mV, step: 1 mV}}":      {"1 mV"},
-		"{" + path + ": [70 mV, 50 mV]}":                          {"70 mV", "50 mV"},
-		"{acquire.repeat: {from: 1, to: 3, step: 1}}":             {"1", "2", "3"},
-		"{acquire.repeat: [1, 2], acquire.duration: [1 s, 2 s]}":  {"1", "2"},
-		"{acquire.duration: {from: 1 s, to: 10000 s, step: 1 s}}": nil,
+		"{" + path + ": {from: 40 mV, to: 200 mV, step: 80 mV}}":            {"40 mV", "120 mV", "200 mV"},
+		"{" + path + ": {from: 10 mV, to: -15 mV, step: -10 mV}}":           {"10 mV", "0 V", "-10 mV"},
+		"{" + path + ": {from: 1 mV, to: 1 mV, step: 1 mV}}":                {"1 mV"},
+		"{simulate.pairs.rate: {from: 20 kHz, to: 10 kHz, step: -5 kHz}}":   {"20 kHz", "15 kHz", "10 kHz"},
+		"{simulate.alice.efficiency: {from: 50 %, to: 1 ppm, step: -25 %}}": {"50 %", "25 %"},
+		"{" + path + ": [70 mV, 50 mV]}":                                    {"70 mV", "50 mV"},
+		"{acquire.repeat: {from: 1, to: 3, step: 1}}":                       {"1", "2", "3"},
+		"{acquire.repeat: [1, 2], acquire.duration: [1 s, 2 s]}":            {"1", "2"},
+		"{acquire.duration: {from: 1 s, to: 10000 s, step: 1 s}}":           nil,
 	} {
 		r, err := scanned(t, scan)
 		if err != nil || r.Scan == nil {
@@ -55,6 +57,7 @@ func TestScansThatAreNone(t *testing.T) {
 		"{acquire.repeat: [[1]]}":            "a single value",
 		"{acquire.repeat: {from: 1, to: 2}}": "from, to and step",
 		"{acquire.repeat: {from: 1, to: 2, step: 0}}":                                                        "do not lead",
+		"{simulate.pairs.rate: {from: 1 kHz, to: 2 kHz, step: --1 kHz}}":                                     "of one unit",
 		"{acquire.repeat: {from: 1, to: 2, step: -1}}":                                                       "do not lead",
 		"{acquire.repeat: {from: 1, to: 20001, step: 1}}":                                                    "more than the 10000",
 		"{acquire.repeat: {from: -9223372036854775808, to: 9223372036854775807, step: 1}}":                   "do not lead",

@@ -201,9 +201,34 @@ func (s *Series) Failed() (n int) {
 	return n
 }
 
+// alone takes the series for this process, as it was read: two that take its runs would
+// write each over what the other has found.
+func (s *Series) alone() (release func(), err error) {
+	dir, err := os.Open(s.dir)
+	if err != nil {
+		return nil, fmt.Errorf("read a series: %w", err)
+	}
+	if err := run.Lock(dir); err != nil {
+		dir.Close()
+		return nil, &sdk.Failure{Code: "series", Message: fmt.Sprintf("go on with the series in %s: %v", s.dir, err),
+			Hint: "another tsrun takes its runs: wait for it, or end it"}
+	}
+	if now, err := Open(s.dir); err != nil || len(now.Shots) != len(s.Shots) {
+		dir.Close()
+		return nil, &sdk.Failure{Code: "series", Message: fmt.Sprintf("go on with the series in %s: it is not any more as it was read a moment ago", s.dir),
+			Hint: "another tsrun has gone on with it: begin again with tsrun resume " + s.dir}
+	}
+	return func() { dir.Close() }, nil // it was only read
+}
+
 // Run takes the runs that are left, and writes the table after each. One that is not GOOD
 // ends the series only where the recipe says so.
 func (s *Series) Run(ctx context.Context, take Take) error {
+	release, err := s.alone()
+	if err != nil {
+		return err
+	}
+	defer release()
 	for number := len(s.Shots); s.Left() > 0; number++ {
 		m, at, err := take(ctx, number+1, s.Scan.Set(number), s.dir)
 		if errors.Is(err, ErrStopped) || ctx.Err() != nil {
@@ -223,7 +248,7 @@ func (s *Series) Run(ctx context.Context, take Take) error {
 		if s.Left() == 0 || s.Scan.OnFailure == recipe.ScanStops && !shot.Good() {
 			s.Ended = new(time.Now().UTC())
 		}
-		if err := errors.Join(s.save(), s.writeTable(), s.draw()); err != nil {
+		if err = errors.Join(s.save(), s.writeTable(), s.draw()); err != nil {
 			return fmt.Errorf("write what the series found: %w", err)
 		}
 	}

@@ -81,6 +81,30 @@ func TestSeriesGoesOnWhereItWas(t *testing.T) {
 	}
 }
 
+// TestSeriesOfTwoProcesses: one of them takes the runs, and the other begins with none.
+func TestSeriesOfTwoProcesses(t *testing.T) {
+	s := begun(t, recipe.ScanGoesOn)
+	other, err := Open(s.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := func(context.Context, int, []string, string) (*run.Manifest, string, error) {
+		t.Error("a run is taken twice")
+		return nil, "", nil
+	}
+	if err := s.Run(t.Context(), func(_ context.Context, _ int, _ []string, dir string) (*run.Manifest, string, error) {
+		if err := other.Run(t.Context(), none); err == nil || !strings.Contains(err.Error(), "another process") {
+			t.Errorf("while one goes on: %v", err)
+		}
+		return manifest(run.Good), filepath.Join(dir, "r"), nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Run(t.Context(), none); err == nil || !strings.Contains(err.Error(), "a moment ago") {
+		t.Errorf("after the other went on: %v", err)
+	}
+}
+
 func TestSeriesStopsAtAFailure(t *testing.T) {
 	s := begun(t, recipe.ScanStops)
 	err := s.Run(t.Context(), func(_ context.Context, _ int, _ []string, dir string) (*run.Manifest, string, error) {

@@ -86,6 +86,9 @@ func ParseFrequency(text string) (Frequency, error) { return parse[Frequency](&f
 // ParseSize reads a number of bytes with its unit: "1 MiB".
 func ParseSize(text string) (Size, error) { return parse[Size](&sizeKind, text) }
 
+// ParseShare reads a part of a whole with its unit: "60 %".
+func ParseShare(text string) (Share, error) { return parse[Share](&shareKind, text) }
+
 // ParseDrift reads a relative frequency difference with its unit: "12 ppb".
 func ParseDrift(text string) (Drift, error) { return parse[Drift](&driftKind, text) }
 

@@ -18,8 +18,8 @@ type ConvertOptions struct {
 	From     string // format of the file that is read; "" when it tells itself
 	To       string // format of the file that is written; "" when its name tells
 	Channels []int  // of these; none: all
-	First    int64  // ps: no tags before this; 0: from the first, also before 0
-	Last     int64  // ps: no tags after this; 0: to the end
+	First    *int64 // ps: no tags before this; nil: from the first
+	Last     *int64 // ps: no tags after this; nil: to the end
 	Shift    int64  // ps: added to every time that is written
 	Replace  bool   // an existing file may be replaced, once the new one is whole
 	Salvage  bool   // what stands before damage is written; Report.Damage says what is wrong
@@ -66,22 +66,40 @@ func Convert(ctx context.Context, in, out string, o ConvertOptions) (Report, err
 		return Report{}, err
 	}
 	o.Channels = slices.Compact(slices.Sorted(slices.Values(o.Channels)))
-	if o.Last != 0 && o.Last < o.First {
-		return Report{}, fmt.Errorf("convert %s: nothing lies between %d ps and %d ps", in, o.First, o.Last)
+	if err := o.checkLimits(in); err != nil {
+		return Report{}, err
 	}
 	f, from, err := openAs(in, o.From)
 	if err != nil {
 		return Report{}, err
 	}
 	f.salvaging = o.Salvage
-	if o.Shift < 0 { // may bring times below 0
-		f.raise = Raise
-	}
+	f.raise = o.raise()
 	r, err := again(f, func() (Report, error) {
 		f.limits = o.limits(f.raise)
 		return f.convert(ctx, from, out, to, o)
 	})
 	return r, errors.Join(err, f.Close())
+}
+
+// checkLimits says whether anything can lie between the limits.
+func (o ConvertOptions) checkLimits(in string) error {
+	if o.First != nil && o.Last != nil && *o.Last < *o.First {
+		return fmt.Errorf("convert %s: nothing lies between %d ps and %d ps", in, *o.First, *o.Last)
+	}
+	if o.Last != nil && *o.Last < -Raise {
+		return fmt.Errorf("convert %s: no time is as early as %d ps; the earliest there can be is %d ps", in, *o.Last, int64(-Raise))
+	}
+	return nil
+}
+
+// raise is what has to be added to all times for what is asked, whatever they are: a
+// shift may bring them below 0, and a limit may lie there.
+func (o ConvertOptions) raise() uint64 {
+	if o.Shift < 0 || o.Last != nil && *o.Last < 0 {
+		return Raise
+	}
+	return 0
 }
 
 // limits are the tags that are wanted, of a file that is raised.
@@ -93,11 +111,11 @@ func (o ConvertOptions) limits(raise uint64) span {
 		return raise + uint64(t)
 	}
 	s := everything
-	if o.First != 0 {
-		s.first = within(o.First)
+	if o.First != nil {
+		s.first = within(*o.First)
 	}
-	if o.Last != 0 {
-		s.last = within(o.Last)
+	if o.Last != nil {
+		s.last = within(*o.Last)
 	}
 	return s
 }
@@ -356,13 +374,11 @@ func ConvertTags(ctx context.Context, in tag.Reader, name, out string, o Convert
 	if err != nil {
 		return Report{}, err
 	}
-	if o.Last != 0 && o.Last < o.First {
-		return Report{}, fmt.Errorf("convert %s: nothing lies between %d ps and %d ps", name, o.First, o.Last)
+	if err := o.checkLimits(name); err != nil {
+		return Report{}, err
 	}
 	f := &file{SectionReader: io.NewSectionReader(strings.NewReader(""), 0, 0), path: name}
-	if o.Shift < 0 {
-		f.raise = Raise
-	}
+	f.raise = o.raise()
 	f.limits = o.limits(f.raise)
 	o.Channels, o.Salvage, o.Progress = nil, false, nil
 	return f.writeAs(ctx, &streamEvents{in: in, f: f}, true, out, to, o)

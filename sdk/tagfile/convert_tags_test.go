@@ -19,13 +19,15 @@ func TestConvertTags(t *testing.T) {
 		fail bool
 	}{
 		{"all.tags", late, ConvertOptions{}, late, false},
+		{"zero.tags", []uint64{0, 10}, ConvertOptions{First: new(int64(0)), Last: new(int64(0))}, []uint64{0}, false},
+		{"early.tags", []uint64{0, 10}, ConvertOptions{Last: new(int64(-1))}, nil, false},
 		{"none.tags", nil, ConvertOptions{}, nil, false},
-		{"part.tags", late, ConvertOptions{First: 5, Last: 1 << 53}, late[1:3], false},
+		{"part.tags", late, ConvertOptions{First: new(int64(5)), Last: new(int64(1 << 53))}, late[1:3], false},
 		{"down.tags", []uint64{10, 20}, ConvertOptions{Shift: -10}, []uint64{0, 10}, false},
 		{"below.tags", []uint64{10, 20}, ConvertOptions{Shift: -15}, nil, true},
 		{"up.tags", []uint64{1, math.MaxUint64}, ConvertOptions{Shift: 1}, nil, true},
 		{"late.tags", []uint64{1, math.MaxUint64}, ConvertOptions{Shift: -1}, nil, true},
-		{"nothing.tags", late, ConvertOptions{First: 10, Last: 5}, nil, true},
+		{"nothing.tags", late, ConvertOptions{First: new(int64(10)), Last: new(int64(5))}, nil, true},
 		{"what", late, ConvertOptions{}, nil, true},
 	} {
 		out := filepath.Join(t.TempDir(), c.name)

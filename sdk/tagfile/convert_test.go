@@ -218,7 +218,7 @@ func TestConvertChooses(t *testing.T) {
 	dir := t.TempDir()
 	in := write(t, "x.txt", []byte("1;5\n3;6\n1;900\n2;700\n3;1000\n"))
 	out := filepath.Join(dir, "out.csv")
-	r, err := Convert(t.Context(), in, out, ConvertOptions{Channels: []int{3, 1, 3}, First: 6, Last: 900})
+	r, err := Convert(t.Context(), in, out, ConvertOptions{Channels: []int{3, 1, 3}, First: new(int64(6)), Last: new(int64(900))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestConvertRefuses(t *testing.T) {
 		{two, "x.a1", t.Context(), ConvertOptions{}, "channel 7 is not between 1 and 4, the channels of this format"},
 		{two, "x.csv", t.Context(), ConvertOptions{Channels: []int{2}}, "no tags of channel 2; it holds 1, 7"},
 		{two, "x.csv", ended, ConvertOptions{}, "enough"},
-		{two, "x.csv", t.Context(), ConvertOptions{First: 7, Last: 6}, "nothing lies between 7 ps and 6 ps"},
+		{two, "x.csv", t.Context(), ConvertOptions{First: new(int64(7)), Last: new(int64(6))}, "nothing lies between 7 ps and 6 ps"},
 		{two, "x.ts", t.Context(), ConvertOptions{}, "its name does not tell the format; name it with --out-format: one of a0, a1, a2, a1x"},
 		{two, "x.what", t.Context(), ConvertOptions{}, "name it with --out-format: one of bin, txt, "},
 		{two, "x.csv", t.Context(), ConvertOptions{To: "hdf5"}, `unknown format "hdf5"; known are bin`},

@@ -42,7 +42,7 @@ func openFile(path string) (*file, error) {
 		return nil, readError(path, err)
 	}
 	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("read %s: it is %s, not a regular file; name a file, or %s for what comes on standard input", path, kindOf(st.Mode()), StandardInput)
+		return nil, fmt.Errorf("read %s: it is %s, not a regular file; name a file, or %s for what comes on standard input", path, KindOf(st.Mode()), StandardInput)
 	}
 	f, err := os.Open(path)
 	if err != nil {

@@ -65,7 +65,7 @@ func TestTagsSeeks(t *testing.T) {
 	damaged := write(t, "x.tags", content)
 	out := filepath.Join(t.TempDir(), "out.bin")
 	from, to := channels[1][100_000], channels[1][120_000]
-	if _, err := Convert(t.Context(), damaged, out, ConvertOptions{Channels: []int{1}, First: int64(from), Last: int64(to)}); err != nil {
+	if _, err := Convert(t.Context(), damaged, out, ConvertOptions{Channels: []int{1}, First: new(int64(from)), Last: new(int64(to))}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := ReadAll(out, "", OnlyChannel)

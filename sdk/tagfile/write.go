@@ -307,15 +307,15 @@ func (o *output) free() error {
 	case err != nil:
 		return o.failed(err)
 	case !st.Mode().IsRegular():
-		return fmt.Errorf("write %s: it is %s, not a regular file, and is left as it is; write a file, or %s for standard output", o.path, kindOf(st.Mode()), StandardInput)
+		return fmt.Errorf("write %s: it is %s, not a regular file, and is left as it is; write a file, or %s for standard output", o.path, KindOf(st.Mode()), StandardInput)
 	case !o.replace:
 		return fmt.Errorf("write %s: %w; nothing there was changed; --force replaces it", o.path, fs.ErrExist)
 	}
 	return nil
 }
 
-// kindOf names what is no regular file.
-func kindOf(mode fs.FileMode) string {
+// KindOf names what is no regular file.
+func KindOf(mode fs.FileMode) string {
 	switch {
 	case mode.IsDir():
 		return "a directory"
