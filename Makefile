@@ -23,7 +23,7 @@ DEBVERSION ?= $(shell echo '$(VERSION)' | sed -E 's/^v([0-9])/\1/; s/-/+/g; s/^(
 MAINTAINER ?= $(shell n=$$(git config user.name) && m=$$(git config user.email) && echo "$$n <$$m>" || echo 'the authors of tsrun <tsrun@example.org>')
 NFPM    ?= $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 
-.PHONY: help build man install deb clean-root run test test-modules test-long truth readme pictures bench bench-compare bench-transfer bench-trigger bench-scale lint ci-deps clean
+.PHONY: help build man install deb clean-root run test test-modules test-long truth readme pictures bench bench-compare bench-transfer bench-trigger bench-scale lint lint-code lint-house lint-others lint-static ci-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,7 +75,7 @@ test: build $(if $(filter ./...,$(TESTED)),test-modules) ## run all tests; what 
 	exit $$(cat bin/$(REPORT).status)
 
 test-modules: build ## run the tests of plugins that are modules of their own
-	@for m in $(MODULES); do $(GO) test -C $$m -trimpath ./... || exit 1; done # as build compiles: once
+	@bad=0; for m in $(MODULES); do $(GO) test -C $$m -trimpath ./... || bad=1; done; exit $$bad # as build compiles: once
 
 test-long: build ## run the tests that take minutes, without the race detector; PART=1: fewer trials
 	@{ TSRUN_TEST_LONG=$(if $(PART),part,1) $(GO) test -p 1 -parallel 4 -timeout 20m -run '^TestLong' -json $(LONG); echo $$? > bin/$(REPORT)-long.status; } | \
@@ -109,14 +109,22 @@ bench-trigger: ## how far apart two nodes in two networks fire and their control
 bench-scale: build ## what a master costs against the number of its nodes; NODES=2,5,10,20: which
 	$(GO) run ./internal/scalebench $(if $(NODES),-nodes $(NODES))
 
-lint: ## formatting, vet, staticcheck, the rules of the house; builds what runs on macOS and Windows
+lint: lint-code lint-house lint-others lint-static ## formatting, vet, staticcheck, the rules of the house; builds what runs on macOS and Windows
+
+lint-code:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet ./...
+	@for m in $(MODULES); do $(GO) vet -C $$m -trimpath ./... || exit 1; done # with what build has compiled
+
+lint-house:
 	$(GO) test ./internal/house
+
+lint-others:
 	@for s in $(OTHERS); do echo "building for $$s"; GOOS=$${s%/*} GOARCH=$${s#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/tsrun || exit 1; done
+
+lint-static:
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-	@for m in $(MODULES); do echo "looking at $$m"; (cd $$m && export GOFLAGS="$$($(GO) env GOFLAGS) -trimpath" && $(GO) vet ./... && \
-	$(GO) run -trimpath=false honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...) || exit 1; done # with what build has compiled
+	@for m in $(MODULES); do (cd $$m && GOFLAGS="$$($(GO) env GOFLAGS) -trimpath" $(GO) run -trimpath=false honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...) || exit 1; done
 
 ci-deps: ## install the Debian packages that some tests need
 	apt-get update -q

@@ -129,7 +129,7 @@ func (p *process) confineThread(s Spec, role string) {
 func command(path string, args ...string) *exec.Cmd {
 	cmd := exec.Command(path, args...)
 	allowed := []string{"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH",
-		"GODEBUG", "GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GOTRACEBACK", "GOCOVERDIR"}
+		"GODEBUG", "GORACE", "GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GOTRACEBACK", "GOCOVERDIR"}
 	cmd.Env = []string{}
 	for _, v := range os.Environ() {
 		name, _, _ := strings.Cut(v, "=")
