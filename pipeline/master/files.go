@@ -63,7 +63,7 @@ func (c *conductor) offerSegment(name string, proven bool) {
 		c.startSyncer()
 	}
 	if c.syncer != nil {
-		c.syncer.offer(offered{segment, c.book.segments[name].nth, c.book.manifest.Nodes[segment.Node].ShotAt(segment.Part)})
+		c.syncer.offer(offered{segment, c.book.segments[name].nth, c.book.manifest.Nodes[segment.Node].ShotAt(segment.Part), c.book.began(segment)})
 	}
 }
 

@@ -100,3 +100,12 @@ func (b *book) tellShots(s state) {
 	}
 	b.manifest.Notice(r)
 }
+
+// began is when the controllers of a segment's node began its shot, in a run that takes
+// several; nil where nobody knows.
+func (b *book) began(s run.Segment) *run.Start {
+	if b.recipe.Trigger.Method == "hardware" { // the edge decides
+		return nil
+	}
+	return b.manifest.Nodes[s.Node].Began(s.Part)
+}

@@ -58,6 +58,8 @@ type offered struct {
 	run.Segment
 	nth int    // of its channel in the shot, from 0
 	at  uint64 // where the time 0 of the shot lies in the run, in ps
+	// began is when the controllers of its node began the shot; nil: nobody knows.
+	began *run.Start
 }
 
 // follower is one align stage. It takes the segments of both channels in
@@ -65,7 +67,7 @@ type offered struct {
 type follower struct {
 	event.Sync        // what all its events have in common
 	reference, target pile
-	options           align.Options
+	config            stage.AlignConfig
 	live              *align.Live      // of the shot that is followed
 	jumps             []track.Step     // of the clock in the shots before
 	pairs             *stage.LivePairs // nil: not counted
@@ -92,8 +94,7 @@ func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o event.Obse
 		return nil, err
 	}
 	for _, st := range aligns {
-		options := stage.AlignOptions(m, st.AlignConfig, 0)
-		known, err := align.NewLive(options)
+		known, err := align.NewLive(stage.AlignOptions(m, st.AlignConfig, 0))
 		if err != nil {
 			return nil, fmt.Errorf("stage %q: %w", st.Name, err)
 		}
@@ -103,7 +104,7 @@ func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o event.Obse
 		}
 		f := &follower{
 			Sync:      event.Sync{Stage: st.Name, Reference: st.Reference, Target: st.Target},
-			reference: newPile(st.Reference), target: newPile(st.Target), options: options, live: known, pairs: counted,
+			reference: newPile(st.Reference), target: newPile(st.Target), config: st.AlignConfig, live: known, pairs: counted,
 			several: r.Acquire.Shots() > 1, ends: int((r.Acquire.Duration - 1) / max(r.Acquire.Segment, 1)),
 		}
 		f.nameShot()

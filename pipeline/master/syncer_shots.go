@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"tsrun/pipeline/align"
+	"tsrun/pipeline/stage"
 	"tsrun/pipeline/track"
 )
 
@@ -64,14 +65,15 @@ func (f *follower) isBeyond(shot int) bool {
 }
 
 // goTo makes ready for the segments of a place. A shot that is not the one before has a
-// clock of its own.
+// clock of its own, and is looked for as far apart as its own starts were.
 func (f *follower) goTo(at place) (err error) {
 	f.values = f.values[:0]
 	if at.shot == f.next.shot {
 		return nil
 	}
 	f.jumps = f.allJumps()
-	if f.live, err = align.NewLive(f.options); err != nil {
+	options := stage.AlignOptionsOf(f.config, f.reference.segments[at].began, f.target.segments[at].began)
+	if f.live, err = align.NewLive(options); err != nil {
 		return err
 	}
 	f.next = place{shot: at.shot}

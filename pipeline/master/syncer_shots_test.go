@@ -17,6 +17,7 @@ type shotOf struct {
 	truth      pairs.Truth
 	alice, bob []run.Segment
 	at         uint64
+	began      map[string]*run.Start // by node
 }
 
 // newShots makes shots of 2 s in segments of 1 s, which begin 10 s apart.
@@ -54,7 +55,7 @@ func (r *rig) offerAll(s shotOf, without ...run.Segment) {
 func (r *rig) offerOf(s shotOf, segment run.Segment) {
 	nth := segment.Index
 	segment.Index += 10 * segment.Part
-	r.offer(offered{segment, nth, s.at})
+	r.offer(offered{segment, nth, s.at, s.began[segment.Node]})
 }
 
 // rigOfShots is a syncer of a run that takes several shots.
@@ -111,6 +112,29 @@ func TestSyncerFollowsEachShot(t *testing.T) {
 	// The last segment is counted in any case; others are left out where files wait.
 	if w := r.seen.warnings(); counted < 1 || len(w) > 0 {
 		t.Errorf("%d segments were counted; warnings %q", counted, w)
+	}
+}
+
+// Each shot is looked for by when its own nodes began: one that this PC has held up by more
+// than the recipe searches is found, and the one after it, too.
+func TestSyncerLooksByTheStartOfEachShot(t *testing.T) {
+	const late = 80_000_000 // ns, where 20 ms are searched
+	r := rigOfShots(t)
+	for i, by := range []int64{0, late, 0} {
+		a, b, truth := pairs.Experiment{Seed: uint64(i + 1), Seconds: 2, SinglesA: 20e3, SinglesB: 20e3, Start: 1e12, Offset: by * 1000}.Make()
+		s := shotOf{truth: truth, at: uint64(i) * 10e12, began: map[string]*run.Start{
+			"alice": {EstimateNs: 1e18, UncertaintyNs: 1000}, "bob": {EstimateNs: 1e18 - by, UncertaintyNs: 1000}}}
+		s.alice, s.bob = r.keepShot(i, "alice", "signal", a, truth.Start), r.keepShot(i, "bob", "idler", b, truth.Start)
+		r.offerAll(s)
+	}
+	found := map[int]int{}
+	for _, v := range r.told() {
+		if v.Value != nil && v.State == align.Tracking {
+			found[v.Shot]++
+		}
+	}
+	if found[1] == 0 || found[2] == 0 || found[3] == 0 {
+		t.Errorf("values of shots: %v", found)
 	}
 }
 

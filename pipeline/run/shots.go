@@ -63,13 +63,30 @@ func (n *Node) Hear(h fact.Heard) {
 	}
 }
 
+// start works out when the node began the shot; nil where none of its controllers has told.
+func (t Take) start() *Start {
+	start, ok := NodeStart(slices.Collect(maps.Values(t.Shots)), t.InstantNs, t.CompensationNs, t.Clock)
+	if !ok {
+		return nil
+	}
+	return &start
+}
+
+// Began works out when the node began a shot, counted from 0, from what its controllers
+// have told by now; nil where that is nothing.
+func (n *Node) Began(shot int) *Start {
+	if shot < 0 || shot >= len(n.Takes) {
+		return nil
+	}
+	return n.Takes[shot].start()
+}
+
 // startTakes works out when the shots of the node began.
 func (n *Node) startTakes() {
 	n.Takes = slices.Clone(n.Takes)
 	for i := range n.Takes {
-		t := &n.Takes[i]
-		if start, ok := NodeStart(slices.Collect(maps.Values(t.Shots)), t.InstantNs, t.CompensationNs, t.Clock); ok {
-			t.Start = &start
+		if start := n.Takes[i].start(); start != nil {
+			n.Takes[i].Start = start
 		}
 	}
 }

@@ -61,8 +61,12 @@ const longestStart = 3 * quantity.Second
 // the recipe, and as much more as the nodes are known to have begun apart, in a
 // shot counted from 0.
 func AlignOptions(m *run.Manifest, c AlignConfig, shot int) align.Options {
+	return AlignOptionsOf(c, startOf(m.NodeOf(c.Reference), shot), startOf(m.NodeOf(c.Target), shot))
+}
+
+// AlignOptionsOf are the options where the nodes began so; nil: it is not known.
+func AlignOptionsOf(c AlignConfig, reference, target *run.Start) align.Options {
 	o := align.Options{Search: int64(c.Search), MaxDrift: c.MaxDrift}
-	reference, target := startOf(m.NodeOf(c.Reference), shot), startOf(m.NodeOf(c.Target), shot)
 	if reference == nil || target == nil {
 		return o
 	}
