@@ -40,12 +40,23 @@ func TestFireSaysThatTheInstantWasPast(t *testing.T) {
 	if shot, _ := s.Shot(); !shot.Late || shot.Called.Sub(shot.Asked) < time.Hour {
 		t.Errorf("shot %+v does not say that it was an hour late", shot)
 	}
-	s = NewStart(time.Now().Add(30 * time.Millisecond))
-	if err := s.Fire(t.Context(), func() error { return nil }); err != nil {
-		t.Fatal(err)
-	}
-	if shot, _ := s.Shot(); shot.Late {
-		t.Errorf("shot %+v says that it was late when asked in good time", shot)
+}
+
+// A start that is asked for in good time is not late. A PC that is busy may make it so: then
+// it is asked for earlier, twice as early each time.
+func TestFireInGoodTimeIsNotLate(t *testing.T) {
+	for ahead := 30 * time.Millisecond; ; ahead *= 2 {
+		s := NewStart(time.Now().Add(ahead))
+		if err := s.Fire(t.Context(), func() error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		shot, _ := s.Shot()
+		if !shot.Late {
+			return
+		}
+		if ahead > 10*time.Second {
+			t.Fatalf("shot %+v says that it was late when asked %v before", shot, ahead)
+		}
 	}
 }
 
