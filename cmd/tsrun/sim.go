@@ -119,6 +119,7 @@ func runSimIDQ(c *cobra.Command, f simFlags) error {
 		return err
 	}
 	f.config.Sky, f.config.Controller, f.config.Serial, f.config.Log = f.light, f.controller, cmp.Or(f.serial, "SIM-"+f.config.Listen), log
+	f.config.Priority = idq.Prompt
 
 	out := &simOutput{w: c.OutOrStdout()}
 	f.config.Acquired = func(t idq.Truth) { out.write("truth", t) }
@@ -131,7 +132,8 @@ func runSimIDQ(c *cobra.Command, f simFlags) error {
 		Serial    string `json:"serial"`
 		SCPI      string `json:"scpi"`
 		DLT       string `json:"dlt"`
-	}{true, f.config.Serial, sim.SCPIAddr(), sim.DLTAddr()}, sim.Run)
+		Prompt    bool   `json:"prompt"` // it has a real-time priority
+	}{true, f.config.Serial, sim.SCPIAddr(), sim.DLTAddr(), sim.Prompt()}, sim.Run)
 }
 
 // serve serves a simulated device until it is interrupted; where is what it prints

@@ -261,7 +261,7 @@ func startSimulator(env sdk.Env) (*simulator, error) {
 	if len(env.Simulation) == 0 {
 		env.Log.Warn("the simulated controller is in the dark: the recipe has no simulate section")
 	}
-	controller, err := idq.New(idq.Config{Sky: sky.Settings(light), Controller: s.Controller, StartWander: s.StartWander, Pulses: idq.Pulses{Height: s.PulseHeight, Spread: s.PulseSpread}, Serial: serial(env.Instance), Log: env.Log})
+	controller, err := idq.New(idq.Config{Sky: sky.Settings(light), Controller: s.Controller, StartWander: s.StartWander, Pulses: idq.Pulses{Height: s.PulseHeight, Spread: s.PulseSpread}, Serial: serial(env.Instance), Priority: idq.Prompt, Log: env.Log})
 	if err != nil {
 		return nil, &sdk.Failure{Code: "bad-config", Field: "simulate", Message: err.Error(),
 			Hint: "correct the recipe's simulate section"}

@@ -28,6 +28,15 @@ func (s scpi) do(ctx context.Context, commands ...string) error {
 	return err
 }
 
+// now carries out a command, or asks, from a thread whose time counts.
+func (s scpi) now(ctx context.Context, command string) error {
+	reply, err := s.AskNow(ctx, command)
+	if err != nil {
+		return err
+	}
+	return checkReply([]string{command}, reply)
+}
+
 // replies are what the device answered to the commands of one message.
 type replies []string
 

@@ -112,8 +112,7 @@ type span struct{ called, returned time.Time }
 // Probe asks what the records are doing: a question that goes the way of the order to
 // start, and changes nothing.
 func (d *driver) Probe(ctx context.Context) (time.Duration, error) {
-	_, err := d.stage(ctx)
-	return 0, err
+	return 0, d.tc.now(ctx, "REC:STAGe?")
 }
 
 // fire starts the records at the instant and tells when they began.
@@ -127,7 +126,7 @@ func (d *driver) fire(ctx context.Context, start starter) (span, error) {
 		}
 		began.called = time.Now()
 		d.recording = true
-		err := d.tc.do(order, "REC:PLAY")
+		err := d.tc.now(order, "REC:PLAY")
 		began.returned = time.Now()
 		return refused(err, "the records may be disabled, or recording already")
 	})

@@ -3,6 +3,7 @@
 // repeat a device's words in messages.
 //
 //	Client ──▶ Ask      an order: sent once, never again
+//	           AskNow   one whose time counts
 //	           Query    a question: asked once more when no reply came
 //	           Close
 //
@@ -63,6 +64,17 @@ func (c *Client) Query(ctx context.Context, question string) (string, error) {
 // error is [ErrNoReply] when the reply did not come in time, a [sdk.Failure]
 // when nothing can be reached, and the cause of ctx when that ended.
 func (c *Client) Ask(ctx context.Context, request string) (string, error) {
+	return c.ask(ctx, request, false)
+}
+
+// AskNow is [Client.Ask] for what is asked of a thread whose time counts: that thread waits
+// for the reply in the kernel itself, with the priority that it has, and no other
+// need be woken for it.
+func (c *Client) AskNow(ctx context.Context, request string) (string, error) {
+	return c.ask(ctx, request, true)
+}
+
+func (c *Client) ask(ctx context.Context, request string, now bool) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if ctx.Err() != nil {
@@ -79,7 +91,7 @@ func (c *Client) Ask(ctx context.Context, request string) (string, error) {
 			c.reply = make([]byte, MaxReply)
 		}
 	}
-	text, err := c.exchange(ctx, request)
+	text, err := c.exchange(ctx, request, now)
 	if err != nil && c.conn != nil {
 		c.conn.Close()
 		c.conn = nil
@@ -89,7 +101,7 @@ func (c *Client) Ask(ctx context.Context, request string) (string, error) {
 
 // exchange sends request on the open connection and reads its reply: an empty
 // delimiter frame, then the text (RFC 28).
-func (c *Client) exchange(ctx context.Context, request string) (string, error) {
+func (c *Client) exchange(ctx context.Context, request string, now bool) (string, error) {
 	conn := c.conn
 	unhook := context.AfterFunc(ctx, func() { conn.Close() })
 	defer func() {
@@ -98,8 +110,12 @@ func (c *Client) exchange(ctx context.Context, request string) (string, error) {
 		}
 	}()
 	err := conn.Send(c.Timeout, nil, []byte(request))
+	deadline := time.Now().Add(c.Timeout)
+	if err == nil && now {
+		conn.AwaitInKernel(deadline)
+	}
 	if err == nil {
-		err = conn.SetReadDeadline(time.Now().Add(c.Timeout))
+		err = conn.SetReadDeadline(deadline)
 	}
 	var text []byte
 	if err == nil {

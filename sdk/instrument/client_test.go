@@ -71,6 +71,33 @@ func TestQueryRepeats(t *testing.T) {
 	}
 }
 
+// TestRequestNow: who waits for the reply in the kernel gets it, gives up in time, and
+// can be told to give up.
+func TestRequestNow(t *testing.T) {
+	server := replier.New(t, func(n int, request string) [][]byte {
+		if request == "silent" {
+			return nil
+		}
+		return replier.Text(request + "!")
+	})
+	r := newClient(server.Addr, 100*time.Millisecond)
+	defer r.Close()
+	if _, err := r.AskNow(t.Context(), "silent"); !errors.Is(err, ErrNoReply) {
+		t.Errorf("no reply: %v", err)
+	}
+	r.Timeout = time.Minute
+	for _, request := range []string{"REC:PLAY", strings.Repeat("x", 1000)} {
+		if got, err := r.AskNow(t.Context(), request); err != nil || got != request+"!" {
+			t.Errorf("%q: %q, %v", request, got, err)
+		}
+	}
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, errors.New("had enough"))
+	defer cancel()
+	if _, err := r.AskNow(ctx, "silent"); err == nil || !strings.Contains(err.Error(), "had enough") {
+		t.Errorf("the caller has given up: %v", err)
+	}
+}
+
 func TestRequestRefusesBadReplies(t *testing.T) {
 	for name, reply := range map[string][][]byte{
 		"no delimiter": {[]byte("x")},

@@ -59,6 +59,11 @@ type Config struct {
 	// inputs detect, so controllers of one experiment need different ones.
 	Serial string
 
+	// Priority is the real-time priority of the threads that wait for requests to the Time
+	// Controller and start its record, where the system grants it; 0: none. A real device has a processor
+	// of its own and is at once at work.
+	Priority int
+
 	Folder   string      // where start-save puts files with relative names; empty: the working directory
 	Strict   bool        // refuse a header that only exists at the root, instead of falling back to it
 	Buffer   int         // tags; 0: MaxBuffered
@@ -105,7 +110,7 @@ func New(config Config) (*Controller, error) {
 	}
 	c.hub = newHub(config, f)
 	c.device = newDevice(config, f, replay, c.hub)
-	c.scpi = &server{name: "scpi", answer: c.device.answer, silent: f.silent, slow: f.slowReply, log: c.log}
+	c.scpi = &server{name: "scpi", answer: c.device.answer, prompt: c.prefer(), silent: f.silent, slow: f.slowReply, log: c.log}
 	c.dlt = &server{name: "dlt", answer: c.hub.answer, silent: f.silent, slow: f.slowReply, log: c.log}
 	if err := c.scpi.listen(config.Listen, config.SCPIPort); err != nil {
 		return nil, fmt.Errorf("simulate the Time Controller: %w", err)
@@ -116,6 +121,24 @@ func New(config Config) (*Controller, error) {
 	}
 	return c, nil
 }
+
+// Prompt is the priority to ask for: above that of drivers, which spin at theirs.
+const Prompt = realtime.DefaultPriority + 10
+
+// prefer asks for the priority by doing, and returns what was granted.
+func (c *Controller) prefer() realtime.Settings {
+	s := realtime.Settings{Priority: c.config.Priority}
+	for _, g := range s.Probe() {
+		c.log.Debug("real-time priority of the simulated device", "asked", g.Asked, "granted", g.Granted, "got", g.Got, "why", g.Why)
+		if !g.Granted {
+			return realtime.Settings{}
+		}
+	}
+	return s
+}
+
+// Prompt reports whether the simulated device answers at a real-time priority.
+func (c *Controller) Prompt() bool { return c.scpi.prompt.Priority > 0 }
 
 // SCPIAddr returns host:port of the Time Controller's SCPI service.
 func (c *Controller) SCPIAddr() string { return c.scpi.addr() }

@@ -6,11 +6,15 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-zeromq/zmq4"
 
 	"tsrun/sdk/instrument"
+	"tsrun/sdk/realtime"
 	"tsrun/sdk/zmtp"
 	"tsrun/sim/sky"
 )
@@ -38,8 +42,9 @@ const breath = 3 * time.Millisecond
 type server struct {
 	name   string
 	answer func(request string) answer
-	slow   time.Duration // a fault: wait before each reply
-	silent bool          // a fault: take connections and never say a word
+	prompt realtime.Settings // of the threads that wait for requests; the zero value: none
+	slow   time.Duration     // a fault: wait before each reply
+	silent bool              // a fault: take connections and never say a word
 	log    *slog.Logger
 
 	listener *zmtp.Listener
@@ -120,7 +125,11 @@ func (s *server) client(ctx context.Context, conn *zmtp.Conn) {
 	log.Debug("client connected", "socket", conn.PeerType())
 	buf := make([]byte, maxRequest)
 	for {
+		relax := s.await(conn)
 		envelope, request, err := readRequest(conn, buf)
+		if !urgent(request) {
+			relax()
+		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) && ctx.Err() == nil {
 				log.Warn("client refused", "error", err)
@@ -129,6 +138,7 @@ func (s *server) client(ctx context.Context, conn *zmtp.Conn) {
 		}
 		a := s.answer(request)
 		sent := s.reply(ctx, conn, envelope, a)
+		relax()
 		if a.then != nil {
 			instrument.Pause(ctx, breath) // what follows must not hold the reply up on its way
 			a.then()
@@ -138,6 +148,27 @@ func (s *server) client(ctx context.Context, conn *zmtp.Conn) {
 			return
 		}
 	}
+}
+
+// await waits for the next request, where the server has a priority on a thread that has it,
+// until relax is called.
+func (s *server) await(conn *zmtp.Conn) (relax func()) {
+	if s.prompt.Priority == 0 {
+		return func() {}
+	}
+	runtime.LockOSThread()
+	leave := s.prompt.Enter()
+	conn.AwaitInKernel(time.Time{})
+	return sync.OnceFunc(func() {
+		leave()
+		runtime.UnlockOSThread()
+	})
+}
+
+// urgent reports whether a request is about the record, which takes a device no time: others
+// may have a simulator look at the light of a second, and that at no priority.
+func urgent(request string) bool {
+	return len(request) >= 4 && strings.EqualFold(request[:4], "REC:")
 }
 
 // reply sends an answer when its time has come. It reports whether the client is worth
