@@ -26,7 +26,7 @@ import (
 )
 
 // every is the time between two shots, in which a controller starts and stops.
-const every = 60 * time.Millisecond
+const every = 50 * time.Millisecond
 
 // The ways to fire, and how long before it clocks are compared.
 const (
@@ -178,6 +178,9 @@ func measure(shots int, a, b twopcs.PC) error {
 	}
 	time.Sleep(settleTime)
 	fmt.Printf("at least %d shots a line, every %v, two nodes; %s\n\n", shots, every, processor())
+	rows := []string{
+		"| load | method | shots | late p50, p99 us | apart p50, p99 us | controllers late p50, p99 us | controllers apart p50, p99 us |",
+		"| --- | --- | --- | --- | --- | --- | --- |"}
 	for _, load := range []string{"at rest", "one core busy"} {
 		if load != "at rest" {
 			var ready string
@@ -187,10 +190,13 @@ func measure(shots int, a, b twopcs.PC) error {
 			}
 			defer busy.end()
 		}
-		if err := lines(all, load, shots); err != nil {
+		measured, err := lines(all, load, shots)
+		if err != nil {
 			return err
 		}
+		rows = append(rows, measured...)
 	}
+	fmt.Println(strings.Join(rows, "\n"))
 	return nil
 }
 
@@ -218,45 +224,44 @@ func timeNodes(nodes []*process) (early []time.Duration, err error) {
 	return early, nil
 }
 
-// lines measures all methods under a load: the first of all processes is the master.
-func lines(all []*process, load string, shots int) error {
+// lines measures all methods under a load, each a row of the table: the first of all
+// processes is the master.
+func lines(all []*process, load string, shots int) (rows []string, err error) {
+	fmt.Println(load + ":")
 	early, err := timeNodes(all[1:])
 	if err != nil {
-		return err
+		return nil, err
 	}
-	shots = (shots + shots/4) * len(methods) // more for those that a node is not ready for
+	shots = (shots + shots/10) * len(methods) // more for those that a node is not ready for
 	wanted := series{Methods: methods, First: time.Now().Add(time.Second).UnixNano(), Shots: shots}
 	for i, p := range all {
 		if wanted.Early = 0; i > 0 {
 			wanted.Early = early[i-1]
 		}
 		if err := p.ask(wanted); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	time0, stolen0 := processorTime()
 	var told [3][]shot
 	for i, p := range all {
 		if err := p.out.Decode(&told[i]); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if len(told[1]) != shots || len(told[2]) != shots {
-		return fmt.Errorf("%d and %d of %d shots", len(told[1]), len(told[2]), shots)
+		return nil, fmt.Errorf("%d and %d of %d shots", len(told[1]), len(told[2]), shots)
 	}
-	fmt.Println("\n| load | method | shots | late p50, p99 us | apart p50, p99 us | controllers late p50, p99 us | controllers apart p50, p99 us |")
-	fmt.Println("| --- | --- | --- | --- | --- | --- | --- |")
 	for _, method := range methods {
-		line(wanted, load, method, told[1], told[2])
+		rows = append(rows, line(wanted, load, method, told[1], told[2]))
 	}
-	fmt.Println()
 	time1, stolen1 := processorTime()
 	explain(wanted, load, float64(stolen1-stolen0)/float64(max(1, time1-time0)), told[1], told[2])
-	return nil
+	return rows, nil
 }
 
-// line prints what became of the shots of a method.
-func line(wanted series, load, method string, a, b []shot) {
+// line is what became of the shots of a method, as a row of the table.
+func line(wanted series, load, method string, a, b []shot) string {
 	var late, apart, begins, beginApart []int64
 	for i := range a {
 		instant := wanted.instant(i)
@@ -268,7 +273,7 @@ func line(wanted series, load, method string, a, b []shot) {
 		begins = append(begins, a[i].Began-instant, b[i].Began-instant)
 		beginApart = append(beginApart, text.Magnitude(a[i].Began-b[i].Began))
 	}
-	fmt.Printf("| %s | %s | %d | %s | %s | %s | %s |\n", load, method, len(apart), us(late), us(apart), us(begins), us(beginApart))
+	return fmt.Sprintf("| %s | %s | %d | %s | %s | %s | %s |", load, method, len(apart), us(late), us(apart), us(begins), us(beginApart))
 }
 
 // us gives the half and the 99 % of values of ns, in us.

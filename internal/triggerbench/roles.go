@@ -123,24 +123,27 @@ func beMaster(address string) error {
 func beDevice() error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	device, err := idq.New(idq.Config{Serial: strconv.Itoa(os.Getpid())})
+	began := make(chan int64, 1)
+	device, err := idq.New(idq.Config{Serial: strconv.Itoa(os.Getpid()), Priority: idq.Prompt,
+		Acquired: func(t idq.Truth) { began <- t.StartUnixNs }})
 	if err != nil {
 		return err
 	}
+	if !device.Prompt() {
+		fmt.Fprintln(os.Stderr, "triggerbench: the simulated controllers have no real-time priority: their starts wait for whatever else runs")
+	}
+	defer realtime.Quieten(0)()         // a device collects no garbage when it is to start
 	go func() { _ = device.Run(ctx) }() // ends with ctx
 	if err := json.NewEncoder(os.Stdout).Encode(device.SCPIAddr()); err != nil {
 		return err
 	}
-	last := int64(0)
 	return answerLines(func(series) ([]shot, error) {
-		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-			if began := device.Truth().StartUnixNs; began != 0 && began != last {
-				last = began
-				return []shot{{Began: began}}, nil
-			}
-			if time.Now().After(end) {
-				return nil, errors.New("the controller did not begin")
-			}
+		select {
+		case at := <-began:
+			runtime.GC()
+			return []shot{{Began: at}}, nil
+		case <-time.After(10 * time.Second):
+			return nil, errors.New("the controller did not record")
 		}
 	})
 }
@@ -306,7 +309,7 @@ func (d *driver) timeCommands(ctx context.Context) (*fact.CommandPath, error) {
 			return nil, err
 		}
 		asked := realtime.Monotonic()
-		if _, err := d.controller.Query(ctx, "REC:STAGe?"); err != nil {
+		if _, err := d.controller.AskNow(ctx, "REC:STAGe?"); err != nil {
 			return nil, err
 		}
 		times[i] = &pluginpb.CommandTime{RoundTripNs: realtime.Monotonic() - asked}
@@ -331,6 +334,9 @@ func (d *driver) fire(s series) ([]shot, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := d.controller.Ask(ctx, "REC:STOP"); err != nil {
+		return nil, err
+	}
 	if err := d.device.ask(series{}); err != nil {
 		return nil, err
 	}
@@ -338,9 +344,8 @@ func (d *driver) fire(s series) ([]shot, error) {
 	if err := d.device.out.Decode(&told); err != nil || len(told) != 1 {
 		return nil, fmt.Errorf("the controller does not say when it began: %v", err)
 	}
-	_, err = d.controller.Ask(ctx, "REC:STOP")
 	one.Began = told[0].Began
-	return []shot{one}, err
+	return []shot{one}, nil
 }
 
 // await waits as a method does, starts the controller and says when, and of one that has
@@ -366,7 +371,7 @@ func (d *driver) await(ctx context.Context, s series, settings realtime.Settings
 	}
 	one = shot{Fired: clock.Real + realtime.Monotonic() - clock.Mono, Due: s.First}
 	waited := d.witness.waited()
-	_, err = d.controller.Ask(ctx, "REC:PLAY")
+	_, err = d.controller.AskNow(ctx, "REC:PLAY")
 	if settings.Priority > 0 {
 		one.Held = d.witness.since(before, waited, clock, one.Due)
 		one.Held.Ahead = one.Due - began
