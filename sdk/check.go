@@ -30,6 +30,7 @@ type CheckRequest struct {
 	Driver     string          `json:"driver,omitempty"` // the offer's name; of a sink: Sink
 	Sink       string          `json:"sink,omitempty"`
 	Results    bool            `json:"results,omitempty"` // of a sink: the configuration is for results, see [TakingResults]
+	Merged     bool            `json:"merged,omitempty"`  // or for the merged tags, see [TakingMerged]
 	Config     json.RawMessage `json:"config"`
 	Simulation json.RawMessage `json:"simulation,omitempty"` // of a simulated device: the section simulate.NODE
 	Channels   []CheckChannel  `json:"channels"`
@@ -91,11 +92,13 @@ func (p Plugin) mistakes(r CheckRequest) ([]*Failure, error) {
 	}
 	for _, s := range p.Sinks {
 		check := s.check
-		if r.Results {
+		switch {
+		case r.Results && s.results != nil:
+			check = s.results.check
+		case r.Merged && s.merged != nil:
+			check = s.merged.check
+		case r.Results || r.Merged:
 			check = nil
-			if s.results != nil {
-				check = s.results.check
-			}
 		}
 		if s.name == r.Sink && check != nil {
 			return check(r.Config, r.recording())

@@ -32,7 +32,8 @@ type Offer struct {
 	Files     []string        `json:"files,omitempty"`     // of sinks: names of their files, see [SinkType.Naming]; none: any
 	Checks    bool            `json:"checks,omitempty"`    // `PLUGIN --check` finds mistakes that the schema does not tell
 
-	Results *ResultsOffer `json:"results,omitempty"` // of sinks: they take what stages found, see [TakingResults]; nil: they do not
+	Results *TakenOffer `json:"results,omitempty"` // of sinks: they take what stages found, see [TakingResults]; nil: they do not
+	Merged  *TakenOffer `json:"merged,omitempty"`  // and the merged tags of all nodes, see [TakingMerged]
 
 	Simulation   *Simulator `json:"simulation,omitempty"`    // of drivers: how they play their device; nil: they do not
 	NoThresholds bool       `json:"no_thresholds,omitempty"` // of drivers: the inputs have none, a recipe gives none
@@ -85,6 +86,13 @@ func (p Plugin) Describe() (Description, error) {
 				return Description{}, fmt.Errorf("describe the results that sink %s takes: %w", k.name, err)
 			}
 			o.Results = &taken
+		}
+		if k.merged != nil {
+			taken, err := k.merged.offer()
+			if err != nil {
+				return Description{}, fmt.Errorf("describe the merged tags that sink %s takes: %w", k.name, err)
+			}
+			o.Merged = &taken
 		}
 		o.Checks = k.check != nil
 		d.Sinks = append(d.Sinks, o)

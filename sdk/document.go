@@ -45,6 +45,12 @@ func (o *Offer) document(b *strings.Builder, kind string) error {
 			return fmt.Errorf("document the results that %s takes: %w", o.Name, err)
 		}
 	}
+	if o.Merged != nil {
+		b.WriteString("\nWith `takes: merged` it takes the tags of all nodes while the run goes on, and its keys are:\n\n")
+		if err := documentKeys(b, o.Merged.Schema); err != nil {
+			return fmt.Errorf("document the merged tags that %s takes: %w", o.Name, err)
+		}
+	}
 	if o.Simulation == nil {
 		return nil
 	}

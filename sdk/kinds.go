@@ -21,6 +21,7 @@ type SinkType struct {
 	open    func(context.Context, Env, json.RawMessage) (Sink, error)
 	check   func(json.RawMessage, Recording) ([]*Failure, error) // nil: its configuration has none
 	results *resultsTaker                                        // nil: it takes none
+	merged  *mergedTaker                                         // nil: it takes none
 }
 
 // offer is what drivers and sinks have in common: a name and a configuration.

@@ -76,8 +76,9 @@ type ResultFile struct {
 	SHA256 string `json:"sha256"` // in hexadecimal digits
 }
 
-// ResultsOffer says that a sink takes what stages found, and how it is configured for that.
-type ResultsOffer struct {
+// TakenOffer says that a sink takes what stages found, or the merged tags, and how it is
+// configured for that.
+type TakenOffer struct {
 	Schema   json.RawMessage `json:"schema"`
 	Defaults json.RawMessage `json:"defaults"`
 	Checks   bool            `json:"checks,omitempty"` // as that of an [Offer]
@@ -85,7 +86,7 @@ type ResultsOffer struct {
 
 // resultsTaker is the part of a sink that takes results.
 type resultsTaker struct {
-	offer func() (ResultsOffer, error)
+	offer func() (TakenOffer, error)
 	check func(json.RawMessage, Recording) ([]*Failure, error) // nil: its configuration has none
 	write func(context.Context, *Results, json.RawMessage) error
 }
@@ -98,9 +99,9 @@ func TakingResults[C any](t SinkType, defaults C, write func(context.Context, *R
 	check := checkOf[C, Recording](defaults)
 	t.results = &resultsTaker{
 		check: check,
-		offer: func() (ResultsOffer, error) {
+		offer: func() (TakenOffer, error) {
 			o, err := describeConfig(t.name, defaults)
-			return ResultsOffer{Schema: o.Schema, Defaults: o.Defaults, Checks: check != nil}, err
+			return TakenOffer{Schema: o.Schema, Defaults: o.Defaults, Checks: check != nil}, err
 		},
 		write: func(ctx context.Context, r *Results, config json.RawMessage) error {
 			c, err := decodeConfig(config, defaults)

@@ -29,7 +29,8 @@ const (
 // Serve runs p until its host lets go of it or disappears, then exits. Main
 // does nothing else. With the argument --describe it prints a [Description] as
 // JSON instead, with --check it answers a [CheckRequest] from standard input,
-// with results it writes what stages found (see [TakingResults]), and without a host it says how plugins are used.
+// with results it writes what stages found (see [TakingResults]), with merged it takes the merged tags of a
+// run (see [TakingMerged]), and without a host it says how plugins are used.
 func Serve(p Plugin) {
 	os.Exit(run(p, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
@@ -54,6 +55,8 @@ func run(p Plugin, args []string, stdin io.Reader, stdout, stderr io.Writer) int
 		return answer(p.check(stdin))
 	case len(args) > 0 && args[0] == "results":
 		return answer(p.writeResults(stdin))
+	case len(args) > 0 && args[0] == "merged":
+		return answer(p.takeMerged(stdin))
 	}
 	if os.Getenv(CookieKey) != CookieValue {
 		fmt.Fprintf(stderr, "%s is a plugin of tsrun: %s\n"+

@@ -127,7 +127,6 @@ func commands() []*cobra.Command {
 		newPluginCommand(),
 		newHubCommand(),
 		newFollowCommand(),
-		newRelayCommand(),
 		newServiceCommand(),
 		newPairCommand(),
 		newKeysCommand(),

@@ -11,7 +11,7 @@ import (
 	"tsrun/sdk"
 )
 
-// natsProgram has the commands hub, relay and, of a server, follow: it alone of all programs carries a
+// natsProgram has the commands hub and, of a server, follow: it alone of all programs carries a
 // NATS server, and the client of one.
 const natsProgram = "sink-nats"
 
@@ -31,22 +31,6 @@ is interrupted. It is part of the plugin sink-nats.
   --cert, --key FILE   PEM files of a certificate and its key: TLS`,
 		Example: `  tsrun hub --store /var/lib/tsrun/hub
   tsrun hub --store hub --listen 0.0.0.0:4222 --token-file hub.token --sync 2m`,
-	})
-}
-
-func newRelayCommand() *cobra.Command {
-	return handedOver(&cobra.Command{
-		Use:   "relay ADDRESS nats://HOST:PORT",
-		Short: "bring the merged tags of a live sink to a NATS server, while a run goes on",
-		Long: `relay subscribes to the live sink of a run at ADDRESS and stores each of its messages at
-a NATS server with JetStream, on the subject tsrun.RUN.merged, once. It waits for the
-run to begin, ends with it, and prints what was stored, missed and dropped. The run never
-waits for it. It is part of the plugin sink-nats.
-
-  --prefix WORD        first word of the subject (tsrun)
-  --wait 1m            give up when nothing has come for so long
-  --token-file, --credentials, --ca, --cert, --key FILE   as in the config of sink-nats`,
-		Example: `  tsrun relay tcp://127.0.0.1:5565 nats://127.0.0.1:4222 --wait 1h`,
 	})
 }
 

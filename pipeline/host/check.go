@@ -36,7 +36,7 @@ func (c Component) Check(ctx context.Context, r sdk.CheckRequest) ([]sdk.CheckMi
 	if r.Sink != "" {
 		offer, named = c.Description.Sink(c.Name), &r.Sink
 	}
-	if offer == nil || !r.Results && !offer.Checks || r.Results && (offer.Results == nil || !offer.Results.Checks) {
+	if offer == nil || !checks(offer, r) {
 		return nil, nil
 	}
 	*named = offer.Name
@@ -54,6 +54,17 @@ func (c Component) Check(ctx context.Context, r sdk.CheckRequest) ([]sdk.CheckMi
 		return nil, err
 	}
 	return readAnswer(answer)
+}
+
+// checks says whether the program of a plugin finds mistakes in what is asked about.
+func checks(offer *sdk.Offer, r sdk.CheckRequest) bool {
+	switch {
+	case r.Results:
+		return offer.Results != nil && offer.Results.Checks
+	case r.Merged:
+		return offer.Merged != nil && offer.Merged.Checks
+	}
+	return offer.Checks
 }
 
 // ask has a program answer what it reads, within ctx and in so many bytes. Before is

@@ -1,14 +1,11 @@
 package host
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"path/filepath"
 
-	"tsrun/pipeline/confine"
 	"tsrun/pipeline/fact"
 	"tsrun/sdk"
 )
@@ -23,13 +20,7 @@ const maxFilesAnswer = 1 << 20
 func (c Component) WriteResults(ctx context.Context, dir string, config json.RawMessage, request io.Reader) (a sdk.ResultsAnswer, confined fact.Confinement, err error) {
 	cmd := command(c.Path, "results")
 	cmd.Dir = dir
-	answer, err := ask(ctx, cmd, request, maxFilesAnswer, func() {
-		outcome := confine.Outcome{Why: cmp.Or(c.needs().Unconfined, confine.Privileged(c.Path))}
-		if outcome.Why == "" {
-			outcome = confine.Thread(c.resultsRules(dir, config), filepath.Join(filepath.Dir(dir), ".trial"), filepath.Join(dir, ".trial"))
-		}
-		confined = fact.Confinement{Confined: outcome.Confined, Unconfined: outcome.Why}
-	})
+	answer, err := ask(ctx, cmd, request, maxFilesAnswer, func() { confined = c.confineTaker(dir, config) })
 	if err != nil {
 		return a, confined, err
 	}
@@ -40,13 +31,4 @@ func (c Component) WriteResults(ctx context.Context, dir string, config json.Raw
 		return a, confined, fmt.Errorf("its answer is of version %d, this tsrun knows %d", a.Version, sdk.ResultsVersion)
 	}
 	return a, confined, nil
-}
-
-// resultsRules are the rights of a sink that writes results.
-func (c Component) resultsRules(dir string, config json.RawMessage) confine.Rules {
-	own := confinement{rules: c.rules("sink", dir)}
-	for _, path := range pathsIn(config) {
-		own.allow(path, "sink")
-	}
-	return own.rules
 }

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -26,6 +27,8 @@ type Stream struct {
 	stop      context.CancelFunc // nil: not started
 	done      chan struct{}      // closed when all is sent
 	totals    Totals             // once done
+	taker     *taker             // nil: whoever subscribes
+	warn      func(message, hint string)
 }
 
 // Listen opens the socket of a live sink. Nothing is sent until it is started.
@@ -57,7 +60,7 @@ func (s *Stream) Start(b Begin) error {
 		return err
 	}
 	ctx, stop := context.WithCancel(context.Background()) // ended by Close
-	s.stop = stop
+	s.stop, s.warn = stop, b.Warn
 	go s.loop(ctx, m)
 	return nil
 }
@@ -85,6 +88,9 @@ func (s *Stream) End() { s.closing.Do(func() { close(s.inbox) }) }
 // Close waits until all is sent, though not for ever, and says what was.
 func (s *Stream) Close(within time.Duration) run.LiveRecord {
 	s.End()
+	if s.taker != nil {
+		s.taker.over.Store(true)
+	}
 	if s.stop == nil {
 		s.publisher.close(context.Background(), nil)
 	} else {
@@ -96,8 +102,27 @@ func (s *Stream) Close(within time.Duration) run.LiveRecord {
 		<-s.done
 	}
 	t := s.totals
-	return run.LiveRecord{Sink: s.sink.Name, Address: s.sink.Config.Address, Messages: t.Messages, Tags: t.Tags, Withheld: t.Withheld,
+	record := run.LiveRecord{Sink: s.sink.Name, Address: s.sink.Config.Address, Messages: t.Messages, Tags: t.Tags, Withheld: t.Withheld,
 		Late: t.Late, Missed: t.Missed, Broken: t.Broken, Dropped: s.publisher.dropped, Subscribers: s.publisher.most}
+	if s.taker != nil {
+		record.Address = ""
+		record.Taken = s.taken(t.Messages)
+	}
+	return record
+}
+
+// taken is what the plugin of the sink has made of what was sent. The run is what it is
+// without it.
+func (s *Stream) taken(sent uint64) *run.TakenRecord {
+	r, hint := s.taker.close(sent)
+	if s.warn != nil && (r.Missing > 0 || r.Failed != "") {
+		words := fmt.Sprintf("sink %s: %d of %d messages are missing on %s", s.sink.Name, r.Missing, sent, cmp.Or(r.Where, "what "+r.Plugin+" brings them to"))
+		if r.Failed != "" {
+			words += ": " + r.Failed
+		}
+		s.warn(words, cmp.Or(hint, restIsThere))
+	}
+	return &r
 }
 
 func (s *Stream) loop(ctx context.Context, m *merger) {

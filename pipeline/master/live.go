@@ -1,6 +1,7 @@
 package master
 
 import (
+	"fmt"
 	"time"
 
 	"tsrun/pipeline/event"
@@ -17,8 +18,12 @@ func (c *conductor) listenLive() error {
 	if c.past != nil {
 		return nil
 	}
+	warn := func(message, hint string) { c.observe(event.Warning{Message: message, Hint: hint}) }
 	for _, sink := range c.recipe.Live {
-		s, err := live.Listen(sink)
+		s, err := live.ListenFor(sink, c.run.String(), live.Plugins{Dirs: c.options.PluginDirs, Lock: c.options.Lock, Warn: warn})
+		if err != nil && sink.Sink != "" {
+			return fmt.Errorf("sink %s: %w", sink.Name, err)
+		}
 		if err != nil {
 			field := "sinks." + sink.Name + ".config.address"
 			return &sdk.Failure{Code: "port", Field: field, Message: "open the socket of sink " + sink.Name + ": " + err.Error(),

@@ -48,6 +48,7 @@ func checkPlugins(c *checker, r *Recipe, stages stageConfigs, plugins *plugins) 
 		p.check("sinks."+sink.Name, use{role: "sink", name: sink.Sink, config: sink.Config, elsewhere: remote && !local, channels: channels})
 	}
 	p.results(r)
+	p.merged(r)
 	p.keptInFiles(r, stages)
 	return p.notes
 }
@@ -119,7 +120,7 @@ type use struct {
 	elsewhere          bool   // on another PC
 	channels           []sdk.CheckChannel
 	node               string // of a driver
-	results            bool   // of a sink: what stages find
+	takes              string // of a sink: "results", what stages find; "merged", the tags of all nodes
 }
 
 // check judges one plugin, its config and the channels that it is for.
@@ -143,8 +144,8 @@ func (p *pluginChecker) check(section string, u use) {
 	if u.role == "sink" {
 		offer = plugin.Sink
 	}
-	if u.results && offer != nil { // which takes some
-		offer = &sdk.Offer{Name: offer.Name, Schema: offer.Results.Schema}
+	if taken := takenBy(offer, u.takes); taken != nil {
+		offer = &sdk.Offer{Name: offer.Name, Schema: taken.Schema}
 	}
 	switch {
 	case plugin.Undescribed:
@@ -196,7 +197,7 @@ func (p *pluginChecker) ask(section, path string, plugin Plugin, u use) {
 	request := p.request
 	request.Config, request.Channels = u.config, u.channels
 	if request.Driver = u.name; u.role == "sink" {
-		request.Driver, request.Sink, request.Results = "", u.name, u.results
+		request.Driver, request.Sink, request.Results, request.Merged = "", u.name, u.takes == allResults, u.takes == merged
 	}
 	wholeConfig := !p.c.holes(section + ".config")
 	if !wholeConfig { // its channels can be judged all the same

@@ -13,7 +13,7 @@ var sinksTable = &Field{name: "sinks", shape: shapeNamed, required: true, form: 
 		{name: "at", shape: shapeText, initial: "source", form: nameForm,
 			doc: "source: at each node, for its own channels; or the name of one node."},
 		{name: "takes", shape: shapeList, lone: true, limits: &limits{1, 1000}, encode: encodeTakes,
-			doc:  "The channels it keeps; all where it is left out. `merged`, with `sink: live`: tags of all nodes, their clocks corrected, in order of time. `results`, or names of stages: what these have found, at the master.",
+			doc:  "The channels it keeps; all where it is left out. `merged`: tags of all nodes, their clocks corrected, in order of time. `results`, or names of stages: what these have found, at the master.",
 			each: &Field{name: "CHANNEL", shape: shapeText, form: takesForm, doc: "One channel."}},
 		{name: "feeds", shape: shapeChoice, choices: []string{"stages"},
 			doc: "stages: they read the tags that this sink keeps. Where no sink says so, they read those of the first in the recipe that keeps tags in files."},

@@ -59,7 +59,7 @@ func (j *judgement) taken(path string, sink *Sink) []string {
 			at = path + ".takes"
 		}
 		if name == merged {
-			j.fail(at, codeConflict, fmt.Sprintf("plugin %s keeps the channels of its own node", sink.Sink), "write sink: live, which sends the tags of all nodes")
+			j.fail(at, codeConflict, "merged is the tags of all nodes, and the others are channels", "let one sink take channels, and another merged")
 			continue
 		}
 		if name == allResults || isStage(j.r.Stages, name) {

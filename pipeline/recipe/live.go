@@ -1,31 +1,39 @@
 package recipe
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+
+	"tsrun/sdk"
 )
 
-// The sink that is in tsrun itself: it sends the tags of all nodes, their clocks
-// corrected and in order of time, while the run goes on.
+// The sinks of the merged tags: those of all nodes, their clocks corrected and in order of
+// time, while the run goes on. One is in tsrun itself, and sends them to who subscribes;
+// the others are plugins, which are the only ones to subscribe.
 const (
 	liveSink = "live"
 	merged   = "merged"
 
 	// MaxLiveChannels is how many channels a live sink merges.
 	MaxLiveChannels = 256
+	maxQueue        = 1024
 )
 
 // Live is such a sink.
 type Live struct {
-	Name   string     `json:"name"`
-	Config LiveConfig `json:"config"`
+	Name   string          `json:"name"`
+	Sink   string          `json:"sink,omitempty"` // the plugin; "": whoever subscribes
+	Config LiveConfig      `json:"config"`
+	Plugin json.RawMessage `json:"plugin,omitempty"` // its config
 }
 
-// LiveConfig is what it owns.
+// LiveConfig is what it owns. The address of a plugin is made when the run begins.
 type LiveConfig struct {
 	Address   string   `json:"address"`
 	Of        []string `json:"of,omitempty"`        // none: all
@@ -45,7 +53,7 @@ var liveFields = []*Field{
 		each: &Field{name: "CHANNEL", shape: shapeText, form: channelForm, doc: "One channel."}},
 	{name: "reference", shape: shapeText, form: channelForm,
 		doc: "A channel of the controller whose clock all times are on; where it is left out, the reference of the first align stage, or the first channel that is sent."},
-	{name: "queue", shape: shapeInteger, initial: "64", limits: &limits{1, 1024},
+	{name: "queue", shape: shapeInteger, initial: "64", limits: &limits{1, maxQueue},
 		doc: "Messages of up to 65536 tags that wait for a slow subscriber; what comes beyond that it misses."},
 }
 
@@ -74,8 +82,13 @@ func encodeSinks(v *value, into map[string]any) {
 			continue
 		}
 		takes, _ := sink["takes"].([]any)
-		if config, _ := sink["config"].(map[string]any); len(takes) == 1 && takes[0] == merged && sink["sink"] == liveSink && config["address"] != nil {
+		config, _ := sink["config"].(map[string]any)
+		switch onlyMerged := len(takes) == 1 && takes[0] == merged; {
+		case onlyMerged && sink["sink"] == liveSink && config["address"] != nil:
 			live = append(live, map[string]any{"name": sink["name"], "config": config})
+			continue
+		case onlyMerged && sink["sink"] != liveSink:
+			live = append(live, map[string]any{"name": sink["name"], "sink": sink["sink"], "config": chosen(config), "plugin": config})
 			continue
 		}
 		kept = append(kept, sink)
@@ -86,6 +99,68 @@ func encodeSinks(v *value, into map[string]any) {
 	}
 	if len(results) > 0 {
 		into["result_sinks"] = results
+	}
+}
+
+// chosen are the keys that tsrun reads of the config of a plugin that takes merged tags.
+// What has another form its schema refuses.
+func chosen(config map[string]any) map[string]any {
+	c := map[string]any{"queue": sdk.MergedDefaults().Queue}
+	var of []any
+	all, _ := config["of"].([]any)
+	for _, name := range all {
+		if text, ok := name.(string); ok {
+			of = append(of, text)
+		}
+	}
+	if len(of) > 0 && len(of) <= MaxLiveChannels {
+		c["of"] = of
+	}
+	if text, ok := config["reference"].(string); ok {
+		c["reference"] = text
+	}
+	if n, err := strconv.Atoi(fmt.Sprint(config["queue"])); err == nil && n >= 1 && n <= maxQueue {
+		c["queue"] = n
+	}
+	return c
+}
+
+// takesMerged says whether a sink, as it is written, takes the merged tags.
+func takesMerged(sink *value) bool {
+	takes := sink.get("takes")
+	if takes == nil {
+		return false
+	}
+	if takes.kind == scalarNode {
+		return takes.text == merged
+	}
+	return len(takes.items) == 1 && takes.items[0].text == merged
+}
+
+// takenBy is how a plugin is configured for what a sink takes beside channels; nil: for
+// channels, or it does not take that.
+func takenBy(offer *sdk.Offer, takes string) *sdk.TakenOffer {
+	switch {
+	case offer == nil || takes == "":
+		return nil
+	case takes == merged:
+		return offer.Merged
+	}
+	return offer.Results
+}
+
+// merged checks the plugins of sinks that take the merged tags, and their configs.
+func (p *pluginChecker) merged(r *Recipe) {
+	for _, s := range r.Live {
+		section := "sinks." + s.Name
+		switch offer := p.plugins.sink(s.Sink); {
+		case s.Sink == "":
+		case offer != nil && offer.Merged == nil:
+			p.c.fail(p.c.place(section+".sink", false), section+".sink", codeConflict, fmt.Sprintf("plugin %s takes tags of channels, and not the merged ones", s.Sink),
+				"name one that says it takes them, such as sink-nats, or write sink: live, which sends the tags of all nodes to programs on this PC")
+		default:
+			p.check(section, use{role: "sink", name: s.Sink, config: s.Plugin, takes: merged})
+		}
 	}
 }
 
@@ -159,7 +234,7 @@ func (j *judgement) live() {
 			j.fail(path+".takes", codeConflict, "tags of several shots are not merged while the run goes on", "leave acquire.repeat out, or this sink")
 		}
 		for _, other := range j.r.Live[:i] {
-			if other.Config.Address == l.Config.Address && !strings.HasSuffix(l.Config.Address, ":0") {
+			if l.Sink == "" && other.Config.Address == l.Config.Address && !strings.HasSuffix(l.Config.Address, ":0") {
 				j.fail(path+".config.address", codeConflict, fmt.Sprintf("sink %q has this address", other.Name), "give each its own")
 			}
 		}

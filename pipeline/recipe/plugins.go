@@ -176,6 +176,10 @@ func (p *plugins) resolveFiles(root *value) {
 			if offer.Results != nil {
 				resolve(offer.Results.Schema, s.get("config"))
 			}
+		case takesMerged(s):
+			if offer.Merged != nil {
+				resolve(offer.Merged.Schema, s.get("config"))
+			}
 		default:
 			resolve(offer.Schema, s.get("config"))
 		}

@@ -97,6 +97,6 @@ func (p *pluginChecker) results(r *Recipe) {
 				"name one that says it takes results, such as sink-file, or let it take channels")
 			continue
 		}
-		p.check(section, use{role: "sink", name: s.Sink, config: s.Config, results: true})
+		p.check(section, use{role: "sink", name: s.Sink, config: s.Config, takes: allResults})
 	}
 }

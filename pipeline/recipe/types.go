@@ -290,6 +290,11 @@ func (r *Recipe) Plugins() (names []string) {
 	for _, s := range r.ResultSinks {
 		names = append(names, s.Sink)
 	}
+	for _, s := range r.Live {
+		if s.Sink != "" {
+			names = append(names, s.Sink)
+		}
+	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }

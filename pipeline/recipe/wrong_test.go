@@ -95,10 +95,11 @@ func newTestCatalog() testCatalog {
 	bare := sdk.NewDriver[struct{}]("tc-bare", struct{}{}, nil, sdk.NoThresholds())
 	sink := sdk.NewSink[sinkConfig]("sink-test", sinkConfig{Format: "bin"}, nil)
 	return testCatalog{map[string]sdk.Plugin{
-		"tc-test":    {Name: "tc-test", Drivers: []sdk.DriverType{driver}},
-		"tc-bare":    {Name: "tc-bare", Drivers: []sdk.DriverType{bare}},
-		"sink-found": {Name: "sink-found", Sinks: []sdk.SinkType{sdk.TakingResults(sdk.NewSink[sinkConfig]("sink-found", sinkConfig{Format: "bin"}, nil), sinkConfig{Format: "bin"}, nil)}},
-		"sink-test":  {Name: "sink-test", Sinks: []sdk.SinkType{sink.Keeping(sdk.AllTags)}},
+		"tc-test":     {Name: "tc-test", Drivers: []sdk.DriverType{driver}},
+		"tc-bare":     {Name: "tc-bare", Drivers: []sdk.DriverType{bare}},
+		"sink-found":  {Name: "sink-found", Sinks: []sdk.SinkType{sdk.TakingResults(sdk.NewSink[sinkConfig]("sink-found", sinkConfig{Format: "bin"}, nil), sinkConfig{Format: "bin"}, nil)}},
+		"sink-merged": {Name: "sink-merged", Sinks: []sdk.SinkType{sdk.TakingMerged(sdk.NewSink[sinkConfig]("sink-merged", sinkConfig{Format: "bin"}, nil), sdk.MergedDefaults(), nil)}},
+		"sink-test":   {Name: "sink-test", Sinks: []sdk.SinkType{sink.Keeping(sdk.AllTags)}},
 		"sink-counts": {Name: "sink-counts", Sinks: []sdk.SinkType{
 			sdk.NewSink[struct{}]("sink-counts", struct{}{}, nil).Keeping(sdk.NoTags)}},
 	}}

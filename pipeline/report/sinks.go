@@ -28,7 +28,16 @@ func reportLive(out *strings.Builder, m *run.Manifest) {
 	title := "live"
 	for _, l := range m.Live {
 		words := fmt.Sprintf("%s sent %s tags in %s messages", l.Sink, text.Count(l.Tags), text.Count(l.Messages))
-		if l.Subscribers == 0 {
+		switch taken := l.Taken; {
+		case taken != nil:
+			words += fmt.Sprintf(", of which %s hold %s tags", text.Count(taken.Messages), text.Count(taken.Tags))
+			if taken.Where != "" {
+				words += " on " + taken.Where
+			}
+			if taken.Failed != "" {
+				words += "; " + taken.Failed
+			}
+		case l.Subscribers == 0:
 			words += ", and nobody listened"
 		}
 		for _, not := range []struct {

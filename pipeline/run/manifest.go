@@ -261,8 +261,8 @@ type Segment struct {
 // LiveRecord is what a live sink has sent while the run went on.
 type LiveRecord struct {
 	Sink        string `json:"sink"`
-	Address     string `json:"address"`
-	Subscribers int    `json:"subscribers"` // at once, at most
+	Address     string `json:"address,omitempty"` // of a plugin: nobody else's
+	Subscribers int    `json:"subscribers"`       // at once, at most
 	Messages    uint64 `json:"messages"`
 	Tags        uint64 `json:"tags"`
 	Dropped     uint64 `json:"dropped"`          // messages that subscribers did not take in time, of all together
@@ -270,6 +270,21 @@ type LiveRecord struct {
 	Late        uint64 `json:"late"`             // tags that came when later ones had been sent
 	Missed      int64  `json:"missed,omitempty"` // segments that came faster than they were merged
 	Broken      int    `json:"broken,omitempty"` // segments that could not be read
+
+	Taken *TakenRecord `json:"taken,omitempty"` // of a sink that is a plugin
+}
+
+// TakenRecord is what a plugin has made of the merged tags.
+type TakenRecord struct {
+	Plugin  string `json:"plugin"`
+	Version string `json:"version,omitempty"` // of the plugin
+	SHA256  string `json:"sha256,omitempty"`  // of its program
+	fact.Confinement
+	Where    string `json:"where,omitempty"`  // the messages are, as it says
+	Messages uint64 `json:"messages"`         // that are there
+	Tags     uint64 `json:"tags"`             // in them
+	Missing  uint64 `json:"missing"`          // messages that are not
+	Failed   string `json:"failed,omitempty"` // why
 }
 
 // ResultRecord is what a sink has made of what stages found.

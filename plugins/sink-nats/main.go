@@ -11,7 +11,7 @@
 //	settings   what a server promises of what it acknowledges
 //	hub        a server in this program
 //	follow     prints, filters and counts a stream, and writes its files again
-//	relay      brings the merged tags of a live sink to a server
+//	relay      brings the merged tags of a run to a server, while it goes on
 package main
 
 import (
@@ -28,8 +28,6 @@ func main() {
 		switch os.Args[1] {
 		case "hub":
 			os.Exit(hubMain(os.Args[2:], os.Stdout, os.Stderr))
-		case "relay":
-			os.Exit(relayMain(os.Args[2:], os.Stdout, os.Stderr))
 		case "follow":
 			os.Exit(followMain(os.Args[2:], os.Stdout, os.Stderr))
 		}
@@ -37,8 +35,9 @@ func main() {
 	sdk.Serve(sdk.Plugin{
 		Name:    "sink-nats",
 		Version: version,
-		Summary: "Files of tags, and their blocks and what stages found as messages of a NATS server.",
-		Sinks:   []sdk.SinkType{sdk.TakingResults(sdk.NewSink("sink-nats", defaults(), open).Keeping(sdk.AllTags).Resumable(), remoteDefaults(), writeResults)},
-		Needs:   sdk.Needs{Network: true},
+		Summary: "Files of tags, and their blocks, the merged tags and what stages found as messages of a NATS server.",
+		Sinks: []sdk.SinkType{sdk.TakingMerged(sdk.TakingResults(sdk.NewSink("sink-nats", defaults(), open).Keeping(sdk.AllTags).Resumable(), remoteDefaults(), writeResults),
+			mergedDefaults(), takeMerged)},
+		Needs: sdk.Needs{Network: true},
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"os"
 	"strconv"
 	"time"
 
@@ -46,37 +45,29 @@ type merged struct {
 
 // relay brings the messages of one run to a NATS server.
 type relay struct {
-	flags   *relayFlags
-	said    relayed
+	config  mergedConfig
+	run     string
+	said    sdk.MergedAnswer
 	due     uint64 // number of the next message
 	sink    string
 	conn    *nats.Conn // nil: away
 	js      jetstream.JetStream
-	refused error // why the server did not take the last that was dropped
+	refused error     // why the server did not take the last that was dropped
+	resting time.Time // until then it is not tried again, so that what it takes to try delays no more messages
 }
 
 // work relays until the run says that nothing more comes.
-func (r *relay) work(ctx context.Context) error {
-	if err := r.dial(); err != nil { // before anything is missed
-		return err
-	}
-	from, err := r.flags.subscribe(ctx)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
+func (r *relay) work(ctx context.Context, from *zmtp.Conn) error {
 	defer context.AfterFunc(ctx, func() { from.Close() })()
 	for !r.said.Ended {
-		m, err := r.next(from)
+		m, err := nextMerged(from)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return &sdk.Failure{Code: "relay-silent", Message: fmt.Sprintf("nothing has come from %s for %v, and it has not ended", clip(r.flags.from), r.flags.wait), Hint: "does the run still record? --wait lets it take longer"}
 		case errors.Is(err, io.EOF):
-			return &sdk.Failure{Code: "relay-cut", Message: "the socket at " + clip(r.flags.from) + " was closed before the run said its end", Hint: "the run was killed, or this subscriber stood still at its end"}
+			return &sdk.Failure{Code: "merged-cut", Message: "the run was over before it had said its end here", Hint: "it was given up, or this sink stood still at its end"}
 		case err != nil:
-			return fmt.Errorf("read from %s: %w", clip(r.flags.from), err)
+			return fmt.Errorf("hear the merged tags: %w", err)
 		}
 		if err := r.take(ctx, m); err != nil {
 			return err
@@ -85,11 +76,9 @@ func (r *relay) work(ctx context.Context) error {
 	return nil
 }
 
-// next reads one message.
-func (r *relay) next(from *zmtp.Conn) (m merged, err error) {
-	if err := from.SetReadDeadline(time.Now().Add(r.flags.wait)); err != nil {
-		return m, err
-	}
+// nextMerged reads one message. A run may take as long as it likes to send it; when its
+// process ends, so does the connection.
+func nextMerged(from *zmtp.Conn) (m merged, err error) {
 	frames, limits := [4][]byte{}, [4]int{256, mergedHead, 8 * mergedTags, 2 * mergedTags}
 	n, more := 0, true
 	for ; more; n++ {
@@ -115,20 +104,24 @@ func (r *relay) next(from *zmtp.Conn) (m merged, err error) {
 
 // take publishes a message, and counts what is missing before it.
 func (r *relay) take(ctx context.Context, m merged) error {
-	if r.said.Run == "" {
-		r.said.Run, r.sink, r.said.Subject = m.Run, m.Sink, r.flags.prefix+"."+m.Run+".merged"
+	if r.sink == "" {
+		r.sink = m.Sink
 	}
-	if m.Run != r.said.Run || m.Sink != r.sink || m.Seq < r.due {
-		return fmt.Errorf("message %d of sink %s of run %s is there, due was %d of %s of %s", m.Seq, m.Sink, m.Run, r.due, r.sink, r.said.Run)
+	if m.Run != r.run || m.Sink != r.sink || m.Seq < r.due {
+		return fmt.Errorf("message %d of sink %s of run %s is there, due was %d of %s of %s", m.Seq, m.Sink, m.Run, r.due, r.sink, r.run)
 	}
 	r.said.Missed, r.due = r.said.Missed+m.Seq-r.due, m.Seq+1
 	r.said.Ended = m.Kind == "end"
+	if time.Now().Before(r.resting) {
+		r.said.Dropped++
+		return nil
+	}
 	err := r.publish(ctx, r.message(m))
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		r.said.Dropped, r.refused = r.said.Dropped+1, err
+		r.said.Dropped, r.refused, r.resting = r.said.Dropped+1, err, time.Now().Add(tryFor)
 		return nil
 	}
 	r.said.Messages, r.said.Tags = r.said.Messages+1, r.said.Tags+uint64(m.Tags)
@@ -137,10 +130,10 @@ func (r *relay) take(ctx context.Context, m merged) error {
 
 // message is what is stored. Its identifier keeps the server from storing it twice.
 func (r *relay) message(m merged) *nats.Msg {
-	msg := nats.NewMsg(r.said.Subject)
+	msg := nats.NewMsg(r.said.Where)
 	msg.Data = m.payload
 	for key, value := range map[string]string{
-		nats.MsgIdHdr: r.said.Subject + "." + m.Sink + "." + strconv.FormatUint(m.Seq, 10), schemaHeader: schema, mergedHeader: string(m.text),
+		nats.MsgIdHdr: r.said.Where + "." + m.Sink + "." + strconv.FormatUint(m.Seq, 10), schemaHeader: schema, mergedHeader: string(m.text),
 		simulatedHeader: strconv.FormatBool(m.Simulated), sumHeader: fmt.Sprintf("%08x", crc32.Checksum(m.payload, tag.Castagnoli)),
 	} {
 		msg.Header.Set(key, value)
@@ -176,17 +169,17 @@ func (r *relay) store(ctx context.Context, m *nats.Msg) error {
 	if !errors.Is(err, jetstream.ErrNoStreamResponse) {
 		return err
 	}
-	_, err = r.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: r.flags.prefix + "_" + r.said.Run + "-merged", Subjects: []string{r.said.Subject},
-		Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew, Duplicates: 2 * time.Minute, AllowDirect: true, Description: "corrected time tags of all nodes in one run of tsrun"})
+	_, err = r.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: r.config.Prefix + "_" + r.run + "-merged", Subjects: []string{r.said.Where},
+		Storage: jetstream.FileStorage, Replicas: r.config.Replicas, Discard: jetstream.DiscardNew, Duplicates: 2 * time.Minute, AllowDirect: true, Description: "corrected time tags of all nodes in one run of tsrun"})
 	if err != nil {
-		return &sdk.Failure{Code: "nats-stream", Message: fmt.Sprintf("make the stream of %s: %v", r.said.Subject, err), Hint: "the server needs JetStream (nats-server -js, or tsrun hub), and its user the right to make streams"}
+		return &sdk.Failure{Code: "nats-stream", Message: fmt.Sprintf("make the stream of %s: %v", r.said.Where, err), Hint: "the server needs JetStream (nats-server -js, or tsrun hub), and its user the right to make streams"}
 	}
 	_, err = r.js.PublishMsg(ctx, m)
 	return err
 }
 
 func (r *relay) dial() (err error) {
-	if r.conn, err = r.flags.dial(); err != nil {
+	if r.conn, err = r.config.dial(); err != nil {
 		r.conn = nil
 		return err
 	}
