@@ -13,6 +13,7 @@ import (
 
 	"tsrun/pipeline/catalogue"
 	"tsrun/pipeline/text"
+	"tsrun/sdk/quantity"
 )
 
 func newRunsCommand() *cobra.Command {
@@ -182,12 +183,12 @@ func offset(ps, sd any) string {
 	if !ok || !is {
 		return "-"
 	}
-	v, errV := value.Float64()
-	d, errD := deviation.Float64()
-	if errV != nil || errD != nil {
+	d, err := deviation.Float64()
+	if err != nil {
 		return "-"
 	}
-	return text.Measured(v, d, "ps")
+	_, known, _ := strings.Cut(text.Measured(0.0, d, "ps"), " ")
+	return quantity.Thousands(value.String()) + " " + known // the value is of whole ps
 }
 
 func condition(of map[string]any) string {

@@ -97,7 +97,11 @@ func (r *rig) keep(node, channel string, tags []uint64, start uint64, seconds fl
 		if err := tagfile.WriteFile(filepath.Join(raw, name), tagfile.Bin, 1, tags[:n]); err != nil {
 			r.t.Fatal(err)
 		}
-		segments = append(segments, run.Segment{Node: node, Channel: channel, Segment: fact.Segment{Sink: "raw", Index: i, File: "raw/" + node + "/" + name}})
+		s := fact.Segment{Sink: "raw", Index: i, File: "raw/" + node + "/" + name, Tags: uint64(n)}
+		if n > 0 {
+			s.FirstPs, s.LastPs = tags[0], tags[n-1]
+		}
+		segments = append(segments, run.Segment{Node: node, Channel: channel, Segment: s})
 		tags = tags[n:]
 	}
 	return segments

@@ -54,7 +54,7 @@ func Verify(dir string) (Verification, error) {
 		return Verification{}, noRun(dir)
 	}
 	if err != nil {
-		v.found(ManifestFile, "manifest", "%v", err)
+		v.found(ManifestFile, "manifest", "it cannot be read: %v", withoutPath(err))
 		return v.result, nil
 	}
 	v.result.Run = m.Run

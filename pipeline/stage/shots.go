@@ -25,7 +25,7 @@ type placed struct {
 type shotFiles struct {
 	number int
 	at     uint64 // ps of the run
-	paths  []string
+	files  []tagfile.Segment
 	format string
 }
 
@@ -37,7 +37,7 @@ func (a *analysis) shotsOf(node string, segments []run.Segment) (shots []shotFil
 			shots = append(shots, shotFiles{number: s.Part + 1, at: n.ShotAt(s.Part), format: s.Format})
 		}
 		last := &shots[len(shots)-1]
-		last.paths = append(last.paths, filepath.Join(a.dir, filepath.FromSlash(s.File)))
+		last.files = append(last.files, fileOf(a.dir, s))
 	}
 	return shots
 }
@@ -45,8 +45,12 @@ func (a *analysis) shotsOf(node string, segments []run.Segment) (shots []shotFil
 // OpenPlaced opens one segment of a run directory, whose shot begins at a time of the run,
 // in ps.
 func OpenPlaced(dir string, s run.Segment, at uint64) tagfile.ReadCloser {
-	path := filepath.Join(dir, filepath.FromSlash(s.File))
-	return &placed{shots: []shotFiles{{number: s.Part + 1, at: at, paths: []string{path}, format: s.Format}}}
+	return &placed{shots: []shotFiles{{number: s.Part + 1, at: at, files: []tagfile.Segment{fileOf(dir, s)}, format: s.Format}}}
+}
+
+// fileOf is a segment as a file, and what the manifest says that it holds.
+func fileOf(dir string, s run.Segment) tagfile.Segment {
+	return tagfile.Segment{Path: filepath.Join(dir, filepath.FromSlash(s.File)), Tags: s.Tags, First: s.FirstPs, Last: s.LastPs}
 }
 
 func (p *placed) Next(buf []uint64) (int, error) {
@@ -82,7 +86,7 @@ func (p *placed) Next(buf []uint64) (int, error) {
 func (p *placed) open() {
 	next := p.shots[0]
 	p.shots, p.at, p.number = p.shots[1:], next.at, next.number
-	p.current = tagfile.OpenSegments(next.paths, next.format, tagfile.OnlyChannel)
+	p.current = tagfile.OpenSegments(next.files, next.format, tagfile.OnlyChannel)
 }
 
 func (p *placed) Close() (err error) {
