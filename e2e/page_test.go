@@ -46,7 +46,7 @@ func lookOn(t *testing.T, p *tsrun) (seen func() string) {
 func TestPageInABrowser(t *testing.T) {
 	b := startBrowser(t)
 	dir := t.TempDir()
-	p := start(t, dir, nil, append([]string{shipped(t, "coincidence.yaml"), "--web=127.0.0.1:0", "--set", "acquire.duration=10 min", "--set", "trigger.lead=3 s"}, freePorts...)...)
+	p := start(t, dir, nil, append([]string{shipped(t, "coincidence.yaml"), "--web=127.0.0.1:0", "--set", "acquire.duration=10 min", "--set", "trigger.lead=3 s", "--set", "simulate.bob.white_fm=1 ppb"}, freePorts...)...)
 	address := pageOf(t, p)
 	stopper, looker := b.open(address, true), b.open(strings.Split(address, "#")[0], true)
 	for _, page := range []*tab{stopper, looker} {
@@ -63,6 +63,7 @@ func TestPageInABrowser(t *testing.T) {
 		page.until(30*time.Second, shown("bob.idler")+`.match(/[1-9]/) !== null && document.querySelector("[data-graph=rates] canvas") !== null`)
 	}
 	looker.until(60*time.Second, `document.querySelector("#s-seen td") !== null && document.querySelectorAll("#g-pairs canvas").length === 3 && /started.* alice/.test(document.getElementById("s-nodes").innerText.replaceAll("\n", " "))`)
+	looker.until(60*time.Second, `document.querySelectorAll("[data-graph^=allan] canvas, [data-graph^=tdev] canvas").length === 2`)
 	looker.accessible("running")
 	looker.until(time.Second, `document.getElementById("stop").disabled && document.getElementById("stop-said").textContent.includes("only look")`)
 	if left := stopper.value("location.href"); strings.Contains(left, "token") {

@@ -79,6 +79,15 @@ func (l *Live) State() State {
 // Steps are the jumps of B's clock so far, at most a thousand.
 func (l *Live) Steps() []track.Step { return l.steps }
 
+// Deviations are the Allan and the time deviation of B's clock since it was found last;
+// none of a clock that is not followed, or not for long enough.
+func (l *Live) Deviations() []track.AllanPoint {
+	if l.filter == nil || l.last.State == "" {
+		return nil
+	}
+	return l.filter.Deviations()
+}
+
 // Add takes the next tags of either record, in order of time, and returns what
 // they tell, in order of time too. That may be nothing, or be of earlier tags
 // where these make the clock known. The error is for tags out of order, or the

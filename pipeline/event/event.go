@@ -11,6 +11,7 @@ import (
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/track"
 )
 
 // Event is something that happened in a run and that a person or a program may
@@ -192,6 +193,9 @@ type Sync struct {
 	Segment      *int        `json:"segment,omitempty"` // set: this is the last that the segment of this number told
 	State        align.State `json:"state"`
 	*align.Value             // target minus reference; nil: nothing is known yet
+	// Allan are the deviations of the clock since it was found last, with the last value
+	// of a segment; not in sync.jsonl.
+	Allan []track.AllanPoint `json:"allan,omitempty"`
 }
 
 // Pairs says what two channels, whose clocks an align stage follows, saw together while

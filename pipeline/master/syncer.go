@@ -288,6 +288,7 @@ func (s *syncer) segment(ctx context.Context, f *follower, at place) (err error)
 	e := f.Sync
 	e.Segment, e.State = &number, f.live.State()
 	s.record(e)
+	e.Allan = f.live.Deviations()
 	s.observer.Observe(e)
 	return nil
 }
@@ -299,6 +300,9 @@ func (s *syncer) tell(f *follower, v align.Value, segment *int) {
 	f.State = v.State
 	e.State, e.Value, e.Segment = v.State, &v, segment
 	s.record(e)
+	if segment != nil {
+		e.Allan = f.live.Deviations()
+	}
 	if segment != nil || changed {
 		s.observer.Observe(e)
 	}

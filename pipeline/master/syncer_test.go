@@ -177,11 +177,18 @@ func TestSyncerFollows(t *testing.T) {
 	if jumps := r.stages[0].allJumps(); len(jumps) != 1 || math.Abs(jumps[0].Offset-5000) > 100 {
 		t.Errorf("steps %+v", jumps)
 	}
-	shown := 0
+	shown, deviations := 0, 0
 	for _, e := range r.seen.events {
 		if s, ok := e.(event.Sync); ok && (s.Segment != nil || s.State == align.Stepped) {
 			shown++
+			if s.Segment == nil && s.Allan != nil {
+				t.Errorf("within a segment deviations are told: %+v", s.Allan)
+			}
+			deviations = max(deviations, len(s.Allan))
 		}
+	}
+	if logged := slices.ContainsFunc(values, func(v event.Sync) bool { return v.Allan != nil }); deviations < 3 || logged {
+		t.Errorf("%d deviations are told, in %s: %t", deviations, stage.SyncFile, logged)
 	}
 	if shown != 7 {
 		t.Errorf("%d events, want one of each segment and one of the step", shown)

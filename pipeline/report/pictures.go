@@ -11,6 +11,7 @@ import (
 	"tsrun/pipeline/plot"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
+	"tsrun/pipeline/track"
 	"tsrun/sdk/quantity"
 )
 
@@ -210,26 +211,35 @@ func fitted(s stage.ScanSummary, at []plot.Point, unit float64) plot.Curve {
 // deviations are the Allan and the time deviation of a clock that an align stage followed.
 func deviations(m *run.Manifest, r run.Result) (all []Drawn) {
 	s, ok := stage.DecodeSummary[stage.AlignSummary](r)
-	if !ok || r.Kind != "align" || s.Alignment == nil || s.Alignment.Track == nil || len(s.Alignment.Track.Allan) == 0 {
+	if !ok || r.Kind != "align" || s.Alignment == nil || s.Alignment.Track == nil {
 		return nil
 	}
-	var frequency, times []plot.Point
-	for _, a := range s.Alignment.Track.Allan {
-		frequency = append(frequency, plot.Point{X: a.Tau, Y: a.Deviation, SD: a.SD})
-		if a.TimeSD > 0 { // not of earlier releases, nor where gaps leave too little
-			times = append(times, plot.Point{X: a.Tau, Y: a.Time, SD: a.TimeSD})
-		}
-	}
-	for _, d := range []struct {
-		name, title, label string
-		points             []plot.Point
-	}{{"-allan", ": Allan deviation, ± sd", "Allan deviation", frequency}, {"-tdev", ": time deviation (TDEV), ± sd", "time deviation / ps", times}} {
-		if len(d.points) > 0 {
-			all = append(all, Drawn{Name: r.Stage + d.name, stage: r.Stage, Picture: plot.Chart{Title: r.Stage + d.title, X: plot.Axis{Label: "tau / s", Log: true}, Y: plot.Axis{Label: d.label, Log: true},
-				Simulated: simulatedResult(m, r), Empty: "the clock was not followed for long enough", Curves: []plot.Curve{{Kind: plot.Errors, Points: d.points}}}})
+	for _, d := range DeviationsOf(s.Alignment.Track.Allan) {
+		if len(d.Points) > 0 {
+			all = append(all, Drawn{Name: r.Stage + "-" + d.Name, stage: r.Stage, Picture: plot.Chart{Title: r.Stage + ": " + d.Title, X: plot.Axis{Label: d.X, Log: true}, Y: plot.Axis{Label: d.Y, Log: true},
+				Simulated: simulatedResult(m, r), Empty: "the clock was not followed for long enough", Curves: []plot.Curve{{Kind: plot.Errors, Points: d.Points}}}})
 		}
 	}
 	return all
+}
+
+// Deviation is one kind of deviation of a clock against time, as it is drawn.
+type Deviation struct {
+	Name, Title, X, Y string
+	Points            []plot.Point
+}
+
+// DeviationsOf are the two kinds that an align stage finds, each where it is known.
+func DeviationsOf(points []track.AllanPoint) []Deviation {
+	frequency := Deviation{Name: "allan", Title: "Allan deviation, ± sd", X: "tau / s", Y: "Allan deviation"}
+	times := Deviation{Name: "tdev", Title: "time deviation (TDEV), ± sd", X: "tau / s", Y: "time deviation / ps"}
+	for _, a := range points {
+		frequency.Points = append(frequency.Points, plot.Point{X: a.Tau, Y: a.Deviation, SD: a.SD})
+		if a.TimeSD > 0 { // not of earlier releases, nor where gaps leave too little
+			times.Points = append(times.Points, plot.Point{X: a.Tau, Y: a.Time, SD: a.TimeSD})
+		}
+	}
+	return []Deviation{frequency, times}
 }
 
 // timeline shows a lane for each channel: what was recorded in which file, and gaps; the

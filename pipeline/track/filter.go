@@ -20,6 +20,7 @@ type Filter struct {
 	slice  int64 // ps
 	next   int64 // ps since Reference: the next slice
 	steps  []Step
+	phases phases
 	failed error
 }
 
@@ -106,6 +107,10 @@ func (f *Filter) advance(knots []Knot) []Knot {
 			if s.leapt && len(f.steps) < mostLeaps {
 				f.steps = append(f.steps, f.jumped(s))
 			}
+			if s.leapt {
+				f.phases.jumped += s.size
+			}
+			f.phases.add(s.slice, s.state.y)
 			knots = append(knots, f.knot(s.at, s.state, s.n))
 			if s.n > 2*pairsPerSlice { // the seed took the rate over a time with few pairs
 				f.slice = max(f.slice/2, shortestSlice)
@@ -143,6 +148,11 @@ func (f *Filter) State() State {
 		Steps: append([]Step(nil), f.steps...),
 	}
 }
+
+// Deviations are the Allan and the time deviation of the clock so far, as [Track] has
+// them of a whole record: each of its newest stretch of 64 times its time, and none of too
+// few values. Jumps of the clock are taken off.
+func (f *Filter) Deviations() []AllanPoint { return f.phases.deviations(f.bank.noise()) }
 
 // At predicts B minus A at a time of A's clock that is not before the last
 // knot, and its standard deviation. When pairs are lost, that is how far to

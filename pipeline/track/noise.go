@@ -101,44 +101,51 @@ func (q noise) told() Noise {
 	return Noise{WhiteFM: math.Sqrt(q.qx) / second, RandomWalkFM: math.Sqrt(q.qy) / second}
 }
 
-// allan returns the overlapping Allan deviation at octaves of the time between
-// slices (Allan 1966; Riley, NIST SP 1065, eq. 11), from the slices' phases:
-//
-//	s^2(tau) = <(x(t+2 tau) - 2 x(t+tau) + x(t))^2> / (2 tau^2)
-//
-// The variance that the slices' own errors add, 3 v/tau^2 for equal ones, is
-// taken off; and what averaging white frequency noise over a slice takes away,
-// qx*length/(2 tau^2), is added. A time of which the record holds too few is left out.
+// allan returns the deviations at octaves of the time between slices.
 func (p *path) allan() []AllanPoint {
 	x, v, unit := p.grid()
 	var points []AllanPoint
 	for m := 1; 3*m <= len(x); m *= 2 {
-		tau := float64(m) * unit
-		var square, jitter, terms float64
-		for i := 0; i+2*m < len(x); i++ {
-			if v[i] == 0 || v[i+m] == 0 || v[i+2*m] == 0 {
-				continue
-			}
-			d := x[i+2*m] - 2*x[i+m] + x[i]
-			square += d * d
-			jitter += v[i] + 4*v[i+m] + v[i+2*m]
-			terms++
+		if point, ok := p.noise.deviation(x, v, unit, m); ok {
+			points = append(points, point)
 		}
-		if terms == 0 {
-			continue
-		}
-		free := min(terms, p.noise.freedom(terms+2*float64(m), float64(m), tau))
-		if free < leastFreedom {
-			continue
-		}
-		scale := 1 / (2 * tau * tau * second * second)
-		found := dispersion{all: square / terms * scale, own: jitter / terms * scale, more: p.noise.qx * unit * scale, freedom: free}
-		point := AllanPoint{Tau: tau, Floor: math.Sqrt(found.own)}
-		point.Deviation, point.SD = found.root()
-		point.Time, point.TimeSD, point.TimeFloor = timeDeviation(x, v, m)
-		points = append(points, point)
 	}
 	return points
+}
+
+// deviation returns the overlapping Allan deviation at m times the distance of phases
+// (Allan 1966; Riley, NIST SP 1065, eq. 11), and the time deviation:
+//
+//	s^2(tau) = <(x(t+2 tau) - 2 x(t+tau) + x(t))^2> / (2 tau^2)
+//
+// The variance that the phases' own errors add, 3 v/tau^2 for equal ones, is
+// taken off; and what averaging white frequency noise over the slice of each takes away,
+// qx*length/(2 tau^2), is added. ok is false where there are too few.
+func (q noise) deviation(x, v []float64, unit float64, m int) (point AllanPoint, ok bool) {
+	tau := float64(m) * unit
+	var square, jitter, terms float64
+	for i := 0; i+2*m < len(x); i++ {
+		if v[i] == 0 || v[i+m] == 0 || v[i+2*m] == 0 {
+			continue
+		}
+		d := x[i+2*m] - 2*x[i+m] + x[i]
+		square += d * d
+		jitter += v[i] + 4*v[i+m] + v[i+2*m]
+		terms++
+	}
+	if terms == 0 {
+		return point, false
+	}
+	free := min(terms, q.freedom(terms+2*float64(m), float64(m), tau))
+	if free < leastFreedom {
+		return point, false
+	}
+	scale := 1 / (2 * tau * tau * second * second)
+	found := dispersion{all: square / terms * scale, own: jitter / terms * scale, more: q.qx * unit * scale, freedom: free}
+	point = AllanPoint{Tau: tau, Floor: math.Sqrt(found.own)}
+	point.Deviation, point.SD = found.root()
+	point.Time, point.TimeSD, point.TimeFloor = timeDeviation(x, v, m)
+	return point, true
 }
 
 // timeDeviation is the overlapping time deviation of phases at m times their distance

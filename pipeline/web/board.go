@@ -11,6 +11,7 @@ import (
 	"tsrun/pipeline/plot"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/track"
 )
 
 const (
@@ -88,8 +89,9 @@ type transfer struct {
 // clock is how the clock of an align stage stands, and the curves of it.
 type clock struct {
 	sync   event.Sync
-	offset plot.Reducer // ps
-	pace   plot.Reducer // ppb
+	allan  []track.AllanPoint // since it was found last
+	offset plot.Reducer       // ps
+	pace   plot.Reducer       // ppb
 }
 
 // newBoard shows a recipe before anything has happened; nil is none.
@@ -324,6 +326,9 @@ func (b *board) sync(e event.Sync) {
 		b.clocks[key] = c
 	}
 	c.sync = e
+	if e.Segment != nil {
+		c.allan = e.Allan[:min(len(e.Allan), plot.MaxPoints)]
+	}
 	if e.Value != nil {
 		at := float64(e.Time) / 1e12
 		c.offset.Add(plot.Point{X: at, Y: e.Offset.Float(), SD: e.OffsetSD})

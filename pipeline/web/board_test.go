@@ -65,11 +65,11 @@ func TestClocksOfSeveralTargets(t *testing.T) {
 	ids := map[string]bool{}
 	for _, g := range b.graphs() {
 		ids[g.ID] = true
-		if g.In == "clocks" && len(g.Curves[0].Points) != 1 {
+		if g.In == "clocks" && !g.Logs && len(g.Curves[0].Points) != 1 {
 			t.Errorf("%s has the points of another clock: %v", g.ID, g.Curves[0].Points)
 		}
 	}
-	if len(ids) != 5 {
+	if len(ids) != 9 {
 		t.Errorf("graphs %v", ids)
 	}
 	var text strings.Builder
@@ -158,5 +158,51 @@ func TestCardOfANode(t *testing.T) {
 		if !strings.Contains(strings.ReplaceAll(s, "\u2009", " "), want) {
 			t.Errorf("lacks %q: %s", want, s)
 		}
+	}
+}
+
+// The deviations of a clock are drawn as its newest segment told them, and forgotten when it
+// tells that there are none any more; what no logarithm can show is left out.
+func TestDeviationsOfAClock(t *testing.T) {
+	b := newBoard(runtest.TwoNodes())
+	told := func(points ...track.AllanPoint) {
+		e := syncOf("bob.idler", 5)
+		e.Segment, e.Allan = new(3), points
+		b.tell(1, e)
+	}
+	drawn := func() (points [2]int, all string) {
+		for _, g := range b.graphs() {
+			if g.Logs {
+				points[min(strings.Index("at", g.ID[:1]), 1)] = len(g.Curves[0].Points)
+				all += string(svgOf(g, true))
+			}
+		}
+		return points, all
+	}
+	told()
+	if n, words := drawn(); n != [2]int{} || strings.Count(words, "not followed for long enough yet") != 2 {
+		t.Errorf("of none it draws %v: %s", n, words)
+	}
+	told(track.AllanPoint{Tau: 0.1, Deviation: 0, SD: 1e-12}, track.AllanPoint{Tau: 0.2, Deviation: 2e-12, SD: 1e-12, Time: 3, TimeSD: 1}, track.AllanPoint{Tau: 0.4, Deviation: 1e-12, SD: 1e-12})
+	n, words := drawn()
+	if n != [2]int{2, 1} || !strings.Contains(words, "time deviation / ps") || !strings.Contains(words, "SIMULATED") {
+		t.Errorf("it draws %v: %s", n, words)
+	}
+	b.tell(2, syncOf("bob.idler", 6)) // of no segment: nothing is told of them
+	if again, _ := drawn(); again != n {
+		t.Errorf("a value within a segment leaves %v", again)
+	}
+	v, err := b.look(at(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range v.since(nil).Graphs {
+		if g.Logs && len(g.Curves[0].SD) != len(g.Curves[0].Y) {
+			t.Errorf("%s is told without deviations: %+v", g.ID, g)
+		}
+	}
+	told()
+	if n, _ := drawn(); n != [2]int{} {
+		t.Errorf("after the clock was lost it draws %v", n)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/plot"
+	"tsrun/pipeline/report"
 	"tsrun/sdk/quantity"
 )
 
@@ -36,6 +37,7 @@ type graph struct {
 	Title  string
 	X, Y   string // what the axes show, with units
 	Log    bool   // may be looked at with a logarithmic axis
+	Logs   bool   // both axes are logarithmic
 	Curves []plot.Curve
 	Empty  string
 }
@@ -69,6 +71,13 @@ func (b *board) graphs() []graph {
 		all = append(all,
 			graph{ID: "offset-" + key, In: "clocks", Title: stage + ": offset, ± sd", X: "time / s", Y: "offset / ps", Curves: []plot.Curve{{Name: pair, Kind: plot.Band, Points: c.offset.Points()}}, Empty: "not found yet"},
 			graph{ID: "frequency-" + key, In: "clocks", Title: stage + ": frequency, ± sd", X: "time / s", Y: "frequency / ppb", Curves: []plot.Curve{{Name: pair, Kind: plot.Band, Points: c.pace.Points()}}, Empty: "not found yet"})
+		for _, d := range report.DeviationsOf(c.allan) {
+			d.Points = slices.DeleteFunc(d.Points, func(p plot.Point) bool { return !(p.Y > 0) }) // these axes have no place for them
+			if b.finished == nil || len(d.Points) > 0 {
+				all = append(all, graph{ID: d.Name + "-" + key, In: "clocks", Title: stage + ", while it is recorded: " + d.Title, X: d.X, Y: d.Y, Logs: true,
+					Curves: []plot.Curve{{Name: pair, Kind: plot.Errors, Points: d.Points}}, Empty: "not followed for long enough yet, or it wanders by less than the pairs can tell"})
+			}
+		}
 	}
 	return all
 }
@@ -76,7 +85,7 @@ func (b *board) graphs() []graph {
 // svgOf draws a graph for a page without scripts.
 func svgOf(g graph, simulated bool) template.HTML {
 	var out bytes.Buffer
-	_ = plot.SVG(&out, plot.Chart{Title: g.Title, X: plot.Axis{Label: g.X}, Y: plot.Axis{Label: g.Y}, Curves: g.Curves, Empty: g.Empty, Simulated: simulated})
+	_ = plot.SVG(&out, plot.Chart{Title: g.Title, X: plot.Axis{Label: g.X, Log: g.Logs}, Y: plot.Axis{Label: g.Y, Log: g.Logs}, Curves: g.Curves, Empty: g.Empty, Simulated: simulated})
 	return template.HTML(out.String()) // plot escapes all that it is given
 }
 
@@ -96,6 +105,7 @@ type graphChange struct {
 	X         string        `json:"x"`
 	Y         string        `json:"y"`
 	Log       bool          `json:"log,omitempty"`
+	Logs      bool          `json:"logs,omitempty"`
 	Empty     string        `json:"empty"`
 	Simulated bool          `json:"simulated"`
 	Curves    []curveChange `json:"curves"`
@@ -140,7 +150,7 @@ func graphOf(v *view, id string) *graph {
 }
 
 func (g graph) since(old *graph) (c graphChange, changed bool) {
-	c = graphChange{ID: g.ID, In: g.In, Title: g.Title, X: g.X, Y: g.Y, Log: g.Log, Empty: g.Empty}
+	c = graphChange{ID: g.ID, In: g.In, Title: g.Title, X: g.X, Y: g.Y, Log: g.Log, Logs: g.Logs, Empty: g.Empty}
 	changed = old == nil || len(old.Curves) != len(g.Curves) || old.Empty != g.Empty
 	for i, k := range g.Curves {
 		var before []plot.Point
@@ -152,7 +162,7 @@ func (g graph) since(old *graph) (c graphChange, changed bool) {
 		next := curveChange{Name: k.Name, Steps: k.Kind == plot.Steps, From: from, X: []quantity.Number{}, Y: []quantity.Number{}}
 		for _, p := range k.Points[from:] {
 			next.X, next.Y = append(next.X, quantity.Number(p.X)), append(next.Y, quantity.Number(p.Y))
-			if k.Kind == plot.Band {
+			if k.Kind == plot.Band || k.Kind == plot.Errors {
 				next.SD = append(next.SD, quantity.Number(p.SD))
 			}
 		}

@@ -48,7 +48,7 @@
     const tables = [], lines = [{}], bands = [];
     g.curves.forEach((c, i) => {
       const stroke = colour("--k" + (i % 6));
-      lines.push({ label: c.name, stroke, width: 1.5, spanGaps: true, points: { show: c.x.length < 3 }, paths: c.steps ? uPlot.paths.stepped({ align: 1 }) : null });
+      lines.push({ label: c.name, stroke, width: 1.5, spanGaps: true, points: { show: g.logs || c.x.length < 3 }, paths: c.steps ? uPlot.paths.stepped({ align: 1 }) : null });
       const table = [c.x, c.y];
       if (c.sd) {
         const at = lines.length;
@@ -85,7 +85,8 @@
     g.none.hidden = !empty;
     g.none.textContent = g.empty;
     const s = empty ? null : series(g);
-    const shape = s ? s.lines.slice(1).map((l) => l.label + l.points.show).join("\n") + (g.log && logarithmic.checked) : "";
+    const log = g.logs || g.log && logarithmic.checked;
+    const shape = s ? s.lines.slice(1).map((l) => l.label + l.points.show).join("\n") + log : "";
     if (g.plot && (shape !== g.shape || g.stale)) {
       g.plot.destroy();
       g.plot = null;
@@ -93,11 +94,10 @@
     g.shape = shape;
     g.stale = false;
     if (!s) return;
-    if (g.plot) return g.plot.setData(g.log && logarithmic.checked ? positive(s.data) : s.data);
-    const log = g.log && logarithmic.checked;
+    if (g.plot) return g.plot.setData(log ? positive(s.data) : s.data);
     g.plot = new uPlot({
       width: wide(g), height: 260, series: s.lines, bands: s.bands, legend: { live: true },
-      scales: { x: { time: false }, y: log ? { distr: 3 } : { range: (u, low, high) => g.log ? [0, high * 1.05 || 1] : uPlot.rangeNum(low, high, 0.1, true) } },
+      scales: { x: g.logs ? { time: false, distr: 3 } : { time: false }, y: log ? { distr: 3 } : { range: (u, low, high) => g.log ? [0, high * 1.05 || 1] : uPlot.rangeNum(low, high, 0.1, true) } },
       axes: [axis(g.x, 36), axis(g.y, roomFor)], cursor: { y: false },
     }, log ? positive(s.data) : s.data, g.figure);
     g.plot.root.querySelectorAll(".u-legend th").forEach((th) => { th.scope = "row"; });
@@ -127,7 +127,7 @@
   const splice = (old, from, next) => old ? old.slice(0, from).concat(next) : next;
   const merge = (change) => {
     const g = graphOf(change);
-    Object.assign(g, { title: change.title, x: change.x, y: change.y, log: change.log, empty: change.empty, simulated: change.simulated, drawn: false });
+    Object.assign(g, { title: change.title, x: change.x, y: change.y, log: change.log, logs: change.logs, empty: change.empty, simulated: change.simulated, drawn: false });
     g.curves = change.curves.map((c, i) => {
       const old = g.curves[i] && g.curves[i].name === c.name ? g.curves[i] : {};
       return { name: c.name, steps: c.steps, x: splice(old.x, c.from, c.x), y: splice(old.y, c.from, c.y), sd: c.sd || old.sd ? splice(old.sd, c.from, c.sd || []) : null };
