@@ -347,6 +347,9 @@ func (b *board) finish(e event.Finished) {
 	b.name, b.simulated = e.Manifest.Name, e.Manifest.Has(run.Simulated)
 	if b.state == "" {
 		b.state = "done"
+		if e.Manifest.Has(run.Aborted) {
+			b.state = "aborted"
+		}
 	}
 }
 

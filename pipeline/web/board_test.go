@@ -9,6 +9,7 @@ import (
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/run/runtest"
 	"tsrun/pipeline/track"
 	"tsrun/sdk/quantity"
@@ -204,5 +205,25 @@ func TestDeviationsOfAClock(t *testing.T) {
 	told()
 	if n, _ := drawn(); n != [2]int{} {
 		t.Errorf("after the clock was lost it draws %v", n)
+	}
+}
+
+// A run that ended before a device said what it is, is shown as one.
+func TestRunThatNeverBegan(t *testing.T) {
+	m := runtest.FullManifest(t)
+	m.Condition, m.Results, m.Segments = []run.Condition{run.Aborted}, nil, nil
+	for _, n := range m.Nodes {
+		for k, c := range n.Controllers {
+			c.Device = fact.Device{}
+			n.Controllers[k] = c
+		}
+	}
+	b := newBoard(nil)
+	b.tell(1, event.Finished{Directory: t.TempDir(), Manifest: m})
+	if s := section(t, b, "nodes", 2); !strings.Contains(s, "did not say what it is") || strings.Contains(s, " is <") {
+		t.Error(s)
+	}
+	if s := section(t, b, "verdict", 2); !strings.Contains(s, "given up") || strings.Contains(s, "done") {
+		t.Error(s)
 	}
 }

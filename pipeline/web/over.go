@@ -75,7 +75,10 @@ func cardOf(m *run.Manifest, name string) card {
 	add := func(name, value string) { c.Entries = append(c.Entries, [2]string{name, text.Printable(value)}) }
 	for _, k := range slices.Sorted(maps.Keys(n.Controllers)) {
 		d := n.Controllers[k].Device
-		words := k + " is " + strings.TrimSpace(d.Vendor+" "+d.Model+" "+d.Serial)
+		words := k + " did not say what it is"
+		if name := strings.TrimSpace(d.Vendor + " " + d.Model + " " + d.Serial); name != "" {
+			words = k + " is " + name
+		}
 		if d.Simulated {
 			words += " (SIMULATED)"
 		}
