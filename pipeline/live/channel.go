@@ -19,11 +19,11 @@ type channel struct {
 	name  string
 	clock *clock // nil: the reference's
 	dir   string
-	sink  string              // whose files are read: that of the first segment that came
-	here  map[int]run.Segment // not read yet
-	last  int                 // the newest segment that came; -1: none
+	sink  string            // whose files are read: that of the first segment that came
+	here  map[place]Segment // not read yet
+	last  place             // of the newest segment that came
 
-	files  []run.Segment // of windows that were reached, not opened yet
+	files  []Segment // of windows that were reached, not opened yet
 	open   tagfile.ReadCloser
 	raw    []uint64 // read and not sent
 	buffer []uint64
@@ -36,26 +36,29 @@ type channel struct {
 }
 
 // put takes a segment of the channel, unless it is not the next of its sink.
-func (c *channel) put(s run.Segment, next int) (late bool) {
+func (c *channel) put(s Segment, next place) (late bool) {
 	if c.sink == "" {
 		c.sink = s.Sink
 	}
 	if s.Sink != c.sink {
 		return false
 	}
-	if s.Index < next {
+	at := s.place()
+	if at.compare(next) < 0 {
 		return true
 	}
-	c.here[s.Index] = s
-	c.last = max(c.last, s.Index)
+	c.here[at] = s
+	if at.compare(c.last) > 0 {
+		c.last = at
+	}
 	return false
 }
 
 // reach lets Next read a segment too.
-func (c *channel) reach(index int) (ok bool) {
-	s, ok := c.here[index]
+func (c *channel) reach(at place) (ok bool) {
+	s, ok := c.here[at]
 	if ok {
-		delete(c.here, index)
+		delete(c.here, at)
 		c.files = append(c.files, s)
 	}
 	return ok
@@ -109,13 +112,16 @@ func (c *channel) read() bool {
 		}
 		n, err := c.open.Next(c.buffer)
 		c.raw = c.buffer[:n]
+		for i := range c.raw {
+			c.raw[i] += c.files[0].At
+		}
 		if err != nil {
 			if closed := c.open.Close(); err == io.EOF {
 				err = closed
 			}
 			c.open = nil
 			if err != nil {
-				c.failed(c.files[0], err)
+				c.failed(c.files[0].Segment, err)
 			}
 			c.files = c.files[1:]
 		}
@@ -129,7 +135,7 @@ func (c *channel) openFile() bool {
 	s := c.files[0]
 	r, _, err := tagfile.OpenSegment(filepath.Join(c.dir, filepath.FromSlash(s.File)), s.Format, tagfile.OnlyChannel)
 	if err != nil {
-		c.failed(s, err)
+		c.failed(s.Segment, err)
 		c.files = c.files[1:]
 		return false
 	}

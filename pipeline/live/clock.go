@@ -12,13 +12,18 @@ import (
 // told last.
 type Followed struct {
 	Stage, Reference, Target string
-	Next                     int // the first segment that it has not followed
+	Shot                     int // from 0
+	Next                     int // the first segment of that shot that it has not followed
 	Values                   []align.Value
 	State                    align.State
 	Over                     bool // it follows no more
 }
 
-const together = "together"
+const (
+	together  = "together"
+	searching = "searching"
+	maxLater  = maxInbox // of what is found of shots to come
+)
 
 // clock is that of a controller which is not the reference.
 type clock struct {
@@ -29,6 +34,7 @@ type clock struct {
 	state             string
 	sd                *float64
 	over              bool
+	later             []Followed       // of shots to come
 	lines             []correlate.Line // none: not known yet
 	correction        correlate.Correction
 }
@@ -37,7 +43,33 @@ type clock struct {
 func (c *clock) known() bool { return c == nil || c.stage == "" || len(c.lines) > 0 }
 
 // through says whether it was followed through a segment, as far as it will be.
-func (c *clock) through(index int) bool { return c == nil || c.stage == "" || c.next > index || c.over }
+func (c *clock) through(index int) bool {
+	return c == nil || c.stage == "" || c.next > index || c.over || c.gone()
+}
+
+// begin forgets a shot and takes what was found of the next one: by how much the
+// controllers began at other times nobody knows.
+func (c *clock) begin(shot int, sent uint64) {
+	if c.stage == "" {
+		return
+	}
+	c.next, c.state, c.sd, c.lines, c.correction = 0, searching, nil, nil, correlate.Correction{}
+	if c.over {
+		c.state = string(align.Lost)
+	}
+	later := c.later
+	c.later = nil
+	for _, f := range later {
+		if f.Shot == shot {
+			c.hear(f, sent, true)
+		} else if f.Shot > shot {
+			c.later = append(c.later, f)
+		}
+	}
+}
+
+// gone says whether nothing more is found of the shot: a later one is followed.
+func (c *clock) gone() bool { return c != nil && len(c.later) > 0 }
 
 // hear takes what was found. What was sent stays sent: a line that begins before is taken
 // from there on.

@@ -30,9 +30,11 @@ type Header struct {
 	Sink      string   `json:"sink"`
 	Seq       uint64   `json:"seq"` // from 0: what is missing between was dropped
 	Simulated bool     `json:"simulated"`
-	Reference string   `json:"reference"` // the controller whose clock all times are on
-	Channels  []string `json:"channels"`  // a tag's number counts them from 0
-	Window    int      `json:"window"`    // number of the segments that the tags came with
+	Reference string   `json:"reference"`              // the controller whose clock all times are on
+	Shot      int      `json:"shot,omitempty"`         // from 1; of a run that takes several
+	ShotPs    *int64   `json:"shot_from_ps,omitempty"` // when it began: between two nothing is recorded
+	Channels  []string `json:"channels"`               // a tag's number counts them from 0
+	Window    int      `json:"window"`                 // number of the segments, of the shot, that the tags came with
 	Tags      int      `json:"tags"`
 	UntilPs   int64    `json:"until_ps"`          // no later message of tags has one before this
 	Missing   []string `json:"missing,omitempty"` // channels of which nothing came in this window

@@ -39,7 +39,7 @@ type rig struct {
 
 const length = uint64(quantity.Microsecond)
 
-func newRig(t *testing.T, config recipe.LiveConfig, aligned bool) *rig {
+func newRig(t *testing.T, config recipe.LiveConfig, aligned bool, more ...func(*recipe.Recipe)) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), warned: make(chan string, 100)}
 	config.Address = "ipc://" + filepath.Join(t.TempDir(), "s")
@@ -63,6 +63,9 @@ func newRig(t *testing.T, config recipe.LiveConfig, aligned bool) *rig {
 	if aligned {
 		whole.Stages = []recipe.Stage{runtest.Stage("align", "align", stage.AlignConfig{Reference: "alice.a", Target: "bob.c"})}
 	}
+	for _, change := range more {
+		change(whole)
+	}
 	err = r.Start(Begin{Dir: r.dir, Run: "cafe", Simulated: true, Recipe: whole, Warn: func(message, _ string) { r.warned <- message }})
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +81,7 @@ func (r *rig) segment(node, channel string, index int, tags ...uint64) {
 	if err := tagfile.WriteFile(filepath.Join(r.dir, name), tagfile.Bin, 1, tags); err != nil {
 		r.t.Fatal(err)
 	}
-	r.Offer(run.Segment{Node: node, Channel: channel, Segment: fact.Segment{Sink: "raw", Index: index, File: name, Tags: uint64(len(tags))}})
+	r.Offer(Segment{Segment: run.Segment{Node: node, Channel: channel, Segment: fact.Segment{Sink: "raw", Index: index, File: name, Tags: uint64(len(tags))}}, Nth: index})
 }
 
 // followed says that bob's clock was followed through a segment, with these values.

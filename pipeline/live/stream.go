@@ -21,7 +21,7 @@ const maxInbox = 4096
 type Stream struct {
 	sink      recipe.Live
 	publisher *publisher
-	inbox     chan any // run.Segment or Followed
+	inbox     chan any // Segment or Followed
 	missed    atomic.Int64
 	closing   sync.Once
 	stop      context.CancelFunc // nil: not started
@@ -69,7 +69,7 @@ func (s *Stream) Start(b Begin) error {
 func (s *Stream) Started() bool { return s.stop != nil }
 
 // Offer hands over a proven segment. It never waits; nothing is offered after End.
-func (s *Stream) Offer(segment run.Segment) { s.give(segment) }
+func (s *Stream) Offer(segment Segment) { s.give(segment) }
 
 // Follow hands over what was found of a clock. It never waits.
 func (s *Stream) Follow(f Followed) { s.give(f) }
@@ -170,10 +170,11 @@ func (s *Stream) merger(b Begin) (*merger, error) {
 			follows, by = append(follows, f), append(by, st.Name)
 		}
 	}
-	m := &merger{begin: b, sink: s.sink.Name, publisher: s.publisher, length: uint64(b.Recipe.Acquire.Segment)}
+	m := &merger{begin: b, sink: s.sink.Name, publisher: s.publisher, length: uint64(b.Recipe.Acquire.Segment),
+		several: b.Recipe.Acquire.Shots() > 1, duration: uint64(b.Recipe.Acquire.Duration), starts: map[int]uint64{}}
 	m.reference = b.Recipe.ClockOf(b.Recipe.LiveReference(s.sink, follows))
 	for _, name := range b.Recipe.Sends(s.sink) {
-		c := &channel{name: name, dir: b.Dir, here: map[int]run.Segment{}, last: -1, late: &m.totals.Late, failed: m.failed}
+		c := &channel{name: name, dir: b.Dir, here: map[place]Segment{}, last: place{nth: -1}, late: &m.totals.Late, failed: m.failed}
 		if its := b.Recipe.ClockOf(name); its != m.reference {
 			c.clock = m.clock(its, follows, by)
 		}
@@ -190,7 +191,7 @@ func (m *merger) clock(name string, follows [][2]string, by []string) *clock {
 	c := &clock{name: name, state: together}
 	for i, f := range follows {
 		if r := m.begin.Recipe; r.ClockOf(f[0]) == m.reference && r.ClockOf(f[1]) == name {
-			c.stage, c.reference, c.target, c.state = by[i], f[0], f[1], "searching"
+			c.stage, c.reference, c.target, c.state = by[i], f[0], f[1], searching
 			break
 		}
 	}

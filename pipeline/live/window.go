@@ -27,14 +27,17 @@ type merger struct {
 	publisher *publisher
 	reference string
 	length    uint64 // of a segment, ps
+	several   bool   // shots are taken
+	duration  uint64 // of one, ps
 	channels  []*channel
 	clocks    []*clock
 
-	next     int    // the window that is due
-	sent     uint64 // all tags before this time were sent
-	begun    bool   // and there is such a time
+	next     place          // the window that is due
+	starts   map[int]uint64 // of each shot, ps
+	sent     uint64         // all tags before this time were sent
+	begun    bool           // and there is such a time
 	seq      uint64
-	told     int // the newest window that was said to be held, and one more
+	told     place // the window behind the newest that was said to be held
 	totals   Totals
 	times    []uint64 // of the message that is made
 	numbers  []uint16
@@ -45,7 +48,8 @@ type merger struct {
 // take takes what a stream was given, and sends what it completes.
 func (m *merger) take(ctx context.Context, what any) {
 	switch w := what.(type) {
-	case run.Segment:
+	case Segment:
+		m.starts[w.Part] = w.At
 		for _, c := range m.channels {
 			if c.name == w.Node+"."+w.Channel && c.put(w, m.next) {
 				m.totals.Late += w.Tags
@@ -54,21 +58,51 @@ func (m *merger) take(ctx context.Context, what any) {
 	case Followed:
 		for _, c := range m.clocks {
 			if c.stage == w.Stage && c.reference == w.Reference && c.target == w.Target {
-				c.hear(w, m.sent, m.begun)
+				m.followed(c, w)
 			}
 		}
 	}
-	for ctx.Err() == nil && m.ready() {
-		m.window(ctx)
-	}
+	m.goOn(ctx)
 	m.hold(ctx)
 }
 
-// newest is the newest segment of any channel; -1: there is none.
+// followed takes what was found of a clock, of the shot that is due or for later.
+func (m *merger) followed(c *clock, f Followed) {
+	switch {
+	case f.Shot == m.next.shot:
+		c.hear(f, m.sent, m.begun)
+	case f.Shot > m.next.shot && len(c.later) < maxLater:
+		c.later = append(c.later, f)
+	}
+}
+
+// goOn sends all windows that are complete.
+func (m *merger) goOn(ctx context.Context) {
+	for ctx.Err() == nil {
+		switch {
+		case m.ready():
+			m.window(ctx)
+		case m.shotIsOver():
+			m.endShot(ctx)
+		default:
+			return
+		}
+	}
+}
+
+// newest is the newest segment of any channel in the shot that is due; -1: there is none.
 func (m *merger) newest() int {
 	newest := -1
 	for _, c := range m.channels {
-		newest = max(newest, c.last)
+		if c.last.shot == m.next.shot {
+			newest = max(newest, c.last.nth)
+			continue
+		}
+		for at := range c.here {
+			if at.shot == m.next.shot {
+				newest = max(newest, at.nth)
+			}
+		}
 	}
 	return newest
 }
@@ -76,16 +110,16 @@ func (m *merger) newest() int {
 // ready reports whether the next window can be sent.
 func (m *merger) ready() bool {
 	newest := m.newest()
-	if newest < m.next {
+	if newest < m.next.nth {
 		return false
 	}
-	overdue := m.flushing || newest-m.next > missAfter
+	overdue := m.flushing || newest-m.next.nth > missAfter
 	for _, c := range m.channels {
 		_, here := c.here[m.next]
 		switch {
-		case !here && !overdue, here && !c.clock.through(m.next) && !overdue:
+		case !here && !overdue && !m.isBeyond(), here && !c.clock.through(m.next.nth) && !overdue:
 			return false
-		case here && !c.clock.known() && !m.flushing && newest-m.next < maxHeld:
+		case here && !c.clock.known() && !c.clock.gone() && !m.flushing && newest-m.next.nth < maxHeld:
 			return false
 		}
 	}
@@ -95,10 +129,11 @@ func (m *merger) ready() bool {
 // hold says, once for each window, that a clock is not known yet.
 func (m *merger) hold(ctx context.Context) {
 	newest := m.newest()
-	if newest < m.told || !slices.ContainsFunc(m.clocks, func(c *clock) bool { return !c.known() && c.next > m.next }) {
+	at := place{m.next.shot, newest}
+	if newest < 0 || at.compare(m.told) < 0 || !slices.ContainsFunc(m.clocks, func(c *clock) bool { return !c.known() && c.next > m.next.nth }) {
 		return
 	}
-	m.told = newest + 1
+	m.told = place{at.shot, newest + 1}
 	m.send(ctx, m.header(KindHeld))
 }
 
@@ -119,7 +154,7 @@ func (m *merger) window(ctx context.Context) {
 			continue
 		}
 		c.reach(m.next)
-		end := c.clock.apply(nil, []uint64{uint64(m.next+1) * m.length})[0]
+		end := c.clock.apply(nil, []uint64{m.endOfWindow()})[0]
 		if !bounded || int64(end-until) < 0 {
 			until, bounded = end, true
 		}
@@ -132,7 +167,7 @@ func (m *merger) window(ctx context.Context) {
 	for _, c := range m.clocks {
 		c.forget(until)
 	}
-	m.next++
+	m.next.nth++
 }
 
 // merge sends the tags before a time; where there are none, that if it is to be said.
@@ -160,6 +195,13 @@ func (m *merger) merge(ctx context.Context, until uint64, missing []string, say 
 			say = false
 		}
 	}
+	if until == endOfTime && m.several { // of the shot
+		until = m.sent
+		if n := len(m.times); n > 0 && int64(m.times[n-1]+1-until) > 0 {
+			until = m.times[n-1] + 1
+		}
+		m.sent = until
+	}
 	if h.UntilPs = int64(until); len(m.times) > 0 || say {
 		m.tags(ctx, h)
 	}
@@ -176,9 +218,13 @@ func (m *merger) tags(ctx context.Context, h Header) {
 
 func (m *merger) header(kind string) Header {
 	h := Header{Kind: kind, Version: Version, Run: m.begin.Run, Sink: m.sink, Seq: m.seq, Simulated: m.begin.Simulated,
-		Reference: m.reference, Window: m.next, UntilPs: int64(m.sent), Clocks: m.described(false)}
+		Reference: m.reference, Window: m.next.nth, UntilPs: int64(m.sent), Clocks: m.described(false)}
 	if !m.begun {
 		h.UntilPs = -int64(endOfTime) // before every tag
+	}
+	if m.several {
+		from := int64(m.starts[m.next.shot])
+		h.Shot, h.ShotPs = m.next.shot+1, &from
 	}
 	for _, c := range m.channels {
 		h.Channels = append(h.Channels, c.name)
@@ -191,7 +237,7 @@ func (m *merger) described(lines bool) []Clock {
 	all := []Clock{}
 	for _, c := range m.clocks {
 		one := Clock{Clock: c.name, Stage: c.stage, State: c.state, OffsetSDPs: c.sd}
-		if c.stage != "" && c.known() && !c.through(m.next) {
+		if c.stage != "" && c.known() && !c.through(m.next.nth) {
 			one.State = "lost" // it was given up to wait for it
 		}
 		if n := len(m.times); lines && n > 0 {
@@ -217,9 +263,7 @@ func (m *merger) send(ctx context.Context, h Header) {
 // flush sends what is here when nothing more comes.
 func (m *merger) flush(ctx context.Context) {
 	m.flushing = true
-	for ctx.Err() == nil && m.ready() {
-		m.window(ctx)
-	}
+	m.goOn(ctx)
 	m.merge(ctx, endOfTime, nil, false) // what lies beyond the end of another clock's last segment
 	m.sent, m.begun = endOfTime, true
 	for _, c := range m.channels {

@@ -2,6 +2,8 @@ package master
 
 import (
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/live"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
 )
@@ -47,6 +49,15 @@ func (c *conductor) markProven(f announced) bool {
 	return true
 }
 
+// placed says where a segment stands in its shot. Of a run that takes one its number tells
+// that, also where one is missing.
+func (c *conductor) placed(s run.Segment) live.Segment {
+	if c.recipe.Acquire.Shots() == 1 {
+		return live.Segment{Segment: s, Nth: s.Index}
+	}
+	return live.Segment{Segment: s, Nth: c.book.segments[s.File].nth, At: c.book.manifest.Nodes[s.Node].ShotAt(s.Part)}
+}
+
 // offerSegment gives a segment that is announced and verified to the syncer, until
 // the stages begin.
 func (c *conductor) offerSegment(name string, proven bool) {
@@ -57,7 +68,7 @@ func (c *conductor) offerSegment(name string, proven bool) {
 	c.tellStarts()
 	c.startLives()
 	for _, l := range c.lives {
-		l.Offer(segment)
+		l.Offer(c.placed(segment))
 	}
 	if c.syncer == nil {
 		c.startSyncer()

@@ -246,11 +246,14 @@ func (s *syncer) follow(ctx context.Context, f *follower) {
 		if err == nil {
 			s.countPairs(ctx, f, at)
 		}
-		next := f.reference.segments[at].Index + 1
+		next := at.nth + 1
+		if !f.several {
+			next = f.reference.segments[at].Index + 1
+		}
 		f.drop(at)
 		f.over = err != nil && ctx.Err() == nil
 		for _, l := range s.lives {
-			l.Follow(live.Followed{Stage: f.Stage, Reference: f.Reference, Target: f.Target, Next: next, Values: slices.Clone(f.values), State: f.live.State(), Over: f.over})
+			l.Follow(live.Followed{Stage: f.Stage, Reference: f.Reference, Target: f.Target, Shot: at.shot, Next: next, Values: slices.Clone(f.values), State: f.live.State(), Over: f.over})
 		}
 		if f.over {
 			s.warn(fmt.Sprintf("stage %q is not followed live any more: %v", f.Stage, err), "it looks at the whole record at the end")

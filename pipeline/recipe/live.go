@@ -230,9 +230,6 @@ func (j *judgement) live() {
 		if j.c.values[path+".feeds"] != nil {
 			j.fail(path+".feeds", codeConflict, "stages read what is kept in files, and this sink keeps nothing", "leave feeds out")
 		}
-		if j.r.Acquire.Shots() > 1 {
-			j.fail(path+".takes", codeConflict, "tags of several shots are not merged while the run goes on", "leave acquire.repeat out, or this sink")
-		}
 		for _, other := range j.r.Live[:i] {
 			if l.Sink == "" && other.Config.Address == l.Config.Address && !strings.HasSuffix(l.Config.Address, ":0") {
 				j.fail(path+".config.address", codeConflict, fmt.Sprintf("sink %q has this address", other.Name), "give each its own")
