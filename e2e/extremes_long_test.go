@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -27,6 +28,7 @@ type trial struct {
 	write    func(value string) []string // the settings that make a value; the key itself where it is nil
 	sets     []string                    // what else is set
 	costly   bool                        // the greatest is left out where there are fewer trials
+	alone    bool                        // beside it there would be few tags, or none, to show what others do
 	least    end
 	greatest end
 }
@@ -86,7 +88,7 @@ var (
 // trials are of the keys that need more than being set.
 var trials = map[string]trial{
 	"acquire.repeat":     {kind: simulatedKind, greatest: end{sets: []string{"acquire.duration=1 s"}, condition: run.Interrupted, stop: true}},
-	"acquire.duration":   {greatest: end{sets: slow("1 min", "acquire.segment=1 h")}},
+	"acquire.duration":   {alone: true, greatest: end{sets: slow("1 min", "acquire.segment=1 h")}},
 	"acquire.segment":    {least: end{sets: []string{"acquire.duration=10 s"}}, greatest: end{sets: slow("1 s", "acquire.duration=49 h")}},
 	"network.join":       {least: end{refused: "when the time was up"}},
 	"trigger.lead":       {least: end{refused: "nobody fired"}},
@@ -120,8 +122,9 @@ var trials = map[string]trial{
 	"pipeline.config (coincidences).period":               {kind: lightKind, greatest: end{sets: longLong}},
 	"pipeline.config (histogram).range":                   {kind: lightKind, least: end{sets: []string{"pipeline.histogram.config.bin=1 ps"}}, greatest: end{sets: []string{"pipeline.histogram.config.bin=1 ms"}}},
 	"pipeline.config (histogram).bin":                     {kind: lightKind, greatest: end{sets: []string{"pipeline.histogram.config.range=100 s"}}},
-	"simulate.pairs.rate":                                 {kind: simulatedKind, greatest: end{sets: []string{tiny}, condition: run.Tainted, says: "its device records at most"}},
-	"simulate.NODE.dark":                                  {kind: simulatedKind, greatest: end{sets: []string{tiny}, condition: run.Tainted, says: "its device records at most"}},
+	"simulate.NODE.efficiency":                            {alone: true},
+	"simulate.pairs.rate":                                 {alone: true, greatest: end{sets: []string{tiny}, condition: run.Tainted, says: "its device records at most"}},
+	"simulate.NODE.dark":                                  {alone: true, greatest: end{sets: []string{tiny}, condition: run.Tainted, says: "its device records at most"}},
 	"simulate.NODE.faults": {kind: simulatedKind, write: func(n string) []string {
 		return []string{"simulate.alice.faults=[" + strings.Repeat("slow-reply=1 ms, ", atoi(n)-1) + "slow-reply=1 ms]"}
 	}},
@@ -191,10 +194,12 @@ func between(t *testing.T, path, from, to string) string {
 // TestLongExtremes runs every key of the table of recipes at its least and its
 // greatest value, and every key of the simulation. The keys come from the
 // reference in docs/recipe.md, which is made from that table, and from
-// docs/simulation.md.
+// docs/simulation.md. Where there are fewer trials, keys that need nothing but
+// being set are set in one run, all to their least or all to their greatest.
 func TestLongExtremes(t *testing.T) {
 	t.Parallel()
-	need.Long(t)
+	alone := need.LongTrials(t, 1, 0) == 1
+	together := map[string]*trial{}
 	reference := between(t, "../docs/recipe.md", "<!-- keys:", "<!-- end of keys -->") +
 		between(t, "../docs/simulation.md", "<!-- keys of tc-ethernet -->", "<!-- end of keys of tc-ethernet -->")
 	seen := map[string]bool{}
@@ -215,11 +220,18 @@ func TestLongExtremes(t *testing.T) {
 		case strings.HasPrefix(key, "simulate."):
 			trial.kind = simulatedKind
 		}
-		t.Run(key+" least "+bounds[0], func(t *testing.T) { t.Parallel(); trial.run(t, key, bounds[0], trial.least) })
-		if trial.costly && need.LongTrials(t, 1, 0) == 0 {
-			continue
+		for i, which := range []string{"least", "greatest"} {
+			e := []end{trial.least, trial.greatest}[i]
+			switch {
+			case !alone && trial.plain(key, e):
+				trial.join(together, which, key+"="+bounds[i])
+			case alone || which == "least" || !trial.costly:
+				t.Run(key+" "+which+" "+bounds[i], func(t *testing.T) { t.Parallel(); trial.run(t, key, bounds[i], e) })
+			}
 		}
-		t.Run(key+" greatest "+bounds[1], func(t *testing.T) { t.Parallel(); trial.run(t, key, bounds[1], trial.greatest) })
+	}
+	for name, all := range together {
+		t.Run(name, func(t *testing.T) { t.Parallel(); t.Log(all.sets); all.run(t, "version", "1", end{}) })
 	}
 	t.Run("the longest names", func(t *testing.T) {
 		t.Parallel()
@@ -246,6 +258,22 @@ func TestLongExtremes(t *testing.T) {
 // setting writes a key of the reference as the path of an override.
 var setting = strings.NewReplacer("NODE.CHANNEL", "alice.c1", "NODE", "alice", "CHANNEL", "c1", "CONTROLLER", "tc", "INPUT", "1", "SINK", "raw",
 	"pipeline.config (", "pipeline.", ")", ".config")
+
+// plain says whether all that a key needs at an end is that it is set, whatever else is
+// set beside it.
+func (tr trial) plain(key string, e end) bool {
+	return tr.kind != lightKind && !tr.alone && tr.write == nil && tr.sets == nil && reflect.DeepEqual(e, end{}) &&
+		!strings.HasPrefix(key, "network.ports.") // of which no two may be the same
+}
+
+// join sets a key in the trial of those of its kind that are run together.
+func (tr trial) join(together map[string]*trial, which, set string) {
+	name := which + ", " + [...]string{hurriedKind: "hurried", simulatedKind: "simulated"}[tr.kind]
+	if together[name] == nil {
+		together[name] = &trial{kind: tr.kind}
+	}
+	together[name].sets = append(together[name].sets, setting.Replace(set))
+}
 
 func (tr trial) run(t *testing.T, key, value string, e end) {
 	work := t.TempDir()
