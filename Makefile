@@ -23,7 +23,7 @@ DEBVERSION ?= $(shell echo '$(VERSION)' | sed -E 's/^v([0-9])/\1/; s/-/+/g; s/^(
 MAINTAINER ?= $(shell n=$$(git config user.name) && m=$$(git config user.email) && echo "$$n <$$m>" || echo 'the authors of tsrun <tsrun@example.org>')
 NFPM    ?= $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 
-.PHONY: help build man install deb clean-root run test test-modules test-long truth readme pictures bench bench-compare bench-transfer bench-trigger bench-scale lint lint-code lint-house lint-others lint-static ci-deps clean
+.PHONY: help build man install deb clean-root run test test-modules test-long truth readme pictures bench bench-compare bench-transfer bench-trigger bench-scale bench-page lint lint-code lint-house lint-others lint-static ci-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ bench-trigger: ## how far apart two nodes in two networks fire and their control
 
 bench-scale: build ## what a master costs against the number of its nodes; NODES=2,5,10,20: which
 	$(GO) run ./internal/scalebench $(if $(NODES),-nodes $(NODES))
+
+bench-page: build ## what a page costs a run at 2, 5, 10 and 20 million tags/s, and how many are kept; RATES=2,5: which, ROUNDS=3: how often
+	$(GO) run ./internal/pagebench $(if $(RATES),-rates $(RATES)) $(if $(ROUNDS),-rounds $(ROUNDS))
 
 lint: lint-code lint-house lint-others lint-static ## formatting, vet, staticcheck, the rules of the house; builds what runs on macOS and Windows
 

@@ -24,18 +24,25 @@ func pageOf(t *testing.T, p *tsrun) string {
 	return found[1]
 }
 
-// lookOn reads all that the page of a program tells, as a browser does; seen waits for its end.
-func lookOn(t *testing.T, p *tsrun) (seen func() string) {
+// openStream opens the stream of a program's page, as a browser does.
+func openStream(t *testing.T, p *tsrun) io.ReadCloser {
 	t.Helper()
 	address, _, _ := strings.Cut(pageOf(t, p), "/#")
 	answer, err := http.Get(address + "/events")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return answer.Body
+}
+
+// lookOn reads all that the page of a program tells; seen waits for its end.
+func lookOn(t *testing.T, p *tsrun) (seen func() string) {
+	t.Helper()
+	stream := openStream(t, p)
 	told := make(chan string, 1)
 	go func() {
-		defer answer.Body.Close()
-		text, _ := io.ReadAll(answer.Body) // to its end, or that of the program
+		defer stream.Close()
+		text, _ := io.ReadAll(stream) // to its end, or that of the program
 		told <- string(text)
 	}()
 	return func() string { return <-told }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -137,6 +138,41 @@ func TestWatchThatLeavesNothing(t *testing.T) {
 			t.Errorf("exit code %d\n%s\n%s", code, p.stdout.String(), p.stderr.String())
 		}
 		emptied(t, dir)
+	})
+	t.Run("a driver that dies, of one node without stages", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		_, path := writeRecipe(t, "version: 1\nname: one\nnodes:\n  alice:\n    controllers: {tc: {driver: tc-ethernet, config: {address: sim}}}\n    channels: {a: {on: tc/1, threshold: 100 mV}}\nacquire: {duration: 1 s}\nsinks: {raw: {sink: sink-file}}\n")
+		p, _ := startKeyed(t, dir, append([]string{"watch", path, "--json", "--web=127.0.0.1:0"}, freePorts...)...)
+		seen := lookOn(t, p)
+		eventually(t, 30*time.Second, "a rate", func() bool { return ratesOf(p)["alice.a"] > 0 })
+		for _, m := range family(t, p.cmd.Process.Pid) {
+			if strings.Contains(m.command, "/plugins/tc-ethernet") {
+				_ = syscall.Kill(m.pid, syscall.SIGKILL)
+			}
+		}
+		if code := p.wait(30 * time.Second); code == 0 || code == 130 {
+			t.Errorf("exit code %d\n%s\n%s", code, p.stdout.String(), p.stderr.String())
+		}
+		contains(t, p.stdout.String(), "plugin-died", "none is kept")
+		contains(t, seen(), "plugin-died")
+		emptied(t, dir)
+	})
+	t.Run("a page whose port is taken", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		taken, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer taken.Close()
+		for _, line := range [][]string{{"watch", shipped(t, "coincidence.yaml")}, {shipped(t, "coincidence.yaml")}} {
+			r := runTsrun(t, dir, append(append(line, "--web="+taken.Addr().String()), freePorts...)...)
+			if r.code == 0 || !strings.Contains(r.stderr, "address already in use; give --web another address") {
+				t.Errorf("%v: exit code %d\n%s", line, r.code, r.stderr)
+			}
+			emptied(t, dir)
+		}
 	})
 	t.Run("a remote slave that is killed and started again", func(t *testing.T) {
 		t.Parallel()

@@ -80,7 +80,7 @@ func (p *process) crash(code, message string) *sdk.Failure {
 		f.Message += ": " + cause
 		f.Hint = "this is a bug of the plugin; report it with these lines"
 	} else {
-		f.Hint = "the log of the run has everything that the plugin wrote"
+		f.Hint = "a run's log has everything that the plugin wrote; of a bench that is only watched none is kept"
 	}
 	if len(lines) > 0 {
 		f.Message += "; last words:\n\t" + strings.Join(lines, "\n\t") + "\n"
