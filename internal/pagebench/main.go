@@ -39,7 +39,7 @@ func table(program, rates string, seconds, rounds int) error {
 	defer b.close()
 	load, _ := os.ReadFile("/proc/loadavg")
 	fmt.Printf("%d processors; load before: %s; %d s each, SIMULATED\n\n", runtime.NumCPU(), strings.Fields(string(load) + " - ")[0], seconds)
-	fmt.Println("| million tags/s | page | tags lost, each round | CPU s of all processes while recording, each round | of these the master's | mean of all | page's share of it |")
+	fmt.Println("| million tags/s | page | tags lost, each round | CPU s of all processes till all files are there, each round | of these the master's | mean of all | page's share of it |")
 	fmt.Println("| --- | --- | --- | --- | --- | --- | --- |")
 	highest := 0.0
 	for text := range strings.SplitSeq(rates, ",") {

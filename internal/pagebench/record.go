@@ -75,7 +75,7 @@ faults: {lost_tags: flag}
 // cost is what a recording took.
 type cost struct {
 	lost        uint64        // tags
-	all, master time.Duration // of processors, from its begin to its end
+	all, master time.Duration // of processors, from its begin until all files are with the master
 }
 
 // stages of a run that are waited for, and its last event.
@@ -134,7 +134,7 @@ func (b *bench) record(rate float64, page bool) (c cost, err error) {
 }
 
 // follow reads a run's events and notes what processors had done when it began to record
-// and when that was over; it returns the last of them.
+// and when all its files were with the master; it returns the last of them.
 func (c *cost) follow(pid int, out io.Reader) (last told) {
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 64<<20)
@@ -147,7 +147,7 @@ func (c *cost) follow(pid int, out io.Reader) (last told) {
 		switch last = e; {
 		case e.Event == "state" && e.State == "running":
 			before = spent(pid)
-		case e.Event == "state" && e.State == "draining":
+		case e.Event == "state" && e.State == "analysing":
 			after := spent(pid)
 			c.all, c.master = after.all-before.all, after.master-before.master
 		}

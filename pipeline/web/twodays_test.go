@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"runtime"
 	"testing"
 
@@ -10,18 +11,26 @@ import (
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/run/runtest"
+	"tsrun/pipeline/track"
 )
 
 // hour gives a board what happens in an hour of a run, in every second of it: all kinds
 // of events that a long run repeats.
 func (b *board) hour(h int) {
+	var deviations []track.AllanPoint
+	for k := range 26 { // as many times as two days have
+		deviations = append(deviations, track.AllanPoint{Tau: math.Ldexp(0.01, k), Deviation: 1e-9 / float64(h+1), SD: 1e-11, Time: 5, TimeSD: 1})
+	}
 	for i := range 3600 {
 		s := h*3600 + i
 		tags := uint64(s) * 1000
 		pairs := event.Pairs{Stage: "align", Reference: "alice.signal", Target: "bob.idler", Segment: s, AtPs: uint64(s) * 1e12, StartPs: -100, BinPs: 1,
 			Counts: make([]uint64, 200), Newest: make([]uint64, 200), Raw: make([]uint64, 200), Last: correlate.NewPairSum(), Total: correlate.NewPairSum()}
+		clock := syncOf("bob.idler", int64(s))
+		clock.Segment = new(s)
+		clock.Allan = deviations
 		file := fmt.Sprint("raw/bob/idler-", s)
-		b.tell(s, progress("alice", tags+uint64(s%7), uint64(s)), progress("bob", tags, uint64(s)), syncOf("bob.idler", int64(s)), pairs,
+		b.tell(s, progress("alice", tags+uint64(s%7), uint64(s)), progress("bob", tags, uint64(s)), clock, pairs,
 			event.Transfer{Node: "bob", File: file, Done: 1, Size: 2}, event.FileVerified{Node: "bob", File: file, Size: 2},
 			event.TagsLost{Node: "bob", Channel: "idler", Loss: fact.Loss{Tags: 1, Why: "full"}}, event.Warning{Message: fmt.Sprint("warning ", s)})
 	}
