@@ -25,12 +25,16 @@ const (
 	// dialWithin bounds one attempt to reach a server.
 	dialWithin = 4 * time.Second
 	mostSecret = 64 << 10 // bytes of a file with a token
+	mostUser   = 256      // of a name
 )
 
 // access is how a server is reached, by the sink and by who follows.
 type access struct {
 	URL         string `json:"url" jsonschema:"required,description=of the server: nats://HOST:4222 or tls://HOST:4222"`
 	TokenFile   string `json:"token_file" jsonschema:"format=file,description=file that holds the token of the server"`
+	User        string `json:"user" jsonschema:"description=name of a user of the server; with password_file"`
+	Password    string `json:"password_file" jsonschema:"format=file,description=file that holds the password of the user"`
+	Nkey        string `json:"nkey_file" jsonschema:"format=file,description=file that holds the seed of an nkey of the server"`
 	Credentials string `json:"credentials" jsonschema:"format=file,description=.creds file of a user of the server"`
 	CA          string `json:"ca" jsonschema:"format=file,description=PEM file of the CA that has signed the server's certificate; the system's without"`
 	Cert        string `json:"cert" jsonschema:"format=file,description=PEM file of a client certificate; with key"`
@@ -75,7 +79,10 @@ func (c remote) Check(sdk.Recording) (found []*sdk.Failure) {
 	if err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls" {
 		add("url", "the address "+clip(c.URL)+" is none of a NATS server", "write nats://HOST:4222, or tls://HOST:4222")
 	} else if u.User != nil {
-		add("url", "the address holds a password", "put a token into a file and name that in token_file: a recipe is copied into each run")
+		add("url", "the address holds a password", "write user, and put the password into a file that password_file names: a recipe is copied into each run")
+	}
+	for _, f := range c.access.mistakes() {
+		add(f.Field, f.Message, f.Hint)
 	}
 	if !token.MatchString(c.Prefix) {
 		add("prefix", "the prefix "+clip(c.Prefix)+" cannot be a word of a subject", "take 1 to 64 of A-Z, a-z, 0-9, _ and -")
@@ -86,10 +93,49 @@ func (c remote) Check(sdk.Recording) (found []*sdk.Failure) {
 	if c.Replicas < 1 || c.Replicas > 5 {
 		add("replicas", "a stream has 1 to 5 replicas", "leave it out for 1")
 	}
-	if (c.Cert == "") != (c.Key == "") {
-		add("cert", "a client certificate needs cert and key", "name both files, or none")
+	return found
+}
+
+// mistakes are those of how a user is let in.
+func (a access) mistakes() (found []*sdk.Failure) {
+	if (a.Cert == "") != (a.Key == "") {
+		found = append(found, mistake("cert", "a client certificate needs cert and key", "name both files, or none"))
+	}
+	if (a.User == "") != (a.Password == "") || len(a.User) > mostUser || strings.ContainsAny(a.User, "\r\n\x00") {
+		found = append(found, mistake("user", "a user needs user and password_file, and a name of one line", "write both, or neither"))
+	}
+	ways := 0
+	for _, way := range []string{a.TokenFile, a.Password, a.Nkey, a.Credentials} {
+		if way != "" {
+			ways++
+		}
+	}
+	if ways > 1 {
+		found = append(found, mistake("token_file", "a server lets in by one of token_file, password_file, nkey_file and credentials", "name the one that this server asks for"))
 	}
 	return found
+}
+
+// who are the options by which the server knows who this is. Secrets are in files alone.
+func (a access) who() (options []nats.Option, err error) {
+	switch {
+	case a.TokenFile != "":
+		secret, err := readSecret("token_file", a.TokenFile)
+		return []nats.Option{nats.Token(secret)}, err
+	case a.Password != "":
+		secret, err := readSecret("password_file", a.Password)
+		return []nats.Option{nats.UserInfo(a.User, secret)}, err
+	case a.Nkey != "":
+		option, err := nats.NkeyOptionFromSeed(a.Nkey)
+		if err != nil { // which says nothing of what is in the file
+			return nil, &sdk.Failure{Code: "bad-token", Message: fmt.Sprintf("read the nkey of the NATS server in %s: %v", a.Nkey, err),
+				Hint: "the file holds a seed, which begins with SU", Field: "nkey_file"}
+		}
+		return []nats.Option{option}, nil
+	case a.Credentials != "":
+		return []nats.Option{nats.UserCredentials(a.Credentials)}, nil
+	}
+	return nil, nil
 }
 
 // Check finds those of the tags, too.
@@ -130,16 +176,11 @@ func open(_ context.Context, env sdk.Env, c config) (sdk.Sink, error) {
 func (a access) dial(more ...nats.Option) (*nats.Conn, error) {
 	options := append([]nats.Option{nats.Name("tsrun sink-nats"), nats.Timeout(dialWithin), nats.NoReconnect(),
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(3), nats.FlusherTimeout(dialWithin)}, more...)
-	if a.TokenFile != "" {
-		secret, err := readSecret(a.TokenFile)
-		if err != nil {
-			return nil, err
-		}
-		options = append(options, nats.Token(secret))
+	as, err := a.who()
+	if err != nil {
+		return nil, err
 	}
-	if a.Credentials != "" {
-		options = append(options, nats.UserCredentials(a.Credentials))
-	}
+	options = append(options, as...)
 	if a.CA != "" || a.Cert != "" {
 		of, err := a.tls()
 		if err != nil {
@@ -149,10 +190,18 @@ func (a access) dial(more ...nats.Option) (*nats.Conn, error) {
 	}
 	conn, err := nats.Connect(a.URL, options...)
 	if err != nil {
-		return nil, &sdk.Failure{Code: "nats-unreachable", Message: fmt.Sprintf("reach the NATS server at %s: %v", clip(a.URL), err),
-			Hint: "is it running, and does this PC reach it? a server needs JetStream (nats-server -js, or tsrun hub); off loopback, name token_file or credentials"}
+		return nil, &sdk.Failure{Code: "nats-unreachable", Message: fmt.Sprintf("reach the NATS server at %s: %v", clip(shown(a.URL)), err),
+			Hint: "is it running, and does this PC reach it? a server needs JetStream (nats-server -js, or tsrun hub); where it lets in users only, name token_file, password_file, nkey_file or credentials, and its CA"}
 	}
 	return conn, nil
+}
+
+// shown is an address without a password.
+func shown(address string) string {
+	if u, err := url.Parse(address); err == nil {
+		return u.Redacted()
+	}
+	return "an address that cannot be read"
 }
 
 func (a access) tls() (*tls.Config, error) {
@@ -177,8 +226,8 @@ func (a access) tls() (*tls.Config, error) {
 	return of, nil
 }
 
-// readSecret reads a token: one line of a small file.
-func readSecret(path string) (string, error) {
+// readSecret reads a token or a password: one line of a small file.
+func readSecret(field, path string) (string, error) {
 	info, err := os.Stat(path)
 	if err == nil && info.Size() > mostSecret {
 		err = fmt.Errorf("%s has %d bytes", path, info.Size())
@@ -192,8 +241,8 @@ func readSecret(path string) (string, error) {
 		err = fmt.Errorf("%s is not one line", path)
 	}
 	if err != nil {
-		return "", &sdk.Failure{Code: "bad-token", Message: fmt.Sprintf("read the token of the NATS server: %v", err),
-			Hint: "the file holds the token and nothing else", Field: "token_file"}
+		return "", &sdk.Failure{Code: "bad-token", Message: fmt.Sprintf("read the %s of the NATS server: %v", strings.TrimSuffix(field, "_file"), err),
+			Hint: "the file holds it and nothing else", Field: field}
 	}
 	return secret, nil
 }

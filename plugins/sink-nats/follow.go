@@ -54,6 +54,9 @@ func parseFollow(args []string, stderr io.Writer) (*followFlags, error) {
 	flags.StringVar(&f.prefix, "prefix", "tsrun", "first `WORD` of each subject")
 	f.Options.Register(flags)
 	flags.StringVar(&f.TokenFile, "token-file", "", "`FILE` that holds the token of the server")
+	flags.StringVar(&f.User, "user", "", "`NAME` of a user of the server; with --password-file")
+	flags.StringVar(&f.Password, "password-file", "", "`FILE` that holds the password of the user")
+	flags.StringVar(&f.Nkey, "nkey-file", "", "`FILE` that holds the seed of an nkey of the server")
 	flags.StringVar(&f.Credentials, "credentials", "", ".creds `FILE` of a user of the server")
 	flags.StringVar(&f.CA, "ca", "", "PEM `FILE` of the CA of the server")
 	flags.StringVar(&f.Cert, "cert", "", "PEM `FILE` of a client certificate; with --key")
@@ -73,8 +76,11 @@ func parseFollow(args []string, stderr io.Writer) (*followFlags, error) {
 			return nil, fmt.Errorf("%q is no name; %s", clip(name), followUsage)
 		}
 	}
-	if f.prefix == "" || (f.Cert == "") != (f.Key == "") {
-		return nil, errors.New("--prefix is a word, and --cert goes with --key")
+	if f.prefix == "" {
+		return nil, errors.New("--prefix is a word")
+	}
+	if found := f.mistakes(); len(found) > 0 {
+		return nil, found[0]
 	}
 	return f, nil
 }

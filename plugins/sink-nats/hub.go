@@ -134,7 +134,7 @@ func (f hubFlags) options() (*server.Options, error) {
 		return nil, usage("--sync "+clip(f.Sync)+" is not known", "write always, or a time from 1s to 10m")
 	}
 	if f.TokenFile != "" {
-		if o.Authorization, err = readSecret(f.TokenFile); err != nil {
+		if o.Authorization, err = readSecret("token_file", f.TokenFile); err != nil {
 			return nil, err
 		}
 	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -89,16 +90,33 @@ func nextMerged(from *zmtp.Conn) (m merged, err error) {
 			return m, err
 		}
 	}
+	return decodeMerged(frames[:n])
+}
+
+// decodeMerged reads a message of a live sink of its frames.
+func decodeMerged(frames [][]byte) (m merged, err error) {
+	n := len(frames)
+	if n < 2 {
+		return m, errors.New("a message of one frame; this is no live sink")
+	}
 	if err := json.Unmarshal(frames[1], &m); err != nil {
 		return m, fmt.Errorf("a message whose second frame is no JSON; this is no live sink: %w", err)
 	}
 	if m.Version != mergedVersion || !isRun(m.Run) || m.Sink != string(frames[0]) || !token.MatchString(m.Sink) {
 		return m, fmt.Errorf("a message of version %d, run %.40q and sink %.40q; this relay knows version %d", m.Version, m.Run, m.Sink, mergedVersion)
 	}
-	if m.Kind == "tags" && (n != 4 || m.Tags < 0 || len(frames[2]) != 8*m.Tags || len(frames[3]) != 2*m.Tags) || m.Kind != "tags" && n != 2 {
-		return m, fmt.Errorf("a message of %d tags in %d frames of %d and %d bytes", m.Tags, n, len(frames[2]), len(frames[3]))
+	var times, channels []byte
+	if n == 4 {
+		times, channels = frames[2], frames[3]
 	}
-	m.text, m.payload = frames[1], append(frames[2], frames[3]...)
+	if m.Kind == "tags" && (n != 4 || m.Tags < 0 || m.Tags > mergedTags || len(times) != 8*m.Tags || len(channels) != 2*m.Tags) || m.Kind != "tags" && n != 2 {
+		return m, fmt.Errorf("a message of %d tags in %d frames of %d and %d bytes", m.Tags, n, len(times), len(channels))
+	}
+	var text bytes.Buffer // without line ends, which a header must not have
+	if err := json.Compact(&text, frames[1]); err != nil {
+		return m, err
+	}
+	m.text, m.payload = text.Bytes(), append(times, channels...)
 	return m, nil
 }
 

@@ -109,6 +109,27 @@ func mergedAt(url string) mergedConfig {
 	return c
 }
 
+// FuzzMerged: what somebody else sends is refused, or a message of as many tags as it says.
+func FuzzMerged(f *testing.F) {
+	m := mergedMessage("tags", 3, 2)
+	f.Add(m[0], m[1], m[2], m[3], 4)
+	f.Add(m[0], mergedMessage("end", 4, 0)[1], []byte{}, []byte{}, 2)
+	f.Add([]byte("x"), []byte(`{"kind":"tags","version":1,"tags":-1}`), []byte("garbage"), []byte{}, 3)
+	f.Fuzz(func(t *testing.T, topic, head, times, channels []byte, n int) {
+		m, err := decodeMerged([][]byte{topic, head, times, channels}[:max(0, n)%5])
+		if err != nil {
+			return
+		}
+		if m.Kind == "tags" && len(m.payload) != 10*m.Tags || m.Kind != "tags" && len(m.payload) != 0 || m.Sink != string(topic) || !isRun(m.Run) {
+			t.Errorf("%+v of %q", m, head)
+		}
+		r := &relay{config: mergedAt("nats://x"), run: m.Run}
+		if msg := r.message(m); strings.ContainsAny(msg.Header.Get(mergedHeader), "\r\n") {
+			t.Errorf("a header of two lines: %q", msg.Header.Get(mergedHeader))
+		}
+	})
+}
+
 // TestRelayOfNonsense: what is no live sink ends it with a word, and nothing is stored.
 func TestRelayOfNonsense(t *testing.T) {
 	h, url := testHub(t, "2m")
@@ -126,8 +147,9 @@ func TestRelayOfNonsense(t *testing.T) {
 		}
 	}
 	for says, m := range map[string][][]byte{
-		"no live sink":              {[]byte("live"), []byte("{")},
-		"second frame is no JSON":   {[]byte("live")},
+		"this is no live sink":      {[]byte("live"), []byte("{")},
+		"second frame is no JSON":   {[]byte("live"), []byte("no JSON")},
+		"of one frame":              {[]byte("live")},
 		"more than 4 frames":        {{}, {}, {}, {}, {}},
 		"knows version 1":           other,
 		"2 tags in 4 frames of 8":   short,
