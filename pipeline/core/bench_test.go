@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -27,7 +26,8 @@ const (
 	benchTags   = 64 << 20 // in one round: 512 MiB
 	benchSend   = 1 << 17  // in one call of Send, and in one write to the plain socket: 1 MiB
 	hotTags     = 1 << 15  // of a driver that uses its memory again: 256 KiB
-	benchGB     = benchTags * tag.Size / 1e9
+	benchBytes  = benchTags * tag.Size
+	benchGB     = benchBytes / 1e9
 )
 
 func servePlugin() {
@@ -146,83 +146,12 @@ func BenchmarkPluginToCoreToSink(b *testing.B) {
 	}
 }
 
-// BenchmarkPluginToDisk times tags from a driver's process through the core to
-// sink-file's process and onto the disk, durable at the end, and writes the
-// same bytes beside it the way dd does: 1 MiB a write, flushed at the end. Where
-// there is cp, it copies that file in the same round, and is flushed too.
-func BenchmarkPluginToDisk(b *testing.B) {
-	plugins := b.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(plugins, "sink-file"), "tsrun/plugins/sink-file")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("build sink-file: %v: %s", err, out)
-	}
-	for b.Loop() {
-		var ratios, copies, rates, cost, costPlain []float64
-		for range benchRounds {
-			plain, copied, usedPlain := timeFile(b)
-			costPlain = append(costPlain, usedPlain)
-			took, used := timeBlocks(b, benchConfig{}, &benchSink{plugin: "sink-file", dir: plugins})
-			path := took.Seconds()
-			cost = append(cost, used)
-			ratios, copies = append(ratios, plain.Seconds()/path), append(copies, copied.Seconds()/path)
-			rates = append(rates, benchTags/path/1e6)
-		}
-		b.ReportMetric(median(cost), "CPU-s/GB")
-		b.ReportMetric(median(costPlain), "CPU-s/GB-plain")
-		b.ReportMetric(median(ratios), "of-plain-file")
-		if c := median(copies); c > 0 {
-			b.ReportMetric(c, "of-cp")
-		}
-		b.ReportMetric(median(rates), "Mtags/s")
-		b.ReportMetric(0, "ns/op")
-	}
-}
-
-// timeFile returns how long the same bytes take to a file of their own, with the
-// processor time for a GB of it, and how long cp takes to copy that; 0 without cp.
-func timeFile(b *testing.B) (plain, copied time.Duration, used float64) {
-	b.Helper()
-	piece := make([]byte, benchSend*8)
-	dir := b.TempDir()
-	defer os.RemoveAll(dir)
-	before, began := processorTime(), time.Now()
-	f, err := os.Create(filepath.Join(dir, "plain"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer f.Close()
-	for range benchTags / benchSend {
-		if _, err := f.Write(piece); err != nil {
-			b.Fatal(err)
-		}
-	}
-	if err := f.Sync(); err != nil {
-		b.Fatal(err)
-	}
-	plain, used = time.Since(began), (processorTime()-before)/benchGB
-	cp, err := exec.LookPath("cp")
-	if err != nil {
-		b.Log("cp is not there: it is not compared")
-		return plain, 0, used
-	}
-	began = time.Now()
-	to := filepath.Join(dir, "copy")
-	if out, err := exec.Command(cp, f.Name(), to).CombinedOutput(); err != nil {
-		b.Fatalf("cp: %v: %s", err, out)
-	}
-	c, err := os.OpenFile(to, os.O_WRONLY, 0)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer c.Close()
-	if err := c.Sync(); err != nil {
-		b.Fatal(err)
-	}
-	return plain, time.Since(began), used
-}
-
 // benchSink is a sink to send to: a plugin, and where it is found.
-type benchSink struct{ plugin, dir string }
+type benchSink struct {
+	plugin, dir string
+	resumable   bool   // the core keeps for it what it has not acknowledged
+	prepare     func() // called just before tags come; may be nil
+}
 
 func median(v []float64) float64 {
 	slices.Sort(v)
@@ -274,6 +203,9 @@ func timeBlocks(b *testing.B, of benchConfig, to *benchSink) (took time.Duration
 			b.Fatal(err)
 		}
 	}
+	if to != nil && to.resumable {
+		c.Retain("out")
+	}
 	done := make(chan error, 1)
 	go func() { done <- c.Run(b.Context()) }()
 	driver := startDriver(b, h, of, in)
@@ -286,6 +218,9 @@ func timeBlocks(b *testing.B, of benchConfig, to *benchSink) (took time.Duration
 		if err := sink.Begin(b.Context(), begin, out); err != nil {
 			b.Fatal(err)
 		}
+	}
+	if to != nil && to.prepare != nil {
+		to.prepare()
 	}
 	before, began := processorTime(), time.Now()
 	if err := driver.Start(b.Context(), time.Time{}, false); err != nil {
