@@ -110,7 +110,9 @@ func (f *tagFiles) alignment(ctx context.Context, args []string, o align.Options
 		if err := f.inRun(dir, names, 2, 2); err != nil {
 			return found, of, err
 		}
-		return stage.AlignRecorded(ctx, dir, [2]string(names), by, o)
+		found, of, err := stage.AlignRecorded(ctx, dir, [2]string(names), by, o)
+		notes(of.Words)
+		return found, of, err
 	}
 	a, b, err := f.both(args)
 	if err != nil {

@@ -128,6 +128,7 @@ func (f *convertFlags) convert(ctx context.Context, args []string, out string, o
 	if err != nil {
 		return tagfile.Report{}, err
 	}
+	notes(opened.Words)
 	o.About = opened.About(names[0])
 	r, err := tagfile.ConvertTags(ctx, opened.Channels[0].Tags, names[0], out, o)
 	return r, errors.Join(err, opened.Close())

@@ -70,6 +70,7 @@ func (f *driftFlags) drifts(c *cobra.Command, args []string) (drifts []stage.Dri
 	defer cancel()
 	if dir, names := ofRun(args); dir != "" && len(names) == 0 {
 		drifts, of, err := stage.Drifts(ctx, dir)
+		notes(of.Words)
 		return drifts, of, orEnded(ctx, err)
 	}
 	o := align.Options{Search: int64(f.search), MaxDrift: f.maxDrift}

@@ -92,15 +92,20 @@ func (f *channelFiles) recorded(dir string, names []string, least, most int, any
 	if err != nil {
 		return nil, of, nothing, err
 	}
-	for _, words := range opened.Words {
-		fmt.Fprintln(os.Stderr, "note:", text.Printable(words))
-	}
+	notes(opened.Words)
 	for i := range opened.Channels {
 		if i > 0 && len(f.offsets) > 0 {
 			opened.Channels[i].Offset = int64(f.offsets[i-1])
 		}
 	}
 	return opened.Channels, opened.Origin, func() { opened.Close() }, nil // they were only read
+}
+
+// notes writes what a person should know of the tags of a run.
+func notes(words []string) {
+	for _, line := range words {
+		fmt.Fprintln(os.Stderr, "note:", text.Printable(line))
+	}
 }
 
 // completeChannels offers the channels of a run that stands first, and files otherwise.

@@ -142,6 +142,9 @@ func (j *judgement) judgeSegments(m *Manifest) {
 // itself: an interrupt, a node that left, a stage that had to be skipped.
 func (m *Manifest) Notice(r Reason) { m.noticed = append(m.noticed, r) }
 
+// Noticed is what was recorded so since the manifest was read.
+func (m *Manifest) Noticed() []Reason { return m.noticed }
+
 // Judge sets the manifest's condition and reasons from what is known by now.
 func (m *Manifest) Judge() { m.Condition, m.Reasons = Judge(m, m.noticed) }
 

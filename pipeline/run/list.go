@@ -28,7 +28,7 @@ func Runs(dir string) ([]string, error) {
 func (m *Manifest) TagsDelivered() (sum uint64) {
 	for _, n := range m.Nodes {
 		for _, c := range n.Channels {
-			sum += c.Tags
+			sum += min(c.Tags, math.MaxUint64-sum)
 		}
 	}
 	return sum

@@ -136,7 +136,7 @@ func readManifest(root *os.Root) (*Manifest, error) {
 	}
 	m := new(Manifest)
 	if err := json.Unmarshal(text, m); err != nil {
-		return nil, fmt.Errorf("read manifest: %s: %w", ManifestFile, err)
+		return nil, fmt.Errorf("read manifest: %s is damaged, or of something else than a run: %w", ManifestFile, err)
 	}
 	return m, nil
 }

@@ -51,6 +51,11 @@ func Drifts(ctx context.Context, dir string) (drifts []Drift, of Origin, err err
 			drifts = append(drifts, Drift{s.Name, summary})
 		}
 	}
+	var names []string
+	for _, d := range drifts {
+		names = append(names, d.Reference, d.Target)
+	}
+	of.Words = a.lacking(names...)
 	if len(drifts) == 0 {
 		return nil, of, errors.New("the recipe of this run has no align stage; name the files of two channels instead")
 	}

@@ -28,11 +28,12 @@ type Origin struct {
 	Recorded  bool   // by a run; false: files that nothing says more of
 	Run       string // its number
 	Simulated bool
+	Words     []string // what a person should know of them, a line each; only of what is no stage
 }
 
 // origin says where the tags of channels are from.
 func (a *analysis) origin(channels ...string) Origin {
-	return Origin{true, a.manifest.Run, a.simulated(channels...)}
+	return Origin{Recorded: true, Run: a.manifest.Run, Simulated: a.simulated(channels...)}
 }
 
 // About is what a table is of, behind where its tags are from.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
+	"tsrun/sdk/quantity"
 	"tsrun/sdk/tagfile"
 )
 
@@ -71,7 +73,32 @@ func OpenRecorded(ctx context.Context, dir string, names []string, aligned map[i
 	if opened.Origin.Simulated {
 		opened.Words = append(opened.Words, "SIMULATED: these tags were computed, not measured")
 	}
+	opened.Words = append(opened.Words, a.lacking(names...)...)
 	return opened, nil
+}
+
+// lacking says of channels what a person would not see: tags of the record that are not
+// among those that are looked at.
+func (a *analysis) lacking(names ...string) (words []string) {
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		c, held := a.channel(name), uint64(0)
+		if c == nil {
+			continue
+		}
+		node, channel, _ := strings.Cut(name, ".")
+		_, segments := a.manifest.Source(a.recipe, node, channel)
+		for _, s := range segments {
+			held += min(s.Tags, math.MaxUint64-held)
+		}
+		if held < c.Tags {
+			words = append(words, fmt.Sprintf("%s: of %s that were delivered %d are in files that are here and proven, and only those are looked at; tsrun verify %s says more",
+				name, quantity.Counted(c.Tags, "tag"), held, a.dir))
+		}
+	}
+	for _, r := range a.manifest.Noticed() {
+		words = append(words, strings.TrimPrefix(r.Node+": "+r.Message, ": "))
+	}
+	return words
 }
 
 // findClocks executes the align stages of a run once more, and says so.
@@ -109,6 +136,7 @@ func AlignRecorded(ctx context.Context, dir string, names [2]string, by string, 
 		find = align.AlignMarkerStreams
 	}
 	found, err = a.alignTwo(names[0], names[1], o, find)
+	of.Words = a.lacking(names[:]...)
 	return found, of, err
 }
 
