@@ -14,6 +14,7 @@ import (
 	"tsrun/pipeline/report"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/text"
+	"tsrun/sdk/tagfile"
 )
 
 func newPlotCommand() *cobra.Command {
@@ -48,6 +49,9 @@ func plotRun(c *cobra.Command, args []string, out string) error {
 	if err != nil {
 		return err
 	}
+	if len(args) == 1 && out != "-" {
+		return usage("a run has several pictures: name the one that --svg is of; tsrun plot RUN lists them")
+	}
 	var names []string
 	for _, d := range report.Pictures(args[0], m) {
 		if len(args) > 1 && d.Name == args[1] {
@@ -63,6 +67,10 @@ func plotRun(c *cobra.Command, args []string, out string) error {
 }
 
 func plotTable(c *cobra.Command, path, out string) (err error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() { // which may have no end
+		return fmt.Errorf("%s is %s, not a regular file; name a table (.csv) of results, or a run directory", path, tagfile.KindOf(info.Mode()))
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return err

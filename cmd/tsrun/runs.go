@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"tsrun/pipeline/catalogue"
+	"tsrun/pipeline/run"
+	"tsrun/pipeline/series"
 	"tsrun/pipeline/text"
 	"tsrun/sdk/quantity"
 )
@@ -40,6 +44,9 @@ offset_ps are those of the first stages that found some.`,
 			if len(args) > 0 {
 				dir = args[0]
 			}
+			if run.IsRun(dir) {
+				return usage(fmt.Sprintf("%s is a run directory, and runs lists those in a directory of them; tsrun report %s shows what was found", dir, dir))
+			}
 			table, err := q.List(dir)
 			var mistake *catalogue.MistakeError
 			switch {
@@ -48,6 +55,7 @@ offset_ps are those of the first stages that found some.`,
 			case err != nil:
 				return err
 			}
+			noteSeries(dir)
 			return o.print(c, "runs in "+dir, struct {
 				Runs []jsonRow `json:"runs"`
 			}{jsonRows(table)}, func(out io.Writer) error { return writeRunsCSV(out, table) },
@@ -59,6 +67,19 @@ offset_ps are those of the first stages that found some.`,
 	c.Flags().StringArrayVar(&q.Where, "where", nil, "only runs for which this holds: `COLUMN=VALUE`, or with != < <= > >=; given more than once, all must hold")
 	c.AddCommand(newRunsCompareCommand())
 	return c
+}
+
+// noteSeries says which directories have runs of their own, which are not listed.
+func noteSeries(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // which the list has told
+	}
+	for _, e := range entries {
+		if path := filepath.Join(dir, e.Name()); e.IsDir() && series.Is(path) {
+			fmt.Fprintf(os.Stderr, "note: %s is a series, whose runs tsrun runs %s lists\n", text.Printable(path), text.Printable(path))
+		}
+	}
 }
 
 // jsonRow is a row that keeps the order of its columns in JSON.

@@ -192,7 +192,7 @@ func TestTablesOfAnybody(t *testing.T) {
 		"one\n1\n":                          "1 columns",
 		"delay_ps,counts\n1,2,3\n":          "line 1 has 3 cells",
 		"a,b\n1,2\n":                        "no picture of a table of a, b",
-		strings.Repeat("x", 1<<20):          "token too long",
+		strings.Repeat("x", 1<<20):          "line after line 0 is longer than 64 KiB",
 		"delay_ps,counts\n1,x\n":            "",
 		"delay_ps,counts\nNaN,Inf\n1e999,1": "",
 		"start_ps,a.b\n0,5\n":               "",

@@ -26,11 +26,14 @@ type table struct {
 	step    float64  // between the first two places
 }
 
+// longestLine bounds a line of a table, in bytes.
+const longestLine = 64 << 10
+
 // readTable reads a table. Of each column it keeps what a picture shows; sd names the
 // column that holds the deviation of another.
 func readTable(in io.Reader) (*table, error) {
 	lines := bufio.NewScanner(in)
-	lines.Buffer(make([]byte, 64<<10), 64<<10)
+	lines.Buffer(make([]byte, longestLine), longestLine)
 	t := &table{}
 	first := math.NaN()
 	for lines.Scan() {
@@ -68,7 +71,10 @@ func readTable(in io.Reader) (*table, error) {
 			t.curves[i].Add(plot.Point{X: x, Y: number(cells[i+1]), SD: t.deviation(cells, i+1)})
 		}
 	}
-	if err := lines.Err(); err != nil {
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return nil, fmt.Errorf("the line after line %d is longer than %d KiB, so that it is none of a table of results", t.lines, longestLine>>10)
+	case err != nil:
 		return nil, fmt.Errorf("after line %d: %w", t.lines, err)
 	}
 	if t.columns == nil {

@@ -124,9 +124,13 @@ func IsRun(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// noRun says that a directory is none of a run.
+// noRun says that a directory is none of a run, and where those of runs in it are named.
 func noRun(dir string) error {
-	return fmt.Errorf("%s is no run directory: it has no %s", dir, ManifestFile)
+	hint := ""
+	if runs, err := Runs(dir); err == nil && len(runs) > 0 {
+		hint = fmt.Sprintf("; tsrun runs %s names those in it", dir)
+	}
+	return fmt.Errorf("%s is no run directory: it has no %s%s", dir, ManifestFile, hint)
 }
 
 func readManifest(root *os.Root) (*Manifest, error) {
