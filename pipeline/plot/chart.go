@@ -214,10 +214,13 @@ func (c Chart) key(out *strings.Builder) {
 	}
 }
 
-// shortened is a name of at most so many characters.
+// shortened is a name of at most so many characters: its begin and its end, as long names
+// of a node's channels begin alike.
 func shortened(name string, most int) string {
-	if r := []rune(name); len(r) > most {
-		return string(r[:most-1]) + "…"
+	r := []rune(name)
+	if len(r) <= most {
+		return name
 	}
-	return name
+	begin := most / 3
+	return string(r[:begin]) + "…" + string(r[len(r)-(most-1-begin):])
 }

@@ -36,6 +36,8 @@ const (
 	maxLanes   = 64
 	laneHeight = 24
 	laneLeft   = 150
+
+	longestName = 20 // characters that have room beside a lane
 )
 
 func (l Lanes) size() (w, h int) {
@@ -69,7 +71,7 @@ func (l Lanes) draw(out *strings.Builder) {
 	most := MaxPoints / min(len(l.Lanes), maxLanes)
 	for i, lane := range l.Lanes[:min(len(l.Lanes), maxLanes)] {
 		y := top + i*laneHeight
-		fmt.Fprintf(out, `<text x="%d" y="%d" text-anchor="end">%s</text>`, laneLeft-6, y+16, Escape(shortened(lane.Name, 22)))
+		fmt.Fprintf(out, `<text x="%d" y="%d" text-anchor="end">%s</text>`, laneLeft-6, y+16, Escape(shortened(lane.Name, longestName)))
 		for n, b := range thinned(lane.Bars, most) {
 			l.bar(out, x, b, [2]string{"bar", "bar1"}[n%2], y+4, laneHeight-8)
 		}

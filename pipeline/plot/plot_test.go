@@ -160,3 +160,22 @@ func FuzzChart(f *testing.F) {
 		drawn(t, Lanes{Title: title, To: a, Lanes: []Lane{{Name: title, Bars: []Span{{title, b, c}}, Marks: []Mark{{title, d, title}}}}})
 	})
 }
+
+// Names that are too long keep their ends: those of channels of one node differ there.
+func TestLongNamesStayApart(t *testing.T) {
+	const node = "n1234567890123456789012345678901"
+	var out strings.Builder
+	if err := SVG(&out, Lanes{To: 1, Lanes: []Lane{{Name: node + ".signal"}, {Name: node + ".idler"}, {Name: "alice.a"}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{">n12345…678901.signal<", ">n12345…5678901.idler<", ">alice.a<"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the picture lacks %s:\n%s", want, out.String())
+		}
+	}
+	for _, name := range []string{"", "ü", strings.Repeat("ü", 20), strings.Repeat("ü", 21), strings.Repeat("ü", 300)} {
+		if got := []rune(shortened(name, longestName)); len(got) != min(len([]rune(name)), longestName) {
+			t.Errorf("%d characters become %d", len([]rune(name)), len(got))
+		}
+	}
+}
