@@ -37,6 +37,7 @@ type driverServer struct {
 	driver Driver
 	closed bool
 	asks   realtime.Settings
+	prompt bool         // its device answers so soon that a start may be rehearsed
 	armed  *acquisition // the latest; nil before the first Arm
 }
 
@@ -92,7 +93,7 @@ func (s *driverServer) Configure(call context.Context, r *pluginpb.ConfigureRequ
 	if err != nil {
 		return nil, statusOf(err)
 	}
-	s.asks = realtimeIn(r.Realtime)
+	s.asks, s.prompt = realtimeIn(r.Realtime), false
 	return &pluginpb.ConfigureResponse{Device: deviceOut(device), Grants: grantsOut(s.asks.Probe())}, nil
 }
 
@@ -153,6 +154,7 @@ func (s *driverServer) Start(_ context.Context, r *pluginpb.StartRequest) (*plug
 	if r.AtUnixNs != 0 {
 		start.at = time.Unix(0, r.AtUnixNs)
 	}
+	start.rehearse = s.rehearsal(s.armed.ctx)
 	s.armed.started = true
 	go s.acquire(s.armed, start)
 	return &pluginpb.StartResponse{}, nil

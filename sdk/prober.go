@@ -21,7 +21,9 @@ type Prober interface {
 	// command takes, and waits for the answer. It returns how long after the call the
 	// device had the question, where its answer tells that; else 0, and half of the
 	// round trip is taken for it. It is called many times, while no acquisition is under
-	// way, each time on a thread that has waited for an instant as [Start.Fire] does.
+	// way, each time on a thread that has waited for an instant as [Start.Fire] does; and, where the
+	// device answers within some ms, once more in Fire, shortly before its instant: so the step is taken
+	// by a way that is as well trodden as when it was timed.
 	Probe(ctx context.Context) (there time.Duration, err error)
 }
 
@@ -57,7 +59,37 @@ func (s *driverServer) TimeCommands(call context.Context, r *pluginpb.TimeComman
 	if err != nil {
 		return nil, statusOf(err)
 	}
+	s.prompt = arePrompt(out.Times)
 	return out, nil
+}
+
+// arePrompt reports whether nine of ten questions were answered so soon that one more may be
+// asked shortly before an instant.
+func arePrompt(times []*pluginpb.CommandTime) bool {
+	slow := 0
+	for _, t := range times {
+		if t.RoundTripNs > realtime.RehearseAhead.Nanoseconds()/2 {
+			slow++
+		}
+	}
+	return slow <= len(times)/10
+}
+
+// rehearsal returns what is done shortly before the instant of a start; nil: nothing.
+func (s *driverServer) rehearsal(ctx context.Context) func() {
+	p, ok := s.driver.(Prober)
+	if !ok || !s.prompt {
+		return nil
+	}
+	return func() {
+		err := guarded(s.log, "Probe", func() error {
+			_, err := p.Probe(ctx)
+			return err
+		})
+		if err != nil {
+			s.log.Warn("the question before the start was not answered", "error", err)
+		}
+	}
 }
 
 // timeCommands asks once for each of the times, each as a start is waited for.

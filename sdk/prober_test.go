@@ -74,3 +74,62 @@ func TestTimeCommands(t *testing.T) {
 		t.Error("nobody waits any more, and it goes on")
 	}
 }
+
+// A start is rehearsed once, shortly before its instant, where the device answered soon when
+// its commands were timed: not where that was not asked for, where it is slow, or where no
+// time is left. What the question comes to changes no start.
+func TestAStartIsRehearsed(t *testing.T) {
+	at := func(roundTrips ...int64) (times []*pluginpb.CommandTime) {
+		for _, ns := range roundTrips {
+			times = append(times, &pluginpb.CommandTime{RoundTripNs: ns})
+		}
+		return times
+	}
+	const soon, late = 1_000_000, 6_000_000
+	if !arePrompt(at(soon)) || arePrompt(at(late)) || arePrompt(at(soon, soon, late)) || !arePrompt(at(soon, soon, soon, soon, soon, soon, soon, soon, soon, late)) {
+		t.Error("nine of ten answers within 5 ms are soon")
+	}
+	for name, c := range map[string]struct {
+		driver Driver
+		prompt bool
+		ahead  time.Duration
+	}{
+		"it is not asked": {&prober{}, false, 20 * time.Millisecond},
+		"no time left":    {&prober{}, true, -time.Second},
+		"it cannot":       {silent{}, true, 20 * time.Millisecond},
+	} {
+		if asked := rehearsed(t, c.driver, c.prompt, c.ahead); asked != 0 {
+			t.Errorf("%s: asked %d times", name, asked)
+		}
+	}
+	for _, failed := range []error{nil, errors.New("unplugged")} {
+		asked := 0
+		for ahead := 50 * time.Millisecond; asked == 0 && ahead < 20*time.Second; ahead *= 2 { // a PC that is busy may leave no time
+			asked = rehearsed(t, &prober{failed: failed}, true, ahead)
+		}
+		if asked != 1 {
+			t.Errorf("the answer is %v: asked %d times", failed, asked)
+		}
+	}
+}
+
+// rehearsed fires once, and returns how often the driver was asked before.
+func rehearsed(t *testing.T, d Driver, prompt bool, ahead time.Duration) int {
+	t.Helper()
+	s := newDriverServer(t.Context(), slog.New(slog.DiscardHandler), nil)
+	s.driver, s.prompt = d, prompt
+	start := NewStart(time.Now().Add(ahead))
+	start.rehearse = s.rehearsal(t.Context())
+	asked := func() int {
+		if p, ok := d.(*prober); ok {
+			return p.asked
+		}
+		return 0
+	}
+	before := -1
+	err := start.Fire(t.Context(), func() error { before = asked(); return nil })
+	if shot, fired := start.Shot(); err != nil || !fired || before != asked() || shot.Called.Before(shot.Asked) {
+		t.Errorf("asked %d times before, %d in all: %v", before, asked(), err)
+	}
+	return before
+}

@@ -348,6 +348,16 @@ func (d *driver) fire(s series) ([]shot, error) {
 	return []shot{one}, nil
 }
 
+// rehearse asks the controller at a moment before the instant, as a driver of the SDK does
+// that has timed its commands.
+func (d *driver) rehearse(ctx context.Context, at int64) error {
+	if _, err := realtime.Await(ctx, at); err != nil {
+		return err
+	}
+	_, err := d.controller.AskNow(ctx, "REC:STAGe?")
+	return err
+}
+
 // await waits as a method does, starts the controller and says when, and of one that has
 // the priority what befell it since.
 func (d *driver) await(ctx context.Context, s series, settings realtime.Settings) (one shot, err error) {
@@ -364,6 +374,9 @@ func (d *driver) await(ctx context.Context, s series, settings realtime.Settings
 	default:
 		if s.method(0) == early {
 			s.First -= s.Early.Nanoseconds()
+			if err := d.rehearse(ctx, s.First-realtime.RehearseAhead.Nanoseconds()); err != nil {
+				return one, err
+			}
 		}
 		if clock, err = realtime.Await(ctx, s.First); err != nil {
 			return one, err

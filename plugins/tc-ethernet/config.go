@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/invopop/jsonschema"
@@ -251,6 +253,10 @@ func isLine(text string) bool {
 	return err == nil && isHost(host) && isPort(port)
 }
 
+// ownProcessors gives the simulated controllers of this process processors, as far as Go's
+// scheduler counts them: a thread of theirs that the kernel wakes is not to wait for one.
+var ownProcessors = sync.OnceFunc(func() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2) })
+
 // startSimulator starts a simulated controller on free ports of loopback.
 func startSimulator(env sdk.Env) (*simulator, error) {
 	var s simulation
@@ -266,6 +272,7 @@ func startSimulator(env sdk.Env) (*simulator, error) {
 		return nil, &sdk.Failure{Code: "bad-config", Field: "simulate", Message: err.Error(),
 			Hint: "correct the recipe's simulate section"}
 	}
+	ownProcessors()
 	ctx, cancel := context.WithCancel(context.Background())
 	sim := &simulator{controller: controller, startDelay: s.StartDelay.Duration(), cancel: cancel, done: make(chan error, 1)}
 	sim.scpi, sim.dlt = controller.SCPIAddr(), controller.DLTAddr()

@@ -14,6 +14,12 @@ const (
 	slice = 20 * time.Millisecond
 )
 
+// RehearseAhead is how long before its instant a step is rehearsed whose way was timed. What
+// was not used for some time is not at hand, in the process, the kernel and the caches of
+// the processor: of questions that follow each other the way is shorter than that of an order after a
+// long wait.
+const RehearseAhead = 10 * time.Millisecond
+
 // Clock is one instant on two clocks, in ns.
 type Clock struct {
 	Mono int64 // CLOCK_MONOTONIC
