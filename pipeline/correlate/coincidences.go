@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"tsrun/sdk/quantity"
@@ -145,46 +144,57 @@ func Coincide(channels []Channel, o CoincidenceOptions) (Coincidences, error) {
 		return Coincidences{}, err
 	}
 	half := o.Window / 2
-	g, err := newGather(channels, 0)
+	g, err := newGather(channels, 0, firstTags, o.Each != nil)
 	if err != nil {
 		return Coincidences{}, err
 	}
+	defer g.close()
 	sky, at := g.look(o)
 	g.reach = at[len(at)-1] + half
-	if len(channels) > 2 {
-		g.slack = half // what not all could see would spoil the ratios of folds
-	}
 	counters := newCounters(len(channels), half, at)
 	counters[0].listed = o.Each != nil
-	list := lister{half: half, each: o.Each}
-	for {
-		more, err := g.more()
-		if err == nil && !more {
-			return conclude(g, o, sky, counters)
-		}
-		if err == nil {
-			err = countSpan(g, counters)
-		}
-		if err == nil && o.Each != nil {
-			err = list.add(g, counters[0].matched)
-		}
-		if err != nil {
-			return Coincidences{}, err
-		}
+	list := &lister{half: half, each: o.Each}
+	if len(channels) == 2 {
+		err = newPairing(counters[0], g, list).count()
+	} else {
+		g.slack = half // what not all could see would spoil the ratios of folds
+		err = countSpans(g, counters, list)
 	}
+	if err != nil {
+		return Coincidences{}, err
+	}
+	return conclude(g, o, sky, counters)
 }
 
-// countSpan has all counters count the span, on all cores.
-func countSpan(g *gather, counters []*counter) error {
-	errs := make([]error, len(counters))
-	Each(2*len(counters), func(i int) {
-		if k := counters[i/2]; i%2 == 1 {
-			errs[i/2] = k.count(g)
-		} else if len(k.lanes) > 2 {
-			k.match(g)
+// countSpans has all counters count each span, on all cores.
+func countSpans(g *gather, counters []*counter, list *lister) error {
+	for {
+		more, err := g.more()
+		if err != nil || !more {
+			return err
 		}
-	})
-	return errors.Join(errs...)
+		errs := make([]error, len(counters))
+		Each(2*len(counters), func(i int) {
+			if k := counters[i/2]; i%2 == 1 {
+				errs[i/2] = k.count(g)
+			} else if len(k.lanes) > 2 {
+				k.match(g)
+			}
+		})
+		if err := errors.Join(errs...); err != nil {
+			return err
+		}
+		if list.each == nil {
+			continue
+		}
+		var views []view
+		for _, l := range g.lanes {
+			views = append(views, l.view)
+		}
+		if err := list.add(views, counters[0].matched); err != nil {
+			return err
+		}
+	}
 }
 
 // newCounters returns a counter of all n channels and then, where these are
@@ -288,85 +298,4 @@ func (c *Coincidences) unknown(o CoincidenceOptions, g *gather) string {
 	}
 	return fmt.Sprintf("windows that are shifted by %s and more leave nothing of the %s that all recorded, so what is chance is not known; %s",
 		seconds(float64(c.Shift)), seconds(float64(c.Overlap)), do)
-}
-
-// lister gives every tuple of all channels to each.
-type lister struct {
-	half   int64
-	each   func(Tuple) error
-	chosen []int // places of the tags in what the lanes hold
-	tuple  Tuple
-	one    []uint64 // numbers of the tags of the next one-to-one tuple
-}
-
-// add lists the tuples whose tag of A is in the span; matched are those of them
-// that share no tag, in order.
-func (s *lister) add(g *gather, matched [][]uint64) error {
-	n := len(g.lanes)
-	s.chosen = slices.Grow(s.chosen[:0], n)[:n]
-	s.tuple.Tags = slices.Grow(s.tuple.Tags[:0], n)[:n]
-	s.tuple.Deltas = slices.Grow(s.tuple.Deltas[:0], n-1)[:n-1]
-	from := make([]int, n)
-	a := g.lanes[0]
-	for i := a.low; i < a.high; i++ {
-		s.one = nil
-		if len(matched) > 0 && matched[0][0] == a.dropped+uint64(i) {
-			s.one, matched = matched[0], matched[1:]
-		}
-		if !s.moveWindows(g, a.fixed[i], from) {
-			continue
-		}
-		s.chosen[0], s.tuple.Tags[0] = i, a.raw[i]
-		if err := s.extend(g, a.fixed[i], stretch{}, from, 1); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// moveWindows moves from, by lane, to the first tag in the window about t, and says
-// whether every lane has one.
-func (s *lister) moveWindows(g *gather, t uint64, from []int) bool {
-	for j := 1; j < len(from); j++ {
-		fixed := g.lanes[j].fixed
-		for from[j] < len(fixed) && int64(fixed[from[j]]-t) < -s.half {
-			from[j]++
-		}
-		if from[j] == len(fixed) || int64(fixed[from[j]]-t) > s.half {
-			return false
-		}
-	}
-	return true
-}
-
-// extend adds a tag of lane j, and of those after it, to a part of a tuple.
-func (s *lister) extend(g *gather, t uint64, reach stretch, from []int, j int) error {
-	if j == len(from) {
-		s.tuple.OneToOne = s.isOne(g)
-		return s.each(s.tuple)
-	}
-	l := g.lanes[j]
-	for i := from[j]; i < len(l.fixed); i++ {
-		d := int64(l.fixed[i] - t)
-		if d > reach.low+s.half {
-			break
-		}
-		if d < reach.high-s.half {
-			continue
-		}
-		s.chosen[j], s.tuple.Tags[j], s.tuple.Deltas[j-1] = i, l.raw[i], d
-		if err := s.extend(g, t, reach.with(d), from, j+1); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *lister) isOne(g *gather) bool {
-	for j, number := range s.one {
-		if number != g.lanes[j].dropped+uint64(s.chosen[j]) {
-			return false
-		}
-	}
-	return s.one != nil
 }

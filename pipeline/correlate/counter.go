@@ -3,7 +3,6 @@ package correlate
 import (
 	"maps"
 	"math"
-	"runtime"
 	"slices"
 )
 
@@ -46,7 +45,8 @@ type counter struct {
 	near    [][]int    // by channel after the first: the places where its window holds tags
 	group   [shiftedWindows + 1]grouping
 
-	sieves []*sieve // of two channels: one for each core
+	sieve *sieve // of two channels: see pairs
+	piece piece
 }
 
 // grouping says which channels were shifted together: for each channel after
@@ -78,10 +78,8 @@ func newCounter(mask int, half int64, at places) *counter {
 			c.windows[j] = append(c.windows[j], window{low: by - half, high: by + half})
 		}
 	}
-	for range runtime.GOMAXPROCS(0) {
-		if len(c.lanes) == 2 {
-			c.sieves = append(c.sieves, newSieve(half, at))
-		}
+	if len(c.lanes) == 2 {
+		c.sieve = newSieve(half, at)
 	}
 	return c
 }
@@ -91,7 +89,7 @@ func newCounter(mask int, half int64, at places) *counter {
 func (c *counter) count(g *gather) error {
 	first := g.lanes[c.lanes[0]]
 	if len(c.lanes) == 2 {
-		c.pairs(first, g.lanes[c.lanes[1]])
+		c.pairs(first.view, g.lanes[c.lanes[1]].view)
 		return nil
 	}
 	own := first.fixed[first.low:first.high]

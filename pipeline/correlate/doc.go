@@ -19,16 +19,18 @@
 // Each is exact: every start is compared with every stop, in integers. Streams
 // may be of any length; only the part that a window needs is held.
 //
-// A histogram takes three steps that overlap: stream.go reads, checks and
-// corrects the next chunk of each stream, and puts beside each block of A what
-// of B is in reach; kernel.go has all cores count it, and wide.go where bins hold
-// many pairs of each tag. The result does not depend on how many cores there are.
+// All but rates walk their streams side by side (gather.go): lane.go reads, checks and
+// corrects them, or takes tags that are in memory as they stand, and a span of time
+// shows what all channels have of it and in reach. Of two channels, crew.go has each
+// core count pieces of spans, a histogram's by kernel.go, and by wide.go where bins hold
+// many pairs of each tag. No core waits for another, and the result does not depend on
+// how many there are.
 //
-// Coincidences and scans walk all channels together (gather.go), and move them
-// to count chance: periods.go and lags.go find how the light repeats, exposure.go
-// by how much to move and how long all recorded so, and uneven.go whether chance
-// is the same there. counter.go counts the tuples of some channels, pairs.go those
-// of two, among the tags that sieve.go leaves, and fold.go is what that says.
+// Coincidences and scans move the channels to count chance: periods.go and lags.go
+// find how the light repeats, exposure.go by how much to move and how long all
+// recorded so, and uneven.go whether chance is the same there. counter.go counts the
+// tuples of some channels, pairs.go those of two, among the tags that sieve.go leaves,
+// list.go gives each of them, and fold.go is what that says.
 //
 // Tags are unsigned picoseconds and stay integers, differences are taken modulo
 // 2^64 and are true within 26 days.

@@ -1,6 +1,9 @@
 package correlate
 
-import "math"
+import (
+	"math"
+	"runtime"
+)
 
 // gather walks several streams side by side on their common clock. It hands out
 // one span of time after another: of each lane the tags of the span, and beside
@@ -14,41 +17,40 @@ type gather struct {
 	end  int64 // ps since base: where the last span ended
 	from int64 // ps since base: where all lanes had begun
 	done bool
+
+	shared bool // whether there are cores that look at spans while others are made
+	spans  int  // handed out so far
+	used   int  // number of the oldest span that is still in use
 }
 
-// lane is one stream of a gather.
-type lane struct {
-	feed
-	correct   Correction
-	breaks    []uint64 // as recorded
-	began     int64    // ps since base: the first tag
-	raw       []uint64 // as recorded
-	fixed     []uint64 // on the common clock
-	own, next int      // fixed[own:next] are of the span's time
-	low, high int      // those of them that the span holds: see gather.slack
-	dropped   uint64   // tags before fixed[0]
-	singles   uint64   // tags handed out so far, of the time that all lanes recorded
-}
+const leastSpan = chunk / 4 // tags: of fewer, more is read first
 
-// newGather begins to read the channels, A first.
-func newGather(channels []Channel, reach int64) (*gather, error) {
-	g := &gather{reach: reach, end: math.MinInt64, slack: -1}
+// newGather begins to read the channels, A first, each by so many tags. It shows tags
+// as they were recorded where raw is asked for.
+func newGather(channels []Channel, reach int64, first int, raw bool) (*gather, error) {
+	g := &gather{reach: reach, end: math.MinInt64, slack: -1, shared: runtime.GOMAXPROCS(0) > 1}
+	var zero *uint64
 	for i, c := range channels {
-		correct, err := c.toCommon()
+		l, err := newLane(c, letters[i:i+1], zero, raw)
+		if err == nil {
+			g.lanes = append(g.lanes, l)
+			err = l.read(first, g)
+		}
 		if err != nil {
+			g.close()
 			return nil, err
 		}
-		l := &lane{feed: feed{from: c.Tags, name: letters[i : i+1], raised: c.Raised}, correct: correct, breaks: c.Breaks}
-		if i > 0 {
-			l.zero = g.lanes[0].zero
-		}
-		g.lanes = append(g.lanes, l)
-		if err := l.read(); err != nil {
-			return nil, err
-		}
+		zero = g.lanes[0].zero
 	}
 	g.begin()
 	return g, nil
+}
+
+// close waits until nothing reads the streams any more. Nobody may look at spans.
+func (g *gather) close() {
+	for _, l := range g.lanes {
+		l.close()
+	}
 }
 
 // begin finds base and from, with the first tags of all lanes read.
@@ -69,34 +71,23 @@ func (g *gather) begin() {
 
 func (g *gather) since(t uint64) int64 { return int64(t - g.base) }
 
-func (l *lane) read() (err error) {
-	if len(l.raw) > maxWindow {
-		return &LimitError{What: "window", Value: "more than 67 million tags of " + l.name, Limit: "that", Hint: "choose a shorter window or shift"}
-	}
-	had, n := len(l.raw), chunk
-	if l.count == 0 {
-		n = firstTags
-	}
-	if l.raw, err = l.more(l.raw, n); err != nil {
-		return err
-	}
-	if l.correct.IsZero() {
-		l.fixed = l.raw // the same tags in the same memory
-		return nil
-	}
-	l.fixed = l.correct.ApplyAll(l.fixed, l.raw[had:])
-	return nil
+// more moves to the next span; more is false after the last one. Those before it are
+// no longer in use.
+func (g *gather) more() (more bool, err error) {
+	g.used = g.spans + 1
+	return g.another()
 }
 
-// more moves to the next span; more is false after the last one.
-func (g *gather) more() (more bool, err error) {
+// another is more where spans before it are in use, back to the one that used says.
+func (g *gather) another() (more bool, err error) {
 	for !g.done {
 		behind, horizon := g.behind()
 		end := int64(math.MaxInt64)
 		if behind != nil {
 			end = horizon - g.reach
 		}
-		if g.advance(end) {
+		if (behind == nil || g.count(end) >= leastSpan) && g.advance(end) {
+			g.spans++
 			return true, nil
 		}
 		if behind == nil {
@@ -104,11 +95,35 @@ func (g *gather) more() (more bool, err error) {
 			break
 		}
 		g.release()
-		if err := behind.read(); err != nil {
+		g.readAhead()
+		if err := behind.read(chunk, g); err != nil {
 			return false, err
 		}
 	}
 	return false, nil
+}
+
+// count is how many tags there are before end that no span has held.
+func (g *gather) count(end int64) (n int) {
+	for _, l := range g.lanes {
+		n += l.before(g, end) - l.next
+	}
+	return n
+}
+
+// before is the first of the tags held that is not before end.
+func (l *lane) before(g *gather, end int64) int {
+	return search(len(l.fixed), func(i int) bool { return g.since(l.fixed[i]) >= end })
+}
+
+// readAhead has lanes read at the same time.
+func (g *gather) readAhead() {
+	if !g.shared {
+		return
+	}
+	for _, l := range g.lanes {
+		l.readAhead(g)
+	}
 }
 
 // behind returns the lane that is known least far, nil when all are known to
@@ -133,7 +148,7 @@ func (g *gather) advance(end int64) bool {
 	stop, found := g.stop(), false
 	for _, l := range g.lanes {
 		l.own = l.next
-		l.next = search(len(l.fixed), func(i int) bool { return g.since(l.fixed[i]) >= end })
+		l.next = l.before(g, end)
 		l.low, l.high = l.between(g, g.from, stop)
 		l.singles += uint64(l.high - l.low)
 		if g.slack < 0 {
@@ -141,7 +156,11 @@ func (g *gather) advance(end int64) bool {
 		} else if g.from > math.MinInt64 && stop > math.MinInt64 {
 			l.low, l.high = l.between(g, g.from-g.slack, min(stop, math.MaxInt64-g.slack)+g.slack)
 		}
-		found = found || l.next > l.own
+		if found = found || l.next > l.own; l.correct.IsZero() {
+			l.raw = l.fixed // the same tags in the same memory
+		} else {
+			l.raw = l.recorded
+		}
 	}
 	g.end = end
 	return found
@@ -172,22 +191,10 @@ func (g *gather) stop() int64 {
 	return stop
 }
 
-// release forgets tags that no later span reaches, where they are many: moving
-// the rest costs as much as it frees.
+// release forgets tags that no later span reaches.
 func (g *gather) release() {
 	for _, l := range g.lanes {
-		n := search(l.next, func(i int) bool { return g.since(l.fixed[i]) >= g.end-g.reach })
-		if n == 0 || n < len(l.fixed)/2 {
-			continue
-		}
-		l.dropped += uint64(n)
-		l.next -= n
-		l.raw = l.raw[:copy(l.raw, l.raw[n:])]
-		if l.correct.IsZero() {
-			l.fixed = l.raw
-		} else {
-			l.fixed = l.fixed[:copy(l.fixed, l.fixed[n:])]
-		}
+		l.release(search(l.next, func(i int) bool { return g.since(l.fixed[i]) >= g.end-g.reach }), g)
 	}
 }
 

@@ -2,7 +2,7 @@ package correlate
 
 import (
 	"fmt"
-	"io"
+	"runtime"
 )
 
 // Histogram is how often each difference B minus A occurred: Counts[k] pairs
@@ -71,25 +71,94 @@ func CountStreams(a, b Stream, o HistogramOptions) (Histogram, error) {
 	if err := o.Check(); err != nil {
 		return Histogram{}, err
 	}
-	j := newJoin(a, b, -o.Range, o.Range-1, o.Correction)
-	defer j.close()
-	bins := int(2 * (o.Range / o.Bin))
-	c := newCrew(-o.Range, o.Bin, bins)
-	for {
-		block, reach, err := j.next()
-		if err == io.EOF {
-			h := Histogram{Start: -o.Range, Bin: o.Bin, TagsA: j.a.count, TagsB: j.b.count}
-			h.Counts, h.Pairs = c.sum()
-			return h, nil
-		}
-		if err != nil {
-			return Histogram{}, err
-		}
-		if c.add(block, reach) > maxPairs {
-			return Histogram{}, &LimitError{What: "number of pairs in the range", Value: "more than 68 thousand million", Limit: "that",
+	g, err := newGather([]Channel{{Tags: a}, {Tags: b, Correction: o.Correction}}, o.Range, chunk, false)
+	if err != nil {
+		return Histogram{}, err
+	}
+	defer g.close()
+	of := newTallies(-o.Range, o.Bin, int(2*(o.Range/o.Bin)))
+	if err := of.count(g); err != nil {
+		return Histogram{}, err
+	}
+	h := Histogram{Start: -o.Range, Bin: o.Bin, TagsA: g.lanes[0].count, TagsB: g.lanes[1].count}
+	h.Counts, h.Pairs = of.sum()
+	return h, nil
+}
+
+// tallies count pairs on all cores, each of them its own; which core counts what makes
+// no difference to the sum.
+type tallies []tally
+
+const privateBins = 1 << 22 // of all tallies together: 32 MiB
+
+// newTallies returns those of differences from lo on, in bins of bin ps.
+func newTallies(lo, bin int64, bins int) tallies {
+	all := make(tallies, max(1, min(runtime.GOMAXPROCS(0), privateBins/bins)))
+	width := uint64(bins) * uint64(bin)
+	for i := range all {
+		all[i] = tally{lo: uint64(lo), width: width, divide: newDivider(uint64(bin), width), counts: make([]uint64, bins)}
+	}
+	return all
+}
+
+// beside is a part of a span of A and what of B is in its reach.
+type beside struct {
+	span  int // its number
+	a, b  []uint64
+	pairs uint64
+}
+
+// count counts all that is gathered.
+func (y tallies) count(g *gather) error {
+	pairs := uint64(0)
+	cores := newCrew(len(y), func(core int, p *beside) {
+		before := y[core].pairs
+		y[core].add(p.a, p.b)
+		p.pairs = y[core].pairs - before
+	}, func(p *beside) error {
+		g.used = p.span
+		if pairs += p.pairs; pairs > maxPairs {
+			return &LimitError{What: "number of pairs in the range", Value: "more than 68 thousand million", Limit: "that",
 				Hint: "choose a shorter range, or check the files for tags that repeat"}
 		}
+		return nil
+	})
+	defer cores.stop()
+	for {
+		more, err := g.another()
+		if err != nil {
+			return err
+		}
+		if !more {
+			return cores.finish()
+		}
+		for a := range g.lanes[0].pieces(len(y)) {
+			p, err := cores.next()
+			if err != nil {
+				return err
+			}
+			own := a.fixed[a.low:a.high]
+			reach := g.lanes[1].within(own[0]+y[0].lo, own[len(own)-1]+y[0].lo+y[0].width-1)
+			p.span, p.a, p.b = g.spans, own, reach.fixed
+			if err := cores.give(); err != nil {
+				return err
+			}
+		}
 	}
+}
+
+// sum adds up what was counted.
+func (y tallies) sum() (counts []uint64, pairs uint64) {
+	counts = y[0].counts
+	for i := range y {
+		pairs += y[i].pairs
+		if i > 0 {
+			for k, n := range y[i].counts {
+				counts[k] += n
+			}
+		}
+	}
+	return counts, pairs
 }
 
 // selfPairs counts, in the bins of a histogram, the pairs that the tags of one

@@ -118,37 +118,9 @@ func TestBunchedPairsStayCheap(t *testing.T) {
 	}
 }
 
-// TestCrewsOfAnySizeAgree splits records at every place that cores would.
-func TestCrewsOfAnySizeAgree(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	a, b := drawRecord(rng, 30_000, 1<<40, 100), drawRecord(rng, 30_000, 1<<40, 100)
-	const lo, bin, bins = -700, 7, 200
-	var want []uint64
-	for _, cores := range []int{1, 2, 3, 5, 64} {
-		c := &crew{make([]tally, cores)}
-		for i := range c.tallies {
-			c.tallies[i] = newCrew(lo, bin, bins).tallies[0]
-		}
-		for part := 0; part < len(a); part += 10_000 {
-			c.add(a[part:part+10_000], b)
-		}
-		counts, pairs := c.sum()
-		total := uint64(0)
-		for _, n := range counts {
-			total += n
-		}
-		if want == nil {
-			want = counts
-		}
-		if !slices.Equal(counts, want) || total != pairs || pairs == 0 {
-			t.Errorf("%d cores count %d pairs, sum %d, or other bins than one", cores, pairs, total)
-		}
-	}
-}
-
-func TestCrewsHoldFewBins(t *testing.T) {
+func TestTalliesHoldFewBins(t *testing.T) {
 	for _, bins := range []int{2, maxBins} {
-		total := len(newCrew(0, 1, bins).tallies) * bins
+		total := len(newTallies(0, 1, bins)) * bins
 		if total > max(privateBins, maxBins) {
 			t.Errorf("%d bins of histograms for one of %d", total, bins)
 		}

@@ -63,10 +63,11 @@ func ScanDelays(a, b Channel, o ScanOptions) (Scan, error) {
 	half := o.Window / 2
 	width := (n-1)*o.Step + 2*half + 1 // of all windows together
 	b.Offset += o.From + width/2 - half
-	g, err := newGather([]Channel{a, b}, width/2+1)
+	g, err := newGather([]Channel{a, b}, width/2+1, firstTags, false)
 	if err != nil {
 		return Scan{}, err
 	}
+	defer g.close()
 	s := scanner{
 		low: -(width / 2), width: width, step: o.Step, window: 2 * half, changes: make([]int64, n+1),
 		bin: (width + fineBins - 1) / fineBins,

@@ -1,6 +1,9 @@
 package correlate
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // sieve leaves out the tags of two channels that have no partner at any of the
 // places. Windows rarely see a tag, so it leaves few, which are then looked at
@@ -16,14 +19,14 @@ type sieve struct {
 	reach int64  // ps: from a tag to its farthest partner
 	share float64
 	last  []uint64 // ps: by cell
-	a, b  chosen
+	found []int32  // memory for places of tags
 }
 
 // chosen are some of the tags that follow each other in a stream, or all.
 type chosen struct {
 	tags   []uint64
 	first  uint64  // number of the tag from which places count
-	places []int32 // of the tags; nil: all, from 0
+	places []int32 // of the tags; none: all, from 0
 }
 
 const (
@@ -32,6 +35,7 @@ const (
 	longTurn   = int64(1) << 32 // ps: beyond, the multiplication would be off by more than a ps at each place
 	batch      = 32             // tags that are looked at between two looks at the others
 	worthwhile = 0.25           // of the tags, that are left by chance
+	fewSifted  = 1 << 9         // tags that are counted sooner than the table is cleared
 )
 
 // newSieve returns nil where the windows are too long for it, against the time
@@ -53,50 +57,46 @@ func newSieve(half int64, at places) *sieve {
 	return s
 }
 
-// pays says whether few of a's tags would be left by chance.
+// pays says whether few of a's tags would be left by chance, among those of b that
+// they may be partners of.
 func (s *sieve) pays(a, b []uint64) bool {
-	if s == nil || len(a) < smallPart || len(b) < smallPart {
+	if s == nil || len(a)+len(b) < fewSifted {
 		return false
 	}
-	return s.share*float64(len(b)) < worthwhile*float64(b[len(b)-1]-b[0])
+	return s.share*float64(len(b)) < worthwhile*float64(a[len(a)-1]-a[0]+2*uint64(s.reach))
 }
 
-// sift leaves of two channels' tags those that may have partners.
-func (s *sieve) sift(own, other chosen) {
-	s.a.first, s.b.first = own.first, other.first
-	s.a.room(0)
-	s.b.room(0)
-	if len(own.tags) == 0 {
-		return
-	}
-	first, last := own.tags[0]-uint64(s.reach), own.tags[len(own.tags)-1]+uint64(s.reach)
-	other = other.part(
-		search(len(other.tags), func(i int) bool { return int64(other.tags[i]-first) >= 0 }),
-		search(len(other.tags), func(i int) bool { return int64(other.tags[i]-last) > 0 }))
-	if len(other.tags) == 0 {
-		return
-	}
-	s.b.first = other.first
-	s.leave(own.tags, other.tags, &s.a)
-	s.leave(other.tags, s.a.tags, &s.b)
+// sift leaves of two channels' tags those that may have partners, of which none is
+// beyond all others' reach.
+func (s *sieve) sift(own, other chosen, left *[2]chosen) {
+	left[0].first, left[1].first = own.first, other.first
+	s.leave(own.tags, other.tags, &left[0])
+	s.leave(other.tags, left[0].tags, &left[1])
 }
 
 // leave leaves of tags, into left, those that may have a partner among others.
 // Which tags that are is not a branch, because no processor could foresee it.
 func (s *sieve) leave(tags, others []uint64, left *chosen) {
+	left.tags, left.places = left.tags[:0], left.places[:0]
+	if len(tags) == 0 || len(others) == 0 {
+		return
+	}
 	for i := range s.last {
 		s.last[i] = tags[0] - uint64(s.reach) - 1
 	}
-	left.room(len(tags))
+	if len(s.found) < len(tags) {
+		s.found = make([]int32, len(tags))
+	}
 	n := 0
 	for i := 0; i < len(tags); i += batch {
 		some := tags[i:min(i+batch, len(tags))]
 		others = others[s.note(others, some[len(some)-1]+uint64(s.reach)):]
-		n += s.pick(some, int32(i), left.places[n:])
+		n += s.pick(some, int32(i), s.found[n:])
 	}
-	left.tags, left.places = left.tags[:n], left.places[:n]
-	for i, place := range left.places {
-		left.tags[i] = tags[place]
+	left.places = append(left.places, s.found[:n]...)
+	left.tags = slices.Grow(left.tags, n)
+	for _, place := range left.places {
+		left.tags = append(left.tags, tags[place])
 	}
 }
 
@@ -135,22 +135,9 @@ func (s *sieve) pick(tags []uint64, place int32, places []int32) (n int) {
 	return n
 }
 
-// part is a part of all tags.
-func (c chosen) part(from, to int) chosen {
-	return chosen{tags: c.tags[from:to], first: c.first + uint64(from)}
-}
-
-// room makes room for n tags.
-func (c *chosen) room(n int) {
-	if cap(c.tags) < n {
-		c.tags, c.places = make([]uint64, n), make([]int32, n)
-	}
-	c.tags, c.places = c.tags[:n], c.places[:n]
-}
-
 // number is that of the i-th of the tags.
 func (c *chosen) number(i int) uint64 {
-	if c.places != nil {
+	if len(c.places) > 0 {
 		i = int(c.places[i])
 	}
 	return c.first + uint64(i)

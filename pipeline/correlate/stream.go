@@ -23,7 +23,6 @@ type feed struct {
 	from   Stream
 	name   string
 	zero   *uint64 // ps: A's first tag, from which spans are measured; nil: not known yet
-	first  uint64
 	last   uint64
 	count  uint64
 	ended  bool
@@ -68,9 +67,9 @@ func (f *feed) check(tags []uint64) error {
 		return nil
 	}
 	if f.count == 0 {
-		f.first, f.last = tags[0], tags[0]
+		f.last = tags[0]
 		if f.zero == nil {
-			f.zero = &f.first
+			f.zero = new(tags[0])
 		}
 	}
 	if i := disorder(f.last, tags); i >= 0 {

@@ -9,7 +9,15 @@ type Reader interface {
 	Next(buf []uint64) (n int, err error)
 }
 
-// NewReader returns a Reader of tags, which must be in time order.
+// Holder is a Reader of tags that are all in memory, which need no copy.
+type Holder interface {
+	Reader
+	// Rest takes all that Next would give. They are not to be changed.
+	Rest() []uint64
+}
+
+// NewReader returns a Reader of tags, which must be in time order, and stay as they
+// are. It is a [Holder].
 func NewReader(tags []uint64) Reader { return &sliceReader{tags} }
 
 type sliceReader struct{ rest []uint64 }
@@ -21,4 +29,10 @@ func (r *sliceReader) Next(buf []uint64) (int, error) {
 	n := copy(buf, r.rest)
 	r.rest = r.rest[n:]
 	return n, nil
+}
+
+func (r *sliceReader) Rest() []uint64 {
+	rest := r.rest
+	r.rest = nil
+	return rest
 }
