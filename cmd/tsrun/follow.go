@@ -32,7 +32,7 @@ goes silent.
 Of a NATS server, by the plugin sink-nats:
 
   --prefix WORD        of the subjects, as in the config of the sink (tsrun)
-  --token-file, --credentials, --ca, --cert, --key FILE   as in the config of the sink`,
+  --token-file, --user, --password-file, --nkey-file, --credentials, --ca, --cert, --key FILE   as in the config of the sink`,
 		Example: `  tsrun follow runs/latest
   tsrun follow runs/latest --node alice --tags
   tsrun follow nats://127.0.0.1:4222 --count

@@ -28,6 +28,7 @@ const (
 // clock is that of a controller which is not the reference.
 type clock struct {
 	name              string
+	via               *clock // that it is followed against; nil: the reference's
 	stage             string // that follows it; "": one pulse started both
 	reference, target string // its channels
 	next              int
@@ -40,11 +41,32 @@ type clock struct {
 }
 
 // known says whether tags can be corrected.
-func (c *clock) known() bool { return c == nil || c.stage == "" || len(c.lines) > 0 }
+func (c *clock) known() bool {
+	return c == nil || c.stage == "" || len(c.lines) > 0 && c.via.known()
+}
 
 // through says whether it was followed through a segment, as far as it will be.
 func (c *clock) through(index int) bool {
-	return c == nil || c.stage == "" || c.next > index || c.over || c.gone()
+	return c == nil || c.stage == "" || (c.next > index || c.over || c.gone()) && c.via.through(index)
+}
+
+// against is a time of the reference's clock on the one that this is followed against.
+func (c *clock) against(t uint64) uint64 {
+	if c.via == nil {
+		return t
+	}
+	return c.via.shows(t)
+}
+
+// shows is what the clock shows at a time of the reference's.
+func (c *clock) shows(t uint64) uint64 {
+	t = c.against(t)
+	for i := len(c.lines) - 1; i >= 0; i-- {
+		if l := c.lines[i]; i == 0 || int64(l.Reference-t) <= 0 {
+			return t + uint64(l.OffsetAt(t))
+		}
+	}
+	return t
 }
 
 // begin forgets a shot and takes what was found of the next one: by how much the
@@ -69,11 +91,12 @@ func (c *clock) begin(shot int, sent uint64) {
 }
 
 // gone says whether nothing more is found of the shot: a later one is followed.
-func (c *clock) gone() bool { return c != nil && len(c.later) > 0 }
+func (c *clock) gone() bool { return c != nil && (len(c.later) > 0 || c.via.gone()) }
 
 // hear takes what was found. What was sent stays sent: a line that begins before is taken
 // from there on.
 func (c *clock) hear(f Followed, sent uint64, begun bool) {
+	sent = c.against(sent)
 	c.next, c.over, c.state = max(c.next, f.Next), c.over || f.Over, string(f.State)
 	if f.Over {
 		c.state = string(align.Lost)
@@ -106,6 +129,7 @@ func (c *clock) append(l correlate.Line) {
 // forget drops lines that hold before a time only. At the very time that the next begins
 // there may be tags that the line before carried there.
 func (c *clock) forget(sent uint64) {
+	sent = c.against(sent)
 	n := 0
 	for n+1 < len(c.lines) && int64(c.lines[n+1].Reference-sent) < 0 {
 		n++
@@ -121,6 +145,7 @@ func (c *clock) forget(sent uint64) {
 
 // between are the lines that hold from one time to another.
 func (c *clock) between(from, to uint64) []correlate.Line {
+	from, to = c.against(from), c.against(to)
 	first, last := 0, 0
 	for i, l := range c.lines {
 		if int64(l.Reference-from) < 0 {
@@ -141,5 +166,8 @@ func (c *clock) apply(dst, tags []uint64) []uint64 {
 	if c == nil {
 		return append(dst, tags...)
 	}
-	return c.correction.ApplyAll(dst, tags)
+	if c.via == nil {
+		return c.correction.ApplyAll(dst, tags)
+	}
+	return c.via.apply(dst, c.correction.ApplyAll(nil, tags))
 }

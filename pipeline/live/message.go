@@ -46,6 +46,9 @@ type Header struct {
 type Clock struct {
 	Clock string `json:"clock"` // "bob.tc"
 	Stage string `json:"stage,omitempty"`
+	// Against is the clock that its lines are of, where that is not the reference's: one that
+	// stands before it in the list, and whose lines carry the tags on.
+	Against string `json:"against,omitempty"`
 	// State is searching, tracking, lost or stepped, as of the align stage; or together: one
 	// pulse started both, and nothing was found or corrected.
 	State      string           `json:"state"`

@@ -184,17 +184,24 @@ func (s *Stream) merger(b Begin) (*merger, error) {
 }
 
 // clock returns the clock of a controller, made when a channel is the first to have it.
-func (m *merger) clock(name string, follows [][2]string, by []string) *clock {
-	if i := slices.IndexFunc(m.clocks, func(c *clock) bool { return c.name == name }); i >= 0 {
+// One that is not followed against the reference's is behind those on the way there.
+func (m *merger) clock(name string, follows [][2]string, by []string) (c *clock) {
+	known := func(name string) *clock {
+		i := slices.IndexFunc(m.clocks, func(c *clock) bool { return c.name == name })
+		if i < 0 {
+			m.clocks = append(m.clocks, &clock{name: name, state: together})
+			i = len(m.clocks) - 1
+		}
 		return m.clocks[i]
 	}
-	c := &clock{name: name, state: together}
-	for i, f := range follows {
-		if r := m.begin.Recipe; r.ClockOf(f[0]) == m.reference && r.ClockOf(f[1]) == name {
-			c.stage, c.reference, c.target, c.state = by[i], f[0], f[1], searching
-			break
+	for _, i := range m.begin.Recipe.LiveWay(m.reference, name, follows) {
+		f, via := follows[i], c
+		if c = known(m.begin.Recipe.ClockOf(f[1])); c.stage == "" {
+			c.via, c.stage, c.reference, c.target, c.state = via, by[i], f[0], f[1], searching
 		}
 	}
-	m.clocks = append(m.clocks, c)
+	if c == nil {
+		c = known(name)
+	}
 	return c
 }

@@ -237,6 +237,9 @@ func (m *merger) described(lines bool) []Clock {
 	all := []Clock{}
 	for _, c := range m.clocks {
 		one := Clock{Clock: c.name, Stage: c.stage, State: c.state, OffsetSDPs: c.sd}
+		if c.via != nil {
+			one.Against = c.via.name
+		}
 		if c.stage != "" && c.known() && !c.through(m.next.nth) {
 			one.State = "lost" // it was given up to wait for it
 		}

@@ -210,6 +210,23 @@ func (r *Recipe) LiveReference(l Live, follows [][2]string) string {
 	return sends[0]
 }
 
+// LiveWay are the numbers of the followed clocks by which one leads to another, each against
+// the one before: the shortest way; nil: there is none.
+func (r *Recipe) LiveWay(from, to string, follows [][2]string) []int {
+	ways := map[string][]int{from: {}}
+	for reached := []string{from}; len(reached) > 0; reached = reached[1:] {
+		for i, f := range follows {
+			next := r.ClockOf(f[1])
+			if _, known := ways[next]; known || r.ClockOf(f[0]) != reached[0] {
+				continue
+			}
+			ways[next] = append(slices.Clone(ways[reached[0]]), i)
+			reached = append(reached, next)
+		}
+	}
+	return ways[to]
+}
+
 // live checks the sinks of merged tags.
 func (j *judgement) live() {
 	var follows [][2]string
@@ -282,7 +299,7 @@ func (j *judgement) liveClocks(path string, l Live, follows [][2]string) {
 	clock := j.r.ClockOf(reference)
 	for _, name := range j.r.Sends(l) {
 		its := j.r.ClockOf(name)
-		if its == clock || slices.ContainsFunc(follows, func(f [2]string) bool { return j.r.ClockOf(f[0]) == clock && j.r.ClockOf(f[1]) == its }) {
+		if its == clock || j.r.LiveWay(clock, its, follows) != nil {
 			continue
 		}
 		j.failKey(path, codeConflict, fmt.Sprintf("nothing follows the clock of %s against that of %s while the run goes on", name, reference),

@@ -30,7 +30,7 @@ const (
 
 // access is how a server is reached, by the sink and by who follows.
 type access struct {
-	URL         string `json:"url" jsonschema:"required,description=of the server: nats://HOST:4222 or tls://HOST:4222"`
+	URL         string `json:"url" jsonschema:"required,description=of the server: nats://HOST:4222 or tls://HOST:4222; those of a cluster with commas between them"`
 	TokenFile   string `json:"token_file" jsonschema:"format=file,description=file that holds the token of the server"`
 	User        string `json:"user" jsonschema:"description=name of a user of the server; with password_file"`
 	Password    string `json:"password_file" jsonschema:"format=file,description=file that holds the password of the user"`
@@ -75,11 +75,13 @@ func mistake(field, message, hint string) *sdk.Failure {
 // Check finds mistakes that the schema cannot tell.
 func (c remote) Check(sdk.Recording) (found []*sdk.Failure) {
 	add := func(field, message, hint string) { found = append(found, mistake(field, message, hint)) }
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls" {
-		add("url", "the address "+clip(c.URL)+" is none of a NATS server", "write nats://HOST:4222, or tls://HOST:4222")
-	} else if u.User != nil {
-		add("url", "the address holds a password", "write user, and put the password into a file that password_file names: a recipe is copied into each run")
+	for _, address := range c.addresses() {
+		u, err := url.Parse(address)
+		if err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls" {
+			add("url", "the address "+clip(shown(address))+" is none of a NATS server", "write nats://HOST:4222, or tls://HOST:4222, and commas between those of a cluster")
+		} else if u.User != nil {
+			add("url", "the address holds a password", "write user, and put the password into a file that password_file names: a recipe is copied into each run")
+		}
 	}
 	for _, f := range c.access.mistakes() {
 		add(f.Field, f.Message, f.Hint)
@@ -95,6 +97,9 @@ func (c remote) Check(sdk.Recording) (found []*sdk.Failure) {
 	}
 	return found
 }
+
+// addresses are those of the servers of a cluster, of which any will do.
+func (a access) addresses() []string { return strings.Split(a.URL, ",") }
 
 // mistakes are those of how a user is let in.
 func (a access) mistakes() (found []*sdk.Failure) {
@@ -190,7 +195,11 @@ func (a access) dial(more ...nats.Option) (*nats.Conn, error) {
 	}
 	conn, err := nats.Connect(a.URL, options...)
 	if err != nil {
-		return nil, &sdk.Failure{Code: "nats-unreachable", Message: fmt.Sprintf("reach the NATS server at %s: %v", clip(shown(a.URL)), err),
+		var addresses []string
+		for _, address := range a.addresses() {
+			addresses = append(addresses, shown(address))
+		}
+		return nil, &sdk.Failure{Code: "nats-unreachable", Message: fmt.Sprintf("reach the NATS server at %s: %v", clip(strings.Join(addresses, ", ")), err),
 			Hint: "is it running, and does this PC reach it? a server needs JetStream (nats-server -js, or tsrun hub); where it lets in users only, name token_file, password_file, nkey_file or credentials, and its CA"}
 	}
 	return conn, nil
