@@ -37,6 +37,7 @@ func (s *searcher) extend(l line, whole bool) (line, error) {
 	}
 	all := int64(s.to - s.from)
 	l.sigma = l.bin
+	most := 0.0 // ps: width of a peak that still may be the one before
 	for length, first := min(l.length, all), true; ; length, first = min(4*length, all), false {
 		next, f, ok := s.fitted(l, length)
 		if !ok && (first || whole) {
@@ -44,14 +45,23 @@ func (s *searcher) extend(l line, whole bool) (line, error) {
 				Reason: fmt.Sprintf("the pairs of %.3g s are on a line that is lost within %.3g s", float64(length)/4e12, float64(length)/1e12),
 				Hint:   "the clocks wander or step; align shorter parts of the record"}
 		}
-		if !ok || !first && !whole && next.sigma > broader*l.sigma {
+		if !ok || !first && !whole && next.sigma > most {
 			return l, nil // the clock leaves the line: what is known is followed from here
 		}
-		l = next
+		l, most = next, broader*next.sigma*widest(f.n)
 		if length == all || !whole && (f.n >= seedPairs || length >= seedLength) {
 			return l, nil
 		}
 	}
+}
+
+// widest is how many times as wide as its n pairs showed it a peak may be, by three
+// standard deviations: of ten pairs on a line four times, of a thousand hardly more.
+func widest(n float64) float64 {
+	free := max(1, n-2)
+	part := 2 / (9 * free)
+	edge := max(0.3, 1-part-3*math.Sqrt(part)) // Wilson and Hilferty 1931
+	return math.Sqrt(n / free / (edge * edge * edge))
 }
 
 // fitted returns the line that pairs of a segment of the given length are on.
