@@ -23,7 +23,7 @@ func TestSeriesIsKilledAndResumed(t *testing.T) {
 
 // TestLongSeriesOfSeventeen does so with all values of the shipped recipe, killed in the middle.
 func TestLongSeriesOfSeventeen(t *testing.T) {
-	need.Long(t)
+	need.LongWhole(t)
 	var values []quantity.Voltage
 	for mV := quantity.Voltage(40); mV <= 200; mV += 10 {
 		values = append(values, mV)

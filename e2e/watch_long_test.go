@@ -65,7 +65,7 @@ func paceOf(told []stamped) (p pace) {
 // TestLongWatchKeepsItsPace watches two nodes for a minute: every channel has a rate within
 // 2 s of when all were ready, and there are five updates a second from then on.
 func TestLongWatchKeepsItsPace(t *testing.T) {
-	need.Long(t)
+	need.LongWhole(t)
 	const limit = 100 * time.Millisecond // of being held up, above which a trial shows nothing
 	steady.Try(t, limit, func(once *steady.T) {
 		p, _ := startKeyed(t, t.TempDir(), append([]string{"watch", shipped(t, "coincidence.yaml"), "--json"}, freePorts...)...)
@@ -94,7 +94,7 @@ func TestLongWatchKeepsItsPace(t *testing.T) {
 // TestLongFirstRatesOfARun: the page of a run has a rate of every channel within 2 s of the
 // begin of the recording.
 func TestLongFirstRatesOfARun(t *testing.T) {
-	need.Long(t)
+	need.LongWhole(t)
 	steady.Try(t, 100*time.Millisecond, func(once *steady.T) {
 		p := start(t, t.TempDir(), nil, append([]string{shipped(t, "coincidence.yaml"), "--json", "--web=127.0.0.1:0"}, freePorts...)...)
 		page := readPage(t, p)

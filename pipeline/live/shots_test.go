@@ -58,9 +58,7 @@ func TestShotsAreMergedOneAfterTheOther(t *testing.T) {
 					later = append(later, found)
 					continue
 				}
-				for _, f := range append(later, found) { // in order, as they are found
-					give = append(give, f)
-				}
+				give = append(give, append(later, found)...) // in order, as they are found
 				later = nil
 			}
 		}
