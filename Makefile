@@ -94,7 +94,7 @@ pictures: ## make the pictures of README.md from a run; needs chromium
 
 bench: build ## measure speed, as ratios within one run
 	@$(GO) run ./internal/benchcompare -machine
-	@$(GO) test -p 1 -run '^$$' -bench . -benchtime 1x ./... > bin/bench.txt; status=$$?; \
+	@$(GO) test -p 1 -run '^$$' -bench . -benchtime 200ms ./... > bin/bench.txt; status=$$?; \
 	grep -E '^(pkg|Benchmark|---|panic|FAIL)' bin/bench.txt; exit $$status
 
 bench-compare: ## say which benchmarks are slower than at the commit BASE by more than 5 %; ONLY=regexp: these, ROUNDS=5: how often each
