@@ -38,10 +38,11 @@ func (p *phases) add(s slice, y float64) {
 	for first := p.grains[0].length; s.to-s.from < first && first > 1; first = p.grains[0].length { // the filter has taken to shorter slices
 		p.grains = append([]grain{{length: first / 2}}, p.grains...)
 	}
-	for len(p.grains) < mostGrains {
-		p.grains = append(p.grains, grain{length: 2 * p.grains[len(p.grains)-1].length})
+	for longest := p.grains[len(p.grains)-1].length; len(p.grains) < mostGrains && longest <= math.MaxInt64/2; {
+		longest *= 2
+		p.grains = append(p.grains, grain{length: longest})
 	}
-	p.grains = p.grains[:mostGrains]
+	p.grains = p.grains[:min(len(p.grains), mostGrains)]
 	s.x -= p.jumped
 	for i := range p.grains {
 		p.grains[i].add(s, y)

@@ -112,3 +112,20 @@ func TestDeviationsOfShorterSlicesAndAfterAPause(t *testing.T) {
 	p.add(slice{from: 1, to: 1, v: 1}, 0) // of no length at all
 	p.deviations(noise{})
 }
+
+// Of slices of minutes and hours no cell is longer than all time.
+func TestDeviationsOfLongSlices(t *testing.T) {
+	const a = 1e-9
+	for _, length := range []int64{100 * second, 3600 * second, 36_000 * second} {
+		var p phases
+		wandering(&p, 0, 200, length, a, 5, nil)
+		for _, g := range p.grains {
+			if g.length < length || len(p.grains) > mostGrains {
+				t.Fatalf("slices of %d ps: %d grains, one of %d ps", length, len(p.grains), g.length)
+			}
+		}
+		if longest := white(t, p.deviations(noise{qx: a * 1e12 * a * 1e12}), a); longest < float64(length)/second {
+			t.Errorf("slices of %d ps: deviations up to %g s", length, longest)
+		}
+	}
+}
