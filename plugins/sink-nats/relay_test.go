@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"tsrun/sdk"
 	"tsrun/sdk/zmtp"
 )
@@ -69,15 +67,8 @@ func TestRelay(t *testing.T) {
 			t.Errorf("%+v, not %+v: %v", got, want, err)
 		}
 	}
-	conn, err := access{URL: url}.dial()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js, hangUp := ask(t, url)
+	defer hangUp()
 	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()
 	stream, err := js.Stream(ctx, "tsrun_"+relayedRun+"-merged")

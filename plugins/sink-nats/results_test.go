@@ -236,15 +236,8 @@ func TestRefusesResults(t *testing.T) {
 	config := `{"url":"` + url + `","patience":"1 s"}`
 	whole := resultsOf(config, pairsHead(1), "1,2,\n")
 	wide := strings.Replace(whole, `"a_ps"`, `"`+strings.Repeat("x", mostPart)+`"`, 1)
-	conn, err := access{URL: url}.dial()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js, hangUp := ask(t, url)
+	defer hangUp()
 	for name, subject := range map[string]string{"tsrun_" + resultsRun + "_results": "tsrun." + resultsRun + ".results.*", "other_" + resultsRun + "-results": "elsewhere"} {
 		if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{subject}}); err != nil {
 			t.Fatal(err)

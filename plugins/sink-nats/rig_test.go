@@ -250,19 +250,26 @@ func report(t testing.TB, dir string) (r struct {
 	return r
 }
 
-// stored counts the messages that a server has of a run, each number of each
-// channel once, without a gap.
-func stored(t testing.TB, url, run string) (messages int) {
+// ask reaches a server, to look at what it has.
+func ask(t testing.TB, url string) (js jetstream.JetStream, hangUp func()) {
 	t.Helper()
 	conn, err := access{URL: url}.dial()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
+	js, err = jetstream.New(conn)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return js, conn.Close
+}
+
+// stored counts the messages that a server has of a run, each number of each
+// channel once, without a gap.
+func stored(t testing.TB, url, run string) (messages int) {
+	t.Helper()
+	js, hangUp := ask(t, url)
+	defer hangUp()
 	s, err := js.Stream(t.Context(), "tsrun_"+run+"_alice")
 	if err != nil {
 		t.Fatal(err)
