@@ -119,12 +119,12 @@ func devices(ctx context.Context, o Options) (found []Finding) {
 	if o.Run.Recipe == nil {
 		return nil
 	}
-	dir, err := os.MkdirTemp("", "tsrun-")
+	private, err := host.NewRuntime()
 	if err != nil {
 		return append(found, refusal("devices", "all", err))
 	}
-	defer os.RemoveAll(dir)
-	h, err := host.New(host.Options{Dirs: o.Run.PluginDirs, Runtime: dir, Confine: true})
+	defer private.Remove()
+	h, err := host.New(host.Options{Dirs: o.Run.PluginDirs, Runtime: private.Path(), Confine: true})
 	if err != nil {
 		return append(found, refusal("devices", "all", err))
 	}

@@ -32,9 +32,10 @@ func TestMain(m *testing.M) {
 }
 
 var roles = map[string]func(){
-	"tc-test":   func() { sdk.Serve(testPlugin("tc-test")) },
-	"tc-played": func() { sdk.Serve(playedPlugin()) },
-	"sink-test": func() { sdk.Serve(testPlugin("sink-test")) },
+	"tc-test":      func() { sdk.Serve(testPlugin("tc-test")) },
+	"tc-played":    func() { sdk.Serve(playedPlugin()) },
+	"runtime-held": holdRuntime,
+	"sink-test":    func() { sdk.Serve(testPlugin("sink-test")) },
 	"tc-former": func() { // of the release before: protocol 1
 		os.Setenv("PLUGIN_PROTOCOL_VERSIONS", "1")
 		sdk.Serve(testPlugin("tc-former"))

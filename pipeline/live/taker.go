@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -35,14 +34,14 @@ type Plugins struct {
 // taker is a plugin that subscribes to a stream: a process for the length of a run, for
 // which nobody waits.
 type taker struct {
-	sink   recipe.Live
-	dir    string // private, of the socket
-	record run.TakenRecord
-	answer sdk.MergedAnswer
-	err    error
-	stop   context.CancelCauseFunc
-	ended  chan struct{} // closed when record, answer and err are told
-	over   atomic.Bool   // the run says its end
+	sink    recipe.Live
+	private *host.Runtime // of the socket
+	record  run.TakenRecord
+	answer  sdk.MergedAnswer
+	err     error
+	stop    context.CancelCauseFunc
+	ended   chan struct{} // closed when record, answer and err are told
+	over    atomic.Bool   // the run says its end
 }
 
 // ListenFor opens the socket of a live sink. Where the sink is a plugin, its program is
@@ -51,18 +50,19 @@ func ListenFor(sink recipe.Live, id string, p Plugins) (*Stream, error) {
 	if sink.Sink == "" {
 		return Listen(sink)
 	}
-	dir, err := os.MkdirTemp("", "tsrun-merged-") // 0700; short, because the path of a socket ends at 107 bytes
+	private, err := host.NewRuntime()
 	if err != nil {
-		return nil, fmt.Errorf("make a private directory for a socket: %w", err)
+		return nil, err
 	}
-	socket := filepath.Join(dir, "merged")
+	socket := filepath.Join(private.Path(), "merged")
 	sink.Config.Address = "ipc://" + socket
 	s, err := Listen(sink)
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		private.Remove()
+		return nil, err
 	}
 	ctx, stop := context.WithCancelCause(context.Background()) // ended by close
-	s.taker = &taker{sink: sink, dir: dir, stop: stop, ended: make(chan struct{}), record: run.TakenRecord{Plugin: sink.Sink}}
+	s.taker = &taker{sink: sink, private: private, stop: stop, ended: make(chan struct{}), record: run.TakenRecord{Plugin: sink.Sink}}
 	go s.taker.take(ctx, id, socket, p)
 	return s, nil
 }
@@ -108,7 +108,7 @@ func (t *taker) execute(ctx context.Context, id, socket string, p Plugins) {
 		return
 	}
 	var confined fact.Confinement
-	t.answer, confined, t.err = program.TakeMerged(ctx, t.dir, sdk.MergedRequest{Sink: offer.Name, Config: t.sink.Plugin, Run: id, Socket: socket})
+	t.answer, confined, t.err = program.TakeMerged(ctx, t.private.Path(), sdk.MergedRequest{Sink: offer.Name, Config: t.sink.Plugin, Run: id, Socket: socket})
 	t.record.Confinement = confined
 }
 
@@ -122,7 +122,7 @@ func (t *taker) close(sent uint64) (record run.TakenRecord, hint string) {
 		<-t.ended
 	}
 	t.stop(nil)
-	_ = os.RemoveAll(t.dir) // a directory of temporary files
+	t.private.Remove()
 	r, a := t.record, t.answer
 	r.Where, r.Messages, r.Tags = a.Where, a.Messages, a.Tags
 	r.Missing = sent - min(sent, a.Messages)

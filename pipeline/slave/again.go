@@ -8,6 +8,7 @@ import (
 
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
+	"tsrun/pipeline/host"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk/instrument"
@@ -160,8 +161,8 @@ func (s *session) tryAgain(ctx context.Context, why string, lead time.Duration) 
 	if err != nil {
 		return nil, err
 	}
-	s.removeRuntime()
-	if s.runtime, s.alive, err = makeRuntime(); err != nil {
+	s.runtime.Remove()
+	if s.runtime, err = host.NewRuntime(); err != nil {
 		return nil, err
 	}
 	next, from, lost := s.kept.next(begins, len(s.node.Channels), why)

@@ -90,12 +90,12 @@ type sink struct {
 
 func newEquipment(s *session) (*equipment, error) {
 	eq := &equipment{s: s, log: s.log, recorded: make(chan struct{}), coreDone: make(chan error, 1), halt: func() {}}
-	h, err := host.New(host.Options{Dirs: s.options.PluginDirs, Runtime: s.runtime, Confine: true, Log: s.log})
+	h, err := host.New(host.Options{Dirs: s.options.PluginDirs, Runtime: s.runtime.Path(), Confine: true, Log: s.log})
 	if err != nil {
 		return eq, err
 	}
 	eq.host = h
-	eq.core = core.New(s.runtime, s.log)
+	eq.core = core.New(s.runtime.Path(), s.log)
 	eq.core.RunID, eq.core.Origin = s.id, s.kept.part.origin()
 	if eq.part = s.kept.part; s.recipe.Acquire.Shots() > 1 {
 		eq.part.shot = 1

@@ -80,7 +80,7 @@ func (s *session) runAgain(ctx context.Context, h *held, l *ledger, w *wire.Welc
 			eq, err = s.goOn(ctx, cancel)
 		}
 		return err
-	}, func() { eq.close(); s.removeRuntime() })
+	}, func() { eq.close(); s.runtime.Remove() })
 }
 
 // endCut tells that the record ends where the session before has ended.

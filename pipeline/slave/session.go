@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -15,6 +14,7 @@ import (
 
 	"tsrun/pipeline/datagram"
 	"tsrun/pipeline/event"
+	"tsrun/pipeline/host"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/transfer"
 	"tsrun/pipeline/wire"
@@ -35,10 +35,9 @@ type session struct {
 	id      tag.RunID // of the run
 	token   [16]byte
 	welcome *wire.Welcome
-	dir     string   // where this run's files wait
-	ledger  *ledger  // in it
-	runtime string   // private directory of sockets
-	alive   *os.File // locked while that is in use
+	dir     string        // where this run's files wait
+	ledger  *ledger       // in it
+	runtime *host.Runtime // for sockets; nil until it is made
 	address sessionAddresses
 
 	log       *slog.Logger
@@ -95,7 +94,7 @@ func (s *session) run(ctx context.Context) error {
 			eq, err = s.recordAgain(ctx, cancel, eq)
 		}
 		return err
-	}, func() { eq.close(); _ = s.endClockRecord(); s.removeRuntime() }) // of a run that did not record: it goes
+	}, func() { eq.close(); _ = s.endClockRecord(); s.runtime.Remove() }) // of a run that did not record: it goes
 }
 
 // within does the work of a session beside what reports of it and hears orders, and

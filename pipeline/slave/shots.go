@@ -196,7 +196,7 @@ func (eq *equipment) hand(ctx context.Context, p part) (*equipment, error) {
 	eq.halt()
 	eq.pumps.Wait()
 	next := &equipment{s: s, log: eq.log, host: eq.host, recorded: make(chan struct{}), coreDone: make(chan error, 1), halt: func() {}}
-	next.core, next.part = core.New(s.runtime, s.log), p
+	next.core, next.part = core.New(s.runtime.Path(), s.log), p
 	next.core.RunID = s.id
 	for _, c := range eq.drivers {
 		next.drivers = append(next.drivers, &controller{recipe: c.recipe, driver: c.driver, streams: c.streams, noThresholds: c.noThresholds, early: eq.follow(c), ended: make(chan struct{})})
