@@ -19,13 +19,19 @@ const (
 	chunks = 2048
 	// longestLine bounds what a device may answer, in bytes.
 	longestLine = 4096
+	// lineFull is how many bytes the kernel gives at once of a line that has no room
+	// left. It keeps 4095 and stops the device when there is room for less than 128.
+	lineFull = 4095 - 128
+	// unreadMost is how long a line may be not read without a word.
+	unreadMost = 10 * time.Millisecond
 )
 
 // chunk is what one read gave; without bytes and error it was a pause.
 type chunk struct {
-	at  time.Time // when it was read
-	b   []byte
-	err error
+	at     time.Time // when it was read
+	b      []byte
+	err    error
+	filled bool // the line was not read until it had no room left, so that the device may have been kept waiting
 }
 
 // listen reads the line in a goroutine of its own until stop is called, so that
@@ -37,16 +43,20 @@ func (p *port) listen() (<-chan chunk, func()) {
 		defer close(ended)
 		defer close(came)
 		buf := make([]byte, chunkSize)
-		for {
+		var before time.Duration // between the two reads before
+		for last := time.Now(); ; {
+			asked := time.Now()
 			n, err := p.read(buf)
 			now := time.Now()
+			since := now.Sub(last)
+			unread := asked.Sub(last) + max(now.Sub(asked)-readSlice, 0) // a read waits for so long itself
+			p.unread.Store(max(p.unread.Load(), int64(unread/time.Millisecond)))
 			select {
-			case came <- chunk{now, bytes.Clone(buf[:n]), err}:
+			case came <- chunk{now, bytes.Clone(buf[:n]), err, n >= lineFull && max(since, before) >= unreadMost}:
 			case <-done:
 				return
 			}
-			p.unread.Store(max(p.unread.Load(), int64(time.Since(now)/time.Millisecond)))
-			if err != nil {
+			if last, before = now, since; err != nil {
 				return
 			}
 		}

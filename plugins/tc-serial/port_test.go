@@ -75,6 +75,78 @@ func TestWriteWatchdog(t *testing.T) {
 	line.Close() // ends the write that still waits
 }
 
+// TestLineIsFull: what is read of a line that was not until it took no more says so;
+// where there was room for more, it does not, however late it is read.
+func TestLineIsFull(t *testing.T) {
+	device, err := pty.NewDevice("TDC1", pty.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := openPort("TDC1", device.Path(), time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	came, leave := p.listen()
+	defer leave()
+	// pour sends so many bytes, or fewer where the line takes none for a while.
+	pour := func(most int) {
+		for quiet := 0; quiet < 5 && most > 0; quiet++ {
+			n, err := device.Line.Offer(make([]byte, most), 50*time.Millisecond)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if most -= n; n > 0 {
+				quiet = 0
+			}
+		}
+	}
+	drain := func() (bytes, filled int) {
+		for quiet := 0; quiet < 5; quiet++ {
+			c := <-came
+			if c.err != nil {
+				t.Fatal(c.err)
+			}
+			if bytes += len(c.b); len(c.b) > 0 {
+				quiet = 0
+			}
+			if c.filled {
+				filled++
+			}
+		}
+		return bytes, filled
+	}
+	withhold := func() { // nobody takes what is read, and so nothing is read in the end
+		for t.Context().Err() == nil && len(came) < cap(came) {
+			pour(1)
+			time.Sleep(10 * time.Microsecond)
+		}
+		time.Sleep(2 * unreadMost)
+	}
+	err = device.Serve(t.Context(), func(time.Time, []byte) {}, func(bool) {}, func(context.Context) error {
+		for !device.Line.Attached() {
+			time.Sleep(time.Millisecond)
+		}
+		withhold()
+		pour(lineFull - 1)
+		if _, n := drain(); n != 0 {
+			t.Errorf("said %d times that the line was full, though there was room", n)
+		}
+		withhold()
+		pour(1 << 20)
+		if bytes, n := drain(); n == 0 || bytes < lineFull {
+			t.Errorf("said %d times that the line was full, of %d bytes", n, bytes)
+		}
+		if p.unread.Load() < unreadMost.Milliseconds() {
+			t.Errorf("not read for %d ms", p.unread.Load())
+		}
+		return pty.ErrUnplugged
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // TestFind: by name, by USB ids and by serial number, exactly one.
 func TestFind(t *testing.T) {
 	root := t.TempDir()

@@ -18,8 +18,6 @@ const (
 	// gateSpare is how long after its gate should be over a TDC1 is told to stop,
 	// beside a thousandth for its clock.
 	gateSpare = 50 * time.Millisecond
-	// unreadMost is how long a line may be not read without a warning, in ms.
-	unreadMost = 10
 	// afterAbort is how long it takes a TDC1 to have sent its last words.
 	afterAbort = 20 * time.Millisecond
 )
@@ -45,8 +43,8 @@ func (d *tdc1Driver) acquire(ctx context.Context, start *sdk.Start, out output) 
 	s := newTDC1Stream(out, a, d.identity, fired)
 	err = s.run(ctx, d.port, came)
 	d.report.Stopped, d.report.Stream, d.report.Channels, d.report.LateMs = s.stopped, s.words.counted, s.outlet.report(), s.pace.latest.Milliseconds()
-	if d.report.UnreadMs = d.port.unread.Load(); d.report.UnreadMs > unreadMost {
-		d.log.Warn("the line was not read for a while; whole words that the device could not keep leave no trace", "unread_ms", d.report.UnreadMs)
+	if d.report.UnreadMs = d.port.unread.Load(); d.report.UnreadMs > unreadMost.Milliseconds() {
+		d.log.Warn("the line was not read for a while; a few words that the device could not keep would leave no trace", "unread_ms", d.report.UnreadMs)
 	}
 	var failed *sdk.Failure
 	d.streaming = err != nil && !(errors.As(err, &failed) && failed.Code == "device-gone")
@@ -88,13 +86,7 @@ func newTDC1Stream(out output, a sdk.Acquisition, identity string, fired time.Ti
 				}
 			}
 		},
-		lost: func(n uint64, missing bool) {
-			why := "bytes of the TDC1 were lost; each of these words may have been a tag of this channel"
-			if missing {
-				why = "words that the TDC1 must have written never came; each may have been a tag of this channel"
-			}
-			s.outlet.lose(n, why)
-		},
+		lost: func(n uint64, how loss) { s.outlet.lose(n, lossWords[how]) },
 	}
 	return s
 }
@@ -115,7 +107,7 @@ func (s *tdc1Stream) run(ctx context.Context, p *port, came <-chan chunk) error 
 			}
 			if len(c.b) > 0 {
 				heard = time.Now()
-				s.words.take(c.b)
+				s.take(c)
 				s.keepPace(c.at)
 			} else if s.words.quiet(); time.Since(heard) > silence {
 				return s.silent(p)
@@ -135,6 +127,14 @@ func (s *tdc1Stream) run(ctx context.Context, p *port, came <-chan chunk) error 
 		}
 		return s.end(p, came)
 	}
+}
+
+// take takes words.
+func (s *tdc1Stream) take(c chunk) {
+	if c.filled {
+		s.words.suspect()
+	}
+	s.words.take(c.b)
 }
 
 // gated says that the device ends the acquisition.
@@ -169,6 +169,9 @@ func (s *tdc1Stream) end(p *port, came <-chan chunk) error {
 		case time.Since(heard) > silence:
 			return s.silent(p)
 		}
+		if c.filled {
+			s.words.suspect()
+		}
 		s.held = append(s.held, c.b...)
 		if more := len(s.held) - len(s.fence); more > 0 {
 			s.words.take(s.held[:more])
@@ -178,6 +181,13 @@ func (s *tdc1Stream) end(p *port, came <-chan chunk) error {
 	}
 	s.words.finish()
 	return s.complete(p, aborted)
+}
+
+// lossWords says how words were lost.
+var lossWords = map[loss]string{
+	lossDamaged: "bytes of the TDC1 were lost; each of these words may have been a tag of this channel",
+	lossMissing: "words that the TDC1 must have written never came; each may have been a tag of this channel",
+	lossHole:    "this PC did not read the line until it was full, and behind that the time of the TDC1 has a hole: it could not keep its words; how many tags of this channel were among them is not known",
 }
 
 // complete says how far the acquisition came, and makes sure that no whole round

@@ -26,17 +26,18 @@ import (
 // while and all that came are whole words.
 type words struct {
 	emit func(ticks uint64, inputs uint8) // in order of time
-	lost func(words uint64, missing bool) // so many words were damaged, or never came, at least
+	lost func(words uint64, how loss)     // so many words are lost, at least
 
 	buf     []byte // not decided; a word begins at head
 	head    int
-	ticks   uint64 // of the word before, dummies included
-	recent  [4]uint64
+	ticks   uint64            // of the word before, dummies included
+	recent  [holeWords]uint64 // times of the last words
 	nth     int
 	counted wordCount
 
-	due   uint64 // the unit writes a word by this time, in ticks; 0: not known, since words are lost here
-	marks marks
+	doubtFrom, doubt uint64 // bytes of the stream between which the unit may have kept no words
+	due              uint64 // the unit writes a word by this time, in ticks; 0: not known, since words are lost here
+	marks            marks
 
 	rest   int // bytes behind the last whole word when nothing came for a while; 0: none
 	restAt uint64
@@ -50,7 +51,17 @@ type wordCount struct {
 	Cuts    uint64 `json:"cuts,omitempty"`    // places where bytes were lost
 	Damaged uint64 `json:"damaged,omitempty"` // words left out there, at least
 	Missing uint64 `json:"missing,omitempty"` // words that never came, at least
+	Holes   uint64 `json:"holes,omitempty"`   // places where the unit could not keep words, as the line was not read
 }
+
+// loss is how words were lost.
+type loss int
+
+const (
+	lossDamaged loss = iota // bytes were, and what is left of words is left out
+	lossMissing             // they never came where the unit has to write one
+	lossHole                // the unit could not keep them
+)
 
 const (
 	wordSize = 4
@@ -65,6 +76,14 @@ const (
 	// dense is as far as a few words go at rates where no such step can be, in
 	// ticks: 8 ms.
 	dense = 1 << 22
+	// dense words are looked at so many together.
+	denseWords = 4
+	// holeWords is how many words take less time than a hole, all together. Words
+	// that come by chance leave such a one once in 2^128.
+	holeWords = 128
+	// unitKeeps is more than a unit keeps while its line takes nothing, with what the
+	// kernel does, in bytes.
+	unitKeeps = 256 << 10
 )
 
 // take takes the next bytes of the stream.
@@ -84,6 +103,16 @@ func (w *words) take(b []byte) {
 		}
 		w.release(window)
 	}
+}
+
+// suspect says that the unit may have been kept waiting before the bytes that come
+// next: a hole in the time of what it and the line had kept by then, or directly behind
+// it, is where it could keep no more.
+func (w *words) suspect() {
+	if w.taken >= w.doubt {
+		w.doubtFrom = w.taken
+	}
+	w.doubt = w.taken + unitKeeps
 }
 
 // quiet is called when nothing came for a while.
@@ -127,7 +156,7 @@ func (w *words) release(n int) {
 			w.lose(1)
 			continue
 		}
-		w.ticks += step(uint32(w.ticks)&shortMask, word)
+		w.pass(step(uint32(w.ticks)&shortMask, word))
 		w.overdue(w.ticks)
 		w.due = w.marks.due(w.ticks, word.Dummy())
 		w.recent[w.nth%len(w.recent)] = w.ticks
@@ -141,6 +170,22 @@ func (w *words) release(n int) {
 	}
 }
 
+// pass lets the time go forth to a word. As far as a hole in a stretch where the unit
+// may have kept no words, it says so, unless a loss here is known already.
+func (w *words) pass(far uint64) {
+	at := w.taken - uint64(len(w.buf)-w.head) // behind the word
+	if at > w.doubtFrom && at <= w.doubt && w.due > 0 && w.nth >= holeWords && far > w.since(holeWords) {
+		w.counted.Holes++
+		w.lost(1, lossHole)
+	}
+	w.ticks += far
+}
+
+// since is how long the last so many words took, in ticks; there were as many.
+func (w *words) since(words int) uint64 {
+	return w.ticks - w.recent[(w.nth-words)%len(w.recent)]
+}
+
 // strays says that an event has no input, or is out of order among dense ones:
 // its time is far ahead, or a little behind, and that of the next word is not.
 func (w *words) strays(word fifteen.Short) bool {
@@ -149,7 +194,7 @@ func (w *words) strays(word fifteen.Short) bool {
 	switch {
 	case word.Inputs() == 0:
 		return true
-	case ahead < tooBig || w.nth < len(w.recent) || w.ticks-w.recent[w.nth%len(w.recent)] > dense:
+	case ahead < tooBig || w.nth < denseWords || w.since(denseWords) > dense:
 		return false
 	case len(w.buf)-w.head < wordSize:
 		return ahead > shortMask-dense
@@ -164,7 +209,7 @@ func (w *words) word(at int) fifteen.Short {
 func (w *words) lose(n uint64) {
 	w.counted.Damaged += n
 	w.due = 0
-	w.lost(n, false)
+	w.lost(n, lossDamaged)
 }
 
 // overdue counts the words that the unit must have written before a time, of
@@ -175,7 +220,7 @@ func (w *words) overdue(at uint64) {
 	}
 	n := 1 + (at-w.due-1)/fifteen.ShortHalf
 	w.counted.Missing += n
-	w.lost(n, true)
+	w.lost(n, lossMissing)
 }
 
 // latest is the time of the last whole word that came, in ticks, decided or not;

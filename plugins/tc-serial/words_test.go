@@ -53,7 +53,7 @@ func poisson(seed uint64, rate float64, n int) []tick {
 
 // decoded takes a stream apart as it comes in pieces.
 func decoded(b []byte, piece int, quiet bool) (got []tick, w *words, lost uint64) {
-	w = &words{emit: func(at uint64, inputs uint8) { got = append(got, tick{at, inputs}) }, lost: func(n uint64, _ bool) { lost += n }}
+	w = &words{emit: func(at uint64, inputs uint8) { got = append(got, tick{at, inputs}) }, lost: func(n uint64, _ loss) { lost += n }}
 	for c := range slices.Chunk(b, max(piece, 1)) {
 		w.take(c)
 		if quiet {
@@ -168,7 +168,7 @@ func TestLostByteInTheDark(t *testing.T) {
 	b := encode(events, events[len(events)-1].at)
 	var got []tick
 	lost := uint64(0)
-	w := &words{emit: func(at uint64, inputs uint8) { got = append(got, tick{at, inputs}) }, lost: func(n uint64, _ bool) { lost += n }}
+	w := &words{emit: func(at uint64, inputs uint8) { got = append(got, tick{at, inputs}) }, lost: func(n uint64, _ loss) { lost += n }}
 	for i := range len(b) / wordSize {
 		word := b[i*wordSize : (i+1)*wordSize]
 		if i == 30 {
@@ -186,6 +186,53 @@ func TestLostByteInTheDark(t *testing.T) {
 		if !slices.ContainsFunc(events, func(o tick) bool { return o.at&shortMask == at && o.inputs == e.inputs }) {
 			t.Errorf("%v is no event of the unit", e)
 		}
+	}
+}
+
+// TestHoles: a hole in the time of bright light is a loss only where the line was full
+// before it, as far as a unit keeps words; a loss that is known by itself is none more.
+func TestHoles(t *testing.T) {
+	const rate, n, hole = 4e5, 100_000, 80_000 // a hole of 75 ms behind so many events
+	events := poisson(3, rate, n)
+	b := encode(events[:hole], events[hole-1].at)
+	for i := range events[hole:] {
+		events[hole+i].at += 75e6 / 2
+	}
+	all := encode(events, events[n-1].at)
+	for name, c := range map[string]struct {
+		full  int // the line was full before this byte
+		b     []byte
+		holes uint64
+	}{
+		"never full":       {-1, all, 0},
+		"full before it":   {len(b) - 20_000, all, 1},
+		"as far as can be": {len(b) + wordSize - unitKeeps, all, 1}, // to the word behind the hole
+		"too far before":   {len(b) - unitKeeps, all, 0},
+		"behind it":        {len(b) + wordSize, all, 0},
+		"no hole":          {20_000, encode(poisson(3, rate, n), 0), 0},
+		"within a word":    {len(b) - 20_000, slices.Concat(b[:len(b)-3], all[len(b):]), 0}, // damaged, and counted
+	} {
+		t.Run(name, func(t *testing.T) {
+			holes, lost := 0, 0
+			w := &words{emit: func(uint64, uint8) {}, lost: func(_ uint64, how loss) {
+				if lost++; how == lossHole {
+					holes++
+				}
+			}}
+			rest := c.b
+			if c.full >= 0 {
+				w.take(rest[:c.full])
+				w.suspect()
+				rest = rest[c.full:]
+			}
+			for piece := range slices.Chunk(rest, 4095) {
+				w.take(piece)
+			}
+			w.finish()
+			if w.counted.Holes != c.holes || holes != int(c.holes) || lost == 0 && (c.holes > 0 || name == "within a word") {
+				t.Errorf("%d holes and %d losses, want %d; %+v", holes, lost, c.holes, w.counted)
+			}
+		})
 	}
 }
 
@@ -257,7 +304,7 @@ func BenchmarkWords(b *testing.B) {
 	b.SetBytes(int64(len(stream)))
 	for b.Loop() {
 		n := 0
-		w := &words{emit: func(uint64, uint8) { n++ }, lost: func(uint64, bool) { b.Fatal("loss") }}
+		w := &words{emit: func(uint64, uint8) { n++ }, lost: func(uint64, loss) { b.Fatal("loss") }}
 		for c := range slices.Chunk(stream, 4095) {
 			w.take(c)
 		}

@@ -84,15 +84,21 @@ func (l *Line) Write(ctx context.Context, b []byte) error {
 	return nil
 }
 
-// Offer sends as much as the line takes within a time.
+// Offer sends as much as the line takes within a time; where that is 0, as much as
+// it takes at once.
 func (l *Line) Offer(b []byte, within time.Duration) (taken int, err error) {
 	if !l.Attached() {
 		return 0, ErrDetached
 	}
-	if err := l.master.SetWriteDeadline(time.Now().Add(within)); err != nil {
+	var until time.Time
+	write := l.writeNow
+	if within > 0 {
+		until, write = time.Now().Add(within), l.master.Write
+	}
+	if err := l.master.SetWriteDeadline(until); err != nil {
 		return 0, l.unlessClosed(err)
 	}
-	n, err := l.master.Write(b)
+	n, err := write(b)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = nil

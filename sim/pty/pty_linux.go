@@ -1,6 +1,7 @@
 package pty
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -27,6 +28,30 @@ func Open() (*Line, error) {
 		return nil, fmt.Errorf("set up the pseudo terminal: %w", err)
 	}
 	return l, nil
+}
+
+// writeNow writes what the line takes without waiting.
+func (l *Line) writeNow(b []byte) (n int, err error) {
+	raw, err := l.master.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var failed error
+	err = raw.Write(func(fd uintptr) bool {
+		for n < len(b) && failed == nil {
+			var took int
+			took, failed = unix.Write(int(fd), b[n:])
+			n += max(took, 0)
+			if failed == unix.EINTR {
+				failed = nil
+			}
+		}
+		return true
+	})
+	if failed != unix.EAGAIN {
+		err = errors.Join(err, failed)
+	}
+	return n, err
 }
 
 // makeRaw sets the program's end and closes it again: only then the device is

@@ -8,3 +8,5 @@ import "errors"
 func Open() (*Line, error) {
 	return nil, errors.New("serial devices are simulated on Linux only")
 }
+
+func (l *Line) writeNow([]byte) (int, error) { return 0, errors.ErrUnsupported }
