@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,16 @@ func TestClocksOfSeveralTargets(t *testing.T) {
 	var text strings.Builder
 	if err := writeMetrics(&text, b.metrics(at(1))); err != nil || checkMetrics(text.String()) != nil || strings.Count(text.String(), "tsrun_clock_offset_seconds{") != 2 {
 		t.Errorf("%v\n%s", checkMetrics(text.String()), text.String())
+	}
+	b.tell(2, event.Sync{Stage: "align", Reference: "alice.signal", Target: "dave.idler", State: align.Searching})
+	var titles []string
+	for _, g := range b.clockGraphs() {
+		if strings.HasPrefix(g.ID, "offset-") {
+			titles = append(titles, g.Title)
+		}
+	}
+	if want := []string{"align, bob.idler minus alice.signal: offset, ± sd", "align, carol.idler minus alice.signal: offset, ± sd"}; !slices.Equal(titles, want) {
+		t.Errorf("pictures %q, want %q: one for each clock that was found, which says whose it is", titles, want)
 	}
 }
 

@@ -65,9 +65,25 @@ func (b *board) graphs() []graph {
 		rates.Curves = append(rates.Curves, plot.Curve{Name: name, Kind: plot.Line, Points: b.channels[name].curve.Points()})
 	}
 	all := slices.Concat([]graph{rates}, b.benchGraphs(), b.pairGraphs())
+	return append(all, b.clockGraphs()...)
+}
+
+// clockGraphs are those of each clock that an align stage follows. Of a stage that follows
+// several they say which; one that was never found has none then, as the table says enough.
+func (b *board) clockGraphs() (all []graph) {
+	of := map[string]int{}
+	for _, c := range b.clocks {
+		of[c.sync.Stage]++
+	}
 	for _, key := range slices.Sorted(maps.Keys(b.clocks)) {
 		c := b.clocks[key]
 		stage, pair := c.sync.Stage, c.sync.Target+" minus "+c.sync.Reference
+		if of[stage] > 1 {
+			if len(c.offset.Points()) == 0 {
+				continue
+			}
+			stage += ", " + pair
+		}
 		all = append(all,
 			graph{ID: "offset-" + key, In: "clocks", Title: stage + ": offset, ± sd", X: "time / s", Y: "offset / ps", Curves: []plot.Curve{{Name: pair, Kind: plot.Band, Points: c.offset.Points()}}, Empty: "not found yet"},
 			graph{ID: "frequency-" + key, In: "clocks", Title: stage + ": frequency, ± sd", X: "time / s", Y: "frequency / ppb", Curves: []plot.Curve{{Name: pair, Kind: plot.Band, Points: c.pace.Points()}}, Empty: "not found yet"})
