@@ -73,6 +73,33 @@ func TestImportsNeverPointUp(t *testing.T) {
 	}
 }
 
+// TestRoomsAreNamed: docs/architecture.md says of each package what it does, and of each
+// floor what stands on it.
+func TestRoomsAreNamed(t *testing.T) {
+	page := read(t, "../../docs/architecture.md")
+	rooms := map[string]bool{}
+	for _, row := range regexp.MustCompile(`(?m)^\| (`+"`"+`[^|]+) \|`).FindAllStringSubmatch(page, -1) {
+		for _, name := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row[1], -1) {
+			rooms[name[1]] = true
+		}
+	}
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, "tsrun/")
+		if !rooms[name] && (strings.HasPrefix(name, "pipeline/") || strings.HasPrefix(name, "sdk")) {
+			t.Errorf("docs/architecture.md does not say what %s does", name)
+		}
+	}
+	_, stairs, _ := strings.Cut(page, "\nFloors, ")
+	stairs, _, _ = strings.Cut(stairs, "\n\n")
+	for _, floor := range floors {
+		for _, name := range floor {
+			if name = strings.TrimSuffix(strings.TrimPrefix(name, "pipeline/"), "/"); !strings.Contains(stairs, "`"+name+"`") {
+				t.Errorf("docs/architecture.md does not say on which floor %s stands", name)
+			}
+		}
+	}
+}
+
 // walls are between packages of which neither may need the other, however far
 // below; their tests may not import it either.
 var walls = []struct{ from, to, why string }{

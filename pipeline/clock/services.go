@@ -27,9 +27,8 @@ type service struct {
 	follower
 	ask func() (r Followed, new bool, err error)
 
-	errs  sync.Mutex
-	err   error // of the last question
-	asked bool
+	errs sync.Mutex
+	err  error // of the last question
 
 	record *Recorder // nil: nobody keeps what it says
 }
@@ -66,7 +65,7 @@ func (s *service) run(ctx context.Context) {
 func (s *service) look(now func() time.Time) time.Duration {
 	r, new, err := s.ask()
 	s.errs.Lock()
-	s.err, s.asked = err, true
+	s.err = err
 	s.errs.Unlock()
 	if err != nil {
 		if s.known() { // it was there
@@ -115,17 +114,4 @@ func (s *Services) Why(source string) string {
 		}
 	}
 	return ""
-}
-
-// Asked reports whether every service was asked once.
-func (s *Services) Asked() bool {
-	for _, one := range s.all {
-		one.errs.Lock()
-		asked := one.asked
-		one.errs.Unlock()
-		if !asked {
-			return false
-		}
-	}
-	return true
 }

@@ -163,9 +163,6 @@ func (s *Server) Run(ctx context.Context, stay bool) error {
 	return fmt.Errorf("serve the page: %w", err)
 }
 
-// Close ends a page that was never run.
-func (s *Server) Close() error { return s.listener.Close() }
-
 // follow reads the run's events until there are no more.
 func (s *Server) follow(ctx context.Context) {
 	if s.options.Feed == nil {
