@@ -22,15 +22,12 @@ type shotStart struct {
 	skew         float64 // by how much bob began after alice, as the photons tell: it is true to sd
 	sd           float64
 	stated       run.SkewRecord
-	compensation int64 // by how much both were fired earlier, together
-	fired        int64 // how long after they were to be, together
+	compensation [2]int64 // by how much alice and bob were fired earlier
+	later        [2]int64 // how much later than expected the program says that they began, and answered
 }
 
-// heldUp is how much longer than its compensation the start of a shot seems to have taken,
-// of both nodes together, and how late they were fired: what a busy PC has done to it.
-func (s shotStart) heldUp() time.Duration {
-	return time.Duration(s.stated.UncertaintyNs - s.compensation + s.fired)
-}
+// heldUp reports whether the program says that the shot was held up.
+func (s shotStart) heldUp() bool { return s.later[0]+s.later[1] > run.ExpectedWithin }
 
 // shotStarts are the shots of a run in which the photons tell how the nodes began.
 func shotStarts(t *testing.T, m *run.Manifest) (all []shotStart) {
@@ -41,10 +38,15 @@ func shotStarts(t *testing.T, m *run.Manifest) (all []shotStart) {
 	}
 	for _, f := range found.Shots {
 		s := shotStart{number: f.Shot, skew: -f.StartOffset.Float() / 1000, sd: f.StartSD / 1000, stated: m.Trigger.Shots[f.Shot-1].Skew[0]}
-		for _, node := range m.Nodes {
-			take := node.Takes[f.Shot-1]
-			s.compensation += take.CompensationNs
-			s.fired += take.Shots["tc"].Called - take.Shots["tc"].Asked
+		for i, name := range []string{"alice", "bob"} {
+			take := m.Nodes[name].Takes[f.Shot-1]
+			s.compensation[i] = take.CompensationNs
+			if shot := take.Shots["tc"]; shot.CompensationNs != nil {
+				s.compensation[i] = *shot.CompensationNs
+			}
+			if take.Start.LaterNs != nil {
+				s.later[i] = *take.Start.LaterNs
+			}
 		}
 		all = append(all, s)
 	}
@@ -72,26 +74,34 @@ func takeShots(t *testing.T, once *steady.T, dir, path string, shots int) (at st
 	if len(all) < shots-shots/10 {
 		once.Fatalf("of %d shots the photons tell the start of %d", shots, len(all))
 	}
+	outside := 0
 	for _, s := range all {
 		if off := math.Abs(s.skew - float64(s.stated.SkewNs)); off > float64(s.stated.UncertaintyNs)+5*s.sd {
-			t.Errorf("shot %d: skew %d ± %d ns, truly %.0f ns", s.number, s.stated.SkewNs, s.stated.UncertaintyNs, s.skew)
+			outside++
+			t.Logf("shot %d: skew %d ± %d ns, truly %.0f ns", s.number, s.stated.SkewNs, s.stated.UncertaintyNs, s.skew)
 		}
+	}
+	if outside*100 > len(all) {
+		t.Errorf("the true skews of %d of %d shots are beyond what is stated", outside, len(all))
 	}
 	return at, all
 }
 
 // Fifty shots of a controller that begins 250 us late, more or less by 4 us each time, with
-// compensation: auto: each skew is within what is stated, and nodes come to begin together,
-// to 50 us in each shot that nothing held up.
+// compensation: auto: each skew is within what is stated, held up or not, and nodes come to begin
+// together, to 50 us in each shot of which the program does not itself say that it was held up.
 func TestLongFiftyShots(t *testing.T) {
 	need.LongWhole(t)
-	const shots, known, unheld = 50, 12, 50 * time.Microsecond
+	const shots, known, least = 50, 8, 10
 	steady.Try(t, 10*time.Millisecond, func(once *steady.T) {
 		dir, path := manyShots(t, once, ", compensation: {alice: auto, bob: auto}", "repeat: 50", ", start_wander: 4 us")
 		_, all := takeShots(t, once, dir, path, shots)
 		judged, worst := 0, 0.0
 		for _, s := range all {
-			if s.number <= known || s.heldUp() > unheld {
+			t.Logf("shot %2d: bob began %7.1f us after alice (stated %7.1f ± %6.1f); compensation %5.1f, %5.1f us; later than expected by %6.1f, %6.1f us", s.number,
+				s.skew/1e3, float64(s.stated.SkewNs)/1e3, float64(s.stated.UncertaintyNs)/1e3, float64(s.compensation[0])/1e3, float64(s.compensation[1])/1e3,
+				float64(s.later[0])/1e3, float64(s.later[1])/1e3)
+			if s.number <= known || s.heldUp() {
 				continue
 			}
 			judged++
@@ -99,9 +109,9 @@ func TestLongFiftyShots(t *testing.T) {
 				once.Errorf("shot %d: bob began %.0f ns after alice, compensation %d ns", s.number, s.skew, s.compensation)
 			}
 		}
-		t.Logf("shot 1: %.0f us apart; %d shots from the %dth on were not held up: %.0f us apart at most", all[0].skew/1000, judged, known+1, worst/1000)
-		if judged < 10 {
-			once.Errorf("%d shots after the %dth began as they were expected to, want 10", judged, known)
+		t.Logf("shot 1: %.0f us apart; %d of the %d shots after the %dth were not held up: %.0f us apart at most", all[0].skew/1000, judged, len(all)-known, known, worst/1000)
+		if judged < least {
+			once.Errorf("%d shots after the %dth began as they were expected to, want %d", judged, known, least)
 		}
 	})
 }

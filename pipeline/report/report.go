@@ -170,6 +170,9 @@ func reportStart(out *strings.Builder, m *run.Manifest) {
 		}
 		say("%s began %s %s %s", s.Node, text.Bounded(text.Magnitude(s.SkewNs), s.UncertaintyNs), direction, s.Against)
 	}
+	if expected, known := m.ShotsAsExpected(); known > 0 {
+		say("%d of %d shots began as was expected; the others were held up, or their latency was not known yet", expected, known)
+	}
 	switch {
 	case m.Trigger.Method == "hardware":
 		say("by an edge on the START inputs; their skew is that of the cables")

@@ -153,3 +153,33 @@ func (j *judgement) judgeTakes(node *Node, name string) {
 		}
 	}
 }
+
+// ShotsAsExpected counts the shots that all nodes began as they expected, to [ExpectedWithin] together, and those
+// of which that is known.
+func (m *Manifest) ShotsAsExpected() (expected, known int) {
+	type all struct {
+		later int64
+		nodes int
+	}
+	shots := map[int]all{}
+	for _, n := range m.Nodes {
+		if n == nil {
+			continue
+		}
+		for _, t := range n.Takes {
+			if t.Start != nil && t.Start.LaterNs != nil {
+				s := shots[t.Number]
+				shots[t.Number] = all{s.later + *t.Start.LaterNs, s.nodes + 1}
+			}
+		}
+	}
+	for _, s := range shots {
+		if s.nodes != len(m.Nodes) {
+			continue
+		}
+		if known++; s.later <= ExpectedWithin {
+			expected++
+		}
+	}
+	return expected, known
+}

@@ -15,7 +15,14 @@ type Start struct {
 	CompensationNs int64 `json:"compensation_ns"` // the node was fired this much earlier
 	EstimateNs     int64 `json:"estimate_ns"`
 	UncertaintyNs  int64 `json:"uncertainty_ns"` // the true start is within this of the estimate
+	// LaterNs is how much later than expected the command was given and its answer came, together: what
+	// a busy PC does to a start, or a latency that is not known yet. nil: nobody knows what to expect.
+	LaterNs *int64 `json:"later_ns,omitempty"`
 }
+
+// ExpectedWithin is how much later than expected a start may be that nothing held up, with
+// those of the other nodes together, in ns.
+const ExpectedWithin = 25_000
 
 // SkewRecord is how much later than the trigger's master a node started.
 type SkewRecord struct {
@@ -58,7 +65,17 @@ func EstimateStart(s fact.Shot, instant, compensation int64) Start {
 		InstantNs: instant, CompensationNs: compensation,
 		EstimateNs:    estimate,
 		UncertaintyNs: max(estimate-low, high-estimate, 1),
+		LaterNs:       later(s, compensation),
 	}
+}
+
+// later is how much later than expected a controller was fired and answered, where its answer tells that it
+// has begun: what it took longer than what it is fired earlier for and than its answer takes.
+func later(s fact.Shot, compensation int64) *int64 {
+	if s.BackNs == nil {
+		return nil
+	}
+	return new(max(0, s.Called-s.Asked) + max(0, s.Returned-s.Called-compensation-*s.BackNs))
 }
 
 // An answer was held up that takes so many times what is expected, and so much more, in
@@ -88,6 +105,7 @@ func NodeStart(shots []fact.Shot, instant, compensation int64, reading *clock.Re
 		high := max(start.EstimateNs+start.UncertaintyNs, other.EstimateNs+other.UncertaintyNs)
 		start.EstimateNs = low + (high-low)/2
 		start.UncertaintyNs = high - start.EstimateNs // the larger half
+		start.LaterNs = latest(start.LaterNs, other.LaterNs)
 	}
 	if reading != nil {
 		start.InstantNs = instant
@@ -95,6 +113,14 @@ func NodeStart(shots []fact.Shot, instant, compensation int64, reading *clock.Re
 		start.EstimateNs = reading.Back(start.EstimateNs)
 	}
 	return start, true
+}
+
+// latest is the larger of two; nil where one is not known.
+func latest(a, b *int64) *int64 {
+	if a == nil || b == nil {
+		return nil
+	}
+	return new(max(*a, *b))
 }
 
 // Skew is how much later node began than against, where both starts are by one clock or

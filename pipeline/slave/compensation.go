@@ -3,7 +3,6 @@ package slave
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"tsrun/pipeline/fact"
@@ -26,25 +25,8 @@ const (
 type early struct {
 	fact.Compensation
 	back *int64
-	took []int64 // how long the newest starts took that are well known, from the command to the begin, in ns
-	held int     // starts since then that are not
+	took []int64 // how long the newest starts took, from the command to the begin, in ns
 }
-
-const (
-	// A compensation follows the quickest of the newest starts: a PC that is busy makes one
-	// take longer, and nothing makes it quicker. One that seems to take longer than the quickest
-	// by more than this is not well known, as its answer was held up; twice that after each
-	// such one, so that a latency that has jumped is believed in the end.
-	heldMore = 50 * time.Microsecond
-	// So many are looked at,
-	followed = 5
-	// and so many must be known: one alone may have been held up,
-	followedLeast = 2
-	// by a half of what it is off by each time,
-	followedPart = 2
-	// and by so much at most.
-	followedMost = 100 * time.Microsecond
-)
 
 // compensate works out how much earlier each controller is fired: what the recipe says,
 // and with auto what its driver measures. Where it cannot, the users are told, and the run
@@ -149,34 +131,6 @@ func (eq *equipment) earliest() (ahead time.Duration) {
 func (e early) note(s *fact.Shot) {
 	used := e.UsedNs
 	s.CompensationNs, s.BackNs = &used, e.back
-}
-
-// learn takes from a shot how long the start took. Only the answer of a device that
-// answers once it has begun tells it.
-func (e *early) learn(s fact.Shot) {
-	if e.back == nil || s.Returned < s.Called {
-		return
-	}
-	took := max(0, s.Returned-*e.back-s.Called)
-	if len(e.took) > 0 && took-slices.Min(e.took) > heldMore.Nanoseconds()<<min(e.held, 10) {
-		e.held++
-		return
-	}
-	e.held = 0
-	e.took = append(e.took, took)
-	e.took = e.took[max(0, len(e.took)-followed):]
-}
-
-// follow returns how much earlier the controller is fired in the next shot.
-func (e early) follow() early {
-	if len(e.took) < followedLeast {
-		return e
-	}
-	change := (slices.Min(e.took) - e.UsedNs) / followedPart
-	most := followedMost.Nanoseconds()
-	e.UsedNs = min(max(e.UsedNs+min(max(change, -most), most), -mostEarly), mostEarly)
-	e.took = slices.Clone(e.took)
-	return e
 }
 
 // follow has the compensation of a controller follow what its starts take, with auto.
