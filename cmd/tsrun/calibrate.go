@@ -109,4 +109,10 @@ func pairWords(b *strings.Builder, p calibrate.Pair) {
 }
 
 // micros writes ns as us, to what a start is known to.
-func micros(ns float64) string { return fmt.Sprintf("%.1f", ns/1000) }
+// micros writes ns as us; what is rounded to zero has no sign.
+func micros(ns float64) string {
+	if s := fmt.Sprintf("%.1f", ns/1000); s != "-0.0" {
+		return s
+	}
+	return "0.0"
+}
