@@ -20,7 +20,7 @@ const (
 	maxTransfers = 20 // files on their way that are shown
 	maxNodes     = 64
 	maxChannels  = 64 // of the run, each with a curve
-	maxClocks    = 16
+	maxClocks    = 64 // that are followed, and pairs that are counted
 	maxStages    = 64
 )
 

@@ -90,6 +90,17 @@ func TestClocksOfSeveralTargets(t *testing.T) {
 	}
 }
 
+// Twenty nodes have nineteen clocks, and the page shows each.
+func TestClocksOfTwentyNodes(t *testing.T) {
+	b := newBoard(nil)
+	for i := range 19 {
+		b.tell(1, syncOf(fmt.Sprintf("n%02d.c", i), int64(i)))
+	}
+	if n := strings.Count(section(t, b, "clocks", 1), " minus alice.signal"); n != 19 {
+		t.Errorf("%d clocks are shown", n)
+	}
+}
+
 // Files whose end was never told give their places to others.
 func TestTransfersThatNeverEnd(t *testing.T) {
 	b := newBoard(nil)
