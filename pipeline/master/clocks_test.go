@@ -54,7 +54,7 @@ func TestClocksFarOffAreNoticed(t *testing.T) {
 		{0, joining, false}, {100 * time.Millisecond, joining, true}, {time.Hour, failed, false}, {-time.Hour, failed, false},
 		{-time.Second, joining, true}, {math.MinInt64, joining, false},
 	} {
-		l := listening(t)
+		l := listening(t, func(r *recipe.Recipe) { r.Clock.Source, r.Nodes[1].Host = "none", "remote" })
 		token := joins(t, l, "bob", "1", wire.Protocol).Welcome.Token
 		for range clockReports {
 			now := time.Now().UnixNano()
@@ -73,6 +73,25 @@ func TestClocksFarOffAreNoticed(t *testing.T) {
 		if l.state.phase != c.phase || tainted != c.tainted {
 			t.Errorf("%v ahead: phase %s, tainted %v, want %s, %v (%v)", c.ahead, l.state.phase, tainted, c.phase, c.tainted, l.book.manifest.Reasons)
 		}
+	}
+}
+
+// TestClockOfThisPC: a node on this PC has its clock, however late its reports are.
+func TestClockOfThisPC(t *testing.T) {
+	l := listening(t)
+	token := joins(t, l, "bob", "1", wire.Protocol).Welcome.Token
+	for range clockReports {
+		late := time.Now().Add(-time.Minute).UnixNano()
+		l.answer(t.Context(), request{body: wire.Request{Node: "bob", Token: token, Report: &wire.Report{Phase: wire.Preparing, ClockNs: late}}})
+	}
+	l.book.manifest.Judge()
+	for _, r := range l.book.manifest.Reasons {
+		if strings.Contains(r.Message, "clock") {
+			t.Errorf("%+v", r)
+		}
+	}
+	if l.state.phase != joining {
+		t.Errorf("the run is %s", l.state.phase)
 	}
 }
 

@@ -122,7 +122,7 @@ func TestClockSet(t *testing.T) {
 
 // TestClockSetBeforeAllAreArmed: the clocks are compared again, so it matters to nobody.
 func TestClockSetBeforeAllAreArmed(t *testing.T) {
-	l := listening(t)
+	l := listening(t, func(r *recipe.Recipe) { r.Clock.Source, r.Nodes[1].Host = "none", "remote" })
 	token := joins(t, l, "bob", "1", wire.Protocol).Welcome.Token
 	hour := time.Now().Add(-time.Hour).UnixNano()
 	ask := func(ns int64, news ...wire.News) {
