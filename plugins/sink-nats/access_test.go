@@ -2,20 +2,12 @@ package main
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -28,31 +20,11 @@ const (
 	testNkey = "UBNFOY7Y2WUFBBYJOXU3FFYPFFSAUNSEGLMB5R3PAZTFSDWEZH3NSY2T"
 )
 
-// throwaway is a CA of this test alone, and the certificate of a server at 127.0.0.1.
-func throwaway(t *testing.T) (ca string, of tls.Certificate) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "of a test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ca = filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return ca, tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
 // TestAccess: over TLS of a CA that is named, with a password or an nkey of files, a run is
 // sent and followed; with anything else nobody is let in, and no secret is said.
 func TestAccess(t *testing.T) {
-	ca, certificate := throwaway(t)
+	lab := newAuthority(t)
+	ca, certificate := lab.file, lab.issue(func(*x509.Certificate) {})
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
 		TLS: true, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 		Users: []*server.User{{Username: "lab", Password: "the-password"}}, Nkeys: []*server.NkeyUser{{Nkey: testNkey}}})

@@ -2,16 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"fmt"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
-	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"tsrun/sdk"
 	"tsrun/sdk/quantity"
@@ -22,24 +15,7 @@ const (
 	leastWindow, mostWindow = 1, 1024
 	leastPatience           = quantity.Second
 	mostPatience            = 45 * quantity.Second // the host lets Finish stand still for 60 s
-	// dialWithin bounds one attempt to reach a server.
-	dialWithin = 4 * time.Second
-	mostSecret = 64 << 10 // bytes of a file with a token
-	mostUser   = 256      // of a name
 )
-
-// access is how a server is reached, by the sink and by who follows.
-type access struct {
-	URL         string `json:"url" jsonschema:"required,description=of the server: nats://HOST:4222 or tls://HOST:4222; those of a cluster with commas between them"`
-	TokenFile   string `json:"token_file" jsonschema:"format=file,description=file that holds the token of the server"`
-	User        string `json:"user" jsonschema:"description=name of a user of the server; with password_file"`
-	Password    string `json:"password_file" jsonschema:"format=file,description=file that holds the password of the user"`
-	Nkey        string `json:"nkey_file" jsonschema:"format=file,description=file that holds the seed of an nkey of the server"`
-	Credentials string `json:"credentials" jsonschema:"format=file,description=.creds file of a user of the server"`
-	CA          string `json:"ca" jsonschema:"format=file,description=PEM file of the CA that has signed the server's certificate; the system's without"`
-	Cert        string `json:"cert" jsonschema:"format=file,description=PEM file of a client certificate; with key"`
-	Key         string `json:"key" jsonschema:"format=file,description=PEM file of its key"`
-}
 
 // remote is what a recipe says about the server, of tags and of results.
 type remote struct {
@@ -98,51 +74,6 @@ func (c remote) Check(sdk.Recording) (found []*sdk.Failure) {
 	return found
 }
 
-// addresses are those of the servers of a cluster, of which any will do.
-func (a access) addresses() []string { return strings.Split(a.URL, ",") }
-
-// mistakes are those of how a user is let in.
-func (a access) mistakes() (found []*sdk.Failure) {
-	if (a.Cert == "") != (a.Key == "") {
-		found = append(found, mistake("cert", "a client certificate needs cert and key", "name both files, or none"))
-	}
-	if (a.User == "") != (a.Password == "") || len(a.User) > mostUser || strings.ContainsAny(a.User, "\r\n\x00") {
-		found = append(found, mistake("user", "a user needs user and password_file, and a name of one line", "write both, or neither"))
-	}
-	ways := 0
-	for _, way := range []string{a.TokenFile, a.Password, a.Nkey, a.Credentials} {
-		if way != "" {
-			ways++
-		}
-	}
-	if ways > 1 {
-		found = append(found, mistake("token_file", "a server lets in by one of token_file, password_file, nkey_file and credentials", "name the one that this server asks for"))
-	}
-	return found
-}
-
-// who are the options by which the server knows who this is. Secrets are in files alone.
-func (a access) who() (options []nats.Option, err error) {
-	switch {
-	case a.TokenFile != "":
-		secret, err := readSecret("token_file", a.TokenFile)
-		return []nats.Option{nats.Token(secret)}, err
-	case a.Password != "":
-		secret, err := readSecret("password_file", a.Password)
-		return []nats.Option{nats.UserInfo(a.User, secret)}, err
-	case a.Nkey != "":
-		option, err := nats.NkeyOptionFromSeed(a.Nkey)
-		if err != nil { // which says nothing of what is in the file
-			return nil, &sdk.Failure{Code: "bad-token", Message: fmt.Sprintf("read the nkey of the NATS server in %s: %v", a.Nkey, err),
-				Hint: "the file holds a seed, which begins with SU", Field: "nkey_file"}
-		}
-		return []nats.Option{option}, nil
-	case a.Credentials != "":
-		return []nats.Option{nats.UserCredentials(a.Credentials)}, nil
-	}
-	return nil, nil
-}
-
 // Check finds those of the tags, too.
 func (c config) Check(r sdk.Recording) []*sdk.Failure {
 	found := c.remote.Check(r)
@@ -174,86 +105,6 @@ func open(_ context.Context, env sdk.Env, c config) (sdk.Sink, error) {
 			Hint: "give the node a name of A-Z, a-z, 0-9, _ and -"}
 	}
 	return newSink(c, node, env.Log), nil
-}
-
-// dial connects once. A connection that breaks stays broken: what is in flight is
-// then asked of the server anew.
-func (a access) dial(more ...nats.Option) (*nats.Conn, error) {
-	options := append([]nats.Option{nats.Name("tsrun sink-nats"), nats.Timeout(dialWithin), nats.NoReconnect(),
-		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(3), nats.FlusherTimeout(dialWithin)}, more...)
-	as, err := a.who()
-	if err != nil {
-		return nil, err
-	}
-	options = append(options, as...)
-	if a.CA != "" || a.Cert != "" {
-		of, err := a.tls()
-		if err != nil {
-			return nil, err
-		}
-		options = append(options, nats.Secure(of))
-	}
-	conn, err := nats.Connect(a.URL, options...)
-	if err != nil {
-		var addresses []string
-		for _, address := range a.addresses() {
-			addresses = append(addresses, shown(address))
-		}
-		return nil, &sdk.Failure{Code: "nats-unreachable", Message: fmt.Sprintf("reach the NATS server at %s: %v", clip(strings.Join(addresses, ", ")), err),
-			Hint: "is it running, and does this PC reach it? a server needs JetStream (nats-server -js, or tsrun hub); where it lets in users only, name token_file, password_file, nkey_file or credentials, and its CA"}
-	}
-	return conn, nil
-}
-
-// shown is an address without a password.
-func shown(address string) string {
-	if u, err := url.Parse(address); err == nil {
-		return u.Redacted()
-	}
-	return "an address that cannot be read"
-}
-
-func (a access) tls() (*tls.Config, error) {
-	of := &tls.Config{MinVersion: tls.VersionTLS12}
-	if a.CA != "" {
-		text, err := os.ReadFile(a.CA)
-		if err != nil {
-			return nil, fmt.Errorf("read the CA of the NATS server: %w", err)
-		}
-		of.RootCAs = x509.NewCertPool()
-		if !of.RootCAs.AppendCertsFromPEM(text) {
-			return nil, &sdk.Failure{Code: "bad-config", Message: "read the CA of the NATS server: " + a.CA + " holds no certificate", Hint: "name a PEM file", Field: "ca"}
-		}
-	}
-	if a.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(a.Cert, a.Key)
-		if err != nil {
-			return nil, fmt.Errorf("read the certificate for the NATS server: %w", err)
-		}
-		of.Certificates = []tls.Certificate{pair}
-	}
-	return of, nil
-}
-
-// readSecret reads a token or a password: one line of a small file.
-func readSecret(field, path string) (string, error) {
-	info, err := os.Stat(path)
-	if err == nil && info.Size() > mostSecret {
-		err = fmt.Errorf("%s has %d bytes", path, info.Size())
-	}
-	var text []byte
-	if err == nil {
-		text, err = os.ReadFile(path)
-	}
-	secret := strings.TrimSpace(string(text))
-	if err == nil && (secret == "" || strings.ContainsAny(secret, "\r\n")) {
-		err = fmt.Errorf("%s is not one line", path)
-	}
-	if err != nil {
-		return "", &sdk.Failure{Code: "bad-token", Message: fmt.Sprintf("read the %s of the NATS server: %v", strings.TrimSuffix(field, "_file"), err),
-			Hint: "the file holds it and nothing else", Field: field}
-	}
-	return secret, nil
 }
 
 // clip bounds what is repeated of a recipe in a message.

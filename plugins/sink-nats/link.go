@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,7 +27,17 @@ const (
 	settled = 20
 	// wrongLastMsgID is how a server says that another message came before.
 	wrongLastMsgID jetstream.ErrorCode = 10070
+	streamHint                         = "the server needs JetStream (nats-server -js, or tsrun hub), and its user the right to make streams"
 )
+
+// said adds to an error what the server has said of it by itself: it answers nothing where a
+// user may not write or ask, and says so beside.
+func said(conn *nats.Conn, err error) error {
+	if last := conn.LastError(); err != nil && last != nil && !errors.Is(err, last) {
+		return fmt.Errorf("%w; the server says: %.300s", err, strings.Join(strings.Fields(last.Error()), " "))
+	}
+	return err
+}
 
 // link is one connection to the server. It publishes with the number that the message
 // has to get in the stream, so that the server refuses one that comes twice, or
@@ -96,9 +107,9 @@ func streamOf(ctx context.Context, js jetstream.JetStream, want jetstream.Stream
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		stream, err = js.CreateStream(ctx, want)
 	}
-	if err != nil {
+	if err = said(js.Conn(), err); err != nil {
 		return nil, &sdk.Failure{Code: "nats-stream", Message: fmt.Sprintf("make the stream %s at the NATS server: %v", want.Name, err),
-			Hint: "the server needs JetStream (nats-server -js, or tsrun hub), and its user the right to make streams"}
+			Hint: streamHint}
 	}
 	if is := stream.CachedInfo().Config.Subjects; !slices.Equal(is, want.Subjects) {
 		return nil, &sdk.Failure{Code: "nats-stream", Message: fmt.Sprintf("the stream %s is there, and it is of %.200q", want.Name, is),
@@ -207,7 +218,7 @@ func (l *link) await(ctx context.Context) error {
 		}
 		return fmt.Errorf("message %d was not acknowledged: %w", f.number, err)
 	case <-late.C:
-		return fmt.Errorf("message %d was not acknowledged within %v", f.number, ackWithin)
+		return said(l.conn, fmt.Errorf("message %d was not acknowledged within %v", f.number, ackWithin))
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

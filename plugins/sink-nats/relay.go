@@ -47,6 +47,9 @@ func takeMerged(ctx context.Context, m sdk.Merged, c mergedConfig) (sdk.MergedAn
 	if err := r.dial(); err != nil {
 		return r.said, err
 	}
+	if err := r.look(ctx); err != nil {
+		return r.said, err
+	}
 	err = r.work(ctx, from)
 	if err == nil && r.said.Dropped > 0 {
 		err = &sdk.Failure{Code: "nats-behind", Message: fmt.Sprintf("the NATS server did not take %d messages", r.said.Dropped), Hint: "look at the server; the run has all tags in its files"}

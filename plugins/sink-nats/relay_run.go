@@ -25,6 +25,7 @@ const (
 	mergedVersion = 1
 	mergedTags    = 1 << 16 // of a message, at most
 	mergedHead    = 256 << 10
+	mergedMost    = 10*mergedTags + mergedHead + headRoom
 	// tryFor is how long a message is tried again at a server that does not take it. The
 	// run goes on meanwhile, and drops what does not fit this subscriber's queue.
 	tryFor = 5 * time.Second
@@ -171,6 +172,7 @@ func (r *relay) publish(ctx context.Context, m *nats.Msg) (err error) {
 			if err = r.store(ctx, m); err == nil {
 				return nil
 			}
+			err = said(r.conn, err)
 			r.hangUp()
 		}
 		select {
@@ -190,7 +192,7 @@ func (r *relay) store(ctx context.Context, m *nats.Msg) error {
 	_, err = r.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: r.config.Prefix + "_" + r.run + "-merged", Subjects: []string{r.said.Where},
 		Storage: jetstream.FileStorage, Replicas: r.config.Replicas, Discard: jetstream.DiscardNew, Duplicates: 2 * time.Minute, AllowDirect: true, Description: "corrected time tags of all nodes in one run of tsrun"})
 	if err != nil {
-		return &sdk.Failure{Code: "nats-stream", Message: fmt.Sprintf("make the stream of %s: %v", r.said.Where, err), Hint: "the server needs JetStream (nats-server -js, or tsrun hub), and its user the right to make streams"}
+		return &sdk.Failure{Code: "nats-stream", Message: fmt.Sprintf("make the stream of %s: %v", r.said.Where, err), Hint: streamHint}
 	}
 	_, err = r.js.PublishMsg(ctx, m)
 	return err
@@ -205,6 +207,21 @@ func (r *relay) dial() (err error) {
 		r.hangUp()
 	}
 	return err
+}
+
+// look finds what keeps a server from ever taking the messages, so that it is told at once.
+func (r *relay) look(ctx context.Context) error {
+	if most := int(r.conn.MaxPayload()); most < mergedMost {
+		return &sdk.Failure{Code: "nats-payload", Message: fmt.Sprintf("reach the NATS server: it takes messages of %d bytes, one of merged tags may have %d", most, mergedMost),
+			Hint: "set max_payload of the server to 1MB, its default"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, askedWithin)
+	defer cancel()
+	// What else the answer may be is seen when a message is stored: a user may not be let ask.
+	if _, err := r.js.AccountInfo(ctx); errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+		return &sdk.Failure{Code: "nats-stream", Message: fmt.Sprintf("make the stream of %s: %v", r.said.Where, err), Hint: streamHint}
+	}
+	return nil
 }
 
 func (r *relay) hangUp() {
