@@ -38,6 +38,7 @@ type clock struct {
 	later             []Followed       // of shots to come
 	lines             []correlate.Line // none: not known yet
 	correction        correlate.Correction
+	carried           []uint64 // tags on the way to the reference's clock
 }
 
 // known says whether tags can be corrected.
@@ -169,5 +170,6 @@ func (c *clock) apply(dst, tags []uint64) []uint64 {
 	if c.via == nil {
 		return c.correction.ApplyAll(dst, tags)
 	}
-	return c.via.apply(dst, c.correction.ApplyAll(nil, tags))
+	c.carried = c.correction.ApplyAll(c.carried[:0], tags)
+	return c.via.apply(dst, c.carried)
 }

@@ -128,19 +128,41 @@ func (s *Stream) taken(sent uint64) *run.TakenRecord {
 func (s *Stream) loop(ctx context.Context, m *merger) {
 	defer close(s.done)
 	defer m.close()
-	for ctx.Err() == nil {
+	for more := true; more && ctx.Err() == nil; {
+		if m.step(ctx) {
+			more = s.takeWaiting(m)
+			continue
+		}
+		m.hold(ctx)
 		select {
 		case <-ctx.Done():
-		case what, more := <-s.inbox:
-			if !more {
-				m.flush(ctx)
-				s.finish(ctx, m)
-				return
+		case what, open := <-s.inbox:
+			if more = open; open {
+				m.take(what)
+				more = s.takeWaiting(m)
 			}
-			m.take(ctx, what)
 		}
 	}
+	if ctx.Err() == nil {
+		m.flush(ctx)
+	}
 	s.finish(ctx, m)
+}
+
+// takeWaiting takes all that waits, before each window: what came while a clock was not known
+// takes long to send, and the inbox would be full of what many nodes bring meanwhile.
+func (s *Stream) takeWaiting(m *merger) (more bool) {
+	for {
+		select {
+		case what, open := <-s.inbox:
+			if !open {
+				return false
+			}
+			m.take(what)
+		default:
+			return true
+		}
+	}
 }
 
 // finish sends the last message.

@@ -18,6 +18,9 @@ const (
 	maxHeld = 4096
 	// endOfTime is later than every tag of a run.
 	endOfTime = uint64(1) << 62 // ps: 53 days
+	// maxLines is how many lines of clocks a message of several tags has at most: who reads it
+	// bounds its second frame.
+	maxLines = 512
 )
 
 // merger makes messages of windows, in order. One goroutine uses it.
@@ -45,8 +48,8 @@ type merger struct {
 	flushing bool
 }
 
-// take takes what a stream was given, and sends what it completes.
-func (m *merger) take(ctx context.Context, what any) {
+// take takes what a stream was given.
+func (m *merger) take(what any) {
 	switch w := what.(type) {
 	case Segment:
 		m.starts[w.Part] = w.At
@@ -62,8 +65,6 @@ func (m *merger) take(ctx context.Context, what any) {
 			}
 		}
 	}
-	m.goOn(ctx)
-	m.hold(ctx)
 }
 
 // followed takes what was found of a clock, of the shot that is due or for later.
@@ -76,18 +77,17 @@ func (m *merger) followed(c *clock, f Followed) {
 	}
 }
 
-// goOn sends all windows that are complete.
-func (m *merger) goOn(ctx context.Context) {
-	for ctx.Err() == nil {
-		switch {
-		case m.ready():
-			m.window(ctx)
-		case m.shotIsOver():
-			m.endShot(ctx)
-		default:
-			return
-		}
+// step sends the next window, or ends a shot; false: it waits for more.
+func (m *merger) step(ctx context.Context) bool {
+	switch {
+	case m.ready():
+		m.window(ctx)
+	case m.shotIsOver():
+		m.endShot(ctx)
+	default:
+		return false
 	}
+	return true
 }
 
 // newest is the newest segment of any channel in the shot that is due; -1: there is none.
@@ -126,7 +126,7 @@ func (m *merger) ready() bool {
 	return true
 }
 
-// hold says, once for each window, that a clock is not known yet.
+// hold says, once for the newest window, that a clock is not known yet.
 func (m *merger) hold(ctx context.Context) {
 	newest := m.newest()
 	at := place{m.next.shot, newest}
@@ -207,13 +207,28 @@ func (m *merger) merge(ctx context.Context, until uint64, missing []string, say 
 	}
 }
 
-// tags sends those that were gathered.
+// tags sends those that were gathered, in halves where too many lines carry them.
 func (m *merger) tags(ctx context.Context, h Header) {
-	h.Tags = len(m.times)
-	h.Clocks = m.described(true)
+	h.Tags, h.Clocks = len(m.times), m.described(true)
+	if n := h.Tags; n > 1 && linesOf(h.Clocks) > maxLines {
+		times, numbers, first := m.times, m.numbers, h
+		m.times, m.numbers, first.UntilPs = times[:n/2:n/2], numbers[:n/2:n/2], int64(times[n/2-1])
+		m.tags(ctx, first)
+		m.times, m.numbers = times[n/2:], numbers[n/2:]
+		m.tags(ctx, h)
+		m.times, m.numbers = times[:0], numbers[:0]
+		return
+	}
 	m.totals.Tags += uint64(h.Tags)
 	m.send(ctx, h)
 	m.times, m.numbers = m.times[:0], m.numbers[:0]
+}
+
+func linesOf(clocks []Clock) (n int) {
+	for _, c := range clocks {
+		n += len(c.Lines)
+	}
+	return n
 }
 
 func (m *merger) header(kind string) Header {
@@ -266,7 +281,8 @@ func (m *merger) send(ctx context.Context, h Header) {
 // flush sends what is here when nothing more comes.
 func (m *merger) flush(ctx context.Context) {
 	m.flushing = true
-	m.goOn(ctx)
+	for ctx.Err() == nil && m.step(ctx) {
+	}
 	m.merge(ctx, endOfTime, nil, false) // what lies beyond the end of another clock's last segment
 	m.sent, m.begun = endOfTime, true
 	for _, c := range m.channels {
