@@ -5,6 +5,7 @@
 //
 //	sink       files of tags, as sink-file makes them; each closed one is offered on
 //	publisher  brings closed files into the stream, in order, exactly once
+//	access     how a server is reached, and who this is
 //	link       one connection: where the stream stands, a window of messages
 //	message    subject, headers and payload of a block
 //	results    brings what stages found into a stream, a message or more of each
