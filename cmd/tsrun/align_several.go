@@ -165,7 +165,7 @@ func (f *alignFlags) writeEach(s stage.AlignSummary) error {
 		if c.Refused || !f.each() {
 			continue
 		}
-		if err := run.Atomically(f.eachPath(c.Target), func(out io.Writer) error { return json.NewEncoder(out).Encode(c) }); err != nil {
+		if err := writeWhole(f.eachPath(c.Target), func(out io.Writer) error { return json.NewEncoder(out).Encode(c) }); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -124,9 +125,32 @@ func (o output) print(c *cobra.Command, about string, answer any, csv, words fun
 			err = out.Flush()
 		}
 	} else {
-		err = run.Atomically(o.path, form)
+		err = writeWhole(o.path, form)
 	}
 	return err
+}
+
+// writeWhole writes a file whole or not at all, and leaves nothing else behind where
+// Ctrl-C ends the writing; a second one does not wait for a disk that stands still.
+func writeWhole(path string, write func(io.Writer) error) error {
+	ctx, stop := interruptible(context.Background())
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	err := run.Atomically(path, func(out io.Writer) error { return write(&endable{ctx, out}) })
+	return orEnded(ctx, err)
+}
+
+// endable is a writer that takes nothing more once its context has ended.
+type endable struct {
+	until context.Context
+	to    io.Writer
+}
+
+func (e *endable) Write(b []byte) (int, error) {
+	if err := e.until.Err(); err != nil {
+		return 0, err
+	}
+	return e.to.Write(b)
 }
 
 // about says of what a table is, and where its tags are from.

@@ -87,5 +87,5 @@ func writePicture(c *cobra.Command, p plot.Picture, out string) error {
 	if out == "-" {
 		return plot.File(c.OutOrStdout(), p)
 	}
-	return run.Atomically(out, func(w io.Writer) error { return plot.File(w, p) })
+	return writeWhole(out, func(w io.Writer) error { return plot.File(w, p) })
 }

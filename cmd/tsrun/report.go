@@ -36,7 +36,7 @@ recipe, and how to load and repeat it. It is one file without scripts.`,
 			case page == "-":
 				err = report.Page(c.OutOrStdout(), m, args[0])
 			case page != "":
-				err = run.Atomically(page, func(w io.Writer) error { return report.Page(w, m, args[0]) })
+				err = writeWhole(page, func(w io.Writer) error { return report.Page(w, m, args[0]) })
 			case asText:
 				_, err = fmt.Fprintln(c.OutOrStdout(), report.Paragraph(m))
 			case asJSON:

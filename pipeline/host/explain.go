@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,6 +34,9 @@ func (p *process) explainStart(err error) error {
 	case errors.Is(err, syscall.ENOEXEC):
 		return &sdk.Failure{Code: "plugin-wrong-format", Message: message("not a program of this machine"),
 			Hint: "build it for this operating system and processor; a script needs #! in its first line"}
+	case p.run.id() == 0 && errors.Is(err, fs.ErrNotExist) && regular(p.component.Path):
+		return &sdk.Failure{Code: "plugin-start", Message: message("%v, though the file is there", err),
+			Hint: "what it needs to start is missing: of a script the program after #!, of a program its loader (ldd tells which)"}
 	case p.run.id() == 0:
 		return &sdk.Failure{Code: "plugin-start", Message: message("%v", err)}
 	}
@@ -56,8 +60,15 @@ func (p *process) explainStart(err error) error {
 		return &sdk.Failure{Code: "plugin-start", Message: message("%v", err)}
 	case !p.run.wasKilled():
 		return p.crash("plugin-crashed", message("it ended before the handshake, %s", p.run.state))
+	case !strings.Contains(err.Error(), "timeout"): // go-plugin saw the end of its output
+		return p.crash("plugin-start", message("it closed its standard output before the handshake, and was ended"))
 	}
 	return p.crash("plugin-start-timeout", message("no handshake within %v", p.host.startTimeout))
+}
+
+func regular(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 func number(text string) bool {

@@ -24,8 +24,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // maxRuntime is the longest runtime directory, so that the sockets in it
@@ -66,6 +69,9 @@ func New(o Options) (*Host, error) {
 		return nil, fmt.Errorf("use runtime directory %s: its path has %d bytes, sockets in it need at most %d; choose a shorter one",
 			dir, len(dir), maxRuntime)
 	}
+	if strings.ContainsFunc(dir, unspeakable) { // a plugin tells its address in one line of fields between |
+		return nil, fmt.Errorf("use runtime directory %q: a plugin cannot tell a path with |, with a line break or with what is no text; set TMPDIR to another one", dir)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("use runtime directory: %w", err)
 	}
@@ -80,6 +86,9 @@ func New(o Options) (*Host, error) {
 	return &Host{dirs: o.Dirs, runtime: dir, confine: o.Confine, log: log, running: map[*process]struct{}{},
 		startTimeout: 30 * time.Second, hungAfter: 10 * time.Second}, nil
 }
+
+// unspeakable says what a plugin's first line cannot carry in a path.
+func unspeakable(r rune) bool { return r == '|' || r == utf8.RuneError || unicode.IsControl(r) }
 
 // Close stops every plugin that still runs, all at once, and waits for them;
 // it takes as long as the slowest, at most about fifteen seconds.

@@ -152,6 +152,7 @@ func TestStartFailuresSayWhy(t *testing.T) {
 	write("tc-data", "just a file", 0o644)
 	write("tc-foreign", "\x7fELF but for another machine "+sdk.CookieValue, 0o755)
 	write("tc-script", "#!/no/such/interpreter\n# "+sdk.CookieValue, 0o755)
+	write("tc-deaf", "#!/bin/sh\n# "+sdk.CookieValue+"\nexec sleep 60 >&2\n", 0o755)
 	write("ls", "#!/bin/sh\ntouch "+filepath.Join(h.dirs[0], "started")+"\n", 0o755)
 	tests := []struct {
 		plugin, config string
@@ -164,7 +165,8 @@ func TestStartFailuresSayWhy(t *testing.T) {
 		{plugin: "tc-data", code: "plugin-not-executable", says: []string{"chmod +x"}},
 		{plugin: "tc-foreign", code: "plugin-wrong-format"},
 		{plugin: "ls", code: "not-a-plugin", says: []string{"was not started", "ls.json"}},
-		{plugin: "tc-script", code: "plugin-start", says: []string{"no such file"}},
+		{plugin: "tc-script", code: "plugin-start", says: []string{"no such file", "after #!"}},
+		{plugin: "tc-deaf", code: "plugin-start", says: []string{"closed its standard output"}},
 		{plugin: "tc-panics", code: "plugin-crashed", says: []string{"panic: no licence file", "plugins_test.go"}},
 		{plugin: "tc-exits", code: "plugin-crashed", says: []string{"exit status 3", "cannot open the licence file"}},
 		{plugin: "tc-noisy", code: "plugin-noise", says: []string{"vendor library 4.2 loaded", "standard error"}},

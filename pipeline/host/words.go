@@ -13,6 +13,7 @@ import (
 
 const (
 	keptWords  = 8       // lines of a plugin's standard error that a crash message shows
+	keptOfLine = 300     // bytes of each; the log has the rest
 	longestLog = 1 << 16 // bytes of one log line
 )
 
@@ -51,6 +52,9 @@ func (w *lastWords) read(line string) {
 		return
 	}
 	w.log.Warn("plugin wrote to standard error", "text", line)
+	if len(line) > keptOfLine {
+		line = strings.ToValidUTF8(line[:keptOfLine], "") + "..."
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.cause == "" && (strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ")) {

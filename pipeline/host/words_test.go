@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func newWords() (*lastWords, *logged) {
@@ -42,14 +43,20 @@ func TestLastWordsAreTheLastOnes(t *testing.T) {
 }
 
 func FuzzHear(f *testing.F) {
-	for _, line := range []string{"", "panic: x", "{", `{"@message":5}`, `{"@message":"m","@level":"fatal","a":{"b":[1e999]}}`, "\xff\x00"} {
+	for _, line := range []string{"", "panic: x", "{", `{"@message":5}`, `{"@message":"m","@level":"fatal","a":{"b":[1e999]}}`, "\xff\x00", strings.Repeat("ä", keptOfLine), "panic: " + strings.Repeat("\x00", longestLog)} {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		w, _ := newWords()
 		w.listen(strings.NewReader(text))
-		if _, lines := w.last(); len(lines) > keptWords {
+		cause, lines := w.last()
+		if len(lines) > keptWords {
 			t.Errorf("%d lines kept", len(lines))
+		}
+		for _, line := range append(lines, cause) {
+			if len(line) > keptOfLine+len("...") || !utf8.ValidString(line) {
+				t.Errorf("kept is %q", line)
+			}
 		}
 	})
 }

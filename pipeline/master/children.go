@@ -34,6 +34,9 @@ func preflight(o Options) error {
 	if err := CheckPlugins(o); err != nil {
 		return err
 	}
+	if err := run.CheckPath(o.Runs); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(o.Runs, 0o777); err != nil {
 		return &sdk.Failure{Code: "run-directory", Message: fmt.Sprintf("make the directory of run directories, %s: %v", o.Runs, err),
 			Hint: "choose another place with --runs, or make this one writable"}
@@ -74,6 +77,9 @@ func CheckRoom(o Options, dir string) (run.Room, error) {
 		if n.Host == "local" && r.Transfer.KeepSource == "always" { // and once more in the node's own files
 			tags += min(r.LeastTags(n.Name, keeps), math.MaxInt64-tags)
 		}
+	}
+	if err := run.CheckFiles(dir, r.Files("", keeps)); err != nil {
+		return run.Room{}, err
 	}
 	return run.CheckSpace(dir, r.Faults.DiskBelow, tags)
 }

@@ -3,6 +3,7 @@ package recipe
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // Segments is of how many files a run is made when it goes as planned: so many
@@ -18,6 +19,18 @@ func (r *Recipe) Segments() (series, each int64) {
 		}
 	}
 	return series, ((int64(r.Acquire.Duration)-1)/int64(r.Acquire.Segment) + 1) * int64(r.Acquire.Shots())
+}
+
+// Files is how many files of tags the sinks that keep such make of a node, or of all
+// nodes for "", when the run goes as planned.
+func (r *Recipe) Files(node string, keepsFiles func(plugin string) bool) int64 {
+	kept := *r
+	kept.Sinks = slices.DeleteFunc(slices.Clone(r.Sinks), func(s Sink) bool { return !keepsFiles(s.Sink) })
+	if node != "" {
+		kept.Nodes = slices.DeleteFunc(slices.Clone(r.Nodes), func(n Node) bool { return n.Name != node })
+	}
+	series, each := kept.Segments()
+	return series * each // a recipe with more than MaxSegments was refused
 }
 
 // LeastTags is how many tags the sinks that keep files of tags will keep of a

@@ -40,3 +40,21 @@ func TestLeastTags(t *testing.T) {
 		t.Errorf("%d tags of a rate below 0", got)
 	}
 }
+
+func TestFiles(t *testing.T) {
+	r := load(t, "testdata/good.yaml").Recipe
+	series, each := r.Segments()
+	if got := r.Files("", func(string) bool { return true }); got != series*each || got == 0 {
+		t.Errorf("%d files, want %d of %d series", got, each, series)
+	}
+	if got := r.Files("", func(string) bool { return false }); got != 0 {
+		t.Errorf("%d files of sinks that make none", got)
+	}
+	sum := int64(0)
+	for _, n := range r.Nodes {
+		sum += r.Files(n.Name, func(string) bool { return true })
+	}
+	if sum != series*each || r.Files("nobody", func(string) bool { return true }) != 0 {
+		t.Errorf("%d files of all nodes, want %d", sum, series*each)
+	}
+}

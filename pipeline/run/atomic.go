@@ -2,16 +2,19 @@ package run
 
 import (
 	"bufio"
+	"crypto/rand"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Atomically writes beside a file, makes the bytes durable, and only then gives
 // them its name: a reader and a crash find the old file or the whole new one.
 func Atomically(path string, write func(io.Writer) error) error {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	part := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text()[:10]+partSuffix)
+	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) // the user's umask may take from that
 	if err != nil {
 		return err
 	}
@@ -20,17 +23,31 @@ func Atomically(path string, write func(io.Writer) error) error {
 		err = buffer.Flush()
 	}
 	if err == nil {
-		err = errors.Join(file.Chmod(0o644), file.Sync())
+		err = file.Sync()
 	}
 	err = errors.Join(err, file.Close())
 	if err == nil {
-		err = os.Rename(file.Name(), path)
+		err = os.Rename(part, path)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
+		return errors.Join(err, os.Remove(part))
 	}
 	return SyncDir(filepath.Dir(path))
 }
+
+// sweep removes from a directory what a process that was killed had not yet given
+// its name. What cannot be removed stays, and harms nothing.
+func sweep(dir string) {
+	files, _ := os.ReadDir(dir)
+	for _, f := range files {
+		if name := f.Name(); f.Type().IsRegular() && strings.HasPrefix(name, ".") && strings.HasSuffix(name, partSuffix) {
+			_ = os.Remove(filepath.Join(dir, name))
+		}
+	}
+}
+
+// partSuffix ends the names of files that are not whole.
+const partSuffix = ".tmp"
 
 // WriteAtomic replaces a file by data and makes it durable: a reader and a
 // crash find the old file or the whole new one.

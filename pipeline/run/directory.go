@@ -60,17 +60,26 @@ func Create(root, name string, now time.Time) (*Directory, error) {
 	if err != nil {
 		return nil, notWritable(root, err)
 	}
+	d, err := begin(path)
+	if err != nil { // half a directory would take room, and be listed
+		return nil, notWritable(path, errors.Join(err, os.RemoveAll(path)))
+	}
+	return d, nil
+}
+
+// begin makes what every run directory has from its first moment.
+func begin(path string) (*Directory, error) {
 	for _, sub := range []string{RawDir, ResultsDir, RecipeDir} {
 		if err := os.Mkdir(filepath.Join(path, sub), 0o777); err != nil {
-			return nil, notWritable(path, err)
+			return nil, err
 		}
 	}
 	log, err := newLog(filepath.Join(path, LogFile))
 	if err != nil {
-		return nil, notWritable(path, err)
+		return nil, err
 	}
 	if err := reserve(filepath.Join(path, reserveFile)); err != nil {
-		return nil, errors.Join(notWritable(path, err), log.Close())
+		return nil, errors.Join(err, log.Close())
 	}
 	return &Directory{path: path, log: log}, nil
 }
@@ -87,6 +96,9 @@ func Open(path string, j *journal.Journal) (*Directory, error) {
 	if err != nil {
 		return nil, &sdk.Failure{Code: "run-directory", Message: fmt.Sprintf("open run directory %s: %v", path, err),
 			Hint: "make it writable, and free some space where its disk is full"}
+	}
+	for _, sub := range []string{".", RecipeDir, ResultsDir} {
+		sweep(filepath.Join(path, sub))
 	}
 	return &Directory{path: path, log: log, journal: j}, nil
 }
@@ -111,8 +123,16 @@ func (d *Directory) RemoveJournal() error {
 
 func notWritable(where string, err error) error {
 	hint := "choose another place with --runs, or make this one writable"
-	if errors.Is(err, syscall.ENOSPC) {
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
 		hint = "free some space, or choose another place with --runs"
+		if files, known := FreeFiles(filepath.Dir(where)); known && files == 0 {
+			hint = "its disk has room for no more files, however small: remove some, or choose another place with --runs"
+		}
+	case errors.Is(err, syscall.EDQUOT):
+		hint = "the quota of this user is used up there: remove something, or choose another place with --runs"
+	case errors.Is(err, syscall.EFBIG):
+		hint = fmt.Sprintf("this process may make no file of %d MiB: raise its limit (ulimit -f), or choose another place with --runs", reserveSize>>20)
 	}
 	return &sdk.Failure{
 		Code:    "run-directory",

@@ -2,7 +2,9 @@ package run
 
 import (
 	"fmt"
+	"path/filepath"
 	"time"
+	"unicode/utf8"
 
 	"tsrun/pipeline/fact"
 	"tsrun/sdk"
@@ -49,6 +51,33 @@ func CheckSpace(path string, below quantity.Size, tags int64) (Room, error) {
 		}
 	}
 	return room, nil
+}
+
+// CheckPath refuses a directory whose path plugins and messages cannot carry.
+func CheckPath(path string) error {
+	whole, err := filepath.Abs(path)
+	if err != nil || utf8.ValidString(whole) {
+		return err
+	}
+	return &sdk.Failure{
+		Code:    "not-text",
+		Message: fmt.Sprintf("the path %q is not UTF-8 text, and plugins could not be told where to write", whole),
+		Hint:    "rename the directory, or choose another place with --runs (a slave: --data)",
+	}
+}
+
+// CheckFiles refuses a place where fewer files can be made than there will be.
+func CheckFiles(path string, files int64) error {
+	free, known := FreeFiles(path)
+	if !known || free >= files {
+		return nil
+	}
+	return &sdk.Failure{
+		Code:    "disk-full",
+		Message: fmt.Sprintf("the disk of %s has room for %d more files (inodes), and the recipe makes %d", path, free, files),
+		Hint:    "remove files there, choose another place with --runs (a slave: --data), or write a longer acquire.segment",
+		Field:   "acquire.segment",
+	}
 }
 
 // Warning says that the tags which are expected will fill the place in most

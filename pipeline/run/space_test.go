@@ -69,3 +69,16 @@ func TestDiskLow(t *testing.T) {
 		t.Errorf("%v", f)
 	}
 }
+
+func TestCheckPath(t *testing.T) {
+	for _, path := range []string{"runs", "/a/b c", "/größe/測定", "a\nb"} {
+		if err := run.CheckPath(path); err != nil {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+	for _, path := range []string{"runs\xff", "/\xc3/runs", "a/\xed\xa0\x80"} {
+		if err := run.CheckPath(path); err == nil || !strings.Contains(err.Error(), "UTF-8") {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+}

@@ -29,6 +29,16 @@ func FreeSpace(path string) (quantity.Size, error) {
 	return quantity.Size(lo), nil
 }
 
+// FreeFiles is how many files can still be made where path is; many file systems
+// have no limit of that, and then it is not known.
+func FreeFiles(path string) (files int64, known bool) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(path, &s); err != nil || s.Files == 0 {
+		return 0, false
+	}
+	return int64(min(s.Ffree, math.MaxInt64)), true
+}
+
 // Grow makes a file at least size bytes long, with room for them on the disk
 // where its file system can promise that.
 func Grow(f *os.File, size int64) error {

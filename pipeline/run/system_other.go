@@ -20,6 +20,9 @@ func CheckSystem() error {
 // FreeSpace is not known here.
 func FreeSpace(string) (quantity.Size, error) { return 0, CheckSystem() }
 
+// FreeFiles is not known here.
+func FreeFiles(string) (files int64, known bool) { return 0, false }
+
 // Grow cannot promise room on the disk here.
 func Grow(*os.File, int64) error { return CheckSystem() }
 

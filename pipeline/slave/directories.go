@@ -13,6 +13,9 @@ import (
 
 // makeDirectories makes a place for recorded files, and one for sockets.
 func (s *session) makeDirectories() error {
+	if err := run.CheckPath(s.dir); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Join(s.dir, s.rawDir()), 0o755); err != nil {
 		return &sdk.Failure{Code: "data-directory", Message: fmt.Sprintf("make the directory for recorded files: %v", err),
 			Hint: "choose a writable one with --data on that PC, or free space there"}
@@ -37,6 +40,11 @@ func (s *session) checkSpace() error {
 	stays := tags
 	if s.recipe.Transfer.KeepSource != "always" {
 		stays = 0
+	}
+	if r := s.recipe; r.Transfer.KeepSource == "always" {
+		if err := run.CheckFiles(s.dir, r.Files(s.node.Name, keeps)); err != nil {
+			return err
+		}
 	}
 	room, err := run.CheckSpace(s.dir, s.recipe.Faults.DiskBelow, stays)
 	s.log.Info("room for files", "directory", s.dir, "free_bytes", int64(room.Free), "expected_tags", tags)

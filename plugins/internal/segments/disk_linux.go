@@ -35,6 +35,9 @@ func space(dir string) string {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return "free space unknown"
 	}
+	if st.Files > 0 && st.Ffree == 0 {
+		return fmt.Sprintf("it has all the %d files (inodes) it can have", st.Files)
+	}
 	free, all := st.Bavail*uint64(st.Bsize), st.Blocks*uint64(st.Bsize)
 	return fmt.Sprintf("%d of %d MiB free", free>>20, all>>20)
 }

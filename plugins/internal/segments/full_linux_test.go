@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tsrun/internal/need"
 	"tsrun/sdk"
 	"tsrun/sdk/tag"
 	"tsrun/sdk/tagfile"
@@ -120,5 +121,18 @@ func checkWhole(t *testing.T, dir string, told []string) {
 	}
 	if len(told) < 3 {
 		t.Errorf("told of %v", told)
+	}
+}
+
+// TestDiskWithoutFiles: a disk that can have no more files is told so, and not that
+// most of it is free.
+func TestDiskWithoutFiles(t *testing.T) {
+	dir := need.Disk(t, "8m,nr_inodes=20")
+	var err error
+	for i := 0; err == nil && i < 100; i++ {
+		err = os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), nil, 0o600)
+	}
+	if told := failure(dir, err).Error(); !errors.Is(err, unix.ENOSPC) || !strings.Contains(told, "20 files") || strings.Contains(told, "MiB free") {
+		t.Errorf("%v is told as: %s", err, told)
 	}
 }
