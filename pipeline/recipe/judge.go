@@ -42,7 +42,7 @@ type judgement struct {
 
 // channelInfo is what the rest of a recipe needs to know about a channel.
 type channelInfo struct {
-	node, controller string // the controller as "node.controller": tags of one share a clock
+	node, controller string // the controller as "node.controller": tags of one share a clock; none: it is told wrongly
 	kept             bool   // by a sink
 }
 
@@ -113,7 +113,7 @@ func (j *judgement) node(n *Node) {
 	for _, channel := range n.Channels {
 		path := base + ".channels." + channel.Name
 		full := n.Name + "." + channel.Name
-		j.channels[full] = channelInfo{node: n.Name, controller: n.Name + "." + channel.Controller}
+		j.channels[full] = channelInfo{node: n.Name}
 		if j.c.broken[path+".on"] {
 			continue
 		}
@@ -124,6 +124,7 @@ func (j *judgement) node(n *Node) {
 			}
 			continue
 		}
+		j.channels[full] = channelInfo{node: n.Name, controller: n.Name + "." + channel.Controller}
 		input := fmt.Sprintf("%s/%d", channel.Controller, channel.Input)
 		if other := inputs[input]; other != "" {
 			j.fail(path+".on", codeConflict, fmt.Sprintf("input %s is already channel %q", input, other), "one input is one channel: take another input or remove one")

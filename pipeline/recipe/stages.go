@@ -239,9 +239,13 @@ func (c *StageCheck) channel(use ChannelUse) bool {
 
 func (c *StageCheck) clockOf(use ChannelUse) string { return c.j.channels[use.Channel].controller }
 
+// clocked says whether the controllers of two channels are known. Where the input of one
+// was found wrong, nothing can be said of its clock.
+func (c *StageCheck) clocked(a, b ChannelUse) bool { return c.clockOf(a) != "" && c.clockOf(b) != "" }
+
 // comparable checks two channels that a stage subtracts from each other.
 func (c *StageCheck) comparable(a, b ChannelUse) {
-	if c.pair(a, b) && !c.clocks.comparable(c.clockOf(a), c.clockOf(b)) {
+	if c.pair(a, b) && c.clocked(a, b) && !c.clocks.comparable(c.clockOf(a), c.clockOf(b)) {
 		c.Conflict(b.Key, fmt.Sprintf("%s and %s are stamped by different clocks", a.Channel, b.Channel),
 			fmt.Sprintf("put a stage before this one: {stage: align, config: {reference: %s, target: %s}}", a.Channel, b.Channel))
 	}
@@ -265,7 +269,7 @@ func (c *StageCheck) pair(a, b ChannelUse) bool {
 // the two yet. Later stages may compare their channels. It returns whether the
 // first of each side may be aligned at all.
 func (c *StageCheck) Connect(references, targets []ChannelUse) bool {
-	known := c.pair(references[0], targets[0])
+	known := c.pair(references[0], targets[0]) && c.clocked(references[0], targets[0])
 	c.oneClock(references)
 	c.oneClock(targets)
 	if !known {
@@ -285,13 +289,12 @@ func (c *StageCheck) Connect(references, targets []ChannelUse) bool {
 // oneClock checks that several channels, of which the first was checked, differ
 // and are of one controller.
 func (c *StageCheck) oneClock(uses []ChannelUse) {
-	first, known := c.j.channels[uses[0].Channel]
 	for i, use := range uses[1:] {
 		switch {
 		case !c.channel(use):
 		case slices.ContainsFunc(uses[:i+1], func(o ChannelUse) bool { return o.Channel == use.Channel }):
 			c.once(uses, i+1, "remove one")
-		case known && c.clockOf(use) != first.controller:
+		case c.clocked(uses[0], use) && c.clockOf(use) != c.clockOf(uses[0]):
 			c.Conflict(use.Key, fmt.Sprintf("%s and %s are stamped by different clocks", uses[0].Channel, use.Channel), "name channels of one controller")
 		}
 	}
