@@ -39,8 +39,10 @@ type HistogramOptions struct {
 	Correction Correction
 }
 
+// MaxBins is how many bins a histogram has at most, as a stage or a command: 80 MB of counts.
+const MaxBins = 10_000_000
+
 const (
-	maxBins  = 1 << 24
 	maxRange = int64(1) << 60 // ps
 	maxPairs = uint64(1) << 36
 )
@@ -57,8 +59,8 @@ func (o HistogramOptions) Check() error {
 	case o.Range%o.Bin != 0:
 		return fmt.Errorf("range of %d ps is not a whole number of bins of %d ps; a range of %d ps is",
 			o.Range, o.Bin, (o.Range/o.Bin+1)*o.Bin)
-	case o.Range/o.Bin > maxBins/2:
-		return &LimitError{What: "histogram", Value: fmt.Sprintf("%d bins", 2*(o.Range/o.Bin)), Limit: fmt.Sprintf("%d bins", maxBins), Hint: "choose a shorter range or a wider bin"}
+	case o.Range/o.Bin > MaxBins/2:
+		return &LimitError{What: "histogram", Value: fmt.Sprintf("%d bins", 2*(o.Range/o.Bin)), Limit: fmt.Sprintf("%d bins", MaxBins), Hint: "choose a shorter range or a wider bin"}
 	}
 	return nil
 }

@@ -119,9 +119,9 @@ func TestBunchedPairsStayCheap(t *testing.T) {
 }
 
 func TestTalliesHoldFewBins(t *testing.T) {
-	for _, bins := range []int{2, maxBins} {
+	for _, bins := range []int{2, MaxBins} {
 		total := len(newTallies(0, 1, bins)) * bins
-		if total > max(privateBins, maxBins) {
+		if total > max(privateBins, MaxBins) {
 			t.Errorf("%d bins of histograms for one of %d", total, bins)
 		}
 	}

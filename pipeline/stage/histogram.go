@@ -78,8 +78,6 @@ var histogramFields = append(startStopFields("the histogram is"),
 	recipe.TimeField("bin", "Width of a bin; the range is a whole number of them.", quantity.Picosecond, recipe.LongestWindow).Required(),
 )
 
-const maxBins = 10_000_000 // of a histogram: 80 MB of counts
-
 // Check finds what no single key of the config can tell.
 func (c HistogramConfig) Check(to *recipe.StageCheck) {
 	to.Compare(c.Uses())
@@ -87,8 +85,8 @@ func (c HistogramConfig) Check(to *recipe.StageCheck) {
 	case c.Range == 0 || c.Bin == 0: // reported
 	case c.Range%c.Bin != 0:
 		to.Conflict("bin", fmt.Sprintf("a range of %s is no whole number of bins of %s", c.Range, c.Bin), "change one of them")
-	case 2*(c.Range/c.Bin) > maxBins:
-		to.WrongValue("bin", fmt.Sprintf("%d bins", 2*(c.Range/c.Bin)), fmt.Sprintf("a histogram has up to %d: make the bin wider", maxBins))
+	case 2*(c.Range/c.Bin) > correlate.MaxBins:
+		to.WrongValue("bin", fmt.Sprintf("%d bins", 2*(c.Range/c.Bin)), fmt.Sprintf("a histogram has up to %d: make the bin wider", correlate.MaxBins))
 	}
 }
 

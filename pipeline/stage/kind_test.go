@@ -2,9 +2,11 @@ package stage
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
+	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/recipe"
 )
 
@@ -33,6 +35,30 @@ func TestAlignStagesOfAKeptRecipe(t *testing.T) {
 	for _, wrong := range []string{"3", `{"stage":3}`, `[]`} {
 		if json.Unmarshal([]byte(wrong), new(recipe.Stage)) == nil {
 			t.Errorf("%s is a stage", wrong)
+		}
+	}
+}
+
+// A histogram has as many bins in a recipe as at a command.
+func TestOneLimitOfBins(t *testing.T) {
+	const catalog = `version: 1
+name: bins
+nodes:
+  alice:
+    controllers: {tc: {driver: d, config: {address: 192.0.2.1}}}
+    channels: {a: {on: tc/1, threshold: 120 mV}, b: {on: tc/2, threshold: 120 mV}}
+acquire: {duration: 5 s}
+sinks: {raw: {sink: s}}
+pipeline:
+  - {stage: histogram, config: {start: alice.a, stop: alice.b, range: %d ps, bin: 1 ps}}
+`
+	for bins, fits := range map[int64]bool{correlate.MaxBins: true, correlate.MaxBins + 2: false} {
+		if err := (correlate.HistogramOptions{Range: bins / 2, Bin: 1}).Check(); (err == nil) != fits {
+			t.Errorf("a command of %d bins: %v", bins, err)
+		}
+		_, err := recipe.Parse("bins.yaml", fmt.Appendf(nil, catalog, bins/2), recipe.Options{Stages: Kinds()})
+		if (err == nil) != fits {
+			t.Errorf("a recipe of %d bins: %v", bins, err)
 		}
 	}
 }
