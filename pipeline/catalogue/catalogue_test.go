@@ -44,8 +44,9 @@ func runs(t *testing.T) string {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "b"), manifest("2026-03-01T12:00:00Z", "GOOD", "1000", "9007199254740993"), "{}")
 	write(t, filepath.Join(dir, "a"), manifest("2026-03-01T12:00:00.5Z", "TAINTED", "999", "-5"), "{}")
-	write(t, filepath.Join(dir, "empty"), "{}", "{}")
+	write(t, filepath.Join(dir, "empty"), `{"nodes": {}}`, "{}")
 	write(t, filepath.Join(dir, "bad"), `{"condition": 5}`, "{}")
+	write(t, filepath.Join(dir, "other"), `{"name": "a page", "start_url": "/"}`, "{}")
 	if err := os.Mkdir(filepath.Join(dir, "none"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -67,13 +68,15 @@ func TestNamedColumns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := names(table); !slices.Equal(got, []string{"bad", "empty", "b", "a"}) {
+	if got := names(table); !slices.Equal(got, []string{"bad", "empty", "other", "b", "a"}) {
 		t.Fatalf("runs %v", got)
 	}
 	n := json.Number("0")
+	unreadable := make([]any, 13)
 	want := [][]any{
-		{nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil},
+		unreadable,
 		{nil, nil, nil, nil, nil, nil, n, n, nil, nil, nil, nil, []string{"not ended"}},
+		unreadable,
 		{"pairs", "2026-03-01T12:00:00Z", "2026-03-01T12:00:05Z", json.Number("5.25"), "pairs.yaml", "0123456789ab+", json.Number("18446744073709551615"), n,
 			json.Number("12.500"), json.Number("1000"), json.Number("9007199254740993"), json.Number("3"), []string{"GOOD", "SIMULATED"}},
 	}
@@ -82,8 +85,10 @@ func TestNamedColumns(t *testing.T) {
 			t.Errorf("row %d: %s", i, diff)
 		}
 	}
-	if why, _ := table.Rows[0][len(table.Columns)-1].(string); !strings.Contains(why, "read manifest") {
-		t.Errorf("why a run cannot be read: %q", why)
+	for row, saying := range map[int]string{0: "read manifest", 2: "of something else than a run: it names no nodes"} {
+		if why, _ := table.Rows[row][len(table.Columns)-1].(string); !strings.Contains(why, saying) {
+			t.Errorf("why a run cannot be read: %q", why)
+		}
 	}
 }
 
@@ -109,7 +114,7 @@ func TestConditionsOnColumns(t *testing.T) {
 		"nodes.alice.channels.signal.rate_hz = 12.50": "b a",
 		"nodes.alice.channels.dark.rate_hz=":          "empty b a",
 		"directory=" + filepath.Join(dir, "bad"):      "bad",
-		"error!=":                                     "bad",
+		"error!=":                                     "bad other",
 	} {
 		table, err := catalogue.Query{Columns: []string{"directory"}, Where: []string{where}}.List(dir)
 		if err != nil {
@@ -204,16 +209,16 @@ func TestWhatDiffers(t *testing.T) {
 
 func TestRecipeThatRepeats(t *testing.T) {
 	for name, text := range map[string]string{
-		"none":    `{}`,
-		"outside": `{"recipe": {"repeats": "../x.yaml"}}`,
-		"missing": `{"recipe": {"repeats": "recipe/x.yaml"}}`,
-		"no sums": `{"recipe": {"repeats": "recipe/resolved.json"}, "ended": "2026-03-01T12:00:00Z"}`,
+		"none":    `{"nodes": {}}`,
+		"outside": `{"nodes": {}, "recipe": {"repeats": "../x.yaml"}}`,
+		"missing": `{"nodes": {}, "recipe": {"repeats": "recipe/x.yaml"}}`,
+		"no sums": `{"nodes": {}, "recipe": {"repeats": "recipe/resolved.json"}, "ended": "2026-03-01T12:00:00Z"}`,
 	} {
 		if path, err := catalogue.Repeats(write(t, t.TempDir(), text, "{}")); err == nil {
 			t.Errorf("%s: %s", name, path)
 		}
 	}
-	dir := write(t, t.TempDir(), `{"recipe": {"repeats": "recipe/resolved.json"}}`, "{}")
+	dir := write(t, t.TempDir(), `{"nodes": {}, "recipe": {"repeats": "recipe/resolved.json"}}`, "{}")
 	if path, err := catalogue.Repeats(dir); err != nil || path != filepath.Join(dir, "recipe", "resolved.json") {
 		t.Errorf("a run that was killed: %q, %v", path, err)
 	}

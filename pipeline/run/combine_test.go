@@ -38,7 +38,7 @@ func TestOverlapping(t *testing.T) {
 			t.Errorf("%d: %s, want %s", i, got, want)
 		}
 	}
-	m := &Manifest{Run: "all", Ended: time.Unix(300, 0), Parts: []Part{{Run: "alice-1", Received: true}, {Run: "bob-2"}, {Run: "carol-1"}}}
+	m := &Manifest{Run: "all", Nodes: map[string]*Node{}, Ended: time.Unix(300, 0), Parts: []Part{{Run: "alice-1", Received: true}, {Run: "bob-2"}, {Run: "carol-1"}}}
 	if err := os.Mkdir(filepath.Join(root, "all"), 0o777); err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func TestManifestSaysUnfinishedUntilSealed(t *testing.T) {
 	m := runtest.GoodManifest()
 	m.Ended = time.Time{}
 	m.Segments = nil
-	m.Nodes = nil
+	m.Nodes = map[string]*run.Node{}
 	if err := d.WriteManifest(m); err != nil {
 		t.Fatal(err)
 	}

@@ -142,6 +142,9 @@ func readManifest(root *os.Root) (*Manifest, error) {
 	if err := json.Unmarshal(text, m); err != nil {
 		return nil, fmt.Errorf("read manifest: %s is damaged, or of something else than a run: %w", ManifestFile, err)
 	}
+	if m.Nodes == nil { // which a run has from its first manifest on
+		return nil, fmt.Errorf("read manifest: %s is damaged, or of something else than a run: it names no nodes", ManifestFile)
+	}
 	return m, nil
 }
 
