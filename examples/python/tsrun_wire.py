@@ -143,7 +143,10 @@ class _Socket:
             self.socket.setsockopt(zmq.RECONNECT_IVL, -1)  # what has not been taken is not for another
         self.socket.setsockopt(zmq.SNDHWM, 4)
         self.socket.setsockopt(zmq.RCVHWM, 16)
-        self.monitor = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        ends = zmq.EVENT_DISCONNECTED
+        if kind == zmq.PUSH:
+            ends |= zmq.EVENT_CLOSED  # it never came to be, and is not tried again
+        self.monitor = self.socket.get_monitor_socket(ends)
         self.socket.connect(endpoint)
 
     def gone(self):

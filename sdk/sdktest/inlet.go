@@ -24,6 +24,7 @@ type inlet struct {
 
 	mu      sync.Mutex // held by a consumer that pauses
 	conn    *zmtp.Conn
+	dropped bool
 	streams map[uint16]*arrived
 	err     error
 }
@@ -64,10 +65,14 @@ func (in *inlet) receive(ctx context.Context, resolution uint64) error {
 	if err != nil {
 		return err
 	}
+	defer conn.Close()
 	in.mu.Lock()
 	in.conn = conn
+	dropped := in.dropped // meanwhile
 	in.mu.Unlock()
-	defer conn.Close()
+	if dropped {
+		return errors.New("the connection was dropped")
+	}
 	defer in.listener.Close()
 	blocks := blockio.NewReader(conn)
 	for open := len(in.streams); open > 0; {
@@ -134,7 +139,7 @@ func (in *inlet) close() {
 func (in *inlet) drop() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.conn != nil {
+	if in.dropped = true; in.conn != nil {
 		in.conn.Close()
 	}
 	in.listener.Close()
