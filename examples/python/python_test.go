@@ -3,7 +3,9 @@ package python
 import (
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"tsrun/internal/need"
@@ -25,6 +27,19 @@ func TestDescriptorIsThatOfTheProtocol(t *testing.T) {
 	}
 	if got, err := os.ReadFile("tsrun_descriptor.py"); err != nil || string(got) != want {
 		t.Errorf("tsrun_descriptor.py is not plugin.proto (%v): go test ./examples/python -update writes it anew", err)
+	}
+}
+
+// TestNoConnection: what sends tags to a core that is not there any more notices it, and
+// does not wait for what never comes.
+func TestNoConnection(t *testing.T) {
+	out, err := exec.Command(need.Python(t, "zmq", "python3-zmq"), "-c", `
+import sys, zmq, tsrun_wire
+s = tsrun_wire._Socket(zmq.PUSH, "ipc://" + sys.argv[1])
+print("noticed" if s.monitor.poll(20_000) else "waits")
+s.close()`, filepath.Join(t.TempDir(), "nobody")).CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != "noticed" {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 
