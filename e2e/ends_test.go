@@ -180,7 +180,7 @@ func TestUserOfASlave(t *testing.T) {
 	eventually(t, 20*time.Second, "the slave says that nobody answers", func() bool {
 		return strings.Contains(slave.stderr.String(), "waiting for the master: no answer: ask "+address)
 	})
-	recipe := hurried(t, "pace: 100 ms", "pace: 100 ms", "acquire: {duration: 6 s, segment: 500 ms}")
+	recipe := hurried(t, "pace: 100 ms", "pace: 100 ms", "acquire: {duration: 15 s, segment: 500 ms}")
 	master := start(t, work, here, recipe, "--set", "network.master="+address, "--set", "network.insecure=true", "--set", "nodes.bob.host=remote")
 	eventually(t, 20*time.Second, "the master says whom it waits for", func() bool {
 		return strings.Contains(master.stderr.String(), "waiting for bob; start it there with: tsrun --mode slave --node bob --master "+address+" --tls off")

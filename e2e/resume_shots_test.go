@@ -8,8 +8,11 @@ import (
 	"tsrun/pipeline/stage"
 )
 
-// sixShots has a run take six shots of a second.
-var sixShots = []string{"--set", "acquire.repeat=6", "--set", "acquire.duration=1 s"}
+// sixShots has a run take six shots, so long that a test finds its way into the middle
+// of one on a PC that is held up.
+var sixShots = []string{"--set", "acquire.repeat=6", "--set", "acquire.duration=4 s"}
+
+const sixShotsPs = 4e12 // of each
 
 // Of a run of several shots that was broken in one of them, the shots before are kept,
 // proven and analysed, and what is missing is told.
@@ -19,14 +22,14 @@ func TestResumeOfShots(t *testing.T) {
 		t.Parallel()
 		b := breakOff(t, 41, `"shot":3,`, 500*time.Millisecond, sixShots...)
 		m := b.resumed(130)
-		if taken := len(m.Trigger.Shots); taken != 3 || m.DurationPs != 6e12 {
+		if taken := len(m.Trigger.Shots); taken != 3 || m.DurationPs != 6*sixShotsPs {
 			t.Errorf("%d shots were begun, of %d ps in all", taken, m.DurationPs)
 		}
 		contains(t, reasons(m), "INTERRUPTED alice. 2 of 6 shots were taken whole")
-		if got := m.WholeShots(1e12); got != 2 {
+		if got := m.WholeShots(sixShotsPs); got != 2 {
 			t.Errorf("%d whole shots", got)
 		}
-		if c := m.Nodes["bob"].Channels["b"]; c.LengthPs != 3e12 {
+		if c := m.Nodes["bob"].Channels["b"]; c.LengthPs != 3*sixShotsPs {
 			t.Errorf("bob has recorded %d ps of its shots", c.LengthPs)
 		}
 		for _, r := range m.Results {
@@ -39,7 +42,7 @@ func TestResumeOfShots(t *testing.T) {
 		t.Parallel()
 		b := &broken{field: newField(t, 42, sixShots...), files: map[string]fact.Segment{}}
 		b.hears(`"shot":3,`, 1)
-		time.Sleep(1500 * time.Millisecond) // of which 1 s is the lead
+		time.Sleep(3 * time.Second) // of which 1 s is the lead
 		b.dir, _ = latest(t, b.work)
 		b.collect()
 		_ = b.slave.cmd.Process.Kill()
@@ -50,7 +53,7 @@ func TestResumeOfShots(t *testing.T) {
 		}
 		_, m := latest(t, b.work)
 		contains(t, reasons(m), "INCOMPLETE bob. ", "INCOMPLETE . 2 of 6 shots were taken whole")
-		if c := m.Nodes["alice"].Channels["a"]; c.LengthPs != 3e12 {
+		if c := m.Nodes["alice"].Channels["a"]; c.LengthPs != 3*sixShotsPs {
 			t.Errorf("alice has recorded %d ps of its shots", c.LengthPs)
 		}
 		here := map[string]bool{}

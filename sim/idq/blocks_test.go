@@ -193,7 +193,7 @@ func TestRecordTriggers(t *testing.T) {
 		t.Errorf("truth %+v", next)
 	}
 	c.all("REC:TRIG:LINK NONE;:REC:NUM 0;PPER 2e9;PLAY")
-	time.Sleep(50 * time.Millisecond)
+	time.Sleep(500 * time.Millisecond) // of 250 records, however late it begins
 	c.expect("REC:STAG?;NUM?;STOP", "PLAYing\n0")
 	if next := s.truth(); next.Records < 10 {
 		t.Errorf("%d records without end", next.Records)
