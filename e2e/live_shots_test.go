@@ -103,7 +103,7 @@ func TestLiveShots(t *testing.T) {
 		"sinks:\n", "sinks:\n  live: {sink: live, takes: merged, config: {address: \""+address+"\"}}\n").Replace(shotsRecipe))
 	first, second := startListener(t, address), startListener(t, address)
 	io.WriteString(first.tell, "\n")
-	p := start(t, work, nil, append([]string{recipe}, freePorts...)...)
+	p := start(t, work, nil, append([]string{recipe, "--set", "trigger.lead=3 s"}, freePorts...)...)
 	eventually(t, 2*time.Minute, "a later shot is heard", func() bool { return strings.Contains(first.out.String(), `"shot": 2`) })
 	io.WriteString(second.tell, "\n")
 	if code := p.wait(2 * time.Minute); code != 0 && code != 3 { // 3: this PC was held up

@@ -60,7 +60,7 @@ func TestFormOfAnotherSite(t *testing.T) {
 	t.Parallel()
 	b, evil := startBrowser(t), otherSite(t)
 	dir := t.TempDir()
-	p := start(t, dir, nil, append([]string{shipped(t, "coincidence.yaml"), "--web=127.0.0.1:0", "--json", "--set", "acquire.duration=10 min"}, freePorts...)...)
+	p := start(t, dir, nil, append([]string{shipped(t, "coincidence.yaml"), "--web=127.0.0.1:0", "--json", "--set", "acquire.duration=10 min"}, append(patient, freePorts...)...)...)
 	address, token, _ := strings.Cut(pageOf(t, p), "/#token=")
 	eventually(t, 60*time.Second, "the recording", func() bool { return strings.Contains(p.stdout.String(), inState("running")) })
 	user := b.open(address+"/#token="+token, true) // who is led astray has the page open

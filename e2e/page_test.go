@@ -109,7 +109,7 @@ func TestPageInABrowser(t *testing.T) {
 func TestPageStopsAndKeeps(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	p := start(t, dir, nil, append([]string{shipped(t, "coincidence.yaml"), "--web=127.0.0.1:0", "--set", "acquire.duration=10 min"}, freePorts...)...)
+	p := start(t, dir, nil, append([]string{shipped(t, "coincidence.yaml"), "--web=127.0.0.1:0", "--set", "acquire.duration=10 min"}, append(patient, freePorts...)...)...)
 	address, token, _ := strings.Cut(pageOf(t, p), "#token=")
 	address = strings.TrimSuffix(address, "/")
 	stop := func(token, origin string) int {

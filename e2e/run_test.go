@@ -127,7 +127,7 @@ func family(t *testing.T, root int) []process {
 func TestProcessesAndKilledMaster(t *testing.T) {
 	t.Parallel()
 	work := t.TempDir()
-	p := start(t, work, nil, append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=60 s", "--json"}, freePorts...)...)
+	p := start(t, work, nil, append([]string{shipped(t, "coincidence.yaml"), "--set", "acquire.duration=60 s", "--json"}, append(patient, freePorts...)...)...)
 	eventually(t, 20*time.Second, "the run is recording", func() bool {
 		return strings.Contains(p.stdout.String(), `"state":"running"`)
 	})

@@ -16,7 +16,7 @@ import (
 func TestStar(t *testing.T) {
 	t.Parallel()
 	work := t.TempDir()
-	p := start(t, work, nil, append([]string{shipped(t, "star.yaml")}, freePorts...)...)
+	p := start(t, work, nil, append([]string{shipped(t, "star.yaml"), "--set", "trigger.lead=3 s"}, freePorts...)...)
 	if code := p.wait(2 * time.Minute); code != 0 && code != 3 { // 3: this PC was held up
 		t.Fatalf("exit code %d\n%s%s", code, p.stdout.String(), p.stderr.String())
 	}
