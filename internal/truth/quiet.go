@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"tsrun/internal/pairs"
+	"tsrun/pipeline/align"
 )
 
 // quietClocks move by less than shows in one record, or do not move at all.
@@ -28,7 +29,7 @@ var quiet = table{name: "quiet", about: "quiet clocks, 5000 pairs a second in 30
 		if r.part && i%3 > 0 {
 			continue
 		}
-		all := quietRecords(n, func(k int) pairs.Experiment {
+		all := quietRecords(n, defaults, func(k int) pairs.Experiment {
 			e := c.e
 			e.Seed, e.Seconds, e.SinglesA, e.SinglesB, e.Frequency, e.Offset = r.seed(8000+100*i+k), 12, 30e3, 30e3, -7e-6, 5_000_000_000
 			return e
@@ -56,7 +57,7 @@ var quietElsewhere = table{name: "quiet-elsewhere", about: "quiet clocks, each o
 		{"12 s, 1000 pairs/s", 12, 1e3, 212}, {"12 s, 20 000 pairs/s", 12, 20e3, 212}, {"12 s, 60 ps", 12, 5e3, 60},
 	} {
 		n := r.seeds(4*len(clocks), 2)
-		all := quietRecords(n, func(k int) pairs.Experiment {
+		all := quietRecords(n, defaults, func(k int) pairs.Experiment {
 			e := clocks[k%len(clocks)].e
 			e.Seed, e.Seconds, e.Pairs, e.SinglesA, e.SinglesB = r.seed(200_000+1000*i+k), c.seconds, c.rate, 30e3+2*c.rate, 30e3+2*c.rate
 			e.JitterA, e.JitterB, e.Frequency, e.Offset = c.sigma/math.Sqrt2, c.sigma/math.Sqrt2, -7e-6, 5_000_000_000
@@ -87,9 +88,9 @@ func (r *report) quietSum(sum quietFound) {
 }
 
 // quietRecords is what is found in n records.
-func quietRecords(n int, record func(k int) pairs.Experiment) (all quietFound) {
+func quietRecords(n int, o align.Options, record func(k int) pairs.Experiment) (all quietFound) {
 	t := make([]quietFound, n)
-	each(n, func(k int) { t[k] = quietRecord(record(k)) })
+	each(n, func(k int) { t[k] = quietRecord(record(k), o) })
 	for _, f := range t {
 		all.add(f)
 	}
@@ -109,8 +110,8 @@ func (q *quietFound) add(o quietFound) {
 	q.start, q.frequency, q.path = append(q.start, o.start...), append(q.frequency, o.frequency...), append(q.path, o.path...)
 }
 
-func quietRecord(e pairs.Experiment) (f quietFound) {
-	found := aligned(e, defaults)
+func quietRecord(e pairs.Experiment, o align.Options) (f quietFound) {
+	found := aligned(e, o)
 	if found.err != nil {
 		return quietFound{refused: 1}
 	}

@@ -26,5 +26,6 @@ var tables = []table{
 	starts,
 	network,
 	weak,
+	weakClocks,
 	deviations,
 }

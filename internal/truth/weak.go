@@ -15,7 +15,8 @@ const (
 // weak is light of so few pairs that all of a minute are needed. The bound is what the
 // pairs' own jitter leaves, if each were known: sigma / sqrt(N) of the offset in their
 // middle, and sqrt(12) times as much over the length for the frequency. What is stated is
-// more: so few pairs do not say that the clock does not wander by some ps in a second.
+// more: so few pairs do not say that the clock does not wander by some ps in a second, and
+// below 2.1 times the bound what is stated of clocks that do would not hold (weakClocks).
 var weak = table{name: "weak", about: "40 pairs a second in 1 to 30 thousand counts, detectors of 73 ps, 60 s, ±5 us, ±1 ppm; want: found, at the bound", run: func(r *report) {
 	r.row("counts per second", "records", "not found", "offsets in 3 sd", "rms pull", "rms error ps", "bound ps", "mean sd over bound", "frequencies in 3 sd", "rms pull", "rms error ppb", "bound ppb")
 	bound := weakJitter * math.Sqrt2 / math.Sqrt(weakPairs*weakSeconds)
@@ -42,6 +43,6 @@ var weak = table{name: "weak", about: "40 pairs a second in 1 to 30 thousand cou
 		r.row(singles, n, lost, within(pulls, 3), rms(pulls), rms(offsets), bound, mean(sds), within(frequencyPulls, 3), rms(frequencyPulls), rms(frequencies), boundPpb)
 		r.want(lost == 0, "%g counts: %d are not found", singles, lost)
 		r.want(within(pulls, 3) >= 0.98 && within(frequencyPulls, 3) >= 0.98, "%g counts: %.3f of the offsets and %.3f of the frequencies are in 3 sd", singles, within(pulls, 3), within(frequencyPulls, 3))
-		r.want(mean(sds) < 2 && (r.part || rms(offsets) < 1.3*bound), "%g counts: the deviations are %.2f of the bound, the errors %.2f", singles, mean(sds), rms(offsets)/bound)
+		r.want(r.part || mean(sds) < 2.6 && rms(offsets) < 1.3*bound, "%g counts: the deviations are %.2f of the bound, the errors %.2f", singles, mean(sds), rms(offsets)/bound)
 	}
 }}

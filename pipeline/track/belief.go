@@ -31,11 +31,17 @@ const (
 	loud = 1000.0 // ps^2/s, ps^2/s^3
 	// That there is none of a noise is as likely as each level of it. In shorter
 	// records, and in fewer slices, levels that matter are fewer, and none counts
-	// for more.
+	// for more; but of fewer slices so do noises from lively on, up to mostFew times:
+	// clocks that have them are common, and so few slices hardly show them.
 	usualLength = 16.0 // s
 	usualSlices = 256.0
-	swaying     = 0.2  // all sines together, beside all noises, before anything is known
-	unlikely    = 0.01 // beside the most likely way: is left out
+	mostFew     = 4.0
+	shortest    = 12.0   // s: in which a clock may wander enough for that
+	longEnough  = 19.0   // s: for all of it
+	lively      = 10.0   // ps^2/s, ps^2/s^3
+	held        = 0.9973 // what three deviations of a normal variable hold, and of what few slices say
+	swaying     = 0.2    // all sines together, beside all noises, before anything is known
+	unlikely    = 0.01   // beside the most likely way: is left out
 )
 
 // quietest and calmest are noises of quiet clocks, from what no record shows.
@@ -58,10 +64,11 @@ func (p *path) believe() {
 		ll   float64 // with what was believed before
 	}
 	var ways []way
-	all, none := 0.0, max(1, usualLength/p.length(), usualSlices/float64(len(p.slices)))
+	all, few := 0.0, p.few()
+	none := max(1, usualLength/p.length(), min(usualSlices/float64(len(p.slices)), mostFew/p.long()))
 	for _, qx := range believable(p.noise.qx, quietest) {
 		for _, qy := range believable(p.noise.qy, calmest) {
-			prior := before(qx, none) * before(qy, none)
+			prior := before(qx, none, few) * before(qy, none, few)
 			all += prior
 			ways = append(ways, way{noise{qx, qy}, nil, p.likelihood(noise{qx, qy}) + math.Log(prior)})
 		}
@@ -94,12 +101,24 @@ func (p *path) believe() {
 	}
 }
 
+// few is how many times fewer than usual the slices are: from 1 to mostFew, and 1 in
+// short records.
+func (p *path) few() float64 {
+	return 1 + p.long()*(min(mostFew, max(1, usualSlices/float64(len(p.slices))))-1)
+}
+
+// long is how far the record is long enough for a clock to wander: from 0 to 1.
+func (p *path) long() float64 { return min(1, max(0, (p.length()-shortest)/(longEnough-shortest))) }
+
 // before is how much a noise is believed before anything is known.
-func before(q, none float64) float64 {
-	if q == 0 {
+func before(q, none, few float64) float64 {
+	switch {
+	case q == 0:
 		return none
+	case q < lively:
+		return 1
 	}
-	return min(1, oven/q)
+	return few * min(1, few*oven/q)
 }
 
 // believable are the noises that may be, when q is likely.
@@ -123,7 +142,36 @@ func (p *path) mixed(time int64) (m state) {
 		w, s, dx, dy := b.weight, each[i], each[i].x-m.x, each[i].y-m.y
 		m.xx, m.xy, m.yy = m.xx+w*(s.xx+dx*dx), m.xy+w*(s.xy+dx*dy), m.yy+w*(s.yy+dy*dy)
 	}
+	wider := p.tails(m, each)
+	m.xx, m.xy, m.yy = wider*m.xx, wider*m.xy, wider*m.yy
 	return m
+}
+
+// tails is how many times the variance of the mean must be larger for three deviations
+// to hold as much as they do of a normal variable. A quiet clock that may be a noisy one
+// has tails, of which the variance alone tells too little. Of as many slices as usual
+// they are left out: there noise shows.
+func (p *path) tails(m state, each []state) float64 {
+	share := (p.few() - 1) / (mostFew - 1)
+	low, high := 3*math.Sqrt(m.xx), 6*math.Sqrt(m.xx)
+	inside := func(reach float64) (part float64) {
+		for i, b := range p.beliefs {
+			off, scale := each[i].x-m.x, math.Sqrt(2*each[i].xx)
+			part += b.weight / 2 * (math.Erf((reach-off)/scale) + math.Erf((reach+off)/scale))
+		}
+		return part
+	}
+	if share == 0 || !(inside(low) < held) {
+		return 1
+	}
+	for range 12 {
+		if middle := (low + high) / 2; inside(middle) < held {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return 1 + share*(high*high/(9*m.xx)-1)
 }
 
 // sway is a clock on a line with a sine of a known period: with temperature,
@@ -147,7 +195,7 @@ const (
 	usualSway = 5.0 // ps: typical amplitude
 	// A sine of fewer half periods in the record is like a random walk.
 	fewestHalves = 5
-	mostHalves   = 64
+	mostHalves   = 256
 	fastestSway  = 2.0 // s: shortest period
 	leastInSway  = 8   // slices in a period
 )
