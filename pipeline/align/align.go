@@ -23,6 +23,7 @@ type Options struct {
 	// Known carries B's times to A's clock where other pairs of nodes have told already: pairs
 	// that do not show near there are not looked for elsewhere.
 	Known *correlate.Correction
+	near  bool // about where others tell: light that a brief search of the whole finds is enough
 }
 
 // What is asked of the clocks where nobody knows better.

@@ -23,7 +23,7 @@ func dark(ctx context.Context, a, b []uint64, o Options) error {
 	back := o.Known.Inverse()
 	const beyond = uint64(2 * knownWithin)
 	b = middleOf(within(b, back.Apply(a[0])-beyond, back.Apply(a[len(a)-1])+beyond), mostLooked)
-	near := Options{Search: knownWithin, MaxDrift: min(o.MaxDrift, knownDrift), Brief: true}
+	near := Options{Search: knownWithin, MaxDrift: min(o.MaxDrift, knownDrift), Brief: true, near: true}
 	_, err := Align(ctx, a, o.Known.ApplyAll(nil, b), near)
 	var refusal *Refusal
 	if errors.As(err, &refusal) && (refusal.Code == "no-peak" || refusal.Code == "not-significant") {

@@ -113,7 +113,11 @@ func (s *searcher) deepest() weakPlan {
 // that finds much more.
 func (s *searcher) brighter(first weakPlan) (sumPlan, bool) {
 	if s.Brief && s.MaxDrift > 0 {
-		p, ok := s.planSummed(s.budget(), 8*slightReward*quantity.DriftUnit/float64(s.MaxDrift))
+		drift := s.MaxDrift
+		if s.near { // else a search as narrow would look for light a hundred times weaker, for as long as a wide one
+			drift = max(drift, DefaultMaxDrift)
+		}
+		p, ok := s.planSummed(s.budget(), 8*slightReward*quantity.DriftUnit/float64(drift))
 		return p, ok && p.reward > 2*first.reward
 	}
 	p, ok := s.planSummed(s.budget(), math.Inf(1))
