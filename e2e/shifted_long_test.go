@@ -136,10 +136,6 @@ func TestLongShiftedClocks(t *testing.T) {
 		for _, shift := range []time.Duration{time.Hour, -time.Hour, 10 * time.Millisecond, -10 * time.Millisecond, time.Second, -time.Second} {
 			t.Run(fmt.Sprintf("%s, %v", name, shift), func(t *testing.T) {
 				a, b := twopcs.New(t)
-				c := c
-				if c.refused && shift == -10*time.Millisecond { // a report may have been so long on its way
-					c.says = "no clock source compared the clocks of the PCs"
-				}
 				c.try(t, program, shift, a, b)
 			})
 		}

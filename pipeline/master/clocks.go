@@ -16,37 +16,55 @@ import (
 	"tsrun/sdk"
 )
 
-const (
-	// clockReports is how many reports are needed to call a clock late: the
-	// transit of a message makes every clock look late.
-	clockReports = 5
-	// clockSlack is the transit time that the fastest of them may have had, beside
-	// the round trip that the node has measured.
-	clockSlack = 100 * time.Millisecond
-	// clockLate is how late a clock may be before a start by it makes no sense.
-	clockLate = 10 * time.Second
-)
+// clockLate is how late a clock may be before a start by it makes no sense.
+const clockLate = 10 * time.Second
 
-// clockDifference is how far this PC's clock is ahead of a node's, by the times in
-// the node's reports: at most least, which includes the transit of a message.
+// clockDifference is between what a node's clock minus this PC's lies, by the times of messages. A report came after
+// it was sent, and so did an answer: together they leave open no more than the smallest round trip, whatever
+// the network does. Of clocks that run apart it begins anew once no difference fits all.
 type clockDifference struct {
-	least   time.Duration
-	reports int
-	told    bool // the user knows
+	least, most       time.Duration
+	hasLeast, hasMost bool
+	told              bool  // the user knows
+	answered          int64 // when the newest answer was sent; 0: a clock was set since
 }
 
+// addReport notes when a report was sent, by the node's clock, and received, by this PC's.
 func (d *clockDifference) addReport(sent, received int64) {
-	if ahead := time.Duration(received - sent); d.reports == 0 || ahead < d.least {
-		d.least = ahead
+	if least := time.Duration(sent - received); !d.hasLeast || least > d.least {
+		d.least, d.hasLeast = least, true
 	}
-	d.reports++
+	if d.hasMost && d.most < d.least {
+		d.hasMost = false
+	}
 }
 
-// off returns how far the node's clock is off, positive when it is ahead of
-// this PC's, and whether that is beyond limit without doubt.
-func (d *clockDifference) off(limit, trip time.Duration) (off time.Duration, beyond bool) {
-	off = -d.least
-	return off, off > limit || d.reports >= clockReports && off < -limit-clockSlack-trip
+// answer notes that the node is answered now, and returns when by this PC's clock.
+func (d *clockDifference) answer() int64 {
+	d.answered = time.Now().UnixNano()
+	return d.answered
+}
+
+// addAnswer notes when an answer was sent, by this PC's clock, and received, by the node's.
+func (d *clockDifference) addAnswer(sent, received int64) {
+	if most := time.Duration(received - sent); !d.hasMost || most < d.most {
+		d.most, d.hasMost = most, true
+	}
+	if d.hasLeast && d.most < d.least {
+		d.hasLeast = false
+	}
+}
+
+// off returns by how much the node's clock is off at least, positive when it is ahead of
+// this PC's, and whether that is beyond limit.
+func (d *clockDifference) off(limit time.Duration) (off time.Duration, beyond bool) {
+	switch {
+	case d.hasLeast && d.least > limit:
+		return d.least, true
+	case d.hasMost && d.most < -limit:
+		return d.most, true
+	}
+	return 0, false
 }
 
 // compareClocks looks at the clock that a report shows. A start at an instant
@@ -63,7 +81,10 @@ func (c *conductor) compareClocks(ctx context.Context, name string, m *member, r
 		return
 	}
 	m.clock.addReport(r.ClockNs, time.Now().UnixNano())
-	off, beyond := m.clock.off(c.clockLimit(), m.trip)
+	if a := r.Answered; a != nil && a.SentNs == m.clock.answered {
+		m.clock.addAnswer(a.SentNs, a.CameNs)
+	}
+	off, beyond := m.clock.off(c.clockLimit())
 	if !beyond || m.clock.told {
 		return
 	}
@@ -75,7 +96,7 @@ func (c *conductor) compareClocks(ctx context.Context, name string, m *member, r
 	says := fmt.Sprintf("its clock is %v %s this PC's", max(off, -off).Round(time.Millisecond), direction)
 	const hint = "run an NTP or PTP service on both PCs, such as chrony or ptp4l"
 	lead := c.recipe.Trigger.Lead.Duration()
-	if off > lead-ackGuard(lead) || off < -clockLate-m.trip {
+	if off > lead-ackGuard(lead) || off < -clockLate {
 		c.applyEvent(ctx, evFailed{name, sdk.Failure{Code: "clock-off", Message: says + ", so it would fire at another instant", Hint: hint}})
 		return
 	}

@@ -2,6 +2,7 @@ package master
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,35 +16,66 @@ import (
 	"tsrun/pipeline/wire"
 )
 
+// What a report and the answer before it took is in no clock, and what is told holds.
 func TestClockDifference(t *testing.T) {
-	const limit = 20 * time.Millisecond
+	const limit, ms = 5 * time.Millisecond, time.Millisecond
+	type trip struct{ there, back time.Duration }
+	same := func(n int, one trip) (all []trip) { return slices.Repeat([]trip{one}, n) }
 	for _, c := range []struct {
 		name   string
-		takes  []time.Duration // of the messages
-		ahead  time.Duration   // of the node's clock
+		trips  []trip
+		ahead  time.Duration // of the node's clock
 		beyond bool
-		trip   time.Duration
 	}{
-		{"a far node", []time.Duration{time.Second, time.Second, time.Second, time.Second, time.Second}, 0, false, 2 * time.Second},
-		{"a far node whose clock is ahead", []time.Duration{time.Second}, time.Second + 22*time.Millisecond, true, 2 * time.Second},
-		{"equal", []time.Duration{time.Millisecond, 0, 0, 0, 0, 0}, 0, false, 0},
-		{"a slow network is no late clock", []time.Duration{time.Second, 90 * time.Millisecond, time.Second, time.Second, time.Second}, 0, false, 0},
-		{"nor is one slow message", []time.Duration{3 * time.Second}, 0, false, 0},
-		{"ahead, told at once", []time.Duration{time.Millisecond}, 22 * time.Millisecond, true, 0},
-		{"a little ahead", []time.Duration{0}, 20 * time.Millisecond, false, 0},
-		{"behind", []time.Duration{0, 0, 0, 0, 0}, -200 * time.Millisecond, true, 0},
-		{"an hour ahead", []time.Duration{0}, time.Hour, true, 0},
+		{"equal", same(5, trip{0, 0}), 0, false},
+		{"messages take 50 ms", same(20, trip{50 * ms, 50 * ms}), 0, false},
+		{"reports take 50 ms", same(20, trip{50 * ms, 0}), 0, false},
+		{"answers take 50 ms", same(20, trip{0, 50 * ms}), 0, false},
+		{"a far node", same(5, trip{time.Second, time.Second}), 0, false},
+		{"a far node whose clock is ahead", same(1, trip{time.Second, time.Second}), time.Second + 6*ms, true},
+		{"a far node whose clock is behind", same(1, trip{time.Second, time.Second}), -time.Second - 6*ms, true},
+		{"10 ms ahead", same(1, trip{ms, ms}), 10 * ms, true},
+		{"10 ms behind", same(1, trip{ms, ms}), -10 * ms, true},
+		{"10 ms behind, one message of many was quick", append(same(9, trip{90 * ms, 80 * ms}), trip{90 * ms, ms}), -10 * ms, true},
+		{"10 ms behind, which messages of 50 ms do not show", same(20, trip{50 * ms, 50 * ms}), -10 * ms, false},
+		{"a little ahead", same(3, trip{0, 0}), 5 * ms, false},
+		{"a little behind", same(3, trip{0, 0}), -5 * ms, false},
+		{"1 s ahead", same(1, trip{ms, ms}), time.Second, true},
+		{"1 s behind", same(1, trip{ms, ms}), -time.Second, true},
+		{"an hour ahead", same(1, trip{ms, ms}), time.Hour, true},
+		{"an hour behind", same(1, trip{ms, ms}), -time.Hour, true},
 	} {
 		var d clockDifference
-		for i, takes := range c.takes {
-			sent := int64(i) * 1e9
-			d.addReport(sent+int64(c.ahead), sent+int64(takes))
+		quickest := time.Hour
+		for i, trip := range c.trips {
+			sent := int64(i) * 1e10
+			d.addReport(sent+int64(c.ahead), sent+int64(trip.there))
+			d.addAnswer(sent+2e9, sent+2e9+int64(trip.back+c.ahead))
+			quickest = min(quickest, max(trip.there, trip.back))
 		}
-		if off, beyond := d.off(limit, c.trip); beyond != c.beyond || beyond && (off-c.ahead).Abs() > 5*time.Millisecond+c.trip/2 {
+		if off, beyond := d.off(limit); beyond != c.beyond || beyond && ((off-c.ahead).Abs() > quickest || off.Abs() > c.ahead.Abs()) {
 			t.Errorf("%s: %v off, beyond %v, want %v and %v", c.name, off, beyond, c.ahead, c.beyond)
 		}
 	}
 }
+
+// A clock that runs apart, or was set unnoticed, is compared anew once nothing fits what was before.
+func TestClockDifferenceMoves(t *testing.T) {
+	for _, step := range []time.Duration{time.Second, -time.Second} {
+		var d clockDifference
+		for i := range int64(4) {
+			off := int64(step) * (i / 2) // the second two times
+			d.addReport(i*1e9+off, i*1e9+1e6)
+			d.addAnswer(i*1e9+2e6, i*1e9+3e6+off)
+		}
+		if off, beyond := d.off(time.Millisecond); !beyond || (off-step).Abs() > 2*time.Millisecond {
+			t.Errorf("moved by %v: %v, %t", step, off, beyond)
+		}
+	}
+}
+
+// elsewhere puts the second node on another PC, and compares no clocks before the start.
+func elsewhere(r *recipe.Recipe) { r.Clock.Source, r.Nodes[1].Host = "none", "remote" }
 
 func TestClocksFarOffAreNoticed(t *testing.T) {
 	for _, c := range []struct {
@@ -54,16 +86,20 @@ func TestClocksFarOffAreNoticed(t *testing.T) {
 		{0, joining, false}, {100 * time.Millisecond, joining, true}, {time.Hour, failed, false}, {-time.Hour, failed, false},
 		{-time.Second, joining, true}, {math.MinInt64, joining, false},
 	} {
-		l := listening(t, func(r *recipe.Recipe) { r.Clock.Source, r.Nodes[1].Host = "none", "remote" })
+		l := listening(t, elsewhere)
 		token := joins(t, l, "bob", "1", wire.Protocol).Welcome.Token
-		for range clockReports {
+		var answered *wire.Answered
+		for range 2 {
 			now := time.Now().UnixNano()
 			if c.ahead == math.MinInt64 {
 				now = 0 // a slave that does not say
 			} else {
 				now += int64(c.ahead)
 			}
-			l.answer(t.Context(), request{body: wire.Request{Node: "bob", Token: token, Report: &wire.Report{Phase: wire.Preparing, ClockNs: now}}})
+			reply := l.answer(t.Context(), request{body: wire.Request{Node: "bob", Token: token, Report: &wire.Report{Phase: wire.Preparing, ClockNs: now, Answered: answered}}})
+			if answered = nil; now != 0 {
+				answered = &wire.Answered{SentNs: reply.SentNs, CameNs: time.Now().UnixNano() + int64(c.ahead)}
+			}
 		}
 		l.book.manifest.Judge()
 		tainted := false
@@ -80,9 +116,11 @@ func TestClocksFarOffAreNoticed(t *testing.T) {
 func TestClockOfThisPC(t *testing.T) {
 	l := listening(t)
 	token := joins(t, l, "bob", "1", wire.Protocol).Welcome.Token
-	for range clockReports {
+	var answered *wire.Answered
+	for range 5 {
 		late := time.Now().Add(-time.Minute).UnixNano()
-		l.answer(t.Context(), request{body: wire.Request{Node: "bob", Token: token, Report: &wire.Report{Phase: wire.Preparing, ClockNs: late}}})
+		reply := l.answer(t.Context(), request{body: wire.Request{Node: "bob", Token: token, Report: &wire.Report{Phase: wire.Preparing, ClockNs: late, Answered: answered}}})
+		answered = &wire.Answered{SentNs: reply.SentNs, CameNs: late}
 	}
 	l.book.manifest.Judge()
 	for _, r := range l.book.manifest.Reasons {
@@ -92,6 +130,25 @@ func TestClockOfThisPC(t *testing.T) {
 	}
 	if l.state.phase != joining {
 		t.Errorf("the run is %s", l.state.phase)
+	}
+}
+
+// What a node says of an answer that it was not given, or that it had before a clock was set, counts for nothing.
+func TestAnswersThatDoNotCount(t *testing.T) {
+	for name, sent := range map[string]func(given int64) int64{
+		"none":    func(int64) int64 { return 0 },
+		"another": func(given int64) int64 { return given - 1 },
+		"late":    func(int64) int64 { return math.MaxInt64 },
+		"before":  func(int64) int64 { return math.MinInt64 },
+	} {
+		l := listening(t, elsewhere)
+		token := joins(t, l, "bob", "1", wire.Protocol).Welcome.Token
+		reply := l.answer(t.Context(), request{body: wire.Request{Node: "bob", Token: token, Report: &wire.Report{Phase: wire.Preparing, ClockNs: time.Now().UnixNano()}}})
+		l.answer(t.Context(), request{body: wire.Request{Node: "bob", Token: token, Report: &wire.Report{Phase: wire.Preparing, ClockNs: time.Now().UnixNano(),
+			Answered: &wire.Answered{SentNs: sent(reply.SentNs), CameNs: time.Now().Add(-time.Hour).UnixNano()}}}})
+		if l.state.phase != joining || l.members["bob"].clock.hasMost {
+			t.Errorf("%s: the run is %s, %+v", name, l.state.phase, l.members["bob"].clock)
+		}
 	}
 }
 

@@ -144,7 +144,7 @@ func (c *conductor) answer(ctx context.Context, r request) wire.Reply {
 	if m.refused != nil {
 		return wire.Reply{Refused: m.refused, Order: c.order}
 	}
-	return wire.Reply{Seen: m.seen, Order: c.order, Clocks: c.standings(m), Master: c.id}
+	return wire.Reply{Seen: m.seen, Order: c.order, Clocks: c.standings(m), Master: c.id, SentNs: m.clock.answer()}
 }
 
 // unknown refuses one who shows no token of this run.

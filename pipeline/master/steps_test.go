@@ -125,12 +125,15 @@ func TestClockSetBeforeAllAreArmed(t *testing.T) {
 	l := listening(t, func(r *recipe.Recipe) { r.Clock.Source, r.Nodes[1].Host = "none", "remote" })
 	token := joins(t, l, "bob", "1", wire.Protocol).Welcome.Token
 	hour := time.Now().Add(-time.Hour).UnixNano()
+	var answered *wire.Answered
 	ask := func(ns int64, news ...wire.News) {
-		l.answer(t.Context(), request{body: wire.Request{Node: "bob", Token: token, Report: &wire.Report{Phase: wire.Preparing, ClockNs: ns, News: news}}})
+		reply := l.answer(t.Context(), request{body: wire.Request{Node: "bob", Token: token, Report: &wire.Report{Phase: wire.Preparing, ClockNs: ns, Answered: answered, News: news}}})
+		answered = &wire.Answered{SentNs: reply.SentNs, CameNs: ns}
 	}
 	ask(hour)
 	ask(time.Now().UnixNano(), wire.News{Seq: 1, ClockSet: &clock.Step{At: 1, By: 3600e9}})
-	for range clockReports {
+	for range 5 {
+		answered.CameNs = time.Now().UnixNano()
 		ask(time.Now().UnixNano())
 	}
 	l.book.close(l.state, l.steps, time.Now())

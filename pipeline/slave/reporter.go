@@ -64,6 +64,7 @@ type reporter struct {
 	lastNews uint64
 	dropped  int       // lines of the log, since one was last queued
 	heard    time.Time // the master's last answer
+	answered *wire.Answered
 	watch    wire.Attention
 }
 
@@ -102,6 +103,7 @@ func (r *reporter) report(ctx context.Context) error {
 	try, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
 	reply, err := ask(try, r.status, wire.Request{Node: r.node, Token: r.token, Report: r.snapshot()})
+	came := time.Now()
 	if err != nil {
 		r.bytes = max(r.bytes/2, leastBytes)
 		return nil // the next heartbeat tries again, and silence counts from heard
@@ -121,7 +123,9 @@ func (r *reporter) report(ctx context.Context) error {
 		r.takenOver(id, reply.Seen)
 	}
 	r.mu.Lock()
-	r.heard = time.Now()
+	if r.heard = time.Now(); reply.SentNs != 0 {
+		r.answered = &wire.Answered{SentNs: reply.SentNs, CameNs: came.UnixNano()}
+	}
 	waiting := len(r.news)
 	for len(r.news) > 0 && r.news[0].Seq <= reply.Seen {
 		r.news = r.news[1:]
@@ -167,7 +171,7 @@ func (r *reporter) snapshot() *wire.Report {
 		}
 		news = append(news, r.news[i].News)
 	}
-	report := &wire.Report{Phase: r.phase, Order: r.order, Beacon: r.beacon, ClockNs: time.Now().UnixNano(), Clock: reading,
+	report := &wire.Report{Phase: r.phase, Order: r.order, Beacon: r.beacon, ClockNs: time.Now().UnixNano(), Answered: r.answered, Clock: reading,
 		Progress: counts, Glimpse: glimpse, News: news, Disk: r.disk, Offered: r.offered}
 	if r.status != nil {
 		report.RoundTripNs = int64(r.status.RoundTrip())

@@ -85,10 +85,11 @@ const JoinKey = "TSRUN_JOIN_KEY"
 
 // Report is the heartbeat: where the slave stands and what is new.
 type Report struct {
-	Phase   Phase  `json:"phase"`
-	Order   uint64 `json:"order"`              // number of the last order carried out
-	Beacon  bool   `json:"beacon"`             // the trigger port has been heard
-	ClockNs int64  `json:"clock_ns,omitempty"` // Unix time of the slave's clock when this was sent
+	Phase    Phase     `json:"phase"`
+	Order    uint64    `json:"order"`              // number of the last order carried out
+	Beacon   bool      `json:"beacon"`             // the trigger port has been heard
+	ClockNs  int64     `json:"clock_ns,omitempty"` // Unix time of the slave's clock when this was sent
+	Answered *Answered `json:"answered,omitempty"` // nil: no answer has come yet
 	// RoundTripNs is the shortest time that an answer of the master took; 0: none yet.
 	RoundTripNs int64               `json:"round_trip_ns,omitempty"`
 	Clock       *clock.Reading      `json:"clock,omitempty"` // the node's clock against the master's; nil: not known
@@ -99,6 +100,13 @@ type Report struct {
 	// Offered is the master, by [Reply.Master], that this node has offered every file of
 	// its: what is not with that one will not come. Only one that is Done says so.
 	Offered string `json:"offered,omitempty"`
+}
+
+// Answered says when the newest answer of the master was sent, by its clock, and came, by
+// the node's: Unix times.
+type Answered struct {
+	SentNs int64 `json:"sent_ns"`
+	CameNs int64 `json:"came_ns"`
 }
 
 // Phase is where a node stands in a run.
@@ -245,6 +253,7 @@ type Reply struct {
 	// Master is the process that answers a report. After tsrun resume it is another one,
 	// which knows nothing of the files that the one before refused.
 	Master string          `json:"master,omitempty"`
+	SentNs int64           `json:"sent_ns,omitempty"` // Unix time of the master's clock when this answers a report
 	File   json.RawMessage `json:"file,omitempty"`
 
 	Recording *RecordingAnswer `json:"recording,omitempty"`
