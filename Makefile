@@ -40,7 +40,7 @@ build: ## build bin/tsrun and bin/plugins/*
 man: build ## write the manual pages into bin/man1
 	bin/tsrun man bin/man1
 
-install: man ## put tsrun, plugins, recipes, manual pages and completion below PREFIX (default /usr/local)
+install: man ## put tsrun, plugins, recipes, manual pages, completion and the licences of others below PREFIX (default /usr/local)
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/tsrun/plugins share/man/man1 share/tsrun/recipes/recordings share/tsrun/python \
 		share/bash-completion/completions share/zsh/vendor-completions share/fish/vendor_completions.d)
 	install bin/tsrun $(DESTDIR)$(PREFIX)/bin
@@ -50,6 +50,7 @@ install: man ## put tsrun, plugins, recipes, manual pages and completion below P
 	install -m 644 recipes/*.yaml recipes/schema.json $(DESTDIR)$(PREFIX)/share/tsrun/recipes
 	install -m 644 recipes/recordings/* $(DESTDIR)$(PREFIX)/share/tsrun/recipes/recordings
 	install -m 644 python/tsrun.py $(DESTDIR)$(PREFIX)/share/tsrun/python
+	packaging/notices > $(DESTDIR)$(PREFIX)/share/tsrun/third-party.txt
 	bin/tsrun completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tsrun
 	bin/tsrun completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_tsrun
 	bin/tsrun completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tsrun.fish
