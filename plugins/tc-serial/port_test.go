@@ -119,7 +119,9 @@ func TestLineIsFull(t *testing.T) {
 	withhold := func() { // nobody takes what is read, and so nothing is read in the end
 		for t.Context().Err() == nil && len(came) < cap(came) {
 			pour(1)
-			time.Sleep(10 * time.Microsecond)
+			for before := len(came); t.Context().Err() == nil && len(came) == before && before < cap(came); {
+				time.Sleep(10 * time.Microsecond) // else a reader that is held up would leave bytes on the line
+			}
 		}
 		time.Sleep(2 * unreadMost)
 	}
@@ -128,7 +130,7 @@ func TestLineIsFull(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		withhold()
-		pour(lineFull - 1)
+		pour(lineFull / 2)
 		if _, n := drain(); n != 0 {
 			t.Errorf("said %d times that the line was full, though there was room", n)
 		}
