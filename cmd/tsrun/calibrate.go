@@ -108,8 +108,7 @@ func pairWords(b *strings.Builder, p calibrate.Pair) {
 	}
 }
 
-// micros writes ns as us, to what a start is known to.
-// micros writes ns as us; what is rounded to zero has no sign.
+// micros writes ns as us, to what a start is known to; what is rounded to zero has no sign.
 func micros(ns float64) string {
 	if s := fmt.Sprintf("%.1f", ns/1000); s != "-0.0" {
 		return s
