@@ -27,7 +27,7 @@ var floors = [][]string{
 	{"pipeline/wire", "pipeline/recipe", "pipeline/correlate", "pipeline/scatter", "pipeline/mesh"},
 	{"pipeline/plot"},
 	{"pipeline/text", "pipeline/fact", "pipeline/journal", "pipeline/confine", "pipeline/clock"},
-	{"pipeline/datagram"},
+	{"pipeline/datagram", "pipeline/xdp"},
 	{"examples/"},
 	{"plugins/"},
 	{"sim/idq", "sim/tdc1", "sim/ticc", "sim/tdc2"},

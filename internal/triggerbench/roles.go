@@ -182,7 +182,7 @@ func beNode(address, says string, compares bool) error {
 		which = 1
 	}
 	fast := make(chan wire.Received, 64)
-	datagrams, err := wire.DialFast(address, *o.Fast[which], tag.RunID{1}, func(r wire.Received) { fast <- r })
+	datagrams, err := wire.DialFast(address, *o.Fast[which], tag.RunID{1}, func(r wire.Received, _ string) { fast <- r })
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/master"
+	"tsrun/pipeline/xdp"
 )
 
 const (
@@ -39,6 +40,9 @@ func network(ctx context.Context, o Options) (found []Finding) {
 		if here.Flags&net.FlagLoopback == 0 {
 			found = append(found, stamps(here.Name))
 		}
+		if o.Run.Recipe.Recipe.Trigger.PastKernel() {
+			found = append(found, pastKernel(n.Master, n.Ports.Trigger))
+		}
 		return append(append(found, keys(o)...), ports(ctx, o)...)
 	}
 	address.Measured += " is another PC: this one may be that of a slave"
@@ -49,13 +53,42 @@ func network(ctx context.Context, o Options) (found []Finding) {
 	}{{"status", n.Ports.Status}, {"trigger", n.Ports.Trigger}, {"files", n.Ports.Files}} {
 		found = append(found, reach(ctx, ips[0].String(), port.name, port.number))
 	}
-	if o.Run.Recipe.Recipe.Trigger.Fast == "udp" {
+	if o.Run.Recipe.Recipe.Trigger.Datagrams() {
 		found = append(found, reachUDP(ctx, ips[0].String(), udpTrigger, n.Ports.Trigger, found[1]))
+	}
+	if o.Run.Recipe.Recipe.Trigger.PastKernel() {
+		found = append(found, pastKernel(ips[0].String(), n.Ports.Trigger))
 	}
 	if o.Run.Recipe.Recipe.Clock.Source != "none" {
 		found = append(found, reachUDP(ctx, ips[0].String(), udpClock, n.Ports.Clock, found[1]))
 	}
 	return found
+}
+
+// pastKernel asks for datagrams of a master past the kernel's network, by doing all that
+// this takes but putting the program on the interface.
+func pastKernel(host string, port int) Finding {
+	f := Finding{About: "network", What: "trigger.fast: xdp", State: Good, Wanted: "granted", Why: "datagrams come past the kernel's network, and without it by UDP"}
+	conn, err := net.Dial("udp", net.JoinHostPort(host, strconv.Itoa(port)))
+	at := ""
+	if err == nil {
+		defer conn.Close()
+		local, remote := conn.LocalAddr().(*net.UDPAddr), conn.RemoteAddr().(*net.UDPAddr)
+		at, err = xdp.Try(local.AddrPort(), remote.AddrPort())
+	}
+	var refused *xdp.Refusal
+	switch {
+	case err == nil:
+		f.Measured = "granted, at " + at
+	case xdp.Loopback(err):
+		f.Measured = "not needed: nodes of the master's own PC have datagrams by UDP"
+	default:
+		f.State, f.Measured = Notable, err.Error()
+		if errors.As(err, &refused) {
+			f.Do = refused.Remedy
+		}
+	}
+	return f
 }
 
 // keys looks at what this master shows and checks, where the recipe wants TLS.
@@ -78,7 +111,7 @@ type udpPort struct{ name, why, without string }
 
 var (
 	udpClock   = udpPort{"network.ports.clock", "a slave asks there for the master's time", "clock.source: none"}
-	udpTrigger = udpPort{"network.ports.trigger by UDP", "with trigger.fast: udp orders come from there as datagrams, too", "trigger.fast: off"}
+	udpTrigger = udpPort{"network.ports.trigger by UDP", "with trigger.fast orders come from there as datagrams, too", "trigger.fast: off"}
 )
 
 // reachUDP sends a packet to a UDP port of the master. A PC on which nobody listens says

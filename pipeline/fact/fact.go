@@ -69,7 +69,7 @@ type Shot struct {
 // travels over several ways, and the first copy counts.
 type Heard struct {
 	Shot int    `json:"shot"`  // from 1
-	By   string `json:"by"`    // the way of the first copy: ByPub, ByUDP or ByAnswer
+	By   string `json:"by"`    // the way of the first copy: ByPub, ByUDP, ByXDP or ByAnswer
 	AtNs int64  `json:"at_ns"` // when that came, Unix time of the node's clock
 	// LaterNs is how much later the copies of the other ways came, by way; those that came
 	// after the shot was over are not known.
@@ -83,12 +83,13 @@ type Heard struct {
 const (
 	ByPub    = "pub"    // published on the trigger port
 	ByUDP    = "udp"    // as a datagram
+	ByXDP    = "xdp"    // as a datagram, past the kernel's network
 	ByAnswer = "answer" // with the answer to a report
 )
 
 // Plausible reports whether it can be what a node has heard.
 func (h *Heard) Plausible() bool {
-	way := func(w string) bool { return w == ByPub || w == ByUDP || w == ByAnswer }
+	way := func(w string) bool { return w == ByPub || w == ByUDP || w == ByXDP || w == ByAnswer }
 	for w, later := range h.LaterNs {
 		if !way(w) || later < 0 {
 			return false
@@ -102,7 +103,7 @@ type Dropped struct {
 	Malformed uint64 `json:"malformed,omitempty"` // of another form: cut, too long, of another program
 	Forged    uint64 `json:"forged,omitempty"`    // without the code of the master
 	Stale     uint64 `json:"stale,omitempty"`     // older than the newest message of the master by more than a second
-	Again     uint64 `json:"again,omitempty"`     // an order that had come by UDP before
+	Again     uint64 `json:"again,omitempty"`     // an order that had come by the same way before
 }
 
 // All is how many there were.

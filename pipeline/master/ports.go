@@ -58,7 +58,7 @@ func TryPorts(ctx context.Context, r *recipe.Recipe) iter.Seq2[Port, error] {
 				return
 			}
 		}
-		if r.Trigger.Fast == "udp" && !yield(tryFast(n)) {
+		if r.Trigger.Datagrams() && !yield(tryFast(n)) {
 			return
 		}
 		port := Port{"clock", address(n.Master, n.Ports.Clock)}

@@ -121,7 +121,7 @@ type Trigger struct {
 	Master       string                  `json:"master"` // the node that decides the instant
 	Method       string                  `json:"method"` // "scheduled", "broadcast" or "hardware"
 	Lead         quantity.Time           `json:"lead"`
-	Fast         string                  `json:"fast,omitempty"`         // "off" or "udp"; "" of a release before it: off
+	Fast         string                  `json:"fast,omitempty"`         // "off", "udp" or "xdp"; "" of a release before it: off
 	Compensation map[string]Compensation `json:"compensation,omitempty"` // by node
 }
 
@@ -129,7 +129,11 @@ type Trigger struct {
 func (t Trigger) OnReceipt() bool { return t.Method == "broadcast" }
 
 // Datagrams reports whether the order to start also goes by UDP.
-func (t Trigger) Datagrams() bool { return t.OnReceipt() && t.Fast == "udp" }
+func (t Trigger) Datagrams() bool { return t.OnReceipt() && (t.Fast == "udp" || t.PastKernel()) }
+
+// PastKernel reports whether nodes take datagrams past their kernel's network, where that
+// can be.
+func (t Trigger) PastKernel() bool { return t.Fast == "xdp" }
 
 // MaxCompensation is the greatest compensation of a node, either way.
 const MaxCompensation = 50 * quantity.Millisecond

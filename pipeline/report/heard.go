@@ -12,7 +12,7 @@ import (
 )
 
 // waysText calls the ways of an order by name.
-var waysText = map[string]string{fact.ByPub: "PUB/SUB", fact.ByUDP: "UDP", fact.ByAnswer: "the answer to a report"}
+var waysText = map[string]string{fact.ByPub: "PUB/SUB", fact.ByUDP: "UDP", fact.ByXDP: "AF_XDP", fact.ByAnswer: "the answer to a report"}
 
 // reportHeard says how the order to start came to nodes that fire on receipt, and what of
 // datagrams started nothing.

@@ -2,6 +2,7 @@ package slave
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"tsrun/pipeline/clock"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/wire"
+	"tsrun/pipeline/xdp"
 )
 
 // copies are what came of one order to start, over several ways.
@@ -71,7 +73,7 @@ func (s *session) startFast(group *errgroup.Group, ctx context.Context) {
 	var fast *wire.FastSubscriber
 	host, _, err := net.SplitHostPort(s.address.status)
 	if err == nil {
-		fast, err = wire.DialFast(host, *access, s.id, func(r wire.Received) { s.hearOrder(r, fact.ByUDP) })
+		fast, err = wire.DialFast(host, *access, s.id, func(r wire.Received, by string) { s.hearOrder(r, by) })
 	}
 	if err != nil {
 		s.warnOfFast(fmt.Sprintf("trigger.fast: %v", err), "look at the network of this PC")
@@ -82,12 +84,47 @@ func (s *session) startFast(group *errgroup.Group, ctx context.Context) {
 		grant := fast.PollBusily(int(us))
 		s.polls = &grant
 	}
+	s.startPast(group, ctx, fast)
 	group.Go(func() error {
 		if err := fast.Run(ctx); err != nil {
 			s.warnOfFast(fmt.Sprintf("trigger.fast: %v", err), "look at the network of this PC")
 		}
 		return nil
 	})
+}
+
+// startPast begins to hear datagrams past the kernel's network, where the recipe wants
+// that and another PC sends them. Where that fails they come as ever, and the users are
+// told.
+func (s *session) startPast(group *errgroup.Group, ctx context.Context, fast *wire.FastSubscriber) {
+	if !s.recipe.Trigger.PastKernel() {
+		return
+	}
+	switch err := fast.GoPast(); {
+	case xdp.Loopback(err): // is so by its nature
+		s.log.Info("datagrams come by UDP", "why", err)
+	case err != nil:
+		s.warnOfPast(err)
+	default:
+		group.Go(func() error {
+			if err := fast.RunPast(ctx); err != nil {
+				s.warnOfPast(err)
+			}
+			return nil
+		})
+	}
+}
+
+// warnOfPast tells the users that datagrams come by the kernel's network.
+func (s *session) warnOfPast(why error) {
+	hint := "look at the network of this PC"
+	var refused *xdp.Refusal
+	if errors.As(why, &refused) {
+		hint = refused.Remedy
+	}
+	s.log.Warn("datagrams come by UDP", "why", why)
+	s.reporter.queueNews(wire.News{Warning: &wire.Warning{
+		Message: fmt.Sprintf("trigger.fast: xdp: %v: datagrams come by UDP", why), Hint: hint}})
 }
 
 // tellDeaf tells the users of a node that is about to be fired, and to which no datagram

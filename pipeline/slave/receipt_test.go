@@ -149,6 +149,25 @@ func TestTheFirstCopyStarts(t *testing.T) {
 	}
 }
 
+// TestPastTheKernelOfOnePC: where the master is on the same PC datagrams come by UDP, and
+// nobody is warned of that.
+func TestPastTheKernelOfOnePC(t *testing.T) {
+	b := newBroadcasting(t, (*broadcasting).byUDP)
+	b.recipe.Trigger.Fast = "xdp"
+	if err := b.part(t, true); err != nil {
+		t.Fatal(err)
+	}
+	if h := b.last(); b.started() != 1 || h == nil || h.By != fact.ByUDP {
+		t.Errorf("%d starts, heard %+v", b.started(), h)
+	}
+	news, _ := b.lab.heard()
+	for _, n := range news {
+		if n.Warning != nil && strings.Contains(n.Warning.Message, "xdp") {
+			t.Errorf("warned of %q", n.Warning.Message)
+		}
+	}
+}
+
 // TestOrdersOnReceiptOfNobody: what is no order to start at once starts nothing, and
 // neither does what is older than the lead and was called off since.
 func TestOrdersOnReceiptOfNobody(t *testing.T) {

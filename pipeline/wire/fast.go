@@ -12,6 +12,7 @@ import (
 
 	"tsrun/pipeline/datagram"
 	"tsrun/pipeline/fact"
+	"tsrun/pipeline/xdp"
 	"tsrun/sdk/instrument"
 	"tsrun/sdk/realtime"
 	"tsrun/sdk/tag"
@@ -133,18 +134,19 @@ type FastSubscriber struct {
 	conn    *net.UDPConn
 	session datagram.Guest[struct{}]
 	run     tag.RunID
-	hear    func(Received)
+	hear    func(r Received, by string)
+	past    *xdp.Socket // past the kernel's network; nil: not there
 
 	mu      sync.Mutex
-	newest  int64  // Sent of the master's newest message, over any way
-	last    uint64 // number of the last order
+	newest  int64             // Sent of the master's newest message, over any way
+	last    map[string]uint64 // number of the last order, by way
 	heard   bool
 	dropped fact.Dropped
 }
 
-// DialFast opens a socket to the master's UDP port. hear is given the orders, each once,
-// by the goroutine of Run.
-func DialFast(master string, a datagram.Access, run tag.RunID, hear func(Received)) (*FastSubscriber, error) {
+// DialFast opens a socket to the master's UDP port. hear is given the orders, each once
+// by each way, by the goroutines of Run and of RunPast.
+func DialFast(master string, a datagram.Access, run tag.RunID, hear func(r Received, by string)) (*FastSubscriber, error) {
 	if err := a.Check(); err != nil {
 		return nil, fmt.Errorf("listen to %s by UDP: %w", master, err)
 	}
@@ -157,7 +159,7 @@ func DialFast(master string, a datagram.Access, run tag.RunID, hear func(Receive
 	if err != nil {
 		return nil, fmt.Errorf("listen to %s by UDP: %w", where, err)
 	}
-	return &FastSubscriber{conn: conn, run: run, hear: hear,
+	return &FastSubscriber{conn: conn, run: run, hear: hear, last: map[string]uint64{},
 		session: datagram.Guest[struct{}]{Session: a.Session, Key: datagram.Key(a.Key)}}, nil
 }
 
@@ -191,17 +193,17 @@ func (s *FastSubscriber) greet(ctx context.Context) {
 	}
 }
 
-// take looks at a datagram, and passes on the order that it is.
-func (s *FastSubscriber) take(b []byte, at time.Time) {
+// take looks at a datagram that came by a way, and passes on the order that it is.
+func (s *FastSubscriber) take(b []byte, at time.Time, by string) {
 	o, err := openDatagram(b, kindOrder, s.session.Session, &s.session.Key)
-	if !s.counts(o, err) {
+	if !s.counts(o, err, by) {
 		return
 	}
-	s.hear(Received{Order: o, At: at})
+	s.hear(Received{Order: o, At: at}, by)
 }
 
 // counts notes a datagram, and says whether it counts.
-func (s *FastSubscriber) counts(o Order, err error) bool {
+func (s *FastSubscriber) counts(o Order, err error, by string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -213,13 +215,13 @@ func (s *FastSubscriber) counts(o Order, err error) bool {
 		s.dropped.Forged++
 	case o.Sent < s.newest-staleAfter.Nanoseconds():
 		s.dropped.Stale++
-	case o.Kind != Beacon && o.Seq <= s.last:
+	case o.Kind != Beacon && o.Seq <= s.last[by]:
 		s.dropped.Again++
 	default:
 		s.heard = true
 		s.newest = max(s.newest, o.Sent)
 		if o.Kind != Beacon {
-			s.last = o.Seq
+			s.last[by] = o.Seq
 		}
 		return true
 	}

@@ -9,11 +9,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tsrun/pipeline/fact"
 	"tsrun/sdk/instrument"
 )
-
-// lookUp is how often the wait for a datagram is interrupted to see whether it is over.
-const lookUp = 100 * time.Millisecond
 
 // listen hears datagrams until ctx ends. The thread waits in the kernel itself: a wait
 // by the scheduler of Go takes a thread more to be woken, and the kernel polls a device
@@ -48,7 +46,7 @@ func (s *FastSubscriber) listen(ctx context.Context) error {
 		case failed != nil: // nobody listens there now
 			instrument.Pause(ctx, time.Millisecond)
 		default:
-			s.take(b[:n], at)
+			s.take(b[:n], at, fact.ByUDP)
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"tsrun/pipeline/fact"
 	"tsrun/sdk/instrument"
 )
 
@@ -23,7 +24,7 @@ func (s *FastSubscriber) listen(ctx context.Context) error {
 		case err != nil: // nobody listens there now
 			instrument.Pause(ctx, time.Millisecond)
 		default:
-			s.take(b[:n], at)
+			s.take(b[:n], at, fact.ByUDP)
 		}
 	}
 }

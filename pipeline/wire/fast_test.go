@@ -49,7 +49,7 @@ func newFastLab(t *testing.T) *fastLab {
 func (l *fastLab) node(access *datagram.Access) (*FastSubscriber, <-chan Received) {
 	l.t.Helper()
 	orders := make(chan Received, 1000)
-	s, err := DialFast("127.0.0.1", *access, tag.RunID{1}, func(r Received) {
+	s, err := DialFast("127.0.0.1", *access, tag.RunID{1}, func(r Received, _ string) {
 		if r.Kind != Beacon {
 			orders <- r
 		}
@@ -184,7 +184,7 @@ func TestDatagramsThatStartNothing(t *testing.T) {
 		"what was held up":   {appendDatagram(nil, kindOrder, old, guest(mine)), &want.Stale},
 	} {
 		*c.count++
-		s.take(c.b, time.Now())
+		s.take(c.b, time.Now(), fact.ByUDP)
 		if got := s.Dropped(); got != want {
 			t.Fatalf("%s: %+v, want %+v", name, got, want)
 		}
@@ -192,11 +192,11 @@ func TestDatagramsThatStartNothing(t *testing.T) {
 	if len(orders) != 0 {
 		t.Fatal("an order was passed on")
 	}
-	s.take(good, time.Now())
+	s.take(good, time.Now(), fact.ByUDP)
 	if got := l.next(orders); got != fire {
 		t.Errorf("the good one is %+v", got)
 	}
-	s.take(good, time.Now())
+	s.take(good, time.Now(), fact.ByUDP)
 	if want.Again++; s.Dropped() != want || len(orders) != 0 {
 		t.Errorf("a replayed one: %+v", s.Dropped())
 	}
@@ -284,9 +284,9 @@ func FuzzDatagrams(f *testing.F) {
 	f.Add(append(slices.Clone(good), good[datagramHead:]...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		passed := 0
-		s := &FastSubscriber{run: tag.RunID{1}, session: *mine, hear: func(Received) { passed++ }}
-		s.take(b, time.Time{})
-		s.take(b, time.Time{})
+		s := &FastSubscriber{run: tag.RunID{1}, session: *mine, hear: func(Received, string) { passed++ }, last: map[string]uint64{}}
+		s.take(b, time.Time{}, fact.ByUDP)
+		s.take(b, time.Time{}, fact.ByUDP)
 		if passed > 1 || passed > 0 && !mine.Key.Made(b[datagramSigned:], b[:datagramSigned]) {
 			t.Fatalf("passed on %d times", passed)
 		}
