@@ -133,7 +133,12 @@ func TestOrdersPastTheKernel(t *testing.T) {
 	}
 	l.publish(fire)
 	again := fact.Dropped{Again: 1}
-	for end := time.Now().Add(fastWait); l.node.Dropped() != again && time.Now().Before(end); {
+	dropped := func() fact.Dropped {
+		d := l.node.Dropped()
+		d.Stale = 0 // a beacon that another processor held up
+		return d
+	}
+	for end := time.Now().Add(fastWait); dropped() != again && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	if err := l.end(); err != nil {
@@ -150,7 +155,7 @@ func TestOrdersPastTheKernel(t *testing.T) {
 	if got := l.next(); got != (heardBy{fire, fact.ByUDP}) {
 		t.Errorf("when it has ended %+v", got)
 	}
-	if got := l.node.Dropped(); got != again {
+	if got := dropped(); got != again {
 		t.Errorf("dropped %+v", got)
 	}
 }

@@ -26,9 +26,9 @@ func program(sockets int, local, remote netip.AddrPort) asm.Instructions {
 		asm.Mov.Reg(asm.R4, asm.R3),
 		asm.Add.Imm(asm.R4, headers),
 		asm.JGT.Reg(asm.R4, asm.R2, "pass"),
-		asm.Mov.Reg(asm.R4, asm.R2),
-		asm.Sub.Reg(asm.R4, asm.R3),
-		asm.JGT.Imm(asm.R4, longest, "pass"),
+		asm.Mov.Reg(asm.R4, asm.R3), // whoever subtracts pointers needs more privileges
+		asm.Add.Imm(asm.R4, longest+1),
+		asm.JLE.Reg(asm.R4, asm.R2, "pass"),
 	}
 	is := func(at int16, size asm.Size, bytes ...byte) {
 		code = append(code,
