@@ -231,7 +231,7 @@ func (j *judgement) trigger() {
 	if t.Method == "hardware" && len(t.Compensation) > 0 {
 		j.failKey("trigger.compensation", codeConflict, "a START pulse fires all controllers at once: no command can be moved", "remove compensation, or write method: scheduled")
 	}
-	if !t.OnReceipt() && (t.Fast == "udp" || t.PastKernel()) {
+	if !t.OnReceipt() && t.wantsDatagrams() {
 		j.fail("trigger.fast", codeConflict, "only a start on receipt is the sooner, the faster the order is there", "remove fast, or write method: broadcast")
 	}
 	if j.r.Realtime.BusyPoll > 0 && !t.Datagrams() && !j.holes("trigger") {

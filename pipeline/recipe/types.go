@@ -129,7 +129,9 @@ type Trigger struct {
 func (t Trigger) OnReceipt() bool { return t.Method == "broadcast" }
 
 // Datagrams reports whether the order to start also goes by UDP.
-func (t Trigger) Datagrams() bool { return t.OnReceipt() && (t.Fast == "udp" || t.PastKernel()) }
+func (t Trigger) Datagrams() bool { return t.OnReceipt() && t.wantsDatagrams() }
+
+func (t Trigger) wantsDatagrams() bool { return t.Fast == "udp" || t.PastKernel() }
 
 // PastKernel reports whether nodes take datagrams past their kernel's network, where that
 // can be.

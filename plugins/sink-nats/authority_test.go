@@ -163,10 +163,17 @@ func (o *operator) credentials(text string, seed []byte) string {
 	return secretFile(o.t, "user.creds", string(creds))
 }
 
-// strictServer is one with JetStream, TLS and whatever else is asked for.
+// strictServer is one with JetStream, and with TLS and whatever else is asked for.
 func strictServer(t testing.TB, options server.Options) string {
 	t.Helper()
-	options.Host, options.Port, options.JetStream, options.StoreDir, options.NoSigs, options.NoLog = "127.0.0.1", server.RANDOM_PORT, true, t.TempDir(), true, true
+	options.JetStream, options.StoreDir = true, t.TempDir()
+	return startServer(t, options)
+}
+
+// startServer starts a server with what is asked for and nothing else.
+func startServer(t testing.TB, options server.Options) string {
+	t.Helper()
+	options.Host, options.Port, options.NoSigs, options.NoLog = "127.0.0.1", server.RANDOM_PORT, true, true
 	s, err := server.NewServer(&options)
 	if err != nil {
 		t.Fatal(err)

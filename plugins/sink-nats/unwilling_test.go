@@ -25,7 +25,7 @@ func TestServersThatWillNot(t *testing.T) {
 		tags, merged string
 	}{
 		"messages of 1 KiB":      {strictServer(t, server.Options{MaxPayload: 1024, MaxControlLine: 1024}), access{}, "it takes messages of 1024 bytes, a block", "it takes messages of 1024 bytes, one of merged"},
-		"without JetStream":      {withoutJetStream(t), access{}, "no responders available", "jetstream not enabled"},
+		"without JetStream":      {startServer(t, server.Options{}), access{}, "no responders available", "jetstream not enabled"},
 		"where one may not make": {locked, user, "Permissions Violation", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -56,20 +56,6 @@ func TestServersThatWillNot(t *testing.T) {
 		t.Errorf("three replicas of one server: %v", err)
 	}
 	r.close()
-}
-
-func withoutJetStream(t *testing.T) string {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patient) {
-		t.Fatal("the server is not ready")
-	}
-	return "nats://" + s.Addr().String()
 }
 
 // TestServerWithAFullDisk: what it cannot keep costs the messages and not the files, and the

@@ -50,7 +50,7 @@ func pollRemedy(err error) string {
 	if errors.Is(err, unix.ENOPROTOOPT) {
 		return "this kernel was built without busy polling (CONFIG_NET_RX_BUSY_POLL); leave busy_poll out"
 	}
-	return "allow as much to everybody: sysctl net.core.busy_read=MICROSECONDS; in a service of systemd: AmbientCapabilities=CAP_NET_ADMIN"
+	return "allow as much to everybody: sysctl net.core.busy_read=MICROSECONDS; in a service of systemd: AmbientCapabilities=CAP_NET_ADMIN, and the same in CapabilityBoundingSet="
 }
 
 // privileged tells whether this process has a capability.
