@@ -16,6 +16,8 @@ TESTED  ?= ./...
 REPORT  ?= test
 
 PREFIX  ?= /usr/local
+# Where zsh looks by itself, of a Debian package and below /usr/local.
+ZSHDIR  := share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 # A Debian package's version begins with a digit; a build without a tag has that of its commit.
 DEBARCH ?= $(shell $(GO) env GOARCH)
 DEBVERSION ?= $(shell echo '$(VERSION)' | sed -E 's/^v([0-9])/\1/; s/-/+/g; s/^([0-9a-f]{7,}([+].*)?|[^0-9].*)$$/0~git\1/')
@@ -42,7 +44,7 @@ man: build ## write the manual pages into bin/man1
 
 install: man ## put tsrun, plugins, recipes, manual pages, completion and the licences of others below PREFIX (default /usr/local)
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/tsrun/plugins share/man/man1 share/tsrun/recipes/recordings share/tsrun/python \
-		share/bash-completion/completions share/zsh/vendor-completions share/fish/vendor_completions.d)
+		share/bash-completion/completions $(ZSHDIR) share/fish/vendor_completions.d)
 	install bin/tsrun $(DESTDIR)$(PREFIX)/bin
 	for p in $(PLUGINS); do install bin/plugins/$$p $(DESTDIR)$(PREFIX)/lib/tsrun/plugins && \
 		install -m 644 bin/plugins/$$p.json $(DESTDIR)$(PREFIX)/lib/tsrun/plugins || exit 1; done
@@ -52,7 +54,7 @@ install: man ## put tsrun, plugins, recipes, manual pages, completion and the li
 	install -m 644 python/tsrun.py $(DESTDIR)$(PREFIX)/share/tsrun/python
 	packaging/notices > $(DESTDIR)$(PREFIX)/share/tsrun/third-party.txt
 	bin/tsrun completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tsrun
-	bin/tsrun completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_tsrun
+	bin/tsrun completion zsh > $(DESTDIR)$(PREFIX)/$(ZSHDIR)/_tsrun
 	bin/tsrun completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tsrun.fish
 
 deb: build ## make the Debian package bin/tsrun_VERSION_ARCH.deb

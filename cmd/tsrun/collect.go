@@ -76,7 +76,6 @@ The names of the directories that were made are printed, a line each.`,
 			}
 			return failure(err)
 		},
-		ValidArgsFunction: completeRecipes,
 	}
 	c.Flags().StringVar(&runs, "runs", "runs", "`DIR` where run directories are made")
 	c.Flags().StringArrayVar(&nodes, "node", nil, "wait for the node of this `NAME` and for no other; may be repeated")

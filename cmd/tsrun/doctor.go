@@ -40,8 +40,7 @@ Exit code 5: a run would be refused.
 --log reads what ptp4l, phc2sys or chronyd have written, and explains known lines.`,
 		Example: `  tsrun doctor recipes/coincidence.yaml
   journalctl -u ptp4l -u phc2sys -u chrony | tsrun doctor --log -`,
-		Args:              arguments(0, 1, "recipes"),
-		ValidArgsFunction: completeRecipes,
+		Args: arguments(0, 1, "recipes"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := run.CheckSystem(); err != nil {
 				return failure(err)

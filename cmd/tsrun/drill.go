@@ -60,9 +60,8 @@ but that of the loopback this PC has no links, and the faults cut and slow are l
 		Example: `  tsrun drill recipes/coincidence.yaml
   tsrun drill recipes/coincidence.yaml --faults kill,cut --minutes 10 --runs 0
   tsrun drill recipes/coincidence.yaml --seed 17 --runs 1 --set 'acquire.duration=3 s'`,
-		Args:              arguments(1, 1, "one recipe"),
-		ValidArgsFunction: completeRecipes,
-		RunE:              f.run,
+		Args: arguments(1, 1, "one recipe"),
+		RunE: f.run,
 	}
 	flags := c.Flags()
 	var all []string

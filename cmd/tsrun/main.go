@@ -91,7 +91,7 @@ one node, and keeps it for tsrun collect`,
 	var flags runFlags
 	flags.register(root)
 	root.Args = recipeOrNothing
-	root.ValidArgsFunction = completeRecipes
+	root.ValidArgsFunction = completeFirst
 	root.RunE = flags.start
 	root.AddCommand(commands()...)
 	root.InitDefaultCompletionCmd()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,6 +67,34 @@ func (f *runFlags) register(c *cobra.Command) {
 // completeRecipes offers the files that may be recipes.
 func completeRecipes(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
+}
+
+// completeFirst offers recipes and directories by their names, as the first word of a line
+// may be a command, too: a shell that is told to filter files offers no commands.
+func completeFirst(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	dir, word := filepath.Split(begun)
+	entries, err := os.ReadDir(cmp.Or(dir, "."))
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	var names []string
+	directive := cobra.ShellCompDirectiveNoFileComp
+	for _, e := range entries {
+		name := dir + e.Name()
+		ending := filepath.Ext(name)
+		info, err := os.Stat(name)
+		switch hidden := strings.HasPrefix(e.Name(), ".") && !strings.HasPrefix(word, "."); {
+		case err != nil, hidden, !strings.HasPrefix(e.Name(), word), strings.ContainsAny(name, "\n\t"):
+		case info.IsDir():
+			names, directive = append(names, name+"/"), directive|cobra.ShellCompDirectiveNoSpace
+		case ending == ".yaml", ending == ".yml":
+			names = append(names, name)
+		}
+	}
+	return names, directive
 }
 
 // start is what the root command does.

@@ -39,7 +39,6 @@ which opens the devices anew.`,
 			}
 			return watchRecipe(c.Context(), &f, args[0])
 		},
-		ValidArgsFunction: completeRecipes,
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.runs, "runs", "runs", "`DIR` where the run directory is made, once something is recorded")

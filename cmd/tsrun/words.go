@@ -13,6 +13,8 @@ import (
 	"tsrun/pipeline/stage"
 	"tsrun/sdk/tagfile"
 	"tsrun/sim/idq"
+	"tsrun/sim/tdc1"
+	"tsrun/sim/ticc"
 )
 
 // What is wrong with a command line is said in tsrun's own words, and ends it
@@ -224,9 +226,11 @@ func recipeOrNothing(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// completeValues lets the shell offer the values that flags of a command take.
+// completeValues lets the shell offer the values that flags of a command take, and recipes and
+// the directories of runs where it takes these.
 func completeValues(c *cobra.Command) {
-	values := map[string][]string{"by": {stage.ByPairs, stage.ByMarkers}, "fault": idq.Faults.List(), "format": tagfile.Formats(),
+	faults := map[string][]string{"idq": idq.Faults.List(), "tdc1": tdc1.Faults.List(), "ticc": ticc.Faults.List()}
+	values := map[string][]string{"by": {stage.ByPairs, stage.ByMarkers}, "fault": faults[c.Name()], "format": tagfile.Formats(),
 		"out-format": tagfile.Formats(), "mode": {"master", "slave"}}
 	for name, list := range values {
 		if c.Flags().Lookup(name) == nil {
@@ -236,4 +240,18 @@ func completeValues(c *cobra.Command) {
 			panic(err) // the command has the flag, and nobody else completes it
 		}
 	}
+	if c.ValidArgsFunction != nil || c.HasSubCommands() {
+		return // a shell that is told to filter files offers no commands
+	}
+	switch _, takes, _ := strings.Cut(c.Use, " "); takes {
+	case "RECIPE", "[RECIPE]", "RECIPE...":
+		c.ValidArgsFunction = completeRecipes
+	case "RUN", "RUN RUN", "DIR":
+		c.ValidArgsFunction = completeDirectories
+	}
+}
+
+// completeDirectories offers directories, as those of runs are.
+func completeDirectories(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveFilterDirs
 }
