@@ -57,19 +57,23 @@ func runCount(c *cobra.Command, args []string, f countFlags, counter stage.Count
 	if err := counter.Check(); err != nil {
 		return &exitError{exitUsage, err}
 	}
+	args, err := orAll(args, counter.Least, counter.Most)
+	if err != nil {
+		return err
+	}
 	channels, origin, done, err := f.channels(args, counter.Least, counter.Most, counter.AnyClock)
 	defer done()
 	if err != nil {
 		return err
 	}
 	if asCSV, _ := f.form(); asCSV { // a line as it is found: there may be very many
-		return f.print(c, about(c, origin), nil, func(out io.Writer) error { return writeLines(out, channels, counter) }, nil)
+		return f.print(c, aboutThese(c, args, origin), nil, func(out io.Writer) error { return writeLines(out, channels, counter) }, nil)
 	}
 	answer, err := counter.Count(channels, nil)
 	if err != nil {
 		return err
 	}
-	return f.print(c, about(c, origin), answer.JSON, nil, answer.Words)
+	return f.print(c, aboutThese(c, args, origin), answer.JSON, nil, answer.Words)
 }
 
 // writeLines counts into a table.

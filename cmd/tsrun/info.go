@@ -128,7 +128,7 @@ func printChannels(out io.Writer, i tagfile.Info) error {
 	for _, c := range i.Channels {
 		rate := ""
 		if c.Last > c.First {
-			rate = fmt.Sprintf(", %.4g per s", float64(c.Tags)/(float64(c.Last-c.First)/1e12))
+			rate = fmt.Sprintf(", %.4g per s", float64(c.Tags-1)/(float64(c.Last-c.First)/1e12))
 		}
 		if _, err := fmt.Fprintf(out, "channel %-3d %s from %s to %s%s\n", c.Channel, quantity.Counted(c.Tags, "tag"), i.Moment(c.First).Clock(), i.Moment(c.Last).Clock(), rate); err != nil {
 			return err

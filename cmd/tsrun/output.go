@@ -154,8 +154,10 @@ func (e *endable) Write(b []byte) (int, error) {
 }
 
 // about says of what a table is, and where its tags are from.
-func about(c *cobra.Command, of stage.Origin) string {
-	return of.About(c.CommandPath() + " of " + strings.Join(c.Flags().Args(), " ") + "; times in ps")
+func about(c *cobra.Command, of stage.Origin) string { return aboutThese(c, c.Flags().Args(), of) }
+
+func aboutThese(c *cobra.Command, args []string, of stage.Origin) string {
+	return of.About(c.CommandPath() + " of " + strings.Join(args, " ") + "; times in ps")
 }
 
 // underHeading writes the columns of a table and then its lines.

@@ -55,6 +55,24 @@ func (f *tagFiles) inRun(dir string, names []string, least, most int) error {
 	return usage(fmt.Sprintf("of the run in %s %s named, this command takes %s; it has %s", dir, areNamed(len(names)), between(least, most), strings.Join(known, ", ")))
 }
 
+// orAll names all channels of a run where none is named and one would do.
+func orAll(args []string, least, most int) ([]string, error) {
+	dir, names := ofRun(args)
+	if dir == "" || len(names) > 0 || least > 1 {
+		return args, nil
+	}
+	known, err := stage.ChannelsOf(dir)
+	if err != nil || len(known) > most {
+		return args, err
+	}
+	of := make([]string, len(known))
+	for i, name := range known {
+		of[i] = stage.LetterOf(i) + " " + name
+	}
+	notes([]string{"all channels of the run: " + strings.Join(of, ", ")})
+	return append([]string{dir}, known...), nil
+}
+
 func areNamed(n int) string {
 	if n == 1 {
 		return "1 channel is"

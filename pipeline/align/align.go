@@ -45,7 +45,7 @@ func (o Options) Check() error {
 	case o.Search < 1:
 		return fmt.Errorf("search of %d ps leaves nothing to find; give how far the clocks may be apart", o.Search)
 	case o.Search > MaxSearch:
-		return &correlate.LimitError{What: "search", Value: fmt.Sprintf("%d ps", o.Search), Limit: "20 s", Hint: "bring the records' zeros closer together first"}
+		return &correlate.LimitError{What: "search", Value: fmt.Sprintf("%d ps", o.Search), Limit: "20 s", Hint: "bring the times of the records closer together first: tsrun convert IN OUT --shift TIME"}
 	case o.MaxDrift < 0 || o.MaxDrift > correlate.MaxDrift:
 		return &correlate.LimitError{What: "drift", Value: fmt.Sprintf("%d ppb", o.MaxDrift/1_000_000), Limit: "0 to 1000 ppm", Hint: "no clock of a time controller is that far off"}
 	}
@@ -241,9 +241,7 @@ func newSearcher(ctx context.Context, a, b []uint64, o Options) (*searcher, erro
 	length := int64(s.a[len(s.a)-1] - s.a[0])
 	from, to := max(0, began-o.Search), min(length, ended+o.Search)
 	if to-from < minOverlap {
-		return nil, &Refusal{Code: "no-overlap",
-			Reason: fmt.Sprintf("the records have at most %.3g ms in common", float64(max(to-from, 0))/1e9),
-			Hint:   "they need 10 ms; check that both files are of the same run, or search wider"}
+		return nil, noOverlap(began, ended, length, to-from, o.Search)
 	}
 	s.from, s.to = s.a[0]+uint64(from), s.a[0]+uint64(to)
 	middle := (from + to) / 2
@@ -252,6 +250,19 @@ func newSearcher(ctx context.Context, a, b []uint64, o Options) (*searcher, erro
 	}
 	s.start, s.centre = s.a[0]+uint64(max(0, min(began, middle))), s.a[0]+uint64(middle)
 	return s, nil
+}
+
+// noOverlap says how far two records are from each other: their clocks may count from
+// different instants, hours apart, which no search reaches.
+func noOverlap(began, ended, length, common, search int64) *Refusal {
+	r := &Refusal{Code: "no-overlap",
+		Reason: fmt.Sprintf("the records have at most %.3g ms in common", float64(max(common, 0))/1e9),
+		Hint:   "they need 10 ms; check that both files are of the same run, or search wider"}
+	if apart := max(began-length, -ended); apart > search {
+		r.Reason = fmt.Sprintf("the times of A and B are %.6g s apart, and the search reaches %s", float64(apart)/1e12, quantity.Time(search))
+		r.Hint = fmt.Sprintf("check that both are of the same run; where their clocks count from different instants, bring B's tags near A's first: tsrun convert B OUT --shift '%s'", quantity.Time(-began/1e9*1e9))
+	}
+	return r
 }
 
 // bothDistinct checks two records and leaves out tags that repeat a time.

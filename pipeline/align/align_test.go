@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -137,6 +138,37 @@ func TestAlignRefuses(t *testing.T) {
 				t.Errorf("refused by %+v, want %s", refusal, test.code)
 			}
 		})
+	}
+}
+
+// TestRecordsHoursApart: the hint says by how much to shift B, and that finds the pairs.
+func TestRecordsHoursApart(t *testing.T) {
+	const hours = 5*3600*second + 123_456_789
+	for _, offset := range []int64{hours, -hours} {
+		a, b, _ := pairs.Experiment{Seconds: 1, Offset: 1}.Make()
+		for i := range a {
+			a[i] += uint64(6 * 3600 * second)
+		}
+		for i := range b {
+			b[i] += uint64(6*3600*second + offset)
+		}
+		o := align.Options{Search: 20 * ms, MaxDrift: ppm}
+		_, err := align.Align(context.Background(), a, b, o)
+		var refusal *align.Refusal
+		if !errors.As(err, &refusal) || refusal.Code != "no-overlap" || !strings.Contains(refusal.Reason, "1799") && !strings.Contains(refusal.Reason, "18000") {
+			t.Fatalf("got %+v, %v", refusal, err)
+		}
+		_, words, _ := strings.Cut(refusal.Hint, "--shift '")
+		shift, err := quantity.ParseTime(strings.TrimSuffix(words, "'"))
+		if err != nil {
+			t.Fatalf("%q: %v", refusal.Hint, err)
+		}
+		for i := range b {
+			b[i] += uint64(shift)
+		}
+		if r, err := align.Align(context.Background(), a, b, o); err != nil || math.Abs(r.Offset.Plus(-1).Float()-float64(offset+int64(shift))) > 5*r.OffsetSD {
+			t.Errorf("shifted by %s: %+v, %v", shift, r.Offset, err)
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ const (
 // Check says whether the line can be applied exactly.
 func (l Line) Check() error {
 	if l.Offset > maxOffset || l.Offset < -maxOffset {
-		return &LimitError{What: "offset", Value: fmt.Sprintf("%d ps", l.Offset), Limit: "26 days", Hint: "give tags of both nodes the same zero first"}
+		return &LimitError{What: "offset", Value: fmt.Sprintf("%d ps", l.Offset), Limit: "26 days", Hint: "bring the times of the records closer together first: tsrun convert IN OUT --shift TIME"}
 	}
 	if l.Frequency > MaxDrift || l.Frequency < -MaxDrift {
 		return &LimitError{What: "frequency", Value: fmt.Sprintf("%d ppb", l.Frequency/1_000_000), Limit: "1000 ppm", Hint: "no clock of a time controller is that far off"}

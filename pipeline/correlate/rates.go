@@ -50,7 +50,7 @@ type ChannelRate struct {
 	Tags   uint64          `json:"tags"`
 	First  int64           `json:"first_ps"` // the first tag's time, on the common clock
 	Last   int64           `json:"last_ps"`
-	Rate   quantity.Number `json:"rate_hz"` // tags per second from first to last; none where these are of one moment
+	Rate   quantity.Number `json:"rate_hz"` // tags per second after the first, to the last; none where these are of one moment
 	RateSD quantity.Number `json:"rate_sd_hz"`
 	Counts []uint64        `json:"counts,omitempty"`
 	Gaps   []Gap           `json:"gaps,omitempty"` // in order of time
@@ -302,9 +302,11 @@ func ratesOf(counted []*timeline, bin int64, base *base) (Rates, error) {
 			copy(c.Counts[t.begin-begin:], t.counts)
 		}
 		if seconds := float64(t.until-t.from) / 1e12; seconds > 0 {
+			// From the first tag to the last there is one distance less than tags: a pulse
+			// per second is 1 per second, however few there are.
 			n := float64(t.count)
-			c.Rate, c.RateSD = quantity.Number(n/seconds), quantity.Number(math.Sqrt(n)/seconds)
-			c.Gaps = t.rare(n / seconds)
+			c.Rate, c.RateSD = quantity.Number((n-1)/seconds), quantity.Number(math.Sqrt(n)/seconds)
+			c.Gaps = t.rare((n - 1) / seconds)
 		}
 		r.Channels = append(r.Channels, c)
 	}

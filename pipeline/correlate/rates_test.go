@@ -87,6 +87,45 @@ func TestGapsAreSeen(t *testing.T) {
 	}
 }
 
+// A regular signal has its rate, of few tags too; and three deviations hold that of
+// light in 99 %, however few tags there are.
+func TestRatesOfFewTags(t *testing.T) {
+	rate := func(tags []uint64) correlate.ChannelRate {
+		r, err := correlate.CountRates(channelsOf(tags), 1e12)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Channels[0]
+	}
+	for n := 2; n < 6; n++ {
+		var tags []uint64
+		for i := range n {
+			tags = append(tags, uint64(i)*5e11+7)
+		}
+		if r := rate(tags); r.Rate != 2 {
+			t.Errorf("%d pulses, two a second: %g per s", n, r.Rate)
+		}
+	}
+	rng := rand.New(rand.NewPCG(19, 1))
+	for _, n := range []int{2, 3, 5, 10, 100} {
+		const records = 1000
+		outside := 0
+		for range records {
+			at, tags := 0.0, []uint64{}
+			for range n {
+				at += 1e9 * rng.ExpFloat64() // 1000 per s
+				tags = append(tags, uint64(at))
+			}
+			if r := rate(tags); math.Abs(float64(r.Rate)-1000) > 3*float64(r.RateSD) {
+				outside++
+			}
+		}
+		if outside > records/100 {
+			t.Errorf("%d tags: the rate of %d of %d records is outside of three deviations", n, outside, records)
+		}
+	}
+}
+
 func TestRatesRefuse(t *testing.T) {
 	var limit *correlate.LimitError
 	var order *correlate.OrderError

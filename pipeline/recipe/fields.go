@@ -34,7 +34,7 @@ var (
 	}
 	inputForm = &form{
 		pattern: regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*/[1-9][0-9]{0,2}$`),
-		what:    "an input", like: "write controller/input, like tc/1",
+		what:    "an input", like: "write controller/input, like tc/1; inputs are counted from 1",
 	}
 	priorityForm = &form{
 		pattern: regexp.MustCompile(`^(auto|off|[1-9][0-9]?)$`),

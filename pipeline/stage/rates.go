@@ -25,7 +25,8 @@ var ratesKind = counting[RatesConfig, correlate.Rates, RatesSummary]{
 
 A gap is a silence that light of the channel's mean rate would have once in a
 million such records. In --csv a channel's cell is empty where it had not begun
-or had ended; 0 is a bin of no tags in between.`,
+or had ended; 0 is a bin of no tags in between. Of a run all channels are counted
+where none is named.`,
 		Least: 1, Most: maxRates, AnyClock: true,
 		Columns: "start_ps,A,B,... per bin", Keys: "start_ps, bin_ps, channels",
 	},

@@ -40,3 +40,26 @@ func TestDeviationsOfFewValues(t *testing.T) {
 		}
 	}
 }
+
+// The deviations of the phases that W. J. Riley, NIST SP 1065, 12.4, publishes for tests of
+// programs: 1000 frequencies of a generator of Lehmer's, averaged over 1, 10 and 100.
+func TestDeviationsOfPublishedPhases(t *testing.T) {
+	frequency, x := int64(1234567890), []float64{0}
+	for range 1000 {
+		x = append(x, x[len(x)-1]+float64(frequency)/2147483647*second)
+		frequency = frequency * 16807 % 2147483647
+	}
+	v := make([]float64, len(x))
+	for i := range v {
+		v[i] = 1e-9 // a phase of no error would be none
+	}
+	for _, published := range []struct {
+		m          int
+		adev, tdev float64
+	}{{1, 2.922319e-1, 1.687202e-1}, {10, 9.159953e-2, 3.563623e-1}, {100, 3.241343e-2, 1.253382}} {
+		p, ok := noise{qx: 1e-9}.deviation(x, v, 1, published.m)
+		if !ok || math.Abs(p.Deviation/published.adev-1) > 1e-6 || math.Abs(p.Time/second/published.tdev-1) > 1e-6 {
+			t.Errorf("averaged over %d: %.7g and %.7g s, published are %.7g and %.7g", published.m, p.Deviation, p.Time/second, published.adev, published.tdev)
+		}
+	}
+}

@@ -25,7 +25,7 @@ func (k *kind) parse(text string) (int64, error) {
 	}
 	u, ok := k.lookup(name)
 	if !ok {
-		return 0, fmt.Errorf("%q is no unit of %s: write one of %s", name, k.article, k.unitNames())
+		return 0, fmt.Errorf("%q is no unit of %s: %s", name, k.article, k.suggest(number, name))
 	}
 	if !k.signed && strings.HasPrefix(number, "-") {
 		return 0, fmt.Errorf("%s is never negative: write %s %s", k.article, number[1:], name)
@@ -63,10 +63,18 @@ func (k *kind) checkNumber(text, number, name string) error {
 	digits := strings.TrimLeft(number, "+-")
 	whole, fraction, point := strings.Cut(digits, ".")
 	switch {
-	case digits == "":
+	case digits == "" || digits == "." && name != "": // as .nan and .inf are written
 		return fmt.Errorf("%q is not %s: write a number and a unit, like %v", text, k.article, k.example[0])
+	case isDate(strings.TrimSpace(text)):
+		return fmt.Errorf("%q is a date, not %s: write a number and a unit, like %v", text, k.article, k.example[0])
 	case len(number)-len(digits) > 1:
 		return fmt.Errorf("%q has two signs: write one", text)
+	case strings.HasPrefix(name, ":"):
+		return fmt.Errorf("%q has a colon: write one number and one unit, like %v", text, k.example[0])
+	case strings.HasPrefix(name, "_"):
+		return fmt.Errorf("%q has an underscore: write the digits without", text)
+	case whole == "0" && (strings.HasPrefix(name, "x") || strings.HasPrefix(name, "b")):
+		return fmt.Errorf("%q is not decimal: write the digits 0 to 9 and a unit, like %v", text, k.example[0])
 	case strings.HasPrefix(name, ","):
 		return fmt.Errorf("%q has a comma: write the decimal fraction with a point", text)
 	case strings.Contains(fraction, "."):
@@ -78,7 +86,7 @@ func (k *kind) checkNumber(text, number, name string) error {
 	case isExponent(name):
 		return fmt.Errorf("%q has an exponent: write the digits and a unit, one of %s", text, k.unitNames())
 	case strings.ContainsAny(name, "0123456789"):
-		return fmt.Errorf("%q has more than one number: add them up, and write one number and one unit, like %v", text, k.example[0])
+		return fmt.Errorf("%q has more than one number: write their sum as one number and one unit, like %v", text, k.example[0])
 	}
 	return nil
 }

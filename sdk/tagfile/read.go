@@ -105,7 +105,7 @@ func (r *channelReader) want(channel int) error {
 		r.found = true
 		return nil
 	case r.only:
-		return r.errorf("%s is of channel %d, those before are of %d; choose a channel", r.src.place(), channel, r.channel)
+		return r.errorf("%s is of channel %d, those before are of %d; name one of them, or several, with --channel N,M,...; tsrun info lists them", r.src.place(), channel, r.channel)
 	}
 	r.others = true
 	return skip
