@@ -69,6 +69,8 @@ func serveOwnMaster(ctx context.Context, o slave.Options, key string) error {
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
+	parent := os.Getppid()
+	o.Orphaned = func() bool { return os.Getppid() != parent }
 	o.Key, o.Log = key, slog.New(slog.NewTextHandler(os.Stderr, nil))
 	err := slave.Run(ctx, o)
 	if err != nil && ctx.Err() != nil {

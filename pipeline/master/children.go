@@ -180,6 +180,7 @@ func (k *child) explainEnd(err error) sdk.Failure {
 // dismissSlaves answers the slaves until all know that the run is over, and then
 // ends the local ones that still run.
 func (c *conductor) dismissSlaves() {
+	c.endUnjoined()
 	timeout := time.NewTimer(dismissTimeout)
 	defer timeout.Stop()
 	poll := time.NewTicker(20 * time.Millisecond)
@@ -217,6 +218,15 @@ func (c *conductor) dismissSlaves() {
 	if err := os.Remove(c.sources()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		c.log.Warn("copies of local nodes are left", "dir", c.sources())
 		c.observe(event.Warning{Message: "copies of local nodes are left in " + c.sources()})
+	}
+}
+
+// endUnjoined ends the slaves that have not joined: a run that is over lets nobody in.
+func (c *conductor) endUnjoined() {
+	for _, k := range c.children {
+		if c.members[k.node] == nil {
+			_ = k.cmd.Process.Signal(syscall.SIGTERM)
+		}
 	}
 }
 

@@ -1,11 +1,13 @@
 package master
 
 import (
+	"os/exec"
 	"slices"
 	"testing"
 	"time"
 
 	"tsrun/pipeline/fact"
+	"tsrun/pipeline/host"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -35,6 +37,30 @@ func TestDismissalEndsWithTheLastAnswer(t *testing.T) {
 	tell("bob", 3)
 	if !c.dismissed() {
 		t.Error("all have heard of the end, and it is waited for them")
+	}
+}
+
+// TestSlaveThatHasNotJoinedIsEnded: the run that it was started for is over, and nobody
+// waits until it has joined.
+func TestSlaveThatHasNotJoinedIsEnded(t *testing.T) {
+	c := listening(t)
+	joins(t, c, "alice", "1", wire.Protocol)
+	for _, name := range c.names() {
+		k := &child{node: name, cmd: exec.Command("sleep", "600"), done: make(chan struct{})}
+		if err := host.Spawn(k.cmd); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = k.cmd.Process.Kill() // one has ended
+			<-k.done
+		})
+		go func() { _ = k.cmd.Wait(); close(k.done) }() // it is killed
+		c.children = append(c.children, k)
+	}
+	c.endUnjoined()
+	<-c.children[1].done
+	if c.childEnded("alice") {
+		t.Error("the slave that has joined was ended before it was told why")
 	}
 }
 

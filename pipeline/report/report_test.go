@@ -159,7 +159,7 @@ func TestFormats(t *testing.T) {
 		{text.Bounded(12, 9_999), "12 ± 9 999 ns"}, {text.Bounded(36_905, 680_953), "37 ± 681 us"}, {text.Bounded(499, 10_001), "0 ± 11 us"},
 		{text.Seconds(5_000_000_000_000), "5.000 s"}, {text.Seconds(1_234_567_890_123), "1.234 s"},
 		{fmt.Sprint(text.Rounded(2.5), text.Rounded(math.Inf(1)), text.Rounded(math.NaN()), text.Rounded(-1e300)), fmt.Sprint(3, int64(math.MaxInt64), 0, int64(math.MinInt64))},
-		{text.Printable("a\x1b[2Jb\nc°µ"), "a\uFFFD[2Jb\uFFFDc°µ"},
+		{text.Printable("a\x1b[2Jb\rc°µ"), "a\uFFFD[2Jb\uFFFDc°µ"}, {text.Printable("a\nb\n"), "a; b"}, {text.Printable("\n"), ""},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)

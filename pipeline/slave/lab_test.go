@@ -111,7 +111,7 @@ func newLab(t *testing.T, driver, sink, more string) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"tc-test", "sink-test"} {
+	for _, name := range []string{"tc-test", "sink-test", "sink-anew"} {
 		if err := os.Symlink(self, filepath.Join(l.plugins, name)); err != nil {
 			t.Fatal(err)
 		}

@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 	case "sink-test":
 		sdk.Serve(sdk.Plugin{Name: name, Version: "1", Summary: "Keeps tags in files.",
 			Sinks: []sdk.SinkType{sdk.NewSink(name, testSink{}, func(_ context.Context, _ sdk.Env, k testSink) (sdk.Sink, error) { return &k, nil })}})
+	case "sink-anew":
+		sdk.Serve(sdk.Plugin{Name: name, Version: "1", Summary: "Is one that another process can go on for.",
+			Sinks: []sdk.SinkType{sdk.NewSink(name, testSink{}, func(_ context.Context, _ sdk.Env, k testSink) (sdk.Sink, error) { return &k, nil }).Keeping(sdk.AllTags).Resumable()}})
 	default:
 		goleak.VerifyTestMain(m)
 	}

@@ -226,7 +226,6 @@ func (eq *equipment) reportSink(k *sink) {
 	for died := eq.followSink(k, kept); died != nil; {
 		if err := eq.resumeSink(k, died); err != nil {
 			eq.log.Error("nobody goes on for a sink that has died", "sink", k.recipe.Name, "error", err)
-			eq.core.GiveUp(k.recipe.Name, died)
 			eq.sinkFailed(k, died)
 			break
 		}
@@ -264,7 +263,9 @@ func (eq *equipment) followSink(k *sink, kept map[uint16]fact.Kept) (died error)
 func (eq *equipment) sinkFailed(k *sink, err error) {
 	first := !k.failed // a sink that has failed may also die of it
 	k.failed = true
-	if eq.reportFailure(eq.whyFailed(k, err), first) == 0 && first {
+	why := eq.whyFailed(k, err)
+	eq.core.GiveUp(k.recipe.Name, err) // or blocks would wait for another process of it
+	if eq.reportFailure(why, first) == 0 && first {
 		eq.pumps.Go(func() error { eq.stopDrivers(context.Background()); return nil })
 	}
 }

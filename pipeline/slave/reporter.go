@@ -48,6 +48,7 @@ type reporter struct {
 	clock       func() *clock.Reading
 	hearClocks  func([]clock.Standing) // of the master
 	alive       func()                 // is told of each heartbeat
+	orphaned    func() bool            // the master that has started this process has ended
 	orders      *inbox
 	kick        chan struct{}
 	bytes       int // of news that the next report may carry; of the goroutine that reports
@@ -78,7 +79,8 @@ type queued struct {
 func newReporter(node, token string, status *wire.StatusClient, orders *inbox) *reporter {
 	return &reporter{node: node, token: token, status: status, orders: orders,
 		kick: make(chan struct{}, 1), bytes: newsBytes, phase: wire.Preparing, heard: time.Now(),
-		progress: func() []fact.StreamCounts { return nil }, clock: func() *clock.Reading { return nil }, hearClocks: func([]clock.Standing) {}, alive: func() {}}
+		progress: func() []fact.StreamCounts { return nil }, clock: func() *clock.Reading { return nil }, hearClocks: func([]clock.Standing) {}, alive: func() {},
+		orphaned: func() bool { return false }}
 }
 
 // Run reports until ctx ends or the master refuses this session for good.
@@ -142,6 +144,10 @@ func (r *reporter) report(ctx context.Context) error {
 
 // reportLast sends the last report and closes the connection. Run has returned before.
 func (r *reporter) reportLast() {
+	defer r.status.Close()
+	if r.orphaned() {
+		return // nobody is there to be told
+	}
 	within := lastTimeout
 	if r.failureQueued() {
 		within = failureTimeout
@@ -149,7 +155,6 @@ func (r *reporter) reportLast() {
 	ctx, cancel := context.WithTimeout(context.Background(), max(within, 3*r.status.RoundTrip()))
 	defer cancel()
 	_ = r.report(ctx) // the master may be gone; it would notice the silence by itself
-	r.status.Close()
 }
 
 func (r *reporter) snapshot() *wire.Report {

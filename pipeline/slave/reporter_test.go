@@ -122,6 +122,26 @@ func TestNewsAreToldOnceInOrder(t *testing.T) {
 	}
 }
 
+// TestOrphanReportsToNobody: a slave whose master has ended does not wait for an answer
+// to its last report.
+func TestOrphanReportsToNobody(t *testing.T) {
+	for orphan, want := range map[bool]int{true: 0, false: 1} {
+		f := &fakeMaster{}
+		server, err := wire.ListenStatus(t.Context(), "127.0.0.1:0", wire.Guard{}, f.serve)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := newReporter("bob", "token", wire.NewStatusClient(server.Addr().String(), nil), newInbox())
+		r.orphaned = func() bool { return orphan }
+		r.queueFailure(errors.New("for which a report gets more time"))
+		r.reportLast()
+		server.Close()
+		if f.reports != want {
+			t.Errorf("orphan %v: %d reports, want %d", orphan, f.reports, want)
+		}
+	}
+}
+
 func TestRefusalEndsEveryWait(t *testing.T) {
 	f := &fakeMaster{reply: wire.Reply{Refused: &sdk.Failure{Code: "token", Message: "not of this run"}}}
 	r, ended := reporting(t, f)

@@ -73,6 +73,9 @@ func newSession(o Options, w *wire.Welcome, r *recipe.Recipe, a sessionAddresses
 	s.id = id
 	s.reporter = newReporter(o.Node, w.Token, wire.NewStatusClient(a.status, o.Security), s.orders)
 	s.reporter.master = plain(w.Master)
+	if o.Orphaned != nil {
+		s.reporter.orphaned = o.Orphaned
+	}
 	if o.watchdog != nil {
 		s.reporter.alive = o.watchdog.alive
 	}

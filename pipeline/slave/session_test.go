@@ -156,6 +156,27 @@ func TestRunsThatGoWrong(t *testing.T) {
 	}
 }
 
+// TestFailedSinkIsNotWaitedFor: for a sink that says why it failed nobody goes on, so
+// nothing waits for another process of it.
+func TestFailedSinkIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "endless", "full", "")
+	l.recipe.Sinks[0].Sink = "sink-anew"
+	if end := ending(l.takePart(l.options())); end != "" {
+		t.Errorf("ends with %q", end)
+	}
+	if diff := cmp.Diff([]string{"disk-full"}, l.failures()); diff != "" {
+		t.Errorf("failures told (-want +got):\n%s", diff)
+	}
+	news, _ := l.heard()
+	lines := slices.DeleteFunc(news, func(n wire.News) bool {
+		return !strings.Contains(string(n.Log), "recording ended with what failed before")
+	})
+	if len(lines) != 1 || strings.Contains(string(lines[0].Log), "no other process") || !strings.Contains(string(lines[0].Log), "no space left") {
+		t.Errorf("the end of the recording was told of as %+v", lines)
+	}
+}
+
 // TestAbortIsHeardWhileADeviceStops: a device that takes its time to stop, or
 // never does, keeps nobody from giving the run up.
 func TestAbortIsHeardWhileADeviceStops(t *testing.T) {

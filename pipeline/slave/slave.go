@@ -55,6 +55,8 @@ type Options struct {
 	Security   *zmtp.Security // what the master's certificate must be; nil: without TLS
 	// KeepRevocations keeps the list of revoked certificates that the master hands out; may be nil.
 	KeepRevocations func(list []byte) error
+	// Orphaned says whether the master that has started this process has ended; nil: nobody knows.
+	Orphaned func() bool
 
 	watchdog *watchdog // nil: of the service manager that has started this process
 }

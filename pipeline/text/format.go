@@ -11,9 +11,11 @@ import (
 	"tsrun/sdk/quantity"
 )
 
-// Printable replaces what could move a terminal's cursor or change its colours,
-// line ends included: text of devices, plugins and other PCs is shown, never obeyed.
+// Printable is one line, without what could move a terminal's cursor or change its
+// colours: text of devices, plugins and other PCs is shown, never obeyed. Several lines,
+// such as several errors at once, become one with semicolons.
 func Printable(text string) string {
+	text = strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "; ")
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
