@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,8 +28,6 @@ const (
 	mostSecret = 64 << 10 // bytes of a file with a token, a key or a certificate
 	mostCA     = 4 << 20  // of one with those of CAs
 	mostUser   = 256      // of a name
-	// mostGreeting is what a server may say before it has let this PC in, in bytes.
-	mostGreeting = 1 << 20
 )
 
 // access is how a server is reached, by the sink and by who follows.
@@ -210,38 +207,6 @@ func hintOf(err error, past string) string {
 func isA[E error](err error) bool {
 	_, is := errors.AsType[E](err)
 	return is
-}
-
-// greeter dials connections on which a server may say only so much before it has let this
-// PC in: the client keeps each line whole, however long.
-type greeter struct{ over atomic.Bool }
-
-func (g *greeter) Dial(network, address string) (net.Conn, error) {
-	conn, err := net.DialTimeout(network, address, dialWithin)
-	if err != nil {
-		return nil, err
-	}
-	return &greeting{Conn: conn, over: &g.over, left: mostGreeting}, nil
-}
-
-type greeting struct {
-	net.Conn
-	over *atomic.Bool
-	left int // one goroutine reads
-}
-
-var errGreeting = errors.New("it says more than a NATS server before it lets anybody in")
-
-func (g *greeting) Read(b []byte) (int, error) {
-	if g.over.Load() {
-		return g.Conn.Read(b)
-	}
-	if g.left <= 0 {
-		return 0, errGreeting
-	}
-	n, err := g.Conn.Read(b)
-	g.left -= n
-	return n, err
 }
 
 // shown is an address without a password.

@@ -216,7 +216,7 @@ func (l *link) await(ctx context.Context) error {
 		if api := (*jetstream.APIError)(nil); errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == wrongLastMsgID) {
 			return fmt.Errorf("message %d: %w: %w", f.number, errMoved, err)
 		}
-		return fmt.Errorf("message %d was not acknowledged: %w", f.number, err)
+		return said(l.conn, fmt.Errorf("message %d was not acknowledged: %w", f.number, err))
 	case <-late.C:
 		return said(l.conn, fmt.Errorf("message %d was not acknowledged within %v", f.number, ackWithin))
 	case <-ctx.Done():
