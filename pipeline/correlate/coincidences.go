@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -243,9 +244,11 @@ func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (
 			return Coincidences{}, errors.New(c.Warning)
 		}
 	}
+	several := ""
 	for i, k := range counters {
-		f := k.fold(found[k.mask])
-		f.Heralding = k.heralding(found)
+		f, many := k.fold(found[k.mask]), ""
+		f.Heralding, many = k.heralding(found)
+		several = cmp.Or(several, many)
 		if i == 0 {
 			c.Fold = f
 		} else {
@@ -259,7 +262,20 @@ func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (
 			c.Parts[i].clearChance()
 		}
 	}
+	if several != "" && c.Warning == "" {
+		c.Warning = manyFor(several, c.Window)
+	}
 	return c, nil
+}
+
+// manyFor says what it means that there are more coincidences than what heralds them.
+func manyFor(herald string, window int64) string {
+	what := "tags of " + herald
+	if len(herald) > 1 {
+		what = "coincidences of " + herald
+	}
+	return fmt.Sprintf("there are more coincidences of one event than %s, so a window of %s sees several tags of an event, as where detectors pulse again or tags repeat, and they herald nothing that can be stated; choose a shorter window",
+		what, quantity.Time(window))
 }
 
 // noTime says why there is no time that all lanes recorded.

@@ -138,3 +138,41 @@ func TestReasonsOfNoPeak(t *testing.T) {
 		t.Errorf("tags of one moment: %+v %s", s.Peak, s.Warning)
 	}
 }
+
+// Tags that repeat in a window make more coincidences than there are tags: that is no
+// efficiency, of pairs, of more channels and of sums, and a detector that sees all is one.
+func TestNoEfficiencyBeyondAll(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 2))
+	var a, b, all []uint64
+	for k := range uint64(5000) {
+		at := k*200_000_000 + uint64(rng.IntN(100_000_000))
+		all = append(all, at)
+		if rng.Float64() < 0.9 {
+			a = append(a, at)
+		}
+		b = append(b, at, at+100, at+200) // it pulses again
+	}
+	o := correlate.CoincidenceOptions{Window: 1000}
+	c, err := correlate.Coincide(channelsOf(a, b), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Heralding) != 1 || c.Heralding[0].Of != "A" || math.Abs(c.Heralding[0].Value-0.9) > 3*c.Heralding[0].SD || !strings.Contains(c.Warning, "more coincidences of one event than tags of A") {
+		t.Errorf("heralding %+v, %q", c.Heralding, c.Warning)
+	}
+	if s := correlate.NewPairSum(); !s.Add(c) || s.OfB.Known() || !s.OfA.Known() {
+		t.Errorf("of the sum %v and %v", s.OfA, s.OfB)
+	}
+	three, err := correlate.Coincide(channelsOf(a, all, b), o)
+	if err != nil || !strings.Contains(three.Warning, "see") {
+		t.Errorf("three channels: %q, %v", three.Warning, err)
+	}
+	for _, e := range three.Heralding {
+		if e.Value-3*e.SD > 1 {
+			t.Errorf("three channels: %+v", e)
+		}
+	}
+	if c, err = correlate.Coincide(channelsOf(a, all), o); err != nil || len(c.Heralding) != 2 || c.Warning != "" || c.Heralding[1].Value+3*c.Heralding[1].SD < 1 {
+		t.Errorf("one that sees all: %+v, %q, %v", c.Heralding, c.Warning, err)
+	}
+}

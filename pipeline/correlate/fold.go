@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"cmp"
 	"math"
 
 	"tsrun/sdk/quantity"
@@ -60,7 +61,10 @@ func nameOf(mask int) (name string) {
 // to y is (var x + v^2 var y - 2 v cov)/y^2; for a single pair of channels and
 // no accidentals that is the binomial v(1-v)/y. What is found beyond 1 is not the
 // binomial's, and has the variance of x alone.
-func (c *counter) heralding(found map[int]*yield) (list []Efficiency) {
+//
+// More than 1 by three deviations is no efficiency: there are several coincidences for a
+// tag, as of tags that repeat. Then many are that channel, and none is stated of it.
+func (c *counter) heralding(found map[int]*yield) (list []Efficiency, many string) {
 	x := found[c.mask]
 	for _, lane := range c.lanes {
 		rest := c.mask &^ (1 << lane)
@@ -75,9 +79,13 @@ func (c *counter) heralding(found map[int]*yield) (list []Efficiency) {
 			variance = x.variance
 		}
 		sd := math.Sqrt(max(fewCounted, variance)) / y.net
+		if v-3*sd > 1 {
+			many = cmp.Or(many, nameOf(rest))
+			continue
+		}
 		list = append(list, Efficiency{Of: nameOf(1 << lane), By: nameOf(rest), Value: v, SD: sd})
 	}
-	return list
+	return list, many
 }
 
 // Counts of few events scatter as Poisson's do, but their mean is not known from

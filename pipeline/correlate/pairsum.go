@@ -84,5 +84,8 @@ func (s *PairSum) heralding(singles uint64) (value, sd quantity.Number) {
 	if v <= 1 && v >= 0 {
 		variance += v*v*n - 2*v*float64(s.Net)
 	}
-	return quantity.Number(v), quantity.Number(math.Sqrt(max(fewCounted, variance)) / n)
+	if deviation := math.Sqrt(max(fewCounted, variance)) / n; v-3*deviation <= 1 { // more is none: counter.heralding
+		return quantity.Number(v), quantity.Number(deviation)
+	}
+	return quantity.None(), quantity.None()
 }

@@ -14,6 +14,7 @@ import (
 
 	"tsrun/internal/need"
 	"tsrun/pipeline/fact"
+	"tsrun/pipeline/plot"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/run/runtest"
@@ -204,6 +205,25 @@ func TestTablesOfAnybody(t *testing.T) {
 			t.Errorf("%.40q: %v", text, err)
 		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
 			t.Errorf("%.40q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// A picture says that cells are no numbers; an empty one is what is not known.
+func TestPicturesSayWhatIsNoNumber(t *testing.T) {
+	for table, want := range map[string][2]string{ // what the picture holds, and what not
+		"delay_ps,counts\n1,5\n2,NaN\n3,-inf\n4,x\n5,6\n": {"x, without 3 cells that are no numbers", "recorded"},
+		"delay_ps,counts\n1,NaN\n":                        {"no cell is a number", "recorded"},
+		"delay_ps,counts\n1,5\n2,\n3,6\n":                 {"coincidences", "without"},
+		"delay_ps,counts\n1,\n":                           {"nothing was recorded", "without"},
+	} {
+		picture, err := PictureOf("x", strings.NewReader(table))
+		var svg strings.Builder
+		if err == nil {
+			err = plot.File(&svg, picture)
+		}
+		if err != nil || !strings.Contains(svg.String(), want[0]) || strings.Contains(svg.String(), want[1]) {
+			t.Errorf("%q: %v, %.2000s", table, err, svg.String())
 		}
 	}
 }

@@ -126,6 +126,10 @@ func (t *table) charts(frame plot.Chart) []plot.Chart {
 		c.Title += fmt.Sprintf(", the first %d lines", mostLines)
 	}
 	c.Empty = "nothing was recorded"
+	if t.odd > 0 {
+		c.Title += fmt.Sprintf(", without %s that are no numbers", quantity.Counted(t.odd, "cell"))
+		c.Empty = "no cell is a number"
+	}
 	switch names := strings.Join(t.columns, ","); {
 	case names == "lower_edge_ps,counts":
 		c.X.Label, c.Y.Label = "stop minus start / "+unit, "counts per bin"

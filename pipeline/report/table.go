@@ -23,6 +23,7 @@ type table struct {
 	lines   int
 	cut     bool     // it has more lines than were looked at
 	text    []string // its lines, as long as there are few
+	odd     uint64   // cells that hold something that is no number, as NaN
 	step    float64  // between the first two places
 }
 
@@ -35,7 +36,7 @@ func readTable(in io.Reader) (*table, error) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(make([]byte, longestLine), longestLine)
 	t := &table{}
-	first := math.NaN()
+	first, row := math.NaN(), []float64{}
 	for lines.Scan() {
 		line := lines.Text()
 		if strings.HasPrefix(line, "#") && t.columns == nil {
@@ -60,7 +61,8 @@ func readTable(in io.Reader) (*table, error) {
 		if len(t.text) <= plot.MaxPoints {
 			t.text = append(t.text, line)
 		}
-		x := number(cells[0])
+		row = t.numbers(row[:0], cells)
+		x := row[0]
 		if t.lines == 2 {
 			t.step = x - first
 		}
@@ -68,7 +70,7 @@ func readTable(in io.Reader) (*table, error) {
 			first = x
 		}
 		for i := range t.curves {
-			t.curves[i].Add(plot.Point{X: x, Y: number(cells[i+1]), SD: t.deviation(cells, i+1)})
+			t.curves[i].Add(plot.Point{X: x, Y: row[i+1], SD: t.deviation(row, i+1)})
 		}
 	}
 	switch err := lines.Err(); {
@@ -83,6 +85,19 @@ func readTable(in io.Reader) (*table, error) {
 	return t, nil
 }
 
+// numbers are the values of a line, and what of it is none is counted: nobody writes NaN
+// where results have an empty cell.
+func (t *table) numbers(row []float64, cells []string) []float64 {
+	for _, cell := range cells {
+		v := number(cell)
+		if cell != "" && (math.IsNaN(v) || math.IsInf(v, 0)) {
+			t.odd++
+		}
+		row = append(row, v)
+	}
+	return row
+}
+
 // number is the value of a cell; no number where it is empty.
 func number(cell string) float64 {
 	v, err := strconv.ParseFloat(cell, 64)
@@ -93,9 +108,9 @@ func number(cell string) float64 {
 }
 
 // deviation is that of a column, which stands in the column behind, under a name with _sd.
-func (t *table) deviation(cells []string, column int) float64 {
-	if column+1 < len(cells) && strings.Contains(t.columns[column+1], "_sd") {
-		return number(cells[column+1])
+func (t *table) deviation(row []float64, column int) float64 {
+	if column+1 < len(row) && strings.Contains(t.columns[column+1], "_sd") {
+		return row[column+1]
 	}
 	return 0
 }

@@ -197,6 +197,9 @@ func isNPZ(start []byte) bool {
 	return long <= len(start)-name && strings.HasSuffix(string(start[name:name+long]), npySuffix)
 }
 
+// isParquet checks that a page of columns follows: its first field, a number.
+func isParquet(start []byte) bool { return len(start) >= 5 && start[4] == 0x15 }
+
 // isBzip2 checks the size of blocks, a digit, and how each block begins.
 func isBzip2(start []byte) bool {
 	return len(start) >= 10 && start[3] >= '1' && start[3] <= '9' && (string(start[4:10]) == "1AY&SY" || string(start[4:10]) == "\x17\x72\x45\x38\x50\x90")
@@ -212,6 +215,7 @@ var foreigners = []foreign{
 	{"PQCOMNT", []string{".pco"}, "a file of comments of PicoQuant's", "there are no time tags in it; take the .ptu beside it", nil},
 	{"PQDEFLT", []string{".pfs", ".pus"}, "a file of settings of PicoQuant's", "there are no time tags in it; take the .ptu beside it", nil},
 	{"\x89HDF\r\n\x1a\n", []string{".h5", ".hdf5", ".hdf"}, "an HDF5 file", "read it by h5py and write the times, whole ps, by numpy.save: .npy is read", nil},
+	{"PAR1", []string{".parquet"}, "a Parquet file", "it is only written; read it by pandas or pyarrow and write the times, whole ps, by numpy.save: .npy is read", isParquet},
 	{"SITT", []string{".ttbin"}, "a file of Swabian's own", "let the Time Tagger's library write a dump of it (its class Dump): format swabian is read", nil},
 	{"\x1f\x8b", []string{".gz"}, "compressed by gzip", "unpack it first", isGzip},
 	{zipMagic, []string{".zip"}, "a zip archive", "unpack it first; the archives of numpy.savez are read as they are, with --format npz where the name does not tell", isOtherZip},

@@ -140,6 +140,9 @@ func (h *ptuHeader) check() error {
 	if h.recordType == 0 || h.unit.num == 0 {
 		return fmt.Errorf("the header lacks %s or %s", ptuType, ptuUnit)
 	}
+	if h.recordType < 0 { // such as the one that stands for modules of others
+		return fmt.Errorf("unknown record type %#x", uint64(h.recordType))
+	}
 	if ptuMode(h.recordType) == 3 {
 		if h.step.num == 0 {
 			return fmt.Errorf("the header lacks %s, which mode T3 needs", ptuStep)

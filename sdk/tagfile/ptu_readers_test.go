@@ -187,6 +187,7 @@ func TestForeignFiles(t *testing.T) {
 		{"x.t3r", "TimeHarp 200\x00", "it is a file of PicoQuant's TimeHarp 200, which is not read; read it by the maker's demo programs"},
 		{"x.phu", "PQHISTO\x00", "a file of histograms of PicoQuant's, which is not read; there are no time tags in it"},
 		{"x.h5", "\x89HDF\r\n\x1a\n", "an HDF5 file, which is not read; read it by h5py"},
+		{"x.parquet", "PAR1\x15\x04", "a Parquet file, which is not read; it is only written; read it by pandas"},
 		{"x.ttbin", "SITT", "let the Time Tagger's library write a dump"},
 		{"x.ttbin", "else", "let the Time Tagger's library write a dump"},
 		{"x.sdt", "\x01\x02\x03\x04", "named like a file of curves of Becker & Hickl's, which is not read"},

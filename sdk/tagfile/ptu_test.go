@@ -179,6 +179,7 @@ func TestPTURefuses(t *testing.T) {
 		{"negative string", entry("File_Comment", ptuAnsi, math.MaxUint64), "longer than the file"},
 		{"T3 without steps", entry(ptuType, ptuInt, 0x01010304), "lacks MeasDesc_Resolution, which mode T3 needs"},
 		{"unknown type", entry(ptuType, ptuInt, 0x00010299), "unknown record type 0x00010299"},
+		{"type of no PicoQuant file", entry(ptuType, ptuInt, math.MaxUint64), "unknown record type 0xffffffffffffffff"},
 		{"type of type", entry(ptuType, ptuDouble, 0x01010204), "has type 0x20000008, want 0x10000008"},
 		{"bits", entry(ptuBits, ptuInt, 64), "is 64, want 32"},
 		{"long unit", entry(ptuUnit, ptuDouble, math.Float64bits(1.5)), "is 1.5 s, which is no resolution; it is between 1 fs and 1 s"},
