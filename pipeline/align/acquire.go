@@ -42,7 +42,7 @@ func (l *Live) acquire(ctx context.Context) (found bool, err error) {
 		return false, nil
 	}
 	l.begin()
-	for t := &l.quest; l.reached(t.next); t.next += t.pause {
+	for t := &l.quest; !l.isGivenUp() && l.reached(t.next); t.next += t.pause {
 		if t.previous != t.since { // pairs may just have begun
 			if found, err := l.try(ctx, t.previous, true); found || err != nil {
 				return found, err
@@ -123,16 +123,29 @@ func (l *Live) try(ctx context.Context, from uint64, brief bool) (found bool, er
 	a := within(l.a, from, to)
 	b := line.ApplyAll(nil, within(l.b, from+uint64(line.Offset)-uint64(o.Search), to+uint64(line.OffsetAt(to))))
 	o.Brief = brief
-	result, err := Align(ctx, a, b, o)
+	patient, stop := l.patiently(ctx)
+	result, err := Align(patient, a, b, o)
+	stop()
 	var refusal *Refusal
-	if errors.As(err, &refusal) {
+	switch {
+	case errors.As(err, &refusal), errors.Is(err, context.Canceled) && ctx.Err() == nil:
+		l.tried = true
 		return false, nil
-	}
-	if err != nil {
+	case err != nil:
 		return false, err
 	}
 	l.resume(seedOf(result, line))
 	return true, nil
+}
+
+// patiently is a context for a try, which ends early where the clock may be given up.
+func (l *Live) patiently(ctx context.Context) (context.Context, func()) {
+	if l.filter != nil || !l.tried || l.patience == nil {
+		return ctx, func() {}
+	}
+	patient, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(l.patience, cancel)
+	return patient, func() { stop(); cancel() }
 }
 
 // seedOf begins where the pairs of an alignment begin, with much less

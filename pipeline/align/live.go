@@ -55,6 +55,9 @@ type Live struct {
 	lost   bool          // and it was said
 	quest  quest
 	steps  []track.Step
+
+	tried    bool            // it was looked for in vain
+	patience context.Context // until when one that was never found is looked for again; nil: for ever
 }
 
 // NewLive returns a Live of two records that have not begun.
@@ -63,6 +66,16 @@ func NewLive(o Options) (*Live, error) {
 		return nil, err
 	}
 	return &Live{options: o}, nil
+}
+
+// SearchUntil says until when a clock that was looked for and never found is looked for
+// again: then even a search that was begun is given up, and tags are only taken. One look
+// every clock is given.
+func (l *Live) SearchUntil(patience context.Context) { l.patience = patience }
+
+// isGivenUp says whether the clock is not looked for any more.
+func (l *Live) isGivenUp() bool {
+	return l.filter == nil && l.tried && l.patience != nil && l.patience.Err() != nil
 }
 
 // State says how well B's clock is known.
@@ -155,7 +168,7 @@ func (l *Live) Read(ctx context.Context, a, b tag.Reader, each func([]Value)) er
 // Finish looks for a clock that was not found yet in all tags there are, as no more
 // come: in a record that was too short for another try.
 func (l *Live) Finish(ctx context.Context) ([]Value, error) {
-	if l.filter != nil || !l.seenA || !l.seenB {
+	if l.filter != nil || !l.seenA || !l.seenB || l.isGivenUp() {
 		return nil, nil
 	}
 	l.begin()

@@ -31,6 +31,9 @@ const (
 	// lastValues is how long the analysis waits for the live values of what has
 	// arrived; it needs none of them.
 	lastValues = 30 * time.Second
+	// lastSearches is how much of that goes to clocks of several nodes that were looked for
+	// and never found: most of them share no light with the reference.
+	lastSearches = 3 * time.Second
 )
 
 // syncer follows the clocks of the align stages while the run goes on: from the
@@ -51,6 +54,11 @@ type syncer struct {
 	behind   bool         // and it was said
 	stop     context.CancelFunc
 	done     chan struct{} // closed when the loop has ended
+
+	finishing atomic.Bool     // nothing more is offered
+	searches  time.Duration   // lastSearches
+	patience  context.Context // ends when clocks that were never found are looked for no more
+	resign    context.CancelFunc
 }
 
 // offered is a proven segment.
@@ -73,6 +81,7 @@ type follower struct {
 	pairs             *stage.LivePairs // nil: not counted
 	values            []align.Value    // of the clock, in the segment that is followed
 	several           bool             // shots are taken
+	patience          context.Context  // nil: the clock is looked for as long as there are tags
 	ends              int              // the place in a shot of its last segment as planned
 	over              bool             // given up
 	next              place
@@ -88,26 +97,16 @@ type pile struct {
 // newSyncer starts to follow the clocks of a recipe with align stages. The
 // manifest is only read, and only here.
 func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o event.Observer, lives []*live.Stream) (*syncer, error) {
-	s := &syncer{dir: d.Path(), observer: o, lives: lives, segments: make(chan offered, maxProven), done: make(chan struct{})}
+	s := &syncer{dir: d.Path(), observer: o, lives: lives, segments: make(chan offered, maxProven), done: make(chan struct{}), searches: lastSearches}
 	aligns, err := followed(r)
 	if err != nil {
 		return nil, err
 	}
 	for _, st := range aligns {
-		known, err := align.NewLive(stage.AlignOptions(m, st.AlignConfig, 0))
-		if err != nil {
-			return nil, fmt.Errorf("stage %q: %w", st.Name, err)
-		}
-		counted, err := stage.NewLivePairs(r, st.Name, st.Reference, st.Target)
+		f, err := newFollower(st, r, m)
 		if err != nil {
 			return nil, err
 		}
-		f := &follower{
-			Sync:      event.Sync{Stage: st.Name, Reference: st.Reference, Target: st.Target},
-			reference: newPile(st.Reference), target: newPile(st.Target), config: st.AlignConfig, live: known, pairs: counted,
-			several: r.Acquire.Shots() > 1, ends: int((r.Acquire.Duration - 1) / max(r.Acquire.Segment, 1)),
-		}
-		f.nameShot()
 		s.stages = append(s.stages, f)
 	}
 	if s.log, err = stage.NewSyncLog(d.Path()); err != nil {
@@ -115,8 +114,29 @@ func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o event.Obse
 	}
 	ctx, stop := context.WithCancel(context.Background()) // ended by end
 	s.stop = stop
+	s.patience, s.resign = context.WithCancel(ctx)
+	s.limitSearches()
 	go s.loop(ctx)
 	return s, nil
+}
+
+// newFollower makes ready to follow the clock of one align stage.
+func newFollower(st stage.AlignStage, r *recipe.Recipe, m *run.Manifest) (*follower, error) {
+	known, err := align.NewLive(stage.AlignOptions(m, st.AlignConfig, 0))
+	if err != nil {
+		return nil, fmt.Errorf("stage %q: %w", st.Name, err)
+	}
+	counted, err := stage.NewLivePairs(r, st.Name, st.Reference, st.Target)
+	if err != nil {
+		return nil, err
+	}
+	f := &follower{
+		Sync:      event.Sync{Stage: st.Name, Reference: st.Reference, Target: st.Target},
+		reference: newPile(st.Reference), target: newPile(st.Target), config: st.AlignConfig, live: known, pairs: counted,
+		several: r.Acquire.Shots() > 1, ends: int((r.Acquire.Duration - 1) / max(r.Acquire.Segment, 1)),
+	}
+	f.nameShot()
+	return f, nil
 }
 
 // followed are the stages whose clocks can be followed live: not those of markers,
@@ -159,47 +179,6 @@ func (s *syncer) offer(segment offered) {
 	case s.segments <- segment:
 	default:
 		s.missed.Add(1)
-	}
-}
-
-// finish waits until everything offered was followed, though not for ever.
-// Nothing is offered after it.
-func (s *syncer) finish(ctx context.Context) {
-	close(s.segments)
-	select {
-	case <-s.done:
-	case <-ctx.Done():
-	case <-time.After(lastValues):
-		s.warn("the live values of the last segments were given up", "the align stages look at everything")
-	}
-	s.end()
-}
-
-// end stops the syncer, wherever it is.
-func (s *syncer) end() {
-	s.stop()
-	<-s.done
-}
-
-func (s *syncer) loop(ctx context.Context) {
-	defer close(s.done)
-	defer s.close()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case segment, more := <-s.segments:
-			if !more {
-				return
-			}
-			s.lag()
-			for _, f := range s.stages {
-				// Both: a recipe may align a channel with itself.
-				if isReference, isTarget := f.reference.put(segment), f.target.put(segment); isReference || isTarget {
-					s.follow(ctx, f)
-				}
-			}
-		}
 	}
 }
 

@@ -76,6 +76,7 @@ func (f *follower) goTo(at place) (err error) {
 	if f.live, err = align.NewLive(options); err != nil {
 		return err
 	}
+	f.live.SearchUntil(f.patience)
 	f.next = place{shot: at.shot}
 	f.State = ""
 	f.nameShot()

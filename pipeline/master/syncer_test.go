@@ -17,6 +17,7 @@ import (
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/fact"
+	"tsrun/pipeline/live"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/run/runtest"
@@ -68,7 +69,10 @@ type rig struct {
 	seen *observed
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *rig { return newRigOf(t, aligning()) }
+
+// newRigOf is one of another recipe, with sinks that are sent merged tags.
+func newRigOf(t *testing.T, recipes *recipe.Recipe, lives ...*live.Stream) *rig {
 	t.Helper()
 	dir, err := run.Create(t.TempDir(), "pairs", time.Now())
 	if err != nil {
@@ -76,7 +80,7 @@ func newRig(t *testing.T) *rig {
 	}
 	t.Cleanup(func() { dir.Close() })
 	seen := &observed{}
-	s, err := newSyncer(dir, aligning(), run.NewManifest("", "", &recipe.Recipe{}, time.Now()), seen, nil)
+	s, err := newSyncer(dir, recipes, run.NewManifest("", "", &recipe.Recipe{}, time.Now()), seen, lives)
 	if err != nil {
 		t.Fatal(err)
 	}
