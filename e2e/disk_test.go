@@ -92,3 +92,45 @@ func checkEndedByDisk(t *testing.T, m *run.Manifest, whose string) {
 		}
 	}
 }
+
+// TestResumeExecutesStagesAgain: results that could not be written are no reason to measure
+// again: the run says so, and tsrun resume executes its stages when they can be.
+func TestResumeExecutesStagesAgain(t *testing.T) {
+	t.Parallel()
+	work := t.TempDir()
+	p := start(t, work, nil, hurried(t, "pace: 100 ms", "pace: 100 ms", `acquire: {duration: 10 min, segment: 500 ms}
+pipeline: [{stage: rates, config: {of: [alice.a], bin: 100 ms}}]`))
+	eventually(t, 60*time.Second, "progress", func() bool { return strings.Contains(p.stderr.String(), "alice: 1") })
+	dir, _ := latest(t, work)
+	results := filepath.Join(dir, run.ResultsDir)
+	if err := os.Remove(results); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(results, nil, 0o600); err != nil { // in which nothing can be written, not by root either
+		t.Fatal(err)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(60 * time.Second)
+	if _, m := latest(t, work); len(m.Results) != 0 || !strings.Contains(reasons(m), "tsrun resume executes the stages again") {
+		t.Errorf("%d results, %s\n%s", len(m.Results), reasons(m), p.stderr.String())
+	}
+	if err := os.Remove(results); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(results, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	r := runTsrun(t, work, "resume", dir)
+	_, m := latest(t, work)
+	if len(m.Results) != 1 || len(m.Results[0].Files) == 0 || strings.Contains(reasons(m), "analysis:") {
+		t.Errorf("exit code %d, %d results, %s\n%s", r.code, len(m.Results), reasons(m), r.stderr)
+	}
+	if r := runTsrun(t, work, "verify", dir); r.code != 0 {
+		t.Errorf("verify: exit code %d\n%s%s", r.code, r.stderr, r.stdout)
+	}
+	if r := runTsrun(t, work, "resume", dir); !strings.Contains(r.stderr+r.stdout, "nothing is changed") {
+		t.Errorf("again: exit code %d\n%s%s", r.code, r.stderr, r.stdout)
+	}
+}

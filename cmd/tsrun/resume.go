@@ -31,7 +31,8 @@ their PCs with the same --node and --data. Those of this PC are started. A node 
 does not come is waited for until the recipe's faults.patience (10 minutes) has
 passed, or two Ctrl-C; what it holds is then missing, and resume may be called again.
 
-A run that ended with all its files is left as it is. The exit code is that of the run.
+A run whose results could not be written, as on a full disk, has its stages executed again.
+Any other that ended with all its files is left as it is. The exit code is that of the run.
 
 The directory of a series (scan: in a recipe) goes on with the first run that has not
 ended; a run of it that was broken off is left as it is, and taken again.`,
@@ -102,6 +103,6 @@ func sayFinished(c *cobra.Command, path string, m *run.Manifest) error {
 	for _, condition := range m.Condition {
 		words = append(words, string(condition))
 	}
-	_, err := fmt.Fprintf(c.ErrOrStderr(), "tsrun: %s has ended, %s, and waits for no files: nothing is changed\n", path, text.Printable(strings.Join(words, " + ")))
+	_, err := fmt.Fprintf(c.ErrOrStderr(), "tsrun: %s has ended, %s, and lacks no files or results: nothing is changed\n", path, text.Printable(strings.Join(words, " + ")))
 	return err
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"tsrun/pipeline/run"
 )
 
 // bench is a tsrun with the driver of the measurement beside it.
@@ -185,20 +187,8 @@ func look(address string) {
 
 // lostIn are the tags that a run says are lost, and those that are in no proven file.
 func lostIn(dir string) (lost uint64, err error) {
-	text, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
+	m, err := run.ReadManifest(dir)
 	if err != nil {
-		return 0, err
-	}
-	var m struct {
-		Nodes map[string]struct {
-			Channels map[string]struct{ Tags, Lost uint64 }
-		}
-		Segments []struct {
-			Tags     uint64
-			Verified bool
-		}
-	}
-	if err := json.Unmarshal(text, &m); err != nil {
 		return 0, err
 	}
 	tags, proven := uint64(0), uint64(0)

@@ -371,7 +371,7 @@ func (b *book) counted() {
 
 func (b *book) analysed(err error) {
 	if err != nil {
-		b.manifest.Notice(run.Reason{Condition: run.Tainted, Message: fmt.Sprintf("analysis: %v", err)})
+		b.manifest.Notice(run.Reason{Condition: run.Tainted, Message: fmt.Sprintf("analysis: %v; tsrun resume executes the stages again when that is mended", err)})
 	}
 }
 

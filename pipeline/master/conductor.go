@@ -203,7 +203,7 @@ func (c *conductor) loop(ctx context.Context) {
 			c.showTransfer(p)
 			c.applyEvent(ctx, evProgress{})
 		case err := <-c.analysis.done:
-			c.analysis.done = nil
+			c.analysis.done, c.analysis.failed = nil, err != nil
 			c.book.analysed(err)
 			c.applyEvent(ctx, evAnalysed{})
 		case <-c.deadline.C:
@@ -245,6 +245,7 @@ func (c *conductor) applyInput(ctx context.Context, seen any) {
 type analysis struct {
 	cancel context.CancelFunc
 	done   chan error // one value
+	failed bool       // results could not be written: tsrun resume executes the stages again
 }
 
 // end gives up an analysis that still goes on, and waits for it.

@@ -232,10 +232,14 @@ func (c *conductor) seal() error {
 	return nil
 }
 
-// lacking reports whether nodes may still hold something of this run.
+// lacking reports whether nodes may still hold something of this run, or its stages could
+// not write what they found.
 func (c *conductor) lacking() bool {
 	if c.state.fire == 0 {
 		return false
+	}
+	if c.analysis.failed {
+		return true
 	}
 	for _, n := range c.state.nodes {
 		if n.gone || n.phase != wire.Done {
