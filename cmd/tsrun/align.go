@@ -43,7 +43,7 @@ then writes FILE-NAME.json for each clock beside it, which --align takes.` + man
 	}
 	f.tagFiles.addMany(c, stage.MaxClocks)
 	c.Flags().TextVar(&f.search, "search", f.search, "the offset at the start lies within plus or minus this `TIME`")
-	c.Flags().TextVar(&f.drift, "max-drift", f.drift, "the clocks' frequencies differ by at most this `PART`")
+	c.Flags().TextVar(&f.drift, "max-drift", f.drift, "the clocks' frequencies differ by at most this `PART`; 0ppb: both follow one reference")
 	c.Flags().StringVar(&f.by, "by", stage.ByPairs, "`WHAT`: pairs of photons, or markers: both record one signal, such as a pulse per second")
 	f.output.add(c, strings.Join(stage.KnotColumns, ",")+" per knot of the track", "offset, frequency, their deviations, and the track with its knots")
 	return c

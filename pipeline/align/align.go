@@ -15,7 +15,8 @@ import (
 
 // Options are what is known before: B minus A, when both began to record,
 // lies within plus or minus Search, and B's frequency differs from A's by at
-// most MaxDrift.
+// most MaxDrift. If that is 0, both follow one reference: B's clock is believed to keep to
+// a line, unless the pairs contradict it.
 type Options struct {
 	Search   int64          // ps
 	MaxDrift quantity.Drift // parts per 1e15

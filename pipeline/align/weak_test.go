@@ -42,6 +42,23 @@ func TestLongAlignFindsTheWeakest(t *testing.T) {
 	}
 }
 
+// TestAlignSyntonized: 40 pairs a second in a minute are known to the bound where both
+// clocks are said to follow one reference.
+func TestAlignSyntonized(t *testing.T) {
+	for seed := range uint64(3) {
+		e := pairs.Experiment{Seconds: 60, SinglesA: 2e3, SinglesB: 2e3, Pairs: 40, JitterA: 73, JitterB: 73, Offset: ms / 100, Seed: 71_400 + seed}
+		a, b, truth := e.Make()
+		r, err := align.Align(context.Background(), a, b, align.Options{Search: ms / 50})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bound := truth.OffsetBound(r.Reference)
+		if off := r.Offset.Minus(truth.OffsetAt(r.Reference)); math.Abs(off) > 4*r.OffsetSD || r.OffsetSD > 1.2*bound || r.OffsetSD < 0.9*bound {
+			t.Errorf("seed %d: off by %.2f ps, sd %.2f, bound %.2f", e.Seed, off, r.OffsetSD, bound)
+		}
+	}
+}
+
 func expectWeak(t *testing.T, e pairs.Experiment, o align.Options) {
 	t.Helper()
 	a, b, truth := e.Make()

@@ -93,7 +93,7 @@ var alignFields = []*recipe.Field{
 	recipe.ChoiceField("by", "pairs: of photons; markers: both channels record one signal, such as a pulse per second.", ByPairs, ByMarkers),
 	recipe.TimeField("search", "The offset lies within plus or minus this, and what the nodes are known to have started apart.",
 		quantity.Nanosecond, 20*quantity.Second).Default("20 ms"),
-	recipe.DriftField("max_drift", "The frequencies of the clocks differ by at most this: 0 ppb where both follow one reference.",
+	recipe.DriftField("max_drift", "The frequencies of the clocks differ by at most this: 0 ppb where both follow one reference, so that the clock is believed to keep to a line unless the light contradicts it.",
 		0, 1e6*quantity.PartPerBillion).Default("20 ppm"),
 }
 

@@ -42,6 +42,8 @@ const (
 	held        = 0.9973 // what three deviations of a normal variable hold, and of what few slices say
 	swaying     = 0.2    // all sines together, beside all noises, before anything is known
 	unlikely    = 0.01   // beside the most likely way: is left out
+
+	contradiction = 20.0 // times as likely as a line: then a clock does not keep to one
 )
 
 // quietest and calmest are noises of quiet clocks, from what no record shows.
@@ -50,37 +52,32 @@ var (
 	calmest  = []float64{0, 0.01, 0.1, 1, 10, 100, 1000, 10_000} // ps^2/s^3
 )
 
+// way is one way in which the clock may move, and how likely the slices make it.
+type way struct {
+	noise
+	sway  *sway
+	prior float64 // how much it is believed before anything is known
+	ll    float64
+}
+
 // believe finds the ways in which the clock may move, of a path that was
 // smoothed under its most likely noise. Where the clock jumps, or its slices are
-// many or but one, that noise is all.
-func (p *path) believe() {
+// many or but one, that noise is all; and there is none of a syntonized clock whose
+// slices do not contradict that it keeps to a line.
+func (p *path) believe(syntonized bool) {
 	p.beliefs = nil
 	if len(p.slices) > manySlices || len(p.leaps) > 0 || !(p.length() > 0) {
 		return
 	}
-	type way struct {
-		noise
-		sway *sway
-		ll   float64 // with what was believed before
+	ways := p.ways()
+	if syntonized && !contradicted(ways) {
+		p.noise = noise{}
+		p.smooth()
+		return
 	}
-	var ways []way
-	all, few := 0.0, p.few()
-	none := max(1, usualLength/p.length(), min(usualSlices/float64(len(p.slices)), mostFew/p.long()))
-	for _, qx := range believable(p.noise.qx, quietest) {
-		for _, qy := range believable(p.noise.qy, calmest) {
-			prior := before(qx, none, few) * before(qy, none, few)
-			all += prior
-			ways = append(ways, way{noise{qx, qy}, nil, p.likelihood(noise{qx, qy}) + math.Log(prior)})
-		}
-	}
-	sways, line := p.sways(), p.likelihood(noise{})
-	for _, s := range sways {
-		ways = append(ways, way{noise{}, s, line + s.gain + math.Log(swaying*all/float64(len(sways)))})
-	}
-	best := slices.MaxFunc(ways, func(a, b way) int { return cmp.Compare(a.ll, b.ll) }).ll
-	sum := 0.0
+	sum, best := 0.0, slices.MaxFunc(ways, func(a, b way) int { return cmp.Compare(a.believed(), b.believed()) }).believed()
 	for _, w := range ways {
-		weight := math.Exp(w.ll - best)
+		weight := math.Exp(w.believed() - best)
 		if weight < unlikely {
 			continue
 		}
@@ -99,6 +96,38 @@ func (p *path) believe() {
 	for i := range p.slices {
 		p.all[i] = p.mixed(p.slices[i].at)
 	}
+}
+
+// ways are all ways in which the clock may move. The first is a line.
+func (p *path) ways() (ways []way) {
+	all, few := 0.0, p.few()
+	none := max(1, usualLength/p.length(), min(usualSlices/float64(len(p.slices)), mostFew/p.long()))
+	for _, qx := range believable(p.noise.qx, quietest) {
+		for _, qy := range believable(p.noise.qy, calmest) {
+			prior := before(qx, none, few) * before(qy, none, few)
+			all += prior
+			ways = append(ways, way{noise{qx, qy}, nil, prior, p.likelihood(noise{qx, qy})})
+		}
+	}
+	sways, line := p.sways(), ways[0].ll
+	for _, s := range sways {
+		ways = append(ways, way{noise{}, s, swaying * all / float64(len(sways)), line + s.gain})
+	}
+	return ways
+}
+
+// believed is how likely the way is, with what was believed before.
+func (w way) believed() float64 { return w.ll + math.Log(w.prior) }
+
+// contradicted says whether the slices speak against a line, the first of the ways: by
+// the Bayes factor of all others together.
+func contradicted(ways []way) bool {
+	var others, prior float64
+	for _, w := range ways[1:] {
+		others += w.prior * math.Exp(w.ll-ways[0].ll)
+		prior += w.prior
+	}
+	return !(others < contradiction*prior)
 }
 
 // few is how many times fewer than usual the slices are: from 1 to mostFew, and 1 in

@@ -30,7 +30,7 @@ func measured(seed uint64, q noise, sine, period float64) (p *path, truth []floa
 	}
 	p.estimate()
 	p.smooth()
-	p.believe()
+	p.believe(false)
 	return p, truth
 }
 
@@ -93,9 +93,49 @@ func TestFewSlicesHaveBeliefs(t *testing.T) {
 	for n := 1; n < 5; n++ {
 		p := whole.part(0, n)
 		p.smooth()
-		p.believe()
+		p.believe(false)
 		if s := p.known(p.slices[0].at); math.IsNaN(s.x) || !(s.xx > 0) || math.IsInf(s.xx, 1) {
 			t.Errorf("of %d slices the clock is %+v, from %d beliefs", n, s, len(p.beliefs))
+		}
+	}
+}
+
+// TestSyntonizedClocks: a clock that is said to keep to a line, and does, is known to
+// the bound of a line, and one that plainly does not is known as if nothing had been said.
+func TestSyntonizedClocks(t *testing.T) {
+	const seeds, bound = 60, 0.866
+	var squares, wide float64
+	doubted := 0
+	for seed := range uint64(seeds) {
+		p, truth := measured(300+seed, noise{}, 0, 1)
+		p.believe(true)
+		if p.beliefs != nil {
+			doubted++
+			continue
+		}
+		s := p.at(6 * second)
+		squares += squared(s.x-truth[6000]) / s.xx
+		wide += math.Sqrt(s.xx) / bound
+		if p.noise != (noise{}) {
+			t.Errorf("seed %d: a line of noise %+v", seed, p.noise)
+		}
+	}
+	lines := float64(seeds - doubted)
+	if rms := math.Sqrt(squares / lines); doubted > seeds/20 || wide > 1.02*lines || rms < 0.75 || rms > 1.25 {
+		t.Errorf("%d of %d lines doubted, of the others the deviation is %.3f of the bound, and the rms pull %.2f", doubted, seeds, wide/lines, rms)
+	}
+	for _, test := range []struct {
+		name         string
+		q            noise
+		sine, period float64
+	}{{"white FM 2e-11", noise{qx: 400}, 0, 1}, {"walk", noise{qy: 100}, 0, 1}, {"sine", noise{}, 20, 4}} {
+		for seed := range uint64(5) {
+			p, _ := measured(500+seed, test.q, test.sine, test.period)
+			free := p.at(6 * second)
+			p.believe(true)
+			if s := p.at(6 * second); s != free {
+				t.Errorf("%s, seed %d: %+v, of a free clock %+v", test.name, seed, s, free)
+			}
 		}
 	}
 }

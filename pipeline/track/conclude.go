@@ -33,7 +33,7 @@ func (f *follower) conclude(ctx context.Context, p *path) (*Track, error) {
 			break
 		}
 	}
-	r = p.rescale(s)
+	r = p.rescale(s, f.seed.Syntonized)
 	p.doubt()
 	t := f.report(p, s, r)
 	t.Slices, t.Lost = f.tried, max(lost, 0)
@@ -45,7 +45,7 @@ const cuts = 6 // of the pairs into slices, at most
 // rescale gives the slices the variances of the pairs' width about the path
 // itself: about the one before it they seemed wider, by that one's errors. It
 // returns how far the pairs are off the path.
-func (p *path) rescale(s *strip) []float64 {
+func (p *path) rescale(s *strip, syntonized bool) []float64 {
 	before := s.peak.each()
 	s.fitPeak(s.residuals(p))
 	ratio := s.peak.each() / before
@@ -55,7 +55,7 @@ func (p *path) rescale(s *strip) []float64 {
 	p.refine(p.likelihood(p.noise), 2)
 	p.hedge()
 	p.smooth()
-	p.believe()
+	p.believe(syntonized)
 	return s.residuals(p)
 }
 

@@ -71,7 +71,7 @@ func (f faint) glimpse(l light, seed uint64) (p *path, pulls []float64) {
 	p.refine(p.likelihood(p.noise), 2)
 	p.hedge()
 	p.smooth()
-	p.believe()
+	p.believe(false)
 	for k := range times {
 		i := k * n * inSlice / (times - 1)
 		s := p.at(int64(float64(i) * dt * second))

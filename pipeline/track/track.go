@@ -43,6 +43,7 @@ type Seed struct {
 	Jitter      float64        // ps: standard deviation of a pair's difference, roughly
 	Grid        scatter.Grid   // the steps in which the tags come
 	PairRate    float64        // pairs per second of A's time, without chance ones, roughly
+	Syntonized  bool           // both clocks follow one reference: B's keeps to a line, unless the pairs say that it does not
 }
 
 // Knot is B minus A at a time of A's clock.
