@@ -82,7 +82,7 @@ func serveOwnMaster(ctx context.Context, o slave.Options, key string) error {
 // masterAddress adds the usual port where none is given.
 func masterAddress(text string) (string, error) {
 	host, port, err := net.SplitHostPort(text)
-	if bare := strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"); isAddress(bare) || !strings.Contains(text, ":") {
+	if bare, whole := withoutBrackets(text); whole && isAddress(bare) || !strings.ContainsAny(text, ":[]") {
 		host, port, err = bare, strconv.Itoa(wire.StatusPort), nil
 	}
 	if err != nil {
@@ -97,7 +97,15 @@ func masterAddress(text string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
+// withoutBrackets is an address of IPv6 without the brackets round it; whole: there are
+// none, or two.
+func withoutBrackets(text string) (bare string, whole bool) {
+	bare, opens := strings.CutPrefix(text, "[")
+	bare, closes := strings.CutSuffix(bare, "]")
+	return bare, opens == closes
+}
+
 func isAddress(host string) bool {
-	_, err := netip.ParseAddr(host)
-	return err == nil
+	ip, err := netip.ParseAddr(host)
+	return err == nil && !strings.ContainsAny(ip.Zone(), "[]:") // a zone may be any text
 }

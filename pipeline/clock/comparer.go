@@ -1,6 +1,7 @@
 package clock
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -28,12 +29,12 @@ type Comparer struct {
 // NewComparer makes a comparer with the master at a name or an address, which answers
 // probes with the access that it gave.
 func NewComparer(master string, a datagram.Access, o Options) (*Comparer, error) {
-	prober, err := Dial(master, a)
+	prober, err := Dial(cmp.Or(o.Reached, master), a)
 	if err != nil {
 		return nil, err
 	}
 	c := &Comparer{prober: prober, services: NewServices(o), wanted: o.Source, servedBy: map[string]bool{}, last: map[string]Reading{}}
-	addresses, _ := net.LookupIP(master) // Dial has resolved it
+	addresses, _ := net.LookupIP(master) // none: nothing follows it by that name
 	for _, ip := range addresses {
 		c.servedBy[ntpServer(ip.String())] = true
 	}

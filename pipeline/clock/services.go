@@ -16,6 +16,8 @@ type Options struct {
 	Source string // of the recipe: "ptp", "chrony", "probe", "auto" or "none"
 	Socket string // of ptp4l; "": where releases of linuxptp have it
 	Domain int    // of PTP
+
+	Reached string // the address of the master that answers; "": whichever its name has
 }
 
 // Services ask what keeps this PC's clock: ptp4l and chronyd, those that the source of

@@ -151,9 +151,9 @@ func (c *collector) port() int {
 
 func (c *collector) address() string {
 	if host := c.options.Recipe.Recipe.Network.Master; c.port() == wire.StatusPort {
-		return host
+		return asReached(host)
 	}
-	return address(c.options.Recipe.Recipe.Network.Master, c.port())
+	return address(asReached(c.options.Recipe.Recipe.Network.Master), c.port())
 }
 
 func (c *collector) listen(ctx context.Context) (err error) {

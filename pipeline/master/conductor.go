@@ -146,9 +146,9 @@ func (c *conductor) masterAddress() string {
 		port = portOf(c.status.Addr())
 	}
 	if port == wire.StatusPort {
-		return n.Master
+		return asReached(n.Master)
 	}
-	return address(n.Master, port)
+	return address(asReached(n.Master), port)
 }
 
 func (c *conductor) rules() rules {

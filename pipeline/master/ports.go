@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"tsrun/pipeline/clock"
@@ -16,8 +17,18 @@ import (
 
 func address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
 
+// asReached is the master's host as it is written on another PC: the interface behind an
+// address of IPv6 is that PC's own.
+func asReached(host string) string {
+	if ip, _, found := strings.Cut(host, "%"); found {
+		return ip + "%INTERFACE"
+	}
+	return host
+}
+
 // listenFailure says which of the recipe's ports could not be had.
 func listenFailure(port string, err error) error {
+	var unknown *net.DNSError
 	f := &sdk.Failure{Code: "port", Field: "network.ports." + port,
 		Hint: "set network.ports." + port + " to a port that this user may take, and network.master to an address of this PC"}
 	switch {
@@ -25,6 +36,8 @@ func listenFailure(port string, err error) error {
 		f.Hint = "it may be another tsrun; this port is network.ports." + port
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		f.Field, f.Hint = "network.master", "network.master must be an address of this PC, as the other PCs reach it"
+	case errors.As(err, &unknown):
+		f.Field, f.Hint = "network.master", "network.master must be an address of this PC, or a name that this PC knows, as the other PCs reach it"
 	}
 	f.Message = fmt.Sprintf("open the %s port: %v", port, err)
 	var known *sdk.Failure

@@ -53,8 +53,8 @@ var (
 		what:    "the path of a socket", like: "write it whole, like /var/run/ptp/ptp4lro, in at most 107 bytes",
 	}
 	hostForm = &form{
-		pattern: regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$`),
-		what:    "a host name or address", like: "write it like 192.168.0.10 or alice.lab",
+		pattern: regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}(:?[0-9]{1,3}(\.[0-9]{1,3}){3})?(%[A-Za-z0-9._-]{1,15})?)$`),
+		what:    "a host name or address", like: "write it like 192.168.0.10, alice.lab, fd00::10 or fe80::10%eth0",
 	}
 )
 
@@ -109,7 +109,7 @@ var networkTable = &Field{name: "network", shape: shapeObject, implied: true,
 	doc: "What the slaves dial.",
 	keys: []*Field{
 		{name: "master", shape: shapeText, initial: "127.0.0.1", form: hostForm,
-			doc: "Address of the master PC, as the slaves reach it."},
+			doc: "Address of the master PC, as the slaves reach it; a link-local one of IPv6 with the interface, here this PC's (`fe80::10%eth0`), with `--master` the other's."},
 		{name: "ports", shape: shapeObject, implied: true, doc: "Ports that the master listens on; 0 lets the system choose: the default where every node is local.",
 			keys: []*Field{
 				{name: "trigger", shape: shapeInteger, initial: "5557", limits: &limits{0, 65535}, doc: "Trigger orders (PUB)."},

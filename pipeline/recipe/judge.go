@@ -3,7 +3,7 @@ package recipe
 import (
 	"fmt"
 	"math"
-	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -289,8 +289,12 @@ func (j *judgement) network() {
 		j.fail("network.tls", codeConflict, fmt.Sprintf("other PCs reach the master at %s, so its connections need TLS", n.Master),
 			"remove tls and pair the PCs (tsrun pair), or, on a network that nobody else reaches, add insecure: true")
 	}
-	ip := net.ParseIP(n.Master)
-	if remote != "" && (n.Master == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())) {
+	ip, _ := netip.ParseAddr(n.Master) // of a name it is none
+	if ip.Is6() && ip.IsLinkLocalUnicast() && ip.Zone() == "" {
+		j.fail("network.master", codeConflict, fmt.Sprintf("%s is an address of every network of this PC", n.Master),
+			"write it with the interface, like "+n.Master+"%eth0")
+	}
+	if remote != "" && (IsLoopback(n.Master) || ip.IsUnspecified()) {
 		at := "network.master"
 		if v := j.c.values[at]; v == nil || v.at.src == nil { // not written: what asks for it is
 			at = "nodes." + remote + ".host"

@@ -205,6 +205,19 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestHosts: names and addresses of a master, of one network with its interface.
+func TestHosts(t *testing.T) {
+	for host, right := range map[string]bool{
+		"192.168.0.10": true, "alice.lab": true, "PC-7": true, "fd00::10": true, "::1": true, "::ffff:192.0.2.1": true, "2001:db8:0:1:2:3:4:5": true,
+		"fe80::10%eth0": true, "fe80::10%enp3s0.7": true, "": false, "fe80::10%": false, "fe80::10%a]:1": false, "192.168.0.10%eth0": false, "alice:5559": false,
+		"[fd00::10]": false, "alice lab": false, "alice_lab": false, "-alice": false, "1:2": false, "::%" + strings.Repeat("x", 16): false,
+	} {
+		if err := CheckHost(host); (err == nil) != right {
+			t.Errorf("%q: %v", host, err)
+		}
+	}
+}
+
 func TestMetaIsKeptAsItIs(t *testing.T) {
 	r := load(t, "testdata/good.yaml", `meta={operator: A. Person, sample: {id: 17, batch: "007"}, tags: [a, b]}`).Recipe
 	if want := `{"operator":"A. Person","sample":{"batch":"007","id":17},"tags":["a","b"]}`; string(r.Meta) != want {

@@ -79,7 +79,7 @@ func (s *session) startClock(group *errgroup.Group, ctx context.Context) error {
 		return fmt.Errorf("ask the master for its time: %w", err)
 	}
 	c := s.recipe.Clock
-	comparer, err := clock.NewComparer(host, *s.access, clock.Options{Source: c.Source, Domain: c.Domain, Socket: c.Socket})
+	comparer, err := clock.NewComparer(host, *s.access, clock.Options{Source: c.Source, Domain: c.Domain, Socket: c.Socket, Reached: s.address.datagrams})
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -70,11 +69,7 @@ func (s *session) startFast(group *errgroup.Group, ctx context.Context) {
 	if access == nil || !s.recipe.Trigger.Datagrams() {
 		return
 	}
-	var fast *wire.FastSubscriber
-	host, _, err := net.SplitHostPort(s.address.status)
-	if err == nil {
-		fast, err = wire.DialFast(host, *access, s.id, func(r wire.Received, by string) { s.hearOrder(r, by) })
-	}
+	fast, err := wire.DialFast(s.address.datagrams, *access, s.id, func(r wire.Received, by string) { s.hearOrder(r, by) })
 	if err != nil {
 		s.warnOfFast(fmt.Sprintf("trigger.fast: %v", err), "look at the network of this PC")
 		return

@@ -25,7 +25,10 @@ import (
 // errAborted ends a session whose run was thrown away.
 var errAborted = errors.New("the master aborted the run")
 
-type sessionAddresses struct{ status, trigger, files string }
+type sessionAddresses struct {
+	status, trigger, files string
+	datagrams              string // the PC without a port, for which a name with several addresses does not do
+}
 
 // session is this node's part in one run.
 type session struct {

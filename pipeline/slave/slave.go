@@ -14,6 +14,7 @@
 package slave
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -124,6 +125,7 @@ type joiner struct {
 	options  Options
 	host     string
 	instance string
+	reached  string         // the address at which the master answered
 	identity *wire.Identity // nil: something else shows whose process this is
 }
 
@@ -161,6 +163,7 @@ func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
 		case reply.Refused != nil:
 			return nil, reply.Refused
 		case reply.Welcome != nil:
+			j.reached = status.Reached()
 			return reply.Welcome, nil
 		default:
 			patience = tryTimeout
@@ -253,6 +256,8 @@ func (j *joiner) addresses(w *wire.Welcome) sessionAddresses {
 		status:  j.options.Master,
 		trigger: net.JoinHostPort(j.host, strconv.Itoa(w.TriggerPort)),
 		files:   net.JoinHostPort(j.host, strconv.Itoa(w.FilesPort)),
+
+		datagrams: cmp.Or(j.reached, j.host),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,27 @@ func TestJoinWaitsUntilItIsLetIn(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"a run is under way", "the run is over"}, why); diff != "" {
 		t.Errorf("the user was told (-want +got):\n%s", diff)
+	}
+}
+
+// TestDatagramsGoWhereTheMasterAnswered: a name may have several addresses, of which a
+// connection tries all, and a datagram takes one.
+func TestDatagramsGoWhereTheMasterAnswered(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "", "", "")
+	o := l.options()
+	_, port, _ := net.SplitHostPort(o.Master)
+	o.Master = net.JoinHostPort("localhost", port) // which may be ::1 before it is 127.0.0.1
+	ctx, cancel := context.WithTimeout(t.Context(), wait)
+	defer cancel()
+	o.watchdog = ofThisProcess()
+	j := joiner{options: o, host: "localhost"}
+	w, err := j.join(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := j.addresses(w); a.datagrams != "127.0.0.1" || a.status != o.Master {
+		t.Errorf("addresses of the session: %+v", a)
 	}
 }
 

@@ -225,6 +225,7 @@ type StatusClient struct {
 	wait time.Duration // for the next answer
 
 	roundTrip atomic.Int64 // the shortest, ns; 0: none yet
+	reached   atomic.Pointer[string]
 }
 
 // NewStatusClient returns a client for the status port at addr, host:port, that
@@ -237,6 +238,15 @@ func NewStatusClient(addr string, security *zmtp.Security) *StatusClient {
 
 // RoundTrip returns the shortest time that an answer took, 0 while there was none.
 func (c *StatusClient) RoundTrip() time.Duration { return time.Duration(c.roundTrip.Load()) }
+
+// Reached returns the address, without the port, at which the server was last reached:
+// its name may have others. It is empty while there was none.
+func (c *StatusClient) Reached() string {
+	if host := c.reached.Load(); host != nil {
+		return *host
+	}
+	return ""
+}
 
 // Call asks and returns the answer. It asks again until ctx ends, since the
 // server may be away for a while; the error then has the last reason.
@@ -275,6 +285,9 @@ func (c *StatusClient) try(ctx context.Context, request []byte) (envelope, error
 			return envelope{}, err
 		}
 		c.conn = conn
+		if host, _, err := net.SplitHostPort(conn.RemoteAddr().String()); err == nil {
+			c.reached.Store(&host)
+		}
 		c.wait = min(max(c.wait, 2*time.Since(begun)), lastTimeout)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.wait)
