@@ -266,6 +266,18 @@ func noOverlap(began, ended, length, common, search int64) *Refusal {
 	return r
 }
 
+// span writes a time of so many ps for people, in the unit that suits it.
+func span(ps float64, digits int) string {
+	unit, name := 1e3, "ns"
+	switch size := math.Abs(ps); {
+	case size >= 1e12:
+		unit, name = 1e12, "s"
+	case size >= 1e9:
+		unit, name = 1e9, "ms"
+	}
+	return fmt.Sprintf("%.*g %s", digits, ps/unit, name)
+}
+
 // bothDistinct checks two records and leaves out tags that repeat a time.
 func bothDistinct(a, b []uint64) (inA, inB []uint64, err error) {
 	if inA, err = distinct(a, "A", a); err != nil {

@@ -152,14 +152,14 @@ func pulsed(r Alignment, c comb) error {
 		candidates = append(candidates, r.Offset.Plus(-float64(n)*r.Period), r.Offset.Plus(float64(n)*r.Period))
 	}
 	return &Refusal{Code: "ambiguous", Period: r.Period, Candidates: candidates[:maxCandidates],
-		Reason: fmt.Sprintf("there are peaks every %.6g ns, and the highest, of %.0f pairs, does not stand out from others of %.4g on average: the offset is known but for a multiple of that", r.Period/1e3, c.main, c.mean),
+		Reason: fmt.Sprintf("there are peaks every %s, and the highest, of %.0f pairs, does not stand out from others of %.4g on average: the offset is known but for a multiple of that", span(r.Period, 6), c.main, c.mean),
 		Hint:   "a pulsed source looks like that, and so do two lasers of one rate, and a clock that steps again and again; measure longer, use pairs that stand out from their neighbours, or give both nodes a marker"}
 }
 
 // fading refuses a peak that is highest in a part of the record only.
 func fading(r Alignment) error {
 	return &Refusal{Code: "not-straight", Period: r.Period,
-		Reason: fmt.Sprintf("there are peaks every %.6g ns, and the highest of all is like the others in a part of the record: a clock jumped by whole periods", r.Period/1e3),
+		Reason: fmt.Sprintf("there are peaks every %s, and the highest of all is like the others in a part of the record: a clock jumped by whole periods", span(r.Period, 6)),
 		Hint:   "align shorter parts of the record, or give both nodes a marker"}
 }
 

@@ -194,7 +194,7 @@ func match(a, b beat, o Options) (int64, error) {
 	if first > last {
 		near := offset(int64(math.Round(apart / a.period)))
 		return 0, &Refusal{Code: "outside-search", Period: a.period,
-			Reason: fmt.Sprintf("markers come every %.9g ns, and no offset that matches them is within the search of %.6g us; the smallest is %.9g us", a.period/1e3, reach/1e6, near/1e6),
+			Reason: fmt.Sprintf("markers come every %s, and no offset that matches them is within the search of %.6g us; the smallest is %.9g us", span(a.period, 9), reach/1e6, near/1e6),
 			Hint:   "search wider if the clocks may be that far apart, and check that both channels record the same marker"}
 	}
 	if first == last {
@@ -204,7 +204,7 @@ func match(a, b beat, o Options) (int64, error) {
 		return best, nil
 	}
 	refusal := &Refusal{Code: "ambiguous", Period: a.period,
-		Reason: fmt.Sprintf("markers come every %.9g ns, and %d offsets within the search match them", a.period/1e3, last-first+1),
+		Reason: fmt.Sprintf("markers come every %s, and %d offsets within the search match them", span(a.period, 9), last-first+1),
 		Hint:   "search less than half a period, or use a slower marker"}
 	nearest := int64(math.Round(apart / a.period))
 	for k := range last - first + 1 {

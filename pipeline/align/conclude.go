@@ -187,9 +187,9 @@ func jumps(steps []track.Step) string {
 	case !first.Moves():
 		return fmt.Sprintf("the frequency of B's clock jumps by %.6g ppb", first.Frequency)
 	case first.Turns():
-		return fmt.Sprintf("B's clock jumps by %.6g ns, and its frequency by %.6g ppb", first.Offset/1e3, first.Frequency)
+		return fmt.Sprintf("B's clock jumps by %s, and its frequency by %.6g ppb", span(first.Offset, 6), first.Frequency)
 	default:
-		return fmt.Sprintf("B's clock jumps by %.6g ns", first.Offset/1e3)
+		return fmt.Sprintf("B's clock jumps by %s", span(first.Offset, 6))
 	}
 }
 

@@ -178,6 +178,6 @@ func tooCoarse(g scatter.Grid) error {
 		name, step = "B", g.B
 	}
 	return &Refusal{Code: "coarse",
-		Reason: fmt.Sprintf("the tags of %s come in steps of %.6g ns, and within that no pairs are told from light that flickers", name, step/1e3),
+		Reason: fmt.Sprintf("the tags of %s come in steps of %s, and within that no pairs are told from light that flickers", name, span(step, 6)),
 		Hint:   fmt.Sprintf("record with steps of at most %d ns; a marker tells clocks of such tags too", coarsest/1000)}
 }

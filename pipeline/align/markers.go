@@ -65,7 +65,7 @@ func beatsOf(a, b []uint64, o Options) (beatA, beatB beat, err error) {
 	}
 	if f := beatB.period/beatA.period - 1; math.Abs(f) > float64(o.MaxDrift)/quantity.DriftUnit+offBeat/float64(min(beatA.length(), beatB.length())) {
 		return beat{}, beat{}, &Refusal{Code: "outside-drift",
-			Reason: fmt.Sprintf("A's markers come every %.9g ns and B's every %.9g ns, which is beyond the %.6g ppb that were allowed", beatA.period/1e3, beatB.period/1e3, float64(o.MaxDrift)/1e6),
+			Reason: fmt.Sprintf("A's markers come every %s and B's every %s, which is beyond the %.6g ppb that were allowed", span(beatA.period, 9), span(beatB.period, 9), float64(o.MaxDrift)/1e6),
 			Hint:   "check that both channels record the same marker; allow more drift if the clocks may be that different"}
 	}
 	return beatA, beatB, nil
@@ -165,7 +165,7 @@ func jumped(r *Alignment, p marks, pieces []markFit) error {
 			why = fmt.Sprintf("and has fewer than %d markers before or after that", minMarkers)
 		}
 		return &Refusal{Code: "not-straight", Period: r.Period,
-			Reason: fmt.Sprintf("B's clock jumps by %.6g ns against A's at %.6f s of A's clock, %s", s.Offset/1e3, float64(s.Time)*1e-12, why),
+			Reason: fmt.Sprintf("B's clock jumps by %s against A's at %.6f s of A's clock, %s", span(s.Offset, 6), float64(s.Time)*1e-12, why),
 			Hint:   "a clock was set or lost its reference; align the parts before and after by themselves"}
 	}
 	r.take(t)
@@ -178,7 +178,7 @@ func (r *Alignment) judgeMarkers(o Options) error {
 	switch {
 	case r.Jitter > loose*r.Period:
 		return &Refusal{Code: "too-broad", Period: r.Period,
-			Reason: fmt.Sprintf("markers come every %.6g ns, but those of A and B are %.3g ns off any line: they are not the same, or a clock wanders by much of a period", r.Period/1e3, r.Jitter/1e3),
+			Reason: fmt.Sprintf("markers come every %s, but those of A and B are %s off any line: they are not the same, or a clock wanders by much of a period", span(r.Period, 6), span(r.Jitter, 3)),
 			Hint:   "check that both channels record the same marker; a slower marker is told from its neighbours better"}
 	case math.Abs(r.StartOffset.Float()) > float64(o.Search)+sureties*r.StartSD:
 		return outsideSearch(*r, o.Search)

@@ -64,7 +64,7 @@ func (c *chain) resumeMarkers(a, b []uint64, before Alignment) (Alignment, error
 	shift := math.Round(apart / beatA.period)
 	if off := math.Abs(apart - shift*beatA.period); off > leapt*beatA.period || l.ux > leapt*beatA.period {
 		return Alignment{}, &Refusal{Code: "ambiguous", Period: beatA.period,
-			Reason: fmt.Sprintf("markers come every %.9g ns, and from %.6f s of A's clock on they are %.6g ns from where those before lead, give or take %.3g ns", beatA.period/1e3, float64(a[0])*1e-12, off/1e3, l.ux/1e3),
+			Reason: fmt.Sprintf("markers come every %s, and from %.6f s of A's clock on they are %s from where those before lead, give or take %.3g ns", span(beatA.period, 9), float64(a[0])*1e-12, span(off, 6), l.ux/1e3),
 			Hint:   "a clock was set or lost its reference; align the parts before and after by themselves"}
 	}
 	return alignBeats(c.ctx, beatA, beatB, int64(shift), o)
