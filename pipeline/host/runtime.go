@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/run"
+	"tsrun/sdk"
 )
 
 const (
@@ -30,7 +31,7 @@ func NewRuntime() (*Runtime, error) {
 	sweepRuntime(os.TempDir(), time.Now())
 	dir, err := os.MkdirTemp("", runtimePrefix) // 0700
 	if err != nil {
-		return nil, fmt.Errorf("make a private directory for sockets: %w", err)
+		return nil, noRuntime(err)
 	}
 	r := &Runtime{path: dir}
 	unlocked := filepath.Join(dir, "new") // under this name nobody else removes it
@@ -39,9 +40,14 @@ func NewRuntime() (*Runtime, error) {
 	}
 	if err != nil {
 		r.Remove()
-		return nil, fmt.Errorf("make a private directory for sockets: %w", err)
+		return nil, noRuntime(err)
 	}
 	return r, nil
+}
+
+func noRuntime(err error) error {
+	return &sdk.Failure{Code: "runtime-directory", Message: fmt.Sprintf("make a private directory for sockets, among the temporary files of this PC: %v", err),
+		Hint: "set TMPDIR there to a directory that this user may write to, with some space"}
 }
 
 // Path is where it is.

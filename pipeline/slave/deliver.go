@@ -153,7 +153,7 @@ func (s *session) removeSource() {
 		return
 	}
 	for _, f := range s.files {
-		if err := os.Remove(f.Path); err != nil {
+		if err := os.Remove(f.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			s.log.Warn("recorded file could not be removed", "file", f.Path, "error", err)
 		}
 	}

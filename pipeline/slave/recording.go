@@ -264,7 +264,7 @@ func (eq *equipment) sinkFailed(k *sink, err error) {
 	first := !k.failed // a sink that has failed may also die of it
 	k.failed = true
 	why := eq.whyFailed(k, err)
-	eq.core.GiveUp(k.recipe.Name, err) // or blocks would wait for another process of it
+	eq.core.GiveUp(k.recipe.Name, errors.New("it has failed")) // or blocks would wait for another process of it
 	if eq.reportFailure(why, first) == 0 && first {
 		eq.pumps.Go(func() error { eq.stopDrivers(context.Background()); return nil })
 	}
