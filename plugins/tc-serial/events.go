@@ -26,6 +26,7 @@ type events struct {
 	gone    int64   // ticks: nothing before comes out any more
 	pending []event // in order, from head on
 	head    int
+	gaps    holes
 	counted wordCount
 }
 
@@ -36,8 +37,10 @@ type event struct {
 
 const (
 	eventSize    = 8
-	eventReorder = 1 << 26    // ticks: 262 us
-	eventSpare   = 20e6 * 256 // ticks that a time may be before the start or behind now: 20 ms
+	eventReorder = 1 << 26 // ticks: 262 us
+	// eventKeeps is more than the pipe of readevents7 and its own buffer keep, in bytes.
+	eventKeeps = 4 << 20
+	eventSpare = 20e6 * 256 // ticks that a time may be before the start or behind now: 20 ms
 	// eventAhead is how many bytes tell where words begin again.
 	eventAhead = 3*eventSize - 1
 )
@@ -127,6 +130,10 @@ func (e *events) word(w fifteen.Event) {
 func (e *events) release(before int64) {
 	for ; e.head < len(e.pending) && e.pending[e.head].ticks < before; e.head++ {
 		now := e.pending[e.head]
+		if e.gaps.at(uint64(now.ticks), eventSize) {
+			e.counted.Holes++
+			e.lost(1, "this PC did not read what readevents7 wrote until it had to wait, and behind that the time of the TDC2 has a hole: it could not keep its events; how many tags of this channel were among them is not known")
+		}
 		tag, ok := fifteen.TicksToPs(uint64(now.ticks))
 		for of := now.inputs; of > 0 && ok; of &= of - 1 {
 			e.emit(tag, bits.TrailingZeros64(of)+1)

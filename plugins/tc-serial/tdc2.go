@@ -220,20 +220,27 @@ func (w *firstWords) Write(b []byte) (int, error) {
 func (d *tdc2Driver) start(args []string) (*helper, error) {
 	h := &helper{cmd: exec.Command(d.program, args...), came: make(chan chunk, chunks)}
 	h.cmd.Env, h.cmd.Stderr = d.env, &h.words
-	out, err := h.cmd.StdoutPipe()
+	out, in, err := os.Pipe()
 	if err == nil {
-		err = h.cmd.Start()
+		h.cmd.Stdout = in
+		if err = h.cmd.Start(); err != nil {
+			out.Close()
+		}
+		in.Close()
 	}
 	if err != nil {
 		return nil, &sdk.Failure{Code: "program-failed", Field: "program", Message: fmt.Sprintf("start %s: %v", d.program, err), Hint: "give the path of readevents7 in program"}
 	}
 	go func() {
 		defer close(h.came)
-		for {
+		defer out.Close()
+		full := widen(out)
+		for last := time.Now(); ; {
+			filled := time.Since(last) >= unreadMost && full()
 			b := make([]byte, chunkSize)
 			n, err := out.Read(b)
-			if n > 0 {
-				h.came <- chunk{at: time.Now(), b: b[:n]}
+			if last = time.Now(); n > 0 {
+				h.came <- chunk{at: last, b: b[:n], filled: filled}
 			}
 			if err != nil {
 				return

@@ -78,6 +78,9 @@ func (s *tdc2Stream) run(ctx context.Context, h *helper) error {
 		case c, more := <-h.came:
 			if more {
 				s.events.now = int64(float64(c.at.Sub(s.fired).Nanoseconds()) * (1 + helperFast) * ticksPerNs)
+				if c.filled {
+					s.events.gaps.suspect(eventKeeps)
+				}
 				s.events.take(c.b)
 				s.outlet.send()
 				if !s.stopped && s.outlet.err == nil && !s.complete() {

@@ -47,15 +47,18 @@ type ticcDriver struct {
 	waits     bool          // for the sync of another
 	inMenu    bool
 	lines     chan ticcLine // to an acquisition or a dialogue; nil: nobody wants them
+	missed    uint64        // that found no room there since the last one that did
 
 	report *ticcReport
 }
 
 // ticcLine is one line, or the end of all.
 type ticcLine struct {
-	at   time.Time
-	text string
-	err  error
+	at     time.Time
+	text   string
+	err    error
+	filled bool   // see chunk: it is the first of what had filled the line
+	missed uint64 // lines before it that found no room
 }
 
 // ticcReport is what the manifest keeps of an acquisition.
@@ -66,6 +69,8 @@ type ticcReport struct {
 	Stopped    bool         `json:"stopped"`
 	Lines      uint64       `json:"lines"`
 	Damaged    uint64       `json:"damaged,omitempty"`
+	Holes      uint64       `json:"holes,omitempty"`  // places where the device could not write, as the line was not read
+	Missed     uint64       `json:"missed,omitempty"` // lines that found no room, as nobody took them for minutes
 	Channels   []laneReport `json:"channels"`
 	Simulation *sky.Truth   `json:"simulation,omitempty"`
 }
@@ -126,7 +131,7 @@ func (d *ticcDriver) read(came <-chan chunk) {
 			d.tell(ticcLine{at: time.Now(), err: c.err})
 			return
 		}
-		now := time.Now()
+		now, filled := time.Now(), c.filled
 		for _, b := range c.b {
 			if b != '\n' {
 				if len(part) < longestText {
@@ -136,7 +141,8 @@ func (d *ticcDriver) read(came <-chan chunk) {
 			}
 			// What comes first may be the end of a line.
 			if text := strings.TrimSpace(string(part)); text != "" && (!first || text[0] == '#') {
-				d.tell(ticcLine{at: now, text: text})
+				d.tell(ticcLine{at: now, text: text, filled: filled})
+				filled = false
 			}
 			part, first = part[:0], false
 		}
@@ -179,9 +185,15 @@ func (d *ticcDriver) tell(l ticcLine) {
 	if ready {
 		d.begin()
 	}
+	if d.lines == nil {
+		return // nobody listens
+	}
+	l.missed = d.missed
 	select {
 	case d.lines <- l:
-	default: // nobody listens; one that does has room for minutes
+		d.missed = 0
+	default: // who listens has room for minutes
+		d.missed++
 	}
 }
 

@@ -46,7 +46,7 @@ func (d *ticcDriver) acquire(ctx context.Context, start *sdk.Start, out output) 
 	for _, l := range d.recent { // some may have come since the start
 		lines <- l
 	}
-	d.lines = lines
+	d.lines, d.missed = lines, 0
 	err = d.failed
 	d.mu.Unlock()
 	if err == nil {
@@ -54,8 +54,10 @@ func (d *ticcDriver) acquire(ctx context.Context, start *sdk.Start, out output) 
 	}
 	d.mu.Lock()
 	d.lines = nil
+	s.miss(d.missed) // behind the last line
 	d.mu.Unlock()
 	d.report.OriginPs, d.report.Stopped, d.report.Lines, d.report.Damaged, d.report.Channels = s.origin, s.stopped, s.count, s.damaged, s.outlet.report()
+	d.report.Holes, d.report.Missed = s.holes, s.missed
 	return err
 }
 
@@ -75,6 +77,9 @@ type ticcStream struct {
 	stopped  bool
 	count    uint64
 	damaged  uint64
+	missed   uint64
+	holes    uint64
+	gaps     holes
 }
 
 func (s *ticcStream) run(ctx context.Context, lines <-chan ticcLine) error {
@@ -135,6 +140,7 @@ func (s *ticcStream) complete() bool {
 }
 
 func (s *ticcStream) take(l ticcLine) error {
+	s.miss(l.missed)
 	switch {
 	case l.err != nil:
 		return s.broken(l.err)
@@ -156,6 +162,7 @@ func (s *ticcStream) take(l ticcLine) error {
 		s.outlet.lose(1, fmt.Sprintf("a line is no time stamp, or goes back: %s; it may have been of this channel", instrument.Quote(l.text)))
 		return s.outlet.err
 	}
+	s.pass(l, ps)
 	s.last[input-1], s.latest = ps, max(s.latest, ps)
 	if !s.known {
 		s.known = true
@@ -166,6 +173,25 @@ func (s *ticcStream) take(l ticcLine) error {
 	}
 	s.outlet.send()
 	return s.outlet.err
+}
+
+// miss says of lines that there was no room for them.
+func (s *ticcStream) miss(lines uint64) {
+	if lines > 0 {
+		s.missed += lines
+		s.outlet.lose(lines, "nobody took the lines of the TICC for minutes, until there was no room for more; so many may have been of this channel")
+	}
+}
+
+// pass lets the time go forth to a line.
+func (s *ticcStream) pass(l ticcLine, ps uint64) {
+	if s.gaps.at(max(s.latest, ps), len(l.text)+2) {
+		s.holes++
+		s.outlet.lose(1, "this PC did not read the line until it was full, and behind that the time of the TICC has a hole: it could not write its lines; how many were of this channel is not known")
+	}
+	if l.filled { // the hole is behind what had filled it
+		s.gaps.suspect(unitKeeps)
+	}
 }
 
 // broken ends an acquisition whose time has ended.

@@ -248,6 +248,52 @@ func TestTICCLines(t *testing.T) {
 	}
 }
 
+// TestTICCLineNotRead: a hole in the time behind a line that was full is a loss on each channel;
+// one without, or far behind, or of few lines is none. Lines that nobody took are counted.
+func TestTICCLineNotRead(t *testing.T) {
+	const step = 5_000_000_000 // ps
+	channels := channelsOf(1_700_000_000, 1, 2)
+	for name, c := range map[string]struct {
+		lines, full, hole int // how many, behind which the line was full and the time has a hole
+		missed, want      uint64
+	}{
+		"behind a full line":      {400, 200, 250, 0, 1},
+		"directly behind it":      {400, 200, 201, 0, 1},
+		"before it":               {400, 200, 150, 0, 0},
+		"in the line that is due": {400, 200, 200, 0, 0},
+		"of a line that was read": {400, 1000, 250, 0, 0},
+		"among few":               {200, 50, 100, 0, 0},
+		"none":                    {400, 200, 1000, 0, 0},
+		"that nobody took":        {400, 1000, 1000, 7, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := newSink(channels)
+			s := &ticcStream{text: ticcText{Names: "AB", Decimals: 11}, outlet: newOutlet(out, sdk.Acquisition{Channels: channels}), known: true}
+			ps := uint64(0)
+			for k := range c.lines {
+				if ps += step; k == c.hole {
+					ps += 300 * step
+				}
+				l := ticcLine{text: fmt.Sprintf("%d.%011d ch%c", ps/1e12, ps%1e12/10, "AB"[k%2]), filled: k == c.full}
+				if k == 100 {
+					l.missed = c.missed
+				}
+				if err := s.take(l); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if s.damaged > 0 || s.count != uint64(c.lines) || s.missed != c.missed || s.holes+s.missed != c.want {
+				t.Fatalf("%d lines, %d damaged, %d missed, %d holes", s.count, s.damaged, s.missed, s.holes)
+			}
+			for _, l := range s.outlet.lanes {
+				if l.Lost != c.want || l.Tags != uint64(c.lines/2) {
+					t.Errorf("input %d: %d tags, %d lost", l.channel.Input, l.Tags, l.Lost)
+				}
+			}
+		})
+	}
+}
+
 // TestTICCWrap: times that begin again come out as they were.
 func TestTICCWrap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
