@@ -101,7 +101,11 @@ func (h *handover) give(ctx context.Context, q run.Waiting) (why string, err err
 	if answer.Refused != "" {
 		return plain(answer.Refused), nil
 	}
-	return "", q.KeepCollected(h.options.Master, h.drops(q))
+	if err := q.KeepCollected(h.options.Master, h.drops(q)); err != nil {
+		return "", err
+	}
+	h.observe(event.Warning{Node: h.options.Node, Message: "the master has all of " + q.Path + ", and has proven it"})
+	return "", nil
 }
 
 // drops reports whether the files of a recording that a master has are to be deleted:
