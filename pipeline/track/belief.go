@@ -29,15 +29,18 @@ const (
 	oven = 60.0 // ps^2/s, ps^2/s^3
 	// A clock of more noise than this shows what it is, but for a factor of ten.
 	loud = 1000.0 // ps^2/s, ps^2/s^3
-	// That there is none of a noise is as likely as each level of it. In shorter
-	// records, and in fewer slices, levels that matter are fewer, and none counts
-	// for more; but of fewer slices so do noises from lively on, up to mostFew times:
+	// That there is none of a noise is as likely as each level of it. Of fewer slices
+	// noises from lively on count for more, and none for as much, up to mostFew times:
 	// clocks that have them are common, and so few slices hardly show them.
-	usualLength = 16.0 // s
 	usualSlices = 256.0
 	mostFew     = 4.0
-	shortest    = 12.0   // s: in which a clock may wander enough for that
-	longEnough  = 19.0   // s: for all of it
+	shortest    = 12.0 // s: in which a clock may wander enough for that
+	longEnough  = 19.0 // s: for all of it
+	// In records of up to 3 s a clock that is not loud has no time to wander, and none
+	// of a noise counts for more.
+	usualLength = 16.0   // s
+	brief       = 3.0    // s
+	notBrief    = 4.0    // s
 	lively      = 10.0   // ps^2/s, ps^2/s^3
 	held        = 0.9973 // what three deviations of a normal variable hold, and of what few slices say
 	swaying     = 0.2    // all sines together, beside all noises, before anything is known
@@ -101,7 +104,7 @@ func (p *path) believe(syntonized bool) {
 // ways are all ways in which the clock may move. The first is a line.
 func (p *path) ways() (ways []way) {
 	all, few := 0.0, p.few()
-	none := max(1, usualLength/p.length(), min(usualSlices/float64(len(p.slices)), mostFew/p.long()))
+	none := few * math.Pow(max(1, usualLength/p.length(), usualSlices/float64(len(p.slices))), 1-p.lasting())
 	for _, qx := range believable(p.noise.qx, quietest) {
 		for _, qy := range believable(p.noise.qy, calmest) {
 			prior := before(qx, none, few) * before(qy, none, few)
@@ -130,14 +133,20 @@ func contradicted(ways []way) bool {
 	return !(others < contradiction*prior)
 }
 
-// few is how many times fewer than usual the slices are: from 1 to mostFew, and 1 in
-// short records.
-func (p *path) few() float64 {
-	return 1 + p.long()*(min(mostFew, max(1, usualSlices/float64(len(p.slices))))-1)
+// few is how much more noises are believed that few slices hide: from 1 to mostFew, and 1
+// in short records.
+func (p *path) few() float64 { return 1 + p.long()*(mostFew-1)*p.hides() }
+
+// hides is how far slices are too few to show noise: from 0 to 1.
+func (p *path) hides() float64 {
+	return (min(mostFew, max(1, usualSlices/float64(len(p.slices)))) - 1) / (mostFew - 1)
 }
 
 // long is how far the record is long enough for a clock to wander: from 0 to 1.
 func (p *path) long() float64 { return min(1, max(0, (p.length()-shortest)/(longEnough-shortest))) }
+
+// lasting is how far the record is too long to be a brief one: from 0 to 1.
+func (p *path) lasting() float64 { return min(1, max(0, (p.length()-brief)/(notBrief-brief))) }
 
 // before is how much a noise is believed before anything is known.
 func before(q, none, few float64) float64 {
@@ -181,7 +190,7 @@ func (p *path) mixed(time int64) (m state) {
 // has tails, of which the variance alone tells too little. Of as many slices as usual
 // they are left out: there noise shows.
 func (p *path) tails(m state, each []state) float64 {
-	share := (p.few() - 1) / (mostFew - 1)
+	share := p.hides() * p.lasting()
 	low, high := 3*math.Sqrt(m.xx), 6*math.Sqrt(m.xx)
 	inside := func(reach float64) (part float64) {
 		for i, b := range p.beliefs {

@@ -9,7 +9,12 @@ import (
 // measured are slices of 60 ms with 300 pairs of 212 ps in 12 s, of a clock that
 // walks by a noise and sways by a sine, and where the clock is after each ms.
 func measured(seed uint64, q noise, sine, period float64) (p *path, truth []float64) {
-	const length, each = 0.06, 60
+	return measuredIn(60, seed, q, sine, period)
+}
+
+// measuredIn does so in slices of so many ms, with 300 pairs in each.
+func measuredIn(each int, seed uint64, q noise, sine, period float64) (p *path, truth []float64) {
+	length := float64(each) / 1000
 	rng := rand.New(rand.NewPCG(seed, 1))
 	phase, y, v := 0.0, 0.0, 212.0*212/300
 	for i := range 12000 {
@@ -21,9 +26,9 @@ func measured(seed uint64, q noise, sine, period float64) (p *path, truth []floa
 	for i := 0; i < len(truth); i += each {
 		mean := 0.0
 		for _, x := range truth[i : i+each] {
-			mean += x / each
+			mean += x / float64(each)
 		}
-		t := (float64(i) + each/2) * 0.001
+		t := (float64(i) + float64(each)/2) * 0.001
 		from := int64(i) * second / 1000
 		p.slices = append(p.slices, slice{from: from, to: from + int64(length*second), at: int64(t * second), t: t,
 			length: length, x: mean + math.Sqrt(v)*rng.NormFloat64(), v: v, n: 300, sigma: 212})
@@ -71,6 +76,33 @@ func TestHoldsWhatDoesNotShow(t *testing.T) {
 		if test.q == (noise{}) && test.sine == 0 && wide > 2.1 {
 			t.Errorf("%s: the deviation is %.2f of the bound", test.name, wide)
 		}
+	}
+}
+
+// TestHoldsInFewSlices is of short records, whose slices are so few that they hide noise:
+// what is stated of a noisy clock holds in 99 %, and a quiet one costs little more.
+func TestHoldsInFewSlices(t *testing.T) {
+	const seeds, bound, slice = 60, 1.935, 300 // ms: 1000 pairs a second
+	var outside, all int
+	wide := 0.0
+	for k, q := range []noise{{}, {qx: 9}, {qx: 100}, {25, 4}, {qy: 100}} {
+		for seed := range uint64(seeds) {
+			p, truth := measuredIn(slice, 10_000*uint64(k+1)+seed, q, 0, 1)
+			for _, i := range []int{0, 3000, 6000, 9000, 11990} {
+				s := p.at(int64(i) * second / 1000)
+				all++
+				if math.Abs(s.x-truth[i]) > 3*math.Sqrt(s.xx) {
+					outside++
+				}
+			}
+			if q == (noise{}) {
+				wide += math.Sqrt(p.at(6*second).xx) / bound / seeds
+			}
+		}
+	}
+	t.Logf("%d of %d outside 3, deviation of a straight clock %.2f of a line's bound", outside, all, wide)
+	if 100*outside > all || wide > 2.3 {
+		t.Errorf("%d of %d outside 3, deviation of a straight clock %.2f of a line's bound", outside, all, wide)
 	}
 }
 
