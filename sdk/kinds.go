@@ -18,6 +18,7 @@ type DriverType struct {
 // SinkType is a sink that a recipe can name. Make one with [NewSink].
 type SinkType struct {
 	offer
+	inPlace bool
 	open    func(context.Context, Env, json.RawMessage) (Sink, error)
 	check   func(json.RawMessage, Recording) ([]*Failure, error) // nil: its configuration has none
 	results *resultsTaker                                        // nil: it takes none
@@ -55,6 +56,14 @@ func (t SinkType) Resumable() SinkType {
 		o.Resumable = true
 		return o, err
 	}
+	return t
+}
+
+// InPlace says that the sink only reads the tags that it is given. They may then lie in
+// memory that it shares with the host, where a program that writes to them is ended, and
+// [Recording.Hold] may be had.
+func (t SinkType) InPlace() SinkType {
+	t.inPlace = true
 	return t
 }
 

@@ -180,6 +180,13 @@ type Recording struct {
 	// to keep beside the tags how they came about; "" from a host that does not say it.
 	Recipe string
 
+	// Hold, called within Write, keeps the tags of that block as they are until LetGo, also
+	// after Write has returned. LetGo is called once for each Hold that was granted, in their
+	// order, from any goroutine, and before Close returns. Hold is refused where the tags lie
+	// in memory that is needed again; both are nil where that is so for all blocks.
+	Hold  func() bool
+	LetGo func()
+
 	// Closed tells of a finished file. A sink may make none.
 	Closed func(Artifact)
 	// Kept tells of tags that are durable in no file of the run: how many of a

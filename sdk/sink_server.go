@@ -33,6 +33,8 @@ type sinkServer struct {
 
 	mu        sync.Mutex // held while a method of the sink runs, but for Write
 	sink      Sink
+	inPlace   bool          // the sink only reads its tags
+	ring      *blockio.Ring // that they lie in; nil: there is none
 	closed    bool
 	finished  bool
 	recording *recording
@@ -68,7 +70,7 @@ func (s *sinkServer) Configure(call context.Context, r *pluginpb.ConfigureReques
 	err := guarded(s.log, "open", func() error {
 		opened, err := s.types[kind].open(ctx, env, r.Config)
 		if err == nil {
-			s.sink = opened
+			s.sink, s.inPlace = opened, s.types[kind].inPlace
 		}
 		return err
 	})
@@ -106,6 +108,13 @@ func (s *sinkServer) Begin(call context.Context, r *pluginpb.BeginRequest) (*plu
 			s.kept.Add(1)
 		}
 	}
+	if r.Ring != "" && s.inPlace {
+		if s.ring, err = blockio.OpenRing(ctx, r.Ring); err != nil {
+			s.log.Debug("blocks come over the socket alone", "reason", err)
+		} else {
+			rec.Hold, rec.LetGo = s.ring.Hold, s.ring.LetGo
+		}
+	}
 	if err := guarded(s.log, "Begin", func() error { return s.sink.Begin(ctx, rec) }); err != nil {
 		return nil, statusOf(err)
 	}
@@ -138,6 +147,7 @@ func (s *sinkServer) writeAll(conn *zmtp.Conn, rec Recording) error {
 		streams[st.Stream] = &tag.Sequence{Run: rec.Run, Stream: st.Stream}
 	}
 	in := blockio.NewReader(conn)
+	in.Ring = s.ring
 	for open := len(streams); open > 0; {
 		m, err := in.Next()
 		switch {
@@ -214,6 +224,12 @@ func (s *sinkServer) Release() error {
 		<-s.recording.ended
 	}
 	defer s.events.Close()
+	defer func() { // when the sink reads no tags any more
+		if s.ring != nil {
+			s.ring.Close()
+			s.ring = nil
+		}
+	}()
 	if s.sink == nil || s.closed {
 		s.closed = true
 		return nil

@@ -203,8 +203,11 @@ func timeBlocks(b *testing.B, of benchConfig, to *benchSink) (took time.Duration
 			b.Fatal(err)
 		}
 	}
+	var ring string
 	if to != nil && to.resumable {
-		c.Retain("out")
+		if ring, err = c.Retain("out"); err != nil {
+			b.Fatal(err)
+		}
 	}
 	done := make(chan error, 1)
 	go func() { done <- c.Run(b.Context()) }()
@@ -215,7 +218,7 @@ func timeBlocks(b *testing.B, of benchConfig, to *benchSink) (took time.Duration
 			b.Fatal(err)
 		}
 		begin := sdk.Recording{Run: run, Dir: dir, Streams: []sdk.RecordedStream{{Stream: 1, Name: "a"}}}
-		if err := sink.Begin(b.Context(), begin, out); err != nil {
+		if err := sink.Begin(b.Context(), begin, out, ring); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -17,7 +17,9 @@
 // the driver has the only buffer that was made for it. A sink that takes
 // nothing for longer than Patience fails, loudly, and the others go on. Of a sink
 // that may be resumed the core keeps what it has not acknowledged: when its process
-// dies, another one is sent that again, and then goes on with the others.
+// dies, another one is sent that again, and then goes on with the others. Where such
+// a sink is the only one of a driver's streams, longer blocks are received into a ring of
+// shared memory, are kept there, and the sink may read them there.
 //
 // Every stream that a sink was promised ends with an End block, whatever
 // happens to its driver: when the driver's connection breaks or a block is
@@ -226,12 +228,16 @@ func (c *Core) Run(ctx context.Context) error {
 		c.closeAll()
 		return err
 	}
+	c.makeRings()
 	// The end of ctx wakes whoever is blocked in a read or a write.
 	unhook := context.AfterFunc(ctx, c.closeAll)
 	defer unhook()
 	var accepting, serving sync.WaitGroup
 	for _, out := range c.outlets {
 		accepting.Go(func() { out.accept(ctx) })
+		if out.lending != nil {
+			accepting.Go(func() { out.lending.serve(ctx, out.blame) })
+		}
 	}
 	faults := make([]error, len(c.inlets))
 	for i, in := range c.inlets {
@@ -248,6 +254,7 @@ func (c *Core) Run(ctx context.Context) error {
 	accepting.Wait()
 	c.resuming.Wait()
 	c.closeAll()
+	c.freeRings()
 	if stopped != nil {
 		return fmt.Errorf("distribute blocks: %w", stopped)
 	}
@@ -276,6 +283,46 @@ func (c *Core) connectStreams(life context.Context) error {
 		}
 	}
 	return nil
+}
+
+// makeRings makes a ring for each sink that may have one: it may be resumed, and is the
+// only one of all streams of a driver. Where the system has no memory for it, there is none.
+func (c *Core) makeRings() {
+	for _, in := range c.inlets {
+		out := c.onlyOutlet(in)
+		if out == nil || out.lending == nil {
+			continue
+		}
+		if out.lending.ring == nil {
+			r, err := newRing(c.Retained)
+			if err != nil {
+				c.log.Info("blocks go over sockets alone", "outlet", out.name, "reason", err)
+				continue
+			}
+			out.lending.ring = r
+		}
+		in.ring = out.lending.ring
+	}
+}
+
+// onlyOutlet is the outlet that all streams of an inlet go to, and nowhere else; nil:
+// there is no such.
+func (c *Core) onlyOutlet(in *inlet) *outlet {
+	first := c.streams[in.streams[0]].out
+	for _, id := range in.streams {
+		if out := c.streams[id].out; len(out) != 1 || out[0] != first[0] {
+			return nil
+		}
+	}
+	return first[0]
+}
+
+func (c *Core) freeRings() {
+	for _, out := range c.outlets {
+		if out.lending != nil {
+			out.lending.ring.close()
+		}
+	}
 }
 
 func (c *Core) closeAll() {

@@ -24,6 +24,8 @@ type inlet struct {
 	end  context.CancelFunc
 
 	header [tag.HeaderSize]byte // of a block whose times were moved
+	ring   *ring                // that longer blocks are received into; nil: none is
+	slot   *slot                // of the block in hand; nil: it is not in the ring
 
 	mu     sync.Mutex
 	conn   *zmtp.Conn
@@ -62,6 +64,10 @@ func (c *Core) receiveBlocks(ctx context.Context, in *inlet) error {
 		return err
 	}
 	blocks := blockio.NewReader(conn)
+	if in.ring != nil {
+		blocks.Place = in.place
+		defer in.letGo()
+	}
 	for open := len(in.streams); open > 0; {
 		m, err := blocks.Next()
 		switch {
@@ -93,7 +99,8 @@ func (c *Core) receiveBlocks(ctx context.Context, in *inlet) error {
 		if c.Tap != nil {
 			c.Tap(m.Head, m.Payload)
 		}
-		c.forward(ctx, s, m.Header, m.Payload)
+		c.forward(ctx, s, m.Header, m.Payload, in.slot)
+		in.letGo()
 		if bad != nil {
 			return bad
 		}
@@ -127,10 +134,28 @@ func (c *Core) countBlock(s *stream, h tag.Header) error {
 	return nil
 }
 
-// forward hands one block to every outlet of its stream, unchanged.
-func (c *Core) forward(ctx context.Context, s *stream, header, payload []byte) {
+// place is where a longer block is received; nil: in memory of the reader.
+func (in *inlet) place(head tag.Header) []byte {
+	if head.Size() < blockio.LeastNamed {
+		return nil
+	}
+	if in.slot = in.ring.reserve(head.Size()); in.slot == nil {
+		return nil
+	}
+	return in.ring.bytes(in.slot, head.Size())
+}
+
+// letGo has the block in hand no more.
+func (in *inlet) letGo() {
+	in.ring.release(in.slot)
+	in.slot = nil
+}
+
+// forward hands one block to every outlet of its stream, unchanged; slot is where in
+// the ring of the only one it lies, nil elsewhere.
+func (c *Core) forward(ctx context.Context, s *stream, header, payload []byte, slot *slot) {
 	for _, out := range s.out {
-		if err := out.send(ctx, c.Patience, header, payload); err != nil {
+		if err := out.send(ctx, c.Patience, header, payload, slot); err != nil {
 			c.log.Error("sink fails and gets no more blocks", "outlet", out.name, "stream", s.count.Stream, "error", err)
 		}
 	}
@@ -144,7 +169,7 @@ func (c *Core) endEarly(ctx context.Context, s *stream, because error) {
 	c.mu.Unlock()
 	var header [tag.HeaderSize]byte
 	end.EncodeHeader(header[:])
-	c.forward(ctx, s, header[:], nil)
+	c.forward(ctx, s, header[:], nil, nil)
 }
 
 // accept waits for the driver. No other connection is accepted after it.

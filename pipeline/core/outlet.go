@@ -20,6 +20,7 @@ type outlet struct {
 
 	order    sync.Mutex // held while a block is kept and sent; only with retained
 	retained *retained  // nil: nothing is kept for another process
+	lending  *lending   // of a ring; nil without retained
 	resumed  int        // processes that went on for one that died
 
 	mu     sync.Mutex
@@ -51,9 +52,9 @@ func (o *outlet) accept(ctx context.Context) {
 
 // send gives the sink one block, and patience to take it. It returns the
 // failure that makes it the last one; later calls do nothing.
-func (o *outlet) send(ctx context.Context, patience time.Duration, header, payload []byte) error {
+func (o *outlet) send(ctx context.Context, patience time.Duration, header, payload []byte, slot *slot) error {
 	if o.retained != nil {
-		return o.sendRetained(ctx, patience, header, payload)
+		return o.sendRetained(ctx, patience, header, payload, slot)
 	}
 	conn, err := o.connection(ctx, patience)
 	if conn == nil {
@@ -75,6 +76,9 @@ func (o *outlet) send(ctx context.Context, patience time.Duration, header, paylo
 
 // progressed gives a block that is under way its whole patience again.
 func (o *outlet) progressed(patience time.Duration) {
+	if o.lending != nil {
+		o.lending.progressed(patience)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.conn != nil && o.err == nil {
@@ -129,6 +133,9 @@ func (o *outlet) failure() error {
 
 func (o *outlet) close() {
 	o.listener.Close()
+	if o.lending != nil {
+		o.lending.close()
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed = true

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/go-zeromq/zmq4"
 
+	"tsrun/sdk/blockio"
 	"tsrun/sdk/tag"
 	"tsrun/sdk/zmtp"
 )
@@ -39,10 +41,11 @@ type retained struct {
 	header  [tag.HeaderSize]byte
 }
 
-// retainedBlock is a block with a copy of its tags.
+// retainedBlock is a block with a copy of its tags, or with its slot of the ring.
 type retainedBlock struct {
 	head    tag.Header
 	payload []byte
+	slot    *slot // nil: payload is a copy
 }
 
 func newRetained(most int) *retained {
@@ -50,11 +53,18 @@ func newRetained(most int) *retained {
 }
 
 // Retain keeps what a sink is sent until it is acknowledged, so that another
-// process can take the place of one that dies. It is called before Run.
-func (c *Core) Retain(name string) {
-	if o := c.outlet(name); o != nil {
-		o.retained = newRetained(c.Retained)
+// process can take the place of one that dies. It is called before Run. ring is the path of
+// the socket where its processes may get the memory that blocks lie in, see [blockio.OpenRing].
+func (c *Core) Retain(name string) (ring string, err error) {
+	o := c.outlet(name)
+	if o == nil {
+		return "", fmt.Errorf("keep blocks for sink %s: there is none", name)
 	}
+	if o.lending, err = newLending(filepath.Join(c.dir, "ring-"+name)); err != nil {
+		return "", err
+	}
+	o.retained = newRetained(c.Retained)
+	return o.lending.path, nil
 }
 
 // Acknowledge says that a sink has durably what it was sent of a stream before a
@@ -142,12 +152,23 @@ func (o *outlet) whole() error {
 func (o *outlet) away() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.lending.retire()
 	if o.conn != nil {
 		o.conn.Close()
 		o.conn = nil
 	}
-	if o.retained.up == nil {
+	if o.retained.up == nil && o.err == nil {
 		o.retained.up = make(chan struct{})
+	}
+}
+
+// blame gives a sink up that has gone wrong while it goes on, and hangs up.
+func (o *outlet) blame(err error) {
+	_ = o.fail(err)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.conn != nil {
+		o.conn.Close()
 	}
 }
 
@@ -156,6 +177,9 @@ func (o *outlet) fail(err error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	_ = o.setFailure(err)
+	if o.lending != nil {
+		o.lending.retire()
+	}
 	if r := o.retained; r != nil && r.up != nil {
 		close(r.up)
 		r.up = nil
@@ -164,7 +188,7 @@ func (o *outlet) fail(err error) error {
 }
 
 // sendRetained keeps a block and sends it, or leaves it for the process to come.
-func (o *outlet) sendRetained(ctx context.Context, patience time.Duration, header, payload []byte) error {
+func (o *outlet) sendRetained(ctx context.Context, patience time.Duration, header, payload []byte, slot *slot) error {
 	head, err := tag.DecodeHeader(header)
 	if err != nil {
 		return o.fail(err)
@@ -192,12 +216,14 @@ func (o *outlet) sendRetained(ctx context.Context, patience time.Duration, heade
 		o.order.Lock()
 	}
 	defer o.order.Unlock()
-	o.keep(head, payload)
-	return o.sendNow(ctx, patience, head, header, payload)
+	b := retainedBlock{head, payload, slot}
+	o.keep(b)
+	return o.sendNow(ctx, patience, header, b)
 }
 
-// sendNow sends a block unless the sink is away; order is held.
-func (o *outlet) sendNow(ctx context.Context, patience time.Duration, head tag.Header, header, payload []byte) error {
+// sendNow sends a block, or only names it where it lies in a ring that the sink has, unless
+// the sink is away; order is held.
+func (o *outlet) sendNow(ctx context.Context, patience time.Duration, header []byte, b retainedBlock) error {
 	o.mu.Lock()
 	isAway := o.retained.up != nil
 	o.mu.Unlock()
@@ -208,13 +234,23 @@ func (o *outlet) sendNow(ctx context.Context, patience time.Duration, head tag.H
 	if conn == nil {
 		return err
 	}
-	r := o.retained
+	r, head, payload := o.retained, b.head, b.payload
 	if r.anew {
 		head.Seq = r.next[head.Stream]
 		encode(r.header[:], head, payload)
 		header = r.header[:]
 	}
 	r.next[head.Stream]++
+	if b.slot != nil && len(payload) >= blockio.LeastNamed {
+		named, err := o.lending.lend(ctx, patience, b.slot, len(payload))
+		if err != nil {
+			o.blame(err)
+			return err
+		}
+		if named {
+			payload = o.lending.name(payload)
+		}
+	}
 	err = conn.Send(patience, header, payload)
 	switch {
 	case err == nil || ctx.Err() != nil:
@@ -232,9 +268,10 @@ func encode(dst []byte, h tag.Header, payload []byte) {
 	b.EncodeHeader(dst)
 }
 
-// keep copies a block, and lets go of what is acknowledged or too much; order is held.
-func (o *outlet) keep(head tag.Header, payload []byte) {
-	r := o.retained
+// keep keeps a block in its slot or copies it, and lets go of what is acknowledged or too
+// much; order is held.
+func (o *outlet) keep(block retainedBlock) {
+	r, payload := o.retained, block.payload
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(r.blocks) > 0 {
@@ -247,9 +284,19 @@ func (o *outlet) keep(head tag.Header, payload []byte) {
 			r.dropped[b.head.Stream] = max(r.dropped[b.head.Stream], b.head.Last+1, b.head.Until)
 		}
 		r.bytes -= len(b.payload) + blockCost
-		r.spare = append(r.spare, b.payload)
+		if b.slot != nil {
+			o.lending.ring.release(b.slot)
+		} else {
+			r.spare = append(r.spare, b.payload)
+		}
 		r.blocks[0] = retainedBlock{}
 		r.blocks = r.blocks[1:]
+	}
+	r.bytes += len(payload) + blockCost
+	if block.slot != nil {
+		o.lending.ring.hold(block.slot)
+		r.push(block)
+		return
 	}
 	var buffer []byte
 	if n := len(r.spare); n > 0 && cap(r.spare[n-1]) >= len(payload) {
@@ -259,8 +306,7 @@ func (o *outlet) keep(head tag.Header, payload []byte) {
 	}
 	r.spare = r.spare[:max(0, len(r.spare)-1)]
 	copy(buffer, payload)
-	r.push(retainedBlock{head, buffer})
-	r.bytes += len(buffer) + blockCost
+	r.push(retainedBlock{head: block.head, payload: buffer})
 }
 
 // push adds a block. Where the memory is full behind the newest and half of it free before
@@ -306,30 +352,30 @@ func (o *outlet) resend(ctx context.Context, l *zmtp.Listener, patience time.Dur
 	o.retained.up = nil
 	o.mu.Unlock()
 	for _, b := range blocks {
-		head, payload, left := o.behind(b)
-		if left && o.sendNow(ctx, patience, head, nil, payload) != nil {
+		rest, left := o.behind(b)
+		if left && o.sendNow(ctx, patience, nil, rest) != nil {
 			return
 		}
 	}
 }
 
 // behind cuts off a block what was acknowledged; order is held. left: something is.
-func (o *outlet) behind(b retainedBlock) (head tag.Header, payload []byte, left bool) {
+func (o *outlet) behind(b retainedBlock) (rest retainedBlock, left bool) {
 	o.mu.Lock()
 	acked := o.retained.acked[b.head.Stream]
 	o.mu.Unlock()
-	head, payload = b.head, b.payload
+	head := &b.head
 	if head.Count == 0 || head.First >= acked {
-		return head, payload, head.Count > 0 || head.Kind == tag.End || head.Until >= acked
+		return b, head.Count > 0 || head.Kind == tag.End || head.Until >= acked
 	}
-	n, _ := slices.BinarySearch(tag.AsTags(payload, nil), acked)
+	n, _ := slices.BinarySearch(tag.AsTags(b.payload, nil), acked)
 	if n == head.Count {
-		return head, nil, false
+		return b, false
 	}
-	payload = payload[n*tag.Size:]
+	b.payload = b.payload[n*tag.Size:]
 	head.Count, head.Lost = head.Count-n, 0 // what was lost stands in the segment before
-	head.First = binary.LittleEndian.Uint64(payload)
-	return head, payload, true
+	head.First = binary.LittleEndian.Uint64(b.payload)
+	return b, true
 }
 
 // settle waits, when all blocks have come, until a sink that is away has got them.

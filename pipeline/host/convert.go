@@ -118,8 +118,8 @@ func armOut(a sdk.Acquisition, endpoint string) *pluginpb.ArmRequest {
 	return r
 }
 
-func beginOut(r sdk.Recording, endpoint string) *pluginpb.BeginRequest {
-	out := &pluginpb.BeginRequest{Run: r.Run[:], Dir: r.Dir, SegmentNs: int64(r.Segment), Endpoint: endpoint, Resumed: r.Resumed, RecipeSha256: r.Recipe}
+func beginOut(r sdk.Recording, endpoint, ring string) *pluginpb.BeginRequest {
+	out := &pluginpb.BeginRequest{Run: r.Run[:], Dir: r.Dir, SegmentNs: int64(r.Segment), Endpoint: endpoint, Ring: ring, Resumed: r.Resumed, RecipeSha256: r.Recipe}
 	for _, s := range r.Streams {
 		out.Streams = append(out.Streams, &pluginpb.RecordedStream{Stream: uint32(s.Stream), Name: s.Name, Told: uint64(s.Told),
 			Device: s.Device, Simulated: s.Simulated})

@@ -60,7 +60,7 @@ func newBench(t *testing.T, driver, sink string) *bench {
 		b.sink.Close(context.Background())
 	})
 	begin := sdk.Recording{Run: b.run, Dir: b.dir, Streams: []sdk.RecordedStream{{Stream: 4, Name: "signal"}, {Stream: 5, Name: "idler"}}}
-	if err := b.sink.Begin(t.Context(), begin, out); err != nil {
+	if err := b.sink.Begin(t.Context(), begin, out, ""); err != nil {
 		t.Fatal(err)
 	}
 	a := sdk.Acquisition{Run: b.run, Duration: 3 * time.Second, Channels: []sdk.Channel{{Stream: 4, Name: "signal", Input: 1}, {Stream: 5, Name: "idler", Input: 2}}}

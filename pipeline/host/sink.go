@@ -77,15 +77,16 @@ func (h *Host) StartSink(ctx context.Context, s Spec) (*Sink, error) {
 // process dies. Somebody has to receive from it until then.
 func (k *Sink) Events() <-chan SinkEvent { return k.events }
 
-// Begin prepares the output and connects the sink to an endpoint of the core.
+// Begin prepares the output and connects the sink to an endpoint of the core; ring is where
+// it may get the memory that blocks lie in, "" where there is none.
 // What the recording calls back comes by Events.
-func (k *Sink) Begin(ctx context.Context, r sdk.Recording, endpoint string) error {
+func (k *Sink) Begin(ctx context.Context, r sdk.Recording, endpoint, ring string) error {
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	k.mu.Lock()
 	k.streams, k.dir = r.Streams, r.Dir
 	k.mu.Unlock()
-	_, err := k.rpc.Begin(ctx, beginOut(r, endpoint))
+	_, err := k.rpc.Begin(ctx, beginOut(r, endpoint, ring))
 	return k.explain("begin", err)
 }
 

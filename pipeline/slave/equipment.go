@@ -79,6 +79,7 @@ type sink struct {
 	process atomic.Pointer[host.Sink] // nil before it is open
 	streams []uint16
 	dir     string         // relative to the session's
+	ring    string         // where its processes may get the core's memory; "": nowhere
 	ended   chan struct{}  // closed when its events have ended
 	failed  bool           // it takes no more blocks; owned by reportSink
 	told    map[uint16]int // segments that it has told of, by stream; owned by reportSink

@@ -47,7 +47,9 @@ func (eq *equipment) arm(ctx context.Context) error {
 			return fmt.Errorf("sink %s: %w", k.recipe.Name, err)
 		}
 		if outlets[i] = endpoint; k.resumable() {
-			eq.core.Retain(k.recipe.Name)
+			if k.ring, err = eq.core.Retain(k.recipe.Name); err != nil {
+				return fmt.Errorf("sink %s: %w", k.recipe.Name, err)
+			}
 		}
 	}
 	eq.pumps.Go(func() error {
@@ -73,7 +75,7 @@ func (eq *equipment) arm(ctx context.Context) error {
 }
 
 func (eq *equipment) beginSink(ctx context.Context, k *sink, endpoint string) error {
-	err := k.plugin().Begin(ctx, eq.recording(k, eq.part.goesOn()), endpoint)
+	err := k.plugin().Begin(ctx, eq.recording(k, eq.part.goesOn()), endpoint, k.ring)
 	if err == nil {
 		eq.pumps.Go(func() error { eq.reportSink(k); return nil })
 	}
@@ -277,6 +279,11 @@ func (eq *equipment) whyFailed(k *sink, err error) error {
 		return *why
 	}
 	cause := eq.core.GivenUp(k.recipe.Name)
+	if errors.Is(cause, core.ErrLied) {
+		return &sdk.Failure{Code: "sink-lied",
+			Message: fmt.Sprintf("%s.%s: %v, so it got no more blocks", eq.s.node.Name, k.recipe.Name, cause),
+			Hint:    "this is a mistake of the plugin: tell its author; files that it has closed are whole"}
+	}
 	if !errors.Is(cause, os.ErrDeadlineExceeded) {
 		return err
 	}

@@ -66,7 +66,7 @@ func (eq *equipment) resumeSink(k *sink, died error) error {
 	if err := eq.openSink(ctx, k); err != nil {
 		return err
 	}
-	if err := k.plugin().Begin(ctx, eq.recording(k, true), endpoint); err != nil {
+	if err := k.plugin().Begin(ctx, eq.recording(k, true), endpoint, k.ring); err != nil {
 		return err
 	}
 	eq.s.reporter.queueNews(wire.News{Warning: &wire.Warning{

@@ -34,7 +34,7 @@ func main() {
 		Version: version,
 		Summary: "Files of tags, one row of segments per channel.",
 		Sinks: []sdk.SinkType{sdk.TakingResults(
-			sdk.NewSink("sink-file", defaults(), open).Keeping(sdk.AllTags).Resumable().Naming(names()...), resultsDefaults(), writeResults)},
+			sdk.NewSink("sink-file", defaults(), open).Keeping(sdk.AllTags).Resumable().InPlace().Naming(names()...), resultsDefaults(), writeResults)},
 	})
 }
 

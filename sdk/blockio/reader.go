@@ -44,6 +44,13 @@ func (m *Message) Block() tag.Block { return m.Head.Block(m.Payload, nil) }
 // Reader receives blocks. It holds the memory of one block and allocates
 // nothing while it reads.
 type Reader struct {
+	// Place is asked where the tags of a block are received; nil: in the reader's own memory.
+	// So does a Place that returns nil; else it returns as much as the header says.
+	Place func(tag.Header) []byte
+	// Ring is memory of the sender where the tags of a message lie that only names
+	// their place; nil: there is none, and no such message.
+	Ring *Ring
+
 	conn   *zmtp.Conn
 	header [tag.HeaderSize]byte
 	buffer []byte // aligned, so that tags can be viewed in place
@@ -59,6 +66,9 @@ func NewReader(conn *zmtp.Conn) *Reader {
 // says. Its place in its stream is for a [tag.Sequence] to check, its tags for
 // [Message.Check]. The error is io.EOF when the peer left between two blocks.
 func (r *Reader) Next() (*Message, error) {
+	if r.Ring != nil {
+		r.Ring.leave()
+	}
 	header, more, err := r.conn.ReadFrame(r.header[:])
 	if err != nil {
 		return nil, err
@@ -70,7 +80,7 @@ func (r *Reader) Next() (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	payload, more, err := r.conn.ReadFrame(r.buffer)
+	payload, more, err := r.conn.ReadFrame(r.place(head))
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
@@ -80,9 +90,24 @@ func (r *Reader) Next() (*Message, error) {
 	if more {
 		return nil, fmt.Errorf("read block %d of stream %d: it has more than two frames", head.Seq, head.Stream)
 	}
+	if r.Ring != nil && len(payload) == PlaceSize && head.Size() >= LeastNamed {
+		if payload, err = r.Ring.take(payload, head.Size()); err != nil {
+			return nil, fmt.Errorf("read block %d of stream %d: %w", head.Seq, head.Stream, err)
+		}
+	}
 	if want := head.Size(); len(payload) != want {
 		return nil, fmt.Errorf("read block %d of stream %d: %d bytes of tags, the header says %d", head.Seq, head.Stream, len(payload), want)
 	}
 	r.m = Message{Head: head, Header: header, Payload: payload}
 	return &r.m, nil
+}
+
+// place is where the tags of a block are received.
+func (r *Reader) place(head tag.Header) []byte {
+	if r.Place != nil {
+		if b := r.Place(head); b != nil {
+			return b
+		}
+	}
+	return r.buffer
 }

@@ -1895,7 +1895,11 @@ type BeginRequest struct {
 	// did not tell of is replaced. Only for sinks that are resumable.
 	Resumed bool `protobuf:"varint,6,opt,name=resumed,proto3" json:"resumed,omitempty"`
 	// SHA-256 of the recipe's file, 64 hexadecimal digits; empty from a host that does not say it.
-	RecipeSha256  string `protobuf:"bytes,7,opt,name=recipe_sha256,json=recipeSha256,proto3" json:"recipe_sha256,omitempty"`
+	RecipeSha256 string `protobuf:"bytes,7,opt,name=recipe_sha256,json=recipeSha256,proto3" json:"recipe_sha256,omitempty"`
+	// Where the memory that the core has blocks in can be got, so that they are only named:
+	// the path of a unix socket. Who knows nothing of it gets all blocks by the endpoint. Empty:
+	// there is none.
+	Ring          string `protobuf:"bytes,8,opt,name=ring,proto3" json:"ring,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1975,6 +1979,13 @@ func (x *BeginRequest) GetResumed() bool {
 func (x *BeginRequest) GetRecipeSha256() string {
 	if x != nil {
 		return x.RecipeSha256
+	}
+	return ""
+}
+
+func (x *BeginRequest) GetRing() string {
+	if x != nil {
+		return x.Ring
 	}
 	return ""
 }
@@ -2724,7 +2735,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\x04lost\x18\x04 \x01(\x04R\x04lost\x12\x19\n" +
 	"\bfirst_ps\x18\x05 \x01(\x04R\afirstPs\x12\x17\n" +
 	"\alast_ps\x18\x06 \x01(\x04R\x06lastPs\x12\x19\n" +
-	"\buntil_ps\x18\a \x01(\x04R\auntilPs\"\xe7\x01\n" +
+	"\buntil_ps\x18\a \x01(\x04R\auntilPs\"\xfb\x01\n" +
 	"\fBeginRequest\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\fR\x03run\x12\x10\n" +
 	"\x03dir\x18\x02 \x01(\tR\x03dir\x129\n" +
@@ -2733,7 +2744,8 @@ const file_plugin_proto_rawDesc = "" +
 	"segment_ns\x18\x04 \x01(\x03R\tsegmentNs\x12\x1a\n" +
 	"\bendpoint\x18\x05 \x01(\tR\bendpoint\x12\x18\n" +
 	"\aresumed\x18\x06 \x01(\bR\aresumed\x12#\n" +
-	"\rrecipe_sha256\x18\a \x01(\tR\frecipeSha256\"\x86\x01\n" +
+	"\rrecipe_sha256\x18\a \x01(\tR\frecipeSha256\x12\x12\n" +
+	"\x04ring\x18\b \x01(\tR\x04ring\"\x86\x01\n" +
 	"\x0eRecordedStream\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\rR\x06stream\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +

@@ -1,5 +1,7 @@
 package segments
 
+import "tsrun/sdk"
+
 const (
 	// writeBehind is how many bytes are handed to the disk at a time, long
 	// before the file is closed, so that making it durable takes little.
@@ -8,14 +10,16 @@ const (
 	mostReserved = 64 << 20
 	// hashPiece and hashPieces bound what waits to be hashed: little enough to stay
 	// in the cache of a processor.
-	hashPiece, hashPieces = 256 << 10, 4
+	hashPiece, hashPieces = 256 << 10, 16
 )
 
-// beside does what need not be waited for while tags are written: it hashes copies of
+// beside does what need not be waited for while tags are written: it hashes them or copies of
 // them, which takes longer than to write them, and gives the kernel hints, which
 // wait while the disk's queue is full. The next block is received meanwhile. It
 // belongs to one goroutine, like the sink.
 type beside struct {
+	record sdk.Recording
+
 	work  chan hashing
 	free  chan []byte
 	hints chan hint
@@ -25,6 +29,7 @@ type beside struct {
 type hashing struct {
 	of    *segment
 	bytes []byte
+	held  bool // in the block's own memory
 }
 
 // hint is a part of a file that the disk may have now.
@@ -33,8 +38,8 @@ type hint struct {
 	from, to int64
 }
 
-func newBeside() *beside {
-	b := &beside{work: make(chan hashing, hashPieces), free: make(chan []byte, hashPieces), hints: make(chan hint, 4), done: make(chan struct{}, 2)}
+func newBeside(r sdk.Recording) *beside {
+	b := &beside{record: r, work: make(chan hashing, hashPieces), free: make(chan []byte, hashPieces), hints: make(chan hint, 4), done: make(chan struct{}, 2)}
 	memory := make([]byte, hashPieces*hashPiece)
 	for i := range hashPieces {
 		b.free <- memory[i*hashPiece : (i+1)*hashPiece]
@@ -42,7 +47,11 @@ func newBeside() *beside {
 	go func() {
 		for w := range b.work {
 			w.of.hash.Write(w.bytes)
-			b.free <- w.bytes[:hashPiece]
+			if w.held {
+				b.record.LetGo()
+			} else {
+				b.free <- w.bytes[:hashPiece]
+			}
 			w.of.pending.Done()
 		}
 		b.done <- struct{}{}
@@ -63,9 +72,20 @@ func (b *beside) hash(g *segment, bytes []byte) {
 		piece := <-b.free
 		n := copy(piece, bytes)
 		g.pending.Add(1)
-		b.work <- hashing{g, piece[:n]}
+		b.work <- hashing{of: g, bytes: piece[:n]}
 		bytes = bytes[n:]
 	}
+}
+
+// hashTags takes tags of the block in hand: where it can be held, they are hashed where
+// they are, and must not change until then.
+func (b *beside) hashTags(g *segment, tags []byte) {
+	if b.record.Hold == nil || !b.record.Hold() {
+		b.hash(g, tags)
+		return
+	}
+	g.pending.Add(1)
+	b.work <- hashing{of: g, bytes: tags, held: true}
 }
 
 // writeBack lets the disk have what it has not of a segment. While it is behind with

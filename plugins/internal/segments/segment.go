@@ -70,7 +70,7 @@ func (g *segment) write(tags []uint64, buf []byte) ([]byte, error) {
 	a.Last = tags[len(tags)-1]
 	a.Tags += uint64(len(tags))
 	if g.encoder.Format() == tagfile.Bin { // as the tags lie in memory
-		return buf, g.writeBytes(tag.AsBytes(tags))
+		return buf, g.writeHashed(tag.AsBytes(tags), g.beside.hashTags)
 	}
 	for len(tags) > 0 {
 		n := min(len(tags), piece)
@@ -99,11 +99,13 @@ func (g *segment) finish(buf []byte) ([]byte, error) {
 	return buf, g.writeBytes(buf)
 }
 
-func (g *segment) writeBytes(b []byte) error {
+func (g *segment) writeBytes(b []byte) error { return g.writeHashed(b, g.beside.hash) }
+
+func (g *segment) writeHashed(b []byte, hash func(*segment, []byte)) error {
 	if len(b) == 0 || g.err != nil {
 		return g.err
 	}
-	g.beside.hash(g, b)
+	hash(g, b)
 	if _, err := g.file.Write(b); err != nil {
 		g.err = fmt.Errorf("write segment: %w", err)
 		return g.err

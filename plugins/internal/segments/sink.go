@@ -105,7 +105,7 @@ func (s *sink) Begin(_ context.Context, r sdk.Recording) error {
 	s.dir = dir
 	s.record = r
 	s.closer = newCloser(dir, s.told)
-	s.beside = newBeside()
+	s.beside = newBeside(r)
 	// The first files are made at once, so that a directory which takes none
 	// is noticed before anything is measured.
 	for _, st := range s.streams {
