@@ -315,12 +315,12 @@ func TestNoRing(t *testing.T) {
 				}
 			}
 			s := newSink(t, raw, 1)
-			newDriver(t, in).rows(1, severalMiB, longTags)
+			newDriver(t, in).rows(1, 20, longTags)
 			s.wait(t)
 			if c.other {
 				witness.wait(t)
 			}
-			if err := n.wait(); err != nil || !slices.Equal(s.tags[1], row(0, severalMiB*longTags)) {
+			if err := n.wait(); err != nil || !slices.Equal(s.tags[1], row(0, 20*longTags)) {
 				t.Errorf("%d tags; %v", len(s.tags[1]), err)
 			}
 		})
