@@ -76,20 +76,20 @@ func (l *lending) serve(ctx context.Context, blame func(error)) {
 
 func (l *lending) serveOne(ctx context.Context, conn *net.UnixConn, blame func(error)) {
 	defer conn.Close()
-	_ = conn.SetWriteDeadline(time.Now().Add(handOver))
-	if l.ring == nil || sendFile(conn, l.ring.file) != nil || !l.begin(conn) {
+	if l.ring == nil || !l.begin(conn) { // before it has the ring: it connects to the endpoint at once
 		return
 	}
+	_ = conn.SetWriteDeadline(time.Now().Add(handOver))
 	var word [8]byte
-	for {
-		if _, err := io.ReadFull(conn, word[:]); err != nil {
+	err := sendFile(conn, l.ring.file)
+	for err == nil {
+		if _, err = io.ReadFull(conn, word[:]); err != nil {
 			break
 		}
-		if err := l.giveBack(binary.LittleEndian.Uint64(word[:])); err != nil {
+		if err = l.giveBack(binary.LittleEndian.Uint64(word[:])); err != nil {
 			l.retire()
 			blame(err)
 			_, _ = io.Copy(io.Discard, conn) // it may still read what it has: until it is gone
-			break
 		}
 	}
 	l.end(ctx)
