@@ -237,7 +237,8 @@ func TestHoles(t *testing.T) {
 }
 
 // TestLostWords: words that a unit must have written and that never came are
-// counted, never more than are missing, and none is where nothing was lost.
+// counted, never more than are missing, and none is where nothing was lost. A word
+// behind the loss may seem to be out of order, and is then left out and counted, too.
 func TestLostWords(t *testing.T) {
 	proven := 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -247,10 +248,10 @@ func TestLostWords(t *testing.T) {
 		at := rapid.IntRange(20, len(b)/wordSize-20).Draw(t, "at") * wordSize
 		n := rapid.IntRange(1, 10).Draw(t, "lost")
 		got, w, lost := decoded(slices.Concat(b[:at], b[at+n*wordSize:]), rapid.IntRange(1, 100).Draw(t, "piece"), false)
-		if lost != w.counted.Missing || lost > uint64(n) || len(got) > len(events) {
-			t.Fatalf("%d words never came, %d are said to be missing; %+v", n, lost, w.counted)
+		if c := w.counted; lost != c.Missing+c.Damaged || c.Damaged > 1 || lost > uint64(len(b)/wordSize)-c.Words || len(got) > len(events) {
+			t.Fatalf("%d words never came, %d are said to be lost; %+v", n, lost, c)
 		}
-		if lost > 0 {
+		if w.counted.Missing > 0 {
 			proven++
 		}
 	})
