@@ -14,7 +14,7 @@ const (
 	mostGreeting = 1 << 20
 	// mostLine is the longest line of the protocol that is read: a server tells of all
 	// servers of its cluster in one.
-	mostLine = 1 << 20
+	mostLine = 2 * mostGreeting // of the greeting it is said what it is
 	// mostMessage is the longest message that is read: no server can be set to take a
 	// longer one (max_payload), and its headers count.
 	mostMessage = 64 << 20
