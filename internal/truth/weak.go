@@ -26,6 +26,9 @@ type weakLight struct {
 }
 
 var weakLights = []weakLight{
+	{"free", 1e3, 50, 71_000, defaults, 2e-6, 0.98, 2.6, 1.3},
+	{"free", 10e3, 50, 71_000, defaults, 2e-6, 0.98, 2.6, 1.3},
+	{"free", 30e3, 50, 71_000, defaults, 2e-6, 0.98, 2.6, 1.3},
 	{"of one reference", 1e3, 500, 72_000, syntonized, 0, 0.99, 1.06, 1.15},
 	{"of one reference", 10e3, 200, 73_000, syntonized, 0, 0.99, 1.06, 1.15},
 }
