@@ -25,7 +25,11 @@ type Options struct {
 	// that do not show near there are not looked for elsewhere.
 	Known *correlate.Correction
 	near  bool // about where others tell: light that a brief search of the whole finds is enough
+	wider bool // MaxDrift was 0, before what a part of the record showed of the clock
 }
+
+// syntonized says whether both clocks are said to follow one reference.
+func (o Options) syntonized() bool { return o.MaxDrift == 0 || o.wider }
 
 // What is asked of the clocks where nobody knows better.
 const (

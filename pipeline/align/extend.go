@@ -89,7 +89,7 @@ func (s *searcher) fitted(l line, length int64) (line, fit, bool) {
 
 // seed is what following the clock begins with.
 func (s *searcher) seed(l line) track.Seed {
-	return track.Seed{Line: l.Line, OffsetSD: l.ux / sureties, FrequencySD: l.uy / sureties, Jitter: l.sigma, PairRate: l.rate, Grid: s.grid, Syntonized: s.MaxDrift == 0}
+	return track.Seed{Line: l.Line, OffsetSD: l.ux / sureties, FrequencySD: l.uy / sureties, Jitter: l.sigma, PairRate: l.rate, Grid: s.grid, Syntonized: s.syntonized()}
 }
 
 // tooBroad refuses a peak that is no peak of pairs.

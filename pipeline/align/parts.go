@@ -262,6 +262,7 @@ func (r Alignment) leadsInto(from, to uint64) line {
 // about is what is asked where the clock is foretold.
 func (o Options) about(l line) Options {
 	o.Search = min(max(o.Search, 2*max(l.Offset, -l.Offset)), MaxSearch)
+	o.wider = o.syntonized()
 	o.MaxDrift = min(max(o.MaxDrift, 2*max(l.Frequency, -l.Frequency)), correlate.MaxDrift)
 	return o
 }

@@ -27,6 +27,23 @@ func inParts(t *testing.T, e pairs.Experiment, most int) (Parts, pairs.Truth) {
 	return found, truth
 }
 
+// Clocks that are said to follow one reference keep to a line in each part, not in the
+// first alone.
+func TestAlignPartsOfOneReference(t *testing.T) {
+	e := pairs.Experiment{Seed: 31, Seconds: 80, SinglesA: 2e3, SinglesB: 2e3, Pairs: 40, JitterA: 73, JitterB: 73, Offset: 10_000_000}
+	a, b, truth := e.Make()
+	found, err := AlignParts(t.Context(), tag.NewReader(a), tag.NewReader(b), Options{Search: 20_000_000}, 45_000)
+	if err != nil || found.Count < 4 {
+		t.Fatalf("%d parts, %v", found.Count, err)
+	}
+	const bound = 73 * math.Sqrt2 / 28 // ps: of 20 s in their middle; at an end it is twice that
+	for _, k := range found.Track.Knots {
+		if miss := k.Offset.Minus(truth.OffsetAt(k.Time)); k.OffsetSD > 2.2*bound || math.Abs(miss) > 4*k.OffsetSD {
+			t.Errorf("knot at %d ps: off by %.2f ± %.2f ps", k.Time, miss, k.OffsetSD)
+		}
+	}
+}
+
 // A record that is aligned in parts has one track and one correction, which are
 // as good as those of a record in one.
 func TestAlignParts(t *testing.T) {

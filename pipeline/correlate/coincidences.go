@@ -246,7 +246,8 @@ func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (
 	}
 	several := ""
 	for i, k := range counters {
-		f, many := k.fold(found[k.mask]), ""
+		var many string
+		f := k.fold(found[k.mask])
 		f.Heralding, many = k.heralding(found)
 		several = cmp.Or(several, many)
 		if i == 0 {

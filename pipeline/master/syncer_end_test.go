@@ -156,13 +156,5 @@ func TestSyncerLooksForEachShotAtTheEnd(t *testing.T) {
 	for _, s := range newShots(r, 2) {
 		r.offerAll(s)
 	}
-	found := map[int]int{}
-	for _, v := range r.told() {
-		if v.Value != nil && v.State == align.Tracking {
-			found[v.Shot]++
-		}
-	}
-	if found[1] == 0 || found[2] == 0 {
-		t.Errorf("values of shots: %v", found)
-	}
+	r.wantBothShots()
 }

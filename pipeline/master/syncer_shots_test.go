@@ -58,6 +58,20 @@ func (r *rig) offerOf(s shotOf, segment run.Segment) {
 	r.offer(offered{segment, nth, s.at, s.began[segment.Node]})
 }
 
+// wantBothShots ends the following and wants values of a clock that was found in two shots.
+func (r *rig) wantBothShots() {
+	r.t.Helper()
+	found := map[int]int{}
+	for _, v := range r.told() {
+		if v.Value != nil && v.State == align.Tracking {
+			found[v.Shot]++
+		}
+	}
+	if found[1] == 0 || found[2] == 0 {
+		r.t.Errorf("values of shots: %v", found)
+	}
+}
+
 // rigOfShots is a syncer of a run that takes several shots.
 func rigOfShots(t *testing.T) *rig {
 	r := newRig(t)
@@ -168,15 +182,7 @@ func TestSyncerFollowsShortShots(t *testing.T) {
 		s.alice, s.bob = r.keepShot(i, "alice", "signal", a, truth.Start), r.keepShot(i, "bob", "idler", b, truth.Start)
 		r.offerAll(s)
 	}
-	found := map[int]int{}
-	for _, v := range r.told() {
-		if v.Value != nil && v.State == align.Tracking {
-			found[v.Shot]++
-		}
-	}
-	if found[1] == 0 || found[2] == 0 {
-		t.Errorf("values of shots: %v", found)
-	}
+	r.wantBothShots()
 }
 
 // What lies beyond the end of time, as a node may say of itself, ends the following and

@@ -42,28 +42,14 @@ func TestServersThatAnnounceTooMuch(t *testing.T) {
 
 // speaker lets a client in and says something then.
 func speaker(t *testing.T, says string) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
+	return falseServer(t, func(conn net.Conn) {
 		_, _ = conn.Write([]byte(`INFO {"server_id":"x","max_payload":1048576,"headers":true}` + "\r\n"))
 		for lines := bufio.NewScanner(conn); lines.Scan(); { // until the client leaves
 			if lines.Text() == "PING" {
 				_, _ = conn.Write([]byte("PONG\r\n" + says))
 			}
 		}
-	}()
-	t.Cleanup(func() { l.Close(); <-ended })
-	return "nats://" + l.Addr().String()
+	})
 }
 
 // FuzzProtocol: in whatever pieces the words of a server come, they are understood alike,

@@ -184,6 +184,19 @@ func TestServersThatAreNotWhatTheyShouldBe(t *testing.T) {
 // liar is a server that says something and is silent then; "-": it hangs up. Nobody tells it
 // a password.
 func liar(t *testing.T, says string) string {
+	return falseServer(t, func(conn net.Conn) {
+		if says == "-" {
+			return
+		}
+		_, _ = conn.Write([]byte(says))   // the client may not hear it to its end
+		_, _ = conn.Read(make([]byte, 1)) // until it leaves, or begins a handshake
+		_, _ = conn.Read(make([]byte, 1<<16))
+		_, _ = conn.Read(make([]byte, 1<<16))
+	})
+}
+
+// falseServer answers one client after the other as no server does, and returns its address.
+func falseServer(t *testing.T, answer func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -197,14 +210,7 @@ func liar(t *testing.T, says string) string {
 			if err != nil {
 				return
 			}
-			if says == "-" {
-				conn.Close()
-				continue
-			}
-			_, _ = conn.Write([]byte(says))   // the client may not hear it to its end
-			_, _ = conn.Read(make([]byte, 1)) // until it leaves, or begins a handshake
-			_, _ = conn.Read(make([]byte, 1<<16))
-			_, _ = conn.Read(make([]byte, 1<<16))
+			answer(conn)
 			conn.Close()
 		}
 	}()
