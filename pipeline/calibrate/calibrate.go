@@ -79,6 +79,9 @@ func Of(dir string) (*Proposal, *run.Manifest, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := m.Known(dir); err != nil {
+		return nil, nil, err
+	}
 	p := propose(m, r)
 	p.Run = dir
 	return p, m, nil

@@ -75,7 +75,7 @@ func TestNamedColumns(t *testing.T) {
 	unreadable := make([]any, 13)
 	want := [][]any{
 		unreadable,
-		{nil, nil, nil, nil, nil, nil, n, n, nil, nil, nil, nil, []string{"not ended"}},
+		{nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, []string{"not ended"}},
 		unreadable,
 		{"pairs", "2026-03-01T12:00:00Z", "2026-03-01T12:00:05Z", json.Number("5.25"), "pairs.yaml", "0123456789ab+", json.Number("18446744073709551615"), n,
 			json.Number("12.500"), json.Number("1000"), json.Number("9007199254740993"), json.Number("3"), []string{"GOOD", "SIMULATED"}},

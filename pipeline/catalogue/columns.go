@@ -35,8 +35,8 @@ var columns = []column{
 	{"took_s", func(_ *entry, m *run.Manifest) any { return took(m) }},
 	{"recipe", func(_ *entry, m *run.Manifest) any { return recipeName(m) }},
 	{"commit", func(_ *entry, m *run.Manifest) any { return commit(m.Recipe.Git) }},
-	{"tags", func(_ *entry, m *run.Manifest) any { return count(m.TagsDelivered()) }},
-	{"lost", func(_ *entry, m *run.Manifest) any { return count(m.TagsLost()) }},
+	{"tags", func(_ *entry, m *run.Manifest) any { return counted(m, m.TagsDelivered()) }},
+	{"lost", func(_ *entry, m *run.Manifest) any { return counted(m, m.TagsLost()) }},
 	{"rate_hz", func(_ *entry, m *run.Manifest) any { return rate(m) }},
 	{"pairs", func(_ *entry, m *run.Manifest) any { return firstOf(m, "coincidences", "all") }},
 	{"offset_ps", func(_ *entry, m *run.Manifest) any { return firstOf(m, "align", "offset_ps") }},
@@ -100,6 +100,14 @@ func word(text string) any {
 		return nil
 	}
 	return text
+}
+
+// counted is a number of the run's tags, none while the run has not said it.
+func counted(m *run.Manifest, n uint64) any {
+	if m.Pending() {
+		return nil
+	}
+	return count(n)
 }
 
 func count(n uint64) any { return json.Number(strconv.FormatUint(n, 10)) }

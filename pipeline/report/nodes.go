@@ -23,6 +23,9 @@ func nodeTimes(m *run.Manifest) plot.Lanes {
 	l := plot.Lanes{Title: "J joined, A armed, F fired; files, gaps, losses; when each file was here and proven", Simulated: m.Has(run.Simulated),
 		Empty: "nothing was recorded at an instant of the master's clock"}
 	longest := recordOf(m)
+	if m.Pending() {
+		l.Empty = unrecorded(m)
+	}
 	if !m.Recorded() || m.Trigger.InstantNs == 0 {
 		return l
 	}

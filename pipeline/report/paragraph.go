@@ -33,7 +33,8 @@ func Paragraph(m *run.Manifest) string {
 	}
 	say("%s and is %s.", begin, conditionText(m))
 	if !m.Recorded() {
-		say("Nothing was recorded.")
+		words := unrecorded(m)
+		say("%s%s.", strings.ToUpper(words[:1]), words[1:])
 		return strings.Join(out, " ")
 	}
 	for _, node := range m.NodeOrder() {

@@ -249,7 +249,7 @@ func DeviationsOf(points []track.AllanPoint) []Deviation {
 // timeline shows a lane for each channel: what was recorded in which file, and gaps; the
 // time in which all recorded is shaded.
 func timeline(m *run.Manifest) plot.Lanes {
-	l := plot.Lanes{Title: "what was recorded: a lane a channel, files, gaps, losses, starts anew", Simulated: m.Has(run.Simulated), Empty: "nothing was recorded"}
+	l := plot.Lanes{Title: "what was recorded: a lane a channel, files, gaps, losses, starts anew", Simulated: m.Has(run.Simulated), Empty: unrecorded(m)}
 	most := recordOf(m)
 	if !m.Recorded() {
 		return l

@@ -33,7 +33,7 @@ func Report(w io.Writer, m *run.Manifest, dir string, width int) error {
 		out.WriteByte('\n')
 		reportStart(&out, m)
 	} else {
-		entry(&out, "channels", "nothing was recorded")
+		entry(&out, "channels", "%s", unrecorded(m))
 	}
 	reportCommon(&out, m)
 	reportSinks(&out, m.SinkUses())
@@ -48,6 +48,14 @@ func Report(w io.Writer, m *run.Manifest, dir string, width int) error {
 	}
 	_, err := io.WriteString(w, atWidth(out.String(), width))
 	return err
+}
+
+// unrecorded says of a run whose manifest has no records what that means.
+func unrecorded(m *run.Manifest) string {
+	if m.Pending() {
+		return "what was recorded is not known before the run has ended"
+	}
+	return "nothing was recorded"
 }
 
 // entry writes one line of the report; name may be empty to continue the one above.

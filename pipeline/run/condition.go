@@ -59,7 +59,7 @@ func Judge(m *Manifest, noticed []Reason) ([]Condition, []Reason) {
 		j.add(r)
 	}
 	if m.Ended.IsZero() {
-		j.add(Reason{Condition: Incomplete, Message: "the run has not ended: tsrun is still at work or was killed"})
+		j.add(Reason{Condition: Incomplete, Message: "the run has not ended: tsrun is still at work, or was killed, and tsrun resume finishes it"})
 	}
 	if l := m.Local; l != nil {
 		j.add(Reason{Condition: Local, Node: l.Node, Message: l.words()})

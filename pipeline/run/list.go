@@ -24,6 +24,18 @@ func Runs(dir string) ([]string, error) {
 	return paths, nil
 }
 
+// Pending says whether the manifest does not say yet what was recorded: the run goes
+// on, or its master was killed.
+func (m *Manifest) Pending() bool { return m.Ended.IsZero() && !m.Recorded() }
+
+// Known is the error of a [Manifest.Pending] run in dir, of which nothing can be counted.
+func (m *Manifest) Known(dir string) error {
+	if !m.Pending() {
+		return nil
+	}
+	return fmt.Errorf("the run in %s has not ended, and its manifest does not say yet what was recorded; wait until it has ended, or, if its master was killed, let tsrun resume %s finish it", dir, dir)
+}
+
 // TagsDelivered counts what all channels delivered.
 func (m *Manifest) TagsDelivered() (sum uint64) {
 	for _, n := range m.Nodes {

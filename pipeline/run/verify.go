@@ -59,7 +59,7 @@ func Verify(dir string) (Verification, error) {
 	}
 	v.result.Run = m.Run
 	if m.Ended.IsZero() {
-		v.found(ManifestFile, "unfinished", "the run has not ended: tsrun is still at work or was killed")
+		v.found(ManifestFile, "unfinished", "the run has not ended: tsrun is still at work, or was killed, and tsrun resume finishes it")
 	}
 	v.segments(m)
 	v.sums(m)

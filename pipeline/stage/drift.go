@@ -35,6 +35,9 @@ func Drifts(ctx context.Context, dir string) (drifts []Drift, of Origin, err err
 	if err != nil {
 		return nil, of, err
 	}
+	if err := m.Known(dir); err != nil {
+		return nil, of, err
+	}
 	a := &analysis{ctx: ctx, dir: dir, recipe: r, manifest: m, clocks: newClocks(r.Trigger.Method == "hardware")}
 	of = a.origin()
 	aligns, err := AlignStages(r)

@@ -96,7 +96,13 @@ func (a *analysis) lacking(names ...string) (words []string) {
 		}
 	}
 	for _, r := range a.manifest.Noticed() {
-		words = append(words, strings.TrimPrefix(r.Node+": "+r.Message, ": "))
+		at := r.Node
+		if r.Channel != "" {
+			at += "." + r.Channel
+		}
+		if word := strings.TrimPrefix(at+": "+r.Message, ": "); !slices.Contains(words, word) { // of a channel that is named twice
+			words = append(words, word)
+		}
 	}
 	return words
 }
@@ -145,6 +151,9 @@ func AlignRecorded(ctx context.Context, dir string, names [2]string, by string, 
 func recordedIn(ctx context.Context, dir string, names []string) (*analysis, *recipe.Recipe, error) {
 	m, r, err := run.ReadRun(dir)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := m.Known(dir); err != nil {
 		return nil, nil, err
 	}
 	a := &analysis{ctx: ctx, dir: dir, recipe: r, manifest: m, clocks: newClocks(r.Trigger.Method == "hardware")}

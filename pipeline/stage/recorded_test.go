@@ -3,13 +3,17 @@ package stage_test
 import (
 	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
+	"tsrun/pipeline/run/runtest"
 	"tsrun/pipeline/stage"
 	"tsrun/sdk/quantity"
 )
@@ -72,6 +76,54 @@ func TestOpenRecorded(t *testing.T) {
 	}
 	if _, err := stage.OpenRecorded(t.Context(), t.TempDir(), both, nil, false); err == nil || !strings.Contains(err.Error(), "is no run directory") {
 		t.Errorf("a directory of no run: %v", err)
+	}
+}
+
+// Of a run that has not ended nothing is counted as if it were nothing.
+func TestOpenRecordedBeforeTheEnd(t *testing.T) {
+	dir, alice, _ := aRecordedRun(t, alignStage("align", "alice.signal", "bob.idler"))
+	unend := func(forget bool) {
+		m, err := run.ReadManifest(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Ended = time.Time{}
+		if forget { // as a manifest is until everything is recorded
+			m.Segments = nil
+			for _, n := range m.Nodes {
+				for _, c := range n.Channels {
+					c.Tags, c.LengthPs = 0, 0
+				}
+			}
+		}
+		if err := os.WriteFile(filepath.Join(dir, run.ManifestFile), runtest.ManifestText(t, m), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unend(false) // what is known is read
+	opened, err := stage.OpenRecorded(t.Context(), dir, []string{"alice.signal"}, nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := countOf(t, opened.Channels[0]); n != len(alice) {
+		t.Errorf("%d tags, recorded were %d", n, len(alice))
+	}
+	if err := opened.Close(); err != nil {
+		t.Error(err)
+	}
+	unend(true)
+	both := [2]string{"alice.signal", "bob.idler"}
+	for name, read := range map[string]func() error{
+		"open": func() error { _, err := stage.OpenRecorded(t.Context(), dir, both[:], nil, true); return err },
+		"align": func() error {
+			_, _, err := stage.AlignRecorded(t.Context(), dir, both, stage.ByPairs, align.Options{})
+			return err
+		},
+		"drifts": func() error { _, _, err := stage.Drifts(t.Context(), dir); return err },
+	} {
+		if err := read(); err == nil || !strings.Contains(err.Error(), "has not ended") || !strings.Contains(err.Error(), "tsrun resume "+dir) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
