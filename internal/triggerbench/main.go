@@ -181,16 +181,8 @@ func measure(shots int, a, b twopcs.PC) error {
 	rows := []string{
 		"| load | method | shots | late p50, p99 us | apart p50, p99 us | controllers late p50, p99 us | controllers apart p50, p99 us |",
 		"| --- | --- | --- | --- | --- | --- | --- |"}
-	for _, load := range []string{"at rest", "one core busy"} {
-		if load != "at rest" {
-			var ready string
-			busy, err := launch(nil, &ready, "-be", "busy")
-			if err != nil {
-				return err
-			}
-			defer busy.end()
-		}
-		measured, err := lines(all, load, shots)
+	for _, load := range loads {
+		measured, err := underLoad(all, load, shots)
 		if err != nil {
 			return err
 		}
@@ -198,6 +190,36 @@ func measure(shots int, a, b twopcs.PC) error {
 	}
 	fmt.Println(strings.Join(rows, "\n"))
 	return nil
+}
+
+// The loads, one after another. Processors are kept awake about an instant, as a node
+// does where it may, but under one of them.
+const (
+	rest   = "at rest"
+	asleep = "at rest, processors sleep"
+	busy   = "one core busy"
+)
+
+var loads = []string{rest, asleep, busy}
+
+func underLoad(all []*process, load string, shots int) (rows []string, err error) {
+	if load != asleep {
+		grant, hold := realtime.HoldDMALatency(0)
+		if hold == nil {
+			fmt.Printf("processors sleep: %s %s; %s\n", grant.Errno, grant.Why, grant.Remedy)
+		} else {
+			defer hold.Close()
+		}
+	}
+	if load == busy {
+		var ready string
+		p, err := launch(nil, &ready, "-be", "busy")
+		if err != nil {
+			return nil, err
+		}
+		defer p.end()
+	}
+	return lines(all, load, shots)
 }
 
 // timeNodes has the nodes time their commands, one after another as those of a run do, and

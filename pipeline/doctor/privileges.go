@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tsrun/pipeline/recipe"
+	"tsrun/sdk/quantity"
 	"tsrun/sdk/realtime"
 )
 
@@ -33,7 +34,7 @@ var whyGranted = map[string]string{
 	realtime.Priority:   "without it a start waits for whatever else runs on its core",
 	realtime.Core:       "the thread that fires keeps to it",
 	realtime.LockMemory: "without it a page may have to come from the disk at the instant",
-	realtime.DMALatency: "a processor that sleeps deeply takes long to wake",
+	realtime.DMALatency: "a processor that sleeps takes long to wake, that of a virtual machine some ms",
 	realtime.BusyPoll:   "a datagram need not wake a thread",
 }
 
@@ -41,13 +42,15 @@ var whyGranted = map[string]string{
 func privileges(ctx context.Context, o Options) (found []Finding) {
 	asked := o.settings()
 	grants := asked.Settings().Probe()
+	latency := quantity.Time(0) // about the instant, where the recipe says nothing
 	if asked.DMALatency != nil {
-		grant, hold := realtime.HoldDMALatency(asked.DMALatency.Duration().Microseconds())
-		if hold != nil {
-			hold.Close()
-		}
-		grants = append(grants, grant)
+		latency = *asked.DMALatency
 	}
+	grant, hold := realtime.HoldDMALatency(latency.Duration().Microseconds())
+	if hold != nil {
+		hold.Close()
+	}
+	grants = append(grants, grant)
 	if us := asked.BusyPoll.Duration().Microseconds(); us > 0 {
 		grants = append(grants, polls(int(us)))
 	}

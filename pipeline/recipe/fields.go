@@ -90,7 +90,7 @@ var realtimeTable = &Field{name: "realtime", shape: shapeObject, implied: true,
 		{name: "lock_memory", shape: shapeChoice, initial: "auto", choices: []string{"auto", "on", "off"},
 			doc: "Whether the memory of the driver's process stays in memory. auto: where it is granted."},
 		{name: "dma_latency", shape: shapeQuantity, amount: times, nanoseconds: true, limits: between(0, quantity.Second),
-			doc: "Processors of the node do not sleep so deeply that waking takes longer, from its joining to its end; 0 us: not at all. Not asked where it is left out."},
+			doc: "Processors of the node do not sleep so deeply that waking takes longer, from its joining to its end; 0 us: not at all. Where it is left out they do not sleep from 200 ms before an instant to 50 ms after it, where that is granted."},
 		{name: "busy_poll", shape: shapeQuantity, amount: times, nanoseconds: true, limits: between(quantity.Microsecond, 10*quantity.Millisecond),
 			doc: "With `trigger.fast`, so long the kernel asks the network card for a datagram before it sleeps (SO_BUSY_POLL): keeps a core busy. Not asked where it is left out."},
 	}}

@@ -39,6 +39,7 @@ func (eq *equipment) compensate(ctx context.Context) {
 	}
 	if asked.Auto {
 		defer takeTurn(ctx)()
+		defer eq.stayAwake()() // as at the instant
 	}
 	for _, c := range eq.drivers {
 		var path *fact.CommandPath

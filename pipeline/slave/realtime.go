@@ -1,9 +1,11 @@
 package slave
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"tsrun/pipeline/wire"
 	"tsrun/sdk/realtime"
@@ -26,6 +28,43 @@ func (eq *equipment) keepAwake() {
 func (a awake) close() {
 	if a.hold != nil {
 		a.hold.Close() // then the processors sleep as before
+	}
+}
+
+const (
+	// wakesBefore is how long before the instant processors are woken: those that a virtual
+	// machine gives up while they sleep come back some ms late.
+	wakesBefore = 200 * time.Millisecond
+	// sleepsAfter is how long after it they may sleep again: once the commands are out.
+	sleepsAfter = 50 * time.Millisecond
+)
+
+// stayAwake keeps this PC's processors from sleeping until sleep is called, where the
+// system grants it and the recipe asks for nothing else.
+func (eq *equipment) stayAwake() (sleep func()) {
+	if eq.s.recipe.Realtime.DMALatency == nil {
+		if _, hold := realtime.HoldDMALatency(0); hold != nil {
+			return func() { hold.Close() }
+		}
+	}
+	return func() {}
+}
+
+// stayAwakeAbout does so about an instant, and returns at once: who waits for the instant
+// is then not woken late.
+func (eq *equipment) stayAwakeAbout(ctx context.Context, instant time.Time) {
+	go func() {
+		until(ctx, instant.Add(-wakesBefore))
+		defer eq.stayAwake()()
+		until(ctx, instant.Add(sleepsAfter))
+	}()
+}
+
+// until returns at a moment, or when ctx ends.
+func until(ctx context.Context, moment time.Time) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Until(moment)):
 	}
 }
 

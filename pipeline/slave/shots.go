@@ -106,6 +106,7 @@ func (s *session) fire(ctx context.Context, eq *equipment, order wire.Order) err
 	if err != nil {
 		return err
 	}
+	eq.stayAwakeAbout(ctx, m.first)
 	s.ledger.releaseAt(instant)
 	s.ledger.keep(entry{Fired: &order, BeganNs: instant.UnixNano(), SharedNs: s.shared})
 	if !s.fired {
