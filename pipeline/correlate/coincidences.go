@@ -59,6 +59,7 @@ type Fold struct {
 	CAR           quantity.Number `json:"car"` // All over Accidentals; none where less than five were counted
 	CARSD         quantity.Number `json:"car_sd"`
 	CARAtLeast    float64         `json:"car_at_least,omitempty"` // in 99 %, where there is no CAR
+	Uneven        float64         `json:"uneven,omitempty"`       // by what part chance near zero differs from Accidentals, whose deviation holds it
 	Heralding     []Efficiency    `json:"heralding,omitempty"`
 }
 
@@ -236,8 +237,13 @@ func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (
 		n := float64(l.singles)
 		found[1<<i] = &yield{net: n, variance: n, singles: true}
 	}
+	pair := 0
 	for _, k := range counters {
-		found[k.mask] = k.yield(k.exposureOf(g))
+		y := k.yield(k.exposureOf(g))
+		if found[k.mask] = y; len(k.lanes) == 2 && pair < len(sky.uneven) {
+			y.widen(sky.uneven[pair])
+			pair++
+		}
 	}
 	if math.IsNaN(found[counters[0].mask].net) {
 		if c.Warning = c.unknown(o, g); o.Shift != 0 && c.Overlap > 0 {

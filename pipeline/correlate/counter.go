@@ -247,6 +247,7 @@ type yield struct {
 	apart                 map[int]float64 // by channel: tuples where it alone was shifted
 	ratioVariance         float64         // of all over accidentals, by tags that are in many windows
 	ratesVariance         float64         // of accidentals, by the numbers of tags that happened to be recorded
+	uneven                float64         // by what part chance near zero differs from accidentals, where that is certain
 	singles               bool            // whether it is of a channel's tags, which are known without error
 }
 

@@ -15,7 +15,7 @@ func (c *counter) fold(y *yield) Fold {
 		return f
 	}
 	f.Accidentals, f.AccidentalsSD = quantity.Number(y.accidentals), quantity.Number(math.Sqrt(y.accidentalsVariance+y.ratesVariance))
-	f.Chance = quantity.Number(y.ofChance)
+	f.Chance, f.Uneven = quantity.Number(y.ofChance), y.uneven
 	f.Net, f.NetSD = quantity.Number(y.net), quantity.Number(math.Sqrt(y.variance))
 	f.setCAR(y)
 	return f
@@ -38,7 +38,7 @@ func (f *Fold) setCAR(y *yield) {
 func (f *Fold) clearChance() {
 	none := quantity.None()
 	f.Accidentals, f.AccidentalsSD, f.Chance, f.Net, f.NetSD, f.CAR, f.CARSD = none, none, none, none, none, none, none
-	f.CARAtLeast, f.Heralding = 0, nil
+	f.CARAtLeast, f.Uneven, f.Heralding = 0, 0, nil
 }
 
 // nameOf names channels by their letters.

@@ -39,8 +39,24 @@ func (l *lags) unevenness(at places, sky light, half, beside float64) uneven {
 		middle -= longest
 	}
 	due := func(from, to float64) float64 { return (to - from) * max(0, l.time-(from+to)/2) }
-	return compare(l.typical(low, middle, longest), due(low, middle), l.within(middle, high), due(middle, high))
+	far, dueFar := l.within(middle, high), due(middle, high)
+	u := compare(l.typical(low, middle, longest), due(low, middle), far, dueFar)
+	if longest > 0 {
+		return u
+	}
+	for high := middle; high > max(2*low, middle/bunchedWithin); high /= 2 {
+		if near, known := l.median(low, high); known {
+			if v := compare(near, due(low, high), far, dueFar); v.part > u.part && v.certain() {
+				u = v
+			}
+		}
+	}
+	return u
 }
+
+// bunchedWithin is how many times nearer than half a shift light that bunches is looked for:
+// what correlates channels nearer than that is a peak.
+const bunchedWithin = 4
 
 // besidePulses compares the lags about whole periods with those about the places,
 // taken modulo the period.
@@ -106,6 +122,39 @@ func (l *lags) typical(low, high, length float64) float64 {
 		return min(total, middle+least*float64(len(counts))) // too few to tell a peak from chance
 	}
 	return middle
+}
+
+// median is how many lags of a size from low to high there would be if all parts of that
+// were like the middle one, so that a peak in less than half of them is no chance; not
+// known of few.
+func (l *lags) median(low, high float64) (n float64, known bool) {
+	const parts, least = 10, 8
+	counts := make([]float64, 2*parts)
+	for _, d := range l.of {
+		if size := math.Abs(d); size >= low && size < high {
+			part := min(int((size-low)/(high-low)*parts), parts-1)
+			if d < 0 {
+				part += parts
+			}
+			counts[part]++
+		}
+	}
+	slices.Sort(counts)
+	middle := (counts[parts-1] + counts[parts]) / 2
+	return 2 * parts * middle, middle >= least
+}
+
+// widen adds to the deviations of two channels by how much chance near zero differs from
+// that where they were moved, which is known too badly to correct it.
+func (y *yield) widen(u uneven) {
+	if u.beside || !u.certain() || !(y.accidentals > 0) {
+		return
+	}
+	y.uneven = u.part
+	more := u.part * u.part * y.accidentals * y.accidentals
+	y.accidentalsVariance += more
+	y.variance += more
+	y.counted = y.accidentals * y.accidentals / (y.accidentals*y.accidentals/max(y.counted, 1) + more)
 }
 
 // compare returns by what part there is more of the first than of the second, for

@@ -182,12 +182,20 @@ func coincidencesWords(say Say, s CoincidencesSummary) {
 	for _, p := range s.Periods {
 		say("the light repeats after %s; chance is counted whole periods away", text.Picoseconds(int64(math.Round(p))))
 	}
+	if s.Uneven != 0 {
+		say("%s", unevenWords(s.Uneven))
+	}
 	if s.Warning != "" {
 		say("warning: %s", s.Warning)
 	}
 	for _, h := range s.Heralding {
 		say("%s heralded by %s: %s", namesOf(s.Of, h.Of), namesOf(s.Of, h.By), text.Measured(100*h.Value, 100*h.SD, "%"))
 	}
+}
+
+// unevenWords says by what part chance near zero differs from what is stated.
+func unevenWords(part float64) string {
+	return fmt.Sprintf("chance near zero is about %.3g times that where channels are moved, as of light that flickers; the deviations hold that", 1+part)
 }
 
 // halfOf writes half a window, exactly.
@@ -238,7 +246,14 @@ func showCoincidences(out io.Writer, c correlate.Coincidences) error {
 	case c.CAR.Known():
 		fmt.Fprintf(&words, "CAR          %s\n", text.Measured(c.CAR, c.CARSD, "coincidences per accidental"))
 	case c.CARAtLeast > 0:
-		fmt.Fprintf(&words, "CAR          at least %.3g, in 99 %%: few accidentals or none were counted\n", c.CARAtLeast)
+		why := "few accidentals or none were counted"
+		if c.Uneven != 0 {
+			why = "chance near zero is not known well"
+		}
+		fmt.Fprintf(&words, "CAR          at least %.3g, in 99 %%: %s\n", c.CARAtLeast, why)
+	}
+	if c.Uneven != 0 {
+		fmt.Fprintf(&words, "uneven       %s\n", unevenWords(c.Uneven))
 	}
 	for _, h := range c.Heralding {
 		fmt.Fprintf(&words, "heralding    %s\n", text.Measured(100*h.Value, 100*h.SD, "% of "+h.By+" seen by "+h.Of))
