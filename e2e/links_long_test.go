@@ -78,7 +78,16 @@ func linkFaults() (faults []linkFault) {
 		time.Sleep(2 * time.Second)
 		a.cable.set(usual)
 	}})
-	for name, h := range map[string]harm{"loss 5 %": {loss: 0.05}, "delay 200 ms": {delay: 200 * time.Millisecond}, "reordered": {reorder: 0.25}, "1 Mbit/s": {rate: 1_000_000}} {
+	for _, d := range []time.Duration{time.Second, 10 * time.Second} {
+		for from, whose := range []string{"master", "slave"} {
+			faults = append(faults, linkFault{"deaf to the " + whose + " " + d.String(), d, func(a *pcs, usual harm) {
+				a.cable.setWay(from, harm{loss: 1})
+				time.Sleep(d)
+				a.cable.setWay(from, usual)
+			}})
+		}
+	}
+	for name, h := range map[string]harm{"300 ms and loss 5 %": {loss: 0.05, delay: 300 * time.Millisecond}, "loss 5 %": {loss: 0.05}, "delay 200 ms": {delay: 200 * time.Millisecond}, "reordered": {reorder: 0.25}, "1 Mbit/s": {rate: 1_000_000}} {
 		faults = append(faults, linkFault{name, 0, func(a *pcs, usual harm) {
 			both := h
 			both.rate, both.delay = max(h.rate, usual.rate), h.delay+usual.delay

@@ -19,23 +19,32 @@ import (
 // badCable joins the interfaces of two PCs with what a cable may do to packets. It is
 // part of the test, because not every kernel has a module for that.
 type badCable struct {
-	does    atomic.Pointer[harm]
+	does    [2]atomic.Pointer[harm] // to what comes from each end
 	passed  atomic.Int64
-	ends    [2]int // sockets of the far ends of both interfaces
+	ends    [2]int // sockets of the far ends of both interfaces: the master's, the slave's
 	ended   chan struct{}
 	working sync.WaitGroup
 }
 
 // harm is what a cable does; the zero value passes all on at once.
 type harm struct {
-	loss    float64       // of packets, from 0 to 1
+	loss    float64       // of packets, from 0 to 1; with 1 none passes
 	reorder float64       // of packets that come later than those after them, from 0 to 1
 	delay   time.Duration // each way
 	rate    int           // bit/s each way; what would wait for more than a second is lost
 	reset   bool          // no packet of TCP passes: its sender is answered with a reset, as by a firewall
 }
 
-func (c *badCable) set(h harm) { c.does.Store(&h) }
+// What passes a cable comes from one of its ends.
+const (
+	fromMaster = iota
+	fromSlave
+)
+
+func (c *badCable) set(h harm) { c.setWay(fromMaster, h); c.setWay(fromSlave, h) }
+
+// setWay sets what is done to packets of one direction.
+func (c *badCable) setWay(from int, h harm) { c.does[from].Store(&h) }
 
 // twoHostsApart makes two network namespaces that reach each other over a bad cable,
 // and says how to run a program in each.
@@ -77,8 +86,8 @@ func twoHostsApart(t *testing.T) (master, slave twopcs.PC, address string, c *ba
 			t.Fatalf("open the cable: %v", err)
 		}
 	}
-	c.working.Go(func() { c.carry(c.ends[0], c.ends[1]) })
-	c.working.Go(func() { c.carry(c.ends[1], c.ends[0]) })
+	c.working.Go(func() { c.carry(fromMaster, c.ends[fromSlave]) })
+	c.working.Go(func() { c.carry(fromSlave, c.ends[fromMaster]) })
 	t.Cleanup(func() {
 		close(c.ended)
 		c.working.Wait()
@@ -115,7 +124,8 @@ type sent struct {
 }
 
 // carry is one direction of the cable.
-func (c *badCable) carry(from, to int) {
+func (c *badCable) carry(end, to int) {
+	from := c.ends[end]
 	queue := make(chan sent, 10_000)
 	c.working.Go(func() {
 		for s := range queue {
@@ -137,7 +147,7 @@ func (c *badCable) carry(from, to int) {
 			continue
 		}
 		packet := append([]byte(nil), buffer[:n]...)
-		h, now := c.does.Load(), time.Now()
+		h, now := c.does[end].Load(), time.Now()
 		if h.reset && isTCP(packet) {
 			if answer := resetOf(packet); answer != nil {
 				_ = unix.Sendto(from, answer, 0, nil)

@@ -13,9 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/text"
 )
 
@@ -36,12 +38,21 @@ func execute(args []string) int {
 	}
 	if errors.As(err, &code) {
 		if code.err != nil {
-			fmt.Fprintf(os.Stderr, "tsrun: %s\n", text.PrintableLines(code.err.Error()))
+			complain(code.err)
 		}
 		return code.code
 	}
-	fmt.Fprintf(os.Stderr, "tsrun: %s\n", text.PrintableLines(err.Error()))
+	complain(err)
 	return exitOther
+}
+
+// complain says what is wrong, and what about this process may be behind it.
+func complain(err error) {
+	said := err.Error()
+	if why := run.Circumstances(err); !strings.HasSuffix(said, why) {
+		said += "; " + why
+	}
+	fmt.Fprintf(os.Stderr, "tsrun: %s\n", text.PrintableLines(said))
 }
 
 // Exit codes are an API: scripts rely on them, docs/exit-codes.md lists them.

@@ -12,6 +12,7 @@ import (
 
 	"tsrun/pipeline/master"
 	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/run"
 	"tsrun/pipeline/slave"
 	"tsrun/pipeline/wire"
 )
@@ -31,6 +32,9 @@ func runSlave(ctx context.Context, f *runFlags) error {
 	address, err := masterAddress(f.master)
 	if err != nil {
 		return usage(err.Error())
+	}
+	if err := run.CheckPath(f.data); err != nil {
+		return failure(err)
 	}
 	dirs, err := f.plugins.all()
 	if err != nil {

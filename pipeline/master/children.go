@@ -16,6 +16,7 @@ import (
 
 	"tsrun/pipeline/event"
 	"tsrun/pipeline/host"
+	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
 	"tsrun/sdk"
@@ -37,6 +38,9 @@ func preflight(o Options) error {
 	if err := run.CheckPath(o.Runs); err != nil {
 		return err
 	}
+	if err := run.CheckOpenFiles(openFiles(o.Recipe.Recipe)); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(o.Runs, 0o777); err != nil {
 		return &sdk.Failure{Code: "run-directory", Message: fmt.Sprintf("make the directory of run directories, %s: %v", o.Runs, err),
 			Hint: "choose another place with --runs, or make this one writable"}
@@ -46,6 +50,18 @@ func preflight(o Options) error {
 		o.Observer.Observe(event.Warning{Message: warning, Hint: "free some space, or measure for a shorter time"})
 	}
 	return err
+}
+
+// openFiles is how many files and connections the master of a run has open when each node
+// sends files over all its connections: each has its pipes and its connections to the
+// three ports, and a file of each channel is on its way or looked at.
+func openFiles(r *recipe.Recipe) int {
+	const own, ofNode, ofChannel = 16, 6, 2
+	most := own
+	for _, n := range r.Nodes {
+		most += ofNode + r.Transfer.Streams + ofChannel*len(n.Channels)
+	}
+	return most
 }
 
 // CheckPlugins looks for all plugins that the recipe needs on this PC.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -36,6 +35,8 @@ type collector struct {
 	status   *wire.StatusServer
 	plans    map[string]transfer.Plan
 	proving  sync.WaitGroup
+
+	strangers strangers // that were refused
 
 	mu      sync.Mutex
 	waits   map[string]bool // nodes that have not said that they have no more
@@ -253,13 +254,17 @@ func (c *collector) serve(peer wire.Peer, body []byte) []byte {
 			return encode(unknown())
 		}
 	}
-	var r wire.Request
-	if err := json.Unmarshal(body, &r); err != nil {
+	r, err := wire.DecodeRequest(body)
+	if err != nil {
 		return encode(refuse("malformed", fmt.Sprintf("read status request: %v", err), ""))
 	}
 	switch {
 	case r.Join != nil:
-		return encode(c.letIn(peer, r))
+		reply := c.letIn(peer, r)
+		if f := reply.Refused; f != nil && c.strangers.isNew(cut(r.Node), f.Code) {
+			c.options.Observer.Observe(slaveRefused(request{peer: peer, body: r}, f))
+		}
+		return encode(reply)
 	case r.Recording != nil:
 		return encode(c.recording(peer, r))
 	case len(r.File) > 0:
@@ -271,10 +276,11 @@ func (c *collector) serve(peer wire.Peer, body []byte) []byte {
 // letIn lets a slave in that has something to be collected.
 func (c *collector) letIn(peer wire.Peer, r wire.Request) wire.Reply {
 	name, j := r.Node, r.Join
+	if f := wire.OtherProtocol(j, c.options.Version); f != nil {
+		return wire.Reply{Refused: f}
+	}
 	known := slices.ContainsFunc(c.options.Recipe.Recipe.Nodes, func(n recipe.Node) bool { return n.Name == name })
 	switch {
-	case j.Protocol != wire.Protocol:
-		return refuse("protocol", fmt.Sprintf("join: the slave speaks protocol %d, this master %d", j.Protocol, wire.Protocol), "install the same release of tsrun on both PCs")
 	case !known:
 		return refuse("unknown-node", fmt.Sprintf("join: the recipe has no node %q", cut(name)), "check --node there")
 	case !peer.MayBe(name):
@@ -288,7 +294,7 @@ func (c *collector) letIn(peer wire.Peer, r wire.Request) wire.Reply {
 		return wire.Reply{Wait: "recordings are being collected, of another process under this name"}
 	case g != nil && g.done, j.Local <= 0:
 		c.finished(name)
-		return wire.Reply{Wait: "recordings are being collected, and this node has none that is wanted; it is let in by the next run"}
+		return wire.Reply{Wait: "recordings are being collected, and this node has none that is wanted; it is let in by the next run", Unwanted: true}
 	case g != nil && g.instance == j.Instance: // its first answer was lost
 		return wire.Reply{Welcome: g.welcome}
 	}

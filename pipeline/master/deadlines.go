@@ -155,6 +155,10 @@ func (s *state) lateness(late []string) sdk.Failure {
 		return sdk.Failure{Code: "trigger-unacknowledged",
 			Message: fmt.Sprintf("the trigger was not acknowledged in time%s, so the start was called off before its instant", andOthers(late)),
 			Hint:    "raise trigger.lead, or look for what keeps the node or its network busy" + s.needs(late)}
+	case !first.joined && first.turned.Message != "":
+		return sdk.Failure{Code: "node-absent",
+			Message: fmt.Sprintf("did not join within %v%s; %s", s.rules.join, andOthers(late), first.turned.Message),
+			Hint:    first.turned.Hint}
 	case !first.joined:
 		return sdk.Failure{Code: "node-absent",
 			Message: fmt.Sprintf("did not join within %v%s", s.rules.join, andOthers(late)),

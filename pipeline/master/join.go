@@ -26,12 +26,21 @@ func (c *conductor) join(ctx context.Context, r request) wire.Reply {
 	r.body.Join = &said
 	reply := c.welcome(ctx, r)
 	name := cut(r.body.Node)
-	if f := reply.Refused; f != nil && len(c.turned) < maxTurned && !c.turned[name+" "+f.Code] {
-		c.turned[name+" "+f.Code] = true
-		c.log.Warn("slave refused", "about", name, "host", said.Host, "address", r.peer.Address, "code", f.Code)
-		c.observe(event.Warning{Message: fmt.Sprintf("a slave %q on %s (%s) was refused: %s", name, said.Host, r.peer.Address, f.Message), Hint: f.Hint})
+	if f := reply.Refused; f != nil {
+		told := slaveRefused(r, f)
+		c.applyEvent(ctx, evTurned{r.body.Node, sdk.Failure{Message: told.Message, Hint: f.Hint}})
+		if len(c.turned) < maxTurned && !c.turned[name+" "+f.Code] {
+			c.turned[name+" "+f.Code] = true
+			c.log.Warn("slave refused", "about", name, "host", said.Host, "address", r.peer.Address, "code", f.Code)
+			c.observe(told)
+		}
 	}
 	return reply
+}
+
+// slaveRefused says to the user of the master what a slave was told.
+func slaveRefused(r request, f *sdk.Failure) event.Warning {
+	return event.Warning{Message: fmt.Sprintf("a slave %q on %s (%s) was refused: %s", cut(r.body.Node), cut(r.body.Join.Host), r.peer.Address, f.Message), Hint: f.Hint}
 }
 
 const (
@@ -55,9 +64,8 @@ func (c *conductor) certifiedAs(node string) string { return wire.CertifiedAs(no
 // before, once nothing is heard of that.
 func (c *conductor) welcome(ctx context.Context, r request) wire.Reply {
 	name, j := r.body.Node, r.body.Join
-	if j.Protocol != wire.Protocol {
-		return refuse("protocol", fmt.Sprintf("join: the slave speaks protocol %d, this master %d", j.Protocol, wire.Protocol),
-			"install the same release of tsrun on both PCs")
+	if f := wire.OtherProtocol(j, c.options.Version); f != nil {
+		return wire.Reply{Refused: f}
 	}
 	if names := c.names(); !slices.Contains(names, name) {
 		return refuse("unknown-node", fmt.Sprintf("join: the recipe has no node %q", cut(name)),

@@ -91,6 +91,9 @@ func TestJoin(t *testing.T) {
 			t.Errorf("%s: reply %+v", code, reply)
 		}
 	}
+	if f := c.state.lateness([]string{"bob"}); f.Code != "node-absent" || !strings.Contains(f.Message, `; a slave "bob" on pc`) || !strings.Contains(f.Message, "speaks protocol") || !strings.Contains(f.Hint, "same release") {
+		t.Errorf("of a node whose slave was refused is said: %+v", f)
+	}
 	if r := c.join(t.Context(), request{body: wire.Request{Node: "bob", Join: &wire.Join{Protocol: wire.Protocol, Instance: "9", Host: "pc"}}}); r.Refused == nil || r.Refused.Code != "name-local" {
 		t.Errorf("a stranger as a node of this PC: %+v, want refused", r)
 	}

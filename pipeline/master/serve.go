@@ -41,9 +41,8 @@ func (c *conductor) serve(peer wire.Peer, body []byte) []byte {
 			return encode(unknown())
 		}
 	}
-	var r wire.Request
 	c.turn.Lock() // a message takes far more memory when it has been decoded
-	err := json.Unmarshal(body, &r)
+	r, err := wire.DecodeRequest(body)
 	if err == nil && len(r.File) == 0 {
 		reply := c.askConductor(request{peer: peer, body: r, answer: make(chan wire.Reply, 1)})
 		c.turn.Unlock()

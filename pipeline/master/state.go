@@ -58,6 +58,7 @@ func (p phase) started() bool {
 // node is what the run knows of one node.
 type node struct {
 	joined bool
+	turned sdk.Failure // why the last slave of its name was not let in; of none: empty
 	phase  wire.Phase
 	order  uint64        // the last order it carried out
 	trip   time.Duration // the round trip to it; 0: not known
@@ -120,7 +121,11 @@ const (
 
 // Events. Each is something that happened outside; next decides what it means.
 type (
-	evJoined   struct{ node string }
+	evJoined struct{ node string }
+	evTurned struct { // a slave of its name was not let in
+		node string
+		why  sdk.Failure
+	}
 	evReported struct {
 		node  string
 		phase wire.Phase
@@ -199,6 +204,8 @@ func next(s state, event any) (state, []any) {
 	switch e := event.(type) {
 	case evJoined:
 		return s.nodeJoined(e.node)
+	case evTurned:
+		s.change(e.node, func(n *node) { n.turned = e.why })
 	case evReported:
 		s.change(e.node, func(n *node) {
 			n.phase, n.order, n.trip, n.deaf = e.phase, e.order, e.trip, n.deaf && e.phase == wire.Preparing

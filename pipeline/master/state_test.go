@@ -294,7 +294,7 @@ func TestStateNeverFiresAnUnarmedNode(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
 			node := rapid.SampledFrom(names).Draw(t, "node")
 			var event any
-			switch rapid.IntRange(0, 15).Draw(t, "kind") {
+			switch rapid.IntRange(0, 16).Draw(t, "kind") {
 			case 0:
 				event = evOverdue{fired: s.phase == armed && rapid.Bool().Draw(t, "fired")}
 			case 6:
@@ -315,6 +315,8 @@ func TestStateNeverFiresAnUnarmedNode(t *testing.T) {
 				event = evAnalysed{}
 			case 5:
 				event = evJoined{node}
+			case 10:
+				event = evTurned{node, sdk.Failure{Message: "x"}}
 			default:
 				p := rapid.SampledFrom(phases).Draw(t, "phase")
 				wasArmed[node] = slices.Index(phases, p) >= slices.Index(phases, wire.Armed)

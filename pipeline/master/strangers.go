@@ -9,24 +9,23 @@ import (
 	"tsrun/sdk/zmtp"
 )
 
-// strangers remembers who was turned away before it could say anything, so that the
-// user is told once. Each port tells it.
+// strangers remembers who was turned away, so that the user is told once. Each port tells it.
 type strangers struct {
 	mu   sync.Mutex
-	told map[string]bool // by address and reason
+	told map[string]bool // by who it was and reason
 }
 
-// isNew reports whether the user is to be told of a peer that was turned away.
-func (s *strangers) isNew(host, why string) bool {
+// isNew reports whether the user is to be told of somebody who was turned away.
+func (s *strangers) isNew(who, why string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.told[host+" "+why] || len(s.told) >= maxTurned {
+	if s.told[who+" "+why] || len(s.told) >= maxTurned {
 		return false
 	}
 	if s.told == nil {
 		s.told = map[string]bool{}
 	}
-	s.told[host+" "+why] = true
+	s.told[who+" "+why] = true
 	return true
 }
 

@@ -56,8 +56,11 @@ func CheckSpace(path string, below quantity.Size, tags int64) (Room, error) {
 // CheckPath refuses a directory whose path plugins and messages cannot carry.
 func CheckPath(path string) error {
 	whole, err := filepath.Abs(path)
-	if err != nil || utf8.ValidString(whole) {
-		return err
+	if err != nil {
+		return &sdk.Failure{Code: "no-directory", Message: fmt.Sprintf("%s: %v", path, err), Hint: nowhere}
+	}
+	if utf8.ValidString(whole) {
+		return nil
 	}
 	return &sdk.Failure{
 		Code:    "not-text",

@@ -16,6 +16,11 @@ func (s *session) makeDirectories() error {
 	if err := run.CheckPath(s.dir); err != nil {
 		return err
 	}
+	// Its own, those of each plugin, and the connections over which files go.
+	const own, ofPlugin = 14, 6
+	if err := run.CheckOpenFiles(own + ofPlugin*(len(s.node.Controllers)+len(s.recipe.Sinks)) + s.recipe.Transfer.Streams); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Join(s.dir, s.rawDir()), 0o755); err != nil {
 		return &sdk.Failure{Code: "data-directory", Message: fmt.Sprintf("make the directory for recorded files: %v", err),
 			Hint: "choose a writable one with --data on that PC, or free space there"}

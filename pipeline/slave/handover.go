@@ -43,8 +43,12 @@ func (j *joiner) handOver(ctx context.Context, w *wire.Welcome) error {
 			over.Withheld = append(over.Withheld, wire.Withheld{Name: filepath.Base(q.Path), Why: why})
 		}
 	}
-	_, err := h.ask(ctx, over)
-	return err
+	if _, err := h.ask(ctx, over); ctx.Err() != nil {
+		return context.Cause(ctx)
+	} else if err != nil { // the master has proven all the same what it said that it has
+		j.options.Log.Warn("nothing was heard of the master when it was told that this is all", "node", j.options.Node, "error", err)
+	}
+	return nil
 }
 
 // handover is a session with a master that collects.

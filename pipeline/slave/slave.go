@@ -79,6 +79,10 @@ const (
 	onceWait = 30 * time.Second
 )
 
+// errAllCollected ends a slave that is meant for one run, where the master collects and has
+// all of this node, or there is nothing.
+var errAllCollected = errors.New("the master wants nothing of this node")
+
 // Run waits for the master, takes part in its run, and waits again, until ctx
 // ends or, with Once, one run is over. A refusal by the master is final.
 func Run(ctx context.Context, o Options) error {
@@ -100,6 +104,9 @@ func Run(ctx context.Context, o Options) error {
 	defer j.forget()
 	for {
 		welcome, err := j.join(ctx)
+		if errors.Is(err, errAllCollected) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -165,6 +172,9 @@ func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
 		case reply.Welcome != nil:
 			j.reached = status.Reached()
 			return reply.Welcome, nil
+		case reply.Unwanted && j.options.Once:
+			j.observe(event.Warning{Node: j.options.Node, Message: reply.Wait})
+			return nil, errAllCollected
 		default:
 			patience = tryTimeout
 		}

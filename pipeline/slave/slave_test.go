@@ -48,6 +48,23 @@ func TestJoinWaitsUntilItIsLetIn(t *testing.T) {
 	}
 }
 
+// TestOnceEndsWhereNothingIsWanted: a master that collects and has all of this node lets
+// nobody in, and who is meant for one run does not wait for another.
+func TestOnceEndsWhereNothingIsWanted(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "", "", "")
+	l.joins = []wire.Reply{{Wait: "it has all", Unwanted: true}}
+	seen := &observed{}
+	o := l.options()
+	o.Observer, o.Once = seen, true
+	if err := l.takePart(o); err != nil {
+		t.Fatal(err)
+	}
+	if len(l.news) > 0 || len(seen.events) == 0 || seen.events[len(seen.events)-1] != event.Event(event.Warning{Node: "bob", Message: "it has all"}) {
+		t.Errorf("it took part, or the user was told otherwise: %+v", seen.events)
+	}
+}
+
 // TestDatagramsGoWhereTheMasterAnswered: a name may have several addresses, of which a
 // connection tries all, and a datagram takes one.
 func TestDatagramsGoWhereTheMasterAnswered(t *testing.T) {

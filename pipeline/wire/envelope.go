@@ -39,6 +39,13 @@ const (
 	refusal  envelopeKind = 3 // the body says why
 )
 
+// otherVersionError is of an envelope of another release.
+type otherVersionError uint8
+
+func (v otherVersionError) Error() string {
+	return fmt.Sprintf("decode envelope: version %d, this release reads %d; install the same release of tsrun on both PCs", v, envelopeVersion)
+}
+
 type envelope struct {
 	kind   envelopeKind
 	client uint64
@@ -66,7 +73,7 @@ func decodeHead(b []byte) (envelope, error) {
 	case len(b) < envelopeSize || string(b[:4]) != envelopeMagic:
 		return envelope{}, errors.New("decode envelope: it is none")
 	case b[4] != envelopeVersion:
-		return envelope{}, fmt.Errorf("decode envelope: version %d, this release reads %d; install the same release on both PCs", b[4], envelopeVersion)
+		return envelope{}, otherVersionError(b[4])
 	}
 	e := envelope{kind: envelopeKind(b[5]), client: binary.LittleEndian.Uint64(b[8:]), seq: binary.LittleEndian.Uint64(b[16:])}
 	if e.kind < question || e.kind > refusal {

@@ -246,8 +246,10 @@ type Reply struct {
 	Refused *sdk.Failure `json:"refused,omitempty"` // final: asking again will not help
 	Wait    string       `json:"wait,omitempty"`    // a Join that may succeed later; says why not now
 	Welcome *Welcome     `json:"welcome,omitempty"`
-	Seen    uint64       `json:"seen,omitempty"`  // the last news the master has
-	Order   *Order       `json:"order,omitempty"` // the newest order, for a slave that missed it
+	// Unwanted beside Wait: the master only collects, and wants nothing more of this node.
+	Unwanted bool   `json:"unwanted,omitempty"`
+	Seen     uint64 `json:"seen,omitempty"`  // the last news the master has
+	Order    *Order `json:"order,omitempty"` // the newest order, for a slave that missed it
 	// Clocks say how the master's clock stands now, for a slave that compares its own.
 	Clocks []clock.Standing `json:"clocks,omitempty"`
 	// Master is the process that answers a report. After tsrun resume it is another one,

@@ -40,6 +40,7 @@ type StatusServer struct {
 	guard    Guard
 	serve    func(peer Peer, body []byte) []byte
 	memory   memory
+	sending  sync.RWMutex       // held for reading from a question to its answer being sent
 	stop     context.CancelFunc // ends every connection
 	ended    chan struct{}      // closed when every connection has ended
 }
@@ -78,9 +79,12 @@ func ListenStatus(ctx context.Context, addr string, g Guard, serve func(peer Pee
 // Addr returns the address listened on.
 func (s *StatusServer) Addr() net.Addr { return s.listener.Addr() }
 
-// Close closes the port and waits for the requests being served.
+// Close closes the port when the requests being served are answered: of what the answer
+// to one ends nobody else could tell who asked.
 func (s *StatusServer) Close() error {
+	s.sending.Lock()
 	s.stop()
+	s.sending.Unlock()
 	err := s.listener.Close()
 	<-s.ended
 	return err
@@ -94,12 +98,33 @@ func (s *StatusServer) serveClient(c *zmtp.Conn) {
 	for {
 		e, err := s.receiveQuestion(c, &buf, &known)
 		if err != nil || e.kind != question {
+			s.refuseRelease(c, err)
 			return
 		}
-		if reply := s.answer(peer, e); reply != nil && c.Send(tryTimeout, nil, reply) != nil {
+		if !s.reply(c, peer, e) {
 			return // it will ask again
 		}
 	}
+}
+
+// reply answers a request, and reports whether more of the peer can be heard.
+func (s *StatusServer) reply(c *zmtp.Conn, peer Peer, e envelope) bool {
+	s.sending.RLock()
+	defer s.sending.RUnlock()
+	reply := s.answer(peer, e)
+	return reply == nil || c.Send(tryTimeout, nil, reply) == nil
+}
+
+// refuseRelease answers an envelope of another release with one of this: whoever reads
+// that finds there that it is none of its own, and says so. The user here is told, too.
+func (s *StatusServer) refuseRelease(c *zmtp.Conn, err error) {
+	if !errors.As(err, new(otherVersionError)) {
+		return
+	}
+	if s.guard.Refused != nil {
+		s.guard.Refused(c.RemoteAddr(), err)
+	}
+	_ = c.Send(tryTimeout, nil, envelope{kind: refusal, body: []byte(err.Error())}.encode()) // it asks again
 }
 
 // receiveQuestion receives the next request of a peer, which is known from the first

@@ -3,7 +3,6 @@ package segments
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 )
 
@@ -15,7 +14,7 @@ const pending = 64
 // long and blocks keep coming: those that wait together, with one sync of the
 // directory. After a failure it publishes nothing more.
 type closer struct {
-	dir     *os.File
+	dir     *place
 	closed  func(*segment)
 	queue   chan *segment
 	once    sync.Once
@@ -24,7 +23,7 @@ type closer struct {
 	err     error
 }
 
-func newCloser(dir *os.File, closed func(*segment)) *closer {
+func newCloser(dir *place, closed func(*segment)) *closer {
 	c := &closer{dir: dir, closed: closed, queue: make(chan *segment, pending),
 		drained: make(chan struct{}), broken: make(chan struct{})}
 	go c.run()
@@ -44,7 +43,7 @@ func (c *closer) run() {
 			c.closed(g)
 		}
 		if err != nil && c.failed() == nil {
-			c.err = failure(c.dir.Name(), err)
+			c.err = c.dir.failure(err)
 			close(c.broken)
 		}
 	}
@@ -75,7 +74,9 @@ func (c *closer) publish(batch []*segment) (named []*segment, err error) {
 			_ = g.abandon() // the first failure is the one to tell
 			continue
 		}
-		if err = g.publish(); err == nil {
+		if err = c.dir.replaced(); err != nil { // what has the segment's name there is another file
+			_ = g.abandon()
+		} else if err = g.publish(); err == nil {
 			named = append(named, g)
 		}
 	}

@@ -110,6 +110,58 @@ func TestPublishedFileIsNeverReplaced(t *testing.T) {
 	}
 }
 
+// TestReplacedDirectory: a copy that stands where the recording began takes no name of a
+// segment, and what has happened is said.
+func TestReplacedDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r := begin(t, dir, tagfile.Bin, time.Nanosecond, "a")
+	if err := os.Rename(dir, dir+"-moved"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(dir, os.DirFS(dir+"-moved")); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.write(t.Context(), tag.Data, 0, 0, 0, 1, 1001); err != nil {
+		t.Fatal(err)
+	}
+	var f *sdk.Failure
+	if err := r.sink.Finish(t.Context()); !errors.As(err, &f) || f.Code != "directory-replaced" || !strings.Contains(f.Message, dir) {
+		t.Errorf("%v", err)
+	}
+	if err := r.sink.Close(); err != nil {
+		t.Error(err)
+	}
+	for name := range files(t, dir) {
+		if !strings.HasSuffix(name, ".part") {
+			t.Errorf("%s has its name, and is a copy", name)
+		}
+	}
+	if len(r.closed) != 0 {
+		t.Error(r.closed)
+	}
+	denied := &os.PathError{Op: "rename", Path: dir, Err: os.ErrPermission}
+	open, err := openPlace(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	if err := open.failure(denied); !errors.As(err, &f) || f.Code != "not-writable" {
+		t.Errorf("a directory that is in its place: %v", err)
+	}
+	if err := os.Rename(dir, dir+"-again"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := open.failure(denied); !errors.As(err, &f) || f.Code != "directory-replaced" || !strings.Contains(f.Message, "rename") {
+		t.Errorf("one that a sink may not write to: %v", err)
+	}
+}
+
 func TestFailure(t *testing.T) {
 	for err, code := range map[error]string{
 		fmt.Errorf("write segment: %w", &os.PathError{Op: "write", Path: "x", Err: errNoSpace}): "disk-full",

@@ -27,14 +27,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"math/bits"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"tsrun/sdk"
 	"tsrun/sdk/tag"
@@ -73,8 +70,8 @@ const maxIndex = 999_999
 type sink struct {
 	options Options
 	record  sdk.Recording
-	dir     *os.File // kept open to make renames durable
-	length  uint64   // ps of one segment; 0: one segment per stream
+	dir     *place
+	length  uint64 // ps of one segment; 0: one segment per stream
 	streams map[uint16]*stream
 	resumed bool // a process before this one may have left files
 	closer  *closer
@@ -98,7 +95,7 @@ func (s *sink) Begin(_ context.Context, r sdk.Recording) error {
 	if err := s.plan(r); err != nil {
 		return err
 	}
-	dir, err := os.Open(r.Dir)
+	dir, err := openPlace(r.Dir)
 	if err != nil {
 		return failure(r.Dir, fmt.Errorf("open directory: %w", err))
 	}
@@ -170,7 +167,7 @@ func (s *sink) openSegment(st *stream) error {
 	name := fmt.Sprintf("%s-%06d.%s", st.Name, st.index, encoder.Format())
 	seg, err := createSegment(s.dir.Name(), name, encoder, s.beside, s.resumed)
 	if err != nil {
-		return failure(s.dir.Name(), err)
+		return s.dir.failure(err)
 	}
 	seg.artifact.Stream, seg.artifact.Segment = st.Stream, st.index
 	st.segment = seg
@@ -221,7 +218,7 @@ func (s *sink) writeTags(ctx context.Context, st *stream, tags []uint64) error {
 		}
 		var err error
 		if s.encoded, err = st.segment.write(tags[:n], s.encoded); err != nil {
-			return failure(s.dir.Name(), err)
+			return s.dir.failure(err)
 		}
 		tags = tags[n:]
 	}
@@ -263,7 +260,7 @@ func (s *sink) endSegment(ctx context.Context, st *stream) error {
 	seg.until = st.kept
 	var err error
 	if s.encoded, err = seg.finish(s.encoded); err != nil {
-		return failure(s.dir.Name(), err)
+		return s.dir.failure(err)
 	}
 	if err := s.closer.take(ctx, seg); err != nil {
 		return err
@@ -279,7 +276,7 @@ func (s *sink) end(ctx context.Context, st *stream, until uint64) error {
 	st.ended = true
 	if st.Told > 0 && st.segment != nil && st.segment.artifact.Tags == 0 { // made by Begin, too
 		if err := st.segment.abandon(); err != nil {
-			return failure(s.dir.Name(), err)
+			return s.dir.failure(err)
 		}
 		st.segment = nil
 	}
@@ -327,28 +324,4 @@ func (s *sink) Close() error {
 		s.closer = nil
 	}
 	return errors.Join(errs...)
-}
-
-// failure says what to do about an error of the disk that holds dir.
-func failure(dir string, err error) error {
-	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return &sdk.Failure{Code: "disk-full",
-			Message: fmt.Sprintf("%v (%s)", err, space(dir)),
-			Hint:    "free some space or record to another disk; segments that were closed are whole, the last one stays as a .part file"}
-	case errors.Is(err, syscall.EFBIG):
-		return &sdk.Failure{Code: "file-too-large", Message: err.Error(),
-			Hint: "make acquire.segment shorter, or let files be longer (ulimit -f, or another file system); segments that were closed are whole"}
-	case errors.Is(err, fs.ErrNotExist):
-		return &sdk.Failure{Code: "write-failed", Message: err.Error(),
-			Hint: "the directory was removed, or its disk unmounted, while tags were recorded there; files that the master has are whole"}
-	case errors.Is(err, fs.ErrExist):
-		return &sdk.Failure{Code: "file-exists", Message: err.Error(),
-			Hint: "record to a new directory; nothing there was changed"}
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return &sdk.Failure{Code: "not-writable", Message: err.Error(),
-			Hint: "record to a directory that this user may write to"}
-	}
-	return &sdk.Failure{Code: "write-failed", Message: err.Error(),
-		Hint: "look at the disk and at the kernel's log; segments that were closed are whole"}
 }
