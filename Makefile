@@ -25,6 +25,11 @@ DEBVERSION ?= $(shell echo '$(VERSION)' | sed -E 's/^v([0-9])/\1/; s/-/+/g; s/^(
 MAINTAINER ?= $(shell n=$$(git config user.name) && m=$$(git config user.email) && echo "$$n <$$m>" || echo 'the authors of tsrun <tsrun@example.org>')
 NFPM    ?= $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 
+# Of a checkout that belongs to another user git says nothing, and go would build nothing.
+ifneq ($(shell git rev-parse --git-dir >/dev/null 2>&1; echo $$?),0)
+export GOFLAGS := $(shell $(GO) env GOFLAGS) -buildvcs=false
+endif
+
 .PHONY: help build man install deb clean-root run test test-modules test-long truth readme pictures bench bench-compare bench-transfer bench-trigger bench-scale bench-page lint lint-code lint-house lint-others lint-static ci-deps clean
 
 help: ## list the targets
@@ -35,7 +40,7 @@ build: ## build bin/tsrun and bin/plugins/*
 	@echo 'building: the first time takes a minute or two'
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tsrun ./cmd/tsrun
 	@for p in $(PLUGINS); do \
-		CGO_ENABLED=0 $(GO) build -C plugins/$$p -trimpath -ldflags '$(LDFLAGS)' -o $(CURDIR)/bin/plugins/$$p . && \
+		CGO_ENABLED=0 $(GO) build -C plugins/$$p -trimpath -ldflags '$(LDFLAGS)' -o '$(CURDIR)'/bin/plugins/$$p . && \
 		bin/plugins/$$p --describe > bin/plugins/$$p.json || exit 1; \
 	done
 
@@ -93,7 +98,7 @@ readme: build ## write the picture of a run in README.md anew
 	$(GO) test ./e2e -run TestReadmeShowsWhatARunShows -count=1 -update-readme
 
 pictures: ## make the pictures of README.md from a run; needs chromium
-	TSRUN_PICTURES=$(CURDIR)/docs/pictures $(GO) test ./e2e -run TestPicturesOfTheReadme -count=1 -timeout 10m
+	TSRUN_PICTURES='$(CURDIR)'/docs/pictures $(GO) test ./e2e -run TestPicturesOfTheReadme -count=1 -timeout 10m
 
 bench: build ## measure speed, as ratios within one run
 	@$(GO) run ./internal/benchcompare -machine

@@ -149,9 +149,9 @@ func TestTerminalThatCloses(t *testing.T) {
 	t.Parallel()
 	script := need.Tool(t, "script", "bsdutils")
 	work := t.TempDir()
-	line := filepath.Join(bin, "tsrun") + " " + hurried(t, "pace: 100 ms", "pace: 100 ms", "acquire: {duration: 1500 ms}") + " & echo $! >pid; wait"
+	line := "'" + filepath.Join(bin, "tsrun") + "' '" + hurried(t, "pace: 100 ms", "pace: 100 ms", "acquire: {duration: 1500 ms}") + "' & echo $! >pid; wait"
 	terminal := exec.Command(script, "-qc", line, "/dev/null")
-	terminal.Dir = work
+	terminal.Dir, terminal.Env = work, append(os.Environ(), "SHELL=/bin/sh")
 	if err := terminal.Start(); err != nil {
 		t.Fatal(err)
 	}

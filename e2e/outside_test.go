@@ -47,7 +47,7 @@ func TestPluginsOutside(t *testing.T) {
 		}
 		write(t, path, text)
 	}
-	steps := strings.ReplaceAll(block("sh", "go mod edit"), "../tsrun/bin/tsrun", filepath.Join(bin, "tsrun"))
+	steps := strings.ReplaceAll(block("sh", "go mod edit"), "../tsrun/bin/tsrun", "'"+filepath.Join(bin, "tsrun")+"'")
 	shell := exec.Command("sh", "-ex", "-c", steps)
 	shell.Dir = lab
 	shell.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=", "GOWORK=off", "TSRUN_PLUGINS=")

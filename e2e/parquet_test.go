@@ -17,7 +17,7 @@ func ownModule(t *testing.T, name string) string {
 	t.Helper()
 	dir := t.TempDir()
 	program := filepath.Join(dir, name)
-	build := exec.CommandContext(t.Context(), "go", "build", "-C", "../plugins/"+name, "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
+	build := exec.CommandContext(t.Context(), "go", "build", "-C", "../plugins/"+name, "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -133,7 +133,7 @@ func faultyDriver(t *testing.T, version int) (plugins string) {
 	t.Helper()
 	plugins = t.TempDir()
 	path := filepath.Join(plugins, "faulty-driver")
-	if out, err := exec.Command("go", "build", "-ldflags", fmt.Sprintf("-s -w -X main.protocol=%d", version), "-o", path, "tsrun/sdk/internal/faulty").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-ldflags", fmt.Sprintf("-s -w -X main.protocol=%d", version), "-o", path, "tsrun/sdk/internal/faulty").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	about, err := exec.Command(path, "--describe").Output()

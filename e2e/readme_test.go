@@ -27,8 +27,8 @@ func TestReadmeShowsWhatARunShows(t *testing.T) {
 	work := t.TempDir()
 	typescript := filepath.Join(work, "typescript")
 	for trial := 1; ; trial++ {
-		onTerminal := exec.Command(script, "-qec", "stty rows 40 cols 80 && "+filepath.Join(bin, "tsrun")+" "+shipped(t, "coincidence.yaml"), typescript)
-		onTerminal.Dir, onTerminal.Env = work, append(os.Environ(), "TERM=xterm")
+		onTerminal := exec.Command(script, "-qec", "stty rows 40 cols 80 && '"+filepath.Join(bin, "tsrun")+"' '"+shipped(t, "coincidence.yaml")+"'", typescript)
+		onTerminal.Dir, onTerminal.Env = work, append(os.Environ(), "TERM=xterm", "SHELL=/bin/sh", "LC_ALL=C") // a shell whose locale is not there says so
 		out, err := onTerminal.CombinedOutput()
 		if err == nil {
 			break

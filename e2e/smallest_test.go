@@ -22,7 +22,7 @@ func TestSmallestDriversRun(t *testing.T) {
 			t.Parallel()
 			dir, plugins := t.TempDir(), t.TempDir()
 			if driver == "tc-noise" {
-				if out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", plugins, "tsrun/examples/go/tc-noise").CombinedOutput(); err != nil {
+				if out, err := exec.Command("go", "build", "-buildvcs=false", "-ldflags", "-s -w", "-o", plugins, "tsrun/examples/go/tc-noise").CombinedOutput(); err != nil {
 					t.Fatalf("%v\n%s", err, out)
 				}
 			} else {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/pflag"
+
+	"tsrun/internal/need"
 )
 
 // TestMain lets the test binary play tsrun in scripts, as a process of its own.
@@ -29,9 +32,18 @@ func TestMain(m *testing.M) {
 //	ticks FILE.txt OFFSET DRIFT
 //	builds PLUGIN…
 //	listens ADDRESS
+//
+// and two ports, PORT and OTHER_PORT, of an address of this PC, LOOPBACK, that no other
+// test uses, nor the same test of another checkout.
 func TestScripts(t *testing.T) {
+	one, other := 10_000+rand.IntN(10_000), 20_000+rand.IntN(10_000) // below those that the system gives
+	address := need.Loopback(t, one, other)
 	testscript.Run(t, testscript.Params{
-		Dir:  "testdata/script",
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Vars = append(e.Vars, "LOOPBACK="+address, "PORT="+strconv.Itoa(one), "OTHER_PORT="+strconv.Itoa(other))
+			return nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "photons": photons, "ticks": ticks, "builds": builds, "listens": listens},
 	})
 }
@@ -64,7 +76,7 @@ func builds(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: builds PLUGIN…")
 	}
 	for _, name := range args {
-		build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", ts.MkAbs(filepath.Join("plugins", name)), "tsrun/plugins/"+name)
+		build := exec.Command("go", "build", "-buildvcs=false", "-ldflags", "-s -w", "-o", ts.MkAbs(filepath.Join("plugins", name)), "tsrun/plugins/"+name)
 		if out, err := build.CombinedOutput(); err != nil {
 			ts.Fatalf("builds %s: %v\n%s", name, err, out)
 		}

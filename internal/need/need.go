@@ -55,6 +55,12 @@ func Mounts(t testing.TB) {
 	missing(t, "needs to mount, which this root may not; run outside the container")
 }
 
+// Kernel says that a test found this kernel, or the container it is in, without what it tests.
+func Kernel(t testing.TB, why string) {
+	t.Helper()
+	missing(t, why)
+}
+
 // Data needs a recording from the folder that TSRUN_TEST_DATA names and
 // returns its path.
 func Data(t testing.TB, file string) string {

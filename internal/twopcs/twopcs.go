@@ -50,11 +50,11 @@ func NewNetwork() (*Network, error) {
 	return &Network{Tag: fmt.Sprintf("%dx%d", os.Getpid(), made.Add(1)), ip: ip}, nil
 }
 
-// Of makes a network that is gone when the test ends. The test is skipped without root
-// or iproute2.
+// Of makes a network that is gone when the test ends. The test is skipped without root,
+// or one that may not make networks, or iproute2.
 func Of(t testing.TB) *Network {
 	t.Helper()
-	need.Root(t)
+	need.Networks(t)
 	need.Tool(t, "ip", "iproute2")
 	n, err := NewNetwork()
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"tsrun/internal/need"
 	"tsrun/pipeline/confine"
 )
 
@@ -34,7 +35,7 @@ func confined(t *testing.T, r confine.Rules, outside, script string) (confine.Ou
 	}()
 	got := <-done
 	if strings.Contains(got.outcome.Why, "no Landlock") {
-		t.Skip(got.outcome.Why)
+		need.Kernel(t, got.outcome.Why)
 	}
 	return got.outcome, got.output
 }
@@ -69,7 +70,7 @@ func TestConfined(t *testing.T) {
 		"rm others/file":                true,
 		"cp /bin/true mine/t && mine/t": true, // what was written is not executed
 	} {
-		outcome, output := confined(t, rules, outside, "cd "+dir+" && "+script)
+		outcome, output := confined(t, rules, outside, "cd '"+dir+"' && "+script)
 		if !outcome.Confined {
 			t.Fatalf("not confined: %s", outcome.Why)
 		}

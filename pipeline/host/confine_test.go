@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"tsrun/internal/need"
 	"tsrun/sdk"
 )
 
@@ -133,7 +134,7 @@ func TestPluginsAreConfined(t *testing.T) {
 	}
 	if plugin := d.Plugin(); !plugin.Confined {
 		if strings.Contains(plugin.Unconfined, "no Landlock") {
-			t.Skip(plugin.Unconfined)
+			need.Kernel(t, plugin.Unconfined)
 		}
 		t.Errorf("not confined: %s", plugin.Unconfined)
 	}

@@ -65,12 +65,12 @@ func New(o Options) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("use runtime directory: %w", err)
 	}
-	if len(dir) > maxRuntime {
-		return nil, fmt.Errorf("use runtime directory %s: its path has %d bytes, sockets in it need at most %d; choose a shorter one",
-			dir, len(dir), maxRuntime)
-	}
 	if strings.ContainsFunc(dir, unspeakable) { // a plugin tells its address in one line of fields between |
 		return nil, fmt.Errorf("use runtime directory %q: a plugin cannot tell a path with |, with a line break or with what is no text; set TMPDIR to another one", dir)
+	}
+	if len(dir) > maxRuntime {
+		return nil, fmt.Errorf("use runtime directory %s: its path has %d bytes, sockets in it need at most %d; set TMPDIR to a shorter one",
+			dir, len(dir), maxRuntime)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("use runtime directory: %w", err)

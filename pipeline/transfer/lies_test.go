@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/go-zeromq/zmq4"
-	"golang.org/x/sys/unix"
 
 	"tsrun/internal/hostile"
 	"tsrun/internal/need"
@@ -240,24 +239,8 @@ func TestHostileBytesOnTheFilesPort(t *testing.T) {
 	b.arrived(f)
 }
 
-// smallDisk returns a directory with room for so many bytes.
-func smallDisk(t *testing.T, bytes int) string {
-	t.Helper()
-	need.Root(t)
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", bytes)); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
 func TestFullDisk(t *testing.T) {
-	b := newBenchIn(t, smallDisk(t, 1<<20))
+	b := newBenchIn(t, need.Disk(t, "1m"))
 	small, large := b.source("bob", 1, 100_000), b.source("bob", 2, 2<<20)
 	err := send(t, b.node("bob", 1, ""), small, large)
 	if err == nil || !strings.Contains(err.Error(), large.Name) || !strings.Contains(err.Error(), "disk is full; free space") {
@@ -268,7 +251,7 @@ func TestFullDisk(t *testing.T) {
 
 // One question takes no room that is to stay free, however large a file it names.
 func TestRoomThatStaysFree(t *testing.T) {
-	dir := smallDisk(t, 4<<20)
+	dir := need.Disk(t, "4m")
 	r, err := NewReceiver("127.0.0.1:0", wire.Guard{}, nil)
 	if err != nil {
 		t.Fatal(err)

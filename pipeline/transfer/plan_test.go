@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"tsrun/internal/need"
 )
 
 // planned is what a run of two channels of bob plans: three segments of each by one
@@ -141,7 +143,7 @@ func TestClerkIsConfined(t *testing.T) {
 		t.Fatal(k.err)
 	}
 	if strings.Contains(k.outcome.Why, "no Landlock") {
-		t.Skip(k.outcome.Why)
+		need.Kernel(t, k.outcome.Why)
 	}
 	if !k.outcome.Confined {
 		t.Fatal("not confined: ", k.outcome.Why)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/internal/need"
 	"tsrun/pipeline/wire"
 )
 
@@ -326,7 +327,7 @@ func TestOneReceiverAFile(t *testing.T) {
 
 // What an earlier process kept takes no room a second time.
 func TestKeptBytesTakeNoRoomTwice(t *testing.T) {
-	dir := smallDisk(t, 3<<20)
+	dir := need.Disk(t, "3m")
 	b := newBenchIn(t, dir)
 	f := b.source("bob", 1, 2<<20)
 	l, count := begin(t, dir), &sent{}

@@ -160,14 +160,25 @@ func (d *driver) run(ctx context.Context, duration time.Duration) (*shot, error)
 	return sh, err
 }
 
-// shoot does an acquisition from Arm to its end.
+// shoot does an acquisition from Arm to its end. What a driver starts to read its device
+// may begin only behind the end of a short one on a busy PC: then longer ones are tried.
 func (d *driver) shoot(ctx context.Context) (*shot, error) {
-	sh, err := d.run(ctx, shotLength)
-	if err == nil {
-		err = sh.complete(ctx)
+	for length := shotLength; ; length *= 5 {
+		sh, err := d.run(ctx, length)
+		if err == nil {
+			return sh, sh.complete(ctx)
+		}
+		if !errors.Is(err, errNoTag) || length > longestShot || d.protocol < 2 {
+			return sh, err
+		}
+		if err := sh.whole(ctx); err != nil {
+			return sh, err
+		}
 	}
-	return sh, err
 }
+
+// errNoTag is of an acquisition that has ended.
+var errNoTag = errors.New("the streams ended without a tag")
 
 func (sh *shot) flowing(ctx context.Context) error {
 	var came bool // tags that were lost, and told, would have: the PC may be too slow for them
@@ -184,7 +195,7 @@ func (sh *shot) flowing(ctx context.Context) error {
 	case !flow:
 		return fmt.Errorf("no tags within %v", tagsWithin)
 	case closed(sh.in.done):
-		return errors.Join(errors.New("the streams ended without a tag"), sh.in.err)
+		return errors.Join(errNoTag, sh.in.err)
 	}
 	return sh.because("the process died before the first tag")
 }

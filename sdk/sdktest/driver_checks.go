@@ -40,6 +40,9 @@ const (
 // shotLength is how long most acquisitions of the checks are.
 const shotLength = 300 * time.Millisecond
 
+// longestShot is how long one may be of which no tag came, to be tried again longer.
+const longestShot = 2 * time.Second
+
 // described: what the device says of itself makes sense.
 func (d *driver) described(ctx context.Context) (string, error) {
 	v := d.device
@@ -102,11 +105,11 @@ func (d *driver) orderOfCalls(ctx context.Context) (string, error) {
 	if err := refuses(ctx, "a second Configure", d.rpc.Configure, d.suite.configuration(d.process, d.suite.Config)); err != nil {
 		return "", err
 	}
-	sh, err := d.arm(ctx, shotLength)
+	sh, err := d.arm(ctx, longestShot)
 	if err != nil {
 		return "", err
 	}
-	again := d.request(shotLength, d.inputs())
+	again := d.request(longestShot, d.inputs())
 	again.Endpoint = sh.in.endpoint
 	if err := refuses(ctx, "a second Arm", d.rpc.Arm, again); err != nil {
 		return "", err

@@ -42,7 +42,7 @@ func Build(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), filepath.Base(whole))
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", path, ".")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-trimpath", "-o", path, ".")
 	cmd.Dir, cmd.Env = whole, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", whole, err, out)

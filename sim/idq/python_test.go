@@ -22,7 +22,7 @@ import (
 // tsrun is the path of the real program, built once for all tests that run it.
 var tsrun = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(buildDir, "tsrun")
-	out, err := exec.Command("go", "build", "-o", path, "tsrun/cmd/tsrun").CombinedOutput()
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", path, "tsrun/cmd/tsrun").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build tsrun: %w\n%s", err, out)
 	}
@@ -139,7 +139,7 @@ func TestPythonClientsGetEveryTag(t *testing.T) {
 		{"live.py", func(h string) []string { return []string{h, "5"} }, nil, 2},
 		{"live.py", func(h string) []string { return []string{h, "3"} }, []string{"--fault", "stale-acquisition"}, 2},
 	} {
-		host := "127.0.5." + strconv.Itoa(i+1)
+		host := need.Loopback(t, idq.SCPIPort, idq.DLTPort)
 		t.Run(fmt.Sprint(test.name, test.args("")[1:], test.sim), func(t *testing.T) {
 			p := startProcess(t, append(test.sim, "--listen", host, "--seed", strconv.Itoa(i), "--dark", "2 kHz",
 				"--efficiency", "60 %", "--clock-offset", "400 ns", "--drift", "12 ppb", "--start-delay", "2 ms")...)
