@@ -237,7 +237,7 @@ func TestResume(t *testing.T) {
 	t.Run("no run", func(t *testing.T) {
 		t.Parallel()
 		work := t.TempDir()
-		if r := runTsrun(t, work, "resume", "."); r.code != 5 || !strings.Contains(r.stderr, "is no run directory") {
+		if r := runTsrun(t, work, "resume", "."); r.code != 1 || !strings.Contains(r.stderr, "is no run directory") {
 			t.Errorf("exit code %d\n%s", r.code, r.stderr)
 		}
 	})

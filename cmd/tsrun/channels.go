@@ -104,7 +104,7 @@ func (f *channelFiles) fits(others int) error {
 		values int
 	}{{"--offset", len(f.offsets)}, {"--align", len(f.aligned)}} {
 		if given.values > 0 && given.values != others {
-			return usage(fmt.Sprintf("%s has %d values for %d channels after A; give one for each", given.name, given.values, others))
+			return usage(fmt.Sprintf("%s has %s for %s after A; give one for each", given.name, quantity.Counted(given.values, "value"), quantity.Counted(others, "channel")))
 		}
 	}
 	return nil

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,8 +69,16 @@ var outputs = []string{"out", "svg", "html"}
 // spare refuses to write over what is no file of an answer: what is read, what a run
 // has kept, and what is no file at all, of which a new file would take the name.
 func spare(flag, out string, read []string) error {
+	if out == "-" {
+		return nil
+	}
+	if place, err := os.Stat(filepath.Dir(out)); errors.Is(err, fs.ErrNotExist) {
+		return usage(fmt.Sprintf("--%s %s: there is no directory %s; make it first, or name another file", flag, out, filepath.Dir(out)))
+	} else if err == nil && !place.IsDir() {
+		return usage(fmt.Sprintf("--%s %s: %s is no directory; name another file", flag, out, filepath.Dir(out)))
+	}
 	there, err := os.Lstat(out)
-	if err != nil || out == "-" {
+	if err != nil {
 		return nil // nothing is there to be lost
 	}
 	if !there.Mode().IsRegular() {

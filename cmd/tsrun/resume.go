@@ -57,6 +57,9 @@ func resume(c *cobra.Command, path string, plugins *pluginDirs, keys, listen, pa
 		f := runFlags{plugins: *plugins, keys: keys, json: asJSON, web: page}
 		return resumeSeries(c.Context(), &f, path)
 	}
+	if !run.IsRun(path) {
+		return run.NoRun(path)
+	}
 	outliveTerminal()
 	dirs, err := plugins.all()
 	if err != nil {

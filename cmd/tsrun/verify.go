@@ -58,6 +58,11 @@ func printVerification(c *cobra.Command, v run.Verification, asJSON bool) error 
 			return err
 		}
 	}
+	for _, name := range v.Beside {
+		if _, err := fmt.Fprintf(out, "%s: no file of the run, which is not looked at\n", text.Printable(name)); err != nil {
+			return err
+		}
+	}
 	_, err := fmt.Fprintf(out, "%s: %s, %s, %s\n", result, quantity.Counted(v.Files, "file"), quantity.Counted(v.Bytes, "byte"), quantity.Counted(v.Tags, "tag"))
 	return err
 }

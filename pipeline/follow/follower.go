@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"tsrun/pipeline/master"
@@ -108,8 +109,10 @@ func (f *follower) readManifest() error {
 		if _, err := os.Stat(filepath.Join(f.o.Dir, run.JournalFile)); err == nil {
 			return nil
 		}
-		return &sdk.Failure{Code: "no-run", Message: f.o.Dir + " is no run directory: it has no " + run.ManifestFile,
-			Hint: "give a directory that tsrun has made, such as those that tsrun runs lists, or nats://HOST:PORT"}
+		return run.NoRun(f.o.Dir)
+	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return run.NoRun(f.o.Dir)
 	}
 	if err != nil {
 		return fmt.Errorf("follow the run: %w", err)

@@ -31,8 +31,7 @@ import (
 // says why nothing was changed.
 func Resume(ctx context.Context, path string, o Options) (*Outcome, error) {
 	if !run.IsRun(path) {
-		return nil, &sdk.Failure{Code: "no-run", Message: path + " is no run directory: it has no " + run.ManifestFile,
-			Hint: "give a directory that tsrun has made, such as those that tsrun runs lists"}
+		return nil, run.NoRun(path)
 	}
 	m, r, err := run.ReadRun(path)
 	if err != nil {

@@ -30,6 +30,7 @@ func gather(first File, env Lookup) (root *node, files []File, problems Problems
 			layer.put(scalarEntry("version", strconv.Itoa(Version))) // and the other mistakes are found, too
 		} else if problems == nil {
 			problems = checkVersion(layer)
+			unversioned = append(unversioned, versionFirst(layer)...)
 		}
 		if problems != nil {
 			return nil, files, append(unversioned, problems...)
@@ -60,10 +61,16 @@ func checkVersion(root *node) Problems {
 		return Problems{e.value.at.problem("version", codeVersion,
 			fmt.Sprintf("a recipe of version %d; this release of tsrun reads version 1", v), "use a newer release of tsrun")}
 	}
-	if root.entries[0].key != "version" {
-		return Problems{e.keyAt.problem("version", codeVersion, "version does not come first", "move it to the top")}
-	}
 	return nil
+}
+
+// versionFirst asks for the place of the version. It hides no other mistake.
+func versionFirst(root *node) Problems {
+	e := root.entry("version")
+	if e == nil || root.entries[0].key == "version" {
+		return nil
+	}
+	return Problems{e.keyAt.problem("version", codeVersion, "version does not come first", "move it to the top")}
 }
 
 // readParent reads the file that an extends names, relative to the file that

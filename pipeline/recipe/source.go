@@ -107,7 +107,7 @@ func parseFile(f File, order int) (*node, Problems) {
 		start.column += utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
 		return nil, Problems{start.problem("", codeSyntax, "the file is not UTF-8 text", "save it as UTF-8")}
 	}
-	if problems := findTabs(src); problems != nil {
+	if problems := append(findTabs(src), findControls(src)...); problems != nil {
 		return nil, problems
 	}
 	decoder := yaml.NewDecoder(strings.NewReader(string(f.Bytes)))
@@ -150,6 +150,23 @@ func findTabs(src *source) (problems Problems) {
 	return problems
 }
 
+// findControls points at the first character of each line that no YAML has, such as of a
+// file that a program has damaged: the library names no place.
+func findControls(src *source) (problems Problems) {
+	for i, line := range src.lines {
+		line = strings.TrimSuffix(line, "\r")
+		at := strings.IndexFunc(line, func(r rune) bool {
+			return r < ' ' && r != '\t' && r != '\r' || r >= 0x7f && r < 0xa0 && r != 0x85 || r == 0xfffe || r == 0xffff
+		})
+		if at >= 0 {
+			r, _ := utf8.DecodeRuneInString(line[at:])
+			where := place{src, i + 1, utf8.RuneCountInString(line[:at]) + 1}
+			problems = append(problems, where.problem("", codeSyntax, fmt.Sprintf("a control character (%U)", r), "remove it"))
+		}
+	}
+	return problems
+}
+
 var unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
@@ -164,6 +181,7 @@ var advice = []struct{ about, message, hint string }{
 	{"did not find expected '-' indicator", "a list ends in the middle", "indent every - of one list equally"},
 	{"cannot start any token", "a character that cannot begin a value", "quote the value"},
 	{"unknown anchor", "an alias without an anchor", "define the anchor above its use, or write the value out"},
+	{"found incompatible YAML document", "a directive for another YAML", "remove the line that begins with %YAML"},
 	{"unexpected end of stream", "a quote is not closed", "close it"},
 }
 

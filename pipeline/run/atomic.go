@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,9 @@ import (
 func Atomically(path string, write func(io.Writer) error) error {
 	part := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text()[:10]+partSuffix)
 	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) // the user's umask may take from that
+	if named := new(fs.PathError); errors.As(err, &named) {
+		named.Path = path // which is what is known, and what cannot be written
+	}
 	if err != nil {
 		return err
 	}

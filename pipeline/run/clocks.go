@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"path"
 
 	"tsrun/pipeline/clock"
@@ -31,9 +30,9 @@ func Clocks(dir string) (all []ClockHistory, err error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := openRun(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open run directory: %w", err)
+		return nil, err
 	}
 	defer root.Close()
 	for _, s := range m.Segments {

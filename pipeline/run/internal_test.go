@@ -1,9 +1,13 @@
 package run
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -16,6 +20,23 @@ func FuzzParseSums(f *testing.F) {
 			t.Errorf("%d sums of %q", len(sums), text)
 		}
 	})
+}
+
+// TestLackOf: what this user may not read, or its disk does not give, is not missing.
+func TestLackOf(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{&fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES}, "unreadable"},
+		{fmt.Errorf("x: %w", &fs.PathError{Op: "read", Path: "x", Err: syscall.EIO}), "unreadable"},
+		{&fs.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}, "missing"},
+		{errors.New("not a regular file"), "missing"},
+	} {
+		if got := lackOf(c.err); got != c.want {
+			t.Errorf("%v: %s, want %s", c.err, got, c.want)
+		}
+	}
 }
 
 func TestLogIsBounded(t *testing.T) {

@@ -77,14 +77,14 @@ func writeSegments(w io.Writer, segments []Segment) error {
 // ReadManifest reads the manifest of a run directory. Nothing it says is
 // believed but its form; [Verify] proves the rest.
 func ReadManifest(dir string) (*Manifest, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := openRun(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open run directory: %w", err)
+		return nil, err
 	}
 	defer root.Close()
 	m, err := readManifest(root)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, noRun(dir)
+		return nil, NoRun(dir)
 	}
 	return m, err
 }
@@ -92,14 +92,14 @@ func ReadManifest(dir string) (*Manifest, error) {
 // ReadRun reads what a run directory says of itself: its manifest and the
 // recipe as it was resolved.
 func ReadRun(dir string) (*Manifest, *recipe.Recipe, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := openRun(dir)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open run directory: %w", err)
+		return nil, nil, err
 	}
 	defer root.Close()
 	m, err := readManifest(root)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, noRun(dir)
+		return nil, nil, NoRun(dir)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -122,15 +122,6 @@ func ReadRun(dir string) (*Manifest, *recipe.Recipe, error) {
 func IsRun(path string) bool {
 	info, err := os.Stat(filepath.Join(path, ManifestFile))
 	return err == nil && info.Mode().IsRegular()
-}
-
-// noRun says that a directory is none of a run, and where those of runs in it are named.
-func noRun(dir string) error {
-	hint := ""
-	if runs, err := Runs(dir); err == nil && len(runs) > 0 {
-		hint = fmt.Sprintf("; tsrun runs %s names those in it", dir)
-	}
-	return fmt.Errorf("%s is no run directory: it has no %s%s", dir, ManifestFile, hint)
 }
 
 func readManifest(root *os.Root) (*Manifest, error) {
@@ -226,7 +217,7 @@ func finishedFiles(root *os.Root) ([]string, error) {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
-		if name == SumsFile || name == LogFile || name == JournalFile || name == CollectedFile || name == ReceivedFile || unfinished(name) {
+		if ownFile(name) || unfinished(name) {
 			return nil
 		}
 		if strings.ContainsAny(name, "\\\n\r") {
@@ -289,6 +280,9 @@ func parseSums(text []byte) (map[string]string, error) {
 		if raw, err := hex.DecodeString(sum); !ended || !ok || err != nil || len(raw) != sha256.Size || name == "" {
 			return nil, fmt.Errorf("%s:%d: not a line of sha256sum", SumsFile, n)
 		}
+		if strings.HasSuffix(name, "\r") {
+			return nil, fmt.Errorf("%s:%d: the line ends with CR LF, and sha256sum's with LF: something has converted the file, such as git with autocrlf, and perhaps others", SumsFile, n)
+		}
 		if _, twice := sums[name]; twice {
 			return nil, fmt.Errorf("%s:%d: %s is listed twice", SumsFile, n, name)
 		}
@@ -300,9 +294,9 @@ func parseSums(text []byte) (map[string]string, error) {
 // OpenFile opens a regular file of a run directory, named as in its manifest. Nothing
 // outside the directory is opened.
 func OpenFile(dir, name string) (io.ReadCloser, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := openRun(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open run directory: %w", err)
+		return nil, err
 	}
 	defer root.Close()
 	if !fs.ValidPath(name) {
@@ -318,9 +312,9 @@ func OpenFile(dir, name string) (io.ReadCloser, error) {
 // ProveFile says whether a file of a run directory, named as in its manifest, has the
 // sum that SHA256SUMS says; one that is not listed has not.
 func ProveFile(dir, name string) (bool, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := openRun(dir)
 	if err != nil {
-		return false, fmt.Errorf("open run directory: %w", err)
+		return false, err
 	}
 	defer root.Close()
 	if !fs.ValidPath(name) {

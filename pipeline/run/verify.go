@@ -21,7 +21,7 @@ import (
 // Finding is one thing in a run directory that is not as its manifest says.
 type Finding struct {
 	File    string `json:"file"` // relative to the run directory
-	Code    string `json:"code"` // missing, size, hash, tags, order, extra, path, sums, unfinished, manifest
+	Code    string `json:"code"` // missing, unreadable, size, hash, tags, order, extra, path, sums, unfinished, manifest
 	Message string `json:"message"`
 }
 
@@ -31,18 +31,19 @@ type Verification struct {
 	Files    int       `json:"files"`
 	Bytes    int64     `json:"bytes"`
 	Tags     uint64    `json:"tags"`
-	Notes    []string  `json:"notes,omitempty"` // files below notes/, which are the user's and are not looked at
-	Findings []Finding `json:"findings"`        // none: everything is as it was recorded
+	Notes    []string  `json:"notes,omitempty"`  // files below notes/, which are the user's and are not looked at
+	Beside   []string  `json:"beside,omitempty"` // other files that are none of the run and are not looked at
+	Findings []Finding `json:"findings"`         // none: everything is as it was recorded
 }
 
 // Verify proves a run directory again: every file the manifest or SHA256SUMS
 // names is there with its size and hash, every segment holds the tags it should
 // in order of time, the segments of a channel follow each other, and nothing
-// else lies among the raw files. The directory may come from anywhere: nothing
+// else lies among the raw files, the results and the recipe. The directory may come from anywhere: nothing
 // outside it is opened, and whatever it holds is a finding and no error. The
 // error is for a directory that cannot be read at all, or is none of a run.
 func Verify(dir string) (Verification, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := openRun(dir)
 	if err != nil {
 		return Verification{}, fmt.Errorf("verify: %w", err)
 	}
@@ -50,8 +51,11 @@ func Verify(dir string) (Verification, error) {
 	v := &verifier{dir: dir, root: root, hashed: map[string]string{}, result: Verification{Findings: []Finding{}},
 		hasher: newHasher(), tags: make([]uint64, pack.MaxTags)}
 	m, err := readManifest(root)
-	if errors.Is(err, fs.ErrNotExist) && !remainsOfRun(root) {
-		return Verification{}, noRun(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !remainsOfRun(root):
+		return Verification{}, NoRun(dir)
+	case lackOf(err) == "unreadable": // whether it is as it was is not known
+		return Verification{}, fmt.Errorf("verify %s: %w", dir, err)
 	}
 	if err != nil {
 		v.found(ManifestFile, "manifest", "it cannot be read: %v", withoutPath(err))
@@ -62,7 +66,7 @@ func Verify(dir string) (Verification, error) {
 		v.found(ManifestFile, "unfinished", "the run has not ended: tsrun is still at work, or was killed, and tsrun resume finishes it")
 	}
 	v.segments(m)
-	v.sums(m)
+	v.beside(v.sums(m))
 	v.extras(m)
 	v.notes()
 	slices.SortStableFunc(v.result.Findings, func(a, b Finding) int { return cmp.Compare(a.File, b.File) })
@@ -149,7 +153,7 @@ func (v *verifier) segment(s Segment) {
 		if s.Verified {
 			what = "was here and proven when the run ended"
 		}
-		v.found(s.File, "missing", "%s; now: %v", what, withoutPath(err))
+		v.found(s.File, lackOf(err), "%s; now: %v", what, withoutPath(err))
 		return
 	}
 	v.hashed[s.File] = sum
@@ -251,12 +255,17 @@ func (v *verifier) totals(m *Manifest, held *holdings) {
 	}
 }
 
-// sums proves every file SHA256SUMS names, and that it names those it should.
-func (v *verifier) sums(m *Manifest) {
+// sums proves every file SHA256SUMS names, and that it names those it should. It
+// returns what it names, nil where that is not known.
+func (v *verifier) sums(m *Manifest) map[string]string {
 	sums, err := readSums(v.root)
 	if err != nil {
-		v.found(SumsFile, "sums", "%v", withoutPath(err))
-		return
+		code := "sums"
+		if lackOf(err) == "unreadable" {
+			code = "unreadable"
+		}
+		v.found(SumsFile, code, "%v", withoutPath(err))
+		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(sums)) {
 		if strings.HasPrefix(name, NotesDir+"/") {
@@ -270,7 +279,7 @@ func (v *verifier) sums(m *Manifest) {
 		if !ok {
 			var size int64
 			if sum, size, err = v.hasher.file(v.root, name); err != nil {
-				v.found(name, "missing", "%s names it; %v", SumsFile, withoutPath(err))
+				v.found(name, lackOf(err), "%s names it; %v", SumsFile, withoutPath(err))
 				continue
 			}
 			v.result.Files++
@@ -292,6 +301,7 @@ func (v *verifier) sums(m *Manifest) {
 			}
 		}
 	}
+	return sums
 }
 
 // namedFiles are the files a finished run's manifest stands on.
@@ -322,45 +332,6 @@ func namedFiles(m *Manifest) []string {
 		names = append(names, m.Sync)
 	}
 	return names
-}
-
-// extras finds what lies among the raw files without being in the manifest.
-func (v *verifier) extras(m *Manifest) {
-	known := map[string]bool{}
-	for _, s := range m.Segments {
-		known[s.File] = true
-	}
-	err := fs.WalkDir(v.root.FS(), RawDir, func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			v.found(name, "missing", "%v", withoutPath(err))
-		case entry.IsDir() || known[name]:
-		case unfinished(path.Base(name)):
-			v.found(name, "extra", "a file that was never finished; its bytes are not proven")
-		default:
-			v.found(name, "extra", "the manifest does not know it")
-		}
-		return nil
-	})
-	if err != nil {
-		v.found(RawDir, "missing", "%v", withoutPath(err))
-	}
-}
-
-// maxNotes is how many notes are listed.
-const maxNotes = 1000
-
-// notes lists what the user has put beside the run.
-func (v *verifier) notes() {
-	_ = fs.WalkDir(v.root.FS(), NotesDir, func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case len(v.result.Notes) == maxNotes:
-			return fs.SkipAll
-		case err == nil && !entry.IsDir():
-			v.result.Notes = append(v.result.Notes, name)
-		}
-		return nil // one that cannot be listed is no matter of the run
-	})
 }
 
 // withoutPath drops what a finding says anyway.

@@ -1,6 +1,7 @@
 package run_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -110,6 +112,14 @@ func TestVerifyFinds(t *testing.T) {
 		{"a format that needs memory", edit(func(m *run.Manifest) { m.Segments[0].Format = "ptu" }), segment, "manifest", "not in a format"},
 		{"a sink that keeps nothing known", edit(func(m *run.Manifest) { m.Nodes["alice"].Sinks["raw"].Channels = []string{"x"} }), run.ManifestFile, "manifest", "is no channel"},
 		{"holes in the maps", edit(func(m *run.Manifest) { m.Nodes["zoe"] = nil; m.Nodes["bob"].Sinks["x"] = nil }), run.ManifestFile, "hash", ""},
+		{"a result nobody knows", write("results/g2-better.csv", "x"), "results/g2-better.csv", "extra", "it came after the run"},
+		{"a result that was never finished", write("results/.g2.csv.tmp", "x"), "results/.g2.csv.tmp", "extra", "it came after the run"},
+		{"a recipe nobody knows", write("recipe/other.yaml", "x"), "recipe/other.yaml", "extra", "belongs into notes/"},
+		{"a link among the results", func(d string) error { return os.Symlink("/etc", filepath.Join(d, "results/etc")) }, "results/etc", "extra", ""},
+		{"sums with line ends of others", func(d string) error {
+			text, err := os.ReadFile(filepath.Join(d, run.SumsFile))
+			return errors.Join(err, os.WriteFile(filepath.Join(d, run.SumsFile), bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n")), 0o644))
+		}, run.SumsFile, "sums", "SHA256SUMS:1: the line ends with CR LF"},
 		{"directory of raw files is gone", func(d string) error { return os.RemoveAll(filepath.Join(d, "raw")) }, "raw", "missing", "no such file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -128,6 +138,45 @@ func TestVerifyFinds(t *testing.T) {
 	}
 	if _, err := run.Verify(filepath.Join(t.TempDir(), "nowhere")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a directory that is not there: %v", err)
+	}
+}
+
+// TestVerifySaysWhatLiesBeside: what is of no run, and nowhere where files of runs are,
+// is said and no finding.
+func TestVerifySaysWhatLiesBeside(t *testing.T) {
+	dir := runtest.WriteRun(t)
+	want := []string{".DS_Store", "plots/g2.png", "sources/x"}
+	for _, name := range append(want, run.LogFile, run.JournalFile, run.CollectedFile, run.ReceivedFile, run.NotesDir+"/a") {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("x"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v := runtest.MustVerify(t, dir)
+	if !slices.Equal(v.Beside, want) || len(v.Findings) > 0 || !slices.Equal(v.Notes, []string{run.NotesDir + "/a"}) {
+		t.Errorf("%+v", v)
+	}
+}
+
+// TestNoRun names the run that is meant.
+func TestNoRun(t *testing.T) {
+	dir := runtest.WriteRun(t)
+	for path, saying := range map[string]string{
+		filepath.Join(dir, "raw"):                         "it has no manifest.json; the run is in " + dir,
+		filepath.Join(dir, "raw", "alice"):                "the run is in " + dir,
+		filepath.Join(dir, run.ManifestFile):              "is a file and no run directory; the run is in " + dir,
+		filepath.Join(dir, "raw/alice/signal-000000.bin"): "is a file and no run directory; the run is in " + dir,
+		filepath.Dir(dir):                                 "tsrun runs " + filepath.Dir(dir) + " names those in it",
+		t.TempDir():                                       "such as those that tsrun runs lists",
+	} {
+		_, reading := run.ReadManifest(path)
+		_, _, running := run.ReadRun(path)
+		_, verifying := run.Verify(path)
+		for _, err := range []error{reading, running, verifying} {
+			if err == nil || !strings.Contains(err.Error(), saying) {
+				t.Errorf("%s: %v, want %q", path, err, saying)
+			}
+		}
 	}
 }
 

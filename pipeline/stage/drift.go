@@ -35,13 +35,13 @@ func Drifts(ctx context.Context, dir string) (drifts []Drift, of Origin, err err
 	if err != nil {
 		return nil, of, err
 	}
-	if err := m.Known(dir); err != nil {
-		return nil, of, err
-	}
 	a := &analysis{ctx: ctx, dir: dir, recipe: r, manifest: m, clocks: newClocks(r.Trigger.Method == "hardware")}
 	of = a.origin()
 	aligns, err := AlignStages(r)
 	if err != nil {
+		return nil, of, err
+	}
+	if err := m.Known(dir); err != nil && len(aligns) > 0 {
 		return nil, of, err
 	}
 	for _, s := range aligns {

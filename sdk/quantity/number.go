@@ -58,7 +58,11 @@ func Measured(value, sd float64) string {
 	if sd > 0 && !math.IsInf(sd, 0) {
 		decimals = int(min(max(1-math.Floor(math.Log10(sd)), 0), 12))
 	}
-	return Thousands(strconv.FormatFloat(value, 'f', decimals, 64)) + " ± " + Thousands(strconv.FormatFloat(sd, 'f', decimals, 64))
+	written := strconv.FormatFloat(value, 'f', decimals, 64)
+	if strings.Trim(written, "-0.") == "" { // what is nothing to the last digit has no sign
+		written = strings.TrimPrefix(written, "-")
+	}
+	return Thousands(written) + " ± " + Thousands(strconv.FormatFloat(sd, 'f', decimals, 64))
 }
 
 // Counted writes how many there are of what a word names: "1 tag", "2 tags".

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"tsrun/sdk/quantity"
 	"tsrun/sdk/tag"
 )
 
@@ -16,7 +17,7 @@ func (f *file) endOfBin(err error) error {
 		return readError(f.path, err)
 	}
 	if rest := f.Size() % tag.Size; rest != 0 {
-		return f.damagef(f.Size()-rest, "it ends within a tag: %d bytes after tag %d; the file is cut off or not in format bin", rest, f.Size()/tag.Size)
+		return f.damagef(f.Size()-rest, "it ends within a tag: %s after tag %d; the file is cut off or not in format bin", quantity.Counted(rest, "byte"), f.Size()/tag.Size)
 	}
 	return io.EOF
 }

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+
+	"tsrun/sdk/quantity"
 )
 
 // source yields the tags of a file in file order, io.EOF at the end. It holds
@@ -73,8 +75,8 @@ func (s *records) fill() error {
 	case err == io.EOF && len(start) == 0:
 		return io.EOF
 	case err == io.EOF:
-		return s.f.damagef(s.offset(), "it ends within a record of %d bytes, %d bytes after the last whole one; the file is cut off or in another format",
-			s.size, len(start))
+		return s.f.damagef(s.offset(), "it ends within a record of %d bytes, %s after the last whole one; the file is cut off or in another format",
+			s.size, quantity.Counted(len(start), "byte"))
 	case err != nil:
 		return readError(s.f.path, err)
 	}

@@ -117,7 +117,7 @@ func openCsv(f *file) (source, error) {
 		if strings.HasPrefix(csvHeader, string(line)) && s.at == f.Size() {
 			return nil, f.damagef(0, "line 1 is %q, want the heading %q; the file is cut off", line, csvHeader)
 		}
-		return nil, f.errorf("line 1 is %q, want the heading %q%s", line, csvHeader, oddText(line))
+		return nil, f.errorf("line 1 is %q, want the heading %q%s", line, csvHeader, oddHeading(line))
 	}
 	return s, nil
 }
@@ -185,7 +185,47 @@ func (s *textSource) wants(line []byte, channel uint64) string {
 	case channel > maxChannel:
 		return fmt.Sprintf("%s and a channel of at most %d", form, maxChannel)
 	}
-	return form + oddText(line)
+	if odd := oddText(line); odd != "" {
+		return form + odd
+	}
+	return form + oddColumns(line, s.separator)
+}
+
+// oddHeading says what a first line of csv is instead of the heading.
+func oddHeading(line []byte) string {
+	if odd := oddText(line); odd != "" {
+		return odd
+	}
+	plain := bytes.ToLower(bytes.Map(func(r rune) rune {
+		switch r {
+		case ';', '\t':
+			return ','
+		case '"', '\'', ' ':
+			return -1
+		}
+		return r
+	}, line))
+	switch first, second, two := bytes.Cut(plain, []byte(",")); {
+	case string(plain) == csvHeader:
+		return "; write exactly that, and divide columns by commas, numbers without quotes and spaces"
+	case two && isNumber(first) && isNumber(second):
+		return "; there is no heading: write it above the first tag"
+	}
+	return "; it is another table: make one of these two columns, with times in whole picoseconds"
+}
+
+// oddColumns says what is odd about a line of two numbers that are not divided as they
+// should be.
+func oddColumns(line []byte, separator byte) string {
+	if bytes.ContainsAny(line, "\"'") {
+		return "; write numbers without quotes, and digits without separators"
+	}
+	for _, other := range []byte(";,\t ") {
+		if first, second, two := bytes.Cut(line, []byte{other}); two && other != separator && isNumber(first) && isNumber(second) {
+			return fmt.Sprintf("; its columns are divided by %q: write %q there", other, separator)
+		}
+	}
+	return ""
 }
 
 // oddText says what is odd about a line that means nothing, where that is plain.
