@@ -27,6 +27,9 @@ const (
 	// A clock noisier than an oven-controlled quartz, of 8e-12 at 1 s and as
 	// much of a walk, is believed only where its slices show it: in proportion.
 	oven = 60.0 // ps^2/s, ps^2/s^3
+	// A shorter record hides more: the noise that moves a clock by as much of what its
+	// pairs tell grows as the square of how much shorter it is.
+	short = 11.0 // s: shorter records are
 	// A clock of more noise than this shows what it is, but for a factor of ten.
 	loud = 1000.0 // ps^2/s, ps^2/s^3
 	// That there is none of a noise is as likely as each level of it. Of fewer slices
@@ -36,8 +39,8 @@ const (
 	mostFew     = 4.0
 	shortest    = 12.0 // s: in which a clock may wander enough for that
 	longEnough  = 19.0 // s: for all of it
-	// In records of up to 3 s a clock that is not loud has no time to wander, and none
-	// of a noise counts for more.
+	// In records of up to 3 s a clock that is not loud is believed to have no time to
+	// wander, and none of a noise counts for more.
 	usualLength = 16.0   // s
 	brief       = 3.0    // s
 	notBrief    = 4.0    // s
@@ -49,9 +52,11 @@ const (
 	contradiction = 20.0 // times as likely as a line: then a clock does not keep to one
 )
 
-// quietest and calmest are noises of quiet clocks, from what no record shows.
+// quietest and calmest are noises of quiet clocks, from what no record shows; unseen are
+// more of white frequency noise, which short records do not show either.
 var (
-	quietest = []float64{0, 1, 3, 10, 30, 100, 300, 1000, 3000}  // ps^2/s
+	quietest = []float64{0, 1, 3, 10, 30, 100, 300, 1000, 3000} // ps^2/s
+	unseen   = append(quietest[:len(quietest):len(quietest)], 10_000, 30_000)
 	calmest  = []float64{0, 0.01, 0.1, 1, 10, 100, 1000, 10_000} // ps^2/s^3
 )
 
@@ -103,11 +108,14 @@ func (p *path) believe(syntonized bool) {
 
 // ways are all ways in which the clock may move. The first is a line.
 func (p *path) ways() (ways []way) {
-	all, few := 0.0, p.few()
+	all, few, common, quiet := 0.0, p.few(), p.common(), quietest
 	none := few * math.Pow(max(1, usualLength/p.length(), usualSlices/float64(len(p.slices))), 1-p.lasting())
-	for _, qx := range believable(p.noise.qx, quietest) {
+	if l := p.length(); l > brief && l < short {
+		quiet = unseen
+	}
+	for _, qx := range believable(p.noise.qx, quiet) {
 		for _, qy := range believable(p.noise.qy, calmest) {
-			prior := before(qx, none, few) * before(qy, none, few)
+			prior := before(qx, none, few, common) * before(qy, none, few, common)
 			all += prior
 			ways = append(ways, way{noise{qx, qy}, nil, prior, p.likelihood(noise{qx, qy})})
 		}
@@ -148,15 +156,20 @@ func (p *path) long() float64 { return min(1, max(0, (p.length()-shortest)/(long
 // lasting is how far the record is too long to be a brief one: from 0 to 1.
 func (p *path) lasting() float64 { return min(1, max(0, (p.length()-brief)/(notBrief-brief))) }
 
+// common is the noise up to which each level is believed alike.
+func (p *path) common() float64 {
+	return oven * math.Pow(max(1, short/p.length()), 2*p.lasting())
+}
+
 // before is how much a noise is believed before anything is known.
-func before(q, none, few float64) float64 {
+func before(q, none, few, common float64) float64 {
 	switch {
 	case q == 0:
 		return none
 	case q < lively:
 		return 1
 	}
-	return few * min(1, few*oven/q)
+	return few * min(1, few*common/q)
 }
 
 // believable are the noises that may be, when q is likely.

@@ -20,6 +20,8 @@ type strip struct {
 
 const (
 	fewestInSlice = 15      // pairs of the finest slices, on average
+	shortSlices   = 64      // of a short record, if each has
+	shortPairs    = 20      // pairs
 	mostSlices    = 1 << 17 // of a record, however long
 	reach         = 5.5     // standard deviations about the path
 	noChance      = 5.0     // log likelihood of a slice's points beyond what chance gives
@@ -215,8 +217,12 @@ func (c *cutter) close() {
 
 // bestLength is how long slices should be: shorter ones are too few pairs for
 // a clock that walks so little, longer ones hide how it walks. Never so short
-// that there are too few pairs to find the middle of.
+// that there are too few pairs to find the middle of. Those of a short record are
+// finer, because a dozen hardly show noise.
 func (s *strip) bestLength(q noise, longest, record int64) int64 {
+	if l := float64(record) / second; l > brief && l < short {
+		longest = min(longest, max(record/shortSlices, int64(shortPairs/s.rate*second)))
+	}
 	sigma, length := s.peak.sigma, float64(longest)/second
 	if q.qx > 0 {
 		length = min(length, 0.7*sigma/math.Sqrt(s.rate*q.qx))
