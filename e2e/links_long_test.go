@@ -87,7 +87,7 @@ func linkFaults() (faults []linkFault) {
 			}})
 		}
 	}
-	for name, h := range map[string]harm{"300 ms and loss 5 %": {loss: 0.05, delay: 300 * time.Millisecond}, "loss 5 %": {loss: 0.05}, "delay 200 ms": {delay: 200 * time.Millisecond}, "reordered": {reorder: 0.25}, "1 Mbit/s": {rate: 1_000_000}} {
+	for name, h := range map[string]harm{"300 ms and loss 5 %": {loss: 0.05, delay: 300 * time.Millisecond}, "long packets vanish": {mtu: 1280}, "loss 5 %": {loss: 0.05}, "delay 200 ms": {delay: 200 * time.Millisecond}, "reordered": {reorder: 0.25}, "1 Mbit/s": {rate: 1_000_000}} {
 		faults = append(faults, linkFault{name, 0, func(a *pcs, usual harm) {
 			both := h
 			both.rate, both.delay = max(h.rate, usual.rate), h.delay+usual.delay

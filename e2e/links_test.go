@@ -32,6 +32,7 @@ type harm struct {
 	reorder float64       // of packets that come later than those after them, from 0 to 1
 	delay   time.Duration // each way
 	rate    int           // bit/s each way; what would wait for more than a second is lost
+	mtu     int           // bytes of the longest packet of IP that passes; who sends a longer one is not told; 0: any
 	reset   bool          // no packet of TCP passes: its sender is answered with a reset, as by a firewall
 }
 
@@ -154,7 +155,7 @@ func (c *badCable) carry(end, to int) {
 			}
 			continue
 		}
-		if rand.Float64() < h.loss {
+		if rand.Float64() < h.loss || h.mtu > 0 && n > vnetHeader+ethernet+h.mtu {
 			continue
 		}
 		if free.Before(now) || h.rate == 0 {

@@ -325,6 +325,9 @@ func (c *StatusClient) try(ctx context.Context, request []byte) (envelope, error
 	case !unhook() && err == nil: // the answer came at the last moment
 		c.hangUp()
 	case err != nil && ctx.Err() != nil:
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			conn.Unanswered()
+		}
 		c.wait = min(2*c.wait, lastTimeout)
 		return envelope{}, fmt.Errorf("no answer: %w", context.Cause(ctx))
 	case err != nil:

@@ -67,6 +67,7 @@ var began = time.Now()
 type Conn struct {
 	nc       net.Conn
 	raw      net.Conn // nc, or what is below its TLS
+	dialled  string   // the address; "": the peer has dialled, or it is of this PC
 	name     string   // of the peer's certificate
 	peer     zmq4.SocketType
 	maxFrame uint64
@@ -101,11 +102,21 @@ func DialSecure(ctx context.Context, network, addr string, typ zmq4.SocketType, 
 	ctx, cancel := context.WithTimeout(ctx, HandshakeTimeout)
 	defer cancel()
 	dialer := net.Dialer{KeepAliveConfig: keepAlive}
+	if network == "tcp" {
+		dialer.Control = shorten(narrow.limit(addr, time.Now()))
+	}
 	nc, err := dialer.DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
 	c, err := open(ctx, nc, typ, false, Options{MaxFrame: DefaultMaxFrame, Security: security})
+	var late net.Error
+	if errors.As(err, &late) && late.Timeout() && network == "tcp" {
+		narrow.stuck(addr, time.Now())
+	}
+	if err == nil && network == "tcp" {
+		c.dialled = addr
+	}
 	if err != nil {
 		return nil, fmt.Errorf("greet %s: %w", addr, err)
 	}
@@ -134,6 +145,9 @@ func (c *Conn) SetWriteDeadline(t time.Time) error { return c.nc.SetWriteDeadlin
 // Close ends the connection. What a Send that returned nil has written still
 // reaches the peer.
 func (c *Conn) Close() error {
+	if c.dialled != "" && undelivered(c.raw) {
+		narrow.stuck(c.dialled, time.Now())
+	}
 	err := c.nc.Close()
 	c.closing.Do(func() {
 		err = nil
