@@ -101,6 +101,11 @@ func readingOf(points []point, l line, at float64) Reading {
 	apartBy := math.Abs(median(middles) - value)
 
 	low, high := l.limits(at)
+	if l.margin < 0 { // the clock was turned meanwhile: what the youngest exchange says holds all the same
+		last := points[len(points)-1]
+		reach := maxDrift * math.Abs(at-last.t)
+		low, high = last.low-reach, last.high+reach
+	}
 	return Reading{
 		Offset:    int64(math.Round(value)),
 		Deviation: math.Hypot(math.Hypot(spread/math.Sqrt(n), apartBy/2), driftSd*math.Abs(at-l.middle)) + wander*age,

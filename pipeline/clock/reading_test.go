@@ -52,6 +52,8 @@ func TestReadingsHold(t *testing.T) {
 		"asymmetric":        {offset: 5e5, drift: 1e-6, out: 100.4e3, back: 400, tail: 2e3},
 		"asymmetric back":   {offset: 5e5, drift: 1e-6, out: 400, back: 100.4e3, tail: 2e3},
 		"a slow round trip": {offset: 5e6, drift: 20e-6, out: 1e9, back: 1e9, tail: 20e6},
+		"turned fast":       {offset: 5e6, drift: 500e-6, out: 400, back: 400, tail: 150},
+		"turned slow":       {offset: -5e6, drift: -500e-6, out: 20e3, back: 20e3, tail: 8e3},
 		"a crystal":         {offset: 5e6, drift: 20e-6, bend: 1e-9, out: 400, back: 400, tail: 150},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,6 +88,44 @@ func TestReadingsHold(t *testing.T) {
 				t.Errorf("%d of %d are more than 3 deviations off", far, trials)
 			}
 		})
+	}
+}
+
+// TestReadingsOfClocksThatRunTooFast: of a clock that runs as none does, too, the bound holds.
+func TestReadingsOfClocksThatRunTooFast(t *testing.T) {
+	for _, drift := range []float64{2000e-6, -2000e-6, 0.1} {
+		rng := rand.New(rand.NewPCG(7, 8))
+		n := network{offset: 5e6, drift: drift, out: 400, back: 400, tail: 150}
+		for range 100 {
+			window := n.exchanges(rng, 64, 50e6)
+			at := window[63].T3
+			r, ok := read(window, n.local(float64(at-epoch)))
+			if wrong := math.Abs(float64(r.Offset-n.offset) - n.turned(float64(at-epoch))); !ok || !r.Unstable || wrong > float64(r.Bound) || !r.Plausible() {
+				t.Fatalf("drift %g: reading %+v, off by %.0f ns", drift, r, wrong)
+			}
+		}
+	}
+}
+
+// TestReadingsOfSlewedClocks has a service begin to turn a clock by the most that it
+// does, anywhere in a window: the bound holds, and is a number.
+func TestReadingsOfSlewedClocks(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	for range 400 {
+		window := network{out: 400, back: 400, tail: 100}.exchanges(rng, 128, 50e6)
+		from := rng.IntN(127)
+		begin := window[from].T4
+		for i := from + 1; i < len(window); i++ {
+			e := &window[i]
+			e.T1 += (e.T1 - begin) / 2000
+			e.T4 += (e.T4 - begin) / 2000
+		}
+		at := window[127].T4
+		truth := float64(at-begin) / 2001
+		r, ok := read(window, at)
+		if wrong := math.Abs(float64(r.Offset) - truth); !ok || wrong > float64(r.Bound) || !r.Plausible() {
+			t.Fatalf("from %d on: reading %+v, off by %.0f ns", from, r, wrong)
+		}
 	}
 }
 
