@@ -50,10 +50,11 @@ type ChannelRate struct {
 	Tags   uint64          `json:"tags"`
 	First  int64           `json:"first_ps"` // the first tag's time, on the common clock
 	Last   int64           `json:"last_ps"`
-	Rate   quantity.Number `json:"rate_hz"` // tags per second after the first, to the last; none where these are of one moment
+	Rate   quantity.Number `json:"rate_hz"` // tags per second after the first, to the last, without pauses; none where these are of one moment
 	RateSD quantity.Number `json:"rate_sd_hz"`
 	Counts []uint64        `json:"counts,omitempty"`
-	Gaps   []Gap           `json:"gaps,omitempty"` // in order of time
+	Gaps   []Gap           `json:"gaps,omitempty"`   // in order of time
+	Pauses []Gap           `json:"pauses,omitempty"` // over the breaks of the channel, in order of time
 }
 
 // MarshalJSON writes what the clock shows.
@@ -62,9 +63,11 @@ func (c ChannelRate) MarshalJSON() ([]byte, error) {
 		From tag.Moment `json:"from_ps"`
 		To   tag.Moment `json:"to_ps"`
 	}
-	var gaps []gap
-	for _, g := range c.Gaps {
-		gaps = append(gaps, gap{tag.MomentAt(c.Base, g.From), tag.MomentAt(c.Base, g.To)})
+	shown := func(list []Gap) (gaps []gap) {
+		for _, g := range list {
+			gaps = append(gaps, gap{tag.MomentAt(c.Base, g.From), tag.MomentAt(c.Base, g.To)})
+		}
+		return gaps
 	}
 	var first, last *tag.Moment
 	if c.Tags > 0 {
@@ -79,7 +82,8 @@ func (c ChannelRate) MarshalJSON() ([]byte, error) {
 		RateSD quantity.Number `json:"rate_sd_hz"`
 		Counts []uint64        `json:"counts,omitempty"`
 		Gaps   []gap           `json:"gaps,omitempty"`
-	}{c.Tags, first, last, c.Rate, c.RateSD, c.Counts, gaps})
+		Pauses []gap           `json:"pauses,omitempty"`
+	}{c.Tags, first, last, c.Rate, c.RateSD, c.Counts, shown(c.Gaps), shown(c.Pauses)})
 }
 
 // Gap is a silence that light of the channel's mean rate would have once in a
@@ -113,7 +117,7 @@ func CountRates(channels []Channel, bin int64) (Rates, error) {
 		if err != nil {
 			return Rates{}, err
 		}
-		t := &timeline{feed: feed{from: c.Tags, name: fmt.Sprintf("channel %d", i+1), zero: zero, raised: c.Raised}, correct: correct, bin: bin, base: base, ordinary: math.MinInt64}
+		t := &timeline{feed: feed{from: c.Tags, name: fmt.Sprintf("channel %d", i+1), zero: zero, raised: c.Raised}, correct: correct, bin: bin, base: base, ordinary: math.MinInt64, pauses: pauses{breaks: c.Breaks}}
 		errs[i] = t.read(chunk)
 		counted[i], zero = t, t.zero
 	}
@@ -161,6 +165,7 @@ type timeline struct {
 	from    int64 // ps: the first tag
 	until   int64 // ps: the last
 	gaps    []Gap // the longest, in order of length, longest first
+	pauses
 
 	low      int64 // ps: where the last tag's bin begins
 	at       int64 // its number in counts
@@ -209,6 +214,9 @@ func (t *timeline) addAtOnce(tags []uint64) bool {
 	if t.ordinary < 0 { // every silence is kept
 		return false
 	}
+	if len(t.breaks) > 0 && int64(tags[len(tags)-1]-t.correctedBreak(t.breaks[0])) >= 0 {
+		return false
+	}
 	first, last := t.base.since(tags[0], *t.zero), t.base.since(tags[len(tags)-1], *t.zero)
 	before := tags[0] - uint64(first-t.until)
 	if uint64(last-t.low) >= uint64(t.bin) || tag.InStep(before, tags, uint64(t.ordinary)) < len(tags) {
@@ -222,23 +230,28 @@ func (t *timeline) addAtOnce(tags []uint64) bool {
 func (t *timeline) addEach(tags []uint64) error {
 	for _, u := range tags {
 		at := t.base.since(u, *t.zero)
-		if uint64(at-t.low) < uint64(t.bin) && at-t.until <= t.ordinary { // nothing but one more
+		over := t.isOver(u)
+		if !over && uint64(at-t.low) < uint64(t.bin) && at-t.until <= t.ordinary { // nothing but one more
 			t.until = at
 			t.counts[t.at]++
 			continue
 		}
-		if err := t.add(at); err != nil {
+		if err := t.add(at, over); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *timeline) add(at int64) error {
+// add counts a tag, which may be the first over a break.
+func (t *timeline) add(at int64, over bool) error {
 	number := floorDiv(at, t.bin)
-	if t.counts == nil {
+	switch {
+	case t.counts == nil:
 		t.begin, t.from = number, at
-	} else {
+	case over:
+		t.took = append(t.took, Gap{t.until, at})
+	default:
 		t.silence(Gap{t.until, at})
 	}
 	t.until = at
@@ -297,27 +310,20 @@ func ratesOf(counted []*timeline, bin int64, base *base) (Rates, error) {
 		return Rates{}, &LimitError{What: "number of bins", Value: fmt.Sprint(uint64(end - begin)), Limit: fmt.Sprint(maxRateBins), Hint: "choose a longer bin"}
 	}
 	for _, t := range counted {
-		c := ChannelRate{Base: base.shown, Tags: t.count, First: t.from, Last: t.until, Rate: quantity.None(), RateSD: quantity.None(), Counts: make([]uint64, end-begin)}
+		c := ChannelRate{Base: base.shown, Tags: t.count, First: t.from, Last: t.until, Rate: quantity.None(), RateSD: quantity.None(), Counts: make([]uint64, end-begin), Pauses: t.took}
 		if t.count > 0 {
 			copy(c.Counts[t.begin-begin:], t.counts)
 		}
-		if seconds := float64(t.until-t.from) / 1e12; seconds > 0 {
-			// From the first tag to the last there is one distance less than tags: a pulse
-			// per second is 1 per second, however few there are.
-			n := float64(t.count)
-			c.Rate, c.RateSD = quantity.Number((n-1)/seconds), quantity.Number(math.Sqrt(n)/seconds)
-			c.Gaps = t.rare((n - 1) / seconds)
+		if seconds := float64(c.Recording()) / 1e12; seconds > 0 {
+			// From the first tag to the last of a stretch there is one distance less than
+			// tags: a pulse per second is 1 per second, however few there are.
+			n, distances := float64(t.count), float64(t.count-uint64(len(t.took))-1)
+			c.Rate, c.RateSD = quantity.Number(distances/seconds), quantity.Number(math.Sqrt(n)/seconds)
+			c.Gaps = t.rare(distances / seconds)
 		}
 		r.Channels = append(r.Channels, c)
 	}
 	return r, nil
-}
-
-// Recorded says whether bin k lies between the channel's first and last tag.
-func (r Rates) Recorded(channel, k int) bool {
-	c := r.Channels[channel]
-	low := r.Start + int64(k)*r.Bin
-	return c.Tags > 0 && c.First < low+r.Bin && c.Last >= low
 }
 
 // floorDiv is the quotient rounded down.

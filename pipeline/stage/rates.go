@@ -164,10 +164,13 @@ func showRates(out io.Writer, r correlate.Rates) error {
 	for i, c := range r.Channels {
 		of := "nothing was recorded"
 		if c.Tags > 0 {
-			of = fmt.Sprintf("%s in %.6g s, %s%s", quantity.Counted(c.Tags, "tag"), float64(c.Last-c.First)/1e12,
+			of = fmt.Sprintf("%s in %.6g s, %s%s", quantity.Counted(c.Tags, "tag"), float64(c.Recording())/1e12,
 				text.MeasuredOr(c.Rate, c.RateSD, "per s", "tags of one moment tell no rate"), extremes(r, i))
 		}
 		fmt.Fprintf(&words, "%-2s %s\n", LetterOf(i), of)
+		if n := len(c.Pauses); n > 0 {
+			fmt.Fprintf(&words, "   not recorded %s between shots, for %.6g s\n", quantity.Counted(n, "time"), float64(c.Last-c.First-c.Recording())/1e12)
+		}
 		for _, g := range c.Gaps {
 			fmt.Fprintf(&words, "   silent for %.6g s, from %s\n", float64(g.To-g.From)/1e12, shownTime(r, g.From))
 		}
@@ -196,7 +199,7 @@ func shownTime(r correlate.Rates, since int64) string {
 func extremes(r correlate.Rates, channel int) string {
 	low, high := uint64(math.MaxUint64), uint64(0)
 	for k, n := range r.Channels[channel].Counts {
-		if k > 0 && r.Recorded(channel, k-1) && k+1 < len(r.Channels[channel].Counts) && r.Recorded(channel, k+1) {
+		if r.Whole(channel, k) {
 			low, high = min(low, n), max(high, n)
 		}
 	}
