@@ -204,10 +204,10 @@ func Align(ctx context.Context, a, b []uint64, o Options) (Alignment, error) {
 
 const mostRefused = 2 // lines that the whole record does not confirm, until no more are looked for
 
-// unconfirmed says whether the whole record refuses a line of a part.
+// unconfirmed says whether the whole record refuses a line of a part, which may be chance.
 func unconfirmed(err error) bool {
 	var refusal *Refusal
-	return errors.As(err, &refusal) && (refusal.Code == "not-significant" || refusal.Code == "not-straight")
+	return errors.As(err, &refusal) && !refusal.certain && (refusal.Code == "not-significant" || refusal.Code == "not-straight")
 }
 
 // searcher holds what all steps of one alignment need.
@@ -359,6 +359,8 @@ type Refusal struct {
 
 	Period     float64         `json:"period_ps,omitempty"`     // of the peaks, where they repeat
 	Candidates []quantity.Fine `json:"candidates_ps,omitempty"` // offsets, the likeliest first, some of many where there is a Period
+
+	certain bool // the line that is refused is one of pairs: there is no other to look for
 }
 
 func (r *Refusal) Error() string { return r.Reason + "; " + r.Hint }

@@ -16,6 +16,7 @@ const (
 	offCentre = 0.2 // of the jitter that a quarter of the corrected record may be off
 	offPeak   = 5.0 // of the jitter from which on differences tell what is chance
 	tooWide   = 1.5 // of the jitter that its pairs may scatter
+	certainLL = 100 // log likelihood of pairs beyond chance, which nothing but a source gives
 )
 
 // settleAt follows the clock from a line through the whole record and says what
@@ -227,6 +228,14 @@ var errLost = &Refusal{Code: "not-straight",
 	Reason: "the pairs of the middle are on a line that the rest of the record is not on",
 	Hint:   "the clocks step too far or wander too fast to be followed; align shorter parts of the record"}
 
+// lost is errLost, of a line that may be certain to be one of pairs: then the clock was on
+// it for a part of the record, and no other line is that of all.
+func lost(certain bool) error {
+	refusal := *errLost
+	refusal.certain = certain
+	return &refusal
+}
+
 // chance is how many accidental pairs a window of the given width holds.
 func (s *searcher) chance(width float64) float64 {
 	inside := within(s.a, s.from, s.to)
@@ -263,7 +272,7 @@ func (s *searcher) judge(r Alignment, ll float64) error {
 	case r.Jitter > maxJitter:
 		return tooBroad(r.Jitter)
 	case r.LostSlices > r.Slices*3/4 || s.unfound > float64(r.Overlap)*mostUnfound:
-		return errLost
+		return lost(ll > certainLL)
 	case math.Abs(r.StartOffset.Float()) > float64(s.Search)+sureties*r.StartSD:
 		return outsideSearch(r, s.Search)
 	case math.Abs(r.Frequency) > drift+sureties*r.FrequencySD:
