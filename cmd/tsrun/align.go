@@ -170,10 +170,14 @@ straightness chi-square %.4g for %d degrees of freedom
 
 // frequency says which way B's clock goes wrong.
 func frequency(ppb, sd float64) string {
-	if ppb < 0 {
-		return text.Measured(ppb, sd, "ppb") + ": B's clock runs slow"
+	switch found := text.Measured(ppb, sd, "ppb"); {
+	case !text.Certain(ppb, sd):
+		return found + ": neither clock is seen to run fast"
+	case ppb < 0:
+		return found + ": B's clock runs slow"
+	default:
+		return found + ": B's clock runs fast"
 	}
-	return text.Measured(ppb, sd, "ppb") + ": B's clock runs fast"
 }
 
 // clockReading writes a tag as seconds, exactly.

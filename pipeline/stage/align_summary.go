@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -142,11 +141,7 @@ func alignWords(say Say, s AlignSummary) {
 		offset = s.Alignment.Offset.Float()
 	}
 	say("%s - %s = %s at %s", s.Target, s.Reference, text.Measured(offset, s.OffsetSDPs, "ps"), text.Seconds(s.ReferencePs))
-	direction := "fast"
-	if s.FrequencyPpb < 0 {
-		direction = "slow"
-	}
-	say("the clock of %s runs %s %s", s.Target, text.Measured(math.Abs(s.FrequencyPpb), s.FrequencySDPpb, "ppb"), direction)
+	say("%s", paceWords(s.Target, s.FrequencyPpb, s.FrequencySDPpb))
 	for _, d := range s.Channels {
 		if d.Correlated && (d.Reference != s.Reference || d.Target != s.Target) {
 			say("%s - %s: %s later, %s pairs", d.Target, d.Reference, text.Measured(d.Delay, d.DelaySD, "ps"), text.Grouped(d.Pairs))
@@ -160,6 +155,18 @@ func alignWords(say Say, s AlignSummary) {
 	}
 	if s.Alignment.Warning != "" {
 		say("%s", s.Alignment.Warning)
+	}
+}
+
+// paceWords says which way a clock goes wrong.
+func paceWords(name string, ppb, sd float64) string {
+	switch {
+	case !text.Certain(ppb, sd):
+		return fmt.Sprintf("the clock of %s is not seen to run faster or slower: %s", name, text.Measured(ppb, sd, "ppb"))
+	case ppb < 0:
+		return fmt.Sprintf("the clock of %s runs %s slow", name, text.Measured(-ppb, sd, "ppb"))
+	default:
+		return fmt.Sprintf("the clock of %s runs %s fast", name, text.Measured(ppb, sd, "ppb"))
 	}
 }
 

@@ -44,3 +44,18 @@ func TestRefusedSaysItsCandidates(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
+
+// What three deviations do not tell from none is not said to be fast or slow.
+func TestPaceWords(t *testing.T) {
+	for _, c := range []struct {
+		ppb, sd float64
+		want    string
+	}{
+		{12, 0.012, "the clock of bob runs 12.000 ± 0.012 ppb fast"}, {-12, 0.012, "the clock of bob runs 12.000 ± 0.012 ppb slow"},
+		{-0.0012, 0.0041, "the clock of bob is not seen to run faster or slower: -0.0012 ± 0.0041 ppb"},
+	} {
+		if got := paceWords("bob", c.ppb, c.sd); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}

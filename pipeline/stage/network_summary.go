@@ -3,7 +3,6 @@ package stage
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -175,11 +174,7 @@ func networkWords(say Say, s AlignSummary) {
 			via = ", through " + strings.Join(c.Via, ", ")
 		}
 		say("%s - %s = %s at %s%s", c.Target, c.Reference, text.Measured(c.Alignment.Offset.Float(), c.OffsetSDPs, "ps"), text.Seconds(c.ReferencePs), via)
-		direction := "fast"
-		if c.FrequencyPpb < 0 {
-			direction = "slow"
-		}
-		say("the clock of %s runs %s %s", c.Target, text.Measured(math.Abs(c.FrequencyPpb), c.FrequencySDPpb, "ppb"), direction)
+		say("%s", paceWords(c.Target, c.FrequencyPpb, c.FrequencySDPpb))
 	}
 	for _, c := range s.Network.Cycles {
 		closes := "closes"

@@ -116,6 +116,10 @@ func Measured[V, D ~float64](value V, sd D, unit string) string {
 	return strings.TrimSuffix(quantity.Measured(float64(value), float64(sd))+" "+unit, " ")
 }
 
+// Certain says whether a value is other than none, which three of its deviations would
+// hold in 99 %.
+func Certain(value, sd float64) bool { return math.Abs(value) > 3*sd }
+
 // MeasuredOr is [Measured] of a value, and otherwise why there is none.
 func MeasuredOr(value, sd quantity.Number, unit, why string) string {
 	if !value.Known() {
