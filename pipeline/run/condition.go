@@ -128,7 +128,11 @@ func (j *judgement) judgeSegments(m *Manifest) {
 		u := unproven[k]
 		r := Reason{Condition: Incomplete, Node: k.node, Channel: k.channel,
 			Message: fmt.Sprintf("segment %d was recorded but never proven here: %s", u.first.Index, u.first.File)}
-		if !u.first.HoldsTags() {
+		switch {
+		case u.first.HoldsTags():
+		case k.sink == "": // the record of its clock
+			r.Message = "a record of the node itself was made but never proven here: " + u.first.File
+		default:
 			r.Message = fmt.Sprintf("a file of sink %q was made but never proven here: %s", k.sink, u.first.File)
 		}
 		if u.more > 0 {

@@ -40,6 +40,9 @@ func TestSinksAreJudgedByWhatTheyKeep(t *testing.T) {
 		{"none elsewhere", run.Sink{Keeps: sdk.Elsewhere}, func(*run.Manifest) {}, `sink "more" says it has kept 0`},
 		{"a table that did not come", run.Sink{Keeps: sdk.NoTags}, func(m *run.Manifest) { table(m); m.Segments[len(m.Segments)-1].Verified = false },
 			`a file of sink "more" was made but never proven here: raw/alice/more/c.csv`},
+		{"a record of a clock that did not come", run.Sink{Keeps: sdk.NoTags}, func(m *run.Manifest) {
+			m.Segments = append(m.Segments, run.Segment{Node: "alice", Segment: fact.Segment{File: "raw/alice/clock/clock.csv", Kind: sdk.Other}})
+		}, "a record of the node itself was made but never proven here: raw/alice/clock/clock.csv"},
 	} {
 		m := runtest.GoodManifest()
 		c.sink.Channels = []string{"signal"}

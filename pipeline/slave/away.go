@@ -2,6 +2,7 @@ package slave
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -95,8 +96,9 @@ type keptError struct {
 func (k *keptError) Unwrap() error { return k.error }
 
 func (k *keptError) Error() string {
-	if f, ok := k.error.(*sdk.Failure); ok && strings.HasPrefix(f.Hint, k.where) {
-		return f.Error()
+	var f *sdk.Failure
+	if errors.As(k.error, &f) && strings.HasPrefix(f.Hint, k.where) {
+		return k.error.Error()
 	}
 	return k.error.Error() + "; " + k.where
 }
