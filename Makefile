@@ -36,10 +36,10 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/tsrun and bin/plugins/*
-	@mkdir -p bin/plugins
+	@umask go-w; mkdir -p bin/plugins # plugins that anyone may change are refused
 	@echo 'building: the first time takes a minute or two'
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tsrun ./cmd/tsrun
-	@for p in $(PLUGINS); do \
+	umask go-w; CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tsrun ./cmd/tsrun
+	@umask go-w; for p in $(PLUGINS); do \
 		CGO_ENABLED=0 $(GO) build -C plugins/$$p -trimpath -ldflags '$(LDFLAGS)' -o '$(CURDIR)'/bin/plugins/$$p . && \
 		bin/plugins/$$p --describe > bin/plugins/$$p.json || exit 1; \
 	done

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"tsrun/internal/need"
 	"tsrun/pipeline/run"
 	"tsrun/sim/idq"
 )
@@ -31,7 +32,7 @@ var bin string
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
-	syscall.Umask(0o022) // some tests are of other users, who read what is made here, whoever runs them
+	need.OwnFiles() // some are of other users, who read what is made here
 	dir, err := os.MkdirTemp("", "tsrun-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -21,6 +21,7 @@ import (
 
 // TestMain lets the test binary play tsrun in scripts, as a process of its own.
 func TestMain(m *testing.M) {
+	need.OwnFiles()
 	testscript.Main(m, map[string]func(){"tsrun": main})
 }
 

@@ -10,12 +10,18 @@ import (
 	"strings"
 	"testing"
 
+	"tsrun/internal/need"
 	"tsrun/pipeline/host"
 	"tsrun/pipeline/master"
 	"tsrun/pipeline/recipe"
 	"tsrun/sdk"
 	"tsrun/sdk/quantity"
 )
+
+func TestMain(m *testing.M) {
+	need.OwnFiles()
+	os.Exit(m.Run())
+}
 
 func named(found []Finding, what string) Finding {
 	if i := slices.IndexFunc(found, func(f Finding) bool { return f.What == what }); i >= 0 {

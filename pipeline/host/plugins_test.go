@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 
+	"tsrun/internal/need"
 	"tsrun/sdk"
 	"tsrun/sdk/quantity"
 	"tsrun/sdk/tag"
@@ -24,6 +25,7 @@ import (
 // The test binary plays every plugin of these tests, good and bad: a link to
 // it with the plugin's name is a plugin of that name.
 func TestMain(m *testing.M) {
+	need.OwnFiles()
 	if play, ok := roles[filepath.Base(os.Args[0])]; ok {
 		play()
 		os.Exit(0)

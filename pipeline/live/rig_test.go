@@ -13,6 +13,7 @@ import (
 	"github.com/go-zeromq/zmq4"
 	"go.uber.org/goleak"
 
+	"tsrun/internal/need"
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
@@ -27,7 +28,10 @@ import (
 
 const wait = 60 * time.Second // longer than any test needs, so that speed decides nothing
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	need.OwnFiles()
+	goleak.VerifyTestMain(m)
+}
 
 // rig is a stream of a run of alice and bob, whose segments take 1 us.
 type rig struct {

@@ -13,12 +13,16 @@ import (
 
 	"go.uber.org/goleak"
 
+	"tsrun/internal/need"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/sdk/quantity"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	need.OwnFiles()
+	goleak.VerifyTestMain(m)
+}
 
 // bench is a run directory whose stages "rates" and "empty" have results, and a script
 // that is the program of a sink.

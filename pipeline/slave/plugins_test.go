@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"tsrun/internal/need"
 	"tsrun/pipeline/core"
 	"tsrun/sdk"
 	"tsrun/sdk/tag"
@@ -18,6 +19,7 @@ import (
 // The test binary plays the plugins of these tests: a link to it with the
 // plugin's name is a plugin of that name.
 func TestMain(m *testing.M) {
+	need.OwnFiles()
 	switch name := filepath.Base(os.Args[0]); name {
 	case "tc-test":
 		sdk.Serve(sdk.Plugin{Name: name, Version: "1", Summary: "Plays a controller.",
