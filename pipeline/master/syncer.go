@@ -56,6 +56,7 @@ type syncer struct {
 	done     chan struct{} // closed when the loop has ended
 
 	finishing atomic.Bool     // nothing more is offered
+	last      time.Duration   // lastValues
 	searches  time.Duration   // lastSearches
 	patience  context.Context // ends when clocks that were never found are looked for no more
 	resign    context.CancelFunc
@@ -97,7 +98,7 @@ type pile struct {
 // newSyncer starts to follow the clocks of a recipe with align stages. The
 // manifest is only read, and only here.
 func newSyncer(d *run.Directory, r *recipe.Recipe, m *run.Manifest, o event.Observer, lives []*live.Stream) (*syncer, error) {
-	s := &syncer{dir: d.Path(), observer: o, lives: lives, segments: make(chan offered, maxProven), done: make(chan struct{}), searches: lastSearches}
+	s := &syncer{dir: d.Path(), observer: o, lives: lives, segments: make(chan offered, maxProven), done: make(chan struct{}), last: lastValues, searches: lastSearches}
 	aligns, err := followed(r)
 	if err != nil {
 		return nil, err

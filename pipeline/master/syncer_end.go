@@ -32,7 +32,7 @@ func (s *syncer) finish(ctx context.Context) {
 	select {
 	case <-s.done:
 	case <-ctx.Done():
-	case <-time.After(lastValues):
+	case <-time.After(s.last):
 		s.warn("the live values of the last segments were given up", "the align stages look at everything")
 	}
 	s.end()

@@ -47,13 +47,13 @@ func (r *rig) followsFirst(byNode map[string][]run.Segment) {
 	for _, segments := range byNode {
 		r.offers(segments[0])
 	}
-	for range 600 {
+	for range 3000 {
 		if r.seen.segments() == len(byNode)-1 {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	r.t.Fatal("the first segments are not followed after a minute")
+	r.t.Fatal("the first segments are not followed after five minutes")
 }
 
 // segments is how many were told to be followed.
