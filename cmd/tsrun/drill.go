@@ -69,6 +69,7 @@ but that of the loopback this PC has no links, and the faults cut and slow are l
 		all = append(all, string(k))
 	}
 	flags.StringSliceVar(&f.faults, "faults", all, "break runs in these ways only, `KINDS` with commas between them")
+	completeList(c, "faults", all)
 	flags.TextVar(&f.longest, "longest", quantity.Time(0), "let no fault last longer, `TIME`; as long as its kind may by default")
 	flags.Uint64Var(&f.options.Seed, "seed", 1, "the seed of the first run, `NUMBER`")
 	flags.IntVar(&f.options.Runs, "runs", 10, "break so many runs, `NUMBER`; 0: until --minutes have passed")

@@ -21,12 +21,18 @@ import (
 	"tsrun/pipeline/text"
 )
 
-func main() { os.Exit(execute(os.Args[1:])) }
+func main() {
+	takeQuitForInterrupt()
+	os.Exit(execute(os.Args[1:]))
+}
 
 // execute runs one command line and returns the exit code.
 func execute(args []string) int {
 	root := newRootCommand()
 	root.SetArgs(joinAddress(args))
+	if len(args) > 0 && args[0] == cobra.ShellCompRequestCmd {
+		plainUsages(root)
+	}
 	root.SetOut(standardOutput)
 	err := root.Execute()
 	var code *exitError

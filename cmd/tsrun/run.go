@@ -241,6 +241,22 @@ func outliveTerminal() {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGHUP)
 }
 
+// takeQuitForInterrupt makes Ctrl-\ what Ctrl-C is, in every command: unasked, it would end
+// this process at once, with the stacks of its goroutines on the terminal. SIGABRT still does.
+func takeQuitForInterrupt() {
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil || signal.Ignored(syscall.SIGQUIT) {
+		return
+	}
+	quits := make(chan os.Signal, 4)
+	signal.Notify(quits, syscall.SIGQUIT)
+	go func() {
+		for range quits {
+			_ = self.Signal(os.Interrupt)
+		}
+	}()
+}
+
 // asking passes on what the user and the system want ended.
 type asking struct {
 	interrupts chan struct{}

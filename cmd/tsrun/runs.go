@@ -64,6 +64,7 @@ offset_ps are those of the first stages that found some.`,
 	}
 	o.add(c, "of the columns", "runs, with a key for each column")
 	c.Flags().StringSliceVar(&q.Columns, "columns", nil, "the `COLUMNS` that are wanted, with commas between")
+	completeList(c, "columns", catalogue.Names())
 	c.Flags().StringArrayVar(&q.Where, "where", nil, "only runs for which this holds: `COLUMN=VALUE`, or with != < <= > >=; given more than once, all must hold")
 	c.AddCommand(newRunsCompareCommand())
 	return c

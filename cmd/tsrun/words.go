@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -248,6 +249,36 @@ func completeValues(c *cobra.Command) {
 		c.ValidArgsFunction = completeRecipes
 	case "RUN", "RUN RUN", "DIR":
 		c.ValidArgsFunction = completeDirectories
+	}
+}
+
+// completeList lets the shell offer values of a flag that takes several with commas between:
+// behind those that stand there, those that do not.
+func completeList(c *cobra.Command, name string, values []string) {
+	err := c.RegisterFlagCompletionFunc(name, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		chosen := strings.Split(typed, ",")
+		chosen = chosen[:len(chosen)-1]
+		var offered []string
+		for _, v := range values {
+			if !slices.Contains(chosen, v) {
+				offered = append(offered, strings.Join(append(slices.Clone(chosen), v), ","))
+			}
+		}
+		return offered, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	})
+	if err != nil {
+		panic(err) // the command has the flag, and nobody else completes it
+	}
+}
+
+// plainUsages takes the marks of value names out of what flags say: a shell that completes
+// shows them as they are.
+func plainUsages(c *cobra.Command) {
+	plain := func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") }
+	c.Flags().VisitAll(plain)
+	c.PersistentFlags().VisitAll(plain)
+	for _, below := range c.Commands() {
+		plainUsages(below)
 	}
 }
 

@@ -149,6 +149,34 @@ func (c *Core) GivenUp(name string) error {
 	return nil
 }
 
+// HoldsUp names a sink that drivers have waited for nearly all of the time, while it looked:
+// "" where there is none. It looks for about a second.
+func (c *Core) HoldsUp(ctx context.Context) string {
+	const looks = 50
+	c.mu.Lock()
+	outlets := slices.Clone(c.outlets)
+	c.mu.Unlock()
+	busy := make([]int, len(outlets))
+	for range looks {
+		for i, o := range outlets {
+			if o.sending.Load() {
+				busy[i]++
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ""
+		case <-time.After(time.Second / looks):
+		}
+	}
+	for i, o := range outlets {
+		if busy[i] > looks*9/10 {
+			return o.name
+		}
+	}
+	return ""
+}
+
 // Inlet makes an endpoint for one driver, which brings the named streams. A
 // stream has one inlet.
 func (c *Core) Inlet(name string, streams []uint16) (endpoint string, err error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tsrun/sdk/zmtp"
@@ -18,10 +19,11 @@ type outlet struct {
 	streams  []uint16
 	ready    chan struct{} // closed when the sink has connected, or cannot any more
 
-	order    sync.Mutex // held while a block is kept and sent; only with retained
-	retained *retained  // nil: nothing is kept for another process
-	lending  *lending   // of a ring; nil without retained
-	resumed  int        // processes that went on for one that died
+	order    sync.Mutex  // held while a block is kept and sent; only with retained
+	retained *retained   // nil: nothing is kept for another process
+	lending  *lending    // of a ring; nil without retained
+	resumed  int         // processes that went on for one that died
+	sending  atomic.Bool // a block is on its way to it
 
 	mu     sync.Mutex
 	conn   *zmtp.Conn
@@ -53,6 +55,8 @@ func (o *outlet) accept(ctx context.Context) {
 // send gives the sink one block, and patience to take it. It returns the
 // failure that makes it the last one; later calls do nothing.
 func (o *outlet) send(ctx context.Context, patience time.Duration, header, payload []byte, slot *slot) error {
+	o.sending.Store(true)
+	defer o.sending.Store(false)
 	if o.retained != nil {
 		return o.sendRetained(ctx, patience, header, payload, slot)
 	}

@@ -1,34 +1,20 @@
 package core
 
 import (
-	"fmt"
 	"net"
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"tsrun/sdk/blockio"
 )
 
 // sealedMemory makes memory that others may map to read it, and nobody else to write it,
 // and whose length nobody changes.
 func sealedMemory(size int) (*os.File, []byte, error) {
-	fd, err := unix.MemfdCreate("tsrun-blocks", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	file, memory, err := blockio.SealedMemory(size)
 	if err != nil {
-		return nil, nil, fmt.Errorf("make memory for blocks: %w", err)
-	}
-	file := os.NewFile(uintptr(fd), "tsrun-blocks")
-	if err := file.Truncate(int64(size)); err != nil {
-		file.Close()
-		return nil, nil, fmt.Errorf("make memory for blocks: %w", err)
-	}
-	memory, err := unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		file.Close()
-		return nil, nil, fmt.Errorf("map memory for blocks: %w", err)
-	}
-	const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_FUTURE_WRITE | unix.F_SEAL_SEAL
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
-		freeMemory(file, memory)
-		return nil, nil, fmt.Errorf("seal memory for blocks: %w", err)
+		return nil, nil, err
 	}
 	return file, memory, nil
 }
@@ -38,13 +24,7 @@ func giveMemory(file *os.File, from, size int) error {
 	return unix.Fallocate(int(file.Fd()), 0, int64(from), int64(size))
 }
 
-func freeMemory(file *os.File, memory []byte) {
-	_ = unix.Munmap(memory)
-	file.Close()
-}
+func freeMemory(file *os.File, memory []byte) { blockio.FreeMemory(file, memory) }
 
 // sendFile hands a file to the process behind a connection.
-func sendFile(conn *net.UnixConn, file *os.File) error {
-	_, _, err := conn.WriteMsgUnix([]byte{0}, unix.UnixRights(int(file.Fd())), nil)
-	return err
-}
+func sendFile(conn *net.UnixConn, file *os.File) error { return blockio.SendMemory(conn, file) }

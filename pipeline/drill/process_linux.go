@@ -74,7 +74,7 @@ func cont(pid int) error { return signal(pid, syscall.SIGCONT) }
 func term(pid int) error { return signal(pid, syscall.SIGTERM) }
 
 // dumpStacks lets a process of tsrun write what its goroutines wait for, and end.
-func dumpStacks(pid int) error { return signal(pid, syscall.SIGQUIT) }
+func dumpStacks(pid int) error { return signal(pid, syscall.SIGABRT) }
 
 func signal(pid int, s syscall.Signal) error {
 	if pid <= 1 {

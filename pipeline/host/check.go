@@ -83,6 +83,7 @@ func ask(ctx context.Context, cmd *exec.Cmd, request io.Reader, most int, before
 	if before != nil {
 		awaitExit(cmd.Process.Pid)
 		kill() // while the zombie still holds the number
+		endMarked(cmd.Env[0])
 	}
 	err := cmd.Wait()
 	if !unhook() {

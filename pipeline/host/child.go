@@ -87,6 +87,9 @@ func (c *child) reap(pid int) {
 	c.gone = true
 	KillGroup(pid) // while the zombie still holds the number
 	c.mu.Unlock()
+	if strays := endMarked(c.cmd.Env[0]); len(strays) > 0 {
+		c.words.log.Warn("processes that a plugin had started and left behind were ended", "pids", strays)
+	}
 	_ = c.cmd.Wait() // the state says it all
 	c.state = c.cmd.ProcessState
 	limit := time.Now().Add(drainAfterExit)
@@ -138,6 +141,17 @@ func (c *child) wasKilled() bool {
 	defer c.mu.Unlock()
 	status, ok := c.state.Sys().(syscall.WaitStatus)
 	return c.killed && ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+}
+
+// faulted tells, when exited is closed, whether the process ended because it touched memory
+// that it must not; a program in Go says so and exits by itself.
+func (c *child) faulted() bool {
+	status, ok := c.state.Sys().(syscall.WaitStatus)
+	if ok && status.Signaled() && (status.Signal() == syscall.SIGSEGV || status.Signal() == syscall.SIGBUS) {
+		return true
+	}
+	cause, _ := c.words.last()
+	return cause == "fatal error: fault"
 }
 
 // Stdout implements go-plugin's Runner; what comes first is kept, to explain

@@ -95,6 +95,9 @@ func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 // Component returns the plugin's binary and version, as it says itself.
 func (p *process) Component() Component { return p.component }
 
+// Kill ends the process of a driver or sink that does not do its work; Events tells so.
+func (p *process) Kill() { p.run.kill() }
+
 // PID returns the process id.
 func (p *process) PID() int { return p.run.id() }
 

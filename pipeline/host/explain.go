@@ -111,7 +111,11 @@ func (p *process) death() error {
 	if p.hung.Load() {
 		return p.crash("plugin-hung", fmt.Sprintf("%s did not answer for %v and was killed", who, p.host.hungAfter))
 	}
-	return p.crash("plugin-died", fmt.Sprintf("%s died, %s", who, p.run.state))
+	f := p.crash("plugin-died", fmt.Sprintf("%s died, %s", who, p.run.state))
+	if p.offered.Load() && p.run.faulted() {
+		f.Hint = "a sink that says InPlace() reads tags in memory of tsrun, and is ended so when it writes to them: it has to copy them first, or not say it; else it is another bug of the plugin: report it with these lines"
+	}
+	return f
 }
 
 // explain says why a call of a plugin failed.
@@ -153,5 +157,5 @@ func (p *process) failure(f *pluginpb.Failure) error {
 	if f == nil {
 		return nil
 	}
-	return &sdk.Failure{Code: f.Code, Message: p.instance + ": " + f.Message, Hint: f.Hint, Field: f.Field}
+	return &sdk.Failure{Code: short(f.Code), Message: p.instance + ": " + f.Message, Hint: f.Hint, Field: short(f.Field)}
 }

@@ -130,7 +130,7 @@ func (h *Host) leave(p *process) {
 
 const (
 	describeWithin = 20 * time.Second
-	openTimeout    = 60 * time.Second // Configure, Arm and Begin, when the caller sets no deadline
+	openTimeout    = 50 * time.Second // Configure, Arm and Begin, when the caller sets no deadline; less than a master waits
 	closeTimeout   = 5 * time.Second  // for a driver to make its device safe
 	killTimeout    = 4 * time.Second  // for a plugin to exit by itself after that
 )

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,6 +49,7 @@ type process struct {
 	lease    sync.WaitGroup
 	hung     atomic.Bool
 	leaving  atomic.Bool // close has begun: its end is no death
+	offered  atomic.Bool // memory of the core that it may only read
 
 	letGo    func(context.Context) error // the Close call of its driver or sink; nil before Configure
 	closing  sync.Once
@@ -124,13 +126,17 @@ func (p *process) confineThread(s Spec, role string) {
 	}
 }
 
+// markKey is the variable that only a plugin's program and what it starts have: its value is
+// another one each time. By it they are found, wherever they have gone.
+const markKey = "TSRUN_PROCESS"
+
 // command is the plugin with the few variables of our environment that
-// programs need; anything else of the host's would be a hidden setting.
+// programs need; anything else of the host's would be a hidden setting. The first is its mark.
 func command(path string, args ...string) *exec.Cmd {
 	cmd := exec.Command(path, args...)
 	allowed := []string{"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH",
 		"GODEBUG", "GORACE", "GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GOTRACEBACK", "GOCOVERDIR"}
-	cmd.Env = []string{}
+	cmd.Env = []string{markKey + "=" + rand.Text()}
 	for _, v := range os.Environ() {
 		name, _, _ := strings.Cut(v, "=")
 		if slices.Contains(allowed, name) || strings.HasPrefix(name, "LC_") {

@@ -22,6 +22,7 @@ type Sink struct {
 	told   atomic.Uint64   // files in events so far
 	kept   atomic.Uint64   // and numbers of tags kept
 	more   chan struct{}   // has a token when either has grown
+	whole  atomic.Bool     // Finish has returned nil: nothing is lost with the process
 	paths  map[string]bool // of the files told; owned by follow
 
 	mu      sync.Mutex
@@ -86,6 +87,7 @@ func (k *Sink) Begin(ctx context.Context, r sdk.Recording, endpoint, ring string
 	k.mu.Lock()
 	k.streams, k.dir = r.Streams, r.Dir
 	k.mu.Unlock()
+	k.offered.Store(ring != "")
 	_, err := k.rpc.Begin(ctx, beginOut(r, endpoint, ring))
 	return k.explain("begin", err)
 }
@@ -107,6 +109,7 @@ func (k *Sink) Finish(ctx context.Context) error {
 				k.instance, k.told.Load()+k.kept.Load(), r.Artifacts+r.Kept, context.Cause(ctx))
 		}
 	}
+	k.whole.Store(true)
 	return nil
 }
 
@@ -118,9 +121,6 @@ func (k *Sink) Close(ctx context.Context) error {
 	k.watch.stop()
 	return err
 }
-
-// Kill ends the process of a sink that does not do its work; Events tells so.
-func (k *Sink) Kill() { k.run.kill() }
 
 func (k *Sink) closeSink(ctx context.Context) error {
 	_, err := k.rpc.Close(ctx, &pluginpb.CloseRequest{})
@@ -163,9 +163,14 @@ func (k *Sink) relayEvents(ctx context.Context) {
 			tell(Failed{k.failure(what.Failed)})
 		}
 	}
-	if !k.leaving.Load() {
-		tell(Failed{k.explainCutOff(err)})
+	if k.leaving.Load() {
+		return
 	}
+	if err = k.explainCutOff(err); k.whole.Load() {
+		k.log.Warn("sink ended after it had finished", "error", err)
+		return
+	}
+	tell(Failed{err})
 }
 
 // count counts one more event, for which Finish may wait.

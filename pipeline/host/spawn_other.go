@@ -25,6 +25,9 @@ func KillGroup(int) {}
 // awaitExit has nothing to wait for: Spawn starts nothing.
 func awaitExit(int) {}
 
+// endMarked has nothing to end: Spawn starts nothing.
+func endMarked(string) []int { return nil }
+
 // anyoneWrites tells whether every user of the PC may write to a file or
 // directory; systems other than Linux run no plugins.
 func anyoneWrites(fs.FileInfo) bool { return false }

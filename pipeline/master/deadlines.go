@@ -16,7 +16,7 @@ import (
 // that would otherwise never end.
 const (
 	armTimeout      = 60 * time.Second
-	drainTimeout    = 60 * time.Second  // from the end of the acquisition to a closed file, and to the next
+	drainTimeout    = 75 * time.Second  // from the end of the acquisition to a closed file, and to the next; a node says after 60 s itself which sink it waits for
 	transferTimeout = 600 * time.Second // without a file coming farther; the largest are hashed within it
 )
 

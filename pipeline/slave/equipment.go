@@ -49,11 +49,10 @@ type equipment struct {
 	life     context.Context    // of the core, from arm on
 	halt     context.CancelFunc // ends it
 
-	awake      awake
-	begun      atomic.Bool  // its drivers were told when to start
-	stopping   atomic.Bool  // its recording is ended early, as somebody wants it
-	sent       atomic.Int64 // of a start on receipt: when its order was sent, by this PC's clock, Unix time in ns; 0: no such
-	fileClosed atomic.Int64 // Unix time in ns when a sink last closed a file
+	awake    awake
+	begun    atomic.Bool  // its drivers were told when to start
+	stopping atomic.Bool  // its recording is ended early, as somebody wants it
+	sent     atomic.Int64 // of a start on receipt: when its order was sent, by this PC's clock, Unix time in ns; 0: no such
 
 	mu          sync.Mutex
 	alive       int  // sinks that still take blocks
@@ -71,22 +70,26 @@ type controller struct {
 
 	noThresholds bool        // its inputs have none
 	refused      atomic.Bool // a block of it was
+
+	stands atomic.Pointer[error] // why it was ended by force; nil: it was not
 }
 
 // sink is one sink of the recipe that keeps channels of this node.
 type sink struct {
-	recipe  recipe.Sink
-	process atomic.Pointer[host.Sink] // nil before it is open
-	streams []uint16
-	dir     string         // relative to the session's
-	ring    string         // where its processes may get the core's memory; "": nowhere
-	ended   chan struct{}  // closed when its events have ended
-	failed  bool           // it takes no more blocks; owned by reportSink
-	told    map[uint16]int // segments that it has told of, by stream; owned by reportSink
-	resumed int            // times that another process has gone on; owned by reportSink
+	recipe   recipe.Sink
+	process  atomic.Pointer[host.Sink] // nil before it is open
+	streams  []uint16
+	dir      string         // relative to the session's
+	ring     string         // where its processes may get the core's memory; "": nowhere
+	ended    chan struct{}  // closed when its events have ended
+	failed   bool           // it takes no more blocks; owned by reportSink
+	told     map[uint16]int // segments that it has told of, by stream; owned by reportSink
+	failures int            // that it has told of; owned by reportSink
+	resumed  int            // times that another process has gone on; owned by reportSink
 
-	files  atomic.Int64          // that it has closed
-	stands atomic.Pointer[error] // why it was given up; nil: it was not
+	files      atomic.Int64          // that it has closed
+	progressed atomic.Int64          // Unix time in ns when it last closed a file
+	stands     atomic.Pointer[error] // why it was given up; nil: it was not
 }
 
 func newEquipment(s *session) (*equipment, error) {

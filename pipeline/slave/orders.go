@@ -183,8 +183,8 @@ const confirmEvery = 5 * time.Millisecond
 // stopWhenTold ends the recording early when the master or the user of this PC orders it.
 func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFunc, eq *equipment) {
 	stopped, shut := s.user.stop, s.orders.shut
-	var overdue <-chan time.Time // a recording that nobody watches ends as one that is watched
-	var stopping sync.WaitGroup  // an Abort must be seen while a device takes its time
+	overdue := s.overrun()
+	var stopping sync.WaitGroup // an Abort must be seen while a device takes its time
 	defer stopping.Wait()
 	for {
 		select {
@@ -198,10 +198,10 @@ func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFu
 			eq.stopping.Store(true)
 			stopping.Go(func() { eq.stopDrivers(ctx) })
 		case <-shut:
-			shut, overdue = nil, time.After(time.Until(s.instant.Add(s.recipe.Acquire.Duration.Duration()+finishTimeout)))
+			shut = nil
 			s.recordOn(s.orders.closedBy())
 		case <-overdue:
-			stopping.Go(func() { eq.stopDrivers(ctx) })
+			stopping.Go(func() { eq.tellOverrun(ctx); eq.stopDrivers(ctx) })
 		case o := <-s.orders.ch:
 			switch o.Kind {
 			case wire.Stop:
@@ -217,6 +217,16 @@ func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFu
 			}
 		}
 	}
+}
+
+// overrunAfter is how long after its end a recording may go on: devices hand over what they
+// hold. Then it is stopped, which a driver that hangs does not survive, before the master
+// gives the node up without knowing for what.
+const overrunAfter = 30 * time.Second
+
+// overrun is when a recording has gone on for too long.
+func (s *session) overrun() <-chan time.Time {
+	return time.After(time.Until(s.instant.Add(s.recipe.Acquire.Duration.Duration() + overrunAfter)))
 }
 
 // endedBy says what an order ends that came instead of the one awaited: where shots

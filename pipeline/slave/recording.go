@@ -24,8 +24,11 @@ import (
 const (
 	// stopTimeout bounds how long a device may take to halt and hand over what it holds.
 	stopTimeout = 30 * time.Second
-	// finishTimeout bounds how long a sink may take to make one of its last files durable.
+	// finishTimeout bounds how long a sink may take to make one of its last files durable. The
+	// master waits longer: it need not say that something took too long, and not know what.
 	finishTimeout = 60 * time.Second
+	// mostFailures is how many failures of a sink are told; what else it says is in the log.
+	mostFailures = 10
 	// resumeTimeout bounds how long another process of a sink may take to begin.
 	resumeTimeout = 20 * time.Second
 )
@@ -191,6 +194,8 @@ func (eq *equipment) reportDriver(c *controller) {
 			switch {
 			case e.Err != nil && c.refused.Load(): // what it says follows from that
 				eq.log.Warn("driver ended after a block of it was refused", "controller", c.recipe.Name, "error", e.Err)
+			case e.Err != nil && c.stands.Load() != nil:
+				eq.abandonDriver(c, *c.stands.Load())
 			case e.Err != nil:
 				eq.abandonDriver(c, e.Err)
 			}
@@ -265,6 +270,10 @@ func (eq *equipment) followSink(k *sink, kept map[uint16]fact.Kept) (died error)
 func (eq *equipment) sinkFailed(k *sink, err error) {
 	first := !k.failed // a sink that has failed may also die of it
 	k.failed = true
+	if k.failures++; k.failures > mostFailures {
+		eq.log.Warn("a sink that has failed says more", "sink", k.recipe.Name, "error", err)
+		return
+	}
 	why := eq.whyFailed(k, err)
 	eq.core.GiveUp(k.recipe.Name, errors.New("it has failed")) // or blocks would wait for another process of it
 	if eq.reportFailure(why, first) == 0 && first {
@@ -296,20 +305,7 @@ func (eq *equipment) whyFailed(k *sink, err error) error {
 func (eq *equipment) renewPatience(k *sink) {
 	eq.core.Progressed(k.recipe.Name)
 	k.files.Add(1)
-	eq.fileClosed.Store(time.Now().UnixNano())
-}
-
-// stopDrivers halts every device; the tags that they hold are still delivered.
-func (eq *equipment) stopDrivers(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
-	defer cancel()
-	var group errgroup.Group
-	for _, c := range eq.drivers {
-		group.Go(func() error { return c.driver.Stop(ctx) })
-	}
-	if err := group.Wait(); err != nil {
-		eq.log.Warn("controllers did not stop cleanly", "error", err)
-	}
+	k.progressed.Store(time.Now().UnixNano())
 }
 
 // finish waits until every device is done and every file is closed. It does not
@@ -336,45 +332,4 @@ func (eq *equipment) finish(ctx context.Context) error {
 		return nil
 	}
 	return err
-}
-
-// whileFilesClose returns a context that ends when no sink has closed a file
-// for finishTimeout.
-func (eq *equipment) whileFilesClose(ctx context.Context) (context.Context, context.CancelFunc) {
-	const longest = 24 * time.Hour // a call without any deadline gets a short one of the host
-	ctx, end := context.WithTimeout(ctx, longest)
-	ctx, cancel := context.WithCancelCause(ctx)
-	eq.fileClosed.Store(time.Now().UnixNano())
-	go func() { // ends with ctx
-		tick := time.NewTicker(finishTimeout / 60)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case now := <-tick.C:
-				if now.Sub(time.Unix(0, eq.fileClosed.Load())) > finishTimeout {
-					cancel(fmt.Errorf("no file was closed within %v", finishTimeout))
-				}
-			}
-		}
-	}()
-	return ctx, func() { cancel(nil); end() }
-}
-
-// finishSinks has every sink make its files durable and ends it.
-func (eq *equipment) finishSinks(ctx context.Context) error {
-	ctx, cancel := eq.whileFilesClose(ctx)
-	defer cancel()
-	var errs []error
-	for _, k := range eq.sinks {
-		if err := k.plugin().Finish(ctx); err != nil {
-			errs = append(errs, err)
-		}
-		if err := k.plugin().Close(ctx); err != nil {
-			eq.log.Warn("sink did not close cleanly", "sink", k.recipe.Name, "error", err)
-		}
-		<-k.ended // Close has closed its events
-	}
-	return errors.Join(errs...)
 }

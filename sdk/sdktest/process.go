@@ -288,6 +288,15 @@ func (p *process) because(format string, args ...any) error {
 	return err
 }
 
+// faulted tells whether the process ended because it touched memory that it must not; a
+// program in Go says so and exits by itself.
+func (p *process) faulted(ctx context.Context) bool {
+	if !waitFor(ctx, goneWithin, func() bool { return closed(p.exited) }) {
+		return false
+	}
+	return endedByFault(p.cmd.ProcessState) || waitFor(ctx, time.Second, func() bool { return p.words.crash() == "fatal error: fault" })
+}
+
 // call makes a call, which may take callWithin.
 func call[Q, A any](ctx context.Context, method func(context.Context, Q, ...grpc.CallOption) (A, error), request Q) (A, error) {
 	ctx, cancel := context.WithTimeout(ctx, callWithin)
@@ -330,6 +339,7 @@ func refused(what string, err error) error {
 // lastWords keeps the end of what a process writes to standard error.
 type lastWords struct {
 	mu    sync.Mutex
+	cause string // "panic: …", when there was one: what follows is the stack
 	lines []string
 }
 
@@ -338,6 +348,9 @@ func (w *lastWords) listen(in io.Reader) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		w.mu.Lock()
+		if line := lines.Text(); w.cause == "" && (strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ")) {
+			w.cause = line
+		}
 		w.lines = append(w.lines, lines.Text())
 		w.lines = slices.Delete(w.lines, 0, max(0, len(w.lines)-3))
 		w.mu.Unlock()
@@ -348,5 +361,16 @@ func (w *lastWords) listen(in io.Reader) {
 func (w *lastWords) last() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return fmt.Sprintf("%.600s", strings.Join(w.lines, " / "))
+	lines := w.lines
+	if w.cause != "" {
+		lines = []string{w.cause}
+	}
+	return fmt.Sprintf("%.600s", strings.Join(lines, " / "))
+}
+
+// crash is what a program in Go says first when it crashes; "": nothing of the kind.
+func (w *lastWords) crash() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.cause
 }

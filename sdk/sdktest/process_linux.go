@@ -1,6 +1,7 @@
 package sdktest
 
 import (
+	"os"
 	"os/exec"
 	"syscall"
 
@@ -18,6 +19,12 @@ func terminate(pid int)         { _ = syscall.Kill(pid, syscall.SIGTERM) }
 func freeze(leader int)         { _ = syscall.Kill(-leader, syscall.SIGSTOP) }
 func thaw(leader int)           { _ = syscall.Kill(-leader, syscall.SIGCONT) }
 func groupLeft(leader int) bool { return syscall.Kill(-leader, 0) == nil }
+
+// endedByFault tells whether a process was ended for touching memory that it must not.
+func endedByFault(state *os.ProcessState) bool {
+	status, ok := state.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && (status.Signal() == syscall.SIGSEGV || status.Signal() == syscall.SIGBUS)
+}
 
 // fullDisk makes every write of a process to a file fail from now on, as on a
 // disk that is full.

@@ -4,6 +4,7 @@ package sdktest
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 )
 
@@ -16,3 +17,5 @@ func freeze(int)            {}
 func thaw(int)              {}
 func groupLeft(int) bool    { return false }
 func fullDisk(int) error    { return errSystem }
+
+func endedByFault(*os.ProcessState) bool { return false }

@@ -36,6 +36,7 @@ type sink struct {
 	conn   *zmtp.Conn
 	sent   map[uint16]*stream
 	length time.Duration // of a segment
+	ring   *ring         // that it is offered; nil: none
 	events sinkEvents
 	heard  chan struct{} // closed when nothing more will be told
 }
@@ -124,7 +125,11 @@ func (k *sink) told() ([]*pluginpb.Artifact, *pluginpb.Failure) {
 }
 
 func (k *sink) request() *pluginpb.BeginRequest {
-	return &pluginpb.BeginRequest{Run: k.run[:], Dir: k.dir, SegmentNs: int64(k.length), Endpoint: "ipc://" + filepath.Join(k.process.dir, "out"),
+	ring := ""
+	if k.ring != nil {
+		ring = k.ring.listener.Addr().String()
+	}
+	return &pluginpb.BeginRequest{Ring: ring, Run: k.run[:], Dir: k.dir, SegmentNs: int64(k.length), Endpoint: "ipc://" + filepath.Join(k.process.dir, "out"),
 		Streams: []*pluginpb.RecordedStream{{Stream: busy, Name: "busy"}, {Stream: quiet, Name: "quiet"}}}
 }
 
@@ -156,7 +161,7 @@ func (k *sink) block(b tag.Block) error {
 	s.until, s.lost, s.tags = max(s.until, b.Until), s.lost+b.Lost, append(s.tags, b.Tags...)
 	header := make([]byte, tag.HeaderSize)
 	b.EncodeHeader(header)
-	return k.conn.Send(10*time.Second, header, tag.AsBytes(b.Tags))
+	return k.conn.Send(10*time.Second, header, k.payload(b.Tags))
 }
 
 // sendEnd ends both streams.

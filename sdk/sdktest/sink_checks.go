@@ -18,6 +18,7 @@ func sinkChecks() []check {
 		{"recording", with((*Suite).openSink, (*sink).recording)},
 		{"late-times", with((*Suite).openSink, (*sink).lateRecording)},
 		{"no-tags", with((*Suite).openSink, (*sink).emptyRecording)},
+		{"in-place", with((*Suite).openSink, (*sink).inPlace)},
 		{"order-of-calls", with((*Suite).openSink, (*sink).orderOfCalls)},
 		{"bad-tags", with(busySink, (*sink).badTags)},
 		{"core-goes", with(busySink, (*sink).coreGoes)},

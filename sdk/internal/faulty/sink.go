@@ -26,6 +26,7 @@ type sink struct {
 
 	request  *pluginpb.BeginRequest
 	conn     *zmtp.Conn
+	ring     *blockio.Ring // nil: no blocks lie in it
 	received chan struct{}
 	err      error
 	kept     map[uint16]*kept
@@ -67,6 +68,13 @@ func (k *sink) Begin(ctx context.Context, r *pluginpb.BeginRequest) (*pluginpb.B
 	if _, err := os.Stat(r.Dir); err != nil {
 		return nil, refuse(err.Error())
 	}
+	if r.Ring != "" {
+		ring, err := blockio.OpenRing(ctx, r.Ring)
+		if err != nil {
+			return nil, refuse(err.Error())
+		}
+		k.ring = ring
+	}
 	conn, err := zmtp.Dial(ctx, "unix", strings.TrimPrefix(r.Endpoint, "ipc://"), zmq4.Pull)
 	if err != nil {
 		return nil, refuse(err.Error())
@@ -87,6 +95,7 @@ func (k *sink) Begin(ctx context.Context, r *pluginpb.BeginRequest) (*pluginpb.B
 
 func (k *sink) receive() error {
 	blocks := blockio.NewReader(k.conn)
+	blocks.Ring = k.ring
 	for open := len(k.kept); open > 0; {
 		m, err := blocks.Next()
 		if err == io.EOF && has("core-goes") {
@@ -101,6 +110,9 @@ func (k *sink) receive() error {
 			}
 		}
 		b := m.Block()
+		if has("in-place") && len(b.Tags) > 0 && k.ring != nil {
+			b.Tags[0]++ // memory that it may only read
+		}
 		one := k.kept[b.Stream]
 		one.tags, one.lost = append(one.tags, b.Tags...), one.lost+b.Lost
 		if has("killed") && len(one.tags) > 2000 && k.told == 0 {

@@ -81,6 +81,7 @@ type Process struct {
 	end      context.CancelCauseFunc
 	leased   chan struct{} // closed when the host has taken the lease
 	lease    sync.Once
+	stderr   *os.File // that of the process
 	services Services
 }
 
@@ -92,7 +93,7 @@ func New(stderr io.Writer) *Process {
 
 // Serve answers the host until it lets go, and returns the exit code.
 func (p *Process) Serve(s Services) int {
-	p.services = s
+	p.services, p.stderr = s, os.Stderr
 	signals := make(chan os.Signal, 1)
 	// The kernel sends SIGTERM when the host dies, and SIGHUP to a plugin that
 	// was stopped at that time.
@@ -184,7 +185,12 @@ func (s *pluginServer) Describe(context.Context, *pluginpb.DescribeRequest) (*pl
 // Lease beats until the host is gone; then the process goes too.
 func (s *pluginServer) Lease(_ *pluginpb.LeaseRequest, beats grpc.ServerStreamingServer[pluginpb.LeaseBeat]) error {
 	p := s.Process
-	p.lease.Do(func() { close(p.leased) })
+	p.lease.Do(func() {
+		// go-plugin has put a pipe in its place, which is read too late for what a process
+		// writes that exits at once: its last words.
+		os.Stderr = p.stderr
+		close(p.leased)
+	})
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	for {
