@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// blockTags is how many tags fill a block: 256 KiB, small enough to be
-	// still in the cache when it is checked.
+	// blockTags is how many tags fill a block that is gathered: 256 KiB. Where there are as
+	// many in one call, they are not gathered: they make blocks of their own, of four times
+	// that at most, because each block wakes a process after the other.
 	blockTags = 32768
 	// flushEvery is how long a tag waits at most for its block to fill.
 	flushEvery = 20 * time.Millisecond
@@ -124,7 +125,7 @@ func (s *Stream) Send(stream uint16, tags []uint64) error {
 		return err
 	}
 	for from := 0; from < len(tags); {
-		to := min(len(tags), from+blockTags-len(l.pending)) // what fills a block, still in the cache when it is sent
+		to := from + l.next(len(tags)-from) // still in the cache when it is sent
 		if s.end > 0 && tags[to-1] >= s.end {
 			to = len(tags) // one loss
 		}
@@ -152,9 +153,9 @@ func (s *Stream) send(l *lane, tags []uint64) error {
 		tags = tags[:within]
 	}
 	for len(tags) > 0 {
-		n := min(len(tags), blockTags-len(l.pending))
+		n := l.next(len(tags))
 		l.reached = tags[n-1]
-		if n == blockTags { // no need to gather
+		if n >= blockTags { // no need to gather
 			if err := s.sendBlock(l, tag.Data, tags[:n], tags[n-1]); err != nil {
 				return err
 			}
@@ -286,6 +287,14 @@ func (s *Stream) fail(err error) error {
 	return s.err
 }
 
+// next is how many of n tags make a block of their own, or fill the one that is gathered.
+func (l *lane) next(n int) int {
+	if len(l.pending) == 0 && n >= blockTags {
+		return min(n/blockTags*blockTags, tag.MaxBlockTags)
+	}
+	return min(n, blockTags-len(l.pending))
+}
+
 // disorder returns the index of the first tag that is before what came before
 // it; -1: there is none. The tags within a whole block before the end are left to
 // the core: one more look at what is not in the cache takes a sixth of the driver's time.
@@ -293,7 +302,7 @@ func (l *lane) disorder(tags []uint64, end uint64) int {
 	if tags[0] < l.reached {
 		return 0
 	}
-	if last := tags[len(tags)-1]; len(tags) == blockTags && len(l.pending) == 0 && tags[0] <= last && (end == 0 || last < end) {
+	if last := tags[len(tags)-1]; len(tags) >= blockTags && len(l.pending) == 0 && tags[0] <= last && (end == 0 || last < end) {
 		return -1
 	}
 	if at := tag.Disorder(tag.AsBytes(tags)); at > 0 {

@@ -283,6 +283,25 @@ func TestStreamKeepsWhatCameBeforeDisorder(t *testing.T) {
 	}
 }
 
+// TestWholeBlocks: what fills blocks in one call is not cut into the shortest of them,
+// and what does not is gathered.
+func TestWholeBlocks(t *testing.T) {
+	for _, c := range []struct{ pending, tags, want int }{
+		{0, 1, 1},
+		{0, blockTags - 1, blockTags - 1},
+		{0, blockTags, blockTags},
+		{0, 2*blockTags + 5, 2 * blockTags},
+		{0, tag.MaxBlockTags + blockTags + 5, tag.MaxBlockTags},
+		{1, tag.MaxBlockTags, blockTags - 1},
+		{blockTags - 1, blockTags, 1},
+	} {
+		l := &lane{pending: make([]uint64, c.pending)}
+		if got := l.next(c.tags); got != c.want {
+			t.Errorf("%d wait, %d come: a block is made of %d of them, want %d", c.pending, c.tags, got, c.want)
+		}
+	}
+}
+
 func BenchmarkSend(b *testing.B) {
 	s := NewStream(discard{}, acquisitionOf(1))
 	defer s.Finish()

@@ -9,10 +9,9 @@ import (
 	"time"
 )
 
-const (
-	plainPiece = 1 << 20   // bytes of one write to the file beside
-	sinkPiece  = 256 << 10 // bytes of one write of sink-file: a block
-)
+// plainPiece is how many bytes one write to the file beside has, and one of sink-file: its
+// longest block.
+const plainPiece = 1 << 20
 
 // BenchmarkPluginToDisk times tags from a driver's process through the core to
 // sink-file's process and onto the disk, durable at the end, as in a run: what the sink
@@ -28,7 +27,7 @@ func BenchmarkPluginToDisk(b *testing.B) {
 	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("build sink-file: %v: %s", err, out)
 	}
-	sink := &benchSink{plugin: "sink-file", dir: plugins, resumable: true, prepare: func() { havePages(b, sinkPiece) }}
+	sink := &benchSink{plugin: "sink-file", dir: plugins, resumable: true, prepare: func() { havePages(b) }}
 	for b.Loop() {
 		var ratios, bounds, copies, rates, cost, costPlain []float64
 		for range benchRounds {
@@ -53,12 +52,11 @@ func BenchmarkPluginToDisk(b *testing.B) {
 	}
 }
 
-// havePages has the system find the pages that a file of the benchmark takes, written
-// in such pieces, and lets them go again, so that whoever is measured next gets them.
+// havePages has the system find the pages that a file of the benchmark takes, and lets them go again, so that whoever is measured next gets them.
 // A virtual machine that gives free memory back to its host pays 8 to 12 µs for a page
 // that is touched for the first time since, 2 s and more for a GB: without this the
 // ratio says which of the two files got pages of that kind.
-func havePages(b *testing.B, size int) {
+func havePages(b *testing.B) {
 	b.Helper()
 	f, err := os.CreateTemp(b.TempDir(), "")
 	if err != nil {
@@ -66,8 +64,8 @@ func havePages(b *testing.B, size int) {
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	piece := make([]byte, size)
-	for range benchBytes * 5 / 4 / size { // the system takes some for other things meanwhile
+	piece := make([]byte, plainPiece)
+	for range benchBytes * 5 / 4 / plainPiece { // the system takes some for other things meanwhile
 		if _, err := f.Write(piece); err != nil {
 			b.Fatal(err)
 		}
@@ -78,7 +76,7 @@ func havePages(b *testing.B, size int) {
 // processor time for a GB of it, and how long cp takes to copy that; 0 without cp.
 func timeFile(b *testing.B) (plain, copied time.Duration, used float64) {
 	b.Helper()
-	havePages(b, plainPiece)
+	havePages(b)
 	piece := make([]byte, plainPiece)
 	dir := b.TempDir()
 	defer os.RemoveAll(dir)

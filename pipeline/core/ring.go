@@ -82,7 +82,7 @@ func (r *ring) reserve(size int) *slot {
 // touched would end the process. What it does not give is not used.
 func (r *ring) back(to int) bool {
 	for r.backed < to {
-		if err := giveMemory(r.file, r.backed, backStep); err != nil {
+		if err := giveMemory(r.file, r.memory, r.backed, backStep); err != nil {
 			r.most = r.backed
 			return false
 		}

@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-func sealedMemory(int) (*os.File, []byte, error) { return nil, nil, errors.ErrUnsupported }
-func giveMemory(*os.File, int, int) error        { return errors.ErrUnsupported }
-func freeMemory(*os.File, []byte)                {}
-func sendFile(*net.UnixConn, *os.File) error     { return errors.ErrUnsupported }
+func sealedMemory(int) (*os.File, []byte, error)  { return nil, nil, errors.ErrUnsupported }
+func giveMemory(*os.File, []byte, int, int) error { return errors.ErrUnsupported }
+func freeMemory(*os.File, []byte)                 {}
+func sendFile(*net.UnixConn, *os.File) error      { return errors.ErrUnsupported }

@@ -166,12 +166,22 @@ func TestSinkDiesWithBlocksInHand(t *testing.T) {
 	raw, ring := n.kept("raw", 1)
 	n.start()
 	d := newDriver(t, in)
-	sent := make(chan struct{})
+	sent, may := make(chan struct{}), make(chan int, 8) // may: so many blocks, that what is not acknowledged is kept
 	const blocks = severalMiB
 	go func() {
 		defer close(sent)
-		d.rows(1, blocks, longTags)
+		for i, most := 0, 12; i < blocks; i++ {
+			if i >= most {
+				most = <-may // 0: the test has failed
+			}
+			if i >= most {
+				return
+			}
+			d.tags(1, row(uint64(i*longTags), longTags)...)
+		}
+		d.end(1, blocks*longTags)
 	}()
+	defer close(may)
 	next, acked := uint64(0), uint64(0) // tags
 	for died := range 4 {
 		s := readInPlace(t, raw, ring)
@@ -185,6 +195,7 @@ func TestSinkDiesWithBlocksInHand(t *testing.T) {
 			if i == 10 {
 				acked = next - longTags/2 // in the middle of a block
 				n.Acknowledge("raw", 1, acked)
+				may <- int(acked/longTags) + 15
 			}
 			if !s.Ring.Hold() {
 				t.Fatal("a block cannot be held")
@@ -194,6 +205,7 @@ func TestSinkDiesWithBlocksInHand(t *testing.T) {
 		s.die()
 		next = acked
 	}
+	may <- blocks
 	s := readInPlace(t, raw, ring)
 	for {
 		b, _ := s.next()

@@ -45,9 +45,9 @@ const (
 	commandTimeout = time.Second
 	readAhead      = 512 // enough for the headers of a block, so that they cost no read of their own
 
-	// sendBuffer is what the kernel keeps of a unix socket's unread bytes: more than
-	// a block of a driver, so that its sender is not woken several times a block.
-	sendBuffer = 256 << 10
+	// sendBuffer is what the kernel keeps of a unix socket's unread bytes: a driver's
+	// longest block, so that its sender is not woken several times a block.
+	sendBuffer = 1 << 20
 )
 
 // ErrFrameTooLarge reports a frame longer than the reader's buffer or limit.

@@ -59,7 +59,7 @@ func newBeside(r sdk.Recording) *beside {
 	go func() {
 		for h := range b.hints {
 			h.give()
-			h.of.pending.Done()
+			h.of.hints.Done()
 		}
 		b.done <- struct{}{}
 	}()
@@ -91,12 +91,12 @@ func (b *beside) hashTags(g *segment, tags []byte) {
 // writeBack lets the disk have what it has not of a segment. While it is behind with
 // hints, the next one tells it more.
 func (b *beside) writeBack(g *segment) {
-	g.pending.Add(1)
+	g.hints.Add(1)
 	select {
 	case b.hints <- hint{g, g.behind, g.artifact.Size}:
 		g.behind = g.artifact.Size
 	default:
-		g.pending.Done()
+		g.hints.Done()
 	}
 }
 

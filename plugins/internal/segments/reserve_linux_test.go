@@ -54,7 +54,7 @@ func TestReservedRoomIsGivenBack(t *testing.T) {
 		r := begin(t, dir, tagfile.Bin, time.Hour, "a")
 		want := recordLong(t, r)
 		g := r.sink.streams[0].segment
-		g.pending.Wait()
+		g.hints.Wait()
 		part := filepath.Join(dir, ".a-000000.bin.part")
 		if size, room := onDisk(t, part); g.reserved <= size || room < g.reserved {
 			t.Errorf("of %d bytes nothing is reserved: %d, %d on the disk", size, g.reserved, room)
@@ -97,7 +97,7 @@ func TestNothingIsReservedOfANarrowDisk(t *testing.T) {
 	r := begin(t, need.Disk(t, "64m"), tagfile.Bin, time.Hour, "a")
 	recordLong(t, r)
 	g := r.sink.streams[0].segment
-	g.pending.Wait()
+	g.hints.Wait()
 	if g.reserved != 0 {
 		t.Errorf("%d bytes are reserved of a disk of 64 MiB", g.reserved)
 	}

@@ -27,8 +27,9 @@ type segment struct {
 	beside   *beside
 	hash     hash.Hash      // of its goroutine until pending is done
 	behind   int64          // bytes handed to the disk
-	reserved int64          // bytes of the disk that are the file's, of the hints' goroutine until pending is done
-	pending  sync.WaitGroup // pieces to hash and hints to give
+	reserved int64          // bytes of the disk that are the file's, of the hints' goroutine until hints is done
+	pending  sync.WaitGroup // pieces to hash
+	hints    sync.WaitGroup // to give
 	replaces bool           // what a process before this one has left under its names
 	finished bool           // the encoder has said its last
 	err      error          // of the first write that failed: the file is not whole and gets no name
@@ -120,13 +121,13 @@ func (g *segment) writeHashed(b []byte, hash func(*segment, []byte)) error {
 // publish makes the file durable and gives it its name, which the directory
 // still has to be synced for.
 func (g *segment) publish() error {
-	g.pending.Wait()
-	g.hash.Sum(g.artifact.SHA256[:0])
 	g.giveBack()
 	var err error
 	if g.artifact.Size > 0 { // of an empty file there is only the name
 		err = g.file.Sync()
 	}
+	g.pending.Wait() // the last of it was hashed meanwhile
+	g.hash.Sum(g.artifact.SHA256[:0])
 	if err := errors.Join(err, g.file.Close()); err != nil {
 		return fmt.Errorf("make segment durable: %w", err)
 	}
@@ -142,6 +143,7 @@ func (g *segment) publish() error {
 
 // giveBack returns what was reserved of the disk and not needed.
 func (g *segment) giveBack() {
+	g.hints.Wait()
 	if end, err := g.file.Seek(0, io.SeekCurrent); err == nil && g.reserved > end {
 		_ = g.file.Truncate(end) // room that stays reserved harms no tag
 	}
