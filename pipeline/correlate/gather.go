@@ -149,6 +149,7 @@ func (g *gather) advance(end int64) bool {
 	for _, l := range g.lanes {
 		l.own = l.next
 		l.next = l.before(g, end)
+		l.passBreaks(g)
 		l.low, l.high = l.between(g, g.from, stop)
 		l.singles += uint64(l.high - l.low)
 		if g.slack < 0 {
@@ -198,11 +199,11 @@ func (g *gather) release() {
 	}
 }
 
-// overlap is how long all lanes recorded, first to last tag, in ps.
+// overlap is how long all lanes recorded, first to last tag and without pauses, in ps.
 func (g *gather) overlap() uint64 {
 	stop := g.stop()
 	if stop < g.from || g.from == math.MinInt64 {
 		return 0
 	}
-	return uint64(stop - g.from)
+	return uint64(stop-g.from) - g.paused(g.from, stop)
 }

@@ -14,6 +14,9 @@ type lane struct {
 	view
 	correct   Correction
 	breaks    []uint64 // as recorded
+	passed    int      // so many of them are before tags that were handed out
+	pauses    []Gap    // ps since base: over these, from the tag before to the tag after
+	latest    int64    // ps since base: the last tag handed out
 	began     int64    // ps since base: the first tag
 	own, next int      // fixed[own:next] are of the span's time
 	singles   uint64   // tags handed out so far, of the time that all lanes recorded
