@@ -172,6 +172,20 @@ func TestBadBlocksOfADriver(t *testing.T) {
 	}
 }
 
+// TestStartThatNobodySaw: a driver that brings tags and never tells that its device began
+// has made no good run.
+func TestStartThatNobodySaw(t *testing.T) {
+	t.Parallel()
+	plugins, recipe, work := faultyDriver(t, sdk.ProtocolVersion), write(t, filepath.Join(t.TempDir(), "other.yaml"), faultyRecipe), t.TempDir()
+	write(t, filepath.Join(plugins, "faulty-driver.fault"), "shots:unseen")
+	r := runTsrun(t, work, append([]string{recipe, "--plugin-dir", plugins}, freePorts...)...)
+	_, m := latest(t, work)
+	if r.code != 3 || run.IsGood(m.Condition) || !m.Has(run.Tainted) || m.Nodes["lab"].Channels["x"].Tags < 999_000 {
+		t.Errorf("exit code %d, %v, %d tags", r.code, m.Condition, m.Nodes["lab"].Channels["x"].Tags)
+	}
+	contains(t, r.stdout+r.stderr, `controller "tc" brought`, "its driver told of no start")
+}
+
 // TestPluginsOfOtherReleases: a plugin that speaks the protocol of the release
 // before runs a recipe; one of the next release is refused, and both versions are
 // named.

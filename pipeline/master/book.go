@@ -86,6 +86,8 @@ func (b *book) enter(name string, n *wire.News) {
 		b.segment(name, n.Segment)
 	case n.Ended != nil:
 		b.ended(name, n.Ended)
+	case n.Unstarted != nil:
+		b.unstarted(name, n.Unstarted)
 	case n.Sent != nil:
 		b.travelled(name, *n.Sent)
 	}
@@ -127,14 +129,6 @@ func (b *book) kept(name string, k *wire.Kept) {
 		kept[channel] = k.Tags
 		s.Kept = kept
 	}
-}
-
-// clock is what is known of a node's clock; the manifest gets it with the counts.
-func (b *book) clock(name string) *run.NodeClock {
-	if b.clocks[name] == nil {
-		b.clocks[name] = &run.NodeClock{}
-	}
-	return b.clocks[name]
 }
 
 // maxShots bounds what a node says of its controllers: each is fired once, and once

@@ -16,6 +16,14 @@ import (
 	"tsrun/sdk"
 )
 
+// clock is what is known of a node's clock; the manifest gets it with the counts.
+func (b *book) clock(name string) *run.NodeClock {
+	if b.clocks[name] == nil {
+		b.clocks[name] = &run.NodeClock{}
+	}
+	return b.clocks[name]
+}
+
 // clockLate is how late a clock may be before a start by it makes no sense.
 const clockLate = 10 * time.Second
 

@@ -124,3 +124,35 @@ func TestDriversCountIsCompared(t *testing.T) {
 		t.Errorf("condition %v", m.Condition)
 	}
 }
+
+// TestStartThatNobodySaw makes a run TAINTED, with the controller's name, each once.
+func TestStartThatNobodySaw(t *testing.T) {
+	const rest = ", and its driver told of no start: nobody knows when it began"
+	for name, test := range map[string]struct {
+		told []wire.Unstarted
+		want []string
+	}{
+		"all were seen":      {nil, nil},
+		"of one":             {[]wire.Unstarted{{Controller: "tc", Tags: 1000}}, []string{`controller "tc" brought 1000 tags` + rest}},
+		"told twice":         {[]wire.Unstarted{{Controller: "tc"}, {Controller: "tc"}}, []string{`controller "tc" brought 0 tags` + rest}},
+		"of two shots":       {[]wire.Unstarted{{Controller: "tc", Shot: 1, Tags: 1}, {Controller: "tc", Shot: 3, Tags: 1}}, []string{`shot 1: controller "tc" brought 1 tag` + rest, `shot 3: controller "tc" brought 1 tag` + rest}},
+		"of what is no such": {[]wire.Unstarted{{Controller: "nobody", Tags: 1 << 63}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := listening(t)
+			for _, u := range test.told {
+				c.applyNews(t.Context(), "alice", wire.News{Unstarted: &u})
+			}
+			c.book.manifest.Judge()
+			var got []string
+			for _, r := range c.book.manifest.Reasons {
+				if r.Condition == run.Tainted && r.Node == "alice" {
+					got = append(got, r.Message)
+				}
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
+}

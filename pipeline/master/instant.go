@@ -7,6 +7,7 @@ import (
 
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/wire"
+	"tsrun/sdk/quantity"
 )
 
 // patience is how long nodes that are waiting to be answered when a deadline
@@ -83,4 +84,17 @@ func (c *conductor) tellAlone(name string, s *wire.ShotFired) {
 	}
 	c.notice(run.Reason{Condition: run.Aborted, Node: name,
 		Message: fmt.Sprintf("controller %q had been started when the start was called off, and recorded alone", s.Controller)})
+}
+
+// unstarted enters that nobody saw a controller begin whose tags are here.
+func (b *book) unstarted(name string, u *wire.Unstarted) {
+	if b.manifest.Nodes[name].Controllers[u.Controller] == nil {
+		return
+	}
+	which := ""
+	if u.Shot > 0 {
+		which = fmt.Sprintf("shot %d: ", u.Shot)
+	}
+	b.manifest.Notice(run.Reason{Condition: run.Tainted, Node: name, Message: fmt.Sprintf("%scontroller %q brought %s, and its driver told of no start: nobody knows when it began",
+		which, u.Controller, quantity.Counted(u.Tags, "tag"))})
 }

@@ -66,6 +66,7 @@ type controller struct {
 	streams []uint16
 	ended   chan struct{} // closed when its events have ended
 	failed  bool          // its driver is gone; owned by reportDriver, until it has ended
+	started bool          // it has told when it began; owned by reportDriver, until it has ended
 	early   early         // how much earlier than the instant it is fired
 
 	noThresholds bool        // its inputs have none

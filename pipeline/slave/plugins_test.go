@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 
 // testDriver plays a device with one input that sees 1000 tags, 1 us apart.
 type testDriver struct {
-	Mode string `json:"mode" jsonschema:"enum=,enum=absent,enum=no-arm,enum=no-start,enum=endless,enum=flood,enum=deaf,enum=breaks,enum=lossy"`
+	Mode string `json:"mode" jsonschema:"enum=,enum=absent,enum=no-arm,enum=no-start,enum=endless,enum=flood,enum=deaf,enum=breaks,enum=lossy,enum=unseen,enum=unseen-dark"`
 	a    sdk.Acquisition
 }
 
@@ -61,16 +61,21 @@ func (d *testDriver) Arm(_ context.Context, a sdk.Acquisition) error {
 }
 
 func (d *testDriver) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Stream) error {
-	err := start.Fire(ctx, func() error {
-		if d.Mode == "no-start" {
-			return &sdk.Failure{Code: "device-refused", Message: "it will not start"}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
+	stream, end := d.a.Channels[0].Stream, uint64(d.a.Duration)*1000
+	if d.Mode == "unseen-dark" {
+		return out.Mark(stream, end)
 	}
-	stream := d.a.Channels[0].Stream
+	if d.Mode != "unseen" {
+		err := start.Fire(ctx, func() error {
+			if d.Mode == "no-start" {
+				return &sdk.Failure{Code: "device-refused", Message: "it will not start"}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
 	for i := uint64(0); d.Mode == "flood" && ctx.Err() == nil; i += 1 << 16 {
 		tags := make([]uint64, 1<<16)
 		for n := range tags {
@@ -100,7 +105,7 @@ func (d *testDriver) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Str
 	if d.Mode == "lossy" {
 		out.Lost(stream, 3, "buffer overflow")
 	}
-	return out.Mark(stream, uint64(d.a.Duration)*1000)
+	return out.Mark(stream, end)
 }
 
 func (d *testDriver) Report() any { return map[string]string{"mode": d.Mode} }

@@ -178,6 +178,7 @@ func (eq *equipment) reportDriver(c *controller) {
 	for told := range c.driver.Events() {
 		switch e := told.(type) {
 		case host.Started:
+			c.started = true
 			eq.onReceipt(&e.Shot)
 			c.early.note(&e.Shot)
 			c.early.learn(e.Shot)
@@ -199,6 +200,28 @@ func (eq *equipment) reportDriver(c *controller) {
 			case e.Err != nil:
 				eq.abandonDriver(c, e.Err)
 			}
+		}
+	}
+}
+
+// tellUnstarted tells of controllers that brought something and never told when they
+// began: nobody knows what their tags are counted from. One that waits for an edge tells
+// it, too, once that has come. Of a driver that failed, what it had still to tell is gone.
+func (eq *equipment) tellUnstarted() {
+	for _, c := range eq.drivers {
+		if c.started || c.failed {
+			continue
+		}
+		brought, tags := false, uint64(0)
+		for _, n := range eq.core.Counts() {
+			if n.Inlet == c.recipe.Name {
+				brought = brought || n.Tags > 0 || n.Lost > 0 || n.Until > eq.core.Origin
+				tags += n.Tags
+			}
+		}
+		if brought { // or it was stopped before its instant
+			eq.log.Error("a driver brought tags and has told of no start", "controller", c.recipe.Name, "tags", tags)
+			eq.s.reporter.queueNews(wire.News{Unstarted: &wire.Unstarted{Controller: c.recipe.Name, Shot: eq.part.shot, Tags: tags}})
 		}
 	}
 }
@@ -327,6 +350,7 @@ func (eq *equipment) finish(ctx context.Context) error {
 		return context.Cause(ctx)
 	case err = <-eq.coreDone:
 	}
+	eq.tellUnstarted()
 	if err = errors.Join(err, eq.finishSinks(ctx)); err != nil && eq.failureReported() {
 		eq.log.Warn("recording ended with what failed before", "error", err)
 		return nil

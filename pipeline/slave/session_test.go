@@ -255,3 +255,48 @@ func TestUserStopsTheNode(t *testing.T) {
 		})
 	}
 }
+
+// TestStartsThatNobodySaw: a driver that brings tags, or a record without any, and tells
+// of no start is told of; one that was stopped before its instant
+// or did not start is not.
+func TestStartsThatNobodySaw(t *testing.T) {
+	stopped := func(p wire.Phase) wire.OrderKind {
+		if p == wire.Armed {
+			return wire.Stop
+		}
+		return straight(p)
+	}
+	for name, c := range map[string]struct {
+		driver string
+		give   func(wire.Phase) wire.OrderKind
+		told   *wire.Unstarted
+	}{
+		"it fires":                {},
+		"it brings tags":          {driver: "unseen", told: &wire.Unstarted{Controller: "tc", Tags: 1000}},
+		"it brings no tags":       {driver: "unseen-dark", told: &wire.Unstarted{Controller: "tc"}},
+		"it does not start":       {driver: "no-start"},
+		"it breaks":               {driver: "breaks"},
+		"stopped before it began": {driver: "unseen", give: stopped},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, c.driver, "", "")
+			if c.give != nil {
+				l.give = c.give
+			}
+			if end := ending(l.takePart(l.options())); (end != "") != (c.give != nil) {
+				t.Errorf("ends with %q", end)
+			}
+			var told *wire.Unstarted
+			news, _ := l.heard()
+			for _, n := range news {
+				if n.Unstarted != nil {
+					told = n.Unstarted
+				}
+			}
+			if diff := cmp.Diff(c.told, told); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -153,6 +153,7 @@ type News struct {
 	Kept       *Kept            `json:"kept,omitempty"`
 	Sent       *fact.Sent       `json:"sent,omitempty"` // how its files travelled, at the end
 	Ended      *Ended           `json:"ended,omitempty"`
+	Unstarted  *Unstarted       `json:"unstarted,omitempty"`
 	Failure    *sdk.Failure     `json:"failure,omitempty"` // something that went wrong and will not mend by itself
 	Warning    *Warning         `json:"warning,omitempty"` // worth a look, and the run goes on
 	Stopped    bool             `json:"stopped,omitempty"` // the node's user ended its recording
@@ -176,7 +177,7 @@ type Short struct {
 // Empty reports whether a piece of news has a number and nothing else.
 func (n *News) Empty() bool {
 	return n.Controller == nil && n.Early == nil && n.Sink == nil && n.Shot == nil && n.Loss == nil && n.Restart == nil && n.Take == nil && n.Segment == nil && n.Kept == nil && n.Sent == nil &&
-		n.Ended == nil && n.Failure == nil && n.Warning == nil && n.ClockSet == nil && n.Short == nil && n.Heard == nil && !n.Stopped && n.Log == nil
+		n.Ended == nil && n.Unstarted == nil && n.Failure == nil && n.Warning == nil && n.ClockSet == nil && n.Short == nil && n.Heard == nil && !n.Stopped && n.Log == nil
 }
 
 // Take says that a node starts a shot, in a run that takes several.
@@ -239,6 +240,14 @@ type Ended struct {
 	Controller string              `json:"controller"`
 	Report     json.RawMessage     `json:"report,omitempty"` // the driver's own words
 	Sent       []fact.StreamCounts `json:"sent,omitempty"`   // what the driver counted
+}
+
+// Unstarted says that a controller brought tags, or a record without any, and that its
+// driver has not told when it began.
+type Unstarted struct {
+	Controller string `json:"controller"`
+	Shot       int    `json:"shot,omitempty"` // of several, from 1
+	Tags       uint64 `json:"tags"`
 }
 
 // Reply is what the master answers.

@@ -23,6 +23,7 @@ var faults = []struct{ plugin, fault, says, also string }{
 	{"faulty-driver", "config-check", "it is Sunday", ""},
 	{"faulty-driver", "device", "set Device.Simulated", ""},
 	{"faulty-driver", "shots:one", "it has had its shot", "stop-armed stop-ended stop-running stop-waiting"},
+	{"faulty-driver", "shots:unseen", "the event Started was not told", "shots"},
 	{"faulty-driver", "shots:count", "Ended counts", "shots"},
 	{"faulty-driver", "shots:unmarked", "mark the end", "shots"},
 	{"faulty-driver", "shots:end", "the driver left before the End", "shots"},

@@ -99,7 +99,9 @@ func (d *driver) acquire(ctx context.Context, r *pluginpb.ArmRequest, at time.Ti
 	case <-ctx.Done():
 	case <-time.After(time.Until(at)):
 		now := time.Now().UnixNano()
-		d.events <- &pluginpb.DriverEvent{What: &pluginpb.DriverEvent_Started{Started: &pluginpb.Started{AskedUnixNs: now, CalledUnixNs: now, ReturnedUnixNs: now}}}
+		if !has("shots:unseen") {
+			d.events <- &pluginpb.DriverEvent{What: &pluginpb.DriverEvent_Started{Started: &pluginpb.Started{AskedUnixNs: now, CalledUnixNs: now, ReturnedUnixNs: now}}}
+		}
 		state.Store("running")
 		failed = play(ctx, d.stream, r)
 	}
