@@ -68,8 +68,8 @@ func TestDeadlinesWaitForNodesThatAreAway(t *testing.T) {
 		joining:      {failed, []string{"order 1 abort"}},
 		arming:       {arming, []string{"deadline 1m0s"}},
 		armed:        {failed, []string{"order 3 abort"}},
-		running:      {running, []string{"deadline 1m0s"}},
-		draining:     {draining, []string{"deadline 1m0s"}},
+		running:      {running, []string{"deadline 1m15s"}},
+		draining:     {draining, []string{"deadline 1m15s"}},
 		transferring: {transferring, []string{"deadline 10m0s"}},
 	} {
 		far := map[phase]wire.Phase{joining: wire.Ready, arming: wire.Armed, armed: wire.Running, running: wire.Transferring, draining: wire.Transferring, transferring: wire.Done}[p]

@@ -103,8 +103,8 @@ func TestGoodRun(t *testing.T) {
 		"deadline 10s",
 		"order 1 arm", "deadline 1m0s",
 		"order 2 fire", "deadline 300ms",
-		"deadline 1m1.4s",
-		"deadline 1m0s",
+		"deadline 1m16.4s",
+		"deadline 1m15s",
 		"deadline 10m0s",
 		"deadline 0s", "analyse",
 		"order 3 release",
@@ -212,7 +212,7 @@ func TestDeadlinesAreRenewedByProgress(t *testing.T) {
 	}
 	closing := upTo(t, draining, testRules)
 	closing.effects = nil
-	if diff := cmp.Diff([]string{"deadline 1m0s"}, closing.happens(evProgress{}).effects); diff != "" {
+	if diff := cmp.Diff([]string{"deadline 1m15s"}, closing.happens(evProgress{}).effects); diff != "" {
 		t.Errorf("effects (-want +got):\n%s", diff)
 	}
 	running := upTo(t, running, testRules)
