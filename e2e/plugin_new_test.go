@@ -183,7 +183,31 @@ func TestStartThatNobodySaw(t *testing.T) {
 	if r.code != 3 || run.IsGood(m.Condition) || !m.Has(run.Tainted) || m.Nodes["lab"].Channels["x"].Tags < 999_000 {
 		t.Errorf("exit code %d, %v, %d tags", r.code, m.Condition, m.Nodes["lab"].Channels["x"].Tags)
 	}
-	contains(t, r.stdout+r.stderr, `controller "tc" brought`, "its driver told of no start")
+	contains(t, fmt.Sprint(m.Reasons), `controller "tc" brought`, "its driver told of no start")
+}
+
+// TestLossesThatNobodyHad: a sink whose file tells of 2^63 lost tags, of a channel that
+// lost none, has made no good run.
+func TestLossesThatNobodyHad(t *testing.T) {
+	t.Parallel()
+	plugins, work := faultyDriver(t, sdk.ProtocolVersion), t.TempDir()
+	path := filepath.Join(plugins, "faulty-sink")
+	if err := os.Symlink(filepath.Join(plugins, "faulty-driver"), path); err != nil {
+		t.Fatal(err)
+	}
+	about, err := exec.Command(path, "--describe").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, path+".json", string(about))
+	write(t, path+".fault", "recording:lost")
+	recipe := write(t, filepath.Join(t.TempDir(), "other.yaml"), strings.Replace(faultyRecipe, "sink-file", "faulty-sink", 1))
+	r := runTsrun(t, work, append([]string{recipe, "--plugin-dir", plugins}, freePorts...)...)
+	_, m := latest(t, work)
+	if r.code != 7 || run.IsGood(m.Condition) || !m.Has(run.Unverified) || len(m.Segments) != 1 || m.Segments[0].Lost != 1<<63 {
+		t.Errorf("exit code %d, %v, %+v", r.code, m.Condition, m.Segments)
+	}
+	contains(t, fmt.Sprint(m.Reasons), `the files of sink "raw" tell of 9223372036854775808 tags lost, the channel has lost 0`)
 }
 
 // TestPluginsOfOtherReleases: a plugin that speaks the protocol of the release

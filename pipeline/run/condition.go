@@ -248,6 +248,11 @@ func (j *judgement) judgeSink(m *Manifest, node, name string, sink *Sink) {
 			j.add(Reason{Condition: Incomplete, Node: node, Channel: channel,
 				Message: fmt.Sprintf("the channel delivered %s, %s", quantity.Counted(c.Tags, "tag"), missing)})
 		}
+		// Fewer may be honest: what is in a file that was never closed is lost, and no file says so.
+		if lost := j.held.lost[series{node, channel, name}]; lost > c.Lost && !m.Ended.IsZero() {
+			j.add(Reason{Condition: Unverified, Node: node, Channel: channel,
+				Message: fmt.Sprintf("the files of sink %q tell of %s lost, the channel has lost %d: what that sink counts is not to be believed", name, quantity.Counted(lost, "tag"), c.Lost)})
+		}
 	}
 }
 

@@ -78,6 +78,24 @@ func TestJudge(t *testing.T) {
 			"INCOMPLETE", `delivered 5 tags, the files of sink "raw" hold 3`},
 		{"sink wrote nothing at all", func(m *run.Manifest) { m.Segments = nil }, nil, "INCOMPLETE", "hold 0"},
 		{"more tags in files than delivered", func(m *run.Manifest) { m.Segments[0].Tags = 30 }, nil, "INCOMPLETE", "hold 32"},
+		{"more tags in files than fit a number, and by that as many as delivered", func(m *run.Manifest) {
+			m.Segments[0].Tags, m.Segments[1].Tags = 1<<63+5, 1<<63
+		}, nil, "INCOMPLETE", "hold 18446744073709551615"},
+		{"files tell of losses that nobody had", func(m *run.Manifest) { m.Segments[0].Lost = 1 }, nil,
+			"UNVERIFIED", `the files of sink "raw" tell of 1 tag lost, the channel has lost 0`},
+		{"the most losses", func(m *run.Manifest) { m.Segments[1].Lost = 1 << 63 }, nil,
+			"UNVERIFIED", `the files of sink "raw" tell of 9223372036854775808 tags lost, the channel has lost 0`},
+		{"losses that together are more than fit a number", func(m *run.Manifest) {
+			m.Segments[0].Lost, m.Segments[1].Lost = 1<<63, 1<<63
+		}, nil, "UNVERIFIED", "tell of 18446744073709551615 tags lost"},
+		{"one loss too many", func(m *run.Manifest) {
+			m.Segments[0].Lost, m.Segments[1].Lost, m.Nodes["alice"].Channels["signal"].Lost = 3, 2, 4
+		}, nil, "UNVERIFIED INCOMPLETE", "tell of 5 tags lost, the channel has lost 4"},
+		{"files tell of all losses", func(m *run.Manifest) {
+			m.Segments[0].Lost, m.Segments[1].Lost, m.Nodes["alice"].Channels["signal"].Lost = 3, 1, 4
+		}, nil, "INCOMPLETE", "4 tags lost"},
+		{"files tell of fewer losses", func(m *run.Manifest) { m.Nodes["alice"].Channels["signal"].Lost = 4 }, nil, "INCOMPLETE", "4 tags lost"},
+		{"losses in files before the channel is counted", func(m *run.Manifest) { m.Segments[0].Lost, m.Ended = 1, time.Time{} }, nil, "INCOMPLETE", "has not ended"},
 		{"channel that no sink takes", func(m *run.Manifest) {
 			m.Nodes["alice"].Channels["herald"] = &run.Channel{Tags: 9}
 		}, nil, "GOOD", ""},

@@ -13,7 +13,8 @@ import (
 
 // holdings is what the files of sinks hold.
 type holdings struct {
-	tags  map[series]uint64 // of a channel, in files of tags
+	tags  map[series]uint64 // of a channel, in files of tags; what is more than fits is all that fits
+	lost  map[series]uint64 // of a channel, as its files say; likewise
 	files map[series]files  // of all channels: the channel is ""
 }
 
@@ -21,7 +22,7 @@ type holdings struct {
 type files struct{ ofTags, others int }
 
 func newHoldings() *holdings {
-	return &holdings{tags: map[series]uint64{}, files: map[series]files{}}
+	return &holdings{tags: map[series]uint64{}, lost: map[series]uint64{}, files: map[series]files{}}
 }
 
 func (h *holdings) add(s *Segment) {
@@ -29,7 +30,9 @@ func (h *holdings) add(s *Segment) {
 	n := h.files[k]
 	if s.HoldsTags() {
 		n.ofTags++
-		h.tags[series{s.Node, s.Channel, s.Sink}] += s.Tags
+		of := series{s.Node, s.Channel, s.Sink}
+		h.tags[of] += min(s.Tags, math.MaxUint64-h.tags[of])
+		h.lost[of] += min(s.Lost, math.MaxUint64-h.lost[of])
 	} else {
 		n.others++
 	}

@@ -58,6 +58,7 @@ var faults = []struct{ plugin, fault, says, also string }{
 	{"faulty-driver", "host-killed-connected", "still there", "host-killed-handshake"},
 	{"faulty-driver", "host-killed-leased", "still there", ""},
 	{"faulty-sink", "recording:short", "it was sent", "in-place late-times"},
+	{"faulty-sink", "recording:lost", "9223372036854775", "in-place late-times no-tags"},
 	{"faulty-sink", "recording:hash", "SHA-256", "close-ended in-place late-times no-tags"},
 	{"faulty-sink", "recording:stray", "that was not told of", "close-ended in-place late-times no-tags"},
 	{"faulty-sink", "late-times", "the times differ", ""},

@@ -183,6 +183,9 @@ func (k *sink) write(s *pluginpb.RecordedStream) error {
 	}
 	a := &pluginpb.Artifact{Path: s.Name + ".bin", Size: int64(len(text)), Sha256: sum[:], Stream: s.Stream, Tags: uint64(len(tags)), Lost: one.lost,
 		Kind: pluginpb.ArtifactKind_ARTIFACT_KIND_TAGS}
+	if has("recording:lost") {
+		a.Lost |= 1 << 63
+	}
 	if len(tags) > 0 {
 		a.FirstPs, a.LastPs = tags[0], tags[len(tags)-1]
 	}
