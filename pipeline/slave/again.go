@@ -178,6 +178,7 @@ func (s *session) tryAgain(ctx context.Context, why string, lead time.Duration) 
 		return eq, err
 	}
 	instant := s.instant.Add(begins)
+	eq.fired.Store(s.instant.UnixNano())
 	switch {
 	case time.Until(instant) < stillLate:
 		return eq, errLate

@@ -51,6 +51,7 @@ type equipment struct {
 
 	awake    awake
 	begun    atomic.Bool  // its drivers were told when to start
+	fired    atomic.Int64 // Unix time in ns of the instant from which its times count; 0: not yet
 	stopping atomic.Bool  // its recording is ended early, as somebody wants it
 	sent     atomic.Int64 // of a start on receipt: when its order was sent, by this PC's clock, Unix time in ns; 0: no such
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,15 +15,17 @@ import (
 )
 
 // stopDrivers halts every device; the tags that they hold are still delivered. A driver that
-// does not stop is ended, so that what it has sent can be kept now.
+// neither stops nor delivers any more is ended, so that what it has sent can be kept now.
 func (eq *equipment) stopDrivers(ctx context.Context) {
 	stopping, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
+	held := eq.lasted()
 	var group errgroup.Group
 	for _, c := range eq.drivers {
 		group.Go(func() error {
+			before := eq.reached(held, c)
 			err := c.driver.Stop(stopping)
-			if err != nil && stopping.Err() != nil && ctx.Err() == nil {
+			if err != nil && stopping.Err() != nil && eq.standsStill(ctx, c, held, before) {
 				eq.endDriver(c)
 			}
 			return err
@@ -33,11 +36,52 @@ func (eq *equipment) stopDrivers(ctx context.Context) {
 	}
 }
 
+// standsStill waits until a driver has ended or comes no farther in the first so many ps for
+// stopTimeout, before being where it had come to by then, and says whether it comes no farther.
+func (eq *equipment) standsStill(ctx context.Context, c *controller, held, before uint64) bool {
+	for {
+		now := eq.reached(held, c)
+		if now == before {
+			return ctx.Err() == nil
+		}
+		before = now
+		select {
+		case <-ctx.Done():
+			return false
+		case <-c.ended:
+			return false
+		case <-time.After(stopTimeout):
+		}
+	}
+}
+
+// lasted is of how much time devices can hold tags by now, in ps.
+func (eq *equipment) lasted() uint64 {
+	fired := eq.fired.Load()
+	if fired == 0 {
+		return 0
+	}
+	return 1000 * uint64(max(0, min(time.Since(time.Unix(0, fired)), eq.s.recipe.Acquire.Duration.Duration())))
+}
+
+// reached is how far the channels of drivers have come together, in ps, each in the first so
+// many of the recording.
+func (eq *equipment) reached(held uint64, drivers ...*controller) (sum uint64) {
+	for _, count := range eq.core.Counts() {
+		for _, c := range drivers {
+			if slices.Contains(c.streams, count.Stream) {
+				sum += min(count.Until, held)
+			}
+		}
+	}
+	return sum
+}
+
 const slowSink = "the sink or its disk is too slow for so many tags: have its files on a faster disk, or leave channels away; what it was given is kept"
 
-// tellOverrun says that a recording is stopped which has not ended by itself, and why.
-func (eq *equipment) tellOverrun(ctx context.Context) {
-	w := &wire.Warning{Message: fmt.Sprintf("the recording goes on %v after its end, and is stopped", overrunAfter),
+// tellOverrun says that a recording has not ended by itself, what becomes of it, and why.
+func (eq *equipment) tellOverrun(ctx context.Context, becomes string) {
+	w := &wire.Warning{Message: fmt.Sprintf("the recording has not ended %v after it should, and %s", overrunAfter, becomes),
 		Hint: "look at its controllers: a driver ends by itself when the duration is over"}
 	if name := eq.core.HoldsUp(ctx); name != "" {
 		w.Message += fmt.Sprintf(": sink %s takes tags more slowly than they come", name)

@@ -183,7 +183,7 @@ const confirmEvery = 5 * time.Millisecond
 // stopWhenTold ends the recording early when the master or the user of this PC orders it.
 func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFunc, eq *equipment) {
 	stopped, shut := s.user.stop, s.orders.shut
-	overdue := s.overrun()
+	overdue, over := time.After(time.Until(s.instant.Add(s.recipe.Acquire.Duration.Duration()))), overrun{}
 	var stopping sync.WaitGroup // an Abort must be seen while a device takes its time
 	defer stopping.Wait()
 	for {
@@ -201,7 +201,17 @@ func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFu
 			shut = nil
 			s.recordOn(s.orders.closedBy())
 		case <-overdue:
-			stopping.Go(func() { eq.tellOverrun(ctx); eq.stopDrivers(ctx) })
+			switch stands, late := over.look(eq.reached(eq.lasted(), eq.drivers...), time.Now()); {
+			case stands:
+				stopping.Go(func() {
+					eq.tellOverrun(ctx, "comes no farther: it is stopped")
+					eq.stopDrivers(ctx)
+				})
+				continue // for the last time
+			case late:
+				stopping.Go(func() { eq.tellOverrun(ctx, "is waited for as long as it comes farther") })
+			}
+			overdue = time.After(time.Second)
 		case o := <-s.orders.ch:
 			switch o.Kind {
 			case wire.Stop:
@@ -219,14 +229,32 @@ func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFu
 	}
 }
 
-// overrunAfter is how long after its end a recording may go on: devices hand over what they
-// hold. Then it is stopped, which a driver that hangs does not survive, before the master
-// gives the node up without knowing for what.
+// overrunAfter is for how long after its end a recording may come no farther, as devices
+// hand over what they hold. Then it is stopped, which a driver that hangs does not survive,
+// before the master gives the node up without knowing for what.
 const overrunAfter = 30 * time.Second
 
-// overrun is when a recording has gone on for too long.
-func (s *session) overrun() <-chan time.Time {
-	return time.After(time.Until(s.instant.Add(s.recipe.Acquire.Duration.Duration() + overrunAfter)))
+// overrun watches a recording that should have ended.
+type overrun struct {
+	reached uint64    // ps: how far it had come
+	ended   time.Time // when it was looked at first
+	since   time.Time // when it last came farther
+	isLate  bool      // overrunAfter its end it had not ended
+}
+
+// look says of a recording that has come so far now whether it came no farther for
+// overrunAfter, and once whether it has gone on for so long after its end.
+func (o *overrun) look(reached uint64, now time.Time) (stands, late bool) {
+	if o.ended.IsZero() {
+		o.ended, o.since = now, now
+	}
+	if reached > o.reached {
+		o.reached, o.since = reached, now
+	}
+	stands = now.Sub(o.since) >= overrunAfter
+	late = !stands && !o.isLate && now.Sub(o.ended) >= overrunAfter
+	o.isLate = o.isLate || late
+	return stands, late
 }
 
 // endedBy says what an order ends that came instead of the one awaited: where shots

@@ -127,6 +127,7 @@ func (s *session) fire(ctx context.Context, eq *equipment, order wire.Order) err
 		return err
 	}
 	s.fired, s.instant = true, instant
+	eq.fired.Store(instant.UnixNano())
 	s.user.setStage(underWay)
 	s.reporter.setProgress(eq.progress)
 	s.reporter.acknowledge(order.Seq)
