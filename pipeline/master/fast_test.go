@@ -15,7 +15,7 @@ func TestBroadcast(t *testing.T) {
 	r := testRules
 	r.onReceipt = true
 	s := upTo(t, done, r)
-	if got := strings.Join(s.effects[3:6], ", "); got != "order 2 fire, deadline 400ms, deadline 1m1.4s" {
+	if got := strings.Join(s.effects[3:6], ", "); got != "order 2 fire, deadline 400ms, deadline 1m16.4s" {
 		t.Errorf("effects %s", got)
 	}
 	if far := upTo(t, arming, r).happens(evReported{"alice", wire.Armed, 1, wire.AwayAfter}, evReported{"bob", wire.Armed, 1, 0}); far.state.phase != armed || far.state.lead != 0 {

@@ -129,7 +129,7 @@ func TestUserDoesNotWaitForNodesThatAreAway(t *testing.T) {
 		{"twice", transferring, wire.Done, []any{evInterrupted{}, evInterrupted{}}, analysing, "analyse", []troubleKind{missing}},
 		{"three times", transferring, wire.Done, []any{evInterrupted{}, evInterrupted{}, evInterrupted{}}, aborted, "order 3 abort", []troubleKind{missing, canceled}},
 		{"when the others have recorded", running, wire.Done, []any{evInterrupted{}, evInterrupted{}}, analysing, "analyse", []troubleKind{missing}},
-		{"while the others record", running, wire.Running, []any{evInterrupted{}}, draining, "deadline 1m0s", []troubleKind{stopped}},
+		{"while the others record", running, wire.Running, []any{evInterrupted{}}, draining, "deadline 1m15s", []troubleKind{stopped}},
 		{"while the others send", transferring, wire.Transferring, []any{evInterrupted{}, evInterrupted{}}, aborted, "order 3 abort", []troubleKind{canceled}},
 		{"before the start", arming, wire.Armed, []any{evInterrupted{}}, aborted, "order 2 abort", []troubleKind{canceled}},
 	} {

@@ -33,9 +33,9 @@ func TestShotsFollowEachOther(t *testing.T) {
 	s := shotsTaken(t, 3, 3).all(wire.Transferring).all(wire.Done).happens(evAnalysed{})
 	want := []string{
 		"deadline 10s",
-		"order 1 arm", "deadline 1m0s", "order 2 fire", "deadline 300ms", "deadline 1m1.4s", "deadline 1m0s",
-		"order 3 arm", "deadline 1m0s", "order 4 fire", "deadline 300ms", "deadline 1m1.4s", "deadline 1m0s",
-		"order 5 arm", "deadline 1m0s", "order 6 fire", "deadline 300ms", "deadline 1m1.4s", "deadline 1m0s",
+		"order 1 arm", "deadline 1m0s", "order 2 fire", "deadline 300ms", "deadline 1m16.4s", "deadline 1m15s",
+		"order 3 arm", "deadline 1m0s", "order 4 fire", "deadline 300ms", "deadline 1m16.4s", "deadline 1m15s",
+		"order 5 arm", "deadline 1m0s", "order 6 fire", "deadline 300ms", "deadline 1m16.4s", "deadline 1m15s",
 		"deadline 10m0s", "deadline 0s", "analyse", "order 7 release",
 	}
 	if diff := cmp.Diff(want, s.effects); diff != "" {
