@@ -100,20 +100,14 @@ func TestAccidentalsOfGatedLight(t *testing.T) {
 	}
 }
 
-// Beyond a dead time the windows see all of the light, and within it what dead detectors let
-// be seen.
+// Beyond a dead time the windows see all of the light.
 func TestAccidentalsBeyondDeadTimes(t *testing.T) {
 	e := pairs.Experiment{Seed: 3, Seconds: 2, SinglesA: 60e3, SinglesB: 60e3, Pairs: 20e3, EtaA: 0.4, EtaB: 0.4, JitterA: 60, JitterB: 60, Offset: 1, Start: 1e12, DeadTime: 5e6}
 	c, _ := coincide(t, e, correlate.CoincidenceOptions{Window: 100_000})
 	if c.Shift <= 5e6 {
 		t.Errorf("windows are shifted by %d ps, within the dead time", c.Shift)
 	}
-	a, b, _ := e.Make()
-	chance := chanceBesidePairs(a, b, 50_000)
-	truly(t, "accidentals", float64(c.Accidentals), math.Hypot(float64(c.AccidentalsSD), math.Sqrt(chance)), chance)
-	if all := float64(c.TagsA) * float64(c.TagsB) * 100_001e-12 / 2; chance > 0.8*all {
-		t.Errorf("%g are seen of the %.4g that detectors without dead times would have", chance, all)
-	}
+	truly(t, "accidentals", float64(c.Accidentals), float64(c.AccidentalsSD), float64(c.TagsA)*float64(c.TagsB)*100_001e-12/2)
 }
 
 // Three channels of pulsed light, one with a clock and a cable of its own.

@@ -241,8 +241,6 @@ func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (
 	for _, k := range counters {
 		y := k.yield(k.exposureOf(g))
 		if found[k.mask] = y; len(k.lanes) == 2 && pair < len(sky.uneven) {
-			a, b := k.lanes[0], k.lanes[1]
-			y.withoutSeen(o.Window, [2]int64{sky.blindOf[a], sky.blindOf[b]}, [2]float64{float64(g.lanes[a].singles), float64(g.lanes[b].singles)})
 			y.widen(sky.uneven[pair])
 			pair++
 		}

@@ -3,14 +3,14 @@ package correlate
 import (
 	"cmp"
 	"math"
+	"math/bits"
 	"slices"
 )
 
 // light is what the first tags of the channels tell of how their light comes.
 type light struct {
 	periods []period // that it repeats after, shortest first
-	blind   int64    // ps: how long a detector sees nothing after a tag, the longest of all
-	blindOf []int64  // ps: the same, by channel
+	blind   int64    // ps: how long a detector sees nothing after a tag
 	rate    float64  // tags of all channels per ps
 	given   bool     // whether the first period is not found but said
 	seen    bool     // whether the tags show the one that was said
@@ -43,8 +43,7 @@ func (g *gather) look(o CoincidenceOptions) (l light, at places) {
 		return l, g.placesFor(o, l)
 	}
 	for _, t := range tags {
-		l.blindOf = append(l.blindOf, blindAfter(t))
-		l.blind = max(l.blind, l.blindOf[len(l.blindOf)-1])
+		l.blind = max(l.blind, blindAfter(t))
 		l.rate += float64(len(t)) / float64(stretch)
 	}
 	all := lagsOf(stretch)
@@ -305,4 +304,35 @@ func divisor(a, b int) int {
 		a, b = b, a%b
 	}
 	return a
+}
+
+// blindAfter is a time within which tags hardly ever follow one another, though
+// chance would have many do: a dead time, up to a factor of two. 0: none is seen.
+func blindAfter(tags []uint64) int64 {
+	const enough = 30 // gaps that chance would give
+	if len(tags) < 2 {
+		return 0
+	}
+	length := float64(tags[len(tags)-1] - tags[0])
+	if length <= 0 {
+		return 0
+	}
+	var shorter [64]int // gaps below 2^k ps
+	for i := 1; i < len(tags); i++ {
+		if k := bits.Len64(tags[i] - tags[i-1]); k < 64 {
+			shorter[k]++
+		}
+	}
+	n, rate, found := float64(len(tags)), float64(len(tags))/length, 0
+	counted := 0
+	for k := range shorter {
+		counted += shorter[k]
+		if due := n * -math.Expm1(-rate*math.Ldexp(1, k)); due > enough && float64(counted) < due/2 {
+			found = k
+		}
+	}
+	if found == 0 {
+		return 0
+	}
+	return int64(1) << found
 }
