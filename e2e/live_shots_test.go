@@ -143,8 +143,9 @@ func checkShots(t *testing.T, all []told, m *run.Manifest) {
 		if take := m.Nodes["alice"].Takes[one.Shot-1]; one.ShotFrom != int64(take.At) || !one.Sorted {
 			t.Errorf("message %d: %+v, the shot began at %d ps", i, one, take.At)
 		}
-		if one.First != nil && (*one.First < last || *one.First < until || *one.First < one.ShotFrom-1e9 || *one.Last > one.ShotFrom+800e9) {
-			t.Errorf("message %d: %+v behind %d, promised %d", i, one, last, until)
+		// A node that a busy PC holds up begins late; shots are more than 3 s apart.
+		if one.First != nil && (*one.First < last || *one.First < until || *one.First < one.ShotFrom-1e12 || *one.Last > one.ShotFrom+1.7e12) {
+			t.Errorf("message %d: %+v from %d to %d, behind %d, promised %d", i, one, *one.First, *one.Last, last, until)
 		}
 		if until = one.UntilPs; one.Last != nil {
 			last = *one.Last
