@@ -150,7 +150,7 @@ func (d *driver) Acquire(ctx context.Context, start *sdk.Start, out *sdk.Stream)
 	case "panic":
 		panic("index out of range")
 	case "crash":
-		go func() { panic("a bug in another goroutine") }()
+		time.AfterFunc(time.Second, func() { panic("a bug in another goroutine") }) // the answer to the order to start is out by then
 		forever()
 	case "deaf":
 		forever()
