@@ -81,7 +81,7 @@ func (l *lending) serveOne(ctx context.Context, conn *net.UnixConn, blame func(e
 	}
 	_ = conn.SetWriteDeadline(time.Now().Add(handOver))
 	var word [8]byte
-	err := sendFile(conn, l.ring.file)
+	err := blockio.SendMemory(conn, l.ring.file)
 	for err == nil {
 		if _, err = io.ReadFull(conn, word[:]); err != nil {
 			break

@@ -48,7 +48,7 @@ type slot struct {
 // newRing makes a ring for a sink of which so many bytes are kept.
 func newRing(kept int) (*ring, error) {
 	size := (kept + mostLent + ringMargin + backStep - 1) &^ (backStep - 1)
-	file, memory, err := sealedMemory(size)
+	file, memory, err := blockio.SealedMemory(size)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +121,6 @@ func (r *ring) release(s *slot) {
 // have it mapped themselves.
 func (r *ring) close() {
 	if r != nil {
-		freeMemory(r.file, r.memory)
+		blockio.FreeMemory(r.file, r.memory)
 	}
 }

@@ -86,8 +86,8 @@ type conductor struct {
 	key       string // that this master's own slaves show
 	strangers strangers
 	steps     steps
-	instant   time.Time       // of the start, as it was given; zero: it was not, or by a master before
-	turned    map[string]bool // slaves that were refused, by name and reason
+	instant   time.Time // of the start, as it was given; zero: it was not, or by a master before
+	turned    strangers // slaves that were refused, by name
 }
 
 // member is what the conductor knows of a slave beside its place in the state.
@@ -118,7 +118,7 @@ func newConductor(o Options) *conductor {
 	c := &conductor{
 		options: o, id: rand.Text(), recipe: o.Recipe.Recipe,
 		requests: make(chan request), inputs: make(chan any), stopped: make(chan struct{}),
-		members: map[string]*member{}, steps: steps{}, turned: map[string]bool{}, started: map[string]bool{}, key: rand.Text(),
+		members: map[string]*member{}, steps: steps{}, started: map[string]bool{}, key: rand.Text(),
 		disks: disks{nodes: map[string]*fact.Disk{}, warned: map[string]bool{}},
 	}
 	c.deadline = time.NewTimer(time.Hour)

@@ -29,8 +29,7 @@ func (c *conductor) join(ctx context.Context, r request) wire.Reply {
 	if f := reply.Refused; f != nil {
 		told := slaveRefused(r, f)
 		c.applyEvent(ctx, evTurned{r.body.Node, sdk.Failure{Message: told.Message, Hint: f.Hint}})
-		if len(c.turned) < maxTurned && !c.turned[name+" "+f.Code] {
-			c.turned[name+" "+f.Code] = true
+		if c.turned.isNew(name, f.Code) {
 			c.log.Warn("slave refused", "about", name, "host", said.Host, "address", r.peer.Address, "code", f.Code)
 			c.observe(told)
 		}
