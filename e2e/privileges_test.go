@@ -83,6 +83,7 @@ func runWithoutPrivileges(t *testing.T, wrap []string) {
 		t.Fatal(err)
 	}
 	recipe := write(t, filepath.Join(dir, "coincidence.yaml"), string(text))
+	wrap = append(wrap, "env", "TMPDIR="+dir) // which that user may write to, whoever runs the tests
 	p := start(t, dir, wrap, append([]string{recipe, "--set", "acquire.duration=500 ms", "--set", "realtime.priority=40"}, freePorts...)...)
 	if code := p.wait(30 * time.Second); code != 0 {
 		t.Fatalf("exit code %d\n%s\n%s", code, p.stdout.String(), p.stderr.String())

@@ -80,7 +80,7 @@ Exit code 5: a run would be refused.
 	registerKeys(c.Flags(), &keysDir)
 	c.Flags().StringVar(&runs, "runs", "runs", "where runs are kept, `DIR`")
 	c.Flags().StringArrayVar(&logFiles, "log", nil, "explain known lines of this log, `FILE`; - is standard input")
-	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object: version, refused, findings")
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object: version, refused, findings; of a wrong recipe, one for each mistake")
 	return c
 }
 

@@ -184,8 +184,9 @@ func (p *Pair) compareShot(m *run.Manifest, r *recipe.Recipe, found align.Alignm
 	fired, clocks := b.fired-a.fired, a.clockBound+b.clockBound
 	p.Later, p.LaterSD, p.Fired, p.ClockBound = &later, &sd, &fired, &clocks
 	p.Predicted, p.PredictedBound = &predicted.SkewNs, &predicted.UncertaintyNs
-	if math.Abs(later) > float64(2*most) {
-		p.Refused, p.Hint = fmt.Sprintf("%s began %.6g ms apart from %s, which no compensation is for", p.target, later/1e6, p.reference), "look at the clocks of both PCs: tsrun doctor"
+	if needs := float64(b.compensation-a.compensation) + later - float64(fired); math.Abs(needs) > float64(2*most) {
+		p.Refused = fmt.Sprintf("%s would need %.6g ms more than %s, which no compensation is for", p.target, needs/1e6, p.reference)
+		p.Hint = "look at the clocks of both PCs: tsrun doctor"
 		return
 	}
 	change := text.Rounded((later-float64(fired))/step) * step

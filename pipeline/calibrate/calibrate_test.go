@@ -133,12 +133,13 @@ func TestRefusals(t *testing.T) {
 		"bad summary": {world{latency: late}, func(m *run.Manifest) {
 			m.Results[0].Summary = []byte(`{"reference":"x","target":"y.z","alignment":{}}`)
 		}, "no channel x"},
-		"nothing fired":  {world{latency: late}, func(m *run.Manifest) { m.Nodes["bob"].Start = nil }, "bob.tc was not started"},
-		"no shot":        {world{latency: late}, func(m *run.Manifest) { m.Nodes["alice"].Controllers["tc"].Shot = nil }, "alice.tc was not started"},
-		"started anew":   {world{latency: late}, func(m *run.Manifest) { m.Nodes["bob"].Restarts = make([]run.Restart, 1) }, "started anew"},
-		"recorded apart": {world{latency: late}, func(m *run.Manifest) { m.Parts = make([]run.Part, 2) }, "apart"},
-		"too much":       {world{latency: map[string]int64{"bob": 60_000_000}}, nil, "the greatest is 50 ms"},
-		"far too much":   {world{latency: map[string]int64{"bob": 200_000_000}}, nil, "no compensation is for"},
+		"nothing fired":           {world{latency: late}, func(m *run.Manifest) { m.Nodes["bob"].Start = nil }, "bob.tc was not started"},
+		"no shot":                 {world{latency: late}, func(m *run.Manifest) { m.Nodes["alice"].Controllers["tc"].Shot = nil }, "alice.tc was not started"},
+		"started anew":            {world{latency: late}, func(m *run.Manifest) { m.Nodes["bob"].Restarts = make([]run.Restart, 1) }, "started anew"},
+		"recorded apart":          {world{latency: late}, func(m *run.Manifest) { m.Parts = make([]run.Part, 2) }, "apart"},
+		"too much":                {world{latency: map[string]int64{"bob": 60_000_000}}, nil, "the greatest is 50 ms"},
+		"far too much":            {world{latency: map[string]int64{"bob": 200_000_000}}, nil, "no compensation is for"},
+		"far apart by the recipe": {world{latency: late, compensation: map[string]int64{"alice": 50_000_000, "bob": -50_000_000}}, nil, "the greatest is 50 ms"},
 		"a shot that has no take": {world{latency: late}, func(m *run.Manifest) { m.Trigger.Shots = make([]run.TriggerShot, 1) },
 			"was not started"},
 	} {

@@ -87,7 +87,9 @@ const masterSilent = 5 * time.Second
 
 // Reading returns the reading of the source that the recipe wants; for auto, of the one
 // with the smallest bound that the probe does not exclude. ok: there is one. A source
-// that was heard and is not any more gives its last reading, with [Reading.Lost].
+// that was heard and says why it is not to be believed any more gives its last reading, with
+// [Reading.Lost]; one that has begun anew, after a clock was set or with another reference,
+// gives none until it has said enough.
 func (c *Comparer) Reading() (r Reading, ok bool) { return c.readingAt(time.Now()) }
 
 func (c *Comparer) readingAt(now time.Time) (r Reading, ok bool) {
@@ -99,13 +101,10 @@ func (c *Comparer) readingAt(now time.Time) (r Reading, ok bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if last, known := c.last[c.wanted]; !ok && known {
-		r, ok = last, true
-		r.Lost = "it says nothing any more"
-		for _, s := range silent {
-			if s.Source == c.wanted && s.Why != "" {
-				r.Lost = s.Why
-			}
+	for _, s := range silent {
+		if last, known := c.last[s.Source]; !ok && known && s.Source == c.wanted {
+			r, ok = last, true
+			r.Lost = s.Why
 		}
 	}
 	r.Others = nil

@@ -141,6 +141,27 @@ func TestASourceThatIsLostIsTold(t *testing.T) {
 	}
 }
 
+// TestASourceThatBeginsAnew follows another reference, or a clock that was set, from now on: that
+// says nothing against it, and it gives no reading until it has said enough.
+func TestASourceThatBeginsAnew(t *testing.T) {
+	for wanted, source := range map[string]string{PTP: "", "auto": Probe} {
+		c, one := compared(t, wanted, 10, 20)
+		if r, ok := c.Reading(); !ok || r.Source != PTP {
+			t.Fatalf("before: %+v", r)
+		}
+		now := time.Now()
+		one.note(Followed{At: now.UnixNano(), Offset: 10, Doubt: 20, Of: "b"}, now)
+		if r, ok := c.Reading(); ok != (source != "") || r.Source != source || r.Lost != "" || len(r.Others) > 1 {
+			t.Errorf("%s: %+v, %v", wanted, r, ok)
+		}
+		reads(&one.follower, LeastFollowed, 10, 0, 20, "b")
+		c.Hear([]Standing{{Source: PTP, Reference: "b", At: now.UnixNano(), Bound: 1}})
+		if r, ok := c.Reading(); !ok || r.Source != PTP || r.Lost != "" || r.Reference != "b" {
+			t.Errorf("%s, later: %+v, %v", wanted, r, ok)
+		}
+	}
+}
+
 func TestTrackingThatIsNotBelieved(t *testing.T) {
 	now := time.Now()
 	good := tracked(now)

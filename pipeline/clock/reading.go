@@ -174,6 +174,9 @@ func (r Reading) By() string {
 	return Probe + ", stamps of the processes"
 }
 
+// StampsHint is what to do where the kernel stamps no packets.
+const StampsHint = "use a kernel with SO_TIMESTAMPING (any Linux since 3.17; some containers filter it)"
+
 // Farthest is how far apart the clocks may be at most, in ns.
 func (r Reading) Farthest() int64 { return max(r.Offset, -r.Offset) + r.Bound }
 

@@ -47,6 +47,17 @@ func NewServices(o Options) *Services {
 	return s
 }
 
+// ServicesHint is what to do where a service that the recipe wants says nothing, or nothing good.
+const ServicesHint = "run it on both PCs, with one reference, until it is synchronised; or write clock.source: auto"
+
+// Asked returns the sources that are asked.
+func (s *Services) Asked() (sources []string) {
+	for _, one := range s.all {
+		sources = append(sources, one.source)
+	}
+	return sources
+}
+
 // Run asks until ctx ends.
 func (s *Services) Run(ctx context.Context) error {
 	var asking sync.WaitGroup

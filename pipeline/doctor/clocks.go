@@ -101,7 +101,7 @@ func comparison(ctx context.Context) Finding {
 	f.Measured = fmt.Sprintf("of the kernel; a clock is known to %s on this PC's own network", micro(r.Bound))
 	if !r.KernelStamps {
 		f.State, f.Measured = Notable, fmt.Sprintf("of processes; a clock is known to %s", micro(r.Bound))
-		f.Do = "use a kernel with SO_TIMESTAMPING (any Linux since 3.17; some containers filter it)"
+		f.Do = clock.StampsHint
 	}
 	return f
 }

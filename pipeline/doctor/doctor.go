@@ -67,7 +67,7 @@ func Examine(ctx context.Context, o Options) Diagnosis {
 	ctx, cancel := context.WithTimeout(ctx, 2*within)
 	defer cancel()
 	d.Findings = append(d.Findings, privileges(ctx, o)...)
-	parts := []func(context.Context, Options) []Finding{clocks, network, disk, plugins, devices, logs}
+	parts := []func(context.Context, Options) []Finding{clocks, keepers, network, disk, plugins, devices, logs}
 	found := make([][]Finding, len(parts))
 	var at sync.WaitGroup
 	for i, part := range parts {

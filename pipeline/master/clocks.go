@@ -190,7 +190,7 @@ func doubts(start, last clock.Reading, limit time.Duration) (all []doubt) {
 }
 
 // whyNot is what a reading has against another source than its own; "": nothing but
-// that its own bound is smaller.
+// that its own bound is smaller, or that the other begins anew and has not said enough.
 func whyNot(r clock.Reading, source string) string {
 	for _, o := range r.Others {
 		switch {
@@ -200,7 +200,7 @@ func whyNot(r clock.Reading, source string) string {
 			return o.Why
 		}
 	}
-	return "it says nothing"
+	return ""
 }
 
 // tellClock tells of the reading by which a node translated the instant.

@@ -205,6 +205,7 @@ func TestDoubtsOfClocks(t *testing.T) {
 		"lost":                   {clock.Reading{Source: clock.PTP, Lost: "LISTENING"}, "lost"},
 		"another is nearer now":  {clock.Reading{Source: clock.Probe, Others: []clock.Others{{Source: clock.PTP, Bound: 500}}}, ""},
 		"another took its place": {clock.Reading{Source: clock.Probe, Others: []clock.Others{{Source: clock.PTP, Why: "LISTENING"}}}, "lost"},
+		"it begins anew":         {clock.Reading{Source: clock.Probe}, ""},
 		"excluded":               {clock.Reading{Source: clock.Probe, Others: []clock.Others{{Source: clock.PTP, Offset: 9e9, Excluded: true}}}, "lost disagrees"},
 		"far":                    {clock.Reading{Source: clock.PTP, Offset: -100_000, Bound: 1}, "offset"},
 		"at the limit":           {clock.Reading{Source: clock.PTP, Offset: -99_000, Bound: 1000}, ""},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -234,6 +235,9 @@ func reportClocks(out *strings.Builder, m *run.Manifest) {
 			entry(out, "clock", "%s's clock was not compared with this PC's (clock.source: %s)", name, m.Trigger.ClockSource)
 		default:
 			entry(out, "clock", "%s", clockText(name, *n.Clock.Start))
+			if n.Clock.Unstamped() {
+				entry(out, "", "without time stamps of the kernel on one of the two PCs, clocks are compared 50 times worse: %s; tsrun doctor says which PC that is", clock.StampsHint)
+			}
 			for _, o := range n.Clock.Start.Others {
 				entry(out, "", "%s", othersText(o))
 			}
@@ -251,8 +255,17 @@ func clockText(name string, r clock.Reading) string {
 	if r.Unstable {
 		steady = "; not steady while they were compared"
 	}
-	return fmt.Sprintf("%s's was %s %s the master's when the run began (%s), and ran %s fast%s",
-		name, text.Bounded(text.Magnitude(r.Offset), r.Bound), direction, r.By(), text.Measured(r.Drift, r.DriftSd, "ppb"), steady)
+	drift := text.Measured(math.Abs(r.Drift), r.DriftSd, "ppb")
+	switch {
+	case math.Abs(r.Drift) <= 3*r.DriftSd:
+		drift = "was not seen to run fast or slow: " + text.Measured(r.Drift, r.DriftSd, "ppb")
+	case r.Drift < 0:
+		drift = "ran " + drift + " slow"
+	default:
+		drift = "ran " + drift + " fast"
+	}
+	return fmt.Sprintf("%s's was %s %s the master's when the run began (%s), and %s%s",
+		name, text.Bounded(text.Magnitude(r.Offset), r.Bound), direction, r.By(), drift, steady)
 }
 
 // othersText says what a source said by which the instant was not translated.

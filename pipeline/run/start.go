@@ -139,6 +139,13 @@ func (n *Node) Compared() bool {
 	return n.Host == "local" || n.Clock != nil && n.Clock.Start != nil
 }
 
+// Unstamped says whether the times that the start was translated by are those of processes: the
+// kernel of one of both PCs stamped nothing, then and since.
+func (c *NodeClock) Unstamped() bool {
+	by := func(r *clock.Reading) bool { return r == nil || r.Source == clock.Probe && !r.KernelStamps }
+	return c.Start != nil && by(c.Start) && by(c.Last)
+}
+
 // Skews compares every node that recorded a start with the trigger's master, in order of
 // name. Of clocks that nobody compared there is no skew: any bound of it could be wrong.
 func (m *Manifest) Skews() []SkewRecord {

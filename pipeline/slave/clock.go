@@ -21,6 +21,9 @@ const (
 	clockPatience = 10 * time.Second
 	// firstReading is how many exchanges it waits for: half a second.
 	firstReading = 2 * clock.LeastExchanges
+	// lostPatience is how long it waits for a source that was believed and is not: it may begin
+	// anew here or at the master.
+	lostPatience = 3 * time.Second
 	// readEvery is how long a reading serves for reports.
 	readEvery = time.Second
 )
@@ -104,8 +107,8 @@ func (s *session) awaitClock(ctx context.Context) error {
 	defer patience.Stop()
 	tick := time.NewTicker(clockTick)
 	defer tick.Stop()
-	for {
-		if r, ok := s.clock.comparer.Reading(); ok && (r.Exchanges >= firstReading || r.Source != clock.Probe) {
+	for began := time.Now(); ; {
+		if r, ok := s.clock.comparer.Reading(); ok && (r.Exchanges >= firstReading || r.Source != clock.Probe) && (r.Lost == "" || time.Since(began) > lostPatience) {
 			s.log.Info("clock compared with the master's", "source", r.Source, "offset_ns", r.Offset, "bound_ns", r.Bound, "drift_ppb", r.Drift,
 				"round_trip_ns", r.Trip, "kernel_stamps", r.KernelStamps)
 			s.clock.compared = true
@@ -136,7 +139,7 @@ func (s *session) unheard(long time.Duration) *sdk.Failure {
 			why = "it has said too little"
 		}
 		return &sdk.Failure{Code: "clock-unheard", Message: fmt.Sprintf("compare clocks by %s: no reading within %v: %s", source, long, why),
-			Hint: "run it on both PCs, with one reference, until it is synchronised; or write clock.source: auto"}
+			Hint: clock.ServicesHint}
 	}
 	return &sdk.Failure{Code: "clock-unheard",
 		Message: fmt.Sprintf("compare clocks: the master answered too few of the questions about its clock, on UDP port %d, within %v", s.access.Port, long),
@@ -175,7 +178,7 @@ func (s *session) translate(instant int64) (int64, *clock.Reading, error) {
 	r, ok := s.clock.comparer.Reading()
 	switch {
 	case !ok && s.clock.compared:
-		return 0, nil, &sdk.Failure{Code: "clock-set", Message: "this PC's clock or the master's was set while the node was armed, and they are not compared again yet",
+		return 0, nil, &sdk.Failure{Code: "clock-set", Message: "this PC's clock or the master's was set, or follows another reference, since the node was armed, and they are not compared again yet",
 			Hint: clock.SetHint}
 	case !ok && s.recipe.Clock.MaxOffset > 0:
 		return 0, nil, s.unheard(0)
