@@ -70,6 +70,9 @@ func knotTable(out *strings.Builder, knots []track.Knot) {
 // printTrack says what a track shows beside its knots.
 func printTrack(out *strings.Builder, t *track.Track) {
 	fmt.Fprintf(out, "noise        white FM %.2g at 1 s, random walk of frequency %.2g in 1 s\n", t.Noise.WhiteFM, t.Noise.RandomWalkFM)
+	if t.Brief {
+		fmt.Fprintln(out, "             so short a record hardly shows noise: a clock noisier than 1e-11 at 1 s may be off by more than is stated")
+	}
 	for i, p := range t.Allan {
 		name := ""
 		if i == 0 {

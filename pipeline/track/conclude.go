@@ -100,7 +100,7 @@ func (p *path) rate() float64 {
 
 // report says what was found.
 func (f *follower) report(p *path, s *strip, r []float64) *Track {
-	t := &Track{path: p, frame: f.frame, Noise: p.noise.told(), Steps: f.steps(p), Jitter: s.peak.sigma}
+	t := &Track{path: p, frame: f.frame, Noise: p.noise.told(), Steps: f.steps(p), Jitter: s.peak.sigma, Brief: p.lasting() < 1}
 	t.Knots = make([]Knot, 0, len(p.slices))
 	var length float64
 	for i := range p.slices {

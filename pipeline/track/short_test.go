@@ -56,3 +56,13 @@ func TestLongShortRecordsHold(t *testing.T) {
 		}
 	}
 }
+
+// TestBriefRecordsSaySo: what is stated of less than 4 s is of a clock that keeps to a line.
+func TestBriefRecordsSaySo(t *testing.T) {
+	for seconds, brief := range map[float64]bool{1: true, 3: true, 5: false} {
+		k, _ := follow(t, pairs.Experiment{Seconds: seconds, Pairs: 1000, SinglesA: 3000, SinglesB: 3000, Seed: 1})
+		if k.Brief != brief {
+			t.Errorf("a record of %g s is brief: %v", seconds, k.Brief)
+		}
+	}
+}

@@ -142,6 +142,10 @@ type Track struct {
 	Pairs       float64      `json:"pairs"`       // without chance ones
 	Accidentals float64      `json:"accidentals"` // expected within three Jitter of the track
 
+	// Brief: the record is so short that its deviations are nearly those of a clock that keeps to a line. One
+	// noisier than 1e-11 at 1 s may be off by more.
+	Brief bool `json:"brief,omitempty"`
+
 	frame
 	path   *path
 	odd    float64 // part of the pairs that lie elsewhere than those of a normal peak; 0: none to speak of
