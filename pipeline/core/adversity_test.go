@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,6 +110,48 @@ func TestAbandonEndsTheStreamsOfADriver(t *testing.T) {
 		if connected && !slices.Equal(s.tags[2], []uint64{7, 8}) {
 			t.Errorf("tags %v were left behind", s.tags[2])
 		}
+	}
+}
+
+// TestSlowSinkGetsWhatADeadDriverLeft: it lies in the socket, and waits there for longer than
+// anybody waits for a driver that is gone.
+func TestSlowSinkGetsWhatADeadDriverLeft(t *testing.T) {
+	n := newNode(t)
+	n.Patience = time.Minute
+	in, out := n.inlet("alice.tc", 1), n.outlet("sink", 1)
+	n.start()
+	conn := dial(t, out, zmq4.Pull)
+	d := newDriver(t, in)
+	block := make([]uint64, 8192)
+	var sent atomic.Int64
+	stopped := make(chan struct{})
+	go func() { // until sockets hold no more
+		defer close(stopped)
+		var header [tag.HeaderSize]byte
+		for {
+			b := tag.Block{Kind: tag.Data, Run: run, Stream: 1, Seq: uint64(sent.Load()), Tags: block}
+			b.EncodeHeader(header[:])
+			if d.conn.Send(time.Minute, header[:], tag.AsBytes(block)) != nil {
+				return
+			}
+			sent.Add(1)
+		}
+	}()
+	for before := int64(-1); before != sent.Load(); time.Sleep(300 * time.Millisecond) {
+		before = sent.Load()
+	}
+	d.conn.Close()
+	<-stopped
+	n.Abandon(1)
+	time.Sleep(2500 * time.Millisecond)
+	s := &sink{frames: map[uint16][][]byte{}, tags: map[uint16][]uint64{}, last: map[uint16]tag.Block{}, done: make(chan struct{}), streams: 1}
+	go s.collect(conn)
+	s.wait(t)
+	if got, want := len(s.tags[1]), int(sent.Load())*len(block); got < want {
+		t.Errorf("%d tags arrived of %d that the driver has sent", got, want)
+	}
+	if n.wait() == nil {
+		t.Error("the core says nothing of a driver that left")
 	}
 }
 

@@ -48,8 +48,10 @@ const DefaultPatience = 5 * time.Second
 
 const (
 	// abandonedDrain is how long what a dead driver has left in its socket may
-	// take to arrive, and abandonedConnect how long its connection may.
+	// take to arrive, abandonedRest how many bytes that may be, more than a socket holds, and
+	// abandonedConnect how long its connection may take.
 	abandonedDrain   = 2 * time.Second
+	abandonedRest    = 64 << 20
 	abandonedConnect = 300 * time.Millisecond
 )
 
@@ -194,7 +196,7 @@ func (c *Core) Inlet(name string, streams []uint16) (endpoint string, err error)
 	if err != nil {
 		return "", err
 	}
-	in := &inlet{name: name, listener: l, streams: slices.Clone(streams)}
+	in := &inlet{name: name, listener: l, streams: slices.Clone(streams), drain: abandonedDrain, rest: abandonedRest}
 	in.life, in.end = context.WithCancel(context.Background())
 	for _, id := range streams {
 		c.streams[id] = &stream{in: in, seq: tag.Sequence{Stream: id}, count: Count{StreamCounts: fact.StreamCounts{Stream: id}, Inlet: name}}

@@ -30,6 +30,8 @@ type inlet struct {
 	mu     sync.Mutex
 	conn   *zmtp.Conn
 	closed bool
+	drain  time.Duration // for which it may still wait for what a driver that is gone has left
+	rest   int           // bytes of that which are still taken
 }
 
 // serveInlet forwards what one driver brings, and ends its streams however it ends.
@@ -69,7 +71,7 @@ func (c *Core) receiveBlocks(ctx context.Context, in *inlet) error {
 		defer in.letGo()
 	}
 	for open := len(in.streams); open > 0; {
-		m, err := blocks.Next()
+		m, err := in.next(blocks)
 		switch {
 		case err == io.EOF:
 			return fmt.Errorf("%w before %d of its %d streams had ended", errLeft, open, len(in.streams))
@@ -109,6 +111,28 @@ func (c *Core) receiveBlocks(ctx context.Context, in *inlet) error {
 		}
 	}
 	return nil
+}
+
+// next is the next block. What a driver that is gone has left lies in its socket, however long
+// a sink takes for the block before: only the time in which nothing comes counts.
+func (in *inlet) next(blocks *blockio.Reader) (m *blockio.Message, err error) {
+	if in.life.Err() == nil {
+		return blocks.Next()
+	}
+	in.mu.Lock()
+	in.boundReads()
+	in.mu.Unlock()
+	began := time.Now()
+	if m, err = blocks.Next(); err != nil {
+		return nil, err
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.drain -= time.Since(began)
+	if in.rest -= len(m.Payload); in.rest < 0 { // somebody sends for it
+		return nil, errGone
+	}
+	return m, nil
 }
 
 // countBlock checks a block's place in its stream and counts it.
@@ -206,7 +230,7 @@ func (in *inlet) abandon() {
 // boundReads bounds the reads of an abandoned connection; mu is held.
 func (in *inlet) boundReads() {
 	if in.life.Err() != nil && in.conn != nil {
-		_ = in.conn.SetReadDeadline(time.Now().Add(abandonedDrain)) // else it ends when the kernel closes it
+		_ = in.conn.SetReadDeadline(time.Now().Add(max(in.drain, 0))) // else it ends when the kernel closes it
 	}
 }
 

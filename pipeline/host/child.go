@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -24,8 +25,10 @@ type child struct {
 	err    *os.File // and of its standard error
 	first  firstBytes
 	words  *lastWords
-	read   chan struct{} // closed when everything on standard error was read
-	exited chan struct{} // closed when the process has been waited for
+	talk   *talk
+	read   chan struct{}  // closed when everything on standard error was read
+	prints sync.WaitGroup // of who reads standard output behind the handshake
+	exited chan struct{}  // closed when the process has been waited for
 
 	mu     sync.Mutex
 	pid    int              // 0 until it runs
@@ -39,7 +42,8 @@ type child struct {
 const drainAfterExit = 500 * time.Millisecond
 
 func newChild(cmd *exec.Cmd, log *slog.Logger) *child {
-	return &child{cmd: cmd, words: &lastWords{log: log}, read: make(chan struct{}), exited: make(chan struct{})}
+	t := &talk{log: log}
+	return &child{cmd: cmd, talk: t, words: &lastWords{talk: t}, read: make(chan struct{}), exited: make(chan struct{})}
 }
 
 // Start implements go-plugin's Runner.
@@ -88,7 +92,7 @@ func (c *child) reap(pid int) {
 	KillGroup(pid) // while the zombie still holds the number
 	c.mu.Unlock()
 	if strays := endMarked(c.cmd.Env[0]); len(strays) > 0 {
-		c.words.log.Warn("processes that a plugin had started and left behind were ended", "pids", strays)
+		c.talk.log.Warn("processes that a plugin had started and left behind were ended", "pids", strays)
 	}
 	_ = c.cmd.Wait() // the state says it all
 	c.state = c.cmd.ProcessState
@@ -104,6 +108,7 @@ func (c *child) reap(pid int) {
 // of standard output.
 func (c *child) Wait(context.Context) error {
 	<-c.exited
+	c.prints.Wait()
 	c.out.Close()
 	return nil
 }
@@ -154,13 +159,45 @@ func (c *child) faulted() bool {
 	return cause == "fatal error: fault"
 }
 
-// Stdout implements go-plugin's Runner; what comes first is kept, to explain
-// a handshake that is none.
+// Stdout implements go-plugin's Runner: the first line alone, which is kept to explain a
+// handshake that is none. What comes later is read here. go-plugin stops reading at a line that
+// it finds too long, and who prints would wait for it ever after.
 func (c *child) Stdout() io.ReadCloser {
-	return struct {
-		io.Reader
-		io.Closer
-	}{io.TeeReader(c.out, &c.first), c.out}
+	return &handshakeLine{child: c, in: bufio.NewReaderSize(c.out, longestLog)}
+}
+
+// handshakeLine reads the first line of standard output, of so many bytes at most, and has the rest
+// read and logged.
+type handshakeLine struct {
+	child *child
+	in    *bufio.Reader
+	read  int
+	over  bool
+}
+
+func (f *handshakeLine) Read(p []byte) (n int, err error) {
+	if f.over {
+		return 0, io.EOF
+	}
+	for n < len(p) && !f.over && err == nil && (n == 0 || f.in.Buffered() > 0) {
+		if p[n], err = f.in.ReadByte(); err == nil {
+			n++
+			f.read++
+			f.over = p[n-1] == '\n' || f.read == longestLog
+		}
+	}
+	_, _ = f.child.first.Write(p[:n])
+	if f.over {
+		f.child.prints.Go(func() { readLines(f.in, f.child.logPrinted) })
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (f *handshakeLine) Close() error { return f.child.out.Close() }
+
+func (c *child) logPrinted(line string) {
+	logPrinted(c.talk, "standard output", line)
 }
 
 // Stderr implements go-plugin's Runner. We read standard error ourselves.

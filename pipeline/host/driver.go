@@ -78,7 +78,7 @@ func (h *Host) StartDriver(ctx context.Context, s Spec) (*Driver, error) {
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(err, p.close(ctx))
+		return nil, p.undo(ctx, err)
 	}
 	d.watch.start(p, d.relayEvents)
 	return d, nil
@@ -215,6 +215,7 @@ func (d *Driver) closeDevice(ctx context.Context) error {
 // relayEvents turns the plugin's events into ours until the driver is closed.
 func (d *Driver) relayEvents(ctx context.Context) {
 	tell := func(e DriverEvent) {
+		defer d.passOn()()
 		select {
 		case d.next <- e: // no other goroutine changes it
 		case <-d.watch.abandoned:

@@ -48,8 +48,10 @@ type process struct {
 	endLease context.CancelFunc
 	lease    sync.WaitGroup
 	hung     atomic.Bool
-	leaving  atomic.Bool // close has begun: its end is no death
-	offered  atomic.Bool // memory of the core that it may only read
+	leaving  atomic.Bool  // close has begun: its end is no death
+	offered  atomic.Bool  // memory of the core that it may only read
+	telling  atomic.Bool  // an event of it is being passed on
+	told     atomic.Int64 // events that were
 
 	letGo    func(context.Context) error // the Close call of its driver or sink; nil before Configure
 	closing  sync.Once
@@ -107,7 +109,31 @@ func (h *Host) start(ctx context.Context, s Spec, role string) (_ *process, err 
 		}
 		return nil, p.explainStart(err)
 	}
+	p.lease.Go(p.hangUpWhenGone)
 	return p, p.takeLease()
+}
+
+// hangUpWhenGone ends the connection to a process that has ended, when nothing comes by it any
+// more: what that has started may hold it open, and nobody would see that it is dead.
+func (p *process) hangUpWhenGone() {
+	select {
+	case <-p.run.exited:
+	case <-p.beats.Done():
+		return
+	}
+	const quiet = 10 // times in a row that nothing has come: this process may stand still itself
+	for silent := 0; silent < quiet; silent++ {
+		told := p.told.Load()
+		select {
+		case <-p.beats.Done():
+			return
+		case <-time.After(deathNotice / quiet):
+		}
+		if p.telling.Load() || p.told.Load() != told {
+			silent = -1
+		}
+	}
+	p.conn.Close() // go-plugin does so again, and does not mind
 }
 
 // confineThread confines the thread that is about to start the process.
@@ -161,8 +187,8 @@ func (p *process) shakeHands() error {
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: p.host.runtime},
 		StartTimeout:     p.host.startTimeout,
 		Logger:           hclog.NewNullLogger(), // lastWords does the logging
-		SyncStdout:       &printed{log: p.log, to: "standard output"},
-		SyncStderr:       &printed{log: p.log, to: "standard error"},
+		SyncStdout:       &printed{talk: p.run.talk, to: "standard output"},
+		SyncStderr:       &printed{talk: p.run.talk, to: "standard error"},
 	})
 	rpc, err := p.client.Client()
 	if err != nil {
@@ -201,15 +227,19 @@ func (dispenser) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, conn *grp
 // printed logs what a plugin prints once go-plugin has replaced its standard
 // output and error; a line may come in pieces, which become records of their own.
 type printed struct {
-	log *slog.Logger
-	to  string
+	talk *talk
+	to   string
 }
 
 func (w *printed) Write(p []byte) (int, error) {
-	if text := strings.TrimSpace(strings.ToValidUTF8(string(p), "?")); text != "" {
-		w.log.Info("plugin printed", "to", w.to, "text", text)
-	}
+	logPrinted(w.talk, w.to, string(p))
 	return len(p), nil
+}
+
+func logPrinted(t *talk, to, text string) {
+	if text = strings.TrimSpace(strings.ToValidUTF8(text, "?")); text != "" {
+		t.say(len(text), func() { t.log.Info("plugin printed", "to", to, "text", text) })
+	}
 }
 
 // takeLease opens the lease and watches its beats: a process that does not
@@ -299,6 +329,16 @@ func (p *process) close(ctx context.Context) error {
 	return p.closeErr
 }
 
+// undo lets a process go whose device or sink was not opened, for a reason. Where the call
+// took too long, what closing says is the same again.
+func (p *process) undo(ctx context.Context, why error) error {
+	late := ctx.Err() != nil
+	if err := p.close(context.WithoutCancel(ctx)); !late {
+		return errors.Join(why, err)
+	}
+	return why
+}
+
 // ended tells whether the process has ended already.
 func (p *process) ended() bool {
 	select {
@@ -322,6 +362,9 @@ func (p *process) stop() {
 	}
 	p.endLease()
 	p.lease.Wait()
+	if p.run != nil {
+		p.run.talk.end()
+	}
 	p.host.leave(p)
 	for _, dir := range []string{p.scratch, p.sockets} {
 		if err := os.RemoveAll(dir); err != nil {

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -68,7 +67,7 @@ func (h *Host) StartSink(ctx context.Context, s Spec) (*Sink, error) {
 		err = p.explain("open sink", err)
 	}
 	if err != nil {
-		return nil, errors.Join(err, p.close(ctx))
+		return nil, p.undo(ctx, err)
 	}
 	k.watch.start(p, k.relayEvents)
 	return k, nil
@@ -132,6 +131,7 @@ func (k *Sink) closeSink(ctx context.Context) error {
 func (k *Sink) relayEvents(ctx context.Context) {
 	defer close(k.events)
 	tell := func(e SinkEvent) {
+		defer k.passOn()()
 		select {
 		case k.events <- e:
 		case <-k.watch.abandoned:

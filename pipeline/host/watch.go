@@ -19,6 +19,15 @@ type watch struct {
 	once      sync.Once
 }
 
+// passOn notes that an event is being passed on, until the function that it returns is called.
+func (p *process) passOn() (done func()) {
+	p.telling.Store(true)
+	return func() {
+		p.told.Add(1)
+		p.telling.Store(false)
+	}
+}
+
 func (w *watch) start(p *process, follow func(context.Context)) {
 	var ctx context.Context
 	ctx, w.cancel = context.WithCancel(context.Background())

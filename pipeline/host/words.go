@@ -20,7 +20,7 @@ const (
 // lastWords passes on what a plugin writes to standard error as log records,
 // and keeps what a crash leaves there.
 type lastWords struct {
-	log *slog.Logger
+	talk *talk
 
 	mu    sync.Mutex
 	cause string   // "panic: …", when there was one
@@ -28,8 +28,10 @@ type lastWords struct {
 }
 
 // listen reads standard error to its end.
-func (w *lastWords) listen(r io.Reader) {
-	in := bufio.NewReaderSize(r, longestLog)
+func (w *lastWords) listen(r io.Reader) { readLines(bufio.NewReaderSize(r, longestLog), w.read) }
+
+// readLines passes on each line to the end, and of an endless one the beginning.
+func readLines(in *bufio.Reader, read func(line string)) {
 	for {
 		line, cut, err := in.ReadLine()
 		if err != nil {
@@ -39,7 +41,7 @@ func (w *lastWords) listen(r io.Reader) {
 		for cut && err == nil { // the rest of an endless line is of no use
 			_, cut, err = in.ReadLine()
 		}
-		w.read(text)
+		read(text)
 	}
 }
 
@@ -48,10 +50,11 @@ func (w *lastWords) read(line string) {
 		return
 	}
 	if record, ok := parseRecord(line); ok {
-		record.write(w.log)
+		w.talk.say(len(line), func() { record.write(w.talk.log) })
 		return
 	}
-	w.log.Warn("plugin wrote to standard error", "text", line)
+	text := line
+	w.talk.say(len(text), func() { w.talk.log.Warn("plugin wrote to standard error", "text", text) })
 	if len(line) > keptOfLine {
 		line = strings.ToValidUTF8(line[:keptOfLine], "") + "..."
 	}

@@ -9,7 +9,7 @@ import (
 
 func newWords() (*lastWords, *logged) {
 	log := &logged{}
-	return &lastWords{log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))}, log
+	return &lastWords{talk: &talk{log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))}}, log
 }
 
 func TestLastWordsKeepWhatACrashLeaves(t *testing.T) {
@@ -22,6 +22,7 @@ func TestLastWordsKeepWhatACrashLeaves(t *testing.T) {
 	if cause != "panic: no device" || len(lines) != keptWords || lines[0] != cause || lines[1] != "goroutine 1 [running]:" {
 		t.Errorf("cause %q, lines %q", cause, lines)
 	}
+	w.talk.end()
 	text := log.String()
 	if !strings.Contains(text, `level=WARN msg="low light" rate_hz=12345678901234567890`) {
 		t.Errorf("the record is not in the log: %.300s", text)
@@ -49,6 +50,7 @@ func FuzzHear(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		w, _ := newWords()
 		w.listen(strings.NewReader(text))
+		w.talk.end()
 		cause, lines := w.last()
 		if len(lines) > keptWords {
 			t.Errorf("%d lines kept", len(lines))

@@ -215,25 +215,35 @@ func (c *conductor) dismissSlaves() {
 		break
 	}
 	c.over() // a late question waits neither for a process nor for a hash
-	for _, k := range c.children {
-		select {
-		case <-k.done:
-			continue
-		default:
-		}
-		_ = k.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-k.done:
-		case <-time.After(dismissTimeout):
-			host.KillGroup(k.cmd.Process.Pid) // its group: plugins have groups of their own and die with it
-			<-k.done
-		}
-	}
+	c.endSlaves(endTimeout)
 	// Each slave removes what the master has proven. What is left was not
 	// proven, or was asked to stay.
 	if err := os.Remove(c.sources()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		c.log.Warn("copies of local nodes are left", "dir", c.sources())
 		c.observe(event.Warning{Message: "copies of local nodes are left in " + c.sources()})
+	}
+}
+
+// endSlaves ends the slaves that still run, all at once, and by force those that have not
+// ended within so long.
+func (c *conductor) endSlaves(within time.Duration) {
+	for _, k := range c.children {
+		_ = k.cmd.Process.Signal(syscall.SIGTERM) // of one that has ended it does nothing
+	}
+	late, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	for _, k := range c.children {
+		select {
+		case <-k.done:
+			continue
+		case <-late.Done():
+		}
+		select {
+		case <-k.done:
+		default:
+			host.KillGroup(k.cmd.Process.Pid) // its group: plugins have groups of their own and die with it
+			<-k.done
+		}
 	}
 }
 

@@ -34,6 +34,9 @@ const (
 	deafAfter = 3 * time.Second
 	// dismissTimeout bounds the wait for slaves to hear that the run is over.
 	dismissTimeout = 3 * time.Second
+	// endTimeout bounds the wait for a slave that was told to end: it ends its plugins, of which
+	// one that hangs is given some seconds to make its device safe.
+	endTimeout = 15 * time.Second
 )
 
 // conductor is the goroutine that owns the run. Others send it inputs.
@@ -97,7 +100,8 @@ type member struct {
 	token    [16]byte
 	welcome  *wire.Welcome
 	heard    time.Time
-	rival    string // instance of another process that wants its place, last seen since asked
+	farther  time.Time // when its recording last came farther
+	rival    string    // instance of another process that wants its place, last seen since asked
 	asked    time.Time
 	silent   time.Duration // how long it was away when it was last taken back
 	news     uint64        // the last one taken

@@ -83,8 +83,8 @@ func leadFor(trip time.Duration) time.Duration {
 // overdue ends the wait for the nodes that hold the run up. Once the instant
 // has passed nobody can be called back: who has not acknowledged it may have
 // fired all the same, and is judged by what it records.
-func (s state) overdue(fired bool) (state, []any) {
-	if s.phase == armed && fired {
+func (s state) overdue(e evOverdue) (state, []any) {
+	if s.phase == armed && e.fired {
 		s.phase = running
 		return s, []any{s.runningDeadline()}
 	}
@@ -93,7 +93,14 @@ func (s state) overdue(fired bool) (state, []any) {
 		return s, nil
 	}
 	late, away := s.late(far)
-	waits := s.phase != joining && s.phase != armed && len(away) > 0 // their patience ends it
+	comes := false // a slow sink or disk takes its time, and the node itself sees when it stands still
+	if s.phase == running || s.phase == draining {
+		late = slices.DeleteFunc(late, func(name string) bool {
+			comes = comes || slices.Contains(e.farther, name)
+			return slices.Contains(e.farther, name)
+		})
+	}
+	waits := s.phase != joining && s.phase != armed && len(away) > 0 || comes // their patience ends it
 	switch {
 	case s.phase == joining || s.phase == arming && !(waits && len(late) == 0) || s.phase == armed:
 		late = append(late, away...)
@@ -124,7 +131,7 @@ func far(p phase) func(state, node) bool {
 	}
 	return map[phase]func(state, node) bool{
 		joining:      as(wire.Ready),
-		arming:       as(wire.Armed),
+		arming:       func(_ state, n node) bool { return isArmed(n) },
 		armed:        func(s state, n node) bool { return n.order >= s.fire },
 		running:      func(s state, n node) bool { return reached(wire.Transferring)(n) || s.isBack(n) },
 		draining:     func(s state, n node) bool { return reached(wire.Transferring)(n) || s.isBack(n) && !s.told },

@@ -3,6 +3,7 @@ package master
 import (
 	"os/exec"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,6 +62,40 @@ func TestSlaveThatHasNotJoinedIsEnded(t *testing.T) {
 	<-c.children[1].done
 	if c.childEnded("alice") {
 		t.Error("the slave that has joined was ended before it was told why")
+	}
+}
+
+// TestSlavesAreToldBeforeTheyAreKilled: all have the whole time to end their plugins, and
+// only who does not end is ended by force.
+func TestSlavesAreToldBeforeTheyAreKilled(t *testing.T) {
+	for text, test := range map[string]struct {
+		within time.Duration
+		by     syscall.Signal
+	}{
+		"echo; exec sleep 600":               {time.Minute, syscall.SIGTERM},
+		"trap '' TERM; echo; exec sleep 600": {time.Millisecond, syscall.SIGKILL},
+	} {
+		c := listening(t)
+		for range 3 {
+			k := &child{cmd: exec.Command("sh", "-c", text), done: make(chan struct{})}
+			out, err := k.cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := host.Spawn(k.cmd); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = out.Read(make([]byte, 1)) // it is ready
+			go func() { _ = k.cmd.Wait(); close(k.done) }()
+			c.children = append(c.children, k)
+		}
+		c.endSlaves(test.within)
+		for _, k := range c.children {
+			<-k.done
+			if by := k.cmd.ProcessState.Sys().(syscall.WaitStatus).Signal(); by != test.by {
+				t.Errorf("%q was ended by %v, want %v", text, by, test.by)
+			}
+		}
 	}
 }
 

@@ -35,7 +35,17 @@ func (c *conductor) applyDeadline(ctx context.Context) {
 	if c.state.phase != before {
 		return // with a deadline of its own
 	}
-	c.applyEvent(ctx, evOverdue{fired: c.state.phase == armed && c.untilRecall() <= 0})
+	c.applyEvent(ctx, evOverdue{fired: c.state.phase == armed && c.untilRecall() <= 0, farther: c.farther(time.Now())})
+}
+
+// farther are the nodes whose recording has come farther within the last drainTimeout.
+func (c *conductor) farther(now time.Time) (names []string) {
+	for name, m := range c.members {
+		if now.Sub(m.farther) < drainTimeout {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // recall is how long before the instant an order still calls it off, on a quick

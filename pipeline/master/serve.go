@@ -187,6 +187,7 @@ func (c *conductor) applyReport(ctx context.Context, name string, m *member, r *
 	}
 	c.acknowledge(name, m, passing)
 	if c.book.progress(name, r.Progress) {
+		m.farther = time.Now()
 		c.observe(c.progressEvent(name))
 	}
 	c.look(name, m, r.Glimpse)
@@ -297,6 +298,10 @@ func (c *conductor) applyNews(ctx context.Context, name string, n wire.News) {
 		c.saver.reserve(len(c.book.manifest.Segments), n.Segment.File)
 		c.offerSegment(n.Segment.File, false)
 		c.applyEvent(ctx, evProgress{})
+		c.members[name].farther = time.Now()
+	case n.Kept != nil:
+		c.applyEvent(ctx, evProgress{})
+		c.members[name].farther = time.Now()
 	case n.Failure != nil && c.past != nil && n.Failure.Code == wire.SlaveEnded && c.isLocal(name):
 		c.applyEvent(ctx, evCut{name, sdk.Failure{Code: wire.SlaveEnded, Message: "its recording ended with the master, which was killed; the run was finished afterwards"}})
 	case n.Failure != nil && c.past != nil && n.Failure.Code == wire.NotSent: // to this master, or to the one that was killed

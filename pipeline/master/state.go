@@ -162,7 +162,8 @@ type (
 	evRecord      struct{}                      // the user has seen enough, and wants it recorded
 	evInterrupted struct{}
 	evOverdue     struct { // the deadline of the phase has passed
-		fired bool // and the instant too
+		fired   bool     // and the instant too
+		farther []string // nodes whose recording came farther within drainTimeout
 	}
 	evProgress struct{} // a file was closed, or has come farther
 	evAnalysed struct{}
@@ -242,7 +243,7 @@ func next(s state, event any) (state, []any) {
 	case evInterrupted:
 		return s.interrupt()
 	case evOverdue:
-		return s.overdue(e.fired)
+		return s.overdue(e)
 	case evProgress:
 		if s.phase == draining || s.phase == transferring {
 			return s, s.renewed()
@@ -287,6 +288,10 @@ func reached(p wire.Phase) func(node) bool {
 	}
 }
 
+// isArmed reports whether a node is armed, or has the instant already. One that is sending
+// its files takes no further shot, and may be about to say why.
+func isArmed(n node) bool { return reached(wire.Armed)(n) && !reached(wire.Transferring)(n) }
+
 // advance moves the run on when all nodes have come far enough. One event may
 // carry it through several phases.
 func (s state) advance() (state, []any) {
@@ -300,7 +305,7 @@ func (s state) advance() (state, []any) {
 		case s.phase == joining && s.present(reached(wire.Ready)):
 			s.phase = arming
 			effects = append(effects, s.order(wire.Arm), doDeadline{armTimeout})
-		case s.phase == arming && s.present(reached(wire.Armed)):
+		case s.phase == arming && s.present(isArmed):
 			if name := s.tooFar(); name != "" && !s.rules.onReceipt {
 				return s.refuse(trouble{refusal, name, s.distance(name)})
 			}

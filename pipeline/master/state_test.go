@@ -222,6 +222,46 @@ func TestDeadlinesAreRenewedByProgress(t *testing.T) {
 	}
 }
 
+// TestRecordingThatComesFartherIsAwaited: long after its end as well, and not the one beside it
+// that stands still.
+func TestRecordingThatComesFartherIsAwaited(t *testing.T) {
+	for _, p := range []phase{running, draining} {
+		s := upTo(t, p, testRules)
+		s.effects = nil
+		s.happens(evOverdue{farther: []string{"alice"}}, evOverdue{farther: []string{"alice"}})
+		if diff := cmp.Diff([]string{"deadline 1m15s", "deadline 1m15s"}, s.effects); diff != "" || s.state.phase != p {
+			t.Errorf("%v: it is %v then, effects (-want +got):\n%s", p, s.state.phase, diff)
+		}
+		if s.state.nodes["alice"].gone || !s.state.nodes["bob"].gone {
+			t.Errorf("%v: nodes %+v", p, s.state.nodes)
+		}
+		if s.happens(evOverdue{}); !s.state.nodes["alice"].gone || s.state.phase == p {
+			t.Errorf("%v: it comes no farther, and the run is still %v", p, s.state.phase)
+		}
+	}
+	if s := upTo(t, arming, testRules).happens(evOverdue{farther: []string{"alice", "bob"}}); s.state.phase != failed {
+		t.Errorf("what was recorded before renews the deadline of arming: %v", s.state.phase)
+	}
+}
+
+// TestNoShotWithoutAFailedNode: a node that could not be armed for another shot sends its
+// files, and says why a moment later. Nobody is fired without it.
+func TestNoShotWithoutAFailedNode(t *testing.T) {
+	rules := testRules
+	rules.shots = 3
+	s := upTo(t, running, rules)
+	s.all(wire.Ready)
+	if s.state.phase != arming || s.state.shot != 2 {
+		t.Fatalf("%v, shot %d", s.state.phase, s.state.shot)
+	}
+	s.effects = nil
+	s.happens(evReported{"alice", wire.Armed, s.state.orders, 0}, evReported{"bob", wire.Transferring, s.state.orders - 1, 0},
+		evFailed{"bob", sdk.Failure{Message: "arm: it has not answered"}})
+	if slices.ContainsFunc(s.effects, func(e string) bool { return strings.HasSuffix(e, "fire") }) || s.state.phase != draining {
+		t.Errorf("%v, effects %q", s.state.phase, s.effects)
+	}
+}
+
 // TestEveryWaitHasADeadline: every phase that waits for nodes begins with a
 // deadline, and when that has passed the run goes on to another phase, and to
 // its end though nothing else happens.
@@ -296,7 +336,7 @@ func TestStateNeverFiresAnUnarmedNode(t *testing.T) {
 			var event any
 			switch rapid.IntRange(0, 16).Draw(t, "kind") {
 			case 0:
-				event = evOverdue{fired: s.phase == armed && rapid.Bool().Draw(t, "fired")}
+				event = evOverdue{fired: s.phase == armed && rapid.Bool().Draw(t, "fired"), farther: names[:rapid.IntRange(0, 2).Draw(t, "farther")]}
 			case 6:
 				event = evProgress{}
 			case 7:

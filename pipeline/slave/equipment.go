@@ -39,7 +39,9 @@ type equipment struct {
 	core    *core.Core
 	drivers []*controller
 	sinks   []*sink
-	part    part // of the record; mu is for when a shot begins, which is known late
+
+	elsewhere []wire.Kept // what sinks of the shots before have kept in no file, with those before; the last of each counts
+	part      part        // of the record; mu is for when a shot begins, which is known late
 
 	pumps    errgroup.Group // of the core and of every plugin's events; ended by finish or close
 	coreDone chan error
@@ -89,8 +91,11 @@ type sink struct {
 	failures int            // that it has told of; owned by reportSink
 	resumed  int            // times that another process has gone on; owned by reportSink
 
-	files      atomic.Int64          // that it has closed
-	progressed atomic.Int64          // Unix time in ns when it last closed a file
+	elsewhere []wire.Kept // what it has kept in no file, with what its like in the shots before had; known when it has ended
+	keptTold  time.Time   // when the master was last told what it has kept elsewhere; owned by reportSink
+
+	files      atomic.Int64          // that it has closed, and times that it told of tags kept elsewhere
+	progressed atomic.Int64          // Unix time in ns when it last did
 	stands     atomic.Pointer[error] // why it was given up; nil: it was not
 }
 

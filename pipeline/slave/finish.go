@@ -23,7 +23,7 @@ func (eq *equipment) stopDrivers(ctx context.Context) {
 	var group errgroup.Group
 	for _, c := range eq.drivers {
 		group.Go(func() error {
-			before := eq.reached(held, c)
+			before := eq.reached(held, c) + eq.handed()
 			err := c.driver.Stop(stopping)
 			if err != nil && stopping.Err() != nil && eq.standsStill(ctx, c, held, before) {
 				eq.endDriver(c)
@@ -40,7 +40,7 @@ func (eq *equipment) stopDrivers(ctx context.Context) {
 // stopTimeout, before being where it had come to by then, and says whether it comes no farther.
 func (eq *equipment) standsStill(ctx context.Context, c *controller, held, before uint64) bool {
 	for {
-		now := eq.reached(held, c)
+		now := eq.reached(held, c) + eq.handed()
 		if now == before {
 			return ctx.Err() == nil
 		}
@@ -73,6 +73,15 @@ func (eq *equipment) reached(held uint64, drivers ...*controller) (sum uint64) {
 				sum += min(count.Until, held)
 			}
 		}
+	}
+	return sum
+}
+
+// handed is how often sinks have done something with what they were given. Between a slow one
+// and the core lie so many tags that no channel comes farther for minutes.
+func (eq *equipment) handed() (sum uint64) {
+	for _, k := range eq.sinks {
+		sum += uint64(k.files.Load())
 	}
 	return sum
 }

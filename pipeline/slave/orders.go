@@ -201,7 +201,7 @@ func (s *session) stopWhenTold(ctx context.Context, cancel context.CancelCauseFu
 			shut = nil
 			s.recordOn(s.orders.closedBy())
 		case <-overdue:
-			switch stands, late := over.look(eq.reached(eq.lasted(), eq.drivers...), time.Now()); {
+			switch stands, late := over.look(eq.reached(eq.lasted(), eq.drivers...)+eq.handed(), time.Now()); {
 			case stands:
 				stopping.Go(func() {
 					eq.tellOverrun(ctx, "comes no farther: it is stopped")
@@ -236,14 +236,14 @@ const overrunAfter = 30 * time.Second
 
 // overrun watches a recording that should have ended.
 type overrun struct {
-	reached uint64    // ps: how far it had come
+	reached uint64    // how far it had come: ps of channels, and what sinks have done with them
 	ended   time.Time // when it was looked at first
 	since   time.Time // when it last came farther
 	isLate  bool      // overrunAfter its end it had not ended
 }
 
 // look says of a recording that has come so far now whether it came no farther for
-// overrunAfter, and once whether it has gone on for so long after its end.
+// overrunAfter, and once whether it comes farther so long after its end.
 func (o *overrun) look(reached uint64, now time.Time) (stands, late bool) {
 	if o.ended.IsZero() {
 		o.ended, o.since = now, now
@@ -252,7 +252,8 @@ func (o *overrun) look(reached uint64, now time.Time) (stands, late bool) {
 		o.reached, o.since = reached, now
 	}
 	stands = now.Sub(o.since) >= overrunAfter
-	late = !stands && !o.isLate && now.Sub(o.ended) >= overrunAfter
+	comes := now.Sub(o.since) < overrunAfter/2 // or it may be about to be stopped
+	late = comes && !o.isLate && now.Sub(o.ended) >= overrunAfter
 	o.isLate = o.isLate || late
 	return stands, late
 }

@@ -15,7 +15,9 @@ func TestOverrun(t *testing.T) {
 	}{
 		"nothing ever came":           {func(int) uint64 { return 0 }, 30, 0},
 		"all is there, and no end":    {func(int) uint64 { return ps(10) }, 30, 0},
-		"the last tags came later":    {func(s int) uint64 { return ps(min(10, 5+uint64(s))) }, 35, 30},
+		"the last tags came later":    {func(s int) uint64 { return ps(min(10, 5+uint64(s))) }, 35, 0},
+		"it comes by and by":          {func(s int) uint64 { return ps(uint64(s / 25)) }, 0, 30},
+		"it stands for a while first": {func(s int) uint64 { return ps(uint64((s + 12) / 26)) }, 0, 40},
 		"a slow sink":                 {func(s int) uint64 { return ps(uint64(s / 29)) }, 0, 30},
 		"a slow sink that then hangs": {func(s int) uint64 { return ps(uint64(min(s, 500))) }, 530, 30},
 	} {

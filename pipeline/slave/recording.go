@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,8 @@ const (
 	finishTimeout = 60 * time.Second
 	// mostFailures is how many failures of a sink are told; what else it says is in the log.
 	mostFailures = 10
+	// tellKeptEvery is how often the master hears what a sink has kept elsewhere, while it goes on.
+	tellKeptEvery = 10 * time.Second
 	// resumeTimeout bounds how long another process of a sink may take to begin.
 	resumeTimeout = 20 * time.Second
 )
@@ -262,8 +265,22 @@ func (eq *equipment) reportSink(k *sink) {
 		died = eq.followSink(k, kept)
 	}
 	for _, stream := range slices.Sorted(maps.Keys(kept)) {
-		eq.s.reporter.queueNews(wire.News{Kept: &wire.Kept{Sink: k.recipe.Name, Kept: kept[stream]}})
+		total := eq.keptElsewhere(k, kept[stream])
+		k.elsewhere = append(k.elsewhere, *total)
+		eq.s.reporter.queueNews(wire.News{Kept: total})
 	}
+}
+
+// keptElsewhere is what a sink has kept in no file, with what it had in the shots before.
+func (eq *equipment) keptElsewhere(k *sink, now fact.Kept) *wire.Kept {
+	total := &wire.Kept{Sink: k.recipe.Name, Kept: now}
+	for _, before := range slices.Backward(eq.elsewhere) {
+		if before.Sink == total.Sink && before.Stream == now.Stream {
+			total.Tags += min(before.Tags, math.MaxUint64-total.Tags)
+			break
+		}
+	}
+	return total
 }
 
 // followSink follows one process of a sink to its end. It returns why that died,
@@ -278,6 +295,10 @@ func (eq *equipment) followSink(k *sink, kept map[uint16]fact.Kept) (died error)
 		case host.Kept:
 			eq.renewPatience(k)
 			kept[e.Stream] = e.Kept
+			if now := time.Now(); now.Sub(k.keptTold) >= tellKeptEvery { // so that the master sees that it comes farther
+				k.keptTold = now
+				eq.s.reporter.queueNews(wire.News{Kept: eq.keptElsewhere(k, e.Kept)})
+			}
 		case host.Failed:
 			if died == nil && eq.mayResume(k, e.Err) {
 				died = e.Err

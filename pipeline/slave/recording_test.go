@@ -3,11 +3,14 @@ package slave
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"testing"
 
 	"tsrun/pipeline/core"
+	"tsrun/pipeline/fact"
 	"tsrun/pipeline/recipe"
+	"tsrun/pipeline/wire"
 	"tsrun/sdk"
 )
 
@@ -36,5 +39,26 @@ func TestWhyASinkFailed(t *testing.T) {
 		if errors.As(got, &f) != (code != "") || f != nil && f.Code != code || f == nil && got != says {
 			t.Errorf("given up because %q: %v", because, got)
 		}
+	}
+}
+
+// TestKeptElsewhereCountsEachShot: a sink of the next shot begins to count anew, and the
+// master is told of all of them.
+func TestKeptElsewhereCountsEachShot(t *testing.T) {
+	k := &sink{recipe: recipe.Sink{Name: "nats"}}
+	eq := &equipment{}
+	for shot, want := range []uint64{60, 120, 180} {
+		got := eq.keptElsewhere(k, fact.Kept{Stream: 3, Tags: 60})
+		if got.Tags != want || got.Sink != "nats" || got.Stream != 3 {
+			t.Errorf("shot %d: %+v, want %d tags", shot+1, got, want)
+		}
+		eq.elsewhere = append(eq.elsewhere, *got)
+	}
+	eq.elsewhere = append(eq.elsewhere, wire.Kept{Sink: "other", Kept: fact.Kept{Stream: 3, Tags: 5}}, wire.Kept{Sink: "nats", Kept: fact.Kept{Stream: 4, Tags: 5}})
+	if got := eq.keptElsewhere(k, fact.Kept{Stream: 3}); got.Tags != 180 {
+		t.Errorf("what others have kept counts: %+v", got)
+	}
+	if got := eq.keptElsewhere(k, fact.Kept{Stream: 3, Tags: math.MaxUint64}); got.Tags != math.MaxUint64 {
+		t.Errorf("a count that no number holds: %+v", got)
 	}
 }

@@ -203,6 +203,10 @@ func (eq *equipment) hand(ctx context.Context, p part) (*equipment, error) {
 	for _, c := range eq.drivers {
 		next.drivers = append(next.drivers, &controller{recipe: c.recipe, driver: c.driver, streams: c.streams, noThresholds: c.noThresholds, early: eq.follow(c), ended: make(chan struct{})})
 	}
+	next.elsewhere = eq.elsewhere
+	for _, k := range eq.sinks {
+		next.elsewhere = append(next.elsewhere, k.elsewhere...)
+	}
 	next.keepAwake()
 	eq.awake.close()
 	eq.host, eq.drivers = nil, nil // they are the next one's

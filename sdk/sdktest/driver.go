@@ -2,6 +2,7 @@ package sdktest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -26,6 +27,7 @@ type shot struct {
 	*driver
 	in       *inlet
 	duration time.Duration // 0: until stopped
+	asked    time.Time     // when its start was asked for
 	started  *pluginpb.Started
 	lost     uint64 // tags, as told by events
 }
@@ -133,6 +135,10 @@ func (d *driver) arm(ctx context.Context, duration time.Duration) (*shot, error)
 
 // start lets the acquisition begin in a moment, or after a long wait.
 func (sh *shot) start(ctx context.Context, wait time.Duration) error {
+	if sh.endedEarly() {
+		return errors.New("the event Ended was told before the start")
+	}
+	sh.asked = time.Now()
 	r := &pluginpb.StartRequest{}
 	if sh.device.GetCan().GetScheduledStart() {
 		r.AtUnixNs = time.Now().Add(wait).UnixNano()
@@ -141,6 +147,18 @@ func (sh *shot) start(ctx context.Context, wait time.Duration) error {
 		return sh.because("start: %w", err)
 	}
 	return nil
+}
+
+// endedEarly reports whether a shot that was armed is over already. What was told before
+// its Arm is read by then.
+func (sh *shot) endedEarly() bool {
+	select {
+	case e := <-sh.events:
+		_, ended := e.GetWhat().(*pluginpb.DriverEvent_Ended)
+		return ended
+	default:
+		return false
+	}
 }
 
 // begin starts the acquisition and waits for its first tags.
@@ -220,9 +238,15 @@ func (sh *shot) ended(ctx context.Context) (*pluginpb.Ended, error) {
 			switch what := e.What.(type) {
 			case *pluginpb.DriverEvent_Started:
 				sh.started = what.Started
+				if err := sh.plausible(); err != nil {
+					return nil, err
+				}
 			case *pluginpb.DriverEvent_Lost:
 				sh.lost += what.Lost.Tags
 			case *pluginpb.DriverEvent_Ended:
+				if text := what.Ended.Report; len(text) > 0 && !json.Valid(text) {
+					return nil, fmt.Errorf("the report in the event Ended is no JSON, and would be left out: %.100q", text)
+				}
 				return what.Ended, nil
 			}
 		case <-timeout:
@@ -232,6 +256,21 @@ func (sh *shot) ended(ctx context.Context) (*pluginpb.Ended, error) {
 		}
 	}
 }
+
+// plausible: what was told of the start lies within the shot.
+func (sh *shot) plausible() error {
+	called, returned := time.Unix(0, sh.started.CalledUnixNs), time.Unix(0, sh.started.ReturnedUnixNs)
+	switch {
+	case returned.Before(called):
+		return fmt.Errorf("the event Started says that the start returned %v before it was called", called.Sub(returned))
+	case called.Before(sh.asked.Add(-clockStep)) || returned.After(time.Now().Add(clockStep)):
+		return fmt.Errorf("the event Started says that the device was started at %v: that is not when it was (Unix time in ns)", called.UTC())
+	}
+	return nil
+}
+
+// clockStep is by how much the clock of a PC may be set in a shot.
+const clockStep = time.Minute
 
 // whole waits for the end and checks everything that must hold of an acquisition
 // that did not fail: each stream has its End, and what was told is what came.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -308,6 +309,9 @@ func (k *sink) read(files []*pluginpb.Artifact, stream uint32) (tags []uint64, l
 		}
 		if uint64(len(got)) != f.Tags || len(got) > 0 && (got[0] != f.FirstPs || got[len(got)-1] != f.LastPs) {
 			return nil, 0, fmt.Errorf("file %s holds %d tags, it was told of with %d from %d to %d ps", f.Path, len(got), f.Tags, f.FirstPs, f.LastPs)
+		}
+		if f.Lost > math.MaxUint64-lost {
+			return nil, 0, fmt.Errorf("stream %d: its files tell of more lost tags than a number holds: %d before %s, and %d in it", stream, lost, f.Path, f.Lost)
 		}
 		tags, lost = append(tags, got...), lost+f.Lost
 	}

@@ -70,8 +70,11 @@ func (d *driver) Arm(ctx context.Context, r *pluginpb.ArmRequest) (*pluginpb.Arm
 	if err != nil {
 		return nil, refuse(err.Error())
 	}
-	d.request, d.stream, d.ended = r, sdk.NewStream(&wire{conn: conn}, a), make(chan struct{})
+	d.request, d.stream, d.ended = r, sdk.NewStream(&wire{conn: conn, reached: map[uint16]uint64{}}, a), make(chan struct{})
 	state.Store("armed")
+	if has("shots:early") {
+		d.events <- &pluginpb.DriverEvent{What: &pluginpb.DriverEvent_Ended{Ended: &pluginpb.Ended{}}}
+	}
 	return &pluginpb.ArmResponse{}, nil
 }
 
@@ -98,14 +101,27 @@ func (d *driver) acquire(ctx context.Context, r *pluginpb.ArmRequest, at time.Ti
 	select {
 	case <-ctx.Done():
 	case <-time.After(time.Until(at)):
-		now := time.Now().UnixNano()
 		if !has("shots:unseen") {
-			d.events <- &pluginpb.DriverEvent{What: &pluginpb.DriverEvent_Started{Started: &pluginpb.Started{AskedUnixNs: now, CalledUnixNs: now, ReturnedUnixNs: now}}}
+			d.events <- &pluginpb.DriverEvent{What: &pluginpb.DriverEvent_Started{Started: begun(time.Now().UnixNano())}}
 		}
 		state.Store("running")
 		failed = play(ctx, d.stream, r)
 	}
 	d.conclude(failed)
+}
+
+// begun is what it tells of its start.
+func begun(now int64) *pluginpb.Started {
+	s := &pluginpb.Started{AskedUnixNs: now, CalledUnixNs: now, ReturnedUnixNs: now}
+	switch {
+	case has("shots:started-back"):
+		s.ReturnedUnixNs--
+	case has("shots:started-never"):
+		s.CalledUnixNs, s.ReturnedUnixNs = 0, 0
+	case has("shots:started-2116"):
+		s.CalledUnixNs, s.ReturnedUnixNs = 1<<62, 1<<62
+	}
+	return s
 }
 
 func (d *driver) conclude(failed error) {
@@ -122,6 +138,9 @@ func (d *driver) conclude(failed error) {
 	}
 	if has("shots:count") {
 		e.Streams[0].Tags++
+	}
+	if has("shots:report") {
+		e.Report = []byte(`{"rate":NaN}`)
 	}
 	d.mu.Lock()
 	d.cancel = nil

@@ -40,7 +40,10 @@ func play(ctx context.Context, out *sdk.Stream, r *pluginpb.ArmRequest) error {
 		if has("late-times") && at > 1<<40 {
 			return errors.New("a time is beyond 40 bits")
 		}
-		for _, c := range r.Channels {
+		for n, c := range r.Channels {
+			if n > 0 && has("shots:mute") {
+				continue
+			}
 			if err := out.Send(uint16(c.Stream), tags); err != nil {
 				return err
 			}
@@ -57,8 +60,8 @@ func play(ctx context.Context, out *sdk.Stream, r *pluginpb.ArmRequest) error {
 			instrument.Pause(ctx, time.Millisecond)
 		}
 	}
-	for _, c := range r.Channels {
-		if ctx.Err() == nil && !has("shots:unmarked") {
+	for n, c := range r.Channels {
+		if ctx.Err() == nil && !has("shots:unmarked") && (n == 0 || !has("shots:mute")) {
 			_ = out.Mark(uint16(c.Stream), end) // what failed before comes first
 		}
 	}
@@ -67,8 +70,9 @@ func play(ctx context.Context, out *sdk.Stream, r *pluginpb.ArmRequest) error {
 
 // wire is the way to the core, which changes what passes.
 type wire struct {
-	conn   *zmtp.Conn
-	blocks int
+	conn    *zmtp.Conn
+	blocks  int
+	reached map[uint16]uint64 // ps, of each stream
 }
 
 func (w *wire) Send(patience time.Duration, frames ...[]byte) error {
@@ -79,6 +83,10 @@ func (w *wire) Send(patience time.Duration, frames ...[]byte) error {
 	h, err := tag.DecodeHeader(frames[0])
 	if err != nil {
 		return err
+	}
+	if tags := tag.AsTags(frames[1], nil); len(tags) > 2 && w.wrong(h, tags) {
+		b := h.Block(frames[1], nil)
+		b.EncodeHeader(frames[0]) // it agrees with the tags
 	}
 	switch {
 	case has("shots:end") && h.Kind == tag.End, has("shots:gap") && w.blocks == 3:
@@ -94,6 +102,23 @@ func (w *wire) Send(patience time.Duration, frames ...[]byte) error {
 		frames[0][20] ^= 1
 	}
 	return w.conn.Send(patience, frames...)
+}
+
+// wrong makes the tags of a block wrong, and reports whether it did.
+func (w *wire) wrong(h tag.Header, tags []uint64) bool {
+	first, last := &tags[0], &tags[len(tags)-1]
+	switch before := w.reached[h.Stream]; {
+	case has("shots:back") && before > 0:
+		*first = before - 1
+	case has("late-times:far-back") && before > 1<<40:
+		*first = before - 1<<40
+	case has("shots:negative"):
+		*last = 1<<64 - 5
+	default:
+		w.reached[h.Stream] = max(h.Until, *last)
+		return false
+	}
+	return true
 }
 
 func (w *wire) Close() error { return w.conn.Close() }
