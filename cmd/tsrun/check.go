@@ -70,7 +70,8 @@ reaches no device. - is a recipe from standard input. A recipe with mistakes end
 where the only mistakes are plugins that are missing.
 
 With --json each mistake is an object on a line of its own, with the keys file,
-line, column, path, code, message and hint.`,
+line, column, path, code, message and hint; a file that cannot be read is an event
+(tsrun schema events).`,
 		Args: arguments(1, math.MaxInt, "recipes"),
 		RunE: func(c *cobra.Command, args []string) error {
 			dirs, err := flags.plugins.all()
@@ -79,7 +80,7 @@ line, column, path, code, message and hint.`,
 			}
 			var worst error
 			for _, path := range args {
-				worst = worseOf(worst, checkOne(c, path, flags, dirs, asJSON))
+				worst = worseOf(worst, checkOne(c, path, flags, dirs, asJSON), asJSON)
 			}
 			return worst
 		},
@@ -104,7 +105,7 @@ func checkOne(c *cobra.Command, path string, flags recipeFlags, dirs []string, a
 
 // worseOf says what of two recipes ends the command: mistakes go before plugins
 // that are missing. The text of what is passed over is printed here.
-func worseOf(before, after error) error {
+func worseOf(before, after error, asJSON bool) error {
 	var a, b *exitError
 	switch {
 	case !errors.As(before, &a):
@@ -115,24 +116,34 @@ func worseOf(before, after error) error {
 	if b.code != exitPlugin && a.code == exitPlugin {
 		a, b = b, a
 	}
-	if b.err != nil {
-		fmt.Fprintf(os.Stderr, "tsrun: %v\n", b.err)
+	if b.err == nil {
+		return a
+	}
+	complain(b.err)
+	if asJSON {
+		_ = tellProgram(standardOutput, b.err, b.code) // standard error has it
 	}
 	return a
 }
 
 // loadRecipe reads and checks a recipe, its plugins' configs included, for a
-// command that goes on to run it, and prints its mistakes.
-func loadRecipe(path string, sets, dirs []string, asJSON bool) (*recipe.Resolved, error) {
+// command that goes on to run it. Its mistakes are said at the end of the command.
+func loadRecipe(path string, sets, dirs []string) (*recipe.Resolved, error) {
 	resolved, err := recipe.Load(path, recipe.Options{Set: sets, Catalog: newCatalog(path, dirs), Stages: stage.Kinds()})
-	switch {
-	case err != nil && asJSON:
-		return nil, reportMistakes(standardOutput, err, true)
-	case err != nil:
-		return nil, reportMistakes(os.Stderr, err, false)
+	if err != nil {
+		return nil, refuseRecipe(err)
 	}
 	reportNotes(os.Stderr, resolved.Notes)
 	return resolved, nil
+}
+
+// refuseRecipe ends a command whose recipe has mistakes, or cannot be read.
+func refuseRecipe(err error) error {
+	var problems recipe.Problems
+	if errors.As(err, &problems) {
+		return &exitError{mistakeCode(problems), &mistakesError{problems}}
+	}
+	return &exitError{exitRecipe, err}
 }
 
 // reportMistakes prints the mistakes of a recipe and returns what ends the

@@ -6,12 +6,25 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tsrun/pipeline/event"
 	"tsrun/pipeline/master"
 	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/stage"
 	"tsrun/pipeline/web"
 )
+
+// summarizeEach tells of each run directory that was made.
+func summarizeEach(to event.Observer, dirs []string) error {
+	for _, dir := range dirs {
+		m, err := run.ReadManifest(dir)
+		if err != nil {
+			return err
+		}
+		to.Observe(event.Finished{Directory: dir, Manifest: m})
+	}
+	return nil
+}
 
 func newCollectCommand() *cobra.Command {
 	var plugins pluginDirs
@@ -47,9 +60,9 @@ The names of the directories that were made are printed, a line each.`,
 			}
 			whole, err := recipe.Load(args[0], recipe.Options{Set: sets, Stages: stage.Kinds()}) // as the nodes did for their marks
 			if err != nil {
-				return reportMistakes(c.ErrOrStderr(), err, false)
+				return refuseRecipe(err)
 			}
-			resolved, err := loadRecipe(args[0], sets, dirs, false)
+			resolved, err := loadRecipe(args[0], sets, dirs)
 			if err != nil {
 				return err
 			}
@@ -64,11 +77,14 @@ The names of the directories that were made are printed, a line each.`,
 			}
 			made, err := master.Collect(c.Context(), master.Options{Recipe: resolved, Runs: runs, PluginDirs: dirs, Version: version, Observer: hub, Interrupts: asked.interrupts, Secure: secureMaster(keys)},
 				master.Collecting{Nodes: nodes, Marks: whole.Recipe.Marks()})
+			if asJSON {
+				err = errors.Join(err, summarizeEach(hub, made))
+			}
 			done()
 			over()
 			for _, dir := range made {
 				if asJSON {
-					break
+					break // its summary has told
 				}
 				if _, werr := fmt.Fprintln(c.OutOrStdout(), dir); werr != nil {
 					err = errors.Join(err, werr)
@@ -80,7 +96,7 @@ The names of the directories that were made are printed, a line each.`,
 	c.Flags().StringVar(&runs, "runs", "runs", "`DIR` where run directories are made")
 	c.Flags().StringArrayVar(&nodes, "node", nil, "wait for the node of this `NAME` and for no other; may be repeated")
 	c.Flags().StringArrayVar(&sets, "set", nil, "change the recipe, `PATH=VALUE`, as it was for the recordings")
-	c.Flags().BoolVar(&asJSON, "json", false, "one event a line on standard output, and no names")
+	c.Flags().BoolVar(&asJSON, "json", false, "one event a line on standard output, a summary for each directory among them")
 	registerWeb(c.Flags(), &page)
 	plugins.add(c)
 	registerKeys(c.Flags(), &keys)

@@ -51,8 +51,12 @@ Exit code 5: a run would be refused.
 			}
 			o := doctor.Options{Run: master.Options{Runs: runs, PluginDirs: dirs, Version: version}}
 			if len(args) > 0 {
-				if o.Run.Recipe, err = flags.read(c, args[0], dirs); err != nil {
-					return reportMistakes(c.OutOrStdout(), err, asJSON)
+				o.Run.Recipe, err = flags.read(c, args[0], dirs)
+				switch {
+				case err != nil && asJSON:
+					return refuseRecipe(err)
+				case err != nil:
+					return reportMistakes(c.OutOrStdout(), err, false)
 				}
 				if o.Run.Lock, err = host.ReadLock(filepath.Dir(args[0])); err != nil {
 					return failure(err)

@@ -93,7 +93,7 @@ func (f *drillFlags) run(c *cobra.Command, args []string) error {
 	if f.options.PluginDirs, err = f.recipe.plugins.all(); err != nil {
 		return err
 	}
-	resolved, err := loadRecipe(args[0], f.recipe.sets, f.options.PluginDirs, f.asJSON)
+	resolved, err := loadRecipe(args[0], f.recipe.sets, f.options.PluginDirs)
 	if err != nil {
 		return err
 	}

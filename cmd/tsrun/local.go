@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -73,13 +72,13 @@ func runLocal(ctx context.Context, f *runFlags, path string, at time.Time) error
 	}
 	whole, err := recipe.Load(path, recipe.Options{Set: f.sets, Stages: stage.Kinds()}) // its plugins need not all be here
 	if err != nil {
-		return reportMistakes(os.Stderr, err, false)
+		return refuseRecipe(err)
 	}
 	part, others, err := whole.Recipe.LocalPart(f.node, !at.IsZero())
 	if err != nil {
 		return failure(err)
 	}
-	resolved, err := loadRecipe(path, slices.Concat(f.sets, part), dirs, f.json)
+	resolved, err := loadRecipe(path, slices.Concat(f.sets, part), dirs)
 	if err != nil {
 		return err
 	}

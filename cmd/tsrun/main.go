@@ -34,26 +34,35 @@ func execute(args []string) int {
 		plainUsages(root)
 	}
 	root.SetOut(standardOutput)
-	err := root.Execute()
+	c, err := root.ExecuteC()
 	var code *exitError
 	if standardOutput.failed != nil && !errors.As(err, &code) {
 		err = &exitError{exitOther, standardOutput.failed}
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		return exitGood
+	case !errors.As(err, &code):
+		code = &exitError{exitOther, err}
 	}
-	if errors.As(err, &code) {
-		if code.err != nil {
-			complain(code.err)
-		}
-		return code.code
+	if code.err == nil {
+		return code.code // the command has said why
 	}
-	complain(err)
-	return exitOther
+	complain(code.err)
+	if wantsJSON(c, args) {
+		_ = tellProgram(standardOutput, code.err, code.code) // standard error has it
+	}
+	return code.code
 }
 
-// complain says what is wrong, and what about this process may be behind it.
+// complain says what is wrong, and what about this process may be behind it. The mistakes
+// of a recipe speak for themselves.
 func complain(err error) {
+	var m *mistakesError
+	if errors.As(err, &m) {
+		fmt.Fprintln(os.Stderr, m.problems)
+		return
+	}
 	said := err.Error()
 	if why := run.Circumstances(err); !strings.HasSuffix(said, why) {
 		said += "; " + why

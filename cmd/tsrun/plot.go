@@ -78,7 +78,7 @@ func plotTable(c *cobra.Command, path, out string) (err error) {
 	defer func() { err = errors.Join(err, file.Close()) }()
 	picture, err := report.PictureOf(filepath.Base(path), file)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w; name a table (.csv) of results, or a run directory", path, err)
 	}
 	return writePicture(c, picture, out)
 }

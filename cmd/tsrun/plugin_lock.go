@@ -50,7 +50,7 @@ func lockPlugins(c *cobra.Command, path string, flags recipeFlags, add bool) err
 	// Without a catalog: no plugin is asked before it is pinned.
 	resolved, err := recipe.Load(path, recipe.Options{Set: flags.sets, Stages: stage.Kinds()})
 	if err != nil {
-		return reportMistakes(c.ErrOrStderr(), err, false)
+		return refuseRecipe(err)
 	}
 	for _, name := range resolved.Recipe.Plugins() {
 		component, err := host.Find(dirs, name)

@@ -30,6 +30,9 @@ recipe, and how to load and repeat it. It is one file without scripts.`,
   tsrun report runs/latest --html report.html`,
 		Args: arguments(1, 1, "one run directory"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if asJSON && asText || (asJSON || asText) && page != "" {
+				return usage("--json, --text and --html exclude each other: an answer is one of them")
+			}
 			m, err := run.ReadManifest(args[0])
 			switch {
 			case err != nil:
@@ -50,6 +53,5 @@ recipe, and how to load and repeat it. It is one file without scripts.`,
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object: directory, manifest")
 	c.Flags().BoolVar(&asText, "text", false, "one paragraph, for a log book or a paper")
 	c.Flags().StringVar(&page, "html", "", "write the report as a page to this `FILE`; - is standard output")
-	c.MarkFlagsMutuallyExclusive("json", "text", "html")
 	return c
 }

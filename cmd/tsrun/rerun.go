@@ -11,6 +11,7 @@ import (
 
 	"tsrun/pipeline/catalogue"
 	"tsrun/pipeline/master"
+	"tsrun/pipeline/run"
 )
 
 func newRerunCommand() *cobra.Command {
@@ -43,6 +44,9 @@ that of the run.`,
 
 func rerun(ctx context.Context, f *runFlags, dir string, says io.Writer) error {
 	// The link runs/latest will soon be of the new run.
+	if !run.IsRun(dir) {
+		return run.NoRun(dir)
+	}
 	first, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return err
@@ -55,7 +59,7 @@ func rerun(ctx context.Context, f *runFlags, dir string, says io.Writer) error {
 	if err != nil {
 		return err
 	}
-	resolved, err := loadRecipe(path, nil, dirs, f.json)
+	resolved, err := loadRecipe(path, nil, dirs)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func resumeSeries(ctx context.Context, f *runFlags, dir string) error {
 		return err
 	}
 	path := s.Recipe[0].Path
-	resolved, err := loadRecipe(path, s.Set, dirs, f.json)
+	resolved, err := loadRecipe(path, s.Set, dirs)
 	if err != nil {
 		return err
 	}

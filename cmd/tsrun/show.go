@@ -18,7 +18,7 @@ it prints is a recipe itself. It starts nothing. - is a recipe from standard inp
 			}
 			resolved, err := flags.read(c, args[0], dirs)
 			if err != nil {
-				return reportMistakes(c.ErrOrStderr(), err, false)
+				return refuseRecipe(err)
 			}
 			reportNotes(c.ErrOrStderr(), resolved.Notes)
 			_, err = c.OutOrStdout().Write(resolved.YAML())

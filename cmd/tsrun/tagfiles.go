@@ -115,6 +115,9 @@ func (f *tagFiles) sources(args []string, least int) (list []source, err error) 
 		return nil, usage(fmt.Sprintf("--channel %s names %d channels of %d files; name one for all, or one for each", f.channel, len(numbers), len(args)))
 	}
 	if len(paths) < least {
+		if _, err := os.Stat(args[0]); err != nil && args[0] != "-" {
+			return nil, fmt.Errorf("read what is counted: %w", err)
+		}
 		return nil, usage(fmt.Sprintf("%s alone gives only one stream; name a second file, or its two channels: --channel N,M", args[0]))
 	}
 	for i, path := range paths {

@@ -97,6 +97,9 @@ type jsonLines struct{ out io.Writer }
 
 func (j *jsonLines) show(events []event.Stamped) error {
 	for _, e := range events {
+		if f, ok := e.Event.(event.Finished); ok && f.Manifest == nil {
+			continue // the end of a collection, whose directories have summaries of their own
+		}
 		line, err := json.Marshal(e)
 		if err != nil {
 			return fmt.Errorf("encode event: %w", err)

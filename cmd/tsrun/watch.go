@@ -57,7 +57,7 @@ func watchRecipe(ctx context.Context, f *runFlags, path string) error {
 	if err != nil {
 		return err
 	}
-	resolved, err := loadRecipe(path, f.sets, dirs, f.json)
+	resolved, err := loadRecipe(path, f.sets, dirs)
 	if err != nil {
 		return err
 	}

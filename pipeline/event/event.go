@@ -10,6 +10,7 @@ import (
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/correlate"
 	"tsrun/pipeline/fact"
+	"tsrun/pipeline/recipe"
 	"tsrun/pipeline/run"
 	"tsrun/pipeline/track"
 )
@@ -253,12 +254,18 @@ type StageDone struct {
 	Result run.Result `json:"result"`
 }
 
-// Problem is an error that ends the run or a part of it.
+// Problem is an error that ends the run or a part of it, or why a command did not begin
+// what it was asked.
 type Problem struct {
 	Node    string `json:"node,omitempty"`
 	Code    string `json:"code,omitempty"`
+	Field   string `json:"field,omitempty"` // the key of the recipe that it is about
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
+	// Mistakes are those of the recipe, where that is what is wrong.
+	Mistakes []recipe.Problem `json:"mistakes,omitempty"`
+	// ExitCode is what the command ends with behind this event; 0: it goes on.
+	ExitCode int `json:"exit_code,omitempty"`
 }
 
 // Finished is the last event: the whole manifest and where it is.

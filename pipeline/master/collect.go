@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -159,7 +160,7 @@ func (c *collector) address() string {
 
 func (c *collector) listen(ctx context.Context) (err error) {
 	n := c.options.Recipe.Recipe.Network
-	guard := wire.Guard{Admits: c.admits}
+	guard := wire.Guard{Refused: c.turnAway, Admits: c.admits}
 	if n.Secured() {
 		guard.Security = c.options.Security
 	}
@@ -172,6 +173,13 @@ func (c *collector) listen(ctx context.Context) (err error) {
 		return listenFailure("status", err)
 	}
 	return nil
+}
+
+// turnAway tells the user of a PC that could not connect: it may be one that is waited for.
+func (c *collector) turnAway(peer net.Addr, why error) {
+	if w, ok := c.strangers.turnedAway(peer, why); ok {
+		c.options.Observer.Observe(w)
+	}
 }
 
 // admits returns the node whose session has a token, where the peer may be that node.

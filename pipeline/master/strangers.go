@@ -31,9 +31,18 @@ func (s *strangers) isNew(who, why string) bool {
 
 // turnAway tells the user of a PC that could not connect: it may be one that is waited for.
 func (c *conductor) turnAway(peer net.Addr, why error) {
+	if w, ok := c.strangers.turnedAway(peer, why); ok {
+		c.log.Warn("peer turned away", "address", peer.String(), "why", why.Error())
+		c.observe(w)
+	}
+}
+
+// turnedAway is what the user is told of a peer that could not connect; ok is false where
+// that was told before.
+func (s *strangers) turnedAway(peer net.Addr, why error) (w event.Warning, ok bool) {
 	host, _, err := net.SplitHostPort(peer.String())
-	if err != nil || !c.strangers.isNew(host, why.Error()) {
-		return
+	if err != nil || !s.isNew(host, why.Error()) {
+		return w, false
 	}
 	var hint string
 	switch {
@@ -42,8 +51,7 @@ func (c *conductor) turnAway(peer net.Addr, why error) {
 	case errors.Is(why, zmtp.ErrPeerSecure):
 		hint = "start its slave with --tls off, or remove network.insecure from the recipe"
 	}
-	c.log.Warn("peer turned away", "address", host, "why", why.Error())
-	c.observe(event.Warning{Message: "a PC at " + host + " was turned away: " + why.Error(), Hint: hint})
+	return event.Warning{Message: "a PC at " + host + " was turned away: " + why.Error(), Hint: hint}, true
 }
 
 // tellInsecure repeats to the user what the recipe says.

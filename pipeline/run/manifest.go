@@ -14,9 +14,14 @@ import (
 	"tsrun/sdk/realtime"
 )
 
+// ManifestVersion changes when a key of a manifest goes or means something else, not when
+// one is added.
+const ManifestVersion = 1
+
 // Manifest is manifest.json: everything there is to know about a run beside
 // its tags. Its keys are stable; docs/run-directory.md describes each.
 type Manifest struct {
+	Version   int             `json:"version,omitempty"` // ManifestVersion; absent: 1
 	Condition []Condition     `json:"condition"`
 	Reasons   []Reason        `json:"reasons"`
 	Run       string          `json:"run"`            // 32 hexadecimal digits, as on the wire
@@ -53,7 +58,7 @@ type Manifest struct {
 // NewManifest is the manifest of a run that has just begun.
 func NewManifest(id, version string, r *recipe.Recipe, started time.Time) *Manifest {
 	m := &Manifest{
-		Run: id, Name: r.Name, Meta: r.Meta, Tsrun: version, Started: started.UTC(), DurationPs: uint64(max(0, r.Acquire.Total())), Insecure: r.Network.Exposed(),
+		Version: ManifestVersion, Run: id, Name: r.Name, Meta: r.Meta, Tsrun: version, Started: started.UTC(), DurationPs: uint64(max(0, r.Acquire.Total())), Insecure: r.Network.Exposed(),
 		Nodes: map[string]*Node{}, Segments: []Segment{}, Results: []Result{}, Reasons: []Reason{},
 		Trigger: Trigger{
 			Method: r.Trigger.Method, Master: r.Trigger.Master,

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"tsrun/pipeline/recipe"
+	words "tsrun/pipeline/text"
 )
 
 // Limits on what is read back from a run directory.
@@ -109,13 +110,21 @@ func ReadRun(dir string) (*Manifest, *recipe.Recipe, error) {
 	}
 	text, err := readBounded(root, m.Recipe.Resolved, maxManifest)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read recipe of the run: %w", err)
+		return nil, nil, lacksRecipe(dir, m.Recipe.Resolved, err)
 	}
 	r := new(recipe.Recipe)
 	if err := json.Unmarshal(text, r); err != nil {
 		return nil, nil, fmt.Errorf("read recipe of the run: %s: %w", m.Recipe.Resolved, err)
 	}
 	return m, r, nil
+}
+
+// lacksRecipe says that a file of the recipe that a run keeps cannot be read.
+func lacksRecipe(dir, file string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s has no %s, which its manifest names: it was copied without its %s/, or that was removed; copy it whole, or name the run where it was made", dir, file, RecipeDir)
+	}
+	return fmt.Errorf("read recipe of the run, %s: %w", filepath.Join(dir, file), withoutPath(err))
 }
 
 // IsRun says whether a path is a run directory.
@@ -132,6 +141,9 @@ func readManifest(root *os.Root) (*Manifest, error) {
 	m := new(Manifest)
 	if err := json.Unmarshal(text, m); err != nil {
 		return nil, fmt.Errorf("read manifest: %s is damaged, or of something else than a run: %w", ManifestFile, err)
+	}
+	if m.Version > ManifestVersion {
+		return nil, fmt.Errorf("read manifest: %s has version %d, this release reads %d; use that of tsrun that made it (%s), or a newer one", ManifestFile, m.Version, ManifestVersion, words.Printable(m.Tsrun[:min(len(m.Tsrun), 64)]))
 	}
 	if m.Nodes == nil { // which a run has from its first manifest on
 		return nil, fmt.Errorf("read manifest: %s is damaged, or of something else than a run: it names no nodes", ManifestFile)
@@ -322,7 +334,7 @@ func ProveFile(dir, name string) (bool, error) {
 	}
 	sum, _, err := newHasher().file(root, name)
 	if err != nil {
-		return false, withoutPath(err)
+		return false, lacksRecipe(dir, name, err)
 	}
 	sums, err := readSums(root)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -180,7 +180,7 @@ func (j *joiner) join(ctx context.Context) (*wire.Welcome, error) {
 		}
 		if waiting.worthSaying(reply.Wait, time.Now()) {
 			j.options.Log.Info("waiting for the master", "node", j.options.Node, "master", j.options.Master, "why", reply.Wait, "error", err)
-			j.observe(event.Waiting{Node: j.options.Node, For: "the master", Why: because(reply.Wait, err)})
+			j.observe(event.Waiting{Node: j.options.Node, For: "the master", Why: because(reply.Wait, err), Hint: j.hint(err)})
 		}
 		select {
 		case <-ctx.Done():
@@ -196,6 +196,19 @@ func because(wait string, err error) string {
 		return wait
 	}
 	return fmt.Sprintf("%s: %v", wait, err)
+}
+
+// hint says what to do about a master that does not answer; "": nothing is known.
+func (j *joiner) hint(err error) string {
+	switch {
+	case errors.Is(err, zmtp.ErrPeerPlain):
+		return "the master speaks without TLS: start this slave with --tls off where its recipe says network.insecure, or run it without that"
+	case errors.Is(err, zmtp.ErrPeerSecure):
+		return "pair the two PCs (tsrun pair, first on the master's), and start this slave without --tls off"
+	case errors.Is(err, wire.ErrUnanswered):
+		return fmt.Sprintf("this is tsrun %s: type tsrun version on the master's PC, and install the same release on both; --master is the recipe's network.ports.status", j.options.Version)
+	}
+	return ""
 }
 
 // untilInterrupted returns a context that ends when the user interrupts.

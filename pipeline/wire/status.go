@@ -11,6 +11,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/go-zeromq/zmq4"
@@ -330,6 +331,8 @@ func (c *StatusClient) try(ctx context.Context, request []byte) (envelope, error
 		}
 		c.wait = min(2*c.wait, lastTimeout)
 		return envelope{}, fmt.Errorf("no answer: %w", context.Cause(ctx))
+	case closed(err) && c.roundTrip.Load() == 0:
+		return envelope{}, fmt.Errorf("connection lost: %w: %w", ErrUnanswered, err)
 	case err != nil:
 		return envelope{}, fmt.Errorf("connection lost: %w", err)
 	}
@@ -338,6 +341,14 @@ func (c *StatusClient) try(ctx context.Context, request []byte) (envelope, error
 		c.roundTrip.Store(int64(took))
 	}
 	return reply, nil
+}
+
+// ErrUnanswered reports a server that takes connections and has answered none of this client.
+var ErrUnanswered = errors.New("the other end takes the connection and closes it without an answer, as another release of tsrun may, or a program that is none")
+
+// closed reports whether a connection was closed by the other end.
+func closed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // exchange sends a request and waits for its answer. Answers to earlier ones

@@ -310,3 +310,30 @@ func TestCloseWaitsForTheRequestBeingServed(t *testing.T) {
 	cancel()
 	<-asked
 }
+
+// TestServerThatClosesAtOnce: who takes connections and closes them on the first question, as
+// a release did that read another envelope, is told from one that is not there.
+func TestServerThatClosesAtOnce(t *testing.T) {
+	l, err := zmtp.Listen("tcp", "127.0.0.1:0", zmq4.Rep, zmtp.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), wait)
+	defer cancel()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		l.Serve(ctx, func(c *zmtp.Conn) {
+			_, _, _ = c.ReadFrame(make([]byte, 16)) // the beginning of the question
+		})
+	}()
+	client := newClient(t, l.Addr().String())
+	client.wait = wait // whatever holds this PC up
+	_, err = client.try(ctx, envelope{kind: question, body: []byte("anybody?")}.encode())
+	cancel()
+	<-served
+	l.Close()
+	if !errors.Is(err, ErrUnanswered) {
+		t.Errorf("got %v", err)
+	}
+}

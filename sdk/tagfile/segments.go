@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"tsrun/sdk/quantity"
 )
@@ -75,6 +76,9 @@ func (s *segments) open() error {
 	s.held, s.files = s.files[0], s.files[1:]
 	s.path, s.found = s.held.Path, Segment{Path: s.held.Path}
 	r, _, err := OpenSegment(s.path, s.format, s.channel)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w; the run was copied without it, or it was removed, which tsrun verify tells of all files of a run", err)
+	}
 	if err != nil {
 		return err
 	}
