@@ -18,8 +18,8 @@ func newVerifyCommand() *cobra.Command {
 		Short: "prove a run directory again: every file, hash, tag count and order",
 		Long: `verify reads every file of a run directory and compares it with the run's
 manifest and SHA256SUMS: presence, size, hash, number of tags, first and last
-tag, order. It changes nothing. Whatever is not as it was recorded is printed
-and ends it with exit code 7.`,
+tag, order; and recipe, results and log with what the manifest says of them. It changes
+nothing. Whatever is not as it was recorded is printed and ends it with exit code 7.`,
 		Args: arguments(1, 1, "one run directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			v, err := run.Verify(args[0])

@@ -21,7 +21,7 @@ import (
 // Finding is one thing in a run directory that is not as its manifest says.
 type Finding struct {
 	File    string `json:"file"` // relative to the run directory
-	Code    string `json:"code"` // missing, unreadable, size, hash, tags, order, extra, path, sums, unfinished, manifest
+	Code    string `json:"code"` // missing, unreadable, size, hash, tags, order, extra, path, sums, unfinished, manifest, contradiction
 	Message string `json:"message"`
 }
 
@@ -38,7 +38,8 @@ type Verification struct {
 
 // Verify proves a run directory again: every file the manifest or SHA256SUMS
 // names is there with its size and hash, every segment holds the tags it should
-// in order of time, the segments of a channel follow each other, and nothing
+// in order of time, the segments of a channel follow each other, what else the directory
+// says of the run does not contradict its manifest, and nothing
 // else lies among the raw files, the results and the recipe. The directory may come from anywhere: nothing
 // outside it is opened, and whatever it holds is a finding and no error. The
 // error is for a directory that cannot be read at all, or is none of a run.
@@ -68,6 +69,7 @@ func Verify(dir string) (Verification, error) {
 	v.segments(m)
 	v.beside(v.sums(m))
 	v.extras(m)
+	v.contradicted(m)
 	v.notes()
 	slices.SortStableFunc(v.result.Findings, func(a, b Finding) int { return cmp.Compare(a.File, b.File) })
 	return v.result, nil

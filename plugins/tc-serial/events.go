@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 	"slices"
 
@@ -27,6 +28,7 @@ type events struct {
 	pending []event // in order, from head on
 	head    int
 	gaps    holes
+	start   beginning
 	counted wordCount
 }
 
@@ -112,6 +114,7 @@ func (e *events) word(w fifteen.Event) {
 	ticks := e.ticks(w)
 	switch {
 	case ticks < 0:
+		e.start.known = true // it has recorded since before the start
 		return
 	case ticks < e.gone:
 		e.counted.Damaged++
@@ -130,6 +133,9 @@ func (e *events) word(w fifteen.Event) {
 func (e *events) release(before int64) {
 	for ; e.head < len(e.pending) && e.pending[e.head].ticks < before; e.head++ {
 		now := e.pending[e.head]
+		if e.start.late(now.ticks) {
+			e.lost(1, fmt.Sprintf("readevents7 began %d ms after the instant, and what came before that is not recorded; how many tags of this channel is not known", e.start.first/(1e6*ticksPerNs)))
+		}
 		if e.gaps.at(uint64(now.ticks), eventSize) {
 			e.counted.Holes++
 			e.lost(1, "this PC did not read what readevents7 wrote until it had to wait, and behind that the time of the TDC2 has a hole: it could not keep its events; how many tags of this channel were among them is not known")

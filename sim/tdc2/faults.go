@@ -18,6 +18,7 @@ type faults struct {
 	fails     bool          // it finds no device
 	ends      time.Duration // by itself, after so long and within a word; 0: never
 	killed    time.Duration // likewise, by a signal
+	late      time.Duration // it begins so long after it was started
 	garbage   uint64        // bytes that are no words
 	garbageAt time.Duration
 	stubborn  bool // it does not end when it is told to
@@ -36,6 +37,7 @@ var Faults = fault.Kinds[faults]{
 		}
 		return err
 	}),
+	"late":      fault.Time("AFTER", func(f *faults) *time.Duration { return &f.late }),
 	"killed":    fault.Time("AFTER", func(f *faults) *time.Duration { return &f.killed }),
 	"no-device": fault.Flag(func(f *faults) *bool { return &f.fails }),
 	"stubborn":  fault.Flag(func(f *faults) *bool { return &f.stubborn }),

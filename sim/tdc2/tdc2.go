@@ -18,6 +18,7 @@ import (
 
 	"tsrun/sdk"
 	"tsrun/sdk/fifteen"
+	"tsrun/sdk/instrument"
 	"tsrun/sim/sky"
 )
 
@@ -96,6 +97,9 @@ func run(ctx context.Context, o options, s Settings, out io.Writer) error {
 	eye, err := sky.NewEye(s.Light, s.Controller, s.Serial)
 	if err != nil {
 		return err
+	}
+	if f.late > 0 && !instrument.Pause(ctx, f.late) {
+		return nil // told to end before it had begun
 	}
 	ns := time.Now().UnixMicro() * 1000
 	start := sky.Unix(ns, 0)
