@@ -351,6 +351,7 @@ func search(n int, reached func(int) bool) int { return sort.Search(n, reached) 
 //	not-confirmed    parts of the corrected record contradict each other
 //	too-broad        A and B vary together, but slower than pairs do; or markers
 //	                 scatter by too much of their period
+//	off-beat         more than a fifth of the markers are off the beat that the others keep
 //	ambiguous        there are several peaks of much the same height
 type Refusal struct {
 	Code   string `json:"code"` // see above; stable, for scripts

@@ -24,6 +24,7 @@ type beat struct {
 	index  []int64
 	period float64 // ps
 	zero   float64 // ps from the first marker to beat 0, as several markers tell it
+	astray float64 // of a train that is irregular though most of it keeps a beat: the part that does not
 }
 
 // counter numbers the markers of a train.
@@ -44,8 +45,13 @@ func newBeat(times []uint64) beat {
 		c.take(t)
 	}
 	n := len(c.times)
-	if float64(n) < (1-mostOffBeat)*float64(len(times)) || n < minMarkers || c.leaps > 1+n/seldomLeap || c.sum > loose*loose*float64(n-1) {
+	if n < minMarkers || c.leaps > 1+n/seldomLeap || c.sum > loose*loose*float64(n-1) {
 		return beat{}
+	}
+	if off := 1 - float64(n)/float64(len(times)); off > mostAstray {
+		return beat{}
+	} else if off > mostOffBeat {
+		return beat{astray: off, period: c.period}
 	}
 	c.settle()
 	return c.beat

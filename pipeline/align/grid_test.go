@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"tsrun/pipeline/correlate"
 )
 
 // tagsOn makes tags of a detector that counts so many per second, in steps of
@@ -31,8 +33,8 @@ func TestGridIsFound(t *testing.T) {
 			n           int
 			rate, stray float64
 		}{{40, 30e3, 0}, {12_000, 1e3, 0}, {60_000, 30e3, 0.02}, {300_000, 100e3, 0}, {300_000, 1e6, 0.01}} {
-			got := gridOf(tagsOn(uint64(q), c.n, c.rate, q, c.stray))
-			none := q != math.Round(q) && c.n < 60_000 && got < finestGrid // so few tell no step with fractions
+			got := correlate.GridOf(tagsOn(uint64(q), c.n, c.rate, q, c.stray))
+			none := q != math.Round(q) && c.n < 60_000 && got < 6 // so few tell no step with fractions
 			if math.Abs(got-q) > 1e-6*q && !none {
 				t.Errorf("%g: %d at %g: %v", q, c.n, c.rate, got)
 			}

@@ -13,6 +13,7 @@ import (
 const (
 	minMarkers  = 4
 	mostOffBeat = 0.2  // of the markers, which may be off the beat or extra
+	mostAstray  = 0.5  // of them, beyond which none can be said to be the beat of the others
 	trackedRate = 20.0 // markers per second from which the clock is followed between them
 	aroundSeed  = 200  // markers in the middle from which it is followed
 	leapt       = 0.25 // of a period, that a clock may jump for its markers to be told from the next ones
@@ -43,7 +44,7 @@ func AlignMarkers(ctx context.Context, a, b []uint64, o Options) (Alignment, err
 		return Alignment{}, err
 	}
 	if beatA.irregular() || beatB.irregular() {
-		return alignEvents(ctx, a, b, o)
+		return alignEvents(ctx, a, b, o, offTheBeat(beatA, beatB))
 	}
 	shift, err := match(beatA, beatB, o)
 	if err != nil {
@@ -71,21 +72,42 @@ func beatsOf(a, b []uint64, o Options) (beatA, beatB beat, err error) {
 	return beatA, beatB, nil
 }
 
+// offTheBeat says how many markers are off a beat that most keep; empty where none is kept.
+func offTheBeat(a, b beat) string {
+	for _, of := range []struct {
+		name string
+		beat
+	}{{"A", a}, {"B", b}} {
+		if of.astray > 0 {
+			return fmt.Sprintf("%.3g %% of %s's markers are off the beat of %s that the others keep, and more than %.3g %% are too many to tell which are markers",
+				100*of.astray, of.name, span(of.period, 6), 100*mostOffBeat)
+		}
+	}
+	return ""
+}
+
 // alignEvents aligns markers without a beat like pairs, and says what they are
-// where that is refused.
-func alignEvents(ctx context.Context, a, b []uint64, o Options) (Alignment, error) {
+// where that is refused: without a regular beat, or with what is astray in it.
+func alignEvents(ctx context.Context, a, b []uint64, o Options, off string) (Alignment, error) {
 	found, err := Align(ctx, a, b, o)
 	var refusal *Refusal
-	if errors.As(err, &refusal) {
-		told := *refusal
-		told.Reason = "the markers have no regular beat; aligned one by one like pairs of photons, " + refusal.Reason
-		if refusal.Code == "too-broad" {
-			told.Reason = fmt.Sprintf("the markers have no regular beat, and A's and B's agree only within more than %.3g ns", maxJitter/1e3)
-			told.Hint = "check that both channels record the same signal; markers that scatter more need a regular beat"
-		}
-		err = &told
+	if !errors.As(err, &refusal) {
+		return found, err
 	}
-	return found, err
+	told := *refusal
+	told.Reason = "the markers have no regular beat; aligned one by one like pairs of photons, " + refusal.Reason
+	switch {
+	case off != "":
+		told.Code = "off-beat"
+		told.Reason = off + "; aligned one by one like pairs of photons, " + refusal.Reason
+		told.Hint = "record nothing but the marker on its channel: check threshold and termination for double pulses and cross-talk, or leave out the tags that are no markers"
+	case refusal.Code == "too-broad":
+		told.Reason = fmt.Sprintf("the markers have no regular beat, and A's and B's agree only within more than %.3g ns", maxJitter/1e3)
+		told.Hint = "check that both channels record the same signal; markers that scatter more need a regular beat"
+	case refusal.Code == "coarse":
+		told.Hint = fmt.Sprintf("check that both channels record the same signal; markers in steps of more than %d ns need a regular beat", coarsest/1000)
+	}
+	return found, &told
 }
 
 // common returns the markers that both trains have, if beat j of B and beat j+m

@@ -240,3 +240,23 @@ func TestAlignMarkersLostByChance(t *testing.T) {
 		}
 	}
 }
+
+// Markers of which so many are off the beat that it is not told who keeps it are refused
+// for that, whatever their steps are: photons they are not.
+func TestMarkersOffTheBeat(t *testing.T) {
+	for _, step := range []uint64{1, 100_000} {
+		var a, b []uint64
+		for i := range uint64(200) {
+			at := 1_000_000_000_000 + i*100_000_000_000
+			a, b = append(a, at), append(b, at+5_000_000)
+			if i%10 < 4 { // of 280 tags, 80
+				a = append(a, at+(30+i%40)*1_000_000_000/step*step)
+			}
+		}
+		_, err := align.AlignMarkers(context.Background(), a, b, markerPrior)
+		var refusal *align.Refusal
+		if !errors.As(err, &refusal) || refusal.Code != "off-beat" || !strings.Contains(refusal.Reason, "28.6 % of A's markers") {
+			t.Errorf("steps of %d ps: %v", step, err)
+		}
+	}
+}

@@ -100,14 +100,41 @@ func TestAccidentalsOfGatedLight(t *testing.T) {
 	}
 }
 
-// Beyond a dead time the windows see all of the light.
+// chanceBesidePairs is how many differences of not more than half a window are of different
+// events, by those of more than 1 ns: what is of one event differs by jitter alone.
+func chanceBesidePairs(a, b []uint64, half uint64) float64 {
+	const beside = 1000 // ps
+	chance, from := 0.0, 0
+	for _, x := range a {
+		for from < len(b) && b[from]+half < x {
+			from++
+		}
+		for _, y := range b[from:] {
+			if y > x+half {
+				break
+			}
+			if max(x, y)-min(x, y) > beside {
+				chance++
+			}
+		}
+	}
+	return chance / (1 - beside/float64(half))
+}
+
+// Beyond a dead time the windows see all of the light, and within it what dead detectors let
+// be seen.
 func TestAccidentalsBeyondDeadTimes(t *testing.T) {
 	e := pairs.Experiment{Seed: 3, Seconds: 2, SinglesA: 60e3, SinglesB: 60e3, Pairs: 20e3, EtaA: 0.4, EtaB: 0.4, JitterA: 60, JitterB: 60, Offset: 1, Start: 1e12, DeadTime: 5e6}
 	c, _ := coincide(t, e, correlate.CoincidenceOptions{Window: 100_000})
 	if c.Shift <= 5e6 {
 		t.Errorf("windows are shifted by %d ps, within the dead time", c.Shift)
 	}
-	truly(t, "accidentals", float64(c.Accidentals), float64(c.AccidentalsSD), float64(c.TagsA)*float64(c.TagsB)*100_001e-12/2)
+	a, b, _ := e.Make()
+	chance := chanceBesidePairs(a, b, 50_000)
+	truly(t, "accidentals", float64(c.Accidentals), math.Hypot(float64(c.AccidentalsSD), math.Sqrt(chance)), chance)
+	if all := float64(c.TagsA) * float64(c.TagsB) * 100_001e-12 / 2; chance > 0.8*all || !(c.Blind > 0.2) {
+		t.Errorf("%g are seen of the %.4g that detectors without dead times would have, blind for %g", chance, all, c.Blind)
+	}
 }
 
 // Three channels of pulsed light, one with a clock and a cable of its own.

@@ -60,7 +60,10 @@ type Fold struct {
 	CARSD         quantity.Number `json:"car_sd"`
 	CARAtLeast    float64         `json:"car_at_least,omitempty"` // in 99 %, where there is no CAR
 	Uneven        float64         `json:"uneven,omitempty"`       // by what part chance near zero differs from Accidentals, whose deviation holds it
+	Blind         float64         `json:"blind,omitempty"`        // by what part dead times let fewer accidentals be seen, which is taken off of two channels
+	Repeated      float64         `json:"repeated,omitempty"`     // the part of the tags that follow another of their channel within the window beyond chance
 	Heralding     []Efficiency    `json:"heralding,omitempty"`
+	NoHeralding   string          `json:"no_heralding,omitempty"` // why one is left out that counts give as none that is possible
 }
 
 // Efficiency is the part of the events seen by the channels By that Of saw with
@@ -237,14 +240,7 @@ func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (
 		n := float64(l.singles)
 		found[1<<i] = &yield{net: n, variance: n, singles: true}
 	}
-	pair := 0
-	for _, k := range counters {
-		y := k.yield(k.exposureOf(g))
-		if found[k.mask] = y; len(k.lanes) == 2 && pair < len(sky.uneven) {
-			y.widen(sky.uneven[pair])
-			pair++
-		}
-	}
+	yields(g, sky, counters, found)
 	if math.IsNaN(found[counters[0].mask].net) {
 		if c.Warning = c.unknown(o, g); o.Shift != 0 && c.Overlap > 0 {
 			return Coincidences{}, errors.New(c.Warning)
@@ -254,7 +250,7 @@ func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (
 	for i, k := range counters {
 		var many string
 		f := k.fold(found[k.mask])
-		f.Heralding, many = k.heralding(found)
+		f.Heralding, many, f.NoHeralding = k.heralding(found, c.Window)
 		several = cmp.Or(several, many)
 		if i == 0 {
 			c.Fold = f
@@ -269,20 +265,54 @@ func conclude(g *gather, o CoincidenceOptions, sky light, counters []*counter) (
 			c.Parts[i].clearChance()
 		}
 	}
-	if several != "" && c.Warning == "" {
-		c.Warning = manyFor(several, c.Window)
-	}
+	c.Warning = cmp.Or(c.Warning, several)
 	return c, nil
 }
 
+// yields enters what the counters found, by their channels.
+func yields(g *gather, sky light, counters []*counter, found map[int]*yield) {
+	var pairs []*yield
+	for _, k := range counters {
+		e := k.exposureOf(g)
+		y := k.yield(e)
+		if found[k.mask] = y; len(k.lanes) > 2 || len(pairs) >= len(sky.uneven) {
+			continue
+		}
+		blind := [2]blindness{sky.blindOf[k.lanes[0]], sky.blindOf[k.lanes[1]]}
+		y.withoutSeen(blind, e)
+		y.repeats(blind)
+		y.widen(sky.uneven[len(pairs)])
+		pairs = append(pairs, y)
+	}
+	for _, k := range counters {
+		if len(k.lanes) < 3 {
+			continue
+		}
+		var within []*yield
+		for _, p := range counters {
+			if len(p.lanes) == 2 && p.mask&^k.mask == 0 {
+				within = append(within, found[p.mask])
+			}
+		}
+		found[k.mask].widenAsPairs(within)
+	}
+}
+
 // manyFor says what it means that there are more coincidences than what heralds them.
-func manyFor(herald string, window int64) string {
+func manyFor(mask int, window int64) string {
+	herald := nameOf(mask)
 	what := "tags of " + herald
 	if len(herald) > 1 {
 		what = "coincidences of " + herald
 	}
 	return fmt.Sprintf("there are more coincidences of one event than %s, so a window of %s sees several tags of an event, as where detectors pulse again or tags repeat, and they herald nothing that can be stated; choose a shorter window",
 		what, quantity.Time(window))
+}
+
+// vagueFor says why no efficiency is stated that is out of all that is possible.
+func vagueFor(of, by int, v, sd float64) string {
+	return fmt.Sprintf("chance is known too badly for %s heralded by %s: counts give %.3g ± %.3g, and an efficiency lies between 0 and 1, so none is stated; choose a shorter window, or record longer",
+		nameOf(of), nameOf(by), v, sd)
 }
 
 // noTime says why there is no time that all lanes recorded.

@@ -248,6 +248,9 @@ type yield struct {
 	ratioVariance         float64         // of all over accidentals, by tags that are in many windows
 	ratesVariance         float64         // of accidentals, by the numbers of tags that happened to be recorded
 	uneven                float64         // by what part chance near zero differs from accidentals, where that is certain
+	blind                 float64         // by what part dead times make accidentals fewer
+	repeated              float64         // the part of the tags that follow another one of their channel within the window
+	divided               []float64       // of more than two channels: what adds to accidentals, regardless of its sign, by groups less two
 	singles               bool            // whether it is of a channel's tags, which are known without error
 }
 
@@ -275,6 +278,10 @@ func (c *counter) yield(e exposure) *yield {
 		} else {
 			y.accidentals -= weight * mean
 		}
+		for len(y.divided) <= groups-2 {
+			y.divided = append(y.divided, 0)
+		}
+		y.divided[groups-2] += weight * mean
 		y.accidentalsVariance += weight * weight * count / (due * due)
 		if groups == n {
 			y.ofChance = mean

@@ -220,9 +220,19 @@ func (g *gather) placesFor(o CoincidenceOptions, l light) places {
 
 // wholly are places about so many ps apart or more that are whole periods: of the
 // longest, and as near to that as those of the shorter ones allow.
+//
+// Tags in steps are moved by whole ones, so that windows hold as many of them: where the
+// light repeats, by those whole periods that are nearest to such.
 func (l light) wholly(shift int64) places {
 	if len(l.periods) == 0 {
-		return evenly(shift)
+		if l.step == 0 {
+			return evenly(shift)
+		}
+		var p places
+		for i := range p {
+			p[i] = int64(math.Round(float64(i-shiftsEachSide) * math.Ceil(float64(shift)/l.step) * l.step))
+		}
+		return p
 	}
 	step, n := 0.0, len(l.periods)
 	for ; n > 0; n-- {
@@ -239,7 +249,33 @@ func (l light) wholly(shift int64) places {
 		}
 		p[i] = int64(math.Round(at))
 	}
+	if l.step > 0 {
+		for i := 1; i <= shiftsEachSide; i++ {
+			at := l.onGrid(float64(p[shiftsEachSide+i]))
+			p[shiftsEachSide+i], p[shiftsEachSide-i] = at, -at
+		}
+	}
 	return p
+}
+
+// onGrid is the whole step nearest to a whole period of the shortest, at so many ps or not
+// much later, of those that it is nearest to.
+func (l light) onGrid(at float64) (found int64) {
+	const tries, near, slow = 512, 0.02, 0.02 // of a step or a period, that is no matter; of a longer period
+	period, best := l.periods[0].length, math.Inf(1)
+	for n := range tries {
+		whole := at + float64(n)*period
+		steps := math.Round(whole/l.step) * l.step
+		if off := math.Abs(steps - whole); off < best {
+			if found, best = int64(math.Round(steps)), off; off < near*min(l.step, period) {
+				break
+			}
+		}
+		if len(l.periods) > 1 && float64(n+1)*period > slow*l.periods[1].length {
+			break
+		}
+	}
+	return found
 }
 
 // fit makes a shift short against the time all recorded, but longer than the

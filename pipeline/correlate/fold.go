@@ -15,8 +15,8 @@ func (c *counter) fold(y *yield) Fold {
 		return f
 	}
 	f.Accidentals, f.AccidentalsSD = quantity.Number(y.accidentals), quantity.Number(math.Sqrt(y.accidentalsVariance+y.ratesVariance))
-	f.Chance, f.Uneven = quantity.Number(y.ofChance), y.uneven
-	f.Net, f.NetSD = quantity.Number(y.net), quantity.Number(math.Sqrt(y.variance))
+	f.Chance, f.Uneven, f.Blind, f.Repeated = quantity.Number(y.ofChance), y.uneven, y.blind, y.repeated
+	f.Net, f.NetSD = quantity.Number(y.net), quantity.Number(math.Hypot(math.Sqrt(y.variance), y.repeated*y.net))
 	f.setCAR(y)
 	return f
 }
@@ -38,7 +38,7 @@ func (f *Fold) setCAR(y *yield) {
 func (f *Fold) clearChance() {
 	none := quantity.None()
 	f.Accidentals, f.AccidentalsSD, f.Chance, f.Net, f.NetSD, f.CAR, f.CARSD = none, none, none, none, none, none, none
-	f.CARAtLeast, f.Uneven, f.Heralding = 0, 0, nil
+	f.CARAtLeast, f.Uneven, f.Blind, f.Repeated, f.Heralding, f.NoHeralding = 0, 0, 0, 0, nil, ""
 }
 
 // nameOf names channels by their letters.
@@ -63,8 +63,10 @@ func nameOf(mask int) (name string) {
 // binomial's, and has the variance of x alone.
 //
 // More than 1 by three deviations is no efficiency: there are several coincidences for a
-// tag, as of tags that repeat. Then many are that channel, and none is stated of it.
-func (c *counter) heralding(found map[int]*yield) (list []Efficiency, many string) {
+// tag, as of tags that repeat: many are that channel. Nor is what lies out of 0 to 1 and is
+// hardly known, which vague says. None is stated then.
+func (c *counter) heralding(found map[int]*yield, window int64) (list []Efficiency, many, vague string) {
+	const hardly = 0.2 // a deviation from which what is impossible says nothing
 	x := found[c.mask]
 	for _, lane := range c.lanes {
 		rest := c.mask &^ (1 << lane)
@@ -80,12 +82,17 @@ func (c *counter) heralding(found map[int]*yield) (list []Efficiency, many strin
 		}
 		sd := math.Sqrt(max(fewCounted, variance)) / y.net
 		if v-3*sd > 1 {
-			many = cmp.Or(many, nameOf(rest))
+			many = cmp.Or(many, manyFor(rest, window))
+			continue
+		}
+		sd = math.Hypot(sd, v*x.repeated)
+		if v+3*sd < 0 || sd > hardly && (v < 0 || v > 1) {
+			vague = cmp.Or(vague, vagueFor(1<<lane, rest, v, sd))
 			continue
 		}
 		list = append(list, Efficiency{Of: nameOf(1 << lane), By: nameOf(rest), Value: v, SD: sd})
 	}
-	return list, many
+	return list, many, vague
 }
 
 // Counts of few events scatter as Poisson's do, but their mean is not known from

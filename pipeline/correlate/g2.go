@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -103,6 +104,7 @@ func CountG2(a, b Channel, o G2Options) (G2, error) {
 		r.normalise(parts, o.Far)
 	}
 	r.pulsed(lit, o)
+	r.Warning = cmp.Or(r.Warning, r.besideSteps(lit.step))
 	return r, nil
 }
 
@@ -245,7 +247,9 @@ func lightOf(a, b *ends, period float64) (l light) {
 		low := search(len(tags), func(i int) bool { return since(tags[i]) >= from })
 		return tags[low:search(len(tags), func(i int) bool { return since(tags[i]) > to })]
 	}
-	l.ofPair(common(x), common(y), lagsOf(to-from), half)
+	inX, inY := common(x), common(y)
+	l.step = commonStep(inX, inY)
+	l.ofPair(inX, inY, lagsOf(to-from, l.step), half)
 	l.sort()
 	return l
 }
@@ -275,6 +279,21 @@ func (r *G2) pulsed(l light, o G2Options) {
 	case r.Periods[0] >= float64(r.Bin)/alike:
 		r.Warning = fmt.Sprintf("the light repeats after %.9g ps, %s: bins of %d ps hold more or fewer pulses; choose bins of half a period or less", r.Periods[0], over, r.Bin)
 	}
+}
+
+// besideSteps says that bins hold other numbers of the steps of tags than one another, by
+// more than counts scatter; empty where they do not.
+func (r *G2) besideSteps(step float64) string {
+	bins, pairs := float64(len(r.Counts)), float64(r.Pairs)
+	if step == 0 || pairs == 0 {
+		return ""
+	}
+	steps := float64(r.Bin) / step
+	off := math.Abs(steps - math.Round(steps))
+	if steps > 0.5 && off*bins < 0.5 || 1/steps < math.Sqrt(bins/pairs)/2 {
+		return ""
+	}
+	return fmt.Sprintf("tags come in steps of %.6g ps, and bins of %d ps hold more or fewer of them, so g2 of a bin is not that of the light; choose bins of whole steps", step, r.Bin)
 }
 
 // unevenPulses says why the mean of all pulses but number 0 is not what uncorrelated

@@ -20,6 +20,7 @@ type lags struct {
 	reach   int64   // ps
 	stretch int64   // ps: how long both recorded
 	time    float64 // ps: how much of that was looked at
+	step    float64 // ps, by which they come: they are spread evenly over it, or it would be a period
 	of      []float64
 	weight  []float64 // none: not asked for yet
 	sum     float64   // of the weights' squares
@@ -80,7 +81,7 @@ func (l *lags) take(a, b []uint64, beside int64) bool {
 				break
 			}
 			if d < -beside || d > beside {
-				l.of = append(l.of, float64(d))
+				l.of = append(l.of, max(-l.width(), min(l.width(), float64(d)+l.evenly(len(l.of)))))
 			}
 		}
 		if len(l.of) > 3*lagBudget/2 {
@@ -88,6 +89,13 @@ func (l *lags) take(a, b []uint64, beside int64) bool {
 		}
 	}
 	return true
+}
+
+// evenly is where in a step the i-th difference is laid: one after another fills it.
+func (l *lags) evenly(i int) float64 {
+	const golden = 0.6180339887498949
+	_, part := math.Modf(float64(i) * golden)
+	return (part - 0.5) * l.step
 }
 
 // thinned leaves of tags about the part keep, by a hash of their times.
@@ -130,7 +138,7 @@ func (l *lags) atMost(n int) *lags {
 	if n >= len(l.of) {
 		return l
 	}
-	s := &lags{reach: l.reach, stretch: l.stretch, time: l.time, of: make([]float64, n)}
+	s := &lags{reach: l.reach, stretch: l.stretch, time: l.time, step: l.step, of: make([]float64, n)}
 	for i := range s.of {
 		s.of[i] = l.of[i*len(l.of)/n]
 	}

@@ -38,13 +38,16 @@ const narrow = 0.34
 // The warning says why chance is not known, where it is not.
 func (s *scanner) peak(r Scan, edge int64, seen []float64, chance repeated) (p *Peak, warning string) {
 	highest := middleOfHighest(r.Counts)
-	m := moments{fine: s.fine, seen: seen, first: int(int64(highest) * s.step / s.bin), most: int(s.window/s.bin) + 1, mean: float64((int64(highest)*s.step + s.window/2) / s.bin), reach: max(float64(s.window/2/s.bin), 2), chance: chance}
+	m := moments{fine: s.fine, seen: seen, first: int(int64(highest) * s.step / s.bin), most: int(s.window/s.bin) + 1, mean: float64((int64(highest)*s.step + s.window/2) / s.bin), reach: max(float64(s.window/2/s.bin), 2), chance: chance, grain: s.grain}
 	if !m.settle() && !m.settleAtHighest() {
 		return nil, chance.short()
 	}
 	most := float64(r.Counts[highest])
 	first := float64(int64(highest)*s.step) / float64(s.bin)
 	due := m.within(first, first+float64(s.window+1)/float64(s.bin))
+	if m.grain > 0 && chance.fine == nil { // the highest is of a window that holds most steps
+		due *= max(1, (math.Floor(float64(s.window)/float64(s.bin)/m.grain)+1)*m.grain*float64(s.bin)/float64(s.window+1))
+	}
 	likelihood := most*math.Log(most/due) - (most - due) - math.Log(float64(len(r.Counts)))
 	if most <= due || likelihood < evidence {
 		return nil, chance.short()
@@ -135,6 +138,7 @@ type moments struct {
 	fine           []uint64
 	seen           []float64 // summed up to each bin; nil: alike
 	chance         repeated
+	grain          float64 // bins, by which differences come; 0: none that matters
 	first, most    int     // the bin in which the window of the highest count begins, and how many it has
 	mean, reach    float64 // the peak is looked for within mean +- reach
 	low, high      int     // the same, as bins

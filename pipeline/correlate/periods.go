@@ -3,19 +3,20 @@ package correlate
 import (
 	"cmp"
 	"math"
-	"math/bits"
 	"slices"
 )
 
 // light is what the first tags of the channels tell of how their light comes.
 type light struct {
-	periods []period // that it repeats after, shortest first
-	blind   int64    // ps: how long a detector sees nothing after a tag
-	rate    float64  // tags of all channels per ps
-	given   bool     // whether the first period is not found but said
-	seen    bool     // whether the tags show the one that was said
-	other   float64  // ps: a period that the one given does not explain; 0: none
-	uneven  []uneven // by pair of channels, as newCounters has them: how chance differs near zero
+	periods []period    // that it repeats after, shortest first
+	blind   int64       // ps: how long a detector sees nothing after a tag, the longest of all
+	blindOf []blindness // by channel
+	rate    float64     // tags of all channels per ps
+	step    float64     // ps, by which differences of tags come; 0: none that matters
+	given   bool        // whether the first period is not found but said
+	seen    bool        // whether the tags show the one that was said
+	other   float64     // ps: a period that the one given does not explain; 0: none
+	uneven  []uneven    // by pair of channels, as newCounters has them: how chance differs near zero
 }
 
 // period is one of them, as well as it is known up to reach.
@@ -43,10 +44,15 @@ func (g *gather) look(o CoincidenceOptions) (l light, at places) {
 		return l, g.placesFor(o, l)
 	}
 	for _, t := range tags {
-		l.blind = max(l.blind, blindAfter(t))
+		blind, dead := blindAfter(t)
+		l.blind = max(l.blind, blind)
+		l.blindOf = append(l.blindOf, blindness{dead: float64(dead)})
 		l.rate += float64(len(t)) / float64(stretch)
 	}
-	all := lagsOf(stretch)
+	for i := range tags[1:] {
+		l.step = max(l.step, commonStep(tags[0], tags[i+1]))
+	}
+	all := lagsOf(stretch, l.step)
 	for i := range tags {
 		for j := range i {
 			l.ofPair(tags[j], tags[i], all, o.Window/2)
@@ -54,13 +60,16 @@ func (g *gather) look(o CoincidenceOptions) (l light, at places) {
 	}
 	l.sort()
 	at = g.placesFor(o, l)
+	for i, t := range tags {
+		l.blindOf[i].look(t, at, o.Window/2)
+	}
 	near := all[len(all)-1]
 	for i := len(all) - 1; i > 0 && all[i-1].reach > 9*at[shiftsEachSide+1]/2; i-- {
 		near = all[i-1]
 	}
 	for i := range tags {
 		for _, t := range tags[i+1:] {
-			beside := besideOf(o.Window/2, near.reach)
+			beside := near.besideOf(o.Window / 2)
 			if len(tags) > 2 { // of two, they are taken
 				near.takeFrom(tags[i], t, beside)
 			}
@@ -104,25 +113,28 @@ func (g *gather) read() (tags [][]uint64, stretch int64) {
 	return tags, to - g.from
 }
 
-// lagsOf are lags of ever wider reaches in a stretch of so many ps, not taken yet.
-func lagsOf(stretch int64) (all []lags) {
+// lagsOf are lags of ever wider reaches in a stretch of so many ps, of tags that come in
+// such steps, not taken yet.
+func lagsOf(stretch int64, step float64) (all []lags) {
 	for bin := int64(finestBin); ; bin *= coarser {
 		reach := min(bin*lagBins/2, stretch/2)
-		if all = append(all, lags{reach: reach, stretch: stretch}); reach == stretch/2 {
+		if all = append(all, lags{reach: reach, stretch: stretch, step: step}); reach == stretch/2 {
 			return all
 		}
 	}
 }
 
 // besideOf is what about zero is left out, where pairs lie within half.
-func besideOf(half, reach int64) int64 { return half + finestBin + 2*reach/lagBins }
+func (l *lags) besideOf(half int64) int64 {
+	return half + finestBin + 2*l.reach/lagBins + int64(math.Ceil(l.step))
+}
 
 // ofPair looks for periods in the differences of two channels, up to ever wider
 // reaches, and makes those that are known finer.
 func (l *light) ofPair(a, b []uint64, all []lags, half int64) {
 	spectra := make([][]line, len(all))
 	Each(len(all), func(i int) {
-		beside := besideOf(half, all[i].reach)
+		beside := all[i].besideOf(half)
 		if all[i].takeFrom(a, b, beside); beside < all[i].reach/4 {
 			spectra[i] = all[i].lines()
 		}
@@ -299,40 +311,9 @@ func (l *lags) parts(frequency, noise float64) int {
 }
 
 // divisor is the greatest that two numbers have in common.
-func divisor(a, b int) int {
+func divisor[N int | uint64](a, b N) N {
 	for b != 0 {
 		a, b = b, a%b
 	}
 	return a
-}
-
-// blindAfter is a time within which tags hardly ever follow one another, though
-// chance would have many do: a dead time, up to a factor of two. 0: none is seen.
-func blindAfter(tags []uint64) int64 {
-	const enough = 30 // gaps that chance would give
-	if len(tags) < 2 {
-		return 0
-	}
-	length := float64(tags[len(tags)-1] - tags[0])
-	if length <= 0 {
-		return 0
-	}
-	var shorter [64]int // gaps below 2^k ps
-	for i := 1; i < len(tags); i++ {
-		if k := bits.Len64(tags[i] - tags[i-1]); k < 64 {
-			shorter[k]++
-		}
-	}
-	n, rate, found := float64(len(tags)), float64(len(tags))/length, 0
-	counted := 0
-	for k := range shorter {
-		counted += shorter[k]
-		if due := n * -math.Expm1(-rate*math.Ldexp(1, k)); due > enough && float64(counted) < due/2 {
-			found = k
-		}
-	}
-	if found == 0 {
-		return 0
-	}
-	return int64(1) << found
 }

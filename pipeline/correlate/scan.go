@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 )
 
 // Scan is how many coincidences there are when B is moved: Counts[k] pairs
@@ -73,7 +74,9 @@ func ScanDelays(a, b Channel, o ScanOptions) (Scan, error) {
 		bin: (width + fineBins - 1) / fineBins,
 	}
 	s.fine = make([]uint64, (width+s.bin-1)/s.bin)
+	s.toBin, s.toStep = newDivider(uint64(s.bin), uint64(width)), newDivider(uint64(s.step), uint64(width+s.step))
 	sky, moved := s.elsewhere(g)
+	s.grain = sky.step / float64(s.bin)
 	for {
 		more, err := g.more()
 		if err == nil && !more {
@@ -88,10 +91,8 @@ func ScanDelays(a, b Channel, o ScanOptions) (Scan, error) {
 			}
 			return r, nil
 		}
-		for _, each := range append(moved, &s) {
-			if err == nil {
-				err = each.add(g.lanes[0].fixed[g.lanes[0].low:g.lanes[0].high], g.lanes[1].fixed)
-			}
+		if err == nil {
+			err = addOnAllCores(append(moved, &s), g.lanes[0].fixed[g.lanes[0].low:g.lanes[0].high], g.lanes[1].fixed)
 		}
 		if err != nil {
 			return Scan{}, err
@@ -106,9 +107,50 @@ type scanner struct {
 	step, window int64   // ps
 	changes      []int64 // nil: not asked for
 	fine         []uint64
-	bin          int64 // ps: width of the bins of fine
-	by           int64 // ps: how far B is moved to count chance
+	bin          int64   // ps: width of the bins of fine
+	by           int64   // ps: how far B is moved to count chance
+	grain        float64 // bins of fine, by which differences come; 0: none that matters
 	pairs        uint64
+
+	toBin, toStep divider
+}
+
+// addOnAllCores has all scanners count the pairs of a, of which each core takes a part where
+// a tag has many partners.
+func addOnAllCores(all []*scanner, a, b []uint64) error {
+	const many = 1 << 10 // partners of a tag, that are worth counters of their own
+	cores := runtime.GOMAXPROCS(0)
+	if len(a) < 16*cores || len(b) < 2 || float64(all[0].width)/float64(b[len(b)-1]-b[0]+1)*float64(len(b)) < many {
+		cores = 1
+	}
+	parts, errs := make([]*scanner, cores*len(all)), make([]error, cores*len(all))
+	Each(len(parts), func(i int) {
+		s, core := *all[i/cores], i%cores
+		from, to := span(len(a), cores, core)
+		if core > 0 {
+			s.fine, s.pairs = make([]uint64, len(s.fine)), 0
+			if s.changes != nil {
+				s.changes = make([]int64, len(s.changes))
+			}
+		}
+		errs[i] = s.add(a[from:to], b)
+		parts[i] = &s
+	})
+	for i, p := range parts {
+		s := all[i/cores]
+		if i%cores == 0 {
+			s.pairs = p.pairs
+			continue
+		}
+		s.pairs += p.pairs
+		for k, n := range p.fine {
+			s.fine[k] += n
+		}
+		for k, n := range p.changes {
+			s.changes[k] += n
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (s *scanner) add(a, b []uint64) error {
@@ -144,12 +186,15 @@ func (s *scanner) add(a, b []uint64) error {
 // windows hold it, k*step <= d <= k*step + window, follow one another, so only
 // where they begin and where they end is noted.
 func (s *scanner) count(d, same int64) {
-	s.fine[d/s.bin] += uint64(same)
+	s.fine[s.toBin.by(uint64(d))] += uint64(same)
 	if s.changes == nil {
 		return
 	}
-	first := max(0, (d-s.window+s.step-1)/s.step)
-	last := min(d/s.step, int64(len(s.changes))-2)
+	first := int64(0)
+	if d > s.window {
+		first = int64(s.toStep.by(uint64(d - s.window + s.step - 1)))
+	}
+	last := min(int64(s.toStep.by(uint64(d))), int64(len(s.changes))-2)
 	if first <= last {
 		s.changes[first] += same
 		s.changes[last+1] -= same
@@ -176,7 +221,6 @@ type repeated struct {
 
 // elsewhere finds how the light repeats, and scanners that count the same
 // differences with B moved by whole periods; none for light that does not repeat.
-// What they count is kept in one histogram.
 func (s *scanner) elsewhere(g *gather) (sky light, moved []*scanner) {
 	sky, _ = g.look(CoincidenceOptions{Window: s.window})
 	if len(sky.periods) == 0 {
@@ -184,10 +228,9 @@ func (s *scanner) elsewhere(g *gather) (sky light, moved []*scanner) {
 	}
 	at := sky.wholly(max(minShift, s.width, sky.blind+sky.blind/4))
 	g.reach += at[len(at)-1]
-	fine := make([]uint64, len(s.fine))
 	for place, by := range at {
 		if place != shiftsEachSide {
-			moved = append(moved, &scanner{low: s.low + by, width: s.width, bin: s.bin, fine: fine, by: by})
+			moved = append(moved, &scanner{low: s.low + by, width: s.width, bin: s.bin, toBin: s.toBin, fine: make([]uint64, len(s.fine)), by: by})
 		}
 	}
 	return sky, moved
@@ -201,7 +244,12 @@ func repeatedOf(g *gather, sky light, moved []*scanner) repeated {
 	a, b, half := g.lanes[0].record(g), g.lanes[1].record(g), float64(moved[0].width)/2
 	whole := timeOver(a, b, -half, half)
 	r := repeated{fine: moved[0].fine, period: sky.periods[0].length}
-	for _, m := range moved {
+	for i, m := range moved {
+		for k, n := range m.fine {
+			if i > 0 {
+				r.fine[k] += n
+			}
+		}
 		if whole > 0 {
 			r.parts += timeOver(a, b, float64(m.by)-half, float64(m.by)+half) / whole
 		}
@@ -268,8 +316,11 @@ func (m *moments) doubt() string {
 // scatter is the standard deviation of counts in stretches beside the peak that are
 // as long as it, beyond that of chance and over their mean; 0 where chance may do it.
 func (m *moments) scatter() float64 {
-	const certainly, most, little = 8, 1 << 12, 0.05 // standard deviations; stretches; of the time, that a stretch was seen
+	const certainly, most, little, many = 8, 1 << 12, 0.05, 32 // standard deviations; stretches; of the time, that a stretch was seen; steps
 	long := max(m.high-m.low, len(m.fine)/most, 1)
+	if m.grain > 0 { // as many steps in each, but for one of many
+		long = int(math.Round(math.Ceil(max(float64(long)/m.grain, many)) * m.grain))
+	}
 	n, total, square, rare := 0.0, 0.0, 0.0, 0.0
 	for _, side := range [][2]int{{0, m.low}, {m.high, len(m.fine)}} {
 		for k := side[0]; k+long <= side[1]; k += long {

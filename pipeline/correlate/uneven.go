@@ -151,10 +151,36 @@ func (y *yield) widen(u uneven) {
 		return
 	}
 	y.uneven = u.part
-	more := u.part * u.part * y.accidentals * y.accidentals
+	y.unsure(u.part * u.part * y.accidentals * y.accidentals)
+}
+
+// unsure adds to the variance of accidentals and of what follows from them.
+func (y *yield) unsure(more float64) {
 	y.accidentalsVariance += more
 	y.variance += more
-	y.counted = y.accidentals * y.accidentals / (y.accidentals*y.accidentals/max(y.counted, 1) + more)
+	if y.accidentals > 0 {
+		y.counted = y.accidentals * y.accidentals / (y.accidentals*y.accidentals/max(y.counted, 1) + more)
+	}
+}
+
+// widenAsPairs adds to the deviations of more than two channels what their pairs differ by
+// near zero and lose by dead times: groups that met by chance are as many pairs of groups.
+func (y *yield) widenAsPairs(pairs []*yield) {
+	for _, p := range pairs {
+		if math.Abs(p.uneven) > math.Abs(y.uneven) {
+			y.uneven = p.uneven
+		}
+		y.blind = max(y.blind, p.blind)
+		y.repeated = max(y.repeated, p.repeated)
+	}
+	off := 0.0
+	for i, n := range y.divided {
+		groups := float64(i + 2)
+		met := groups * (groups - 1) / 2
+		off += n * math.Abs(math.Pow(max(0, 1+y.uneven), met)-1)
+		off += n * (1 - math.Pow(max(0, 1-y.blind), met))
+	}
+	y.unsure(off * off)
 }
 
 // compare returns by what part there is more of the first than of the second, for

@@ -185,17 +185,40 @@ func coincidencesWords(say Say, s CoincidencesSummary) {
 	if s.Uneven != 0 {
 		say("%s", unevenWords(s.Uneven))
 	}
+	if s.Blind != 0 {
+		say("%s", blindWords(s.Blind, len(s.Of)))
+	}
+	if s.Repeated != 0 {
+		say("%s", repeatedWords(s.Repeated))
+	}
 	if s.Warning != "" {
 		say("warning: %s", s.Warning)
 	}
 	for _, h := range s.Heralding {
 		say("%s heralded by %s: %s", namesOf(s.Of, h.Of), namesOf(s.Of, h.By), text.Measured(100*h.Value, 100*h.SD, "%"))
 	}
+	if s.NoHeralding != "" {
+		say("%s", s.NoHeralding)
+	}
 }
 
 // unevenWords says by what part chance near zero differs from what is stated.
 func unevenWords(part float64) string {
 	return fmt.Sprintf("chance near zero is about %.3g times that where channels are moved, as of light that flickers; the deviations hold that", 1+part)
+}
+
+// blindWords says what dead times do to chance.
+func blindWords(part float64, channels int) string {
+	what := "which is taken off the accidentals"
+	if channels > 2 {
+		what = "and their deviation holds that"
+	}
+	return fmt.Sprintf("detectors that saw one event are dead for the next: chance is %.3g %% less than where channels are moved, %s", 100*part, what)
+}
+
+// repeatedWords says what tags that repeat do to the counts.
+func repeatedWords(part float64) string {
+	return fmt.Sprintf("tags follow one another within the window, %.3g %% of them beyond chance, as of afterpulses and double counts: net and heralding count an event again; the deviations hold that", 100*part)
 }
 
 // halfOf writes half a window, exactly.
@@ -252,11 +275,12 @@ func showCoincidences(out io.Writer, c correlate.Coincidences) error {
 		}
 		fmt.Fprintf(&words, "CAR          at least %.3g, in 99 %%: %s\n", c.CARAtLeast, why)
 	}
-	if c.Uneven != 0 {
-		fmt.Fprintf(&words, "uneven       %s\n", unevenWords(c.Uneven))
-	}
+	words.WriteString(flagsOf(c))
 	for _, h := range c.Heralding {
 		fmt.Fprintf(&words, "heralding    %s\n", text.Measured(100*h.Value, 100*h.SD, "% of "+h.By+" seen by "+h.Of))
+	}
+	if c.NoHeralding != "" {
+		fmt.Fprintf(&words, "heralding    no value: %s\n", c.NoHeralding)
 	}
 	for _, p := range c.Parts {
 		chance := "what of them is chance is not known"
@@ -270,6 +294,21 @@ func showCoincidences(out io.Writer, c correlate.Coincidences) error {
 	}
 	_, err := io.WriteString(out, words.String())
 	return err
+}
+
+// flagsOf says what makes chance differ, a line each.
+func flagsOf(c correlate.Coincidences) string {
+	var words strings.Builder
+	if c.Uneven != 0 {
+		fmt.Fprintf(&words, "uneven       %s\n", unevenWords(c.Uneven))
+	}
+	if c.Blind != 0 {
+		fmt.Fprintf(&words, "blind        %s\n", blindWords(c.Blind, len(c.Channels)))
+	}
+	if c.Repeated != 0 {
+		fmt.Fprintf(&words, "repeated     %s\n", repeatedWords(c.Repeated))
+	}
+	return words.String()
 }
 
 func eventsOf(n int) string {

@@ -1,12 +1,8 @@
-package align
+package correlate
 
 import (
-	"fmt"
 	"math"
 	"math/cmplx"
-
-	"tsrun/pipeline/correlate"
-	"tsrun/pipeline/scatter"
 )
 
 const (
@@ -24,18 +20,14 @@ const (
 	longestGrid  = 3e10    // ps: differences that tell the period of a grid
 	gridGrowth   = 4.0     // from differences that tell it to the next longer
 	betweenLines = 0.6     // of the strength of a grid whose period lies between two lines of the spectrum
-	coarsest     = 60_000  // ps: steps within which pairs are not told from light that flickers
 	finer        = 1.0 / 4 // of the strength's width, from try to try
 )
 
-// newGrid finds by what steps the tags of both records come.
-func newGrid(a, b []uint64) scatter.Grid { return scatter.Grid{A: gridOf(a), B: gridOf(b)} }
-
-// gridOf returns by what steps, in ps, the tags come: a whole number that
+// GridOf returns by what steps, in ps, the tags come: a whole number that
 // divides their differences, or one that does but for the rounding to whole ps;
 // 1 where there is none. A few tags beside the grid, and an offset of all, do
 // not matter.
-func gridOf(tags []uint64) float64 {
+func GridOf(tags []uint64) float64 {
 	if q := wholeStep(tags); q > 1 {
 		return float64(q)
 	}
@@ -86,7 +78,7 @@ func roundedStep(tags, short []uint64, cell uint64) float64 {
 	for _, v := range short {
 		counts[v/cell]++
 	}
-	power := correlate.PowerSpectrum(counts)
+	power := PowerSpectrum(counts)
 	const lowest, half = 16, gridCells / 2
 	best, at := float32(0), 0
 	for k := lowest; k < half; k++ {
@@ -144,6 +136,38 @@ func keepsGrid(d []uint64, rate float64) bool {
 	return strength(d, harmonic) >= clearGrid*left*left
 }
 
+// commonStep is by what steps, in ps, differences of tags of two channels come, of which
+// the first ones are given; 0 where by none that matters, as where one clock moves against
+// the other.
+func commonStep(a, b []uint64) float64 {
+	const least, most, clear = 2, 1 << 11, 0.5 // ps; differences; of them, that agree
+	x, y := GridOf(a), GridOf(b)
+	step := x
+	if math.Abs(x-y) > 1e-4*x {
+		step = float64(divisor(uint64(x), uint64(y)))
+		if x != math.Trunc(x) || y != math.Trunc(y) {
+			return 0
+		}
+	}
+	if step < least {
+		return 0
+	}
+	var apart []uint64
+	stride, k := len(a)/most+1, 0
+	for i := 0; i < len(a) && len(b) > 0; i += stride {
+		for k < len(b)-1 && int64(b[k]-a[i]) < 0 {
+			k++
+		}
+		if d := int64(b[k] - a[i]); d >= 0 {
+			apart = append(apart, uint64(d))
+		}
+	}
+	if len(apart) < gridTags || strength(apart, 1/step) < clear {
+		return 0
+	}
+	return step
+}
+
 // strength is how well differences agree with so many steps per ps, from 0 to 1.
 func strength(d []uint64, rate float64) float64 {
 	var sum complex128
@@ -169,15 +193,4 @@ func differences(tags []uint64, from, to uint64, most int) []uint64 {
 		}
 	}
 	return found
-}
-
-// tooCoarse refuses tags whose steps are wider than a peak of pairs may be.
-func tooCoarse(g scatter.Grid) error {
-	name, step := "A", g.A
-	if g.B > g.A {
-		name, step = "B", g.B
-	}
-	return &Refusal{Code: "coarse",
-		Reason: fmt.Sprintf("the tags of %s come in steps of %s, and within that no pairs are told from light that flickers", name, span(step, 6)),
-		Hint:   fmt.Sprintf("record with steps of at most %d ns; a marker tells clocks of such tags too", coarsest/1000)}
 }
