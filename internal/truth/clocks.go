@@ -123,6 +123,9 @@ func probed(record *strings.Builder, c pcClock, w way, rng *rand.Rand) (last flo
 		last += (25 + 50*rng.Float64()) * 1e6
 		came := last + w.takes(w.out, rng)
 		left := came + 20e3*rng.Float64()
+		if rng.Float64() < w.held { // by a master that is busy
+			left += 50e6 * rng.Float64()
+		}
 		heard := left + w.takes(w.back, rng)
 		fmt.Fprintf(record, "p,%d,%d,%d,%d,1\n", c.at(last), masterEpoch+int64(math.Round(came)), masterEpoch+int64(math.Round(left)), c.at(heard))
 	}

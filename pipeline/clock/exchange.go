@@ -9,22 +9,28 @@ type Exchange struct{ T1, T2, T3, T4 int64 }
 // trip is how long the probe and its answer were on the way together, in ns.
 func (e Exchange) trip() int64 { return (e.T4 - e.T1) - (e.T3 - e.T2) }
 
+// far is how far from 1970 times are looked at, in ns: to the year 2116, and what lies between two of them is a number.
+const far = int64(1) << 62
+
 // possible reports whether clocks that run forward can have given these times, and
 // whether they are near enough to each other to be worked with.
 func (e Exchange) possible() bool {
-	const long, far = int64(1e11), int64(1) << 61 // ns: 100 s in one exchange, 73 years between clocks
+	const long = int64(1e11) // ns: 100 s in one exchange
 	for _, t := range []int64{e.T1, e.T2, e.T3, e.T4} {
 		if t <= -far || t >= far {
 			return false
 		}
 	}
-	return e.T1 <= e.T4 && e.T2 <= e.T3 && e.T4-e.T1 < long && e.T3-e.T2 < long && e.trip() >= 0
+	away, held := e.T4-e.T1, e.T3-e.T2
+	return away >= 0 && held >= 0 && away < long && held < long && float64(e.trip()) >= -maxDrift*float64(held)
 }
 
-// point is an exchange relative to the first of a window: t is its middle on this
-// PC's clock; low and high bound this clock minus the other's. All are in ns, and
+// point is an exchange relative to the first of a window: times are of this PC's clock, from and
+// until when it was under way, and t between them. This clock minus the other's is low at least when the
+// probe was sent, and high at most when the answer came: not at one moment, and where the other PC holds an
+// answer back meanwhile a clock that drifts moves by more than the way took. All are in ns, and
 // small enough to be exact.
-type point struct{ t, low, high float64 }
+type point struct{ from, t, until, low, high float64 }
 
 func (p point) middle() float64 { return (p.low + p.high) / 2 }
 func (p point) trip() float64   { return p.high - p.low }
@@ -36,9 +42,11 @@ func pointsOf(window []Exchange) (points []point, at, offset int64) {
 	points = make([]point, len(window))
 	for i, e := range window {
 		points[i] = point{
-			t:    float64(e.T1-at)/2 + float64(e.T4-at)/2,
-			low:  float64(e.T1 - e.T2 - offset),
-			high: float64(e.T4 - e.T3 - offset),
+			from:  float64(e.T1 - at),
+			t:     float64(e.T1-at)/2 + float64(e.T4-at)/2,
+			until: float64(e.T4 - at),
+			low:   float64(e.T1 - e.T2 - offset),
+			high:  float64(e.T4 - e.T3 - offset),
 		}
 	}
 	slices.SortFunc(points, func(a, b point) int {
@@ -51,4 +59,13 @@ func pointsOf(window []Exchange) (points []point, at, offset int64) {
 		return 0
 	})
 	return points, at, offset
+}
+
+// levelled returns points whose bounds are those of the moment t, of a clock that drifts so.
+func levelled(points []point, drift float64) []point {
+	level := make([]point, len(points))
+	for i, p := range points {
+		level[i] = point{p.t, p.t, p.t, p.low + drift*(p.t-p.from), p.high - drift*(p.until-p.t)}
+	}
+	return level
 }

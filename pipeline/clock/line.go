@@ -1,6 +1,10 @@
 package clock
 
-import "math"
+import (
+	"cmp"
+	"math"
+	"slices"
+)
 
 // line is θ(t) = value + drift (t - middle), in ns, between the bounds of points.
 type line struct {
@@ -16,8 +20,8 @@ func (l line) at(t float64) float64 { return l.value + l.drift*(t-l.middle) }
 // convex hulls can be nearest.
 func fit(points []point) line {
 	l := line{middle: (points[0].t + points[len(points)-1].t) / 2}
-	l.above = corners(points, l.middle, func(p point) float64 { return p.high }, -1)
-	l.below = corners(points, l.middle, func(p point) float64 { return p.low }, 1)
+	l.above = corners(points, l.middle, func(p point) corner { return corner{p.until, p.high} }, -1)
+	l.below = corners(points, l.middle, func(p point) corner { return corner{p.from, p.low} }, 1)
 	l.drift = highest(-maxDrift, maxDrift, func(drift float64) float64 {
 		low, high := l.values(drift)
 		return high - low
@@ -80,11 +84,18 @@ func highest(from, to float64, f func(float64) float64) float64 {
 
 type corner struct{ x, y float64 }
 
-// corners returns the corners of the hull of a bound: from below (turn -1) or from above (1).
-func corners(points []point, middle float64, bound func(point) float64, turn float64) []corner {
+// corners returns the corners of the hull of a bound, from below (turn -1) or from above (1);
+// their times are from the middle.
+func corners(points []point, middle float64, bound func(point) corner, turn float64) []corner {
+	all := make([]corner, len(points))
+	for i, p := range points {
+		all[i] = bound(p)
+		all[i].x -= middle
+	}
+	// An answer that was held back comes after the next one's.
+	slices.SortStableFunc(all, func(a, b corner) int { return cmp.Compare(a.x, b.x) })
 	var hull []corner
-	for _, p := range points {
-		c := corner{p.t - middle, bound(p)}
+	for _, c := range all {
 		for len(hull) >= 2 {
 			a, b := hull[len(hull)-2], hull[len(hull)-1]
 			if turn*((b.x-a.x)*(c.y-a.y)-(b.y-a.y)*(c.x-a.x)) < 0 {

@@ -78,6 +78,8 @@ func read(window []Exchange, at int64) (r Reading, ok bool) {
 
 // readingOf reads a line through points at a moment; offset and time are relative, as they are.
 func readingOf(points []point, l line, at float64) Reading {
+	last := points[len(points)-1]
+	points = levelled(points, l.drift)
 	value := l.at(at)
 	quick := quickest(points, (len(points)+1)/2)
 	least := math.Inf(1)
@@ -102,9 +104,7 @@ func readingOf(points []point, l line, at float64) Reading {
 
 	low, high := l.limits(at)
 	if l.margin < 0 { // the clock was turned meanwhile: what the youngest exchange says holds all the same
-		last := points[len(points)-1]
-		reach := maxDrift * math.Abs(at-last.t)
-		low, high = last.low-reach, last.high+reach
+		low, high = last.low-maxDrift*math.Abs(at-last.from), last.high+maxDrift*math.Abs(at-last.until)
 	}
 	return Reading{
 		Offset:    int64(math.Round(value)),
@@ -185,7 +185,6 @@ func (r Reading) Age(now time.Time) time.Duration { return time.Duration(now.Uni
 
 // Plausible reports whether a reading that came over the network can be one.
 func (r Reading) Plausible() bool {
-	const far = int64(1) << 61 // ns: 73 years
 	return -far < r.At && r.At < far && -far < r.Offset && r.Offset < far && 0 <= r.Bound && r.Bound < far &&
 		0 <= r.Trip && r.Trip < far && r.Exchanges > 0 && r.Deviation >= 0 && r.DriftSd >= 0 &&
 		math.Abs(r.Drift) <= 2e9*maxDrift && r.Steps >= 0 && slices.Contains([]string{Probe, PTP, Chrony}, r.Source) &&

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 // network makes exchanges of clocks that are known: θ(t) = offset + drift t, and
@@ -14,6 +15,7 @@ type network struct {
 	bend      float64 // of the drift, in 1/s
 	out, back float64 // ns
 	tail      float64 // ns: mean of what is added to each way
+	held      float64 // ns that the other PC, which is busy, holds an answer back at most
 }
 
 const epoch = int64(1_790_000_000_000_000_000)
@@ -31,7 +33,7 @@ func (n network) exchanges(rng *rand.Rand, count int, every float64) []Exchange 
 	for i := range window {
 		sent := (float64(i) + rng.Float64()/2) * every // on the other's clock
 		came := sent + n.out + n.tail*rng.ExpFloat64()
-		left := came + 20_000*rng.Float64()
+		left := came + (20_000+n.held)*rng.Float64()
 		heard := left + n.back + n.tail*rng.ExpFloat64()
 		window[i] = Exchange{
 			T1: n.local(sent), T2: epoch + int64(math.Round(came)),
@@ -52,6 +54,8 @@ func TestReadingsHold(t *testing.T) {
 		"asymmetric":        {offset: 5e5, drift: 1e-6, out: 100.4e3, back: 400, tail: 2e3},
 		"asymmetric back":   {offset: 5e5, drift: 1e-6, out: 400, back: 100.4e3, tail: 2e3},
 		"a slow round trip": {offset: 5e6, drift: 20e-6, out: 1e9, back: 1e9, tail: 20e6},
+		"a busy master":     {offset: 1e6, drift: -50e-6, out: 400, back: 400, tail: 150, held: 40e6},
+		"busy, turned fast": {offset: 1e6, drift: 500e-6, out: 400, back: 400, tail: 150, held: 200e6},
 		"turned fast":       {offset: 5e6, drift: 500e-6, out: 400, back: 400, tail: 150},
 		"turned slow":       {offset: -5e6, drift: -500e-6, out: 20e3, back: 20e3, tail: 8e3},
 		"a crystal":         {offset: 5e6, drift: 20e-6, bend: 1e-9, out: 400, back: 400, tail: 150},
@@ -152,6 +156,30 @@ func TestTooFewExchangesAreNoReading(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	if r, ok := read(network{out: 400, back: 400}.exchanges(rng, LeastExchanges-1, 50e6), epoch); ok {
 		t.Errorf("reading %+v", r)
+	}
+}
+
+// A clock that shows another century is compared as any: 1960, 2050 and 2110, beside one that is right.
+func TestClocksOfOtherCenturies(t *testing.T) {
+	for _, year := range []int{1960, 2050, 2110} {
+		off := time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano() - epoch
+		var window []Exchange
+		for i := range int64(20) {
+			at := epoch + i*50e6
+			e := Exchange{at + off, at + 400, at + 500, at + 900 + off}
+			if !e.possible() {
+				t.Fatalf("%d: %+v is not possible", year, e)
+			}
+			window = append(window, e)
+		}
+		r, ok := read(window, epoch+1e9+off)
+		if !ok || r.Offset != off || r.Bound > 1000 || !r.Plausible() || r.Translate(epoch+2e9) != epoch+2e9+off {
+			t.Errorf("%d: %+v, truly %d", year, r, off)
+		}
+		s := Standing{Source: PTP, At: epoch + off}
+		if !s.Plausible() {
+			t.Errorf("%d: %+v cannot be", year, s)
+		}
 	}
 }
 

@@ -160,10 +160,10 @@ func (s *Standing) work(window []Followed) {
 
 // Plausible reports whether a standing that came over the network can be one.
 func (s *Standing) Plausible() bool {
-	const far = int64(1) << 60 // ns: 36 years
+	const long = int64(1) << 60 // ns: 36 years
 	return (s.Source == PTP || s.Source == Chrony) && len(s.Reference)+len(s.State)+len(s.Lost) < 4096 &&
-		-far < s.At && s.At < far*2 && -far < s.Offset && s.Offset < far && 0 <= s.Bound && s.Bound < far && 0 <= s.Delay && s.Delay < far &&
-		s.Deviation >= 0 && s.Deviation < float64(far) && s.DriftSd >= 0 && s.DriftSd < float64(far) && math.Abs(s.Drift) <= 2e9*maxDrift
+		-far < s.At && s.At < far && -long < s.Offset && s.Offset < long && 0 <= s.Bound && s.Bound < long && 0 <= s.Delay && s.Delay < long &&
+		s.Deviation >= 0 && s.Deviation < float64(long) && s.DriftSd >= 0 && s.DriftSd < float64(long) && math.Abs(s.Drift) <= 2e9*maxDrift
 }
 
 // against returns how far this PC's clock is ahead of the other's, where both follow

@@ -82,8 +82,8 @@ func (c *conductor) compareClocks(ctx context.Context, name string, m *member, r
 	if c.isLocal(name) {
 		return
 	}
-	if m.access != nil && (r.Clock != nil || r.Phase == wire.Preparing) {
-		return // it starts by this PC's clock
+	if m.access != nil && (m.compares || r.Clock != nil || r.Phase == wire.Preparing) {
+		return // it starts by this PC's clock, or not: one that was set is compared again first
 	}
 	if r.ClockNs == 0 || c.recipe.Trigger.Method != "scheduled" || c.state.started() {
 		return
@@ -141,7 +141,7 @@ func (c *conductor) hearClock(name string, m *member, report *wire.Report) {
 		return
 	}
 	known := c.book.clock(name)
-	known.Last = r
+	known.Last, m.compares = r, true
 	if report.Phase != wire.Running || known.Start == nil {
 		return
 	}

@@ -177,6 +177,7 @@ func TestReadingsOfClocks(t *testing.T) {
 	wrong := hour
 	wrong.Bound = -1
 	report(wire.Report{Phase: wire.Ready, Clock: &wrong, News: []wire.News{{Seq: 1, Clock: &wrong}}})
+	report(wire.Report{Phase: wire.Ready}) // its clock was set, and is compared again before it starts
 	later := hour
 	later.Steps = 2
 	report(wire.Report{Phase: wire.Ready, Clock: &later, News: []wire.News{{Seq: 2, Clock: &hour}}})

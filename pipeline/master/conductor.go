@@ -113,6 +113,7 @@ type member struct {
 	unsent   *sdk.Failure  // what kept files of it from being sent, as it has told last; of a run that is resumed
 	clock    clockDifference
 	access   *datagram.Access // to this PC's time; nil: it has the same clock, or none is compared
+	compares bool             // its clock with this PC's: it has told a reading
 	trip     time.Duration    // the round trip to it, as it says; 0: not known
 	doubts   map[string]bool  // of its clock, that the user was told of
 	deaf     time.Time        // when it first was ready without having heard the trigger port

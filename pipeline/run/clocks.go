@@ -54,7 +54,7 @@ func Clocks(dir string) (all []ClockHistory, err error) {
 	}
 	if len(all) == 0 {
 		return nil, &sdk.Failure{Code: "no-clocks", Message: dir + " keeps no record of a clock",
-			Hint: "there is one of each node on another PC, where clock.source is not none"}
+			Hint: "there is one of each node on another PC that came to its end, where clock.source is not none"}
 	}
 	return all, nil
 }
