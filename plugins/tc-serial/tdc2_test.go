@@ -111,7 +111,7 @@ func TestBeginning(t *testing.T) {
 		}
 		_, e, _ := taken(1000*ms, nil, 1)
 		lost := 0
-		e.lost = func(n uint64, _ string) { lost += int(n) }
+		e.start, e.lost = beginning{}, func(n uint64, _ string) { lost += int(n) }
 		e.take(b)
 		if e.finish(); lost != before.lost {
 			t.Errorf("%s: %d lost", name, lost)
@@ -198,6 +198,7 @@ func TestHelperThatIsLate(t *testing.T) {
 func taken(origin uint64, b []byte, piece int) (tags map[int][]uint64, e *events, late int) {
 	tags = map[int][]uint64{}
 	e = &events{origin: origin, emit: func(tag uint64, input int) { tags[input] = append(tags[input], tag) }, lost: func(n uint64, _ string) { late += int(n) }}
+	e.start.known = true // the times are drawn, and silence before the first is no loss
 	for c := range slices.Chunk(b, max(piece, 1)) {
 		e.take(c)
 	}
