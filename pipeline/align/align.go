@@ -42,6 +42,8 @@ const (
 const (
 	minOverlap = int64(10_000_000_000) // ps: shorter records say nothing about frequency
 	minTags    = 16                    // of each stream
+
+	codeFewTags = "few-tags" // of a [Refusal]
 )
 
 // Check says what is wrong with the options.
@@ -234,9 +236,7 @@ func newSearcher(ctx context.Context, a, b []uint64, o Options) (*searcher, erro
 	}
 	s := &searcher{Options: o, ctx: ctx, a: a, b: b}
 	if len(s.a) < minTags || len(s.b) < minTags {
-		return nil, &Refusal{Code: "few-tags",
-			Reason: fmt.Sprintf("A has %d different times and B %d", len(s.a), len(s.b)),
-			Hint:   "check that both channels count, and measure longer"}
+		return nil, fewTags(len(s.a), len(s.b))
 	}
 	if s.grid = newGrid(s.a, s.b); s.grid.Widest() > coarsest {
 		return nil, tooCoarse(s.grid)
@@ -255,6 +255,11 @@ func newSearcher(ctx context.Context, a, b []uint64, o Options) (*searcher, erro
 	}
 	s.start, s.centre = s.a[0]+uint64(max(0, min(began, middle))), s.a[0]+uint64(middle)
 	return s, nil
+}
+
+// fewTags says of how few different times nothing can be told.
+func fewTags(a, b int) *Refusal {
+	return &Refusal{Code: codeFewTags, Reason: fmt.Sprintf("A has %d different times and B %d", a, b), Hint: "check that both channels count, and measure longer"}
 }
 
 // noOverlap says how far two records are from each other: their clocks may count from

@@ -29,7 +29,7 @@ func (h *held) room(n int) {
 	if len(h.tags) > 0 {
 		n = max(n, min(2*len(h.tags), h.most)) // twice as many: so long a list is dear to move
 	}
-	h.tags = slices.Grow(h.tags, n-len(h.tags))
+	h.tags = append(make([]uint64, 0, n), h.tags...) // slices.Grow would touch all of it to clear it
 }
 
 // spill moves the tags to a file, if there is one to be had.

@@ -115,7 +115,7 @@ func (m *manyChain) follow(c *chain, ends, _ []uint64, before Alignment) (Alignm
 	a, b := m.leads()
 	s := all.at(a, b)
 	if s == nil {
-		return Alignment{}, &Refusal{Code: "few-tags", Reason: "the pair of channels that shows the most has hardly any tags in a part of the record",
+		return Alignment{}, &Refusal{Code: codeFewTags, Reason: "the pair of channels that shows the most has hardly any tags in a part of the record",
 			Hint: "check that both channels count all the time"}
 	}
 	r, err := s.settleFrom(l)

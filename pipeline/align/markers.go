@@ -56,7 +56,7 @@ func AlignMarkers(ctx context.Context, a, b []uint64, o Options) (Alignment, err
 // beatsOf numbers the markers of both nodes. Where either has no beat that is irregular.
 func beatsOf(a, b []uint64, o Options) (beatA, beatB beat, err error) {
 	if len(a) < minMarkers || len(b) < minMarkers {
-		return beat{}, beat{}, &Refusal{Code: "few-tags",
+		return beat{}, beat{}, &Refusal{Code: codeFewTags,
 			Reason: fmt.Sprintf("A has %d different markers and B %d", len(a), len(b)),
 			Hint:   fmt.Sprintf("measure at least %d, so that they can be told from noise", minMarkers)}
 	}

@@ -55,10 +55,13 @@ func AlignParts(ctx context.Context, a, b correlate.Stream, o Options, most int)
 	if err := c.run(a, b, most); err != nil {
 		return Parts{}, err
 	}
-	if len(c.found) == 0 {
-		return Parts{}, c.why
+	switch {
+	case len(c.found) > 0:
+		return joined(c.found, c.refused)
+	case min(c.times[0], c.times[1]) < minTags:
+		return Parts{}, fewTags(c.times[0], c.times[1])
 	}
-	return joined(c.found, c.refused)
+	return Parts{}, c.why
 }
 
 // dealer holds the part of two records that is aligned next.
@@ -85,6 +88,7 @@ type record struct {
 	name  string
 	ended bool
 	count uint64 // of all tags so far
+	times int    // different ones
 	last  uint64
 }
 
@@ -121,6 +125,7 @@ func (r *record) read(buf []uint64) error {
 		}
 		r.last, r.count = t, r.count+1
 	}
+	r.times += len(distinct)
 	r.append(distinct)
 	if err == io.EOF { // with the last tags, or behind them
 		r.ended, err = true, nil
@@ -165,7 +170,8 @@ type chain struct {
 	at      uint64 // A's first tag of the present part
 	found   []Alignment
 	refused []track.Gap // parts
-	why     *Refusal    // of the last of them
+	why     *Refusal    // of the last of them in which both have tags
+	times   [2]int      // how many different ones both have
 }
 
 // run aligns two records in parts of at most so many tags of each.
@@ -189,6 +195,7 @@ func (c *chain) run(a, b correlate.Stream, most int) error {
 			debug.FreeOSMemory() // what the search of a long part took is not added to that of the next
 		}
 	}
+	c.times = [2]int{d.a.times, d.b.times}
 	return nil
 }
 
@@ -207,8 +214,12 @@ func (c *chain) add(a, b []uint64) (found bool, err error) {
 		}
 	}
 	part, err := c.align(a, b)
+	var why *Refusal
 	switch {
-	case errors.As(err, &c.why):
+	case errors.As(err, &why):
+		if c.why == nil || why.Code != codeFewTags { // a part behind the end of one record says nothing of both
+			c.why = why
+		}
 		if len(a) > 0 {
 			c.refused = append(c.refused, track.Gap{From: a[0], To: a[len(a)-1], NotFound: true})
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -166,6 +167,31 @@ func TestAlignPartsRefuses(t *testing.T) {
 	} {
 		if _, err := AlignParts(t.Context(), tag.NewReader(c.a), tag.NewReader(c.b), partPrior, 1600); !errors.As(err, &refusal) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Of a record that ends long before the other, or has nothing, the refusal is that of both
+// records, not of a part behind the end.
+func TestAlignPartsRefusesForBothRecords(t *testing.T) {
+	const ms = 1_000_000_000
+	var long []uint64
+	for i := range uint64(5000) {
+		long = append(long, i*ms+i*i%977, i*ms+i*i%977)
+	}
+	for name, c := range map[string]struct {
+		a, b       []uint64
+		code, says string
+	}{
+		"nothing of A":  {nil, long, "few-tags", "A has 0 different times and B 5000"},
+		"nothing of B":  {long, nil, "few-tags", "A has 5000 different times and B 0"},
+		"few of B":      {long, long[:20], "few-tags", "A has 5000 different times and B 10"},
+		"a short one B": {long, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17}, "no-overlap", "in common"},
+	} {
+		var refusal *Refusal
+		_, err := AlignParts(t.Context(), tag.NewReader(c.a), tag.NewReader(c.b), partPrior, 1600)
+		if !errors.As(err, &refusal) || refusal.Code != c.code || !strings.Contains(refusal.Reason, c.says) {
+			t.Errorf("%s: %+v, want %s: %s", name, err, c.code, c.says)
 		}
 	}
 }

@@ -81,6 +81,17 @@ func (c *crew[P]) takeOldest() error {
 	return c.take(&p.piece)
 }
 
+// passed takes all that has been given where the present span has brought no piece, only
+// those before it: while A is silent, however long, no span is in use and none is held.
+func (c *crew[P]) passed(g *gather, before int) error {
+	if c.given > before {
+		return nil
+	}
+	err := c.finish()
+	g.used = g.spans + 1
+	return err
+}
+
 // finish takes all that has been given.
 func (c *crew[P]) finish() error {
 	for c.taken < c.given {

@@ -139,6 +139,44 @@ func TestSpansInUseStay(t *testing.T) {
 	}
 }
 
+// TestSilenceHoldsNothing counts records of which A is silent for most of the time, or
+// says nothing at all: what B brings meanwhile is not held.
+func TestSilenceHoldsNothing(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	b := make([]uint64, 3<<20) // 24 strips of memory
+	for i := range b {
+		b[i] = uint64(i) * 1000
+	}
+	const half, most = 500, 8 // strips
+	for name, a := range map[string][]uint64{
+		"none": {}, "first": b[:1000], "both ends": slices.Concat(b[:1000], b[len(b)-1000:]), "few": {b[5], b[1<<20], b[2<<20]},
+	} {
+		for _, kind := range []string{"coincidences", "histogram"} {
+			g, err := newGather([]Channel{{Tags: piecewise{tag.NewReader(a)}}, {Tags: piecewise{tag.NewReader(b)}}}, 1_000_000, chunk, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := uint64(0)
+			if kind == "histogram" {
+				y := newTallies(-half, half, 2)
+				err = y.count(g)
+				_, found = y.sum()
+			} else {
+				c := newCounter(3, half, evenly(200_000))
+				err = newPairing(c, g, &lister{}).count()
+				found = c.one
+			}
+			if err != nil || found != uint64(len(a)) {
+				t.Errorf("%s, A %s: %d pairs of %d, %v", kind, name, found, len(a), err)
+			}
+			if held := len(g.lanes[1].strips[0].lent); held > most {
+				t.Errorf("%s, A %s: %d strips of B are held at the end, want at most %d", kind, name, held, most)
+			}
+			g.close()
+		}
+	}
+}
+
 // piecewise is a stream that is not in memory.
 type piecewise struct{ of Stream }
 

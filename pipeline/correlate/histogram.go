@@ -134,6 +134,7 @@ func (y tallies) count(g *gather) error {
 		if !more {
 			return cores.finish()
 		}
+		before := cores.given
 		for a := range g.lanes[0].pieces(len(y)) {
 			p, err := cores.next()
 			if err != nil {
@@ -145,6 +146,9 @@ func (y tallies) count(g *gather) error {
 			if err := cores.give(); err != nil {
 				return err
 			}
+		}
+		if err := cores.passed(g, before); err != nil {
+			return err
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (p *pairing) count() error {
 		if !more {
 			return cores.finish()
 		}
-		b := p.g.lanes[1].view
+		b, before := p.g.lanes[1].view, cores.given
 		for a := range p.g.lanes[0].pieces(len(p.sieves)) {
 			of, err := cores.next()
 			if err != nil {
@@ -51,6 +51,9 @@ func (p *pairing) count() error {
 			if err := cores.give(); err != nil {
 				return err
 			}
+		}
+		if err := cores.passed(p.g, before); err != nil {
+			return err
 		}
 	}
 }
