@@ -41,7 +41,7 @@ simulate:
 	held := false
 	if code == 0 && r.code == 3 {
 		_, m := latest(t, work)
-		held = strings.Contains(reasons(m), "readevents7 began") // as this PC held it up, which is told
+		held = strings.Contains(reasons(m), "of readevents7 in the first") // as this PC held it up, which is told
 	}
 	if r.code != code && !held {
 		t.Fatalf("exit code %d, want %d\n%s%s", r.code, code, r.stderr, r.stdout)
@@ -62,7 +62,7 @@ func TestTDC2(t *testing.T) {
 		t.Run("fault "+fault, func(t *testing.T) {
 			t.Parallel()
 			_, dir, m := runTDC2(t, 0, fault)
-			late := strings.Contains(reasons(m), "readevents7 began") // this PC held it up, which is told
+			late := strings.Contains(reasons(m), "of readevents7 in the first") // this PC held it up, which is told
 			if want := []run.Condition{run.Good, run.Simulated}; !slices.Equal(m.Condition, want) && !late {
 				t.Errorf("condition %v, want %v; reasons %v", m.Condition, want, m.Reasons)
 			}

@@ -2,7 +2,8 @@ package main
 
 // beginning finds out whether readevents7 began late: it is a process, and sets up the
 // device before its first event. Silence before that is no proof, as events may be rare: it
-// is one where it is longer than the events behind it took together.
+// is one where it is longer than the events behind it took together, and no dummy came
+// meanwhile. A light that was switched on then looks the same.
 type beginning struct {
 	known bool
 	first int64 // ticks since the start, of the first event
@@ -16,6 +17,9 @@ const (
 	// once in 2^32.
 	beganWords = 32
 )
+
+// alive takes the time of a word that is no event of the acquisition, but shows that it records.
+func (b *beginning) alive(ticks int64) { b.known = b.known || ticks <= beganLate }
 
 // late takes the times of events, in order, and reports once that what is before the first
 // was not recorded.

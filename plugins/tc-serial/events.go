@@ -107,14 +107,15 @@ func (e *events) next(b []byte) int {
 // word takes one word. What was before origin is not of the acquisition.
 func (e *events) word(w fifteen.Event) {
 	e.counted.Words++
+	ticks := e.ticks(w)
 	if w.Dummy() || w.Detectors() == 0 {
 		e.counted.Dummies++
+		e.start.alive(ticks)
 		return
 	}
-	ticks := e.ticks(w)
 	switch {
 	case ticks < 0:
-		e.start.known = true // it has recorded since before the start
+		e.start.alive(ticks) // it has recorded since before the start
 		return
 	case ticks < e.gone:
 		e.counted.Damaged++
@@ -134,7 +135,7 @@ func (e *events) release(before int64) {
 	for ; e.head < len(e.pending) && e.pending[e.head].ticks < before; e.head++ {
 		now := e.pending[e.head]
 		if e.start.late(now.ticks) {
-			e.lost(1, fmt.Sprintf("readevents7 began %d ms after the instant, and what came before that is not recorded; how many tags of this channel is not known", e.start.first/(1e6*ticksPerNs)))
+			e.lost(1, fmt.Sprintf("nothing came of readevents7 in the first %d ms after the instant: it began late, or there was no light on any input; how many tags of this channel were lost is not known", e.start.first/(1e6*ticksPerNs)))
 		}
 		if e.gaps.at(uint64(now.ticks), eventSize) {
 			e.counted.Holes++

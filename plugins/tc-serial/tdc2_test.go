@@ -63,7 +63,7 @@ func wantEvents(t testing.TB, d driver, s sdk.Simulation, a sdk.Acquisition, out
 
 // saysLate reports whether a loss is of a helper that began late.
 func saysLate(reasons []string) bool {
-	return slices.ContainsFunc(reasons, func(why string) bool { return strings.Contains(why, "readevents7 began") })
+	return slices.ContainsFunc(reasons, func(why string) bool { return strings.Contains(why, "of readevents7 in the first") })
 }
 
 // TestTDC2BeginsLate: silence before a helper that begins late is told.
@@ -102,10 +102,11 @@ func TestBeginning(t *testing.T) {
 		}
 	}
 	for name, before := range map[string]struct {
-		at   uint64
-		lost int
-	}{"begun before the start": {995 * ms, 0}, "begun late": {1500 * ms, 1}} {
-		b := binary.LittleEndian.AppendUint64(nil, uint64(fifteen.NewEvent(before.at, 1)))
+		first fifteen.Event
+		lost  int
+	}{"begun before the start": {fifteen.NewEvent(995*ms, 1), 0}, "begun late": {fifteen.NewEvent(1500*ms, 1), 1},
+		"dark, with a dummy": {fifteen.NewEvent(1050*ms, 1) | 1<<4, 0}, "a dummy as late": {fifteen.NewEvent(1400*ms, 1) | 1<<4, 1}} {
+		b := binary.LittleEndian.AppendUint64(nil, uint64(before.first))
 		for i := range uint64(40) {
 			b = binary.LittleEndian.AppendUint64(b, uint64(fifteen.NewEvent(1501*ms+i, 1)))
 		}
