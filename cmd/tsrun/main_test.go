@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,14 +36,23 @@ func TestMain(m *testing.M) {
 //	listens ADDRESS
 //
 // and two ports, PORT and OTHER_PORT, of an address of this PC, LOOPBACK, that no other
-// test uses, nor the same test of another checkout.
+// script or test uses, nor the same test of another checkout.
 func TestScripts(t *testing.T) {
-	one, other := 10_000+rand.IntN(10_000), 20_000+rand.IntN(10_000) // below those that the system gives
-	address := need.Loopback(t, one, other)
+	scripts, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ports := make([]int, 2*len(scripts))
+	for i, first := 0, 10_000+rand.IntN(20_000); i < len(ports); i++ { // below those that the system gives
+		ports[i] = first + i
+	}
+	address := need.Loopback(t, ports...)
+	var used atomic.Int32
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			e.Vars = append(e.Vars, "LOOPBACK="+address, "PORT="+strconv.Itoa(one), "OTHER_PORT="+strconv.Itoa(other))
+			own := ports[used.Add(2)-2:]
+			e.Vars = append(e.Vars, "LOOPBACK="+address, "PORT="+strconv.Itoa(own[0]), "OTHER_PORT="+strconv.Itoa(own[1]))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "photons": photons, "ticks": ticks, "builds": builds, "listens": listens},
