@@ -18,17 +18,27 @@ const (
 	enoughBlind = 30  // tags that would have come by chance, to tell that none did
 	fewBlind    = 0.1 // of them, that may come in a dead time, such as by noise of the electronics
 
+	clearlyBlind   = 2.5 // standard deviations of chance, below which steady light shows nothing
 	certainlyBlind = 4.5 // standard deviations by which tags that follow are fewer or more than chance has them
 )
 
 // look compares how many tags of a channel follow one another within half a window
 // with how many do where they are moved for chance, so that light that is pulsed is no dead
-// time. Where half a window is too short to tell, a longer dead time does.
-func (b *blindness) look(tags []uint64, at places, half int64) {
+// time. Where half a window is too short to tell, a longer dead time does. Steady light, which
+// shows neither, needs not be moved: its rate says what chance is.
+func (b *blindness) look(tags []uint64, at places, half int64, steady bool) {
 	if len(tags) < 2 || half < 1 {
 		return
 	}
-	near, due, n := followers(tags, at, half)
+	near := following(tags, half)
+	if length := float64(tags[len(tags)-1] - tags[0]); steady && b.dead == 0 && length > 0 {
+		due := float64(len(tags)) * float64(len(tags)) / length * float64(half)
+		if due >= enoughBlind && math.Abs(near-due) < clearlyBlind*math.Sqrt(due) {
+			b.known, b.sd = true, math.Sqrt(near+fewCounted)/due
+			return
+		}
+	}
+	due, n := followers(tags, at, half)
 	if due >= enoughBlind {
 		b.known, b.sd = true, math.Sqrt(near+fewCounted+near*near/(6*due))/due
 		switch chance := certainlyBlind * math.Sqrt(due*(1+due/n)); {
@@ -40,15 +50,16 @@ func (b *blindness) look(tags []uint64, at places, half int64) {
 		return
 	}
 	if dead := int64(b.dead); dead > half {
-		if near, due, _ = followers(tags, at, dead); due >= enoughBlind && near < 2*fewBlind*due {
+		near = following(tags, dead)
+		if due, _ = followers(tags, at, dead); due >= enoughBlind && near < 2*fewBlind*due {
 			b.known, b.part, b.sd = true, 1, (near+1)/due
 		}
 	}
 }
 
-// followers counts tags that follow another one within so many ps, and how many of them
-// chance would have: what follows there once moved, which n tags tell.
-func followers(tags []uint64, at places, within int64) (near, due, n float64) {
+// followers is how many tags chance would have follow another one within so many ps: what
+// follows there once moved, which n tags tell.
+func followers(tags []uint64, at places, within int64) (due, n float64) {
 	length := float64(tags[len(tags)-1] - tags[0])
 	left := func(by float64) float64 { return length - by } // of the record, where a tag so much later may be
 	windows := 0.0
@@ -60,10 +71,21 @@ func followers(tags []uint64, at places, within int64) (near, due, n float64) {
 		windows += 2 * left(float64(by)) / left(float64(within)/2)
 	}
 	if windows == 0 {
-		return 0, 0, 0
+		return 0, 0
 	}
-	// of two tags each follows the other once, also those of one step
-	return (between(tags, -within, within) - float64(len(tags))) / 2, n / windows, n
+	return n / windows, n
+}
+
+// following counts the tags that follow each other one within so many ps.
+func following(tags []uint64, within int64) (n float64) {
+	last := 0
+	for i, t := range tags {
+		for last < len(tags) && tags[last]-t <= uint64(within) {
+			last++
+		}
+		n += float64(last - i - 1)
+	}
+	return n
 }
 
 // withoutSeen takes from the accidentals of two channels those that dead times let none

@@ -141,8 +141,11 @@ func keepsGrid(d []uint64, rate float64) bool {
 // the other.
 func commonStep(a, b []uint64) float64 {
 	const least, most, clear = 2, 1 << 11, 0.5 // ps; differences; of them, that agree
-	x, y := GridOf(a), GridOf(b)
-	step := x
+	x := GridOf(a)
+	if x < least {
+		return 0
+	}
+	y, step := GridOf(b), x
 	if math.Abs(x-y) > 1e-4*x {
 		step = float64(divisor(uint64(x), uint64(y)))
 		if x != math.Trunc(x) || y != math.Trunc(y) {

@@ -61,7 +61,7 @@ func (g *gather) look(o CoincidenceOptions) (l light, at places) {
 	l.sort()
 	at = g.placesFor(o, l)
 	for i, t := range tags {
-		l.blindOf[i].look(t, at, o.Window/2)
+		l.blindOf[i].look(t, at, o.Window/2, len(l.periods) == 0)
 	}
 	near := all[len(all)-1]
 	for i := len(all) - 1; i > 0 && all[i-1].reach > 9*at[shiftsEachSide+1]/2; i-- {
