@@ -230,22 +230,28 @@ func (p *process) vanish() {
 	p.err.Close()
 }
 
-// left says which process is still there after the time in which all must go.
+// left says which process is still there after the time in which all must go. Of that counts
+// only what this process is awake for: a PC that stands still lets nobody go.
 func (p *process) left() error {
-	timeout := time.After(goneWithin)
-	select {
-	case <-p.exited:
-	case <-timeout:
-		return fmt.Errorf("the process is still there %v later", goneWithin)
-	}
-	for groupLeft(p.pid()) {
+	const look = 10 * time.Millisecond
+	gone := p.exited
+	for waited := time.Duration(0); waited < goneWithin; waited += look {
 		select {
-		case <-timeout:
-			return fmt.Errorf("a process that the plugin has started is still there %v later", goneWithin)
-		case <-time.After(10 * time.Millisecond):
+		case <-gone:
+			if !groupLeft(p.pid()) {
+				return nil
+			}
+			gone = nil
+		case <-time.After(look):
+			if gone == nil && !groupLeft(p.pid()) {
+				return nil
+			}
 		}
 	}
-	return nil
+	if gone != nil {
+		return fmt.Errorf("the process is still there %v later", goneWithin)
+	}
+	return fmt.Errorf("a process that the plugin has started is still there %v later", goneWithin)
 }
 
 // end takes the process away, with what it has started.
