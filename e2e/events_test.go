@@ -2,38 +2,20 @@ package e2e
 
 import (
 	"strings"
-	"sync"
 	"testing"
 
+	"tsrun/internal/schemas"
 	"tsrun/pipeline/event"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-var eventSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
-	text, err := event.EventSchema()
-	if err != nil {
-		return nil, err
-	}
-	document, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
-	if err != nil {
-		return nil, err
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("events.json", document); err != nil {
-		return nil, err
-	}
-	return c.Compile("events.json")
-})
-
 // keepToSchema fails a test whose program has written an event that is none. The
 // last line may be cut, where the program was killed.
 func keepToSchema(t *testing.T, stdout string) {
 	t.Helper()
-	schema, err := eventSchema()
-	if err != nil {
-		t.Fatal(err)
-	}
+	text, err := event.EventSchema()
+	schema := schemas.Compile(t, text, err)
 	for line := range strings.Lines(stdout) {
 		if !strings.HasPrefix(line, `{"event":`) || !strings.HasSuffix(line, "\n") {
 			continue // a mistake of a recipe

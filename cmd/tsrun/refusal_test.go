@@ -9,13 +9,15 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"tsrun/internal/schemas"
 	"tsrun/pipeline/event"
 )
 
 // Every command that has --json tells a program why it did nothing: one event that keeps to
 // its schema, with the exit code.
 func TestRefusalsAreEvents(t *testing.T) {
-	schema := eventSchema(t)
+	text, err := event.EventSchema()
+	schema := schemas.Compile(t, text, err)
 	silence, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -53,25 +55,4 @@ func TestRefusalsAreEvents(t *testing.T) {
 	if commands < 20 {
 		t.Errorf("only %d commands have --json", commands)
 	}
-}
-
-func eventSchema(t *testing.T) *jsonschema.Schema {
-	t.Helper()
-	text, err := event.EventSchema()
-	if err != nil {
-		t.Fatal(err)
-	}
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("events.json", document); err != nil {
-		t.Fatal(err)
-	}
-	schema, err := c.Compile("events.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return schema
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"tsrun/internal/schemas"
 	"tsrun/pipeline/align"
 	"tsrun/pipeline/fact"
 	"tsrun/pipeline/run"
@@ -20,22 +21,7 @@ import (
 func eventSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	text, err := EventSchema()
-	if err != nil {
-		t.Fatal(err)
-	}
-	document, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("events.json", document); err != nil {
-		t.Fatal(err)
-	}
-	schema, err := c.Compile("events.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return schema
+	return schemas.Compile(t, text, err)
 }
 
 func TestEventsKeepToTheirSchema(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"gopkg.in/yaml.v3"
+
+	"tsrun/internal/schemas"
 )
 
 // The schema that ships is the one that follows from the table of fields.
@@ -74,22 +76,7 @@ func TestSchemaMarksMistakes(t *testing.T) {
 func editorSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	text, err := Schema(kindsOfStages)
-	if err != nil {
-		t.Fatal(err)
-	}
-	document, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	compiler := jsonschema.NewCompiler()
-	if err := compiler.AddResource("schema.json", document); err != nil {
-		t.Fatal(err)
-	}
-	schema, err := compiler.Compile("schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return schema
+	return schemas.Compile(t, text, err)
 }
 
 // asJSON turns YAML into what a schema validates.
