@@ -46,7 +46,7 @@ var faults = []struct{ plugin, fault, says, also string }{
 	{"faulty-driver", "order-of-calls:arm", "a second Arm was taken", ""},
 	{"faulty-driver", "arm-after-error", "input 999", ""},
 	{"faulty-driver", "device-clock", "the times are the PC's", ""},
-	{"faulty-driver", "late-times", "beyond 40 bits", "consumer-pauses device-clock"},
+	{"faulty-driver", "late-times", "beyond 40 bits", "consumer-pauses device-clock order-of-calls"},
 	{"faulty-driver", "consumer-pauses", "", ""},
 	{"faulty-driver", "consumer-goes", "ended without a failure", ""},
 	{"faulty-driver", "stop-armed", "not now", ""},
